@@ -1,0 +1,209 @@
+"""What a tracker says of a call: the one language between the telephone side and the business.
+
+``ami.tracker`` produces these values, ``pbxcrm.calls.actions`` applies them. They are plain, frozen
+and complete: each fact carries the whole call as it is known at that moment, so a fact can be applied
+twice, or after a later one was lost, and the result is still right.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    INBOUND = "inbound"  # the client called
+    OUTBOUND = "outbound"  # we called the client
+    INTERNAL = "internal"
+
+
+class Outcome(StrEnum):
+    OPEN = "open"  # the call is not over
+    ANSWERED = "answered"
+    MISSED = "missed"
+    VOICEMAIL = "voicemail"
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    FAILED = "failed"
+    NOT_DIALLED = "not_dialled"  # click-to-call: our own phone never picked up, the client was never called
+    INTERRUPTED = "interrupted"  # the PBX stopped before anybody could answer; nobody's fault
+    UNKNOWN = "unknown"  # ended while nobody was listening, and no record of the PBX tells how
+
+
+class MissedReason(StrEnum):
+    ABANDONED_RINGING = "abandoned_ringing"
+    ABANDONED_IN_QUEUE = "abandoned_in_queue"
+    ABANDONED_IN_IVR = "abandoned_in_ivr"
+    TIMEOUT = "timeout"
+    BUSY = "busy"
+    NO_AGENTS = "no_agents"
+    UNREACHABLE = "unreachable"
+    CLOSED_HOURS = "closed_hours"
+    SHORT = "short"
+
+
+class TransferKind(StrEnum):
+    BLIND = "blind"
+    ATTENDED = "attended"
+
+
+class LegResult(StrEnum):
+    """How one phone's part of the call ended (or ``ringing``/``talking`` while it has not)."""
+
+    DIALLED = "dialled"  # being called, not ringing yet
+    RINGING = "ringing"
+    TALKING = "talking"
+    TALKED = "talked"
+    ELSEWHERE = "elsewhere"  # a colleague answered first
+    CANCELLED = "cancelled"  # the caller gave up
+    NO_ANSWER = "no_answer"  # it rang until its timeout
+    BUSY = "busy"
+    FORWARDED = "forwarded"
+    FAILED = "failed"
+
+
+class FactKind(StrEnum):
+    OPENED = "opened"  # the call exists
+    RINGING = "ringing"  # party = extension whose phone began to ring
+    SILENCED = "silenced"  # party = extension whose phone stopped ringing without answering
+    JOINED = "joined"  # party = extension that is now talking
+    LEFT = "left"  # party = extension that stopped talking while the call goes on
+    QUEUED = "queued"  # party = queue the caller waits in
+    TRANSFERRED = "transferred"  # party = "from>to"
+    UPDATED = "updated"  # anything else worth showing: number learnt, direction known, recording named
+    ENDED = "ended"  # the verdict
+    ABSORBED = "absorbed"  # party = linkedid of the call this one turned out to be a part of
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer that reached somebody. ``source`` and ``target`` are extensions."""
+
+    source: str
+    target: str
+    kind: TransferKind
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One phone's part in the call: one extension, one attempt (a queue's retry is a leg of its own)."""
+
+    channel_id: str  # Asterisk's Uniqueid of the channel
+    extension: str
+    dialled_at: datetime
+    ringing_at: datetime | None
+    answered_at: datetime | None  # first talk with the other side (rule 1 of telephony.md), not "picked up"
+    ended_at: datetime | None
+    result: LegResult
+    cause: int | None = None  # Q.850 hang-up cause, a hint only
+
+
+@dataclass(frozen=True, slots=True)
+class CallState:
+    """A call as known now. All times are aware UTC; extensions are strings of digits."""
+
+    pbx: str
+    linkedid: str  # Linkedid of the call's first channel; the call's name for ever
+    direction: Direction
+    outcome: Outcome
+    missed_reason: MissedReason | None
+    client_heard: str | None  # the client's number exactly as the PBX said it; None when withheld or internal
+    client_name: str | None  # as the PBX said it: hostile input
+    withheld: bool  # the number was there but asked not to be shown
+    trunk: str | None  # endpoint of the client's channel
+    did: str | None  # inbound: the number the client dialled
+    dialled: str | None  # outbound and internal: what our phone dialled
+    queue: str | None
+    made_by: str | None
+    rang: tuple[str, ...]
+    answered_by: str | None
+    talked: tuple[str, ...]
+    transfers: tuple[Transfer, ...]
+    legs: tuple[Leg, ...]
+    ringing: tuple[str, ...]  # extensions ringing now
+    talking: tuple[str, ...]  # extensions talking now
+    started_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    click_to_call: bool
+    channel_ids: tuple[str, ...]  # every Uniqueid of the call, to find recordings and CDR/CEL rows
+    recording: str | None = None  # file name told by UserEvent PbxcrmRecording, relative to the recordings folder
+    closed_hours: bool = False  # the dialplan said so with UserEvent PbxcrmClosed
+
+    @property
+    def wait_seconds(self) -> float | None:
+        """Seconds from the start until the first talk, or until the end where nobody talked; None while waiting."""
+        until = self.answered_at or self.ended_at
+        return None if until is None else max(0.0, (until - self.started_at).total_seconds())
+
+    @property
+    def talk_seconds(self) -> float:
+        """Seconds from the first talk to the end of the call; 0 where nobody talked or the talk goes on."""
+        if self.answered_at is None or self.ended_at is None:
+            return 0.0
+        return max(0.0, (self.ended_at - self.answered_at).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class CallFact:
+    """One thing that happened to a call, with the call as it stood right after.
+
+    ``ordinal`` counts facts of the same kind and party within the call from 1, so that ``key`` is the same
+    whenever the same messages are fed again, by whichever listener.
+    """
+
+    kind: FactKind
+    party: str
+    ordinal: int
+    at: datetime
+    call: CallState
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.party}#{self.ordinal}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a PBX's journal has been applied. Positions are byte offsets that only grow; 0 is the beginning."""
+
+    position: int  # everything before it is in the database
+    replay_from: int  # where reading must begin so that the tracker knows the calls that are still open
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Facts to be applied in one transaction, together with the journal position behind them."""
+
+    pbx: str
+    facts: tuple[CallFact, ...]
+    cursor: Cursor
+
+
+class PbxState(StrEnum):
+    STARTING = "starting"
+    CONNECTING = "connecting"
+    SYNCING = "syncing"  # logged in, comparing what is going on with what we knew
+    LISTENING = "listening"
+    STANDBY = "standby"  # another listener holds the lease
+    REFUSED = "refused"  # the PBX refuses our name or secret; not tried again until the settings change
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"  # the link is there, but the PBX does not answer
+    TROUBLE = "trouble"  # connected, but something is wrong on our side (disk full, database gone)
+
+
+@dataclass(frozen=True, slots=True)
+class PbxReport:
+    """What the listener has to say of one PBX, in plain words; shown by ``doctor`` and the status page.
+
+    ``code`` names the message in ``pbxcrm.reasons``; ``params`` fill it in.
+    """
+
+    pbx: str
+    state: PbxState
+    code: str
+    params: dict[str, str]
+    at: datetime
+    asterisk_version: str | None = None
+    last_event_at: datetime | None = None
+    clock_offset_seconds: float | None = None  # PBX's clock minus ours
+    lag_seconds: float | None = None  # from the socket to the committed database
