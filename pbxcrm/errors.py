@@ -1,0 +1,62 @@
+"""The tree of errors that the business raises on purpose.
+
+    PbxcrmError
+    ├── NotAllowed        who asks may not do this                        403
+    ├── NotFound          it is not there, or not for who asks            404
+    ├── Conflict          somebody else was faster, or the state forbids  409
+    ├── Invalid           a value is wrong; ``field`` names it            422
+    ├── TooManyAttempts   wait ``retry_after`` seconds                    429
+    ├── Unavailable       a part we need is away (PBX, database, disk)    503
+    └── BadSettings       the configuration cannot work; the process stops
+
+Entry points (pages, API, CLI) translate them; nobody else catches them. ``code`` is stable and may be relied on;
+``message`` is English and goes through gettext with ``params`` before a person reads it.
+"""
+
+from typing import ClassVar
+
+
+class PbxcrmError(Exception):
+    status: ClassVar[int] = 500
+
+    def __init__(self, code: str, message: str, **params: str | int) -> None:
+        super().__init__(message.format(**params) if params else message)
+        self.code = code
+        self.message = message
+        self.params = params
+
+
+class NotAllowed(PbxcrmError):
+    status = 403
+
+
+class NotFound(PbxcrmError):
+    status = 404
+
+
+class Conflict(PbxcrmError):
+    status = 409
+
+
+class Invalid(PbxcrmError):
+    status = 422
+
+    def __init__(self, field: str, code: str, message: str, **params: str | int) -> None:
+        super().__init__(code, message, **params)
+        self.field = field
+
+
+class TooManyAttempts(PbxcrmError):
+    status = 429
+
+    def __init__(self, code: str, message: str, *, retry_after: int, **params: str | int) -> None:
+        super().__init__(code, message, retry_after=retry_after, **params)
+        self.retry_after = retry_after
+
+
+class Unavailable(PbxcrmError):
+    status = 503
+
+
+class BadSettings(PbxcrmError):
+    status = 500
