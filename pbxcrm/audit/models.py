@@ -1,0 +1,25 @@
+"""Who changed what, and why the product itself did something."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.fields import json_object, maybe_link, moment
+
+
+class AuditEntry(SQLModel, table=True):
+    """``actor_id`` None means the product itself, and then ``reason`` says why (a stored Reason)."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_entity", "entity", "entity_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = moment(index=True)
+    actor_id: int | None = maybe_link("users.id")
+    action: str = Field(max_length=64)  # "deal.created"
+    entity: str = Field(max_length=32)
+    entity_id: str = Field(max_length=64)
+    reason: dict[str, Any] = json_object()
+    data: dict[str, Any] = json_object()

@@ -1,0 +1,89 @@
+"""Missed-call episodes: one open at a time for each client, however often they called."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
+
+
+class EpisodeStatus(StrEnum):
+    OPEN = "open"
+    REACHED = "reached"  # we got through to them
+    RECOVERED = "recovered"  # they got through to us
+    DISMISSED = "dismissed"  # somebody closed it, and said why
+
+
+class AttemptResult(StrEnum):
+    REACHED = "reached"
+    DIDNT_REACH = "didnt_reach"
+    WRONG_NUMBER = "wrong_number"
+    NOT_INTERESTED = "not_interested"
+    SPAM = "spam"
+    NO_NUMBER = "no_number"  # withheld: nobody can be called back
+
+
+class Episode(SQLModel, table=True):
+    """``client_key`` is ``contact:ID``, ``number:E164`` or ``anonymous:LINE``; only one open episode may have it."""
+
+    __tablename__ = "episodes"
+    __table_args__ = (
+        Index(
+            "uq_episodes_open",
+            "client_key",
+            unique=True,
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+        Index("ix_episodes_status_first", "status", "first_missed_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    client_key: str = Field(max_length=100)
+    client_number: str | None = Field(default=None, max_length=64, index=True)
+    contact_id: int | None = maybe_link("contacts.id")
+    deal_id: int | None = maybe_link("deals.id")
+    task_id: int | None = maybe_link("tasks.id", use_alter=True, name="fk_episodes_task_id")
+    line_id: int | None = maybe_link("lines.id", index=False)
+    last_call_id: int | None = maybe_link("calls.id", index=False)
+    missed_count: int = 1
+    first_missed_at: datetime = moment()
+    last_missed_at: datetime = moment()
+    owner_id: int | None = maybe_link("users.id")
+    claimed_by_id: int | None = maybe_link("users.id", index=False)
+    claimed_at: datetime | None = maybe_moment()
+    attempts: int = 0
+    next_attempt_at: datetime | None = maybe_moment()
+    status: str = Field(default=EpisodeStatus.OPEN.value, max_length=12)
+    closed_at: datetime | None = maybe_moment()
+    closed_by_call_id: int | None = maybe_link("calls.id", index=False)
+    closed_by_id: int | None = maybe_link("users.id", index=False)
+    closed_reason: dict[str, Any] = json_object()
+    reason: dict[str, Any] = json_object()  # why missed and why this owner: a stored Reason
+    version: int = 1
+
+
+class EpisodeCall(SQLModel, table=True):
+    """A missed call of the episode; the rows behind ``missed_count``."""
+
+    __tablename__ = "episode_calls"
+
+    episode_id: int = Field(foreign_key="episodes.id", primary_key=True, ondelete="CASCADE")
+    call_id: int = Field(foreign_key="calls.id", primary_key=True)
+
+
+class Attempt(SQLModel, table=True):
+    """One try to call the client back, by a call, or as somebody recorded it."""
+
+    __tablename__ = "attempts"
+
+    id: int | None = Field(default=None, primary_key=True)
+    episode_id: int = link("episodes.id", ondelete="CASCADE")
+    call_id: int | None = maybe_link("calls.id")
+    user_id: int | None = maybe_link("users.id", index=False)
+    at: datetime = moment()
+    result: str = Field(max_length=16)  # an AttemptResult
+    note: str = Field(default="", max_length=1000)

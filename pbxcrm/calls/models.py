@@ -1,0 +1,128 @@
+"""Tables of calls: the call, its legs, what happened when, the lines it comes in by, and the state of each PBX."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.fields import json_list, json_object, link, maybe_link, maybe_moment, moment
+
+
+class Line(SQLModel, table=True):
+    """A way in for clients, with its rules. The first line (by position) all of whose globs match is a call's line."""
+
+    __tablename__ = "lines"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=100, unique=True)
+    position: int = 0
+    pbx: str = Field(default="*", max_length=32)
+    trunk: str = Field(default="*", max_length=100)  # globs
+    did: str = Field(default="*", max_length=100)
+    queue: str = Field(default="*", max_length=100)
+    region: str = Field(default="", max_length=2)  # how numbers heard here are read; empty: the PBX's
+    makes_deals: bool = True
+    makes_callbacks: bool = True
+    anonymous_makes_deals: bool = True
+    pipeline_id: int | None = maybe_link("pipelines.id", index=False)
+    stage_id: int | None = maybe_link("stages.id", index=False)  # for answered calls; None: Unsorted
+    source: str = Field(default="", max_length=100)
+    owner_id: int | None = maybe_link("users.id", index=False)  # default owner of callbacks
+    short_seconds: int = 0  # a caller who gave up sooner is noted as "short" and makes no callback; 0: never
+
+
+class Call(SQLModel, table=True):
+    """A call; the columns up to ``click_to_call`` are those of ``CallState``, refreshed by every fact."""
+
+    __tablename__ = "calls"
+    __table_args__ = (UniqueConstraint("pbx", "linkedid"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    pbx: str = Field(max_length=32)
+    linkedid: str = Field(max_length=150)
+    direction: str = Field(max_length=10)
+    outcome: str = Field(max_length=16, index=True)
+    missed_reason: str | None = Field(default=None, max_length=24)
+    client_number: str | None = Field(default=None, max_length=64, index=True)
+    client_heard: str | None = Field(default=None, max_length=255)
+    client_name: str | None = Field(default=None, max_length=255)
+    withheld: bool = False
+    trunk: str | None = Field(default=None, max_length=100)
+    did: str | None = Field(default=None, max_length=100)
+    dialled: str | None = Field(default=None, max_length=100)
+    queue: str | None = Field(default=None, max_length=100)
+    made_by: str | None = Field(default=None, max_length=32)
+    rang: list[str] = json_list()
+    answered_by: str | None = Field(default=None, max_length=32)
+    talked: list[str] = json_list()
+    transfers: list[dict[str, str]] = json_list()  # {"from", "to", "kind"}
+    ringing: list[str] = json_list()  # extensions ringing now
+    talking: list[str] = json_list()  # extensions talking now
+    started_at: datetime = moment(index=True)
+    answered_at: datetime | None = maybe_moment()
+    ended_at: datetime | None = maybe_moment()
+    wait_seconds: float | None = None
+    talk_seconds: float = 0.0
+    click_to_call: bool = False
+    channel_ids: list[str] = json_list()
+    recording: str | None = Field(default=None, max_length=500)
+
+    line_id: int | None = maybe_link("lines.id", index=False)
+    contact_id: int | None = maybe_link("contacts.id")
+    deal_id: int | None = maybe_link("deals.id")
+    responsible_id: int | None = maybe_link("users.id")
+    reason: dict[str, Any] = json_object()  # what was made of it and why: a stored Reason
+
+
+class CallLeg(SQLModel, table=True):
+    """One phone's part in a call. ``user_id`` is who had the extension then, and stays when the extension moves."""
+
+    __tablename__ = "call_legs"
+    __table_args__ = (UniqueConstraint("call_id", "channel_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    call_id: int = link("calls.id", ondelete="CASCADE")
+    channel_id: str = Field(max_length=150)
+    extension: str = Field(max_length=64)
+    user_id: int | None = maybe_link("users.id")
+    dialled_at: datetime = moment()
+    ringing_at: datetime | None = maybe_moment()
+    answered_at: datetime | None = maybe_moment()
+    ended_at: datetime | None = maybe_moment()
+    result: str = Field(max_length=16)  # a LegResult
+    cause: int | None = None
+
+
+class CallEvent(SQLModel, table=True):
+    """A fact that was applied. Its key makes applying it again a no-op; its rows are the call's own timeline."""
+
+    __tablename__ = "call_events"
+    __table_args__ = (UniqueConstraint("call_id", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    call_id: int = link("calls.id", ondelete="CASCADE")
+    key: str = Field(max_length=200)
+    kind: str = Field(max_length=16)
+    party: str = Field(max_length=150)
+    at: datetime = moment()
+
+
+class PbxStatus(SQLModel, table=True):
+    """What the listener last said of a PBX, how far its journal is applied, and who holds the lease to listen."""
+
+    __tablename__ = "pbx_status"
+
+    pbx: str = Field(max_length=32, primary_key=True)
+    position: int = Field(default=0, sa_type=BigInteger)
+    replay_from: int = Field(default=0, sa_type=BigInteger)
+    state: str = Field(default="starting", max_length=16)
+    code: str = Field(default="", max_length=64)
+    params: dict[str, str] = json_object()
+    reported_at: datetime | None = maybe_moment()
+    asterisk_version: str | None = Field(default=None, max_length=64)
+    last_event_at: datetime | None = maybe_moment()
+    clock_offset_seconds: float | None = None
+    lag_seconds: float | None = None
+    lease_owner: str = Field(default="", max_length=100)
+    lease_until: datetime | None = maybe_moment()

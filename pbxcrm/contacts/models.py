@@ -1,0 +1,66 @@
+"""Tables of clients: people and companies, how to reach them, and numbers that are nobody's client."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.fields import link, maybe_link, moment
+
+
+class Company(SQLModel, table=True):
+    __tablename__ = "companies"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=200, index=True)
+    responsible_id: int | None = maybe_link("users.id")
+    note: str = Field(default="", max_length=4000)
+    created_at: datetime = moment()
+    version: int = 1
+
+
+class Contact(SQLModel, table=True):
+    __tablename__ = "contacts"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(default="", max_length=200, index=True)
+    company_id: int | None = maybe_link("companies.id")
+    responsible_id: int | None = maybe_link("users.id")
+    note: str = Field(default="", max_length=4000)
+    created_at: datetime = moment()
+    version: int = 1
+
+
+class Phone(SQLModel, table=True):
+    """A number of a contact; E.164 where it can be. Several contacts may share one."""
+
+    __tablename__ = "phones"
+
+    id: int | None = Field(default=None, primary_key=True)
+    contact_id: int = link("contacts.id", ondelete="CASCADE")
+    number: str = Field(max_length=64, index=True)
+    label: str = Field(default="", max_length=50)
+
+
+class Email(SQLModel, table=True):
+    __tablename__ = "emails"
+
+    id: int | None = Field(default=None, primary_key=True)
+    contact_id: int = link("contacts.id", ondelete="CASCADE")
+    address: str = Field(max_length=254, index=True)
+    label: str = Field(default="", max_length=50)
+
+
+class NumberKind(StrEnum):
+    OWN = "own"  # ours: a branch, a colleague's mobile; makes no deals and no misses
+    SPAM = "spam"  # not a client
+
+
+class SpecialNumber(SQLModel, table=True):
+    __tablename__ = "special_numbers"
+
+    number: str = Field(max_length=64, primary_key=True)
+    kind: str = Field(max_length=8)  # a NumberKind
+    note: str = Field(default="", max_length=200)
+    added_by_id: int | None = maybe_link("users.id", index=False)
+    added_at: datetime = moment()

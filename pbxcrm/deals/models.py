@@ -1,0 +1,100 @@
+"""Tables of the funnel: pipelines, their stages, deals and what is said of them."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.db import Money
+from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
+
+
+class StageKind(StrEnum):
+    UNSORTED = "unsorted"
+    DIDNT_REACH = "didnt_reach"
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
+
+
+class Pipeline(SQLModel, table=True):
+    __tablename__ = "pipelines"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=100, unique=True)
+    position: int = 0
+    is_default: bool = False
+
+
+class Stage(SQLModel, table=True):
+    __tablename__ = "stages"
+
+    id: int | None = Field(default=None, primary_key=True)
+    pipeline_id: int = link("pipelines.id")
+    name: str = Field(max_length=100)  # as the administrator wrote it; the shipped ones are translated when shown
+    kind: str = Field(max_length=16)  # a StageKind
+    position: int
+    probability: int = 0  # percent of winning
+    norm_minutes: int | None = None  # working minutes; None: no norm
+    instruction: str = Field(default="", max_length=4000)
+
+
+class Deal(SQLModel, table=True):
+    """A card on the board. ``version`` grows with each change: a stale form or board never overwrites a newer one."""
+
+    __tablename__ = "deals"
+    __table_args__ = (Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    title: str = Field(max_length=200)
+    pipeline_id: int = link("pipelines.id", index=False)
+    stage_id: int = link("stages.id")
+    responsible_id: int | None = maybe_link("users.id")
+    contact_id: int | None = maybe_link("contacts.id")
+    company_id: int | None = maybe_link("companies.id")
+    client_number: str | None = Field(default=None, max_length=64, index=True)
+    amount: Decimal | None = Field(default=None, sa_type=Money)
+    currency: str = Field(max_length=3)
+    source: str = Field(default="", max_length=100)
+    made_by_call_id: int | None = maybe_link("calls.id", use_alter=True, name="fk_deals_made_by_call_id")
+    lost_reason: str = Field(default="", max_length=200)
+    created_at: datetime = moment(index=True)
+    stage_since: datetime = moment()
+    closed_at: datetime | None = maybe_moment(index=True)
+    reason: dict[str, Any] = json_object()  # why it exists and whose it is: a stored Reason
+    version: int = 1
+
+
+class StageMove(SQLModel, table=True):
+    """A deal entered a stage. The first row of a deal has no ``from_stage_id``."""
+
+    __tablename__ = "stage_moves"
+
+    id: int | None = Field(default=None, primary_key=True)
+    deal_id: int = link("deals.id", ondelete="CASCADE")
+    from_stage_id: int | None = maybe_link("stages.id", index=False)
+    to_stage_id: int = link("stages.id", index=False)
+    by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself, for ``reason``
+    at: datetime = moment()
+    reason: dict[str, Any] = json_object()
+
+
+class Note(SQLModel, table=True):
+    """What somebody wrote: on a deal, on a contact, about a call (or on all three at once)."""
+
+    __tablename__ = "notes"
+
+    id: int | None = Field(default=None, primary_key=True)
+    deal_id: int | None = maybe_link("deals.id")
+    contact_id: int | None = maybe_link("contacts.id")
+    call_id: int | None = maybe_link("calls.id")
+    author_id: int = link("users.id", index=False)
+    text: str = Field(max_length=10_000)
+    at: datetime = moment()
+    version: int = 1

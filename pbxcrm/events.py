@@ -1,0 +1,86 @@
+"""What browsers must hear: rows written in the transaction that changed something, published after its commit.
+
+An event is a hint (topic and reference), never data: a browser that hears it asks for the state again through the
+ordinary, access-checked path. So an event that is lost, late or doubled does no harm.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from redis.asyncio import Redis
+from sqlalchemy import JSON, delete
+from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.db import Database
+from pbxcrm.fields import moment
+
+CHANNEL = "pbxcrm:events"
+RELAY_AT_ONCE = 500
+
+
+class Outbox(SQLModel, table=True):
+    """``users`` are the ids of those who may hear it; ``everybody`` is for what anybody logged in may know (PBX state)."""
+
+    __tablename__ = "outbox"
+
+    id: int | None = Field(default=None, primary_key=True)
+    topic: str = Field(max_length=32)
+    ref: str = Field(default="", max_length=64)
+    users: list[int] = Field(default_factory=list, sa_type=JSON, nullable=False)
+    roles: list[str] = Field(default_factory=list, sa_type=JSON, nullable=False)
+    at: datetime = moment()
+
+
+def emit(
+    session: AsyncSession,
+    topic: str,
+    ref: object,
+    at: datetime,
+    *,
+    users: Iterable[int | None] = (),
+    roles: Iterable[str] = (),
+) -> None:
+    """Say, once this transaction is committed, that ``topic`` ``ref`` changed; to these users and everybody of these roles."""
+    row = Outbox(
+        topic=topic, ref=str(ref), users=sorted({u for u in users if u is not None}), roles=sorted(set(roles)), at=at
+    )
+    session.add(row)
+    session.info["emitted"] = True
+
+
+async def relay(db: Database, redis: Redis) -> int:
+    """Publish what is waiting in the outbox and forget it; the number published. Safe to run in several processes.
+
+    Published before forgotten: a crash between the two says it twice, which a hint may be.
+    """
+    async with db.read() as session:
+        rows = (await session.exec(select(Outbox).order_by(col(Outbox.id)).limit(RELAY_AT_ONCE))).all()
+    if not rows:
+        return 0
+    async with redis.pipeline(transaction=False) as pipe:
+        for row in rows:
+            pipe.publish(CHANNEL, as_message(row))
+        await pipe.execute()
+    async with db.write() as session:
+        await session.exec(delete(Outbox).where(col(Outbox.id).in_([row.id for row in rows])))
+    return len(rows)
+
+
+def as_message(row: Outbox) -> str:
+    return json.dumps(
+        {
+            "id": row.id,
+            "topic": row.topic,
+            "ref": row.ref,
+            "users": row.users,
+            "roles": row.roles,
+            "at": row.at.timestamp(),
+        }
+    )
+
+
+async def prune(session: AsyncSession, now: datetime) -> None:
+    """Hints nobody could publish for a day are worthless: every page has been asked for again since."""
+    await session.exec(delete(Outbox).where(col(Outbox.at) < now - timedelta(days=1)))

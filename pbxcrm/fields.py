@@ -1,0 +1,38 @@
+"""Column helpers shared by every context's ``models.py``."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, ForeignKey, Integer
+from sqlmodel import Field
+
+from pbxcrm.db import UtcDateTime
+
+
+def moment(*, index: bool = False) -> datetime:
+    """A required aware UTC time."""
+    return Field(sa_type=UtcDateTime, nullable=False, index=index)  # type: ignore[no-any-return]
+
+
+def maybe_moment(*, index: bool = False) -> datetime | None:
+    """An aware UTC time that may be missing."""
+    return Field(default=None, sa_type=UtcDateTime, nullable=True, index=index)  # type: ignore[no-any-return]
+
+
+def link(target: str, *, index: bool = True, ondelete: str | None = None) -> int:
+    """A required foreign key."""
+    return Field(sa_column=Column(Integer, ForeignKey(target, ondelete=ondelete), nullable=False, index=index))  # type: ignore[no-any-return]
+
+
+def maybe_link(target: str, *, index: bool = True, use_alter: bool = False, name: str | None = None) -> int | None:
+    """A foreign key that may be missing. ``use_alter`` where two tables point at each other."""
+    key = ForeignKey(target, use_alter=use_alter, name=name)
+    return Field(default=None, sa_column=Column(Integer, key, nullable=True, index=index))  # type: ignore[no-any-return]
+
+
+def json_list() -> list[Any]:
+    return Field(default_factory=list, sa_type=JSON, nullable=False)  # type: ignore[no-any-return]
+
+
+def json_object() -> dict[str, Any]:
+    return Field(default_factory=dict, sa_type=JSON, nullable=False)  # type: ignore[no-any-return]

@@ -1,0 +1,95 @@
+"""The shape of the database and its steps from version to version (Alembic), shipped inside the package.
+
+``upgrade`` brings a database to the shape this code needs; ``check`` refuses one that has another. Both go through the
+asynchronous engine, because PostgreSQL has no other driver here.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
+
+from pbxcrm.db import WRITES, Database
+from pbxcrm.errors import BadSettings, Unavailable
+
+FOLDER = Path(__file__).parent
+_UPGRADE_LOCK = 7_210_101  # an advisory lock on PostgreSQL: two machines may start at once
+
+
+async def upgrade(url: str) -> tuple[str | None, str | None]:
+    """Bring the database at ``url`` to the newest revision; returns (before, after).
+
+    Everything happens in one transaction, so a step that fails leaves the database as it was.
+    Raises Unavailable when it cannot be reached, BadSettings when a newer pbxcrm has been at work there.
+    """
+    database = Database(url, pool_size=1)
+    if database.is_sqlite:
+        event.listen(database.engine.sync_engine, "connect", _without_foreign_keys)
+    try:
+        async with database.engine.execution_options(**{WRITES: True}).begin() as connection:
+            if not database.is_sqlite:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+            before = await connection.run_sync(_revision)
+            _check_known(before)
+            await connection.run_sync(_upgrade)
+            return before, await connection.run_sync(_revision)
+    except (DBAPIError, OSError) as error:
+        raise unreachable(error) from error
+    finally:
+        await database.close()
+
+
+async def check(database: Database) -> None:
+    """Raises BadSettings with a clear sentence when the database is not of the shape this code needs."""
+    try:
+        async with database.engine.connect() as connection:
+            found = await connection.run_sync(_revision)
+    except (DBAPIError, OSError) as error:
+        raise unreachable(error) from error
+    _check_known(found)
+    if found != newest():
+        raise BadSettings(
+            "database.old",
+            "The database is not upgraded yet (it is at {found}, this version needs {needed}). Run: pbxcrm db upgrade",
+            found=found or "nothing",
+            needed=newest() or "nothing",
+        )
+
+
+def newest() -> str | None:
+    return ScriptDirectory(str(FOLDER)).get_current_head()
+
+
+def unreachable(error: Exception) -> Unavailable:
+    """What a person reads instead of a driver's traceback; the password is never part of it."""
+    why = str(getattr(error, "orig", None) or error).splitlines()[0]
+    return Unavailable("database.unreachable", "The database cannot be reached: {why}", why=why)
+
+
+def _check_known(revision: str | None) -> None:
+    if revision and revision not in {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}:
+        raise BadSettings(
+            "database.newer",
+            "The database was made by a newer pbxcrm (its revision {found} is unknown here). Upgrade pbxcrm first.",
+            found=revision,
+        )
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _without_foreign_keys(connection: object, _record: object) -> None:
+    # SQLite alters a table by making a new one and dropping the old, which must not take the rows that point to it.
+    connection.execute("PRAGMA foreign_keys=OFF").close()  # type: ignore[attr-defined]  # a DB-API connection

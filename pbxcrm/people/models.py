@@ -1,0 +1,96 @@
+"""Tables of people: users, their teams and extensions, and how they log in."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.fields import link, maybe_link, maybe_moment, moment
+
+
+class Role(StrEnum):
+    SELLER = "seller"  # sees and edits own cards; an operator is a seller who answers
+    MANAGER = "manager"  # sees all of the team
+    QC = "qc"  # reads everything, edits nothing but its own judgements
+    ADMIN = "admin"
+
+
+class PopupMode(StrEnum):
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    OFF = "off"
+
+
+class Team(SQLModel, table=True):
+    __tablename__ = "teams"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=100, unique=True)
+    manager_id: int | None = maybe_link("users.id", use_alter=True, name="fk_teams_manager_id")
+    calendar_id: int | None = maybe_link("calendars.id")
+
+
+class User(SQLModel, table=True):
+    __tablename__ = "users"
+
+    id: int | None = Field(default=None, primary_key=True)
+    login: str = Field(max_length=64, unique=True)  # lower case
+    name: str = Field(max_length=100)
+    role: str = Field(max_length=16)  # a Role
+    password_hash: str = Field(max_length=255)
+    team_id: int | None = maybe_link("teams.id")
+    calendar_id: int | None = maybe_link("calendars.id")  # own shift; else the team's, else the default
+    language: str = Field(default="", max_length=5)  # empty: as the browser says
+    theme: str = Field(default="auto", max_length=8)
+    popup: str = Field(default=PopupMode.RINGING.value, max_length=16)
+    sound: bool = True
+    is_active: bool = True
+    created_at: datetime = moment()
+
+
+class Extension(SQLModel, table=True):
+    """A phone of a user. A number belongs to one user at a time; who had it before stays in the audit log."""
+
+    __tablename__ = "extensions"
+
+    number: str = Field(max_length=32, primary_key=True)
+    user_id: int = link("users.id")
+
+
+class LoginSession(SQLModel, table=True):
+    """A logged-in browser. Only the token's SHA-256 is kept; a row can be revoked at any time."""
+
+    __tablename__ = "login_sessions"
+
+    id: int | None = Field(default=None, primary_key=True)
+    token_hash: str = Field(max_length=64, unique=True)
+    user_id: int = link("users.id")
+    created_at: datetime = moment()
+    seen_at: datetime = moment()
+    expires_at: datetime = moment(index=True)
+    revoked_at: datetime | None = maybe_moment()
+    ip: str = Field(default="", max_length=64)
+    user_agent: str = Field(default="", max_length=300)
+
+
+class ApiToken(SQLModel, table=True):
+    __tablename__ = "api_tokens"
+
+    id: int | None = Field(default=None, primary_key=True)
+    token_hash: str = Field(max_length=64, unique=True)
+    user_id: int = link("users.id")
+    name: str = Field(max_length=100)
+    created_at: datetime = moment()
+    used_at: datetime | None = maybe_moment()
+    revoked_at: datetime | None = maybe_moment()
+
+
+class FailedLogin(SQLModel, table=True):
+    """A wrong password, kept for as long as the throttle looks back."""
+
+    __tablename__ = "failed_logins"
+
+    id: int | None = Field(default=None, primary_key=True)
+    login: str = Field(max_length=64, index=True)
+    ip: str = Field(max_length=64, index=True)
+    at: datetime = moment(index=True)

@@ -1,0 +1,30 @@
+"""Every table, imported so that SQLModel's metadata is whole; for migrations and entry points."""
+
+from sqlmodel import SQLModel
+
+from pbxcrm import events, options, timers
+from pbxcrm.audit import models as audit
+from pbxcrm.calendars import models as calendars
+from pbxcrm.callbacks import models as callbacks
+from pbxcrm.calls import models as calls
+from pbxcrm.contacts import models as contacts
+from pbxcrm.deals import models as deals
+from pbxcrm.people import models as people
+from pbxcrm.tasks import models as tasks
+
+metadata = SQLModel.metadata
+
+__all__ = [
+    "audit",
+    "calendars",
+    "callbacks",
+    "calls",
+    "contacts",
+    "deals",
+    "events",
+    "metadata",
+    "options",
+    "people",
+    "tasks",
+    "timers",
+]

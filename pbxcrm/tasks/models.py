@@ -1,0 +1,50 @@
+"""Things to do, each with a day and a person."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.fields import json_object, maybe_link, maybe_moment, moment
+
+
+class TaskKind(StrEnum):
+    CALLBACK = "callback"  # a client was missed
+    LAMP = "lamp"  # a checkpoint lit
+    CONTROL = "control"  # for a manager: look into it
+    TODO = "todo"
+    ASSIGNMENT = "assignment"
+
+
+class TaskStatus(StrEnum):
+    OPEN = "open"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class Task(SQLModel, table=True):
+    """``title`` is English where the product made the task itself; ``title_code`` and its params then say it in any language."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (Index("ix_tasks_list", "assignee_id", "status", "due_at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(max_length=12)  # a TaskKind
+    title: str = Field(max_length=300)
+    title_code: dict[str, Any] = json_object()  # a stored Reason, or empty
+    note: str = Field(default="", max_length=4000)
+    due_at: datetime = moment(index=True)
+    assignee_id: int | None = maybe_link("users.id", index=False)
+    deal_id: int | None = maybe_link("deals.id")
+    contact_id: int | None = maybe_link("contacts.id")
+    call_id: int | None = maybe_link("calls.id")
+    status: str = Field(default=TaskStatus.OPEN.value, max_length=10)
+    result: str = Field(default="", max_length=1000)
+    reason: dict[str, Any] = json_object()
+    created_by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself
+    created_at: datetime = moment()
+    done_at: datetime | None = maybe_moment()
+    done_by_id: int | None = maybe_link("users.id", index=False)
+    version: int = 1
