@@ -1,0 +1,151 @@
+"""Install a real Asterisk into a cache folder outside the checkout: ``python -m tests.asterisk.setup [22|16]…``.
+
+Debian 12 has no asterisk package, other Debian suites have: 22 in forky, 16 in bullseye. Each goes into a
+debootstrap folder of its own below ``$PBXCRM_TEST_CACHE`` (default ``~/.cache/pbxcrm-tests``), about 590 MB. The
+mirror is the one this machine's own apt uses.
+"""
+
+import argparse
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SUITES = {"22": "forky", "16": "bullseye"}
+PACKAGES = ("asterisk", "asterisk-core-sounds-en-gsm")
+NO_SERVICES = "#!/bin/sh\nexit 101\n"  # policy-rc.d: a package must not start its daemon inside the folder
+SCRIPTS = Path("/usr/share/debootstrap/scripts")
+
+
+class CannotSetUpError(Exception):
+    """Asterisk cannot be had on this machine; the message is one line that says why."""
+
+
+def cache_folder() -> Path:
+    """Where the installations are kept between runs."""
+    chosen = os.environ.get("PBXCRM_TEST_CACHE")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "pbxcrm-tests"
+
+
+def ensure(version: str) -> Path:
+    """The root folder of an installed Asterisk of that version, made now if it is missing.
+
+    Sessions that ask at the same time wait for each other. A run that dies half-way leaves only a temporary folder,
+    which the next one removes.
+    """
+    target = cache_folder() / f"asterisk-{version}"
+    if (target / "usr/sbin/asterisk").exists():
+        return target
+    if os.geteuid() != 0:
+        raise CannotSetUpError("only root can install and run Asterisk (debootstrap and chroot)")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(target.with_suffix(".lock")):
+        if not (target / "usr/sbin/asterisk").exists():
+            _clear_half_finished(target)
+            _build(SUITES[version], target)
+    return target
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _clear_half_finished(target: Path) -> None:
+    for leftover in target.parent.glob(f"{target.name}.part-*"):
+        for mount in _mounts_below(leftover):
+            subprocess.run(["umount", "--lazy", mount], check=True)
+        shutil.rmtree(leftover)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return sorted((m for m in mounts if Path(m).is_relative_to(folder)), reverse=True)
+
+
+def _build(suite: str, target: Path) -> None:
+    mirror = debian_mirror()
+    _install_debootstrap()
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
+    unfinished.chmod(0o755)
+    # Script "sid" serves every suite since 2011; older hosts merely lack the link named after the newest suite.
+    _run("debootstrap", "--variant=minbase", suite, str(unfinished), mirror, str(SCRIPTS / "sid"))
+    policy = unfinished / "usr/sbin/policy-rc.d"
+    policy.write_text(NO_SERVICES)
+    policy.chmod(0o755)
+    (unfinished / "etc/apt/apt.conf.d/90-as-the-host").write_text(_host_apt_settings())
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    _run("chroot", str(unfinished), "apt-get", "update", environment=environment)
+    install = ("apt-get", "install", "-y", "--no-install-recommends", *PACKAGES)
+    _run("chroot", str(unfinished), *install, environment=environment)
+    _run("chroot", str(unfinished), "apt-get", "clean")
+    unfinished.rename(target)
+
+
+def _host_apt_settings() -> str:
+    """What this machine's apt says of proxies and of mirrors older than the clock, for the apt in the folder."""
+    dump = subprocess.run(["apt-config", "dump", "Acquire"], text=True, capture_output=True, check=True).stdout
+    wanted = re.compile(r"Acquire::(Check-Valid-Until|Check-Date|https?::Proxy\S*) ", flags=re.IGNORECASE)
+    return "".join(f"{line}\n" for line in dump.splitlines() if wanted.match(line))
+
+
+def _install_debootstrap() -> None:
+    if shutil.which("debootstrap") is None:
+        _run("apt-get", "install", "-y", "--no-install-recommends", "debootstrap")
+
+
+def _run(*command: str, environment: dict[str, str] | None = None) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=900,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotSetUpError(f"{command[0]} could not be run: {error}") from error
+    if done.returncode != 0:
+        last = " / ".join(done.stdout.strip().splitlines()[-3:])
+        raise CannotSetUpError(f"{' '.join(command[:4])}… failed (no network, or no such suite there?): {last}")
+
+
+def debian_mirror(apt: Path = Path("/etc/apt")) -> str:
+    """The archive from which this machine installs Debian itself, by its own apt configuration."""
+    for path in [
+        *sorted(apt.glob("sources.list.d/*.sources")),
+        apt / "sources.list",
+        *sorted(apt.glob("sources.list.d/*.list")),
+    ]:
+        text = path.read_text(errors="replace") if path.exists() else ""
+        for found in re.findall(r"^(?:URIs:|deb\s+(?:\[[^]]*\]\s+)?)\s*(\S+)", text, flags=re.MULTILINE):
+            mirror = str(found)
+            if re.search(r"/debian/?$", mirror):
+                return mirror
+    raise CannotSetUpError(f"no Debian archive in {apt}/sources.list*, so there is nowhere to install Asterisk from")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Install Asterisk for the tests.")
+    parser.add_argument("versions", nargs="*", default=list(SUITES), choices=list(SUITES), metavar="22|16")
+    for version in parser.parse_args().versions:
+        try:
+            print(f"Asterisk {version}: {ensure(version)}")
+        except CannotSetUpError as error:
+            print(f"Asterisk {version}: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
