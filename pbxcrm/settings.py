@@ -18,7 +18,7 @@ from pbxcrm.errors import BadSettings
 class Pbx(BaseModel):
     """One Asterisk. ``name`` is its key in the database and the journal; it must not change later."""
 
-    name: str = Field("default", pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
     ami_url: str  # ami://user:secret@host:5038
     trunks: tuple[str, ...] = ()  # globs of endpoint names; empty: whatever is not an extension
     extension_pattern: str | None = None  # default: the general one
@@ -38,12 +38,12 @@ class Settings(BaseSettings):
     redis_url: str = ""  # empty: an embedded Redis in the data directory
     ami_url: str = ""  # one PBX; several go into the TOML as [[pbxs]]
     bind: str = "127.0.0.1:8080"
-    region: str = Field("UA", pattern=r"^[A-Z]{2}$")
+    region: str = Field(default="UA", pattern=r"^[A-Z]{2}$")
     extension_pattern: str = r"\d{2,5}"
     trunks: tuple[str, ...] = ()
     timezone: str = "Europe/Kyiv"
-    language: str = Field("en", pattern=r"^(en|uk|ru)$")
-    currency: str = Field("UAH", pattern=r"^[A-Z]{3}$")
+    language: str = Field(default="en", pattern=r"^(en|uk|ru)$")
+    currency: str = Field(default="UAH", pattern=r"^[A-Z]{3}$")
     recordings_dir: Path | None = None
     dial_channel: str = "PJSIP/{extension}"
     dial_context: str = "from-internal"
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     agi_bind: str = "127.0.0.1:4573"
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
-    journal_keep_days: int = Field(7, ge=0)
+    journal_keep_days: int = Field(default=7, ge=0)
     pbxs: tuple[Pbx, ...] = ()
 
     @field_validator("extension_pattern")

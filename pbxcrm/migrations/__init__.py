@@ -5,6 +5,7 @@ asynchronous engine, because PostgreSQL has no other driver here.
 """
 
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -90,6 +91,8 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _without_foreign_keys(connection: object, _record: object) -> None:
+def _without_foreign_keys(connection: Any, _record: object) -> None:  # a DB-API connection
     # SQLite alters a table by making a new one and dropping the old, which must not take the rows that point to it.
-    connection.execute("PRAGMA foreign_keys=OFF").close()  # type: ignore[attr-defined]  # a DB-API connection
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=OFF")
+    cursor.close()

@@ -1,0 +1,93 @@
+"""Fixtures for everybody: both databases, a real Redis, settings in a folder of the test's own.
+
+``database`` runs a test on SQLite and on PostgreSQL (``-k sqlite``, ``-k postgres``); code under test may commit.
+"""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from pbxcrm.db import Database
+from pbxcrm.migrations import upgrade
+from pbxcrm.redis_server import find_server
+from pbxcrm.settings import Settings
+from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
+from tests.needs import need
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that nobody has open."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    asyncio.run(upgrade(f"sqlite:///{path}"))
+    with closing(sqlite3.connect(path)) as connection:  # one file without its log, so that it can be copied
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for the whole session."""
+    programs = postgres_programs()
+    need(programs, "PostgreSQL is missing (apt-get install postgresql)")
+    assert programs
+    with running_postgres(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """A migrated SQLite database of this test alone."""
+    path = tmp_path / "pbxcrm.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+async def postgres_url(postgres: Postgres) -> AsyncIterator[str]:
+    """A migrated PostgreSQL database of this test alone."""
+    name = fresh_name()
+    yield await postgres.create(name)
+    await postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Both databases in turn, as users write them into PBXCRM_DATABASE_URL."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Both databases in turn, migrated, open."""
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[str]:
+    find_server()
+    with running_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(_redis: str) -> str:
+    """A real Redis, emptied."""
+    with closing(redis.Redis.from_url(_redis)) as client:
+        client.flushall()
+    return _redis
+
+
+@pytest.fixture
+def settings(tmp_path: Path, sqlite_url: str) -> Settings:
+    """Settings of a fresh installation on SQLite in the test's own folder."""
+    return Settings(data_dir=tmp_path, database_url=sqlite_url)

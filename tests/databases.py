@@ -1,0 +1,132 @@
+"""Real databases and a real Redis for tests: started once a session on Unix sockets, gone with it."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pwd import getpwnam
+
+import asyncpg
+
+from pbxcrm import child, redis_server
+from pbxcrm.migrations import upgrade
+
+TEMPLATE = "pbxcrm_template"
+POSTGRES_VERSIONS = ("15", "16", "17", "18")
+
+
+def postgres_programs() -> Path | None:
+    """The folder with initdb and postgres: Debian keeps them off PATH."""
+    for version in POSTGRES_VERSIONS:
+        folder = Path("/usr/lib/postgresql") / version / "bin"
+        if (folder / "initdb").exists():
+            return folder
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+def postgres_user() -> str | None:
+    """PostgreSQL refuses to run as root; the package brings a user of its own. None: run as who we are."""
+    return "postgres" if os.getuid() == 0 else None
+
+
+def _as(user: str | None) -> list[str]:
+    """Words before a command: run it as that user, and let it not outlive us. (A change of user after the request to
+    the kernel would undo the request, and that user may not be able to read our Python.)
+    """
+    if not user:
+        return []
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--pdeathsig=QUIT", "--"]
+
+
+class Postgres:
+    """A server in a folder of its own. ``url(name)`` is what users write into PBXCRM_DATABASE_URL."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    async def execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(host=str(self.folder), user="postgres", database="postgres")
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def create(self, name: str, template: str = TEMPLATE) -> str:
+        await self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return self.url(name)
+
+    async def drop(self, name: str) -> None:
+        await self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def running_postgres(programs: Path) -> Iterator[Postgres]:
+    """A fresh server with fsync off and a migrated template database."""
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary)
+        user = postgres_user()
+        if user:
+            shutil.chown(folder, user, getpwnam(user).pw_gid)
+        data = folder / "data"
+        # The checkout may lie where that user cannot read, so everything happens in a folder of its own.
+        subprocess.run(
+            [*_as(user), programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8",
+             "--locale=C.UTF-8"],
+            check=True, capture_output=True, cwd=folder,
+        )  # fmt: skip
+        options = {
+            "listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "full_page_writes": "off",
+            "synchronous_commit": "off", "max_connections": "200", "shared_buffers": "64MB", "autovacuum": "off",
+        }  # fmt: skip
+        arguments = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        program = [str(programs / "postgres"), "-D", str(data), *arguments]
+        command = [*_as(user), *program] if user else child.command(program, at_parents_death=signal.SIGQUIT)
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        try:
+            postgres = Postgres(folder)
+            asyncio.run(_prepare(postgres, server, folder / "log"))
+            yield postgres
+        finally:
+            server.send_signal(signal.SIGINT)  # "fast": it does not wait for those connected
+            server.wait(30)
+
+
+async def _prepare(postgres: Postgres, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        try:
+            await postgres.execute(f"CREATE DATABASE {TEMPLATE}")
+            break
+        except (OSError, asyncpg.CannotConnectNowError):
+            if server.poll() is not None:
+                raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}") from None
+            await asyncio.sleep(0.05)  # a server that is not there yet cannot be awaited
+    await upgrade(postgres.url(TEMPLATE))
+
+
+@contextmanager
+def running_redis() -> Iterator[str]:
+    """A server of its own on a Unix socket; yields its URL."""
+    with tempfile.TemporaryDirectory(prefix="redis-") as temporary:
+        command, socket = redis_server.prepare(Path(temporary))
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            asyncio.run(redis_server.wait_until_ready(socket))
+            yield f"unix://{socket}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def fresh_name() -> str:
+    return f"test_{uuid.uuid4().hex[:12]}"

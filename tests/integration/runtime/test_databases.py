@@ -1,0 +1,42 @@
+"""The ground the other tests stand on."""
+
+import asyncio
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.db import Database
+
+
+async def _run(session: AsyncSession, statement: str, **values: int) -> None:
+    await (await session.connection()).execute(text(statement), values)
+
+
+async def _one(session: AsyncSession, statement: str) -> int:
+    found: int = (await (await session.connection()).execute(text(statement))).scalar_one()
+    return found
+
+
+async def test_each_test_has_a_database_of_its_own(database: Database) -> None:
+    async with database.write() as session:
+        await _run(session, "CREATE TABLE mine (n INTEGER)")
+    async with database.write() as session:
+        await _run(session, "INSERT INTO mine VALUES (1)")
+    async with database.read() as session:
+        assert await _one(session, "SELECT count(*) FROM mine") == 1
+
+
+async def test_two_writers_lose_nothing(database: Database) -> None:
+    async with database.write() as session:
+        await _run(session, "CREATE TABLE mine (n INTEGER)")
+        await _run(session, "INSERT INTO mine VALUES (0)")
+    lock = "" if database.is_sqlite else "FOR UPDATE"
+
+    async def count() -> None:
+        async with database.write() as session:
+            n = await _one(session, f"SELECT n FROM mine {lock}")
+            await _run(session, "UPDATE mine SET n = :n", n=n + 1)
+
+    await asyncio.gather(*(count() for _ in range(20)))
+    async with database.read() as session:
+        assert await _one(session, "SELECT n FROM mine") == 20
