@@ -1,0 +1,187 @@
+"""Who may do what, and whose rows they may see. Every path goes through here: page, fragment, API, export, live stream.
+
+Two questions, two answers:
+
+* ``can(viewer, permission)`` whether a kind of act is for this role at all; each route declares one permission.
+* ``visible_…(viewer)`` a condition for the WHERE clause, so that a row one may not see is never fetched.
+
+Sellers see their own cards; managers see those of the people in their teams (people without a team are one team); quality
+control reads everything; the administrator may do everything. A callback queue is shared within the team.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, false, or_, true
+from sqlalchemy.orm import Mapped
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.contacts.models import Company, Contact
+from pbxcrm.deals.models import Deal
+from pbxcrm.errors import NotAllowed
+from pbxcrm.people.models import Role, Team, User
+from pbxcrm.tasks.models import Task
+
+
+class Permission(StrEnum):
+    OWN_PROFILE = "own_profile"
+    CALLS_READ = "calls_read"
+    DEALS_READ = "deals_read"
+    DEALS_EDIT = "deals_edit"
+    TASKS_READ = "tasks_read"
+    TASKS_EDIT = "tasks_edit"
+    CALLBACKS_READ = "callbacks_read"
+    CALLBACKS_WORK = "callbacks_work"
+    CONTACTS_READ = "contacts_read"
+    CONTACTS_EDIT = "contacts_edit"
+    PHONE_USE = "phone_use"  # click-to-call, transfer, hang up
+    RECORDINGS_LISTEN = "recordings_listen"
+    ESCALATIONS_READ = "escalations_read"
+    ESCALATIONS_WORK = "escalations_work"
+    PEOPLE_READ = "people_read"
+    PEOPLE_EDIT = "people_edit"
+    STATUS_READ = "status_read"
+    SETTINGS_EDIT = "settings_edit"
+
+
+_READS = {
+    Permission.OWN_PROFILE,
+    Permission.CALLS_READ,
+    Permission.DEALS_READ,
+    Permission.TASKS_READ,
+    Permission.CALLBACKS_READ,
+    Permission.CONTACTS_READ,
+    Permission.RECORDINGS_LISTEN,
+}
+_SELLS = _READS | {
+    Permission.DEALS_EDIT,
+    Permission.TASKS_EDIT,
+    Permission.CALLBACKS_WORK,
+    Permission.CONTACTS_EDIT,
+    Permission.PHONE_USE,
+}
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.SELLER: frozenset(_SELLS),
+    Role.MANAGER: frozenset(
+        _SELLS
+        | {Permission.ESCALATIONS_READ, Permission.ESCALATIONS_WORK, Permission.PEOPLE_READ, Permission.STATUS_READ}
+    ),
+    Role.QC: frozenset(_READS | {Permission.ESCALATIONS_READ, Permission.PEOPLE_READ}),
+    Role.ADMIN: frozenset(Permission),
+}
+SEES_EVERYTHING = (Role.ADMIN, Role.QC)
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A person who is logged in (or whose API token it is), as every query and action wants to know them."""
+
+    user_id: int
+    login: str
+    name: str
+    role: Role
+    team_id: int | None
+    managed_team_ids: tuple[int, ...] = ()
+    extensions: tuple[str, ...] = ()
+    language: str = ""
+    theme: str = "auto"
+    popup: str = "ringing"
+    sound: bool = True
+    session_id: int | None = field(default=None, compare=False)
+
+
+def can(viewer: Viewer, permission: Permission) -> bool:
+    return permission in GRANTS[viewer.role]
+
+
+def check(viewer: Viewer, permission: Permission) -> None:
+    """Raise NotAllowed unless ``viewer`` may do this kind of act."""
+    if not can(viewer, permission):
+        raise NotAllowed("access.role", "Your role does not allow this. Ask an administrator.")
+
+
+def teammates(viewer: Viewer) -> SelectOfScalar[int | None]:
+    """Ids of the people in the viewer's own team and in those they manage, themselves among them."""
+    same = col(User.team_id).is_(None) if viewer.team_id is None else col(User.team_id) == viewer.team_id
+    return select(col(User.id)).where(
+        or_(same, col(User.team_id).in_(viewer.managed_team_ids), col(User.id) == viewer.user_id)
+    )
+
+
+def _theirs(viewer: Viewer, *owners: Mapped[int | None]) -> ColumnElement[bool]:
+    """Rows any of whose ``owners`` the viewer answers for; a row that is nobody's is the managers' business."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    if viewer.role is Role.MANAGER:
+        people = teammates(viewer)
+        nobodys = [owner.is_(None) for owner in owners[:1]]
+        return or_(*nobodys, *(owner.in_(people) for owner in owners))
+    return or_(*(owner == viewer.user_id for owner in owners))
+
+
+def visible_deals(viewer: Viewer) -> ColumnElement[bool]:
+    return _theirs(viewer, col(Deal.responsible_id))
+
+
+def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
+    """Tasks given to one, given by one, or on one's own deal."""
+    on_own_deal = col(Task.deal_id).in_(select(Deal.id).where(visible_deals(viewer)))
+    return or_(_theirs(viewer, col(Task.assignee_id), col(Task.created_by_id)), on_own_deal)
+
+
+def visible_calls(viewer: Viewer) -> ColumnElement[bool]:
+    """Calls one is responsible for, took part in (also only by a ringing phone), or that belong to one's own deal."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    took_part = select(CallLeg.call_id).where(_took_part(viewer))
+    own_deal = select(Deal.id).where(visible_deals(viewer))
+    return or_(_theirs(viewer, col(Call.responsible_id)), col(Call.id).in_(took_part), col(Call.deal_id).in_(own_deal))
+
+
+def _took_part(viewer: Viewer) -> ColumnElement[bool]:
+    if viewer.role is Role.MANAGER:
+        return col(CallLeg.user_id).in_(teammates(viewer))
+    return col(CallLeg.user_id) == viewer.user_id
+
+
+def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
+    """The callback queue is shared by the owner's team, sellers too; a callback without an owner is everybody's."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    owner = col(Episode.owner_id)
+    return or_(owner.is_(None), owner.in_(teammates(viewer)), col(Episode.claimed_by_id) == viewer.user_id)
+
+
+def visible_contacts(viewer: Viewer) -> ColumnElement[bool]:
+    """Clients one is responsible for, has a deal with, or has spoken with."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    by_deal = select(Deal.contact_id).where(visible_deals(viewer), col(Deal.contact_id).is_not(None))
+    by_call = select(Call.contact_id).where(visible_calls(viewer), col(Call.contact_id).is_not(None))
+    by_task = select(Task.contact_id).where(_theirs(viewer, col(Task.assignee_id)), col(Task.contact_id).is_not(None))
+    return or_(
+        _theirs(viewer, col(Contact.responsible_id)),
+        *(col(Contact.id).in_(subquery) for subquery in (by_deal, by_call, by_task)),
+    )
+
+
+def visible_companies(viewer: Viewer) -> ColumnElement[bool]:
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    by_contact = select(Contact.company_id).where(visible_contacts(viewer), col(Contact.company_id).is_not(None))
+    return or_(_theirs(viewer, col(Company.responsible_id)), col(Company.id).in_(by_contact))
+
+
+def visible_users(viewer: Viewer) -> ColumnElement[bool]:
+    """People one may see in lists and give things to: everybody of one's team; all of them for whoever sees everything."""
+    return true() if viewer.role in SEES_EVERYTHING else col(User.id).in_(teammates(viewer))
+
+
+def visible_teams(viewer: Viewer) -> ColumnElement[bool]:
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    own = viewer.managed_team_ids + (() if viewer.team_id is None else (viewer.team_id,))
+    return col(Team.id).in_(own) if own else false()

@@ -1,0 +1,37 @@
+"""Writing into the audit log, in the transaction of what is logged."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.reasons import Reason
+
+
+def record(
+    session: AsyncSession,
+    at: datetime,
+    action: str,
+    entity: str,
+    entity_id: object,
+    *,
+    actor: Viewer | None,
+    reason: Reason | None = None,
+    **data: Any,
+) -> None:
+    """Log ``action`` on an entity. Without an actor the product did it itself and must say why."""
+    if actor is None and reason is None:
+        raise ValueError(f"{action}: an automatic act needs a reason")
+    session.add(
+        AuditEntry(
+            at=at,
+            actor_id=actor.user_id if actor else None,
+            action=action,
+            entity=entity,
+            entity_id=str(entity_id),
+            reason=reason.stored() if reason else {},
+            data=data,
+        )
+    )

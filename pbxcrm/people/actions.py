@@ -1,0 +1,393 @@
+"""Changing people: adding and editing them, their extensions and teams, and how they log in and out."""
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from pwdlib import PasswordHash
+from sqlalchemy import delete, func, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.errors import Invalid, NotAllowed, NotFound, TooManyAttempts
+from pbxcrm.events import emit
+from pbxcrm.people.models import ApiToken, Extension, FailedLogin, LoginSession, PopupMode, Role, Team, User
+from pbxcrm.people.queries import get_user_by_login, token_hash
+from pbxcrm.people.rules import (
+    FAILURES_PER_ADDRESS,
+    FAILURES_PER_LOGIN,
+    SESSION_LIFE,
+    THROTTLE_WINDOW,
+    check_extensions,
+    check_login,
+    check_name,
+    check_password,
+)
+from pbxcrm.reasons import Reason, reason
+
+_hasher = PasswordHash.recommended()
+# Compared when the login does not exist, so that a wrong login takes as long as a wrong password.
+_nobody: str | None = None
+_hashing = asyncio.Semaphore(2)  # argon2 takes 64 MB and a core each; a flood of logins must not take them all
+
+
+async def add_user(
+    session: AsyncSession,
+    actor: Viewer | None = None,
+    *,
+    login: str,
+    name: str,
+    role: str,
+    password: str,
+    extensions: Iterable[str] = (),
+    team: str | int | None = None,
+    language: str = "",
+    now: datetime | None = None,
+) -> User:
+    """Add a person. ``team`` is an id or a name (a new name makes the team); without ``actor`` it is the command line.
+
+    Raises Invalid with the field that is wrong; nothing is stored then.
+    """
+    at = now or datetime.now(UTC)
+    if actor is not None:
+        check(actor, Permission.PEOPLE_EDIT)
+    login, name, role = check_login(login), check_name(name), _check_role(role)
+    check_password(password)
+    wanted = check_extensions(list(extensions))
+    if await get_user_by_login(session, login) is not None:
+        raise Invalid("login", "people.login_taken", "The login “{login}” is taken.", login=login)
+    await _check_free(session, wanted, None)
+    user = User(
+        login=login, name=name, role=role, password_hash=await hash_password(password), language=language, created_at=at
+    )
+    user.team_id = await _team_id(session, team)
+    session.add(user)
+    await session.flush()
+    assert user.id is not None
+    for extension in wanted:
+        session.add(Extension(number=extension, user_id=user.id))
+    record(
+        session,
+        at,
+        "user.added",
+        "user",
+        user.id,
+        actor=actor,
+        reason=_by_command_line(actor),
+        login=login,
+        role=role,
+        extensions=wanted,
+    )
+    _say_people_changed(session, at)
+    await session.flush()
+    return user
+
+
+async def edit_user(
+    session: AsyncSession,
+    actor: Viewer,
+    user_id: int,
+    *,
+    name: str,
+    role: str,
+    extensions: Iterable[str],
+    team: str | int | None,
+    is_active: bool = True,
+    password: str = "",
+    now: datetime,
+) -> User:
+    """Change a person; an empty ``password`` stays as it is. Who is switched off is logged out everywhere at once."""
+    check(actor, Permission.PEOPLE_EDIT)
+    user = await session.get(User, user_id)
+    if user is None:
+        raise NotFound("people.not_found", "There is no such person, or they are not in your team.")
+    wanted = check_extensions(list(extensions))
+    await _check_free(session, wanted, user_id)
+    role = _check_role(role)
+    loses_admin = user.role == Role.ADMIN and (role != Role.ADMIN or not is_active)
+    if loses_admin and not await _other_admins(session, user_id):
+        raise Invalid("role", "people.last_admin", "This is the last administrator: make somebody else one first.")
+    user.name, user.role = check_name(name), role
+    user.team_id, user.is_active = await _team_id(session, team), is_active
+    if password:
+        user.password_hash = await hash_password(check_password(password))
+    had = set((await session.exec(select(Extension.number).where(Extension.user_id == user_id))).all())
+    await session.exec(delete(Extension).where(col(Extension.user_id) == user_id, col(Extension.number).not_in(wanted)))
+    for extension in wanted:
+        if extension not in had:
+            session.add(Extension(number=extension, user_id=user_id))
+    if not is_active or password:
+        await revoke_sessions(session, user_id, now, but=actor.session_id)
+    if not is_active:
+        await session.exec(
+            update(ApiToken)
+            .where(col(ApiToken.user_id) == user_id, col(ApiToken.revoked_at).is_(None))
+            .values(revoked_at=now)
+        )
+    record(
+        session,
+        now,
+        "user.edited",
+        "user",
+        user_id,
+        actor=actor,
+        role=user.role,
+        extensions=wanted,
+        is_active=is_active,
+        team_id=user.team_id,
+    )
+    _say_people_changed(session, now)
+    return user
+
+
+async def edit_profile(
+    session: AsyncSession,
+    viewer: Viewer,
+    *,
+    name: str,
+    language: str,
+    theme: str,
+    popup: str,
+    sound: bool,
+    now: datetime,
+) -> None:
+    user = await _self(session, viewer)
+    user.name = check_name(name)
+    if language not in {"", "en", "uk", "ru"}:
+        raise Invalid("language", "people.language", "Choose one of the languages.")
+    if theme not in {"auto", "light", "dark"}:
+        raise Invalid("theme", "people.theme", "Choose light, dark or automatic.")
+    if popup not in set(PopupMode):
+        raise Invalid("popup", "people.popup", "Choose when the card shall pop up.")
+    user.language, user.theme, user.popup, user.sound = language, theme, popup, sound
+    record(session, now, "user.profile", "user", viewer.user_id, actor=viewer)
+
+
+async def change_password(session: AsyncSession, viewer: Viewer, *, old: str, new: str, now: datetime) -> None:
+    """Change one's own password; every other browser is logged out."""
+    user = await _self(session, viewer)
+    if not await _matches(old, user.password_hash):
+        raise Invalid("old", "people.password_wrong", "This is not your present password.")
+    try:
+        check_password(new)
+    except Invalid as error:
+        raise Invalid("new", error.code, error.message, **error.params) from error
+    user.password_hash = await hash_password(new)
+    await revoke_sessions(session, viewer.user_id, now, but=viewer.session_id)
+    record(session, now, "user.password", "user", viewer.user_id, actor=viewer)
+
+
+async def save_team(
+    session: AsyncSession,
+    actor: Viewer,
+    *,
+    name: str,
+    manager_id: int | None,
+    now: datetime,
+    team_id: int | None = None,
+) -> Team:
+    """Add a team, or change the one with ``team_id``."""
+    check(actor, Permission.PEOPLE_EDIT)
+    name = check_name(name)
+    team = await session.get(Team, team_id) if team_id is not None else Team(name=name)
+    if team is None:
+        raise NotFound("people.no_team", "There is no such team.")
+    other = (await session.exec(select(Team).where(func.lower(Team.name) == name.lower()))).first()
+    if other is not None and other.id != team_id:
+        raise Invalid("name", "people.team_taken", "There is a team “{name}” already.", name=name)
+    if manager_id is not None:
+        manager = await session.get(User, manager_id)
+        if manager is None or manager.role not in {Role.MANAGER, Role.ADMIN}:
+            raise Invalid(
+                "manager_id", "people.not_manager", "A team is led by somebody with the role manager or admin."
+            )
+    team.name, team.manager_id = name, manager_id
+    session.add(team)
+    await session.flush()
+    record(session, now, "team.saved", "team", team.id, actor=actor, name=name, manager_id=manager_id)
+    _say_people_changed(session, now)
+    return team
+
+
+async def log_in(
+    session: AsyncSession, login: str, password: str, ip: str, user_agent: str, now: datetime
+) -> tuple[str | None, User | None]:
+    """The token of a new session and its user; (None, None) when login or password is wrong.
+
+    A wrong try is returned, not raised, because it must be committed: the throttle counts it. Raises TooManyAttempts.
+    """
+    login = login.strip().lower()[:64]
+    await _check_throttle(session, login, ip, now)
+    user = await get_user_by_login(session, login)
+    right = await _matches(password, user.password_hash if user is not None else await _nobodys_hash())
+    if user is None or not right or not user.is_active:
+        session.add(FailedLogin(login=login, ip=ip[:64], at=now))
+        return None, None
+    assert user.id is not None
+    await session.exec(delete(FailedLogin).where(col(FailedLogin.login) == login))
+    token = secrets.token_urlsafe(32)
+    session.add(
+        LoginSession(
+            token_hash=token_hash(token),
+            user_id=user.id,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + SESSION_LIFE,
+            ip=ip[:64],
+            user_agent=user_agent[:300],
+        )
+    )
+    return token, user
+
+
+async def log_out(session: AsyncSession, token: str, now: datetime) -> None:
+    await session.exec(
+        update(LoginSession).where(col(LoginSession.token_hash) == token_hash(token)).values(revoked_at=now)
+    )
+
+
+async def revoke_session(session: AsyncSession, viewer: Viewer, session_id: int, now: datetime) -> None:
+    """Log one of one's own browsers out."""
+    found = await session.exec(
+        select(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == viewer.user_id)
+    )
+    row = found.first()
+    if row is None:
+        raise NotFound("people.no_session", "This browser is logged out already.")
+    row.revoked_at = now
+    _say_session_ended(session, viewer.user_id, now)
+
+
+async def revoke_sessions(session: AsyncSession, user_id: int, now: datetime, *, but: int | None = None) -> None:
+    """Log a user out everywhere, ``but`` for one session."""
+    await session.exec(
+        update(LoginSession)
+        .where(
+            col(LoginSession.user_id) == user_id,
+            col(LoginSession.revoked_at).is_(None),
+            col(LoginSession.id) != (but or 0),
+        )
+        .values(revoked_at=now)
+    )
+    _say_session_ended(session, user_id, now)
+
+
+async def create_token(session: AsyncSession, user: User, *, name: str = "api", now: datetime | None = None) -> str:
+    """A new API token of ``user``; the only time it can be read."""
+    at = now or datetime.now(UTC)
+    token = "pbx_" + secrets.token_urlsafe(32)
+    assert user.id is not None
+    session.add(ApiToken(token_hash=token_hash(token), user_id=user.id, name=name[:100], created_at=at))
+    record(session, at, "token.created", "user", user.id, actor=None, reason=reason("by.command_line"))
+    return token
+
+
+async def prune_logins(session: AsyncSession, now: datetime) -> None:
+    """Forget expired sessions and old failures."""
+    await session.exec(delete(LoginSession).where(col(LoginSession.expires_at) < now - timedelta(days=30)))
+    await session.exec(delete(FailedLogin).where(col(FailedLogin.at) < now - THROTTLE_WINDOW))
+
+
+async def hash_password(password: str) -> str:
+    async with _hashing:
+        return await asyncio.to_thread(_hasher.hash, password)
+
+
+async def _matches(password: str, hashed: str) -> bool:
+    async with _hashing:
+        return await asyncio.to_thread(_hasher.verify, password[:1000], hashed)
+
+
+async def _nobodys_hash() -> str:
+    global _nobody  # noqa: PLW0603 - made once a process; it guards nothing
+    if _nobody is None:
+        _nobody = await hash_password(secrets.token_urlsafe(16))
+    return _nobody
+
+
+async def _check_throttle(session: AsyncSession, login: str, ip: str, now: datetime) -> None:
+    since = now - THROTTLE_WINDOW
+    for condition, limit in (
+        (FailedLogin.login == login, FAILURES_PER_LOGIN),
+        (FailedLogin.ip == ip[:64], FAILURES_PER_ADDRESS),
+    ):
+        found = await session.exec(
+            select(FailedLogin.at)
+            .where(condition, FailedLogin.at > since)
+            .order_by(col(FailedLogin.at).desc())
+            .limit(limit)
+        )
+        failures = found.all()
+        if len(failures) >= limit:
+            wait = int((failures[-1] - since).total_seconds()) + 1
+            raise TooManyAttempts(
+                "login.throttled", "Too many wrong passwords. Try again in {retry_after} seconds.", retry_after=wait
+            )
+
+
+async def _check_free(session: AsyncSession, extensions: list[str], user_id: int | None) -> None:
+    found = await session.exec(
+        select(Extension.number, User.name)
+        .join(User, col(User.id) == col(Extension.user_id))
+        .where(col(Extension.number).in_(extensions), col(Extension.user_id) != (user_id or 0))
+    )
+    taken = found.first()
+    if taken is not None:
+        raise Invalid(
+            "extensions",
+            "people.extension_taken",
+            "Extension {extension} belongs to {name}.",
+            extension=taken[0],
+            name=taken[1],
+        )
+
+
+async def _team_id(session: AsyncSession, team: str | int | None) -> int | None:
+    if team is None or team == "":
+        return None
+    if isinstance(team, int):
+        if await session.get(Team, team) is None:
+            raise Invalid("team", "people.no_team", "There is no such team.")
+        return team
+    name = check_name(team)
+    found = (await session.exec(select(Team).where(func.lower(Team.name) == name.lower()))).first()
+    if found is None:
+        found = Team(name=name)
+        session.add(found)
+        await session.flush()
+    return found.id
+
+
+async def _other_admins(session: AsyncSession, user_id: int) -> bool:
+    found = await session.exec(
+        select(User.id).where(User.role == Role.ADMIN.value, col(User.is_active), col(User.id) != user_id).limit(1)
+    )
+    return found.first() is not None
+
+
+async def _self(session: AsyncSession, viewer: Viewer) -> User:
+    user = await session.get(User, viewer.user_id)
+    if user is None or not user.is_active:
+        raise NotAllowed("people.gone", "Your account has been switched off.")
+    return user
+
+
+def _check_role(role: str) -> str:
+    if role not in set(Role):
+        raise Invalid("role", "people.role", "The role is one of seller, manager, qc, admin.")
+    return role
+
+
+def _by_command_line(actor: Viewer | None) -> Reason | None:
+    return reason("by.command_line") if actor is None else None
+
+
+def _say_people_changed(session: AsyncSession, at: datetime) -> None:
+    emit(session, "people", "", at, roles=[role.value for role in Role])
+
+
+def _say_session_ended(session: AsyncSession, user_id: int, at: datetime) -> None:
+    emit(session, "session", user_id, at, users=[user_id])

@@ -1,0 +1,170 @@
+"""What is read of people."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, visible_users
+from pbxcrm.errors import NotFound
+from pbxcrm.people.models import ApiToken, Extension, LoginSession, Role, Team, User
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """All people at once, for decisions that must not wait for a query each. Inactive people are in it, marked so."""
+
+    users: dict[int, User]
+    teams: dict[int, Team]
+    by_extension: dict[str, int]  # extension -> user id
+    extensions: dict[int, list[str]] = field(default_factory=dict)  # user id -> extensions
+
+    def user_of(self, extension: str | None) -> User | None:
+        user_id = self.by_extension.get(extension or "")
+        user = self.users.get(user_id) if user_id is not None else None
+        return user if user is not None and user.is_active else None
+
+    def active(self, user_id: int | None) -> User | None:
+        user = self.users.get(user_id) if user_id is not None else None
+        return user if user is not None and user.is_active else None
+
+    def managers_of(self, user_id: int | None) -> list[User]:
+        """Who answers for this person: the team's manager, else managers of the same team, else any manager, else an admin."""
+        user = self.users.get(user_id) if user_id is not None else None
+        team = self.teams.get(user.team_id) if user is not None and user.team_id is not None else None
+        named = self.active(team.manager_id) if team is not None else None
+        if named is not None and named.id != user_id:
+            return [named]
+        everybody = sorted((u for u in self.users.values() if u.is_active and u.id != user_id), key=lambda u: u.id or 0)
+        managers = [u for u in everybody if u.role == Role.MANAGER]
+        same_team = [u for u in managers if user is not None and u.team_id == user.team_id]
+        admins = [u for u in everybody if u.role == Role.ADMIN]
+        return same_team or managers or admins
+
+    def manager_of(self, user_id: int | None) -> User | None:
+        return next(iter(self.managers_of(user_id)), None)
+
+    def team_of(self, user_id: int | None) -> set[int]:
+        """Ids of everybody in this person's team and of those who manage it."""
+        user = self.users.get(user_id) if user_id is not None else None
+        if user is None:
+            return set()
+        mates = {u.id for u in self.users.values() if u.team_id == user.team_id and u.id is not None}
+        return mates | {m.id for m in self.managers_of(user_id) if m.id is not None}
+
+    def name(self, user_id: int | None) -> str:
+        user = self.users.get(user_id) if user_id is not None else None
+        return user.name if user is not None else ""
+
+    def login(self, user_id: int | None) -> str | None:
+        user = self.users.get(user_id) if user_id is not None else None
+        return user.login if user is not None else None
+
+
+async def load_directory(session: AsyncSession) -> Directory:
+    users = {user.id: user for user in (await session.exec(select(User))).all() if user.id is not None}
+    teams = {team.id: team for team in (await session.exec(select(Team))).all() if team.id is not None}
+    by_extension: dict[str, int] = {}
+    extensions: dict[int, list[str]] = {}
+    for row in (await session.exec(select(Extension).order_by(col(Extension.number)))).all():
+        by_extension[row.number] = row.user_id
+        extensions.setdefault(row.user_id, []).append(row.number)
+    return Directory(users, teams, by_extension, extensions)
+
+
+async def list_users(session: AsyncSession, viewer: Viewer) -> list[User]:
+    found = await session.exec(
+        select(User).where(visible_users(viewer)).order_by(col(User.is_active).desc(), col(User.name), col(User.id))
+    )
+    return list(found.all())
+
+
+async def list_teams(session: AsyncSession) -> list[Team]:
+    return list((await session.exec(select(Team).order_by(col(Team.name)))).all())
+
+
+async def access_user(session: AsyncSession, viewer: Viewer, user_id: int) -> User:
+    user = (await session.exec(select(User).where(User.id == user_id, visible_users(viewer)))).first()
+    if user is None:
+        raise NotFound("people.not_found", "There is no such person, or they are not in your team.")
+    return user
+
+
+async def get_user_by_login(session: AsyncSession, login: str) -> User | None:
+    return (await session.exec(select(User).where(User.login == login.strip().lower()))).first()
+
+
+async def viewer_of(session: AsyncSession, user: User, *, session_id: int | None = None) -> Viewer:
+    """``user`` as the access module wants to know them."""
+    managed = (await session.exec(select(Team.id).where(Team.manager_id == user.id))).all()
+    numbers = (
+        await session.exec(select(Extension.number).where(Extension.user_id == user.id).order_by(col(Extension.number)))
+    ).all()
+    assert user.id is not None
+    return Viewer(
+        user_id=user.id,
+        login=user.login,
+        name=user.name,
+        role=Role(user.role),
+        team_id=user.team_id,
+        managed_team_ids=tuple(team_id for team_id in managed if team_id is not None),
+        extensions=tuple(numbers),
+        language=user.language,
+        theme=user.theme,
+        popup=user.popup,
+        sound=user.sound,
+        session_id=session_id,
+    )
+
+
+def token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def get_viewer_by_session(session: AsyncSession, token: str, now: datetime) -> Viewer | None:
+    """The person behind a session cookie, or None when it is unknown, expired or revoked."""
+    found = await session.exec(
+        select(LoginSession, User)
+        .join(User, col(User.id) == col(LoginSession.user_id))
+        .where(
+            LoginSession.token_hash == token_hash(token),
+            col(LoginSession.revoked_at).is_(None),
+            LoginSession.expires_at > now,
+            col(User.is_active),
+        )
+    )
+    row = found.first()
+    return None if row is None else await viewer_of(session, row[1], session_id=row[0].id)
+
+
+async def get_viewer_by_token(session: AsyncSession, token: str) -> Viewer | None:
+    """The person whose API token it is, or None when it is unknown or revoked."""
+    found = await session.exec(
+        select(User)
+        .join(ApiToken, col(ApiToken.user_id) == col(User.id))
+        .where(ApiToken.token_hash == token_hash(token), col(ApiToken.revoked_at).is_(None), col(User.is_active))
+    )
+    user = found.first()
+    return None if user is None else await viewer_of(session, user)
+
+
+async def list_sessions(session: AsyncSession, user_id: int, now: datetime) -> list[LoginSession]:
+    """Browsers this person is logged in with, latest first."""
+    found = await session.exec(
+        select(LoginSession)
+        .where(LoginSession.user_id == user_id, col(LoginSession.revoked_at).is_(None), LoginSession.expires_at > now)
+        .order_by(col(LoginSession.seen_at).desc())
+    )
+    return list(found.all())
+
+
+async def extensions_of(session: AsyncSession, user_ids: list[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
+    rows = await session.exec(
+        select(Extension).where(col(Extension.user_id).in_(user_ids)).order_by(col(Extension.number))
+    )
+    for row in rows.all():
+        found[row.user_id].append(row.number)
+    return found

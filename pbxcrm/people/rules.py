@@ -1,0 +1,51 @@
+"""Pure decisions about people: what a login, a password, an extension may look like, and when to slow a guesser down."""
+
+import re
+from datetime import timedelta
+
+from pbxcrm.errors import Invalid
+
+LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+EXTENSION = re.compile(r"[0-9A-Za-z_*#.-]{1,32}")
+PASSWORD_MIN = 8
+SESSION_LIFE = timedelta(days=14)
+# Five wrong passwords for a login, or twenty from an address, and one has to wait until the oldest is a quarter of an hour old.
+THROTTLE_WINDOW = timedelta(minutes=15)
+FAILURES_PER_LOGIN = 5
+FAILURES_PER_ADDRESS = 20
+
+
+def check_login(login: str) -> str:
+    """The login in lower case; raises Invalid."""
+    login = login.strip().lower()
+    if not LOGIN.fullmatch(login):
+        raise Invalid("login", "people.login", "A login is 1 to 64 Latin letters, digits, dots, dashes or underscores.")
+    return login
+
+
+def check_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not name or len(name) > 100:
+        raise Invalid("name", "people.name", "Write a name of up to 100 letters.")
+    return name
+
+
+def check_password(password: str) -> str:
+    if len(password) < PASSWORD_MIN:
+        raise Invalid(
+            "password", "people.password_short", "A password needs at least {count} characters.", count=PASSWORD_MIN
+        )
+    if len(password) > 1000:
+        raise Invalid("password", "people.password_long", "A password may have at most 1000 characters.")
+    return password
+
+
+def check_extensions(extensions: list[str]) -> list[str]:
+    """Extensions without blanks and doubles, in the given order; raises Invalid."""
+    wanted = list(dict.fromkeys(part.strip() for part in extensions if part.strip()))
+    for extension in wanted:
+        if not EXTENSION.fullmatch(extension):
+            raise Invalid(
+                "extensions", "people.extension", "“{extension}” is not an extension.", extension=extension[:40]
+            )
+    return wanted

@@ -1,0 +1,136 @@
+"""Why the product did something by itself: a code with its facts, said in whatever language the reader has.
+
+A reason is stored as ``{"code", "params", "because": [reason…]}`` beside what it explains. ``MESSAGES`` holds the English
+sentence of each code; pages pass gettext, the API and the logs take the English.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate this later"
+    return message
+
+
+MESSAGES: dict[str, str] = {
+    # what became of a call
+    "call.internal": N_("A call between colleagues: no deal."),
+    "call.own_number": N_("{number} is one of our own numbers: no deal."),
+    "call.spam": N_("{number} is on the list of numbers that are not clients: no deal."),
+    "call.line_off": N_("The rule of line “{line}” makes no deals."),
+    "call.new_deal": N_(
+        "{number} had no open deal, so this call made one in “{stage}”; {who} answered on {extension}."
+    ),
+    "call.new_deal_unmapped": N_(
+        "{number} had no open deal, so this call made one in “{stage}”; extension {extension} answered, which is nobody's."
+    ),
+    "call.open_deal": N_("The client's open deal."),
+    "call.missed_new_deal": N_("Nobody answered {number}, who had no open deal, so this call made one in “{stage}”."),
+    "call.missed_open_deal": N_("Nobody answered; the call is noted on the client's open deal."),
+    "call.missed_no_deal": N_("Nobody answered; the rule of line “{line}” makes no deals."),
+    "call.no_deal": N_("{number} has no open deal; a call from us makes none."),
+    "call.short": N_("The caller gave up after {seconds} s, sooner than the {limit} s of line “{line}”: no callback."),
+    "call.interrupted": N_("The PBX stopped during the call, so it says nothing about anybody."),
+    "call.unknown": N_("The call ended while nobody was listening to the PBX, and its records do not tell how."),
+    "call.withheld": N_("The caller's number is withheld."),
+    # why missed
+    "missed.abandoned_ringing": N_("The caller hung up while {rang} rang."),
+    "missed.abandoned_in_queue": N_("The caller hung up in queue {queue}; {rang} rang."),
+    "missed.abandoned_in_ivr": N_("The caller hung up in the menu; no phone rang."),
+    "missed.timeout": N_("{rang} rang and nobody answered in time."),
+    "missed.busy": N_("Every phone was busy."),
+    "missed.no_agents": N_("Nobody was logged in to the queue."),
+    "missed.unreachable": N_("No phone could be reached."),
+    "missed.closed_hours": N_("The call came outside working hours."),
+    "missed.short": N_("The caller hung up at once."),
+    "missed.voicemail": N_("The caller was sent to voicemail."),
+    "missed.unknown": N_("Nobody answered."),
+    # whose it is
+    "owner.answered": N_("{who} answered the call on {extension}."),
+    "owner.deal": N_("{who} is responsible for the client's open deal."),
+    "owner.responsible": N_("{who} is responsible for the client."),
+    "owner.last_talked": N_("{who} talked to the client last."),
+    "owner.last_rang": N_("{who}'s phone rang last."),
+    "owner.line": N_("{who} is the default of line “{line}”."),
+    "owner.manager": N_("{who} is the manager."),
+    "owner.off_shift": N_("{who} comes first in order, but is off shift."),
+    "owner.nobody_on_shift": N_("Nobody in the order is on shift now, so the first of it has it: {who}."),
+    "owner.nobody": N_("There is nobody to give it to yet: add people first."),
+    "owner.by_hand": N_("{by} gave it to {who}."),
+    # episodes
+    "episode.first": N_("First missed call of {number}."),
+    "episode.recovered": N_("The client called and talked to {who}."),
+    "episode.reached": N_("{who} called and reached the client."),
+    "episode.dismissed": N_("{who} closed it: {why}"),
+    "episode.linked": N_("The number turned out to belong to a client with an open callback: the two are one now."),
+    # tasks
+    "task.callback": N_("Call back {client}"),
+    "task.callback_count": N_("Call back {client}, missed {count} times"),
+    "task.anonymous": N_("Missed a caller with a withheld number on line {line}"),
+    "task.unmapped": N_("Who has extension {extension}? It answered {client}"),
+    "task.unmapped_why": N_(
+        "Extension {extension} answered a client but belongs to no user, so nobody is responsible. Give it to a user under People."
+    ),
+    "by.command_line": N_("Done on the command line of the server."),
+    # moves
+    "deal.talked": N_("A conversation took place, so it is no longer “{stage}”: {who} talked."),
+    "deal.merged_client": N_("The number was linked to this client."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    code: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    because: tuple["Reason", ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.code not in MESSAGES:
+            raise KeyError(self.code)
+
+    def stored(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"code": self.code, "params": dict(self.params)}
+        if self.because:
+            found["because"] = [reason.stored() for reason in self.because]
+        return found
+
+    @classmethod
+    def load(cls, stored: Mapping[str, Any] | None) -> Self | None:
+        """The reason that ``stored()`` gave; None for an empty one."""
+        if not stored or stored.get("code") not in MESSAGES:
+            return None
+        return cls(
+            stored["code"],
+            stored.get("params", {}),
+            tuple(r for r in map(cls.load, stored.get("because", ())) if r is not None),
+        )
+
+
+def reason(code: str, *because: Reason | None, **params: object) -> Reason:
+    """A reason with its facts as keywords and the reasons behind it."""
+    return Reason(
+        code,
+        {key: "" if value is None else str(value) for key, value in params.items()},
+        tuple(r for r in because if r is not None),
+    )
+
+
+def sentences(stored: Mapping[str, Any] | Reason | None, _: Callable[[str], str] = N_) -> list[str]:
+    """The reason and those behind it, one sentence each, in the language of ``_``; unknown facts are left blank."""
+    found = stored if isinstance(stored, Reason) else Reason.load(stored)
+    if found is None:
+        return []
+    said = [_(MESSAGES[found.code]).format_map(_Blank(found.params))]
+    for behind in found.because:
+        said += sentences(behind, _)
+    return said
+
+
+def text(stored: Mapping[str, Any] | Reason | None, _: Callable[[str], str] = N_) -> str:
+    return " ".join(sentences(stored, _))
+
+
+class _Blank(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return ""
