@@ -95,7 +95,9 @@ class Database:
 async def lock(session: AsyncSession, key: str) -> None:
     """Until this transaction ends nobody else works on ``key``. SQLite has one writer at a time anyway."""
     if session.get_bind().dialect.name == "postgresql":
-        await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+        await (await session.connection()).execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key}
+        )
 
 
 def async_url(url: str) -> str:

@@ -4,9 +4,18 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column, ForeignKey, Integer
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from pbxcrm.db import UtcDateTime
+
+# Every constraint has a name of its own, so that a later migration can name what it changes, also on SQLite.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
 
 
 def moment(*, index: bool = False) -> datetime:

@@ -5,17 +5,19 @@ asynchronous engine, because PostgreSQL has no other driver here.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, TypeDecorator, event, text
 from sqlalchemy.exc import DBAPIError
+from sqlmodel.sql.sqltypes import AutoString
 
 from pbxcrm.db import WRITES, Database
 from pbxcrm.errors import BadSettings, Unavailable
+from pbxcrm.tables import metadata
 
 FOLDER = Path(__file__).parent
 _UPGRADE_LOCK = 7_210_101  # an advisory lock on PostgreSQL: two machines may start at once
@@ -59,6 +61,20 @@ async def check(database: Database) -> None:
             found=found or "nothing",
             needed=newest() or "nothing",
         )
+
+
+def comparing() -> dict[str, Any]:
+    """What Alembic needs to compare a database with the models, and to write down what differs."""
+    return {"target_metadata": metadata, "compare_type": True, "render_item": _render_plainly}
+
+
+def _render_plainly(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """Our own column types as what they are in the database: a migration must not change when our code does."""
+    if kind == "type" and isinstance(item, TypeDecorator) and type(item).__module__.startswith("pbxcrm."):
+        return f"sa.{item.impl_instance!r}"
+    if kind == "type" and isinstance(item, AutoString):
+        return f"sa.String(length={item.length})" if item.length else "sa.String()"
+    return False
 
 
 def newest() -> str | None:

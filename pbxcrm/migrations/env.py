@@ -2,14 +2,9 @@
 
 from alembic import context
 
-from pbxcrm.migrations.metadata import every_table
+from pbxcrm.migrations import comparing
 
 connection = context.config.attributes["connection"]
-context.configure(
-    connection=connection,
-    target_metadata=every_table(),
-    render_as_batch=connection.dialect.name == "sqlite",
-    compare_type=True,
-)
+context.configure(connection=connection, render_as_batch=connection.dialect.name == "sqlite", **comparing())
 # The transaction is the caller's: it began it and alone ends it.
 context.run_migrations()

@@ -1,12 +1,8 @@
-"""${message}
-
-Revision ${up_revision} after ${down_revision or "nothing"}; made ${create_date.date()}.
-"""
+"""${message}"""
 
 import sqlalchemy as sa
-import sqlmodel
 from alembic import op
-${imports if imports else ""}
+
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None

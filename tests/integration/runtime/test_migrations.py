@@ -1,0 +1,72 @@
+"""The database's shape: migrations make exactly what the models say, and a database of another shape is refused."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from pbxcrm import migrations
+from pbxcrm.db import Database
+from pbxcrm.errors import BadSettings, Unavailable
+from pbxcrm.tables import metadata
+from tests.databases import Postgres, fresh_name
+
+
+async def test_models_and_migrations_agree(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_every_foreign_key_is_there(database: Database) -> None:
+    """Also those of tables that point at each other, which Alembic leaves to us on PostgreSQL."""
+    query = (
+        "SELECT count(*) FROM sqlite_master m, pragma_foreign_key_list(m.name) WHERE m.type = 'table'"
+        if database.is_sqlite
+        else "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"
+    )
+    wanted = sum(len(table.foreign_key_constraints) for table in metadata.tables.values())
+    async with database.engine.connect() as connection:
+        assert (await connection.execute(text(query))).scalar_one() == wanted
+
+
+async def test_upgrading_twice_changes_nothing(database_url: str) -> None:
+    assert await migrations.upgrade(database_url) == (migrations.newest(), migrations.newest())
+
+
+async def test_two_machines_may_upgrade_at_once(tmp_path: Path, postgres: Postgres) -> None:
+    name = fresh_name()
+    for url in (f"sqlite:///{tmp_path}/new.db", await postgres.create(name, "template1")):
+        found = await asyncio.gather(*(migrations.upgrade(url) for _ in range(3)))
+        assert sorted(before is None for before, _ in found) == [False, False, True]
+    await postgres.drop(name)
+
+
+async def test_an_empty_database_is_refused_with_the_command_that_helps(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/empty.db")
+    with pytest.raises(BadSettings, match="pbxcrm db upgrade"):
+        await migrations.check(database)
+    await database.close()
+
+
+async def test_a_newer_database_is_left_alone(database: Database) -> None:
+    await migrations.check(database)
+    async with database.engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(BadSettings, match="newer"):
+        await migrations.check(database)
+    with pytest.raises(BadSettings, match="newer"):
+        await migrations.upgrade(database.engine.url.render_as_string(hide_password=False))
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nonexistent/folder/x.db", "postgresql://pbxcrm:secret@127.0.0.1:1/x"])
+async def test_a_database_that_is_away_is_said_in_one_sentence(url: str) -> None:
+    with pytest.raises(Unavailable, match="cannot be reached") as caught:
+        await migrations.upgrade(url)
+    assert "secret" not in str(caught.value)
