@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_users
-from pbxcrm.errors import NotFound
+from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people.models import ApiToken, Extension, LoginSession, Role, Team, User
 
 
@@ -54,6 +54,13 @@ class Directory:
         mates = {u.id for u in self.users.values() if u.team_id == user.team_id and u.id is not None}
         return mates | {m.id for m in self.managers_of(user_id) if m.id is not None}
 
+    def audience(self, *user_ids: int | None) -> set[int]:
+        """Who may hear of what concerns these people: themselves and whoever manages them."""
+        known = {user_id for user_id in user_ids if user_id is not None}
+        return known | {
+            manager.id for user_id in known for manager in self.managers_of(user_id) if manager.id is not None
+        }
+
     def name(self, user_id: int | None) -> str:
         user = self.users.get(user_id) if user_id is not None else None
         return user.name if user is not None else ""
@@ -89,6 +96,15 @@ async def access_user(session: AsyncSession, viewer: Viewer, user_id: int) -> Us
     user = (await session.exec(select(User).where(User.id == user_id, visible_users(viewer)))).first()
     if user is None:
         raise NotFound("people.not_found", "There is no such person, or they are not in your team.")
+    return user
+
+
+async def access_assignee(session: AsyncSession, viewer: Viewer, user_id: int, *, field: str) -> User:
+    """Somebody the viewer may give things to; raises Invalid at ``field`` of the form."""
+    found = await session.exec(select(User).where(User.id == user_id, col(User.is_active), visible_users(viewer)))
+    user = found.first()
+    if user is None:
+        raise Invalid(field, "people.not_found", "There is no such person, or they are not in your team.")
     return user
 
 

@@ -1,0 +1,95 @@
+"""Working time, pure: is somebody at work, how many working minutes lie between two moments, when are they over.
+
+A span is minutes after local midnight and may end after midnight (overnight shifts). Minutes are real minutes: on the day the
+clocks change, a span is an hour shorter or longer, as the people in it are.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+HORIZON_DAYS = 400  # a calendar without a working minute in more than a year has none
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingTime:
+    """``week`` has the spans of Monday … Sunday; ``days`` those of dates that differ (an empty tuple is a day off)."""
+
+    timezone: ZoneInfo
+    week: tuple[tuple[Span, ...], ...]
+    days: Mapping[date, tuple[Span, ...]] = field(default_factory=dict)
+
+    def spans_from(self, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """Working spans in UTC that end after ``moment``, in order."""
+        first = moment.astimezone(self.timezone).date() - timedelta(days=1)  # yesterday's may run past midnight
+        for offset in range(HORIZON_DAYS):
+            day = first + timedelta(days=offset)
+            for start, end in self.days.get(day, self.week[day.weekday()]):
+                begins, ends = self._at(day, start), self._at(day, end)
+                if ends > moment and ends > begins:
+                    yield begins, ends
+
+    def is_working(self, moment: datetime) -> bool:
+        found = next(self.spans_from(moment), None)
+        return found is not None and found[0] <= moment
+
+    def minutes_between(self, start: datetime, end: datetime) -> float:
+        """Working minutes from ``start`` to ``end``; 0 where the end is not later."""
+        total = timedelta()
+        reached = start
+        for begins, ends in self.spans_from(start):
+            if begins >= end:
+                break
+            fresh = max(begins, reached)  # overlapping spans count once
+            if ends > fresh:
+                total += min(ends, end) - fresh
+                reached = ends
+        return max(0.0, total.total_seconds() / 60)
+
+    def add_minutes(self, start: datetime, minutes: float) -> datetime:
+        """The moment when ``minutes`` working minutes after ``start`` are over; real minutes where nobody ever works."""
+        left = timedelta(minutes=minutes)
+        reached = start
+        for begins, ends in self.spans_from(start):
+            fresh = max(begins, reached)
+            if ends <= fresh:
+                continue
+            if ends - fresh >= left:
+                return fresh + left
+            left -= ends - fresh
+            reached = ends
+        return start + timedelta(minutes=minutes)
+
+    def next_morning(self, moment: datetime) -> datetime:
+        """The beginning of the first working span on a later local day than ``moment``'s."""
+        today = moment.astimezone(self.timezone).date()
+        later = (begins for begins, _ in self.spans_from(moment) if begins.astimezone(self.timezone).date() > today)
+        return next(later, moment + timedelta(days=1))
+
+    def _at(self, day: date, minute: int) -> datetime:
+        days, minute = divmod(minute, 24 * 60)
+        local = datetime.combine(day + timedelta(days=days), time(minute // 60, minute % 60), tzinfo=self.timezone)
+        return local.astimezone(UTC)
+
+
+def parse_spans(text: str) -> tuple[Span, ...]:
+    """``"09:00-13:00, 14:00-18:00"`` as spans; an end not later than its start is on the next day. Raises ValueError."""
+    spans: list[Span] = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        start, _, end = part.partition("-")
+        begins, ends = _minute(start), _minute(end)
+        spans.append((begins, ends if ends > begins else ends + 24 * 60))
+    return tuple(sorted(spans))
+
+
+def _minute(text: str) -> int:
+    hours, _, minutes = text.strip().partition(":")
+    value = int(hours) * 60 + int(minutes or 0)
+    if not 0 <= value <= 24 * 60:
+        raise ValueError(f"not a time of day: {text}")
+    return value
+
+
+ROUND_THE_CLOCK = WorkingTime(ZoneInfo("UTC"), (((0, 24 * 60),),) * 7)

@@ -1,0 +1,113 @@
+"""What is read of clients."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, visible_companies, visible_contacts
+from pbxcrm.contacts.models import Company, Contact, Email, Phone, SpecialNumber
+from pbxcrm.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """A contact with what a list shows of it."""
+
+    contact: Contact
+    company: Company | None
+    phones: list[Phone]
+    emails: list[Email]
+
+
+async def contacts_of_number(session: AsyncSession, number: str | None) -> list[Contact]:
+    """Everybody who has this number, oldest first; several is normal (a family, an office)."""
+    if not number:
+        return []
+    found = await session.exec(
+        select(Contact)
+        .join(Phone, col(Phone.contact_id) == col(Contact.id))
+        .where(Phone.number == number)
+        .order_by(col(Contact.id))
+        .distinct()
+    )
+    return list(found.all())
+
+
+async def special_number(session: AsyncSession, number: str | None) -> SpecialNumber | None:
+    return await session.get(SpecialNumber, number) if number else None
+
+
+async def list_special_numbers(session: AsyncSession) -> list[SpecialNumber]:
+    return list((await session.exec(select(SpecialNumber).order_by(col(SpecialNumber.added_at).desc()))).all())
+
+
+async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> Contact:
+    found = (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
+    if found is None:
+        raise NotFound("contacts.not_found", "There is no such client, or it is a colleague's.")
+    return found
+
+
+async def access_company(session: AsyncSession, viewer: Viewer, company_id: int) -> Company:
+    found = (await session.exec(select(Company).where(Company.id == company_id, visible_companies(viewer)))).first()
+    if found is None:
+        raise NotFound("companies.not_found", "There is no such company, or it is a colleague's.")
+    return found
+
+
+async def list_contacts(
+    session: AsyncSession,
+    viewer: Viewer,
+    *,
+    text: str = "",
+    company_id: int | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[ContactRow]:
+    """Newest first, ``before`` an id; ``text`` is a part of a name or the digits of a number."""
+    query = select(Contact).where(visible_contacts(viewer)).order_by(col(Contact.id).desc()).limit(limit)
+    if before is not None:
+        query = query.where(col(Contact.id) < before)
+    if company_id is not None:
+        query = query.where(Contact.company_id == company_id)
+    if text.strip():
+        query = query.where(_matches(text))
+    return await with_numbers(session, list((await session.exec(query)).all()))
+
+
+async def list_companies(
+    session: AsyncSession, viewer: Viewer, *, before: int | None = None, limit: int = 50
+) -> list[Company]:
+    query = select(Company).where(visible_companies(viewer)).order_by(col(Company.id).desc()).limit(limit)
+    if before is not None:
+        query = query.where(col(Company.id) < before)
+    return list((await session.exec(query)).all())
+
+
+async def with_numbers(session: AsyncSession, contacts: list[Contact]) -> list[ContactRow]:
+    ids = [contact.id for contact in contacts]
+    phones = (await session.exec(select(Phone).where(col(Phone.contact_id).in_(ids)).order_by(col(Phone.id)))).all()
+    emails = (await session.exec(select(Email).where(col(Email.contact_id).in_(ids)).order_by(col(Email.id)))).all()
+    company_ids = {contact.company_id for contact in contacts if contact.company_id is not None}
+    companies = {c.id: c for c in (await session.exec(select(Company).where(col(Company.id).in_(company_ids)))).all()}
+    return [
+        ContactRow(
+            contact,
+            companies.get(contact.company_id),
+            [phone for phone in phones if phone.contact_id == contact.id],
+            [email for email in emails if email.contact_id == contact.id],
+        )
+        for contact in contacts
+    ]
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    text = text.strip()
+    digits = "".join(letter for letter in text if letter.isdigit())
+    by_name = func.lower(col(Contact.name)).contains(text.lower(), autoescape=True)
+    if len(digits) < 3:
+        return by_name
+    by_number = col(Contact.id).in_(select(Phone.contact_id).where(col(Phone.number).contains(digits, autoescape=True)))
+    return or_(by_name, by_number)

@@ -1,0 +1,297 @@
+"""Changing deals. ``do_…`` changes and emits without asking who it is for; the others check access first."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.queries import access_company, access_contact
+from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
+from pbxcrm.deals.queries import access_deal, default_pipeline, stage_of_kind
+from pbxcrm.deals.rules import check_amount, check_move, check_title, is_closing
+from pbxcrm.errors import Conflict, Invalid, NotFound
+from pbxcrm.events import emit
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import Directory, access_assignee, load_directory
+from pbxcrm.reasons import Reason, reason
+
+HEAR_ALL = (Role.ADMIN.value, Role.QC.value)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeal:
+    """What a deal begins with; ``reason`` says why it exists and whose it is."""
+
+    title: str
+    stage: Stage
+    responsible_id: int | None
+    reason: Reason
+    currency: str
+    contact_id: int | None = None
+    company_id: int | None = None
+    client_number: str | None = None
+    amount: Decimal | None = None
+    source: str = ""
+    made_by_call_id: int | None = None
+
+
+async def do_create_deal(
+    session: AsyncSession, new: NewDeal, at: datetime, *, actor: Viewer | None, people: Directory
+) -> Deal:
+    deal = Deal(
+        title=new.title[:200],
+        pipeline_id=new.stage.pipeline_id,
+        stage_id=new.stage.id or 0,
+        responsible_id=new.responsible_id,
+        contact_id=new.contact_id,
+        company_id=new.company_id,
+        client_number=new.client_number,
+        amount=new.amount,
+        currency=new.currency,
+        source=new.source[:100],
+        made_by_call_id=new.made_by_call_id,
+        created_at=at,
+        stage_since=at,
+        closed_at=at if is_closing(new.stage) else None,
+        reason=new.reason.stored(),
+    )
+    session.add(deal)
+    await session.flush()
+    assert deal.id is not None
+    assert deal.stage_id
+    session.add(
+        StageMove(
+            deal_id=deal.id,
+            to_stage_id=deal.stage_id,
+            by_id=actor.user_id if actor else None,
+            at=at,
+            reason=new.reason.stored(),
+        )
+    )
+    record(session, at, "deal.created", "deal", deal.id, actor=actor, reason=new.reason)
+    say_deal_changed(session, deal, at, people)
+    return deal
+
+
+def do_move_deal(
+    session: AsyncSession,
+    deal: Deal,
+    to: Stage,
+    at: datetime,
+    *,
+    actor: Viewer | None,
+    people: Directory,
+    why: Reason | None = None,
+    lost_reason: str = "",
+) -> None:
+    """Move ``deal`` into ``to``; nothing happens when it is there already."""
+    if deal.stage_id == to.id:
+        return
+    check_move(to, lost_reason)
+    assert to.id is not None
+    assert deal.id is not None
+    stored = why.stored() if why else {}
+    session.add(
+        StageMove(
+            deal_id=deal.id,
+            from_stage_id=deal.stage_id,
+            to_stage_id=to.id,
+            by_id=actor.user_id if actor else None,
+            at=at,
+            reason=stored,
+        )
+    )
+    record(
+        session, at, "deal.moved", "deal", deal.id, actor=actor, reason=why, from_stage=deal.stage_id, to_stage=to.id
+    )
+    deal.stage_id, deal.pipeline_id, deal.stage_since = to.id, to.pipeline_id, at
+    deal.closed_at = at if is_closing(to) else None
+    deal.lost_reason = lost_reason.strip()[:200] if to.kind == StageKind.LOST else ""
+    deal.version += 1
+    say_deal_changed(session, deal, at, people)
+
+
+def do_assign_deal(
+    session: AsyncSession,
+    deal: Deal,
+    user_id: int | None,
+    at: datetime,
+    *,
+    actor: Viewer | None,
+    people: Directory,
+    why: Reason,
+) -> None:
+    if deal.responsible_id == user_id:
+        return
+    before = deal.responsible_id
+    deal.responsible_id = user_id
+    deal.version += 1
+    record(session, at, "deal.assigned", "deal", deal.id, actor=actor, reason=why, before=before, after=user_id)
+    say_deal_changed(session, deal, at, people, also=[before])
+
+
+async def create_deal(
+    session: AsyncSession,
+    viewer: Viewer,
+    *,
+    title: str,
+    now: datetime,
+    currency: str,
+    amount: str | Decimal | None = None,
+    pipeline_id: int | None = None,
+    stage_id: int | None = None,
+    responsible_id: int | None = None,
+    contact_id: int | None = None,
+    company_id: int | None = None,
+    client_number: str | None = None,
+    source: str = "",
+) -> Deal:
+    """A deal made by hand: in the given stage, else the first open one; the maker's own unless given to somebody."""
+    check(viewer, Permission.DEALS_EDIT)
+    title, value = check_title(title), check_amount(amount)
+    stage = await _stage_for_new(session, pipeline_id, stage_id)
+    if contact_id is not None:
+        contact = await access_contact(session, viewer, contact_id)
+        company_id = company_id if company_id is not None else contact.company_id
+    if company_id is not None:
+        await access_company(session, viewer, company_id)
+    owner = await access_assignee(
+        session, viewer, responsible_id if responsible_id is not None else viewer.user_id, field="responsible_id"
+    )
+    people = await load_directory(session)
+    why = reason("owner.by_hand", by=viewer.name, who=owner.name)
+    new = NewDeal(title, stage, owner.id, why, currency, contact_id, company_id, client_number, value, source)
+    return await do_create_deal(session, new, now, actor=viewer, people=people)
+
+
+async def move_deal(
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int,
+    stage_id: int,
+    *,
+    version: int | None,
+    now: datetime,
+    lost_reason: str = "",
+) -> Deal:
+    """Move a deal one may edit. ``version`` is the one the mover saw: a newer move is never overwritten (Conflict)."""
+    check(viewer, Permission.DEALS_EDIT)
+    deal = await access_for_change(session, viewer, deal_id, version)
+    to = await session.get(Stage, stage_id)
+    if to is None:
+        raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+    do_move_deal(session, deal, to, now, actor=viewer, people=await load_directory(session), lost_reason=lost_reason)
+    return deal
+
+
+async def edit_deal(
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int,
+    *,
+    version: int | None,
+    now: datetime,
+    title: str | None = None,
+    amount: str | Decimal | None = None,
+    responsible_id: int | None = None,
+    contact_id: int | None = None,
+    source: str | None = None,
+    keep: Iterable[str] = (),
+) -> Deal:
+    """Change what is given; fields named in ``keep`` stay as they are (``amount`` and ``contact_id`` may be cleared)."""
+    check(viewer, Permission.DEALS_EDIT)
+    deal = await access_for_change(session, viewer, deal_id, version)
+    kept = set(keep)
+    before = {"title": deal.title, "amount": str(deal.amount), "contact_id": deal.contact_id, "source": deal.source}
+    if title is not None:
+        deal.title = check_title(title)
+    if "amount" not in kept:
+        deal.amount = check_amount(amount)
+    if source is not None:
+        deal.source = source.strip()[:100]
+    if "contact_id" not in kept:
+        contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
+        deal.contact_id = contact_id
+        deal.company_id = (
+            contact.company_id if contact is not None and contact.company_id is not None else deal.company_id
+        )
+    people = await load_directory(session)
+    if responsible_id is not None and responsible_id != deal.responsible_id:
+        owner = await access_assignee(session, viewer, responsible_id, field="responsible_id")
+        why = reason("owner.by_hand", by=viewer.name, who=owner.name)
+        do_assign_deal(session, deal, owner.id, now, actor=viewer, people=people, why=why)
+        deal.version -= 1  # counted once below
+    deal.version += 1
+    record(session, now, "deal.edited", "deal", deal_id, actor=viewer, before=before)
+    say_deal_changed(session, deal, now, people)
+    return deal
+
+
+async def add_note(
+    session: AsyncSession,
+    viewer: Viewer,
+    text: str,
+    now: datetime,
+    *,
+    deal: Deal | None = None,
+    contact: Contact | None = None,
+    call_id: int | None = None,
+) -> Note:
+    """Write down something about what one was already given access to."""
+    check(viewer, Permission.DEALS_EDIT)
+    text = text.strip()
+    if not text or len(text) > 10_000:
+        raise Invalid("text", "deals.note", "Write a note of up to 10 000 letters.")
+    note = Note(
+        deal_id=deal.id if deal else None,
+        contact_id=contact.id if contact else (deal.contact_id if deal else None),
+        call_id=call_id,
+        author_id=viewer.user_id,
+        text=text,
+        at=now,
+    )
+    session.add(note)
+    await session.flush()
+    if deal is not None:
+        say_deal_changed(session, deal, now, await load_directory(session))
+    return note
+
+
+async def access_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:
+    """The deal, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
+    await access_deal(session, viewer, deal_id)
+    deal = (await session.exec(select(Deal).where(col(Deal.id) == deal_id).with_for_update())).one()
+    if version is not None and deal.version != version:
+        raise Conflict("deals.stale", "Somebody changed this deal meanwhile. Look at it again before you change it.")
+    return deal
+
+
+def say_deal_changed(
+    session: AsyncSession, deal: Deal, at: datetime, people: Directory, also: Iterable[int | None] = ()
+) -> None:
+    nobodys = [Role.MANAGER.value] if deal.responsible_id is None else []
+    emit(session, "deal", deal.id, at, users=people.audience(deal.responsible_id, *also), roles=[*HEAR_ALL, *nobodys])
+
+
+async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_id: int | None) -> Stage:
+    if stage_id is not None:
+        stage = await session.get(Stage, stage_id)
+        if stage is None or is_closing(stage):
+            raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+        return stage
+    if pipeline_id is None:
+        pipeline = await default_pipeline(session)
+        if pipeline is None or pipeline.id is None:
+            raise NotFound("deals.no_pipeline", "There is no pipeline yet. Ask an administrator.")
+        pipeline_id = pipeline.id
+    for kind in (StageKind.OPEN, StageKind.UNSORTED):
+        found = await stage_of_kind(session, pipeline_id, kind)
+        if found is not None:
+            return found
+    raise Invalid("pipeline_id", "deals.no_stage", "There is no such stage any more.")

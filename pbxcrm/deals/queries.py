@@ -1,0 +1,198 @@
+"""What is read of the funnel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, visible_deals
+from pbxcrm.contacts.models import Company, Contact
+from pbxcrm.deals.models import CLOSED_KINDS, Deal, Pipeline, Stage, StageKind, StageMove
+from pbxcrm.errors import NotFound
+from pbxcrm.people.models import User
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+
+Lamp = Literal["none", "first", "second"]
+
+
+@dataclass(frozen=True, slots=True)
+class DealRow:
+    """A deal with what a card or a list shows of it. ``next_task`` is its earliest open task."""
+
+    deal: Deal
+    stage: Stage
+    pipeline: Pipeline
+    responsible: User | None
+    contact: Contact | None
+    company: Company | None
+    next_task: Task | None
+    lamp: Lamp
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the board: its stage, the first cards, and figures over all of its deals."""
+
+    stage: Stage
+    count: int
+    amount: Decimal
+    rows: list[DealRow]
+
+
+async def default_pipeline(session: AsyncSession) -> Pipeline | None:
+    found = await session.exec(
+        select(Pipeline).order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Pipeline.id))
+    )
+    return found.first()
+
+
+async def list_pipelines(session: AsyncSession) -> list[tuple[Pipeline, list[Stage]]]:
+    pipelines = (await session.exec(select(Pipeline).order_by(col(Pipeline.position), col(Pipeline.id)))).all()
+    stages = (await session.exec(select(Stage).order_by(col(Stage.position), col(Stage.id)))).all()
+    return [(pipeline, [stage for stage in stages if stage.pipeline_id == pipeline.id]) for pipeline in pipelines]
+
+
+async def stages_of(session: AsyncSession, pipeline_id: int) -> list[Stage]:
+    found = await session.exec(
+        select(Stage).where(Stage.pipeline_id == pipeline_id).order_by(col(Stage.position), col(Stage.id))
+    )
+    return list(found.all())
+
+
+async def stage_of_kind(session: AsyncSession, pipeline_id: int, kind: StageKind) -> Stage | None:
+    found = await session.exec(
+        select(Stage)
+        .where(Stage.pipeline_id == pipeline_id, Stage.kind == kind.value)
+        .order_by(col(Stage.position), col(Stage.id))
+    )
+    return found.first()
+
+
+async def open_deal_of_client(session: AsyncSession, number: str | None, contact_ids: Sequence[int]) -> Deal | None:
+    """The client's open deal, the one that changed its stage last when there are several; None for an unknown client."""
+    if not number and not contact_ids:
+        return None
+    client: ColumnElement[bool] = (
+        col(Deal.contact_id).in_(contact_ids) if contact_ids else col(Deal.client_number) == number
+    )
+    if contact_ids and number:
+        client = client | ((col(Deal.client_number) == number) & col(Deal.contact_id).is_(None))
+    found = await session.exec(
+        select(Deal)
+        .where(client, col(Deal.closed_at).is_(None))
+        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+        .limit(1)
+    )
+    return found.first()
+
+
+async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> Deal:
+    found = (await session.exec(select(Deal).where(Deal.id == deal_id, visible_deals(viewer)))).first()
+    if found is None:
+        raise NotFound("deals.not_found", "There is no such deal, or it is a colleague's.")
+    return found
+
+
+async def access_deal_row(session: AsyncSession, viewer: Viewer, deal_id: int) -> DealRow:
+    return (await as_rows(session, [await access_deal(session, viewer, deal_id)]))[0]
+
+
+async def board(
+    session: AsyncSession, viewer: Viewer, pipeline_id: int, *filters: ColumnElement[bool], cards: int = 30
+) -> list[Column]:
+    """Columns of the pipeline's stages, newest first, ``cards`` of each at first."""
+    where = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, *filters)
+    totals = await session.exec(
+        select(Deal.stage_id, func.count(), func.sum(Deal.amount)).where(*where).group_by(col(Deal.stage_id))
+    )
+    figures = {stage_id: (count, amount or Decimal(0)) for stage_id, count, amount in totals.all()}
+    place = func.row_number().over(
+        partition_by=col(Deal.stage_id), order_by=(col(Deal.stage_since).desc(), col(Deal.id).desc())
+    )
+    ranked = select(col(Deal.id).label("id"), place.label("place")).where(*where).subquery()
+    shown = await session.exec(
+        select(Deal)
+        .join(ranked, col(Deal.id) == ranked.c.id)
+        .where(ranked.c.place <= cards)
+        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+    )
+    rows = await as_rows(session, list(shown.all()))
+    return [
+        Column(stage, *figures.get(stage.id or 0, (0, Decimal(0))), [row for row in rows if row.stage.id == stage.id])
+        for stage in await stages_of(session, pipeline_id)
+    ]
+
+
+async def list_deals(
+    session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
+) -> list[DealRow]:
+    """Newest first; ``before`` is an id."""
+    query = select(Deal).where(visible_deals(viewer), *filters).order_by(col(Deal.id).desc()).limit(limit)
+    if before is not None:
+        query = query.where(col(Deal.id) < before)
+    return await as_rows(session, list((await session.exec(query)).all()))
+
+
+async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
+    """The deals with names and next tasks, in a fixed number of queries however many there are."""
+    ids = [deal.id for deal in deals]
+    stages = {
+        s.id: s for s in (await session.exec(select(Stage).where(col(Stage.id).in_({d.stage_id for d in deals})))).all()
+    }
+    pipelines = {p.id: p for p in (await session.exec(select(Pipeline))).all()} if deals else {}
+    users = {
+        u.id: u
+        for u in (await session.exec(select(User).where(col(User.id).in_({d.responsible_id for d in deals})))).all()
+    }
+    contacts = {
+        c.id: c
+        for c in (await session.exec(select(Contact).where(col(Contact.id).in_({d.contact_id for d in deals})))).all()
+    }
+    companies = {
+        c.id: c
+        for c in (await session.exec(select(Company).where(col(Company.id).in_({d.company_id for d in deals})))).all()
+    }
+    tasks = await session.exec(
+        select(Task)
+        .where(col(Task.deal_id).in_(ids), Task.status == TaskStatus.OPEN.value)
+        .order_by(col(Task.due_at), col(Task.id))
+    )
+    open_tasks: dict[int, list[Task]] = {}
+    for task in tasks.all():
+        open_tasks.setdefault(task.deal_id or 0, []).append(task)
+    return [
+        DealRow(
+            deal,
+            stages[deal.stage_id],
+            pipelines[deal.pipeline_id],
+            users.get(deal.responsible_id),
+            contacts.get(deal.contact_id),
+            companies.get(deal.company_id),
+            next(iter(open_tasks.get(deal.id or 0, [])), None),
+            lamp_of(open_tasks.get(deal.id or 0, [])),
+        )
+        for deal in deals
+    ]
+
+
+def lamp_of(open_tasks: Sequence[Task]) -> Lamp:
+    """The lamp that burns on a deal: ``second`` while a control task of its manager is open, ``first`` while a lamp task is."""
+    kinds = {task.kind for task in open_tasks}
+    if TaskKind.CONTROL in kinds:
+        return "second"
+    return "first" if TaskKind.LAMP in kinds else "none"
+
+
+async def moves_of(session: AsyncSession, deal_id: int) -> list[StageMove]:
+    found = await session.exec(
+        select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.at), col(StageMove.id))
+    )
+    return list(found.all())
+
+
+def is_closed(stage: Stage) -> bool:
+    return stage.kind in CLOSED_KINDS

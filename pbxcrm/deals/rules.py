@@ -1,0 +1,42 @@
+"""Pure decisions about deals."""
+
+from decimal import Decimal, InvalidOperation
+
+from pbxcrm.deals.models import CLOSED_KINDS, Stage, StageKind
+from pbxcrm.errors import Invalid
+
+MAX_AMOUNT = Decimal("1e13")
+
+
+def check_title(title: str) -> str:
+    title = " ".join(title.split())
+    if not title or len(title) > 200:
+        raise Invalid("title", "deals.title", "Write a title of up to 200 letters.")
+    return title
+
+
+def check_amount(text: str | Decimal | None) -> Decimal | None:
+    """An amount as people type it (``12 400,50``); None for nothing; raises Invalid."""
+    if text is None or isinstance(text, Decimal):
+        found = text
+    else:
+        plain = "".join(text.split()).replace("\u00a0", "").replace(",", ".")
+        if not plain:
+            return None
+        try:
+            found = Decimal(plain)
+        except InvalidOperation:
+            raise Invalid("amount", "deals.amount", "Write the amount as a number, for example 12400.50.") from None
+    if found is not None and (not found.is_finite() or found < 0 or found > MAX_AMOUNT):
+        raise Invalid("amount", "deals.amount", "Write the amount as a number, for example 12400.50.")
+    return None if found is None else found.quantize(Decimal("0.01"))
+
+
+def check_move(to: Stage, lost_reason: str) -> None:
+    """Whether a deal may enter the stage; raises Invalid with the field that is missing."""
+    if to.kind == StageKind.LOST and not lost_reason.strip():
+        raise Invalid("lost_reason", "deals.lost_reason", "Say why the deal is lost.")
+
+
+def is_closing(stage: Stage) -> bool:
+    return stage.kind in CLOSED_KINDS

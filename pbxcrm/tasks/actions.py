@@ -1,0 +1,209 @@
+"""Changing tasks. ``do_…`` changes and emits without asking who it is for; the others check access first."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm import reasons
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.contacts.queries import access_contact
+from pbxcrm.deals.queries import access_deal
+from pbxcrm.errors import Conflict, Invalid
+from pbxcrm.events import emit
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import Directory, access_assignee, load_directory
+from pbxcrm.reasons import Reason
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.queries import access_task
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task the product makes by itself: ``title`` in every language, ``why`` it exists and whose it is."""
+
+    kind: TaskKind
+    title: Reason
+    why: Reason
+    due_at: datetime
+    assignee_id: int | None
+    deal_id: int | None = None
+    contact_id: int | None = None
+    call_id: int | None = None
+
+
+async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
+    task = Task(
+        kind=new.kind.value,
+        title=reasons.text(new.title)[:300],
+        title_code=new.title.stored(),
+        due_at=new.due_at,
+        assignee_id=new.assignee_id,
+        deal_id=new.deal_id,
+        contact_id=new.contact_id,
+        call_id=new.call_id,
+        reason=new.why.stored(),
+        created_at=at,
+    )
+    session.add(task)
+    await session.flush()
+    record(session, at, "task.created", "task", task.id, actor=None, reason=new.why, deal_id=new.deal_id)
+    say_task_changed(session, task, at, people)
+    return task
+
+
+def do_close_task(
+    session: AsyncSession,
+    task: Task,
+    at: datetime,
+    people: Directory,
+    *,
+    result: str,
+    actor: Viewer | None,
+    why: Reason | None = None,
+    cancelled: bool = False,
+) -> None:
+    """Close an open task; a closed one stays as it was."""
+    if task.status != TaskStatus.OPEN:
+        return
+    task.status = TaskStatus.CANCELLED.value if cancelled else TaskStatus.DONE.value
+    task.result, task.done_at, task.done_by_id = result[:1000], at, actor.user_id if actor else None
+    task.version += 1
+    record(session, at, "task.closed", "task", task.id, actor=actor, reason=why, result=task.result)
+    say_task_changed(session, task, at, people)
+
+
+async def create_task(
+    session: AsyncSession,
+    viewer: Viewer,
+    *,
+    title: str,
+    due_at: datetime,
+    now: datetime,
+    assignee_id: int | None = None,
+    deal_id: int | None = None,
+    contact_id: int | None = None,
+    note: str = "",
+    kind: TaskKind = TaskKind.TODO,
+) -> Task:
+    check(viewer, Permission.TASKS_EDIT)
+    title = " ".join(title.split())
+    if not title or len(title) > 300:
+        raise Invalid("title", "tasks.title", "Write what is to be done, in up to 300 letters.")
+    if kind not in {TaskKind.TODO, TaskKind.ASSIGNMENT}:
+        raise Invalid("kind", "tasks.kind", "Only to-dos and assignments are made by hand.")
+    if deal_id is not None:
+        deal = await access_deal(session, viewer, deal_id)
+        contact_id = contact_id if contact_id is not None else deal.contact_id
+    elif contact_id is not None:
+        await access_contact(session, viewer, contact_id)
+    assignee = await access_assignee(
+        session, viewer, assignee_id if assignee_id is not None else viewer.user_id, field="assignee_id"
+    )
+    task = Task(
+        kind=kind.value,
+        title=title,
+        note=note.strip()[:4000],
+        due_at=due_at,
+        assignee_id=assignee.id,
+        deal_id=deal_id,
+        contact_id=contact_id,
+        created_by_id=viewer.user_id,
+        created_at=now,
+    )
+    session.add(task)
+    await session.flush()
+    record(session, now, "task.created", "task", task.id, actor=viewer, deal_id=deal_id)
+    say_task_changed(session, task, now, await load_directory(session))
+    return task
+
+
+async def finish_task(
+    session: AsyncSession,
+    viewer: Viewer,
+    task_id: int,
+    *,
+    result: str,
+    now: datetime,
+    version: int | None = None,
+    cancelled: bool = False,
+) -> Task:
+    """Done, or cancelled. A callback is closed through its episode (see ``pbxcrm.callbacks.actions``), never past it."""
+    task = await access_for_change(session, viewer, task_id, version)
+    if task.kind == TaskKind.CALLBACK:
+        raise Conflict("tasks.callback", "A callback is closed by its result: open it in the callback queue.")
+    do_close_task(
+        session, task, now, await load_directory(session), result=result.strip(), actor=viewer, cancelled=cancelled
+    )
+    return task
+
+
+async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime) -> Task:
+    """The undo of ``finish_task``."""
+    task = await access_for_change(session, viewer, task_id, None)
+    if task.kind == TaskKind.CALLBACK:
+        raise Conflict("tasks.callback", "A callback is closed by its result: open it in the callback queue.")
+    task.status, task.result, task.done_at, task.done_by_id = TaskStatus.OPEN.value, "", None, None
+    task.version += 1
+    record(session, now, "task.reopened", "task", task_id, actor=viewer)
+    say_task_changed(session, task, now, await load_directory(session))
+    return task
+
+
+async def edit_task(
+    session: AsyncSession,
+    viewer: Viewer,
+    task_id: int,
+    *,
+    version: int | None,
+    now: datetime,
+    title: str | None = None,
+    due_at: datetime | None = None,
+    assignee_id: int | None = None,
+    note: str | None = None,
+) -> Task:
+    """Change what is given."""
+    task = await access_for_change(session, viewer, task_id, version)
+    before = task.assignee_id
+    if title is not None and title != task.title:
+        title = " ".join(title.split())
+        if not title or len(title) > 300:
+            raise Invalid("title", "tasks.title", "Write what is to be done, in up to 300 letters.")
+        task.title, task.title_code = title, {}
+    if due_at is not None:
+        task.due_at = due_at
+    if note is not None:
+        task.note = note.strip()[:4000]
+    if assignee_id is not None and assignee_id != before:
+        task.assignee_id = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
+    task.version += 1
+    record(session, now, "task.edited", "task", task_id, actor=viewer, assignee_before=before)
+    say_task_changed(session, task, now, await load_directory(session), before)
+    return task
+
+
+async def access_for_change(session: AsyncSession, viewer: Viewer, task_id: int, version: int | None) -> Task:
+    """The task, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
+    check(viewer, Permission.TASKS_EDIT)
+    await access_task(session, viewer, task_id)
+    task = (await session.exec(select(Task).where(col(Task.id) == task_id).with_for_update())).one()
+    if version is not None and task.version != version:
+        raise Conflict("tasks.stale", "Somebody changed this task meanwhile. Look at it again before you change it.")
+    return task
+
+
+def say_task_changed(session: AsyncSession, task: Task, at: datetime, people: Directory, *also: int | None) -> None:
+    nobodys = [Role.MANAGER.value] if task.assignee_id is None else []
+    roles = [Role.ADMIN.value, Role.QC.value, *nobodys]
+    emit(session, "task", task.id, at, users=people.audience(task.assignee_id, task.created_by_id, *also), roles=roles)
+    if task.deal_id is not None:  # the card shows its next task
+        emit(
+            session,
+            "deal",
+            task.deal_id,
+            at,
+            users=people.audience(task.assignee_id, task.created_by_id, *also),
+            roles=roles,
+        )
