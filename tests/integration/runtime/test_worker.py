@@ -1,0 +1,142 @@
+"""The worker with a real Redis that comes and goes."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm import jobs, redis_server
+from pbxcrm.db import Database
+from pbxcrm.events import CHANNEL, Outbox, emit
+from pbxcrm.timers import Timer
+from tests.waiting import until
+from workers.settings import from_json, make_worker, to_json
+from workers.work import Work, _end
+
+
+@asynccontextmanager
+async def working(work: Work) -> AsyncIterator[None]:
+    task = asyncio.create_task(work.run())
+    try:
+        yield
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+async def own_redis(tmp_path: Path) -> AsyncIterator["OwnRedis"]:
+    server = OwnRedis(tmp_path)
+    yield server
+    server.stop()
+
+
+class OwnRedis:
+    """A Redis that this test may kill."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = redis_server.socket_path(folder)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        command, socket = redis_server.prepare(self.folder)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        await redis_server.wait_until_ready(socket)
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def _counts() -> None:
+    jobs._handlers.pop("test.worker", None)
+
+    @jobs.timer("test.worker")
+    async def handle(session: AsyncSession, row: Timer, now: datetime) -> None:
+        emit(session, "timer", row.key, now)
+
+
+async def fire(database: Database, key: str) -> None:
+    async with database.write() as session:
+        await jobs.enqueue(session, "test.worker", datetime.now(UTC), {"key": key})
+
+
+async def all_done(database: Database) -> bool:
+    async with database.read() as session:
+        return all(row.done_at for row in (await session.exec(select(Timer))).all())
+
+
+async def outbox_empty(database: Database) -> bool:
+    async with database.read() as session:
+        return not (await session.exec(select(Outbox))).all()
+
+
+@pytest.mark.usefixtures("_counts")
+async def test_deadlines_fire_while_redis_is_killed_and_hints_come_when_it_is_back(
+    database: Database, own_redis: OwnRedis
+) -> None:
+    await own_redis.start()
+    url = f"unix://{own_redis.socket}"
+    async with Redis.from_url(url) as redis, working(Work(database, redis, url)):
+        await fire(database, "with")
+        await until(lambda: all_done(database), 3)
+        await until(lambda: outbox_empty(database), 3)
+        own_redis.stop()
+        await fire(database, "without")
+        await until(lambda: all_done(database), 4)
+        assert not await outbox_empty(database)
+        await own_redis.start()
+        await until(lambda: outbox_empty(database), 8)
+        await fire(database, "again")
+        await until(lambda: all_done(database), 3)
+
+
+@pytest.mark.usefixtures("_counts")
+async def test_what_is_committed_is_published_at_once(database: Database, redis_url: str) -> None:
+    async with (
+        Redis.from_url(redis_url) as redis,
+        redis.pubsub() as listener,
+        working(Work(database, redis, redis_url)),
+    ):
+        await listener.subscribe(CHANNEL)
+        assert (await listener.get_message(timeout=2) or {})["type"] == "subscribe"
+        started = asyncio.get_running_loop().time()
+        async with database.write() as session:
+            emit(session, "deal", 12, datetime.now(UTC), users=[7])
+        found = None
+        while found is None and asyncio.get_running_loop().time() - started < 2:
+            found = await listener.get_message(ignore_subscribe_messages=True, timeout=1)
+        assert found
+        assert from_json(found["data"])["ref"] == "12"
+        assert asyncio.get_running_loop().time() - started < 0.5
+
+
+async def test_arq_sweeps_each_second_and_speaks_json(redis_url: str) -> None:
+    swept = asyncio.Event()
+
+    async def sweep() -> int:
+        swept.set()
+        return 0
+
+    async def tidy() -> None:
+        raise AssertionError("not now")
+
+    worker = make_worker(redis_url, sweep, tidy)
+    task = asyncio.create_task(worker.async_run())
+    await asyncio.wait_for(swept.wait(), 4)
+    task.cancel()
+    await _end(worker)
+    assert from_json(to_json({"t": 1, "a": ("x",), "r": ValueError("x")})) == {"t": 1, "a": ["x"], "r": "x"}

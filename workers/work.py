@@ -1,0 +1,119 @@
+"""The worker: sweeps deadlines each second, carries leftovers of the outbox, throws away what is old.
+
+Two things drive it. arq does so while Redis is there, once a second over all workers. A plain loop does when nobody has
+swept for more than a second: Redis away, arq restarting after Redis was, its queue full. Rows are claimed in the
+database, so it never matters who was first.
+"""
+
+import asyncio
+import importlib
+import pkgutil
+from datetime import UTC, datetime
+
+import structlog
+from arq.worker import Worker
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+import pbxcrm
+from pbxcrm import events, jobs
+from pbxcrm.db import Database
+from pbxcrm.people.actions import prune_logins
+from pbxcrm.relay import Relay
+from workers.settings import make_worker
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS = 1.0
+REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds before arq is started again
+
+
+class Work:
+    """What a worker does; ``run`` goes on until cancelled."""
+
+    def __init__(self, db: Database, redis: Redis, redis_url: str) -> None:
+        self.db = db
+        self.redis_url = redis_url
+        self.relay = Relay(db, redis)
+        self._sweeping = asyncio.Lock()
+        self._swept_at = 0.0  # by the clock of the event loop
+
+    async def run(self) -> None:
+        load_handlers()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.relay.run())
+            tasks.create_task(self._each_second())
+            tasks.create_task(self._arq())
+
+    async def sweep(self) -> int:
+        """Do what is due now, and carry what the outbox still holds."""
+        async with self._sweeping:
+            fired = await jobs.sweep(self.db, datetime.now(UTC))
+            self._swept_at = asyncio.get_running_loop().time()
+        await self.relay.wake()
+        return fired
+
+    async def tidy(self) -> None:
+        """Throw away what is old: hints nobody heard, sessions and failed log-ins of long ago, deadlines done."""
+        now = datetime.now(UTC)
+        async with self.db.write() as session:
+            await events.prune(session, now)
+            await prune_logins(session, now)
+            await jobs.prune(session, now)
+
+    async def _each_second(self) -> None:
+        clock = asyncio.get_running_loop().time
+        away = False
+        while True:
+            await asyncio.sleep(max(0.05, self._swept_at + SWEEP_SECONDS - clock()))
+            if clock() - self._swept_at < SWEEP_SECONDS:
+                continue
+            try:
+                await self.sweep()
+                away = False
+            except (SQLAlchemyError, OSError) as error:
+                if not away:
+                    log.warning("database.away", why=str(getattr(error, "orig", None) or error))
+                away = True
+                await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _arq(self) -> None:
+        """Arq's own loop; it dies whenever Redis does, and is started again."""
+        failures = 0
+        while True:
+            worker = make_worker(self.redis_url, self.sweep, self.tidy)
+            started = asyncio.get_running_loop().time()
+            try:
+                await worker.async_run()
+            except (RedisError, OSError, TimeoutError) as error:
+                if asyncio.get_running_loop().time() - started > REDIS_REST[-1]:
+                    failures = 0
+                if failures == 0:
+                    log.warning("queue.away", why=str(error), hint="Deadlines are swept without it.")
+                failures += 1
+                await asyncio.sleep(REDIS_REST[min(failures, len(REDIS_REST)) - 1])
+            finally:
+                await _end(worker)
+
+
+async def _end(worker: Worker) -> None:
+    """Stop what arq has running and close what it has open; a Redis that is away may refuse, which does not matter."""
+    running = [task for task in (worker.main_task, *worker.tasks.values(), *worker.job_tasks.values()) if task]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    try:
+        await worker.pool.aclose(close_connection_pool=True)
+    except (RedisError, OSError, AttributeError):  # AttributeError: it never had a connection
+        log.debug("queue.closed_badly")
+
+
+def load_handlers() -> None:
+    """Import every module that registers deadlines: ``actions`` and ``robots`` of each context."""
+    for context in pkgutil.iter_modules(pbxcrm.__path__):
+        if not context.ispkg or context.name in {"cli", "migrations", "doctor"}:
+            continue
+        for room in pkgutil.iter_modules([f"{pbxcrm.__path__[0]}/{context.name}"]):
+            if room.name in {"actions", "robots", "timers"}:
+                importlib.import_module(f"pbxcrm.{context.name}.{room.name}")
