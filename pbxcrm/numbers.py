@@ -1,0 +1,126 @@
+"""Telephone numbers: what a PBX said, turned into one spelling, and back into what people read.
+
+The one spelling is E.164 (``+380671112233``). What cannot be a public number (an extension, a service number, a SIP name)
+stays as heard, only cleaned, so that the same caller is at least the same text each time.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import PhoneNumber, PhoneNumberFormat
+
+#: Numbers up to this many digits are extensions and service numbers; never E.164.
+SHORT_DIGITS = 6
+#: Longer than any number; the rest of such a text is not kept.
+MAX_HEARD = 64
+
+#: What PBXs and carriers say in the place of a number.
+_NO_NUMBER = frozenset(
+    {
+        "anonymous",
+        "unknown",
+        "unavailable",
+        "restricted",
+        "withheld",
+        "private",
+        "blocked",
+        "none",
+        "null",
+        "asterisk",
+        "s",
+        "n/a",
+        "nonumber",
+        "privatenumber",
+        "unknownnumber",
+        "numberunavailable",
+        "anonymous.invalid",
+    }
+)
+
+_DIALABLE = re.compile(r"[+*#0-9]{1,32}")
+_URI = re.compile(r"(?:sips?|tel):([^@;>]*)", re.IGNORECASE)
+_PUNCTUATION = re.compile(r"[\s().\-/]+")
+
+
+def dialable(number: str) -> bool:
+    """Whether ``number`` may be given to the PBX to dial: 1 to 32 of ``+ * # 0-9``, nothing else."""
+    return _DIALABLE.fullmatch(number) is not None
+
+
+@lru_cache(maxsize=20_000)
+def normalise(heard: str | None, region: str) -> str | None:
+    """E.164 where ``heard`` is a possible public number seen from ``region`` (ISO 3166, "UA"), else cleaned as heard.
+
+    None where there is no number: empty, ``<unknown>``, ``anonymous`` and their like.
+    """
+    cleaned = _clean(heard or "")
+    if not cleaned or cleaned.partition("@")[0].strip("<>\"'").replace(" ", "").casefold() in _NO_NUMBER:
+        return None
+    digits = _PUNCTUATION.sub("", cleaned)
+    if not re.fullmatch(r"\+?\d+", digits):
+        return cleaned
+    digits = "".join(c if c == "+" else str(unicodedata.digit(c)) for c in digits)
+    if len(digits.lstrip("+")) <= SHORT_DIGITS:
+        return digits
+    number = _public_number(digits, region)
+    return digits if number is None else phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def format_for_people(number: str) -> str:
+    """``+380671112233`` as ``+380 67 111 22 33``; what is not E.164 as it is."""
+    parsed = _parse(number, None)
+    if parsed is None:
+        return number
+    text = phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
+    return _in_pairs(text) if parsed.country_code == 380 else text
+
+
+def national(number: str) -> str:
+    """``+380671112233`` as it is dialled at home, ``067 111 22 33``; what is not E.164 as it is."""
+    parsed = _parse(number, None)
+    if parsed is None:
+        return number
+    text = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+    return _in_pairs(text) if parsed.country_code == 380 else text
+
+
+def _in_pairs(text: str) -> str:
+    """In Ukraine the last four digits are read two by two."""
+    return re.sub(r"(\d\d)(\d\d)$", r"\1 \2", text)
+
+
+def _clean(heard: str) -> str:
+    """Without control characters, direction marks, doubled spaces and the wrapping of a SIP address."""
+    visible = "".join(" " if c.isspace() else c for c in heard[:1000] if c.isspace() or c.isprintable())
+    uri = _URI.search(visible)
+    text = uri.group(1) if uri else visible
+    return " ".join(text.split())[:MAX_HEARD].strip()
+
+
+def _public_number(digits: str, region: str) -> PhoneNumber | None:
+    """The first reading of ``digits`` that is a valid number."""
+    readings: list[tuple[str, str | None]] = []
+    if digits.startswith("+"):
+        readings = [(digits, None), (digits[1:], region)]
+    else:
+        readings = [(digits, region)]
+        if digits.startswith("00"):
+            readings.append(("+" + digits[2:], None))
+        elif digits.startswith("80") and len(digits) == 11:
+            readings.append((digits[1:], region))  # the long-distance 8 of old exchanges: 8 067 111 22 33
+        elif len(digits) >= 11:
+            readings.append(("+" + digits, None))  # carriers often leave the plus away
+    for text, seen_from in readings:
+        number = _parse(text, seen_from)
+        if number is not None and phonenumbers.is_valid_number(number):
+            return number
+    return None
+
+
+def _parse(text: str, region: str | None) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
