@@ -7,6 +7,7 @@ from ami.errors import BadAmiUrl
 
 DEFAULT_PORT = 5038
 _DEFAULT_TLS_PORT = 5039
+_ENCODE = "write / ? # @ in the secret as %2F %3F %23 %40"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class AmiUrl:
             parts = urlsplit(text.strip())
             port = parts.port
         except ValueError as error:
-            why = "the port is not a number below 65536" if "ort" in str(error) else "it cannot be understood"
+            why = (
+                f"the port is not a number below 65536; {_ENCODE}" if "ort" in str(error) else "it cannot be understood"
+            )
             raise _bad(why) from None
         if parts.scheme not in {"ami", "amis"}:
             raise _bad("it does not begin with ami://")
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise _bad("something follows the port; write / ? # @ in the secret as %2F %3F %23 %40")
+            raise _bad(f"something follows the port; {_ENCODE}")
         if not parts.hostname:
             raise _bad("the host is missing")
         if not parts.username or not parts.password:

@@ -35,6 +35,9 @@ REPORTS: dict[str, str] = {
     "journal_in_use": "Another process writes the journal in {folder}. Only one listener may run there.",
     "database_away": "The database does not take what the PBX says ({why}). Nothing is lost: it waits in the journal and is "
     "tried again.",
+    "fact_refused": "The database refuses what the PBX said ({why}); it is tried again.",
+    "fact_put_aside": "A fault of ours: {fact} of the call {linkedid} could not be applied ({why}) and was put aside in {file}. "
+    "Please report it.",
     "failed": "The listener stumbled over a fault of its own ({why}) and starts again in {retry_seconds} s.",
     "stopped": "Stopped.",
     # commands
@@ -43,5 +46,4 @@ REPORTS: dict[str, str] = {
     "command_silent": "The PBX did not answer the command in {seconds} s; whether it was done is not known.",
     "action_refused": "The PBX refused: {why}.",
     "unsafe_value": "“{field}” holds something that must not be sent to a PBX.",
-    "command_unknown": "There is no such command: {kind}.",
 }

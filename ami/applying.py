@@ -1,0 +1,106 @@
+"""Brings batches of facts into the database, however long it takes, and tells when it cannot."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import sqlalchemy.exc
+import structlog
+
+from pbxcrm.calls.facts import Batch, Cursor, PbxReport
+from pbxcrm.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+_AWAY = (OSError, TimeoutError, Unavailable, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+_TRIES = 4  # of a batch that fails for another reason than a database that is away, before it is taken apart
+_RETRY_FIRST, _RETRY_MOST = 0.05, 5.0  # seconds
+
+
+class Sink(Protocol):
+    """The business side of the listener; the real one is ``pbxcrm.calls.intake``."""
+
+    async def cursor(self, pbx: str) -> Cursor:
+        """How far the journal of a PBX has been applied."""
+
+    async def apply(self, batch: Batch) -> None:
+        """Apply facts and cursor in one transaction. A fact applied before changes nothing."""
+
+    async def report(self, report: PbxReport) -> None:
+        """Keep the latest state of a PBX for ``doctor`` and the status page."""
+
+    async def acquire_lease(self, pbx: str, owner: str, seconds: float) -> bool:
+        """Become or stay the one listener of a PBX for so long; False while another is."""
+
+
+class Applier:
+    """Applies batches one after another.
+
+    A database that is away or locked is waited for with the same batch: nothing is lost, the journal goes on growing.
+    A fact that the business cannot take (a fault of ours) must not silence the telephone: after a few tries it is put
+    aside into ``rejected.jsonl`` beside the journal and told loudly. ``trouble`` hears code and params, or None when over.
+    """
+
+    def __init__(self, sink: Sink, folder: Path, trouble: Callable[[str | None, dict[str, str]], None]) -> None:
+        self._sink = sink
+        self._rejected = folder / "rejected.jsonl"
+        self._trouble = trouble
+        self._troubled = False
+        self._applied: Cursor | None = None  # of the last batch that went in
+
+    async def apply(self, batch: Batch) -> None:
+        """Returns when the batch is in the database."""
+        failures = faults = 0
+        while True:
+            try:
+                await self._sink.apply(batch)
+            except Exception as error:  # noqa: BLE001  # the supervisor loop between telephone and business
+                failures += 1
+                faults += not is_away(error)
+                self._say("database_away" if is_away(error) else "fact_refused", {"why": describe(error)})
+                if faults >= _TRIES and batch.facts:
+                    await self._take_apart(batch, error)
+                    return
+                await asyncio.sleep(min(_RETRY_MOST, _RETRY_FIRST * 2 ** min(failures, 12)))
+            else:
+                self._applied = batch.cursor
+                self._say(None, {})
+                return
+
+    async def _take_apart(self, batch: Batch, error: Exception) -> None:
+        """One fact at a time, so that only the one at fault is put aside; the cursor moves with the last."""
+        if len(batch.facts) == 1:
+            self._put_aside(batch, error)
+            await self.apply(replace(batch, facts=()))
+            return
+        before = self._applied or await self._sink.cursor(batch.pbx)
+        for fact in batch.facts:
+            await self.apply(replace(batch, facts=(fact,), cursor=before))
+        await self.apply(replace(batch, facts=()))
+
+    def _put_aside(self, batch: Batch, error: Exception) -> None:
+        for fact in batch.facts:
+            where = {"pbx": batch.pbx, "linkedid": fact.call.linkedid, "fact": fact.key}
+            log.error("fact_put_aside", **where, why=describe(error))
+            self._say("fact_put_aside", {**where, "why": describe(error), "file": str(self._rejected)})
+            with self._rejected.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**where, "at": fact.at.isoformat(), "why": describe(error)}) + "\n")
+
+    def _say(self, code: str | None, params: dict[str, str]) -> None:
+        if code or self._troubled:
+            self._trouble(code, params)
+        self._troubled = code is not None
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database is away or locked, so that trying again will help."""
+    return isinstance(error, _AWAY) or (isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated)
+
+
+def describe(error: Exception) -> str:
+    """A fault in a line, without SQL parameters."""
+    text = str(error.orig) if isinstance(error, sqlalchemy.exc.DBAPIError) else str(error)
+    return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"[:300]

@@ -1,0 +1,133 @@
+"""What we ask a PBX to do with calls: call out by one click, transfer, hang up.
+
+``write=originate`` is close to running code on the PBX, so nothing a browser sends reaches Asterisk as it is: channel,
+context and priority are made here from settings, and a number is digits, ``+``, ``*`` and ``#`` only.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from ami.errors import UnsafeValue
+
+_NUMBER = re.compile(r"[+*#0-9]{1,32}")
+_EXTENSION = re.compile(r"[0-9]{1,16}")
+_CONTEXT = re.compile(r"[A-Za-z0-9_.-]{1,79}")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# A channel's name or its Uniqueid. Never a leading slash: Hangup would take /…/ for a pattern over all channels.
+_CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/;@+*#=-]{0,127}")
+_TEMPLATE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@-]*\{extension\}[A-Za-z0-9_./@-]*")
+
+#: Action headers as they go to Asterisk.
+Action = dict[str, str]
+
+
+def _match(pattern: re.Pattern[str], name: str, value: str) -> str:
+    # fullmatch on ASCII classes also refuses line breaks and NUL, and digits of other scripts
+    if not pattern.fullmatch(value):
+        raise UnsafeValue(f"{name} must not be sent to a PBX", field=name)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Dialling:
+    """How this PBX is told to dial; from settings, never from a request."""
+
+    channel: str = "PJSIP/{extension}"  # how a seller's own phone is rung; Local/{extension}@from-internal also will do
+    context: str = "from-internal"  # the dialplan context that dials a number
+
+    def __post_init__(self) -> None:
+        _match(_TEMPLATE, "dial_channel", self.channel)
+        _match(_CONTEXT, "dial_context", self.context)
+
+
+def originate(how: Dialling, *, extension: str, number: str, call_id: str, timeout_seconds: int = 25) -> Action:
+    """Ring a seller's phone, then dial the client: the phone shows the client's number while it rings.
+
+    ``call_id`` is a UUID made by who asks. It becomes the channel's Uniqueid and the call's Linkedid (``crm-<uuid>``), so
+    the call is recognised with certainty, and a PBX refuses to make it twice while it lives.
+    """
+    call_id = _match(_UUID, "call_id", call_id)
+    number = _match(_NUMBER, "number", number)
+    if not 1 <= timeout_seconds <= 120:
+        raise UnsafeValue("timeout must be 1 to 120 seconds", field="timeout_seconds")
+    return {
+        "Action": "Originate",
+        "Channel": how.channel.format(extension=_match(_EXTENSION, "extension", extension)),
+        "Context": how.context,
+        "Exten": number,
+        "Priority": "1",
+        "CallerID": f'"{number}" <{number}>',
+        "Timeout": str(timeout_seconds * 1000),
+        "ChannelId": f"crm-{UUID(call_id)}",
+        "OtherChannelId": f"crm-{UUID(call_id)}-2",
+        "Async": "true",
+    }
+
+
+def transfer(how: Dialling, *, channel: str, number: str) -> Action:
+    """Blind transfer: ``channel`` is the phone of who gives the call away; who talks with it dials ``number``."""
+    return {
+        "Action": "BlindTransfer",
+        "Channel": _match(_CHANNEL, "channel", channel),
+        "Context": how.context,
+        "Exten": _match(_NUMBER, "number", number),
+    }
+
+
+def attended_transfer(how: Dialling, *, channel: str, number: str) -> Action:
+    """Attended transfer: ``channel`` is the phone of who wants to ask ``number`` first; hanging up completes it.
+
+    Needs ``atxfer`` in features.conf, because Asterisk does it as if the feature code were dialled.
+    """
+    return {
+        "Action": "Atxfer",
+        "Channel": _match(_CHANNEL, "channel", channel),
+        "Context": how.context,
+        "Exten": _match(_NUMBER, "number", number),
+    }
+
+
+def redirect(how: Dialling, *, channel: str, number: str) -> Action:
+    """Send the client's own channel elsewhere; works also where nobody has answered yet (rule 6: no transfer event)."""
+    return {
+        "Action": "Redirect",
+        "Channel": _match(_CHANNEL, "channel", channel),
+        "Context": how.context,
+        "Exten": _match(_NUMBER, "number", number),
+        "Priority": "1",
+    }
+
+
+def hangup(_how: Dialling, *, channel: str) -> Action:
+    """Hang up one channel, normally (cause 16)."""
+    return {"Action": "Hangup", "Channel": _match(_CHANNEL, "channel", channel), "Cause": "16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A command: what makes its action, and which parameters it takes."""
+
+    build: Callable[..., Action]
+    params: frozenset[str] = field(default_factory=frozenset)
+
+
+_TO_NUMBER = frozenset({"channel", "number"})
+PLANS: Mapping[str, Plan] = {
+    "originate": Plan(originate, frozenset({"extension", "number", "call_id"})),
+    "transfer": Plan(transfer, _TO_NUMBER),
+    "attended_transfer": Plan(attended_transfer, _TO_NUMBER),
+    "redirect": Plan(redirect, _TO_NUMBER),
+    "hangup": Plan(hangup, frozenset({"channel"})),
+}
+
+
+def build(kind: str, how: Dialling, params: Mapping[str, str]) -> Action:
+    """The action of a command. Raises UnsafeValue for an unknown command, and for a wrong, missing or extra parameter."""
+    plan = PLANS.get(kind)
+    if plan is None:
+        raise UnsafeValue(f"there is no command {kind!r}", field="kind")
+    if wrong := plan.params ^ params.keys():
+        raise UnsafeValue(f"{min(wrong)} is missing or does not belong here", field=min(wrong))
+    return plan.build(how, **params)

@@ -1,0 +1,113 @@
+"""Carries out the commands that people give from their browsers, through the listener that holds the link.
+
+A command carries its own expiry and is sent once or never: a click made while the PBX was away never dials later.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from ami import commands
+from ami.errors import ActionTimeout, AmiError, CommandExpired
+from ami.messages import Message
+
+log = structlog.get_logger(__name__)
+
+_REMEMBERED = 10_000  # ids of commands already carried out, against a source that delivers twice
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRequest:
+    """One command. ``kind`` and ``params`` as ``ami.commands.PLANS``; after ``expires_at`` it is never carried out."""
+
+    id: str
+    kind: str
+    params: Mapping[str, str]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command went. ``code`` is ``done`` or names a sentence in ``pbxcrm.pbx_reports``; ``params`` fill it in.
+
+    ``done`` means the PBX took the order: whether a phone was answered shows in the call itself.
+    """
+
+    id: str
+    done: bool
+    code: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+class CommandSource(Protocol):
+    """Where commands come from and results go to."""
+
+    def requests(self, pbx: str) -> AsyncIterator[CommandRequest]:
+        """Commands for one PBX as they are given; goes on for ever."""
+
+    async def finish(self, result: CommandResult) -> None:
+        """Tell who asked how it went."""
+
+
+class Sender(Protocol):
+    """The link to the PBX."""
+
+    async def send(self, action: Mapping[str, str], *, as_list: bool = False) -> list[Message]: ...
+
+
+class Executor:
+    """Carries out the commands of one PBX, several at a time so that a slow one holds up nobody."""
+
+    def __init__(
+        self, pbx: str, source: CommandSource, sender: Sender, how: commands.Dialling, clock: Callable[[], datetime]
+    ) -> None:
+        self.pbx = pbx
+        self._source = source
+        self._sender = sender
+        self._how = how
+        self._clock = clock
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(self) -> None:
+        """Carry out commands until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            async for request in self._source.requests(self.pbx):
+                if request.id in self._known:
+                    continue
+                self._known[request.id] = None
+                if len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+                await self._room.acquire()
+                group.create_task(self._handle(request))
+
+    async def _handle(self, request: CommandRequest) -> None:
+        try:
+            result = await self.execute(request)
+        finally:
+            self._room.release()
+        log.info("command", pbx=self.pbx, id=request.id, kind=request.kind, code=result.code)
+        try:
+            await self._source.finish(result)
+        except Exception as error:  # noqa: BLE001  # who asked sees no answer and its time-out; the listener must live on
+            log.warning("command_result_lost", pbx=self.pbx, id=request.id, why=str(error))
+
+    async def execute(self, request: CommandRequest) -> CommandResult:
+        """Send one command, if it is still time; never raises for what a PBX or a person can do wrong."""
+        try:
+            action = commands.build(request.kind, self._how, request.params)
+            if self._clock() >= request.expires_at:
+                raise CommandExpired("the command came too late")
+            await self._sender.send(action)
+        except ActionTimeout as error:
+            return CommandResult(request.id, False, "command_silent", error.params)
+        except AmiError as error:
+            code = "link_down" if isinstance(error, ConnectionError) else error.code
+            return CommandResult(request.id, False, code, error.params)
+        return CommandResult(request.id, True, "done")

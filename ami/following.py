@@ -1,0 +1,263 @@
+"""Follows a PBX: link → journal → tracker → database, for as long as this listener is the one to do it.
+
+Two tasks share a position in the journal. ``_listen`` writes down what comes, and never waits for anything else, because
+Asterisk cuts off who does not read. ``_pump`` feeds the tracker and applies facts; what came while the database worked
+becomes the next batch, so batches are small when it is quiet and large under load. When the pump falls far behind, it
+reads from the journal instead of memory; a start after a crash is the same thing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import islice
+from time import time
+from typing import Protocol
+
+import structlog
+
+from ami import snapshot as snapshots
+from ami.applying import Applier, describe
+from ami.connection import AmiConnection, Frame, Link
+from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
+from ami.gathering import clock_offset, gather
+from ami.journal import Journal, Record
+from ami.messages import Message, parse
+from ami.reporting import Reporter
+from ami.snapshot import Snapshot
+from pbxcrm.calls.facts import Batch, CallFact, Cursor, PbxState
+
+log = structlog.get_logger(__name__)
+
+_TICK = 0.5  # seconds
+_ROUND = 500  # messages fed before the database and the link get their turn
+_LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
+_CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
+_CLOCK_TOLERANCE = 5.0  # seconds
+_PRUNE_EVERY = 3600  # seconds
+
+
+class CallTracker(Protocol):
+    """``ami.tracker.Tracker``."""
+
+    def feed(
+        self, message: Message, received_at: datetime | None = None, *, position: int | None = None
+    ) -> list[CallFact]: ...
+    def tick(self, now: datetime) -> list[CallFact]: ...
+    def reconcile(self, snapshot: Snapshot, now: datetime) -> list[CallFact]: ...
+    def horizon(self) -> int | None: ...
+
+
+class Recovery(Protocol):
+    """``ami.backfill.Backfill``: betters what a snapshot could only call unknown, from what Asterisk wrote itself."""
+
+    def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]: ...
+
+
+class Follower:
+    """One term of following a PBX, from what the database knows (``cursor``) onwards."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        tracker: CallTracker,
+        cursor: Cursor,
+        applier: Applier,
+        reporter: Reporter,
+        connection: AmiConnection,
+        clock: Callable[[], datetime],
+        *,
+        recover: Recovery | None = None,
+        keep: timedelta = timedelta(days=7),
+    ) -> None:
+        self._journal = journal
+        self._tracker = tracker
+        self._applier = applier
+        self._reporter = reporter
+        self._connection = connection
+        self._clock = clock
+        self._recover = recover
+        self._keep = keep
+        self._applied = cursor
+        self._applied_at = clock()
+        self._silent_before = cursor.position  # facts of earlier messages are in the database already
+        self._fed = min(cursor.replay_from, cursor.position)
+        self._heard_at: datetime | None = None  # when the last message fed was received
+        self._live: deque[Record] = deque()
+        self._reader: Iterator[Record] | None = None
+        self._behind = True  # messages are read from the journal, not from memory
+        self._lost_told = 0
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._wake.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._pump())
+            group.create_task(self._look_after_journal())
+
+    # from the link to the journal
+
+    async def _listen(self) -> None:
+        try:
+            async for link in self._connection.links():
+                if await self._begin(link):
+                    async for frames in link.frames():
+                        self._write(frames)
+                        self._reporter.last_event_at = link.last_event_at
+        except LoginRefused:
+            return  # told already; what was heard before is still applied
+
+    async def _begin(self, link: Link) -> bool:
+        """After a login: ask what is going on while live events wait in the link. False when the link must be given up."""
+        self._reporter.tell(PbxState.SYNCING, "syncing")
+        code, params = "listening", dict[str, str]()
+        try:
+            offset = await clock_offset(link.send, time)
+            seen = await gather(link.send)
+        except ActionRefused as error:
+            code, params = "snapshot_refused", error.params
+        except AmiError as error:
+            link.give_up(LinkDown("no answer", code="snapshot_failed", why=str(error)))
+            return False
+        else:
+            self._reporter.asterisk_version = seen.asterisk_version
+            self._write([(self._clock(), seen.to_record())])
+        self._reporter.clock_offset = offset
+        if offset is not None and abs(offset) > _CLOCK_TOLERANCE:
+            code, params = "clock_off", {"seconds": f"{offset:.0f}"}
+        self._reporter.tell(PbxState.LISTENING, code, params)
+        return True
+
+    def _write(self, frames: Sequence[Frame]) -> None:
+        records = self._journal.append(frames)
+        self._check_space()
+        if not self._behind:
+            self._live.extend(records)
+            if len(self._live) > _LIVE_MOST:
+                self._live.clear()
+                self._behind = True
+        self._wake.set()
+
+    def _check_space(self) -> None:
+        waiting = self._journal.unwritten_bytes
+        if not waiting:
+            self._reporter.trouble("journal", None, {})
+            return
+        try:
+            self._journal.flush()
+        except JournalFull as error:
+            params = {"waiting": str(self._journal.unwritten_bytes), **error.params}
+            self._reporter.trouble("journal", "journal_full", params)
+        else:
+            self._reporter.trouble("journal", None, {})
+
+    async def _look_after_journal(self) -> None:
+        """Once a second make the journal safe against power failure, and write what waited for space; prune each hour."""
+        rounds = 0
+        damaged = 0
+        while True:
+            await asyncio.sleep(1.0)
+            rounds += 1
+            self._check_space()
+            try:
+                await self._journal.sync()
+                if rounds % _PRUNE_EVERY == 1:
+                    self._journal.prune(self._applied.replay_from, self._keep, self._clock())
+            except OSError as error:
+                params = {"folder": str(self._journal.folder), "why": describe(error)}
+                self._reporter.trouble("disk", "journal_unusable", params)
+            else:
+                self._reporter.trouble("disk", None, {})
+            if self._journal.damaged > damaged:
+                damaged = self._journal.damaged
+                folder = str(self._journal.folder)
+                self._reporter.trouble("damage", "journal_damaged", {"count": str(damaged), "folder": folder})
+
+    # from the journal to the database
+
+    async def _pump(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _TICK)
+            self._wake.clear()
+            if await self._round():
+                self._wake.set()
+                await asyncio.sleep(0)  # the link gets its turn even where the database never makes us wait
+
+    async def _round(self) -> bool:
+        """Feed what is ready and apply its facts in one batch; True while there is more."""
+        records = self._take()
+        facts: list[CallFact] = []
+        for record in records:
+            facts += await self._feed(record)
+        caught_up = not self._behind and not self._live
+        if caught_up:
+            # Only now: a held verdict must first see what the PBX said within its two seconds.
+            facts += self._tracker.tick(self._clock())
+        await self._apply(facts)
+        if records:
+            self._reporter.lag = max(0.0, (self._clock() - records[0].received_at).total_seconds())
+        return not caught_up
+
+    def _take(self) -> list[Record]:
+        if not self._behind:
+            return [self._live.popleft() for _ in range(min(_ROUND, len(self._live)))]
+        fresh = self._reader is None
+        reader = self._reader = self._reader or self._journal.read(self._fed)
+        records: list[Record] = []
+        expected = self._fed
+        for record in islice(reader, _ROUND):
+            if record.position != expected and not (fresh and not records):
+                self._reader = None  # what waited for space was written behind the reader's back: look again
+                return records
+            expected = record.next_position
+            records.append(record)
+        if fresh and records and records[0].position != self._fed:
+            self._tell_lost()
+        if len(records) < _ROUND:
+            self._reader = None
+            if fresh and not records:
+                self._tell_lost()
+                self._fed = self._journal.end
+            self._behind = self._journal.end > (records[-1].next_position if records else self._fed)
+        return records
+
+    def _tell_lost(self) -> None:
+        """Messages were given up while the disk was full, before the tracker saw them: begin anew with a snapshot."""
+        lost = self._journal.lost - self._lost_told
+        if lost and self._connection.link is not None:
+            self._lost_told = self._journal.lost
+            self._reporter.tell(PbxState.TROUBLE, "journal_lost", {"count": str(lost)})
+            self._connection.link.give_up(LinkDown("messages were lost", code="link_lost", why="to ask anew"))
+
+    async def _feed(self, record: Record) -> list[CallFact]:
+        """The new facts of one record; none where the database knows them already."""
+        since, self._heard_at = self._heard_at, record.received_at
+        self._fed = record.next_position
+        known = record.position < self._silent_before
+        try:
+            if not snapshots.is_record(record.raw):
+                facts = self._tracker.feed(parse(record.raw), record.received_at, position=record.position)
+                return [] if known else facts
+            seen = snapshots.from_record(record.raw, record.position)
+            facts = self._tracker.reconcile(seen, record.received_at)
+            if known or since is None or self._recover is None:
+                return [] if known else facts
+            return await asyncio.to_thread(self._recover, facts, since, record.received_at)
+        except Exception as error:  # one message we cannot digest must not silence the telephone
+            log.exception("message_not_understood", position=record.position, why=describe(error))
+            return []
+
+    async def _apply(self, facts: list[CallFact]) -> None:
+        position = max(self._fed, self._applied.position)
+        horizon = self._tracker.horizon()
+        cursor = Cursor(position, min(self._fed, position if horizon is None else horizon))
+        now = self._clock()
+        idle = cursor == self._applied or now - self._applied_at < _CURSOR_EVERY
+        if not facts and idle:
+            return
+        await self._applier.apply(Batch(self._reporter.pbx, tuple(facts), cursor))
+        self._applied, self._applied_at = cursor, now

@@ -1,0 +1,101 @@
+"""Tells people how a PBX is: into the log at once, to the database as soon as it takes it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from ami.applying import Sink, describe
+from pbxcrm.calls.facts import PbxReport, PbxState
+from pbxcrm.pbx_reports import REPORTS
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_AFTER = 5.0  # seconds: the same report with a fresh time, so that an old one means a dead listener
+_BAD = {PbxState.REFUSED, PbxState.UNREACHABLE, PbxState.SILENT, PbxState.TROUBLE}
+#: In these states a trouble of our own is the more important news.
+_COVERED = {PbxState.STARTING, PbxState.SYNCING, PbxState.LISTENING}
+
+
+class Reporter:
+    """The state of one PBX. ``troubles`` of our own (disk, database) lie over the state of the link while they last."""
+
+    def __init__(self, pbx: str, sink: Sink, clock: Callable[[], datetime]) -> None:
+        self.pbx = pbx
+        self.asterisk_version: str | None = None
+        self.clock_offset: float | None = None
+        self.lag: float | None = None
+        self.last_event_at: datetime | None = None
+        self._sink = sink
+        self._clock = clock
+        self._state = (PbxState.STARTING, "starting", dict[str, str]())
+        self._troubles: dict[str, tuple[str, dict[str, str]]] = {}
+        self._pending: deque[PbxReport] = deque(maxlen=100)
+        self._changed = asyncio.Event()
+
+    @property
+    def state(self) -> PbxState:
+        return self.current().state
+
+    def current(self) -> PbxReport:
+        """What there is to say now."""
+        state, code, params = self._state
+        if self._troubles and state in _COVERED:
+            state = PbxState.TROUBLE
+            code, params = next(iter(self._troubles.values()))
+        return PbxReport(
+            pbx=self.pbx,
+            state=state,
+            code=code,
+            params=params,
+            at=self._clock(),
+            asterisk_version=self.asterisk_version,
+            last_event_at=self.last_event_at,
+            clock_offset_seconds=self.clock_offset,
+            lag_seconds=self.lag,
+        )
+
+    def tell(self, state: PbxState, code: str, params: dict[str, str] | None = None) -> None:
+        """The link has a new state."""
+        if (state, code, params or {}) != self._state:
+            self._state = (state, code, params or {})
+            self._say()
+
+    def trouble(self, source: str, code: str | None, params: dict[str, str]) -> None:
+        """Something on our side is wrong, or with None all right again."""
+        old = self._troubles.pop(source, None)
+        if code is not None:
+            self._troubles[source] = (code, params)
+        if (old or (None,))[0] != code:  # changed figures alone are no news; they go out with the next report
+            self._say()
+
+    def _say(self) -> None:
+        report = self.current()
+        write = log.warning if report.state in _BAD else log.info
+        write(REPORTS[report.code].format_map(report.params), pbx=self.pbx, state=str(report.state), code=report.code)
+        self._pending.append(report)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Bring every change to the database, in order, and the present state every few seconds, until cancelled."""
+        while True:
+            try:
+                await asyncio.wait_for(self._changed.wait(), _AGAIN_AFTER)
+            except TimeoutError:
+                self._pending.append(self.current())
+            self._changed.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Bring what waits; gives up for now when the database is away."""
+        while self._pending:
+            report = self._pending[0]
+            try:
+                await self._sink.report(report)
+            except Exception as error:  # noqa: BLE001  # a report is worth a log line, never a dead listener
+                log.warning("report_not_stored", pbx=self.pbx, why=describe(error))
+                return
+            if self._pending and self._pending[0] is report:
+                self._pending.popleft()
