@@ -72,6 +72,9 @@ class Call(SQLModel, table=True):
     contact_id: int | None = maybe_link("contacts.id")
     deal_id: int | None = maybe_link("deals.id")
     responsible_id: int | None = maybe_link("users.id")
+    merged_into_id: int | None = maybe_link(
+        "calls.id"
+    )  # it turned out to be a part of that call; shown nowhere by itself
     reason: dict[str, Any] = json_object()  # what was made of it and why: a stored Reason
 
 

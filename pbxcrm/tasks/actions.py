@@ -32,9 +32,15 @@ class NewTask:
     deal_id: int | None = None
     contact_id: int | None = None
     call_id: int | None = None
+    about: str = ""  # while a task about the same thing is open, no second one is made
 
 
 async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
+    if new.about:
+        found = await session.exec(select(Task).where(Task.about == new.about, Task.status == TaskStatus.OPEN.value))
+        same = found.first()
+        if same is not None:
+            return same
     task = Task(
         kind=new.kind.value,
         title=reasons.text(new.title)[:300],
@@ -44,6 +50,7 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
         deal_id=new.deal_id,
         contact_id=new.contact_id,
         call_id=new.call_id,
+        about=new.about,
         reason=new.why.stored(),
         created_at=at,
     )

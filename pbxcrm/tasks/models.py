@@ -41,6 +41,9 @@ class Task(SQLModel, table=True):
     contact_id: int | None = maybe_link("contacts.id")
     call_id: int | None = maybe_link("calls.id")
     status: str = Field(default=TaskStatus.OPEN.value, max_length=10)
+    about: str = Field(
+        default="", max_length=100, index=True
+    )  # "extension:105": the product keeps one open task about it
     result: str = Field(default="", max_length=1000)
     reason: dict[str, Any] = json_object()
     created_by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself

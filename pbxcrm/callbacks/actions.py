@@ -1,0 +1,191 @@
+"""Missed-call episodes: opened by a miss, counted by repeats, closed by a conversation or by somebody's decision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm import reasons
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
+from pbxcrm.calls.models import Call
+from pbxcrm.events import emit
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import Directory
+from pbxcrm.reasons import Reason, reason
+from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task, say_task_changed
+from pbxcrm.tasks.models import Task, TaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A missed call as the episode wants to know it."""
+
+    call: Call
+    client_keys: Sequence[str]  # as ``rules.client_keys`` gives them
+    client: str  # name or number, for the task's title
+    line: str
+    line_id: int | None
+    contact_id: int | None
+    deal_id: int | None
+    owner_id: int | None
+    why: Reason  # why missed and why this owner
+    due_at: datetime
+    at: datetime
+
+
+async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> list[Episode]:
+    """Open episodes of a client, oldest first; more than one only until a number has been linked to a contact."""
+    found = await session.exec(
+        select(Episode)
+        .where(col(Episode.client_key).in_(client_keys), Episode.status == EpisodeStatus.OPEN.value)
+        .order_by(col(Episode.id))
+    )
+    return list(found.all())
+
+
+async def do_miss(session: AsyncSession, miss: Miss, people: Directory) -> Episode:
+    """Open an episode with its callback task, or count the miss on the open one."""
+    assert miss.call.id is not None
+    known = await open_episodes(session, miss.client_keys)
+    if not known:
+        episode = await _open_episode(session, miss, people)
+    else:
+        episode = known[0]
+        if await session.get(EpisodeCall, (episode.id, miss.call.id)) is not None:
+            return episode
+        episode.missed_count += 1
+        episode.last_missed_at = max(episode.last_missed_at, miss.at)
+        episode.last_call_id = miss.call.id
+        episode.deal_id = episode.deal_id or miss.deal_id
+        episode.version += 1
+        await _say_it_in_the_task(session, episode, miss, people)
+    assert episode.id is not None
+    session.add(EpisodeCall(episode_id=episode.id, call_id=miss.call.id))
+    say_episode_changed(session, episode, miss.at, people)
+    return episode
+
+
+async def do_close(
+    session: AsyncSession,
+    episode: Episode,
+    status: EpisodeStatus,
+    why: Reason,
+    at: datetime,
+    people: Directory,
+    *,
+    call_id: int | None = None,
+    by_id: int | None = None,
+) -> None:
+    """Close an open episode and its task; the task says who and when."""
+    if episode.status != EpisodeStatus.OPEN:
+        return
+    episode.status, episode.closed_at, episode.closed_reason = status.value, at, why.stored()
+    episode.closed_by_call_id, episode.closed_by_id = call_id, by_id
+    episode.next_attempt_at = None
+    episode.version += 1
+    record(session, at, f"callback.{status.value}", "callback", episode.id, actor=None, reason=why, call_id=call_id)
+    if episode.task_id is not None:
+        task = await session.get(Task, episode.task_id)
+        if task is not None:
+            do_close_task(
+                session,
+                task,
+                at,
+                people,
+                result=reasons.text(why),
+                actor=None,
+                why=why,
+                cancelled=status is EpisodeStatus.DISMISSED,
+            )
+            task.done_by_id = by_id
+    say_episode_changed(session, episode, at, people)
+
+
+def do_attempt(
+    session: AsyncSession,
+    episode: Episode,
+    result: AttemptResult,
+    at: datetime,
+    people: Directory,
+    *,
+    user_id: int | None,
+    call_id: int | None,
+    note: str = "",
+) -> None:
+    """Count one try to call the client back."""
+    assert episode.id is not None
+    session.add(
+        Attempt(episode_id=episode.id, call_id=call_id, user_id=user_id, at=at, result=result.value, note=note[:1000])
+    )
+    episode.attempts += 1
+    episode.version += 1
+    say_episode_changed(session, episode, at, people)
+
+
+def say_episode_changed(
+    session: AsyncSession, episode: Episode, at: datetime, people: Directory, *also: int | None
+) -> None:
+    """The queue is the team's: everybody in the owner's team hears of it."""
+    users = people.team_of(episode.owner_id).union(
+        *(people.team_of(user_id) for user_id in (episode.claimed_by_id, *also))
+    )
+    everybody = [role.value for role in Role] if episode.owner_id is None else [Role.ADMIN.value, Role.QC.value]
+    emit(session, "callback", episode.id, at, users=users, roles=everybody)
+
+
+async def _open_episode(session: AsyncSession, miss: Miss, people: Directory) -> Episode:
+    episode = Episode(
+        client_key=miss.client_keys[0],
+        client_number=miss.call.client_number,
+        contact_id=miss.contact_id,
+        deal_id=miss.deal_id,
+        line_id=miss.line_id,
+        last_call_id=miss.call.id,
+        first_missed_at=miss.at,
+        last_missed_at=miss.at,
+        owner_id=miss.owner_id,
+        reason=miss.why.stored(),
+    )
+    session.add(episode)
+    await session.flush()
+    task = await do_create_task(
+        session,
+        NewTask(
+            TaskKind.CALLBACK,
+            _title(episode, miss),
+            miss.why,
+            miss.due_at,
+            miss.owner_id,
+            miss.deal_id,
+            miss.contact_id,
+            miss.call.id,
+        ),
+        miss.at,
+        people,
+    )
+    episode.task_id = task.id
+    record(
+        session, miss.at, "callback.opened", "callback", episode.id, actor=None, reason=miss.why, call_id=miss.call.id
+    )
+    return episode
+
+
+async def _say_it_in_the_task(session: AsyncSession, episode: Episode, miss: Miss, people: Directory) -> None:
+    task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+    if task is None:
+        return
+    title = _title(episode, miss)
+    task.title, task.title_code = reasons.text(title)[:300], title.stored()
+    task.version += 1
+    say_task_changed(session, task, miss.at, people)
+
+
+def _title(episode: Episode, miss: Miss) -> Reason:
+    if episode.client_number is None:
+        return reason("task.anonymous", line=miss.line)
+    if episode.missed_count == 1:
+        return reason("task.callback", client=miss.client)
+    return reason("task.callback_count", client=miss.client, count=episode.missed_count)

@@ -1,0 +1,95 @@
+"""What is read of missed-call episodes."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, visible_episodes
+from pbxcrm.callbacks.models import Attempt, Episode, EpisodeStatus
+from pbxcrm.calls.models import Line
+from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.models import Deal
+from pbxcrm.errors import NotFound
+from pbxcrm.people.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRow:
+    """An episode with what the queue shows of it."""
+
+    episode: Episode
+    contact: Contact | None
+    deal: Deal | None
+    owner: User | None
+    claimed_by: User | None
+    line: Line | None
+
+
+async def access_episode(session: AsyncSession, viewer: Viewer, episode_id: int) -> Episode:
+    found = (await session.exec(select(Episode).where(Episode.id == episode_id, visible_episodes(viewer)))).first()
+    if found is None:
+        raise NotFound("callbacks.not_found", "There is no such callback, or it is another team's.")
+    return found
+
+
+async def access_episode_row(session: AsyncSession, viewer: Viewer, episode_id: int) -> EpisodeRow:
+    return (await as_rows(session, [await access_episode(session, viewer, episode_id)]))[0]
+
+
+async def list_episodes(
+    session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
+) -> list[EpisodeRow]:
+    """Newest first; ``before`` is an id."""
+    query = select(Episode).where(visible_episodes(viewer), *filters).order_by(col(Episode.id).desc()).limit(limit)
+    if before is not None:
+        query = query.where(col(Episode.id) < before)
+    return await as_rows(session, list((await session.exec(query)).all()))
+
+
+async def attempts_of(session: AsyncSession, episode_id: int) -> list[Attempt]:
+    found = await session.exec(
+        select(Attempt).where(Attempt.episode_id == episode_id).order_by(col(Attempt.at), col(Attempt.id))
+    )
+    return list(found.all())
+
+
+async def open_count(session: AsyncSession, viewer: Viewer) -> int:
+    """Callbacks the viewer's team has to make."""
+    found = await session.exec(
+        select(func.count())
+        .select_from(Episode)
+        .where(visible_episodes(viewer), Episode.status == EpisodeStatus.OPEN.value)
+    )
+    return found.one()
+
+
+async def as_rows(session: AsyncSession, episodes: list[Episode]) -> list[EpisodeRow]:
+    """The episodes with names, in a fixed number of queries however many there are."""
+    user_ids = {e.owner_id for e in episodes} | {e.claimed_by_id for e in episodes}
+    users = {u.id: u for u in (await session.exec(select(User).where(col(User.id).in_(user_ids)))).all()}
+    contacts = {
+        c.id: c
+        for c in (
+            await session.exec(select(Contact).where(col(Contact.id).in_({e.contact_id for e in episodes})))
+        ).all()
+    }
+    deals = {
+        d.id: d for d in (await session.exec(select(Deal).where(col(Deal.id).in_({e.deal_id for e in episodes})))).all()
+    }
+    lines = {
+        line.id: line
+        for line in (await session.exec(select(Line).where(col(Line.id).in_({e.line_id for e in episodes})))).all()
+    }
+    return [
+        EpisodeRow(
+            e,
+            contacts.get(e.contact_id),
+            deals.get(e.deal_id),
+            users.get(e.owner_id),
+            users.get(e.claimed_by_id),
+            lines.get(e.line_id),
+        )
+        for e in episodes
+    ]

@@ -1,0 +1,54 @@
+"""Who is on the other side of a call, as far as we know them."""
+
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.contacts.models import Contact, NumberKind
+from pbxcrm.contacts.queries import contacts_of_number, special_number
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import open_deal_of_client
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """``contact`` is set where the number leaves no doubt: one contact has it, or the open deal is one's of several."""
+
+    number: str | None
+    special: NumberKind | None
+    contacts: tuple[Contact, ...]
+    contact: Contact | None
+    deal: Deal | None
+
+    @property
+    def contact_ids(self) -> list[int]:
+        return [contact.id for contact in self.contacts if contact.id is not None]
+
+
+async def identify(session: AsyncSession, number: str | None) -> Client:
+    special = await special_number(session, number)
+    contacts = await contacts_of_number(session, number)
+    deal = await open_deal_of_client(session, number, [c.id for c in contacts if c.id is not None])
+    contact = contacts[0] if len(contacts) == 1 else None
+    if contact is None and deal is not None:
+        contact = next((c for c in contacts if c.id == deal.contact_id), None)
+    return Client(number, NumberKind(special.kind) if special else None, tuple(contacts), contact, deal)
+
+
+async def last_talked(session: AsyncSession, client: Client) -> int | None:
+    """The user who talked to the client last; None where nobody did."""
+    if client.number is None:
+        return None
+    same = col(Call.client_number) == client.number
+    if client.contact_ids:
+        same = same | col(Call.contact_id).in_(client.contact_ids)
+    found = await session.exec(
+        select(CallLeg.user_id)
+        .join(Call, col(Call.id) == col(CallLeg.call_id))
+        .where(same, col(CallLeg.answered_at).is_not(None), col(CallLeg.user_id).is_not(None))
+        .order_by(col(CallLeg.answered_at).desc())
+        .limit(1)
+    )
+    return found.first()

@@ -1,0 +1,182 @@
+"""What is read of calls, lines and PBXs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, visible_calls
+from pbxcrm.calls.models import Call, CallEvent, CallLeg, Line, PbxStatus
+from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.models import Deal
+from pbxcrm.errors import NotFound
+from pbxcrm.people.models import Extension, User
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call with what a list shows of it."""
+
+    call: Call
+    contact: Contact | None
+    deal: Deal | None
+    responsible: User | None
+    line: Line | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallCard:
+    """A call with everything about it: legs in order of dialling, facts in order of happening, everybody's names."""
+
+    row: CallRow
+    legs: list[CallLeg]
+    events: list[CallEvent]
+    users: dict[int, User]  # of the legs
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """``mine`` is a user id: calls that user took part in or is responsible for; ``text`` a part of name or number."""
+
+    direction: str = ""
+    outcome: str = ""
+    mine: int | None = None
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    extension: str = ""
+    deal_id: int | None = None
+    contact_id: int | None = None
+    client_number: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        for column, value in (
+            (Call.direction, self.direction),
+            (Call.outcome, self.outcome),
+            (Call.deal_id, self.deal_id),
+            (Call.contact_id, self.contact_id),
+            (Call.client_number, self.client_number),
+        ):
+            if value:
+                found.append(col(column) == value)
+        if self.since is not None:
+            found.append(col(Call.started_at) >= self.since)
+        if self.until is not None:
+            found.append(col(Call.started_at) < self.until)
+        if self.mine is not None:
+            took_part = select(CallLeg.call_id).where(CallLeg.user_id == self.mine)
+            found.append(or_(col(Call.responsible_id) == self.mine, col(Call.id).in_(took_part)))
+        if self.extension:
+            found.append(col(Call.id).in_(select(CallLeg.call_id).where(CallLeg.extension == self.extension)))
+        if self.text.strip():
+            found.append(_matches(self.text.strip()))
+        return found
+
+
+async def list_calls(
+    session: AsyncSession,
+    viewer: Viewer,
+    asked: CallFilter,
+    *,
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[CallRow]:
+    """Newest first; ``before`` is (started_at, id) of the last one seen."""
+    query = (
+        select(Call)
+        .where(visible_calls(viewer), col(Call.merged_into_id).is_(None), *asked.conditions())
+        .order_by(col(Call.started_at).desc(), col(Call.id).desc())
+        .limit(limit)
+    )
+    if before is not None:
+        at, call_id = before
+        query = query.where((col(Call.started_at) < at) | ((col(Call.started_at) == at) & (col(Call.id) < call_id)))
+    return await as_rows(session, list((await session.exec(query)).all()))
+
+
+async def access_call(session: AsyncSession, viewer: Viewer, call_id: int) -> Call:
+    """The call; the one it became a part of, where it was absorbed."""
+    found = await session.exec(select(Call).where(Call.id == call_id, visible_calls(viewer)))
+    call = found.first()
+    if call is None:
+        raise NotFound("calls.not_found", "There is no such call, or it is a colleague's.")
+    return call if call.merged_into_id is None else await access_call(session, viewer, call.merged_into_id)
+
+
+async def access_call_card(session: AsyncSession, viewer: Viewer, call_id: int) -> CallCard:
+    call = await access_call(session, viewer, call_id)
+    legs = (
+        await session.exec(
+            select(CallLeg).where(CallLeg.call_id == call.id).order_by(col(CallLeg.dialled_at), col(CallLeg.id))
+        )
+    ).all()
+    events = (
+        await session.exec(
+            select(CallEvent).where(CallEvent.call_id == call.id).order_by(col(CallEvent.at), col(CallEvent.id))
+        )
+    ).all()
+    users = (await session.exec(select(User).where(col(User.id).in_({leg.user_id for leg in legs})))).all()
+    row = (await as_rows(session, [call]))[0]
+    return CallCard(row, list(legs), list(events), {user.id: user for user in users if user.id is not None})
+
+
+async def as_rows(session: AsyncSession, calls: list[Call]) -> list[CallRow]:
+    """The calls with names, in a fixed number of queries however many there are."""
+    contacts = {
+        c.id: c
+        for c in (await session.exec(select(Contact).where(col(Contact.id).in_({c.contact_id for c in calls})))).all()
+    }
+    deals = {
+        d.id: d for d in (await session.exec(select(Deal).where(col(Deal.id).in_({c.deal_id for c in calls})))).all()
+    }
+    users = {
+        u.id: u
+        for u in (await session.exec(select(User).where(col(User.id).in_({c.responsible_id for c in calls})))).all()
+    }
+    lines = {
+        line.id: line
+        for line in (await session.exec(select(Line).where(col(Line.id).in_({c.line_id for c in calls})))).all()
+    }
+    return [
+        CallRow(
+            call,
+            contacts.get(call.contact_id),
+            deals.get(call.deal_id),
+            users.get(call.responsible_id),
+            lines.get(call.line_id),
+        )
+        for call in calls
+    ]
+
+
+async def list_lines(session: AsyncSession) -> list[Line]:
+    return list((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())
+
+
+async def pbx_statuses(session: AsyncSession) -> list[PbxStatus]:
+    return list((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all())
+
+
+async def unmapped_extensions(session: AsyncSession) -> list[str]:
+    """Extensions that took part in calls and belong to no user now (A8)."""
+    known = select(Extension.number)
+    found = await session.exec(
+        select(CallLeg.extension)
+        .where(col(CallLeg.extension).not_in(known))
+        .distinct()
+        .order_by(col(CallLeg.extension))
+        .limit(200)
+    )
+    return list(found.all())
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    digits = "".join(letter for letter in text if letter.isdigit())
+    by_name = col(Call.client_name).icontains(text, autoescape=True)
+    by_contact = col(Call.contact_id).in_(select(Contact.id).where(col(Contact.name).icontains(text, autoescape=True)))
+    if len(digits) < 3:
+        return or_(by_name, by_contact)
+    return or_(by_name, by_contact, col(Call.client_number).contains(digits, autoescape=True))

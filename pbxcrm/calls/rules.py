@@ -1,0 +1,45 @@
+"""Pure decisions about calls: which line it came in by, who the client says they are, what its deal is called."""
+
+import unicodedata
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from pbxcrm.calls.facts import CallState, Direction
+from pbxcrm.calls.models import Line
+from pbxcrm.numbers import format_for_people
+
+NAME_MAX = 200
+
+
+def line_of(state: CallState, lines: Iterable[Line]) -> Line:
+    """The first line all of whose globs match; an unnamed one with the default rules where none does."""
+    for line in lines:
+        asked = ((line.pbx, state.pbx), (line.trunk, state.trunk), (line.did, state.did), (line.queue, state.queue))
+        if all(fnmatchcase(value or "", glob) for glob, value in asked):
+            return line
+    return Line(name=state.queue or state.did or state.trunk or state.pbx)
+
+
+def clean_name(heard: str | None) -> str | None:
+    """A caller's name that is safe to keep: no control or direction-changing letters, blanks folded, at most 200 letters.
+
+    The name is whatever the caller's phone sent; marks that turn the text around could make a page say what it does not.
+    """
+    if heard is None:
+        return None
+    kept = "".join(
+        " " if unicodedata.category(letter) in {"Cc", "Zl", "Zp"} else letter
+        for letter in heard
+        if unicodedata.category(letter) not in {"Cf", "Cs", "Co", "Cn"} or letter == "\u200d"
+    )
+    return " ".join(kept.split())[:NAME_MAX] or None
+
+
+def deal_title(contact_name: str | None, heard_name: str | None, number: str | None) -> str:
+    """What an automatic deal is called until somebody renames it."""
+    named = contact_name or (heard_name if heard_name and not heard_name.lstrip("+").isdigit() else None)
+    return named or (format_for_people(number) if number else "Number withheld")
+
+
+def is_with_client(state: CallState) -> bool:
+    return state.direction in {Direction.INBOUND, Direction.OUTBOUND}

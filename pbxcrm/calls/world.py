@@ -1,0 +1,27 @@
+"""What decisions about a call need to know, loaded once for a whole batch."""
+
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.calendars.queries import Calendars, load_calendars
+from pbxcrm.calls.models import Line
+from pbxcrm.options import Options, load_options
+from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    settings: Settings
+    options: Options
+    people: Directory
+    calendars: Calendars
+    lines: tuple[Line, ...]
+
+
+async def load_world(session: AsyncSession, settings: Settings) -> World:
+    people = await load_directory(session)
+    lines = (await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all()
+    return World(settings, await load_options(session), people, await load_calendars(session, people), tuple(lines))
