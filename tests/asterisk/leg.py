@@ -242,7 +242,7 @@ class Leg:
         return Message(self._invite.start.replace("INVITE", method, 1), headers)
 
     async def _ask(self, message: Message) -> Message:
-        waiting = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._answers[message.cseq, message.method] = waiting
         self.phone.send(message)
         async with asyncio.timeout(PATIENCE):

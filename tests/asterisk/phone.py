@@ -37,10 +37,16 @@ class Phone(asyncio.DatagramProtocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for leg in self.legs.values():
-            leg.fall_silent()
+        self.forget()
         if self._transport is not None:
             self._transport.close()
+
+    def forget(self) -> None:
+        """Drop every call without a word, as a phone whose cable was pulled for a moment."""
+        for leg in self.legs.values():
+            leg.fall_silent()
+        self.legs.clear()
+        self._incoming = asyncio.Queue()
 
     @property
     def contact(self) -> str:

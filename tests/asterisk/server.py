@@ -162,8 +162,8 @@ class AsteriskServer:
         before = control.stat().st_ctime_ns
         await self.rx("core restart now")
         async with asyncio.timeout(STARTUP_SECONDS):
-            while not control.exists() or control.stat().st_ctime_ns == before:
-                await asyncio.sleep(0.05)  # the new process makes its own control socket; there is nothing to await
+            while not control.exists() or control.stat().st_ctime_ns == before:  # another process makes it
+                await asyncio.sleep(0.05)
             await self._wait_until_open()
             await self.rx("core waitfullybooted")
 

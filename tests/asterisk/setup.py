@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SUITES = {"22": "forky", "16": "bullseye"}
-PACKAGES = ("asterisk", "asterisk-core-sounds-en-gsm")
+PACKAGES = {"22": ("asterisk", "asterisk-core-sounds-en-gsm", "asterisk-moh-opsound-gsm")}
+PACKAGES["16"] = (*PACKAGES["22"], "asterisk-voicemail")  # since then part of the first
 NO_SERVICES = "#!/bin/sh\nexit 101\n"  # policy-rc.d: a package must not start its daemon inside the folder
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 
@@ -48,7 +49,7 @@ def ensure(version: str) -> Path:
     with _one_at_a_time(target.with_suffix(".lock")):
         if not (target / "usr/sbin/asterisk").exists():
             _clear_half_finished(target)
-            _build(SUITES[version], target)
+            _build(version, target)
     return target
 
 
@@ -71,20 +72,20 @@ def _mounts_below(folder: Path) -> list[str]:
     return sorted((m for m in mounts if Path(m).is_relative_to(folder)), reverse=True)
 
 
-def _build(suite: str, target: Path) -> None:
+def _build(version: str, target: Path) -> None:
     mirror = debian_mirror()
     _install_debootstrap()
     unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
     unfinished.chmod(0o755)
     # Script "sid" serves every suite since 2011; older hosts merely lack the link named after the newest suite.
-    _run("debootstrap", "--variant=minbase", suite, str(unfinished), mirror, str(SCRIPTS / "sid"))
+    _run("debootstrap", "--variant=minbase", SUITES[version], str(unfinished), mirror, str(SCRIPTS / "sid"))
     policy = unfinished / "usr/sbin/policy-rc.d"
     policy.write_text(NO_SERVICES)
     policy.chmod(0o755)
     (unfinished / "etc/apt/apt.conf.d/90-as-the-host").write_text(_host_apt_settings())
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     _run("chroot", str(unfinished), "apt-get", "update", environment=environment)
-    install = ("apt-get", "install", "-y", "--no-install-recommends", *PACKAGES)
+    install = ("apt-get", "install", "-y", "--no-install-recommends", *PACKAGES[version])
     _run("chroot", str(unfinished), *install, environment=environment)
     _run("chroot", str(unfinished), "apt-get", "clean")
     unfinished.rename(target)

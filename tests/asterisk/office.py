@@ -1,0 +1,137 @@
+"""A small office for recordings: a real Asterisk, phones 101 to 106, the world outside, every feature a call may meet."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+
+from tests.asterisk.leg import Leg
+from tests.asterisk.manager import ManagerTap
+from tests.asterisk.phone import Phone, Trunk
+from tests.asterisk.server import AsteriskServer, free_port
+
+PHONES = ("101", "102", "103", "104", "106")  # 105 exists, but no telephone is registered there
+ABSENT = "105"
+GROUPS = {"104": ("2", "1,2")}  # call group and pickup groups; everybody else is in group 1
+SECRET = "only-on-127.0.0.1"  # a throw-away Asterisk on the loopback
+NOISE: tuple[str, ...] = (
+    "CEL",
+    "DeviceStateChange",
+    "ExtensionStatus",
+    "QueueMemberStatus",
+    "DialState",
+    "HangupRequest",
+    "VarSet",
+)
+NOISE += ("SoftHangupRequest", "ContactStatus", "Newexten")
+
+ENDPOINT = """
+[{name}]
+type=endpoint
+context={context}
+disallow=all
+allow=ulaw
+aors={name}
+direct_media=no
+dtmf_mode=info
+media_address=127.0.0.1
+bind_rtp_to_media_address=yes
+call_group={group}
+pickup_group={pickup}
+{caller}
+[{name}]
+type=aor
+{contact}
+"""
+
+
+@dataclass
+class Office:
+    """What a scenario has to hand."""
+
+    server: AsteriskServer
+    phones: dict[str, Phone]
+    trunk: Trunk
+    boss: ManagerTap  # a connection that hears everything and gives orders
+
+    async def talk(self, seconds: float = 0.3) -> None:
+        """People talk that long."""
+        await asyncio.sleep(seconds)
+
+    async def answered(self, did: str, number: str, *others: str) -> tuple[Leg, Leg]:
+        """A client calls that line and one phone answers; the two legs: the client's and the phone's."""
+        client = await self.trunk.call_in(did)
+        legs = await self.ringing(number, *others)
+        legs[0].answer()
+        await client.wait_answered()
+        return client, legs[0]
+
+    async def ringing(self, *numbers: str) -> list[Leg]:
+        """Those phones are called and ring."""
+        legs = [await self.phones[number].incoming() for number in numbers]
+        for leg in legs:
+            leg.ring()
+        for number in numbers:
+            await self.boss.event("Newstate", ChannelStateDesc="Ringing", Channel=await self.channel(number))
+        return legs
+
+    async def channel(self, name: str) -> str:
+        """The newest channel of an endpoint, by name; waits until the manager has told it (SIP is often faster)."""
+        phone = self.trunk if name == "trunk" else self.phones[name]
+        nth = len(phone.legs)
+        await self.boss.condition(lambda: len(self._channels(name)) >= nth)
+        return self._channels(name)[nth - 1]
+
+    async def connected(self, number: str) -> None:
+        """That phone, called last, has picked up."""
+        await self.boss.event("DialEnd", DestChannel=await self.channel(number), DialStatus="ANSWER")
+
+    def _channels(self, name: str) -> list[str]:
+        channels = [e["Channel"] for e in self.boss.events("Newchannel")]
+        return [channel for channel in channels if channel.startswith(f"PJSIP/{name}-")]
+
+
+def pjsip(sip_port: int, phones: dict[str, Phone], trunk: Trunk) -> str:
+    """Endpoints whose contacts are the phones as they are bound now."""
+    parts = [f"[udp]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:{sip_port}\n"]
+    for number in (*phones, ABSENT):
+        group, pickup = GROUPS.get(number, ("1", "1"))
+        contact = f"contact={phones[number].contact}" if number in phones else ""
+        caller = f'callerid="Phone {number}" <{number}>'
+        parts.append(
+            ENDPOINT.format(name=number, context="internal", group=group, pickup=pickup, caller=caller, contact=contact)
+        )
+    contact = f"contact=sip:{trunk.ip}:{trunk.port}"
+    parts.append(ENDPOINT.format(name="trunk", context="from-trunk", group="", pickup="", caller="", contact=contact))
+    parts.append(f"[trunk]\ntype=identify\nendpoint=trunk\nmatch={trunk.ip}\n")
+    return "".join(parts)
+
+
+def manager(port: int, version: str) -> str:
+    """Two users: ``full`` hears everything, ``least`` has the rights and filters that our users are told to give."""
+    if version == "16":
+        filters = "".join(f"eventfilter=!Event: {name}\n" for name in NOISE)
+    else:
+        filters = "".join(f"eventfilter(action(exclude),name({name})) =\n" for name in NOISE)
+    general = f"[general]\nenabled=yes\nport={port}\nbindaddr=127.0.0.1\n"
+    full = f"[full]\nsecret={SECRET}\nread=all\nwrite=all\n"
+    rights = "read=system,call,agent,cdr,user,reporting\nwrite=call,originate,reporting\n"
+    return f"{general}{full}[least]\nsecret={SECRET}\n{rights}{filters}"
+
+
+@asynccontextmanager
+async def running_office(version: str) -> AsyncIterator[tuple[AsteriskServer, dict[str, Phone], Trunk]]:
+    """Phones first, then the Asterisk that knows where they are."""
+    async with AsyncExitStack() as stack:
+        pbx = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
+        phones = {n: await stack.enter_async_context(Phone(n, f"127.0.0.{n}", pbx)) for n in PHONES}
+        trunk = await stack.enter_async_context(Trunk("trunk", "127.0.0.200", pbx))
+        ami_port = free_port(socket.SOCK_STREAM)
+        folder = files("tests.asterisk") / "office"
+        texts = {entry.name: Template(entry.read_text()).safe_substitute() for entry in folder.iterdir()}
+        texts |= {"pjsip.conf": pjsip(pbx[1], phones, trunk), "manager.conf": manager(ami_port, version)}
+        server = await stack.enter_async_context(AsteriskServer(version, texts, ami_port=ami_port))
+        yield server, phones, trunk

@@ -1,0 +1,94 @@
+"""Record what the manager interface says while a story happens: ``python -m tests.asterisk.record --version 22 [NAME…]``.
+
+For each story two files below ``tests/scenarios/asterisk-VERSION``: the bytes as the socket delivered them, and the calls
+that a tracker must report. Stories marked so are recorded a second time as ``NAME_filtered``, for the manager user with
+the least rights.
+"""
+
+import argparse
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.asterisk.manager import ManagerTap
+from tests.asterisk.office import SECRET, Office, running_office
+from tests.asterisk.phone import Phone, Trunk
+from tests.asterisk.server import AsteriskServer, explained
+from tests.asterisk.stories import calls_in, calls_out, queues, together, transfers
+from tests.asterisk.stories.story import STORIES, Story
+
+BOOKS = (calls_in, transfers, queues, calls_out, together)
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One story, told to one manager user."""
+
+    story: Story
+    user: str
+
+    @property
+    def name(self) -> str:
+        return self.story.name if self.user == "full" else f"{self.story.name}_filtered"
+
+
+async def record(recording: Recording, server: AsteriskServer, phones: dict[str, Phone], trunk: Trunk) -> bytes:
+    """Drive the story once and return the stream; the PBX is at rest before and after."""
+    async with (
+        ManagerTap(server.ami_port, "full", SECRET) as boss,
+        ManagerTap(server.ami_port, recording.user, SECRET) as tap,
+    ):
+        try:
+            await recording.story.drive(Office(server, phones, trunk, boss))
+            await (tap.closed.wait() if recording.story.restarts else tap.settled())
+        finally:
+            for phone in (*phones.values(), trunk):
+                phone.forget()
+        return bytes(tap.raw)
+
+
+def save(folder: Path, recording: Recording, stream: bytes) -> None:
+    """Write the two files; the truth comes from the story alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{recording.name}.ami").write_bytes(stream)
+    truth = json.dumps(recording.story.calls, ensure_ascii=False, indent=1)
+    (folder / f"{recording.name}.json").write_text(f"{truth}\n")
+
+
+async def run(version: str, names: list[str]) -> list[str]:
+    """Record those stories (all without names); returns the names of those that failed."""
+    stories = [STORIES[name] for name in names] if names else list(STORIES.values())
+    recordings = [
+        Recording(story, user) for story in stories for user in ("full", "least") if user == "full" or story.filtered
+    ]
+    failed = []
+    async with running_office(version) as (server, phones, trunk):
+        for recording in recordings:
+            try:
+                with explained(server):
+                    stream = await record(recording, server, phones, trunk)
+            except (AssertionError, TimeoutError) as error:
+                failed.append(recording.name)
+                print(f"{recording.name}: {error!r}\n" + "\n".join(getattr(error, "__notes__", [])))
+                await server.kill()
+                await server.start()
+                continue
+            save(SCENARIOS / f"asterisk-{version}", recording, stream)
+            print(f"{recording.name}: {len(stream)} bytes", flush=True)
+    return failed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Record manager events of a real Asterisk.")
+    parser.add_argument("--version", choices=["22", "16"], default="22")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STORIES)}")
+    options = parser.parse_args()
+    failed = asyncio.run(run(options.version, options.names))
+    if failed:
+        raise SystemExit(f"not recorded: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

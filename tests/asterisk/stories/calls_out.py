@@ -1,0 +1,80 @@
+"""We call: outside, a colleague, by a click."""
+
+from tests.asterisk.office import Office
+from tests.asterisk.stories.story import OUTSIDE, internal, outbound, story
+
+CLICK = {"Channel_": "PJSIP/101", "Context": "click-to-call", "Exten": OUTSIDE, "Priority": "1", "Timeout": "5000"}
+CLICK |= {"CallerID": f"<{OUTSIDE}>", "Async": "true"}
+CLICK_ID = "crm-9b2f6c1e-0000-4000-8000-00000000000"
+
+
+@story(outbound("busy", talked=[]))
+async def outbound_busy(office: Office) -> None:
+    seller = await office.phones["101"].call(OUTSIDE)
+    (await office.trunk.incoming()).refuse(486)
+    await seller.wait_ended()
+
+
+@story(outbound("answered", talked=["101"]))
+async def outbound_answered(office: Office) -> None:
+    seller = await office.phones["101"].call(OUTSIDE)
+    client = await office.trunk.incoming()
+    client.ring()
+    client.answer()
+    await seller.wait_answered()
+    await office.talk()
+    await client.hang_up()
+
+
+@story(outbound("no_answer"))
+async def outbound_given_up(office: Office) -> None:
+    seller = await office.phones["101"].call(OUTSIDE)
+    (await office.trunk.incoming()).ring()
+    await seller.wait_ringing()
+    await seller.cancel()
+
+
+@story(outbound("failed", click_to_call=True), filtered=True)
+async def click_to_call_client_fails(office: Office) -> None:
+    await office.boss.act("Originate", **CLICK, ChannelId=CLICK_ID + "1")
+    (seller,) = await office.ringing("101")
+    seller.answer()
+    (await office.trunk.incoming()).refuse(503)
+    await seller.wait_ended()
+
+
+@story(outbound("answered", talked=["101"], click_to_call=True), filtered=True)
+async def click_to_call_answered(office: Office) -> None:
+    await office.boss.act("Originate", **CLICK, ChannelId=CLICK_ID + "2")
+    (seller,) = await office.ringing("101")
+    seller.answer()
+    client = await office.trunk.incoming()
+    client.ring()
+    client.answer()
+    await office.connected("trunk")
+    await office.talk()
+    await client.hang_up()
+
+
+@story(outbound("not_dialled", click_to_call=True))
+async def click_to_call_seller_refuses(office: Office) -> None:
+    await office.boss.act("Originate", **CLICK, ChannelId=CLICK_ID + "3")
+    (seller,) = await office.ringing("101")
+    seller.refuse(486)
+
+
+@story(internal("missed", rang=["102"]))
+async def internal_unanswered(office: Office) -> None:
+    seller = await office.phones["101"].call("102")
+    await office.ringing("102")
+    await seller.cancel()
+
+
+@story(internal("answered", rang=["102"], answered_by="102", talked=["101", "102"]))
+async def internal_answered(office: Office) -> None:
+    seller = await office.phones["101"].call("102")
+    (colleague,) = await office.ringing("102")
+    colleague.answer()
+    await seller.wait_answered()
+    await office.talk()
+    await seller.hang_up()
