@@ -412,10 +412,12 @@ def upgrade() -> None:
         sa.Column("contact_id", sa.Integer(), nullable=True),
         sa.Column("deal_id", sa.Integer(), nullable=True),
         sa.Column("responsible_id", sa.Integer(), nullable=True),
+        sa.Column("merged_into_id", sa.Integer(), nullable=True),
         sa.Column("reason", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_calls_contact_id")),
         sa.ForeignKeyConstraint(["deal_id"], ["deals.id"], name=op.f("fk_calls_deal_id")),
         sa.ForeignKeyConstraint(["line_id"], ["lines.id"], name=op.f("fk_calls_line_id")),
+        sa.ForeignKeyConstraint(["merged_into_id"], ["calls.id"], name=op.f("fk_calls_merged_into_id")),
         sa.ForeignKeyConstraint(["responsible_id"], ["users.id"], name=op.f("fk_calls_responsible_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calls")),
         sa.UniqueConstraint("pbx", "linkedid", name=op.f("uq_calls_pbx_linkedid")),
@@ -424,6 +426,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_calls_client_number"), ["client_number"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_contact_id"), ["contact_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_deal_id"), ["deal_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_calls_merged_into_id"), ["merged_into_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_outcome"), ["outcome"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_responsible_id"), ["responsible_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_started_at"), ["started_at"], unique=False)
@@ -568,6 +571,7 @@ def upgrade() -> None:
         sa.Column("contact_id", sa.Integer(), nullable=True),
         sa.Column("call_id", sa.Integer(), nullable=True),
         sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("about", sa.String(length=100), nullable=False),
         sa.Column("result", sa.String(length=1000), nullable=False),
         sa.Column("reason", sa.JSON(), nullable=False),
         sa.Column("created_by_id", sa.Integer(), nullable=True),
@@ -584,6 +588,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
     )
     with op.batch_alter_table("tasks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_tasks_about"), ["about"], unique=False)
         batch_op.create_index(batch_op.f("ix_tasks_call_id"), ["call_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_tasks_contact_id"), ["contact_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_tasks_deal_id"), ["deal_id"], unique=False)
@@ -645,6 +650,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_tasks_deal_id"))
         batch_op.drop_index(batch_op.f("ix_tasks_contact_id"))
         batch_op.drop_index(batch_op.f("ix_tasks_call_id"))
+        batch_op.drop_index(batch_op.f("ix_tasks_about"))
 
     op.drop_table("tasks")
     with op.batch_alter_table("notes", schema=None) as batch_op:
@@ -682,6 +688,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_calls_started_at"))
         batch_op.drop_index(batch_op.f("ix_calls_responsible_id"))
         batch_op.drop_index(batch_op.f("ix_calls_outcome"))
+        batch_op.drop_index(batch_op.f("ix_calls_merged_into_id"))
         batch_op.drop_index(batch_op.f("ix_calls_deal_id"))
         batch_op.drop_index(batch_op.f("ix_calls_contact_id"))
         batch_op.drop_index(batch_op.f("ix_calls_client_number"))

@@ -1,0 +1,5 @@
+"""``python -m pbxcrm``."""
+
+from pbxcrm.cli import main
+
+main()

@@ -1,0 +1,36 @@
+"""The command line, and with it the composition root: the one place that puts the parts together."""
+
+import sys
+
+
+def main() -> None:
+    """Run one command. Expected errors are one sentence on stderr: exit code 2 for usage and settings, 1 for the rest."""
+    from pbxcrm.errors import BadSettings, Invalid, PbxcrmError
+
+    if sys.argv[1:2] == ["replay"]:
+        # Replay is called by other programs, often and for one file: it starts without the rest.
+        from pbxcrm.cli.replay import main as replay
+
+        sys.exit(replay(sys.argv[2:]))
+    from pbxcrm.cli.app import app
+
+    try:
+        app(prog_name="pbxcrm")
+    except PbxcrmError as error:
+        print(f"pbxcrm: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, BadSettings | Invalid) else 1)
+    except _database_errors() as error:
+        print(f"pbxcrm: the database: {getattr(error, 'orig', None) or error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """What drivers raise for a database that is away or locked; only asked for when something was raised."""
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
+    return (OperationalError, InterfaceError)

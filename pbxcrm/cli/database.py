@@ -1,0 +1,47 @@
+"""``db upgrade``, ``backup`` and ``restore``."""
+
+import asyncio
+from pathlib import Path
+
+from pbxcrm import migrations
+from pbxcrm.cli.locks import in_use, unused
+from pbxcrm.db import Database
+from pbxcrm.deals.seed import seed
+from pbxcrm.settings import Settings
+
+
+async def prepare(settings: Settings) -> tuple[str | None, str | None]:
+    """Bring the database to the newest shape and give it what every installation begins with; (before, after)."""
+    before, after = await migrations.upgrade(settings.database_url)
+    db = Database(settings.database_url, pool_size=1)
+    try:
+        async with db.write() as session:
+            await seed(session, settings.timezone)
+    finally:
+        await db.close()
+    return before, after
+
+
+def upgrade(settings: Settings) -> None:
+    with in_use(settings.data_dir):
+        before, after = asyncio.run(prepare(settings))
+    if before == after:
+        print(f"The database is up to date ({after}).")
+    else:
+        print(f"The database was upgraded from {before or 'nothing'} to {after}.")
+
+
+def backup(settings: Settings, file: Path) -> None:
+    from pbxcrm.backup import back_up
+
+    with in_use(settings.data_dir):
+        asyncio.run(back_up(settings, file))
+    print(f"Written: {file} ({file.stat().st_size / 1e6:.1f} MB). It holds no secrets of the settings file.")
+
+
+def restore(settings: Settings, file: Path, *, overwrite: bool) -> None:
+    from pbxcrm.backup import restore as put_back
+
+    with unused(settings.data_dir):
+        revision = asyncio.run(put_back(settings, file, overwrite=overwrite))
+    print(f"Restored from {file} (database at {revision}). Start pbxcrm again.")

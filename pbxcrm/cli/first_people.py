@@ -1,0 +1,64 @@
+"""Who can log in after the very first start, with passwords made up here and shown once."""
+
+import secrets
+import sys
+
+from sqlmodel import select
+
+from pbxcrm.db import Database
+from pbxcrm.errors import Conflict
+from pbxcrm.people.actions import add_user
+from pbxcrm.people.models import User
+from pbxcrm.settings import Settings
+
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that look alike
+
+
+def new_password() -> str:
+    """Like ``k7mq-t2xw-9fha``: 59 bits, easy to type from a screen."""
+    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(3))
+
+
+async def first_admin(db: Database) -> None:
+    """An administrator, if there is nobody at all yet."""
+    password = new_password()
+    async with db.write() as session:
+        if (await session.exec(select(User.id).limit(1))).first() is not None:
+            return
+        await add_user(session, login="admin", name="Administrator", role="admin", password=password)
+    _show([("admin", password, "admin", "")])
+
+
+async def demo_people(db: Database, settings: Settings) -> None:
+    """The sample people and their work, once; a data directory with real people in it is left alone."""
+    from pbxcrm.demo import PEOPLE, fill
+
+    mark = settings.data_dir / "demo"
+    async with db.read() as session:
+        somebody = (await session.exec(select(User.id).limit(1))).first() is not None
+    if somebody and not mark.exists():
+        raise Conflict(
+            "demo.real_data",
+            "The database {url} has people in it, so no sample data is put there. Unset PBXCRM_DATA_DIR and"
+            " PBXCRM_DATABASE_URL for the demo, or start without --demo.",
+            url=db.engine.url.render_as_string(),
+        )
+    if somebody:
+        print(
+            f"Log in as at the first start. To begin anew with new passwords: rm -r {settings.data_dir}",
+            file=sys.stderr,
+        )
+        return
+    passwords = {person.login: new_password() for person in PEOPLE}
+    mark.touch()
+    await fill(db, settings, passwords)
+    _show([(each.login, passwords[each.login], each.role, ", ".join(each.extensions)) for each in PEOPLE])
+
+
+def _show(rows: list[tuple[str, str, str, str]]) -> None:
+    head = ("login", "password", "role", "extension")
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(4)]
+    print("\nWho can log in (these passwords are shown this once):\n")
+    for row in (head, *rows):
+        print("   " + "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(flush=True)

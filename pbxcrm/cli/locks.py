@@ -1,0 +1,53 @@
+"""Who uses a data directory: one ``run`` at a time, and no ``restore`` while any part is at work."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pbxcrm.errors import Conflict, Unavailable
+
+
+@contextmanager
+def in_use(data_dir: Path) -> Iterator[None]:
+    """Held by every part that works with this data directory."""
+    with _held(data_dir, "in-use.lock", fcntl.LOCK_SH, "A restore is going on in {path}. Wait until it is done."):
+        yield
+
+
+@contextmanager
+def unused(data_dir: Path) -> Iterator[None]:
+    """Held by who must be alone; raises Conflict while any part is at work."""
+    with _held(data_dir, "in-use.lock", fcntl.LOCK_EX, "pbxcrm is running on {path}. Stop it first."):
+        yield
+
+
+@contextmanager
+def only_run(data_dir: Path) -> Iterator[None]:
+    """Held by ``pbxcrm run``; raises Conflict when another one has this data directory."""
+    message = "pbxcrm run is already running on {path}. Stop it, or set PBXCRM_DATA_DIR to another folder."
+    with _held(data_dir, "run.lock", fcntl.LOCK_EX, message):
+        yield
+
+
+@contextmanager
+def _held(data_dir: Path, name: str, how: int, message: str) -> Iterator[None]:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(data_dir / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            "data_dir.unusable",
+            "The data directory {path} cannot be used: {why}. Set PBXCRM_DATA_DIR to one you may write to.",
+            path=str(data_dir),
+            why=error.strerror or str(error),
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, how | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict("data_dir.in_use", message, path=str(data_dir)) from error
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,197 @@
+"""The parts that ``pbxcrm run`` starts as children and ``web``, ``listen``, ``work`` start alone."""
+
+import asyncio
+import hashlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvloop
+from redis.asyncio import Redis
+from sqlalchemy.exc import SQLAlchemyError
+
+from pbxcrm import migrations
+from pbxcrm.cli.locks import in_use
+from pbxcrm.db import Database
+from pbxcrm.errors import BadSettings
+from pbxcrm.redis_server import redis_url
+from pbxcrm.relay import Relay
+from pbxcrm.settings import Pbx, Settings
+
+if TYPE_CHECKING:
+    from ami.url import AmiUrl
+
+log = structlog.get_logger()
+
+GRACE_SECONDS = 2  # for requests under way when a stop is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every part stands on. ``relay`` must be running for browsers to hear of commits at once."""
+
+    db: Database
+    redis: Redis
+    relay: Relay
+
+
+@asynccontextmanager
+async def ground(settings: Settings) -> AsyncIterator[Ground]:
+    """Database (checked to be of the right shape) and Redis (which may be away), closed at the end."""
+    with in_use(settings.data_dir):
+        db = Database(settings.database_url)
+        redis = Redis.from_url(redis_url(settings), socket_connect_timeout=2)
+        try:
+            await migrations.check(db)
+            yield Ground(db, redis, Relay(db, redis))
+        finally:
+            await redis.aclose()
+            await db.close()
+
+
+def serve_web(settings: Settings, fd: int | None) -> None:
+    """Pages and API on ``settings.bind``, or on the listening socket ``fd`` that a supervisor keeps open."""
+    import uvicorn
+
+    from web.app import create_app
+
+    async def serve() -> None:
+        async with ground(settings) as on:
+            config = uvicorn.Config(
+                create_app(settings, on.db, on.redis),
+                log_config=None,
+                access_log=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                lifespan="on",
+            )
+            listening = socket.socket(fileno=fd) if fd is not None else bind(settings)
+            relaying = asyncio.create_task(on.relay.run())
+            try:
+                await uvicorn.Server(config).serve(sockets=[listening])
+            finally:
+                relaying.cancel()
+                await asyncio.gather(relaying, return_exceptions=True)
+                listening.close()
+
+    uvloop.run(serve())
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket of ``settings.bind``; raises BadSettings with a plain sentence when it cannot be had."""
+    host, _, port = settings.bind.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, int(port)))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise BadSettings(
+            "bind.refused",
+            "The address {bind} cannot be used: {why}. Set PBXCRM_BIND to another one, for example 127.0.0.1:8081.",
+            bind=settings.bind,
+            why=(error.strerror or str(error)).lower(),
+        ) from error
+    return listening
+
+
+def serve_worker(settings: Settings) -> None:
+    from workers.work import Work
+
+    async def serve() -> None:
+        async with ground(settings) as on:
+            log.info("worker.started")
+            await Work(on.db, on.redis, redis_url(settings)).run()
+
+    _until_stopped(serve())
+
+
+def serve_listeners(settings: Settings, only: str | None) -> None:
+    chosen = [pbx for pbx in settings.pbxs if only in {None, pbx.name}]
+    if not chosen:
+        what = f"There is no PBX “{only}” in the settings." if only else "No PBX is configured."
+        raise BadSettings("pbx.none", what + " Set PBXCRM_AMI_URL=ami://user:secret@host:5038.")
+
+    urls = {pbx.name: _url(pbx) for pbx in chosen}
+
+    async def serve() -> None:
+        async with ground(settings) as on, asyncio.TaskGroup() as tasks:
+            tasks.create_task(on.relay.run())
+            for pbx in chosen:
+                tasks.create_task(_listen(settings, pbx, urls[pbx.name], on))
+
+    _until_stopped(serve())
+
+
+def _url(pbx: Pbx) -> "AmiUrl":
+    from ami.errors import BadAmiUrl
+    from ami.url import AmiUrl
+
+    try:
+        return AmiUrl.parse(pbx.ami_url)
+    except BadAmiUrl as error:
+        raise BadSettings("pbx.bad_url", str(error)) from None
+
+
+async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> None:
+
+    from ami.commands import Dialling
+    from ami.listener import Listener, ListenerSettings
+    from ami.tracker import Tracker, TrackerConfig
+    from pbxcrm.calls.intake import Intake
+
+    intake = Intake(on.db, settings)
+    config = TrackerConfig(
+        pbx=pbx.name, trunks=pbx.trunks, extension_pattern=pbx.extension_pattern or settings.extension_pattern
+    )
+    # A listener that is started again after a crash is the same owner, so it need not wait for its own lease to lapse;
+    # two at once on one data directory are told apart by the lock of the journal.
+    owner = f"{socket.gethostname()}:{hashlib.sha256(bytes(settings.data_dir)).hexdigest()[:8]}"
+    listener = Listener(
+        pbx.name,
+        url,
+        settings.data_dir / "journal" / pbx.name,
+        lambda: Tracker(config),
+        intake,
+        lambda: datetime.now(UTC),
+        owner=owner,
+        settings=ListenerSettings(
+            keep=timedelta(days=settings.journal_keep_days),
+            dialling=Dialling(channel=pbx.dial_channel, context=pbx.dial_context),
+        ),
+        recover=_recovery(pbx, config),
+    )
+    try:
+        await listener.run()
+    finally:
+        with suppress(SQLAlchemyError, OSError):
+            await intake.release_lease(pbx.name, owner)
+
+
+def serve_simulator(settings: Settings, port: int, rate: float, seed: int | None) -> None:
+    from ami.simulator import simulate
+
+    _until_stopped(simulate(rate, "127.0.0.1", port, seed))
+
+
+def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends, or until SIGTERM or SIGINT cancels it."""
+
+    async def guarded() -> None:
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    uvloop.run(guarded())

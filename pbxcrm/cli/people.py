@@ -1,0 +1,45 @@
+"""``user add`` and ``token create``."""
+
+import asyncio
+
+from pbxcrm import migrations
+from pbxcrm.db import Database
+from pbxcrm.errors import NotFound
+from pbxcrm.people import actions
+from pbxcrm.people.queries import get_user_by_login
+from pbxcrm.settings import Settings
+
+
+def add_user(
+    settings: Settings, *, login: str, name: str, role: str, extensions: list[str], team: str | None, password: str
+) -> None:
+    async def start() -> None:
+        db = Database(settings.database_url, pool_size=1)
+        try:
+            await migrations.check(db)
+            async with db.write() as session:
+                user = await actions.add_user(
+                    session, login=login, name=name, role=role, extensions=extensions, team=team, password=password
+                )
+            print(f"Added {user.login} ({user.role}).")
+        finally:
+            await db.close()
+
+    asyncio.run(start())
+
+
+def create_token(settings: Settings, login: str, name: str) -> None:
+    async def start() -> None:
+        db = Database(settings.database_url, pool_size=1)
+        try:
+            await migrations.check(db)
+            async with db.write() as session:
+                user = await get_user_by_login(session, login)
+                if user is None or not user.is_active:
+                    raise NotFound("people.unknown_login", "Nobody active has the login “{login}”.", login=login)
+                found = await actions.create_token(session, user, name=name)
+            print(found)
+        finally:
+            await db.close()
+
+    asyncio.run(start())

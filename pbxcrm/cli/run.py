@@ -1,0 +1,147 @@
+"""``pbxcrm run``: everything in one command, supervised."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+
+from pbxcrm import redis_server
+from pbxcrm.cli.database import prepare
+from pbxcrm.cli.first_people import first_admin
+from pbxcrm.cli.locks import in_use, only_run
+from pbxcrm.cli.parts import bind
+from pbxcrm.cli.supervisor import Part, Supervisor
+from pbxcrm.db import Database
+from pbxcrm.errors import Unavailable
+from pbxcrm.logs import configure
+from pbxcrm.settings import Settings, load_settings
+
+log = structlog.get_logger()
+
+DEMO_DATA_DIR = "~/.local/share/pbxcrm-demo"
+READY_SECONDS = 30
+
+
+def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
+    """Until stopped; the exit code. With ``demo`` in a data directory of its own, with a simulated PBX."""
+    own: dict[str, str] = {}  # what the children get beside our own environment
+    if demo:
+        own["PBXCRM_DATA_DIR"] = environ.get("PBXCRM_DATA_DIR") or str(Path(DEMO_DATA_DIR).expanduser())
+        port = _free_port()
+        own["PBXCRM_AMI_URL"] = f"ami://demo:demo@127.0.0.1:{port}"
+    os.environ.update(own)
+    settings = load_settings(dict(os.environ))
+    configure(settings.log_level)
+    with only_run(settings.data_dir), contextlib.closing(bind(settings)) as listening:
+        with in_use(settings.data_dir):
+            asyncio.run(_prepare(settings, demo=demo))
+        parts = _parts(settings, listening)
+        if demo:
+            parts.append(_pbx(port, rate))
+        elif not settings.pbxs:
+            print(
+                "No PBX is configured, so no calls will come. Set PBXCRM_AMI_URL=ami://user:secret@host:5038,"
+                " or see how it looks with: pbxcrm run --demo",
+                file=sys.stderr,
+            )
+        host, port = listening.getsockname()[:2]
+        return asyncio.run(Supervisor(parts).run(_announce(host, port)))
+
+
+async def _prepare(settings: Settings, *, demo: bool) -> None:
+    before, after = await prepare(settings)
+    if before != after:
+        log.info("database.upgraded", before=before or "nothing", after=after)
+    db = Database(settings.database_url, pool_size=1)
+    try:
+        if demo:
+            from pbxcrm.cli.first_people import demo_people
+
+            await demo_people(db, settings)
+        else:
+            await first_admin(db)
+    finally:
+        await db.close()
+
+
+def _parts(settings: Settings, listening: socket.socket) -> list[Part]:
+    """What is always there, with the embedded Redis unless the user has one."""
+    environ = {"PBXCRM_REDIS_URL": redis_server.redis_url(settings)}
+    fd = listening.fileno()
+    # The supervisor keeps the listening socket, so a web part that is started again refuses nobody meanwhile.
+    parts = [
+        Part("web", lambda: _pbxcrm("web", "--fd", str(fd)), level=2, environ=environ, pass_fds=(fd,), needed=True),
+        Part("work", lambda: _pbxcrm("work"), level=2, environ=environ, needed=True),
+    ]
+    for pbx in settings.pbxs:
+        name = "listen" if len(settings.pbxs) == 1 else f"listen {pbx.name}"
+        parts.append(
+            Part(name, lambda name=pbx.name: _pbxcrm("listen", "--pbx", name), level=2, environ=environ)  # type: ignore[misc]
+        )
+    if not settings.redis_url:
+        data_dir = settings.data_dir
+        socket_path = redis_server.socket_path(data_dir)
+        redis_server.find_server()  # said now, rather than by a part that does not start
+        parts.append(
+            Part(
+                "redis",
+                lambda: redis_server.prepare(data_dir)[0],
+                ready=lambda: redis_server.wait_until_ready(socket_path),
+                level=0,
+            )
+        )
+    return parts
+
+
+def _pbx(port: int, rate: float) -> Part:
+    return Part("pbx", lambda: _pbxcrm("simulate", "--port", str(port), "--rate", str(rate)), level=1)
+
+
+def _pbxcrm(*words: str) -> list[str]:
+    return [sys.executable, "-m", "pbxcrm", *words]
+
+
+def _announce(host: str, port: int) -> Callable[[], Awaitable[None]]:
+    where = f"[{host}]" if ":" in host else host
+    reach = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # what to ask, not what to bind
+
+    async def announce() -> None:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while not await _is_up(reach, port):  # noqa: ASYNC110  # another process cannot be awaited
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise Unavailable(
+                "web.silent", "The web part did not start in {seconds} s; it says above why.", seconds=READY_SECONDS
+            ) from None
+        print(f"\npbxcrm is at http://{where}:{port}/   (Ctrl+C stops it)\n", flush=True)
+
+    return announce
+
+
+async def _is_up(host: str, port: int) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    try:
+        writer.write(f"GET /healthz HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        await writer.drain()
+        async with asyncio.timeout(5):
+            return b" 200 " in await reader.readline()
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        writer.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port: int = asked.getsockname()[1]
+        return port

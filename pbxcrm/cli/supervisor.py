@@ -1,0 +1,172 @@
+"""A supervisor of child processes: starts them, prefixes what they say, starts a dead one again, stops all of them.
+
+It knows nothing of what the children are for. None of them outlives it, even if it is killed with ``kill -9``: each asked
+the kernel for that before its program began (``pbxcrm.child``).
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from pbxcrm import child
+
+log = structlog.get_logger()
+
+BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before a part that died again and again is started
+STEADY_SECONDS = 30.0  # who lived so long begins again with the shortest pause
+STOP_SECONDS = 3.5  # from the request to stop to the end by force
+USELESS = 2  # exit code of a part that cannot work with these settings, so trying again is no use
+LONGEST_LINE = 64 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One child. ``command`` is asked anew at each start. Parts of a higher ``level`` start later and stop sooner."""
+
+    name: str
+    command: Callable[[], list[str]]
+    ready: Callable[[], Awaitable[None]] | None = None  # awaited at the first start, before the next level
+    level: int = 1
+    environ: Mapping[str, str] = field(default_factory=dict)
+    pass_fds: tuple[int, ...] = ()
+    needed: bool = False  # if it cannot work with these settings, nothing can
+
+
+class Supervisor:
+    """``run`` starts the parts and keeps them until ``stop``; returns the exit code for the whole."""
+
+    def __init__(self, parts: list[Part], *, out: Callable[[str], None] | None = None) -> None:
+        self.parts = parts
+        self.processes: dict[str, Process] = {}
+        self._out = out or _print
+        self._stopping = asyncio.Event()
+        self._code = 0
+        self._width = max(len(part.name) for part in parts)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self, started: Callable[[], Awaitable[None]] | None = None) -> int:
+        """Keep the parts alive until ``stop``. ``started`` is awaited once all of them are ready."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.stop)
+        keepers: dict[str, asyncio.Task[None]] = {}
+        try:
+            for part in sorted(self.parts, key=lambda each: each.level):
+                keepers[part.name] = asyncio.create_task(self._keep(part))
+                if part.ready and not await self._unless_stopped(part.ready()):
+                    break
+            else:
+                if started is None or await self._unless_stopped(started()):
+                    await self._stopping.wait()
+        finally:
+            self._stopping.set()
+            await self._stop_all(keepers)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+        return self._code
+
+    async def _unless_stopped(self, work: Awaitable[None]) -> bool:
+        """Wait for ``work``; False when the stop came first. An error of ``work`` is raised."""
+        doing = asyncio.ensure_future(work)
+        stop = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({doing, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            doing.cancel()
+            await asyncio.gather(doing, return_exceptions=True)
+            return False
+        stop.cancel()
+        doing.result()
+        return True
+
+    async def _keep(self, part: Part) -> None:
+        failures = 0
+        clock = asyncio.get_running_loop().time
+        while not self._stopping.is_set():
+            began = clock()
+            code = await self._live(part)
+            if self._stopping.is_set():
+                return
+            failures = 1 if clock() - began >= STEADY_SECONDS else failures + 1
+            if code == USELESS:
+                log.error("part.useless", part=part.name, hint="It says above why. Mend the settings and start again.")
+                if part.needed:
+                    self._code = 1
+                    self.stop()
+                return
+            pause = BACKOFF[min(failures, len(BACKOFF)) - 1]
+            log.warning("part.died", part=part.name, how=_how(code), again_in_seconds=pause)
+            await self._unless_stopped(asyncio.sleep(pause))
+
+    async def _live(self, part: Part) -> int:
+        """One life of a part: from its start to its exit code."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *child.command(part.command(), at_parents_death=signal.SIGKILL),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, **part.environ},
+                pass_fds=part.pass_fds,
+                limit=LONGEST_LINE,
+                start_new_session=True,  # Ctrl+C reaches the supervisor alone, which stops them in order
+            )
+        except OSError as error:
+            log.error("part.not_started", part=part.name, why=str(error))  # noqa: TRY400  # one line is enough
+            return 1
+        self.processes[part.name] = process
+        assert process.stdout
+        try:
+            await self._prefix(part.name, process.stdout)
+            return await process.wait()
+        finally:
+            self.processes.pop(part.name, None)
+
+    async def _prefix(self, name: str, lines: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await lines.readline()
+            except ValueError:  # longer than the limit: what was read so far is gone, which is what it deserves
+                continue
+            if not line:
+                return
+            self._out(f"{name:<{self._width}} | {line.decode(errors='replace').rstrip()}")
+
+    async def _stop_all(self, keepers: dict[str, asyncio.Task[None]]) -> None:
+        """Level by level, the last started first; by force where asking does not help."""
+        deadline = asyncio.get_running_loop().time() + STOP_SECONDS
+        for level in sorted({part.level for part in self.parts}, reverse=True):
+            names = [part.name for part in self.parts if part.level == level and part.name in keepers]
+            for name in names:
+                self._signal(name, signal.SIGTERM)
+            tasks = [keepers[name] for name in names]
+            if tasks:
+                patience = max(0.5, deadline - asyncio.get_running_loop().time())
+                _, late = await asyncio.wait(tasks, timeout=patience)
+                for name in names:
+                    self._signal(name, signal.SIGKILL)
+                if late:
+                    await asyncio.wait(late, timeout=1)
+        for task in keepers.values():
+            task.cancel()
+        await asyncio.gather(*keepers.values(), return_exceptions=True)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        process = self.processes.get(name)
+        if process is not None and process.returncode is None:
+            process.send_signal(number)
+
+
+def _how(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
