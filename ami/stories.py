@@ -1,0 +1,212 @@
+"""Recorded calls that can be played again with other people, numbers, phones and times.
+
+The recordings in ``demo_calls`` were made on a real Asterisk 22 and stripped (``strip``) to the events a call is followed
+by, so the simulated PBX says what a real one says, in its order and its milliseconds.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from ami.messages import Framer, is_wanted, parse
+
+_DROPPED = re.compile(r"Privilege|.*Language|.*AccountCode|EventTV|ActionID")
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+#: What belongs to one playing of a call: bridges, click-to-call ids, Uniqueids, channel suffixes, clients, names, phones.
+_CHANGING = re.compile(
+    rf"(?P<bridge>{_UUID})|(?P<click>\bclick-\d+\b)|(?P<unique>\b\d{{10}}\.\d+\b)|(?<=-)(?P<suffix>[0-9a-f]{{8}})\b"
+    r"|(?P<number>\+380\d{9}\b)|(?P<name>\bOlena\b|Олена Шевченко|\bCRM\b)|(?<![\d+.])(?P<phone>10[1-4])(?!\d)"
+)
+_DID = re.compile(r"[1-3]\d0")  # what the client dialled in the recordings: 100, 110, 200, 210, 310
+
+_PREFIXES = ("50", "63", "66", "67", "68", "73", "93", "95", "96", "97", "98", "99")
+_FIRST = (
+    "Олена",
+    "Іван",
+    "Марія",
+    "Тарас",
+    "Наталія",
+    "Богдан",
+    "Юлія",
+    "Андрій",
+    "Ірина",
+    "Сергій",
+    "Оксана",
+    "Михайло",
+)
+_LAST = (
+    "Шевченко",
+    "Коваленко",
+    "Бондаренко",
+    "Ткаченко",
+    "Кравченко",
+    "Мельник",
+    "Поліщук",
+    "Гнатюк",
+    "Савчук",
+    "Лисенко",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Somebody outside. ``name`` is what their operator shows, often nothing but the number."""
+
+    number: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event of a story: seconds after the call's beginning, its text cut at what changes."""
+
+    offset: float
+    pieces: tuple[tuple[str, str], ...]  # (kind, text); kind "" for text that stays
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A recorded call."""
+
+    name: str
+    lines: tuple[Line, ...]
+
+    @property
+    def seconds(self) -> float:
+        return self.lines[-1].offset
+
+
+def strip(stream: bytes) -> bytes:
+    """A recording without the events and headers that nobody needs to follow the call."""
+    kept = []
+    for raw in Framer().feed(stream):
+        if is_wanted(raw):
+            headers = parse(raw).items()
+            kept.append("".join(f"{k}: {v}\r\n" for k, v in headers if not _DROPPED.fullmatch(k)) + "\r\n")
+    return "".join(kept).encode()
+
+
+def load(name: str) -> Story:
+    """A story shipped with the product. Raises FileNotFoundError for an unknown name."""
+    return make_story(name, (files("ami") / "demo_calls" / f"{name}.ami").read_bytes())
+
+
+def make_story(name: str, stream: bytes) -> Story:
+    """A story from a stripped recording."""
+    messages = [parse(raw) for raw in Framer().feed(stream)]
+    begin = float(messages[0]["Timestamp"])
+    return Story(name, tuple(Line(float(m["Timestamp"]) - begin, tuple(_cut(m))) for m in messages))
+
+
+def _cut(message: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    for header, value in message.items():
+        yield "", f"{header}: "
+        if header == "Timestamp":
+            yield "time", ""
+        elif header == "Exten" and _DID.fullmatch(value):
+            yield "did", value
+        else:
+            at = 0
+            for found in _CHANGING.finditer(value):
+                yield "", value[at : found.start()]
+                yield found.lastgroup or "", found.group()
+                at = found.end()
+            yield "", value[at:]
+        yield "", "\r\n"
+    yield "", "\r\n"
+
+
+class Cast:
+    """Who plays in one playing of a story, and the names Asterisk gives things in it.
+
+    ``serial`` is counted on by all castings of a PBX, so that no Uniqueid or channel name ever comes twice.
+    """
+
+    def __init__(
+        self, client: Client, phones: Mapping[str, str], serial: "Serial", begin: float, call_id: str | None = None
+    ) -> None:
+        self._client = client
+        self._phones = phones
+        self._serial = serial
+        self._epoch = int(begin)
+        self._call_id = call_id
+        self._given: dict[tuple[str, str], str] = {}
+        self._instead: list[tuple[bytes, bytes]] = []
+
+    def replace(self, invented: str, real: str) -> None:
+        """From now on say something that exists already instead of what was invented for this playing."""
+        self._instead.append((invented.encode(), real.encode()))
+
+    def speak(self, line: Line, now: float) -> bytes:
+        """The bytes of one event, said at ``now`` (seconds since 1970)."""
+        said = "".join(
+            text if not kind else f"{now:.6f}" if kind == "time" else self._name(kind, text)
+            for kind, text in line.pieces
+        ).encode()
+        for invented, real in self._instead:
+            said = said.replace(invented, real)
+        return said
+
+    def _name(self, kind: str, text: str) -> str:
+        known = self._given.get((kind, text))
+        if known is None:
+            known = self._given[kind, text] = self._invent(kind, text)
+        return known
+
+    def _invent(self, kind: str, text: str) -> str:
+        match kind:
+            case "phone":
+                return self._phones.get(text, text)
+            case "number":
+                return self._client.number
+            case "name":
+                return self._client.name
+            case "did":
+                return f"380443330{text}"
+            case "suffix":
+                return f"{self._serial.next():08x}"
+            case "bridge":
+                return f"00000000-0000-4000-8000-{self._serial.next():012x}"
+            case "click" if self._call_id:
+                return self._call_id
+            case _:
+                return f"{self._epoch}.{self._serial.next()}"
+
+
+class Serial:
+    """Counts."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> int:
+        self._last += 1
+        return self._last
+
+
+class Crowd:
+    """Clients who call: now a new one, now one who has called before."""
+
+    def __init__(self, dice: random.Random, again: float = 0.35) -> None:
+        self._dice = dice
+        self._again = again
+        self._known: list[Client] = []
+
+    def somebody(self) -> Client:
+        dice = self._dice
+        if self._known and dice.random() < self._again:
+            return dice.choice(self._known)
+        number = f"+380{dice.choice(_PREFIXES)}{dice.randrange(10**7):07d}"
+        name = f"{dice.choice(_FIRST)} {dice.choice(_LAST)}" if dice.random() < 0.6 else number
+        client = Client(number, name)
+        self._known = [*self._known[-200:], client]
+        return client
+
+
+def choose_phones(dice: random.Random, phones: Sequence[str]) -> dict[str, str]:
+    """Other phones for those of the recording, each its own."""
+    recorded = ["101", "102", "103", "104"]
+    chosen = dice.sample(list(phones), k=min(len(phones), len(recorded)))
+    return dict(zip(recorded, chosen, strict=False))
