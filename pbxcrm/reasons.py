@@ -63,7 +63,8 @@ MESSAGES: dict[str, str] = {
     "episode.recovered": N_("The client called and talked to {who}."),
     "episode.reached": N_("{who} called and reached the client."),
     "episode.dismissed": N_("{who} closed it: {why}"),
-    "episode.linked": N_("The number turned out to belong to a client with an open callback: the two are one now."),
+    "episode.own": N_("{who} put the number on the list of our own numbers."),
+    "episode.spam": N_("{who} put the number on the list of those that are not clients."),
     # tasks
     "task.callback": N_("Call back {client}"),
     "task.callback_count": N_("Call back {client}, missed {count} times"),

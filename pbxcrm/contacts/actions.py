@@ -1,0 +1,264 @@
+"""Changing clients, their numbers, and the lists of numbers that are nobody's client."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, func, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.actions import do_close
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
+from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number
+from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
+from pbxcrm.deals.models import Deal
+from pbxcrm.errors import Conflict, NotFound
+from pbxcrm.events import emit
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import access_assignee, load_directory
+from pbxcrm.reasons import reason
+
+
+async def create_contact(
+    session: AsyncSession,
+    viewer: Viewer,
+    *,
+    name: str,
+    now: datetime,
+    region: str,
+    phones: Iterable[str] = (),
+    emails: Iterable[str] = (),
+    company_id: int | None = None,
+    company_name: str = "",
+    responsible_id: int | None = None,
+    note: str = "",
+) -> Contact:
+    """A client made by hand. Their history so far (calls and deals of the numbers) comes along."""
+    check(viewer, Permission.CONTACTS_EDIT)
+    name, numbers, addresses = check_name(name), check_numbers(phones, region), check_emails(emails)
+    if responsible_id is not None:
+        await access_assignee(session, viewer, responsible_id, field="responsible_id")
+    contact = Contact(
+        name=name,
+        company_id=await _company(session, viewer, company_id, company_name, now),
+        responsible_id=responsible_id if responsible_id is not None else viewer.user_id,
+        note=note.strip()[:4000],
+        created_at=now,
+    )
+    session.add(contact)
+    await session.flush()
+    assert contact.id is not None
+    for address in addresses:
+        session.add(Email(contact_id=contact.id, address=address))
+    for number in numbers:
+        await _link(session, contact, number)
+    record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=numbers)
+    await _say_contact_changed(session, contact, now)
+    return contact
+
+
+async def edit_contact(
+    session: AsyncSession,
+    viewer: Viewer,
+    contact_id: int,
+    *,
+    version: int | None,
+    now: datetime,
+    region: str,
+    name: str | None = None,
+    phones: Iterable[str] | None = None,
+    emails: Iterable[str] | None = None,
+    company_id: int | None = None,
+    company_name: str | None = None,
+    responsible_id: int | None = None,
+    note: str | None = None,
+) -> Contact:
+    """Change what is given. A number that is taken away leaves its history with the client; a new one brings its own."""
+    contact = await access_for_change(session, viewer, contact_id, version)
+    if name is not None:
+        contact.name = check_name(name)
+    if phones is not None:
+        await _set_numbers(session, contact, check_numbers(phones, region))
+    if emails is not None:
+        addresses = check_emails(emails)
+        await session.exec(delete(Email).where(col(Email.contact_id) == contact_id))
+        session.add_all(Email(contact_id=contact_id, address=address) for address in addresses)
+    if company_id is not None or company_name is not None:
+        contact.company_id = await _company(session, viewer, company_id, company_name or "", now)
+    if responsible_id is not None and responsible_id != contact.responsible_id:
+        contact.responsible_id = (await access_assignee(session, viewer, responsible_id, field="responsible_id")).id
+    if note is not None:
+        contact.note = note.strip()[:4000]
+    contact.version += 1
+    record(session, now, "contact.edited", "contact", contact_id, actor=viewer)
+    await _say_contact_changed(session, contact, now)
+    return contact
+
+
+async def link_number(
+    session: AsyncSession, viewer: Viewer, contact_id: int, number: str, *, region: str, now: datetime
+) -> Contact:
+    """Give a client one more number; calls, deals and open callbacks of the number become theirs."""
+    contact = await access_for_change(session, viewer, contact_id, None)
+    number = check_number(number, region)
+    await _link(session, contact, number)
+    contact.version += 1
+    record(session, now, "contact.number_linked", "contact", contact_id, actor=viewer, number=number)
+    await _say_contact_changed(session, contact, now)
+    return contact
+
+
+async def create_company(session: AsyncSession, viewer: Viewer, *, name: str, now: datetime, note: str = "") -> Company:
+    check(viewer, Permission.CONTACTS_EDIT)
+    company = Company(name=check_name(name), responsible_id=viewer.user_id, note=note.strip()[:4000], created_at=now)
+    session.add(company)
+    await session.flush()
+    record(session, now, "company.created", "company", company.id, actor=viewer, name=company.name)
+    return company
+
+
+async def edit_company(
+    session: AsyncSession,
+    viewer: Viewer,
+    company_id: int,
+    *,
+    version: int | None,
+    now: datetime,
+    name: str,
+    note: str = "",
+) -> Company:
+    check(viewer, Permission.CONTACTS_EDIT)
+    company = await access_company(session, viewer, company_id)
+    if version is not None and company.version != version:
+        raise Conflict(
+            "companies.stale", "Somebody changed this company meanwhile. Look at it again before you change it."
+        )
+    company.name, company.note = check_name(name), note.strip()[:4000]
+    company.version += 1
+    record(session, now, "company.edited", "company", company_id, actor=viewer, name=company.name)
+    return company
+
+
+async def mark_number(
+    session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, *, note: str = "", region: str, now: datetime
+) -> SpecialNumber:
+    """Put a number on the list of our own, or of those that are not clients; open callbacks of it are closed.
+
+    Spam may be marked by whoever works callbacks; our own numbers by a manager or an administrator.
+    """
+    check(viewer, Permission.CALLBACKS_WORK)
+    if kind is NumberKind.OWN:
+        check(viewer, Permission.STATUS_READ)
+    number = check_number(number, region)
+    special = await session.merge(
+        SpecialNumber(number=number, kind=kind.value, note=note.strip()[:200], added_by_id=viewer.user_id, added_at=now)
+    )
+    await _dismiss_callbacks(session, viewer, number, kind, now)
+    record(session, now, "number.marked", "number", number, actor=viewer, kind=kind.value)
+    return special
+
+
+async def unmark_number(session: AsyncSession, viewer: Viewer, number: str, *, now: datetime) -> None:
+    """Take a number off the lists: its calls make deals again."""
+    check(viewer, Permission.STATUS_READ)
+    special = await session.get(SpecialNumber, number)
+    if special is None:
+        raise NotFound("numbers.not_found", "This number is on no list.")
+    await session.delete(special)
+    record(session, now, "number.unmarked", "number", number, actor=viewer, kind=special.kind)
+
+
+async def access_for_change(session: AsyncSession, viewer: Viewer, contact_id: int, version: int | None) -> Contact:
+    """The contact, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
+    check(viewer, Permission.CONTACTS_EDIT)
+    await access_contact(session, viewer, contact_id)
+    contact = (await session.exec(select(Contact).where(col(Contact.id) == contact_id).with_for_update())).one()
+    if version is not None and contact.version != version:
+        raise Conflict(
+            "contacts.stale", "Somebody changed this client meanwhile. Look at it again before you change it."
+        )
+    return contact
+
+
+async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[str]) -> None:
+    found = await session.exec(select(Phone.number).where(Phone.contact_id == contact.id))
+    had = set(found.all())
+    await session.exec(delete(Phone).where(col(Phone.contact_id) == contact.id, col(Phone.number).not_in(numbers)))
+    for number in numbers:
+        if number not in had:
+            await _link(session, contact, number)
+
+
+async def _link(session: AsyncSession, contact: Contact, number: str) -> None:
+    """The number is the contact's; what happened under it without a contact is theirs too, unless somebody else has it as well."""
+    assert contact.id is not None
+    others = [c for c in await contacts_of_number(session, number) if c.id != contact.id]
+    known = await session.exec(select(Phone.id).where(Phone.contact_id == contact.id, Phone.number == number))
+    if known.first() is None:
+        session.add(Phone(contact_id=contact.id, number=number))
+    if others:  # ambiguous: what came before may be either's
+        return
+    for table in (Call, Deal):
+        await session.exec(
+            update(table)
+            .where(col(table.client_number) == number, col(table.contact_id).is_(None))
+            .values(contact_id=contact.id)
+            .execution_options(synchronize_session=False)
+        )
+    await _adopt_episode(session, contact.id, number)
+
+
+async def _adopt_episode(session: AsyncSession, contact_id: int, number: str) -> None:
+    """The number's open callback becomes the contact's; where the contact has one already, both stay until one talk closes them."""
+    key = f"contact:{contact_id}"
+    is_open = Episode.status == EpisodeStatus.OPEN.value
+    taken = (await session.exec(select(Episode.id).where(Episode.client_key == key, is_open))).first()
+    mine = (await session.exec(select(Episode).where(Episode.client_key == f"number:{number}", is_open))).first()
+    if mine is None:
+        return
+    mine.contact_id = contact_id
+    if taken is None:
+        mine.client_key = key
+    mine.version += 1
+
+
+async def _dismiss_callbacks(
+    session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, now: datetime
+) -> None:
+
+    people = await load_directory(session)
+    found = await session.exec(
+        select(Episode).where(Episode.client_number == number, Episode.status == EpisodeStatus.OPEN.value)
+    )
+    for episode in found.all():
+        why = reason(f"episode.{kind.value}", who=viewer.name)
+        await do_close(session, episode, EpisodeStatus.DISMISSED, why, now, people, by_id=viewer.user_id)
+
+
+async def _company(
+    session: AsyncSession, viewer: Viewer, company_id: int | None, name: str, now: datetime
+) -> int | None:
+    """The company with this id, or the one of this name, made when there is none."""
+    if company_id is not None:
+        return (await access_company(session, viewer, company_id)).id
+    if not name.strip():
+        return None
+    name = check_name(name, "company_name")
+    found = (await session.exec(select(Company).where(func.lower(Company.name) == name.lower()))).first()
+    return found.id if found is not None else (await create_company(session, viewer, name=name, now=now)).id
+
+
+async def _say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:
+    people = await load_directory(session)
+    emit(
+        session,
+        "contact",
+        contact.id,
+        at,
+        users=people.audience(contact.responsible_id),
+        roles=[Role.ADMIN.value, Role.QC.value],
+    )
