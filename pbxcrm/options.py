@@ -27,6 +27,7 @@ class Options(BaseModel):
         120,
     )  # next attempts after "didn't reach"; after the last: next working morning
     click_to_call_expiry_seconds: int = Limit(30, ge=5)
+    claim_minutes: int = Limit(15, ge=1)  # real minutes after which a claimed callback nothing came of is free again
 
 
 async def load_options(session: AsyncSession) -> Options:

@@ -10,6 +10,7 @@ from pbxcrm.calls import models as calls
 from pbxcrm.contacts import models as contacts
 from pbxcrm.deals import models as deals
 from pbxcrm.people import models as people
+from pbxcrm.phone import models as phone
 from pbxcrm.tasks import models as tasks
 
 metadata = SQLModel.metadata
@@ -25,6 +26,7 @@ __all__ = [
     "metadata",
     "options",
     "people",
+    "phone",
     "tasks",
     "timers",
 ]

@@ -2,8 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 
+from pbxcrm.calendars.rules import WorkingTime
+from pbxcrm.errors import Invalid
 from pbxcrm.reasons import Reason, reason
+
+# What makes a callback urgent, in working minutes of waiting: a repeat counts as much as a quarter of an hour, and each
+# tenfold of the deal's worth above a hundred as ten minutes. Waiting itself wins in the end.
+REPEAT_MINUTES = 15.0
+WORTH_MINUTES = 10.0
+WORTH_FLOOR = Decimal(100)
+SAYS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +75,65 @@ def client_keys(number: str | None, contact_ids: Sequence[int], line: str) -> li
     if number:
         keys.append(f"number:{number}")
     return keys or [f"anonymous:{line}"[:100]]
+
+
+def urgency(waited: float, missed: int, worth: Decimal | None) -> float:
+    """How urgent a callback is; more is sooner. ``waited`` in working minutes, ``worth`` of the open deal."""
+    value = 0.0
+    if worth is not None and worth > WORTH_FLOOR:
+        value = WORTH_MINUTES * float((worth / WORTH_FLOOR).log10())
+    return waited + REPEAT_MINUTES * (missed - 1) + value
+
+
+def queue_place(now: datetime, planned: datetime | None, urgent: float, episode_id: int) -> tuple[int, float, int]:
+    """What the queue sorts by: the most urgent first; attempts planned for later sink below, the soonest first.
+
+    The oldest comes first among equals.
+    """
+    if planned is not None and planned > now:
+        return (1, planned.timestamp(), episode_id)
+    return (0, -urgent, episode_id)
+
+
+def next_attempt(failed: int, at: datetime, retry_minutes: Sequence[int], working: WorkingTime) -> datetime:
+    """When to try again after the ``failed``-th unsuccessful attempt (from 1), in working time (C2).
+
+    After the last of ``retry_minutes``: the next working morning, each time anew.
+    """
+    if 1 <= failed <= len(retry_minutes):
+        return working.add_minutes(at, retry_minutes[failed - 1])
+    return working.next_morning(at)
+
+
+def retry_title(failed: int, retry_minutes: Sequence[int], client: str) -> Reason:
+    """What the callback task says after the ``failed``-th attempt: "Call back in 2 hours"."""
+    if not 1 <= failed <= len(retry_minutes):
+        return reason("task.retry_morning", client=client)
+    minutes = retry_minutes[failed - 1]
+    if minutes == 60:
+        return reason("task.retry_hour", client=client)
+    if minutes % 60 == 0 and minutes:
+        return reason("task.retry_hours", client=client, hours=minutes // 60)
+    return reason("task.retry_minutes", client=client, minutes=minutes)
+
+
+def is_claimed(claimed_by: int | None, claimed_at: datetime | None, now: datetime, claim_minutes: int) -> bool:
+    """Whether somebody is at it right now: a claim that nothing came of in time is nobody's."""
+    return claimed_by is not None and claimed_at is not None and now < claimed_at + timedelta(minutes=claim_minutes)
+
+
+def wait_tone(waited: float, norm: int, *, planned: bool) -> str:
+    """``red`` over the norm, ``amber`` when three quarters of it are gone, else nothing; planned attempts wait calmly."""
+    if planned:
+        return ""
+    if waited > norm:
+        return "red"
+    return "amber" if waited >= norm * 0.75 else ""
+
+
+def check_why(text: str, field: str = "why") -> str:
+    """What somebody says as the reason for letting a client go; raises Invalid."""
+    text = " ".join(text.split())
+    if not text or len(text) > SAYS_MAX:
+        raise Invalid(field, "callbacks.why", "Say why, in up to 200 letters.")
+    return text

@@ -504,6 +504,8 @@ def upgrade() -> None:
         sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("norm_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lamp_lit_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by_call_id", sa.Integer(), nullable=True),
@@ -604,6 +606,8 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("result", sa.String(length=16), nullable=False),
         sa.Column("note", sa.String(length=1000), nullable=False),
+        sa.Column("by_hand", sa.Boolean(), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name=op.f("fk_attempts_call_id")),
         sa.ForeignKeyConstraint(
             ["episode_id"], ["episodes.id"], name=op.f("fk_attempts_episode_id"), ondelete="CASCADE"
@@ -625,6 +629,84 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("episode_id", "call_id", name=op.f("pk_episode_calls")),
     )
+    op.create_table(
+        "escalations",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("episode_id", sa.Integer(), nullable=False),
+        sa.Column("owner_id", sa.Integer(), nullable=True),
+        sa.Column("manager_id", sa.Integer(), nullable=True),
+        sa.Column("task_id", sa.Integer(), nullable=True),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_by_id", sa.Integer(), nullable=True),
+        sa.Column("note", sa.String(length=1000), nullable=False),
+        sa.Column("reason", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["closed_by_id"], ["users.id"], name=op.f("fk_escalations_closed_by_id")),
+        sa.ForeignKeyConstraint(
+            ["episode_id"], ["episodes.id"], name=op.f("fk_escalations_episode_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["manager_id"], ["users.id"], name=op.f("fk_escalations_manager_id")),
+        sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name=op.f("fk_escalations_owner_id")),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_escalations_task_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_escalations")),
+    )
+    with op.batch_alter_table("escalations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_escalations_episode_id"), ["episode_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_escalations_manager_id"), ["manager_id"], unique=False)
+        batch_op.create_index("ix_escalations_state", ["state", "opened_at"], unique=False)
+        batch_op.create_index(
+            "uq_escalations_open",
+            ["episode_id"],
+            unique=True,
+            sqlite_where=sa.text("state = 'open'"),
+            postgresql_where=sa.text("state = 'open'"),
+        )
+
+    op.create_table(
+        "phone_commands",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=36), nullable=False),
+        sa.Column("pbx", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("extension", sa.String(length=32), nullable=False),
+        sa.Column("client_number", sa.String(length=64), nullable=True),
+        sa.Column("target", sa.String(length=64), nullable=False),
+        sa.Column("channel_id", sa.String(length=150), nullable=False),
+        sa.Column("call_id", sa.Integer(), nullable=True),
+        sa.Column("episode_id", sa.Integer(), nullable=True),
+        sa.Column("deal_id", sa.Integer(), nullable=True),
+        sa.Column("contact_id", sa.Integer(), nullable=True),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("error_code", sa.String(length=64), nullable=False),
+        sa.Column("error_params", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name=op.f("fk_phone_commands_call_id")),
+        sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_phone_commands_contact_id")),
+        sa.ForeignKeyConstraint(["deal_id"], ["deals.id"], name=op.f("fk_phone_commands_deal_id")),
+        sa.ForeignKeyConstraint(["episode_id"], ["episodes.id"], name=op.f("fk_phone_commands_episode_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_phone_commands_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_phone_commands")),
+        sa.UniqueConstraint("key", name=op.f("uq_phone_commands_key")),
+    )
+    with op.batch_alter_table("phone_commands", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_phone_commands_call_id"), ["call_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_phone_commands_episode_id"), ["episode_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_phone_commands_user_id"), ["user_id"], unique=False)
+        batch_op.create_index("ix_phone_commands_waiting", ["pbx", "status", "id"], unique=False)
+        batch_op.create_index(
+            "uq_phone_commands_active",
+            ["client_number"],
+            unique=True,
+            sqlite_where=sa.text("kind = 'originate' AND status IN ('asked', 'sent', 'ringing')"),
+            postgresql_where=sa.text("kind = 'originate' AND status IN ('asked', 'sent', 'ringing')"),
+        )
+
     # ### end Alembic commands ###
     if op.get_bind().dialect.name != "sqlite":
         op.create_foreign_key("fk_episodes_task_id", "episodes", "tasks", ["task_id"], ["id"])
@@ -638,6 +720,27 @@ def downgrade() -> None:
         op.drop_constraint("fk_deals_made_by_call_id", "deals")
         op.drop_constraint("fk_teams_manager_id", "teams")
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table("phone_commands", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_phone_commands_active",
+            sqlite_where=sa.text("kind = 'originate' AND status IN ('asked', 'sent', 'ringing')"),
+            postgresql_where=sa.text("kind = 'originate' AND status IN ('asked', 'sent', 'ringing')"),
+        )
+        batch_op.drop_index("ix_phone_commands_waiting")
+        batch_op.drop_index(batch_op.f("ix_phone_commands_user_id"))
+        batch_op.drop_index(batch_op.f("ix_phone_commands_episode_id"))
+        batch_op.drop_index(batch_op.f("ix_phone_commands_call_id"))
+
+    op.drop_table("phone_commands")
+    with op.batch_alter_table("escalations", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_escalations_open", sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'")
+        )
+        batch_op.drop_index("ix_escalations_state")
+        batch_op.drop_index(batch_op.f("ix_escalations_manager_id"))
+        batch_op.drop_index(batch_op.f("ix_escalations_episode_id"))
+
+    op.drop_table("escalations")
     op.drop_table("episode_calls")
     with op.batch_alter_table("attempts", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_attempts_episode_id"))

@@ -1,0 +1,61 @@
+"""What people ask their PBX to do: call a client by one click, transfer, hang up. Each order is a row that expires."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
+
+
+class CommandKind(StrEnum):
+    ORIGINATE = "originate"
+    TRANSFER = "transfer"
+    ATTENDED = "attended"
+    HANGUP = "hangup"
+
+
+class CommandStatus(StrEnum):
+    ASKED = "asked"  # waits for the listener, until ``expires_at``
+    SENT = "sent"  # the listener took it; it is never sent a second time
+    RINGING = "ringing"  # a call: the PBX took the order, and the call is going on
+    DONE = "done"
+    FAILED = "failed"  # ``error_code`` says why
+    EXPIRED = "expired"  # nobody sent it in time
+
+
+ACTIVE = (CommandStatus.ASKED, CommandStatus.SENT, CommandStatus.RINGING)
+_LOCKED = text("kind = 'originate' AND status IN ('asked', 'sent', 'ringing')")
+
+
+class PhoneCommand(SQLModel, table=True):
+    """One order. Only one call at a time may be under way to a client's number, whoever asks (``uq_phone_commands_active``)."""
+
+    __tablename__ = "phone_commands"
+    __table_args__ = (
+        Index("uq_phone_commands_active", "client_number", unique=True, sqlite_where=_LOCKED, postgresql_where=_LOCKED),
+        Index("ix_phone_commands_waiting", "pbx", "status", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(max_length=36, unique=True)  # a UUID; the channel of a call is named crm-<key>
+    pbx: str = Field(max_length=32)
+    kind: str = Field(max_length=12)  # a CommandKind
+    user_id: int = link("users.id")
+    extension: str = Field(max_length=32)
+    client_number: str | None = Field(default=None, max_length=64)  # originate: who is called
+    target: str = Field(default="", max_length=64)  # transfer: to whom
+    channel_id: str = Field(default="", max_length=150)  # the channel it makes, or acts on
+    call_id: int | None = maybe_link("calls.id")  # the call it made, or acts on
+    episode_id: int | None = maybe_link("episodes.id")
+    deal_id: int | None = maybe_link("deals.id", index=False)
+    contact_id: int | None = maybe_link("contacts.id", index=False)
+    status: str = Field(default=CommandStatus.ASKED.value, max_length=10)
+    error_code: str = Field(default="", max_length=64)  # of ``pbxcrm.pbx_reports``
+    error_params: dict[str, Any] = json_object()
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+    sent_at: datetime | None = maybe_moment()
+    finished_at: datetime | None = maybe_moment()
