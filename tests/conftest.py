@@ -12,13 +12,22 @@ from pathlib import Path
 
 import pytest
 import redis
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from pbxcrm.db import Database
 from pbxcrm.migrations import upgrade
+from pbxcrm.people import passwords
 from pbxcrm.redis_server import find_server
 from pbxcrm.settings import Settings
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.needs import need
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_passwords() -> None:
+    """argon2 is slow on purpose; tests hire seven people each, so theirs is the same algorithm with the least work."""
+    passwords.hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 
 
 @pytest.fixture(scope="session")

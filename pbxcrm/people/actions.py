@@ -1,11 +1,9 @@
 """Changing people: adding and editing them, their extensions and teams, and how they log in and out."""
 
-import asyncio
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from pwdlib import PasswordHash
 from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,6 +13,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.errors import Invalid, NotAllowed, NotFound, TooManyAttempts
 from pbxcrm.events import emit
 from pbxcrm.people.models import ApiToken, Extension, FailedLogin, LoginSession, PopupMode, Role, Team, User
+from pbxcrm.people.passwords import hash_password, matches
 from pbxcrm.people.queries import get_user_by_login, token_hash
 from pbxcrm.people.rules import (
     FAILURES_PER_ADDRESS,
@@ -27,11 +26,6 @@ from pbxcrm.people.rules import (
     check_password,
 )
 from pbxcrm.reasons import Reason, reason
-
-_hasher = PasswordHash.recommended()
-# Compared when the login does not exist, so that a wrong login takes as long as a wrong password.
-_nobody: str | None = None
-_hashing = asyncio.Semaphore(2)  # argon2 takes 64 MB and a core each; a flood of logins must not take them all
 
 
 async def add_user(
@@ -169,7 +163,7 @@ async def edit_profile(
 async def change_password(session: AsyncSession, viewer: Viewer, *, old: str, new: str, now: datetime) -> None:
     """Change one's own password; every other browser is logged out."""
     user = await _self(session, viewer)
-    if not await _matches(old, user.password_hash):
+    if not await matches(old, user.password_hash):
         raise Invalid("old", "people.password_wrong", "This is not your present password.")
     try:
         check_password(new)
@@ -222,7 +216,7 @@ async def log_in(
     login = login.strip().lower()[:64]
     await _check_throttle(session, login, ip, now)
     user = await get_user_by_login(session, login)
-    right = await _matches(password, user.password_hash if user is not None else await _nobodys_hash())
+    right = await matches(password, user.password_hash if user is not None else None)
     if user is None or not right or not user.is_active:
         session.add(FailedLogin(login=login, ip=ip[:64], at=now))
         return None, None
@@ -289,23 +283,6 @@ async def prune_logins(session: AsyncSession, now: datetime) -> None:
     """Forget expired sessions and old failures."""
     await session.exec(delete(LoginSession).where(col(LoginSession.expires_at) < now - timedelta(days=30)))
     await session.exec(delete(FailedLogin).where(col(FailedLogin.at) < now - THROTTLE_WINDOW))
-
-
-async def hash_password(password: str) -> str:
-    async with _hashing:
-        return await asyncio.to_thread(_hasher.hash, password)
-
-
-async def _matches(password: str, hashed: str) -> bool:
-    async with _hashing:
-        return await asyncio.to_thread(_hasher.verify, password[:1000], hashed)
-
-
-async def _nobodys_hash() -> str:
-    global _nobody  # noqa: PLW0603 - made once a process; it guards nothing
-    if _nobody is None:
-        _nobody = await hash_password(secrets.token_urlsafe(16))
-    return _nobody
 
 
 async def _check_throttle(session: AsyncSession, login: str, ip: str, now: datetime) -> None:
