@@ -7,6 +7,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.contacts.actions import create_contact
 from pbxcrm.db import Database
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.models import Pipeline, Stage, StageKind
@@ -38,7 +39,7 @@ PEOPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A deal somebody works at: ``stage`` counts the open stages from the left, ``days`` is its age."""
+    """A client with a deal somebody works at: ``stage`` counts the open stages from the left, ``days`` is its age."""
 
     client: str
     number: str
@@ -103,7 +104,9 @@ async def _make(
     session: AsyncSession, sample: Sample, owner: Viewer, stages: list[Stage], settings: Settings, now: datetime
 ) -> None:
     began = now - timedelta(days=sample.days)
-    contact_id = None
+    contact = await create_contact(
+        session, owner, name=sample.client, now=began, region=settings.region, phones=[sample.number]
+    )
     deal = await create_deal(
         session,
         owner,
@@ -112,7 +115,7 @@ async def _make(
         currency=settings.currency,
         amount=sample.amount,
         stage_id=stages[sample.stage].id,
-        contact_id=contact_id,
+        contact_id=contact.id,
         client_number=sample.number,
         source="Sample data",
     )

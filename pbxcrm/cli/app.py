@@ -71,14 +71,13 @@ def work() -> None:
 
 @app.command(hidden=True)
 def simulate(
-    port: Annotated[int, typer.Option()] = 5038,
     rate: Annotated[float, typer.Option(help="Calls a minute.")] = 6.0,
     seed: Annotated[int | None, typer.Option()] = None,
 ) -> None:
-    """A simulated PBX on 127.0.0.1 (user demo, secret demo)."""
+    """A simulated PBX at the address of PBXCRM_AMI_URL (its user is demo)."""
     from pbxcrm.cli.parts import serve_simulator
 
-    serve_simulator(settings_and_logs(), port, rate, seed)
+    serve_simulator(settings_and_logs(), rate, seed)
 
 
 @db.command()

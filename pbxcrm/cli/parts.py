@@ -154,6 +154,11 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
     config = TrackerConfig(
         pbx=pbx.name, trunks=pbx.trunks, extension_pattern=pbx.extension_pattern or settings.extension_pattern
     )
+    recover = None
+    if pbx.cel_csv or pbx.cdr_csv:
+        from ami.backfill import Backfill
+
+        recover = Backfill(pbx, config)
     # A listener that is started again after a crash is the same owner, so it need not wait for its own lease to lapse;
     # two at once on one data directory are told apart by the lock of the journal.
     owner = f"{socket.gethostname()}:{hashlib.sha256(bytes(settings.data_dir)).hexdigest()[:8]}"
@@ -169,7 +174,7 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
             keep=timedelta(days=settings.journal_keep_days),
             dialling=Dialling(channel=pbx.dial_channel, context=pbx.dial_context),
         ),
-        recover=_recovery(pbx, config),
+        recover=recover,
     )
     try:
         await listener.run()
@@ -178,10 +183,14 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
             await intake.release_lease(pbx.name, owner)
 
 
-def serve_simulator(settings: Settings, port: int, rate: float, seed: int | None) -> None:
+def serve_simulator(settings: Settings, rate: float, seed: int | None) -> None:
+    """A simulated PBX where the settings say that the PBX is."""
     from ami.simulator import simulate
 
-    _until_stopped(simulate(rate, "127.0.0.1", port, seed))
+    if not settings.pbxs:
+        raise BadSettings("pbx.none", "Say where in PBXCRM_AMI_URL=ami://demo:secret@127.0.0.1:5038.")
+    url = _url(settings.pbxs[0])
+    _until_stopped(simulate(rate, url.host, url.port, seed, secret=url.secret))
 
 
 def _until_stopped(work: Coroutine[Any, Any, None]) -> None:

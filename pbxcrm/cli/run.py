@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -32,8 +33,7 @@ def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
     own: dict[str, str] = {}  # what the children get beside our own environment
     if demo:
         own["PBXCRM_DATA_DIR"] = environ.get("PBXCRM_DATA_DIR") or str(Path(DEMO_DATA_DIR).expanduser())
-        port = _free_port()
-        own["PBXCRM_AMI_URL"] = f"ami://demo:demo@127.0.0.1:{port}"
+        own["PBXCRM_AMI_URL"] = f"ami://demo:{secrets.token_urlsafe(12)}@127.0.0.1:{_free_port()}"
     os.environ.update(own)
     settings = load_settings(dict(os.environ))
     configure(settings.log_level)
@@ -42,7 +42,7 @@ def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
             asyncio.run(_prepare(settings, demo=demo))
         parts = _parts(settings, listening)
         if demo:
-            parts.append(_pbx(port, rate))
+            parts.append(_pbx(rate))
         elif not settings.pbxs:
             print(
                 "No PBX is configured, so no calls will come. Set PBXCRM_AMI_URL=ami://user:secret@host:5038,"
@@ -98,8 +98,8 @@ def _parts(settings: Settings, listening: socket.socket) -> list[Part]:
     return parts
 
 
-def _pbx(port: int, rate: float) -> Part:
-    return Part("pbx", lambda: _pbxcrm("simulate", "--port", str(port), "--rate", str(rate)), level=1)
+def _pbx(rate: float) -> Part:
+    return Part("pbx", lambda: _pbxcrm("simulate", "--rate", str(rate)), level=1)
 
 
 def _pbxcrm(*words: str) -> list[str]:

@@ -37,7 +37,7 @@ async def upgrade(url: str) -> tuple[str | None, str | None]:
             if not database.is_sqlite:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             before = await connection.run_sync(_revision)
-            _check_known(before)
+            check_known(before)
             await connection.run_sync(_upgrade)
             return before, await connection.run_sync(_revision)
     except (DBAPIError, OSError) as error:
@@ -53,7 +53,7 @@ async def check(database: Database) -> None:
             found = await connection.run_sync(_revision)
     except (DBAPIError, OSError) as error:
         raise unreachable(error) from error
-    _check_known(found)
+    check_known(found)
     if found != newest():
         raise BadSettings(
             "database.old",
@@ -87,7 +87,8 @@ def unreachable(error: Exception) -> Unavailable:
     return Unavailable("database.unreachable", "The database cannot be reached: {why}", why=why)
 
 
-def _check_known(revision: str | None) -> None:
+def check_known(revision: str | None) -> None:
+    """Raises BadSettings for a revision that only a newer pbxcrm knows."""
     if revision and revision not in {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}:
         raise BadSettings(
             "database.newer",
