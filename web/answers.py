@@ -1,0 +1,62 @@
+"""Answers that are not a page: going elsewhere after a change, a short word that something was done, undo."""
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.parts import parts
+
+FLASH = "pbxcrm_done"
+FLASH_SECONDS = 20
+
+#: What may be said on the page one is sent to; the cookie carries only the code, so nobody can put words in our mouth.
+DONE: dict[str, str] = {
+    "saved": N_("Saved."),
+    "added": N_("Added."),
+    "deleted": N_("Deleted."),
+    "password": N_("Your password has been changed. Other browsers have been logged out."),
+    "logged_out": N_("You have been logged out."),
+    "logged_out_everywhere": N_("Every other browser has been logged out."),
+    "browser_logged_out": N_("That browser has been logged out."),
+}
+
+
+def redirect(request: Request, path: str, *, done: str = "") -> Response:
+    """Go to a page of ours after a change; ``done`` is a code of ``DONE`` that is said there. Works with and without htmx."""
+    response: Response
+    if request.headers.get("hx-request") == "true":
+        response = Response(headers={"HX-Redirect": path})
+    else:
+        response = RedirectResponse(path, HTTPStatus.SEE_OTHER)
+    if done:
+        DONE[done]
+        response.set_cookie(FLASH, done, max_age=FLASH_SECONDS, path="/", httponly=True, samesite="lax")
+    return response
+
+
+def done_word(request: Request) -> str:
+    """What the page before wants said here, translated; empty mostly."""
+    message = DONE.get(request.cookies.get(FLASH, ""))
+    return _(message) if message else ""
+
+
+def toast(request: Request, text: str, *, tone: str = "green", undo: str = "", status: int = 200) -> HTMLResponse:
+    """An answer to htmx that only says something and changes nothing on the page.
+
+    ``text`` is translated already; ``undo`` is a path that a POST sends back what was done; ``tone`` green, red or none.
+    """
+    html = parts(request).templates.text("partials/_toast.html", text=text, tone=tone, undo=undo)
+    return HTMLResponse(html, status, {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"})
+
+
+def with_toast(
+    request: Request, response: HTMLResponse, text: str, *, tone: str = "green", undo: str = ""
+) -> HTMLResponse:
+    """The same fragment with a word besides, put among the toasts by htmx."""
+    html = parts(request).templates.text("partials/_toast.html", text=text, tone=tone, undo=undo)
+    partial = f'<hx-partial hx-target="#toasts" hx-swap="beforeend">{html}</hx-partial>'
+    headers = {key: value for key, value in response.headers.items() if key != "content-length"}
+    return HTMLResponse(bytes(response.body) + partial.encode(), response.status_code, headers)

@@ -1,0 +1,37 @@
+"""Changes come only from our own pages: no tokens in forms, the browser itself says where a request comes from.
+
+``Sec-Fetch-Site`` first (every current browser sends it over HTTPS and to localhost), then ``Origin`` (which browsers
+send with every POST, also over plain HTTP on an office network). See Fetch Metadata, W3C, and RFC 6454.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pbxcrm.errors import NotAllowed
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+OUR_OWN = frozenset({"same-origin", "none"})  # "none": the person typed the address or opened a bookmark
+
+
+def is_ours(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request may change something. ``headers`` has lower-case names.
+
+    A request with neither header is no current browser's; it passes only without a cookie, that is, with no power.
+    """
+    if method in SAFE_METHODS:
+        return True
+    site = headers.get("sec-fetch-site")
+    if site:
+        return site in OUR_OWN
+    origin = headers.get("origin")
+    if origin:
+        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+    return "cookie" not in headers
+
+
+def check(method: str, headers: Mapping[str, str]) -> None:
+    """Raise NotAllowed for a change that another site asks for."""
+    if not is_ours(method, headers):
+        raise NotAllowed(
+            "web.foreign", "This request came from another site and was refused. Open the page here and try again."
+        )

@@ -1,0 +1,100 @@
+"""How moments, durations, sums and names are written for people.
+
+Everything here speaks the language, time zone and moment of ``web.i18n.here()``. A space inside a value is a no-break
+one, so that a number never parts from its unit at a line's end.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zlib import crc32
+
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_decimal, get_currency_symbol
+
+from web.i18n import gettext as _
+from web.i18n import here
+
+NBSP = "\u00a0"
+SYMBOLS_OF = "uk"  # the locale whose currency signs are short ones (₴, €, $)
+
+
+def local(moment: datetime) -> datetime:
+    return moment.astimezone(here().timezone)
+
+
+def day_time(moment: datetime) -> str:
+    """``today 14:05``, ``yesterday 9:10``, ``Thu 16:05`` within six days, else ``3 Nov 14:05`` or ``3 Nov 2025``."""
+    place = here()
+    then, today = local(moment), local(place.now).date()
+    clock = format_time(then, "HH:mm", locale=place.locale)
+    days = (then.date() - today).days
+    if days in {-1, 0, 1}:
+        word = {-1: _("yesterday"), 0: _("today"), 1: _("tomorrow")}[days]
+        return f"{word}{NBSP}{clock}"
+    if abs(days) < 7:
+        return f"{format_date(then, 'EEE', locale=place.locale)}{NBSP}{clock}"
+    if then.year == today.year:
+        return f"{format_date(then, 'd MMM', locale=place.locale)}{NBSP}{clock}".replace(" ", NBSP)
+    return format_date(then, "d MMM yyyy", locale=place.locale).replace(" ", NBSP)
+
+
+def full_time(moment: datetime) -> str:
+    """The whole date with seconds, for the hint that appears on hover."""
+    return format_datetime(local(moment), "EEEE, d MMMM yyyy, HH:mm:ss", locale=here().locale)
+
+
+def clock_seconds(seconds: float | timedelta) -> str:
+    """How long a call lasted: ``0:48``, ``12:05``, ``1:02:33``."""
+    whole = int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+    hours, rest = divmod(max(0, whole), 3600)
+    minutes, second = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{second:02}" if hours else f"{minutes}:{second:02}"
+
+
+def span(seconds: float | timedelta) -> str:
+    """How long somebody has waited, in one unit or two: ``now``, ``34 min``, ``2 h 10 min``, ``3 d``."""
+    whole = int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+    minutes = max(0, whole) // 60
+    if minutes == 0:
+        return _("now")
+    if minutes < 60:
+        return _("{n} min").format(n=minutes).replace(" ", NBSP)
+    hours, minute = divmod(minutes, 60)
+    if hours < 24:
+        text = _("{n} h").format(n=hours)
+        if minute and hours < 10:
+            text += " " + _("{n} min").format(n=minute)
+        return text.replace(" ", NBSP)
+    return _("{n} d").format(n=hours // 24).replace(" ", NBSP)
+
+
+def age(moment: datetime) -> str:
+    """How long ago it was, as ``span``."""
+    return span(here().now - moment)
+
+
+def money(amount: Decimal | float | None, currency: str | None = None) -> str:
+    """``48 000 ₴``; kopecks only where there are any; a dash where there is no amount."""
+    if amount is None:
+        return "—"
+    value = Decimal(str(amount))
+    pattern = "#,##0" if value == value.to_integral_value() else "#,##0.00"
+    symbol = get_currency_symbol(currency or here().currency, locale=SYMBOLS_OF)
+    return f"{format_decimal(value, pattern, locale=here().locale)}{NBSP}{symbol}"
+
+
+def number(value: float) -> str:
+    return format_decimal(value, locale=here().locale)
+
+
+def initials(name: str) -> str:
+    """One or two letters for a round avatar; ``?`` for a name without letters."""
+    words = [word for word in name.split() if word[:1].isalnum()]
+    if not words:
+        return "?"
+    return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()
+
+
+def tint(name: str) -> int:
+    """Which of the eight avatar colours a name always gets."""
+    return crc32(name.encode()) % 8

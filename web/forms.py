@@ -1,0 +1,109 @@
+"""Forms: what was typed, kept as it was typed, and what is wrong with it, said at the field.
+
+form = await read_form(request)
+try:
+    async with parts(request).db.write() as session:
+        await actions.save_team(session, viewer(request), name=form["name"], …)
+except Invalid as error:
+    form.refuse(error)
+    return render(request, "people/team.html", fragment="people/_team_form.html", status=422, form=form)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+
+from pbxcrm.errors import Invalid
+from web.i18n import gettext as _
+from web.i18n import here
+
+MAX_FIELDS = 500
+MAX_FIELD_BYTES = 200_000
+
+
+@dataclass(slots=True)
+class Form:
+    """``values`` has one text a field (the first where a field came several times); ``lists`` has them all."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)  # field -> sentence, translated; "" for the whole form
+
+    def __getitem__(self, name: str) -> str:
+        """The text of a field without blanks around it; empty when it did not come."""
+        return self.values.get(name, "").strip()
+
+    def get(self, name: str, default: str = "") -> str:
+        return self.values.get(name, default)
+
+    def all(self, name: str) -> list[str]:
+        return self.lists.get(name, [])
+
+    def ticked(self, name: str) -> bool:
+        return name in self.values
+
+    def refuse(self, error: Invalid) -> None:
+        """Note what the business says is wrong, at its field."""
+        self.errors[error.field] = _(error.message).format(**error.params)
+
+    def number(self, name: str) -> int | None:
+        """A whole number or None when empty; raises Invalid."""
+        text = self[name]
+        if not text:
+            return None
+        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 18):
+            raise Invalid(name, "form.number", "Write a whole number.")
+        return int(text)
+
+    def amount(self, name: str) -> Decimal | None:
+        """Money as people write it (``48 000,50``), or None when empty; raises Invalid."""
+        text = "".join(self[name].split()).replace(",", ".")
+        if not text:
+            return None
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if not value.is_finite() or abs(value) >= Decimal(10) ** 13:
+            raise Invalid(name, "form.amount", "Write an amount, for example 1200.50.")
+        return value.quantize(Decimal("0.01"))
+
+    def moment(self, name: str) -> datetime | None:
+        """A ``datetime-local`` field in the reader's time zone as aware UTC, or None when empty; raises Invalid."""
+        if not self[name]:
+            return None
+        try:
+            local = datetime.fromisoformat(self[name])
+        except ValueError as error:
+            raise Invalid(name, "form.moment", "Choose a date and a time.") from error
+        return local.replace(tzinfo=local.tzinfo or here().timezone).astimezone(UTC)
+
+
+async def read_form(request: Request) -> Form:
+    """The fields of a form; files are read by whoever expects them (``request.form()`` is cached)."""
+    data: FormData = await request.form(max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+    form = Form()
+    for name, value in data.multi_items():
+        if isinstance(value, str):
+            clean = value.replace("\x00", "")  # PostgreSQL cannot store it, and no person types it
+            form.values.setdefault(name, clean)
+            form.lists.setdefault(name, []).append(clean)
+    return form
+
+
+def filled(values: Mapping[str, object]) -> Form:
+    """A form as it is shown first, from what is stored. None is an empty field, True a ticked box, False an empty one."""
+    form = Form()
+    for name, value in values.items():
+        if value is False:
+            continue
+        if isinstance(value, list | tuple):
+            form.lists[name] = [str(part) for part in value]
+            form.values[name] = ", ".join(form.lists[name])
+        else:
+            form.values[name] = "" if value is None else "1" if value is True else str(value)
+    return form

@@ -1,0 +1,125 @@
+"""English, Ukrainian and Russian: which one is spoken now, and its catalogue.
+
+English is the source. The catalogues are the ``.po`` files beside this module; they are read when the program starts,
+so there is nothing to compile and nothing that can be stale. ``python -m web.i18n.update`` brings them up to date.
+
+What is being said to whom lives in a context variable, so that templates, error messages and the live stream all
+find the right language, time zone and moment without handing them through every call.
+"""
+
+import gettext as gettext_module
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+DOMAIN = "pbxcrm"
+FOLDER = Path(__file__).parent
+
+
+class Language(StrEnum):
+    EN = "en"
+    UK = "uk"
+    RU = "ru"
+
+    @classmethod
+    def of(cls, text: str) -> "Language | None":
+        """The language with this code, or None: for what a browser or a table says."""
+        return cls(text) if text in set(cls) else None
+
+    @property
+    def own_name(self) -> str:
+        return {"en": "English", "uk": "Українська", "ru": "Русский"}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What a text depends on besides its words: for whom it is written, and when."""
+
+    language: Language
+    timezone: ZoneInfo
+    now: datetime  # aware UTC
+    currency: str = "UAH"
+
+    @property
+    def locale(self) -> Locale:
+        return Locale.parse(self.language.value)
+
+
+_here: ContextVar[Here] = ContextVar("pbxcrm_here")
+
+
+def here() -> Here:
+    """What ``speaking`` set. Raises LookupError outside of it: a text with no reader is a mistake."""
+    return _here.get()
+
+
+@contextmanager
+def speaking(place: Here) -> Iterator[None]:
+    token = _here.set(place)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def catalogue_path(language: Language) -> Path:
+    return FOLDER / language.value / "LC_MESSAGES" / f"{DOMAIN}.po"
+
+
+@cache
+def translations(language: Language) -> gettext_module.NullTranslations:
+    """The catalogue of a language; untranslated messages come out in English."""
+    if language is Language.EN:
+        return gettext_module.NullTranslations()
+    with catalogue_path(language).open("rb") as file:
+        catalogue = read_po(file, locale=language.value, domain=DOMAIN)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return gettext_module.GNUTranslations(compiled)
+
+
+def gettext(message: str) -> str:
+    # An empty message is the catalogue's own header.
+    return translations(here().language).gettext(message) if message else ""
+
+
+def ngettext(singular: str, plural: str, number: int) -> str:
+    return translations(here().language).ngettext(singular, plural, number)
+
+
+def pgettext(context: str, message: str) -> str:
+    return translations(here().language).pgettext(context, message)
+
+
+def N_(message: str) -> str:  # noqa: N802 (gettext's own name for "translate this later")
+    """Marks a message for the catalogue; it is translated where it is shown."""
+    return message
+
+
+def preferred(accept_language: str, default: Language) -> Language:
+    """The first of our languages in an ``Accept-Language`` header (RFC 9110, 12.5.4), else ``default``."""
+    wanted: list[tuple[float, int, str]] = []
+    for position, part in enumerate(accept_language.split(",")[:20]):
+        tag, _, quality = part.strip().partition(";")
+        try:
+            weight = float(quality.strip().removeprefix("q=")) if quality else 1.0
+        except ValueError:
+            continue
+        wanted.append((-weight, position, tag.strip().lower().partition("-")[0]))
+    for weight, _, tag in sorted(wanted):
+        language = Language.of(tag)
+        if language is not None and weight < 0:
+            return language
+    return default

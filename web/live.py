@@ -1,0 +1,300 @@
+"""Live updates: one stream a browser, one Redis subscription a process, fan-out in between.
+
+A browser hears hints (a topic and a reference) that its person may hear, never data: it asks for the page again through
+the ordinary, access-checked path. Only what must be on the screen at once is pushed as finished HTML by a *pusher*, made
+for one person at a time. What the stream says:
+
+    event: hello  data: {"last": 812}                      the stream begins; events up to 812 have been said before
+    event: hint   data: [{"id": 813, "topic": "deal", "ref": "12"}, …]
+    event: push   data: {"region": "dock", "html": "…"}
+    event: state  data: {"live": "offline"}                Redis is away: nothing will be heard until "ok"
+    event: bye    data: {"why": "old" | "slow" | "session"} the stream ends; "session": log in again
+
+Slow readers are dropped, a stream lives ten minutes at most and is opened again, and no database session is held.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse, SendTimeoutError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from pbxcrm.access import Viewer
+from pbxcrm.events import CHANNEL
+from web.auth import recognise
+from web.parts import parts, viewer
+
+log = structlog.get_logger()
+
+LIFE_SECONDS = 600.0
+HEARTBEAT_SECONDS = 15
+SEND_SECONDS = 20.0  # a reader who takes longer to accept a line is gone
+WAITING_AT_MOST = 256  # messages a reader may be behind
+RETRY_SECONDS = (0.2, 5.0)
+ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
+
+#: Makes a region's HTML for one person, or None where there is nothing new; runs outside of any request.
+Pusher = Callable[[Viewer], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    id: int
+    topic: str
+    ref: str
+    users: frozenset[int]
+    roles: frozenset[str]
+
+    @classmethod
+    def parse(cls, data: bytes | str) -> "Hint":
+        """Raises ValueError for what is not a hint."""
+        found: Any = json.loads(data)
+        try:
+            return cls(
+                int(found["id"]),
+                str(found["topic"]),
+                str(found.get("ref", "")),
+                frozenset(int(user) for user in found.get("users") or ()),
+                frozenset(str(role) for role in found.get("roles") or ()),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("not a hint") from error
+
+    def is_for(self, listener: Viewer) -> bool:
+        return listener.user_id in self.users or listener.role.value in self.roles
+
+
+Message = tuple[str, Any]  # name of the event, its data
+
+
+@dataclass(slots=True, eq=False)
+class Ear:
+    """One open stream. ``deaf`` is set when it was too slow and has missed something."""
+
+    viewer: Viewer
+    queue: asyncio.Queue[Message] = field(default_factory=lambda: asyncio.Queue(WAITING_AT_MOST))
+    deaf: bool = False
+
+    def say(self, message: Message) -> None:
+        try:
+            self.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self.deaf = True
+
+
+class Hub:
+    """Hears Redis once for this process and says to each stream what its person may hear."""
+
+    def __init__(self, redis: Redis, *, channel: str = CHANNEL) -> None:
+        self.redis = redis
+        self.channel = channel
+        self.online = False
+        self.last_id = 0
+        self.pushers: dict[str, tuple[str, Pusher]] = {}  # topic -> (region of the page, who renders it)
+        self._ears: dict[int, set[Ear]] = {}
+        self._pushing: dict[tuple[int, str], bool] = {}  # (user, region) being rendered -> asked for again meanwhile
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add_pusher(self, topic: str, region: str, pusher: Pusher) -> None:
+        """On each hint of ``topic`` render ``region`` for everybody it is for, and put it on their screens."""
+        self.pushers[topic] = (region, pusher)
+
+    @contextmanager
+    def listening(self, listener: Viewer) -> Iterator[Ear]:
+        ear = Ear(listener)
+        self._ears.setdefault(listener.user_id, set()).add(ear)
+        try:
+            yield ear
+        finally:
+            self._ears[listener.user_id].discard(ear)
+            if not self._ears[listener.user_id]:
+                del self._ears[listener.user_id]
+
+    @property
+    def open_streams(self) -> int:
+        return sum(len(ears) for ears in self._ears.values())
+
+    async def run(self) -> None:
+        """Listen until cancelled; a Redis that goes away is awaited with growing patience."""
+        wait = RETRY_SECONDS[0]
+        try:
+            while True:
+                try:
+                    async for hint in self._heard():
+                        wait = RETRY_SECONDS[0]
+                        self.deliver(hint)
+                except (RedisError, OSError) as error:
+                    if self.online:
+                        log.warning("live.redis_away", error=str(error))
+                    self._set_online(online=False)
+                await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 (jitter, not a secret)
+                wait = min(wait * 2, RETRY_SECONDS[1])
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def _heard(self) -> AsyncIterator[Hint]:
+        async with self.redis.pubsub() as pubsub:
+            await pubsub.subscribe(self.channel)
+            while True:
+                # Redis answers a ping within a heartbeat, or the link is dead although nobody closed it.
+                message = await pubsub.get_message(timeout=HEARTBEAT_SECONDS)
+                if message is None:
+                    await asyncio.wait_for(pubsub.ping(), HEARTBEAT_SECONDS)
+                elif message["type"] == "subscribe":
+                    self._set_online(online=True)
+                elif message["type"] == "message":
+                    try:
+                        yield Hint.parse(message["data"])
+                    except ValueError:
+                        log.warning("live.garbage", data=repr(message["data"])[:200])
+
+    def _set_online(self, *, online: bool) -> None:
+        if online == self.online:
+            return
+        self.online = online
+        for ears in self._ears.values():
+            for ear in ears:
+                ear.say(("state", {"live": "ok" if online else "offline"}))
+
+    def deliver(self, hint: Hint) -> None:
+        """Say a hint to every open stream it is for; costs nothing for people who have none."""
+        self.last_id = max(self.last_id, hint.id)
+        heads = [
+            ears for ears in self._ears.values() if (first := next(iter(ears), None)) and hint.is_for(first.viewer)
+        ]
+        said = {"id": hint.id, "topic": hint.topic, "ref": hint.ref}
+        pushed = self.pushers.get(hint.topic)
+        for ears in heads:
+            for ear in ears:
+                ear.say(("hint", said))
+            if pushed is not None:
+                self._push(next(iter(ears)).viewer, *pushed)
+
+    def push_to(self, user_id: int) -> None:
+        """Render every pushed region for one person now: what a stream that has just begun needs."""
+        ears = self._ears.get(user_id)
+        if ears:
+            for region, pusher in dict(self.pushers.values()).items():
+                self._push(next(iter(ears)).viewer, region, pusher)
+
+    def _push(self, person: Viewer, region: str, pusher: Pusher) -> None:
+        """Render once for all of a person's streams; what is asked for meanwhile is rendered once more afterwards."""
+        key = (person.user_id, region)
+        if key in self._pushing:
+            self._pushing[key] = True
+            return
+        self._pushing[key] = False
+        task = asyncio.create_task(self._render(key, person, region, pusher))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _render(self, key: tuple[int, str], person: Viewer, region: str, pusher: Pusher) -> None:
+        try:
+            again = True
+            while again:
+                self._pushing[key] = False
+                html = await pusher(person)
+                if html is not None:
+                    for ear in self._ears.get(person.user_id, ()):
+                        ear.say(("push", {"region": region, "html": html}))
+                again = self._pushing[key]
+        except Exception:  # a supervisor: one broken card must not silence the stream; the page still has the truth
+            log.exception("live.push_failed", region=region, user=person.user_id)
+        finally:
+            del self._pushing[key]
+
+
+class _Stream(EventSourceResponse):
+    """A slow reader ends its own stream quietly; everybody else goes on."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("live.slow_reader_dropped")
+
+
+async def live(request: Request) -> Response:
+    """``GET /live``: this browser's stream."""
+    stream = speak(request, parts(request).hub, viewer(request), life=LIFE_SECONDS)
+    return _Stream(stream, ping=HEARTBEAT_SECONDS, send_timeout=SEND_SECONDS, headers={"X-Accel-Buffering": "no"})
+
+
+async def speak(
+    request: Request, hub: Hub, listener: Viewer, *, life: float, check_every: float = HEARTBEAT_SECONDS
+) -> AsyncIterator[ServerSentEvent]:
+    """What one stream says until it is old, slow, or its session is over (looked at with each heartbeat and when told)."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + life * random.uniform(0.9, 1)  # noqa: S311 (so that a thousand browsers do not return at once)
+    with hub.listening(listener) as ear:
+        yield _event("hello", {"last": hub.last_id, "live": "ok" if hub.online else "offline"})
+        hub.push_to(listener.user_id)
+        next_check = loop.time() + check_every
+        while (now := loop.time()) < end:
+            if ear.deaf:
+                yield _event("bye", {"why": "slow"})
+                return
+            messages = await _next(ear, min(next_check, end) - now)
+            who_asks = any(name == "hint" and data["topic"] in ABOUT_WHO_ASKS for name, data in messages)
+            if who_asks or loop.time() >= next_check:
+                next_check = loop.time() + check_every
+                fresh = await _ask_again(request, ear.viewer)
+                if fresh is None:
+                    yield _event("bye", {"why": "session"})
+                    return
+                ear.viewer = fresh
+            hints = [data for name, data in messages if name == "hint"]
+            if hints:
+                yield _event("hint", hints)
+            for name, data in _latest(messages):
+                yield _event(name, data)
+        yield _event("bye", {"why": "old"})
+
+
+async def _ask_again(request: Request, before: Viewer) -> Viewer | None:
+    """Who asks, as the database knows them now; None once the session is over. A database that is away ends nothing."""
+    request.state.now = parts(request).clock()
+    try:
+        return await recognise(request)
+    except SQLAlchemyError:
+        return before
+
+
+async def _next(ear: Ear, seconds: float) -> list[Message]:
+    """Everything that waits, or whatever comes first; empty when nothing came in time."""
+    try:
+        first = await asyncio.wait_for(ear.queue.get(), max(0.01, seconds))
+    except TimeoutError:
+        return []
+    messages = [first]
+    while not ear.queue.empty():
+        messages.append(ear.queue.get_nowait())
+    return messages
+
+
+def _latest(messages: list[Message]) -> list[Message]:
+    """Pushes and states, each region only as it is now: what was rendered in between nobody needs to see."""
+    latest: dict[str, Message] = {}
+    for name, data in messages:
+        if name != "hint":
+            key = f"{name}:{data.get('region', '')}"
+            latest.pop(key, None)
+            latest[key] = (name, data)
+    return list(latest.values())
+
+
+def _event(name: str, data: Any) -> ServerSentEvent:
+    return ServerSentEvent(json.dumps(data, ensure_ascii=False, separators=(",", ":")), event=name)

@@ -1,0 +1,136 @@
+"""What happens around every request: its moment and number, who asks, the language, and the headers of the answer."""
+
+import secrets
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pbxcrm.access import Viewer
+from pbxcrm.people.queries import get_viewer_by_session
+from web.auth import session_token
+from web.i18n import Here, Language, preferred, speaking
+from web.parts import Parts
+from web.problems import away, fault
+from web.shell import load_shell
+
+LANGUAGE_COOKIE = "pbxcrm_language"  # chosen on the login page, before anybody is known
+STATIC = "/static/"
+# Scripts, styles, connections and workers only from ourselves; no inline code or styles anywhere.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+
+class SecurityHeaders:
+    """Pure ASGI, so that streams pass through untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self.app(scope, receive, guarded)
+
+
+class WhoAndWhen:
+    """Sets ``request.state.now``, ``.number``, ``.viewer`` and ``.shell``, and speaks the reader's language meanwhile.
+
+    The database session is closed before the handler runs: none is held while a stream flows.
+    """
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self.app = app
+        self.parts = parts
+        self.timezone = ZoneInfo(parts.settings.timezone)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(STATIC):
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        request.state.now = self.parts.clock()
+        request.state.number = secrets.token_hex(4)
+        request.state.viewer = None
+        request.state.shell = None
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        viewer: Viewer | None = None
+        try:
+            viewer = await self._recognise(request)
+            with speaking(self._place(request, viewer)):
+                await self.app(scope, receive, noting)
+        except SQLAlchemyError as error:
+            # The database went away before it was known who asks: the same words as anywhere else.
+            if started:
+                raise
+            with speaking(self._place(request, None)):
+                await (await away(request, error))(scope, receive, send)
+        except Exception as error:
+            if not started:
+                with speaking(self._place(request, viewer)):
+                    await (await fault(request, error))(scope, receive, send)
+            raise  # so that the server's log has the traceback
+
+    async def _recognise(self, request: Request) -> Viewer | None:
+        token = session_token(request)
+        if not token:
+            return None
+        async with self.parts.db.read() as session:
+            viewer = await get_viewer_by_session(session, token, request.state.now)
+            if viewer is None:
+                return None
+            request.state.viewer = viewer
+            if _shows_shell(request):
+                with speaking(self._place(request, viewer)):
+                    request.state.shell = await load_shell(request, viewer, session, request.state.now)
+        return viewer
+
+    def _place(self, request: Request, viewer: Viewer | None) -> Here:
+        settings = self.parts.settings
+        return Here(
+            _language(request, viewer, Language(settings.language)), self.timezone, request.state.now, settings.currency
+        )
+
+
+def _shows_shell(request: Request) -> bool:
+    """Whether a whole page may come of it: counters are not counted for parts of pages and streams."""
+    headers = request.headers
+    if request.url.path == "/live" or request.url.path.startswith("/api/"):
+        return False
+    return headers.get("hx-request") != "true" or headers.get("hx-request-type") == "full" or "hx-boosted" in headers
+
+
+def _language(request: Request, viewer: Viewer | None, default: Language) -> Language:
+    for wish in (viewer.language if viewer else "", request.cookies.get(LANGUAGE_COOKIE, "")):
+        language = Language.of(wish)
+        if language is not None:
+            return language
+    return preferred(request.headers.get("accept-language", ""), default)

@@ -1,0 +1,191 @@
+"""People: who works here, in which team, on which telephone, and what they may do."""
+
+from http import HTTPStatus
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pbxcrm.access import Permission, can
+from pbxcrm.calls.queries import unmapped_extensions
+from pbxcrm.errors import Invalid, NotFound
+from pbxcrm.people import actions
+from pbxcrm.people.models import Role, Team, User
+from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, load_directory
+from web.answers import redirect
+from web.forms import Form, filled, read_form
+from web.i18n import N_
+from web.parts import now, parts, viewer
+from web.templating import render
+
+ROLES: dict[str, str] = {
+    Role.SELLER.value: N_("Seller"),
+    Role.MANAGER.value: N_("Manager"),
+    Role.QC.value: N_("Quality control"),
+    Role.ADMIN.value: N_("Administrator"),
+}
+
+
+async def people(request: Request) -> Response:
+    """``GET /people``: everybody one may see, by team; extensions nobody has are shown to whoever can give them."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        users = await list_users(session, who)
+        directory = await load_directory(session)
+        strays = await unmapped_extensions(session) if can(who, Permission.PEOPLE_EDIT) else []
+    return render(
+        request,
+        "people/list.html",
+        users=users,
+        teams=sorted(directory.teams.values(), key=lambda team: team.name.lower()),
+        directory=directory,
+        strays=strays,
+        roles=ROLES,
+    )
+
+
+async def new_person(request: Request) -> Response:
+    form = filled({"role": Role.SELLER.value, "extensions": request.query_params.get("extension", "")})
+    return await _person_page(request, form, None)
+
+
+async def add_person(request: Request) -> Response:
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            await actions.add_user(
+                session,
+                viewer(request),
+                login=form["login"],
+                name=form["name"],
+                role=form["role"],
+                password=form.get("password"),
+                extensions=_extensions(form),
+                team=form.number("team"),
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _person_page(request, form, None, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, "/people", done="added")
+
+
+async def person(request: Request) -> Response:
+    async with parts(request).db.read() as session:
+        user = await _user(session, request)
+        numbers = (await extensions_of(session, [user.id or 0]))[user.id or 0]
+    form = filled(
+        {
+            "name": user.name,
+            "role": user.role,
+            "team": user.team_id,
+            "extensions": ", ".join(numbers),
+            "is_active": user.is_active,
+        }
+    )
+    return await _person_page(request, form, user)
+
+
+async def save_person(request: Request) -> Response:
+    form = await read_form(request)
+    async with parts(request).db.read() as session:
+        user = await _user(session, request)
+    try:
+        async with parts(request).db.write() as session:
+            await actions.edit_user(
+                session,
+                viewer(request),
+                user.id or 0,
+                name=form["name"],
+                role=form["role"],
+                extensions=_extensions(form),
+                team=form.number("team"),
+                is_active=form.ticked("is_active"),
+                password=form.get("password"),
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _person_page(request, form, user, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, "/people", done="saved")
+
+
+async def _user(session: AsyncSession, request: Request) -> User:
+    return await access_user(session, viewer(request), request.path_params["user_id"])
+
+
+def _extensions(form: Form) -> list[str]:
+    return form["extensions"].replace(";", ",").replace(" ", ",").split(",")
+
+
+async def _person_page(request: Request, form: Form, user: User | None, status: int = 200) -> Response:
+    async with parts(request).db.read() as session:
+        teams = await list_teams(session)
+    return render(
+        request,
+        "people/person.html",
+        fragment="people/_person_form.html",
+        status=status,
+        form=form,
+        user=user,
+        teams=teams,
+        roles=ROLES,
+    )
+
+
+async def new_team(request: Request) -> Response:
+    return await _team_page(request, Form(), None)
+
+
+async def team(request: Request) -> Response:
+    found = await _team(request)
+    return await _team_page(request, filled({"name": found.name, "manager_id": found.manager_id}), found)
+
+
+async def _team(request: Request) -> Team:
+    async with parts(request).db.read() as session:
+        found = await session.get(Team, request.path_params["team_id"])
+    if found is None:
+        raise NotFound("people.no_team", "There is no such team.")
+    return found
+
+
+async def add_team(request: Request) -> Response:
+    return await _save_team(request, None)
+
+
+async def save_team(request: Request) -> Response:
+    return await _save_team(request, await _team(request))
+
+
+async def _save_team(request: Request, found: Team | None) -> Response:
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            await actions.save_team(
+                session,
+                viewer(request),
+                name=form["name"],
+                manager_id=form.number("manager_id"),
+                team_id=found.id if found else None,
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _team_page(request, form, found, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, "/people", done="saved" if found else "added")
+
+
+async def _team_page(request: Request, form: Form, found: Team | None, status: int = 200) -> Response:
+    async with parts(request).db.read() as session:
+        users = await list_users(session, viewer(request))
+    leaders = [user for user in users if user.is_active and user.role in {Role.MANAGER, Role.ADMIN}]
+    return render(
+        request,
+        "people/team.html",
+        fragment="people/_team_form.html",
+        status=status,
+        form=form,
+        team=found,
+        leaders=leaders,
+    )

@@ -1,0 +1,198 @@
+"""Logging in and out, one's own profile, and the rail that refreshes itself."""
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from pbxcrm.access import Permission, can
+from pbxcrm.errors import Invalid, TooManyAttempts
+from pbxcrm.people import actions
+from pbxcrm.people.queries import list_sessions
+from web.answers import redirect
+from web.auth import LOGIN, give_cookie, local_path, session_token, take_cookie
+from web.forms import Form, filled, read_form
+from web.i18n import Language
+from web.i18n import gettext as _
+from web.middleware import LANGUAGE_COOKIE
+from web.parts import now, parts, viewer
+from web.shell import load_shell
+from web.templating import render
+
+YEAR_SECONDS = 365 * 24 * 3600
+THEMES = ("auto", "light", "dark")
+#: Where the day begins, the first that exists and is open to the role.
+FRONT = (
+    ("/escalations", Permission.ESCALATIONS_WORK),
+    ("/callbacks", Permission.CALLBACKS_WORK),
+    ("/board", Permission.DEALS_READ),
+    ("/calls", Permission.CALLS_READ),
+    ("/profile", Permission.OWN_PROFILE),
+)
+
+
+async def front(request: Request) -> Response:
+    """``GET /``: to the page where this person's next thing to do is."""
+    path = next(p for p, needs in FRONT if p in request.app.state.served and can(viewer(request), needs))
+    return RedirectResponse(path, HTTPStatus.SEE_OTHER)
+
+
+async def login_form(request: Request) -> Response:
+    target = local_path(request.query_params.get("next"))
+    if request.state.viewer is not None:
+        return RedirectResponse(target, HTTPStatus.SEE_OTHER)
+    return _login_page(request, Form(), target)
+
+
+async def login(request: Request) -> Response:
+    form = await read_form(request)
+    target = local_path(form["next"])
+    address = request.client.host if request.client else ""
+    at, database = now(request), parts(request).db
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    token: str | None = None
+    try:
+        async with database.write() as session:
+            token, _user = await actions.log_in(
+                session, form["login"], form.get("password"), address, request.headers.get("user-agent", ""), at
+            )
+        if token is None:
+            form.errors[""] = _("The login or the password is wrong.")
+    except TooManyAttempts as error:
+        form.errors[""] = _(error.message).format(**error.params)
+        status = HTTPStatus.TOO_MANY_REQUESTS
+    if token is None:
+        return _login_page(request, form, target, status)
+    response = redirect(request, target)
+    give_cookie(request, response, token)
+    return response
+
+
+def _login_page(request: Request, form: Form, target: str, status: int = 200) -> HTMLResponse:
+    return render(request, "auth/login.html", status=status, form=form, target=target)
+
+
+async def choose_language(request: Request) -> Response:
+    """The language of the login page, before anybody is known."""
+    form = await read_form(request)
+    target = local_path(form["next"])
+    response = redirect(request, LOGIN if target == "/" else f"{LOGIN}?next={target}")
+    if Language.of(form["language"]) is not None:
+        response.set_cookie(
+            LANGUAGE_COOKIE, form["language"], max_age=YEAR_SECONDS, path="/", httponly=True, samesite="lax"
+        )
+    return response
+
+
+async def logout(request: Request) -> Response:
+    token = session_token(request)
+    if token:
+        async with parts(request).db.write() as session:
+            await actions.log_out(session, token, now(request))
+    response = redirect(request, LOGIN, done="logged_out")
+    take_cookie(request, response)
+    return response
+
+
+async def rail(request: Request) -> Response:
+    """The rail alone, with fresh counters; ``?at=`` is the page it stands on."""
+    at = now(request)
+    async with parts(request).db.read() as session:
+        request.state.shell = await load_shell(
+            request, viewer(request), session, at, path=local_path(request.query_params.get("at"))
+        )
+    return render(request, "shell/_rail.html")
+
+
+async def profile_form(request: Request) -> Response:
+    who = viewer(request)
+    form = filled(
+        {"name": who.name, "language": who.language, "theme": who.theme, "popup": who.popup, "sound": who.sound}
+    )
+    return await _profile_page(request, form, Form())
+
+
+async def _profile_page(request: Request, form: Form, password: Form, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        sessions = await list_sessions(session, viewer(request).user_id, now(request))
+    return render(request, "session/profile.html", status=status, form=form, password=password, sessions=sessions)
+
+
+async def save_profile(request: Request) -> Response:
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            await actions.edit_profile(
+                session,
+                viewer(request),
+                name=form["name"],
+                language=form["language"],
+                theme=form["theme"],
+                popup=form["popup"],
+                sound=form.ticked("sound"),
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _profile_page(request, form, Form(), HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, "/profile", done="saved")
+
+
+async def save_look(request: Request) -> Response:
+    """Theme or language from the menu of the bar; back to the page one was on."""
+    who, form = viewer(request), await read_form(request)
+    async with parts(request).db.write() as session:
+        await actions.edit_profile(
+            session,
+            who,
+            name=who.name,
+            language=form["language"] or who.language,
+            theme=form["theme"] or who.theme,
+            popup=who.popup,
+            sound=who.sound,
+            now=now(request),
+        )
+    return redirect(request, _back(request))
+
+
+def _back(request: Request) -> str:
+    """The page the form stood on, where the browser says so and it is one of ours."""
+    referrer = request.headers.get("referer", "")
+    prefix = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return local_path(referrer.removeprefix(prefix)) if referrer.startswith(prefix + "/") else "/"
+
+
+async def change_password(request: Request) -> Response:
+    password = await read_form(request)
+    who = viewer(request)
+    try:
+        _check_same(password)
+        async with parts(request).db.write() as session:
+            await actions.change_password(
+                session, who, old=password.get("old"), new=password.get("new"), now=now(request)
+            )
+    except Invalid as error:
+        password.refuse(error)
+        form = filled(
+            {"name": who.name, "language": who.language, "theme": who.theme, "popup": who.popup, "sound": who.sound}
+        )
+        return await _profile_page(request, form, password, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, "/profile", done="password")
+
+
+def _check_same(password: Form) -> None:
+    if password.get("new") != password.get("again"):
+        raise Invalid("again", "people.password_again", "The two new passwords differ.")
+
+
+async def end_session(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await actions.revoke_session(session, viewer(request), request.path_params["session_id"], now(request))
+    return redirect(request, "/profile", done="browser_logged_out")
+
+
+async def end_other_sessions(request: Request) -> Response:
+    who = viewer(request)
+    async with parts(request).db.write() as session:
+        await actions.revoke_sessions(session, who.user_id, now(request), but=who.session_id)
+    return redirect(request, "/profile", done="logged_out_everywhere")

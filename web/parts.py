@@ -1,0 +1,56 @@
+"""What a handler finds in its request: the parts of the application, and who asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+from redis.asyncio import Redis
+from starlette.requests import Request
+
+from pbxcrm.access import Viewer
+from pbxcrm.db import Database
+from pbxcrm.settings import Settings
+
+if TYPE_CHECKING:
+    from web.live import Hub
+    from web.static_files import StaticTree
+    from web.templating import Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Made once by ``web.app.create_app``; ``clock`` gives aware UTC, so that tests can choose the time."""
+
+    settings: Settings
+    db: Database
+    redis: Redis
+    clock: Callable[[], datetime]
+    static: "StaticTree"
+    templates: "Templates"
+    hub: "Hub"
+
+
+def parts(request: Request) -> Parts:
+    return cast("Parts", request.app.state.parts)
+
+
+def viewer(request: Request) -> Viewer:
+    """Who asks. Only behind ``page()`` and ``api()`` routes, where somebody always does."""
+    return cast("Viewer", request.state.viewer)
+
+
+def now(request: Request) -> datetime:
+    """The request's own moment, aware UTC: the same for all it does."""
+    return cast("datetime", request.state.now)
+
+
+def wants_fragment(request: Request) -> bool:
+    """Whether htmx asks for a part of a page, not for a page to put in place of the whole body."""
+    headers = request.headers
+    return (
+        headers.get("hx-request") == "true"
+        and headers.get("hx-request-type") != "full"
+        and headers.get("hx-boosted") != "true"
+        and headers.get("hx-history-restore-request") != "true"
+    )

@@ -1,0 +1,105 @@
+"""Errors in plain words: what happened and what to do, as a page, as a toast for htmx, or as JSON for programs."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import structlog
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
+
+from pbxcrm.errors import PbxcrmError, TooManyAttempts
+from web.answers import toast
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.templating import render
+
+log = structlog.get_logger()
+
+#: status -> (heading, what to do)
+WORDS: dict[int, tuple[str, str]] = {
+    400: (N_("That request cannot be understood"), N_("Go back, reload the page and try again.")),
+    403: (N_("This is not for you"), N_("Your role does not allow this. Ask an administrator.")),
+    404: (
+        N_("There is no such page"),
+        N_("It may have been deleted, or it belongs to a colleague. Search for it, or go to the front page."),
+    ),
+    405: (N_("That does not work here"), N_("Go back, reload the page and try again.")),
+    409: (N_("Somebody was faster"), N_("Reload the page to see how it stands now, then try again.")),
+    413: (N_("That is too large"), N_("Send less at once.")),
+    422: (N_("Something is wrong with what was sent"), N_("Go back, check the form and try again.")),
+    429: (N_("Too many attempts"), N_("Wait a little, then try again.")),
+    500: (
+        N_("A fault of ours"),
+        N_("It has been written down. Try again; if it happens again, tell your administrator the number below."),
+    ),
+    503: (
+        N_("A part we need is away"),
+        N_("The database, Redis or the PBX does not answer. Nothing is lost; try again in a moment."),
+    ),
+}
+
+
+def handlers() -> Mapping[type[Exception] | int, ExceptionHandler]:
+    return {
+        PbxcrmError: _known,
+        HTTPException: _http,
+        SQLAlchemyError: away,
+        RedisError: away,
+    }
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PbxcrmError)
+    detail = _(error.message).format(**error.params)
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyAttempts) else {}
+    return _answer(request, error.status, error.code, detail, headers)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        return Response(status_code=error.status_code, headers=error.headers)
+    return _answer(request, error.status_code, f"http.{error.status_code}", "", dict(error.headers or {}))
+
+
+async def away(request: Request, error: Exception) -> Response:
+    """The database or Redis does not answer."""
+    log.error("web.part_away", path=request.url.path, error=str(error).splitlines()[0], exc_info=error)
+    return _answer(request, 503, "web.away", "", {"Retry-After": "5"})
+
+
+async def fault(request: Request, error: Exception) -> Response:
+    """An answer to what nobody foresaw; the number in it is the one in the log."""
+    log.error("web.fault", path=request.url.path, number=_number(request), error=repr(error))
+    return _answer(request, 500, "web.fault", "", {})
+
+
+def _number(request: Request) -> str:
+    return str(getattr(request.state, "number", "-"))
+
+
+def _answer(request: Request, status: int, code: str, detail: str, headers: Mapping[str, str]) -> Response:
+    heading, advice = WORDS.get(status, WORDS[500] if status >= 500 else WORDS[400])
+    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "text/html,*/*"):
+        # RFC 9457; the API speaks English, its readers are programs.
+        body = {"type": "about:blank", "title": heading, "status": status, "code": code, "detail": detail or advice}
+        return JSONResponse(body, status, dict(headers), media_type="application/problem+json")
+    if request.headers.get("hx-request") == "true" and request.headers.get("hx-request-type") != "full":
+        response = toast(request, detail or f"{_(heading)}. {_(advice)}", tone="red", status=status)
+        response.headers.update(headers)
+        return response
+    return render(
+        request,
+        "errors/page.html",
+        status=status,
+        headers=headers,
+        code=status,
+        heading=_(heading),
+        detail=detail,
+        advice=_(advice),
+        number=_number(request) if status >= 500 else "",
+    )

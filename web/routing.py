@@ -1,0 +1,54 @@
+"""A route that cannot forget whom it is for.
+
+Every route is made by ``page``, ``public`` or ``api``; the application refuses to start with one that is not, so the
+test that walks all routes as all roles misses none.
+"""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Route
+
+from pbxcrm.access import Permission
+from web.auth import guarded
+from web.doors import Door, Handler, Rule
+
+
+class UndeclaredRoute(RuntimeError):
+    """A route was built without saying who may use it."""
+
+
+RULE = "_pbxcrm_rule"
+GET = ("GET",)
+POST = ("POST",)
+
+
+def page(
+    path: str, handler: Handler, *, needs: Permission | None, methods: Sequence[str] = GET, name: str | None = None
+) -> Route:
+    """A page or fragment for people who are logged in and hold ``needs``."""
+    return _declared(path, handler, Rule(Door.SESSION, needs), methods, name)
+
+
+def api(
+    path: str, handler: Handler, *, needs: Permission | None, methods: Sequence[str] = GET, name: str | None = None
+) -> Route:
+    """A REST route for programs with a token; cookies are not looked at."""
+    return _declared(path, handler, Rule(Door.TOKEN, needs), methods, name)
+
+
+def public(path: str, handler: Handler, *, methods: Sequence[str] = GET, name: str | None = None) -> Route:
+    """A route for anybody: login, health. Changes must still come from our own pages."""
+    return _declared(path, handler, Rule(Door.OPEN, None), methods, name)
+
+
+def _declared(path: str, handler: Handler, rule: Rule, methods: Sequence[str], name: str | None) -> Route:
+    route = Route(path, guarded(rule, handler), methods=list(methods), name=name or handler.__name__)
+    setattr(route, RULE, rule)
+    return route
+
+
+def rule_of(route: BaseRoute) -> Rule:
+    rule: Rule | None = getattr(route, RULE, None)
+    if rule is None:
+        raise UndeclaredRoute(f"{route!r} does not say who may use it: make it with page(), api() or public()")
+    return rule

@@ -1,0 +1,83 @@
+"""What stands around every page: the sections one may open, their counters, and what was just done."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+
+from pbxcrm.access import Permission, Viewer, can
+from web.answers import done_word
+from web.i18n import N_
+from web.parts import parts
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One entry of the rail. ``counter`` names its number; ``tone`` is its colour; ``phone`` whether it fits a phone's rail."""
+
+    path: str
+    icon: str
+    word: str  # English; the template translates
+    needs: Permission
+    key: str  # pressed after "g"
+    counter: str = ""
+    tone: str = ""
+    phone: bool = True
+    last: bool = False  # at the foot of the rail
+
+
+SECTIONS = (
+    Section("/board", "board", N_("Board"), Permission.DEALS_READ, "b"),
+    Section("/callbacks", "callbacks", N_("Callbacks"), Permission.CALLBACKS_READ, "k", "callbacks", "red"),
+    Section("/tasks", "tasks", N_("Tasks"), Permission.TASKS_READ, "t", "tasks", "amber"),
+    Section("/escalations", "escalations", N_("Escalations"), Permission.ESCALATIONS_READ, "e", "escalations", "red"),
+    Section("/calls", "phone", N_("Calls"), Permission.CALLS_READ, "c"),
+    Section("/contacts", "contacts", N_("Clients"), Permission.CONTACTS_READ, "l", phone=False),
+    Section("/people", "people", N_("People"), Permission.PEOPLE_READ, "p", phone=False, last=True),
+    Section("/status", "status", N_("Status"), Permission.STATUS_READ, "s", phone=False, last=True),
+)
+
+#: What counts for the rail: a name of ``Section.counter`` to the query that counts it for a viewer.
+Counter = Callable[[AsyncSession, Viewer, datetime], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    sections: tuple[Section, ...]
+    path: str
+    counters: Mapping[str, int]
+    done: str  # "Saved." and the like, translated
+    heard: int  # the last event this server had heard when the page was made
+    live: str  # ok | offline: whether the server itself hears events
+
+    def is_here(self, section: Section) -> bool:
+        return self.path == section.path or self.path.startswith(section.path + "/")
+
+
+def sections_for(viewer: Viewer, served: frozenset[str]) -> tuple[Section, ...]:
+    """Sections whose page exists and may be opened by this person: a link that would be refused is not shown."""
+    return tuple(section for section in SECTIONS if section.path in served and can(viewer, section.needs))
+
+
+async def count(
+    counters: Mapping[str, Counter], session: AsyncSession, viewer: Viewer, sections: tuple[Section, ...], at: datetime
+) -> dict[str, int]:
+    wanted = [section.counter for section in sections if section.counter in counters]
+    return {name: await counters[name](session, viewer, at) for name in wanted}
+
+
+async def load_shell(request: Request, viewer: Viewer, session: AsyncSession, at: datetime, *, path: str = "") -> Shell:
+    """``path`` is the page the rail stands on, where that is not the one asked for."""
+    served: frozenset[str] = request.app.state.served
+    sections = sections_for(viewer, served)
+    hub = parts(request).hub
+    return Shell(
+        sections=sections,
+        path=path or request.url.path,
+        counters=await count(request.app.state.counters, session, viewer, sections, at),
+        done=done_word(request),
+        heard=hub.last_id,
+        live="ok" if hub.online else "offline",
+    )

@@ -1,0 +1,11 @@
+// What every page does in the browser. Each module minds one thing and finds its elements by data attributes, so that
+// pages need no script of their own for it and what htmx swaps in works at once.
+import "./toasts.js";
+import "./dialogs.js";
+import "./menus.js";
+import "./keys.js";
+import "./progress.js";
+import "./copy.js";
+import "./running.js";
+import "./dock.js";
+import "./live.js";

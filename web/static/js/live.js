@@ -1,0 +1,132 @@
+// Regions of a page that follow what happens: data-live="deal task" or, for one row, data-live="deal:12".
+//
+// When a hint comes for a region it is asked for again, once for many hints that come together: by its own hx-get with
+// hx-trigger="live-refresh" where it has one, else by loading this page again and taking the region (it needs an id).
+// Nothing is swapped under somebody's hands: a region in which one types or has a menu or dialog open waits.
+import { Switchboard } from "./switchboard.js";
+
+const GATHER = 60; // ms in which hints are taken together
+const REST = 400; // ms between two refreshes of one region
+const me = document.body.dataset.user;
+const due = new Set();
+const restUntil = new WeakMap();
+let timer = 0;
+
+function follows(region, hint) {
+  return region.dataset.live.split(/\s+/).some((word) => word === hint.topic || word === `${hint.topic}:${hint.ref}`);
+}
+
+function busy(region) {
+  const active = document.activeElement;
+  const typing = active && region.contains(active) && active.matches("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
+  return typing || region.querySelector("details.menu[open], details.why[open], dialog[open], .sortable-chosen, [data-busy]");
+}
+
+function later(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(flush, ms);
+}
+
+async function flush() {
+  const bare = [];
+  let wait = 0;
+  for (const region of [...due]) {
+    if (!region.isConnected) { due.delete(region); continue; }
+    const rest = (restUntil.get(region) ?? 0) - Date.now();
+    if (rest > 0 || busy(region)) { wait = Math.max(wait, rest > 0 ? rest : 700); continue; }
+    due.delete(region);
+    restUntil.set(region, Date.now() + REST);
+    if (region.matches("[hx-get]")) region.dispatchEvent(new CustomEvent("live-refresh"));
+    else if (region.id) bare.push(region);
+  }
+  if (due.size) later(wait || REST);
+  if (bare.length) await reload(bare);
+}
+
+async function reload(regions) {
+  try {
+    const response = await fetch(location.href, { headers: { "HX-Request": "true", "HX-Request-Type": "full", Accept: "text/html" } });
+    if (!response.ok) return;
+    const text = await response.text();
+    const fresh = new DOMParser().parseFromString(text, "text/html");
+    for (const region of regions) {
+      const found = fresh.getElementById(region.id);
+      if (!found) continue;
+      await window.htmx.swap({ text: found.outerHTML, target: region, swap: "outerMorph", sourceElement: region });
+    }
+  } catch { /* the bar says that we are not live; the next hint or reconnect tries again */ }
+}
+
+function hear(message) {
+  if (message.kind === "hints") {
+    for (const hint of message.hints) {
+      for (const region of document.querySelectorAll("[data-live]")) if (follows(region, hint)) due.add(region);
+      document.dispatchEvent(new CustomEvent("live:hint", { detail: hint }));
+    }
+    if (due.size) later(GATHER);
+  } else if (message.kind === "refresh") {
+    for (const region of document.querySelectorAll("[data-live]")) due.add(region);
+    document.dispatchEvent(new CustomEvent("live:refresh-all"));
+    later(GATHER);
+  } else if (message.kind === "hello") {
+    // The first stream of this page: something may have happened between the page and the stream.
+    if (message.last > Number(document.body.dataset.heard)) hear({ kind: "refresh" });
+  } else if (message.kind === "push") {
+    const region = document.querySelector(`[data-region="${CSS.escape(message.region)}"]`);
+    if (region) window.htmx.swap({ text: message.html, target: region, swap: "innerMorph", sourceElement: region });
+    document.dispatchEvent(new CustomEvent("live:push", { detail: message }));
+  } else if (message.kind === "state") {
+    state(message.live);
+  } else if (message.kind === "over") {
+    location.reload(); // the server sends one to the login page and back here afterwards
+  }
+}
+
+let offlineTimer = 0;
+function state(live) {
+  document.documentElement.dataset.stream = live;
+  const sign = document.getElementById("offline");
+  clearTimeout(offlineTimer);
+  if (live === "ok") sign.hidden = true;
+  else if (live === "offline") offlineTimer = setTimeout(() => { sign.hidden = false; }, 2500); // a blink is nobody's business
+}
+
+function byWorker() {
+  const worker = new SharedWorker(document.body.dataset.worker, { type: "module", name: `pbxcrm-${me}` });
+  worker.port.onmessage = ({ data }) => hear(data);
+  worker.port.start();
+  const join = () => worker.port.postMessage({ kind: "join", heard: Number(document.body.dataset.heard) });
+  join();
+  addEventListener("pagehide", () => worker.port.postMessage({ kind: "leave" }));
+  addEventListener("pageshow", (event) => { if (event.persisted) { join(); hear({ kind: "refresh" }); } });
+  return () => worker.port.postMessage({ kind: "wake" });
+}
+
+// Without shared workers (Chrome on Android): the tab that holds the lock leads and tells the others.
+function byLeader() {
+  const channel = new BroadcastChannel(`pbxcrm-${me}`);
+  let board = null;
+  channel.onmessage = ({ data }) => {
+    if (data.kind === "join") { if (board) for (const message of board.join(data.heard)) channel.postMessage({ ...message, only: data.from }); }
+    else if (data.kind === "wake") board?.wake();
+    else if (!data.only || data.only === from) hear(data);
+  };
+  const from = Math.random();
+  channel.postMessage({ kind: "join", heard: Number(document.body.dataset.heard), from });
+  navigator.locks.request(`pbxcrm-live-${me}`, () => {
+    board = new Switchboard((message) => { hear(message); channel.postMessage(message); });
+    return new Promise(() => {}); // held until the tab closes
+  });
+  return () => (board ? board.wake() : channel.postMessage({ kind: "wake" }));
+}
+
+function alone() {
+  const board = new Switchboard(hear);
+  return () => board.wake();
+}
+
+if (me) {
+  const wake = "SharedWorker" in window ? byWorker() : navigator.locks && "BroadcastChannel" in window ? byLeader() : alone();
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) wake(); });
+  addEventListener("online", wake);
+}

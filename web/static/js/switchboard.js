@@ -1,0 +1,60 @@
+// What a stream has said, kept so that a page which joins late hears what it missed. Used by the shared worker, by the
+// leading tab, and by a tab on its own.
+import { Stream } from "./stream.js";
+
+const REMEMBERED = 300;
+
+export class Switchboard {
+  // tell(message) reaches every page.
+  constructor(tell) {
+    this.tell = tell;
+    this.hints = [];
+    this.regions = new Map();
+    this.live = "connecting";
+    this.last = 0;
+    this.stream = new Stream((name, data) => this.hear(name, data));
+  }
+
+  hear(name, data) {
+    if (name === "hello") {
+      // After a gap nobody knows what was missed: everything live is asked for again, by pages that need it.
+      const missed = this.live === "offline" || (this.last > 0 && data.last > this.last);
+      this.last = Math.max(this.last, data.last);
+      this.live = data.live;
+      this.tell({ kind: "state", live: this.live });
+      this.tell({ kind: missed ? "refresh" : "hello", last: data.last });
+    } else if (name === "hint") {
+      this.hints.push(...data);
+      this.hints.splice(0, this.hints.length - REMEMBERED);
+      for (const hint of data) this.last = Math.max(this.last, hint.id);
+      this.tell({ kind: "hints", hints: data });
+    } else if (name === "push") {
+      this.regions.set(data.region, data.html);
+      this.tell({ kind: "push", ...data });
+    } else if (name === "state") {
+      const back = this.live === "offline" && data.live === "ok";
+      this.live = data.live;
+      this.tell({ kind: "state", live: data.live });
+      if (back) this.tell({ kind: "refresh", last: this.last });
+    } else if (name === "closed") {
+      this.live = "offline";
+      this.tell({ kind: "state", live: "offline" });
+    } else if (name === "over") {
+      this.tell({ kind: "over" });
+    }
+  }
+
+  // A page has come: what it must know that was said before. `heard` is the last event its server knew when it was made.
+  join(heard) {
+    if (this.stream.over) return [{ kind: "over" }];
+    const messages = [{ kind: "state", live: this.live }];
+    const missed = this.hints.filter((hint) => hint.id > heard);
+    if (missed.length) messages.push({ kind: "hints", hints: missed });
+    for (const [region, html] of this.regions) messages.push({ kind: "push", region, html });
+    return messages;
+  }
+
+  wake() {
+    this.stream.wake();
+  }
+}

@@ -1,0 +1,41 @@
+// Short words at the foot of the page. They go by themselves after a while, but not while one points at them, and not
+// when they report a failure.
+const STAYS = 8000;
+
+export function say(text, tone = "") {
+  const toast = document.getElementById("toast-template").content.firstElementChild.cloneNode(true);
+  toast.querySelector(".text").textContent = text;
+  if (tone) toast.classList.add(tone);
+  if (tone === "red") toast.setAttribute("role", "alert");
+  document.getElementById("toasts").append(toast);
+  return toast;
+}
+
+function leaveLater(toast) {
+  if (toast.classList.contains("red")) return;
+  let timer = 0;
+  const start = () => { timer = setTimeout(() => toast.remove(), STAYS); };
+  toast.addEventListener("pointerenter", () => clearTimeout(timer));
+  toast.addEventListener("focusin", () => clearTimeout(timer));
+  toast.addEventListener("pointerleave", start);
+  toast.addEventListener("focusout", start);
+  start();
+}
+
+new MutationObserver((changes) => {
+  for (const change of changes) {
+    for (const node of change.addedNodes) if (node.classList?.contains("toast")) leaveLater(node);
+  }
+}).observe(document.getElementById("toasts"), { childList: true });
+
+document.addEventListener("click", (event) => {
+  event.target.closest("[data-dismiss]")?.closest(".toast")?.remove();
+});
+document.addEventListener("htmx:after:request", (event) => {
+  // An undo that was done has nothing left to offer.
+  const toast = event.detail.ctx.sourceElement.closest?.(".toast");
+  if (toast && event.detail.ctx.response?.status < 400) toast.remove();
+});
+
+const done = document.querySelector("[data-say]");
+if (done) say(done.dataset.say, "green");

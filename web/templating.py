@@ -1,0 +1,122 @@
+"""Templates: Jinja with our words, our formats and our components; everything escaped.
+
+A handler calls ``render(request, "calls/list.html", fragment="calls/_list.html", calls=calls)``: an htmx request gets
+the fragment, a browser's own request the whole page. A name that a template uses and nobody gave is an error.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from pbxcrm import numbers
+from pbxcrm.access import Permission, can
+from web import formats, i18n
+from web.parts import parts, wants_fragment
+from web.static_files import StaticTree
+
+FOLDER = Path(__file__).parent / "templates"
+
+
+class Templates:
+    def __init__(self, static: StaticTree) -> None:
+        self.env = Environment(
+            loader=FileSystemLoader(FOLDER),
+            autoescape=select_autoescape(["html", "svg"], default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+            auto_reload=False,
+        )
+        self.env.install_gettext_callables(  # type: ignore[attr-defined]  # added by the i18n extension
+            i18n.gettext, i18n.ngettext, newstyle=True, pgettext=i18n.pgettext
+        )
+        self.env.globals.update(
+            here=i18n.here,
+            languages=tuple(i18n.Language),
+            can=can,
+            Permission=Permission,
+            static=static.url,
+            icon=_icon_of(static),
+        )
+        self.env.filters.update(
+            day_time=formats.day_time,
+            full_time=formats.full_time,
+            clock_seconds=formats.clock_seconds,
+            span=formats.span,
+            age=formats.age,
+            money=formats.money,
+            number=formats.number,
+            initials=formats.initials,
+            tint=formats.tint,
+            phone=numbers.format_for_people,
+            moment=moment,
+            pair=lambda thing, *names: tuple(getattr(thing, name) for name in names),
+            browser=browser,
+        )
+
+    def text(self, name: str, **context: Any) -> str:  # template contexts are of any shape
+        """The rendered template. Needs ``i18n.speaking``; for the live push and mails, where there is no request."""
+        return self.env.get_template(name).render(**context)
+
+
+def render(
+    request: Request,
+    page: str,
+    *,
+    fragment: str | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **context: Any,  # template contexts are of any shape
+) -> HTMLResponse:
+    """The page, or its ``fragment`` where htmx asks for a part. Templates see ``request`` and ``viewer`` besides."""
+    name = fragment if fragment and wants_fragment(request) else page
+    viewer = getattr(request.state, "viewer", None)
+    shell = getattr(request.state, "shell", None)
+    html = parts(request).templates.text(name, request=request, viewer=viewer, shell=shell, **context)
+    # The same address answers with a page or a part of it: caches and the back button must not mix them up.
+    return HTMLResponse(html, status, {"vary": "HX-Request", **(headers or {})})
+
+
+def moment(value: datetime | None, form: str = "day") -> Markup:
+    """A ``<time>`` that machines can read, with the whole date on hover. ``form``: ``day`` (today 14:05) or ``age``."""
+    if value is None:
+        return Markup("—")
+    text = formats.age(value) if form == "age" else formats.day_time(value)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        value.isoformat(timespec="seconds"), formats.full_time(value), text
+    )
+
+
+def browser(user_agent: str) -> str:
+    """A browser as people know it: ``Firefox, Windows``. A guess, for one's own list of logged-in browsers only."""
+    names = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+    systems = (
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+    )
+    name = next((word for sign, word in names if sign in user_agent), user_agent[:40] or "?")
+    system = next((word for sign, word in (*systems, ("Linux", "Linux")) if sign in user_agent), "")
+    return f"{name}, {system}" if system else name
+
+
+def _icon_of(static: StaticTree) -> Callable[..., Markup]:
+    def icon(name: str, label: str = "") -> Markup:
+        """One drawing of the sprite; with ``label`` it is a picture with a name, else decoration."""
+        address = static.url("icons.svg")
+        if label:
+            return Markup('<svg class="icon" role="img" aria-label="{}"><use href="{}#i-{}"/></svg>').format(
+                label, address, name
+            )
+        return Markup('<svg class="icon" aria-hidden="true"><use href="{}#i-{}"/></svg>').format(address, name)
+
+    return icon
