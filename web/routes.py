@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from web.live import live
-from web.pages import people, session, status
+from web.pages import health, people, session, status
 from web.parts import Parts
 from web.routing import POST, page, public
 from web.shell import Counter
@@ -23,6 +23,9 @@ COUNTERS: dict[str, Counter] = {}
 def all_routes(static: StaticTree) -> Sequence[Route]:
     return [
         public("/static/{version}/{name:path}", static.serve, name="static"),
+        public("/healthz", health.healthz),
+        public("/readyz", health.readyz),
+        public("/metrics", health.metrics),
         page("/live", live, needs=None),
         page("/", session.front, needs=None),
         *_session(),

@@ -1,0 +1,50 @@
+"""One look at a PBX for ``pbxcrm doctor``: does it answer, may we log in, and what may we do there."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ami.connection import Link, Timing
+from ami.errors import ActionRefused
+from ami.gathering import clock_offset
+from ami.url import AmiUrl
+
+#: What we ask of a PBX, and what is lost where we may not. The keys are as ListCommands spells them.
+WANTED: dict[str, str] = {
+    "CoreShowChannels": "what went on while the link was down cannot be compared (write=reporting)",
+    "CoreStatus": "a restart of the PBX cannot be told from a broken link (write=reporting)",
+    "Originate": "click-to-call does not work (write=originate)",
+    "BlindTransfer": "transfer from the card does not work (write=call)",
+    "Hangup": "hanging up from the card does not work (write=call)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the probe saw. ``missing`` says, action by action, what we may not do and what is lost by that."""
+
+    asterisk_version: str | None
+    clock_offset_seconds: float | None
+    missing: tuple[str, ...]
+
+
+async def probe(url: AmiUrl) -> Seen:
+    """Log in, look, leave. Raises LinkDown or LoginRefused, whose ``params`` say why."""
+    link = Link(url, Timing(), lambda: datetime.now(UTC))
+    try:
+        await link.open()
+        version = await _version(link)
+        offset = await clock_offset(link.send, time.time)
+        allowed = (await link.send({"Action": "ListCommands"}))[0]
+    finally:
+        link.close()
+    # A PBX that lists nothing is one whose list we do not understand; it is not accused of anything.
+    missing = [f"{name}: {lost}" for name, lost in WANTED.items() if len(allowed) > 5 and name not in allowed]
+    return Seen(version, offset, tuple(missing))
+
+
+async def _version(link: Link) -> str | None:
+    try:
+        return (await link.send({"Action": "CoreSettings"}))[0].get("AsteriskVersion")
+    except ActionRefused:
+        return None

@@ -1,0 +1,94 @@
+"""``pbxcrm doctor``: every check, one line a finding; exit code 1 when something does not work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from pbxcrm.db import Database
+from pbxcrm.doctor.data import FAST_CLOCK_SECONDS, check_database, check_listeners, check_people
+from pbxcrm.doctor.findings import Finding, Mark, bad, good, odd
+from pbxcrm.doctor.machine import check_data_dir, check_redis
+from pbxcrm.errors import BadSettings
+from pbxcrm.settings import Pbx, Settings, load_settings
+
+OLDEST_ASTERISK = 16
+
+
+def doctor(environ: dict[str, str]) -> int:
+    """Print the findings as they come; the exit code."""
+    try:
+        settings = load_settings(environ)
+    except BadSettings as error:
+        print(bad(str(error), "Nothing else can be checked until this is mended."))
+        return 1
+    print(good("The settings can be read."))
+    return asyncio.run(_print_all(settings))
+
+
+async def _print_all(settings: Settings) -> int:
+    code = 0
+    async for finding in findings(settings, datetime.now(UTC)):
+        print(finding, flush=True)
+        if finding.mark is Mark.BAD:
+            code = 1
+    return code
+
+
+async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
+    """Everything there is to say, from the machine up to the people."""
+    for finding in check_data_dir(settings.data_dir):
+        yield finding
+    for finding in await check_redis(settings):
+        yield finding
+    db = Database(settings.database_url, pool_size=1)
+    try:
+        of_database = await check_database(db)
+        for finding in of_database:
+            yield finding
+        for pbx in settings.pbxs:
+            for finding in await check_pbx(pbx):
+                yield finding
+        if all(finding.mark is Mark.GOOD for finding in of_database):
+            for finding in [*await check_listeners(db, settings, now), *await check_people(db)]:
+                yield finding
+    finally:
+        await db.close()
+
+
+async def check_pbx(pbx: Pbx) -> list[Finding]:
+    """Log in once and look: the address, the secret, the version, the clock, what we may do."""
+    from ami.errors import ActionTimeout, AmiError, BadAmiUrl
+    from ami.probe import probe
+    from ami.url import AmiUrl
+    from pbxcrm.pbx_reports import REPORTS
+
+    name = f"PBX {pbx.name}"
+    try:
+        url = AmiUrl.parse(pbx.ami_url)
+        seen = await probe(url)
+    except BadAmiUrl as error:
+        return [bad(f"{name}: {error}", "")]
+    except ActionTimeout:
+        return [bad(f"{name}: {url} lets us in, but does not answer.", "Is it overloaded?")]
+    except AmiError as error:
+        known = {"host": url.host, "port": str(url.port), "user": url.user, "why": str(error), "retry_seconds": "a few"}
+        code = error.params.get("code", error.code)
+        said = REPORTS.get(code, "{why}").format_map(_Known(known | error.params))
+        said = said.split(" Trying again")[0]  # doctor does not
+        return [bad(f"{name}: {said}", "")]
+    found = [good(f"{name}: logged in at {url}, Asterisk {seen.asterisk_version or 'of unknown version'}.")]
+    found.extend(
+        odd(f"{name}: we may not use {missing}.", "Change our user in manager.conf.") for missing in seen.missing
+    )
+    major = (seen.asterisk_version or "").split(".")[0].removeprefix("certified-")
+    if major.isdigit() and int(major) < OLDEST_ASTERISK:
+        found.append(odd(f"{name}: Asterisk {major} is older than {OLDEST_ASTERISK}.", "Calls may be told wrongly."))
+    if abs(seen.clock_offset_seconds or 0) > FAST_CLOCK_SECONDS:
+        todo = "Set both clocks by NTP: times of calls would be wrong."
+        found.append(odd(f"{name}: its clock is {seen.clock_offset_seconds:+.0f} s off ours.", todo))
+    return found
+
+
+class _Known(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "?"

@@ -1,0 +1,34 @@
+"""What a check found: one line a person can act on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mark(StrEnum):
+    GOOD = "✓"
+    ODD = "!"  # it works, but somebody should look
+    BAD = "✗"  # it does not work
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``what`` is a sentence, ``todo`` what to do about it."""
+
+    mark: Mark
+    what: str
+    todo: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.mark} {self.what}" + (f" {self.todo}" if self.todo else "")
+
+
+def good(what: str) -> Finding:
+    return Finding(Mark.GOOD, what)
+
+
+def odd(what: str, todo: str) -> Finding:
+    return Finding(Mark.ODD, what, todo)
+
+
+def bad(what: str, todo: str) -> Finding:
+    return Finding(Mark.BAD, what, todo)
