@@ -124,6 +124,8 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # a DB-API connection; its type is private to SQLAlchemy
+    # SQLite's own lower() knows only ASCII: "олена" would not find "Олена".
+    connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
@@ -135,6 +137,10 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # a DB-API conne
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,0 +1,139 @@
+"""Changing the rules of lines: which calls they are for, and what is made of those."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import phonenumbers
+from sqlalchemy import func, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.calls.models import Call, Line
+from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage
+from pbxcrm.errors import Invalid, NotFound
+from pbxcrm.people.queries import access_assignee
+
+LONGEST_SHORT = 600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class LineRules:
+    """A line as it is typed; globs are empty or ``*`` where anything will do."""
+
+    name: str
+    pbx: str = "*"
+    trunk: str = "*"
+    did: str = "*"
+    queue: str = "*"
+    region: str = ""
+    makes_deals: bool = True
+    makes_callbacks: bool = True
+    anonymous_makes_deals: bool = True
+    pipeline_id: int | None = None
+    stage_id: int | None = None
+    source: str = ""
+    owner_id: int | None = None
+    short_seconds: int = 0
+
+
+async def get_line(session: AsyncSession, line_id: int) -> Line | None:
+    return await session.get(Line, line_id)
+
+
+async def save_line(
+    session: AsyncSession, viewer: Viewer, line_id: int | None, rules: LineRules, now: datetime
+) -> Line:
+    """Add a line at the end, or change one. Raises Invalid with the field that is wrong."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    line = await _access(session, line_id) if line_id is not None else Line(name="", position=await _last(session) + 1)
+    line.name = await _check_name(session, rules.name, line_id)
+    for field in ("pbx", "trunk", "did", "queue"):
+        glob = getattr(rules, field).strip() or "*"
+        if len(glob) > (32 if field == "pbx" else 100):
+            raise Invalid(field, "lines.glob", "Write a shorter pattern.")
+        setattr(line, field, glob)
+    line.region = rules.region.strip().upper()
+    if line.region and line.region not in phonenumbers.SUPPORTED_REGIONS:
+        raise Invalid("region", "lines.region", "Write a country as two letters, for example UA.")
+    if not 0 <= rules.short_seconds <= LONGEST_SHORT:
+        raise Invalid("short_seconds", "lines.short", "Write a number of seconds from 0 to {most}.", most=LONGEST_SHORT)
+    line.pipeline_id, line.stage_id = await _check_target(session, rules.pipeline_id, rules.stage_id)
+    if rules.owner_id is not None:
+        await access_assignee(session, viewer, rules.owner_id, field="owner_id")
+    line.owner_id, line.short_seconds = rules.owner_id, rules.short_seconds
+    line.source = rules.source.strip()[:100]
+    line.makes_deals, line.makes_callbacks = rules.makes_deals, rules.makes_callbacks
+    line.anonymous_makes_deals = rules.anonymous_makes_deals
+    session.add(line)
+    await session.flush()
+    record(session, now, "line.saved", "line", line.id, actor=viewer, name=line.name)
+    return line
+
+
+async def move_line(session: AsyncSession, viewer: Viewer, line_id: int, *, up: bool, now: datetime) -> None:
+    """Change places with the line before (or after) it: the first that fits a call is the call's line."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    lines = list((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())
+    here = next((place for place, line in enumerate(lines) if line.id == line_id), None)
+    if here is None:
+        raise NotFound("lines.not_found", "There is no such line any more.")
+    there = here - 1 if up else here + 1
+    if 0 <= there < len(lines):
+        lines[here], lines[there] = lines[there], lines[here]
+    for place, line in enumerate(lines):
+        line.position = place
+    record(session, now, "line.moved", "line", line_id, actor=viewer, up=up)
+
+
+async def delete_line(session: AsyncSession, viewer: Viewer, line_id: int, now: datetime) -> None:
+    """Take a line away; its calls and callbacks stay, and say no line."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    line = await _access(session, line_id)
+    for table in (Call, Episode):
+        await session.exec(
+            update(table)
+            .where(col(table.line_id) == line_id)
+            .values(line_id=None)
+            .execution_options(synchronize_session=False)
+        )
+    await session.delete(line)
+    record(session, now, "line.deleted", "line", line_id, actor=viewer, name=line.name)
+
+
+async def _access(session: AsyncSession, line_id: int) -> Line:
+    line = await session.get(Line, line_id)
+    if line is None:
+        raise NotFound("lines.not_found", "There is no such line any more.")
+    return line
+
+
+async def _last(session: AsyncSession) -> int:
+    found = await session.exec(select(func.coalesce(func.max(Line.position), -1)))
+    return found.one()
+
+
+async def _check_name(session: AsyncSession, name: str, line_id: int | None) -> str:
+    name = " ".join(name.split())
+    if not name or len(name) > 100:
+        raise Invalid("name", "lines.name", "Write a name of up to 100 letters.")
+    same = (await session.exec(select(Line.id).where(func.lower(Line.name) == name.lower()))).first()
+    if same is not None and same != line_id:
+        raise Invalid("name", "lines.name_taken", "There is a line of this name already.")
+    return name
+
+
+async def _check_target(
+    session: AsyncSession, pipeline_id: int | None, stage_id: int | None
+) -> tuple[int | None, int | None]:
+    """The pipeline and stage for deals of answered calls; a stage brings its pipeline along."""
+    if stage_id is not None:
+        stage = await session.get(Stage, stage_id)
+        if stage is None or stage.kind in CLOSED_KINDS:
+            raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+        return stage.pipeline_id, stage_id
+    if pipeline_id is not None and await session.get(Pipeline, pipeline_id) is None:
+        raise Invalid("pipeline_id", "deals.no_stage", "There is no such stage any more.")
+    return pipeline_id, None

@@ -1,0 +1,162 @@
+"""Recordings of calls: finding the file that belongs to a call, and nothing outside of its PBX's folder.
+
+MixMonitor writes wherever the dialplan says. A call's file is the one the dialplan named (``UserEvent PbxcrmRecording``), else
+one whose name contains the Uniqueid of one of its channels, as FreePBX-style systems do, in the folder itself or in that day's.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calls.models import Call
+from pbxcrm.errors import Conflict, NotFound, Unavailable
+
+MEDIA_TYPES = {
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".gsm": "audio/x-gsm",
+}
+PLAYABLE = frozenset({".wav", ".mp3", ".ogg", ".opus", ".flac", ".m4a"})  # the others browsers only download
+WAV_HEADER = 44  # bytes; a file that is no longer has nothing in it
+SETTLED = timedelta(seconds=2)  # a file that grew later than this ago may still grow
+SAME_LISTENING = timedelta(hours=1)  # further parts of one recording asked for within this time are one listening
+DAY_FOLDERS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d", "%Y/%m")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """``path`` is real (no symbolic links) and lies in the folder."""
+
+    path: Path
+    size: int  # bytes
+    media_type: str
+
+    @property
+    def playable(self) -> bool:
+        return self.path.suffix.lower() in PLAYABLE
+
+
+def find_recording(call: Call, folder: Path | None, now: datetime) -> Recording:
+    """The file of a call; it reads the disk, so call it in a thread.
+
+    Raises NotFound (no folder, no file, an empty one, or one outside of the folder), Conflict (it is still being written),
+    Unavailable (the disk refuses), each with a sentence that says what to do.
+    """
+    if folder is None:
+        raise NotFound(
+            "recordings.no_folder",
+            "Nobody has said where PBX “{pbx}” keeps its recordings: set recordings_dir in the settings.",
+            pbx=call.pbx,
+        )
+    try:
+        found = _find(call, folder)
+    except PermissionError as error:
+        raise Unavailable(
+            "recordings.forbidden", "The folder of recordings may not be read by this program. Ask an administrator."
+        ) from error
+    except OSError as error:
+        raise Unavailable("recordings.disk", "The disk with the recordings does not answer.") from error
+    if found is None:
+        raise NotFound(
+            "recordings.missing", "There is no recording of this call: it was not recorded, or the file was removed."
+        )
+    path, status = found
+    changed = datetime.fromtimestamp(status.st_mtime, now.tzinfo)
+    if call.ended_at is None or timedelta(0) <= now - changed < SETTLED:
+        raise Conflict("recordings.growing", "The recording is still being written. Try again when the call is over.")
+    if status.st_size <= WAV_HEADER:
+        raise NotFound("recordings.empty", "The recording of this call is empty.")
+    return Recording(path, status.st_size, MEDIA_TYPES[path.suffix.lower()])
+
+
+def _find(call: Call, folder: Path) -> tuple[Path, os.stat_result] | None:
+    root = folder.resolve()
+    if not root.is_dir():
+        raise FileNotFoundError(root)
+    for candidate in _named(call, root):
+        found = _inside(candidate, root)
+        if found is not None:
+            return found
+    for candidate in _by_channel(call, root):
+        found = _inside(candidate, root)
+        if found is not None:
+            return found
+    return None
+
+
+def _inside(candidate: Path, root: Path) -> tuple[Path, os.stat_result] | None:
+    """The file with every link followed, where it still lies in ``root`` and is an ordinary sound file."""
+    try:
+        real = candidate.resolve(strict=True)
+        status = real.stat()
+    except (FileNotFoundError, NotADirectoryError, RuntimeError, ValueError):  # ValueError: a NUL in the name
+        return None
+    except OSError as error:
+        if error.errno in {36, 40}:  # a name that is too long, a ring of links: no file of ours
+            return None
+        raise
+    if not real.is_relative_to(root) or not stat.S_ISREG(status.st_mode) or real.suffix.lower() not in MEDIA_TYPES:
+        return None
+    return real, status
+
+
+def _named(call: Call, root: Path) -> Iterator[Path]:
+    if not call.recording:
+        return
+    name = Path(call.recording)  # an absolute name replaces root; ``_inside`` refuses it where it leads out
+    yield root / name
+    if name.suffix.lower() not in MEDIA_TYPES:  # MixMonitor is often told the name without its ending
+        for ending in MEDIA_TYPES:
+            yield root / f"{call.recording}{ending}"
+
+
+def _by_channel(call: Call, root: Path) -> Iterator[Path]:
+    ids = [re.escape(channel) for channel in call.channel_ids if len(channel) >= 6]
+    if not ids:
+        return
+    # 1700000000.12 must not be found in 1700000000.123
+    wanted = re.compile(rf"(?<!\d)(?:{'|'.join(ids)})(?!\d)")
+    for folder in _folders(call.started_at, root):
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if wanted.search(entry.name))
+        yield from (folder / name for name in names)
+
+
+def _folders(started_at: datetime, root: Path) -> Iterable[Path]:
+    """The folder, and those of the call's day: the PBX's midnight is not ours, so a day around it."""
+    days = [started_at + timedelta(days=shift) for shift in (0, 1, -1)]
+    wanted = dict.fromkeys([root, *(root / day.strftime(form) for day in days for form in DAY_FOLDERS)])
+    return [folder for folder in wanted if folder.is_dir() and folder.resolve().is_relative_to(root)]
+
+
+async def log_listening(
+    session: AsyncSession, viewer: Viewer, call: Call, now: datetime, *, from_beginning: bool
+) -> None:
+    """Write down that somebody listens. A player asks for many parts of a file: those are one listening."""
+    check(viewer, Permission.RECORDINGS_LISTEN)
+    pause = timedelta(seconds=5) if from_beginning else SAME_LISTENING
+    found = await session.exec(
+        select(AuditEntry.id).where(
+            AuditEntry.entity == "call",
+            AuditEntry.entity_id == str(call.id),
+            AuditEntry.action == "recording.listened",
+            AuditEntry.actor_id == viewer.user_id,
+            col(AuditEntry.at) > now - pause,
+        )
+    )
+    if found.first() is None:
+        record(session, now, "recording.listened", "call", call.id, actor=viewer)

@@ -1,0 +1,158 @@
+"""What the board reads: filters, further cards of a column, who is over the norm, how long a deal stood in each stage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import ColumnElement, and_, func, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, visible_deals
+from pbxcrm.calendars.rules import WorkingTime
+from pbxcrm.contacts.models import Company, Contact, Phone
+from pbxcrm.deals.models import Deal, Stage, StageMove
+from pbxcrm.deals.queries import DealRow, as_rows
+
+LONGEST_NORM = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFilter:
+    """``responsible_id`` whose deals; ``text`` a part of a title, a client's or company's name, or digits of a number."""
+
+    responsible_id: int | None = None
+    nobodys: bool = False
+    text: str = ""
+    contact_id: int | None = None
+    company_id: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        for column, value in (
+            (Deal.responsible_id, self.responsible_id),
+            (Deal.contact_id, self.contact_id),
+            (Deal.company_id, self.company_id),
+        ):
+            if value is not None:
+                found.append(col(column) == value)
+        if self.nobodys:
+            found.append(col(Deal.responsible_id).is_(None))
+        if self.text.strip():
+            found.append(matches(self.text.strip()))
+        return found
+
+
+def matches(text: str) -> ColumnElement[bool]:
+    digits = "".join(letter for letter in text if letter.isdigit())
+    named = [
+        col(Deal.title).icontains(text, autoescape=True),
+        col(Deal.contact_id).in_(select(Contact.id).where(col(Contact.name).icontains(text, autoescape=True))),
+        col(Deal.company_id).in_(select(Company.id).where(col(Company.name).icontains(text, autoescape=True))),
+    ]
+    if len(digits) >= 3:
+        by_phone = select(Phone.contact_id).where(col(Phone.number).contains(digits, autoescape=True))
+        named += [col(Deal.client_number).contains(digits, autoescape=True), col(Deal.contact_id).in_(by_phone)]
+    return or_(*named)
+
+
+async def column_cards(
+    session: AsyncSession,
+    viewer: Viewer,
+    stage_id: int,
+    asked: BoardFilter,
+    *,
+    after: tuple[datetime, int] | None,
+    limit: int = 30,
+) -> list[DealRow]:
+    """Cards of one column, newest first; ``after`` is (stage_since, id) of the last one seen."""
+    since, deal_id = col(Deal.stage_since), col(Deal.id)
+    query = select(Deal).where(visible_deals(viewer), col(Deal.stage_id) == stage_id, *asked.conditions())
+    if after is not None:
+        query = query.where(or_(since < after[0], and_(since == after[0], deal_id < after[1])))
+    found = await session.exec(query.order_by(since.desc(), deal_id.desc()).limit(limit))
+    return await as_rows(session, list(found.all()))
+
+
+async def get_card(
+    session: AsyncSession, viewer: Viewer, pipeline_id: int, deal_id: int, asked: BoardFilter
+) -> DealRow | None:
+    """A deal as a card of this very board; None where it is not (any more) among those shown."""
+    found = await session.exec(
+        select(Deal).where(
+            visible_deals(viewer), col(Deal.id) == deal_id, col(Deal.pipeline_id) == pipeline_id, *asked.conditions()
+        )
+    )
+    deal = found.first()
+    return (await as_rows(session, [deal]))[0] if deal is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFigures:
+    count: int
+    amount: Decimal
+    over: int  # how many have been in the stage longer than its norm
+
+
+async def figures(
+    session: AsyncSession, viewer: Viewer, stages: Sequence[Stage], asked: BoardFilter, limits: dict[int, datetime]
+) -> dict[int, ColumnFigures]:
+    """Count, sum and how many are over the norm, for each stage, in one query. ``limits`` come from ``norm_limits``."""
+    late = [and_(col(Deal.stage_id) == stage_id, col(Deal.stage_since) < limit) for stage_id, limit in limits.items()]
+    over = func.count().filter(or_(*late)) if late else func.count().filter(col(Deal.id).is_(None))
+    found = await session.exec(
+        select(Deal.stage_id, func.count(), func.sum(Deal.amount), over)
+        .where(visible_deals(viewer), col(Deal.stage_id).in_([stage.id for stage in stages]), *asked.conditions())
+        .group_by(col(Deal.stage_id))
+    )
+    known = {stage_id: ColumnFigures(n, amount or Decimal(0), late_n) for stage_id, n, amount, late_n in found.all()}
+    return {stage.id or 0: known.get(stage.id or 0, ColumnFigures(0, Decimal(0), 0)) for stage in stages}
+
+
+def norm_limits(stages: Sequence[Stage], working: WorkingTime, now: datetime) -> dict[int, datetime]:
+    """For each stage with a norm the moment a deal must have entered it after, not to be over the norm now."""
+    limits: dict[int, datetime] = {}
+    known: dict[int, datetime] = {}
+    for stage in stages:
+        if stage.norm_minutes is not None and stage.id is not None:
+            if stage.norm_minutes not in known:
+                known[stage.norm_minutes] = working_minutes_ago(working, now, stage.norm_minutes)
+            limits[stage.id] = known[stage.norm_minutes]
+    return limits
+
+
+def working_minutes_ago(working: WorkingTime, now: datetime, minutes: int) -> datetime:
+    """The latest moment since when ``minutes`` working minutes have passed, to within half a minute."""
+    lowest, highest = now - LONGEST_NORM, now
+    if working.minutes_between(lowest, now) < minutes:
+        return lowest
+    span = timedelta(hours=1)  # first a short look back, so that usual norms need no year of spans
+    while working.minutes_between(now - span, now) < minutes:
+        span *= 2
+    lowest = max(lowest, now - span)
+    while highest - lowest > timedelta(seconds=30):
+        middle = lowest + (highest - lowest) / 2
+        if working.minutes_between(middle, now) >= minutes:
+            lowest = middle
+        else:
+            highest = middle
+    return lowest
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of the deal's way: ``seconds`` spent there so far (all visits), None where it never was."""
+
+    stage: Stage
+    seconds: float | None
+    is_here: bool
+
+
+def path_of(deal: Deal, stages: Sequence[Stage], moves: Sequence[StageMove], now: datetime) -> list[Step]:
+    """The stages of the deal's pipeline with the time spent in each; ``moves`` in order of time."""
+    spent: dict[int, float] = {}
+    for move, following in zip(moves, [*moves[1:], None], strict=True):
+        until = following.at if following is not None else (deal.closed_at or now)
+        spent[move.to_stage_id] = spent.get(move.to_stage_id, 0.0) + max(0.0, (until - move.at).total_seconds())
+    return [Step(stage, spent.get(stage.id or 0), stage.id == deal.stage_id) for stage in stages]

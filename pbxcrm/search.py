@@ -1,0 +1,56 @@
+"""Search over clients, companies and deals by a part of a name or number."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, visible_companies, visible_deals
+from pbxcrm.contacts.models import Company
+from pbxcrm.contacts.queries import ContactRow, list_contacts
+from pbxcrm.deals.board import matches
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import DealRow, as_rows
+
+SHORTEST = 3  # letters or digits
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    contacts: list[ContactRow]
+    companies: list[Company]
+    deals: list[DealRow]
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.contacts or self.companies or self.deals)
+
+
+def company_matches(text: str) -> list[ColumnElement[bool]]:
+    """A condition for lists of companies: a part of the name; none for an empty text."""
+    return [col(Company.name).icontains(text.strip(), autoescape=True)] if text.strip() else []
+
+
+async def search(session: AsyncSession, viewer: Viewer, text: str, *, limit: int = 6) -> Found:
+    """The latest of each kind that the viewer may see; nothing below three letters."""
+    text = text.strip()
+    if len(text) < SHORTEST:
+        return Found([], [], [])
+    companies = await session.exec(
+        select(Company)
+        .where(visible_companies(viewer), *company_matches(text))
+        .order_by(col(Company.id).desc())
+        .limit(limit)
+    )
+    deals = await session.exec(
+        select(Deal)
+        .where(visible_deals(viewer), matches(text))
+        .order_by(col(Deal.closed_at).is_not(None), col(Deal.id).desc())
+        .limit(limit)
+    )
+    return Found(
+        await list_contacts(session, viewer, text=text, limit=limit),
+        list(companies.all()),
+        await as_rows(session, list(deals.all())),
+    )
