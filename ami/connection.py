@@ -19,6 +19,7 @@ from panoramisk.message import Message as Answer
 from ami.errors import ActionRefused, ActionTimeout, AmiError, LinkDown, LoginRefused, UnsafeValue
 from ami.messages import Framer, Message, is_wanted, parse
 from ami.url import AmiUrl
+from ami.waiting import wait_at_most
 from pbxcrm.calls.facts import PbxState
 
 #: A message as it came, and when.
@@ -118,7 +119,8 @@ class Link:
     async def open(self) -> None:
         """Connect and log in. Raises LinkDown (code ``unreachable``, ``not_asterisk``, ``login_silent``), LoginRefused."""
         try:
-            await asyncio.wait_for(self._manager.connect(), self.timing.connect)
+            async with asyncio.timeout(self.timing.connect):
+                await self._manager.connect()
         except OSError as error:  # TimeoutError is one
             raise _down("unreachable", error.strerror or str(error) or "no answer") from error
         login = {"Action": "Login", "Username": self.url.user, "Secret": self.url.secret, "Events": "on"}
@@ -313,13 +315,7 @@ class AmiConnection:
             code = failure.params.get("code", failure.code)
             state = PbxState.SILENT if code in {"silent", "login_silent"} else PbxState.UNREACHABLE
             self._tell(state, code, {**place, "why": str(failure), **failure.params, "retry_seconds": f"{pause:.1f}"})
-            await self._pause(pause)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._closed.wait(), seconds)
-        except TimeoutError:
-            return
+            await wait_at_most(self._closed, pause)
 
     async def send(self, action: Mapping[str, str], *, as_list: bool = False) -> list[Message]:
         """As ``Link.send`` on the link there is now. Raises LinkDown when there is none: nothing waits to be sent later."""

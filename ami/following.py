@@ -9,7 +9,6 @@ reads from the journal instead of memory; a start after a crash is the same thin
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from time import time
@@ -26,6 +25,7 @@ from ami.journal import Journal, Record
 from ami.messages import Message, parse
 from ami.reporting import Reporter
 from ami.snapshot import Snapshot
+from ami.waiting import wait_at_most
 from pbxcrm.calls.facts import Batch, CallFact, Cursor, PbxState
 
 log = structlog.get_logger(__name__)
@@ -180,8 +180,7 @@ class Follower:
 
     async def _pump(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _TICK)
+            await wait_at_most(self._wake, _TICK)
             self._wake.clear()
             if await self._round():
                 self._wake.set()

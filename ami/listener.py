@@ -22,6 +22,7 @@ from ami.following import CallTracker, Follower, Recovery
 from ami.journal import Journal
 from ami.reporting import Reporter
 from ami.url import AmiUrl
+from ami.waiting import wait_at_most
 from pbxcrm.calls.facts import Cursor, PbxReport, PbxState
 
 log = structlog.get_logger(__name__)
@@ -97,7 +98,7 @@ class Listener:
                         failures = 0
                     else:
                         self._reporter.tell(PbxState.STANDBY, "standby")
-                        await self._pause(self._settings.renew)
+                        await wait_at_most(self._stop, self._settings.renew)
                 except Exception as error:  # noqa: BLE001  # the supervisor loop of this PBX
                     failures += 1
                     await self._stumble(error, failures)
@@ -121,7 +122,7 @@ class Listener:
         else:
             log.error("listener_failed", pbx=self.pbx, exc_info=error)
             self._reporter.tell(PbxState.TROUBLE, "failed", {"why": why, "retry_seconds": f"{pause:.0f}"})
-        await self._pause(pause)
+        await wait_at_most(self._stop, pause)
 
     async def _lease_held(self) -> bool:
         """Ask for the lease; waits while the database is away."""
@@ -131,7 +132,7 @@ class Listener:
                 held = await self._sink.acquire_lease(self.pbx, self._owner, self._settings.lease)
             except Exception as error:  # noqa: BLE001  # whatever the database's fault is, we wait for it
                 self._reporter.trouble("database", "database_away", {"why": describe(error)})
-                await self._pause(pause)
+                await wait_at_most(self._stop, pause)
                 pause = min(5.0, pause * 2)
             else:
                 self._reporter.trouble("database", None, {})
@@ -198,9 +199,3 @@ class Listener:
             await asyncio.gather(work, stop, return_exceptions=True)
         if not work.cancelled():
             work.result()
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        except TimeoutError:
-            return

@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 
 from ami.applying import Sink, describe
+from ami.waiting import wait_at_most
 from pbxcrm.calls.facts import PbxReport, PbxState
 from pbxcrm.pbx_reports import REPORTS
 
@@ -81,9 +82,7 @@ class Reporter:
     async def run(self) -> None:
         """Bring every change to the database, in order, and the present state every few seconds, until cancelled."""
         while True:
-            try:
-                await asyncio.wait_for(self._changed.wait(), _AGAIN_AFTER)
-            except TimeoutError:
+            if not await wait_at_most(self._changed, _AGAIN_AFTER):
                 self._pending.append(self.current())
             self._changed.clear()
             await self.flush()

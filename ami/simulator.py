@@ -19,6 +19,7 @@ from typing import Self
 from ami.messages import Framer, Message, parse
 from ami.simulated_calls import SimulatedCall, event, schedule
 from ami.stories import Cast, Client, Crowd, Serial, Story, choose_phones, load
+from ami.waiting import wait_at_most
 
 #: How often each story is played: a small office where most clients are helped and some are not.
 PROGRAMME = {
@@ -151,8 +152,7 @@ class Simulator:
             self._new.clear()
             wait = self._queue[0][0] - self._clock() if self._queue else None
             if wait is None or wait > 0:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._new.wait(), wait)
+                await wait_at_most(self._new, wait)
             self._say(b"".join(self._due_now()))
             await asyncio.sleep(0)
 
