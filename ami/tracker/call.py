@@ -1,0 +1,177 @@
+"""One call while it lasts: what is known of it, and the snapshot of that knowledge that goes into a fact."""
+
+from datetime import datetime
+
+from ami.tracker import verdict
+from ami.tracker.channel import Channel
+from ami.tracker.legs import LegRecord
+from ami.tracker.places import Kind
+from pbxcrm.calls.facts import CallState, Direction, FactKind, Outcome, Transfer, TransferKind
+
+
+class Talker:
+    """A phone that is, or was a moment ago, in talk with the other side."""
+
+    __slots__ = ("channel", "gone_for_good_at", "left_at")
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.left_at: datetime | None = None  # disconnected since; None while connected
+        self.gone_for_good_at: datetime | None = None  # when that is told, by the listener's clock
+
+
+class Call:
+    """A group of channels that belong together (rule 3), named by the Linkedid of the first.
+
+    ``first`` is the channel the call began with, as far as heard: the client's trunk, or the phone of the one who calls.
+    """
+
+    def __init__(self, pbx: str, name: str, started_at: datetime, position: int | None) -> None:
+        self.pbx = pbx
+        self.name = name
+        self.started_at = started_at
+        self.position = position  # journal position of its first message
+        self.linkedids = {name}
+        self.channels: dict[str, Channel] = {}  # alive
+        self.channel_ids: dict[str, None] = {}  # all there ever were, in order
+        self.first: Channel | None = None
+        self.direction = Direction.INTERNAL
+
+        # Who calls whom
+        self.client_heard: str | None = None
+        self.client_name: str | None = None
+        self.withheld = False
+        self.did: str | None = None
+        self.dialled: str | None = None
+        self.asked_for: str | None = None  # click-to-call: the number the Originate was for
+        self.trunk: str | None = None
+        self.made_by: str | None = None
+        self.originated = False  # the PBX itself began the call: Originate, click-to-call
+        self.recording: str | None = None
+
+        # What happens to it
+        self.legs: dict[str, LegRecord] = {}
+        self.rang: dict[str, None] = {}
+        self.talking: dict[str, Talker] = {}
+        self.talked: dict[str, None] = {}
+        self.talked_channels: set[str] = set()
+        self.answered_at: datetime | None = None
+        self.answered_by: str | None = None
+        self.last_talker: Talker | None = None
+        self.transfers: list[Transfer] = []
+        self.pending_transfer: tuple[str, TransferKind] | None = None  # who transfers, how; nobody reached yet
+        self.conferred_by: str | None = None  # made a conference of three out of a consultation
+        self.forwards: dict[str, str] = {}  # where a phone forwarded to ("Local/104@office") → the phone's extension
+        self.queue: str | None = None
+        self.left_queue_at: datetime | None = None
+        self.queue_hint: str | None = None  # the dialplan entered a queue that said nothing of it
+        self.queue_status: str | None = None
+        self.dial_status: str | None = None
+        self.was_picked_up_by_pbx = False
+        self.left_voicemail = False
+        self.closed_hours = False
+        self.caller_hung_up = False
+        self.caller_cause: int | None = None
+        self.quiet_since: datetime | None = None  # nothing heard of it since; by the listener's clock
+
+        # How it ends
+        self.ended_at: datetime | None = None
+        self.outcome = Outcome.OPEN
+        self.release_at: datetime | None = None  # the verdict is held until then, by the listener's clock
+
+        # What was told of it
+        self.told: dict[tuple[FactKind, str], int] = {}
+        self.told_ringing: dict[str, None] = {}
+        self.told_queue: str | None = None
+        self.told_description: tuple[object, ...] = ()
+
+    # --- who is who -----------------------------------------------------------------------------------------------
+
+    @property
+    def has_client(self) -> bool:
+        return self.direction is not Direction.INTERNAL
+
+    @property
+    def click_to_call(self) -> bool:
+        return self.originated and self.direction is Direction.OUTBOUND
+
+    @property
+    def is_over(self) -> bool:
+        return self.outcome is not Outcome.OPEN
+
+    def client_channels(self) -> list[Channel]:
+        """The client's channels that are alive: the trunk the call came in by, or those it goes out by."""
+        if self.direction is Direction.INBOUND:
+            return [self.first] if self.first is not None and self.first.alive else []
+        return [c for c in self.channels.values() if c.place.kind is Kind.TRUNK and c.dialled]
+
+    def leg_of(self, channel: Channel, at: datetime) -> LegRecord:
+        """The channel's leg, begun now where there was none."""
+        leg = self.legs.get(channel.id)
+        if leg is None:
+            leg = self.legs[channel.id] = LegRecord(channel.id, channel.place.extension, at)
+        return leg
+
+    @property
+    def caller_is_gone(self) -> bool:
+        """Whether the verdict can be given: no channel is left, or nobody but phones that had been talking to the client.
+
+        A client who hung up does not come back (rule 5); the one who called out may try another line until they hang up.
+        """
+        if not self.channels:
+            return True
+        first_is_gone = self.first is not None and not self.first.alive
+        if self.direction is Direction.INBOUND:
+            return first_is_gone
+        if self.direction is Direction.OUTBOUND:
+            return not self.client_channels() and (first_is_gone or self.answered_at is not None)
+        return False
+
+    # --- what is told ---------------------------------------------------------------------------------------------
+
+    def description(self) -> tuple[object, ...]:
+        """What an ``updated`` fact is about: when this changes, it is told."""
+        return (
+            self.direction, self.client_heard, self.client_name, self.withheld, self.trunk, self.did, self.dialled,
+            self.made_by, self.recording, self.closed_hours, self.originated, self.left_voicemail, self.answered_at,
+        )  # fmt: skip
+
+    def talked_in_order(self) -> tuple[str, ...]:
+        """Who talked, first to last; who made the call always comes first."""
+        if self.made_by in self.talked:
+            return (self.made_by, *(extension for extension in self.talked if extension != self.made_by))
+        return tuple(self.talked)
+
+    def state(self) -> CallState:
+        """Everything known now, as one frozen value."""
+        legs = [shown for leg in self.legs.values() if (shown := leg.shown()) is not None]
+        missed = self.outcome is Outcome.MISSED and self.ended_at is not None
+        return CallState(
+            pbx=self.pbx,
+            linkedid=self.name,
+            direction=self.direction,
+            outcome=self.outcome,
+            missed_reason=verdict.missed_reason(self, self.ended_at) if missed and self.ended_at else None,
+            client_heard=None if self.withheld else self.client_heard,
+            client_name=self.client_name,
+            withheld=self.withheld,
+            trunk=self.trunk,
+            did=self.did,
+            dialled=self.dialled,
+            queue=self.queue or self.queue_hint,
+            made_by=self.made_by,
+            rang=tuple(self.rang),
+            answered_by=self.answered_by,
+            talked=self.talked_in_order(),
+            transfers=tuple(self.transfers),
+            legs=tuple(legs),
+            ringing=tuple(dict.fromkeys(leg.extension for leg in self.legs.values() if leg.extension and leg.is_ringing)),
+            talking=tuple(self.talking),
+            started_at=self.started_at,
+            answered_at=self.answered_at,
+            ended_at=self.ended_at,
+            click_to_call=self.click_to_call,
+            channel_ids=tuple(self.channel_ids),
+            recording=self.recording,
+            closed_hours=self.closed_hours,
+        )

@@ -1,0 +1,236 @@
+"""The operator's desk: watches the switchboard and says what happened to each call.
+
+After each message the calls it touched are looked at once: who rings, who talks, whether it is over. What differs from what was
+told before becomes a fact. Two things are told late on purpose: that a phone left a talk (a transfer or an optimised Local channel
+reconnects it within milliseconds), and the verdict on a call nobody answered (the PBX may be stopping).
+"""
+
+import heapq
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from ami.messages import Message
+from ami.tracker import talk, verdict
+from ami.tracker.call import Call, Talker
+from ami.tracker.channel import Channel
+from ami.tracker.clock import DAWN
+from ami.tracker.config import TrackerConfig
+from ami.tracker.places import Kind
+from ami.tracker.roles import introduce, orient
+from ami.tracker.switchboard import Switchboard
+from pbxcrm.calls.facts import CallFact, Direction, FactKind, Outcome, Transfer, TransferKind
+
+#: ``core restart now`` hangs everything up and only then says Shutdown: no verdict of "missed" before this has passed.
+VERDICT_HELD = timedelta(seconds=2)
+#: A phone that is connected again within this time never left the talk.
+BLINK = timedelta(milliseconds=300)
+
+
+class Desk:
+    """State of one tracker. ``board`` is what the PBX shows, the rest is what was told and what waits to be told."""
+
+    def __init__(self, config: TrackerConfig) -> None:
+        self.board = Switchboard(config, self._absorbed)
+        self.mailboxes: dict[str, int] = {}  # mailbox → new messages in it
+        self.booted_at: datetime | None = None
+        self.at = DAWN  # when the message being worked on happened
+        self._facts: list[CallFact] = []
+        self._due: list[tuple[datetime, int, Call]] = []
+        self._appointments = 0
+
+    # --- channels -------------------------------------------------------------------------------------------------
+
+    def meet(self, message: Message, at: datetime, prefix: str = "") -> Channel | None:
+        """The channel a message speaks of; a new one is introduced to its call."""
+        board = self.board
+        known = len(board.channels)
+        channel = board.find_or_adopt(message, at, prefix)
+        if channel is not None and len(board.channels) != known:
+            introduce(channel.call, channel, message, prefix)
+            if channel.dialled and channel.place.kind is not Kind.LOCAL:
+                channel.call.leg_of(channel, at)
+            orient(channel.call, board.places)
+        return channel
+
+    def open_calls(self) -> Iterator[Call]:
+        """The calls that are not over."""
+        return (call for call in self.board.calls if not call.is_over)
+
+    # --- telling --------------------------------------------------------------------------------------------------
+
+    def tell(self, call: Call, kind: FactKind, party: str, at: datetime) -> None:
+        """Make a fact of the call as it stands now."""
+        ordinal = call.told[kind, party] = call.told.get((kind, party), 0) + 1
+        self._facts.append(CallFact(kind, party, ordinal, at, call.state()))
+
+    def take_facts(self) -> list[CallFact]:
+        """The facts made since the last time."""
+        facts, self._facts = self._facts, []
+        return facts
+
+    def settle(self, at: datetime, now: datetime) -> list[CallFact]:
+        """Look at every call that was touched; return the facts."""
+        touched = self.board.touched
+        while touched:
+            call = next(iter(touched))
+            del touched[call]
+            self._look_at(call, at, now)
+        return self.take_facts()
+
+    def _look_at(self, call: Call, at: datetime, now: datetime) -> None:
+        if call.is_over:
+            if not call.channels:
+                self.board.forget(call)
+            return
+        call.quiet_since = now
+        orient(call, self.board.places)
+        told_before = len(self._facts)
+        if not call.told:
+            call.told_description = call.description()
+            self.tell(call, FactKind.OPENED, "", at)
+        self._look_at_talk(call, at, now)
+        self._look_at_ringing(call, at)
+        if call.queue is not None and call.told_queue != call.queue:
+            call.told_queue = call.queue
+            self.tell(call, FactKind.QUEUED, call.queue, at)
+        description = call.description()
+        if description != call.told_description:
+            call.told_description = description
+            if len(self._facts) == told_before:
+                self.tell(call, FactKind.UPDATED, "", at)
+        self._look_whether_over(call, at, now)
+
+    def _look_at_ringing(self, call: Call, at: datetime) -> None:
+        ringing: dict[str, None] = {}
+        picked_up: set[str] = set()
+        for leg in call.legs.values():
+            if leg.extension is None:
+                continue
+            if leg.is_ringing:
+                ringing[leg.extension] = None
+            elif leg.picked_up and leg.is_waiting:
+                picked_up.add(leg.extension)
+        for extension in ringing:
+            if extension not in call.told_ringing and extension not in call.talking:
+                call.told_ringing[extension] = None
+                self.tell(call, FactKind.RINGING, extension, at)
+        for extension in [e for e in call.told_ringing if e not in ringing]:
+            if extension in call.talking:
+                del call.told_ringing[extension]
+            elif extension not in picked_up:  # picked up: connected in a moment, or hung up again
+                del call.told_ringing[extension]
+                self.tell(call, FactKind.SILENCED, extension, at)
+
+    def _look_at_talk(self, call: Call, at: datetime, now: datetime) -> None:
+        phones = talk.phones_in_talk(call)
+        line = talk.outside_helper(call)
+        if line is not None:
+            extension = talk.forwarded_by(call, line)
+            if extension is None:
+                talk.answered(call, None, at)
+            else:
+                phones.setdefault(extension, line)
+        for extension, talker in call.talking.items():
+            if extension not in phones and talker.left_at is None:
+                self._stops_talking(call, talker, at, now)
+        if call.made_by in phones and len(phones) > 1:
+            phones = {call.made_by: phones[call.made_by], **phones}  # who made the call is named first
+        for extension, channel in phones.items():
+            had_talked = call.answered_at is not None
+            if not talk.joins(call, extension, channel, at):
+                continue
+            transfer = talk.transfer_reaching(call, extension, channel)
+            self.tell(call, FactKind.JOINED, extension, at)
+            if transfer is not None and had_talked:
+                call.transfers.append(transfer)
+                self.tell_transfer(call, transfer, at)
+
+    def tell_transfer(self, call: Call, transfer: Transfer, at: datetime) -> None:
+        """A transfer reached somebody."""
+        self.tell(call, FactKind.TRANSFERRED, f"{transfer.source}>{transfer.target}", at)
+
+    def _stops_talking(self, call: Call, talker: Talker, at: datetime, now: datetime) -> None:
+        talker.left_at = at
+        talker.gone_for_good_at = now + BLINK
+        call.last_talker = talker
+        leg = call.legs.get(talker.channel.id)
+        if leg is not None:
+            leg.talking = False
+        self.remind(call, talker.gone_for_good_at)
+
+    # --- the end of a call ----------------------------------------------------------------------------------------
+
+    def _look_whether_over(self, call: Call, at: datetime, now: datetime) -> None:
+        if not call.caller_is_gone:
+            call.ended_at = call.release_at = None
+            return
+        call.ended_at = call.ended_at or at
+        if call.answered_at is not None and not call.channels:
+            self.end(call, verdict.outcome(call))
+        elif call.release_at is None:
+            call.release_at = now + VERDICT_HELD
+            self.remind(call, call.release_at)
+
+    def end(self, call: Call, outcome: Outcome) -> None:
+        """Give the verdict. ``call.ended_at`` must be known. What remains of its channels is only waited for."""
+        assert call.ended_at is not None
+        call.outcome = outcome
+        call.talking.clear()
+        for leg in call.legs.values():
+            leg.hung_up(call.ended_at, None)
+        self.tell(call, FactKind.ENDED, "", call.ended_at)
+        if not call.channels:
+            self.board.forget(call)
+
+    def remind(self, call: Call, due: datetime) -> None:
+        """Look at the call again when ``due`` has come, by the listener's clock."""
+        self._appointments += 1
+        heapq.heappush(self._due, (due, self._appointments, call))
+
+    def release(self, now: datetime) -> list[CallFact]:
+        """Tell what had to wait until ``now``."""
+        if not self._due or self._due[0][0] > now:
+            return []
+        while self._due and self._due[0][0] <= now:
+            call = heapq.heappop(self._due)[2]
+            if call.is_over or call not in self.board.calls:
+                continue
+            if call.release_at is not None:
+                if call.release_at <= now:
+                    self.end(call, verdict.outcome(call))
+            else:
+                self._tell_who_left(call, now)
+        return self.take_facts()
+
+    def _tell_who_left(self, call: Call, now: datetime) -> None:
+        for extension, talker in list(call.talking.items()):
+            left_at, due = talker.left_at, talker.gone_for_good_at
+            if left_at is None or due is None or due > now:
+                continue
+            del call.talking[extension]
+            self.tell(call, FactKind.LEFT, extension, left_at)
+            if call.conferred_by == extension and len(call.talking) == 1:
+                call.conferred_by = None
+                transfer = Transfer(extension, next(iter(call.talking)), TransferKind.ATTENDED)
+                call.transfers.append(transfer)
+                self.tell_transfer(call, transfer, left_at)
+
+    # --- two calls become one -------------------------------------------------------------------------------------
+
+    def _absorbed(self, absorbed: Call, kept: Call) -> None:
+        """A consultation, a pickup, a parked call fetched: what happened to ``absorbed`` happened to ``kept``."""
+        among_phones = kept.direction is Direction.INTERNAL and absorbed.direction is Direction.INTERNAL
+        if not among_phones:  # they talked to each other, not to the client
+            for leg in absorbed.legs.values():
+                leg.answered_at, leg.talking = None, False
+        else:
+            kept.talked |= absorbed.talked
+            kept.talked_channels |= absorbed.talked_channels
+            answers = [t for t in (kept.answered_at, absorbed.answered_at) if t is not None]
+            kept.answered_at = min(answers, default=None)
+        kept.legs |= absorbed.legs
+        kept.rang |= absorbed.rang
+        kept.forwards |= absorbed.forwards
+        kept.queue = kept.queue or absorbed.queue
+        if absorbed.told:
+            self.tell(absorbed, FactKind.ABSORBED, kept.name, self.at)

@@ -1,0 +1,276 @@
+"""What each AMI event means for the calls. One function an event; what it leads to is told by the desk afterwards.
+
+Only the events that a least-privilege manager user hears are needed; VarSet, Newexten and HangupRequest are hints where they come.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from ami.messages import Message
+from ami.tracker import ending, transfers, voicemail
+from ami.tracker.desk import Desk
+from ami.tracker.numbers import is_withheld, name_in, number_in
+from ami.tracker.places import Kind
+from ami.tracker.roles import asked_for, dialled_out, orient, originated
+from pbxcrm.calls.facts import Direction, LegResult
+
+Handler = Callable[[Desk, Message, datetime], None]
+
+#: Words in a context's name that say the office is closed; a hint for PBXs that send no UserEvent.
+_CLOSED_WORDS = ("closed", "afterhours", "after-hours", "after_hours")
+
+
+def newchannel(desk: Desk, message: Message, at: datetime) -> None:
+    """A channel is born."""
+    desk.meet(message, at)
+
+
+def newstate(desk: Desk, message: Message, at: datetime) -> None:
+    """A phone rings or was picked up; or the PBX itself picked up the caller's line (a menu, a queue, a mailbox)."""
+    channel = desk.meet(message, at)
+    if channel is None:
+        return
+    call = channel.call
+    state = message.get("ChannelStateDesc")
+    if state == "Ringing" and channel.place.kind is not Kind.LOCAL:
+        if not channel.dialled:  # a call that begins with a ringing phone was begun by the PBX
+            channel.dialled = True
+            if channel is call.first:
+                originated(call, {}, desk.board.places)
+        leg = call.leg_of(channel, at)
+        leg.ringing_at = leg.ringing_at or at
+        if leg.is_ringing and leg.extension is not None:
+            call.rang.setdefault(leg.extension)
+    elif state == "Up":
+        channel.up = True
+        known_leg = call.legs.get(channel.id)
+        if known_leg is not None:
+            known_leg.picked_up = True
+        elif channel is call.first and channel.place.kind is Kind.TRUNK:
+            call.was_picked_up_by_pbx = True
+    desk.board.touched[call] = None
+
+
+def newcallerid(desk: Desk, message: Message, _at: datetime) -> None:
+    """Analogue lines tell the number only now; and only here stands whether it may be shown."""
+    channel = desk.board.find(message)
+    if channel is None or channel is not channel.call.first or channel.place.kind is not Kind.TRUNK or channel.dialled:
+        return
+    call = channel.call
+    call.withheld = call.withheld or is_withheld(message)
+    if call.client_heard is None and not call.legs:
+        call.client_heard = number_in(message.get("CallerIDNum"))
+        call.client_name = call.client_name or name_in(message.get("CallerIDName"))
+    desk.board.touched[call] = None
+
+
+def hangup(desk: Desk, message: Message, at: datetime) -> None:
+    """A channel is gone, whatever else was or was not said of it (rule 2)."""
+    channel = desk.board.unplug(message.get("Uniqueid", ""))
+    if channel is None:
+        return
+    call = channel.call
+    cause = _cause(message)
+    leg = call.legs.get(channel.id)
+    if leg is not None:
+        leg.hung_up(at, cause)
+    if channel is call.first:
+        call.caller_cause = cause
+        context = message.get("Context", "").lower()
+        if not call.legs and any(word in context for word in _CLOSED_WORDS):
+            call.closed_hours = True
+
+
+def hangup_request(desk: Desk, message: Message, _at: datetime) -> None:
+    """The far end hung up (a SoftHangupRequest would be the dialplan)."""
+    channel = desk.board.find(message)
+    if channel is not None and channel is channel.call.first:
+        channel.call.caller_hung_up = True
+
+
+def dial_begin(desk: Desk, message: Message, at: datetime) -> None:
+    """A channel calls another one. Without a source it is the PBX that calls: an Originate."""
+    board = desk.board
+    source = desk.meet(message, at) if message.get("Uniqueid") else None
+    dialled = desk.meet(message, at, "Dest")
+    if dialled is None:
+        return
+    was_known_as_dialled = dialled.dialled
+    dialled.dialled = True
+    if source is not None:
+        dialled.dialled_by = source
+        board.tie(source.call, dialled.call)
+    elif dialled is dialled.call.first:
+        originated(dialled.call, message, board.places)
+    call = dialled.call
+    if dialled.place.kind is not Kind.LOCAL:
+        call.leg_of(dialled, at)
+    if dialled.place.kind is Kind.TRUNK:
+        dialled_out(call, dialled, message)
+    if not was_known_as_dialled or dialled.place.kind is Kind.TRUNK:
+        orient(call, board.places)
+    board.touched[call] = None
+
+
+def dial_end(desk: Desk, message: Message, at: datetime) -> None:
+    """A dial came to its end. It may be missing, come twice, or come after the leg's Hangup (rule 2)."""
+    board = desk.board
+    source = board.find(message)
+    dialled = board.find(message, "Dest")
+    if source is not None and dialled is not None:
+        board.tie(source.call, dialled.call)  # a pickup: it ends with a phone that nobody had dialled
+    leg = board.leg(message.get("DestUniqueid", ""), message.get("DestLinkedid", ""))
+    forward = message.get("Forward", "")
+    if leg is not None:
+        leg.dial_ended(message.get("DialStatus", ""), forwarded=bool(forward))
+    for channel in (source, dialled):
+        if channel is not None:
+            board.touched[channel.call] = None
+            if forward and leg is not None and leg.extension is not None:
+                channel.call.forwards[forward.removesuffix("/n")] = leg.extension
+
+
+def originate_response(desk: Desk, message: Message, _at: datetime) -> None:
+    """How an Originate went. It names the number that our phone is, or would have been, connected with."""
+    channel_id = message.get("Uniqueid", "")
+    call = desk.board.call_of(channel_id)
+    if call is None or call.is_over or call.first is None or call.first.id != channel_id:
+        return
+    call.originated = True
+    asked_for(call, message.get("Exten"), desk.board.places)
+    desk.board.touched[call] = None
+
+
+def bridge_enter(desk: Desk, message: Message, at: datetime) -> None:
+    """A channel entered a bridge. In a holding bridge (parking, waiting) nobody hears it (rule 1)."""
+    channel = desk.meet(message, at)
+    bridge_id = message.get("BridgeUniqueid", "")
+    if channel is None or not bridge_id:
+        return
+    desk.board.into_bridge(channel, bridge_id, holding=message.get("BridgeTechnology") == "holding_bridge")
+    swapped = desk.board.channels.get(message.get("SwapUniqueid", ""))
+    if swapped is not None and swapped is not channel and swapped.bridge is channel.bridge:
+        desk.board.out_of_bridge(swapped)  # a Local channel optimised away
+
+
+def bridge_leave(desk: Desk, message: Message, _at: datetime) -> None:
+    """A channel left a bridge; it may have entered the next one already."""
+    channel = desk.board.find(message)
+    if channel is not None and channel.bridge is not None and channel.bridge.id == message.get("BridgeUniqueid"):
+        desk.board.out_of_bridge(channel)
+
+
+def bridge_destroy(desk: Desk, message: Message, _at: datetime) -> None:
+    """A bridge is gone, and who was still in it left it unheard."""
+    bridge = desk.board.bridges.get(message.get("BridgeUniqueid", ""))
+    for channel in list(bridge.members.values()) if bridge is not None else ():
+        desk.board.out_of_bridge(channel)
+
+
+def pickup(desk: Desk, message: Message, at: datetime) -> None:
+    """A phone took over a call that rings at another phone: nobody transfers, nobody missed it."""
+    picker = desk.meet(message, at)
+    target = desk.board.find(message, "Target")
+    if picker is not None and target is not None:
+        desk.board.tie(target.call, picker.call)
+    leg = desk.board.leg(message.get("TargetUniqueid", ""), message.get("TargetLinkedid", ""))
+    if leg is not None and leg.is_waiting:
+        leg.status = LegResult.ELSEWHERE
+    if target is not None:
+        desk.board.touched[target.call] = None
+
+
+def queue_caller_join(desk: Desk, message: Message, at: datetime) -> None:
+    """A caller waits in a queue."""
+    channel = desk.meet(message, at)
+    if channel is not None:
+        channel.call.queue = message.get("Queue") or channel.call.queue
+        channel.call.left_queue_at = None
+        desk.board.touched[channel.call] = None
+
+
+def queue_caller_leave(desk: Desk, message: Message, at: datetime) -> None:
+    """A caller left a queue: served, given up, or sent on. (QueueCallerAbandon also comes with the caller still there.)"""
+    channel = desk.board.find(message)
+    if channel is not None:
+        channel.call.left_queue_at = channel.call.left_queue_at or at
+
+
+def agent_ring_no_answer(desk: Desk, message: Message, _at: datetime) -> None:
+    """A queue's member let it ring until the timeout."""
+    leg = desk.board.leg(message.get("DestUniqueid", ""), message.get("DestLinkedid", ""))
+    channel = desk.board.find(message)
+    if leg is not None and channel is not None:
+        leg.dial_ended("NOANSWER", forwarded=False)
+        desk.board.touched[channel.call] = None
+
+
+def user_event(desk: Desk, message: Message, _at: datetime) -> None:
+    """What our own lines in the dialplan say: ``PbxcrmClosed`` and ``PbxcrmRecording`` (see dialplan_examples)."""
+    channel = desk.board.find(message)
+    if channel is None:
+        return
+    name = message.get("UserEvent", "").lower()
+    if name == "pbxcrmclosed":
+        channel.call.closed_hours = True
+    elif name == "pbxcrmrecording":
+        channel.call.recording = message.get("File") or channel.call.recording
+    desk.board.touched[channel.call] = None
+
+
+def var_set(desk: Desk, message: Message, _at: datetime) -> None:
+    """How an application ended, where the PBX tells it: a hint."""
+    channel = desk.board.find(message)
+    if channel is None or channel.call.direction is not Direction.INBOUND:
+        return
+    variable, value = message.get("Variable"), message.get("Value", "")
+    if variable == "QUEUESTATUS":
+        channel.call.queue_status = value
+    elif variable == "DIALSTATUS" and channel is channel.call.first:
+        channel.call.dial_status = value
+    elif variable == "VMSTATUS" and value == "SUCCESS":
+        channel.call.left_voicemail = True
+    desk.board.touched[channel.call] = None
+
+
+def new_exten(desk: Desk, message: Message, _at: datetime) -> None:
+    """The dialplan enters a queue: a hint, for a queue that nobody can serve sends no event of its own."""
+    channel = desk.board.find(message)
+    if channel is not None and message.get("Application") == "Queue":
+        channel.call.queue_hint = message.get("AppData", "").partition(",")[0] or None
+
+
+def shutdown(desk: Desk, _message: Message, at: datetime) -> None:
+    """The PBX stops."""
+    ending.shutdown(desk, at)
+
+
+def _cause(message: Message) -> int | None:
+    text = message.get("Cause", "")
+    return int(text) if text.isdecimal() and len(text) <= 3 else None
+
+
+HANDLERS: dict[str, Handler] = {
+    "Newchannel": newchannel,
+    "Newstate": newstate,
+    "NewCallerid": newcallerid,
+    "Hangup": hangup,
+    "HangupRequest": hangup_request,
+    "DialBegin": dial_begin,
+    "DialEnd": dial_end,
+    "OriginateResponse": originate_response,
+    "BridgeEnter": bridge_enter,
+    "BridgeLeave": bridge_leave,
+    "BridgeDestroy": bridge_destroy,
+    "Pickup": pickup,
+    "BlindTransfer": transfers.blind,
+    "AttendedTransfer": transfers.attended,
+    "QueueCallerJoin": queue_caller_join,
+    "QueueCallerLeave": queue_caller_leave,
+    "AgentRingNoAnswer": agent_ring_no_answer,
+    "MessageWaiting": voicemail.message_waiting,
+    "UserEvent": user_event,
+    "VarSet": var_set,
+    "Newexten": new_exten,
+    "Shutdown": shutdown,
+}

@@ -1,0 +1,117 @@
+"""One phone's (or the outside line's) part in a call, while it lasts and how it ended."""
+
+from datetime import datetime
+
+from pbxcrm.calls.facts import Leg, LegResult
+
+#: What ``DialEnd`` says of a leg that was not answered. The first word counts: a later one is only an echo (rule 2).
+_DIAL_STATUS = {
+    "BUSY": LegResult.BUSY,
+    "NOANSWER": LegResult.NO_ANSWER,
+    "CANCEL": LegResult.CANCELLED,
+    "CHANUNAVAIL": LegResult.FAILED,
+    "CONGESTION": LegResult.FAILED,
+}
+
+#: Q.850 causes: hints only, for legs that ended without a ``DialEnd``. Everything else is the caller's giving up.
+ANSWERED_ELSEWHERE = 26
+USER_BUSY = 17
+REJECTED = 21
+_NO_ANSWER_CAUSES = frozenset({18, 19})
+_FAILED_CAUSES = frozenset({1, 2, 3, 6, 20, 22, 25, 27, 28, 29, 34, 38, 41, 42, 43, 44, 50, 57, 58, 65, 66, 69, 88, 102, 111})
+
+
+class LegRecord:
+    """A channel somebody dialled, or a phone that talked. ``extension`` is None for an outside line."""
+
+    __slots__ = (
+        "answered_at", "cause", "channel_id", "dialled_at", "ended_at", "extension", "picked_up", "ringing_at", "status",
+        "talking",
+    )  # fmt: skip
+
+    def __init__(self, channel_id: str, extension: str | None, dialled_at: datetime) -> None:
+        self.channel_id = channel_id
+        self.extension = extension
+        self.dialled_at = dialled_at
+        self.ringing_at: datetime | None = None
+        self.picked_up = False  # the phone was taken off the hook, which is not yet a talk (rule 1)
+        self.answered_at: datetime | None = None
+        self.ended_at: datetime | None = None
+        self.status: LegResult | None = None  # why it was not answered
+        self.cause: int | None = None
+        self.talking = False
+
+    @property
+    def is_ringing(self) -> bool:
+        """Whether a phone is ringing now."""
+        return self.ringing_at is not None and not self.picked_up and self.status is None and self.ended_at is None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it was dialled, perhaps rings or was picked up, and nothing has come of it yet."""
+        return self.answered_at is None and self.status is None and self.ended_at is None
+
+    def dial_ended(self, status: str, *, forwarded: bool) -> None:
+        """``DialEnd`` was heard of this leg."""
+        if self.status is not None:
+            return
+        if forwarded:
+            self.status = LegResult.FORWARDED
+        elif status == "ANSWER":
+            self.picked_up = True
+        elif not self.picked_up:
+            self.status = _DIAL_STATUS.get(status)
+
+    def hung_up(self, at: datetime, cause: int | None) -> None:
+        """The leg's channel is gone (rule 2: that always ends its ringing)."""
+        if self.ended_at is None:
+            self.ended_at = at
+            self.cause = cause
+        self.talking = False
+
+    @property
+    def result(self) -> LegResult:
+        """How the leg ended, or stands now."""
+        if self.talking:
+            return LegResult.TALKING
+        if self.answered_at is not None:
+            return LegResult.TALKED
+        if self.cause == ANSWERED_ELSEWHERE and self.status in {None, LegResult.CANCELLED}:
+            return LegResult.ELSEWHERE
+        if self.status is LegResult.FAILED and self._was_refused():
+            return LegResult.BUSY
+        if self.status is not None:
+            return self.status
+        if self.ended_at is None:
+            return LegResult.DIALLED if self.ringing_at is None else LegResult.RINGING
+        return LegResult.NO_ANSWER if self.picked_up else self._result_by_cause()
+
+    def _was_refused(self) -> bool:
+        """Somebody pressed "reject": as good as busy. A line that rejects without ringing is out of order or barred."""
+        return self.cause == USER_BUSY or (
+            self.cause == REJECTED and (self.extension is not None or self.ringing_at is not None)
+        )
+
+    def _result_by_cause(self) -> LegResult:
+        if self._was_refused():
+            return LegResult.BUSY
+        if self.cause in _NO_ANSWER_CAUSES:
+            return LegResult.NO_ANSWER
+        if self.cause in _FAILED_CAUSES or self.cause == REJECTED:
+            return LegResult.FAILED
+        return LegResult.CANCELLED
+
+    def shown(self) -> Leg | None:
+        """The leg as the business sees it; None for an outside line."""
+        if self.extension is None:
+            return None
+        return Leg(
+            channel_id=self.channel_id,
+            extension=self.extension,
+            dialled_at=self.dialled_at,
+            ringing_at=self.ringing_at,
+            answered_at=self.answered_at,
+            ended_at=self.ended_at,
+            result=self.result,
+            cause=self.cause,
+        )

@@ -1,0 +1,47 @@
+"""Numbers as the PBX says them, and its words for "none"."""
+
+from ami.messages import Message
+
+_NO_NUMBER = frozenset({"", "<unknown>", "unknown", "anonymous", "unavailable", "restricted", "withheld", "private"})
+#: Extensions that are no number anybody dialled: the dialplan's own steps.
+_DIALPLAN_STEPS = frozenset({"", "s", "i", "t", "h", "failed"})
+#: Bit of ``CID-CallingPres``: presentation prohibited (ITU-T Q.951).
+_PROHIBITED = 0x20
+
+
+def number_in(text: str | None) -> str | None:
+    """``text``, or None where it is one of the PBX's words for no number."""
+    return None if text is None or text.strip().lower() in _NO_NUMBER else text
+
+
+def name_in(text: str | None) -> str | None:
+    """A caller's name as the PBX said it, or None."""
+    return None if text is None or text.strip() in {"", "<unknown>"} else text
+
+
+def dialled_in(exten: str | None) -> str | None:
+    """A number somebody dialled; None for feature codes (``*8`` picks up a call) and the dialplan's own steps."""
+    return None if exten is None or exten in _DIALPLAN_STEPS or exten.startswith("*") else exten
+
+
+def number_sent(message: Message) -> str | None:
+    """The number a ``DialBegin`` to a trunk asks for: in the dial string, else where the PBX keeps the dialled number.
+
+    ``+380509998877@trunk`` (PJSIP), ``trunk/+380509998877`` (SIP, IAX2), ``g1/380509998877`` (DAHDI).
+    """
+    dial_string = message.get("DialString", "").removeprefix("PJSIP/")
+    if "/sip:" in dial_string:
+        candidate = dial_string.partition("/sip:")[2].partition("@")[0]
+    elif "@" in dial_string:
+        candidate = dial_string.partition("@")[0]
+    else:
+        candidate = dial_string.rpartition("/")[2] if "/" in dial_string else ""
+    if candidate and any(c.isdigit() for c in candidate):
+        return candidate
+    return number_in(message.get("DestCallerIDNum")) or dialled_in(message.get("DestExten"))
+
+
+def is_withheld(message: Message) -> bool:
+    """Whether the caller asked that the number not be shown; ``CID-CallingPres: 32 (Presentation Prohibited…)``."""
+    presentation = message.get("CID-CallingPres", "").partition(" ")[0]
+    return presentation.isdecimal() and len(presentation) <= 3 and bool(int(presentation) & _PROHIBITED)

@@ -1,0 +1,216 @@
+"""What is plugged into what: the channels, the bridges and the calls of one PBX that are alive.
+
+A call is a group of channels. It begins with a channel whose Linkedid nobody has, grows by channels with its Linkedid, and two
+calls become one when a dial, a bridge, a transfer or a changed Linkedid ties them together (rule 3).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from ami.messages import Message
+from ami.tracker.call import Call
+from ami.tracker.channel import Bridge, Channel
+from ami.tracker.config import TrackerConfig
+from ami.tracker.legs import LegRecord
+from ami.tracker.places import Kind, Places
+
+#: Channels whose Hangup was heard, remembered so that an event that comes late does not wake them.
+_MOST_REMEMBERED = 5_000
+
+#: Called with the call that is absorbed and the call it becomes a part of, after the two were joined.
+Absorbed = Callable[[Call, Call], None]
+
+
+class Switchboard:
+    """Finds and groups channels. ``touched`` collects the calls something happened to since it was last emptied."""
+
+    def __init__(self, config: TrackerConfig, on_absorbed: Absorbed) -> None:
+        self.places = Places(config)
+        self.channels: dict[str, Channel] = {}
+        self.bridges: dict[str, Bridge] = {}
+        self.calls: dict[Call, None] = {}
+        self.touched: dict[Call, None] = {}
+        self.position: int | None = None  # of the message being worked on
+        self._pbx = config.pbx
+        self._on_absorbed = on_absorbed
+        self._by_linkedid: dict[str, Call] = {}
+        self._halves: dict[tuple[str, int], Channel] = {}
+        self._gone: dict[str, None] = {}
+
+    # --- channels -------------------------------------------------------------------------------------------------
+
+    def find(self, message: Message, prefix: str = "") -> Channel | None:
+        """The channel a message speaks of, if it is known. Notices that its Linkedid changed, which no event tells."""
+        channel = self.channels.get(message.get(prefix + "Uniqueid", ""))
+        if channel is not None:
+            linkedid = message.get(prefix + "Linkedid", "")
+            if linkedid and linkedid != channel.linkedid:
+                self._linkedid_changed(channel, linkedid)
+        return channel
+
+    def find_or_adopt(self, message: Message, at: datetime, prefix: str = "") -> Channel | None:
+        """The channel a message speaks of; one nobody told us of is adopted as it is described here.
+
+        None where the message names no channel, where the channel has hung up already, and where nobody stands behind it.
+        """
+        channel = self.find(message, prefix)
+        if channel is not None:
+            return channel
+        channel_id = message.get(prefix + "Uniqueid", "")
+        name = message.get(prefix + "Channel", "")
+        if not channel_id or not name or channel_id in self._gone:
+            return None
+        place = self.places.of(name, message.get(prefix + "Context", ""))
+        if place.kind is Kind.MACHINE:
+            return None
+        linkedid = message.get(prefix + "Linkedid") or channel_id
+        call = self._call_for(linkedid, channel_id, at, is_trunk=place.kind is Kind.TRUNK)
+        channel = Channel(channel_id, name, linkedid, place, at, call)
+        state = message.get(prefix + "ChannelStateDesc", "")
+        channel.up = state == "Up"
+        channel.dialled = not channel.is_first and state != "Ring"
+        channel.exten = message.get(prefix + "Exten", "")
+        self._plug_in(channel)
+        if call.first is None or (channel.is_first and not call.first.is_first):
+            call.first = channel
+        return channel
+
+    def _plug_in(self, channel: Channel) -> None:
+        self.channels[channel.id] = channel
+        channel.call.channels[channel.id] = channel
+        channel.call.channel_ids[channel.id] = None
+        self.touched[channel.call] = None
+        place = channel.place
+        if place.kind is Kind.LOCAL:
+            other = self._halves.get((place.pair, 3 - place.half))
+            if other is not None:
+                channel.other_half, other.other_half = other, channel
+                self.tie(other.call, channel.call)
+            self._halves[place.pair, place.half] = channel
+
+    def unplug(self, channel_id: str) -> Channel | None:
+        """Forget a channel that hung up; None where it was not known."""
+        self._gone[channel_id] = None
+        if len(self._gone) > _MOST_REMEMBERED:
+            del self._gone[next(iter(self._gone))]
+        channel = self.channels.pop(channel_id, None)
+        if channel is None:
+            return None
+        self.out_of_bridge(channel)
+        channel.alive = False
+        channel.call.channels.pop(channel_id, None)
+        self.touched[channel.call] = None
+        half = (channel.place.pair, channel.place.half)
+        if channel.place.kind is Kind.LOCAL and self._halves.get(half) is channel:
+            del self._halves[half]
+        return channel
+
+    # --- bridges --------------------------------------------------------------------------------------------------
+
+    def into_bridge(self, channel: Channel, bridge_id: str, *, holding: bool) -> None:
+        """A channel entered a bridge; whoever it is connected with now belongs to the same call."""
+        if channel.bridge is not None and channel.bridge.id != bridge_id:
+            self.out_of_bridge(channel)  # it left, and we were not told
+        bridge = self.bridges.get(bridge_id)
+        if bridge is None:
+            bridge = self.bridges[bridge_id] = Bridge(bridge_id, holding=holding)
+        bridge.holding = holding
+        channel.enter(bridge)
+        self.touched[channel.call] = None
+        if not holding:
+            for other in list(bridge.members.values()):
+                self.tie(other.call, channel.call)
+        self._touch_connected(channel)
+
+    def out_of_bridge(self, channel: Channel) -> None:
+        """A channel left its bridge."""
+        bridge = channel.bridge
+        if bridge is None:
+            return
+        self._touch_connected(channel)
+        channel.leave()
+        if not bridge.members:
+            self.bridges.pop(bridge.id, None)
+
+    def _touch_connected(self, channel: Channel) -> None:
+        for other in channel.connected():
+            self.touched[other.call] = None
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    def _call_for(self, linkedid: str, channel_id: str, at: datetime, *, is_trunk: bool) -> Call:
+        """The call a new channel belongs to, by its Linkedid; else a new call."""
+        call = self._by_linkedid.get(linkedid)
+        if call is not None and not (call.is_over and is_trunk):
+            return call
+        # A client who comes over a line that an ended call still holds (an agent's phone at rest) is a new call.
+        call = Call(self._pbx, linkedid if call is None else channel_id, at, self.position)
+        self.calls[call] = None
+        self.touched[call] = None
+        for name in (linkedid, channel_id):
+            self._by_linkedid.setdefault(name, call)
+            if self._by_linkedid[name] is call:
+                call.linkedids.add(name)
+        return call
+
+    def _linkedid_changed(self, channel: Channel, linkedid: str) -> None:
+        channel.linkedid = linkedid
+        call = self._by_linkedid.get(linkedid)
+        if call is None:
+            self._by_linkedid[linkedid] = channel.call
+            channel.call.linkedids.add(linkedid)
+        else:
+            self.tie(call, channel.call)
+
+    def tie(self, one: Call, other: Call) -> Call:
+        """Two calls turn out to be one; returns the call that lives on (any of the two, where they stay two).
+
+        The one with the client lives on, else the earlier. Two clients stay two calls, also in one conference.
+        """
+        if one is other:
+            return one
+        if one.has_client and other.has_client and not one.is_over and not other.is_over:
+            return one
+        kept, absorbed = sorted((one, other), key=_claim_to_live)
+        self._move(absorbed, kept)
+        if not absorbed.is_over and not kept.is_over:
+            self._on_absorbed(absorbed, kept)
+        return kept
+
+    def _move(self, absorbed: Call, kept: Call) -> None:
+        for channel in absorbed.channels.values():
+            channel.call = kept
+        kept.channels |= absorbed.channels
+        kept.channel_ids |= absorbed.channel_ids
+        absorbed.channels = {}
+        for linkedid in absorbed.linkedids:
+            self._by_linkedid[linkedid] = kept
+        kept.linkedids |= absorbed.linkedids
+        positions = [p for p in (kept.position, absorbed.position) if p is not None]
+        kept.position = min(positions, default=None)
+        self.calls.pop(absorbed, None)
+        self.touched.pop(absorbed, None)
+        self.touched[kept] = None
+
+    def forget(self, call: Call) -> None:
+        """A call is over and its last channel is gone: nothing of it stays in memory."""
+        self.calls.pop(call, None)
+        for linkedid in call.linkedids:
+            if self._by_linkedid.get(linkedid) is call:
+                del self._by_linkedid[linkedid]
+
+    def call_of(self, channel_id: str) -> Call | None:
+        """The call a channel is, or within a live call was, part of."""
+        channel = self.channels.get(channel_id)
+        return channel.call if channel is not None else self._by_linkedid.get(channel_id)
+
+    def leg(self, channel_id: str, linkedid: str = "") -> LegRecord | None:
+        """The leg of a channel, also of one that has hung up already while its call goes on."""
+        channel = self.channels.get(channel_id)
+        call = channel.call if channel is not None else self._by_linkedid.get(linkedid)
+        return None if call is None else call.legs.get(channel_id)
+
+
+def _claim_to_live(call: Call) -> tuple[bool, bool, datetime, str]:
+    """Sorts the call that lives on before the one that is absorbed."""
+    return (call.is_over, not call.has_client, call.started_at, call.name)

@@ -1,0 +1,129 @@
+"""Who talks to whom, and which talk was handed on: rules 1 and 6 of telephony.md.
+
+A transfer is two talks of the client, one after the other, with two of our phones: either the PBX told of it (BlindTransfer,
+AttendedTransfer), or the first phone is gone when the second joins (AMI Redirect, parking, the dialplan).
+"""
+
+from datetime import datetime
+
+from ami.tracker.call import Call, Talker
+from ami.tracker.channel import Channel
+from ami.tracker.places import Kind
+from pbxcrm.calls.facts import Direction, Transfer, TransferKind
+
+
+def phones_in_talk(call: Call) -> dict[str, Channel]:
+    """Extension → channel of the phones that are connected with the other side now."""
+    if call.direction is Direction.INTERNAL:
+        return _phones_among_themselves(call)
+    phones: dict[str, Channel] = {}
+    for client in call.client_channels():
+        for channel in client.connected():
+            if channel.place.kind is Kind.PHONE and channel.place.extension is not None:
+                phones.setdefault(channel.place.extension, channel)
+    return phones
+
+
+def _phones_among_themselves(call: Call) -> dict[str, Channel]:
+    for channel in call.channels.values():
+        if channel.place.kind is Kind.PHONE and channel.bridge is not None:
+            phones = {
+                other.place.extension: other
+                for other in channel.connected()
+                if other.place.kind is Kind.PHONE and other.place.extension is not None
+            }
+            if len(phones) > 1:
+                return phones
+    return {}
+
+
+def outside_helper(call: Call) -> Channel | None:
+    """The outside line the client of an inbound call was connected to: a call forwarded out of the house and answered there."""
+    if call.direction is not Direction.INBOUND:
+        return None
+    for client in call.client_channels():
+        for channel in client.connected():
+            if channel.place.kind is Kind.TRUNK and channel.dialled and channel.call is call:
+                return channel
+    return None
+
+
+def forwarded_by(call: Call, line: Channel) -> str | None:
+    """The extension on whose behalf an outside line was dialled, found by following the dials back to the caller."""
+    channel: Channel | None = line
+    for _ in range(20):  # a loop of forwards ends here
+        if channel is None:
+            break
+        if channel.place.kind is Kind.LOCAL:
+            forwarder = call.forwards.get(channel.place.pair.rpartition("-")[0])
+            if forwarder is not None:
+                return forwarder
+            if channel.place.extension is not None:
+                return channel.place.extension
+        elif channel.place.extension is not None and channel is not line:
+            return channel.place.extension
+        if channel.dialled_by is None and channel.place.half == 2:
+            channel = channel.other_half
+        else:
+            channel = channel.dialled_by
+    return next(reversed(call.forwards.values()), None)
+
+
+def joins(call: Call, extension: str, channel: Channel, at: datetime) -> bool:
+    """A phone is connected with the other side; True where that is new (and not only back after a blink)."""
+    leg = call.leg_of(channel, channel.born_at)
+    leg.talking = True
+    leg.picked_up = True
+    leg.answered_at = leg.answered_at or at
+    talker = call.talking.get(extension)
+    if talker is not None:
+        talker.left_at = None
+        talker.channel = channel
+        return False
+    answered(call, extension, at)
+    call.talking[extension] = Talker(channel)
+    return True
+
+
+def answered(call: Call, extension: str | None, at: datetime) -> None:
+    """Somebody of us (or, where ``extension`` is None, on our behalf) talks to the other side."""
+    call.answered_at = call.answered_at or at
+    if extension is None:
+        return
+    call.talked.setdefault(extension)
+    if call.direction is not Direction.OUTBOUND and call.answered_by is None and extension != call.made_by:
+        call.answered_by = extension
+
+
+def transfer_reaching(call: Call, extension: str, channel: Channel) -> Transfer | None:
+    """The transfer that has reached ``extension`` by its joining now; None where it only takes part, or is back."""
+    is_new = channel.id not in call.talked_channels
+    call.talked_channels.add(channel.id)
+    if not is_new:
+        return None
+    pending, call.pending_transfer = call.pending_transfer, None
+    if pending is not None:
+        source, kind = pending
+        return Transfer(source, extension, kind) if source != extension else None
+    before = call.last_talker
+    others = [name for name, talker in call.talking.items() if talker.left_at is None and name not in {extension, call.made_by}]
+    if before is None or before.channel.alive or others:
+        return None
+    source_extension = before.channel.place.extension
+    if source_extension is None or source_extension in {extension, call.made_by if call.direction is Direction.INTERNAL else None}:
+        return None
+    return Transfer(source_extension, extension, TransferKind.BLIND)
+
+
+def hand_over(call: Call, source: str, reached: list[str]) -> list[Transfer]:
+    """An attended transfer by ``source`` was reported, after those it ``reached`` had already joined."""
+    done = []
+    for target in reached:
+        guessed = Transfer(source, target, TransferKind.BLIND)
+        known = Transfer(source, target, TransferKind.ATTENDED)
+        if guessed in call.transfers[-1:]:
+            call.transfers[-1] = known
+        else:
+            call.transfers.append(known)
+        done.append(known)
+    return done

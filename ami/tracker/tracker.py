@@ -1,0 +1,65 @@
+"""The tracker: AMI messages in, facts about calls out. Pure: no clock of its own, no input or output."""
+
+from datetime import datetime
+
+from ami.messages import Message
+from ami.snapshot import Snapshot
+from ami.tracker import ending, reconciling
+from ami.tracker.call import Call
+from ami.tracker.clock import DAWN, event_time
+from ami.tracker.config import TrackerConfig
+from ami.tracker.events import HANDLERS
+from ami.tracker.desk import Desk
+from pbxcrm.calls.facts import CallFact, CallState
+
+
+class Tracker:
+    """Follows the calls of one PBX.
+
+    The same messages (with the same ``received_at``) always give the same facts with the same keys, also when they are
+    fed again from ``horizon`` on.
+    """
+
+    def __init__(self, config: TrackerConfig | None = None) -> None:
+        self._desk = Desk(config or TrackerConfig())
+        self._last = DAWN
+
+    def feed(self, message: Message, received_at: datetime | None = None, *, position: int | None = None) -> list[CallFact]:
+        """Take one message; return what it tells of calls, in order. Never raises, whatever the message.
+
+        ``received_at``: when it was read from the socket (aware UTC). ``position``: where the journal holds it.
+        """
+        desk = self._desk
+        at = self._last = event_time(message, received_at, self._last)
+        now = received_at or at
+        facts = desk.release(now)
+        handler = HANDLERS.get(message.get("Event", ""))
+        if handler is not None:
+            desk.board.position = position
+            desk.at = at
+            handler(desk, message, at)
+            facts += desk.settle(at, now)
+        return facts
+
+    def tick(self, now: datetime) -> list[CallFact]:
+        """Time has passed without a message: release verdicts whose waiting time is over, end what was long forgotten."""
+        return self._desk.release(now) + ending.forgotten(self._desk, now)
+
+    def reconcile(self, snapshot: Snapshot, now: datetime) -> list[CallFact]:
+        """Compare with what the PBX says of itself after a gap (rule 7). What cannot be known is "unknown", never "missed"."""
+        return reconciling.reconcile(self._desk, snapshot, now)
+
+    def close(self) -> list[CallFact]:
+        """The stream is at its end: give every verdict that is being held. Calls that go on stay open."""
+        return ending.release_all(self._desk)
+
+    def open_calls(self) -> list[CallState]:
+        """The calls that are not over, in the order they began."""
+        calls = sorted(self._desk.open_calls(), key=lambda call: (call.started_at, call.name))
+        return [call.state() for call in calls]
+
+    def horizon(self) -> int | None:
+        """Where a journal must be read from to know all that is alive; None where nothing is."""
+        positions = [call.position for call in self._desk.board.calls if call.position is not None]
+        return min(positions, default=None)
+

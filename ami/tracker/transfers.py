@@ -1,0 +1,87 @@
+"""Transfers the PBX tells of. Whether one reached somebody is seen from the bridges (``talk``)."""
+
+from datetime import datetime
+
+from ami.messages import Message
+from ami.tracker import talk
+from ami.tracker.call import Call
+from ami.tracker.channel import Channel
+from ami.tracker.desk import Desk
+from ami.tracker.places import Kind
+from pbxcrm.calls.facts import FactKind, TransferKind
+
+
+def blind(desk: Desk, message: Message, _at: datetime) -> None:
+    """``BlindTransfer``: the transferer sends the client on to an extension and is gone."""
+    if message.get("Result", "Success") != "Success":
+        return
+    board = desk.board
+    transferer = board.find(message, "Transferer")
+    transferee = board.find(message, "Transferee")
+    source = _extension(desk, message, "TransfererChannel", transferer)
+    for channel in (transferee, transferer):
+        if channel is not None:
+            source = source or _last_talker(channel.call)
+            if source is not None:
+                channel.call.pending_transfer = (source, TransferKind.BLIND)
+            return
+
+
+def attended(desk: Desk, message: Message, at: datetime) -> None:
+    """``AttendedTransfer``: after a consultation (or while the other phone still rings: blonde) two calls become one."""
+    if message.get("Result", "Success") != "Success" or message.get("DestType") == "Fail":
+        return
+    board = desk.board
+    roles = ("OrigTransferer", "SecondTransferer", "Transferee", "TransferTarget")
+    channels = {role: board.find(message, role) for role in roles}
+    present = [channel for channel in channels.values() if channel is not None]
+    if not present:
+        return
+    call = next((c.call for c in present if c.call.has_client), present[0].call)
+    for channel in present:
+        board.tie(call, channel.call)
+    board.touched[call] = None
+    source = (
+        _extension(desk, message, "OrigTransfererChannel", channels["OrigTransferer"])
+        or _extension(desk, message, "SecondTransfererChannel", channels["SecondTransferer"])
+        or _last_talker(call)
+    )
+    if source is None:
+        return
+    if message.get("DestType") == "Threeway":
+        call.conferred_by = source
+        return
+    reached = _reached(call, channels["TransferTarget"], source)
+    if not reached:
+        call.pending_transfer = (source, TransferKind.ATTENDED)
+        return
+    call.pending_transfer = None
+    for transfer in talk.hand_over(call, source, reached):
+        desk.tell(call, FactKind.TRANSFERRED, f"{transfer.source}>{transfer.target}", at)
+
+
+def _extension(desk: Desk, message: Message, header: str, channel: Channel | None) -> str | None:
+    """Whose phone a channel is; of a Local channel, whose phone is at its other end."""
+    if channel is not None and channel.place.kind is Kind.LOCAL:
+        phones = [c for half in (channel, channel.other_half) if half is not None for c in half.connected()]
+        return next((c.place.extension for c in phones if c.place.kind is Kind.PHONE), None)
+    name = message.get(header, "")
+    place = desk.board.places.of(name) if name else None
+    return place.extension if place is not None and place.kind is Kind.PHONE else None
+
+
+def _last_talker(call: Call) -> str | None:
+    return next(reversed(call.talking), None) or next(reversed(call.talked), None)
+
+
+def _reached(call: Call, target: Channel | None, source: str) -> list[str]:
+    """Those at the target's end who talk to the client already: bridges may be reported before the transfer."""
+    if target is None:
+        ends: list[Channel] = []
+    elif target.place.kind is Kind.LOCAL and target.other_half is not None:
+        ends = target.other_half.connected()
+    else:
+        ends = [target]
+    talking = talk.phones_in_talk(call)
+    reached = (c.place.extension for c in ends if c.place.kind is Kind.PHONE)
+    return [e for e in dict.fromkeys(reached) if e is not None and e != source and e in talking and e in call.talked]

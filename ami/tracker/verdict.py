@@ -1,0 +1,106 @@
+"""What became of a call: the rules of a telephone exchange, decided once the call is over (rule 5 of telephony.md)."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ami.tracker.legs import LegRecord
+from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome
+
+if TYPE_CHECKING:
+    from ami.tracker.call import Call
+
+#: The PBX clears the phones within milliseconds of the caller's hanging up; what ended earlier ended for another reason.
+_SAME_MOMENT = timedelta(seconds=1)
+#: Hang-up causes (Q.850) that a caller's own hanging up leaves: none, or Asterisk's "interworking".
+_CALLER_GAVE_UP = frozenset({None, 0, 127})
+#: Causes by which the PBX says that it could not reach the phone: no route, absent subscriber, out of order.
+_UNREACHABLE = frozenset({3, 20, 27})
+_NOBODY_SERVES = frozenset({"JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL", "FULL"})
+
+
+def outcome(call: "Call") -> Outcome:
+    """The outcome of a call that is over, as far as its own events tell."""
+    if call.answered_at is not None:
+        return Outcome.ANSWERED
+    if call.direction is Direction.OUTBOUND:
+        return _outbound_outcome(call)
+    if call.direction is Direction.INBOUND and call.left_voicemail:
+        return Outcome.VOICEMAIL
+    return Outcome.MISSED
+
+
+def _outbound_outcome(call: "Call") -> Outcome:
+    """We called the client and did not talk: the last outside line that was tried says why."""
+    lines = [leg for leg in call.legs.values() if leg.extension is None]
+    if not lines:
+        own_phone_was_taken = any(leg.picked_up for leg in call.legs.values())
+        return Outcome.NOT_DIALLED if call.click_to_call and not own_phone_was_taken else Outcome.FAILED
+    result = lines[-1].result
+    if result is LegResult.BUSY:
+        return Outcome.BUSY
+    return Outcome.FAILED if result is LegResult.FAILED else Outcome.NO_ANSWER
+
+
+def missed_reason(call: "Call", over_at: datetime) -> MissedReason:
+    """Why nobody talked to the caller, from what the phones and the caller did last."""
+    if call.closed_hours:
+        return MissedReason.CLOSED_HOURS
+    phones = [leg for leg in call.legs.values() if leg.extension is not None]
+    lines = [leg for leg in call.legs.values() if leg.extension is None]
+    waiting_in_queue = call.queue is not None and (
+        call.left_queue_at is None or over_at - call.left_queue_at < _SAME_MOMENT
+    )
+    if any(_rang_until(leg, over_at, call) for leg in phones + lines):
+        return MissedReason.ABANDONED_IN_QUEUE if waiting_in_queue else MissedReason.ABANDONED_RINGING
+    if call.queue_status in _NOBODY_SERVES:
+        return MissedReason.NO_AGENTS
+    if call.queue is not None:
+        return _queue_reason(call, phones, over_at, waiting=waiting_in_queue)
+    if phones or lines:
+        return _phones_reason(phones or lines)
+    return _nobody_dialled_reason(call)
+
+
+def _rang_until(leg: LegRecord, over_at: datetime, call: "Call") -> bool:
+    """Whether the caller gave up while this phone was being called."""
+    if leg.is_waiting:
+        return True
+    if leg.ended_at is not None and over_at - leg.ended_at >= _SAME_MOMENT:
+        return False
+    was_asked_to_confirm = leg.picked_up and leg.status is None and leg.answered_at is None
+    return leg.result is LegResult.CANCELLED or (was_asked_to_confirm and hung_up_by_caller(call))
+
+
+def _queue_reason(call: "Call", phones: list[LegRecord], over_at: datetime, *, waiting: bool) -> MissedReason:
+    """No phone rang when the call ended, and the caller had been in a queue."""
+    if not waiting or call.queue_status == "TIMEOUT":
+        return MissedReason.TIMEOUT
+    ended = [leg.ended_at for leg in phones if leg.ended_at is not None]
+    rang_out_just_now = bool(ended) and over_at - max(ended) < _SAME_MOMENT
+    if call.caller_hung_up or (hung_up_by_caller(call) and not rang_out_just_now):
+        return MissedReason.ABANDONED_IN_QUEUE
+    return MissedReason.TIMEOUT if phones else MissedReason.NO_AGENTS
+
+
+def _phones_reason(phones: list[LegRecord]) -> MissedReason:
+    """Phones were dialled, none answered, and the caller was still there afterwards."""
+    results = {leg.result for leg in phones} - {LegResult.FORWARDED}
+    if results and results <= {LegResult.BUSY, LegResult.FAILED}:
+        return MissedReason.BUSY if LegResult.BUSY in results else MissedReason.UNREACHABLE
+    return MissedReason.TIMEOUT
+
+
+def _nobody_dialled_reason(call: "Call") -> MissedReason:
+    """No phone was ever called: the caller was in a menu, or there was no phone to call."""
+    if call.dial_status in {"CHANUNAVAIL", "CONGESTION"}:
+        return MissedReason.UNREACHABLE
+    if call.was_picked_up_by_pbx:
+        return MissedReason.ABANDONED_IN_IVR
+    if call.caller_cause not in _UNREACHABLE and hung_up_by_caller(call):
+        return MissedReason.ABANDONED_RINGING
+    return MissedReason.UNREACHABLE
+
+
+def hung_up_by_caller(call: "Call") -> bool:
+    """Whether the caller ended the call; by ``HangupRequest`` where it is not filtered away, else by the cause."""
+    return call.caller_hung_up or call.caller_cause in _CALLER_GAVE_UP

@@ -1,0 +1,42 @@
+"""A message was left: the PBX says in which mailbox, but not by which call (telephony.md, "Voicemail")."""
+
+from datetime import datetime
+
+from ami.messages import Message
+from ami.tracker.call import Call
+from ami.tracker.desk import Desk
+from pbxcrm.calls.facts import Direction
+
+
+def message_waiting(desk: Desk, message: Message, _at: datetime) -> None:
+    """``MessageWaiting{Mailbox: 101@default, New, Old}``: one new message more, and a caller who may have left it."""
+    mailbox = message.get("Mailbox", "")
+    new_text = message.get("New", "")
+    new = int(new_text) if new_text.isdecimal() and len(new_text) <= 6 else 0
+    before = desk.mailboxes.get(mailbox, 0)
+    desk.mailboxes[mailbox] = new
+    if new <= before:
+        return  # somebody listened to a message
+    call = _caller_of(desk, mailbox.partition("@")[0])
+    if call is not None:
+        call.left_voicemail = True
+        desk.board.touched[call] = None
+
+
+def _caller_of(desk: Desk, owner: str) -> Call | None:
+    """The call whose caller the PBX itself has picked up, who reached nobody, and who wanted the mailbox's owner."""
+    candidates = [call for call in desk.open_calls() if _may_talk_to_a_machine(call)]
+    wanted = [
+        call for call in candidates if owner in call.rang or owner == call.did or any(leg.extension == owner for leg in call.legs.values())
+    ]
+    return max(wanted or candidates, key=lambda call: call.started_at, default=None)
+
+
+def _may_talk_to_a_machine(call: Call) -> bool:
+    return (
+        call.direction is Direction.INBOUND
+        and call.answered_at is None
+        and not call.left_voicemail
+        and (call.was_picked_up_by_pbx or (call.first is not None and call.first.up))
+        and not any(leg.is_waiting for leg in call.legs.values())
+    )
