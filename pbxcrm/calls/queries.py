@@ -50,6 +50,8 @@ class CallFilter:
     deal_id: int | None = None
     contact_id: int | None = None
     client_number: str = ""
+    linkedid: str = ""
+    responsible: str = ""  # a login
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
@@ -59,9 +61,12 @@ class CallFilter:
             (Call.deal_id, self.deal_id),
             (Call.contact_id, self.contact_id),
             (Call.client_number, self.client_number),
+            (Call.linkedid, self.linkedid),
         ):
             if value:
                 found.append(col(column) == value)
+        if self.responsible:
+            found.append(col(Call.responsible_id).in_(select(User.id).where(User.login == self.responsible.lower())))
         if self.since is not None:
             found.append(col(Call.started_at) >= self.since)
         if self.until is not None:

@@ -60,14 +60,14 @@ async def access_company(session: AsyncSession, viewer: Viewer, company_id: int)
 async def list_contacts(
     session: AsyncSession,
     viewer: Viewer,
-    *,
+    *filters: ColumnElement[bool],
     text: str = "",
     company_id: int | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[ContactRow]:
     """Newest first, ``before`` an id; ``text`` is a part of a name or the digits of a number."""
-    query = select(Contact).where(visible_contacts(viewer)).order_by(col(Contact.id).desc()).limit(limit)
+    query = select(Contact).where(visible_contacts(viewer), *filters).order_by(col(Contact.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Contact.id) < before)
     if company_id is not None:
@@ -78,9 +78,9 @@ async def list_contacts(
 
 
 async def list_companies(
-    session: AsyncSession, viewer: Viewer, *, before: int | None = None, limit: int = 50
+    session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
 ) -> list[Company]:
-    query = select(Company).where(visible_companies(viewer)).order_by(col(Company.id).desc()).limit(limit)
+    query = select(Company).where(visible_companies(viewer), *filters).order_by(col(Company.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Company.id) < before)
     return list((await session.exec(query)).all())

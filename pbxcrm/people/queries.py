@@ -1,6 +1,7 @@
 """What is read of people."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -110,6 +111,13 @@ async def access_assignee(session: AsyncSession, viewer: Viewer, user_id: int, *
 
 async def get_user_by_login(session: AsyncSession, login: str) -> User | None:
     return (await session.exec(select(User).where(User.login == login.strip().lower()))).first()
+
+
+async def logins_of(session: AsyncSession, user_ids: Iterable[int | None]) -> dict[int | None, str]:
+    """The logins of these people; None (nobody) has none."""
+    wanted = {user_id for user_id in user_ids if user_id is not None}
+    found = await session.exec(select(User.id, User.login).where(col(User.id).in_(wanted)))
+    return {user_id: login for user_id, login in found.all()}  # noqa: C416 (rows are no pairs to the type checker)
 
 
 async def viewer_of(session: AsyncSession, user: User, *, session_id: int | None = None) -> Viewer:

@@ -1,0 +1,55 @@
+"""What one may ask a list of clients for, beside a part of a name or number."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
+
+from pbxcrm.contacts.models import Company, Contact, Phone
+from pbxcrm.people.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFilter:
+    """``responsible`` is a login; ``since``/``until`` (exclusive) bound the creation."""
+
+    responsible: str = ""
+    client_number: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found = _common(Contact, self.responsible, self.since, self.until)
+        if self.client_number:
+            found.append(col(Contact.id).in_(select(Phone.contact_id).where(Phone.number == self.client_number)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyFilter:
+    """``responsible`` is a login; ``text`` a part of the name."""
+
+    responsible: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found = _common(Company, self.responsible, self.since, self.until)
+        if self.text.strip():
+            found.append(col(Company.name).icontains(self.text.strip(), autoescape=True))
+        return found
+
+
+def _common(
+    table: type[Contact] | type[Company], responsible: str, since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if responsible:
+        found.append(col(table.responsible_id).in_(select(User.id).where(User.login == responsible.lower())))
+    if since is not None:
+        found.append(col(table.created_at) >= since)
+    if until is not None:
+        found.append(col(table.created_at) < until)
+    return found

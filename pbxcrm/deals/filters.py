@@ -1,0 +1,69 @@
+"""What one may ask a list of deals for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, or_
+from sqlalchemy.orm import Mapped
+from sqlmodel import col, select
+
+from pbxcrm.contacts.models import Phone
+from pbxcrm.deals.models import Deal, Pipeline, Stage
+from pbxcrm.people.models import User
+
+CLOSED_STATUSES = {"won": "won", "lost": "lost"}
+
+
+@dataclass(frozen=True, slots=True)
+class DealFilter:
+    """``status`` is open, won or lost; ``responsible`` a login; ``stage`` and ``pipeline`` a name or an id;
+    ``since``/``until`` (exclusive) bound the creation; ``text`` is a part of the title.
+    """
+
+    status: str = ""
+    responsible: str = ""
+    stage: str = ""
+    stage_kind: str = ""
+    pipeline: str = ""
+    contact_id: int | None = None
+    company_id: int | None = None
+    client_number: str = ""
+    source: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        for column, value in ((Deal.contact_id, self.contact_id), (Deal.company_id, self.company_id)):
+            if value is not None:
+                found.append(col(column) == value)
+        if self.source:
+            found.append(col(Deal.source) == self.source)
+        if self.responsible:
+            found.append(col(Deal.responsible_id).in_(select(User.id).where(User.login == self.responsible.lower())))
+        if self.status == "open":
+            found.append(col(Deal.closed_at).is_(None))
+        kinds = [kind for kind in (CLOSED_STATUSES.get(self.status), self.stage_kind) if kind]
+        found.extend(col(Deal.stage_id).in_(select(Stage.id).where(Stage.kind == kind)) for kind in kinds)
+        if self.stage:
+            found.append(col(Deal.stage_id).in_(select(Stage.id).where(_named(col(Stage.name), self.stage, Stage))))
+        if self.pipeline:
+            named = _named(col(Pipeline.name), self.pipeline, Pipeline)
+            found.append(col(Deal.pipeline_id).in_(select(Pipeline.id).where(named)))
+        if self.client_number:
+            of_contact = select(Phone.contact_id).where(Phone.number == self.client_number)
+            found.append(or_(col(Deal.client_number) == self.client_number, col(Deal.contact_id).in_(of_contact)))
+        if self.since is not None:
+            found.append(col(Deal.created_at) >= self.since)
+        if self.until is not None:
+            found.append(col(Deal.created_at) < self.until)
+        if self.text.strip():
+            found.append(col(Deal.title).icontains(self.text.strip(), autoescape=True))
+        return found
+
+
+def _named(name: Mapped[str], asked: str, table: type[Stage] | type[Pipeline]) -> ColumnElement[bool]:
+    if asked.isascii() and asked.isdigit() and len(asked) < 10:
+        return or_(name == asked, col(table.id) == int(asked))
+    return name == asked
