@@ -279,6 +279,11 @@ async def create_token(session: AsyncSession, user: User, *, name: str = "api", 
     return token
 
 
+async def note_token_used(session: AsyncSession, hashed: str, now: datetime) -> None:
+    """Note when an API token was used last; ``hashed`` is its SHA-256 as kept."""
+    await session.exec(update(ApiToken).where(col(ApiToken.token_hash) == hashed).values(used_at=now))
+
+
 async def prune_logins(session: AsyncSession, now: datetime) -> None:
     """Forget expired sessions and old failures."""
     await session.exec(delete(LoginSession).where(col(LoginSession.expires_at) < now - timedelta(days=30)))
