@@ -11,6 +11,7 @@ from pbxcrm.contacts import models as contacts
 from pbxcrm.deals import models as deals
 from pbxcrm.people import models as people
 from pbxcrm.phone import models as phone
+from pbxcrm.screenpop import models as screenpop
 from pbxcrm.tasks import models as tasks
 
 metadata = SQLModel.metadata
@@ -27,6 +28,7 @@ __all__ = [
     "options",
     "people",
     "phone",
+    "screenpop",
     "tasks",
     "timers",
 ]

@@ -14,7 +14,9 @@ from pbxcrm.deals.queries import open_deal_of_client
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``contact`` is set where the number leaves no doubt: one contact has it, or the open deal is one's of several."""
+    """``contact`` is set where there is no doubt: one contact has the number, the open deal names one of several, or
+    somebody chose one at the last call.
+    """
 
     number: str | None
     special: NumberKind | None
@@ -34,7 +36,22 @@ async def identify(session: AsyncSession, number: str | None) -> Client:
     contact = contacts[0] if len(contacts) == 1 else None
     if contact is None and deal is not None:
         contact = next((c for c in contacts if c.id == deal.contact_id), None)
+    if contact is None and contacts:
+        contact = await _chosen_before(session, number, contacts)
     return Client(number, NumberKind(special.kind) if special else None, tuple(contacts), contact, deal)
+
+
+async def _chosen_before(session: AsyncSession, number: str | None, contacts: list[Contact]) -> Contact | None:
+    """Of several clients with this number the one somebody chose at the last call."""
+    ids = [contact.id for contact in contacts]
+    found = await session.exec(
+        select(Call.contact_id)
+        .where(Call.client_number == number, col(Call.contact_id).in_(ids))
+        .order_by(col(Call.started_at).desc())
+        .limit(1)
+    )
+    chosen = found.first()
+    return next((contact for contact in contacts if contact.id == chosen), None)
 
 
 async def last_talked(session: AsyncSession, client: Client) -> int | None:

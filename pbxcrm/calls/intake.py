@@ -15,8 +15,10 @@ from pbxcrm.db import Database, lock
 from pbxcrm.events import emit
 from pbxcrm.numbers import normalise
 from pbxcrm.people.models import Role
+from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 from pbxcrm.settings import Settings
 
+QUIET = {FactKind.OPENED, FactKind.QUEUED}  # nobody's screen shows these by themselves
 EVERYBODY = [role.value for role in Role]
 
 
@@ -103,12 +105,13 @@ async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact
             CallEvent(call_id=call.id, key=fact.key[:200], kind=fact.kind.value, party=fact.party[:150], at=fact.at)
         )
         _refresh(call, state, world)
-        await _refresh_legs(session, call, state.legs, world)
+        legs = await _refresh_legs(session, call, state.legs, world)
         if fact.kind is FactKind.ABSORBED:
             await _absorb(session, call, calls, fact)
         else:
             await consider(session, world, call, state, fact.at)
-        _say_call_changed(session, call, state, fact.at, world)
+        await _show(session, call, fact, legs)
+        _say_call_changed(session, call, legs, fact.at, world)
 
 
 async def _calls(session: AsyncSession, facts: tuple[CallFact, ...]) -> dict[tuple[str, str], Call]:
@@ -156,7 +159,7 @@ def _refresh(call: Call, state: CallState, world: World) -> None:
     call.recording = _cut(clean_name(state.recording), 500) or call.recording
 
 
-async def _refresh_legs(session: AsyncSession, call: Call, legs: tuple[Leg, ...], world: World) -> None:
+async def _refresh_legs(session: AsyncSession, call: Call, legs: tuple[Leg, ...], world: World) -> list[CallLeg]:
     found = await session.exec(select(CallLeg).where(CallLeg.call_id == call.id))
     rows = {row.channel_id: row for row in found.all()}
     for leg in legs:
@@ -172,9 +175,23 @@ async def _refresh_legs(session: AsyncSession, call: Call, legs: tuple[Leg, ...]
                 result=leg.result.value,
             )
             session.add(row)
+            rows[leg.channel_id] = row
         for name, value in asdict(leg).items():
             if name not in {"channel_id", "extension"}:
                 setattr(row, name, value.value if isinstance(value, LegResult) else value)
+    return list(rows.values())
+
+
+async def _show(session: AsyncSession, call: Call, fact: CallFact, legs: list[CallLeg]) -> None:
+    """Draw anew the docks of those whose screens this fact concerns: one phone's for a ring, everybody's for an answer."""
+    if call.direction == Direction.INTERNAL or fact.kind in QUIET:
+        return
+    alone = fact.kind in {FactKind.RINGING, FactKind.SILENCED}
+    users = {leg.user_id for leg in legs if not alone or leg.extension == fact.party}
+    if fact.kind is FactKind.JOINED:
+        for user_id in {leg.user_id for leg in legs if leg.extension == fact.party and leg.user_id is not None}:
+            await do_owe_wrap_up(session, call, user_id, fact.at)
+    say_dock_changed(session, fact.at, *users)
 
 
 async def _absorb(session: AsyncSession, call: Call, calls: dict[tuple[str, str], Call], fact: CallFact) -> None:
@@ -188,18 +205,11 @@ async def _absorb(session: AsyncSession, call: Call, calls: dict[tuple[str, str]
     call.ringing, call.talking = [], []
 
 
-def _say_call_changed(session: AsyncSession, call: Call, state: CallState, at: datetime, world: World) -> None:
+def _say_call_changed(session: AsyncSession, call: Call, legs: list[CallLeg], at: datetime, world: World) -> None:
     """Those whose phones take part, who is responsible, and their managers; nobody's call is for the managers."""
-    users = {user.id for user in (world.people.user_of(leg.extension) for leg in state.legs) if user is not None}
+    users = world.people.audience(*(leg.user_id for leg in legs), call.responsible_id)
     nobodys = [Role.MANAGER.value] if call.responsible_id is None else []
-    emit(
-        session,
-        "call",
-        call.id,
-        at,
-        users=world.people.audience(*users, call.responsible_id),
-        roles=[Role.ADMIN.value, Role.QC.value, *nobodys],
-    )
+    emit(session, "call", call.id, at, users=users, roles=[Role.ADMIN.value, Role.QC.value, *nobodys])
 
 
 async def _status(session: AsyncSession, pbx: str) -> PbxStatus:

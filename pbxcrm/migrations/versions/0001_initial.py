@@ -598,6 +598,21 @@ def upgrade() -> None:
         batch_op.create_index("ix_tasks_list", ["assignee_id", "status", "due_at"], unique=False)
 
     op.create_table(
+        "wrap_ups",
+        sa.Column("call_id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("talked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disposition", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name=op.f("fk_wrap_ups_call_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_wrap_ups_user_id")),
+        sa.PrimaryKeyConstraint("call_id", "user_id", name=op.f("pk_wrap_ups")),
+    )
+    with op.batch_alter_table("wrap_ups", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_wrap_ups_done_at"), ["done_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_wrap_ups_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
         "attempts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("episode_id", sa.Integer(), nullable=False),
@@ -747,6 +762,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_attempts_call_id"))
 
     op.drop_table("attempts")
+    with op.batch_alter_table("wrap_ups", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_wrap_ups_user_id"))
+        batch_op.drop_index(batch_op.f("ix_wrap_ups_done_at"))
+
+    op.drop_table("wrap_ups")
     with op.batch_alter_table("tasks", schema=None) as batch_op:
         batch_op.drop_index("ix_tasks_list")
         batch_op.drop_index(batch_op.f("ix_tasks_due_at"))

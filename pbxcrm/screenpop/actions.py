@@ -1,0 +1,170 @@
+"""What is done on a call card: the note, which client it is, and how it ended."""
+
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.queries import contacts_of_number
+from pbxcrm.deals.actions import access_for_change, do_move_deal, say_deal_changed
+from pbxcrm.deals.models import Deal, Note, StageKind
+from pbxcrm.deals.queries import stage_of_kind
+from pbxcrm.errors import Invalid
+from pbxcrm.events import emit
+from pbxcrm.people.queries import load_directory
+from pbxcrm.screenpop.models import Disposition, WrapUp
+from pbxcrm.screenpop.queries import access_own_call
+from pbxcrm.tasks.actions import create_task
+
+NOTE_MAX = 10_000
+
+
+def say_dock_changed(session: AsyncSession, at: datetime, *user_ids: int | None) -> None:
+    """These people's docks are to be drawn anew, in every tab."""
+    users = {user_id for user_id in user_ids if user_id is not None}
+    if users:
+        emit(session, "dock", "", at, users=users)
+
+
+async def do_owe_wrap_up(session: AsyncSession, call: Call, user_id: int, at: datetime) -> None:
+    """Somebody talks to a client: they will owe the outcome."""
+    assert call.id is not None
+    if await session.get(WrapUp, (call.id, user_id)) is None:
+        session.add(WrapUp(call_id=call.id, user_id=user_id, talked_at=at))
+
+
+async def save_note(session: AsyncSession, viewer: Viewer, call_id: int, text: str, now: datetime) -> None:
+    """What is typed on the card, kept as one types: one note a call and person. An emptied one is taken away."""
+    check(viewer, Permission.DEALS_EDIT)
+    call = await access_own_call(session, viewer, call_id)
+    text = text.strip()
+    if len(text) > NOTE_MAX:
+        raise Invalid("text", "deals.note", "Write a note of up to 10 000 letters.")
+    found = await session.exec(
+        select(Note).where(Note.call_id == call_id, Note.author_id == viewer.user_id).order_by(col(Note.id))
+    )
+    note = found.first()
+    if note is None and not text:
+        return
+    if note is None:
+        session.add(
+            Note(
+                call_id=call_id,
+                deal_id=call.deal_id,
+                contact_id=call.contact_id,
+                author_id=viewer.user_id,
+                text=text,
+                at=now,
+            )
+        )
+    elif not text:
+        await session.delete(note)
+    else:
+        note.text, note.deal_id = text, note.deal_id or call.deal_id
+        note.version += 1
+    if call.deal_id is not None:
+        deal = await session.get(Deal, call.deal_id)
+        if deal is not None:
+            say_deal_changed(session, deal, now, await load_directory(session))
+
+
+async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, contact_id: int, now: datetime) -> None:
+    """Which of several clients with this number it is. The next call of the number begins with this choice."""
+    check(viewer, Permission.CONTACTS_EDIT)
+    call = await access_own_call(session, viewer, call_id)
+    if contact_id not in [contact.id for contact in await contacts_of_number(session, call.client_number)]:
+        raise Invalid("contact_id", "contacts.not_of_number", "This client does not have the number any more.")
+    call.contact_id = contact_id
+    if call.deal_id is not None:
+        deal = await session.get(Deal, call.deal_id)
+        if deal is not None and deal.contact_id is None:
+            deal.contact_id = contact_id
+            deal.version += 1
+            say_deal_changed(session, deal, now, await load_directory(session))
+    record(session, now, "call.contact_chosen", "call", call_id, actor=viewer, contact_id=contact_id)
+    say_dock_changed(session, now, viewer.user_id)
+
+
+async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_id: int, now: datetime) -> None:
+    """The call belongs to this deal of one's own."""
+    call = await access_own_call(session, viewer, call_id)
+    deal = await access_for_change(session, viewer, deal_id, None)
+    call.deal_id = deal.id
+    for note in (
+        await session.exec(select(Note).where(Note.call_id == call_id, Note.author_id == viewer.user_id))
+    ).all():
+        note.deal_id = deal.id
+    record(session, now, "call.attached", "call", call_id, actor=viewer, deal_id=deal_id)
+    say_deal_changed(session, deal, now, await load_directory(session))
+    say_dock_changed(session, now, viewer.user_id)
+
+
+async def finish(
+    session: AsyncSession,
+    viewer: Viewer,
+    call_id: int,
+    disposition: str,
+    now: datetime,
+    *,
+    next_title: str = "",
+    next_at: datetime | None = None,
+    lost_reason: str = "",
+) -> None:
+    """How the call ended; with ``next_at`` the next task on its deal, with "not interested" the deal is lost for that reason."""
+    call = await access_own_call(session, viewer, call_id)
+    if disposition not in set(Disposition):
+        raise Invalid("disposition", "screenpop.disposition", "Choose how the call ended.")
+    if disposition == Disposition.NEXT_STEP and next_at is None:
+        raise Invalid("next_at", "screenpop.next", "Choose when the next step is due.")
+    if next_at is not None:
+        await create_task(
+            session,
+            viewer,
+            title=next_title,
+            due_at=next_at,
+            now=now,
+            deal_id=call.deal_id,
+            contact_id=None if call.deal_id else call.contact_id,
+        )
+    if disposition == Disposition.NOT_INTERESTED and call.deal_id is not None:
+        deal = await access_for_change(session, viewer, call.deal_id, None)
+        lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
+        if lost is not None and deal.closed_at is None:
+            do_move_deal(
+                session,
+                deal,
+                lost,
+                now,
+                actor=viewer,
+                people=await load_directory(session),
+                lost_reason=lost_reason or "not interested",
+            )
+    await _close_card(session, viewer, call_id, disposition, now)
+
+
+async def hide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
+    """Put the card away without an outcome."""
+    await access_own_call(session, viewer, call_id)
+    await _close_card(session, viewer, call_id, "", now)
+
+
+async def unhide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
+    """The undo of ``hide`` and of ``finish`` (what ``finish`` made beside the card stays)."""
+    await access_own_call(session, viewer, call_id)
+    row = await session.get(WrapUp, (call_id, viewer.user_id))
+    if row is not None:
+        row.done_at, row.disposition = None, ""
+    say_dock_changed(session, now, viewer.user_id)
+
+
+async def _close_card(session: AsyncSession, viewer: Viewer, call_id: int, disposition: str, now: datetime) -> None:
+    row = await session.get(WrapUp, (call_id, viewer.user_id))
+    if row is None:
+        row = WrapUp(call_id=call_id, user_id=viewer.user_id, talked_at=now)
+        session.add(row)
+    row.done_at, row.disposition = now, disposition
+    record(session, now, "call.wrapped_up", "call", call_id, actor=viewer, disposition=disposition)
+    say_dock_changed(session, now, viewer.user_id)

@@ -1,0 +1,27 @@
+"""What is left to do after a call: its outcome and the next step, once for each of us who talked."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.fields import maybe_moment, moment
+
+
+class Disposition(StrEnum):
+    NEXT_STEP = "next_step"  # there is something to do next
+    DONE = "done"  # what they wanted is settled
+    NOT_INTERESTED = "not_interested"
+    WRONG_NUMBER = "wrong_number"
+
+
+class WrapUp(SQLModel, table=True):
+    """Stays open, and its card in the dock, until whoever talked says how it ended."""
+
+    __tablename__ = "wrap_ups"
+
+    call_id: int = Field(foreign_key="calls.id", primary_key=True, ondelete="CASCADE")
+    user_id: int = Field(foreign_key="users.id", primary_key=True, index=True)
+    talked_at: datetime = moment()
+    done_at: datetime | None = maybe_moment(index=True)
+    disposition: str = Field(default="", max_length=16)  # a Disposition; empty when hidden without one

@@ -1,0 +1,33 @@
+"""Pure decisions of the screen pop: which card stands on whose screen, and in which state."""
+
+from enum import StrEnum
+
+from pbxcrm.calls.facts import Direction, LegResult, Outcome
+from pbxcrm.people.models import PopupMode
+
+
+class CardState(StrEnum):
+    RINGING = "ringing"
+    TALKING = "talking"
+    AFTER = "after"  # the call is over for this person, its outcome is not recorded yet
+
+
+def card_state(
+    *, direction: str, outcome: str, leg_results: list[str], unfinished: bool, popup: str
+) -> CardState | None:
+    """The state of a person's card for one call; None for no card.
+
+    ``leg_results`` are those of the person's own legs (a queue's retry makes several), ``unfinished`` whether they still owe
+    the outcome. A card pops up only where a phone of theirs rings or talks, and goes away when a colleague answered.
+    """
+    if direction == Direction.INTERNAL or popup == PopupMode.OFF:
+        return None
+    is_open = outcome == Outcome.OPEN
+    if is_open and LegResult.TALKING in leg_results:
+        return CardState.TALKING
+    rings = is_open and (
+        LegResult.RINGING in leg_results or (direction == Direction.OUTBOUND and LegResult.DIALLED in leg_results)
+    )
+    if rings and (popup == PopupMode.RINGING or direction == Direction.OUTBOUND):
+        return CardState.RINGING
+    return CardState.AFTER if unfinished else None
