@@ -1,0 +1,65 @@
+# make run    everything with a simulated PBX; with PBXCRM_AMI_URL=ami://user:secret@host:5038 your own PBX
+# make test   installs what the tests need, then style, types, import rules, tests
+# make help   what else there is
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CODE := pbxcrm ami web workers tests scripts/migration
+
+.PHONY: run test lint types format bench screenshots i18n lock migration clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '1,/^$$/p' Makefile | sed 's/^# //'
+	@echo "also: make lint types format bench screenshots i18n lock clean"
+
+run: $(VENV)/.run
+	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
+
+test: $(VENV)/.test
+	@scripts/apt-needs test
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(PYTEST)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/lint-imports
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: $(VENV)/.test
+	@scripts/apt-needs test
+	$(BIN)/python -m tests.bench
+
+screenshots: $(VENV)/.test
+	@scripts/apt-needs test
+	$(BIN)/python -m tests.e2e.screenshots
+
+i18n: $(VENV)/.test
+	$(BIN)/python -m web.i18n.update
+
+lock: $(VENV)/.test
+	scripts/lock
+
+migration: $(VENV)/.test
+	$(BIN)/python scripts/migration
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.run: requirements/run.txt pyproject.toml scripts/venv
+	@PYTHON=$(PYTHON) scripts/venv $(VENV) run
+
+$(VENV)/.test: requirements/test.txt pyproject.toml scripts/venv
+	@PYTHON=$(PYTHON) scripts/venv $(VENV) test
