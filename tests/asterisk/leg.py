@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tests.asterisk.sip import Message, address, media_address, media_description, parameter
+from tests.asterisk.sip import Message, address, authorization, media_address, media_description, parameter
 
 if TYPE_CHECKING:
     from tests.asterisk.phone import Phone
@@ -31,6 +31,7 @@ class Leg:
         self.ended = asyncio.Event()
         self.transferred = asyncio.Event()  # the PBX reported a final result of our REFER
         self._cseq = 1
+        self._extra: frozenset[str] = frozenset()
         self._invite: Message | None = None  # ours, or the one we have to answer
         self._last_reply: Message | None = None
         self._answers: dict[tuple[int, str], asyncio.Future[Message]] = {}
@@ -72,7 +73,19 @@ class Leg:
     # -- calling ----------------------------------------------------------------------------------------------------
 
     def invite(self, headers: Mapping[str, str]) -> None:
+        self._extra = frozenset(headers)
         self._invite = self._request("INVITE", list(headers.items()), self._session())
+        self.phone.send(self._invite)
+
+    def _invite_with_password(self, challenge: Message) -> None:
+        """The PBX wants to know that it is us: the same INVITE again, signed."""
+        if self._invite is None or self._invite.get("Authorization"):
+            self._over()
+            return
+        signed = authorization(challenge, self.phone.number, self.phone.password)
+        self.remote = f"<{self.target}>"  # the tag of the refusal is not that of the call to come
+        extra = [(name, value) for name, value in self._invite.headers if name in self._extra]
+        self._invite = self._request("INVITE", [*extra, signed], self._session())
         self.phone.send(self._invite)
 
     async def cancel(self) -> None:
@@ -162,7 +175,10 @@ class Leg:
             ack = self._invite_again("ACK")
             ack.headers = [(name, message.get("To") if name == "To" else value) for name, value in ack.headers]
             self.phone.send(ack)
-            self._over()
+            if message.status == 401:
+                self._invite_with_password(message)
+            else:
+                self._over()
 
     def _receive_request(self, message: Message) -> None:
         if message.method == "INVITE":

@@ -70,11 +70,10 @@ class Office:
         return client, legs[0]
 
     async def ringing(self, *numbers: str) -> list[Leg]:
-        """Those phones are called and ring."""
+        """Those phones are called and ring, one after the other as far as the manager can tell."""
         legs = [await self.phones[number].incoming() for number in numbers]
-        for leg in legs:
+        for number, leg in zip(numbers, legs, strict=True):
             leg.ring()
-        for number in numbers:
             await self.boss.event("Newstate", ChannelStateDesc="Ringing", Channel=await self.channel(number))
         return legs
 
@@ -116,7 +115,7 @@ def manager(port: int, version: str) -> str:
         filters = "".join(f"eventfilter=!Event: {name}\n" for name in NOISE)
     else:
         filters = "".join(f"eventfilter(action(exclude),name({name})) =\n" for name in NOISE)
-    general = f"[general]\nenabled=yes\nport={port}\nbindaddr=127.0.0.1\n"
+    general = f"[general]\nenabled=yes\nport={port}\nbindaddr=127.0.0.1\ntimestampevents=yes\n"
     full = f"[full]\nsecret={SECRET}\nread=all\nwrite=all\n"
     rights = "read=system,call,agent,cdr,user,reporting\nwrite=call,originate,reporting\n"
     return f"{general}{full}[least]\nsecret={SECRET}\n{rights}{filters}"

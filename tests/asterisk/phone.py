@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.asterisk.leg import Leg
-from tests.asterisk.sip import Message, parameter
+from tests.asterisk.sip import Message, authorization, parameter
 
 PATIENCE = 10.0  # seconds that a condition may take before the test fails
 
@@ -19,13 +19,15 @@ PATIENCE = 10.0  # seconds that a condition may take before the test fails
 class Phone(asyncio.DatagramProtocol):
     """One extension's telephone, or (see ``Trunk``) the world outside."""
 
-    def __init__(self, number: str, ip: str, pbx: tuple[str, int]) -> None:
+    def __init__(self, number: str, ip: str, pbx: tuple[str, int], password: str = "") -> None:
         self.number = number
         self.ip = ip
         self.pbx = pbx
+        self.password = password
         self.port = 0
         self.legs: dict[str, Leg] = {}
         self._incoming: asyncio.Queue[Leg] = asyncio.Queue()
+        self._registering: asyncio.Queue[Message] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport | None = None
 
     async def __aenter__(self) -> Self:
@@ -51,6 +53,26 @@ class Phone(asyncio.DatagramProtocol):
     @property
     def contact(self) -> str:
         return f"sip:{self.number}@{self.ip}:{self.port}"
+
+    async def register(self) -> None:
+        """Tell the PBX where we are, with our password (RFC 3261, 10)."""
+        identity = f"<sip:{self.number}@{self.pbx[0]}>"
+        headers = [("Max-Forwards", "70"), ("From", f"{identity};tag=register"), ("To", identity)]
+        headers += [
+            ("Call-ID", f"register-{secrets.token_hex(8)}"),
+            ("Contact", f"<{self.contact}>"),
+            ("Expires", "300"),
+        ]
+        for attempt in (1, 2):
+            via = f"SIP/2.0/UDP {self.ip}:{self.port};branch=z9hG4bK{secrets.token_hex(8)};rport"
+            own = [("Via", via), *headers, ("CSeq", f"{attempt} REGISTER")]
+            self.send(Message(f"REGISTER sip:{self.pbx[0]} SIP/2.0", own))
+            async with asyncio.timeout(PATIENCE):
+                answer = await self._registering.get()
+            if answer.status == 401:
+                headers.append(authorization(answer, self.number, self.password))
+        if answer.status != 200:
+            raise AssertionError(f"phone {self.number} could not register: {answer.start}")
 
     async def incoming(self, patience: float = PATIENCE) -> Leg:
         """The next call that reaches this phone. It does not ring until it is told to."""
@@ -89,7 +111,8 @@ class Phone(asyncio.DatagramProtocol):
         if leg is not None:
             leg.receive(message)
         elif message.is_response:
-            return
+            if message.method == "REGISTER":
+                self._registering.put_nowait(message)
         elif message.method == "INVITE":
             self._arrive(message)
         elif message.method in {"OPTIONS", "NOTIFY"}:

@@ -34,13 +34,14 @@ class AsteriskServer:
     """``async with AsteriskServer("22", files) as pbx``: runs until the block is left, then removes every trace.
 
     ``files`` are configuration files by name, relative to the configuration folder. ``logger.conf`` and
-    ``asterisk.conf`` are supplied. Ports belong into the files, so the caller chooses them (``free_port``).
+    ``asterisk.conf`` are supplied; with ``over_installed`` the files lie over those that the package brought. Ports belong into the files, so the caller chooses them (``free_port``).
     """
 
-    def __init__(self, version: str, files: Mapping[str, str], *, ami_port: int) -> None:
+    def __init__(self, version: str, files: Mapping[str, str], *, ami_port: int, over_installed: bool = False) -> None:
         self.version = version
         self.files = files
         self.ami_port = ami_port
+        self.over_installed = over_installed
         self.root = Path()
         self.folder = Path()  # everything of this session, seen from outside the chroot
         self._process: asyncio.subprocess.Process | None = None
@@ -61,8 +62,14 @@ class AsteriskServer:
         await self._end()
 
     def _prepare(self) -> None:
+        # Asterisk complains at each call when it cannot find the address of the machine's own name.
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
         self.folder = Path(tempfile.mkdtemp(prefix="pbxcrm-", dir=self.root / "tmp"))
         self.folder.chmod(0o755)
+        if self.over_installed:
+            # Asterisk 22 warns of the mere presence of users.conf; the README tells people to remove it, too.
+            unwanted = shutil.ignore_patterns("users.conf")
+            shutil.copytree(self.root / "etc/asterisk", self.folder / "etc", ignore=unwanted)
         for name in (
             "etc",
             "run",
@@ -73,8 +80,9 @@ class AsteriskServer:
             "spool",
             "spool/monitor",
             "lib",
+            "lib/keys",
         ):
-            (self.folder / name).mkdir()
+            (self.folder / name).mkdir(exist_ok=True)
         installed = (self.root / "etc/asterisk/asterisk.conf").read_text()
         modules = re.search(r"^astmoddir\s*=>?\s*(\S+)", installed, flags=re.MULTILINE)
         if modules is None:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SUITES = {"22": "forky", "16": "bullseye"}
-PACKAGES = {"22": ("asterisk", "asterisk-core-sounds-en-gsm", "asterisk-moh-opsound-gsm")}
+PACKAGES: dict[str, tuple[str, ...]] = {"22": ("asterisk", "asterisk-core-sounds-en-gsm", "asterisk-moh-opsound-gsm")}
 PACKAGES["16"] = (*PACKAGES["22"], "asterisk-voicemail")  # since then part of the first
 NO_SERVICES = "#!/bin/sh\nexit 101\n"  # policy-rc.d: a package must not start its daemon inside the folder
 SCRIPTS = Path("/usr/share/debootstrap/scripts")

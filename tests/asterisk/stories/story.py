@@ -55,6 +55,11 @@ def internal(outcome: str, **more: object) -> Call:
     return call | {"answered_by": None, "talked": [], "transfers": [], "click_to_call": False} | more
 
 
+def without(call: Call, *keys: str) -> Call:
+    """What a story leaves open is not expected."""
+    return {key: value for key, value in call.items() if key not in keys}
+
+
 def moved(source: str, target: str, kind: str) -> list[dict[str, str]]:
     """The one transfer of a call."""
     return [{"from": source, "to": target, "kind": kind}]

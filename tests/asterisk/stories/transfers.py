@@ -1,17 +1,12 @@
 """A call goes from one colleague to another: transfers of every kind, parking, redirect, pickup."""
 
 from tests.asterisk.office import Office
-from tests.asterisk.stories.story import Call, inbound, moved, story
+from tests.asterisk.stories.story import Call, inbound, moved, story, without
 
 
 def handed_over(*talked: str, **more: object) -> Call:
     """101 answered the line 101; further colleagues may have talked after."""
     return inbound("answered", rang=["101"], answered_by="101", talked=["101", *talked], did="101") | more
-
-
-def without(call: Call, *keys: str) -> Call:
-    """What a story leaves open is not expected."""
-    return {key: value for key, value in call.items() if key not in keys}
 
 
 @story(without(handed_over("102"), "transfers"), filtered=True)
