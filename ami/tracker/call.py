@@ -165,7 +165,9 @@ class Call:
             talked=self.talked_in_order(),
             transfers=tuple(self.transfers),
             legs=tuple(legs),
-            ringing=tuple(dict.fromkeys(leg.extension for leg in self.legs.values() if leg.extension and leg.is_ringing)),
+            ringing=tuple(
+                dict.fromkeys(leg.extension for leg in self.legs.values() if leg.extension and leg.is_ringing)
+            ),
             talking=tuple(self.talking),
             started_at=self.started_at,
             answered_at=self.answered_at,

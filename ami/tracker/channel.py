@@ -28,7 +28,9 @@ class Channel:
         "name", "other_half", "place", "up",
     )  # fmt: skip
 
-    def __init__(self, channel_id: str, name: str, linkedid: str, place: Place, born_at: datetime, call: "Call") -> None:
+    def __init__(
+        self, channel_id: str, name: str, linkedid: str, place: Place, born_at: datetime, call: "Call"
+    ) -> None:
         self.id = channel_id
         self.name = name
         self.linkedid = linkedid

@@ -18,7 +18,9 @@ ANSWERED_ELSEWHERE = 26
 USER_BUSY = 17
 REJECTED = 21
 _NO_ANSWER_CAUSES = frozenset({18, 19})
-_FAILED_CAUSES = frozenset({1, 2, 3, 6, 20, 22, 25, 27, 28, 29, 34, 38, 41, 42, 43, 44, 50, 57, 58, 65, 66, 69, 88, 102, 111})
+_FAILED_CAUSES = frozenset(
+    {1, 2, 3, 6, 20, 22, 25, 27, 28, 29, 34, 38, 41, 42, 43, 44, 50, 57, 58, 65, 66, 69, 88, 102, 111}
+)
 
 
 class LegRecord:

@@ -1,1 +1,115 @@
-"""After a gap."""
+"""After a gap (rule 7 of telephony.md): what the PBX shows now is compared with what we remember.
+
+A channel we remember that is not there any more hung up unheard. A call without channels is over, and how it ended nobody here can
+say: "unknown", or "interrupted" when the PBX was started anew; never "missed". What is there and was unknown is adopted.
+"""
+
+from datetime import datetime, timedelta
+
+from ami.snapshot import Headers, Snapshot
+from ami.tracker import ending
+from ami.tracker.channel import Channel
+from ami.tracker.desk import Desk
+from ami.tracker.places import Kind
+from pbxcrm.calls.facts import CallFact, Outcome
+
+#: ``Application`` of a channel that was dialled, and of one that is served by the PBX itself.
+_DIALLED_APPS = frozenset({"AppDial", "AppDial2", "AppQueue"})
+
+
+def reconcile(desk: Desk, snapshot: Snapshot, now: datetime) -> list[CallFact]:
+    """Bring the desk to what ``snapshot`` shows; return the facts."""
+    facts = desk.release(now)
+    board = desk.board
+    board.position = snapshot.position
+    desk.at = now
+    restarted = desk.booted_at is not None and snapshot.booted_at is not None and snapshot.booted_at != desk.booted_at
+    desk.booted_at = snapshot.booted_at or desk.booted_at
+    if restarted:
+        ending.shutdown(desk, now)  # channel names and numbers begin anew: nothing of before is alive
+    _end_what_is_gone(desk, snapshot, now)
+    for seen in snapshot.channels:
+        _adopt(desk, seen, now)
+    _set_bridges(desk, snapshot)
+    for entry in snapshot.waiting:
+        channel = board.channels.get(entry.get("Uniqueid", ""))
+        if channel is not None:
+            channel.call.queue = entry.get("Queue") or channel.call.queue
+            channel.call.left_queue_at = None
+            board.touched[channel.call] = None
+    return facts + desk.settle(now, now)
+
+
+def _end_what_is_gone(desk: Desk, snapshot: Snapshot, now: datetime) -> None:
+    """Channels that are not there any more are unplugged, and the calls they leave empty are given up."""
+    board = desk.board
+    present = {seen.get("Uniqueid", "") for seen in snapshot.channels}
+    robbed = set()
+    for channel in [c for c in board.channels.values() if c.id not in present]:
+        leg = channel.call.legs.get(channel.id)
+        if leg is not None:
+            leg.hung_up(now, None)
+        robbed.add(channel.call)
+        board.unplug(channel.id)
+    for call in [c for c in desk.open_calls() if c in robbed and c.caller_is_gone]:
+        ending.give_up(desk, call, now, Outcome.UNKNOWN)
+
+
+def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:
+    """A channel of ``CoreShowChannels``: met for the first time, or one we know whose state may have changed unheard."""
+    known = desk.board.channels.get(seen.get("Uniqueid", ""))
+    channel = desk.meet(seen, _began(seen, now))
+    if channel is None:
+        return
+    call = channel.call
+    if known is None and seen.get("Application") in _DIALLED_APPS and channel is not call.first:
+        channel.dialled = True
+        if channel.place.kind is not Kind.LOCAL:
+            call.leg_of(channel, now)
+    state = seen.get("ChannelStateDesc", "")
+    leg = call.legs.get(channel.id)
+    if state == "Up":
+        channel.up = True
+        if leg is not None:
+            leg.picked_up = True
+        elif channel is call.first and channel.place.kind is Kind.TRUNK:
+            call.was_picked_up_by_pbx = True
+    elif state == "Ringing" and leg is not None and leg.extension is not None:
+        leg.ringing_at = leg.ringing_at or now
+        call.rang.setdefault(leg.extension)
+    desk.board.touched[call] = None
+
+
+def _set_bridges(desk: Desk, snapshot: Snapshot) -> None:
+    """Everybody stands where the snapshot shows them."""
+    board = desk.board
+    where: dict[str, str] = {}
+    holding: dict[str, bool] = {}
+    for bridge in snapshot.bridges:
+        holding[bridge.bridge_id] = bridge.technology == "holding_bridge"
+        for channel_id in bridge.channel_ids:
+            where[channel_id] = bridge.bridge_id
+    for seen in snapshot.channels:
+        if seen.get("BridgeId"):
+            where.setdefault(seen.get("Uniqueid", ""), seen["BridgeId"])
+    for channel in list(board.channels.values()):
+        bridge_id = where.get(channel.id)
+        if bridge_id is None:
+            board.out_of_bridge(channel)
+        elif channel.bridge is None or channel.bridge.id != bridge_id:
+            _enter(desk, channel, bridge_id, holding=holding.get(bridge_id, False))
+
+
+def _enter(desk: Desk, channel: Channel, bridge_id: str, *, holding: bool) -> None:
+    known = desk.board.bridges.get(bridge_id)
+    desk.board.into_bridge(channel, bridge_id, holding=holding or (known is not None and known.holding))
+
+
+def _began(seen: Headers, now: datetime) -> datetime:
+    """When a channel was born, by its ``Duration`` ("00:01:05" or seconds)."""
+    seconds = 0
+    parts = seen.get("Duration", "").split(":")
+    if 1 <= len(parts) <= 3 and all(part.isdecimal() and len(part) <= 6 for part in parts):
+        for part in parts:
+            seconds = seconds * 60 + int(part)
+    return now - timedelta(seconds=seconds)

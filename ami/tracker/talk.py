@@ -62,10 +62,8 @@ def forwarded_by(call: Call, line: Channel) -> str | None:
                 return channel.place.extension
         elif channel.place.extension is not None and channel is not line:
             return channel.place.extension
-        if channel.dialled_by is None and channel.place.half == 2:
-            channel = channel.other_half
-        else:
-            channel = channel.dialled_by
+        behind = channel.other_half if channel.place.half == 2 else None
+        channel = channel.dialled_by or behind
     return next(reversed(call.forwards.values()), None)
 
 
@@ -106,11 +104,18 @@ def transfer_reaching(call: Call, extension: str, channel: Channel) -> Transfer 
         source, kind = pending
         return Transfer(source, extension, kind) if source != extension else None
     before = call.last_talker
-    others = [name for name, talker in call.talking.items() if talker.left_at is None and name not in {extension, call.made_by}]
+    others = [
+        name
+        for name, talker in call.talking.items()
+        if talker.left_at is None and name not in {extension, call.made_by}
+    ]
     if before is None or before.channel.alive or others:
         return None
     source_extension = before.channel.place.extension
-    if source_extension is None or source_extension in {extension, call.made_by if call.direction is Direction.INTERNAL else None}:
+    if source_extension is None or source_extension in {
+        extension,
+        call.made_by if call.direction is Direction.INTERNAL else None,
+    }:
         return None
     return Transfer(source_extension, extension, TransferKind.BLIND)
 

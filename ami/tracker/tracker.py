@@ -5,11 +5,10 @@ from datetime import datetime
 from ami.messages import Message
 from ami.snapshot import Snapshot
 from ami.tracker import ending, reconciling
-from ami.tracker.call import Call
 from ami.tracker.clock import DAWN, event_time
 from ami.tracker.config import TrackerConfig
-from ami.tracker.events import HANDLERS
 from ami.tracker.desk import Desk
+from ami.tracker.events import HANDLERS
 from pbxcrm.calls.facts import CallFact, CallState
 
 
@@ -24,7 +23,9 @@ class Tracker:
         self._desk = Desk(config or TrackerConfig())
         self._last = DAWN
 
-    def feed(self, message: Message, received_at: datetime | None = None, *, position: int | None = None) -> list[CallFact]:
+    def feed(
+        self, message: Message, received_at: datetime | None = None, *, position: int | None = None
+    ) -> list[CallFact]:
         """Take one message; return what it tells of calls, in order. Never raises, whatever the message.
 
         ``received_at``: when it was read from the socket (aware UTC). ``position``: where the journal holds it.
@@ -62,4 +63,3 @@ class Tracker:
         """Where a journal must be read from to know all that is alive; None where nothing is."""
         positions = [call.position for call in self._desk.board.calls if call.position is not None]
         return min(positions, default=None)
-

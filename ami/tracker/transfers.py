@@ -76,12 +76,12 @@ def _last_talker(call: Call) -> str | None:
 
 def _reached(call: Call, target: Channel | None, source: str) -> list[str]:
     """Those at the target's end who talk to the client already: bridges may be reported before the transfer."""
-    if target is None:
-        ends: list[Channel] = []
-    elif target.place.kind is Kind.LOCAL and target.other_half is not None:
-        ends = target.other_half.connected()
-    else:
-        ends = [target]
     talking = talk.phones_in_talk(call)
+    if target is None:  # not told: who was the last to join
+        newest = next(reversed(call.talked), None)
+        return [newest] if newest is not None and newest != source and newest in talking else []
+    ends = [target]
+    if target.place.kind is Kind.LOCAL and target.other_half is not None:
+        ends = target.other_half.connected()
     reached = (c.place.extension for c in ends if c.place.kind is Kind.PHONE)
     return [e for e in dict.fromkeys(reached) if e is not None and e != source and e in talking and e in call.talked]

@@ -27,7 +27,9 @@ def _caller_of(desk: Desk, owner: str) -> Call | None:
     """The call whose caller the PBX itself has picked up, who reached nobody, and who wanted the mailbox's owner."""
     candidates = [call for call in desk.open_calls() if _may_talk_to_a_machine(call)]
     wanted = [
-        call for call in candidates if owner in call.rang or owner == call.did or any(leg.extension == owner for leg in call.legs.values())
+        call
+        for call in candidates
+        if owner in call.rang or owner == call.did or any(leg.extension == owner for leg in call.legs.values())
     ]
     return max(wanted or candidates, key=lambda call: call.started_at, default=None)
 

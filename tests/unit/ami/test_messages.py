@@ -27,6 +27,13 @@ def test_byte_by_byte() -> None:
     assert [m for i in range(len(STREAM)) for m in framer.feed(STREAM[i : i + 1])] == [LOGIN, RINGING, GONE]
 
 
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 1000])
+def test_an_empty_line_too_many_belongs_to_nobody(step: int) -> None:
+    """Asterisk 16 to 22 end ConfbridgeJoin and ParkedCall so."""
+    framer, stream = Framer(), GONE + END + b"\r\n" + GONE + END + END + b"\r\n" + RINGING + END
+    assert [m for i in range(0, len(stream), step) for m in framer.feed(stream[i : i + step])] == [GONE, GONE, RINGING]
+
+
 @pytest.mark.parametrize("step", [1, 7, 100, 5000])
 def test_an_endless_message_is_dropped_and_the_next_one_is_heard(step: int) -> None:
     framer = Framer(limit=1000)

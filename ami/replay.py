@@ -1,0 +1,117 @@
+"""Recorded AMI bytes to calls, one JSON object a line: the function behind ``pbxcrm replay``.
+
+Needs no database, no Redis and no configuration. The object is a contract with other programs (docs/architecture.md).
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from ami.messages import Framer, is_wanted, parse
+from ami.tracker import Tracker, TrackerConfig
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind
+from pbxcrm.numbers import normalise
+
+DEFAULT_EXTENSION_PATTERN = r"\d{2,5}"
+DEFAULT_REGION = "UA"
+CHUNK = 1 << 16  # bytes
+
+
+class Unreadable(Exception):
+    """A file cannot be read; the text says which and why, in plain words."""
+
+
+def replay_files(
+    paths: Sequence[str | Path],
+    trunks: Sequence[str] = (),
+    extension_pattern: str = DEFAULT_EXTENSION_PATTERN,
+    region: str | None = None,
+    out: TextIO | None = None,
+) -> int:
+    """Write a line of JSON for every call in every file, each file a stream of its own, its calls in the order they began.
+
+    ``region`` (ISO 3166) reads national numbers; None is ``PBXCRM_REGION``, else "UA". Returns the exit code: 0, or 2 when a
+    file could not be read (told on stderr; the others are still replayed).
+    """
+    region = region or os.environ.get("PBXCRM_REGION") or DEFAULT_REGION
+    config = TrackerConfig(trunks=tuple(trunks), extension_pattern=extension_pattern)
+    exit_code = 0
+    for path in paths:
+        try:
+            for call in calls_in(_chunks(path), config):
+                line = json.dumps({"file": str(path), **as_object(call, region)}, ensure_ascii=False)
+                print(line, file=out or sys.stdout)
+        except Unreadable as error:
+            print(error, file=sys.stderr)
+            exit_code = 2
+    return exit_code
+
+
+def calls_in(chunks: Iterable[bytes], config: TrackerConfig) -> list[CallState]:
+    """The calls of one stream in the order they began; those still going on at its end have the outcome ``open``."""
+    order: dict[str, int] = {}
+    calls: dict[str, CallState] = {}
+    for fact in facts_in(chunks, config):
+        name = fact.call.linkedid
+        order.setdefault(name, len(order))
+        calls[name] = fact.call
+        if fact.kind is FactKind.ABSORBED:
+            del calls[name]
+    return sorted(calls.values(), key=lambda call: (call.started_at, order[call.linkedid]))
+
+
+def facts_in(chunks: Iterable[bytes], config: TrackerConfig) -> Iterator[CallFact]:
+    """Everything the tracker says of one stream, the held verdicts at its end included."""
+    tracker, framer = Tracker(config), Framer()
+    for chunk in chunks:
+        for raw in framer.feed(chunk):
+            if is_wanted(raw):
+                yield from tracker.feed(parse(raw))
+    yield from tracker.close()
+
+
+def as_object(call: CallState, region: str) -> dict[str, object]:
+    """The call as other programs read it. Times are RFC 3339 UTC, durations seconds."""
+    internal = call.direction is Direction.INTERNAL
+    return {
+        "linkedid": call.linkedid,
+        "direction": call.direction,
+        "outcome": call.outcome,
+        "missed_reason": call.missed_reason,
+        "client_number": None if internal else normalise(call.client_heard, region),
+        "client_name": call.client_name,
+        "did": call.did,
+        "queue": call.queue,
+        "made_by": call.made_by,
+        "rang": list(call.rang),
+        "answered_by": call.answered_by,
+        "talked": list(call.talked),
+        "transfers": [{"from": t.source, "to": t.target, "kind": t.kind} for t in call.transfers],
+        "started_at": _rfc3339(call.started_at),
+        "answered_at": _rfc3339(call.answered_at),
+        "ended_at": _rfc3339(call.ended_at),
+        "wait_seconds": _rounded(call.wait_seconds),
+        "talk_seconds": _rounded(call.talk_seconds),
+        "click_to_call": call.click_to_call,
+    }
+
+
+def _chunks(path: str | Path) -> Iterator[bytes]:
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise Unreadable(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _rfc3339(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
