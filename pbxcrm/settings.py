@@ -72,6 +72,20 @@ class Settings(BaseSettings):
             raise ValueError("must be HOST:PORT, for example 127.0.0.1:8080")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _kind_of_database(cls, value: str) -> str:
+        if value and not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?://", value):
+            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _kind_of_redis(cls, value: str) -> str:
+        if value and not re.match(r"(redis|rediss|unix)://", value):
+            raise ValueError("must be redis://HOST:6379/0, rediss://… or unix:///PATH")
+        return value
+
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
         data_dir = self.data_dir.expanduser().resolve()
