@@ -70,6 +70,7 @@ def create_app(
     )
     app.state.parts = parts
     app.state.served = frozenset(route.path for route in routes)
+    parts.templates.env.globals["served"] = app.state.served
     app.state.counters = COUNTERS
     prepare(parts)
     return app

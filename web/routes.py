@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from web.live import live
-from web.pages import health, people, session, status
+from web.pages import dock, health, people, session, status
 from web.parts import Parts
 from web.routing import POST, page, public
 from web.shell import Counter
@@ -30,12 +30,29 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         page("/", session.front, needs=None),
         *_session(),
         *_people(),
+        *_dock(),
         page("/status", status.status, needs=Permission.STATUS_READ),
     ]
 
 
 def prepare(parts: Parts) -> None:
     """Whatever pages must set up once with the parts of the application, such as what is pushed to the live stream."""
+    parts.hub.add_pusher("dock", "dock", dock.pusher(parts))
+
+
+def _dock() -> list[Route]:
+    use = Permission.PHONE_USE
+    acts = {
+        "note": dock.save_note,
+        "contact": dock.choose_contact,
+        "attach": dock.attach,
+        "finish": dock.finish,
+        "hide": dock.hide,
+        "unhide": dock.unhide,
+        "not-a-client": dock.not_a_client,
+    }
+    posts = [page(f"/dock/{{call_id:int}}/{word}", act, needs=use, methods=POST) for word, act in acts.items()]
+    return [page("/dock", dock.dock, needs=None), *posts]
 
 
 def _session() -> list[Route]:

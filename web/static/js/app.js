@@ -8,4 +8,6 @@ import "./progress.js";
 import "./copy.js";
 import "./running.js";
 import "./dock.js";
+import "./notes.js";
+import "./ring.js";
 import "./live.js";

@@ -3,6 +3,7 @@
 // When a hint comes for a region it is asked for again, once for many hints that come together: by its own hx-get with
 // hx-trigger="live-refresh" where it has one, else by loading this page again and taking the region (it needs an id).
 // Nothing is swapped under somebody's hands: a region in which one types or has a menu or dialog open waits.
+import { keeping } from "./keep.js";
 import { Switchboard } from "./switchboard.js";
 
 const GATHER = 60; // ms in which hints are taken together
@@ -73,7 +74,7 @@ function hear(message) {
     if (message.last > Number(document.body.dataset.heard)) hear({ kind: "refresh" });
   } else if (message.kind === "push") {
     const region = document.querySelector(`[data-region="${CSS.escape(message.region)}"]`);
-    if (region) window.htmx.swap({ text: message.html, target: region, swap: "innerMorph", sourceElement: region });
+    if (region) keeping(region, () => window.htmx.swap({ text: message.html, target: region, swap: "innerMorph", sourceElement: region }));
     document.dispatchEvent(new CustomEvent("live:push", { detail: message }));
   } else if (message.kind === "state") {
     state(message.live);
