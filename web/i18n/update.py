@@ -6,16 +6,20 @@ translated again. ``--check`` changes nothing and ends with 1 where a catalogue 
 
 import re
 import sys
+from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from pbxcrm.pbx_reports import REPORTS
 from web.i18n import DOMAIN, Language, catalogue_path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("pbxcrm", "web")
+# The command line speaks English: what only it says is not translated.
+ONLY_ON_THE_SERVER = ("cli/", "doctor/", "migrations/", "backup", "redis_server", "demo", "child", "settings", "logs")
 METHODS = [("**.py", "python"), ("**.html", "jinja2")]
 OPTIONS = {"**.html": {"encoding": "utf-8", "trimmed": "true", "extensions": "jinja2.ext.i18n, jinja2.ext.do"}}
 # The errors of the business carry their English sentence as an argument; Reason templates are marked with N_.
@@ -29,6 +33,18 @@ KEYWORDS = {
     "Unavailable": (2,),
 }
 TRANSLATED = (Language.UK, Language.RU)
+IDLE_HEADERS = tuple(
+    f'"{name}'.encode()
+    for name in (
+        "POT-Creation-Date",
+        "PO-Revision-Date",
+        "Last-Translator",
+        "Report-Msgid-Bugs-To",
+        "Language-Team",
+        "Generated-By",
+        "Project-Id-Version",
+    )
+)
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w*\}|<[^>]+>")
 
 
@@ -37,8 +53,12 @@ def collect() -> Catalog:
     catalogue = Catalog(domain=DOMAIN, charset="utf-8")
     for room in ROOMS:
         found = extract_from_dir(str(ROOT / room), METHODS, OPTIONS, KEYWORDS, comment_tags=("translators:",))
-        for _file, _line, message, comments, context in found:
+        for file, _line, message, comments, context in found:
+            if room == "pbxcrm" and file.startswith(ONLY_ON_THE_SERVER):
+                continue
             catalogue.add(message, auto_comments=comments, context=context)
+    for sentence in REPORTS.values():
+        catalogue.add(sentence)
     return catalogue
 
 
@@ -64,6 +84,14 @@ def merge(sources: Catalog, old: Catalog, language: Language) -> Catalog:
                 context=message.context,
             )
     return merged
+
+
+def as_file(catalogue: Catalog) -> bytes:
+    """The ``.po`` text without dates and addresses in its header: it changes only when a message does."""
+    written = BytesIO()
+    write_po(written, catalogue, width=120, sort_output=True, no_location=True)
+    lines = written.getvalue().splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(IDLE_HEADERS))
 
 
 def faults(sources: Catalog, catalogue: Catalog) -> list[str]:
@@ -108,8 +136,7 @@ def main(arguments: list[str]) -> int:
             catalogue = merge(sources, catalogue, language)
             path = catalogue_path(language)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                write_po(file, catalogue, width=120, sort_output=True, no_location=True, omit_header=False)
+            path.write_bytes(as_file(catalogue))
         for fault in faults(sources, catalogue):
             broken = True
             sys.stdout.write(f"{language.value}: {fault}\n")
