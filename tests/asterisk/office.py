@@ -14,6 +14,7 @@ from tests.asterisk.phone import Phone, Trunk
 from tests.asterisk.server import AsteriskServer, free_port
 
 PHONES = ("101", "102", "103", "104", "106")  # 105 exists, but no telephone is registered there
+SOFTPHONE = "106-softphone"  # the second telephone of 106
 ABSENT = "105"
 GROUPS = {"104": ("2", "1,2")}  # call group and pickup groups; everybody else is in group 1
 SECRET = "only-on-127.0.0.1"  # a throw-away Asterisk on the loopback
@@ -96,9 +97,9 @@ class Office:
 def pjsip(sip_port: int, phones: dict[str, Phone], trunk: Trunk) -> str:
     """Endpoints whose contacts are the phones as they are bound now."""
     parts = [f"[udp]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:{sip_port}\n"]
-    for number in (*phones, ABSENT):
+    for number in (*PHONES, ABSENT):
         group, pickup = GROUPS.get(number, ("1", "1"))
-        contact = f"contact={phones[number].contact}" if number in phones else ""
+        contact = "".join(f"contact={phone.contact}\n" for name, phone in phones.items() if name.startswith(number))
         caller = f'callerid="Phone {number}" <{number}>'
         parts.append(
             ENDPOINT.format(name=number, context="internal", group=group, pickup=pickup, caller=caller, contact=contact)
@@ -127,6 +128,7 @@ async def running_office(version: str) -> AsyncIterator[tuple[AsteriskServer, di
     async with AsyncExitStack() as stack:
         pbx = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
         phones = {n: await stack.enter_async_context(Phone(n, f"127.0.0.{n}", pbx)) for n in PHONES}
+        phones[SOFTPHONE] = await stack.enter_async_context(Phone("106", "127.0.0.107", pbx))
         trunk = await stack.enter_async_context(Trunk("trunk", "127.0.0.200", pbx))
         ami_port = free_port(socket.SOCK_STREAM)
         folder = files("tests.asterisk") / "office"

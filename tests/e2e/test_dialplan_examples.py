@@ -163,6 +163,9 @@ async def test_a_colleague_picks_up_parks_and_takes_back() -> None:
         parked = await office.manager.event("ParkedCall")
         back = await office.phones["103"].call(parked["ParkingSpace"])
         await back.wait_answered()
+        back_with_us = await office.manager.event("UnParkedCall")
+        assert back_with_us["RetrieverChannel"].startswith("PJSIP/103-")
+        await office.manager.event("BridgeEnter", Channel=back_with_us["RetrieverChannel"])
         await hang_up(office, client)
 
 

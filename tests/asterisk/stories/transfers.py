@@ -16,7 +16,9 @@ async def park_and_retrieve(office: Office) -> None:
     await phone.transfer("700")
     parked = await office.boss.event("ParkedCall")
     other = await office.phones["102"].call(parked["ParkingSpace"])
-    await other.wait_answered()
+    await other.wait_answered()  # by the PBX, which says a word before it lets them talk
+    await office.boss.event("UnParkedCall")
+    await office.boss.event("BridgeEnter", Channel=await office.channel("102"))
     await office.talk()
     await client.hang_up()
 
