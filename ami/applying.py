@@ -86,8 +86,13 @@ class Applier:
             where = {"pbx": batch.pbx, "linkedid": fact.call.linkedid, "fact": fact.key}
             log.error("fact_put_aside", **where, why=describe(error))
             self._say("fact_put_aside", {**where, "why": describe(error), "file": str(self._rejected)})
-            with self._rejected.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**where, "at": fact.at.isoformat(), "why": describe(error)}) + "\n")
+            try:
+                with self._rejected.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({**where, "at": fact.at.isoformat(), "why": describe(error)}) + "\n")
+            except OSError:
+                log.exception(
+                    "rejected_fact_not_written", **where
+                )  # a full disk; the log and the journal still have it
 
     def _say(self, code: str | None, params: dict[str, str]) -> None:
         if code or self._troubled:

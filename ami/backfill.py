@@ -1,0 +1,111 @@
+"""Recovers calls that ended while nobody listened, from the files Asterisk writes itself.
+
+CEL (best) or CDR are turned into the manager events they stand for, and the same tracker judges them. What the files
+cannot prove stays unknown; nothing is guessed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from ami import cdr, cel
+from ami.messages import Message
+from pbxcrm.calls.facts import CallFact, CallState, FactKind, Outcome
+
+log = structlog.get_logger(__name__)
+
+_MARGIN = timedelta(seconds=30)  # clocks of PBX and listener may differ so much
+
+
+class JudgingTracker(Protocol):
+    """``ami.tracker.Tracker``, as far as a finished call needs it."""
+
+    def feed(
+        self, message: Message, received_at: datetime | None = None, *, position: int | None = None
+    ) -> list[CallFact]: ...
+    def close(self) -> list[CallFact]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Betters the facts of a reconciliation. Neither file need exist; ``make_tracker`` makes an empty tracker."""
+
+    make_tracker: Callable[[], JudgingTracker]
+    cel_csv: Path | None = None
+    cdr_csv: Path | None = None
+
+    def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
+        """``facts`` with unknown endings resolved where the files know them, then the calls nobody saw at all.
+
+        ``since``: when the last message before the gap was received; ``until``: when the snapshot was taken. A call comes
+        with the key of its ``ended`` fact, so what was known already is not changed by coming again.
+        """
+        found = self._ended(since - _MARGIN, until + _MARGIN)
+        by_channel = {channel: fact for fact in found for channel in fact.call.channel_ids}
+        used: set[str] = set()
+        bettered = []
+        for fact in facts:
+            better = next((by_channel[c] for c in fact.call.channel_ids if c in by_channel), None)
+            used |= set(fact.call.channel_ids)
+            bettered.append(_merged(fact, better.call) if better and _is_unknown(fact) else fact)
+        unseen = [fact for fact in found if not used & set(fact.call.channel_ids)]
+        if found:
+            log.info("gap_recovered", since=since.isoformat(), known=len(found) - len(unseen), unseen=len(unseen))
+        return bettered + unseen
+
+    def _ended(self, since: datetime, until: datetime) -> list[CallFact]:
+        """The endings in a span of time, by CEL, or by CDR where there is no CEL."""
+        for path, judge in ((self.cel_csv, self._by_cel), (self.cdr_csv, self._by_cdr)):
+            if path is None:
+                continue
+            try:
+                facts = list(judge(path))
+            except OSError as error:
+                log.warning("gap_file_unreadable", file=str(path), why=error.strerror)
+                continue
+            return [fact for fact in facts if since <= (fact.call.ended_at or fact.at) <= until]
+        return []
+
+    def _by_cel(self, path: Path) -> Iterator[CallFact]:
+        for call in cel.calls(cel.read(path)):
+            if cel.is_over(call):
+                yield from self._judge(cel.messages(call))
+
+    def _by_cdr(self, path: Path) -> Iterator[CallFact]:
+        for call in cdr.calls(cdr.read(path)):
+            if cdr.is_certain(call):
+                yield from self._judge(cdr.messages(call))
+
+    def _judge(self, messages: Iterable[tuple[datetime, Message]]) -> list[CallFact]:
+        tracker = self.make_tracker()
+        facts = [fact for at, message in messages for fact in tracker.feed(message, at)] + tracker.close()
+        return [fact for fact in facts if fact.kind is FactKind.ENDED]
+
+
+def _is_unknown(fact: CallFact) -> bool:
+    return fact.kind is FactKind.ENDED and fact.call.outcome is Outcome.UNKNOWN
+
+
+def _merged(fact: CallFact, found: CallState) -> CallFact:
+    """The ending as the file knows it, with what only we had heard: who rang, the queue, the recording."""
+    known = fact.call
+    call = replace(
+        found,
+        linkedid=known.linkedid,
+        client_heard=known.client_heard or found.client_heard,
+        client_name=known.client_name or found.client_name,
+        withheld=known.withheld,
+        did=known.did or found.did,
+        queue=known.queue or found.queue,
+        rang=known.rang + tuple(phone for phone in found.rang if phone not in known.rang),
+        started_at=min(known.started_at, found.started_at),
+        click_to_call=known.click_to_call or found.click_to_call,
+        channel_ids=known.channel_ids + tuple(c for c in found.channel_ids if c not in known.channel_ids),
+        recording=known.recording or found.recording,
+        closed_hours=known.closed_hours or found.closed_hours,
+    )
+    return replace(fact, at=call.ended_at or fact.at, call=call)

@@ -1,0 +1,221 @@
+"""Asterisk's own record of channel events (CEL), read as the messages the manager interface would have sent.
+
+The file is written by cel_custom in the column order of Asterisk's sample configuration (see dialplan_examples). It tells
+who was called and who stood in which bridge, so the tracker itself can judge a call that nobody heard. What it does not
+tell is whether a phone rang: a leg that was called and not turned away is taken to have rung.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ami.messages import Message
+
+_COLUMNS = 20
+_BUSY = {"17"}
+_NOT_RUNG = {"1", "3", "17", "20", "21", "27", "34", "38"}  # Q.850: refused or out of reach at once
+_DIALLING = {"Dial", "Queue"}
+_UNIQUE = re.compile(r"(?:.*-)?(\d{9,11})\.\d+")
+_QUARTER = 900  # seconds; time zones differ by whole quarters of an hour
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One channel event; ``at`` is aware UTC."""
+
+    event: str
+    at: datetime
+    name: str
+    number: str
+    exten: str
+    context: str
+    channel: str
+    app: str
+    app_data: str
+    unique_id: str
+    linked_id: str
+    extra: dict[str, str]
+
+
+def read(path: Path, most: int = 32 << 20) -> list[Row]:
+    """The last ``most`` bytes of a CEL file. A line that is not CEL is left out; raises OSError when it cannot be read."""
+    parsed = [row for line in csv.reader(tail(path, most)) if (row := _parse(line))]
+    shift = utc_shift((row.at, row.unique_id) for row in parsed if row.event == "CHAN_START")
+    return [_shifted(row, shift) for row in parsed]
+
+
+def tail(path: Path, most: int) -> list[str]:
+    """The whole lines among a file's last bytes."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - most))
+        data = file.read()
+    if size > most:
+        data = data.partition(b"\n")[2]
+    return data.replace(b"\0", b"").decode("utf-8", "replace").splitlines()
+
+
+def utc_shift(pairs: Iterable[tuple[datetime, str]]) -> timedelta:
+    """What to add to the file's times to get UTC: Asterisk writes local time, but a Uniqueid begins with the true epoch."""
+    for at, unique_id in pairs:
+        if found := _UNIQUE.fullmatch(unique_id):
+            seconds = int(found[1]) - at.timestamp()
+            return timedelta(seconds=round(seconds / _QUARTER) * _QUARTER)
+    return timedelta(0)
+
+
+def parse_time(text: str) -> datetime | None:
+    """``%F %T``, the same with a fraction, or seconds since 1970; as UTC, whatever zone it was written in."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _parse(line: Sequence[str]) -> Row | None:
+    at = parse_time(line[1]) if len(line) >= _COLUMNS - 1 else None
+    if at is None or not line[14]:
+        return None
+    extra: dict[str, str] = {}
+    if len(line) >= _COLUMNS and line[19].startswith("{"):
+        try:
+            extra = {key: str(value) for key, value in json.loads(line[19]).items()}
+        except ValueError:
+            extra = {}
+    return Row(line[0], at, line[2], line[3], line[7], line[8], line[9], line[10], line[11], line[14], line[15], extra)
+
+
+def _shifted(row: Row, shift: timedelta) -> Row:
+    fields = [getattr(row, name) for name in Row.__dataclass_fields__]
+    return Row(fields[0], fields[1] + shift, *fields[2:])
+
+
+def calls(rows: Iterable[Row]) -> list[list[Row]]:
+    """The rows of each call, calls in order of their first row. A transfer may have changed a channel's Linkedid."""
+    leader: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            name = leader[name]
+        return name
+
+    rows = list(rows)
+    for row in rows:
+        first, second = find(row.linked_id), find(row.unique_id)
+        if first != second:
+            leader[second] = first
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(find(row.linked_id), []).append(row)
+    return list(groups.values())
+
+
+def is_over(call: Sequence[Row]) -> bool:
+    """Whether every channel that was born in these rows also died in them, and its birth was seen."""
+    born = {row.unique_id for row in call if row.event == "CHAN_START"}
+    died = {row.unique_id for row in call if row.event == "CHAN_END"}
+    seen = {row.unique_id for row in call}
+    return born == died == seen
+
+
+def messages(call: Sequence[Row]) -> Iterator[tuple[datetime, Message]]:
+    """The manager events of a call, with their times."""
+    causes = {row.unique_id: row.extra.get("hangupcause", "") for row in call if row.event == "HANGUP"}
+    originated = {row.unique_id: row for row in call if row.app == "AppDial2" and row.unique_id == row.linked_id}
+    names: dict[str, str] = {row.channel: row.unique_id for row in call}
+    dialling: dict[str, Row] = {}  # channels that are calling others now, latest last
+    dialled: dict[str, Row] = {}  # who is called, by whom
+    for row in call:
+        if row.event == "CHAN_START" and row.unique_id in originated:  # the PBX itself calls: click-to-call
+            yield row.at, {"Event": "Newchannel", **_channel(row), "ChannelStateDesc": "Down"}
+            yield row.at, {"Event": "DialBegin", **_dest(originated[row.unique_id])}
+            yield row.at, {"Event": "Newstate", **_channel(row), "ChannelStateDesc": "Ringing"}
+            continue
+        for message in _messages(row, causes.get(row.unique_id, ""), names, dialling, dialled):
+            yield row.at, message
+
+
+def _messages(
+    row: Row, cause: str, names: dict[str, str], dialling: dict[str, Row], dialled: dict[str, Row]
+) -> Iterator[Message]:
+    here = _channel(row)
+    match row.event:
+        case "CHAN_START":
+            first = row.unique_id == row.linked_id
+            state = "Ring" if first else "Down"
+            yield {"Event": "Newchannel", **here, "ChannelStateDesc": state}
+            source = None if first else _who_dials(row, dialling)
+            if source is not None:
+                dialled[row.unique_id] = source
+                yield {"Event": "DialBegin", **_channel(source), **_dest(row)}
+                if cause not in _NOT_RUNG:
+                    yield {"Event": "Newstate", **here, "ChannelStateDesc": "Ringing"}
+        case "APP_START" if row.app in _DIALLING:
+            dialling[row.unique_id] = row
+            if row.app == "Queue":
+                yield {"Event": "QueueCallerJoin", **here, "Queue": row.app_data.partition(",")[0]}
+        case "APP_END" if row.unique_id in dialling:
+            del dialling[row.unique_id]
+            if row.app == "Queue":
+                yield {"Event": "QueueCallerLeave", **here, "Queue": row.app_data.partition(",")[0]}
+        case "ANSWER":
+            yield {"Event": "Newstate", **here, "ChannelStateDesc": "Up"}
+            if row.unique_id in dialled:
+                yield {"Event": "DialEnd", **_channel(dialled[row.unique_id]), **_dest(row), "DialStatus": "ANSWER"}
+        case "BRIDGE_ENTER" | "BRIDGE_EXIT":
+            name = "BridgeEnter" if row.event == "BRIDGE_ENTER" else "BridgeLeave"
+            bridge = {"BridgeUniqueid": row.extra.get("bridge_id", "")}
+            yield {"Event": name, **here, **bridge, "BridgeTechnology": row.extra.get("bridge_technology", "")}
+        case "PICKUP":
+            picker = row.extra.get("pickup_channel", "")
+            mine = {"Channel": picker, "Uniqueid": names.get(picker, ""), "Linkedid": row.linked_id}
+            yield {"Event": "Pickup", **mine, **{f"Target{key}": value for key, value in here.items()}}
+        case "BLINDTRANSFER":
+            transferee = row.extra.get("transferee_channel_name", "")
+            yield {
+                "Event": "BlindTransfer",
+                "Result": "Success",
+                **{f"Transferer{key}": value for key, value in here.items()},
+                "TransfereeChannel": transferee,
+                "TransfereeUniqueid": names.get(transferee, ""),
+                "TransfereeLinkedid": row.linked_id,
+                "Extension": row.extra.get("extension", ""),
+            }
+        case "CHAN_END":
+            if row.unique_id in dialled and cause in _BUSY:
+                yield {"Event": "DialEnd", **_channel(dialled[row.unique_id]), **_dest(row), "DialStatus": "BUSY"}
+            yield {"Event": "Hangup", **here, "Cause": cause}
+        case _:
+            return
+
+
+def _who_dials(row: Row, dialling: dict[str, Row]) -> Row | None:
+    """Who called this new channel: of those who are calling, the latest that names its endpoint, else the latest queue."""
+    endpoint = row.channel.rpartition("-")[0]
+    latest = list(dialling.values())[::-1]
+    named = next((source for source in latest if endpoint and endpoint in source.app_data), None)
+    return named or next((source for source in latest if source.app == "Queue"), None) or next(iter(latest), None)
+
+
+def _channel(row: Row) -> Message:
+    return {
+        "Channel": row.channel,
+        "CallerIDNum": row.number,
+        "CallerIDName": row.name,
+        "Context": row.context,
+        "Exten": row.exten,
+        "Uniqueid": row.unique_id,
+        "Linkedid": row.linked_id,
+    }
+
+
+def _dest(row: Row) -> Message:
+    return {f"Dest{key}": value for key, value in _channel(row).items()}

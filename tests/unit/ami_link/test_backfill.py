@@ -1,0 +1,160 @@
+"""What Asterisk's own files prove of calls that nobody heard; the records in ``records`` are a real Asterisk 22's."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ami.backfill import Backfill
+from ami.messages import Framer, Message, parse
+from ami.tracker import Tracker
+from pbxcrm.calls.facts import CallFact, Direction, FactKind, MissedReason, Outcome
+from tests.fakes.plain_tracker import make_state
+
+RECORDS = Path(__file__).parent / "records"
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+BEFORE = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
+AFTER = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
+EVER = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
+
+
+def recovered(
+    facts: Sequence[CallFact] = (), since: datetime = BEFORE, until: datetime = AFTER, **files: Path
+) -> list[CallFact]:
+    return Backfill(Tracker, **files)(facts, since, until)
+
+
+def unknown(linkedid: str) -> CallFact:
+    state = make_state(linkedid, BEFORE, Outcome.UNKNOWN, ended_at=AFTER)
+    return CallFact(FactKind.ENDED, "", 1, AFTER, state)
+
+
+@pytest.mark.parametrize("kind", ["cel", "cdr"])
+def test_an_hour_nobody_listened(kind: str) -> None:
+    files = {f"{kind}_csv": RECORDS / f"{kind}.csv"}
+    group, given_up, queue, menu = (fact.call for fact in Backfill(Tracker, **files)([], BEFORE, AFTER))
+    assert (group.outcome, group.answered_by, group.did) == (Outcome.ANSWERED, "102", "0441230001")
+    assert (given_up.outcome, given_up.missed_reason) == (Outcome.MISSED, MissedReason.ABANDONED_RINGING)
+    assert (queue.outcome, queue.answered_by, queue.queue) == (Outcome.ANSWERED, "103", "sales")
+    assert (menu.outcome, menu.missed_reason) == (Outcome.MISSED, MissedReason.ABANDONED_IN_IVR)
+    assert menu.client_heard == "+380671112266"
+    assert {call.direction for call in (group, given_up, queue, menu)} == {Direction.INBOUND}
+    assert group.rang == given_up.rang == ("101", "102", "103")
+    assert int(group.started_at.timestamp()) == 1795283530
+
+
+def test_only_what_ended_in_the_gap_counts() -> None:
+    since = datetime(2026, 11, 21, 17, 53, tzinfo=UTC)
+    assert recovered(since=since, until=AFTER, cel_csv=RECORDS / "cel.csv") == []
+
+
+def test_the_same_gap_twice_gives_the_same_keys() -> None:
+    first, second = recovered(cel_csv=RECORDS / "cel.csv"), recovered(cel_csv=RECORDS / "cel.csv")
+    assert first == second
+    assert {fact.key for fact in first} == {"ended:#1"}
+
+
+def test_an_unknown_ending_is_bettered_and_keeps_what_we_had_heard() -> None:
+    known = unknown("1795283530.0")
+    (better, *others) = recovered([known], cel_csv=RECORDS / "cel.csv")
+    assert better.key == known.key
+    assert better.call.outcome is Outcome.ANSWERED
+    assert better.call.started_at == BEFORE
+    assert "1795283530.0" not in {fact.call.linkedid for fact in others}
+    assert len(others) == 3
+
+
+def test_what_no_file_knows_stays_unknown(tmp_path: Path) -> None:
+    fact = unknown("1.1")
+    assert recovered([fact], cel_csv=tmp_path / "missing.csv") == [fact]
+    assert recovered([fact]) == [fact]
+    (tmp_path / "rubbish.csv").write_bytes(b'\xff\x00"",,,\n"CHAN_START","yesterday"\n' + b"x," * 50)
+    assert recovered([fact], cel_csv=tmp_path / "rubbish.csv") == [fact]
+
+
+def test_a_file_written_in_local_time_is_understood(tmp_path: Path) -> None:
+    """Kyiv is two hours ahead in November; the Uniqueid tells."""
+    local = tmp_path / "cel.csv"
+    local.write_text((RECORDS / "cel.csv").read_text().replace('"2026-11-21 17:', '"2026-11-21 19:'))
+    assert [fact.at for fact in recovered(cel_csv=local)] == [
+        fact.at for fact in recovered(cel_csv=RECORDS / "cel.csv")
+    ]
+
+
+def test_epoch_times_are_understood(tmp_path: Path) -> None:
+    rows = list(csv.reader((RECORDS / "cel.csv").read_text().splitlines()))
+    for row in rows:
+        row[1] = f"{datetime.fromisoformat(row[1]).replace(tzinfo=UTC).timestamp():.6f}"
+    with (tmp_path / "cel.csv").open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
+    assert [f.at for f in recovered(cel_csv=tmp_path / "cel.csv")] == [
+        f.at for f in recovered(cel_csv=RECORDS / "cel.csv")
+    ]
+
+
+def test_a_call_whose_record_is_not_whole_is_not_judged(tmp_path: Path) -> None:
+    lines = (RECORDS / "cel.csv").read_text().splitlines(keepends=True)
+    for cut in range(1, 24):  # the first call has 24 rows
+        (tmp_path / "cel.csv").write_text("".join(lines[:cut]))
+        facts = recovered(cel_csv=tmp_path / "cel.csv")
+        assert len(facts) <= 1
+        assert all(fact.call.outcome is Outcome.ANSWERED for fact in facts)
+    for cut in range(1, 23):  # its beginning was before the part of the file that is read
+        (tmp_path / "cel.csv").write_text("".join(lines[cut:24]))
+        assert recovered(cel_csv=tmp_path / "cel.csv") == []
+
+
+def test_cdr_answered_over_local_channels_proves_nothing(tmp_path: Path) -> None:
+    """FollowMe whose confirmation was not given, and a queue over Local members, look the same."""
+    line = (RECORDS / "cdr.csv").read_text().splitlines()[1]
+    via = [
+        line.replace("PJSIP/102-00000002", "Local/102@f-00000001;1"),
+        line.replace("PJSIP/trunk-00000000", "Local/102@f-00000001;2"),
+    ]
+    (tmp_path / "cdr.csv").write_text("\n".join(via))
+    assert recovered([unknown("1795283530.0")], cdr_csv=tmp_path / "cdr.csv")[0].call.outcome is Outcome.UNKNOWN
+
+
+def cel_events(stream: bytes) -> Iterator[Message]:
+    return (m for m in map(parse, Framer().feed(stream)) if m.get("Event") == "CEL")
+
+
+def as_csv_row(m: Message) -> list[str]:
+    """A CEL event of the manager interface as cel_custom writes it."""
+    head = [m["EventName"], m["EventTime"], m["CallerIDname"], m["CallerIDnum"], m["CallerIDani"], m["CallerIDrdnis"]]
+    middle = [m["CallerIDdnid"], m["Exten"], m["Context"], m["Channel"], m["Application"], m["AppData"], "3"]
+    return [*head, *middle, m["AccountCode"], m["UniqueID"], m["LinkedID"], m["Peer"], m["Userfield"], "", m["Extra"]]
+
+
+def recorded() -> list[Path]:
+    """Recordings whose user also heard CEL, with one call each that is over."""
+    found = []
+    for path in sorted(SCENARIOS.glob("*/*.ami")):
+        truth = json.loads(path.with_suffix(".json").read_text())
+        if (
+            len(truth) == 1
+            and truth[0]["outcome"] not in {"open", "interrupted"}
+            and any(cel_events(path.read_bytes()))
+        ):
+            found.append(path)
+    return found
+
+
+@pytest.mark.parametrize("path", recorded(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_cel_alone_tells_what_the_manager_interface_told(path: Path, tmp_path: Path) -> None:
+    (truth,) = json.loads(path.with_suffix(".json").read_text())
+    rows = [as_csv_row(m) for m in cel_events(path.read_bytes())]
+    with (tmp_path / "cel.csv").open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
+    facts = recovered(since=EVER[0], until=EVER[1], cel_csv=tmp_path / "cel.csv")
+    assert len(facts) == 1
+    call = facts[0].call
+    outcome = {"voicemail": "missed"}.get(truth["outcome"], truth["outcome"])  # CEL does not tell of a message left
+    assert (call.direction, call.outcome) == (truth["direction"], outcome)
+    assert list(call.talked) == truth.get("talked", list(call.talked))
+    assert call.answered_by == truth.get("answered_by", call.answered_by)
+    assert call.ended_at is not None
+    assert call.ended_at - call.started_at < timedelta(minutes=5)
