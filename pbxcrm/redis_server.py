@@ -101,6 +101,7 @@ def _configuration(folder: Path, socket: Path) -> str:
         "maxmemory": "256mb",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
+        "logfile": "redis.log",  # its greetings and advice would only frighten people
         "aof-load-truncated": "yes",
     }
     return "".join(f"{name} {value}\n" for name, value in lines.items())

@@ -158,7 +158,7 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
     if pbx.cel_csv or pbx.cdr_csv:
         from ami.backfill import Backfill
 
-        recover = Backfill(pbx, config)
+        recover = Backfill(lambda: Tracker(config), pbx.cel_csv, pbx.cdr_csv)
     # A listener that is started again after a crash is the same owner, so it need not wait for its own lease to lapse;
     # two at once on one data directory are told apart by the lock of the journal.
     owner = f"{socket.gethostname()}:{hashlib.sha256(bytes(settings.data_dir)).hexdigest()[:8]}"

@@ -1,0 +1,164 @@
+"""Health for machines and the doctor for people: each ailment is seen, and says what to do."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from redis.asyncio import Redis
+from sqlalchemy import text
+
+from pbxcrm import health
+from pbxcrm.calls.models import Call, CallLeg, PbxStatus
+from pbxcrm.cli.doctor import check_pbx
+from pbxcrm.db import Database
+from pbxcrm.doctor import data, machine
+from pbxcrm.doctor.findings import Finding, Mark
+from pbxcrm.events import emit
+from pbxcrm.jobs import set_timer
+from pbxcrm.people.actions import add_user
+from pbxcrm.settings import Pbx, Settings
+from tests.fakes.ami_server import FakeAmiServer, success
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+def the_only(findings: list[Finding], mark: Mark) -> str:
+    (found,) = (finding for finding in findings if finding.mark is mark)
+    return str(found)
+
+
+async def status(database: Database, **values: Any) -> None:
+    row: dict[str, Any] = {"state": "listening", "code": "listening", "reported_at": NOW, "last_event_at": NOW} | values
+    async with database.write() as session:
+        await session.merge(PbxStatus(pbx="default", **row))
+
+
+async def test_a_well_installation_is_ready_and_measured(database: Database, redis_url: str) -> None:
+    await status(database, lag_seconds=0.02, position=1234)
+    async with database.write() as session:
+        emit(session, "deal", 1, NOW)
+        await set_timer(session, "x", "x", NOW - timedelta(seconds=90))
+        await set_timer(session, "x", "later", NOW + timedelta(seconds=90))
+        session.add(Call(pbx="default", linkedid="1.1", direction="inbound", outcome="open", started_at=NOW))
+    async with Redis.from_url(redis_url) as redis:
+        found = await health.collect(database, redis, NOW)
+    assert (found.ready, found.database, found.redis) == (True, None, None)
+    assert health.as_json(found, NOW)["pbxs"]["default"]["listening"] is True
+    families = text_string_to_metric_families(health.as_metrics(found, NOW).decode())
+    values = {sample.name: sample.value for family in families for sample in family.samples}
+    assert values["pbxcrm_database_up"] == values["pbxcrm_redis_up"] == values["pbxcrm_pbx_listening"] == 1
+    assert values["pbxcrm_outbox_rows"] == values["pbxcrm_timers_overdue"] == values["pbxcrm_calls_open"] == 1
+    assert values["pbxcrm_timers_oldest_overdue_seconds"] == 90
+    assert values["pbxcrm_pbx_journal_position_bytes"] == 1234
+
+
+async def test_without_redis_it_is_ready_and_without_database_it_is_not(tmp_path: Path, database: Database) -> None:
+    async with Redis.from_url(f"unix://{tmp_path}/nothing") as redis:
+        found = await health.collect(database, redis, NOW)
+        assert found.ready
+        assert found.redis
+        gone = Database(f"sqlite:///{tmp_path}/no/folder.db")
+        found = await health.collect(gone, redis, NOW)
+        await gone.close()
+    assert not found.ready
+    assert "unable to open" in (found.database or "")
+    assert b"pbxcrm_database_up 0.0" in health.as_metrics(found, NOW)
+
+
+async def test_a_dead_listener_does_not_count_as_listening(database: Database) -> None:
+    await status(database, reported_at=NOW - timedelta(minutes=5))
+    async with Redis.from_url("unix:///nowhere") as redis:
+        found = await health.collect(database, redis, NOW)
+    assert health.as_json(found, NOW)["pbxs"]["default"]["listening"] is False
+
+
+@pytest.mark.parametrize(
+    ("values", "mark", "says"),
+    [
+        ({}, Mark.GOOD, "✓ PBX default: Listening."),
+        ({"reported_at": NOW - timedelta(minutes=10)}, Mark.BAD, "nothing for 10 min"),
+        (
+            {"state": "refused", "code": "login_refused", "params": {"host": "h", "user": "u", "why": "x"}},
+            Mark.BAD,
+            "“u”",
+        ),
+        ({"state": "standby", "code": "standby"}, Mark.ODD, "takes over"),
+        ({"last_event_at": None}, Mark.ODD, "Call a phone"),
+        ({"last_event_at": NOW - timedelta(days=3)}, Mark.ODD, "3 days ago"),
+        ({"lag_seconds": 12.0}, Mark.ODD, "12.0 s late"),
+        ({"clock_offset_seconds": -3600.0}, Mark.ODD, "-3600 s"),
+    ],
+)
+async def test_what_the_listener_said_is_put_into_words(
+    database: Database, settings: Settings, values: dict[str, Any], mark: Mark, says: str
+) -> None:
+    await status(database, **values)
+    with_pbx = settings.model_copy(update={"pbxs": (Pbx(ami_url="ami://u:p@h"),)})
+    assert says in the_only(await data.check_listeners(database, with_pbx, NOW), mark)
+
+
+async def test_no_listener_and_no_pbx_are_said(database: Database, settings: Settings) -> None:
+    assert "No PBX" in the_only(await data.check_listeners(database, settings, NOW), Mark.ODD)
+    with_pbx = settings.model_copy(update={"pbxs": (Pbx(ami_url="ami://u:p@h"),)})
+    assert "ever" in the_only(await data.check_listeners(database, with_pbx, NOW), Mark.ODD)
+
+
+async def test_people_without_phones_and_phones_without_people(database: Database) -> None:
+    assert "no administrator" in the_only(await data.check_people(database), Mark.BAD)
+    async with database.write() as session:
+        await add_user(session, login="boss", name="Boss", role="admin", password="long enough")
+        await add_user(session, login="olena", name="Olena", role="seller", password="long enough", extensions=["101"])
+    assert the_only(await data.check_people(database), Mark.GOOD)
+    async with database.write() as session:
+        await add_user(session, login="taras", name="Taras", role="seller", password="long enough")
+        call = Call(
+            pbx="default", linkedid="1.1", direction="inbound", outcome="answered", started_at=datetime.now(UTC)
+        )
+        session.add(call)
+        await session.flush()
+        leg = CallLeg(
+            call_id=call.id or 0, channel_id="1.2", extension="109", dialled_at=datetime.now(UTC), result="talked"
+        )
+        session.add(leg)
+    said = [str(finding) for finding in await data.check_people(database)]
+    assert said[0].startswith("! Sellers without an extension: taras.")
+    assert said[1].startswith("! Extensions in calls that belong to nobody: 109.")
+
+
+async def test_a_database_of_another_shape_is_bad(database: Database) -> None:
+    assert (await data.check_database(database))[0].mark is Mark.GOOD
+    async with database.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM alembic_version"))
+    assert "pbxcrm db upgrade" in the_only(await data.check_database(database), Mark.BAD)
+
+
+async def test_the_machine(tmp_path: Path, redis_url: str) -> None:
+    (tmp_path / "d").mkdir(mode=0o755)
+    found = machine.check_data_dir(tmp_path / "d")
+    assert "chmod 700" in the_only(found, Mark.ODD)
+    assert "PBXCRM_DATA_DIR" in the_only(machine.check_data_dir(Path("/proc/x")), Mark.BAD)
+    own = Settings(data_dir=tmp_path, redis_url=redis_url)
+    assert "Redis answers" in the_only(await machine.check_redis(own), Mark.GOOD)
+    away = Settings(data_dir=tmp_path, redis_url="redis://127.0.0.1:1")
+    assert "PBXCRM_REDIS_URL" in the_only(await machine.check_redis(away), Mark.BAD)
+    assert "not running" in the_only(await machine.check_redis(Settings(data_dir=tmp_path)), Mark.GOOD)
+
+
+async def test_a_pbx_is_asked_what_we_may_do_there() -> None:
+    commands = {"CoreShowChannels": "x", "CoreStatus": "x", "Hangup": "x", "Ping": "x", "Login": "x", "Logoff": "x"}
+    async with FakeAmiServer() as server:
+        server.responders["coresettings"] = lambda action: success(action, AsteriskVersion="13.1.0")
+        server.responders["ping"] = lambda action: success(action, Ping="Pong", Timestamp="1.5")
+        server.responders["listcommands"] = lambda action: success(action, **commands)
+        found = [str(finding) for finding in await check_pbx(Pbx(ami_url=server.url))]
+        assert found[0].startswith("✓ PBX default: logged in")
+        assert "s3cret" not in "".join(found)
+        assert [line.split(": ")[1].split()[-1] for line in found[1:3]] == ["Originate", "BlindTransfer"]
+        assert "older than 16" in found[3]
+        assert "clock" in found[4]
+        wrong = the_only(await check_pbx(Pbx(ami_url=server.url.replace("s3cret", "other"))), Mark.BAD)
+        assert "manager.conf" in wrong
+    assert "Nobody answers" in the_only(await check_pbx(Pbx(ami_url=server.url)), Mark.BAD)
+    assert "begin with ami://" in the_only(await check_pbx(Pbx(ami_url="http://x")), Mark.BAD)
