@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from pbxcrm.callbacks.models import Episode
+from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal
@@ -153,6 +153,17 @@ def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
         return true()
     owner = col(Episode.owner_id)
     return or_(owner.is_(None), owner.in_(teammates(viewer)), col(Episode.claimed_by_id) == viewer.user_id)
+
+
+def visible_escalations(viewer: Viewer) -> ColumnElement[bool]:
+    """What reached one as a manager: one's own, those of one's team, and those that are nobody's."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    if viewer.role is not Role.MANAGER:
+        return false()
+    owner, manager = col(Escalation.owner_id), col(Escalation.manager_id)
+    nobodys = owner.is_(None) & (manager.is_(None) | (manager == viewer.user_id))
+    return or_(nobodys, manager == viewer.user_id, owner.in_(teammates(viewer)))
 
 
 def visible_contacts(viewer: Viewer) -> ColumnElement[bool]:

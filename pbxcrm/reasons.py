@@ -67,7 +67,6 @@ MESSAGES: dict[str, str] = {
     "episode.spam": N_("{who} put the number on the list of those that are not clients."),
     "episode.wrong_number": N_("{who} called: it is a wrong number."),
     "episode.not_interested": N_("{who} talked to the client, who is not interested: {why}"),
-    "episode.is_spam": N_("{who} said that this is not a client."),
     "episode.no_number": N_("The number is withheld, so nobody can be called back; {who} noted it."),
     "episode.said_reached": N_("{who} said that the client was reached."),
     # attempts

@@ -9,10 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm import reasons
 from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.lamps import do_put_out, do_start_norm, do_stop_clock
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
+from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.calls.models import Call
-from pbxcrm.events import emit
-from pbxcrm.people.models import Role
 from pbxcrm.people.queries import Directory
 from pbxcrm.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task, say_task_changed
@@ -61,7 +61,7 @@ async def do_miss(session: AsyncSession, miss: Miss, people: Directory) -> Episo
         episode.last_call_id = miss.call.id
         episode.deal_id = episode.deal_id or miss.deal_id
         episode.version += 1
-        await _say_it_in_the_task(session, episode, miss, people)
+        await _client_waits_again(session, episode, miss, people)
     assert episode.id is not None
     session.add(EpisodeCall(episode_id=episode.id, call_id=miss.call.id))
     say_episode_changed(session, episode, miss.at, people)
@@ -84,8 +84,10 @@ async def do_close(
         return
     episode.status, episode.closed_at, episode.closed_reason = status.value, at, why.stored()
     episode.closed_by_call_id, episode.closed_by_id = call_id, by_id
-    episode.next_attempt_at = None
+    episode.next_attempt_at, episode.claimed_by_id, episode.claimed_at = None, None, None
     episode.version += 1
+    await do_put_out(session, episode, why, at, people, by_id=by_id)
+    await do_stop_clock(session, episode)
     record(session, at, f"callback.{status.value}", "callback", episode.id, actor=None, reason=why, call_id=call_id)
     if episode.task_id is not None:
         task = await session.get(Task, episode.task_id)
@@ -114,26 +116,24 @@ def do_attempt(
     user_id: int | None,
     call_id: int | None,
     note: str = "",
-) -> None:
+    by_hand: bool = False,
+) -> Attempt:
     """Count one try to call the client back."""
     assert episode.id is not None
-    session.add(
-        Attempt(episode_id=episode.id, call_id=call_id, user_id=user_id, at=at, result=result.value, note=note[:1000])
+    attempt = Attempt(
+        episode_id=episode.id,
+        call_id=call_id,
+        user_id=user_id,
+        at=at,
+        result=result.value,
+        note=note[:1000],
+        by_hand=by_hand,
     )
+    session.add(attempt)
     episode.attempts += 1
     episode.version += 1
     say_episode_changed(session, episode, at, people)
-
-
-def say_episode_changed(
-    session: AsyncSession, episode: Episode, at: datetime, people: Directory, *also: int | None
-) -> None:
-    """The queue is the team's: everybody in the owner's team hears of it."""
-    users = people.team_of(episode.owner_id).union(
-        *(people.team_of(user_id) for user_id in (episode.claimed_by_id, *also))
-    )
-    everybody = [role.value for role in Role] if episode.owner_id is None else [Role.ADMIN.value, Role.QC.value]
-    emit(session, "callback", episode.id, at, users=users, roles=everybody)
+    return attempt
 
 
 async def _open_episode(session: AsyncSession, miss: Miss, people: Directory) -> Episode:
@@ -167,18 +167,26 @@ async def _open_episode(session: AsyncSession, miss: Miss, people: Directory) ->
         people,
     )
     episode.task_id = task.id
+    await do_start_norm(session, episode, miss.at, miss.due_at)
     record(
         session, miss.at, "callback.opened", "callback", episode.id, actor=None, reason=miss.why, call_id=miss.call.id
     )
     return episode
 
 
-async def _say_it_in_the_task(session: AsyncSession, episode: Episode, miss: Miss, people: Directory) -> None:
+async def _client_waits_again(session: AsyncSession, episode: Episode, miss: Miss, people: Directory) -> None:
+    """They called once more: the task says how often, and a later planned attempt is no longer good enough."""
+    urgent = episode.next_attempt_at is not None or episode.norm_from is None
+    if urgent:
+        episode.next_attempt_at = None
+        await do_start_norm(session, episode, miss.at, miss.due_at)
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is None:
         return
     title = _title(episode, miss)
     task.title, task.title_code = reasons.text(title)[:300], title.stored()
+    if urgent:
+        task.due_at = min(task.due_at, miss.due_at)
     task.version += 1
     say_task_changed(session, task, miss.at, people)
 

@@ -61,7 +61,7 @@ class Episode(SQLModel, table=True):
     )  # planned after "didn't reach"; the client waits no longer than that
     norm_from: datetime | None = (
         maybe_moment()
-    )  # where the norm counts from: the miss, the planned attempt, the new owner
+    )  # where the norm counts from (a miss, a planned attempt, a new owner); None: stopped
     lamp_lit_at: datetime | None = maybe_moment()  # the norm passed and the responsible has a lamp
     status: str = Field(default=EpisodeStatus.OPEN.value, max_length=12)
     closed_at: datetime | None = maybe_moment()

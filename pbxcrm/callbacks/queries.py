@@ -7,12 +7,14 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_episodes
-from pbxcrm.callbacks.models import Attempt, Episode, EpisodeStatus
-from pbxcrm.calls.models import Line
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
+from pbxcrm.calls.facts import Direction, Outcome
+from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
+from pbxcrm.tasks.models import Task, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +95,51 @@ async def as_rows(session: AsyncSession, episodes: list[Episode]) -> list[Episod
         )
         for e in episodes
     ]
+
+
+NOT_REACHED = (Outcome.NO_ANSWER.value, Outcome.BUSY.value, Outcome.FAILED.value)
+
+
+async def has_next_task(session: AsyncSession, deal: Deal) -> bool:
+    query = select(Task.id).where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value).limit(1)
+    return (await session.exec(query)).first() is not None
+
+
+async def failed_without_task(session: AsyncSession, deal: Deal) -> bool:
+    """C3: whether an open deal may be neither left nor closed before its next task is set: the last attempt to reach the
+    client failed, and nothing is planned.
+    """
+    if deal.closed_at is not None or await has_next_task(session, deal):
+        return False
+    return await failed_last(session, deal)
+
+
+async def failed_last(session: AsyncSession, deal: Deal) -> bool:
+    """Whether the last contact of a deal was an attempt of ours that did not reach the client."""
+    call = (
+        await session.exec(
+            select(Call)
+            .where(
+                Call.deal_id == deal.id,
+                col(Call.merged_into_id).is_(None),
+                col(Call.outcome).in_((*NOT_REACHED, Outcome.ANSWERED.value)),
+            )
+            .order_by(col(Call.started_at).desc(), col(Call.id).desc())
+            .limit(1)
+        )
+    ).first()
+    said = await _last_attempt(session, deal)
+    if said is not None and (call is None or said.at > call.started_at):
+        return said.result == AttemptResult.DIDNT_REACH
+    return call is not None and call.direction == Direction.OUTBOUND and call.outcome in NOT_REACHED
+
+
+async def _last_attempt(session: AsyncSession, deal: Deal) -> Attempt | None:
+    found = await session.exec(
+        select(Attempt)
+        .join(Episode, col(Episode.id) == col(Attempt.episode_id))
+        .where(Episode.deal_id == deal.id)
+        .order_by(col(Attempt.at).desc(), col(Attempt.id).desc())
+        .limit(1)
+    )
+    return found.first()

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.actions import Miss, do_attempt, do_close, do_miss, open_episodes
+from pbxcrm.callbacks.attempts import do_failed_attempt
 from pbxcrm.callbacks.models import AttemptResult, EpisodeStatus
 from pbxcrm.callbacks.rules import Candidate, choose_owner, client_keys, missed_reason
 from pbxcrm.calls.clients import Client, identify, last_talked
@@ -215,14 +216,8 @@ async def _outbound_over(case: Case) -> None:
     if case.state.outcome not in {Outcome.NO_ANSWER, Outcome.BUSY, Outcome.FAILED}:
         return
     for episode in await open_episodes(case.session, case.keys):
-        do_attempt(
-            case.session,
-            episode,
-            AttemptResult.DIDNT_REACH,
-            case.at,
-            case.world.people,
-            user_id=user.id if user else None,
-            call_id=call.id,
+        await do_failed_attempt(
+            case.session, episode, case.at, case.world, user_id=user.id if user else None, call=call
         )
 
 

@@ -10,11 +10,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import access_deal, default_pipeline, stage_of_kind
-from pbxcrm.deals.rules import check_amount, check_move, check_title, is_closing
+from pbxcrm.deals.rules import check_amount, check_move, check_next_task, check_title, is_closing
 from pbxcrm.errors import Conflict, Invalid, NotFound
 from pbxcrm.events import emit
 from pbxcrm.people.models import Role
@@ -186,6 +187,7 @@ async def move_deal(
     to = await session.get(Stage, stage_id)
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+    check_next_task(to, is_closing(to) and await failed_without_task(session, deal))
     do_move_deal(session, deal, to, now, actor=viewer, people=await load_directory(session), lost_reason=lost_reason)
     return deal
 

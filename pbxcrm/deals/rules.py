@@ -38,5 +38,15 @@ def check_move(to: Stage, lost_reason: str) -> None:
         raise Invalid("lost_reason", "deals.lost_reason", "Say why the deal is lost.")
 
 
+def check_next_task(to: Stage, needs_next_task: bool) -> None:
+    """C3: after an attempt that failed, a deal is not closed before its next task is set; raises Invalid."""
+    if needs_next_task and is_closing(to):
+        raise Invalid(
+            "next_task",
+            "deals.next_task",
+            "The client was not reached and nothing is planned: set the next task before you close the deal.",
+        )
+
+
 def is_closing(stage: Stage) -> bool:
     return stage.kind in CLOSED_KINDS

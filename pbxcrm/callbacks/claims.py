@@ -1,0 +1,89 @@
+"""Taking a callback: one person at a time, until a result, until they let go, or until nothing came of it."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.ground import Ground, load_ground
+from pbxcrm.callbacks.lamps import CLAIM
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.callbacks.queries import access_episode
+from pbxcrm.callbacks.rules import is_claimed
+from pbxcrm.callbacks.telling import say_episode_changed
+from pbxcrm.errors import Conflict
+from pbxcrm.jobs import cancel_timer, set_timer
+
+
+async def claim(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:
+    """Take an open callback, or keep it when it is the viewer's already. Of two at once one wins; the other gets
+    Conflict with the name of who was faster.
+    """
+    episode = await access_for_work(session, viewer, episode_id)
+    if episode.status != EpisodeStatus.OPEN:
+        raise closed(episode)
+    ground = await load_ground(session)
+    check_free(episode, viewer, ground, now)
+    await do_claim(session, episode, viewer.user_id, now, ground)
+    return episode
+
+
+async def do_claim(session: AsyncSession, episode: Episode, user_id: int, now: datetime, ground: Ground) -> None:
+    before = episode.claimed_by_id
+    episode.claimed_by_id, episode.claimed_at = user_id, now
+    episode.version += 1
+    ends = now + timedelta(minutes=ground.options.claim_minutes)
+    await set_timer(session, CLAIM, f"{CLAIM}:{episode.id}", ends, {"episode": episode.id})
+    say_episode_changed(session, episode, now, ground.people, before)
+
+
+async def release(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:
+    """Let go of a callback one has taken; it was nobody's already: nothing happens. A colleague's is Conflict."""
+    episode = await access_for_work(session, viewer, episode_id)
+    ground = await load_ground(session)
+    check_free(episode, viewer, ground, now)
+    if episode.claimed_by_id is None:
+        return episode
+    before = episode.claimed_by_id
+    episode.claimed_by_id, episode.claimed_at = None, None
+    episode.version += 1
+    await cancel_timer(session, f"{CLAIM}:{episode.id}")
+    record(session, now, "callback.released", "callback", episode.id, actor=viewer)
+    say_episode_changed(session, episode, now, ground.people, before)
+    return episode
+
+
+async def access_for_work(session: AsyncSession, viewer: Viewer, episode_id: int) -> Episode:
+    """The episode, locked for this transaction, as it stands after whoever had it before."""
+    check(viewer, Permission.CALLBACKS_WORK)
+    await access_episode(session, viewer, episode_id)
+    return await lock_episode(session, episode_id)
+
+
+async def lock_episode(session: AsyncSession, episode_id: int) -> Episode:
+    found = await session.exec(
+        select(Episode)
+        .where(Episode.id == episode_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)  # what was read a moment ago may be old by now
+    )
+    return found.one()
+
+
+def check_free(episode: Episode, viewer: Viewer, ground: Ground, now: datetime) -> None:
+    """Raise Conflict when a colleague is at it."""
+    if episode.claimed_by_id in {None, viewer.user_id}:
+        return
+    if is_claimed(episode.claimed_by_id, episode.claimed_at, now, ground.options.claim_minutes):
+        who = ground.people.name(episode.claimed_by_id)
+        raise Conflict("callbacks.claimed", "{who} has taken this callback.", who=who)
+
+
+def closed(episode: Episode) -> Conflict:
+    if episode.status == EpisodeStatus.RECOVERED:
+        return Conflict("callbacks.recovered", "The client called meanwhile and got through: this callback is closed.")
+    if episode.status == EpisodeStatus.REACHED:
+        return Conflict("callbacks.reached", "The client has been reached meanwhile: this callback is closed.")
+    return Conflict("callbacks.closed", "This callback is closed already.")

@@ -1,0 +1,160 @@
+"""Escalations: what has reached the managers, and what a manager does about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check, visible_escalations, visible_tasks
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.claims import lock_episode
+from pbxcrm.callbacks.ground import load_ground
+from pbxcrm.callbacks.lamps import do_put_out, do_start_norm, open_escalation
+from pbxcrm.callbacks.models import Episode, Escalation, EscalationState
+from pbxcrm.callbacks.queries import EpisodeRow, as_rows
+from pbxcrm.callbacks.rules import check_why
+from pbxcrm.callbacks.telling import say_episode_changed
+from pbxcrm.deals.actions import do_assign_deal
+from pbxcrm.deals.models import Deal
+from pbxcrm.errors import Conflict, NotFound
+from pbxcrm.jobs import cancel_timer
+from pbxcrm.people.models import User
+from pbxcrm.people.queries import access_assignee
+from pbxcrm.reasons import reason
+from pbxcrm.tasks.actions import say_task_changed
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationRow:
+    """An open escalation with its callback and people."""
+
+    escalation: Escalation
+    episode: EpisodeRow
+    owner: User | None
+
+
+async def list_escalations(
+    session: AsyncSession, viewer: Viewer, *, state: EscalationState | None = EscalationState.OPEN, limit: int = 100
+) -> list[EscalationRow]:
+    """Longest waiting first."""
+    query = select(Escalation).where(visible_escalations(viewer)).order_by(col(Escalation.opened_at)).limit(limit)
+    if state is not None:
+        query = query.where(Escalation.state == state.value)
+    escalations = (await session.exec(query)).all()
+    ids = {escalation.episode_id for escalation in escalations}
+    episodes = (await session.exec(select(Episode).where(col(Episode.id).in_(ids)))).all()
+    rows = {row.episode.id: row for row in await as_rows(session, list(episodes))}
+    owner_ids = {escalation.owner_id for escalation in escalations}
+    owners = {u.id: u for u in (await session.exec(select(User).where(col(User.id).in_(owner_ids)))).all()}
+    return [EscalationRow(e, rows[e.episode_id], owners.get(e.owner_id)) for e in escalations]
+
+
+async def list_control_tasks(session: AsyncSession, viewer: Viewer, *, limit: int = 100) -> list[Task]:
+    """Open control tasks that are not about an escalated callback (whose extension is this, and the like)."""
+    found = await session.exec(
+        select(Task)
+        .where(
+            visible_tasks(viewer),
+            Task.kind == TaskKind.CONTROL.value,
+            Task.status == TaskStatus.OPEN.value,
+            col(Task.about).not_like("escalation:%"),
+        )
+        .order_by(col(Task.due_at), col(Task.id))
+        .limit(limit)
+    )
+    return list(found.all())
+
+
+async def escalation_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
+    """What waits for this manager."""
+    found = await session.exec(
+        select(func.count())
+        .select_from(Escalation)
+        .where(visible_escalations(viewer), Escalation.state == EscalationState.OPEN.value)
+    )
+    tasks = await session.exec(
+        select(func.count())
+        .select_from(Task)
+        .where(
+            visible_tasks(viewer),
+            Task.kind == TaskKind.CONTROL.value,
+            Task.status == TaskStatus.OPEN.value,
+            col(Task.about).not_like("escalation:%"),
+        )
+    )
+    return found.one() + tasks.one()
+
+
+async def accept(session: AsyncSession, viewer: Viewer, escalation_id: int, why: str, *, now: datetime) -> Escalation:
+    """Let it be, for a reason. The callback stays in the queue; its clock stands still until the client calls again."""
+    why = check_why(why)
+    escalation, episode = await access_for_decision(session, viewer, escalation_id)
+    ground = await load_ground(session)
+    told = reason("escalation.accepted", who=viewer.name, why=why)
+    await do_put_out(session, episode, told, now, ground.people, by_id=viewer.user_id, state=EscalationState.ACCEPTED)
+    escalation.note = why
+    episode.norm_from = None
+    episode.version += 1
+    record(session, now, "escalation.accept", "callback", episode.id, actor=viewer, reason=told)
+    say_episode_changed(session, episode, now, ground.people)
+    return escalation
+
+
+async def reassign(
+    session: AsyncSession, viewer: Viewer, escalation_id: int, user_id: int, *, now: datetime
+) -> Escalation:
+    """Give the callback, its task and (where it was the old owner's) its deal to somebody of the viewer's people.
+
+    The norm begins anew by the new owner's working time. Raises Invalid at ``user_id``.
+    """
+    escalation, episode = await access_for_decision(session, viewer, escalation_id)
+    ground = await load_ground(session)
+    to = await access_assignee(session, viewer, user_id, field="user_id")
+    told = reason("lamp.out_reassigned", by=viewer.name, who=to.name)
+    before = episode.owner_id
+    await do_put_out(session, episode, told, now, ground.people, by_id=viewer.user_id, state=EscalationState.REASSIGNED)
+    await do_give(session, viewer, episode, to, now)
+    record(session, now, "escalation.reassign", "callback", episode.id, actor=viewer, reason=told)
+    say_episode_changed(session, episode, now, ground.people, before)
+    return escalation
+
+
+async def do_give(session: AsyncSession, viewer: Viewer, episode: Episode, to: User, now: datetime) -> None:
+    """Make ``to`` the owner of an open callback, from now on."""
+    ground = await load_ground(session)
+    people, working = ground.people, ground.calendars.of_user(to.id)
+    why = reason("owner.by_hand", by=viewer.name, who=to.name)
+    before = episode.owner_id
+    due_at = working.add_minutes(now, ground.options.callback_due_minutes)
+    episode.owner_id, episode.claimed_by_id, episode.claimed_at = to.id, None, None
+    episode.next_attempt_at = None
+    episode.reason = {**episode.reason, "because": [why.stored()]}
+    episode.version += 1
+    await cancel_timer(session, f"callbacks.claim:{episode.id}")
+    await do_start_norm(session, episode, now, due_at)
+    task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+    if task is not None:
+        was = task.assignee_id
+        task.assignee_id, task.due_at = to.id, due_at
+        task.version += 1
+        say_task_changed(session, task, now, people, was)
+    deal = await session.get(Deal, episode.deal_id) if episode.deal_id is not None else None
+    if deal is not None and deal.closed_at is None and deal.responsible_id in {before, None}:
+        do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
+
+
+async def access_for_decision(session: AsyncSession, viewer: Viewer, escalation_id: int) -> tuple[Escalation, Episode]:
+    """An open escalation and its callback, locked; Conflict when it is no longer open."""
+    check(viewer, Permission.ESCALATIONS_WORK)
+    found = await session.exec(select(Escalation).where(Escalation.id == escalation_id, visible_escalations(viewer)))
+    escalation = found.first()
+    if escalation is None:
+        raise NotFound("escalations.not_found", "There is no such escalation, or it is another team's.")
+    episode = await lock_episode(session, escalation.episode_id)
+    await session.refresh(escalation)
+    if escalation.state != EscalationState.OPEN or await open_escalation(session, episode) is None:
+        raise Conflict("escalations.closed", "Somebody has dealt with this meanwhile.")
+    return escalation, episode

@@ -1,0 +1,184 @@
+"""The clock of a callback: norm, first lamp (its owner), pause, second lamp (the manager), and how they go out.
+
+Deadlines are timers of ``pbxcrm.jobs``; what happens when they are due stands here and is wired in ``timers.py``. A lamp
+goes out only by work: a real attempt, a conversation, or the callback given to somebody else.
+"""
+
+from datetime import datetime
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm import reasons
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.ground import Ground, working_of
+from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation, EscalationState
+from pbxcrm.callbacks.telling import say_episode_changed, say_escalation_changed
+from pbxcrm.contacts.models import Contact
+from pbxcrm.jobs import cancel_timer, set_timer
+from pbxcrm.numbers import format_for_people
+from pbxcrm.people.queries import Directory
+from pbxcrm.reasons import Reason, reason
+from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+
+NORM = "callbacks.norm"
+ESCALATE = "callbacks.escalate"
+CLAIM = "callbacks.claim"
+
+
+async def do_start_norm(session: AsyncSession, episode: Episode, since: datetime, due_at: datetime) -> None:
+    """Let the norm run from ``since``; at ``due_at`` the owner gets a lamp."""
+    episode.norm_from = since
+    await set_timer(session, NORM, f"{NORM}:{episode.id}", due_at, {"episode": episode.id})
+
+
+async def do_stop_clock(session: AsyncSession, episode: Episode) -> None:
+    for kind in (NORM, ESCALATE, CLAIM):
+        await cancel_timer(session, f"{kind}:{episode.id}")
+
+
+async def do_light_lamp(session: AsyncSession, episode: Episode, at: datetime, ground: Ground) -> None:
+    """The norm passed: a task for the owner, due now, and the pause begins. Nothing happens when it burns already."""
+    if episode.status != EpisodeStatus.OPEN or episode.lamp_lit_at is not None:
+        return
+    code = "lamp.planned" if episode.next_attempt_at is not None else "lamp.callback"
+    why = Reason(code, {"norm": str(ground.options.callback_due_minutes)}, _behind(episode))
+    new = NewTask(
+        kind=TaskKind.LAMP,
+        title=reason("task.lamp_callback", client=await client_of(session, episode)),
+        why=why,
+        due_at=at,
+        assignee_id=episode.owner_id,
+        deal_id=episode.deal_id,
+        contact_id=episode.contact_id,
+        call_id=episode.last_call_id,
+        about=lamp_about(episode),
+    )
+    await do_create_task(session, new, at, ground.people)
+    episode.lamp_lit_at = at
+    episode.version += 1
+    record(session, at, "callback.lamp", "callback", episode.id, actor=None, reason=why)
+    pause = working_of(ground, episode).add_minutes(at, ground.options.callback_pause_minutes)
+    await set_timer(session, ESCALATE, f"{ESCALATE}:{episode.id}", pause, {"episode": episode.id})
+    say_episode_changed(session, episode, at, ground.people)
+
+
+async def do_escalate(session: AsyncSession, episode: Episode, at: datetime, ground: Ground) -> Escalation | None:
+    """The pause passed too: the manager gets it. None when somebody has worked on it meanwhile, or it is there already."""
+    if episode.status != EpisodeStatus.OPEN or episode.lamp_lit_at is None:
+        return None
+    if await open_escalation(session, episode) is not None:
+        return None
+    people, owner = ground.people, ground.people.active(episode.owner_id)
+    manager = people.manager_of(episode.owner_id)
+    client = await client_of(session, episode)
+    minutes = ground.options.callback_pause_minutes
+    if owner is not None:
+        title = reason("task.escalated", client=client, who=owner.name)
+        why = Reason("escalation.callback", {"minutes": str(minutes), "who": owner.name}, _behind(episode))
+    else:
+        title = reason("task.escalated_nobody", client=client)
+        why = Reason("escalation.nobody", {"minutes": str(minutes)}, _behind(episode))
+    new = NewTask(
+        kind=TaskKind.CONTROL,
+        title=title,
+        why=why,
+        due_at=at,
+        assignee_id=manager.id if manager else None,
+        deal_id=episode.deal_id,
+        contact_id=episode.contact_id,
+        call_id=episode.last_call_id,
+        about=f"escalation:{episode.id}",
+    )
+    task = await do_create_task(session, new, at, people)
+    assert episode.id is not None
+    escalation = Escalation(
+        episode_id=episode.id,
+        owner_id=episode.owner_id,
+        manager_id=manager.id if manager else None,
+        task_id=task.id,
+        opened_at=at,
+        reason=why.stored(),
+    )
+    session.add(escalation)
+    await session.flush()
+    record(session, at, "callback.escalated", "callback", episode.id, actor=None, reason=why)
+    say_escalation_changed(session, escalation, at, people)
+    say_episode_changed(session, episode, at, people)
+    return escalation
+
+
+async def do_put_out(
+    session: AsyncSession,
+    episode: Episode,
+    why: Reason,
+    at: datetime,
+    people: Directory,
+    *,
+    by_id: int | None = None,
+    state: EscalationState = EscalationState.CLOSED,
+) -> None:
+    """Put out what burns: the owner's lamp, and the manager's with its escalation; ``state`` says what became of it."""
+    await cancel_timer(session, f"{ESCALATE}:{episode.id}")
+    if episode.lamp_lit_at is None:
+        return
+    episode.lamp_lit_at = None
+    await _close_tasks(session, lamp_about(episode), why, at, people, by_id)
+    escalation = await open_escalation(session, episode)
+    if escalation is not None:
+        await do_close_escalation(session, escalation, state, why, at, people, by_id=by_id)
+
+
+async def do_close_escalation(
+    session: AsyncSession,
+    escalation: Escalation,
+    state: EscalationState,
+    why: Reason,
+    at: datetime,
+    people: Directory,
+    *,
+    by_id: int | None,
+    note: str = "",
+) -> None:
+    escalation.state, escalation.closed_at, escalation.closed_by_id = state.value, at, by_id
+    escalation.note = note
+    escalation.version += 1
+    await _close_tasks(session, f"escalation:{escalation.episode_id}", why, at, people, by_id)
+    record(
+        session, at, f"escalation.{state.value}", "callback", escalation.episode_id, actor=None, reason=why, by=by_id
+    )
+    say_escalation_changed(session, escalation, at, people)
+
+
+async def open_escalation(session: AsyncSession, episode: Episode) -> Escalation | None:
+    found = await session.exec(
+        select(Escalation).where(Escalation.episode_id == episode.id, Escalation.state == EscalationState.OPEN.value)
+    )
+    return found.first()
+
+
+async def client_of(session: AsyncSession, episode: Episode) -> str:
+    """How people call the client of an episode: their name, else the number, else a dash."""
+    contact = await session.get(Contact, episode.contact_id) if episode.contact_id is not None else None
+    if contact is not None and contact.name:
+        return contact.name
+    return format_for_people(episode.client_number) if episode.client_number else "—"
+
+
+def lamp_about(episode: Episode) -> str:
+    return f"callback:{episode.id}"
+
+
+def _behind(episode: Episode) -> tuple[Reason, ...]:
+    stored = Reason.load(episode.reason)
+    return (stored,) if stored is not None else ()
+
+
+async def _close_tasks(
+    session: AsyncSession, about: str, why: Reason, at: datetime, people: Directory, by_id: int | None
+) -> None:
+    found = await session.exec(select(Task).where(Task.about == about, Task.status == TaskStatus.OPEN.value))
+    for task in found.all():
+        do_close_task(session, task, at, people, result=reasons.text(why), actor=None, why=why)
+        task.done_by_id = by_id

@@ -1,0 +1,110 @@
+"""Taking back a result given by hand: the callback, its task and the deal stand again as they stood before."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.claims import access_for_work
+from pbxcrm.callbacks.ground import load_ground, working_of
+from pbxcrm.callbacks.lamps import do_start_norm
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
+from pbxcrm.callbacks.telling import say_episode_changed
+from pbxcrm.contacts.models import SpecialNumber
+from pbxcrm.deals.actions import do_move_deal
+from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.errors import Conflict, NotFound
+from pbxcrm.tasks.actions import say_task_changed
+from pbxcrm.tasks.models import Task
+
+UNDO_WITHIN = timedelta(minutes=10)
+
+_EPISODE = ("status", "closed_reason", "closed_by_id", "closed_by_call_id", "attempts", "claimed_by_id")
+_EPISODE_TIMES = ("closed_at", "next_attempt_at", "norm_from", "claimed_at")
+_TASK = ("title", "title_code", "status", "result", "done_by_id")
+_TASK_TIMES = ("due_at", "done_at")
+
+
+async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = None) -> dict[str, Any]:
+    """How things stand before a result: what ``Attempt.before`` keeps."""
+    task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+    stored: dict[str, Any] = {"episode": _values(episode, _EPISODE, _EPISODE_TIMES)}
+    if task is not None:
+        stored["task"] = _values(task, _TASK, _TASK_TIMES)
+    if deal is not None:
+        stored["deal"] = _values(deal, ("stage_id", "lost_reason"), ("stage_since",))
+    return stored
+
+
+async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *, now: datetime) -> Episode:
+    """Take back the viewer's own result, within ten minutes and while nothing else has happened to the callback."""
+    attempt = await session.get(Attempt, attempt_id)
+    if attempt is None or attempt.user_id != viewer.user_id or not attempt.by_hand or not attempt.before:
+        raise NotFound("callbacks.no_undo", "There is nothing to take back.")
+    episode = await access_for_work(session, viewer, attempt.episode_id)
+    before = attempt.before
+    if episode.version != before["version"] or now - attempt.at > UNDO_WITHIN:
+        raise Conflict("callbacks.undo_late", "Something else has happened since; it cannot be taken back any more.")
+    people = (ground := await load_ground(session)).people
+    _restore(episode, before["episode"], _EPISODE_TIMES)
+    episode.version += 1
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise Conflict(
+            "callbacks.undo_late", "Something else has happened since; it cannot be taken back any more."
+        ) from error
+    task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+    if task is not None and "task" in before:
+        _restore(task, before["task"], _TASK_TIMES)
+        task.version += 1
+        say_task_changed(session, task, now, people)
+    if "deal" in before and episode.deal_id is not None:
+        deal = await session.get(Deal, episode.deal_id)
+        stage = await session.get(Stage, before["deal"]["stage_id"])
+        if deal is not None and stage is not None and deal.stage_id != stage.id:
+            do_move_deal(
+                session, deal, stage, now, actor=viewer, people=people, lost_reason=before["deal"]["lost_reason"]
+            )
+            deal.stage_since = _moment(before["deal"]["stage_since"]) or now
+    if "spam" in before:
+        special = await session.get(SpecialNumber, before["spam"])
+        if special is not None:
+            await session.delete(special)
+    await _forget(session, attempt, episode)
+    if episode.status == EpisodeStatus.OPEN and episode.norm_from is not None:
+        due_at = working_of(ground, episode).add_minutes(episode.norm_from, ground.options.callback_due_minutes)
+        await do_start_norm(session, episode, episode.norm_from, max(due_at, now))
+    record(session, now, "callback.undone", "callback", episode.id, actor=viewer, result=attempt.result)
+    say_episode_changed(session, episode, now, people)
+    return episode
+
+
+async def _forget(session: AsyncSession, attempt: Attempt, episode: Episode) -> None:
+    """The attempt never was; one that the tracker saw stays, as it was seen."""
+    if attempt.call_id is None:
+        await session.delete(attempt)
+        return
+    attempt.by_hand, attempt.before, attempt.note = False, {}, ""
+    reached = episode.status == EpisodeStatus.REACHED
+    attempt.result = (AttemptResult.REACHED if reached else AttemptResult.DIDNT_REACH).value
+
+
+def _values(row: Any, plain: tuple[str, ...], times: tuple[str, ...]) -> dict[str, Any]:  # any of our tables
+    found = {name: getattr(row, name) for name in plain}
+    for name in times:
+        value: datetime | None = getattr(row, name)
+        found[name] = value.isoformat() if value is not None else None
+    return found
+
+
+def _restore(row: Any, stored: dict[str, Any], times: tuple[str, ...]) -> None:  # any of our tables
+    for name, value in stored.items():
+        setattr(row, name, _moment(value) if name in times else value)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
