@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 _REMEMBERED = 10_000  # ids of commands already carried out, against a source that delivers twice
 _AT_ONCE = 50
+_ASK_AGAIN = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +77,24 @@ class Executor:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
-        """Carry out commands until cancelled."""
+        """Carry out commands until cancelled. A source that breaks (Redis or database away) is asked again."""
         async with asyncio.TaskGroup() as group:
-            async for request in self._source.requests(self.pbx):
-                if request.id in self._known:
-                    continue
-                self._known[request.id] = None
-                if len(self._known) > _REMEMBERED:
-                    self._known.popitem(last=False)
-                await self._room.acquire()
-                group.create_task(self._handle(request))
+            while True:
+                try:
+                    await self._take(group)
+                except Exception as error:  # noqa: BLE001  # commands may wait; hearing calls must not end for them
+                    log.warning("commands_not_heard", pbx=self.pbx, why=str(error))
+                await asyncio.sleep(_ASK_AGAIN)
+
+    async def _take(self, group: asyncio.TaskGroup) -> None:
+        async for request in self._source.requests(self.pbx):
+            if request.id in self._known:
+                continue
+            self._known[request.id] = None
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+            await self._room.acquire()
+            group.create_task(self._handle(request))
 
     async def _handle(self, request: CommandRequest) -> None:
         try:

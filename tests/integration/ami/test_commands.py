@@ -27,7 +27,10 @@ class Desk:
     async def requests(self, pbx: str) -> AsyncIterator[CommandRequest]:
         assert pbx == "main"
         while True:
-            yield await self.given.get()
+            request = await self.given.get()
+            if request.kind == "the source breaks":
+                raise OSError("Redis is gone")
+            yield request
 
     async def finish(self, result: CommandResult) -> None:
         self.results[result.id] = result
@@ -126,3 +129,12 @@ async def test_a_pbx_that_does_not_answer_holds_up_nobody(office: Office) -> Non
     await desk.result("quick")
     assert "slow" not in desk.results
     assert (await desk.result("slow")).code == "command_silent"
+
+
+async def test_a_source_that_breaks_ends_neither_listening_nor_commands(office: Office, desk: Desk) -> None:
+    desk.give("break", "the source breaks", {})
+    desk.give("after", "hangup", {"channel": "PJSIP/101-1"})
+    await office.call("1.1")
+    await office.heard("1.1 ended:#1")
+    assert (await desk.result("after")).done
+    assert office.pbx.connections == 1
