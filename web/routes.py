@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
+from web.api.table import api_routes
 from web.live import live
-from web.pages import dock, health, people, session, status
+from web.pages import board, calls, contacts, deals, dock, health, home, lines, people, session, status, tasks
 from web.parts import Parts
 from web.routing import POST, page, public
 from web.shell import Counter
@@ -27,9 +28,16 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         public("/readyz", health.readyz),
         public("/metrics", health.metrics),
         page("/live", live, needs=None),
-        page("/", session.front, needs=None),
+        page("/", home.home, needs=None),
+        page("/search", home.find, needs=Permission.CONTACTS_READ),
+        *_calls(),
+        *_deals(),
+        *_tasks(),
+        *_contacts(),
+        *_lines(),
         *_session(),
         *_people(),
+        *api_routes(),
         *_dock(),
         page("/status", status.status, needs=Permission.STATUS_READ),
     ]
@@ -84,4 +92,87 @@ def _people() -> list[Route]:
         page("/teams/new", people.add_team, needs=edit, methods=POST),
         page("/teams/{team_id:int}", people.team, needs=edit),
         page("/teams/{team_id:int}", people.save_team, needs=edit, methods=POST),
+    ]
+
+
+def _calls() -> list[Route]:
+    read = Permission.CALLS_READ
+    return [
+        page("/calls", calls.calls, needs=read),
+        page("/calls/{call_id:int}", calls.call, needs=read),
+        page("/calls/{call_id:int}/recording", calls.recording, needs=Permission.RECORDINGS_LISTEN),
+        page("/calls/{call_id:int}/note", calls.note, needs=Permission.DEALS_EDIT, methods=POST, name="call_note"),
+    ]
+
+
+def _deals() -> list[Route]:
+    read, write = Permission.DEALS_READ, Permission.DEALS_EDIT
+    return [
+        page("/board", board.board, needs=read),
+        page("/board/heads", board.heads, needs=read),
+        page("/board/columns/{stage_id:int}", board.column, needs=read),
+        page("/board/cards/{deal_id:int}", board.card, needs=read),
+        page("/deals/new", deals.new, needs=write, name="new_deal"),
+        page("/deals/new", deals.create, needs=write, methods=POST, name="create_deal"),
+        page("/deals/{deal_id:int}", deals.deal, needs=read),
+        page("/deals/{deal_id:int}/timeline", deals.more, needs=read, name="deal_timeline"),
+        page("/deals/{deal_id:int}/move", deals.move, needs=write, methods=POST, name="move_deal"),
+        page("/deals/{deal_id:int}/edit", deals.edit, needs=write, methods=POST, name="edit_deal"),
+        page("/deals/{deal_id:int}/note", deals.note, needs=write, methods=POST, name="deal_note"),
+    ]
+
+
+def _tasks() -> list[Route]:
+    read, write = Permission.TASKS_READ, Permission.TASKS_EDIT
+    return [
+        page("/tasks", tasks.tasks, needs=read),
+        page("/tasks/new", tasks.new, needs=write, name="new_task"),
+        page("/tasks/new", tasks.create, needs=write, methods=POST, name="create_task"),
+        page("/tasks/{task_id:int}", tasks.task, needs=read),
+        page("/tasks/{task_id:int}", tasks.save, needs=write, methods=POST, name="save_task"),
+        page("/tasks/{task_id:int}/done", tasks.done, needs=write, methods=POST, name="finish_task"),
+        page("/tasks/{task_id:int}/reopen", tasks.reopen, needs=write, methods=POST, name="reopen_task"),
+    ]
+
+
+def _contacts() -> list[Route]:
+    read, write, lists = Permission.CONTACTS_READ, Permission.CONTACTS_EDIT, Permission.STATUS_READ
+    return [
+        page("/contacts", contacts.contacts, needs=read),
+        page("/contacts/find", contacts.find, needs=read, name="find_contact"),
+        page("/contacts/new", contacts.new, needs=write, name="new_contact"),
+        page("/contacts/new", contacts.create, needs=write, methods=POST, name="create_contact"),
+        page("/contacts/{contact_id:int}", contacts.contact, needs=read),
+        page("/contacts/{contact_id:int}/edit", contacts.edit, needs=write, name="edit_contact"),
+        page("/contacts/{contact_id:int}/edit", contacts.save, needs=write, methods=POST, name="save_contact"),
+        page("/contacts/{contact_id:int}/numbers", contacts.link_number, needs=write, methods=POST),
+        page(
+            "/contacts/{contact_id:int}/note",
+            contacts.note,
+            needs=Permission.DEALS_EDIT,
+            methods=POST,
+            name="contact_note",
+        ),
+        page("/companies", contacts.companies, needs=read),
+        page("/companies/new", contacts.new_company, needs=write),
+        page("/companies/new", contacts.create_company, needs=write, methods=POST),
+        page("/companies/{company_id:int}", contacts.company, needs=read),
+        page("/companies/{company_id:int}", contacts.save_company, needs=write, methods=POST),
+        page("/numbers", contacts.numbers, needs=lists),
+        page("/numbers", contacts.mark_number, needs=lists, methods=POST),
+        page("/numbers/remove", contacts.unmark_number, needs=lists, methods=POST),
+    ]
+
+
+def _lines() -> list[Route]:
+    edit = Permission.SETTINGS_EDIT
+    return [
+        page("/settings/lines", lines.lines, needs=edit),
+        page("/settings/lines/new", lines.new, needs=edit, name="new_line"),
+        page("/settings/lines/new", lines.save, needs=edit, methods=POST, name="add_line"),
+        page("/settings/lines/preview", lines.preview, needs=edit, methods=POST, name="preview_line"),
+        page("/settings/lines/{line_id:int}", lines.line, needs=edit),
+        page("/settings/lines/{line_id:int}", lines.save, needs=edit, methods=POST, name="save_line"),
+        page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
+        page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
     ]

@@ -1,0 +1,51 @@
+"""An office with calls, and programs that ask the real application about it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+
+from pbxcrm.calls.intake import Intake
+from pbxcrm.db import Database
+from pbxcrm.people.actions import create_token
+from pbxcrm.settings import Settings
+from tests.calls import NOON, Story, batch
+from tests.office import Office, open_office
+from web.app import create_app
+
+
+@dataclass
+class Programs:
+    """``as_("ivan")`` is a client with a token of ivan's; ``nobody`` has none. The clock stands at ``NOON``."""
+
+    db: Database
+    office: Office
+    transport: httpx2.ASGITransport
+
+    async def as_(self, login: str) -> httpx2.AsyncClient:
+        async with self.db.write() as session:
+            token = await create_token(session, self.office[login], now=NOON)
+        return self.client({"Authorization": f"Bearer {token}"})
+
+    def client(self, headers: dict[str, str] | None = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(transport=self.transport, base_url="http://crm", headers=headers)
+
+
+@pytest.fixture
+async def office(database: Database) -> Office:
+    return await open_office(database)
+
+
+@pytest.fixture
+async def programs(database: Database, settings: Settings, redis_url: str, office: Office) -> AsyncIterator[Programs]:
+    redis = Redis.from_url(redis_url)
+    app = create_app(settings, database, redis, clock=lambda: NOON)
+    yield Programs(database, office, httpx2.ASGITransport(app))
+    await redis.aclose()
+
+
+async def hear(db: Database, settings: Settings, *stories: Story) -> None:
+    """Let the office live through these calls."""
+    await Intake(db, settings).apply(batch(*stories))

@@ -1,0 +1,165 @@
+"""The OpenAPI 3.1 description, made from the same declarations that serve the API."""
+
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from web.api.fields import LARGEST_ID, Asked
+from web.api.problems import MEDIA_TYPE, Problem
+from web.api.resource import Endpoint, Resource
+from web.api.serving import PREFIX
+
+Json = dict[str, Any]
+ABOUT = """\
+Every request carries `Authorization: Bearer TOKEN`; `pbxcrm token create LOGIN` makes one, and it may do what that person
+may do and see what they may see. Lists answer `{"items": […], "next": …}`: send `next` as `cursor` for the following page.
+Times are RFC 3339 in UTC, money is a decimal string with its currency beside it, people are logins, telephone numbers are
+E.164 where they can be. What went wrong is told as `application/problem+json` with a stable `code` and, where one value is
+to blame, its `field`."""
+WHY = {
+    400: "The body ended too early.",
+    401: "The token is missing, unknown or revoked.",
+    403: "Your role does not allow this.",
+    404: "It is not there, or not yours to see.",
+    409: "Somebody was faster, or its state forbids it.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    416: "There is no such range.",
+    422: "A value is wrong; `field` names it.",
+    503: "The database does not answer; try again.",
+}
+REFERENCE = "#/components/schemas/"
+ASKED: JsonSchemaMode = "validation"
+SAID: JsonSchemaMode = "serialization"
+
+
+def describe(resources: Sequence[Resource]) -> Json:
+    endpoints = [endpoint for resource in resources for endpoint in resource.endpoints]
+    bodies = [endpoint.body for endpoint in endpoints if endpoint.body is not None]
+    answers = [endpoint.answer for endpoint in endpoints if endpoint.answer is not None]
+    schemas = _Schemas(bodies, [*answers, Problem])
+    paths: dict[str, Json] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+    paths["/calls/{call_id}/recording"] = {"get": _recording(schemas)}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "pbxcrm", "version": version("pbxcrm"), "description": ABOUT},
+        "servers": [{"url": PREFIX}],
+        "security": [{"token": []}],
+        "tags": [{"name": resource.tag, "description": resource.about} for resource in resources],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas.definitions,
+        },
+    }
+
+
+class _Schemas:
+    def __init__(self, asked: Iterable[type[BaseModel]], said: Iterable[type[BaseModel]]) -> None:
+        wanted = dict.fromkeys([*((model, ASKED) for model in asked), *((model, SAID) for model in said)])
+        self.references, described = models_json_schema(list(wanted), ref_template=REFERENCE + "{model}")
+        self.definitions: Json = {_plain(name): schema for name, schema in _renamed(described["$defs"]).items()}
+
+    def of(self, model: type[BaseModel], mode: JsonSchemaMode) -> Json:
+        found: Json = _renamed(self.references[model, mode])
+        return found
+
+
+def _plain(name: str) -> str:
+    """``Page_CallOut_`` as CallList, ``CallOut`` as Call: what a program's author wants to read."""
+    return re.sub(r"^Page_(\w+?)Out_$", r"\1List", name).removesuffix("Out")
+
+
+def _renamed(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {
+            key: REFERENCE + _plain(value.removeprefix(REFERENCE))
+            if key == "$ref"
+            else _plain(value.replace("[", "_").replace("]", "_"))
+            if key == "title" and isinstance(value, str)
+            else _renamed(value)
+            for key, value in schema.items()
+        }
+    return [_renamed(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def _operation(endpoint: Endpoint, schemas: _Schemas) -> Json:
+    refused = [401, 403, 503]
+    refused += [404] if endpoint.ids or endpoint.body is not None else []
+    refused += [409] if endpoint.conflicts else []
+    refused += [400, 413, 415] if endpoint.body is not None else []
+    refused += [422]
+    said: Json = {"description": "Done." if endpoint.answer is None else "The answer."}
+    if endpoint.answer is not None:
+        said["content"] = {"application/json": {"schema": schemas.of(endpoint.answer, SAID)}}
+    if endpoint.location is not None:
+        said["headers"] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
+    found: Json = {
+        "operationId": endpoint.name,
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "description": endpoint.detail,
+        "parameters": [*_path_parameters(endpoint.ids), *_query_parameters(endpoint.query)],
+        "responses": {str(endpoint.status): said, **problems(refused, schemas.of(Problem, SAID))},
+        "x-permission": endpoint.needs.value,
+    }
+    if endpoint.body is not None:
+        content = {"application/json": {"schema": schemas.of(endpoint.body, ASKED)}}
+        found["requestBody"] = {"required": True, "content": content}
+    return found
+
+
+def problems(statuses: Iterable[int], schema: Json) -> Json:
+    return {
+        str(status): {"description": WHY[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in sorted(statuses)
+    }
+
+
+def _path_parameters(ids: dict[str, type]) -> list[Json]:
+    number = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+    word = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[^/\u0000]+$"}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": number if kind is int else word}
+        for name, kind in ids.items()
+    ]
+
+
+def _query_parameters(query: type[Asked] | None) -> list[Json]:
+    if query is None:
+        return []
+    described = query.model_json_schema(mode=ASKED)
+    assert "$defs" not in described, "parameters use Literal, not enums, so that they stand where they are read"
+    found = []
+    for name, schema in described["properties"].items():
+        kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]  # an address has no null
+        schema.pop("title")
+        text = schema.pop("description", "")
+        if schema.get("default", "") is None:
+            del schema["default"]
+        said = {**schema, **(kinds[0] if kinds else {})}
+        found.append({"name": name, "in": "query", "required": False, "description": text, "schema": said})
+    return found
+
+
+def _recording(schemas: _Schemas) -> Json:
+    sound = {"audio/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "operationId": "read_recording",
+        "tags": ["calls"],
+        "summary": "The recording of a call",
+        "description": "Understands `Range`. Each listening is logged. 409 while it is still being written.",
+        "parameters": _path_parameters({"call_id": int}),
+        "responses": {
+            "200": {"description": "The sound file.", "content": sound},
+            "206": {"description": "A part of it.", "content": sound},
+            **problems([401, 403, 404, 409, 503], schemas.of(Problem, SAID)),
+        },
+        "x-permission": "recordings_listen",
+    }

@@ -1,0 +1,16 @@
+"""People stand in the API by their login."""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.errors import Invalid
+from pbxcrm.people.queries import get_user_by_login
+
+
+async def user_id_of(session: AsyncSession, login: str | None, field: str) -> int | None:
+    """The id behind a login; None for none. Raises Invalid at ``field``. Whether one may give them things is asked later."""
+    if login is None:
+        return None
+    user = await get_user_by_login(session, login)
+    if user is None:
+        raise Invalid(field, "people.not_found", "There is no such person, or they are not in your team.")
+    return user.id

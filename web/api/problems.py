@@ -1,0 +1,81 @@
+"""Errors for programs: ``application/problem+json`` (RFC 9457), in English, with a stable ``code``."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from pydantic import ConfigDict, Field, ValidationError
+from starlette.responses import JSONResponse, Response
+
+from pbxcrm.errors import Invalid, PbxcrmError, TooManyAttempts
+from web.api.fields import Said
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Said):
+    model_config = ConfigDict(json_schema_extra={"description": "What went wrong (RFC 9457)."})
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; programs may rely on it.")
+    field: str | None = Field(description="The parameter or field that is wrong, where it is one.")
+
+
+def problem(
+    status: int, code: str, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    body = {
+        "type": "about:blank",  # the title is then the status's own words (RFC 9457, 4.2.1)
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "field": field,
+    }
+    return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def problem_of(error: PbxcrmError, fields: frozenset[str] = frozenset()) -> Response:
+    """``fields`` are those the program sent or could have sent: an error names its field as the program knows it."""
+    field = error.field if isinstance(error, Invalid) else None
+    if field is not None and field not in fields and field.removesuffix("_id") in fields:
+        field = field.removesuffix("_id")
+    headers = {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="pbxcrm"'
+    if isinstance(error, TooManyAttempts):
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
+    return problem(error.status, error.code, str(error), field=field, headers=headers)
+
+
+class Wrong(PbxcrmError):
+    """A request that cannot be understood, before its meaning is looked at; ``field`` names the part."""
+
+    status = 422
+
+    def __init__(self, code: str, detail: str, field: str | None = None) -> None:
+        super().__init__(code, detail.replace("{", "{{").replace("}", "}}"))
+        self.detail = detail
+        self.field = field
+
+
+def wrong_query(error: ValidationError, known: list[str]) -> Wrong:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return Wrong("api.unknown_filter", f"There is no “{name[:60]}” here. There is: {', '.join(known)}.", name[:60])
+    return Wrong("api.value", f"{name}: {first['msg']}.", name)
+
+
+def wrong_body(error: ValidationError, known: list[str]) -> Wrong:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "json_invalid":
+        return Wrong("api.json", f"The body is not JSON: {first['msg']}.")
+    if first["type"] == "extra_forbidden":
+        return Wrong("api.unknown_field", f"There is no “{name[:60]}” here. There is: {', '.join(known)}.", name[:60])
+    return Wrong("api.value", f"{name or 'The body'}: {first['msg']}.", name or None)

@@ -1,0 +1,139 @@
+"""How an endpoint is written: an ordinary function whose types say what is asked and what is answered.
+
+``query`` is a model of the query string, ``body`` one of the JSON body, other parameters stand in the path; the return
+type is the answer. The route, its permission, the checks and OpenAPI are all made from the same declaration.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar, get_type_hints
+
+from pydantic import BaseModel, Field
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer
+from pbxcrm.settings import Settings
+from web.api.fields import Asked, Said
+
+Item = TypeVar("Item", bound=BaseModel)
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[BaseModel | None]])
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who asks, when, and the transaction in which it happens: one that reads for GET, one that writes for the rest."""
+
+    session: AsyncSession
+    viewer: Viewer
+    now: datetime
+    settings: Settings
+
+
+class Page(Said, Generic[Item]):
+    """A page of a list."""
+
+    items: list[Item]
+    next: str | None = Field(description="Send it as `cursor` for the following page; null on the last one.")
+
+    @classmethod
+    def of(cls, rows: list[Item], limit: int, cursor: Callable[[Item], str]) -> Self:
+        """The first ``limit`` of ``rows``: one more was asked for, to know whether there is a next page."""
+        more = len(rows) > limit
+        return cls(items=rows[:limit], next=cursor(rows[limit - 1]) if more else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    method: str
+    path: str  # "/deals/{deal_id}", below /api/v1
+    run: Callable[..., Awaitable[BaseModel | None]]
+    needs: Permission
+    summary: str
+    tag: str
+    status: int
+    query: type[Asked] | None
+    body: type[Asked] | None
+    answer: type[BaseModel] | None
+    ids: dict[str, type]  # parameters of the path and their types
+    location: Callable[[Any], str] | None  # of what was made, below /api/v1
+    conflicts: bool  # whether 409 is among the answers
+    fields: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+    @property
+    def detail(self) -> str:
+        return inspect.getdoc(self.run) or ""
+
+
+@dataclass(slots=True)
+class Resource:
+    """The endpoints of one kind of thing. ``about`` is said in the documentation."""
+
+    tag: str
+    about: str
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def get(self, path: str, *, needs: Permission, summary: str) -> Callable[[Handler], Handler]:
+        return self._endpoint("GET", path, needs, summary, 200, None, conflicts=False)
+
+    def post(
+        self,
+        path: str,
+        *,
+        needs: Permission,
+        summary: str,
+        status: int = 201,
+        location: Callable[[Any], str] | None = None,
+        conflicts: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        return self._endpoint("POST", path, needs, summary, status, location, conflicts=conflicts)
+
+    def patch(self, path: str, *, needs: Permission, summary: str) -> Callable[[Handler], Handler]:
+        return self._endpoint("PATCH", path, needs, summary, 200, None, conflicts=True)
+
+    def delete(self, path: str, *, needs: Permission, summary: str) -> Callable[[Handler], Handler]:
+        return self._endpoint("DELETE", path, needs, summary, 204, None, conflicts=False)
+
+    def _endpoint(
+        self,
+        method: str,
+        path: str,
+        needs: Permission,
+        summary: str,
+        status: int,
+        location: Callable[[Any], str] | None,
+        *,
+        conflicts: bool,
+    ) -> Callable[[Handler], Handler]:
+        def declare(run: Handler) -> Handler:
+            hints = get_type_hints(run)
+            answer = hints.pop("return")
+            hints.pop("ask")
+            query, body = hints.pop("query", None), hints.pop("body", None)
+            names = frozenset((query.model_fields if query else {}) | (body.model_fields if body else {}))
+            self.endpoints.append(
+                Endpoint(
+                    method,
+                    path,
+                    run,
+                    needs,
+                    summary,
+                    self.tag,
+                    status,
+                    query,
+                    body,
+                    None if answer is type(None) else answer,
+                    hints,
+                    location,
+                    conflicts,
+                    names,
+                )
+            )
+            return run
+
+        return declare

@@ -1,0 +1,114 @@
+"""From a request to an endpoint's function and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pbxcrm.errors import NotFound, PbxcrmError
+from web.api.fields import LARGEST_ID
+from web.api.problems import Wrong, problem, problem_of, wrong_body, wrong_query
+from web.api.resource import Ask, Endpoint
+from web.api.tokens import note_use
+from web.parts import now, parts, viewer
+from web.routing import api
+
+PREFIX = "/api/v1"
+MAX_BODY = 1024 * 1024  # bytes; the longest note is 10 000 letters
+
+
+def routes_of(endpoints: Sequence[Endpoint]) -> list[Route]:
+    return [_route(endpoint) for endpoint in endpoints]
+
+
+def _route(endpoint: Endpoint) -> Route:
+    path = PREFIX + endpoint.path
+    for name, kind in endpoint.ids.items():
+        if kind is int:
+            path = path.replace(f"{{{name}}}", f"{{{name}:int}}")
+
+    async def serve(request: Request) -> Response:
+        try:
+            return await _answer(endpoint, request)
+        except PbxcrmError as error:
+            return _said(error, endpoint)
+        except (SQLAlchemyError, OSError) as error:
+            log.exception("api.part_away", path=request.url.path, error=str(error).splitlines()[0])
+            headers = {"Retry-After": "5"}
+            return problem(503, "web.away", "The database does not answer. Try again in a moment.", headers=headers)
+
+    return api(path, serve, needs=endpoint.needs, methods=(endpoint.method,), name=f"api_{endpoint.name}")
+
+
+log = structlog.get_logger()
+
+
+async def _answer(endpoint: Endpoint, request: Request) -> Response:
+    arguments: dict[str, Any] = {**request.path_params}
+    if any(isinstance(value, int) and not 1 <= value <= LARGEST_ID for value in arguments.values()):
+        raise NotFound("api.not_found", "There is no such thing.")
+    if endpoint.query is not None:
+        arguments["query"] = _query(endpoint.query, request)
+    elif request.query_params:
+        raise Wrong("api.unknown_filter", "This takes no parameters.", next(iter(request.query_params))[:60])
+    if endpoint.body is not None:
+        arguments["body"] = await _body(endpoint.body, request)
+    on = parts(request)
+    await note_use(request)
+    unit = on.db.read() if endpoint.method == "GET" else on.db.write()
+    async with unit as session:
+        answer = await endpoint.run(Ask(session, viewer(request), now(request), on.settings), **arguments)
+        if endpoint.method != "GET":
+            await session.flush()
+    headers = {"Location": PREFIX + endpoint.location(answer)} if endpoint.location is not None else {}
+    if answer is None:
+        return Response(status_code=endpoint.status, headers=headers)
+    return Response(answer.model_dump_json(), endpoint.status, headers, "application/json")
+
+
+def _query(model: type[BaseModel], request: Request) -> BaseModel:
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in given:
+            raise Wrong("api.value", f"“{name[:60]}” is given twice.", name[:60])
+        given[name] = value
+    try:
+        return model.model_validate_strings(given)
+    except ValidationError as error:
+        raise wrong_query(error, sorted(model.model_fields)) from None
+
+
+async def _body(model: type[BaseModel], request: Request) -> BaseModel:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise _Refused(415, "api.media_type", "Send the body as application/json.")
+    raw = bytearray()
+    try:
+        async for piece in request.stream():
+            raw += piece
+            if len(raw) > MAX_BODY:
+                raise _Refused(413, "api.too_large", "The body is too large: at most 1 MB.")
+    except ClientDisconnect:
+        raise _Refused(400, "api.incomplete", "The body ended too early.") from None
+    try:
+        return model.model_validate_json(bytes(raw))
+    except ValidationError as error:
+        raise wrong_body(error, sorted(model.model_fields)) from None
+
+
+class _Refused(Wrong):
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(code, detail)
+        self.refused = status
+
+
+def _said(error: PbxcrmError, endpoint: Endpoint) -> Response:
+    if isinstance(error, Wrong):
+        status = error.refused if isinstance(error, _Refused) else error.status
+        return problem(status, error.code, error.detail, field=error.field)
+    return problem_of(error, endpoint.fields)

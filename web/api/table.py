@@ -1,0 +1,42 @@
+"""Every resource of the API, in the order of the documentation, and the routes made of them."""
+
+from starlette.routing import Route
+
+from web.api import recording
+from web.api.docs import docs, openapi
+from web.api.resource import Resource
+from web.api.serving import PREFIX, routes_of
+from web.api.v1.callbacks import callbacks
+from web.api.v1.calls import calls
+from web.api.v1.contacts import companies, contacts, special_numbers
+from web.api.v1.deals import deals
+from web.api.v1.escalations import escalations
+from web.api.v1.notes import notes
+from web.api.v1.pipelines import checkpoints, pipelines
+from web.api.v1.tasks import tasks
+from web.api.v1.users import users
+from web.routing import public
+
+RESOURCES: tuple[Resource, ...] = (
+    calls,
+    deals,
+    contacts,
+    companies,
+    tasks,
+    callbacks,
+    escalations,
+    notes,
+    pipelines,
+    checkpoints,
+    users,
+    special_numbers,
+)
+
+
+def api_routes() -> list[Route]:
+    return [
+        public(f"{PREFIX}/openapi.json", openapi(RESOURCES), name="api_openapi"),
+        public("/api/docs", docs(RESOURCES), name="api_docs"),
+        *recording.routes(),
+        *(route for resource in RESOURCES for route in routes_of(resource.endpoints)),
+    ]

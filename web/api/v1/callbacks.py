@@ -1,0 +1,106 @@
+"""Missed-call episodes and the callbacks they ask for."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pbxcrm import reasons
+from pbxcrm.access import Permission
+from pbxcrm.callbacks.filters import EpisodeFilter
+from pbxcrm.callbacks.models import EpisodeStatus
+from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, list_episodes
+from web.api import cursors
+from web.api.fields import Id, ListQuery, Moment, Number, Said, When, Word
+from web.api.resource import Ask, Page, Resource
+from web.api.text import number_filter
+
+callbacks = Resource(
+    "callbacks", "Missed-call episodes: one open at a time for each client, however often they called."
+)
+
+
+class CallbackOut(Said):
+    """A client we missed. `reached`: we got through to them; `recovered`: they got through to us."""
+
+    id: int
+    client_number: str | None
+    contact_id: int | None
+    deal_id: int | None
+    task_id: int | None
+    missed_count: int
+    first_missed_at: Moment
+    last_missed_at: Moment
+    owner: str | None = Field(description="A login.")
+    claimed_by: str | None = Field(description="A login.")
+    claimed_at: Moment | None
+    attempts: int
+    next_attempt_at: Moment | None
+    status: EpisodeStatus
+    closed_at: Moment | None
+    closed_by_call_id: int | None
+    closed_reason: str = Field(description="Who closed it and how, in English; empty while it is open.")
+    reason: str = Field(description="Why the call was missed and why this owner, in English.")
+    version: int
+
+
+class CallbackQuery(ListQuery):
+    status: Literal["open", "reached", "recovered", "dismissed"] | None = None
+    client_number: Number | None = None
+    owner: Word | None = Field(None, description="A login.")
+    responsible: Word | None = Field(None, description="The same as `owner`.")
+    claimed_by: Word | None = Field(None, description="A login.")
+    contact_id: Id | None = None
+    deal_id: Id | None = None
+    since: When | None = Field(None, description="First missed at this time or later.")
+    until: When | None = Field(None, description="First missed before this time.")
+    q: Word | None = Field(None, description="A part of the client's name or number.")
+
+
+@callbacks.get("/callbacks", needs=Permission.CALLBACKS_READ, summary="Missed-call episodes, newest first")
+async def read_callbacks(ask: Ask, query: CallbackQuery) -> Page[CallbackOut]:
+    asked = EpisodeFilter(
+        status=query.status or "",
+        owner=query.owner or query.responsible or "",
+        claimed_by=query.claimed_by or "",
+        client_number=number_filter(query.client_number, ask.settings),
+        contact_id=query.contact_id,
+        deal_id=query.deal_id,
+        since=query.since,
+        until=query.until,
+        text=query.q or "",
+    )
+    before = cursors.read_id(query.cursor)
+    rows = await list_episodes(ask.session, ask.viewer, *asked.conditions(), before=before, limit=query.limit + 1)
+    return Page[CallbackOut].of(
+        [callback_out(row) for row in rows], query.limit, lambda row: cursors.next_of_id(row.id)
+    )
+
+
+@callbacks.get("/callbacks/{callback_id}", needs=Permission.CALLBACKS_READ, summary="One missed-call episode")
+async def read_callback(ask: Ask, callback_id: int) -> CallbackOut:
+    return callback_out(await access_episode_row(ask.session, ask.viewer, callback_id))
+
+
+def callback_out(row: EpisodeRow) -> CallbackOut:
+    episode = row.episode
+    return CallbackOut(
+        id=episode.id or 0,
+        client_number=episode.client_number,
+        contact_id=episode.contact_id,
+        deal_id=episode.deal_id,
+        task_id=episode.task_id,
+        missed_count=episode.missed_count,
+        first_missed_at=episode.first_missed_at,
+        last_missed_at=episode.last_missed_at,
+        owner=row.owner.login if row.owner else None,
+        claimed_by=row.claimed_by.login if row.claimed_by else None,
+        claimed_at=episode.claimed_at,
+        attempts=episode.attempts,
+        next_attempt_at=episode.next_attempt_at,
+        status=EpisodeStatus(episode.status),
+        closed_at=episode.closed_at,
+        closed_by_call_id=episode.closed_by_call_id,
+        closed_reason=reasons.text(episode.closed_reason),
+        reason=reasons.text(episode.reason),
+        version=episode.version,
+    )

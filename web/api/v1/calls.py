@@ -1,0 +1,128 @@
+"""Calls."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from pbxcrm import reasons
+from pbxcrm.access import Permission
+from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
+from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
+from pbxcrm.calls.rendering import as_object
+from web.api import cursors
+from web.api.fields import Id, ListQuery, Moment, Number, Said, When, Word
+from web.api.resource import Ask, Page, Resource
+from web.api.text import number_filter
+
+calls = Resource("calls", "Every call the PBXs told of.")
+
+
+class TransferOut(Said):
+    """A transfer that reached somebody; from and to are extensions."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    source: str = Field(alias="from")
+    target: str = Field(alias="to")
+    kind: TransferKind
+
+
+class CallOut(Said):
+    """A call as `pbxcrm replay` prints it, and what was made of it."""
+
+    id: int
+    pbx: str
+    linkedid: str = Field(description="Asterisk's name of the call.")
+    direction: Direction
+    outcome: Outcome
+    missed_reason: MissedReason | None
+    client_number: str | None = Field(description="E.164 where it can be; null when withheld or internal.")
+    client_name: str | None = Field(description="As the PBX said it.")
+    did: str | None
+    queue: str | None
+    made_by: str | None = Field(description="The extension that placed the call; null for inbound.")
+    rang: list[str] = Field(description="Extensions whose phone rang, in order.")
+    answered_by: str | None
+    talked: list[str] = Field(description="Extensions that talked, in order.")
+    transfers: list[TransferOut]
+    started_at: Moment
+    answered_at: Moment | None
+    ended_at: Moment | None
+    wait_seconds: float | None
+    talk_seconds: float
+    click_to_call: bool
+    deal_id: int | None
+    contact_id: int | None
+    responsible: str | None = Field(description="A login.")
+    recording_url: str | None
+    reason: str = Field(description="What was made of the call and why, in English.")
+
+
+class CallQuery(ListQuery):
+    client_number: Number | None = None
+    direction: Literal["inbound", "outbound", "internal"] | None = None
+    outcome: (
+        Literal[
+            "open",
+            "answered",
+            "missed",
+            "voicemail",
+            "no_answer",
+            "busy",
+            "failed",
+            "not_dialled",
+            "interrupted",
+            "unknown",
+        ]
+        | None
+    ) = None
+    responsible: Word | None = Field(None, description="A login.")
+    extension: Word | None = Field(None, description="An extension that took part.")
+    contact_id: Id | None = None
+    deal_id: Id | None = None
+    linkedid: str | None = Field(None, min_length=1, max_length=150, pattern=r"^[^\u0000]*$")
+    since: When | None = Field(None, description="Calls that started at this time or later.")
+    until: When | None = Field(None, description="Calls that started before this time.")
+    q: Word | None = Field(None, description="A part of a name or number.")
+
+
+@calls.get("/calls", needs=Permission.CALLS_READ, summary="Calls, newest first")
+async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
+    asked = CallFilter(
+        direction=query.direction or "",
+        outcome=query.outcome or "",
+        text=query.q or "",
+        since=query.since,
+        until=query.until,
+        extension=query.extension or "",
+        deal_id=query.deal_id,
+        contact_id=query.contact_id,
+        client_number=number_filter(query.client_number, ask.settings),
+        linkedid=query.linkedid or "",
+        responsible=query.responsible or "",
+    )
+    before = cursors.read_moment(query.cursor)
+    rows = await list_calls(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
+    return Page[CallOut].of(
+        [call_out(row) for row in rows], query.limit, lambda call: cursors.next_of_moment(call.started_at, call.id)
+    )
+
+
+@calls.get("/calls/{call_id}", needs=Permission.CALLS_READ, summary="One call")
+async def read_call(ask: Ask, call_id: int) -> CallOut:
+    call = await access_call(ask.session, ask.viewer, call_id)
+    return call_out((await as_rows(ask.session, [call]))[0])
+
+
+def call_out(row: CallRow) -> CallOut:
+    call = row.call
+    return CallOut(
+        **as_object(call, call.client_number),
+        id=call.id or 0,
+        pbx=call.pbx,
+        deal_id=call.deal_id,
+        contact_id=call.contact_id,
+        responsible=row.responsible.login if row.responsible else None,
+        recording_url=f"/api/v1/calls/{call.id}/recording" if call.recording else None,
+        reason=reasons.text(call.reason),
+    )

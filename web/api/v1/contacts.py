@@ -1,0 +1,346 @@
+"""Clients: people, companies, and numbers that are nobody's client."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pbxcrm.access import Permission
+from pbxcrm.contacts import actions
+from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
+from pbxcrm.contacts.models import Company, NumberKind, SpecialNumber
+from pbxcrm.contacts.queries import (
+    ContactRow,
+    access_company,
+    access_contact,
+    list_companies,
+    list_contacts,
+    list_special_numbers,
+    special_number,
+    with_numbers,
+)
+from pbxcrm.errors import NotFound
+from pbxcrm.numbers import normalise
+from pbxcrm.people.queries import logins_of
+from web.api import cursors
+from web.api.fields import Asked, Id, ListQuery, Login, Moment, Number, Paragraph, Said, Title, Version, When, Word
+from web.api.people import user_id_of
+from web.api.resource import Ask, Page, Resource
+from web.api.text import number_filter
+
+contacts = Resource("contacts", "People who are clients.")
+companies = Resource("companies", "Companies of clients.")
+special_numbers = Resource(
+    "special-numbers", "Numbers that are ours or spam: their calls make no deals and no callbacks."
+)
+
+Email = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[^\u0000]*$")]
+
+
+class PhoneOut(Said):
+    number: str = Field(description="E.164 where it can be.")
+    label: str
+
+
+class EmailOut(Said):
+    address: str
+    label: str
+
+
+class ContactOut(Said):
+    """A client."""
+
+    id: int
+    name: str
+    phones: list[PhoneOut]
+    emails: list[EmailOut]
+    company_id: int | None
+    company: str | None
+    responsible: str | None = Field(description="A login.")
+    note: str
+    created_at: Moment
+    version: int = Field(description="Grows with each change.")
+
+
+class ContactQuery(ListQuery):
+    q: Word | None = Field(None, description="A part of a name or of a number.")
+    client_number: Number | None = None
+    company_id: Id | None = None
+    responsible: Word | None = Field(None, description="A login.")
+    since: When | None = None
+    until: When | None = None
+
+
+class NewContact(Asked):
+    name: Title
+    phones: list[Number] = Field([], max_length=50)
+    emails: list[Email] = Field([], max_length=50)
+    company_id: Id | None = None
+    company: str = Field("", max_length=200, pattern=r"^[^\u0000]*$", description="A name; made when there is none.")
+    responsible: Login | None = Field(None, description="A login; else whose token it is.")
+    note: Paragraph = ""
+
+
+class ContactChange(Asked):
+    """What is left away stays as it is."""
+
+    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
+    name: Title | None = None
+    phones: list[Number] | None = Field(None, max_length=50, description="All of them; those left away are taken away.")
+    emails: list[Email] | None = Field(None, max_length=50, description="All of them.")
+    company_id: Id | None = None
+    company: str | None = Field(None, max_length=200, pattern=r"^[^\u0000]*$", description="Empty: none any more.")
+    responsible: Login | None = None
+    note: Paragraph | None = None
+
+
+class CompanyOut(Said):
+    id: int
+    name: str
+    responsible: str | None = Field(description="A login.")
+    note: str
+    created_at: Moment
+    version: int
+
+
+class CompanyQuery(ListQuery):
+    q: Word | None = Field(None, description="A part of the name.")
+    responsible: Word | None = Field(None, description="A login.")
+    since: When | None = None
+    until: When | None = None
+
+
+class NewCompany(Asked):
+    name: Title
+    note: Paragraph = ""
+
+
+class CompanyChange(Asked):
+    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
+    name: Title | None = None
+    note: Paragraph | None = None
+
+
+class SpecialNumberOut(Said):
+    number: str
+    kind: NumberKind
+    note: str
+    added_by: str | None = Field(description="A login.")
+    added_at: Moment
+
+
+class NewSpecialNumber(Asked):
+    number: Number
+    kind: Literal["own", "spam"] = Field(description="Our own numbers are for managers and administrators to tell.")
+    note: str = Field("", max_length=200, pattern=r"^[^\u0000]*$")
+
+
+@contacts.get("/contacts", needs=Permission.CONTACTS_READ, summary="Clients, newest first")
+async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
+    asked = ContactFilter(
+        responsible=query.responsible or "",
+        client_number=number_filter(query.client_number, ask.settings),
+        since=query.since,
+        until=query.until,
+    )
+    rows = await list_contacts(
+        ask.session,
+        ask.viewer,
+        *asked.conditions(),
+        text=query.q or "",
+        company_id=query.company_id,
+        before=cursors.read_id(query.cursor),
+        limit=query.limit + 1,
+    )
+    return Page[ContactOut].of(await _contacts(ask, rows), query.limit, lambda row: cursors.next_of_id(row.id))
+
+
+@contacts.get("/contacts/{contact_id}", needs=Permission.CONTACTS_READ, summary="One client")
+async def read_contact(ask: Ask, contact_id: int) -> ContactOut:
+    contact = await access_contact(ask.session, ask.viewer, contact_id)
+    return (await _contacts(ask, await with_numbers(ask.session, [contact])))[0]
+
+
+@contacts.post(
+    "/contacts",
+    needs=Permission.CONTACTS_EDIT,
+    summary="Make a client",
+    location=lambda contact: f"/contacts/{contact.id}",
+)
+async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
+    """Calls and deals that the numbers have already come along."""
+    contact = await actions.create_contact(
+        ask.session,
+        ask.viewer,
+        name=body.name,
+        now=ask.now,
+        region=ask.settings.region,
+        phones=body.phones,
+        emails=body.emails,
+        company_id=body.company_id,
+        company_name=body.company,
+        responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
+        note=body.note,
+    )
+    await ask.session.flush()
+    return await read_contact(ask, contact.id or 0)
+
+
+@contacts.patch("/contacts/{contact_id}", needs=Permission.CONTACTS_EDIT, summary="Change a client")
+async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> ContactOut:
+    await actions.edit_contact(
+        ask.session,
+        ask.viewer,
+        contact_id,
+        version=body.version,
+        now=ask.now,
+        region=ask.settings.region,
+        name=body.name,
+        phones=body.phones,
+        emails=body.emails,
+        company_id=body.company_id,
+        company_name=body.company,
+        responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
+        note=body.note,
+    )
+    await ask.session.flush()
+    return await read_contact(ask, contact_id)
+
+
+@companies.get("/companies", needs=Permission.CONTACTS_READ, summary="Companies, newest first")
+async def read_companies(ask: Ask, query: CompanyQuery) -> Page[CompanyOut]:
+    asked = CompanyFilter(responsible=query.responsible or "", since=query.since, until=query.until, text=query.q or "")
+    rows = await list_companies(
+        ask.session,
+        ask.viewer,
+        *asked.conditions(),
+        before=cursors.read_id(query.cursor),
+        limit=query.limit + 1,
+    )
+    return Page[CompanyOut].of(await _companies(ask, rows), query.limit, lambda row: cursors.next_of_id(row.id))
+
+
+@companies.get("/companies/{company_id}", needs=Permission.CONTACTS_READ, summary="One company")
+async def read_company(ask: Ask, company_id: int) -> CompanyOut:
+    return (await _companies(ask, [await access_company(ask.session, ask.viewer, company_id)]))[0]
+
+
+@companies.post(
+    "/companies",
+    needs=Permission.CONTACTS_EDIT,
+    summary="Make a company",
+    location=lambda company: f"/companies/{company.id}",
+)
+async def add_company(ask: Ask, body: NewCompany) -> CompanyOut:
+    company = await actions.create_company(ask.session, ask.viewer, name=body.name, now=ask.now, note=body.note)
+    return (await _companies(ask, [company]))[0]
+
+
+@companies.patch("/companies/{company_id}", needs=Permission.CONTACTS_EDIT, summary="Change a company")
+async def change_company(ask: Ask, company_id: int, body: CompanyChange) -> CompanyOut:
+    """What is left away stays as it is."""
+    company = await access_company(ask.session, ask.viewer, company_id)
+    company = await actions.edit_company(
+        ask.session,
+        ask.viewer,
+        company_id,
+        version=body.version,
+        now=ask.now,
+        name=company.name if body.name is None else body.name,
+        note=company.note if body.note is None else body.note,
+    )
+    return (await _companies(ask, [company]))[0]
+
+
+@special_numbers.get("/special-numbers", needs=Permission.CONTACTS_READ, summary="All special numbers, latest first")
+async def read_special_numbers(ask: Ask) -> Page[SpecialNumberOut]:
+    """All of them at once: `next` is always null."""
+    rows = await list_special_numbers(ask.session)
+    return Page[SpecialNumberOut](items=await _special(ask, rows), next=None)
+
+
+@special_numbers.get("/special-numbers/{number}", needs=Permission.CONTACTS_READ, summary="One special number")
+async def read_special_number(ask: Ask, number: str) -> SpecialNumberOut:
+    return (await _special(ask, [await _access_special(ask, number)]))[0]
+
+
+@special_numbers.post(
+    "/special-numbers",
+    needs=Permission.CALLBACKS_WORK,
+    summary="Say that a number is ours or spam",
+    location=lambda special: f"/special-numbers/{special.number}",
+)
+async def add_special_number(ask: Ask, body: NewSpecialNumber) -> SpecialNumberOut:
+    """Open callbacks of the number are closed."""
+    special = await actions.mark_number(
+        ask.session,
+        ask.viewer,
+        body.number,
+        NumberKind(body.kind),
+        note=body.note,
+        region=ask.settings.region,
+        now=ask.now,
+    )
+    return (await _special(ask, [special]))[0]
+
+
+@special_numbers.delete(
+    "/special-numbers/{number}", needs=Permission.STATUS_READ, summary="Take a number off the lists"
+)
+async def remove_special_number(ask: Ask, number: str) -> None:
+    special = await _access_special(ask, number)
+    await actions.unmark_number(ask.session, ask.viewer, special.number, now=ask.now)
+
+
+async def _access_special(ask: Ask, number: str) -> SpecialNumber:
+    found = await special_number(ask.session, normalise(number, ask.settings.region))
+    if found is None:
+        raise NotFound("numbers.not_found", "This number is on no list.")
+    return found
+
+
+async def _contacts(ask: Ask, rows: list[ContactRow]) -> list[ContactOut]:
+    logins = await logins_of(ask.session, [row.contact.responsible_id for row in rows])
+    return [
+        ContactOut(
+            id=row.contact.id or 0,
+            name=row.contact.name,
+            phones=[PhoneOut(number=phone.number, label=phone.label) for phone in row.phones],
+            emails=[EmailOut(address=email.address, label=email.label) for email in row.emails],
+            company_id=row.contact.company_id,
+            company=row.company.name if row.company else None,
+            responsible=logins.get(row.contact.responsible_id),
+            note=row.contact.note,
+            created_at=row.contact.created_at,
+            version=row.contact.version,
+        )
+        for row in rows
+    ]
+
+
+async def _companies(ask: Ask, rows: list[Company]) -> list[CompanyOut]:
+    logins = await logins_of(ask.session, [row.responsible_id for row in rows])
+    return [
+        CompanyOut(
+            id=row.id or 0,
+            name=row.name,
+            responsible=logins.get(row.responsible_id),
+            note=row.note,
+            created_at=row.created_at,
+            version=row.version,
+        )
+        for row in rows
+    ]
+
+
+async def _special(ask: Ask, rows: list[SpecialNumber]) -> list[SpecialNumberOut]:
+    logins = await logins_of(ask.session, [row.added_by_id for row in rows])
+    return [
+        SpecialNumberOut(
+            number=row.number,
+            kind=NumberKind(row.kind),
+            note=row.note,
+            added_by=logins.get(row.added_by_id),
+            added_at=row.added_at,
+        )
+        for row in rows
+    ]

@@ -1,0 +1,211 @@
+"""Deals."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pbxcrm import reasons
+from pbxcrm.access import Permission
+from pbxcrm.deals import actions
+from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.models import StageKind
+from pbxcrm.deals.queries import DealRow, access_deal_row, list_deals
+from web.api import cursors
+from web.api.fields import (
+    Amount,
+    AmountText,
+    Asked,
+    Id,
+    ListQuery,
+    Login,
+    Moment,
+    Number,
+    Said,
+    Title,
+    Version,
+    When,
+    Word,
+)
+from web.api.people import user_id_of
+from web.api.resource import Ask, Page, Resource
+from web.api.text import number_filter
+
+deals = Resource("deals", "Cards on the board.")
+
+
+class DealOut(Said):
+    """A deal."""
+
+    id: int
+    title: str
+    pipeline: str
+    pipeline_id: int
+    stage: str
+    stage_id: int
+    stage_kind: StageKind
+    responsible: str | None = Field(description="A login.")
+    contact_id: int | None
+    company_id: int | None
+    client_number: str | None
+    amount: Amount | None
+    currency: str
+    source: str
+    lost_reason: str
+    created_at: Moment
+    stage_since: Moment
+    closed_at: Moment | None
+    next_task_id: int | None
+    lamp: Literal["none", "first", "second"]
+    reason: str = Field(description="Why it exists and whose it is, in English.")
+    version: int = Field(description="Grows with each change.")
+
+
+class DealQuery(ListQuery):
+    status: Literal["open", "won", "lost"] | None = None
+    responsible: Word | None = Field(None, description="A login.")
+    stage: Word | None = Field(None, description="A stage's name or id.")
+    stage_kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] | None = None
+    pipeline: Word | None = Field(None, description="A pipeline's name or id.")
+    contact_id: Id | None = None
+    company_id: Id | None = None
+    client_number: Number | None = None
+    source: Word | None = None
+    since: When | None = Field(None, description="Deals made at this time or later.")
+    until: When | None = Field(None, description="Deals made before this time.")
+    q: Word | None = Field(None, description="A part of the title.")
+
+
+class NewDeal(Asked):
+    title: Title
+    amount: AmountText | None = None
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
+    pipeline_id: Id | None = Field(None, description="Else the default pipeline.")
+    stage_id: Id | None = Field(None, description="Else the first open stage.")
+    responsible: Login | None = Field(None, description="A login; else whose token it is.")
+    contact_id: Id | None = None
+    company_id: Id | None = None
+    client_number: Number | None = None
+    source: str = Field("", max_length=100, pattern=r"^[^\u0000]*$")
+
+
+class DealChange(Asked):
+    """What is left away stays as it is."""
+
+    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
+    title: Title | None = None
+    amount: AmountText | None = Field(None, description="null takes it away.")
+    stage_id: Id | None = Field(None, description="Moves the deal.")
+    lost_reason: str = Field(
+        "", max_length=200, pattern=r"^[^\u0000]*$", description="Needed when the stage is a lost one."
+    )
+    responsible: Login | None = None
+    contact_id: Id | None = Field(None, description="null takes it away.")
+    source: str | None = Field(None, max_length=100, pattern=r"^[^\u0000]*$")
+
+
+@deals.get("/deals", needs=Permission.DEALS_READ, summary="Deals, newest first")
+async def read_deals(ask: Ask, query: DealQuery) -> Page[DealOut]:
+    asked = DealFilter(
+        status=query.status or "",
+        responsible=query.responsible or "",
+        stage=query.stage or "",
+        stage_kind=query.stage_kind or "",
+        pipeline=query.pipeline or "",
+        contact_id=query.contact_id,
+        company_id=query.company_id,
+        client_number=number_filter(query.client_number, ask.settings),
+        source=query.source or "",
+        since=query.since,
+        until=query.until,
+        text=query.q or "",
+    )
+    before = cursors.read_id(query.cursor)
+    rows = await list_deals(ask.session, ask.viewer, *asked.conditions(), before=before, limit=query.limit + 1)
+    return Page[DealOut].of([deal_out(row) for row in rows], query.limit, lambda deal: cursors.next_of_id(deal.id))
+
+
+@deals.get("/deals/{deal_id}", needs=Permission.DEALS_READ, summary="One deal")
+async def read_deal(ask: Ask, deal_id: int) -> DealOut:
+    return deal_out(await access_deal_row(ask.session, ask.viewer, deal_id))
+
+
+@deals.post("/deals", needs=Permission.DEALS_EDIT, summary="Make a deal", location=lambda deal: f"/deals/{deal.id}")
+async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
+    deal = await actions.create_deal(
+        ask.session,
+        ask.viewer,
+        title=body.title,
+        now=ask.now,
+        currency=body.currency or ask.settings.currency,
+        amount=body.amount,
+        pipeline_id=body.pipeline_id,
+        stage_id=body.stage_id,
+        responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
+        contact_id=body.contact_id,
+        company_id=body.company_id,
+        client_number=number_filter(body.client_number, ask.settings) or None,
+        source=body.source,
+    )
+    await ask.session.flush()
+    return await read_deal(ask, deal.id or 0)
+
+
+@deals.patch("/deals/{deal_id}", needs=Permission.DEALS_EDIT, summary="Change or move a deal")
+async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
+    """Moving into a lost stage needs `lost_reason`. Either everything asked is done, or nothing."""
+    sent, version = body.model_fields_set, body.version
+    if body.stage_id is not None:
+        await actions.move_deal(
+            ask.session,
+            ask.viewer,
+            deal_id,
+            body.stage_id,
+            version=version,
+            now=ask.now,
+            lost_reason=body.lost_reason,
+        )
+        version = None  # the row is ours until the transaction ends
+    if sent - {"version", "stage_id", "lost_reason"} or body.stage_id is None:
+        await actions.edit_deal(
+            ask.session,
+            ask.viewer,
+            deal_id,
+            version=version,
+            now=ask.now,
+            title=body.title,
+            amount=body.amount,
+            responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
+            contact_id=body.contact_id,
+            source=body.source,
+            keep={"amount", "contact_id"} - sent,
+        )
+    await ask.session.flush()
+    return await read_deal(ask, deal_id)
+
+
+def deal_out(row: DealRow) -> DealOut:
+    deal = row.deal
+    return DealOut(
+        id=deal.id or 0,
+        title=deal.title,
+        pipeline=row.pipeline.name,
+        pipeline_id=deal.pipeline_id,
+        stage=row.stage.name,
+        stage_id=deal.stage_id,
+        stage_kind=StageKind(row.stage.kind),
+        responsible=row.responsible.login if row.responsible else None,
+        contact_id=deal.contact_id,
+        company_id=deal.company_id,
+        client_number=deal.client_number,
+        amount=deal.amount,
+        currency=deal.currency,
+        source=deal.source,
+        lost_reason=deal.lost_reason,
+        created_at=deal.created_at,
+        stage_since=deal.stage_since,
+        closed_at=deal.closed_at,
+        next_task_id=row.next_task.id if row.next_task else None,
+        lamp=row.lamp,
+        reason=reasons.text(deal.reason),
+        version=deal.version,
+    )

@@ -1,0 +1,86 @@
+"""What people wrote on deals and clients and about calls."""
+
+from pydantic import Field
+
+from pbxcrm.access import Permission
+from pbxcrm.calls.queries import access_call
+from pbxcrm.contacts.queries import access_contact
+from pbxcrm.deals.actions import add_note as write_note
+from pbxcrm.deals.models import Note
+from pbxcrm.deals.notes import NoteFilter, access_note, list_notes
+from pbxcrm.deals.queries import access_deal
+from pbxcrm.errors import Invalid
+from pbxcrm.people.queries import logins_of
+from web.api import cursors
+from web.api.fields import Asked, Id, ListQuery, Moment, Said
+from web.api.resource import Ask, Page, Resource
+
+notes = Resource("notes", "What people wrote on deals and clients and about calls.")
+
+
+class NoteOut(Said):
+    id: int
+    text: str
+    deal_id: int | None
+    contact_id: int | None
+    call_id: int | None
+    author: str | None = Field(description="A login.")
+    at: Moment
+
+
+class NoteQuery(ListQuery):
+    deal_id: Id | None = None
+    contact_id: Id | None = None
+    call_id: Id | None = None
+
+
+class NewNote(Asked):
+    """On a deal, on a client, about a call: at least one of them."""
+
+    text: str = Field(min_length=1, max_length=10_000, pattern=r"^[^\u0000]*[^\s\u0000][^\u0000]*$")
+    deal_id: Id | None = None
+    contact_id: Id | None = None
+    call_id: Id | None = None
+
+
+@notes.get("/notes", needs=Permission.DEALS_READ, summary="Notes, newest first")
+async def read_notes(ask: Ask, query: NoteQuery) -> Page[NoteOut]:
+    asked = NoteFilter(query.deal_id, query.contact_id, query.call_id)
+    before = cursors.read_id(query.cursor)
+    rows = await list_notes(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
+    return Page[NoteOut].of(await _notes(ask, rows), query.limit, lambda row: cursors.next_of_id(row.id))
+
+
+@notes.get("/notes/{note_id}", needs=Permission.DEALS_READ, summary="One note")
+async def read_note(ask: Ask, note_id: int) -> NoteOut:
+    return (await _notes(ask, [await access_note(ask.session, ask.viewer, note_id)]))[0]
+
+
+@notes.post("/notes", needs=Permission.DEALS_EDIT, summary="Write a note", location=lambda note: f"/notes/{note.id}")
+async def add_note(ask: Ask, body: NewNote) -> NoteOut:
+    if body.deal_id is None and body.contact_id is None and body.call_id is None:
+        raise Invalid("deal_id", "notes.about", "Say what the note is about: a deal, a client or a call.")
+    session, viewer = ask.session, ask.viewer
+    deal = await access_deal(session, viewer, body.deal_id) if body.deal_id is not None else None
+    contact = await access_contact(session, viewer, body.contact_id) if body.contact_id is not None else None
+    call = await access_call(session, viewer, body.call_id) if body.call_id is not None else None
+    note = await write_note(
+        session, viewer, body.text, ask.now, deal=deal, contact=contact, call_id=call.id if call else None
+    )
+    return (await _notes(ask, [note]))[0]
+
+
+async def _notes(ask: Ask, rows: list[Note]) -> list[NoteOut]:
+    logins = await logins_of(ask.session, [note.author_id for note in rows])
+    return [
+        NoteOut(
+            id=note.id or 0,
+            text=note.text,
+            deal_id=note.deal_id,
+            contact_id=note.contact_id,
+            call_id=note.call_id,
+            author=logins.get(note.author_id),
+            at=note.at,
+        )
+        for note in rows
+    ]

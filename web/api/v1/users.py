@@ -1,0 +1,66 @@
+"""People who log in, by their logins."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pbxcrm.access import Permission
+from pbxcrm.errors import NotFound
+from pbxcrm.people.models import Role, User
+from pbxcrm.people.queries import extensions_of, list_teams, list_users
+from web.api.fields import Asked, Said, Word
+from web.api.resource import Ask, Page, Resource
+
+users = Resource("users", "People: those of one's own teams, or everybody for quality control and administrators.")
+
+
+class UserOut(Said):
+    login: str
+    id: int
+    name: str
+    role: Role
+    team: str | None
+    extensions: list[str]
+    is_active: bool = Field(description="Whether they may still log in.")
+
+
+class UserQuery(Asked):
+    role: Literal["seller", "manager", "qc", "admin"] | None = None
+    q: Word | None = Field(None, description="A part of a name or login.")
+
+
+@users.get("/users", needs=Permission.OWN_PROFILE, summary="People one may give things to")
+async def read_users(ask: Ask, query: UserQuery) -> Page[UserOut]:
+    """All of them at once: `next` is always null."""
+    text = (query.q or "").casefold()
+    rows = [
+        user
+        for user in await list_users(ask.session, ask.viewer)
+        if query.role in {None, user.role} and (text in user.name.casefold() or text in user.login)
+    ]
+    return Page[UserOut](items=await _users(ask, rows), next=None)
+
+
+@users.get("/users/{login}", needs=Permission.OWN_PROFILE, summary="One person")
+async def read_user(ask: Ask, login: str) -> UserOut:
+    rows = [user for user in await list_users(ask.session, ask.viewer) if user.login == login.lower()]
+    if not rows:
+        raise NotFound("people.not_found", "There is no such person, or they are not in your team.")
+    return (await _users(ask, rows))[0]
+
+
+async def _users(ask: Ask, rows: list[User]) -> list[UserOut]:
+    extensions = await extensions_of(ask.session, [user.id for user in rows if user.id is not None])
+    teams = {team.id: team.name for team in await list_teams(ask.session)}
+    return [
+        UserOut(
+            login=user.login,
+            id=user.id or 0,
+            name=user.name,
+            role=Role(user.role),
+            team=teams.get(user.team_id),
+            extensions=extensions.get(user.id or 0, []),
+            is_active=user.is_active,
+        )
+        for user in rows
+    ]
