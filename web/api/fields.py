@@ -36,16 +36,16 @@ class Said(BaseModel):
     model_config = ConfigDict(serialize_by_alias=True)
 
 
-def _plain_digits(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"\d{1,10}", value, re.ASCII) is None:
+def _from_digits(value: Any) -> Any:
+    if not isinstance(value, str) or re.fullmatch(r"\d{1,10}", value, re.ASCII) is None:
         raise ValueError("write a whole number")
-    return value
+    return int(value)
 
 
-def _rfc3339(value: Any) -> Any:
-    if isinstance(value, str) and _RFC3339.fullmatch(value) is None:
+def _from_rfc3339(value: Any) -> Any:
+    if not isinstance(value, str) or _RFC3339.fullmatch(value) is None:
         raise ValueError("write a time as RFC 3339 says, for example 2026-11-21T09:00:00Z")
-    return value
+    return datetime.fromisoformat(value)
 
 
 def _in_our_age(value: datetime) -> datetime:
@@ -54,10 +54,12 @@ def _in_our_age(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Id = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_plain_digits)]
-Version = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_plain_digits)]
-Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_plain_digits)]
-When = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_our_age)]
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Version = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+IdText = Annotated[Id, BeforeValidator(_from_digits)]
+"""An id in a query string."""
+Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_from_digits)]
+When = Annotated[AwareDatetime, BeforeValidator(_from_rfc3339), AfterValidator(_in_our_age)]
 """A time somebody sends."""
 
 NO_NUL = r"^[^\u0000]*$"  # PostgreSQL keeps no NUL in a text

@@ -93,7 +93,9 @@ async def test_lists_go_on_where_they_stopped(programs: Programs, database: Data
             seen: list[int] = []
             query: dict[str, str] = {"limit": "3"}
             while True:
-                page = (await client.get(f"/api/v1/{resource}", params=query)).json()
+                answer = await client.get(f"/api/v1/{resource}", params=query)
+                assert answer.status_code == 200, answer.text
+                page = answer.json()
                 assert len(page["items"]) <= 3
                 seen += [row["id"] for row in page["items"]]
                 if page["next"] is None:

@@ -10,7 +10,7 @@ from pbxcrm.callbacks.filters import EpisodeFilter
 from pbxcrm.callbacks.models import EpisodeStatus
 from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, list_episodes
 from web.api import cursors
-from web.api.fields import Id, ListQuery, Moment, Number, Said, When, Word
+from web.api.fields import IdText, ListQuery, Moment, Number, Said, When, Word
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
@@ -49,8 +49,8 @@ class CallbackQuery(ListQuery):
     owner: Word | None = Field(None, description="A login.")
     responsible: Word | None = Field(None, description="The same as `owner`.")
     claimed_by: Word | None = Field(None, description="A login.")
-    contact_id: Id | None = None
-    deal_id: Id | None = None
+    contact_id: IdText | None = None
+    deal_id: IdText | None = None
     since: When | None = Field(None, description="First missed at this time or later.")
     until: When | None = Field(None, description="First missed before this time.")
     q: Word | None = Field(None, description="A part of the client's name or number.")

@@ -10,7 +10,7 @@ from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
 from pbxcrm.calls.rendering import as_object
 from web.api import cursors
-from web.api.fields import Id, ListQuery, Moment, Number, Said, When, Word
+from web.api.fields import IdText, ListQuery, Moment, Number, Said, When, Word
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
@@ -78,8 +78,8 @@ class CallQuery(ListQuery):
     ) = None
     responsible: Word | None = Field(None, description="A login.")
     extension: Word | None = Field(None, description="An extension that took part.")
-    contact_id: Id | None = None
-    deal_id: Id | None = None
+    contact_id: IdText | None = None
+    deal_id: IdText | None = None
     linkedid: str | None = Field(None, min_length=1, max_length=150, pattern=r"^[^\u0000]*$")
     since: When | None = Field(None, description="Calls that started at this time or later.")
     until: When | None = Field(None, description="Calls that started before this time.")

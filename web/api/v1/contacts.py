@@ -22,7 +22,21 @@ from pbxcrm.errors import NotFound
 from pbxcrm.numbers import normalise
 from pbxcrm.people.queries import logins_of
 from web.api import cursors
-from web.api.fields import Asked, Id, ListQuery, Login, Moment, Number, Paragraph, Said, Title, Version, When, Word
+from web.api.fields import (
+    Asked,
+    Id,
+    IdText,
+    ListQuery,
+    Login,
+    Moment,
+    Number,
+    Paragraph,
+    Said,
+    Title,
+    Version,
+    When,
+    Word,
+)
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
@@ -64,7 +78,7 @@ class ContactOut(Said):
 class ContactQuery(ListQuery):
     q: Word | None = Field(None, description="A part of a name or of a number.")
     client_number: Number | None = None
-    company_id: Id | None = None
+    company_id: IdText | None = None
     responsible: Word | None = Field(None, description="A login.")
     since: When | None = None
     until: When | None = None

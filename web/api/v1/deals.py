@@ -16,6 +16,7 @@ from web.api.fields import (
     AmountText,
     Asked,
     Id,
+    IdText,
     ListQuery,
     Login,
     Moment,
@@ -66,8 +67,8 @@ class DealQuery(ListQuery):
     stage: Word | None = Field(None, description="A stage's name or id.")
     stage_kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] | None = None
     pipeline: Word | None = Field(None, description="A pipeline's name or id.")
-    contact_id: Id | None = None
-    company_id: Id | None = None
+    contact_id: IdText | None = None
+    company_id: IdText | None = None
     client_number: Number | None = None
     source: Word | None = None
     since: When | None = Field(None, description="Deals made at this time or later.")

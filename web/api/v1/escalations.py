@@ -12,7 +12,7 @@ from pbxcrm.tasks.filters import TaskFilter
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, list_tasks
 from web.api import cursors
-from web.api.fields import Id, ListQuery, Moment, Said, When, Word
+from web.api.fields import IdText, ListQuery, Moment, Said, When, Word
 from web.api.resource import Ask, Page, Resource
 
 escalations = Resource("escalations", "What was not done in time and went to a manager.")
@@ -36,8 +36,8 @@ class EscalationOut(Said):
 class EscalationQuery(ListQuery):
     status: Literal["open", "done", "cancelled"] | None = None
     responsible: Word | None = Field(None, description="The manager's login.")
-    deal_id: Id | None = None
-    contact_id: Id | None = None
+    deal_id: IdText | None = None
+    contact_id: IdText | None = None
     since: When | None = None
     until: When | None = None
 

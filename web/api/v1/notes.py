@@ -12,7 +12,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.errors import Invalid
 from pbxcrm.people.queries import logins_of
 from web.api import cursors
-from web.api.fields import Asked, Id, ListQuery, Moment, Said
+from web.api.fields import Asked, Id, IdText, ListQuery, Moment, Said
 from web.api.resource import Ask, Page, Resource
 
 notes = Resource("notes", "What people wrote on deals and clients and about calls.")
@@ -29,9 +29,9 @@ class NoteOut(Said):
 
 
 class NoteQuery(ListQuery):
-    deal_id: Id | None = None
-    contact_id: Id | None = None
-    call_id: Id | None = None
+    deal_id: IdText | None = None
+    contact_id: IdText | None = None
+    call_id: IdText | None = None
 
 
 class NewNote(Asked):

@@ -12,7 +12,7 @@ from pbxcrm.tasks.filters import TaskFilter
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, list_tasks
 from web.api import cursors
-from web.api.fields import Asked, Id, ListQuery, Login, Moment, Number, Paragraph, Said, Version, When, Word
+from web.api.fields import Asked, Id, IdText, ListQuery, Login, Moment, Number, Paragraph, Said, Version, When, Word
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
@@ -48,8 +48,8 @@ class TaskQuery(ListQuery):
     kind: Literal["callback", "lamp", "control", "todo", "assignment"] | None = None
     assignee: Word | None = Field(None, description="A login.")
     responsible: Word | None = Field(None, description="The same as `assignee`.")
-    deal_id: Id | None = None
-    contact_id: Id | None = None
+    deal_id: IdText | None = None
+    contact_id: IdText | None = None
     client_number: Number | None = None
     since: When | None = Field(None, description="Due at this time or later.")
     until: When | None = Field(None, description="Due before this time.")
