@@ -46,10 +46,10 @@ WANTED = frozenset(
     }
 )
 
-#: Events far too frequent to be wanted, but for the few that carry a hint: what must stand in them.
+#: Events far too frequent to be wanted, but for the few that carry a hint: the header that decides, and its values.
 HINTS = {
-    b"VarSet": re.compile(rb"\r\nVariable: (?:QUEUESTATUS|VMSTATUS|DIALSTATUS)\r\nValue: \S"),
-    b"Newexten": re.compile(rb"\r\nApplication: (?:Queue|VoiceMail)\r\n"),
+    b"VarSet": (b"\r\nVariable: ", frozenset({b"QUEUESTATUS", b"VMSTATUS", b"DIALSTATUS"})),
+    b"Newexten": (b"\r\nApplication: ", frozenset({b"Queue"})),
 }
 
 _CONTROL_BYTES = bytes(range(32)) + b"\x7f"
@@ -85,8 +85,10 @@ class Framer:
             self._at_start = False
             messages[0] = _without_banner(messages[0])
         # Some events (ConfbridgeJoin, ParkedCall) end in one empty line too many, which stands before the next message.
-        whole = [message.lstrip(b"\r\n") if message[:1] in b"\r\n" else message for message in messages]
-        return [message for message in whole if message and not self._is_too_long(message)]
+        limit = self._limit
+        whole = [m if m[:1] != b"\r" else m.lstrip(b"\r\n") for m in messages if m and len(m) <= limit]
+        self.dropped += sum(len(m) > limit for m in messages) if len(whole) != len(messages) else 0
+        return [m for m in whole if m]
 
     def _keep(self, data: bytes) -> None:
         if self._dropping:
@@ -120,7 +122,11 @@ def is_wanted(raw: bytes) -> bool:
     if name in WANTED:
         return True
     hint = HINTS.get(name)
-    return hint is not None and hint.search(raw) is not None
+    if hint is None:
+        return False
+    header, values = hint
+    start = raw.rfind(header) + len(header)
+    return raw[start : raw.find(b"\r", start)] in values if start >= len(header) else False
 
 
 def parse(raw: bytes) -> Message:

@@ -41,11 +41,6 @@ def test_the_calls_are_what_happened(stream: Path) -> None:
     assert [{name: call[name] for name in true} for call, true in zip(told, truth, strict=True)] == truth
 
 
-@every_stream
-def test_no_call_is_left_open(stream: Path) -> None:
-    assert "open" not in {call["outcome"] for call in calls(stream.read_bytes())}
-
-
 def test_tearing_the_stream_changes_nothing() -> None:
     for stream in STREAMS[:5]:
         data = stream.read_bytes()
