@@ -57,6 +57,7 @@ class Office:
     phones: dict[str, Phone]
     trunk: Trunk
     boss: ManagerTap  # a connection that hears everything and gives orders
+    technology: str = "PJSIP"
 
     async def talk(self, seconds: float = 0.3) -> None:
         """People talk that long."""
@@ -91,7 +92,7 @@ class Office:
 
     def _channels(self, name: str) -> list[str]:
         channels = [e["Channel"] for e in self.boss.events("Newchannel")]
-        return [channel for channel in channels if channel.startswith(f"PJSIP/{name}-")]
+        return [channel for channel in channels if channel.startswith(f"{self.technology}/{name}-")]
 
 
 def pjsip(sip_port: int, phones: dict[str, Phone], trunk: Trunk) -> str:
@@ -110,6 +111,34 @@ def pjsip(sip_port: int, phones: dict[str, Phone], trunk: Trunk) -> str:
     return "".join(parts)
 
 
+SIP_PEER = """
+[{name}]
+type={kind}
+host={host}
+context={context}
+insecure=port,invite
+disallow=all
+allow=ulaw
+directmedia=no
+dtmfmode=info
+qualify=no
+"""
+
+
+def chan_sip(sip_port: int, phones: dict[str, Phone], trunk: Trunk) -> str:
+    """The same for the old driver, which knows one address for a peer."""
+    parts = [f"[general]\nudpbindaddr=127.0.0.1:{sip_port}\nallowguest=no\n"]
+    for number in (*PHONES, ABSENT):
+        group, pickup = GROUPS.get(number, ("1", "1"))
+        host = f"{phones[number].ip}\nport={phones[number].port}" if number in phones else "dynamic"
+        parts.append(SIP_PEER.format(name=number, kind="friend", host=host, context="internal"))
+        parts.append(f'callgroup={group}\npickupgroup={pickup}\ncallerid="Phone {number}" <{number}>\n')
+    parts.append(
+        SIP_PEER.format(name="trunk", kind="peer", host=f"{trunk.ip}\nport={trunk.port}", context="from-trunk")
+    )
+    return "".join(parts)
+
+
 def manager(port: int, version: str) -> str:
     """Two users: ``full`` hears everything, ``least`` has the rights and filters that our users are told to give."""
     if version == "16":
@@ -123,7 +152,9 @@ def manager(port: int, version: str) -> str:
 
 
 @asynccontextmanager
-async def running_office(version: str) -> AsyncIterator[tuple[AsteriskServer, dict[str, Phone], Trunk]]:
+async def running_office(
+    version: str, technology: str = "PJSIP"
+) -> AsyncIterator[tuple[AsteriskServer, dict[str, Phone], Trunk]]:
     """Phones first, then the Asterisk that knows where they are."""
     async with AsyncExitStack() as stack:
         pbx = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
@@ -134,5 +165,9 @@ async def running_office(version: str) -> AsyncIterator[tuple[AsteriskServer, di
         folder = files("tests.asterisk") / "office"
         texts = {entry.name: Template(entry.read_text()).safe_substitute() for entry in folder.iterdir()}
         texts |= {"pjsip.conf": pjsip(pbx[1], phones, trunk), "manager.conf": manager(ami_port, version)}
+        if technology == "SIP":
+            texts = {name: text.replace("PJSIP/", "SIP/") for name, text in texts.items()}
+            texts["modules.conf"] = texts["modules.conf"].replace("noload=chan_sip.so", "noload=chan_pjsip.so")
+            texts |= {"sip.conf": chan_sip(pbx[1], phones, trunk), "pjsip.conf": ""}
         server = await stack.enter_async_context(AsteriskServer(version, texts, ami_port=ami_port))
         yield server, phones, trunk

@@ -34,14 +34,16 @@ class Recording:
         return self.story.name if self.user == "full" else f"{self.story.name}_filtered"
 
 
-async def record(recording: Recording, server: AsteriskServer, phones: dict[str, Phone], trunk: Trunk) -> bytes:
+async def record(
+    recording: Recording, server: AsteriskServer, phones: dict[str, Phone], trunk: Trunk, technology: str
+) -> bytes:
     """Drive the story once and return the stream; the PBX is at rest before and after."""
     async with (
         ManagerTap(server.ami_port, "full", SECRET) as boss,
         ManagerTap(server.ami_port, recording.user, SECRET) as tap,
     ):
         try:
-            await recording.story.drive(Office(server, phones, trunk, boss))
+            await recording.story.drive(Office(server, phones, trunk, boss, technology))
             await (tap.closed.wait() if recording.story.restarts else tap.settled())
         finally:
             for phone in (*phones.values(), trunk):
@@ -57,25 +59,26 @@ def save(folder: Path, recording: Recording, stream: bytes) -> None:
     (folder / f"{recording.name}.json").write_text(f"{truth}\n")
 
 
-async def run(version: str, names: list[str]) -> list[str]:
+async def run(version: str, technology: str, names: list[str]) -> list[str]:
     """Record those stories (all without names); returns the names of those that failed."""
     stories = [STORIES[name] for name in names] if names else list(STORIES.values())
+    stories = [story for story in stories if technology in story.technologies]
     recordings = [
         Recording(story, user) for story in stories for user in ("full", "least") if user == "full" or story.filtered
     ]
     failed = []
-    async with running_office(version) as (server, phones, trunk):
+    async with running_office(version, technology) as (server, phones, trunk):
         for recording in recordings:
             try:
                 with explained(server):
-                    stream = await record(recording, server, phones, trunk)
+                    stream = await record(recording, server, phones, trunk, technology)
             except (AssertionError, TimeoutError) as error:
                 failed.append(recording.name)
                 print(f"{recording.name}: {error!r}\n" + "\n".join(getattr(error, "__notes__", [])))
                 await server.kill()
                 await server.start()
                 continue
-            save(SCENARIOS / f"asterisk-{version}", recording, stream)
+            save(SCENARIOS / f"asterisk-{version}{'-chan_sip' if technology == 'SIP' else ''}", recording, stream)
             print(f"{recording.name}: {len(stream)} bytes", flush=True)
     return failed
 
@@ -83,9 +86,10 @@ async def run(version: str, names: list[str]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Record manager events of a real Asterisk.")
     parser.add_argument("--version", choices=["22", "16"], default="22")
+    parser.add_argument("--chan-sip", action="store_true", help="with the old SIP driver (Asterisk 16 has it)")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STORIES)}")
     options = parser.parse_args()
-    failed = asyncio.run(run(options.version, options.names))
+    failed = asyncio.run(run(options.version, "SIP" if options.chan_sip else "PJSIP", options.names))
     if failed:
         raise SystemExit(f"not recorded: {', '.join(failed)}")
 

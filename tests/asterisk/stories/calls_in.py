@@ -86,6 +86,19 @@ async def followme_confirmed(office: Office) -> None:
 
 
 @story(inbound("missed", rang=["101"], did="304"))
+async def confirmation_by_dialplan_declined(office: Office) -> None:
+    client = await office.trunk.call_in("304")
+    (phone,) = await office.ringing("101")
+    phone.answer()
+    phone.speak()
+    await office.talk(0.5)
+    await phone.dtmf("2")
+    await phone.wait_ended()
+    await client.wait_ended()
+
+
+# With chan_sip, Asterisk puts the phone that has just hung up into a bridge with the client for a fraction of a millisecond.
+@story(inbound("missed", rang=["101"], did="304"), technologies=("PJSIP",))
 async def confirmation_by_dialplan_not_given(office: Office) -> None:
     client = await office.trunk.call_in("304")
     (phone,) = await office.ringing("101")

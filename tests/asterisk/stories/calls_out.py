@@ -3,9 +3,12 @@
 from tests.asterisk.office import Office
 from tests.asterisk.stories.story import OUTSIDE, internal, outbound, story
 
-CLICK = {"Channel_": "PJSIP/101", "Context": "click-to-call", "Exten": OUTSIDE, "Priority": "1", "Timeout": "5000"}
-CLICK |= {"CallerID": f"<{OUTSIDE}>", "Async": "true"}
-CLICK_ID = "crm-9b2f6c1e-0000-4000-8000-00000000000"
+
+def click(office: Office, name: str, channel: str | None = None) -> dict[str, str]:
+    """The headers of an Originate as click-to-call sends it; ``name`` makes the call's id unique."""
+    where = {"Channel_": channel or f"{office.technology}/101", "Context": "click-to-call", "Exten": OUTSIDE}
+    how = {"Priority": "1", "Timeout": "5000", "CallerID": f"<{OUTSIDE}>", "Async": "true"}
+    return where | how | {"ChannelId": f"crm-9b2f6c1e-0000-4000-8000-00000000000{name}"}
 
 
 @story(outbound("busy", talked=[]))
@@ -36,7 +39,7 @@ async def outbound_given_up(office: Office) -> None:
 
 @story(outbound("failed", click_to_call=True), filtered=True)
 async def click_to_call_client_fails(office: Office) -> None:
-    await office.boss.act("Originate", **CLICK, ChannelId=CLICK_ID + "1")
+    await office.boss.act("Originate", **click(office, "1"))
     (seller,) = await office.ringing("101")
     seller.answer()
     (await office.trunk.incoming()).refuse(503)
@@ -45,7 +48,7 @@ async def click_to_call_client_fails(office: Office) -> None:
 
 @story(outbound("answered", talked=["101"], click_to_call=True), filtered=True)
 async def click_to_call_answered(office: Office) -> None:
-    await office.boss.act("Originate", **CLICK, ChannelId=CLICK_ID + "2")
+    await office.boss.act("Originate", **click(office, "2"))
     (seller,) = await office.ringing("101")
     seller.answer()
     client = await office.trunk.incoming()
@@ -58,7 +61,7 @@ async def click_to_call_answered(office: Office) -> None:
 
 @story(outbound("not_dialled", click_to_call=True))
 async def click_to_call_seller_refuses(office: Office) -> None:
-    await office.boss.act("Originate", **CLICK, ChannelId=CLICK_ID + "3")
+    await office.boss.act("Originate", **click(office, "3"))
     (seller,) = await office.ringing("101")
     seller.refuse(486)
 

@@ -1,14 +1,18 @@
 """Rarer turns: two phones of one person, consultation without transfer, transfers out and by the manager, a dead PBX."""
 
 from tests.asterisk.office import SOFTPHONE, Office
-from tests.asterisk.stories.calls_out import CLICK, CLICK_ID
+from tests.asterisk.stories.calls_out import click
 from tests.asterisk.stories.story import CLIENT, OUTSIDE, inbound, internal, moved, outbound, story, without
 from tests.asterisk.stories.transfers import handed_over
 
 HOSTILE = "<script>alert(1)</script> \u202eOlena\u202c 😀 ${SHELL(id)}; DROP TABLE"
 
 
-@story(inbound("answered", rang=["106"], answered_by="106", talked=["106"], did="106"), filtered=True)
+@story(
+    inbound("answered", rang=["106"], answered_by="106", talked=["106"], did="106"),
+    filtered=True,
+    technologies=("PJSIP",),
+)
 async def two_phones_of_one_extension(office: Office) -> None:
     """The desk telephone and the softphone ring; the softphone answers. It is one person."""
     client = await office.trunk.call_in("106")
@@ -154,7 +158,7 @@ async def queue_then_voicemail(office: Office) -> None:
 @story(outbound("answered", talked=["101"], click_to_call=True), filtered=True)
 async def click_to_call_through_local(office: Office) -> None:
     """Originate to Local/101@…, as FreePBX wants it."""
-    await office.boss.act("Originate", **CLICK | {"Channel_": "Local/101@ring-long"}, ChannelId=CLICK_ID + "4")
+    await office.boss.act("Originate", **click(office, "4", "Local/101@ring-long"))
     (seller,) = await office.ringing("101")
     seller.answer()
     client = await office.trunk.incoming()

@@ -13,24 +13,30 @@ OUTSIDE = "+380509998877"
 
 @dataclass(frozen=True)
 class Story:
-    """``filtered``: record it for the least-privilege manager user too. ``restarts``: the PBX ends the stream itself."""
+    """``filtered``: record it for the least-privilege manager user too. ``restarts``: the PBX ends the stream itself.
+
+    ``technologies``: the channel drivers that can do it at all.
+    """
 
     name: str
     drive: Drive
     calls: tuple[Call, ...]
     filtered: bool = False
     restarts: bool = False
+    technologies: tuple[str, ...] = ("PJSIP", "SIP")
 
 
 STORIES: dict[str, Story] = {}
 
 
-def story(*calls: Call, filtered: bool = False, restarts: bool = False) -> Callable[[Drive], Drive]:
+def story(
+    *calls: Call, filtered: bool = False, restarts: bool = False, technologies: tuple[str, ...] = ("PJSIP", "SIP")
+) -> Callable[[Drive], Drive]:
     """Register the coroutine under its own name, with the calls that it makes, in the order of their beginning."""
 
     def register(drive: Drive) -> Drive:
         name = getattr(drive, "__name__", "")
-        STORIES[name] = Story(name, drive, calls, filtered, restarts)
+        STORIES[name] = Story(name, drive, calls, filtered, restarts, technologies)
         return drive
 
     return register
