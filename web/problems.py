@@ -8,11 +8,12 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from pbxcrm.errors import PbxcrmError, TooManyAttempts
 from web.answers import toast
+from web.api.problems import problem, problem_of
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.templating import render
@@ -55,6 +56,8 @@ def handlers() -> Mapping[type[Exception] | int, ExceptionHandler]:
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, PbxcrmError)
     detail = _(error.message).format(**error.params)
+    if request.url.path.startswith("/api/"):
+        return problem_of(error)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyAttempts) else {}
     return _answer(request, error.status, error.code, detail, headers)
 
@@ -85,9 +88,8 @@ def _number(request: Request) -> str:
 def _answer(request: Request, status: int, code: str, detail: str, headers: Mapping[str, str]) -> Response:
     heading, advice = WORDS.get(status, WORDS[500] if status >= 500 else WORDS[400])
     if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "text/html,*/*"):
-        # RFC 9457; the API speaks English, its readers are programs.
-        body = {"type": "about:blank", "title": heading, "status": status, "code": code, "detail": detail or advice}
-        return JSONResponse(body, status, dict(headers), media_type="application/problem+json")
+        # The API speaks English, its readers are programs.
+        return problem(status, code, detail or advice, headers=headers)
     if request.headers.get("hx-request") == "true" and request.headers.get("hx-request-type") != "full":
         response = toast(request, detail or f"{_(heading)}. {_(advice)}", tone="red", status=status)
         response.headers.update(headers)
