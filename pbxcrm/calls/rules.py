@@ -35,9 +35,14 @@ def clean_name(heard: str | None) -> str | None:
     return " ".join(kept.split())[:NAME_MAX] or None
 
 
+def named_as(heard_name: str | None) -> str | None:
+    """The name of a caller, or None where their phone only repeats a number as its name."""
+    return heard_name if heard_name and any(letter.isalpha() for letter in heard_name) else None
+
+
 def deal_title(contact_name: str | None, heard_name: str | None, number: str | None) -> str:
     """What an automatic deal is called until somebody renames it."""
-    named = contact_name or (heard_name if heard_name and not heard_name.lstrip("+").isdigit() else None)
+    named = contact_name or named_as(heard_name)
     return named or (format_for_people(number) if number else "Number withheld")
 
 

@@ -12,6 +12,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg, Line
+from pbxcrm.calls.rules import named_as
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.queries import DealRow
@@ -51,6 +52,11 @@ class Card:
     calls_this_week: int
     missed_today: int
     note: str
+
+    @property
+    def heard_name(self) -> str | None:
+        """What the caller's phone calls itself; None where that is only the number again."""
+        return named_as(self.call.client_name)
 
     @property
     def is_unknown(self) -> bool:

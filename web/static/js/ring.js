@@ -5,7 +5,7 @@ const rung = new Set();
 
 function tones() {
   const Context = window.AudioContext;
-  if (!Context) return;
+  if (!Context || !navigator.userActivation?.hasBeenActive) return; // browsers are silent until one has clicked
   const context = new Context();
   const volume = context.createGain();
   volume.gain.value = 0.08;
