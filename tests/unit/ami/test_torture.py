@@ -17,7 +17,16 @@ NAMES = sorted(all_streams())
 START = datetime(2026, 11, 21, tzinfo=UTC)
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
-any_stream = st.sampled_from(NAMES).map(lambda name: list(all_streams()[name]))
+
+def all_hang_up(name: str) -> bool:
+    """Whether the PBX lived to say of every channel that it hung up."""
+    born, gone = (
+        {m["Uniqueid"] for m in all_streams()[name] if m["Event"] == event} for event in ("Newchannel", "Hangup")
+    )
+    return born <= gone
+
+
+any_stream = st.sampled_from([name for name in NAMES if all_hang_up(name)]).map(lambda name: list(all_streams()[name]))
 chance = st.randoms(use_true_random=False)
 
 
@@ -61,7 +70,7 @@ def test_after_a_whole_stream_nothing_is_left_in_memory(name: str) -> None:
     assert tracker.horizon() is None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if all_hang_up(name)])
 def test_a_stream_begun_in_the_middle_leaves_no_call_open(name: str) -> None:
     messages = list(all_streams()[name])
     for k in range(1, len(messages)):
