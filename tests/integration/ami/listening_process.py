@@ -1,0 +1,78 @@
+"""A listener as a process of its own, for tests that kill it: ``python -m tests.integration.ami.listening_process URL FOLDER``.
+
+Its business side is a small SQLite file, slow by chance, with facts and cursor in one transaction.
+"""
+
+import asyncio
+import json
+import random
+import sqlite3
+import sys
+from pathlib import Path
+
+from ami.connection import Timing
+from ami.listener import Listener, ListenerSettings
+from ami.tracker import Tracker
+from ami.url import AmiUrl
+from pbxcrm.calls.facts import Batch, Cursor, PbxReport
+from tests.integration.ami.office import now
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS fact (linkedid TEXT, key TEXT, call TEXT, PRIMARY KEY (linkedid, key));
+CREATE TABLE IF NOT EXISTS cursor (position INTEGER, replay_from INTEGER);
+"""
+
+
+class FileSink:
+    def __init__(self, path: Path) -> None:
+        self.db = sqlite3.connect(path, isolation_level=None)
+        self.db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + SCHEMA)
+        self.dice = random.Random()
+
+    async def cursor(self, pbx: str) -> Cursor:
+        row = self.db.execute("SELECT position, replay_from FROM cursor").fetchone()
+        return Cursor(*row) if row else Cursor(0, 0)
+
+    async def apply(self, batch: Batch) -> None:
+        await asyncio.sleep(self.dice.choice([0, 0, 0.01, 0.05]))
+        self.db.execute("BEGIN IMMEDIATE")
+        for fact in batch.facts:
+            call = fact.call
+            told = [
+                str(call.outcome),
+                call.missed_reason,
+                call.answered_by,
+                call.talked,
+                call.rang,
+                len(call.transfers),
+            ]
+            # The first word counts, as in the real database: a fact that comes again changes nothing.
+            self.db.execute("INSERT OR IGNORE INTO fact VALUES (?, ?, ?)", (call.linkedid, fact.key, json.dumps(told)))
+        self.db.execute("DELETE FROM cursor")
+        self.db.execute("INSERT INTO cursor VALUES (?, ?)", (batch.cursor.position, batch.cursor.replay_from))
+        self.db.execute("COMMIT")
+
+    async def report(self, report: PbxReport) -> None:
+        print(report.state, report.code, flush=True)
+
+    async def acquire_lease(self, pbx: str, owner: str, seconds: float) -> bool:
+        return True
+
+
+def main() -> None:
+    url, folder = sys.argv[1], Path(sys.argv[2])
+    listener = Listener(
+        "main",
+        AmiUrl.parse(url),
+        folder / "journal",
+        Tracker,
+        FileSink(folder / "facts.db"),
+        now,
+        owner="child",
+        settings=ListenerSettings(timing=Timing(retry_first=0.02, retry_most=0.1)),
+    )
+    asyncio.run(listener.run())
+
+
+if __name__ == "__main__":
+    main()
