@@ -68,6 +68,7 @@ def create_app(
         lifespan=lifespan,
         max_body_size=MAX_BODY,
     )
+    app.router.redirect_slashes = False  # one address a page
     app.state.parts = parts
     app.state.served = frozenset(route.path for route in routes)
     parts.templates.env.globals["served"] = app.state.served

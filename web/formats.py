@@ -15,7 +15,7 @@ from web.i18n import gettext as _
 from web.i18n import here
 
 NBSP = "\u00a0"
-SYMBOLS_OF = "uk"  # the locale whose currency signs are short ones (₴, €, $)
+SYMBOLS_OF = "ru"  # the locale whose currency signs are short ones (₴, €, $)
 
 
 def local(moment: datetime) -> datetime:

@@ -67,7 +67,7 @@ class WhoAndWhen:
         self.timezone = ZoneInfo(parts.settings.timezone)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(STATIC):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request = Request(scope)
@@ -101,7 +101,7 @@ class WhoAndWhen:
 
     async def _recognise(self, request: Request) -> Viewer | None:
         token = session_token(request)
-        if not token:
+        if not token or request.url.path.startswith(STATIC):
             return None
         async with self.parts.db.read() as session:
             viewer = await get_viewer_by_session(session, token, request.state.now)

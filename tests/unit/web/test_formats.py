@@ -1,0 +1,90 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.unit.web.conftest import NOON, place
+from web import formats
+from web.i18n import Language, speaking
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize(
+    ("offset", "text"),
+    [
+        (timedelta(hours=2, minutes=5), "today 14:05"),
+        (timedelta(hours=11, minutes=59), "today 23:59"),
+        (timedelta(hours=12), "tomorrow 00:00"),
+        (-timedelta(hours=12, seconds=1), "yesterday 23:59"),
+        (timedelta(days=2), "Fri 12:00"),
+        (-timedelta(days=6), "Thu 12:00"),
+        (-timedelta(days=15), "3 Nov 12:00"),
+        (-timedelta(days=365), "18 Nov 2025"),
+    ],
+)
+def test_days_are_those_of_the_reader(offset: timedelta, text: str) -> None:
+    assert formats.day_time(NOON + offset).replace("\u00a0", " ") == text
+
+
+@pytest.mark.parametrize(("language", "text"), [(Language.UK, "вчора 12:00"), (Language.RU, "вчера 12:00")])
+def test_days_in_the_readers_language(language: Language, text: str) -> None:
+    with speaking(place(language)):
+        assert formats.day_time(NOON - timedelta(days=1)).replace("\u00a0", " ") == text
+
+
+@pytest.mark.usefixtures("english")
+def test_the_hint_on_hover_is_complete() -> None:
+    assert formats.full_time(NOON) == "Wednesday, 18 November 2026, 12:00:00"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (48.9, "0:48"), (725, "12:05"), (3753, "1:02:33"), (-3, "0:00")]
+)
+def test_lengths_of_calls(seconds: float, text: str) -> None:
+    assert formats.clock_seconds(seconds) == text
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (59, "now"),
+        (60, "1 min"),
+        (34 * 60, "34 min"),
+        (7200, "2 h"),
+        (7800, "2 h 10 min"),
+        (11 * 3600 + 600, "11 h"),
+        (3 * 86400 + 5, "3 d"),
+    ],
+)
+def test_waits_are_short_words(seconds: float, text: str) -> None:
+    assert formats.span(seconds).replace("\u00a0", " ") == text
+
+
+def test_money_in_each_language() -> None:
+    with speaking(place(Language.EN)):
+        assert formats.money(Decimal("48000.00")) == "48,000\u00a0₴"
+        assert formats.money(Decimal("1200.5"), "EUR") == "1,200.50\u00a0€"
+        assert formats.money(None) == "—"
+    with speaking(place(Language.UK)):
+        assert formats.money(48000) == "48\u00a0000\u00a0₴"
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("Olena Shevchenko", "OS"),
+        ("Марта", "М"),
+        ("  ", "?"),
+        ("<script>", "?"),
+        ("Ivan (old) Koval", "IK"),
+        ("😀 A", "A"),
+    ],
+)
+def test_initials(name: str, letters: str) -> None:
+    assert formats.initials(name) == letters
+
+
+def test_a_name_keeps_its_colour() -> None:
+    assert formats.tint("Olena") == formats.tint("Olena")
+    assert all(0 <= formats.tint(name) < 8 for name in ("", "Olena", "Марта"))
