@@ -15,6 +15,7 @@ from pbxcrm.db import Database, lock
 from pbxcrm.events import emit
 from pbxcrm.numbers import normalise
 from pbxcrm.people.models import Role
+from pbxcrm.phone.following import follow
 from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 from pbxcrm.settings import Settings
 
@@ -109,6 +110,7 @@ async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact
         if fact.kind is FactKind.ABSORBED:
             await _absorb(session, call, calls, fact)
         else:
+            await follow(session, call, state, fact.at)
             await consider(session, world, call, state, fact.at)
         await _show(session, call, fact, legs)
         _say_call_changed(session, call, legs, fact.at, world)

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from pbxcrm.calls.facts import CallState, Direction
+from pbxcrm.calls.facts import CallState
 from pbxcrm.calls.models import Line
 from pbxcrm.numbers import format_for_people
 
@@ -44,7 +44,3 @@ def deal_title(contact_name: str | None, heard_name: str | None, number: str | N
     """What an automatic deal is called until somebody renames it."""
     named = contact_name or named_as(heard_name)
     return named or (format_for_people(number) if number else "Number withheld")
-
-
-def is_with_client(state: CallState) -> bool:
-    return state.direction in {Direction.INBOUND, Direction.OUTBOUND}

@@ -1,0 +1,185 @@
+"""The dock as each person sees it while a call goes on, on both databases."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.calls.intake import Intake
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.models import Contact, Phone
+from pbxcrm.db import Database
+from pbxcrm.deals.models import Deal, Note, Stage
+from pbxcrm.errors import Invalid, NotFound
+from pbxcrm.events import Outbox
+from pbxcrm.screenpop import actions
+from pbxcrm.screenpop.queries import Card, load_dock
+from pbxcrm.settings import Settings
+from pbxcrm.tasks.models import Task
+from tests.calls import NOON, Story, batch
+from tests.office import Office, open_office
+
+CLIENT = "+380671112233"
+LATER = NOON + timedelta(minutes=5)
+
+
+@pytest.fixture
+async def office(database: Database) -> Office:
+    return await open_office(database)
+
+
+@pytest.fixture
+def intake(database: Database, tmp_path: Path) -> Intake:
+    return Intake(database, Settings(data_dir=tmp_path))
+
+
+async def dock(database: Database, office: Office, login: str, popup: str = "ringing") -> list[Card]:
+    async with database.read() as session:
+        viewer = replace(await office.viewer(session, login), popup=popup)
+        return await load_dock(session, viewer, LATER)
+
+
+async def states(database: Database, office: Office) -> dict[str, list[str]]:
+    return {
+        login: [card.state.value for card in await dock(database, office, login)]
+        for login in ("ivan", "olena", "maria", "petro")
+    }
+
+
+async def test_the_card_follows_the_call(database: Database, office: Office, intake: Intake) -> None:
+    story = Story().ring("101", "102")
+    await intake.apply(batch(story))
+    assert await states(database, office) == {"ivan": ["ringing"], "olena": ["ringing"], "maria": [], "petro": []}
+    await intake.apply(batch(story.wait(4).answer("102")))
+    assert await states(database, office) == {"ivan": [], "olena": ["talking"], "maria": [], "petro": []}
+    await intake.apply(batch(story.wait(60).end()))
+    assert await states(database, office) == {"ivan": [], "olena": ["after"], "maria": [], "petro": []}
+    (card,) = await dock(database, office, "olena")
+    async with database.write() as session:
+        await actions.finish(session, await office.viewer(session, "olena"), card.call.id or 0, "done", LATER)
+    assert await states(database, office) == {"ivan": [], "olena": [], "maria": [], "petro": []}
+
+
+async def test_only_those_whose_screens_change_are_told(database: Database, office: Office, intake: Intake) -> None:
+    async def told() -> list[list[int]]:
+        async with database.write() as session:
+            rows = (await session.exec(select(Outbox))).all()
+            for row in rows:
+                await session.delete(row)
+        return [row.users for row in rows if row.topic == "dock"]
+
+    await told()
+    story = Story().ring("101")
+    await intake.apply(batch(story))
+    assert await told() == [[office.id("ivan")]]
+    story.facts.clear()
+    await intake.apply(batch(story.ring("102")))
+    assert await told() == [[office.id("olena")]]
+    story.facts.clear()
+    await intake.apply(batch(story.answer("102")))
+    assert await told() == [sorted([office.id("ivan"), office.id("olena")])]
+
+
+async def test_what_the_card_shows(database: Database, office: Office, intake: Intake) -> None:
+    async with database.write() as session:
+        contact = Contact(name="Zoria Ltd", responsible_id=office.id("ivan"), created_at=NOON)
+        session.add(contact)
+        await session.flush()
+        session.add(Phone(contact_id=contact.id or 0, number=CLIENT))
+    await intake.apply(batch(Story("17.1").ring("101").wait(30).end()))
+    await intake.apply(batch(Story("17.2", at=NOON + timedelta(minutes=4), queue="sales").ring("101")))
+    (card,) = await dock(database, office, "ivan")
+    assert card.contact is not None
+    assert (card.contact.name, card.missed_today, card.calls_this_week) == ("Zoria Ltd", 1, 2)
+    assert [row.stage.name for row in card.deals] == ["Didn't reach"]
+    assert card.responsible is not None
+    assert card.responsible.id == office.id("ivan")
+    assert [past.call.outcome for past in card.past] == ["missed"]
+    assert isinstance(card.episode, Episode)
+
+
+async def test_one_of_several_is_chosen_and_remembered(database: Database, office: Office, intake: Intake) -> None:
+    ids = []
+    async with database.write() as session:
+        for name in ("Petro Lys", "Lys & Sons"):
+            contact = Contact(name=name, created_at=NOON)
+            session.add(contact)
+            await session.flush()
+            ids.append(contact.id or 0)
+            session.add(Phone(contact_id=ids[-1], number=CLIENT))
+    story = Story("17.1").ring("101").answer("101")
+    await intake.apply(batch(story))
+    (card,) = await dock(database, office, "ivan")
+    assert [contact.id for contact in card.candidates] == ids
+    async with database.write() as session:
+        viewer = await office.viewer(session, "ivan")
+        with pytest.raises(Invalid):
+            await actions.choose_contact(session, viewer, card.call.id or 0, 4711, LATER)
+        await actions.choose_contact(session, viewer, card.call.id or 0, ids[1], LATER)
+    await intake.apply(batch(story.end(), Story("17.2", at=LATER).ring("101")))
+    await intake.apply(batch(Story("17.3", at=LATER + timedelta(minutes=1)).ring("101").answer("101")))
+    async with database.read() as session:
+        call = (await session.exec(select(Call).where(Call.linkedid == "17.3"))).one()
+        deal = (await session.exec(select(Deal))).one()
+    assert call.contact_id == deal.contact_id == ids[1]
+
+
+async def test_notes_are_kept_as_one_types(database: Database, office: Office, intake: Intake) -> None:
+    await intake.apply(batch(Story().ring("101").answer("101")))
+    (card,) = await dock(database, office, "ivan")
+    for text in ("asks", "asks for oak", ""):
+        async with database.write() as session:
+            await actions.save_note(session, await office.viewer(session, "ivan"), card.call.id or 0, text, LATER)
+        (card,) = await dock(database, office, "ivan")
+        assert card.note == text
+    async with database.write() as session:
+        await actions.save_note(session, await office.viewer(session, "ivan"), card.call.id or 0, "again", LATER)
+    async with database.read() as session:
+        note = (await session.exec(select(Note))).one()
+    assert (note.deal_id, note.text) == (card.call.deal_id, "again")
+
+
+async def test_next_step_makes_a_task_and_not_interested_loses_the_deal(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await intake.apply(
+        batch(
+            Story("17.1").ring("101").answer("101").end(),
+            Story("17.2", client="+380501112233").ring("101").answer("101").end(),
+        )
+    )
+    second, first = await dock(database, office, "ivan")
+    async with database.write() as session:
+        viewer = await office.viewer(session, "ivan")
+        with pytest.raises(Invalid, match="next step"):
+            await actions.finish(session, viewer, first.call.id or 0, "next_step", LATER)
+        await actions.finish(
+            session, viewer, first.call.id or 0, "next_step", LATER, next_title="Send samples", next_at=LATER
+        )
+        await actions.finish(session, viewer, second.call.id or 0, "not_interested", LATER)
+    async with database.read() as session:
+        task = (await session.exec(select(Task))).one()
+        lost = await session.get(Deal, second.call.deal_id)
+        assert lost is not None
+        stage = await session.get(Stage, lost.stage_id)
+    assert (task.title, task.deal_id, task.assignee_id) == ("Send samples", first.call.deal_id, office.id("ivan"))
+    assert stage is not None
+    assert (stage.kind, lost.lost_reason) == ("lost", "not interested")
+    assert not await dock(database, office, "ivan")
+
+
+async def test_nobody_acts_on_a_card_that_is_not_theirs(database: Database, office: Office, intake: Intake) -> None:
+    await intake.apply(batch(Story().ring("101").answer("101")))
+    async with database.write() as session:
+        for login in ("petro", "olena", "admin"):
+            with pytest.raises(NotFound):
+                await actions.save_note(session, await office.viewer(session, login), 1, "spy", LATER)
+
+
+async def test_modes(database: Database, office: Office, intake: Intake) -> None:
+    await intake.apply(batch(Story().ring("101")))
+    assert not await dock(database, office, "ivan", popup="answered")
+    assert not await dock(database, office, "ivan", popup="off")
