@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pbxcrm.errors import BadSettings
+from pbxcrm.networks import parse_networks
 
 
 class Pbx(BaseModel):
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     cel_csv: Path | None = None
     cdr_csv: Path | None = None
     agi_bind: str = "127.0.0.1:4573"
+    dialplan_networks: str = "127.0.0.0/8, ::1"  # who may look callers up without a token, by HTTP and FastAGI
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
     journal_keep_days: int = Field(default=7, ge=0)
@@ -70,6 +72,17 @@ class Settings(BaseSettings):
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ValueError("must be HOST:PORT, for example 127.0.0.1:8080")
+        return value
+
+    @field_validator("dialplan_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            parse_networks(value)
+        except ValueError as error:
+            raise ValueError(
+                f"must be networks with commas between them, for example 127.0.0.0/8, ::1 ({error})"
+            ) from None
         return value
 
     @field_validator("database_url")

@@ -54,7 +54,8 @@ async def recognise(request: Request) -> Viewer | None:
         return await get_viewer_by_session(session, token, now(request))
 
 
-async def _program(request: Request) -> Viewer | None:
+async def program(request: Request) -> Viewer | None:
+    """The person whose API token the request carries; None without one, or with a wrong one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         return None
@@ -93,7 +94,7 @@ def guarded(rule: Rule, handler: Handler) -> Handler:
 
     async def enter(request: Request) -> Response:
         if rule.door is Door.TOKEN:
-            request.state.viewer = await _program(request)
+            request.state.viewer = await program(request)
             if request.state.viewer is None:
                 raise Unauthorized
         else:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from pbxcrm.access import Permission
 from web.api.table import api_routes
 from web.live import live
-from web.pages import board, calls, contacts, deals, dock, health, home, lines, people, session, status, tasks
+from web.pages import board, calls, contacts, deals, dialplan, dock, health, home, lines, people, session, status, tasks
 from web.parts import Parts
 from web.routing import POST, page, public
 from web.shell import Counter
@@ -38,6 +38,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *_session(),
         *_people(),
         *api_routes(),
+        public("/dialplan/lookup", dialplan.lookup, name="dialplan_lookup"),
         *_dock(),
         page("/status", status.status, needs=Permission.STATUS_READ),
     ]

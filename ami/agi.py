@@ -1,0 +1,126 @@
+"""FastAGI for the look-up of callers: ``AGI(agi://host:4573/lookup,NUMBER,DID)`` in the dialplan.
+
+Sets PBXCRM_NAME and PBXCRM_EXTENSION, empty where there is nothing to say. A call waits for this, so each connection has
+one second from beginning to end; whoever stalls, babbles or leaves early holds up nobody else. The protocol is that of
+``res_agi``: ``name: value`` lines up to an empty one, then a command and an answer in turn.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from pbxcrm.contacts.lookup import Caller
+from pbxcrm.networks import Network, is_within
+
+log = structlog.get_logger()
+
+Find = Callable[[str | None, str | None], Awaitable[Caller]]
+DEADLINE = 1.0  # seconds for one connection
+MAX_LINE = 4096  # bytes
+MAX_LINES = 120  # res_agi sends about 22, and one for each argument
+AT_ONCE = 500  # connections
+TRY_AGAIN = 10.0  # seconds, when the port is somebody else's
+
+
+class Babble(Exception):
+    """Who is at the other end does not speak AGI, or too much of it."""
+
+
+class LookupServer:
+    def __init__(self, find: Find, networks: tuple[Network, ...]) -> None:
+        self.find = find
+        self.networks = networks
+        self._connections = 0
+
+    async def run(self, host: str, port: int) -> None:
+        """Serve until cancelled. A port that is taken is tried again: telephony does not depend on this."""
+        while True:
+            try:
+                server = await asyncio.start_server(self.serve, host, port, limit=MAX_LINE)
+            except OSError as error:
+                log.warning("agi.port_taken", host=host, port=port, error=error.strerror or str(error))
+                await asyncio.sleep(TRY_AGAIN)
+                continue
+            log.info("agi.listening", host=host, port=port)
+            async with server:
+                await server.serve_forever()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection from beginning to end."""
+        peer = writer.get_extra_info("peername")
+        address = peer[0] if peer else None
+        if not is_within(address, self.networks):
+            log.warning("agi.foreign", address=address)
+            writer.close()
+            return
+        if self._connections >= AT_ONCE:
+            log.warning("agi.busy", connections=self._connections)
+            writer.close()
+            return
+        self._connections += 1
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await self._answer(reader, writer)
+        except TimeoutError:
+            log.warning("agi.slow", address=address, seconds=DEADLINE)
+        except Babble as error:
+            log.warning("agi.babble", address=address, why=str(error))
+        except (OSError, EOFError):
+            log.info("agi.left_early", address=address)
+        finally:
+            self._connections -= 1
+            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await _environment(reader)
+        script = asked.get("agi_network_script", "").partition("?")[0].strip("/")
+        if script != "lookup":
+            raise Babble(f"no such script: {script[:40]!r}")
+        caller = await self.find(_number(asked), _did(asked))
+        for name, value in (("PBXCRM_NAME", caller.name), ("PBXCRM_EXTENSION", caller.extension)):
+            # Cleaned by the look-up: no quotes, backslashes or line breaks are left in the value.
+            writer.write(f'SET VARIABLE {name} "{value}"\n'.encode())
+            await writer.drain()
+            await _accepted(reader)
+
+
+async def _environment(reader: asyncio.StreamReader) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for _ in range(MAX_LINES):
+        line = await _line(reader)
+        if not line:
+            return found
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise Babble("no AGI environment")
+        found.setdefault(name.strip(), value.strip())
+    raise Babble("too many lines")
+
+
+async def _accepted(reader: asyncio.StreamReader) -> None:
+    """Wait for the answer to a command; word of a hang-up may come before it."""
+    for _ in range(5):
+        line = await _line(reader)
+        if line.startswith("200"):
+            return
+        if line != "HANGUP":
+            raise Babble(f"refused: {line[:80]!r}")
+    raise Babble("no answer to a command")
+
+
+async def _line(reader: asyncio.StreamReader) -> str:
+    try:
+        raw = await reader.readuntil(b"\n")
+    except asyncio.LimitOverrunError:
+        raise Babble("a line is too long") from None
+    return raw.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _number(asked: dict[str, str]) -> str | None:
+    """The first argument where there is one, else the caller of the channel."""
+    return asked.get("agi_arg_1", asked.get("agi_callerid"))
+
+
+def _did(asked: dict[str, str]) -> str | None:
+    return asked.get("agi_arg_2", asked.get("agi_dnid"))

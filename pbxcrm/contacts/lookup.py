@@ -1,0 +1,173 @@
+"""Who calls, for the dialplan: a name for the phone's display and the extension to route to (A9).
+
+A telephone exchange waits for this, so it is quick (one or two queries; people, calendars and lines are remembered for
+a few seconds), it never takes longer than ``PATIENCE`` and never fails: whatever is wrong, the answer is an empty one, and the
+dialplan goes on as if we were not there.
+"""
+
+import asyncio
+import time
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+import structlog
+from sqlalchemy import ColumnElement, or_
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.calls.models import Line
+from pbxcrm.calls.world import World, load_world
+from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
+from pbxcrm.db import Database
+from pbxcrm.deals.models import Deal
+from pbxcrm.numbers import normalise
+from pbxcrm.settings import Settings
+
+log = structlog.get_logger()
+
+PATIENCE = 0.5  # seconds; dialplans give up after one
+KNOWN_FOR = 5.0  # seconds that people, calendars and lines are remembered
+AT_ONCE = 100  # look-ups under way; with a database that hangs, further ones are answered empty at once
+NAME_MAX = 40
+# Letters that mean something to a dialplan, a SIP header or AGI; an apostrophe is part of Ukrainian names and becomes a typographic one.
+_APOSTROPHES = str.maketrans(dict.fromkeys("'`´", "\u2019"))
+_MEANING = frozenset('",;\\<>${}[]|&^')
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``name`` and ``extension`` are empty where there is nothing to say."""
+
+    name: str = ""
+    extension: str = ""
+
+
+NOBODY = Caller()
+
+
+class Lookup:
+    def __init__(self, db: Database, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.db = db
+        self.settings = settings
+        self.clock = clock
+        self._world: World | None = None
+        self._loaded = -KNOWN_FOR
+        self._loading = asyncio.Lock()
+        self._running: set[asyncio.Task[Caller]] = set()
+
+    async def find(self, number: str | None, did: str | None) -> Caller:
+        """Who has this number; ``did`` is what they dialled, for the line's default owner. Never raises, never lasts."""
+        if len(self._running) >= AT_ONCE:
+            log.warning("lookup.busy", running=len(self._running))
+            return NOBODY
+        # In a task of its own: a session that is being closed waits for the query of a database that hangs.
+        task = asyncio.create_task(self._find(number, did))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+        if not done:
+            task.cancel()
+            log.warning("lookup.slow", seconds=PATIENCE)
+            return NOBODY
+        return task.result()
+
+    async def close(self) -> None:
+        """Give up whatever is still under way."""
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _find(self, number: str | None, did: str | None) -> Caller:
+        known = normalise((number or "")[:100], self.settings.region)
+        if known is None:
+            return NOBODY
+        try:
+            world = await self._people()
+            async with self.db.read() as session:
+                return await look_up(session, world, known, (did or "")[:100], self.clock())
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("lookup.failed", error=str(error).splitlines()[0])
+            return NOBODY
+
+    async def _people(self) -> World:
+        """People, calendars and lines; while they are fetched anew others go on with the old ones."""
+        fresh = time.monotonic() - self._loaded < KNOWN_FOR
+        if self._world is not None and (fresh or self._loading.locked()):
+            return self._world
+        async with self._loading:
+            if self._world is None or time.monotonic() - self._loaded >= KNOWN_FOR:
+                async with self.db.read() as session:
+                    self._world = await load_world(session, self.settings)
+                self._loaded = time.monotonic()
+            return self._world
+
+
+async def look_up(session: AsyncSession, world: World, number: str, did: str, now: datetime) -> Caller:
+    """``number`` in its one spelling. Our own numbers and spam are nobody."""
+    found = await session.exec(
+        select(Contact.id, Contact.name, Contact.responsible_id)
+        .join(Phone, col(Phone.contact_id) == col(Contact.id))
+        .where(Phone.number == number)
+        .order_by(col(Contact.id))
+        .limit(10)
+    )
+    contacts = list(dict.fromkeys(found.all()))
+    if not contacts and await session.get(SpecialNumber, number) is not None:
+        return NOBODY
+    client: ColumnElement[bool] = col(Deal.client_number) == number
+    if contacts:
+        client = or_(client, col(Deal.contact_id).in_([contact_id for contact_id, _, _ in contacts]))
+    deals = await session.exec(
+        select(Deal.responsible_id)
+        .where(client, col(Deal.closed_at).is_(None))
+        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+        .limit(1)
+    )
+    names = [name for _, name, _ in contacts if name]
+    owners = [*deals.all(), *(responsible for _, _, responsible in contacts), _line_owner(world.lines, did)]
+    return Caller(display_name(names), _extension(world, owners, now))
+
+
+def display_name(names: list[str]) -> str:
+    """The name for a phone's display: nothing that a dialplan, SIP or AGI would read as more than a letter, at most 40 letters.
+
+    Where several clients share the number the first is named and the others are counted.
+    """
+    shown = [clean for clean in (_clean(name) for name in names) if clean]
+    if not shown:
+        return ""
+    more = f" +{len(shown) - 1}" if len(shown) > 1 else ""
+    return shown[0][: NAME_MAX - len(more)].rstrip() + more
+
+
+def _clean(name: str) -> str:
+    composed = unicodedata.normalize("NFC", name[:400]).translate(_APOSTROPHES)
+    kept = (
+        letter if unicodedata.category(letter)[0] not in "CZ" and letter not in _MEANING else " "
+        for letter in composed
+        if unicodedata.category(letter) not in {"Cf", "Cs"}  # direction marks and halves of letters vanish
+    )
+    return " ".join("".join(kept).split())
+
+
+def _extension(world: World, owners: list[int | None], now: datetime) -> str:
+    """The phone of the first of them who is active, on shift and has one."""
+    for owner_id in dict.fromkeys(owners):
+        if owner_id is None or world.people.active(owner_id) is None:
+            continue
+        numbers = world.people.extensions.get(owner_id)
+        if numbers and world.calendars.on_shift(owner_id, now):
+            return numbers[0]
+    return ""
+
+
+def _line_owner(lines: tuple[Line, ...], did: str) -> int | None:
+    """The default owner of the line with this DID, where a line asks for a DID at all."""
+    for line in lines:
+        if did and line.did != "*" and fnmatchcase(did, line.did):
+            return line.owner_id
+    return None

@@ -1,0 +1,62 @@
+"""``GET /dialplan/lookup``: who calls, asked by the dialplan while the telephone is about to ring.
+
+Open to the networks of ``PBXCRM_DIALPLAN_NETWORKS`` (at first this machine alone); from elsewhere with a token. For whoever
+may ask it is always 200, within half a second, empty where there is nothing to say: a call must never wait for us.
+"""
+
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from pbxcrm.access import Permission, can
+from pbxcrm.contacts.lookup import Lookup
+from pbxcrm.networks import is_within, parse_networks
+from web.api.problems import problem
+from web.auth import program
+from web.parts import parts
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+async def lookup(request: Request) -> Response:
+    if not await _may_ask(request):
+        detail = (
+            "Look-ups are answered to the networks of PBXCRM_DIALPLAN_NETWORKS, or with Authorization: Bearer TOKEN."
+        )
+        return problem(403, "dialplan.foreign", detail)
+    query = request.query_params
+    caller = await _lookup(request).find(query.get("number"), query.get("did"))
+    if query.get("format") == "text":
+        return PlainTextResponse(f"{caller.name}\n{caller.extension}\n")
+    return JSONResponse({"name": caller.name, "extension": caller.extension})
+
+
+async def _may_ask(request: Request) -> bool:
+    if _is_near(request):
+        return True
+    asker = await program(request)
+    return asker is not None and can(asker, Permission.CONTACTS_READ)
+
+
+def _is_near(request: Request) -> bool:
+    """Whether it comes straight from a network of ours, and from a program.
+
+    Behind a proxy of ours that we were not told of, the whole world would seem near; and a page of another site in a
+    browser here must not ask for us.
+    """
+    settings, headers = parts(request).settings, request.headers
+    if not settings.trusted_proxies and any(name in headers for name in FORWARDED):
+        return False
+    if headers.get("sec-fetch-site", "none") != "none" or "origin" in headers:
+        return False
+    return is_within(request.client.host if request.client else None, parse_networks(settings.dialplan_networks))
+
+
+def _lookup(request: Request) -> Lookup:
+    """One for the whole process, so that it can remember people and calendars."""
+    state = request.app.state
+    if not hasattr(state, "lookup"):
+        on = parts(request)
+        state.lookup = Lookup(on.db, on.settings, on.clock)
+    return cast("Lookup", state.lookup)
