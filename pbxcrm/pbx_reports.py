@@ -45,5 +45,6 @@ REPORTS: dict[str, str] = {
     "command_expired": "The command was asked for too long ago; it was not sent.",
     "command_silent": "The PBX did not answer the command in {seconds} s; whether it was done is not known.",
     "action_refused": "The PBX refused: {why}.",
+    "not_picked_up": "Your phone {extension} was not picked up, so the client was not called.",
     "unsafe_value": "“{field}” holds something that must not be sent to a PBX.",
 }

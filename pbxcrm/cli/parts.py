@@ -127,6 +127,7 @@ def serve_listeners(settings: Settings, only: str | None) -> None:
     async def serve() -> None:
         async with ground(settings) as on, asyncio.TaskGroup() as tasks:
             tasks.create_task(on.relay.run())
+            tasks.create_task(_answer_dialplans(settings, on))
             for pbx in chosen:
                 tasks.create_task(_listen(settings, pbx, urls[pbx.name], on))
 
@@ -144,11 +145,12 @@ def _url(pbx: Pbx) -> "AmiUrl":
 
 
 async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> None:
-
     from ami.commands import Dialling
     from ami.listener import Listener, ListenerSettings
     from ami.tracker import Tracker, TrackerConfig
     from pbxcrm.calls.intake import Intake
+    from pbxcrm.cli.phone_orders import PhoneOrders
+    from pbxcrm.phone.source import Orders
 
     intake = Intake(on.db, settings)
     config = TrackerConfig(
@@ -174,6 +176,7 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
             keep=timedelta(days=settings.journal_keep_days),
             dialling=Dialling(channel=pbx.dial_channel, context=pbx.dial_context),
         ),
+        commands=PhoneOrders(Orders(on.db, on.redis, lambda: datetime.now(UTC))),
         recover=recover,
     )
     try:
@@ -181,6 +184,20 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
     finally:
         with suppress(SQLAlchemyError, OSError):
             await intake.release_lease(pbx.name, owner)
+
+
+async def _answer_dialplans(settings: Settings, on: Ground) -> None:
+    """FastAGI look-ups of callers; where several listeners run, one has the port and another takes over when it dies."""
+    from ami.agi import LookupServer
+    from pbxcrm.contacts.lookup import Lookup
+    from pbxcrm.networks import parse_networks
+
+    lookup = Lookup(on.db, settings, lambda: datetime.now(UTC))
+    host, _, port = settings.agi_bind.rpartition(":")
+    try:
+        await LookupServer(lookup.find, parse_networks(settings.dialplan_networks)).run(host.strip("[]"), int(port))
+    finally:
+        await lookup.close()
 
 
 def serve_simulator(settings: Settings, rate: float, seed: int | None) -> None:

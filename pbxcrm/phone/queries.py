@@ -1,0 +1,72 @@
+"""What is read of orders to the PBX."""
+
+from collections.abc import Sequence
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.errors import NotFound
+from pbxcrm.phone.models import ACTIVE, CommandKind, PhoneCommand
+
+
+async def access_command(session: AsyncSession, viewer: Viewer, command_id: int) -> PhoneCommand:
+    """An order of the viewer's own."""
+    command = await session.get(PhoneCommand, command_id)
+    if command is None or command.user_id != viewer.user_id:
+        raise NotFound("phone.not_found", "There is no such call of yours.")
+    return command
+
+
+async def active_call_to(session: AsyncSession, number: str) -> PhoneCommand | None:
+    """The call to a client's number that is under way, whoever asked for it."""
+    found = await session.exec(
+        select(PhoneCommand).where(
+            PhoneCommand.client_number == number,
+            PhoneCommand.kind == CommandKind.ORIGINATE.value,
+            col(PhoneCommand.status).in_(ACTIVE),
+        )
+    )
+    return found.first()
+
+
+async def latest_call_of(session: AsyncSession, user_id: int) -> PhoneCommand | None:
+    """The last call somebody asked for by a click."""
+    found = await session.exec(
+        select(PhoneCommand)
+        .where(PhoneCommand.user_id == user_id, PhoneCommand.kind == CommandKind.ORIGINATE.value)
+        .order_by(col(PhoneCommand.id).desc())
+        .limit(1)
+    )
+    return found.first()
+
+
+async def last_extension(session: AsyncSession, user_id: int) -> str | None:
+    """The extension somebody called from by a click last."""
+    latest = await latest_call_of(session, user_id)
+    return latest.extension if latest is not None else None
+
+
+async def last_pbx(session: AsyncSession, extension: str) -> str | None:
+    """The PBX an extension was last seen on."""
+    found = await session.exec(
+        select(Call.pbx)
+        .join(CallLeg, col(CallLeg.call_id) == col(Call.id))
+        .where(CallLeg.extension == extension)
+        .order_by(col(CallLeg.id).desc())
+        .limit(1)
+    )
+    return found.first()
+
+
+async def own_channel(session: AsyncSession, call: Call, extensions: Sequence[str]) -> CallLeg | None:
+    """The viewer's own phone in a running call: the leg that talks, else the one that rings."""
+    if call.ended_at is not None:
+        return None
+    found = await session.exec(
+        select(CallLeg)
+        .where(CallLeg.call_id == call.id, col(CallLeg.extension).in_(extensions), col(CallLeg.ended_at).is_(None))
+        .order_by(col(CallLeg.answered_at).is_(None), col(CallLeg.id).desc())
+    )
+    return found.first()

@@ -1,0 +1,61 @@
+"""Pure decisions about click-to-call: which phone rings, on which PBX, and whom not to call."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pbxcrm.calls.facts import PbxState
+from pbxcrm.calls.models import PbxStatus
+from pbxcrm.errors import Invalid, Unavailable
+from pbxcrm.numbers import dialable, normalise
+
+#: States in which the listener can still send an order.
+_CONNECTED = {PbxState.LISTENING.value, PbxState.TROUBLE.value}
+
+
+def check_number(heard: str, region: str) -> str:
+    """The number as it is dialled, E.164 where it can be; raises Invalid for what no telephone can dial."""
+    number = normalise(heard, region)
+    if number is None or not dialable(number):
+        raise Invalid("number", "phone.number", "This is not a number that can be called.")
+    return number
+
+
+def choose_extension(own: Sequence[str], asked: str, last_used: str | None) -> str:
+    """The phone of the caller that rings first: the one asked for, else the one used last, else the first. Raises Invalid."""
+    if not own:
+        raise Invalid(
+            "extension",
+            "phone.no_extension",
+            "You have no extension, so no phone of yours can ring. Ask an administrator.",
+        )
+    if asked:
+        if asked not in own:
+            raise Invalid(
+                "extension", "phone.not_yours", "{extension} is not an extension of yours.", extension=asked[:40]
+            )
+        return asked
+    return last_used if last_used is not None and last_used in own else own[0]
+
+
+def choose_pbx(names: Sequence[str], last_seen: str | None) -> str:
+    """The PBX an extension belongs to: where it was seen last, else the first of the settings. Raises Unavailable."""
+    if not names:
+        raise Unavailable("phone.no_pbx", "No PBX is configured, so nothing can be dialled from here.")
+    return last_seen if last_seen is not None and last_seen in names else names[0]
+
+
+def check_pbx(status: PbxStatus | None, now: datetime) -> None:
+    """Raise Unavailable when an order could not be sent at once: nothing is dialled later."""
+    alive = status is not None and status.lease_until is not None and status.lease_until > now
+    if status is None or not alive:
+        raise Unavailable("phone.no_listener", "Nobody is listening to the PBX now, so nothing was dialled.")
+    if status.state not in _CONNECTED:
+        raise Unavailable(
+            "phone.pbx_away", "The PBX is not connected now, so nothing was dialled. Try again when it is back."
+        )
+
+
+def whose_extension(number: str, by_extension: Mapping[str, int], names: Mapping[int, str]) -> str | None:
+    """The colleague whose phone ``number`` is; None when it is nobody's of us."""
+    user_id = by_extension.get(number)
+    return None if user_id is None else names.get(user_id, "")

@@ -1,0 +1,27 @@
+"""An order nobody took in time is said to be expired, so that nobody waits for a phone that will not ring."""
+
+from datetime import datetime
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.jobs import set_timer, timer
+from pbxcrm.phone.actions import EXPIRY, LOST_AFTER, do_expire
+from pbxcrm.phone.models import ACTIVE, PhoneCommand
+from pbxcrm.timers import Timer
+
+
+@timer(EXPIRY)
+async def order_expired(session: AsyncSession, row: Timer, now: datetime) -> None:
+    found = await session.exec(
+        select(PhoneCommand)
+        .where(PhoneCommand.id == int(row.payload["command"]))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    command = found.first()
+    if command is None:
+        return
+    await do_expire(session, command, now)
+    if command.status in ACTIVE and command.call_id is None:  # it was sent: a call of it may still be seen
+        await set_timer(session, EXPIRY, row.key, command.expires_at + LOST_AFTER, row.payload)

@@ -1,0 +1,68 @@
+"""An office whose phones can be missed, on both databases."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from sqlmodel import SQLModel, col, select
+
+from pbxcrm.access import Viewer
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.calls.intake import Intake
+from pbxcrm.contacts.models import SpecialNumber
+from pbxcrm.db import Database
+from pbxcrm.settings import Settings
+from tests.calls import NOON, Story, batch
+from tests.office import Office, open_office
+
+CLIENT = "+380671112233"
+MISSED_AT = NOON + timedelta(seconds=9)
+Row = TypeVar("Row", bound=SQLModel)
+
+
+@pytest.fixture
+async def office(database: Database) -> Office:
+    return await open_office(database)
+
+
+@pytest.fixture
+def intake(database: Database, tmp_path: Path) -> Intake:
+    return Intake(database, Settings(data_dir=tmp_path))
+
+
+class Desk:
+    """What a test does and asks, in one line each."""
+
+    def __init__(self, database: Database, office: Office, intake: Intake) -> None:
+        self.database, self.office, self.intake = database, office, intake
+        self.count = 0
+
+    async def miss(self, client: str = CLIENT, *rang: str, at: datetime = NOON) -> Episode:
+        """A client rings ``rang`` (101) for nine seconds and gives up."""
+        self.count += 1
+        await self.intake.apply(batch(Story(f"9.{self.count}", client, at=at).ring(*(rang or ("101",))).wait(9).end()))
+        return next(e for e in reversed(await self.rows(Episode)) if e.client_number == client)
+
+    async def viewer(self, login: str) -> Viewer:
+        async with self.database.read() as session:
+            return await self.office.viewer(session, login)
+
+    async def rows(self, table: type[Row]) -> Sequence[Row]:
+        async with self.database.read() as session:
+            return (await session.exec(select(table).order_by(col(table.id)))).all()  # type: ignore[attr-defined]  # each has one
+
+    async def one(self, table: type[Row]) -> Row:
+        found = await self.rows(table)
+        assert len(found) == 1, found
+        return found[0]
+
+    async def one_special(self) -> SpecialNumber:
+        async with self.database.read() as session:
+            return (await session.exec(select(SpecialNumber))).one()
+
+
+@pytest.fixture
+def desk(database: Database, office: Office, intake: Intake) -> Desk:
+    return Desk(database, office, intake)

@@ -1,0 +1,77 @@
+"""Whom not to call, from which phone, and whether the PBX is there."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pbxcrm.calls.models import PbxStatus
+from pbxcrm.errors import Invalid, Unavailable
+from pbxcrm.phone.rules import check_number, check_pbx, choose_extension, choose_pbx
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("typed", "dialled"),
+    [
+        ("067 111 22 33", "+380671112233"),
+        ("+380671112233", "+380671112233"),
+        ("101", "101"),
+        ("0 800 300 130", "+380800300130"),
+    ],
+)
+def test_numbers_are_dialled_in_one_spelling(typed: str, dialled: str) -> None:
+    assert check_number(typed, "UA") == dialled
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "",
+        "anonymous",
+        "sip:root@evil",
+        "1\r\nAction: Command",
+        "101,s,1",
+        "${SHELL(id)}",
+        "1 & 2",
+        "٠٦٧;1",
+        "x" * 500,
+        "1" * 40,
+    ],
+)
+def test_what_no_telephone_can_dial_is_refused(hostile: str) -> None:
+    with pytest.raises(Invalid) as error:
+        check_number(hostile, "UA")
+    assert error.value.field == "number"
+
+
+def test_which_phone_rings_first() -> None:
+    assert choose_extension(("101", "105"), "", None) == "101"
+    assert choose_extension(("101", "105"), "", "105") == "105"
+    assert choose_extension(("101", "105"), "105", "101") == "105"
+    assert choose_extension(("101", "105"), "", "199") == "101"  # it was taken away meanwhile
+    with pytest.raises(Invalid, match="not an extension of yours"):
+        choose_extension(("101",), "102", None)
+    with pytest.raises(Invalid, match="no extension"):
+        choose_extension((), "", None)
+
+
+def test_which_pbx() -> None:
+    assert choose_pbx(["a", "b"], None) == "a"
+    assert choose_pbx(["a", "b"], "b") == "b"
+    assert choose_pbx(["a", "b"], "gone") == "a"
+    with pytest.raises(Unavailable):
+        choose_pbx([], None)
+
+
+@pytest.mark.parametrize("state", ["starting", "connecting", "syncing", "refused", "unreachable", "silent", "standby"])
+def test_a_pbx_that_is_away_is_said_at_once(state: str) -> None:
+    with pytest.raises(Unavailable, match="nothing was dialled"):
+        check_pbx(PbxStatus(pbx="a", state=state, lease_until=NOW + timedelta(seconds=9)), NOW)
+
+
+def test_a_listener_that_died_is_noticed_by_its_lease() -> None:
+    check_pbx(PbxStatus(pbx="a", state="listening", lease_until=NOW + timedelta(seconds=1)), NOW)
+    for status in (None, PbxStatus(pbx="a", state="listening"), PbxStatus(pbx="a", state="listening", lease_until=NOW)):
+        with pytest.raises(Unavailable, match="Nobody is listening"):
+            check_pbx(status, NOW)
