@@ -1,0 +1,245 @@
+"""The live stream: who hears what, slow readers, ended sessions, a Redis that goes away."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from httpx2 import AsyncClient
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from pbxcrm.access import Viewer
+from pbxcrm.db import Database
+from pbxcrm.events import CHANNEL, emit, relay
+from pbxcrm.people.models import Role
+from tests.integration.web.conftest import PASSWORD, Clock
+from tests.integration.web.serving import serving
+from tests.waiting import until
+from web import live
+from web.live import WAITING_AT_MOST, Hint, Hub, speak
+
+
+class Listener:
+    """A browser's stream, as a list of what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Any]] = []
+        self.ended = asyncio.Event()
+
+    def of(self, name: str) -> list[Any]:
+        return [data for said, data in self.said if said == name]
+
+    @property
+    def topics(self) -> list[str]:
+        return [f"{hint['topic']}:{hint['ref']}" for hints in self.of("hint") for hint in hints]
+
+    async def listen(self, client: AsyncClient) -> None:
+        async with client.stream("GET", "/live", headers={"accept": "text/event-stream"}, timeout=60) as answer:
+            assert answer.status_code == 200, answer.status_code
+            name = ""
+            async for line in answer.aiter_lines():
+                if line.startswith("event:"):
+                    name = line[6:].strip()
+                elif line.startswith("data:"):
+                    self.said.append((name, json.loads(line[5:])))
+        self.ended.set()
+
+
+Listen = Callable[[str], Awaitable[tuple[AsyncClient, Listener]]]
+
+
+@pytest.fixture
+async def address(app: Starlette) -> AsyncIterator[str]:
+    async with serving(app) as url:
+        await until(lambda: app.state.parts.hub.online)
+        yield url
+
+
+@pytest.fixture
+async def listen(address: str) -> AsyncIterator[Listen]:
+    """``await listen("olena")``: her browser and what its stream says."""
+    async with AsyncExitStack() as stack:
+        tasks: list[asyncio.Task[None]] = []
+
+        async def opened(login: str) -> tuple[AsyncClient, Listener]:
+            client = AsyncClient(base_url=address, headers={"origin": address, "accept": "text/html"})
+            await stack.enter_async_context(client)
+            answer = await client.post("/login", data={"login": login, "password": PASSWORD})
+            assert answer.status_code == 303
+            listener = Listener()
+            tasks.append(asyncio.create_task(listener.listen(client)))
+            await until(lambda: listener.of("hello"))
+            return client, listener
+
+        yield opened
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """What is streamed does not depend on the database."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+async def test_each_hears_what_is_for_them_and_nothing_else(
+    listen: Listen, database: Database, redis: Redis, clock: Clock
+) -> None:
+    (_, olena), (_, dmytro), (_, admin) = [await listen(login) for login in ("olena", "dmytro", "admin")]
+    async with database.write() as session:
+        emit(session, "deal", 12, clock(), users=[1])
+        emit(session, "task", 7, clock(), users=[2], roles=[Role.ADMIN.value])
+        emit(session, "pbx", "main", clock(), roles=[role.value for role in Role])
+    assert await relay(database, redis) >= 3
+    for listener in (olena, dmytro, admin):
+        await until(lambda listener=listener: "pbx:main" in listener.topics)
+    assert [topic for topic in olena.topics if "people" not in topic] == ["deal:12", "pbx:main"]
+    assert [topic for topic in dmytro.topics if "people" not in topic] == ["task:7", "pbx:main"]
+    assert [topic for topic in admin.topics if "people" not in topic] == ["task:7", "pbx:main"]
+    for hints in olena.of("hint"):
+        assert all(set(hint) == {"id", "topic", "ref"} for hint in hints)
+
+
+async def test_two_tabs_of_one_person_hear_the_same(listen: Listen, redis: Redis) -> None:
+    (_, one), (_, two) = await listen("olena"), await listen("olena")
+    await redis.publish(CHANNEL, json.dumps({"id": 5, "topic": "deal", "ref": "1", "users": [1], "roles": []}))
+    await until(lambda: one.topics and two.topics)
+    assert one.topics == two.topics == ["deal:1"]
+
+
+@pytest.mark.parametrize("garbage", ["", "not json", "[]", "{}", '{"id": "x"}', '{"id": 1, "topic": "t", "users": 5}'])
+async def test_garbage_on_the_channel_is_stepped_over(listen: Listen, redis: Redis, garbage: str) -> None:
+    _, olena = await listen("olena")
+    await redis.publish(CHANNEL, garbage)
+    await redis.publish(CHANNEL, json.dumps({"id": 6, "topic": "deal", "ref": "2", "users": [1]}))
+    await until(lambda: olena.topics == ["deal:2"])
+
+
+async def test_a_stream_ends_when_its_session_is_revoked(listen: Listen, database: Database, redis: Redis) -> None:
+    here, mine = await listen("olena")
+    _, other = await listen("olena")
+    await here.post("/profile/sessions/end-others")
+    await relay(database, redis)
+    await asyncio.wait_for(other.ended.wait(), 5)
+    assert other.of("bye") == [{"why": "session"}]
+    assert mine.of("bye") == []
+
+
+async def test_a_new_role_counts_at_once(listen: Listen, database: Database, redis: Redis, app: Starlette) -> None:
+    (admin, _), (_, olena) = await listen("admin"), await listen("olena")
+    edited = {"name": "Olena", "role": "manager", "team": "1", "extensions": "101", "is_active": "1"}
+    assert (await admin.post("/people/1", data=edited)).status_code == 303
+    await relay(database, redis)
+    ears = app.state.parts.hub._ears
+    await until(lambda: all(ear.viewer.role is Role.MANAGER for ear in ears[1]))
+    await redis.publish(CHANNEL, json.dumps({"id": 900, "topic": "escalation", "ref": "", "roles": ["manager"]}))
+    await until(lambda: "escalation:" in olena.topics)
+
+
+async def test_finished_html_is_pushed_to_every_tab_of_one_person(listen: Listen, redis: Redis, app: Starlette) -> None:
+    rendered: list[str] = []
+
+    async def card(person: Viewer) -> str:
+        rendered.append(person.login)
+        return f"<b>{person.login} {len(rendered)}</b>"
+
+    app.state.parts.hub.pushers.clear()
+    app.state.parts.hub.add_pusher("dock", "dock", card)
+    (_, one), (_, two), (_, dmytro) = [await listen(login) for login in ("olena", "olena", "dmytro")]
+    await until(lambda: one.of("push") and two.of("push") and dmytro.of("push"))  # what stands there at the beginning
+    before = len(rendered)
+    await redis.publish(CHANNEL, json.dumps({"id": 7, "topic": "dock", "ref": "", "users": [1]}))
+    await until(
+        lambda: (
+            f"<b>olena {before + 1}</b>" in str(one.of("push")) and f"<b>olena {before + 1}</b>" in str(two.of("push"))
+        )
+    )
+    assert rendered[before:] == ["olena"]
+    assert "olena" not in str(dmytro.of("push"))
+
+
+async def test_a_card_that_cannot_be_rendered_silences_nobody(listen: Listen, redis: Redis, app: Starlette) -> None:
+    async def broken(person: Viewer) -> str:
+        raise RuntimeError(person.login)
+
+    app.state.parts.hub.pushers.clear()
+    app.state.parts.hub.add_pusher("dock", "dock", broken)
+    _, olena = await listen("olena")
+    await redis.publish(CHANNEL, json.dumps({"id": 8, "topic": "dock", "ref": "", "users": [1]}))
+    await redis.publish(CHANNEL, json.dumps({"id": 9, "topic": "deal", "ref": "3", "users": [1]}))
+    await until(lambda: "deal:3" in olena.topics)
+
+
+@asynccontextmanager
+async def hearing(hub: Hub) -> AsyncIterator[None]:
+    task = asyncio.create_task(hub.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+SELLER = Viewer(1, "olena", "Olena", Role.SELLER, None)
+
+
+async def test_redis_gone_is_said_and_comes_back_by_itself(redis: Redis) -> None:
+    hub = Hub(redis, channel="test")
+    async with hearing(hub):
+        await until(lambda: hub.online)
+        with hub.listening(SELLER) as ear:
+            await redis.client_kill_filter(_type="pubsub")
+            assert await asyncio.wait_for(ear.queue.get(), 10) == ("state", {"live": "offline"})
+            assert await asyncio.wait_for(ear.queue.get(), 10) == ("state", {"live": "ok"})
+            await redis.publish("test", json.dumps({"id": 1, "topic": "deal", "ref": "9", "users": [1]}))
+            name, data = await asyncio.wait_for(ear.queue.get(), 10)
+            assert (name, data["ref"]) == ("hint", "9")
+
+
+async def said(stream: AsyncIterator[Any]) -> list[str]:
+    return [event.event async for event in stream]
+
+
+async def test_who_is_too_slow_is_dropped_and_costs_no_more_memory(app: Starlette) -> None:
+    hub: Hub = app.state.parts.hub
+    request = Request(
+        {"type": "http", "app": app, "headers": [], "method": "GET", "path": "/live", "query_string": b"", "state": {}}
+    )
+    stream = speak(request, hub, SELLER, life=60)
+    assert (await anext(stream)).event == "hello"
+    for number in range(WAITING_AT_MOST * 4):
+        hub.deliver(Hint(number, "deal", str(number), frozenset({1}), frozenset()))
+    assert max(ear.queue.qsize() for ear in hub._ears[1]) == WAITING_AT_MOST
+    names = await said(stream)
+    assert names[-1] == "bye"
+    assert hub.open_streams == 0
+
+
+async def test_a_stream_grows_old_and_says_so(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LIFE_SECONDS", 0.3)
+    _, olena = await listen("olena")
+    await asyncio.wait_for(olena.ended.wait(), 5)
+    assert olena.of("bye") == [{"why": "old"}]
+
+
+async def test_no_database_connection_is_held_while_streaming(listen: Listen, database: Database) -> None:
+    for _ in range(12):  # more than the pool has
+        await listen("olena")
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_a_closed_tab_leaves_nothing_behind(address: str, app: Starlette) -> None:
+    hub: Hub = app.state.parts.hub
+    async with AsyncClient(base_url=address, headers={"origin": address}) as client:
+        await client.post("/login", data={"login": "olena", "password": PASSWORD})
+        async with client.stream("GET", "/live") as answer:
+            await anext(answer.aiter_lines())
+            assert hub.open_streams == 1
+    await until(lambda: hub.open_streams == 0)
+    assert hub._ears == {}
