@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 SUITES = {"22": "forky", "16": "bullseye"}
@@ -46,18 +47,19 @@ def ensure(version: str) -> Path:
     if os.geteuid() != 0:
         raise CannotSetUpError("only root can install and run Asterisk (debootstrap and chroot)")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(target.with_suffix(".lock")):
+    with _one_at_a_time(target.with_suffix(".lock")) as lock:
         if not (target / "usr/sbin/asterisk").exists():
             _clear_half_finished(target)
-            _build(version, target)
+            _build(version, target, lock)
     return target
 
 
 @contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
+def _one_at_a_time(path: Path) -> Iterator[int]:
+    """Hold the lock; its descriptor is handed to child processes, so that it lasts until the last orphan has ended."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock.fileno()
 
 
 def _clear_half_finished(target: Path) -> None:
@@ -72,22 +74,23 @@ def _mounts_below(folder: Path) -> list[str]:
     return sorted((m for m in mounts if Path(m).is_relative_to(folder)), reverse=True)
 
 
-def _build(version: str, target: Path) -> None:
+def _build(version: str, target: Path, lock: int) -> None:
+    run = partial(_run, lock=lock)
     mirror = debian_mirror()
-    _install_debootstrap()
+    _install_debootstrap(run)
     unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
     unfinished.chmod(0o755)
     # Script "sid" serves every suite since 2011; older hosts merely lack the link named after the newest suite.
-    _run("debootstrap", "--variant=minbase", SUITES[version], str(unfinished), mirror, str(SCRIPTS / "sid"))
+    run("debootstrap", "--variant=minbase", SUITES[version], str(unfinished), mirror, str(SCRIPTS / "sid"))
     policy = unfinished / "usr/sbin/policy-rc.d"
     policy.write_text(NO_SERVICES)
     policy.chmod(0o755)
     (unfinished / "etc/apt/apt.conf.d/90-as-the-host").write_text(_host_apt_settings())
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-    _run("chroot", str(unfinished), "apt-get", "update", environment=environment)
+    run("chroot", str(unfinished), "apt-get", "update", environment=environment)
     install = ("apt-get", "install", "-y", "--no-install-recommends", *PACKAGES[version])
-    _run("chroot", str(unfinished), *install, environment=environment)
-    _run("chroot", str(unfinished), "apt-get", "clean")
+    run("chroot", str(unfinished), *install, environment=environment)
+    run("chroot", str(unfinished), "apt-get", "clean")
     unfinished.rename(target)
 
 
@@ -98,17 +101,22 @@ def _host_apt_settings() -> str:
     return "".join(f"{line}\n" for line in dump.splitlines() if wanted.match(line))
 
 
-def _install_debootstrap() -> None:
+def _install_debootstrap(run: Callable[..., None]) -> None:
     if shutil.which("debootstrap") is None:
-        _run("apt-get", "install", "-y", "--no-install-recommends", "debootstrap")
+        run("apt-get", "update")
+        run("apt-get", "install", "-y", "--no-install-recommends", "debootstrap")
 
 
-def _run(*command: str, environment: dict[str, str] | None = None) -> None:
+def _run(*command: str, lock: int, environment: dict[str, str] | None = None) -> None:
+    # If we are killed, the command is, too; what it had started itself keeps the lock until it ends.
+    guarded = ("setpriv", "--pdeathsig", "KILL", *command)
     try:
         done = subprocess.run(
-            command,
+            guarded,
             env=environment,
+            pass_fds=(lock,),
             text=True,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=900,
