@@ -57,3 +57,13 @@ async def list_closed(
         query = query.where((done < before[0]) | ((done == before[0]) & (col(Task.id) < before[1])))
     found = await session.exec(query.order_by(done.desc(), col(Task.id).desc()).limit(limit))
     return await as_rows(session, list(found.all()))
+
+
+async def open_tasks_of_deal(session: AsyncSession, deal_id: int) -> list[TaskRow]:
+    """What is still to be done on a deal one was given access to, earliest first."""
+    found = await session.exec(
+        select(Task)
+        .where(Task.deal_id == deal_id, Task.status == TaskStatus.OPEN.value)
+        .order_by(col(Task.due_at), col(Task.id))
+    )
+    return await as_rows(session, list(found.all()))

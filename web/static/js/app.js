@@ -11,3 +11,4 @@ import "./dock.js";
 import "./notes.js";
 import "./ring.js";
 import "./live.js";
+import "./work.js";

@@ -1,0 +1,113 @@
+"""The board: a column a stage, newest on top; further cards, single cards and heads for a board that is open."""
+
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.deals import queries
+from pbxcrm.deals.board import BoardFilter, ColumnFigures, column_cards, figures, get_card, norm_limits
+from pbxcrm.deals.models import Pipeline, Stage
+from pbxcrm.errors import NotFound
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import load_directory
+from web.pages.common import asked_number, asked_text, colleagues, place, read_place, show
+from web.parts import now, parts, viewer
+
+CARDS = 30  # of a column at once
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which board is asked for. ``pipelines`` are all there are."""
+
+    pipeline: Pipeline
+    stages: list[Stage]
+    pipelines: list[Pipeline]
+    chosen: BoardFilter
+
+
+async def board(request: Request) -> Response:
+    """``GET /board?pipeline=&mine=&who=&q=``: filters stand in the address."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        shown = await _shown(session, request)
+        columns = await queries.board(session, who, shown.pipeline.id or 0, *shown.chosen.conditions(), cards=CARDS)
+        heads = await _figures(session, request, shown)
+        people = await colleagues(session, who) if who.role is not Role.SELLER else []
+    return show(
+        request,
+        "deals/board.html",
+        shown=shown,
+        columns=columns,
+        heads=heads,
+        people=people,
+        may_move=can(who, Permission.DEALS_EDIT),
+        next_of={c.stage.id: place(c.rows[-1].deal.stage_since, c.rows[-1].deal.id) for c in columns if c.rows},
+        cards_at_once=CARDS,
+    )
+
+
+async def column(request: Request) -> Response:
+    """``GET /board/columns/{stage_id}?cursor=``: the next cards of a column and what fetches those after them."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        shown = await _shown(session, request)
+        stage = next((found for found in shown.stages if found.id == request.path_params["stage_id"]), None)
+        if stage is None or stage.id is None:
+            raise NotFound("deals.no_stage", "There is no such stage any more.")
+        rows = await column_cards(session, who, stage.id, shown.chosen, after=read_place(request), limit=CARDS + 1)
+    more = place(rows[CARDS - 1].deal.stage_since, rows[CARDS - 1].deal.id) if len(rows) > CARDS else ""
+    return show(
+        request,
+        "deals/_cards.html",
+        stage=stage,
+        rows=rows[:CARDS],
+        more=more,
+        may_move=can(who, Permission.DEALS_EDIT),
+    )
+
+
+async def card(request: Request) -> Response:
+    """``GET /board/cards/{deal_id}``: one card as this board shows it; 204 where it is not on it (any more)."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        shown = await _shown(session, request)
+        row = await get_card(session, who, shown.pipeline.id or 0, request.path_params["deal_id"], shown.chosen)
+    if row is None:
+        return Response(status_code=204)
+    return show(request, "deals/_card.html", row=row, may_move=can(who, Permission.DEALS_EDIT))
+
+
+async def heads(request: Request) -> Response:
+    """``GET /board/heads``: the heads of all columns, with figures as they are now."""
+    async with parts(request).db.read() as session:
+        shown = await _shown(session, request)
+        found = await _figures(session, request, shown)
+    return show(request, "deals/_heads.html", stages=shown.stages, heads=found)
+
+
+async def _shown(session: AsyncSession, request: Request) -> Shown:
+    pipelines = await queries.list_pipelines(session)
+    if not pipelines:
+        raise NotFound("deals.no_pipeline", "There is no pipeline yet. Ask an administrator.")
+    wanted = asked_number(request, "pipeline")
+    default = next((found for found in pipelines if found[0].is_default), pipelines[0])
+    pipeline, stages = next((found for found in pipelines if found[0].id == wanted), default)
+    return Shown(pipeline, stages, [found for found, _ in pipelines], _chosen(request, viewer(request)))
+
+
+def _chosen(request: Request, who: Viewer) -> BoardFilter:
+    whose = who.user_id if "mine" in request.query_params else asked_number(request, "who")
+    return BoardFilter(
+        responsible_id=whose, nobodys=request.query_params.get("who") == "nobody", text=asked_text(request)
+    )
+
+
+async def _figures(session: AsyncSession, request: Request, shown: Shown) -> dict[int, ColumnFigures]:
+    calendars = await load_calendars(session, await load_directory(session))
+    limits = norm_limits(shown.stages, calendars.of_user(viewer(request).user_id), now(request))
+    return await figures(session, viewer(request), shown.stages, shown.chosen, limits)

@@ -1,0 +1,204 @@
+"""Calls: what was, who rang, who talked, what the product made of it, and how it sounded."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.calls.models import CallLeg
+from pbxcrm.calls.queries import CallCard, CallFilter, access_call, access_call_card, list_calls
+from pbxcrm.calls.recordings import Recording, find_recording, log_listening
+from pbxcrm.deals.actions import add_note
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import access_deal
+from pbxcrm.errors import Conflict, Invalid, NotFound, Unavailable
+from pbxcrm.settings import Settings
+from web import words
+from web.answers import redirect, toast
+from web.forms import read_form
+from web.i18n import gettext as _
+from web.pages.common import LISTED, PERIODS, asked_text, period, place, read_place, show
+from web.parts import now, parts, viewer
+
+FIRST_BYTE = re.compile(r"bytes=0*-?", re.IGNORECASE)
+OUTCOME_CHIPS = ("answered", "missed", "voicemail", "no_answer")
+
+
+async def calls(request: Request) -> Response:
+    """``GET /calls?direction=&outcome=&mine=&period=&q=``: newest first; everything asked for stands in the address."""
+    asked = request.query_params
+    since, until = period(asked.get("period", ""))
+    chosen = CallFilter(
+        direction=asked.get("direction", "") if asked.get("direction", "") in words.DIRECTIONS else "",
+        outcome=asked.get("outcome", "") if asked.get("outcome", "") in words.OUTCOMES else "",
+        mine=viewer(request).user_id if "mine" in asked else None,
+        text=asked_text(request),
+        since=since,
+        until=until,
+    )
+    async with parts(request).db.read() as session:
+        rows = await list_calls(session, viewer(request), chosen, before=read_place(request), limit=LISTED + 1)
+    more = place(rows[LISTED - 1].call.started_at, rows[LISTED - 1].call.id) if len(rows) > LISTED else ""
+    return show(
+        request,
+        "calls/list.html",
+        fragment="calls/_rows.html",
+        rows=rows[:LISTED],
+        more=more,
+        chosen=chosen,
+        period=asked.get("period", "") if asked.get("period", "") in PERIODS else "",
+        outcomes=OUTCOME_CHIPS,
+    )
+
+
+async def call(request: Request) -> Response:
+    """``GET /calls/{id}``."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        card = await access_call_card(session, who, request.path_params["call_id"])
+    recording, trouble = None, ""
+    if can(who, Permission.RECORDINGS_LISTEN) and (card.row.call.talk_seconds or card.row.call.recording):
+        recording, trouble = await recording_of(request, card)
+    return show(
+        request,
+        "calls/call.html",
+        card=card,
+        row=card.row,
+        call=card.row.call,
+        bars=bars_of(card, now(request)),
+        recording=recording,
+        trouble=trouble,
+    )
+
+
+async def note(request: Request) -> Response:
+    """``POST /calls/{id}/note``: a note about the call, also on its deal where one may see that."""
+    form = await read_form(request)
+    call_id = request.path_params["call_id"]
+    try:
+        async with parts(request).db.write() as session:
+            found = await access_call(session, viewer(request), call_id)
+            deal = await _own_deal(session, viewer(request), found.deal_id)
+            await add_note(session, viewer(request), form["text"], now(request), deal=deal, call_id=found.id)
+    except Invalid as error:
+        return toast(request, _(error.message).format(**error.params), tone="red", status=error.status)
+    return redirect(request, f"/calls/{call_id}", done="saved")
+
+
+async def _own_deal(session: AsyncSession, who: Viewer, deal_id: int | None) -> Deal | None:
+    """The call's deal where it is one's own; a colleague whose phone only rang notes on the call alone."""
+    if deal_id is None:
+        return None
+    try:
+        return await access_deal(session, who, deal_id)
+    except NotFound:
+        return None
+
+
+def recordings_folder(settings: Settings, pbx: str) -> Path | None:
+    """The folder of a PBX; the general one for a PBX that is not among the settings (any more)."""
+    return next((found.recordings_dir for found in settings.pbxs if found.name == pbx), settings.recordings_dir)
+
+
+async def recording_of(request: Request, card: CallCard) -> tuple[Recording | None, str]:
+    """The recording, or a sentence why there is none to play."""
+    folder = recordings_folder(parts(request).settings, card.row.call.pbx)
+    try:
+        return await run_in_threadpool(find_recording, card.row.call, folder, now(request)), ""
+    except (NotFound, Conflict, Unavailable) as error:
+        return None, _(error.message).format(**error.params)
+
+
+async def recording(request: Request) -> Response:
+    """``GET /calls/{id}/recording``: the sound, whole or by ranges (RFC 9110, 14), never out of the folder.
+
+    Logged before the first byte leaves. Files of any size are streamed; none is read into memory.
+    """
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        found = await access_call(session, who, request.path_params["call_id"])
+    folder = recordings_folder(parts(request).settings, found.pbx)
+    file = await run_in_threadpool(find_recording, found, folder, now(request))
+    if request.method != "HEAD":
+        asked = request.headers.get("range", "")
+        from_beginning = not asked or FIRST_BYTE.match(asked) is not None
+        async with parts(request).db.write() as session:
+            await log_listening(session, who, found, now(request), from_beginning=from_beginning)
+    download = "download" in request.query_params
+    name = f"{found.started_at:%Y-%m-%d_%H-%M}_{(found.client_number or 'call').lstrip('+')}{file.path.suffix.lower()}"
+    # Marked as not compressed: sound does not shrink, and a compressed answer could not be asked for by ranges.
+    return FileResponse(
+        file.path,
+        media_type=file.media_type,
+        filename=name,
+        content_disposition_type="attachment" if download or not file.playable else "inline",
+        headers={"cache-control": "private, no-store", "content-encoding": "identity"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a bar: ``left`` and ``width`` in percent of the call; ``kind`` dialled, ringing or talking."""
+
+    kind: str
+    left: float
+    width: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One extension's part in the call; a queue's repeated ringing is one bar of many pieces."""
+
+    extension: str
+    user_name: str
+    result: str
+    rang_seconds: float
+    talked_seconds: float
+    pieces: list[Piece]
+
+
+def bars_of(card: CallCard, at: datetime) -> list[Bar]:
+    """The legs as bars over the call's time, in the order in which the phones were called."""
+    found = card.row.call
+    start, end = found.started_at, found.ended_at or at
+    whole = max(1.0, (end - start).total_seconds())
+
+    def piece(kind: str, since: datetime, until: datetime) -> Piece:
+        left = min(max(0.0, (since - start).total_seconds()), whole)
+        seconds = max(0.0, (until - since).total_seconds())
+        return Piece(kind, round(100 * left / whole, 2), round(100 * min(seconds, whole - left) / whole, 2), seconds)
+
+    legs: dict[str, list[CallLeg]] = {}
+    for leg in card.legs:
+        legs.setdefault(leg.extension, []).append(leg)
+    bars = []
+    for extension, own in legs.items():
+        pieces: list[Piece] = []
+        for leg in own:
+            stop = leg.ended_at or end
+            ringing, talking = leg.ringing_at, leg.answered_at
+            pieces.append(piece("dialled", leg.dialled_at, ringing or talking or stop))
+            if ringing is not None:
+                pieces.append(piece("ringing", ringing, talking or stop))
+            if talking is not None:
+                pieces.append(piece("talking", talking, stop))
+        user = next((card.users[leg.user_id] for leg in own if leg.user_id in card.users), None)
+        talked = next((leg for leg in own if leg.answered_at is not None), own[-1])
+        bars.append(
+            Bar(
+                extension,
+                user.name if user is not None else "",
+                talked.result,
+                sum(p.seconds for p in pieces if p.kind == "ringing"),
+                sum(p.seconds for p in pieces if p.kind == "talking"),
+                [p for p in pieces if p.width > 0],
+            )
+        )
+    return bars

@@ -1,0 +1,115 @@
+"""What the pages of calls, deals, tasks and clients share: addresses that keep filters, cursors, choices of people."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from pbxcrm.access import Viewer
+from pbxcrm.errors import Invalid
+from pbxcrm.people.models import Role, User
+from pbxcrm.people.queries import list_users
+from web import words
+from web.forms import Form
+from web.i18n import here
+from web.templating import render
+
+LISTED = 50  # rows of a list at once
+PERIODS = ("today", "yesterday", "week", "month")
+Place = tuple[datetime, int]
+
+
+def show(
+    request: Request,
+    page: str,
+    *,
+    fragment: str | None = None,
+    status: int = 200,
+    **context: Any,  # template contexts are of any shape
+) -> HTMLResponse:
+    """``render`` with the words of the business at hand."""
+    return render(request, page, fragment=fragment, status=status, words=words, address=_addresses(request), **context)
+
+
+def address(request: Request, path: str = "", **changes: str | int | None) -> str:
+    """The address of this page with some filters changed; None and empty take one away. A new filter begins at the top."""
+    kept = {name: value for name, value in request.query_params.items() if name not in {"cursor", "after"}}
+    for name, value in changes.items():
+        kept.pop(name, None)
+        if value not in {None, ""}:
+            kept[name] = str(value)
+    path = path or request.url.path
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def _addresses(request: Request) -> Any:  # a function for templates, whose arguments are of any shape
+    return lambda path="", **changes: address(request, path, **changes)
+
+
+def asked_text(request: Request, name: str = "q") -> str:
+    return request.query_params.get(name, "").replace("\x00", "").strip()[:100]
+
+
+def asked_number(request: Request, name: str) -> int | None:
+    """A whole number of the address; None where there is none or it is nonsense."""
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def place(at: datetime, row_id: int | None) -> str:
+    """A cursor: the moment and id of the last row shown."""
+    return f"{int(at.timestamp() * 1_000_000)}_{row_id or 0}"
+
+
+def read_place(request: Request, name: str = "cursor") -> Place | None:
+    """The cursor of the address; None at the top of the list, and for nonsense."""
+    micros, _, row_id = request.query_params.get(name, "").partition("_")
+    if not (micros.isascii() and micros.isdigit() and row_id.isascii() and row_id.isdigit() and len(row_id) < 18):
+        return None
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros)), int(row_id)
+    except OverflowError:
+        return None
+
+
+def period(name: str) -> tuple[datetime | None, datetime | None]:
+    """From and until (exclusive), aware UTC, of a word of ``PERIODS`` in the reader's time zone."""
+    local = here().now.astimezone(here().timezone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    starts = {
+        "today": midnight,
+        "yesterday": midnight - timedelta(days=1),
+        "week": midnight - timedelta(days=6),
+        "month": midnight - timedelta(days=29),
+    }
+    start = starts.get(name)
+    until = midnight if name == "yesterday" else None
+    return (start.astimezone(UTC) if start else None, until.astimezone(UTC) if until else None)
+
+
+async def colleagues(session: AsyncSession, viewer: Viewer) -> list[User]:
+    """People one may give things to, oneself first."""
+    users = [user for user in await list_users(session, viewer) if user.is_active and user.role != Role.QC]
+    return sorted(users, key=lambda user: user.id != viewer.user_id)
+
+
+def choices(rows: Iterable[Any], empty: str | None = None) -> list[tuple[str, str]]:
+    """Options of a select from rows with ``id`` and ``name``; ``empty`` is the word for none."""
+    return ([("", empty)] if empty is not None else []) + [(str(row.id), row.name) for row in rows]
+
+
+def version_of(form: Form) -> int:
+    """The version the form was filled in for; raises Invalid where it is missing, so nothing is overwritten blindly."""
+    found = form.number("version")
+    if found is None:
+        raise Invalid("", "form.version", "The form is incomplete. Reload the page and try again.")
+    return found
+
+
+def local_input(at: datetime | None) -> str:
+    """A moment as a ``datetime-local`` field wants it, in the reader's time zone."""
+    return at.astimezone(here().timezone).strftime("%Y-%m-%dT%H:%M") if at is not None else ""

@@ -1,0 +1,353 @@
+"""Clients: people with their numbers, companies, and the numbers that are nobody's client."""
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.contacts import actions
+from pbxcrm.contacts.models import NumberKind
+from pbxcrm.contacts.queries import (
+    access_company,
+    access_contact,
+    list_companies,
+    list_contacts,
+    list_special_numbers,
+    with_numbers,
+)
+from pbxcrm.deals.actions import add_note
+from pbxcrm.deals.board import BoardFilter
+from pbxcrm.deals.queries import list_deals
+from pbxcrm.deals.timeline import Cursor, EntryKind, timeline
+from pbxcrm.errors import Invalid
+from pbxcrm.people.queries import load_directory
+from pbxcrm.search import company_matches
+from web.answers import redirect, toast
+from web.forms import Form, filled, read_form
+from web.i18n import gettext as _
+from web.pages.common import LISTED, asked_number, asked_text, choices, colleagues, show, version_of
+from web.parts import now, parts, viewer
+
+SUGGESTED = 8
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+WITH_CLIENT = frozenset({EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK})
+
+
+async def contacts(request: Request) -> Response:
+    """``GET /contacts?q=``: newest first."""
+    text = asked_text(request)
+    async with parts(request).db.read() as session:
+        before = asked_number(request, "cursor")
+        rows = await list_contacts(session, viewer(request), text=text, before=before, limit=LISTED + 1)
+        people = await load_directory(session)
+    more = str(rows[LISTED - 1].contact.id) if len(rows) > LISTED else ""
+    return show(
+        request,
+        "contacts/list.html",
+        fragment="contacts/_rows.html",
+        rows=rows[:LISTED],
+        more=more,
+        text=text,
+        people=people,
+    )
+
+
+async def find(request: Request) -> Response:
+    """``GET /contacts/find?q=``: a few clients to choose from, for forms."""
+    text = asked_text(request) or asked_text(request, "contact")
+    async with parts(request).db.read() as session:
+        rows = await list_contacts(session, viewer(request), text=text, limit=SUGGESTED) if len(text) >= 2 else []
+    return show(request, "contacts/_found.html", rows=rows, text=text)
+
+
+async def contact(request: Request) -> Response:
+    """``GET /contacts/{id}``."""
+    who, contact_id = viewer(request), request.path_params["contact_id"]
+    async with parts(request).db.read() as session:
+        found = await access_contact(session, who, contact_id)
+        row = (await with_numbers(session, [found]))[0]
+        after = Cursor.parse(request.query_params.get("after", ""), now(request))
+        told = await timeline(session, who, contact_id=contact_id, kinds=WITH_CLIENT, after=after)
+        deals = await list_deals(session, who, *BoardFilter(contact_id=contact_id).conditions(), limit=LISTED)
+        people = await load_directory(session)
+    return show(
+        request,
+        "contacts/contact.html",
+        fragment="contacts/_timeline.html",
+        row=row,
+        contact=found,
+        told=told,
+        deals=deals,
+        people=people,
+        number_form=filled({}),
+    )
+
+
+async def new(request: Request) -> Response:
+    """``GET /contacts/new?number=&name=``."""
+    form = filled(
+        {
+            "phones": asked_text(request, "number"),
+            "name": asked_text(request, "name"),
+            "responsible_id": viewer(request).user_id,
+        }
+    )
+    return await _form_page(request, form)
+
+
+async def create(request: Request) -> Response:
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            made = await actions.create_contact(
+                session,
+                viewer(request),
+                name=form["name"],
+                phones=_lines(form, "phones"),
+                emails=_lines(form, "emails"),
+                company_name=form["company_name"],
+                responsible_id=form.number("responsible_id"),
+                note=form["note"],
+                region=parts(request).settings.region,
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _form_page(request, form, status=UNPROCESSABLE)
+    return redirect(request, f"/contacts/{made.id}", done="added")
+
+
+async def edit(request: Request) -> Response:
+    """``GET /contacts/{id}/edit``."""
+    contact_id = request.path_params["contact_id"]
+    async with parts(request).db.read() as session:
+        found = await access_contact(session, viewer(request), contact_id)
+        row = (await with_numbers(session, [found]))[0]
+    form = filled(
+        {
+            "name": found.name,
+            "phones": "\n".join(phone.number for phone in row.phones),
+            "emails": "\n".join(email.address for email in row.emails),
+            "company_name": row.company.name if row.company is not None else "",
+            "responsible_id": found.responsible_id,
+            "note": found.note,
+            "version": found.version,
+        }
+    )
+    return await _form_page(request, form, contact_id)
+
+
+async def save(request: Request) -> Response:
+    form, contact_id = await read_form(request), request.path_params["contact_id"]
+    try:
+        async with parts(request).db.write() as session:
+            await actions.edit_contact(
+                session,
+                viewer(request),
+                contact_id,
+                version=version_of(form),
+                name=form["name"],
+                phones=_lines(form, "phones"),
+                emails=_lines(form, "emails"),
+                company_name=form["company_name"],
+                responsible_id=form.number("responsible_id"),
+                note=form["note"],
+                region=parts(request).settings.region,
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _form_page(request, form, contact_id, UNPROCESSABLE)
+    return redirect(request, f"/contacts/{contact_id}", done="saved")
+
+
+async def link_number(request: Request) -> Response:
+    """``POST /contacts/{id}/numbers``: one more number; calls and deals under it become the client's."""
+    form, contact_id = await read_form(request), request.path_params["contact_id"]
+    try:
+        async with parts(request).db.write() as session:
+            region = parts(request).settings.region
+            await actions.link_number(
+                session, viewer(request), contact_id, form["number"], region=region, now=now(request)
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return show(
+            request,
+            "contacts/number.html",
+            fragment="contacts/_number_form.html",
+            status=UNPROCESSABLE,
+            form=form,
+            contact_id=contact_id,
+        )
+    return redirect(request, f"/contacts/{contact_id}", done="saved")
+
+
+async def note(request: Request) -> Response:
+    form, contact_id = await read_form(request), request.path_params["contact_id"]
+    try:
+        async with parts(request).db.write() as session:
+            found = await access_contact(session, viewer(request), contact_id)
+            await add_note(session, viewer(request), form["text"], now(request), contact=found)
+    except Invalid as error:
+        return toast(request, _(error.message).format(**error.params), tone="red", status=error.status)
+    return redirect(request, f"/contacts/{contact_id}", done="saved")
+
+
+async def _form_page(request: Request, form: Form, contact_id: int | None = None, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        people = await colleagues(session, viewer(request))
+        companies = await list_companies(session, viewer(request), limit=200)
+    return show(
+        request,
+        "contacts/edit.html",
+        fragment="contacts/_form.html",
+        status=status,
+        form=form,
+        contact_id=contact_id,
+        people=choices(people),
+        companies=companies,
+    )
+
+
+def _lines(form: Form, name: str) -> list[str]:
+    """The numbers or addresses of a field, one a line or separated by commas."""
+    return [part.strip() for line in form.get(name).splitlines() for part in line.split(",") if part.strip()]
+
+
+async def companies(request: Request) -> Response:
+    """``GET /companies?q=``."""
+    text = asked_text(request)
+    async with parts(request).db.read() as session:
+        before = asked_number(request, "cursor")
+        rows = await list_companies(session, viewer(request), *company_matches(text), before=before, limit=LISTED + 1)
+        people = await load_directory(session)
+    more = str(rows[LISTED - 1].id) if len(rows) > LISTED else ""
+    return show(
+        request,
+        "contacts/companies.html",
+        fragment="contacts/_company_rows.html",
+        rows=rows[:LISTED],
+        more=more,
+        text=text,
+        people=people,
+    )
+
+
+async def company(request: Request) -> Response:
+    """``GET /companies/{id}``: the company with its people and deals; a form for whoever may edit."""
+    async with parts(request).db.read() as session:
+        found = await access_company(session, viewer(request), request.path_params["company_id"])
+    form = filled({"name": found.name, "note": found.note, "version": found.version})
+    return await _company_page(request, form)
+
+
+async def new_company(request: Request) -> Response:
+    return show(request, "contacts/company_new.html", form=filled({}), company_id=None)
+
+
+async def create_company(request: Request) -> Response:
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            made = await actions.create_company(
+                session, viewer(request), name=form["name"], note=form["note"], now=now(request)
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return show(
+            request,
+            "contacts/company_new.html",
+            fragment="contacts/_company_form.html",
+            status=UNPROCESSABLE,
+            form=form,
+            company_id=None,
+        )
+    return redirect(request, f"/companies/{made.id}", done="added")
+
+
+async def save_company(request: Request) -> Response:
+    form, company_id = await read_form(request), request.path_params["company_id"]
+    try:
+        async with parts(request).db.write() as session:
+            await actions.edit_company(
+                session,
+                viewer(request),
+                company_id,
+                version=version_of(form),
+                name=form["name"],
+                note=form["note"],
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _company_page(request, form, UNPROCESSABLE)
+    return redirect(request, f"/companies/{company_id}", done="saved")
+
+
+async def _company_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    who, company_id = viewer(request), request.path_params["company_id"]
+    async with parts(request).db.read() as session:
+        found = await access_company(session, who, company_id)
+        rows = await list_contacts(session, who, company_id=company_id, limit=200)
+        deals = await list_deals(session, who, *BoardFilter(company_id=company_id).conditions(), limit=LISTED)
+    return show(
+        request,
+        "contacts/company.html",
+        fragment="contacts/_company_form.html",
+        status=status,
+        company=found,
+        company_id=company_id,
+        rows=rows,
+        deals=deals,
+        form=form,
+    )
+
+
+async def numbers(request: Request) -> Response:
+    """``GET /numbers``: our own numbers and those that are not clients."""
+    return await _numbers_page(
+        request, filled({"number": asked_text(request, "number"), "kind": NumberKind.SPAM.value})
+    )
+
+
+async def mark_number(request: Request) -> Response:
+    form = await read_form(request)
+    try:
+        kind = NumberKind(form["kind"]) if form["kind"] in set(NumberKind) else NumberKind.SPAM
+        async with parts(request).db.write() as session:
+            await actions.mark_number(
+                session,
+                viewer(request),
+                form["number"],
+                kind,
+                note=form["note"],
+                region=parts(request).settings.region,
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _numbers_page(request, form, UNPROCESSABLE)
+    return redirect(request, "/numbers", done="added")
+
+
+async def unmark_number(request: Request) -> Response:
+    form = await read_form(request)
+    async with parts(request).db.write() as session:
+        await actions.unmark_number(session, viewer(request), form["number"], now=now(request))
+    return redirect(request, "/numbers", done="deleted")
+
+
+async def _numbers_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        found = await list_special_numbers(session)
+        people = await load_directory(session)
+    return show(
+        request,
+        "contacts/numbers.html",
+        fragment="contacts/_special_form.html",
+        status=status,
+        numbers=found,
+        people=people,
+        form=form,
+    )

@@ -1,0 +1,281 @@
+"""Deals: the card with its timeline, a new deal, and what one does with them."""
+
+from http import HTTPStatus
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.calls.clients import identify
+from pbxcrm.calls.queries import access_call
+from pbxcrm.contacts.actions import create_contact
+from pbxcrm.contacts.queries import ContactRow, access_contact, with_numbers
+from pbxcrm.deals import actions
+from pbxcrm.deals.board import path_of
+from pbxcrm.deals.models import StageKind
+from pbxcrm.deals.queries import (
+    DealRow,
+    access_deal,
+    access_deal_row,
+    as_rows,
+    default_pipeline,
+    list_pipelines,
+    moves_of,
+    stages_of,
+)
+from pbxcrm.deals.timeline import Cursor, EntryKind, Timeline, timeline
+from pbxcrm.errors import Invalid
+from pbxcrm.tasks.lists import open_tasks_of_deal
+from web.answers import redirect, toast
+from web.forms import Form, filled, read_form
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.pages.common import asked_number, asked_text, choices, colleagues, show, version_of
+from web.pages.tasks import QUICK
+from web.parts import now, parts, viewer, wants_fragment
+
+#: The filter of the timeline: word in the address -> what is shown, and how it is called.
+KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
+    "": (frozenset(EntryKind), N_("All")),
+    "calls": (frozenset({EntryKind.CALL}), N_("Calls")),
+    "notes": (frozenset({EntryKind.NOTE}), N_("Notes")),
+    "tasks": (frozenset({EntryKind.TASK}), N_("Tasks")),
+    "moves": (frozenset({EntryKind.MOVE, EntryKind.CHANGE}), N_("Changes")),
+}
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+async def deal(request: Request) -> Response:
+    """``GET /deals/{id}?kind=&edit=``."""
+    form = None
+    if "edit" in request.query_params:
+        async with parts(request).db.read() as session:
+            form = _facts(await access_deal_row(session, viewer(request), request.path_params["deal_id"]))
+    return await _deal_page(request, form)
+
+
+async def _deal_page(request: Request, form: Form | None = None, status: int = 200) -> HTMLResponse:
+    """The whole card; ``form`` is the open form of its facts."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        row = await access_deal_row(session, who, request.path_params["deal_id"])
+        found = row.deal
+        stages = await stages_of(session, found.pipeline_id)
+        told = await _timeline(session, request, found.id or 0)
+        contact: ContactRow | None = None
+        if row.contact is not None:
+            contact = (await with_numbers(session, [row.contact]))[0]
+        return show(
+            request,
+            "deals/deal.html",
+            fragment="deals/_facts.html",
+            status=status,
+            row=row,
+            deal=found,
+            stages=stages,
+            steps=path_of(found, stages, await moves_of(session, found.id or 0), now(request)),
+            told=told,
+            kinds=KINDS,
+            kind=_kind(request),
+            contact=contact,
+            tasks=await open_tasks_of_deal(session, found.id or 0),
+            people=choices(await colleagues(session, who)),
+            pipelines=await list_pipelines(session),
+            form=form,
+            task_form=filled({"deal_id": found.id, "assignee_id": found.responsible_id or who.user_id}),
+            quick=QUICK,
+        )
+
+
+async def more(request: Request) -> Response:
+    """``GET /deals/{id}/timeline?kind=&after=``: what happened before."""
+    async with parts(request).db.read() as session:
+        found = await access_deal(session, viewer(request), request.path_params["deal_id"])
+        told = await _timeline(session, request, found.id or 0)
+    return show(request, "deals/_timeline.html", told=told, deal=found, kind=_kind(request))
+
+
+async def move(request: Request) -> Response:
+    """``POST /deals/{id}/move``: ``stage_id``, ``version`` and, where the stage asks for it, ``lost_reason``.
+
+    The board gets the card as it is now; 409 when somebody was faster, 422 naming the field that is missing.
+    """
+    form = await read_form(request)
+    deal_id = request.path_params["deal_id"]
+    try:
+        async with parts(request).db.write() as session:
+            found = await actions.move_deal(
+                session,
+                viewer(request),
+                deal_id,
+                form.number("stage_id") or 0,
+                version=version_of(form),
+                now=now(request),
+                lost_reason=form["lost_reason"],
+            )
+            row = (await as_rows(session, [found]))[0]
+    except Invalid as error:
+        form.refuse(error)
+        if "board" in form.values:
+            answer = toast(request, form.errors[error.field], tone="red", status=UNPROCESSABLE)
+            answer.headers["x-field"] = error.field
+            return answer
+        return await _lost_page(request, form)
+    if "board" in form.values:
+        return show(request, "deals/_card.html", row=row, may_move=True)
+    return redirect(request, f"/deals/{deal_id}")
+
+
+async def _lost_page(request: Request, form: Form) -> HTMLResponse:
+    """The form that is missing, for whoever has no script: it completes the move."""
+    async with parts(request).db.read() as session:
+        row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
+    return show(request, "deals/lost.html", fragment="deals/_lost.html", status=UNPROCESSABLE, row=row, form=form)
+
+
+async def edit(request: Request) -> Response:
+    """``POST /deals/{id}/edit``: the facts; the version says what the form was filled in for."""
+    form = await read_form(request)
+    deal_id = request.path_params["deal_id"]
+    try:
+        async with parts(request).db.write() as session:
+            await actions.edit_deal(
+                session,
+                viewer(request),
+                deal_id,
+                version=version_of(form),
+                now=now(request),
+                title=form["title"],
+                amount=form["amount"],
+                responsible_id=form.number("responsible_id"),
+                source=form["source"],
+                contact_id=form.number("contact_id"),
+                keep=() if "contact_id" in form.values else ("contact_id",),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _deal_page(request, form, UNPROCESSABLE)
+    return redirect(request, f"/deals/{deal_id}", done="saved")
+
+
+async def note(request: Request) -> Response:
+    """``POST /deals/{id}/note``."""
+    form = await read_form(request)
+    deal_id = request.path_params["deal_id"]
+    try:
+        async with parts(request).db.write() as session:
+            found = await access_deal(session, viewer(request), deal_id)
+            await actions.add_note(session, viewer(request), form["text"], now(request), deal=found)
+    except Invalid as error:
+        return toast(request, _(error.message).format(**error.params), tone="red", status=error.status)
+    if not wants_fragment(request):
+        return redirect(request, f"/deals/{deal_id}")
+    async with parts(request).db.read() as session:
+        found = await access_deal(session, viewer(request), deal_id)
+        told = await _timeline(session, request, deal_id)
+    return show(request, "deals/_timeline_region.html", told=told, deal=found, kind="", kinds=KINDS)
+
+
+async def new(request: Request) -> Response:
+    """``GET /deals/new?number=&call=&contact=``: filled in from a call or a number."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        number, heard, contact_id = asked_text(request, "number"), "", asked_number(request, "contact")
+        call_id = asked_number(request, "call")
+        if call_id is not None:
+            call = await access_call(session, who, call_id)
+            number, heard, contact_id = call.client_number or "", call.client_name or "", call.contact_id
+        if contact_id is None and number:
+            client = await identify(session, number)
+            contact_id = client.contact.id if client.contact is not None else None
+        contact = await access_contact(session, who, contact_id) if contact_id is not None else None
+    form = filled(
+        {
+            "title": contact.name if contact is not None else heard,
+            "contact_id": contact.id if contact is not None else None,
+            "contact": contact.name if contact is not None else "",
+            "number": number,
+            "responsible_id": who.user_id,
+        }
+    )
+    return await _new_page(request, form)
+
+
+async def create(request: Request) -> Response:
+    """``POST /deals/new``; a client who is not there yet is made along with the deal."""
+    who, settings = viewer(request), parts(request).settings
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            contact_id = form.number("contact_id")
+            if contact_id is None and form["contact"]:
+                numbers = [form["number"]] if form["number"] else []
+                made = await create_contact(
+                    session, who, name=form["contact"], phones=numbers, now=now(request), region=settings.region
+                )
+                contact_id = made.id
+            found = await actions.create_deal(
+                session,
+                who,
+                title=form["title"] or form["contact"],
+                amount=form["amount"],
+                stage_id=form.number("stage_id"),
+                responsible_id=form.number("responsible_id"),
+                contact_id=contact_id,
+                client_number=form["number"] or None,
+                source=form["source"],
+                currency=settings.currency,
+                now=now(request),
+            )
+    except Invalid as error:
+        error.field = {"name": "contact", "phones": "number"}.get(error.field, error.field)
+        form.refuse(error)
+        return await _new_page(request, form, UNPROCESSABLE)
+    return redirect(request, f"/deals/{found.id}", done="added")
+
+
+async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        pipelines = await list_pipelines(session)
+        default = await default_pipeline(session)
+        people = await colleagues(session, viewer(request))
+    stages = [
+        (str(stage.id), _(stage.name) if len(pipelines) == 1 else f"{_(pipeline.name)}: {_(stage.name)}")
+        for pipeline, own in sorted(pipelines, key=lambda found: default is not None and found[0].id != default.id)
+        for stage in own
+        if stage.kind in {StageKind.OPEN, StageKind.UNSORTED}
+    ]
+    return show(
+        request,
+        "deals/new.html",
+        fragment="deals/_new_form.html",
+        status=status,
+        form=form,
+        stages=stages,
+        people=choices(people),
+    )
+
+
+def _kind(request: Request) -> str:
+    asked = request.query_params.get("kind", "")
+    return asked if asked in KINDS else ""
+
+
+async def _timeline(session: AsyncSession, request: Request, deal_id: int) -> Timeline:
+    after = Cursor.parse(request.query_params.get("after", ""), now(request))
+    return await timeline(session, viewer(request), deal_id=deal_id, kinds=KINDS[_kind(request)][0], after=after)
+
+
+def _facts(row: DealRow) -> Form:
+    found = row.deal
+    return filled(
+        {
+            "title": found.title,
+            "amount": found.amount,
+            "responsible_id": found.responsible_id,
+            "contact_id": found.contact_id,
+            "contact": row.contact.name if row.contact is not None else "",
+            "source": found.source,
+            "version": found.version,
+        }
+    )

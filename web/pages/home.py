@@ -1,0 +1,46 @@
+"""The front page, which is another for everybody, and the search of the bar."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pbxcrm.callbacks.queries import open_count
+from pbxcrm.calls.queries import pbx_statuses
+from pbxcrm.people.models import Role
+from pbxcrm.search import SHORTEST, search
+from web.pages.common import asked_text, show
+from web.parts import parts, viewer
+
+
+async def home(request: Request) -> Response:
+    """``GET /``: sellers to callbacks while there are any, managers to what burns, QC to calls, admins to a PBX that is silent."""
+    return RedirectResponse(await _front(request), 303)
+
+
+async def _front(request: Request) -> str:
+    who = viewer(request)
+    served: frozenset[str] = request.app.state.served
+    if who.role is Role.QC:
+        return "/calls"
+    async with parts(request).db.read() as session:
+        if who.role is Role.ADMIN:
+            heard = [status for status in await pbx_statuses(session) if status.last_event_at is not None]
+            return "/board" if heard else "/status"
+        if who.role is Role.MANAGER:
+            return "/escalations" if "/escalations" in served else "/board"
+        waiting = await open_count(session, who)
+    return "/callbacks" if waiting and "/callbacks" in served else "/board"
+
+
+async def find(request: Request) -> Response:
+    """``GET /search?q=``: the list under the search field, or a page of its own."""
+    text = asked_text(request)
+    async with parts(request).db.read() as session:
+        found = await search(session, viewer(request), text)
+    return show(
+        request,
+        "search/page.html",
+        fragment="search/_found.html",
+        found=found,
+        text=text,
+        long_enough=len(text) >= SHORTEST,
+    )

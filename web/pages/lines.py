@@ -1,0 +1,160 @@
+"""Lines: by which way clients call in, and what becomes of their calls."""
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.calls.lines import LineRules, delete_line, get_line, move_line, save_line
+from pbxcrm.calls.models import Line
+from pbxcrm.calls.queries import list_lines
+from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage, StageKind
+from pbxcrm.deals.queries import list_pipelines
+from pbxcrm.errors import Invalid, NotFound
+from pbxcrm.people.queries import load_directory
+from web import words
+from web.answers import redirect
+from web.forms import Form, filled, read_form
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.pages.common import choices, colleagues, show
+from web.parts import now, parts, viewer
+
+PATH = "/settings/lines"
+UNSORTED = N_("Unsorted")
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+Pipelines = Sequence[tuple[Pipeline, list[Stage]]]
+
+
+async def lines(request: Request) -> Response:
+    """``GET /settings/lines``: in their order, each with what it does in plain words."""
+    async with parts(request).db.read() as session:
+        found = await list_lines(session)
+        pipelines = await list_pipelines(session)
+        people = await load_directory(session)
+    rows = [(line, preview_of(line, pipelines, people.name(line.owner_id))) for line in found]
+    return show(request, "lines/list.html", rows=rows)
+
+
+async def new(request: Request) -> Response:
+    form = filled({"makes_deals": True, "makes_callbacks": True, "anonymous_makes_deals": True, "short_seconds": 0})
+    return await _form_page(request, form, None)
+
+
+async def line(request: Request) -> Response:
+    """``GET /settings/lines/{id}``."""
+    async with parts(request).db.read() as session:
+        found = await get_line(session, request.path_params["line_id"])
+    if found is None:
+        raise NotFound("lines.not_found", "There is no such line any more.")
+    values = {name: getattr(found, name) for name in LineRules.__dataclass_fields__}
+    for glob in ("pbx", "trunk", "did", "queue"):
+        values[glob] = "" if values[glob] == "*" else values[glob]
+    return await _form_page(request, filled(values), found.id)
+
+
+async def save(request: Request) -> Response:
+    """``POST /settings/lines/new`` and ``/settings/lines/{id}``."""
+    form, line_id = await read_form(request), request.path_params.get("line_id")
+    try:
+        async with parts(request).db.write() as session:
+            await save_line(session, viewer(request), line_id, _rules(form), now(request))
+    except Invalid as error:
+        form.refuse(error)
+        return await _form_page(request, form, line_id, UNPROCESSABLE)
+    return redirect(request, PATH, done="saved")
+
+
+async def preview(request: Request) -> Response:
+    """``POST /settings/lines/preview``: what the rules as they are typed would do."""
+    form = await read_form(request)
+    async with parts(request).db.read() as session:
+        pipelines = await list_pipelines(session)
+        people = await load_directory(session)
+    return show(request, "lines/_preview.html", sentences=_preview_of_form(form, pipelines, people.name))
+
+
+async def move(request: Request) -> Response:
+    """``POST /settings/lines/{id}/move`` with ``up`` or ``down``."""
+    form = await read_form(request)
+    async with parts(request).db.write() as session:
+        await move_line(
+            session, viewer(request), request.path_params["line_id"], up=form["to"] == "up", now=now(request)
+        )
+    return redirect(request, PATH)
+
+
+async def delete(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await delete_line(session, viewer(request), request.path_params["line_id"], now(request))
+    return redirect(request, PATH, done="deleted")
+
+
+def preview_of(found: Line, pipelines: Pipelines, owner: str) -> list[str]:
+    return words.line_preview(found, stage_name=_stage_name(found, pipelines), owner_name=owner)
+
+
+def _preview_of_form(form: Form, pipelines: Pipelines, name_of: Callable[[int | None], str]) -> list[str]:
+    try:
+        rules = _rules(form)
+    except Invalid as error:
+        return [_(error.message).format(**error.params)]
+    typed = Line(**{name: getattr(rules, name) for name in LineRules.__dataclass_fields__})
+    return preview_of(typed, pipelines, name_of(typed.owner_id))
+
+
+def _stage_name(found: Line, pipelines: Pipelines) -> str:
+    """Where deals of answered calls go: the chosen stage, else Unsorted of the chosen or the default pipeline."""
+    stages = [stage for _pipeline, own in pipelines for stage in own]
+    chosen = next((stage for stage in stages if stage.id == found.stage_id), None)
+    if chosen is not None:
+        return _(chosen.name)
+    wanted = found.pipeline_id or next((p.id for p, _own in pipelines if p.is_default), None)
+    unsorted = next((s for s in stages if s.pipeline_id == wanted and s.kind == StageKind.UNSORTED), None)
+    return _(unsorted.name) if unsorted is not None else _(UNSORTED)
+
+
+def _rules(form: Form) -> LineRules:
+    """What was typed; raises Invalid for numbers that are not."""
+    return LineRules(
+        name=form["name"],
+        pbx=form["pbx"] or "*",
+        trunk=form["trunk"] or "*",
+        did=form["did"] or "*",
+        queue=form["queue"] or "*",
+        region=form["region"],
+        makes_deals=form.ticked("makes_deals"),
+        makes_callbacks=form.ticked("makes_callbacks"),
+        anonymous_makes_deals=form.ticked("anonymous_makes_deals"),
+        pipeline_id=form.number("pipeline_id"),
+        stage_id=form.number("stage_id"),
+        source=form["source"],
+        owner_id=form.number("owner_id"),
+        short_seconds=form.number("short_seconds") or 0,
+    )
+
+
+async def _form_page(request: Request, form: Form, line_id: int | None, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        pipelines = await list_pipelines(session)
+        people = await colleagues(session, viewer(request))
+        directory = await load_directory(session)
+    stages = [
+        (str(stage.id), _(stage.name) if len(pipelines) == 1 else f"{_(pipeline.name)}: {_(stage.name)}")
+        for pipeline, own in pipelines
+        for stage in own
+        if stage.kind not in CLOSED_KINDS
+    ]
+    return show(
+        request,
+        "lines/line.html",
+        fragment="lines/_form.html",
+        status=status,
+        form=form,
+        line_id=line_id,
+        stages=[("", _(UNSORTED)), *stages],
+        people=choices(people, _("nobody")),
+        pbxs=[("", _("any")), *((pbx.name, pbx.name) for pbx in parts(request).settings.pbxs)],
+        sentences=_preview_of_form(form, pipelines, directory.name),
+    )

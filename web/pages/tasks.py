@@ -1,0 +1,240 @@
+"""Tasks: one's own list by day, the team's, and what one does with a task."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.deals.queries import access_deal
+from pbxcrm.errors import Invalid
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import load_directory
+from pbxcrm.tasks import actions
+from pbxcrm.tasks.lists import TaskChoice, list_closed
+from pbxcrm.tasks.models import TaskKind
+from pbxcrm.tasks.queries import TaskRow, access_task_row, list_tasks
+from web.answers import redirect, toast, with_toast
+from web.auth import local_path
+from web.forms import Form, filled, read_form
+from web.i18n import N_, here
+from web.i18n import gettext as _
+from web.pages.common import (
+    LISTED,
+    asked_number,
+    asked_text,
+    choices,
+    colleagues,
+    local_input,
+    place,
+    read_place,
+    show,
+    version_of,
+)
+from web.parts import now, parts, viewer, wants_fragment
+
+GROUPS = (("overdue", N_("Overdue")), ("today", N_("Today")), ("tomorrow", N_("Tomorrow")), ("later", N_("Later")))
+QUICK = (("10m", N_("in 10 min")), ("2h", N_("in 2 hours")), ("morning", N_("tomorrow morning")))
+QUICK_SPANS = {"10m": timedelta(minutes=10), "2h": timedelta(hours=2)}
+LISTED_OPEN = 200
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+async def tasks(request: Request) -> Response:
+    """``GET /tasks?who=&state=&q=``: without ``who`` one's own; ``team`` everybody's, or a person's id."""
+    viewing, whose = viewer(request), request.query_params.get("who", "")
+    may_see_team = viewing.role is not Role.SELLER
+    person = asked_number(request, "who") if may_see_team else None
+    everybody = may_see_team and (whose in {"team", "nobody"} or person is not None)
+    chosen = TaskChoice(
+        assignee_id=person if everybody else viewing.user_id,
+        nobodys=everybody and whose == "nobody",
+        text=asked_text(request),
+    )
+    done = request.query_params.get("state") == "done"
+    async with parts(request).db.read() as session:
+        if done:
+            rows = await list_closed(session, viewing, chosen, before=read_place(request), limit=LISTED + 1)
+        else:
+            after = read_place(request)
+            rows = await list_tasks(session, viewing, *chosen.open(), after=after, limit=LISTED_OPEN + 1)
+        people = await colleagues(session, viewing) if may_see_team else []
+    size = LISTED if done else LISTED_OPEN
+    last = rows[size - 1].task if len(rows) > size else None
+    return show(
+        request,
+        "tasks/list.html",
+        groups=_groups(rows[:size], done=done),
+        more=place(last.done_at if done and last.done_at else last.due_at, last.id) if last is not None else "",
+        chosen=chosen,
+        whose=whose if everybody else "",
+        done=done,
+        people=people,
+        may_see_team=may_see_team,
+    )
+
+
+def _groups(rows: Iterable[TaskRow], *, done: bool) -> list[tuple[str, str, list[TaskRow]]]:
+    """Key, heading and rows of each group that has any, in the reader's days."""
+    rows = list(rows)
+    if done:
+        return [("done", _("Done"), rows)] if rows else []
+    zone, moment = here().timezone, here().now
+    today = moment.astimezone(zone).date()
+
+    def group(due_at: datetime) -> str:
+        day = due_at.astimezone(zone).date()
+        if due_at <= moment:
+            return "overdue"
+        return "today" if day == today else "tomorrow" if day == today + timedelta(days=1) else "later"
+
+    found: dict[str, list[TaskRow]] = {}
+    for row in rows:
+        found.setdefault(group(row.task.due_at), []).append(row)
+    return [(key, _(word), found[key]) for key, word in GROUPS if key in found]
+
+
+async def new(request: Request) -> Response:
+    """``GET /tasks/new?deal=&contact=``."""
+    async with parts(request).db.read() as session:
+        deal_id = asked_number(request, "deal")
+        deal = await access_deal(session, viewer(request), deal_id) if deal_id is not None else None
+    owner = deal.responsible_id if deal is not None else None
+    form = filled(
+        {
+            "deal_id": deal_id,
+            "contact_id": asked_number(request, "contact"),
+            "assignee_id": owner or viewer(request).user_id,
+            "back": local_path(request.query_params.get("back", "")),
+        }
+    )
+    return await _form_page(request, form, None)
+
+
+async def create(request: Request) -> Response:
+    """``POST /tasks/new``: due at ``due_at``, or as the pressed button ``quick`` says."""
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            made = await actions.create_task(
+                session,
+                viewer(request),
+                title=form["title"],
+                due_at=await _due(session, request, form, form.number("assignee_id")),
+                assignee_id=form.number("assignee_id"),
+                deal_id=form.number("deal_id"),
+                contact_id=form.number("contact_id"),
+                note=form["note"],
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _form_page(request, form, None, UNPROCESSABLE)
+    if made.deal_id is not None:
+        return redirect(request, f"/deals/{made.deal_id}", done="added")
+    back = local_path(form["back"])
+    return redirect(request, "/tasks" if back == "/" else back, done="added")
+
+
+async def task(request: Request) -> Response:
+    """``GET /tasks/{id}``: the task as a form, or to read for whoever may not change it."""
+    async with parts(request).db.read() as session:
+        row = await access_task_row(session, viewer(request), request.path_params["task_id"])
+    form = filled(
+        {
+            "title": row.task.title,
+            "due_at": local_input(row.task.due_at),
+            "assignee_id": row.task.assignee_id,
+            "note": row.task.note,
+            "version": row.task.version,
+        }
+    )
+    return await _form_page(request, form, row)
+
+
+async def save(request: Request) -> Response:
+    """``POST /tasks/{id}``."""
+    form = await read_form(request)
+    task_id = request.path_params["task_id"]
+    try:
+        async with parts(request).db.write() as session:
+            await actions.edit_task(
+                session,
+                viewer(request),
+                task_id,
+                version=version_of(form),
+                title=form["title"] if "title" in form.values else None,
+                due_at=await _due(session, request, form, form.number("assignee_id")),
+                assignee_id=form.number("assignee_id"),
+                note=form["note"],
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        async with parts(request).db.read() as session:
+            row = await access_task_row(session, viewer(request), task_id)
+        return await _form_page(request, form, row, UNPROCESSABLE)
+    return redirect(request, "/tasks", done="saved")
+
+
+async def done(request: Request) -> Response:
+    """``POST /tasks/{id}/done`` with ``result``: the row goes, and a word with "Undo" comes."""
+    form = await read_form(request)
+    task_id = request.path_params["task_id"]
+    async with parts(request).db.write() as session:
+        cancelled = "cancelled" in form.values
+        found = await actions.finish_task(
+            session, viewer(request), task_id, result=form["result"], now=now(request), cancelled=cancelled
+        )
+    if not wants_fragment(request):
+        return redirect(request, f"/deals/{found.deal_id}" if found.deal_id is not None else "/tasks", done="saved")
+    word = _("Cancelled.") if cancelled else _("Done.")
+    return with_toast(request, HTMLResponse(""), word, undo=f"/tasks/{task_id}/reopen")
+
+
+async def reopen(request: Request) -> Response:
+    """``POST /tasks/{id}/reopen``: the undo of ``done``."""
+    async with parts(request).db.write() as session:
+        await actions.reopen_task(session, viewer(request), request.path_params["task_id"], now=now(request))
+    if wants_fragment(request):
+        return toast(request, _("The task is open again."))
+    return redirect(request, "/tasks", done="saved")
+
+
+async def _due(session: AsyncSession, request: Request, form: Form, user_id: int | None) -> datetime:
+    """When it is due: a quick choice of the button that was pressed, else the field. Raises Invalid."""
+    quick = form["quick"]
+    if quick in QUICK_SPANS:
+        return now(request) + QUICK_SPANS[quick]
+    if quick == "morning":
+        calendars = await load_calendars(session, await load_directory(session))
+        return calendars.of_user(user_id or viewer(request).user_id).next_morning(now(request))
+    due_at = form.moment("due_at")
+    if due_at is None:
+        raise Invalid("due_at", "tasks.due", "Say until when it is to be done.")
+    return due_at
+
+
+async def _form_page(request: Request, form: Form, row: TaskRow | None, status: int = 200) -> HTMLResponse:
+    who: Viewer = viewer(request)
+    async with parts(request).db.read() as session:
+        people = await colleagues(session, who)
+        deal_id = form.number("deal_id") if row is None else None
+        deal = await access_deal(session, who, deal_id) if deal_id is not None else row.deal if row else None
+    return show(
+        request,
+        "tasks/task.html",
+        fragment="tasks/_form.html",
+        status=status,
+        form=form,
+        row=row,
+        deal=deal,
+        people=choices(people),
+        quick=QUICK,
+        may_edit=can(who, Permission.TASKS_EDIT),
+        is_callback=row is not None and row.task.kind == TaskKind.CALLBACK,
+    )

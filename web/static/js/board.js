@@ -1,0 +1,240 @@
+// The board: cards are dragged (SortableJS) or moved by menu and keys; every move goes to the server with the version one
+// saw, and the card comes back as it is. What colleagues move, moves here: a hint names the deal, and that card alone is
+// asked for again.
+import { say } from "./toasts.js";
+
+const board = document.getElementById("board");
+const mayMove = board.hasAttribute("data-may-move");
+const query = location.search;
+const headers = { "HX-Request": "true", Accept: "text/html" };
+
+const cardOf = (element) => element?.closest?.(".card");
+const columnOf = (element) => element?.closest?.(".col");
+const columnAt = (stage) => board.querySelector(`.col[data-stage="${CSS.escape(stage)}"]`);
+const cardAt = (deal) => document.getElementById(`deal-${deal}`);
+
+function elementFrom(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html.trim();
+  return template.content.firstElementChild;
+}
+
+// Puts a card where its stage and moment say; keeps the focus in it where it was.
+function place(fresh, bright) {
+  const old = cardAt(fresh.dataset.deal);
+  const focused = old?.contains(document.activeElement) ? (document.activeElement.matches("[data-move]") ? "[data-move]" : "[data-card]") : null;
+  old?.remove();
+  const list = columnAt(fresh.dataset.stage)?.querySelector("[data-cards]");
+  if (!list) return;
+  const since = Number(fresh.dataset.since);
+  const next = [...list.querySelectorAll(".card")].find((card) => Number(card.dataset.since) < since
+    || (Number(card.dataset.since) === since && Number(card.dataset.deal) < Number(fresh.dataset.deal)));
+  const more = list.querySelector("[data-more]");
+  if (!next && more) return; // further down than what has been loaded: it comes with the rest
+  list.insertBefore(fresh, next ?? more ?? null);
+  window.htmx.process(fresh);
+  if (bright) fresh.classList.add("fresh");
+  if (focused) fresh.querySelector(focused)?.focus({ preventScroll: true });
+}
+
+let headsTimer = 0;
+function heads() {
+  clearTimeout(headsTimer);
+  headsTimer = setTimeout(async () => {
+    try {
+      const response = await fetch(`/board/heads${query}`, { headers });
+      if (!response.ok) return;
+      const template = document.createElement("template");
+      template.innerHTML = await response.text();
+      for (const head of [...template.content.querySelectorAll(".colhead")]) document.getElementById(head.id)?.replaceWith(head);
+      const sum = template.content.getElementById("board-sum");
+      if (sum) document.getElementById("board-sum")?.replaceWith(sum);
+    } catch { /* the next hint asks again */ }
+  }, 120);
+}
+
+async function again(deal, bright = true) {
+  try {
+    const response = await fetch(`/board/cards/${deal}${query}`, { headers });
+    if (response.status === 204 || response.status === 404) cardAt(deal)?.remove();
+    else if (response.ok) place(elementFrom(await response.text()), bright);
+  } catch { /* the bar says that we are not live */ }
+}
+
+async function reload() {
+  try {
+    const response = await fetch(location.href, { headers: { ...headers, "HX-Request-Type": "full" } });
+    if (!response.ok) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const column of page.querySelectorAll("#board .col")) {
+      const here = columnAt(column.dataset.stage);
+      if (!here) return location.reload();
+      const list = here.querySelector("[data-cards]");
+      const top = list.scrollTop;
+      list.replaceChildren(...column.querySelector("[data-cards]").children);
+      window.htmx.process(list);
+      list.scrollTop = top;
+    }
+    heads();
+  } catch { /* the next hint or reconnect tries again */ }
+}
+
+// Where a card goes back to when a move was refused.
+function goBack(card, from) {
+  if (from?.parent?.isConnected) from.parent.insertBefore(card, from.next?.isConnected ? from.next : null);
+}
+
+async function move(card, stage, from, lostReason) {
+  const column = columnAt(stage);
+  if (!column) return;
+  if (column.dataset.kind === "lost" && !lostReason) return askWhy(card, stage, from);
+  const body = new URLSearchParams({ board: "1", stage_id: stage, version: card.dataset.version, lost_reason: lostReason ?? "" });
+  card.classList.add("sending");
+  card.dataset.busy = "";
+  try {
+    const response = await fetch(`/deals/${card.dataset.deal}/move`, { method: "POST", headers, body });
+    const html = await response.text();
+    if (response.ok) {
+      const held = card.contains(document.activeElement) || document.activeElement === document.body;
+      const fresh = elementFrom(html);
+      place(fresh, true);
+      if (held) fresh.querySelector("[data-card]")?.focus({ preventScroll: true });
+      fresh.scrollIntoView({ block: "nearest", inline: "nearest" });
+      say(board.dataset.sayMoved.replace("{stage}", column.dataset.name));
+      heads();
+      return true;
+    }
+    if (response.status === 401) return location.reload();
+    goBack(card, from);
+    if (response.status === 422 && response.headers.get("x-field") === "lost_reason") return askWhy(card, stage, from);
+    const toast = elementFrom(html);
+    if (toast?.classList.contains("toast")) document.getElementById("toasts").append(toast);
+    else say(document.body.dataset.sayOffline, "red");
+    await again(card.dataset.deal); // as it is now, wherever it is
+    heads();
+  } catch {
+    goBack(card, from);
+    say(document.body.dataset.sayOffline, "red");
+  } finally {
+    card.classList.remove("sending");
+    delete card.dataset.busy;
+  }
+}
+
+// The dialog that asks for what is missing, and then completes the move.
+function askWhy(card, stage, from) {
+  const dialog = document.getElementById("lost");
+  const form = dialog.querySelector("[data-lost]");
+  goBack(card, from);
+  form.reset();
+  dialog.querySelector("[data-what]").textContent = titleOf(card);
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const reason = form.elements.lost_reason.value.trim();
+    if (!reason) return form.elements.lost_reason.focus();
+    dialog.close();
+    move(card, stage, null, reason);
+  };
+  dialog.onclose = () => cardAt(card.dataset.deal)?.querySelector("[data-card]")?.focus({ preventScroll: true });
+  dialog.showModal();
+  form.elements.lost_reason.focus();
+}
+
+const titleOf = (card) => card.querySelector("[data-card]").textContent.trim();
+
+function chooseStage(card) {
+  const dialog = document.getElementById("move");
+  dialog.querySelector("[data-what]").textContent = titleOf(card);
+  dialog.returnValue = "";
+  for (const button of dialog.querySelectorAll(".choices button")) button.disabled = button.value === card.dataset.stage;
+  dialog.onclose = () => {
+    const now = cardAt(card.dataset.deal) ?? card;
+    if (dialog.returnValue) move(now, dialog.returnValue, null);
+    else now.querySelector("[data-card]")?.focus({ preventScroll: true });
+  };
+  dialog.showModal();
+  dialog.querySelector(".choices button:not(:disabled)")?.focus();
+}
+
+function step(card, by) {
+  const columns = [...board.querySelectorAll(".col")];
+  const target = columns[columns.indexOf(columnOf(card)) + by];
+  if (target) move(card, target.dataset.stage, null);
+}
+
+function go(card, key) {
+  const cards = [...columnOf(card).querySelectorAll(".card")];
+  const row = cards.indexOf(card);
+  let target = key === "ArrowUp" ? cards[row - 1] : key === "ArrowDown" ? cards[row + 1] : null;
+  if (key === "ArrowLeft" || key === "ArrowRight") {
+    const columns = [...board.querySelectorAll(".col")].filter((column) => column.querySelector(".card"));
+    const there = columns[columns.indexOf(columnOf(card)) + (key === "ArrowLeft" ? -1 : 1)]?.querySelectorAll(".card");
+    target = there?.[Math.min(row, there.length - 1)];
+  }
+  target?.querySelector("[data-card]").focus();
+  target?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  return Boolean(target);
+}
+
+board.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-move]");
+  if (opener) chooseStage(cardOf(opener));
+});
+board.addEventListener("keydown", (event) => {
+  const card = cardOf(event.target);
+  if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (mayMove && event.shiftKey && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
+    event.preventDefault();
+    step(card, event.key === "ArrowLeft" ? -1 : 1);
+  } else if (mayMove && event.code === "KeyM" && !event.shiftKey) {
+    event.preventDefault();
+    event.stopPropagation();
+    chooseStage(card);
+  } else if (event.key.startsWith("Arrow") && go(card, event.key)) event.preventDefault();
+});
+// An arrow with nothing in hand begins at the first card.
+document.addEventListener("keydown", (event) => {
+  if (!event.key.startsWith("Arrow") || event.target !== document.body || document.querySelector("dialog[open]")) return;
+  board.querySelector("[data-card]")?.focus();
+});
+
+function sortables() {
+  if (!mayMove || !window.Sortable) return;
+  for (const list of board.querySelectorAll("[data-cards]")) {
+    let from = null;
+    window.Sortable.create(list, {
+      group: "deals", sort: false, draggable: ".card", animation: 120, delay: 160, delayOnTouchOnly: true, touchStartThreshold: 6,
+      filter: "button, .next a", preventOnFilter: false, scroll: true, bubbleScroll: true,
+      onStart: ({ item }) => { from = { parent: item.parentElement, next: item.nextElementSibling }; },
+      onEnd: ({ item, to }) => {
+        const stage = columnOf(to).dataset.stage;
+        if (stage !== item.dataset.stage) move(item, stage, from);
+      },
+    });
+  }
+}
+if (document.readyState === "complete") sortables();
+else addEventListener("load", sortables);
+
+const changed = new Set();
+let timer = 0;
+function flush() {
+  if (board.querySelector(".sortable-chosen, .sortable-ghost")) { timer = setTimeout(flush, 400); return; }
+  const deals = [...changed];
+  changed.clear();
+  if (deals.length > 12) { reload(); return; }
+  for (const deal of deals) if (!cardAt(deal)?.hasAttribute("data-busy")) again(deal);
+  heads();
+}
+document.addEventListener("live:hint", ({ detail }) => {
+  if (detail.topic !== "deal") return;
+  changed.add(detail.ref);
+  clearTimeout(timer);
+  timer = setTimeout(flush, 80);
+});
+document.addEventListener("live:refresh-all", reload);
+document.querySelector("[data-submit]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
+
+// The keys of the board stand in the list that "?" shows.
+const keys = document.querySelector("[data-board-keys]");
+if (keys) document.querySelector("[data-keylist]")?.append(...keys.children);

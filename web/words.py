@@ -1,0 +1,166 @@
+"""What the business stores as codes, in plain words: outcomes of calls, parts of legs, kinds of tasks, changes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pbxcrm import reasons
+from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, TransferKind
+from pbxcrm.calls.models import Call, Line
+from pbxcrm.deals.models import Stage
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from web.formats import span
+from web.i18n import N_
+from web.i18n import gettext as _
+
+DIRECTIONS: dict[str, str] = {
+    Direction.INBOUND.value: N_("Incoming"),
+    Direction.OUTBOUND.value: N_("Outgoing"),
+    Direction.INTERNAL.value: N_("Internal"),
+}
+OUTCOMES: dict[str, str] = {
+    Outcome.OPEN.value: N_("going on"),
+    Outcome.ANSWERED.value: N_("answered"),
+    Outcome.MISSED.value: N_("missed"),
+    Outcome.VOICEMAIL.value: N_("voicemail"),
+    Outcome.NO_ANSWER.value: N_("no answer"),
+    Outcome.BUSY.value: N_("busy"),
+    Outcome.FAILED.value: N_("could not be reached"),
+    Outcome.NOT_DIALLED.value: N_("own phone not picked up"),
+    Outcome.INTERRUPTED.value: N_("cut off by the PBX"),
+    Outcome.UNKNOWN.value: N_("not known"),
+}
+MISSED: dict[str, str] = {
+    MissedReason.ABANDONED_RINGING.value: N_("hung up while it rang"),
+    MissedReason.ABANDONED_IN_QUEUE.value: N_("hung up in the queue"),
+    MissedReason.ABANDONED_IN_IVR.value: N_("hung up in the menu"),
+    MissedReason.TIMEOUT.value: N_("nobody answered in time"),
+    MissedReason.BUSY.value: N_("everybody was busy"),
+    MissedReason.NO_AGENTS.value: N_("nobody in the queue"),
+    MissedReason.UNREACHABLE.value: N_("no phone could be reached"),
+    MissedReason.CLOSED_HOURS.value: N_("outside working hours"),
+    MissedReason.SHORT.value: N_("hung up at once"),
+}
+LEGS: dict[str, str] = {
+    LegResult.DIALLED.value: N_("being called"),
+    LegResult.RINGING.value: N_("ringing"),
+    LegResult.TALKING.value: N_("talking"),
+    LegResult.TALKED.value: N_("talked"),
+    LegResult.ELSEWHERE.value: N_("a colleague answered"),
+    LegResult.CANCELLED.value: N_("the caller gave up"),
+    LegResult.NO_ANSWER.value: N_("did not answer"),
+    LegResult.BUSY.value: N_("busy"),
+    LegResult.FORWARDED.value: N_("forwarded"),
+    LegResult.FAILED.value: N_("could not be reached"),
+}
+TRANSFERS: dict[str, str] = {
+    TransferKind.BLIND.value: N_("{source} transferred to {target} without asking"),
+    TransferKind.ATTENDED.value: N_("{source} asked {target} and transferred"),
+}
+TASKS: dict[str, str] = {
+    TaskKind.CALLBACK.value: N_("callback"),
+    TaskKind.LAMP.value: N_("lamp"),
+    TaskKind.CONTROL.value: N_("to look into"),
+    TaskKind.TODO.value: N_("to do"),
+    TaskKind.ASSIGNMENT.value: N_("assignment"),
+}
+WORKING_DAY = 9 * 60  # minutes
+BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})
+
+
+def direction(call: Call) -> str:
+    return _(DIRECTIONS.get(call.direction, call.direction))
+
+
+def outcome(call: Call) -> str:
+    """``missed, hung up in the queue``; ``answered``."""
+    word = _(OUTCOMES.get(call.outcome, call.outcome))
+    if call.outcome == Outcome.MISSED and call.missed_reason in MISSED:
+        return f"{word}, {_(MISSED[call.missed_reason])}"
+    return word
+
+
+def tone(call: Call) -> str:
+    """The signal colour of an outcome: green talked, red missed, none where it is nobody's fault."""
+    if call.outcome == Outcome.ANSWERED or call.talking:
+        return "green"
+    return "red" if call.outcome in BAD and call.direction == Direction.INBOUND else ""
+
+
+def sign(call: Call) -> str:
+    """The drawing of a call: missed before direction, because that is what one looks for."""
+    if call.outcome == Outcome.VOICEMAIL:
+        return "voicemail"
+    if call.direction == Direction.INBOUND:
+        return "phone-missed" if call.outcome == Outcome.MISSED else "phone-in"
+    return "phone-out" if call.direction == Direction.OUTBOUND else "phone"
+
+
+def leg(result: str) -> str:
+    return _(LEGS.get(result, result))
+
+
+def transfer(stored: Mapping[str, str]) -> str:
+    """One of ``Call.transfers``."""
+    message = TRANSFERS.get(stored.get("kind", ""), TRANSFERS["blind"])
+    return _(message).format(source=stored.get("from", ""), target=stored.get("to", ""))
+
+
+def because(stored: Mapping[str, Any] | None) -> list[str]:
+    """The sentences of a stored reason, for the ``why`` macro."""
+    return reasons.sentences(stored, _)
+
+
+def task_title(task: Task) -> str:
+    """The title in the reader's language where the product wrote it, else as somebody typed it."""
+    said = reasons.text(task.title_code, _) if task.title_code else ""
+    return said or task.title
+
+
+def task_kind(task: Task) -> str:
+    return _(TASKS.get(task.kind, task.kind))
+
+
+def is_open(task: Task) -> bool:
+    return task.status == TaskStatus.OPEN
+
+
+def stage(found: Stage | None) -> str:
+    """The shipped stages are translated; a renamed one is as the administrator wrote it."""
+    return _(found.name) if found is not None else "—"
+
+
+def norm(minutes: int) -> str:
+    """A norm in working time: days of nine hours, as the shipped stages count them."""
+    if minutes % WORKING_DAY == 0:
+        return _("{n} working d").format(n=minutes // WORKING_DAY)
+    return span(minutes * 60)
+
+
+def line_preview(line: Line, *, stage_name: str, owner_name: str) -> list[str]:
+    """What the rules of a line do, sentence by sentence. Names are as they are shown."""
+    globs = (
+        (N_("PBX {name}"), line.pbx),
+        (N_("trunk {name}"), line.trunk),
+        (N_("number {name}"), line.did),
+        (N_("queue {name}"), line.queue),
+    )
+    asked = [_(word).format(name=glob) for word, glob in globs if glob not in {"*", ""}]
+    which = _("Calls by {what}:").format(what=", ".join(asked)) if asked else _("All calls no line above has taken:")
+    said = [which]
+    if line.makes_deals:
+        said.append(
+            _("answered, a new client becomes a deal in “{stage}” of whoever answered.").format(stage=stage_name)
+        )
+        said.append(_("Missed, it becomes a deal in “Didn't reach”."))
+        if not line.anonymous_makes_deals:
+            said.append(_("A withheld number makes no deal."))
+    else:
+        said.append(_("no deals are made."))
+    if line.makes_callbacks:
+        who = _("; when nobody else is known, {who} has it").format(who=owner_name) if owner_name else ""
+        said.append(_("A missed call asks to be called back{who}.").format(who=who))
+    else:
+        said.append(_("Nobody is asked to call back."))
+    if line.short_seconds:
+        said.append(_("Whoever hangs up within {n} s is left in peace.").format(n=line.short_seconds))
+    return said
