@@ -23,7 +23,6 @@ WANTED = frozenset(
         b"Newchannel",
         b"Newstate",
         b"NewCallerid",
-        b"Rename",
         b"Hangup",
         b"HangupRequest",
         b"DialBegin",
@@ -35,10 +34,8 @@ WANTED = frozenset(
         b"Pickup",
         b"BlindTransfer",
         b"AttendedTransfer",
-        b"ParkedCall",
         b"QueueCallerJoin",
         b"QueueCallerLeave",
-        b"QueueCallerAbandon",
         b"AgentRingNoAnswer",
         b"MessageWaiting",
         b"UserEvent",
@@ -49,7 +46,7 @@ WANTED = frozenset(
 #: Events far too frequent to be wanted, but for the few that carry a hint: the header that decides, and its values.
 HINTS = {
     b"VarSet": (b"\r\nVariable: ", frozenset({b"QUEUESTATUS", b"VMSTATUS", b"DIALSTATUS"})),
-    b"Newexten": (b"\r\nApplication: ", frozenset({b"Queue"})),
+    b"Newexten": (b"\r\nApplication: ", frozenset({b"Queue", b"Dial"})),
 }
 
 _CONTROL_BYTES = bytes(range(32)) + b"\x7f"

@@ -46,6 +46,7 @@ class Call:
         self.asked_for: str | None = None  # click-to-call: the number the Originate was for
         self.trunk: str | None = None
         self.made_by: str | None = None
+        self.tries_outside = False  # the dialplan dialled a trunk, though perhaps no line came of it (a hint)
         self.originated = False  # the PBX itself began the call: Originate, click-to-call
         self.recording: str | None = None
 
@@ -56,7 +57,6 @@ class Call:
         self.talked: dict[str, None] = {}
         self.talked_channels: set[str] = set()
         self.answered_at: datetime | None = None
-        self.answered_by: str | None = None
         self.last_talker: Talker | None = None
         self.transfers: list[Transfer] = []
         self.pending_transfer: tuple[str, TransferKind] | None = None  # who transfers, how; nobody reached yet
@@ -71,6 +71,7 @@ class Call:
         self.left_voicemail = False
         self.closed_hours = False
         self.caller_hung_up = False
+        self.hung_up_after_queue = False
         self.caller_cause: int | None = None
         self.quiet_since: datetime | None = None  # nothing heard of it since; by the listener's clock
 
@@ -90,6 +91,13 @@ class Call:
     @property
     def has_client(self) -> bool:
         return self.direction is not Direction.INTERNAL
+
+    @property
+    def answered_by(self) -> str | None:
+        """The first of us to talk; of a call that we made, the other side answered."""
+        if self.direction is Direction.OUTBOUND:
+            return None
+        return next((extension for extension in self.talked if extension != self.made_by), None)
 
     @property
     def click_to_call(self) -> bool:

@@ -11,7 +11,7 @@ from ami.tracker import ending, transfers, voicemail
 from ami.tracker.desk import Desk
 from ami.tracker.numbers import is_withheld, name_in, number_in
 from ami.tracker.places import Kind
-from ami.tracker.roles import asked_for, dialled_out, orient, originated
+from ami.tracker.roles import asked_for, dialled_out, orient, originated, tries_outside
 from pbxcrm.calls.facts import Direction, LegResult
 
 Handler = Callable[[Desk, Message, datetime], None]
@@ -39,7 +39,7 @@ def newstate(desk: Desk, message: Message, at: datetime) -> None:
                 originated(call, {}, desk.board.places)
         leg = call.leg_of(channel, at)
         leg.ringing_at = leg.ringing_at or at
-        if leg.is_ringing and leg.extension is not None:
+        if leg.extension is not None:
             call.rang.setdefault(leg.extension)
     elif state == "Up":
         channel.up = True
@@ -86,6 +86,7 @@ def hangup_request(desk: Desk, message: Message, _at: datetime) -> None:
     channel = desk.board.find(message)
     if channel is not None and channel is channel.call.first:
         channel.call.caller_hung_up = True
+        channel.call.hung_up_after_queue = channel.call.left_queue_at is not None
 
 
 def dial_begin(desk: Desk, message: Message, at: datetime) -> None:
@@ -234,10 +235,16 @@ def var_set(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def new_exten(desk: Desk, message: Message, _at: datetime) -> None:
-    """The dialplan enters a queue: a hint, for a queue that nobody can serve sends no event of its own."""
+    """The dialplan enters a queue or dials: hints of what sends no event of its own when it fails at once."""
     channel = desk.board.find(message)
-    if channel is not None and message.get("Application") == "Queue":
-        channel.call.queue_hint = message.get("AppData", "").partition(",")[0] or None
+    if channel is None:
+        return
+    data = message.get("AppData", "").partition(",")[0]
+    if message.get("Application") == "Queue":
+        channel.call.queue_hint = data or None
+    elif message.get("Application") == "Dial":
+        tries_outside(channel.call, channel, data, desk.board.places)
+        desk.board.touched[channel.call] = None
 
 
 def shutdown(desk: Desk, _message: Message, at: datetime) -> None:

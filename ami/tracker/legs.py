@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pbxcrm.calls.facts import Leg, LegResult
 
-#: What ``DialEnd`` says of a leg that was not answered. The first word counts: a later one is only an echo (rule 2).
+#: What ``DialEnd`` says of a leg that was not answered. It may be said twice (rule 2).
 _DIAL_STATUS = {
     "BUSY": LegResult.BUSY,
     "NOANSWER": LegResult.NO_ANSWER,
@@ -54,15 +54,15 @@ class LegRecord:
         return self.answered_at is None and self.status is None and self.ended_at is None
 
     def dial_ended(self, status: str, *, forwarded: bool) -> None:
-        """``DialEnd`` was heard of this leg."""
-        if self.status is not None:
+        """``DialEnd`` was heard of this leg. A queue says NOANSWER and CANCEL of one leg, in any order: CANCEL is the echo."""
+        if self.status not in {None, LegResult.CANCELLED}:
             return
         if forwarded:
             self.status = LegResult.FORWARDED
         elif status == "ANSWER":
             self.picked_up = True
         elif not self.picked_up:
-            self.status = _DIAL_STATUS.get(status)
+            self.status = _DIAL_STATUS.get(status, self.status)
 
     def hung_up(self, at: datetime, cause: int | None) -> None:
         """The leg's channel is gone (rule 2: that always ends its ringing)."""

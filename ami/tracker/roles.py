@@ -51,14 +51,30 @@ def dialled_out(call: Call, line: Channel, message: Message) -> None:
         call.client_heard = number_sent(message)
 
 
+def tries_outside(call: Call, channel: Channel, dial_data: str, places: Places) -> None:
+    """``Dial(PJSIP/+380509998877@trunk)`` by the one who calls: without a line (trunk down) it leaves no other trace."""
+    if channel is not call.first or channel.place.kind is not Kind.PHONE:
+        return
+    for device in dial_data.split("&"):
+        technology, _, address = device.partition("/")
+        endpoint, slash, number = address.partition("/")  # SIP/trunk/380… and PJSIP/101/sip:101@10.0.0.5
+        if not slash:
+            number, _, endpoint = address.partition("@")  # PJSIP/380…@trunk
+        if number and endpoint and places.of(f"{technology}/{endpoint}-0").kind is Kind.TRUNK and technology != "Local":
+            call.tries_outside = True
+            call.trunk = call.trunk or endpoint
+            call.client_heard = call.client_heard or number.removeprefix("sip:").partition("@")[0]
+
+
 def orient(call: Call, places: Places) -> None:
     """Set the direction and what follows from it."""
     first = call.first
     if first is not None and first.place.kind is Kind.TRUNK and not first.dialled:
         call.direction = Direction.INBOUND
+        call.made_by = None
         return
     call.made_by = _made_by(call)
-    if any(leg.extension is None for leg in call.legs.values()):
+    if call.tries_outside or any(leg.extension is None for leg in call.legs.values()):
         call.direction = Direction.OUTBOUND
     elif call.originated:
         colleague = call.asked_for is not None and places.extension_of(call.asked_for) is not None
@@ -73,7 +89,7 @@ def orient(call: Call, places: Places) -> None:
 
 def _made_by(call: Call) -> str | None:
     first = call.first
-    if first is not None and first.place.kind is Kind.PHONE:
+    if first is not None and first.place.kind is Kind.PHONE and (call.originated or not first.dialled):
         return first.place.extension
     if not call.originated:
         return call.made_by

@@ -86,11 +86,8 @@ def joins(call: Call, extension: str, channel: Channel, at: datetime) -> bool:
 def answered(call: Call, extension: str | None, at: datetime) -> None:
     """Somebody of us (or, where ``extension`` is None, on our behalf) talks to the other side."""
     call.answered_at = call.answered_at or at
-    if extension is None:
-        return
-    call.talked.setdefault(extension)
-    if call.direction is not Direction.OUTBOUND and call.answered_by is None and extension != call.made_by:
-        call.answered_by = extension
+    if extension is not None:
+        call.talked.setdefault(extension)
 
 
 def transfer_reaching(call: Call, extension: str, channel: Channel) -> Transfer | None:

@@ -47,9 +47,7 @@ def missed_reason(call: "Call", over_at: datetime) -> MissedReason:
         return MissedReason.CLOSED_HOURS
     phones = [leg for leg in call.legs.values() if leg.extension is not None]
     lines = [leg for leg in call.legs.values() if leg.extension is None]
-    waiting_in_queue = call.queue is not None and (
-        call.left_queue_at is None or over_at - call.left_queue_at < _SAME_MOMENT
-    )
+    waiting_in_queue = _waits_in_queue(call, over_at)
     if any(_rang_until(leg, over_at, call) for leg in phones + lines):
         return MissedReason.ABANDONED_IN_QUEUE if waiting_in_queue else MissedReason.ABANDONED_RINGING
     if call.queue_status in _NOBODY_SERVES:
@@ -59,6 +57,13 @@ def missed_reason(call: "Call", over_at: datetime) -> MissedReason:
     if phones or lines:
         return _phones_reason(phones or lines)
     return _nobody_dialled_reason(call)
+
+
+def _waits_in_queue(call: "Call", over_at: datetime) -> bool:
+    """Whether the caller was still in a queue when the call ended; an abandoned caller leaves it in the same moment."""
+    if call.queue is None or call.hung_up_after_queue:
+        return False
+    return call.left_queue_at is None or over_at - call.left_queue_at < _SAME_MOMENT
 
 
 def _rang_until(leg: LegRecord, over_at: datetime, call: "Call") -> bool:

@@ -619,3 +619,100 @@ def test_direction_is_where_the_first_channel_came_from(
 def test_machines_are_nobody() -> None:
     story = Story("0 new a CBAnn/8000-00000001;1 Up\n0 new b Surrogate/PJSIP/101-0000001 Up\n0 enter b1 a softmix")
     assert story.said == ""
+
+
+def test_an_outbound_call_is_handed_on() -> None:
+    story = Story("""
+0.0   new      p101   SIP/101-00000001     Ring  101 > 0501112233
+0.1   new      line   SIP/trunk-00000002   Down  of p101
+0.1   dial     p101   line  trunk/0501112233
+3.0   enter    b1  line
+3.0   enter    b1  p101
+9.0   event    BlindTransfer  Result=Success  Transferer=@p101  TransfererChannel=SIP/101-00000001  Transferee=@line
+9.0   leave    b1  line
+9.0   leave    b1  p101
+9.0   hangup   p101
+9.1   new      p103   SIP/103-00000003     Down  103 of line
+9.1   dial     line   p103
+9.2   ringing  p103
+12.0  enter    b2  p103
+12.0  enter    b2  line
+20.0  hangup   line
+20.0  hangup   p103
+""")
+    call = story.call
+    assert (call.outcome, call.talked, call.answered_by) == (Outcome.ANSWERED, ("101", "103"), None)
+    assert [(t.source, t.target, t.kind) for t in call.transfers] == [("101", "103", TransferKind.BLIND)]
+    assert call.client_heard == "0501112233"
+
+
+def test_a_conference_of_three_is_a_transfer_once_its_maker_leaves() -> None:
+    story = Story(
+        TALKS_WITH_101
+        + """
+9.0   new      p103   SIP/103-00000003     Down  103 of client
+9.1   ringing  p103
+12.0  enter    b1  p103
+12.0  event    AttendedTransfer  Result=Success  DestType=Threeway  OrigTransferer=@p101  OrigTransfererChannel=SIP/101-00000002
+"""
+    ).wait(15)
+    assert not story.call.transfers
+    story.tell("20.0 leave b1 p101\n20.0 hangup p101").wait(21)
+    assert [(t.source, t.target, t.kind) for t in story.call.transfers] == [("101", "103", TransferKind.ATTENDED)]
+
+
+def test_the_pbx_calls_the_client_first() -> None:
+    story = Story("""
+0.0   new       line   SIP/trunk-00000001   Down  > s
+0.0   originate line   0501112233
+0.5   ringing   line
+4.0   up        line
+4.1   new       p101   SIP/101-00000002     Down  101 of line
+4.1   dial      line   p101
+4.2   ringing   p101
+6.0   enter     b1  p101
+6.0   enter     b1  line
+9.0   hangup    line
+9.0   hangup    p101
+""")
+    call = story.call
+    assert (call.direction, call.outcome, call.made_by, call.client_heard) == (
+        Direction.OUTBOUND,
+        Outcome.ANSWERED,
+        "101",
+        "0501112233",
+    )
+
+
+@pytest.mark.parametrize(
+    "data", ["SIP/trunk/0501112233,60,t", "PJSIP/0501112233@trunk", "SIP/102&PJSIP/trunk/sip:0501112233@10.0.0.1,30"]
+)
+def test_a_trunk_that_is_down_leaves_only_the_hint_of_the_dialplan(data: str) -> None:
+    story = Story("0 new p101 SIP/101-00000001 Ring 101 > 0501112233")
+    story.tell(f"0 event Newexten Channel=@p101 Application=Dial AppData={data}\n1 hangup p101 20").wait(9)
+    assert (story.call.direction, story.call.outcome, story.call.client_heard) == (
+        Direction.OUTBOUND,
+        Outcome.FAILED,
+        "0501112233",
+    )
+
+
+def test_dialling_a_phone_by_its_address_is_internal() -> None:
+    story = Story("0 new p101 SIP/101-00000001 Ring 101 > 102")
+    story.tell(
+        "0 event Newexten Channel=@p101 Application=Dial AppData=PJSIP/102/sip:102@10.0.0.5:5060,30\n1 hangup p101 20"
+    ).wait(9)
+    assert story.call.direction is Direction.INTERNAL
+
+
+def test_a_caller_who_hears_a_greeting_after_the_queue_has_left_the_queue() -> None:
+    story = Story("""
+0  new    client  SIP/trunk-00000001  Ring  0671112233 > 200
+0  up     client
+0  event  QueueCallerJoin   Queue=sales  Channel=@client
+5  event  QueueCallerLeave  Queue=sales  Channel=@client
+5  event  HangupRequest     Channel=@client
+5  hangup client  0
+""").wait(9)
+    assert story.call.missed_reason is MissedReason.TIMEOUT
+    assert story.call.queue == "sales"

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ami.messages import END, Framer, is_wanted, parse
+from ami.messages import END, HINTS, WANTED, Framer, is_wanted, parse
+from ami.tracker.events import HANDLERS
 
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 LOGIN = b"Response: Success\r\nMessage: Authentication accepted"
@@ -131,3 +132,7 @@ def test_what_was_said_is_what_is_heard(headers: dict[str, str]) -> None:
 )
 def test_the_name_decides_what_is_wanted(raw: bytes, wanted: bool) -> None:
     assert is_wanted(raw) is wanted
+
+
+def test_what_is_wanted_is_what_the_tracker_understands() -> None:
+    assert {name.decode() for name in [*WANTED, *HINTS]} == set(HANDLERS)
