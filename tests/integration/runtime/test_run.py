@@ -1,93 +1,16 @@
 """``pbxcrm run`` as users start it, and what is left of it when its processes are killed."""
 
-import asyncio
-import json
 import os
 import re
 import signal
 import socket
-import sys
-import urllib.request
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.waiting import children_of, is_alive, until
-
-PARTS = {"web", "work", "listen", "simulate", "redis"}
-START_SECONDS = 60  # on a machine that runs other tests beside this one
-
-
-class Running:
-    """A ``pbxcrm run`` that has printed its address."""
-
-    def __init__(self, process: Process) -> None:
-        self.process = process
-        self.said = ""
-        self._reading = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        assert self.process.stdout
-        while line := await self.process.stdout.readline():
-            self.said += line.decode()
-
-    @property
-    def address(self) -> str:
-        found = re.search(r"pbxcrm is at (http://\S+)", self.said)
-        return found[1] if found else ""
-
-    def parts(self) -> dict[str, int]:
-        """Name of each living child and its pid."""
-        names: dict[str, int] = {}
-        for pid, line in children_of(self.process.pid).items():
-            found = re.search(r"-m pbxcrm (\w+)|(redis)-server|(valkey)-server", line)
-            if found:
-                names[found[1] or "redis"] = pid
-        return names
-
-    async def ready(self) -> dict[str, Any]:
-        text: str = await asyncio.to_thread(_get, f"{self.address}readyz")
-        answer: dict[str, Any] = json.loads(text)
-        return answer
-
-    async def well(self) -> bool:
-        try:
-            answer = await self.ready()
-        except OSError:
-            return False
-        return answer["redis"] == "ok" and all(pbx["listening"] for pbx in answer["pbxs"].values())
-
-    async def ended(self, seconds: float) -> int:
-        code = await asyncio.wait_for(self.process.wait(), seconds)
-        await self._reading
-        return code
-
-
-def _get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return str(answer.read().decode())
-
-
-@asynccontextmanager
-async def running(*words: str, **environ: str) -> AsyncIterator[Running]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PBXCRM_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pbxcrm", "run", *words),
-        stdout=PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=clean | {"PBXCRM_BIND": "127.0.0.1:0"} | environ,
-    )
-    run = Running(process)
-    try:
-        yield run
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await run.ended(10)
+from tests.running import PARTS, START_SECONDS, Running, running
+from tests.waiting import is_alive, until
 
 
 @pytest.mark.timeout(240)
