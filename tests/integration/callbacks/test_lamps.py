@@ -1,0 +1,229 @@
+"""Norm, lamp, pause, manager: each once, put out only by work, moved when the options change."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from pbxcrm import jobs, reasons
+from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
+from pbxcrm.callbacks.escalations import accept, escalation_count, list_escalations, reassign
+from pbxcrm.callbacks.models import AttemptResult, Episode, Escalation
+from pbxcrm.callbacks.results import record_result
+from pbxcrm.callbacks.settings import change_options
+from pbxcrm.deals.models import Deal
+from pbxcrm.errors import Conflict, Invalid, NotAllowed, NotFound
+from pbxcrm.tasks.models import Task
+from pbxcrm.timers import Timer
+from tests.calls import NOON, Story, batch, outbound
+from tests.integration.callbacks.conftest import MISSED_AT, Desk
+
+NORM = MISSED_AT + timedelta(minutes=20)
+PAUSE = NORM + timedelta(minutes=20)
+
+
+async def sweep(desk: Desk, at: datetime) -> int:
+    return await jobs.sweep(desk.database, at)
+
+
+async def tasks(desk: Desk, kind: str) -> list[Task]:
+    return [task for task in await desk.rows(Task) if task.kind == kind]
+
+
+async def burn(desk: Desk) -> Escalation:
+    """A callback left beyond norm and pause."""
+    await desk.miss()
+    await sweep(desk, NORM)
+    await sweep(desk, PAUSE)
+    return await desk.one(Escalation)
+
+
+async def test_norm_then_lamp_then_pause_then_manager(desk: Desk) -> None:
+    await desk.miss()
+    assert await sweep(desk, NORM - timedelta(seconds=1)) == 0
+    await sweep(desk, NORM)
+    (lamp,) = await tasks(desk, "lamp")
+    assert (lamp.assignee_id, lamp.due_at, lamp.status) == (desk.office.id("ivan"), NORM, "open")
+    assert lamp.title == "Not called back in time: +380 67 111 22 33"
+    assert reasons.sentences(lamp.reason)[:2] == [
+        "The norm of 20 working minutes has passed without a call back.",
+        "The caller hung up while 101 rang.",
+    ]
+    await sweep(desk, PAUSE - timedelta(seconds=1))
+    assert not await desk.rows(Escalation)
+    await sweep(desk, PAUSE)
+    escalation = await desk.one(Escalation)
+    (control,) = await tasks(desk, "control")
+    assert escalation.manager_id == control.assignee_id == desk.office.id("maria")
+    assert (escalation.owner_id, escalation.state) == (desk.office.id("ivan"), "open")
+    assert "20 more working minutes passed after the lamp, and Ivan Kravets" in reasons.text(escalation.reason)
+    for later in (1, 60, 3000):
+        await sweep(desk, PAUSE + timedelta(minutes=later))
+    assert (len(await tasks(desk, "lamp")), len(await tasks(desk, "control"))) == (1, 1)
+
+
+async def test_the_norm_counts_working_minutes(desk: Desk) -> None:
+    friday = datetime(2026, 11, 20, 15, 50, tzinfo=UTC)  # 17:50 in Kyiv
+    await desk.miss(at=friday - timedelta(seconds=9))
+    await sweep(desk, datetime(2026, 11, 23, 7, 9, 59, tzinfo=UTC))
+    assert not await tasks(desk, "lamp")
+    await sweep(desk, datetime(2026, 11, 23, 7, 10, tzinfo=UTC))  # Monday 9:10
+    assert len(await tasks(desk, "lamp")) == 1
+
+
+@pytest.mark.parametrize("who", ["us", "client"])
+async def test_a_conversation_puts_everything_out(desk: Desk, who: str) -> None:
+    await burn(desk)
+    story = outbound("17.7", "102", at=PAUSE) if who == "us" else Story("17.7", at=PAUSE).ring("102")
+    await desk.intake.apply(batch(story.wait(3).answer("102")))
+    assert (await desk.one(Escalation)).state == "closed"
+    assert [task.status for task in await desk.rows(Task)] == ["done", "done", "done"]
+    async with desk.database.read() as session:
+        assert not (await session.exec(select(Timer).where(col(Timer.done_at).is_(None)))).all()
+
+
+async def test_an_attempt_puts_the_lamps_out_and_the_planned_time_has_a_norm_of_its_own(desk: Desk) -> None:
+    await burn(desk)
+    await desk.intake.apply(batch(outbound("17.7", "101", at=PAUSE).end()))
+    assert (await desk.one(Escalation)).state == "closed"
+    (lamp,) = await tasks(desk, "lamp")
+    assert (lamp.status, lamp.result) == ("done", "The client was called; the next attempt has a time.")
+    planned = PAUSE + timedelta(minutes=10)
+    assert (await desk.one(Episode)).next_attempt_at == planned
+    await sweep(desk, planned + timedelta(minutes=19))
+    assert len(await tasks(desk, "lamp")) == 1
+    await sweep(desk, planned + timedelta(minutes=20))
+    again = (await tasks(desk, "lamp"))[-1]
+    assert again.status == "open"
+    assert "planned attempt was not made" in reasons.text(again.reason)
+
+
+async def test_reading_or_claiming_puts_out_nothing(desk: Desk) -> None:
+    from pbxcrm.callbacks.claims import claim
+
+    await desk.miss()
+    await sweep(desk, NORM)
+    episode = await desk.one(Episode)
+    async with desk.database.write() as session:
+        await claim(session, await desk.viewer("ivan"), episode.id or 0, now=NORM)
+    await sweep(desk, PAUSE)
+    assert (await desk.one(Escalation)).state == "open"
+
+
+async def test_accepting_needs_a_reason_and_stops_the_clock_until_they_call_again(desk: Desk) -> None:
+    escalation = await burn(desk)
+    maria = await desk.viewer("maria")
+    assert escalation.id
+    with pytest.raises(Invalid):
+        async with desk.database.write() as session:
+            await accept(session, maria, escalation.id, " ", now=PAUSE)
+    async with desk.database.write() as session:
+        await accept(session, maria, escalation.id, "they come by tomorrow", now=PAUSE)
+    accepted = await desk.one(Escalation)
+    assert (accepted.state, accepted.note, accepted.closed_by_id) == (
+        "accepted",
+        "they come by tomorrow",
+        desk.office.id("maria"),
+    )
+    assert [task.status for task in await tasks(desk, "control")] == ["done"]
+    await sweep(desk, PAUSE + timedelta(days=3))
+    assert len(await desk.rows(Escalation)) == 1
+    assert (await desk.one(Episode)).status == "open"
+    await desk.miss(at=PAUSE + timedelta(days=1))
+    await sweep(desk, PAUSE + timedelta(days=1, minutes=21))
+    assert len(await tasks(desk, "lamp")) == 2
+    with pytest.raises(Conflict, match="dealt with"):
+        async with desk.database.write() as session:
+            await accept(session, maria, escalation.id, "twice", now=PAUSE)
+
+
+async def test_reassigning_moves_callback_task_and_deal_and_begins_the_norm_anew(desk: Desk) -> None:
+    escalation = await burn(desk)
+    assert escalation.id
+    async with desk.database.write() as session:
+        await reassign(session, await desk.viewer("maria"), escalation.id, desk.office.id("olena"), now=PAUSE)
+    episode, deal, escalation = await desk.one(Episode), await desk.one(Deal), await desk.one(Escalation)
+    (callback,) = await tasks(desk, "callback")
+    olena = desk.office.id("olena")
+    assert (episode.owner_id, deal.responsible_id, callback.assignee_id) == (olena, olena, olena)
+    assert (escalation.state, callback.due_at) == ("reassigned", PAUSE + timedelta(minutes=20))
+    assert reasons.sentences(episode.reason)[-1] == "Maria Manager gave it to Olena Hryhorenko."
+    await sweep(desk, PAUSE + timedelta(minutes=20))
+    assert (await tasks(desk, "lamp"))[-1].assignee_id == olena
+
+
+async def test_only_the_managers_of_the_team_decide(desk: Desk) -> None:
+    escalation = await burn(desk)
+    assert escalation.id
+    seen: dict[str, int] = {}
+    for login in ("maria", "oksana", "ivan", "kira", "admin"):
+        viewer = await desk.viewer(login)
+        async with desk.database.read() as session:
+            seen[login] = len(await list_escalations(session, viewer))
+            assert await escalation_count(session, viewer, PAUSE) == seen[login]
+    assert seen == {"maria": 1, "oksana": 0, "ivan": 0, "kira": 1, "admin": 1}
+    for login, error in (("oksana", NotFound), ("ivan", NotAllowed), ("kira", NotAllowed)):
+        viewer = await desk.viewer(login)
+        with pytest.raises(error):
+            async with desk.database.write() as session:
+                await accept(session, viewer, escalation.id, "why not", now=PAUSE)
+    with pytest.raises(Invalid) as wrong:
+        async with desk.database.write() as session:
+            await reassign(session, await desk.viewer("maria"), escalation.id, desk.office.id("petro"), now=PAUSE)
+    assert wrong.value.field == "user_id"
+
+
+async def test_changed_options_move_what_is_pending_and_fire_nothing_twice(desk: Desk) -> None:
+    await desk.miss()
+    await desk.miss("+380501110000", at=NOON + timedelta(minutes=10))
+    admin = await desk.viewer("admin")
+    async with desk.database.write() as session:
+        await change_options(session, admin, {"callback_due_minutes": 40}, now=NOON + timedelta(minutes=11))
+    await sweep(desk, MISSED_AT + timedelta(minutes=39))
+    assert not await tasks(desk, "lamp")
+    assert (await tasks(desk, "callback"))[0].due_at == MISSED_AT + timedelta(minutes=40)
+    async with desk.database.write() as session:
+        await change_options(session, admin, {"callback_due_minutes": 5}, now=MISSED_AT + timedelta(minutes=39))
+    await sweep(desk, MISSED_AT + timedelta(minutes=39))
+    assert len(await tasks(desk, "lamp")) == 2
+    async with desk.database.write() as session:
+        await change_options(
+            session,
+            admin,
+            {"callback_due_minutes": 500, "callback_pause_minutes": 1},
+            now=MISSED_AT + timedelta(minutes=39),
+        )
+    await sweep(desk, MISSED_AT + timedelta(minutes=40))
+    assert (len(await tasks(desk, "lamp")), len(await desk.rows(Escalation))) == (2, 2)
+    with pytest.raises(NotAllowed):
+        async with desk.database.write() as session:
+            await change_options(session, await desk.viewer("maria"), {"callback_due_minutes": 5}, now=NORM)
+    with pytest.raises(Invalid) as wrong:
+        async with desk.database.write() as session:
+            await change_options(session, admin, {"callback_due_minutes": -5}, now=NORM)
+    assert wrong.value.field == "callback_due_minutes"
+
+
+async def test_a_callback_that_is_nobodys_reaches_every_manager(desk: Desk) -> None:
+    await desk.intake.apply(batch(Story("1.1", did="1").wait(9).end()))  # nobody's phone rang
+    episode = await desk.one(Episode)
+    async with desk.database.write() as session:
+        row = await session.get(Episode, episode.id)
+        assert row
+        row.owner_id = None
+    await sweep(desk, NORM)
+    await sweep(desk, PAUSE)
+    escalation = await desk.one(Escalation)
+    assert "is nobody's" in reasons.text(escalation.reason)
+    manager = next(login for login in ("maria", "oksana") if desk.office.id(login) == escalation.manager_id)
+    async with desk.database.read() as session:
+        assert len(await list_escalations(session, await desk.viewer(manager))) == 1
+
+
+async def test_result_by_hand_stops_the_clock(desk: Desk) -> None:
+    episode = await desk.miss()
+    async with desk.database.write() as session:
+        await record_result(
+            session, await desk.viewer("ivan"), episode.id or 0, AttemptResult.WRONG_NUMBER, now=NORM, region="UA"
+        )
+    assert await sweep(desk, PAUSE + timedelta(days=1)) == 0

@@ -1,0 +1,102 @@
+"""Each lamp and each escalation exactly once with two real workers that are killed again and again, and Redis too (E4)."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import delete
+from sqlmodel import func, select
+
+from pbxcrm import redis_server
+from pbxcrm.calendars.models import CalendarSpan
+from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.db import Database
+from pbxcrm.options import Option
+from pbxcrm.tasks.models import Task
+from tests.calls import Story, batch
+from tests.integration.callbacks.conftest import Desk
+from tests.waiting import until
+
+CALLBACKS = 60
+
+
+class Worker:
+    """A real ``pbxcrm work`` that may be killed without warning."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.environ = environ
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pbxcrm", "work"],
+            env={**os.environ, **self.environ},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+async def test_lamps_and_escalations_once_though_workers_and_redis_die(
+    desk: Desk, database: Database, tmp_path: Path
+) -> None:
+    async with database.write() as session:  # at work at any hour, so that the test may run at night
+        await session.exec(delete(CalendarSpan))
+        session.add_all(CalendarSpan(calendar_id=1, weekday=day, start_minute=0, end_minute=1440) for day in range(7))
+        session.add_all([Option(key="callback_due_minutes", value=1), Option(key="callback_pause_minutes", value=0)])
+    begun = datetime.now(UTC) - timedelta(minutes=5)
+    await desk.intake.apply(
+        batch(*(Story(f"5.{n}", f"+38067{n:07}", at=begun).ring("101").wait(3).end() for n in range(CALLBACKS)))
+    )
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    command, socket = redis_server.prepare(folder)
+    redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    workers: list[Worker] = []
+
+    async def count() -> int:
+        async with database.read() as session:
+            return (await session.exec(select(func.count()).select_from(Escalation))).one()
+
+    dice = random.Random(7)
+    try:
+        await redis_server.wait_until_ready(socket)
+        environ = {
+            "PBXCRM_DATABASE_URL": database.engine.url.render_as_string(hide_password=False).replace("+aiosqlite", ""),
+            "PBXCRM_REDIS_URL": f"unix://{socket}",
+            "PBXCRM_DATA_DIR": str(tmp_path / "data"),
+        }
+        workers = [Worker(environ) for _ in range(2)]
+        for goal in (3, 12, 25):
+            await until(partial(_at_least, count, goal), 60)
+            victim = dice.choice(workers)
+            victim.kill()
+            if goal == 12:
+                redis.kill()
+                redis.wait()
+            victim.start()
+        await until(partial(_at_least, count, CALLBACKS), 60)
+        await asyncio.sleep(1.2)  # one more sweep of both, in which nothing more may happen
+    finally:
+        for worker in workers:
+            worker.kill()
+        redis.kill()
+        redis.wait()
+    by_kind = Counter(task.kind for task in await desk.rows(Task))
+    assert by_kind == {"callback": CALLBACKS, "lamp": CALLBACKS, "control": CALLBACKS}
+    assert Counter(e.episode_id for e in await desk.rows(Escalation)) == {e.id: 1 for e in await desk.rows(Episode)}
+
+
+async def _at_least(count: Callable[[], Awaitable[int]], goal: int) -> bool:
+    return await count() >= goal
