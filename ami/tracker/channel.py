@@ -1,4 +1,4 @@
-"""Channels and bridges as the PBX shows them, and who is connected to whom (rules 1 and 3 of telephony.md)."""
+"""Channels and bridges as the PBX shows them, and who is connected to whom (rules 1 and 3)."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING

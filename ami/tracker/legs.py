@@ -80,8 +80,8 @@ class LegRecord:
             return LegResult.TALKED
         if self.cause == ANSWERED_ELSEWHERE and self.status in {None, LegResult.CANCELLED}:
             return LegResult.ELSEWHERE
-        if self.status is LegResult.FAILED and self._was_refused():
-            return LegResult.BUSY
+        if self.status in {LegResult.FAILED, LegResult.NO_ANSWER} and self.cause is not None:
+            return self._bettered_by_cause(self.status)
         if self.status is not None:
             return self.status
         if self.ended_at is None:
@@ -93,6 +93,13 @@ class LegRecord:
         return self.cause == USER_BUSY or (
             self.cause == REJECTED and (self.extension is not None or self.ringing_at is not None)
         )
+
+    def _bettered_by_cause(self, status: LegResult) -> LegResult:
+        """Asterisk says NOANSWER also of a phone that refused (603) and of a line that does not exist (404)."""
+        if self._was_refused():
+            return LegResult.BUSY
+        failed = self.cause in _FAILED_CAUSES or self.cause == REJECTED
+        return LegResult.FAILED if failed and self.ringing_at is None else status
 
     def _result_by_cause(self) -> LegResult:
         if self._was_refused():

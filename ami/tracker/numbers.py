@@ -15,8 +15,8 @@ def number_in(text: str | None) -> str | None:
 
 
 def name_in(text: str | None) -> str | None:
-    """A caller's name as the PBX said it, or None."""
-    return None if text is None or text.strip() in {"", "<unknown>"} else text
+    """A caller's name as the PBX said it, or None where it only says that there is none."""
+    return number_in(text)
 
 
 def dialled_in(exten: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """What a channel's name says of where its other end stands: a phone of ours, a trunk, the PBX itself.
 
-Direction is decided by this and never by the length of a number (telephony.md, "Direction, numbers, identity").
+Direction is decided by this and never by the length of a number.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""After a gap (rule 7 of telephony.md): what the PBX shows now is compared with what we remember.
+"""After a gap (rule 7): what the PBX shows now is compared with what we remember.
 
 A channel we remember that is not there any more hung up unheard. A call without channels is over, and how it ended nobody here can
 say: "unknown", or "interrupted" when the PBX was started anew; never "missed". What is there and was unknown is adopted.

@@ -1,4 +1,4 @@
-"""Who talks to whom, and which talk was handed on: rules 1 and 6 of telephony.md.
+"""Who talks to whom, and which talk was handed on: rules 1 and 6.
 
 A transfer is two talks of the client, one after the other, with two of our phones: either the PBX told of it (BlindTransfer,
 AttendedTransfer), or the first phone is gone when the second joins (AMI Redirect, parking, the dialplan).

@@ -1,4 +1,4 @@
-"""What became of a call: the rules of a telephone exchange, decided once the call is over (rule 5 of telephony.md)."""
+"""What became of a call: the rules of a telephone exchange, decided once the call is over (rule 5)."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""A message was left: the PBX says in which mailbox, but not by which call (telephony.md, "Voicemail")."""
+"""A message was left: the PBX says in which mailbox, but not by which call."""
 
 from datetime import datetime
 

@@ -172,6 +172,7 @@ def test_a_pbx_that_stops_in_a_talk_ends_an_answered_call() -> None:
     [
         ("1 dialend client p101 BUSY\n1 hangup p101 17\n2 hangup client 17", MissedReason.BUSY),
         ("1 hangup p101 21\n2 hangup client 21", MissedReason.BUSY),
+        ("1 dialend client p101 NOANSWER\n1 hangup p101 21\n1 hangup client 21", MissedReason.BUSY),
         ("1 dialend client p101 CHANUNAVAIL\n1 hangup p101 20\n2 hangup client 20", MissedReason.UNREACHABLE),
         ("9 dialend client p101 NOANSWER\n9 hangup p101 0\n9 hangup client 19", MissedReason.TIMEOUT),
         ("9 dialend client p101 NOANSWER\n9 hangup p101 0\n9 up client\n19 hangup client 0", MissedReason.TIMEOUT),
@@ -359,6 +360,9 @@ def test_outbound_by_a_phone() -> None:
     [
         ("5 dialend p101 line BUSY\n5 hangup line 17", Outcome.BUSY),
         ("5 hangup line 1", Outcome.FAILED),
+        ("5 dialend p101 line NOANSWER\n5 hangup line 1", Outcome.FAILED),
+        ("5 dialend p101 line NOANSWER\n5 hangup line 21", Outcome.FAILED),
+        ("4 ringing line\n5 dialend p101 line NOANSWER\n5 hangup line 21", Outcome.BUSY),
         ("5 dialend p101 line CONGESTION\n5 hangup line 34", Outcome.FAILED),
         ("5 hangup line 21", Outcome.FAILED),
         ("4 ringing line\n5 hangup line 21", Outcome.BUSY),
