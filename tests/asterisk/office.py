@@ -25,9 +25,13 @@ NOISE: tuple[str, ...] = (
     "QueueMemberStatus",
     "DialState",
     "HangupRequest",
+    "SoftHangupRequest",
+    "ContactStatus",
     "VarSet",
-)
-NOISE += ("SoftHangupRequest", "ContactStatus", "Newexten")
+    "Newexten",
+    "TestEvent",
+    "NewConnectedLine",
+)  # as in dialplan_examples/manager.conf
 
 ENDPOINT = """
 [{name}]
@@ -147,7 +151,7 @@ def manager(port: int, version: str) -> str:
         filters = "".join(f"eventfilter(action(exclude),name({name})) =\n" for name in NOISE)
     general = f"[general]\nenabled=yes\nport={port}\nbindaddr=127.0.0.1\ntimestampevents=yes\n"
     full = f"[full]\nsecret={SECRET}\nread=all\nwrite=all\n"
-    rights = "read=system,call,agent,cdr,user,reporting\nwrite=call,originate,reporting\n"
+    rights = "read=system,call,agent,cdr,user\nwrite=call,originate,reporting\n"
     return f"{general}{full}[least]\nsecret={SECRET}\n{rights}{filters}"
 
 

@@ -60,12 +60,12 @@ def save(folder: Path, recording: Recording, stream: bytes) -> None:
 
 
 async def run(version: str, technology: str, names: list[str]) -> list[str]:
-    """Record those stories (all without names); returns the names of those that failed."""
-    stories = [STORIES[name] for name in names] if names else list(STORIES.values())
-    stories = [story for story in stories if technology in story.technologies]
-    recordings = [
+    """Make those recordings (all without names); returns the names of those that failed."""
+    stories = [story for story in STORIES.values() if technology in story.technologies]
+    every = [
         Recording(story, user) for story in stories for user in ("full", "least") if user == "full" or story.filtered
     ]
+    recordings = [one for one in every if not names or one.name in names or one.story.name in names]
     failed = []
     async with running_office(version, technology) as (server, phones, trunk):
         for recording in recordings:

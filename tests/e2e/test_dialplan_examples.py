@@ -10,6 +10,7 @@ import pytest
 
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.asterisk.leg import Leg
+from tests.asterisk.office import NOISE
 from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.needs import need
 
@@ -82,6 +83,30 @@ async def test_every_file_loads_without_a_warning(version: str) -> None:
         assert "sales" in await office.server.rx("queue show")
         assert "0441230003" in await office.server.rx("dialplan show from-trunk")
         assert "System uptime" in await office.server.rx("core show uptime")
+
+
+@pytest.mark.parametrize("version", ["22", "16"])
+async def test_the_manager_user_hears_and_asks_what_is_needed_and_no_more(version: str) -> None:
+    async with example_office(version) as office:
+        client = await office.trunk.call_in(MANAGER, caller=CLIENT)
+        (leg,) = await office.ring("104")
+        leg.answer()
+        await office.connected()
+        manager = office.manager
+        for action in ("CoreStatus", "CoreSettings", "QueueStatus"):
+            await manager.act(action)
+        await manager.act("CoreShowChannels")
+        await manager.event("CoreShowChannel", count=2)
+        await manager.act("BridgeList")
+        bridge = await manager.event("BridgeListItem")
+        await manager.act("BridgeInfo", BridgeUniqueid=bridge["BridgeUniqueid"])
+        await manager.event("BridgeInfoChannel", count=2)
+        with pytest.raises(AssertionError, match="Permission denied"):
+            await manager.act("Command", Command="core show version")
+        await hang_up(office, client)
+        heard = [message["Event"] for message in manager.messages() if "Event" in message]
+        assert not set(heard) & set(NOISE)
+        assert len(heard) < 50  # more than two hundred without rights and filters
 
 
 async def test_ring_group_is_answered_and_recorded() -> None:

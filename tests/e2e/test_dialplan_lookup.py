@@ -1,0 +1,89 @@
+"""The look-up of who calls, through everything real: Asterisk, the example dialplan, our web server and our FastAGI server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from ami.agi import LookupServer
+from pbxcrm.contacts.actions import create_contact
+from pbxcrm.contacts.lookup import Lookup
+from pbxcrm.db import Database
+from pbxcrm.networks import parse_networks
+from pbxcrm.settings import Settings
+from tests.asterisk.examples import example_office
+from tests.asterisk.setup import CannotSetUpError, ensure
+from tests.calls import NOON
+from tests.integration.web.serving import serving
+from tests.needs import need
+from tests.office import open_office
+from web.app import create_app
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(900)]  # the first run installs Asterisk
+GROUP, CLIENT, STRANGER = "0441230001", "+380671112233", "+380501112244"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _asterisk() -> None:
+    try:
+        ensure("22")
+        ensure("16")
+    except CannotSetUpError as error:
+        need(condition=False, reason=f"no real Asterisk here: {error}")
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """An office whose client Оксана is Olena's, who sits at 102."""
+    opened = Database(settings.database_url)
+    office = await open_office(opened)
+    async with opened.write() as session:
+        admin = await office.viewer(session, "admin")
+        owner = office.id("olena")
+        await create_contact(
+            session, admin, name="Оксана Дем'янчук", now=NOON, region="UA", phones=[CLIENT], responsible_id=owner
+        )
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def web(settings: Settings, database: Database, redis_url: str) -> AsyncIterator[dict[str, str]]:
+    redis = Redis.from_url(redis_url)
+    async with serving(create_app(settings, database, redis, clock=lambda: NOON)) as address:
+        yield {"crm": address}
+    await redis.aclose()
+
+
+@asynccontextmanager
+async def fastagi(settings: Settings, database: Database) -> AsyncIterator[dict[str, str]]:
+    lookup = Lookup(database, settings, lambda: NOON)
+    answering = LookupServer(lookup.find, parse_networks("127.0.0.0/8"))
+    server = await asyncio.start_server(answering.serve, "127.0.0.1", 0, limit=4096)
+    async with server:
+        yield {"agi": f"agi://127.0.0.1:{server.sockets[0].getsockname()[1]}/lookup"}
+
+
+@pytest.mark.parametrize(("way", "version"), [("http", "22"), ("fastagi", "22"), ("fastagi", "16")])
+async def test_the_clients_name_is_shown_and_their_seller_rings_first(
+    way: str, version: str, settings: Settings, database: Database, redis_url: str
+) -> None:
+    asking = web(settings, database, redis_url) if way == "http" else fastagi(settings, database)
+    async with asking as where, example_office(version, **where) as office:
+        client = await office.trunk.call_in(GROUP, caller=CLIENT)
+        (leg,) = await office.ring("102")
+        assert leg.caller_name == "Оксана Дем’янчук"
+        assert office.phones["101"].quiet
+        leg.answer()
+        await client.wait_answered()
+        await client.hang_up()
+        await office.over()
+        stranger = await office.trunk.call_in(GROUP, caller=STRANGER)
+        first, *_ = await office.ring("101", "102", "103")
+        first.answer()
+        await stranger.wait_answered()
+        await stranger.hang_up()
+        await office.over()
+        assert office.server.warnings() == []
