@@ -107,6 +107,7 @@ class Link:
         self._protocol: _Protocol | None = None
         self._head = b""
         self._banner_seen = False
+        self._stopping = False  # the PBX said goodbye
         self._manager = _Manager(
             host=url.host,
             port=url.port,
@@ -154,6 +155,7 @@ class Link:
             if protocol.responses and b"ActionID:" in raw and self._answer(raw, protocol):
                 continue
             if is_wanted(raw):
+                self._stopping |= raw.startswith(b"Event: Shutdown\r")
                 self._frames.append((now, raw))
                 self._backlog += len(raw)
         if self._frames:
@@ -172,7 +174,8 @@ class Link:
         return True
 
     def lost(self, error: Exception | None) -> None:
-        self.give_up(_down("link_lost", str(error) if error else "the PBX closed it"))
+        code = "pbx_stopped" if self._stopping else "link_lost"
+        self.give_up(_down(code, str(error) if error else "the PBX closed it"))
 
     # used by the listener
 

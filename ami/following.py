@@ -36,6 +36,7 @@ _LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
 _CLOCK_TOLERANCE = 5.0  # seconds
 _PRUNE_EVERY = 3600  # seconds
+_DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
 
 
 class CallTracker(Protocol):
@@ -83,7 +84,7 @@ class Follower:
         self._applied_at = clock()
         self._silent_before = cursor.position  # facts of earlier messages are in the database already
         self._fed = min(cursor.replay_from, cursor.position)
-        self._heard_at: datetime | None = None  # when the last message fed was received
+        self._heard_at = journal.last_at  # when the PBX was last heard; what ended after it may want recovery
         self._live: deque[Record] = deque()
         self._reader: Iterator[Record] | None = None
         self._behind = True  # messages are read from the journal, not from memory
@@ -157,7 +158,7 @@ class Follower:
     async def _look_after_journal(self) -> None:
         """Once a second make the journal safe against power failure, and write what waited for space; prune each hour."""
         rounds = 0
-        damaged = 0
+        damaged = told = 0
         while True:
             await asyncio.sleep(1.0)
             rounds += 1
@@ -172,9 +173,11 @@ class Follower:
             else:
                 self._reporter.trouble("disk", None, {})
             if self._journal.damaged > damaged:
-                damaged = self._journal.damaged
+                damaged, told = self._journal.damaged, rounds
                 folder = str(self._journal.folder)
                 self._reporter.trouble("damage", "journal_damaged", {"count": str(damaged), "folder": folder})
+            elif rounds - told > _DAMAGE_SHOWN:
+                self._reporter.trouble("damage", None, {})
 
     # from the journal to the database
 

@@ -87,6 +87,7 @@ class Journal:
         self.damaged = 0  # damaged places stepped over while reading
         self.lost = 0  # messages given up because neither disk nor memory had room
         self.unwritten_bytes = 0
+        self.last_at: datetime | None = None  # when the last message before this start was received
         self._waiting: deque[tuple[int, bytes]] = deque()  # (position, record) not on disk yet
         self._fd = -1
         self._base = 0
@@ -114,6 +115,7 @@ class Journal:
         while offset is not None:
             found = _decode(data, offset)
             if found:
+                self.last_at = found[0]
                 offset = sound_end = offset + _HEADER.size + len(found[1])
             else:
                 offset = _next_sound(data, offset)

@@ -291,6 +291,18 @@ async def test_a_lost_link_keeps_what_had_come(pbx: FakeAmiServer, clients: list
     assert client.names() == ["1", "2"]
 
 
+async def test_a_pbx_that_says_goodbye_is_told_from_a_broken_link(pbx: FakeAmiServer, clients: list[Client]) -> None:
+    clients.append(client := Client(pbx.url, PATIENT))
+    await client.until(links=1)
+    await pbx.send(message(Event="Shutdown", Shutdown="Cleanly", Restart="True"))
+    await client.until(frames=1)
+    pbx.drop()
+    await client.told.heard("pbx_stopped")
+    await client.until(links=2)
+    pbx.drop()
+    await client.told.heard("link_lost")
+
+
 async def test_closing_leaves_no_timer_and_no_reconnect(pbx: FakeAmiServer) -> None:
     client = Client(pbx.url, QUICK)
     await client.until(links=1)

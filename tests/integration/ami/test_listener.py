@@ -104,6 +104,30 @@ async def test_recovery_betters_what_a_snapshot_could_not_know(office: Office) -
     assert timedelta(0) < gaps[0] < timedelta(seconds=15)
 
 
+async def test_recovery_also_looks_back_after_a_quiet_restart(office: Office) -> None:
+    """No call was going on when the listener died: nothing is replayed, yet the gap begins at the last message."""
+    gaps: list[tuple[datetime, datetime]] = []
+
+    def recover(facts, since, until):  # type: ignore[no-untyped-def]
+        gaps.append((since, until))
+        return facts
+
+    office.listen(recover=recover)
+    await office.listening()
+    before = now()
+    await office.call("1.1")
+    await office.heard("1.1 ended:#1")
+    await office.stop()
+    stopped = now()
+    assert gaps == []  # before the first message ever, there is nothing to recover
+    office.listen(recover=recover)
+    await office.listening(2)
+    await office.call("1.2")
+    await office.heard("1.2 ended:#1")
+    ((since, until),) = gaps
+    assert before <= since <= stopped <= until
+
+
 async def test_a_user_who_may_not_ask_still_listens_and_is_told(office: Office) -> None:
     for name in ("corestatus", "coresettings", "coreshowchannels", "status"):
         office.pbx.responders[name] = lambda action: error(action, "Permission denied")

@@ -202,6 +202,8 @@ async def test_click_to_call_transfer_and_hang_up(tmp_path: Path) -> None:
         assert (talking.linkedid, talking.made_by, talking.click_to_call) == (f"crm-{CALL_ID}", "101", True)
         assert talking.client_heard == CLIENT
         again = await here.command("again", "originate", extension="102", number=CLIENT, call_id=CALL_ID)
+        assert again.done  # queued, as always; but the PBX makes no second channel of a living id
+        await here.office.manager.event("OriginateResponse", Response="Failure")
         ours = next(leg.channel_id for leg in talking.legs if leg.extension == "101")
         gave = await here.command("give", "transfer", channel=ours, number="103")
         assert gave.done
@@ -215,7 +217,6 @@ async def test_click_to_call_transfer_and_hang_up(tmp_path: Path) -> None:
         assert (ended.outcome, ended.talked) == (Outcome.ANSWERED, ("101", "103"))
         gone = await here.command("gone", "hangup", channel=theirs)
         assert (gone.done, gone.code) == (False, "action_refused")
-        assert again.done  # queued, as always; but the PBX makes no second channel of a living id
         assert here.office.phones["102"].quiet
         assert ended.ended_at is not None
         assert now() - ended.ended_at < timedelta(minutes=1)

@@ -1,11 +1,13 @@
 """The simulated PBX behaves to our link as a real one does."""
 
 import asyncio
+import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -16,11 +18,14 @@ from ami.gathering import gather
 from ami.messages import Message, parse
 from ami.simulator import PROGRAMME, Simulator
 from ami.stories import Client
+from ami.tracker import Tracker
 from ami.url import AmiUrl
+from pbxcrm.calls.facts import FactKind
 
 OLENA = Client("+380671230001", "Оленка")
 CALL_ID = "0b0f9d1e-3b50-4a1f-9d3c-0123456789ab"
 HOW = commands.Dialling()
+SCENARIOS = Path(__file__).parents[2] / "scenarios" / "shared-22"
 
 
 class Ear:
@@ -80,6 +85,23 @@ async def test_plays_each_story_with_other_people(story: str) -> None:
         assert not re.search(r"380671112233|380509998877|Olena|1795279\d{3}", text)
         if story not in {"anonymous_missed", "internal_answered"}:
             assert OLENA.number in text
+
+
+@pytest.mark.parametrize("story", sorted(PROGRAMME))
+async def test_the_tracker_judges_a_played_call_as_the_recorded_one(story: str) -> None:
+    (truth,) = json.loads((SCENARIOS / f"{story}.json").read_text())
+    async with Simulator(seed=5, speed=20, stretch=1) as simulator, listening(simulator) as ear:
+        simulator.begin(story, OLENA)
+        await ear.silence(simulator)
+    tracker = Tracker()
+    facts = [fact for message in ear.heard for fact in tracker.feed(message)] + tracker.close()
+    (ended,) = [fact.call for fact in facts if fact.kind is FactKind.ENDED]
+    assert (ended.direction, ended.outcome) == (truth["direction"], truth["outcome"])
+    assert len(ended.talked) == len(truth["talked"])
+    assert set(ended.talked) <= {"101", "102", "103", "104"}
+    assert len(ended.transfers) == len(truth.get("transfers", []))
+    if ended.client_heard is not None:
+        assert ended.client_heard == OLENA.number
 
 
 async def test_names_are_never_used_twice() -> None:
