@@ -15,6 +15,8 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat
 SHORT_DIGITS = 6
 #: Longer than any number; the rest of such a text is not kept.
 MAX_HEARD = 64
+#: Of a hostile text, so much is looked at (and remembered).
+LONGEST_READ = 256
 
 #: What PBXs and carriers say in the place of a number.
 _NO_NUMBER = frozenset(
@@ -49,13 +51,17 @@ def dialable(number: str) -> bool:
     return _DIALABLE.fullmatch(number) is not None
 
 
-@lru_cache(maxsize=20_000)
 def normalise(heard: str | None, region: str) -> str | None:
     """E.164 where ``heard`` is a possible public number seen from ``region`` (ISO 3166, "UA"), else cleaned as heard.
 
     None where there is no number: empty, ``<unknown>``, ``anonymous`` and their like.
     """
-    cleaned = _clean(heard or "")
+    return _normalise((heard or "")[:LONGEST_READ], region.upper())
+
+
+@lru_cache(maxsize=20_000)
+def _normalise(heard: str, region: str) -> str | None:
+    cleaned = _clean(heard)
     if not cleaned or cleaned.partition("@")[0].strip("<>\"'").replace(" ", "").casefold() in _NO_NUMBER:
         return None
     digits = _PUNCTUATION.sub("", cleaned)
@@ -93,7 +99,7 @@ def _in_pairs(text: str) -> str:
 
 def _clean(heard: str) -> str:
     """Without control characters, direction marks, doubled spaces and the wrapping of a SIP address."""
-    visible = "".join(" " if c.isspace() else c for c in heard[:1000] if c.isspace() or c.isprintable())
+    visible = "".join(" " if c.isspace() else c for c in heard if c.isspace() or c.isprintable())
     uri = _URI.search(visible)
     text = uri.group(1) if uri else visible
     return " ".join(text.split())[:MAX_HEARD].strip()

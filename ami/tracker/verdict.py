@@ -15,6 +15,7 @@ _SAME_MOMENT = timedelta(seconds=1)
 _CALLER_GAVE_UP = frozenset({None, 0, 127})
 #: Causes by which the PBX says that it could not reach the phone: no route, absent subscriber, out of order.
 _UNREACHABLE = frozenset({3, 20, 27})
+_NORMAL_CLEARING = 16
 _NOBODY_SERVES = frozenset({"JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL", "FULL"})
 
 
@@ -101,9 +102,12 @@ def _nobody_dialled_reason(call: "Call") -> MissedReason:
         return MissedReason.UNREACHABLE
     if call.was_picked_up_by_pbx:
         return MissedReason.ABANDONED_IN_IVR
-    if call.caller_cause not in _UNREACHABLE and hung_up_by_caller(call):
+    if call.caller_cause in _UNREACHABLE:
+        return MissedReason.UNREACHABLE
+    if hung_up_by_caller(call):
         return MissedReason.ABANDONED_RINGING
-    return MissedReason.UNREACHABLE
+    # The dialplan let the caller go at once, without a phone to try: a queue that nobody can serve says no more than that.
+    return MissedReason.NO_AGENTS if call.caller_cause == _NORMAL_CLEARING else MissedReason.UNREACHABLE
 
 
 def hung_up_by_caller(call: "Call") -> bool:

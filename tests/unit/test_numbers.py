@@ -29,6 +29,7 @@ from pbxcrm.numbers import dialable, format_for_people, national, normalise
 )
 def test_one_client_has_one_spelling(heard: str) -> None:
     assert normalise(heard, "UA") == "+380671112233"
+    assert normalise(heard, "ua") == "+380671112233"
 
 
 @pytest.mark.parametrize("heard", ["101", "1001", "112", "15501", "*8", "*97", "#21#", "800123"])

@@ -189,6 +189,8 @@ def test_why_a_phone_call_was_missed(what_happens: str, reason: MissedReason) ->
     ("what_happens", "reason"),
     [
         ("5 hangup client 3", MissedReason.UNREACHABLE),
+        ("5 hangup client 20", MissedReason.UNREACHABLE),
+        ("5 hangup client 16", MissedReason.NO_AGENTS),
         ("5 hangup client 127", MissedReason.ABANDONED_RINGING),
         ("1 up client\n5 hangup client 0", MissedReason.ABANDONED_IN_IVR),
         ("1 up client\n5 hangup client 16", MissedReason.ABANDONED_IN_IVR),
