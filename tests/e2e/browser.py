@@ -1,0 +1,117 @@
+"""A real Chromium: found on the machine, started once a test, watched for anything that goes wrong in a page."""
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.needs import need
+
+CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def chromium() -> str:
+    """The program; skips (or fails in CI) where there is none."""
+    found = next((path for path in CHROMIUM if shutil.which(path)), None)
+    need(found, "Chromium is missing (apt-get install chromium)")
+    assert found
+    return found
+
+
+@asynccontextmanager
+async def running_browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Person:
+    """Somebody at a browser. ``troubles`` collects what a page complains about: it must stay empty.
+
+    An error status that a test provokes is a trouble too; take it out with ``expect_status``.
+    """
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.context = context
+        self.address = address
+        self.troubles: list[str] = []
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.troubles.append(str(error.error)))
+
+    def _console(self, message: Any) -> None:  # playwright's ConsoleMessage; its type is not exported
+        if message.type in {"error", "warning"}:
+            self.troubles.append(f"{message.text} {message.location['url']}")
+
+    async def page(self, path: str = "/") -> Page:
+        page = await self.context.new_page()
+        await page.goto(self.address + path)
+        return page
+
+    async def log_in(self, login: str, password: str) -> Page:
+        page = await self.page("/login")
+        await page.locator("#f-login").fill(login)
+        await page.locator("#f-password").fill(password)
+        await page.locator(".panel button").click()
+        await page.wait_for_selector("#rail")
+        return page
+
+    def expect_status(self, status: int) -> None:
+        """Forget the one complaint about an answer with this status; fails when there was none."""
+        found = next(i for i, trouble in enumerate(self.troubles) if f"status of {status}" in trouble)
+        del self.troubles[found]
+
+
+async def live(page: Page) -> None:
+    """Until the page hears what happens."""
+    await page.wait_for_selector("html[data-stream='ok']", state="attached")
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA, one line a fault.
+
+    The content policy lets no script in, so axe is run by the debugger's hand, beside the page.
+    """
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    session = await page.context.new_cdp_session(page)
+    options = {"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]}
+    call = f"{axe};axe.run(document, {json.dumps(options)}).then(found => JSON.stringify(found.violations))"
+    answer = await session.send("Runtime.evaluate", {"expression": call, "awaitPromise": True, "returnByValue": True})
+    await session.detach()
+    assert "exceptionDetails" not in answer, answer
+    return [
+        f"{rule['id']}: {node['html'][:160]} ({node['failureSummary'].splitlines()[-1].strip()})"
+        for rule in json.loads(answer["result"]["value"])
+        for node in rule["nodes"]
+    ]
+
+
+async def overflow(page: Page) -> int:
+    """How many pixels the page is wider than its window; 0 is right."""
+    wide: int = await page.evaluate("() => Math.max(0, document.documentElement.scrollWidth - innerWidth)")
+    return wide
+
+
+async def cut_words(page: Page) -> list[str]:
+    """Words of the shell that do not fit where they stand (cut, or running out of their box)."""
+    found: list[str] = await page.evaluate(
+        """() => [...document.querySelectorAll('.btn, .chip, .mark, .section .word, th, h1, h2, .lamp, .count')]
+            .filter(e => e.checkVisibility() && e.clientWidth > 2 && e.scrollWidth > e.clientWidth + 1)
+            .map(e => e.textContent.trim())"""
+    )
+    return found
