@@ -1,0 +1,80 @@
+"""Browsers without a screen in a busy office, on both databases. Import the fixtures you use."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+from redis.asyncio import Redis
+from sqlalchemy import event
+
+from pbxcrm.db import Database
+from pbxcrm.settings import Settings
+from tests.busy import Busy, fill
+from tests.calls import NOON
+from tests.office import PASSWORD, Office, open_office
+from web.app import create_app
+
+HOME = "http://crm.example"
+Browsers = Callable[..., Awaitable[AsyncClient]]
+__all__ = ["HTMX", "Browsers", "Desk", "browsers", "count_queries", "desk"]
+HTMX = {"hx-request": "true", "hx-request-type": "partial"}
+
+
+@dataclass
+class Desk:
+    """What a test needs at hand; ``now`` is the application's moment."""
+
+    database: Database
+    settings: Settings
+    office: Office
+    busy: Busy
+    recordings: Path
+    now: datetime = NOON
+
+
+@pytest.fixture
+async def desk(database: Database, settings: Settings, tmp_path: Path) -> Desk:
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    chosen = Settings(data_dir=tmp_path, database_url=settings.database_url, recordings_dir=recordings)
+    office = await open_office(database)
+    return Desk(database, chosen, office, await fill(database, chosen, office, NOON), recordings)
+
+
+@pytest.fixture
+async def browsers(desk: Desk, redis_url: str) -> AsyncIterator[Browsers]:
+    """``await browsers("ivan")`` is Ivan's browser, logged in."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(Redis.from_url(redis_url))
+        app = create_app(desk.settings, desk.database, redis, clock=lambda: desk.now)
+
+        async def opened(login: str) -> AsyncClient:
+            client = AsyncClient(
+                transport=ASGITransport(app), base_url=HOME, headers={"origin": HOME, "accept": "text/html"}
+            )
+            await stack.enter_async_context(client)
+            answer = await client.post("/login", data={"login": login, "password": PASSWORD})
+            assert answer.status_code == 303, answer.text
+            return client
+
+        yield opened
+
+
+async def count_queries(database: Database, client: AsyncClient, path: str) -> int:
+    """How many statements a page asks the database."""
+    asked: list[str] = []
+
+    def note(*arguments: object) -> None:
+        asked.append(str(arguments[2]))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        answer = await client.get(path)
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    assert answer.status_code == 200, answer.text
+    return len([statement for statement in asked if statement.lstrip().upper().startswith(("SELECT", "WITH"))])

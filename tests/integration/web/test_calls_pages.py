@@ -1,0 +1,195 @@
+"""The pages of calls, and who may listen to what."""
+
+import os
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calls.models import Call
+from pbxcrm.deals.models import Note
+from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
+
+__all__ = ["browsers", "desk"]
+SOUND = b"RIFF" + bytes(range(256)) * 40
+TALKED = "1700000000.2"
+
+
+def record_call(desk: Desk, name: str = f"in-{TALKED}.wav", sound: bytes = SOUND) -> Path:
+    path = desk.recordings / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(sound)
+    os.utime(path, (1, desk.now.timestamp() - 3600))
+    return path
+
+
+def recording(desk: Desk) -> str:
+    return f"/calls/{desk.busy.calls[TALKED]}/recording"
+
+
+async def name_recording(desk: Desk, name: str) -> None:
+    async with desk.database.write() as session:
+        call = await session.get(Call, desk.busy.calls[TALKED])
+        assert call is not None
+        call.recording = name
+
+
+async def listenings(desk: Desk) -> int:
+    async with desk.database.read() as session:
+        found = await session.exec(select(AuditEntry).where(AuditEntry.action == "recording.listened"))
+        return len(found.all())
+
+
+async def test_list_shows_what_one_may_see_newest_first(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    page = (await ivan.get("/calls")).text
+    assert "Ірина Мельник" in page
+    assert "missed, hung up in the queue" in page
+    assert "+380 99 111 00 00" not in page  # another team's
+    assert "<script>alert(1)" not in page
+    assert page.index("Stepan Koval") < page.index("Ірина Мельник")
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "away"),
+    [
+        ("?outcome=missed", "hung up while it rang", "Stepan Koval"),
+        ("?direction=outbound", "Stepan Koval", "hung up"),
+        ("?q=мельник", "Ірина Мельник", "Stepan Koval"),
+        ("?q=2223344", "Ірина Мельник", "Stepan Koval"),
+        ("?period=yesterday", "Ірина Мельник", "Stepan Koval"),
+        ("?direction=nonsense&cursor=x_y&period=never", "Stepan Koval", "No call fits"),
+        ("?q=nobody-like-that", "No call fits", "Stepan Koval"),
+    ],
+)
+async def test_filters_stand_in_the_address(browsers: Browsers, desk: Desk, query: str, there: str, away: str) -> None:
+    body = (await (await browsers("maria")).get(f"/calls{query}")).text.partition('id="calls"')[2]
+    assert there in body
+    assert away not in body
+
+
+async def test_list_asks_the_same_number_of_queries_for_any_number_of_calls(browsers: Browsers, desk: Desk) -> None:
+    maria = await browsers("maria")
+    many = await count_queries(desk.database, maria, "/calls")
+    few = await count_queries(desk.database, maria, "/calls?direction=outbound")
+    assert many == few <= 16
+
+
+async def test_more_goes_on_where_the_list_ended(browsers: Browsers, desk: Desk) -> None:
+    maria = await browsers("maria")
+    async with desk.database.read() as session:
+        calls = sorted((await session.exec(select(Call))).all(), key=lambda call: call.started_at)
+    middle = calls[4]
+    cursor = f"{int(middle.started_at.timestamp() * 1_000_000)}_{middle.id}"
+    rows = (await maria.get(f"/calls?cursor={cursor}", headers=HTMX)).text
+    assert "<html" not in rows
+    shown = [call.id for call in calls if f'id="call-{call.id}"' in rows]
+    assert shown == [call.id for call in calls[:4]]
+
+
+async def test_one_call_says_who_rang_who_talked_and_why(browsers: Browsers, desk: Desk) -> None:
+    page = (await (await browsers("ivan")).get(f"/calls/{desk.busy.calls[TALKED]}")).text
+    assert "Ivan Kravets" in page
+    assert "a colleague answered" in page
+    assert "talked 6:12" in page
+    assert "The client&#39;s open deal." in page
+    assert "Reception desk" in page
+    assert "style=" not in page
+
+
+async def test_a_call_of_another_team_is_not_there(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    foreign = desk.busy.calls["1700000000.9"]
+    for path in (f"/calls/{foreign}", f"/calls/{foreign}/recording", "/calls/999999"):
+        assert (await ivan.get(path)).status_code == 404
+
+
+async def test_a_note_about_a_call_stands_on_its_deal_too(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    answer = await ivan.post(f"/calls/{desk.busy.calls[TALKED]}/note", data={"text": "asks for oak"})
+    assert answer.status_code == 303
+    async with desk.database.read() as session:
+        note = (await session.exec(select(Note).where(Note.text == "asks for oak"))).one()
+    assert (note.call_id, note.deal_id) == (desk.busy.calls[TALKED], desk.busy.deals["Reception desk"])
+    assert (await ivan.post(f"/calls/{desk.busy.calls[TALKED]}/note", data={"text": " "})).status_code == 422
+
+
+async def test_recording_is_sent_whole_and_by_ranges_and_never_compressed(browsers: Browsers, desk: Desk) -> None:
+    record_call(desk)
+    ivan = await browsers("ivan")
+    whole = await ivan.get(recording(desk), headers={"accept-encoding": "gzip"})
+    assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, SOUND, "audio/wav")
+    assert whole.headers["accept-ranges"] == "bytes"
+    part = await ivan.get(recording(desk), headers={"range": "bytes=100-199", "accept-encoding": "gzip"})
+    assert (part.status_code, part.content) == (206, SOUND[100:200])
+    assert part.headers["content-range"] == f"bytes 100-199/{len(SOUND)}"
+    assert (await ivan.get(recording(desk), headers={"range": f"bytes={len(SOUND)}-"})).status_code == 416
+    assert "attachment" in (await ivan.get(f"{recording(desk)}?download=1")).headers["content-disposition"]
+
+
+async def test_each_listening_is_logged_once_however_many_parts_are_asked_for(browsers: Browsers, desk: Desk) -> None:
+    record_call(desk)
+    ivan, kira = await browsers("ivan"), await browsers("kira")
+    for part in ("bytes=0-", "bytes=500-600", "bytes=700-"):
+        await ivan.get(recording(desk), headers={"range": part})
+    assert await listenings(desk) == 1
+    await kira.get(recording(desk), headers={"range": "bytes=10-"})  # not even the beginning, and still a listening
+    assert await listenings(desk) == 2
+    await kira.head(recording(desk))
+    assert await listenings(desk) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.wav", "/etc/passwd", "a/../../secret.wav", "x" * 300, "link.wav", "ring.wav"]
+)
+async def test_nothing_outside_of_the_folder_is_sent(browsers: Browsers, desk: Desk, name: str) -> None:
+    secret = desk.recordings.parent / "secret.wav"
+    secret.write_bytes(SOUND)
+    (desk.recordings / "link.wav").symlink_to(secret)
+    (desk.recordings / "ring.wav").symlink_to(desk.recordings / "ring.wav")
+    await name_recording(desk, name)
+    answer = await (await browsers("ivan")).get(recording(desk))
+    assert answer.status_code == 404
+    assert SOUND[:20] not in answer.content
+    assert await listenings(desk) == 0
+
+
+async def test_the_name_told_by_the_dialplan_wins_and_may_lack_its_ending(browsers: Browsers, desk: Desk) -> None:
+    record_call(desk)
+    record_call(desk, "2026/11/named.wav", b"OTHER" * 20)
+    await name_recording(desk, "2026/11/named")
+    assert (await (await browsers("ivan")).get(recording(desk))).content == b"OTHER" * 20
+
+
+async def test_found_by_channel_in_the_folder_of_its_day_and_not_by_a_longer_id(browsers: Browsers, desk: Desk) -> None:
+    record_call(desk, "in-1700000000.23.wav")  # of another call
+    ivan = await browsers("ivan")
+    assert (await ivan.get(recording(desk))).status_code == 404
+    record_call(desk, f"2026/11/17/q-sales-{TALKED}.wav")
+    assert (await ivan.get(recording(desk))).content == SOUND
+
+
+async def test_missing_growing_and_empty_recordings_are_said_in_plain_words(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    plain = {"accept": "application/problem+json"}
+    missing = await ivan.get(recording(desk), headers=plain)
+    assert (missing.status_code, missing.json()["code"]) == (404, "recordings.missing")
+    path = record_call(desk, sound=SOUND[:44])
+    assert (await ivan.get(recording(desk), headers=plain)).json()["code"] == "recordings.empty"
+    path.write_bytes(SOUND)
+    os.utime(path, (1, desk.now.timestamp() - 1))
+    growing = await ivan.get(recording(desk), headers=plain)
+    assert (growing.status_code, growing.json()["code"]) == (409, "recordings.growing")
+    page = (await ivan.get(f"/calls/{desk.busy.calls[TALKED]}")).text
+    assert "still being written" in page
+
+
+async def test_two_gigabytes_are_sent_in_parts(browsers: Browsers, desk: Desk) -> None:
+    path = record_call(desk)
+    size = 2 * 1024**3 + 17
+    os.truncate(path, size)  # sparse: takes no room
+    os.utime(path, (1, desk.now.timestamp() - 3600))
+    part = await (await browsers("ivan")).get(recording(desk), headers={"range": f"bytes={size - 5}-"})
+    assert (part.status_code, part.content) == (206, b"\0" * 5)
+    assert part.headers["content-range"].endswith(f"/{size}")
