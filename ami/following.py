@@ -35,8 +35,21 @@ _ROUND = 500  # messages fed before the database and the link get their turn
 _LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
 _CLOCK_TOLERANCE = 5.0  # seconds
+_CLOCK_TRUSTED = 30.0  # seconds; events wait less on their way to us
 _PRUNE_EVERY = 3600  # seconds
 _DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
+
+
+def in_our_time(message: Message, received_at: datetime) -> Message:
+    """The message without its ``Timestamp`` where that is far from when it came: the PBX's clock is wrong, ours counts.
+
+    Decided message by message from what the journal holds, so that a replay decides the same.
+    """
+    try:
+        wrong = abs(float(message["Timestamp"]) - received_at.timestamp()) > _CLOCK_TRUSTED
+    except (KeyError, ValueError):
+        return message
+    return {name: value for name, value in message.items() if name != "Timestamp"} if wrong else message
 
 
 class CallTracker(Protocol):
@@ -242,7 +255,8 @@ class Follower:
         known = record.position < self._silent_before
         try:
             if not snapshots.is_record(record.raw):
-                facts = self._tracker.feed(parse(record.raw), record.received_at, position=record.position)
+                message = in_our_time(parse(record.raw), record.received_at)
+                facts = self._tracker.feed(message, record.received_at, position=record.position)
                 return [] if known else facts
             seen = snapshots.from_record(record.raw, record.position)
             facts = self._tracker.reconcile(seen, record.received_at)

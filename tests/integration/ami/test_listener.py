@@ -11,6 +11,7 @@ import pytest
 
 from ami.journal import Journal
 from ami.snapshot import is_record
+from ami.tracker import Tracker
 from pbxcrm.calls.facts import Cursor, Outcome, PbxState
 from pbxcrm.pbx_reports import REPORTS
 from tests.fakes.ami_server import FakeAmiServer, error, listing, message, success
@@ -126,6 +127,20 @@ async def test_recovery_also_looks_back_after_a_quiet_restart(office: Office) ->
     await office.heard("1.2 ended:#1")
     ((since, until),) = gaps
     assert before <= since <= stopped <= until
+
+
+async def test_a_pbx_whose_clock_is_an_hour_off_gives_calls_our_time(office: Office) -> None:
+    office.listen(make_tracker=Tracker)
+    await office.listening()
+    ahead = f"{now().timestamp() + 3600:.6f}"
+    channel = {"Channel": "PJSIP/trunk-1", "Uniqueid": "1.1", "Linkedid": "1.1", "Exten": "100"}
+    await office.pbx.send(message(Event="Newchannel", Timestamp=ahead, **channel))
+    await office.pbx.send(message(Event="Hangup", Timestamp=ahead, **channel))
+    await office.heard("1.1 ended:#1")
+    call = office.sink.facts["1.1", "ended:#1"].call
+    assert abs((call.started_at - now()).total_seconds()) < 20
+    assert call.ended_at is not None
+    assert call.ended_at >= call.started_at
 
 
 async def test_a_user_who_may_not_ask_still_listens_and_is_told(office: Office) -> None:
