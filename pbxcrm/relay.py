@@ -9,6 +9,7 @@ import asyncio
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pbxcrm.db import Database
 from pbxcrm.events import RELAY_AT_ONCE, relay
@@ -49,10 +50,12 @@ class Relay:
                 log.warning("redis.away", why=str(error), hint="Pages refresh late until it is back; nothing is lost.")
             self._away = True
             return False
-        except Exception:  # a database in trouble: whoever needs it says so; this only carries hints
-            log.exception("relay.failed")
+        except SQLAlchemyError as error:
+            if not self._away:
+                log.warning("relay.database_away", why=str(getattr(error, "orig", None) or error))
+            self._away = True
             return False
         if self._away:
-            log.info("redis.back")
+            log.info("relay.back")
         self._away = False
         return True

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 import urllib.request
 from asyncio.subprocess import PIPE, Process
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from pbxcrm import child
 from tests.waiting import children_of
 
 PARTS = {"web", "work", "listen", "simulate", "redis"}
@@ -71,7 +73,7 @@ def _get(url: str) -> str:
 async def running(*words: str, **environ: str) -> AsyncIterator[Running]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PBXCRM_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pbxcrm", "run", *words),
+        *child.command([sys.executable, "-m", "pbxcrm", "run", *words], at_parents_death=signal.SIGKILL),
         stdout=PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=clean | {"PBXCRM_BIND": "127.0.0.1:0"} | environ,

@@ -26,6 +26,21 @@ app.add_typer(user, name="user")
 app.add_typer(token, name="token")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"pbxcrm {version('pbxcrm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def pbxcrm(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """A telephony-first CRM for people who run an Asterisk PBX."""
+
+
 def settings_and_logs() -> Settings:
     from pbxcrm.logs import configure
 

@@ -25,7 +25,7 @@ from pbxcrm.settings import Settings, load_settings
 log = structlog.get_logger()
 
 DEMO_DATA_DIR = "~/.local/share/pbxcrm-demo"
-READY_SECONDS = 30
+READY_SECONDS = 60
 
 
 def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:

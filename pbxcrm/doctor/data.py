@@ -33,23 +33,30 @@ async def check_listeners(db: Database, settings: Settings, now: datetime) -> li
     """What the listener of each PBX last said of it."""
     async with db.read() as session:
         known = {row.pbx: row for row in (await session.exec(select(PbxStatus))).all()}
-    if not settings.pbxs:
-        return [odd("No PBX is configured.", "Set PBXCRM_AMI_URL=ami://user:secret@host:5038.")]
     findings: list[Finding] = []
-    for pbx in settings.pbxs:
-        status = known.get(pbx.name)
+    names = [pbx.name for pbx in settings.pbxs]
+    if not names:
+        todo = "Set PBXCRM_AMI_URL=ami://user:secret@host:5038."
+        findings.append(odd("No PBX is configured in the settings I was started with.", todo))
+        names = [status.pbx for status in known.values() if _is_fresh(status, now)]  # such as the one of the demo
+    for name in names:
+        status = known.get(name)
         if status is None or status.reported_at is None:
             todo = "Start pbxcrm run (or pbxcrm listen)."
-            findings.append(odd(f"PBX {pbx.name}: no listener has ever followed it.", todo))
+            findings.append(odd(f"PBX {name}: no listener has ever followed it.", todo))
         else:
             findings.extend(_of_listener(status, status.reported_at, now))
     return findings
 
 
+def _is_fresh(status: PbxStatus, now: datetime) -> bool:
+    return status.reported_at is not None and (now - status.reported_at).total_seconds() <= health.STALE_SECONDS
+
+
 def _of_listener(status: PbxStatus, reported_at: datetime, now: datetime) -> list[Finding]:
     name = f"PBX {status.pbx}"
     age = now - reported_at
-    if age.total_seconds() > health.STALE_SECONDS:
+    if not _is_fresh(status, now):
         return [
             bad(f"{name}: its listener has said nothing for {_words(age)}.", "Start pbxcrm run (or pbxcrm listen).")
         ]

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -75,8 +75,11 @@ async def fire(database: Database, key: str) -> None:
 
 
 async def all_done(database: Database) -> bool:
+    """Whether every deadline has fired; none may be late by two seconds."""
     async with database.read() as session:
-        return all(row.done_at for row in (await session.exec(select(Timer))).all())
+        rows = (await session.exec(select(Timer))).all()
+    assert all((row.done_at or datetime.now(UTC)) - row.due_at < timedelta(seconds=2) for row in rows)
+    return all(row.done_at for row in rows)
 
 
 async def outbox_empty(database: Database) -> bool:
@@ -113,15 +116,19 @@ async def test_what_is_committed_is_published_at_once(database: Database, redis_
     ):
         await listener.subscribe(CHANNEL)
         assert (await listener.get_message(timeout=2) or {})["type"] == "subscribe"
-        started = asyncio.get_running_loop().time()
-        async with database.write() as session:
-            emit(session, "deal", 12, datetime.now(UTC), users=[7])
-        found = None
-        while found is None and asyncio.get_running_loop().time() - started < 2:
-            found = await listener.get_message(ignore_subscribe_messages=True, timeout=1)
-        assert found
-        assert from_json(found["data"])["ref"] == "12"
-        assert asyncio.get_running_loop().time() - started < 0.5
+        clock = asyncio.get_running_loop().time
+        waits = []
+        for ref in range(5):
+            began = clock()
+            async with database.write() as session:
+                emit(session, "deal", ref, datetime.now(UTC), users=[7])
+            found = None
+            while found is None and clock() - began < 2:
+                found = await listener.get_message(ignore_subscribe_messages=True, timeout=1)
+            waits.append(clock() - began)
+            assert found
+            assert from_json(found["data"])["ref"] == str(ref)
+        assert min(waits) < 0.2  # the sweep alone would take up to a second
 
 
 async def test_arq_sweeps_each_second_and_speaks_json(redis_url: str) -> None:
