@@ -117,7 +117,7 @@ _TO_NUMBER = frozenset({"channel", "number"})
 PLANS: Mapping[str, Plan] = {
     "originate": Plan(originate, frozenset({"extension", "number", "call_id"})),
     "transfer": Plan(transfer, _TO_NUMBER),
-    "attended": Plan(attended_transfer, _TO_NUMBER),
+    "attended_transfer": Plan(attended_transfer, _TO_NUMBER),
     "redirect": Plan(redirect, _TO_NUMBER),
     "hangup": Plan(hangup, frozenset({"channel"})),
 }

@@ -29,7 +29,7 @@ def test_transfers_and_hang_up() -> None:
     phone = {"channel": "PJSIP/101-0000002a", "number": "103"}
     blind = {"Action": "BlindTransfer", "Channel": "PJSIP/101-0000002a", "Context": "crm-dial", "Exten": "103"}
     assert build("transfer", HOW, phone) == blind
-    assert build("attended", HOW, phone) == {**blind, "Action": "Atxfer"}
+    assert build("attended_transfer", HOW, phone) == {**blind, "Action": "Atxfer"}
     assert build("redirect", HOW, phone) == {**blind, "Action": "Redirect", "Priority": "1"}
     assert build("hangup", HOW, {"channel": "1795279567.69"}) == {
         "Action": "Hangup",
