@@ -37,7 +37,7 @@ class Colleague:
 async def dock(request: Request) -> Response:
     """The cards as they stand now; the page asks for them when the stream cannot tell."""
     cards, colleagues = await _cards(parts(request), viewer(request), now(request))
-    return render(request, "dock/_cards.html", cards=cards, colleagues=colleagues, viewer=viewer(request))
+    return render(request, "dock/_cards.html", cards=cards, colleagues=colleagues)
 
 
 def pusher(of: Parts) -> Pusher:
