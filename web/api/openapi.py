@@ -126,7 +126,7 @@ def _path_parameters(ids: dict[str, type]) -> list[Json]:
     number = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
     word = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[^/\u0000]+$"}
     return [
-        {"name": name, "in": "path", "required": True, "schema": number if kind is int else word}
+        {"name": name, "in": "path", "required": True, "description": "", "schema": number if kind is int else word}
         for name, kind in ids.items()
     ]
 

@@ -6,11 +6,12 @@ from pydantic import Field
 
 from pbxcrm import reasons
 from pbxcrm.access import Permission
+from pbxcrm.callbacks import claims, results
 from pbxcrm.callbacks.filters import EpisodeFilter
-from pbxcrm.callbacks.models import EpisodeStatus
+from pbxcrm.callbacks.models import AttemptResult, EpisodeStatus
 from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, list_episodes
 from web.api import cursors
-from web.api.fields import IdText, ListQuery, Moment, Number, Said, When, Word
+from web.api.fields import NO_NUL, SOMETHING, Asked, IdText, ListQuery, Moment, Number, Said, Version, When, Word
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
@@ -56,6 +57,19 @@ class CallbackQuery(ListQuery):
     q: Word | None = Field(None, description="A part of the client's name or number.")
 
 
+class CallbackResult(Asked):
+    result: Literal["reached", "didnt_reach", "wrong_number", "not_interested", "spam", "no_number"]
+    why: str = Field("", max_length=200, pattern=NO_NUL, description="Needed when the client is not interested.")
+    note: str = Field("", max_length=1000, pattern=NO_NUL)
+    version: Version | None = Field(
+        None, description="The version you saw: what changed meanwhile is not closed (409)."
+    )
+
+
+class CallbackDismissal(Asked):
+    why: str = Field(min_length=1, max_length=200, pattern=SOMETHING)
+
+
 @callbacks.get("/callbacks", needs=Permission.CALLBACKS_READ, summary="Missed-call episodes, newest first")
 async def read_callbacks(ask: Ask, query: CallbackQuery) -> Page[CallbackOut]:
     asked = EpisodeFilter(
@@ -79,6 +93,71 @@ async def read_callbacks(ask: Ask, query: CallbackQuery) -> Page[CallbackOut]:
 @callbacks.get("/callbacks/{callback_id}", needs=Permission.CALLBACKS_READ, summary="One missed-call episode")
 async def read_callback(ask: Ask, callback_id: int) -> CallbackOut:
     return callback_out(await access_episode_row(ask.session, ask.viewer, callback_id))
+
+
+@callbacks.post(
+    "/callbacks/{callback_id}/claim",
+    needs=Permission.CALLBACKS_WORK,
+    summary="Take a callback",
+    status=200,
+    conflicts=True,
+)
+async def claim_callback(ask: Ask, callback_id: int) -> CallbackOut:
+    """Of two at once one gets it; the other gets 409 with the name of who was faster."""
+    await claims.claim(ask.session, ask.viewer, callback_id, now=ask.now)
+    return await _again(ask, callback_id)
+
+
+@callbacks.post(
+    "/callbacks/{callback_id}/release",
+    needs=Permission.CALLBACKS_WORK,
+    summary="Let go of it",
+    status=200,
+    conflicts=True,
+)
+async def release_callback(ask: Ask, callback_id: int) -> CallbackOut:
+    await claims.release(ask.session, ask.viewer, callback_id, now=ask.now)
+    return await _again(ask, callback_id)
+
+
+@callbacks.post(
+    "/callbacks/{callback_id}/result",
+    needs=Permission.CALLBACKS_WORK,
+    summary="Say how it went",
+    status=200,
+    conflicts=True,
+)
+async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult) -> CallbackOut:
+    """`didnt_reach` plans the next attempt; everything else closes the callback."""
+    await results.record_result(
+        ask.session,
+        ask.viewer,
+        callback_id,
+        AttemptResult(body.result),
+        now=ask.now,
+        region=ask.settings.region,
+        version=body.version,
+        why=body.why,
+        note=body.note,
+    )
+    return await _again(ask, callback_id)
+
+
+@callbacks.post(
+    "/callbacks/{callback_id}/dismiss",
+    needs=Permission.CALLBACKS_WORK,
+    summary="Close it without a call, for a reason",
+    status=200,
+    conflicts=True,
+)
+async def dismiss_callback(ask: Ask, callback_id: int, body: CallbackDismissal) -> CallbackOut:
+    await results.dismiss(ask.session, ask.viewer, callback_id, body.why, now=ask.now)
+    return await _again(ask, callback_id)
+
+
+async def _again(ask: Ask, callback_id: int) -> CallbackOut:
+    await ask.session.flush()
+    return await read_callback(ask, callback_id)
 
 
 def callback_out(row: EpisodeRow) -> CallbackOut:

@@ -10,7 +10,7 @@ from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
 from pbxcrm.calls.rendering import as_object
 from web.api import cursors
-from web.api.fields import IdText, ListQuery, Moment, Number, Said, When, Word
+from web.api.fields import NO_NUL, IdText, ListQuery, Moment, Number, Said, When, Word
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
@@ -80,7 +80,7 @@ class CallQuery(ListQuery):
     extension: Word | None = Field(None, description="An extension that took part.")
     contact_id: IdText | None = None
     deal_id: IdText | None = None
-    linkedid: str | None = Field(None, min_length=1, max_length=150, pattern=r"^[^\u0000]*$")
+    linkedid: str | None = Field(None, min_length=1, max_length=150, pattern=NO_NUL)
     since: When | None = Field(None, description="Calls that started at this time or later.")
     until: When | None = Field(None, description="Calls that started before this time.")
     q: Word | None = Field(None, description="A part of a name or number.")

@@ -23,6 +23,7 @@ from pbxcrm.numbers import normalise
 from pbxcrm.people.queries import logins_of
 from web.api import cursors
 from web.api.fields import (
+    NO_NUL,
     Asked,
     Id,
     IdText,
@@ -47,7 +48,7 @@ special_numbers = Resource(
     "special-numbers", "Numbers that are ours or spam: their calls make no deals and no callbacks."
 )
 
-Email = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[^\u0000]*$")]
+Email = Annotated[str, Field(min_length=3, max_length=254, pattern=NO_NUL)]
 
 
 class PhoneOut(Said):
@@ -89,7 +90,7 @@ class NewContact(Asked):
     phones: list[Number] = Field([], max_length=50)
     emails: list[Email] = Field([], max_length=50)
     company_id: Id | None = None
-    company: str = Field("", max_length=200, pattern=r"^[^\u0000]*$", description="A name; made when there is none.")
+    company: str = Field("", max_length=200, pattern=NO_NUL, description="A name; made when there is none.")
     responsible: Login | None = Field(None, description="A login; else whose token it is.")
     note: Paragraph = ""
 
@@ -102,7 +103,7 @@ class ContactChange(Asked):
     phones: list[Number] | None = Field(None, max_length=50, description="All of them; those left away are taken away.")
     emails: list[Email] | None = Field(None, max_length=50, description="All of them.")
     company_id: Id | None = None
-    company: str | None = Field(None, max_length=200, pattern=r"^[^\u0000]*$", description="Empty: none any more.")
+    company: str | None = Field(None, max_length=200, pattern=NO_NUL, description="Empty: none any more.")
     responsible: Login | None = None
     note: Paragraph | None = None
 
@@ -145,7 +146,7 @@ class SpecialNumberOut(Said):
 class NewSpecialNumber(Asked):
     number: Number
     kind: Literal["own", "spam"] = Field(description="Our own numbers are for managers and administrators to tell.")
-    note: str = Field("", max_length=200, pattern=r"^[^\u0000]*$")
+    note: str = Field("", max_length=200, pattern=NO_NUL)
 
 
 @contacts.get("/contacts", needs=Permission.CONTACTS_READ, summary="Clients, newest first")

@@ -12,6 +12,7 @@ from pbxcrm.deals.models import StageKind
 from pbxcrm.deals.queries import DealRow, access_deal_row, list_deals
 from web.api import cursors
 from web.api.fields import (
+    NO_NUL,
     Amount,
     AmountText,
     Asked,
@@ -86,7 +87,7 @@ class NewDeal(Asked):
     contact_id: Id | None = None
     company_id: Id | None = None
     client_number: Number | None = None
-    source: str = Field("", max_length=100, pattern=r"^[^\u0000]*$")
+    source: str = Field("", max_length=100, pattern=NO_NUL)
 
 
 class DealChange(Asked):
@@ -96,12 +97,10 @@ class DealChange(Asked):
     title: Title | None = None
     amount: AmountText | None = Field(None, description="null takes it away.")
     stage_id: Id | None = Field(None, description="Moves the deal.")
-    lost_reason: str = Field(
-        "", max_length=200, pattern=r"^[^\u0000]*$", description="Needed when the stage is a lost one."
-    )
+    lost_reason: str = Field("", max_length=200, pattern=NO_NUL, description="Needed when the stage is a lost one.")
     responsible: Login | None = None
     contact_id: Id | None = Field(None, description="null takes it away.")
-    source: str | None = Field(None, max_length=100, pattern=r"^[^\u0000]*$")
+    source: str | None = Field(None, max_length=100, pattern=NO_NUL)
 
 
 @deals.get("/deals", needs=Permission.DEALS_READ, summary="Deals, newest first")

@@ -1,4 +1,4 @@
-"""What was not done in time and went to a manager."""
+"""Callbacks that were left beyond norm and pause, and went to a manager."""
 
 from typing import Literal
 
@@ -6,84 +6,131 @@ from pydantic import Field
 
 from pbxcrm import reasons
 from pbxcrm.access import Permission
-from pbxcrm.errors import NotFound
+from pbxcrm.callbacks.escalation_pages import EscalationFilter, access_escalation, page_of_escalations
+from pbxcrm.callbacks.escalations import accept, reassign
+from pbxcrm.callbacks.models import Episode, Escalation, EscalationState
+from pbxcrm.errors import Invalid
 from pbxcrm.people.queries import logins_of
-from pbxcrm.tasks.filters import TaskFilter
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
-from pbxcrm.tasks.queries import access_task, list_tasks
 from web.api import cursors
-from web.api.fields import IdText, ListQuery, Moment, Said, When, Word
+from web.api.fields import SOMETHING, Asked, IdText, ListQuery, Login, Moment, Number, Said, When, Word
+from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
+from web.api.text import number_filter
 
-escalations = Resource("escalations", "What was not done in time and went to a manager.")
+escalations = Resource("escalations", "Callbacks that were left beyond norm and pause, and went to a manager.")
 
 
 class EscalationOut(Said):
-    """A control task of a manager. The id is the task's."""
+    """An escalation. `accepted`: the manager lets it be and said why; `closed`: somebody did the work."""
 
     id: int
-    title: str
-    manager: str | None = Field(description="A login.")
-    deal_id: int | None
+    status: EscalationState
+    callback_id: int
+    client_number: str | None
     contact_id: int | None
-    task_id: int
-    since: Moment
-    status: TaskStatus
-    result: str
+    deal_id: int | None
+    task_id: int | None = Field(description="The manager's control task.")
+    responsible: str | None = Field(description="Whose callback it was; a login.")
+    manager: str | None = Field(description="A login; null: every manager's.")
+    waiting_since: Moment = Field(description="When the client was missed first.")
+    opened_at: Moment = Field(description="When it went to the manager.")
+    closed_at: Moment | None
+    closed_by: str | None = Field(description="A login; null: by itself.")
+    note: str = Field(description="Why it was accepted.")
     reason: str = Field(description="Why it went to the manager, in English.")
+    version: int
 
 
 class EscalationQuery(ListQuery):
-    status: Literal["open", "done", "cancelled"] | None = None
-    responsible: Word | None = Field(None, description="The manager's login.")
+    status: Literal["open", "accepted", "reassigned", "closed"] | None = None
+    responsible: Word | None = Field(None, description="The login of whose callback it was.")
     deal_id: IdText | None = None
     contact_id: IdText | None = None
-    since: When | None = None
-    until: When | None = None
+    client_number: Number | None = None
+    since: When | None = Field(None, description="Went to the manager at this time or later.")
+    until: When | None = Field(None, description="Went to the manager before this time.")
 
 
-@escalations.get("/escalations", needs=Permission.ESCALATIONS_READ, summary="Escalations, earliest first")
+class Accept(Asked):
+    why: str = Field(min_length=1, max_length=200, pattern=SOMETHING)
+
+
+class Reassign(Asked):
+    responsible: Login = Field(description="The login of who gets it.")
+
+
+@escalations.get("/escalations", needs=Permission.ESCALATIONS_READ, summary="Escalations, newest first")
 async def read_escalations(ask: Ask, query: EscalationQuery) -> Page[EscalationOut]:
-    asked = TaskFilter(
-        kind=TaskKind.CONTROL,
+    asked = EscalationFilter(
         status=query.status or "",
-        assignee=query.responsible or "",
+        responsible=query.responsible or "",
         deal_id=query.deal_id,
         contact_id=query.contact_id,
+        client_number=number_filter(query.client_number, ask.settings),
         since=query.since,
         until=query.until,
     )
-    after = cursors.read_moment(query.cursor)
-    rows = await list_tasks(ask.session, ask.viewer, *asked.conditions(), after=after, limit=query.limit + 1)
-    page = Page[EscalationOut].of(await _escalations(ask, [row.task for row in rows]), query.limit, lambda row: "")
-    if page.next is not None:
-        last = rows[query.limit - 1].task
-        page.next = cursors.next_of_moment(last.due_at, last.id)
-    return page
+    before = cursors.read_id(query.cursor)
+    rows = await page_of_escalations(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
+    return Page[EscalationOut].of(await _escalations(ask, rows), query.limit, lambda row: cursors.next_of_id(row.id))
 
 
 @escalations.get("/escalations/{escalation_id}", needs=Permission.ESCALATIONS_READ, summary="One escalation")
 async def read_escalation(ask: Ask, escalation_id: int) -> EscalationOut:
-    task = await access_task(ask.session, ask.viewer, escalation_id)
-    if task.kind != TaskKind.CONTROL:
-        raise NotFound("escalations.not_found", "There is no such escalation.")
-    return (await _escalations(ask, [task]))[0]
+    return (await _escalations(ask, [await access_escalation(ask.session, ask.viewer, escalation_id)]))[0]
 
 
-async def _escalations(ask: Ask, rows: list[Task]) -> list[EscalationOut]:
-    logins = await logins_of(ask.session, [task.assignee_id for task in rows])
+@escalations.post(
+    "/escalations/{escalation_id}/accept",
+    needs=Permission.ESCALATIONS_WORK,
+    summary="Let it be, for a reason",
+    status=200,
+    conflicts=True,
+)
+async def accept_escalation(ask: Ask, escalation_id: int, body: Accept) -> EscalationOut:
+    await accept(ask.session, ask.viewer, escalation_id, body.why, now=ask.now)
+    await ask.session.flush()
+    return await read_escalation(ask, escalation_id)
+
+
+@escalations.post(
+    "/escalations/{escalation_id}/reassign",
+    needs=Permission.ESCALATIONS_WORK,
+    summary="Give the callback to somebody else",
+    status=200,
+    conflicts=True,
+)
+async def reassign_escalation(ask: Ask, escalation_id: int, body: Reassign) -> EscalationOut:
+    to = await user_id_of(ask.session, body.responsible, "responsible")
+    try:
+        await reassign(ask.session, ask.viewer, escalation_id, to or 0, now=ask.now)
+    except Invalid as error:
+        raise Invalid("responsible", error.code, error.message) from None
+    await ask.session.flush()
+    return await read_escalation(ask, escalation_id)
+
+
+async def _escalations(ask: Ask, rows: list[tuple[Escalation, Episode]]) -> list[EscalationOut]:
+    people = [user_id for row, _ in rows for user_id in (row.owner_id, row.manager_id, row.closed_by_id)]
+    logins = await logins_of(ask.session, people)
     return [
         EscalationOut(
-            id=task.id or 0,
-            title=task.title,
-            manager=logins.get(task.assignee_id),
-            deal_id=task.deal_id,
-            contact_id=task.contact_id,
-            task_id=task.id or 0,
-            since=task.created_at,
-            status=TaskStatus(task.status),
-            result=task.result,
-            reason=reasons.text(task.reason),
+            id=row.id or 0,
+            status=EscalationState(row.state),
+            callback_id=row.episode_id,
+            client_number=episode.client_number,
+            contact_id=episode.contact_id,
+            deal_id=episode.deal_id,
+            task_id=row.task_id,
+            responsible=logins.get(row.owner_id),
+            manager=logins.get(row.manager_id),
+            waiting_since=episode.first_missed_at,
+            opened_at=row.opened_at,
+            closed_at=row.closed_at,
+            closed_by=logins.get(row.closed_by_id),
+            note=row.note,
+            reason=reasons.text(row.reason),
+            version=row.version,
         )
-        for task in rows
+        for row, episode in rows
     ]

@@ -12,7 +12,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.errors import Invalid
 from pbxcrm.people.queries import logins_of
 from web.api import cursors
-from web.api.fields import Asked, Id, IdText, ListQuery, Moment, Said
+from web.api.fields import SOMETHING, Asked, Id, IdText, ListQuery, Moment, Said
 from web.api.resource import Ask, Page, Resource
 
 notes = Resource("notes", "What people wrote on deals and clients and about calls.")
@@ -37,7 +37,7 @@ class NoteQuery(ListQuery):
 class NewNote(Asked):
     """On a deal, on a client, about a call: at least one of them."""
 
-    text: str = Field(min_length=1, max_length=10_000, pattern=r"^[^\u0000]*[^\s\u0000][^\u0000]*$")
+    text: str = Field(min_length=1, max_length=10_000, pattern=SOMETHING)
     deal_id: Id | None = None
     contact_id: Id | None = None
     call_id: Id | None = None

@@ -12,13 +12,28 @@ from pbxcrm.tasks.filters import TaskFilter
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, list_tasks
 from web.api import cursors
-from web.api.fields import Asked, Id, IdText, ListQuery, Login, Moment, Number, Paragraph, Said, Version, When, Word
+from web.api.fields import (
+    NO_NUL,
+    SOMETHING,
+    Asked,
+    Id,
+    IdText,
+    ListQuery,
+    Login,
+    Moment,
+    Number,
+    Paragraph,
+    Said,
+    Version,
+    When,
+    Word,
+)
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
 tasks = Resource("tasks", "Things to do, each with a day and a person.")
-TaskTitle = Field(min_length=1, max_length=300, pattern=r"^[^\u0000]*[^\s\u0000][^\u0000]*$")
+TaskTitle = Field(min_length=1, max_length=300, pattern=SOMETHING)
 
 
 class TaskOut(Said):
@@ -70,14 +85,14 @@ class TaskChange(Asked):
     """What is left away stays as it is."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
-    title: str | None = Field(None, min_length=1, max_length=300, pattern=r"^[^\u0000]*[^\s\u0000][^\u0000]*$")
+    title: str | None = Field(None, min_length=1, max_length=300, pattern=SOMETHING)
     due_at: When | None = None
     assignee: Login | None = None
     note: Paragraph | None = None
 
 
 class TaskEnd(Asked):
-    result: str = Field("", max_length=1000, pattern=r"^[^\u0000]*$")
+    result: str = Field("", max_length=1000, pattern=NO_NUL)
     cancelled: bool = Field(False, description="Not done, and no longer to be.")
     version: Version | None = None
 
