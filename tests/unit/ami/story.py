@@ -24,6 +24,24 @@ from pbxcrm.calls.facts import CallFact, CallState, FactKind
 BEGIN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
+CLIENT_RINGS_101 = """
+0.0  new      client  SIP/trunk-00000001  Ring  0671112233 > 380441234567
+0.1  new      p101    SIP/101-00000002    Down  101 of client
+0.1  dial     client  p101
+0.2  ringing  p101
+"""
+TALKS_WITH_101 = (
+    CLIENT_RINGS_101
+    + """
+4.0  up       p101
+4.0  dialend  client  p101  ANSWER
+4.0  up       client
+4.0  enter    b1  p101
+4.0  enter    b1  client
+"""
+)
+
+
 class Story:
     """Tells a tracker a story; ``facts`` are all it said of it, ``calls`` the last of each call, in the order they began."""
 

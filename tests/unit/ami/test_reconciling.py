@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ami.snapshot import BridgeSeen, Snapshot
 from ami.tracker import Tracker
 from pbxcrm.calls.facts import CallFact, Direction, FactKind, Outcome
-from tests.unit.ami.story import BEGIN, Story
-from tests.unit.ami.test_calls import CLIENT_RINGS_101, TALKS_WITH_101
+from tests.unit.ami.story import BEGIN, CLIENT_RINGS_101, TALKS_WITH_101, Story
 
 NOW = BEGIN + timedelta(minutes=5)
 BOOT = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
