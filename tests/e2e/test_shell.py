@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
@@ -14,9 +14,11 @@ from pbxcrm.calls.models import PbxStatus
 from pbxcrm.db import Database
 from pbxcrm.events import CHANNEL, relay
 from pbxcrm.people import actions
-from tests.e2e.browser import cut_words, live, overflow, violations
+from tests.e2e.browser import Person, cut_words, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from tests.integration.web.conftest import PASSWORD
+from tests.integration.web.serving import serving
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -174,7 +176,9 @@ async def test_on_a_phone_the_dock_folds_to_one_line(at_screen: AtScreen, app: S
     await expect(fold).to_contain_text("Olena S.")
     await expect(page.locator("#dock .callcard")).to_be_hidden()
     await expect(fold).to_have_attribute("aria-expanded", "false")
-    assert (await page.locator("#dock").bounding_box() or {})["height"] < 64
+    box = await page.locator("#dock").bounding_box()
+    assert box is not None
+    assert box["height"] < 64
     await fold.click()
     await expect(page.locator("#dock .callcard")).to_be_visible()
     await expect(fold).to_have_attribute("aria-expanded", "true")
@@ -284,3 +288,44 @@ async def test_no_connection_is_said_and_what_was_typed_stays(at_screen: AtScree
     await expect(page.get_by_label("Name")).to_have_value("Марта")
     person.troubles.clear()  # the browser itself complains about the network
     await person.context.set_offline(False)
+
+
+async def test_a_server_that_comes_back_is_found_again_without_a_reload(
+    app: Starlette, chromium: Browser, db: Database
+) -> None:
+    async with serving(app) as address:
+        await until(lambda: app.state.parts.hub.online)
+        person = Person(await chromium.new_context(locale="en-GB"), address)
+        page = await person.log_in("admin", PASSWORD)
+        await page.goto(f"{address}/people")
+        await live(page)
+    await expect(page.locator("#offline")).to_be_visible(timeout=10_000)
+    async with db.write() as session:
+        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password=PASSWORD)
+    async with serving(app, int(address.rpartition(":")[2])):
+        await until(lambda: app.state.parts.hub.online)
+        await expect(page.get_by_text("Марта Білик")).to_be_visible(timeout=20_000)
+        await expect(page.locator("#offline")).to_be_hidden()
+        await page.close()
+
+
+async def test_a_question_before_an_htmx_act(at_screen: AtScreen) -> None:
+    person, page = await at_screen("admin")
+    await page.goto(person.address + "/people")
+    await page.evaluate(
+        """() => { const button = document.createElement('button');
+        Object.entries({'hx-post': '/logout', 'hx-confirm': 'Really leave?', 'data-danger': ''})
+            .forEach(([name, value]) => button.setAttribute(name, value));
+        button.textContent = 'Leave'; document.getElementById('page').append(button); htmx.process(button); }"""
+    )
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    dialog = page.get_by_role("alertdialog")
+    await page.get_by_role("button", name="Leave").click()
+    await expect(dialog).to_contain_text("Really leave?")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    assert sent == []
+    await page.get_by_role("button", name="Leave").click()
+    await dialog.get_by_role("button", name="Yes, do it").click()
+    await page.wait_for_url("**/login")

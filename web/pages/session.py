@@ -5,7 +5,6 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pbxcrm.access import Permission, can
 from pbxcrm.errors import Invalid, TooManyAttempts
 from pbxcrm.people import actions
 from pbxcrm.people.queries import list_sessions
@@ -21,20 +20,6 @@ from web.templating import render
 
 YEAR_SECONDS = 365 * 24 * 3600
 THEMES = ("auto", "light", "dark")
-#: Where the day begins, the first that exists and is open to the role.
-FRONT = (
-    ("/escalations", Permission.ESCALATIONS_WORK),
-    ("/callbacks", Permission.CALLBACKS_WORK),
-    ("/board", Permission.DEALS_READ),
-    ("/calls", Permission.CALLS_READ),
-    ("/profile", Permission.OWN_PROFILE),
-)
-
-
-async def front(request: Request) -> Response:
-    """``GET /``: to the page where this person's next thing to do is."""
-    path = next(p for p, needs in FRONT if p in request.app.state.served and can(viewer(request), needs))
-    return RedirectResponse(path, HTTPStatus.SEE_OTHER)
 
 
 async def login_form(request: Request) -> Response:

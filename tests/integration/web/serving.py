@@ -12,10 +12,11 @@ from tests.waiting import until
 
 
 @asynccontextmanager
-async def serving(app: Starlette) -> AsyncIterator[str]:
-    """The address, for example ``http://127.0.0.1:40123``."""
+async def serving(app: Starlette, port: int = 0) -> AsyncIterator[str]:
+    """The address, for example ``http://127.0.0.1:40123``; ``port`` to come back where one was before."""
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, lifespan="on"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined, method-assign, unused-ignore]
     task = asyncio.create_task(server._serve([listening]))

@@ -221,6 +221,32 @@ async def test_who_is_too_slow_is_dropped_and_costs_no_more_memory(app: Starlett
     assert hub.open_streams == 0
 
 
+async def test_a_browser_that_stops_reading_is_let_go_while_others_hear_on(
+    listen: Listen, address: str, app: Starlette, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def huge(_person: Viewer) -> str:
+        return "x" * 4_000_000
+
+    monkeypatch.setattr(live, "SEND_SECONDS", 0.5)
+    hub: Hub = app.state.parts.hub
+    hub.pushers.clear()
+    hub.add_pusher("dock", "dock", huge)
+    olena_browser, _ = await listen("olena")
+    _, dmytro = await listen("dmytro")
+    streams = hub.open_streams
+    cookie = f"pbxcrm_session={olena_browser.cookies['pbxcrm_session']}"
+    reader, writer = await asyncio.open_connection(*address.removeprefix("http://").split(":"), limit=1024)
+    writer.write(f"GET /live HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
+    await until(lambda: hub.open_streams == streams + 1)
+    for number in range(6):
+        await redis.publish(CHANNEL, json.dumps({"id": number, "topic": "dock", "ref": "", "users": [1]}))
+    await until(lambda: hub.open_streams == streams, 15)
+    await redis.publish(CHANNEL, json.dumps({"id": 99, "topic": "deal", "ref": "1", "users": [2]}))
+    await until(lambda: "deal:1" in dmytro.topics)
+    writer.close()
+    del reader
+
+
 async def test_a_stream_grows_old_and_says_so(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "LIFE_SECONDS", 0.3)
     _, olena = await listen("olena")
