@@ -1,4 +1,4 @@
-"""Our link, listener, commands and backfill against a real Asterisk 22 with the example configuration."""
+"""Our link, listener, commands and backfill against a real Asterisk, 22 and 16, with the example configuration."""
 
 import asyncio
 import signal
@@ -35,6 +35,7 @@ TIMING = Timing(ping_after=0.5, ping_answer=0.5, retry_first=0.1, retry_most=0.5
 def _asterisk() -> None:
     try:
         ensure("22")
+        ensure("16")
     except CannotSetUpError as error:
         need(condition=False, reason=f"no real Asterisk here: {error}")
 
@@ -92,8 +93,8 @@ class Ears:
 
 
 @asynccontextmanager
-async def ears(folder: Path) -> AsyncIterator[Ears]:
-    async with example_office() as office:
+async def ears(folder: Path, version: str = "22") -> AsyncIterator[Ears]:
+    async with example_office(version) as office:
         made = Ears(office, folder)
         try:
             yield made
@@ -101,8 +102,9 @@ async def ears(folder: Path) -> AsyncIterator[Ears]:
             await made.kill()
 
 
-async def test_hears_a_call_at_once_and_knows_version_and_clock(tmp_path: Path) -> None:
-    async with ears(tmp_path) as here:
+@pytest.mark.parametrize("version", ["22", "16"])
+async def test_hears_a_call_at_once_and_knows_version_and_clock(tmp_path: Path, version: str) -> None:
+    async with ears(tmp_path, version) as here:
         here.start()
         await here.listening()
         client = await here.office.trunk.call_in(GROUP, caller=CLIENT)
@@ -116,7 +118,7 @@ async def test_hears_a_call_at_once_and_knows_version_and_clock(tmp_path: Path) 
         assert (ended.outcome, ended.answered_by, ended.client_heard) == (Outcome.ANSWERED, "102", CLIENT)
         report = here.sink.reports[-1]
         assert report.asterisk_version is not None
-        assert report.asterisk_version.startswith("22.")
+        assert report.asterisk_version.startswith(f"{version}.")
         assert report.clock_offset_seconds is not None
         assert abs(report.clock_offset_seconds) < 2
 
@@ -148,8 +150,9 @@ async def test_a_frozen_pbx_is_noticed_and_found_again_with_its_call(tmp_path: P
         assert (ended.outcome, ended.answered_by) == (Outcome.ANSWERED, "104")
 
 
-async def test_what_ended_while_nobody_listened_is_recovered_from_cel(tmp_path: Path) -> None:
-    async with ears(tmp_path) as here:
+@pytest.mark.parametrize("version", ["22", "16"])
+async def test_what_ended_while_nobody_listened_is_recovered_from_cel(tmp_path: Path, version: str) -> None:
+    async with ears(tmp_path, version) as here:
         here.start()
         await here.listening()
         first = await here.office.trunk.call_in(MANAGER, caller="+380671110001")
@@ -187,8 +190,9 @@ async def test_a_killed_pbx_leaves_interrupted_calls(tmp_path: Path) -> None:
         assert ended.outcome is Outcome.INTERRUPTED
 
 
-async def test_click_to_call_transfer_and_hang_up(tmp_path: Path) -> None:
-    async with ears(tmp_path) as here:
+@pytest.mark.parametrize("version", ["22", "16"])
+async def test_click_to_call_transfer_and_hang_up(tmp_path: Path, version: str) -> None:
+    async with ears(tmp_path, version) as here:
         here.start()
         await here.listening()
         done = await here.command("call", "originate", extension="101", number=CLIENT, call_id=CALL_ID)
