@@ -9,16 +9,40 @@ from collections.abc import Sequence
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
+from pbxcrm.callbacks.escalations import escalation_count
+from pbxcrm.callbacks.queries import open_count
+from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
 from web.live import live
-from web.pages import board, calls, contacts, deals, dialplan, dock, health, home, lines, people, session, status, tasks
+from web.pages import (
+    board,
+    callbacks,
+    calls,
+    contacts,
+    deals,
+    dialplan,
+    dock,
+    escalations,
+    health,
+    home,
+    lines,
+    people,
+    phone,
+    session,
+    status,
+    tasks,
+)
 from web.parts import Parts
 from web.routing import POST, page, public
 from web.shell import Counter
 from web.static_files import StaticTree
 
 #: Counters of the rail, by the name a section gives them.
-COUNTERS: dict[str, Counter] = {}
+COUNTERS: dict[str, Counter] = {
+    "callbacks": lambda session, viewer, _now: open_count(session, viewer),
+    "tasks": lambda session, viewer, now: overdue_count(session, viewer.user_id, now),
+    "escalations": escalation_count,
+}
 
 
 def all_routes(static: StaticTree) -> Sequence[Route]:
@@ -33,6 +57,9 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *_calls(),
         *_deals(),
         *_tasks(),
+        *_callbacks(),
+        *_escalations(),
+        *_phone(),
         *_contacts(),
         *_lines(),
         *_session(),
@@ -176,4 +203,50 @@ def _lines() -> list[Route]:
         page("/settings/lines/{line_id:int}", lines.save, needs=edit, methods=POST, name="save_line"),
         page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
+    ]
+
+
+def _callbacks() -> list[Route]:
+    read, work = Permission.CALLBACKS_READ, Permission.CALLBACKS_WORK
+    acts = {
+        "claim": callbacks.claim,
+        "release": callbacks.release,
+        "call": callbacks.call,
+        "result": callbacks.result,
+        "dismiss": callbacks.dismiss,
+        "next": callbacks.set_next,
+    }
+    return [
+        page("/callbacks", callbacks.queue, needs=read, name="callbacks"),
+        page("/callbacks/{episode_id:int}", callbacks.one, needs=read, name="callback"),
+        page("/callbacks/{episode_id:int}/ask", callbacks.ask, needs=work, name="callback_ask"),
+        *(
+            page(f"/callbacks/{{episode_id:int}}/{word}", act, needs=work, methods=POST, name=f"callback_{word}")
+            for word, act in acts.items()
+        ),
+        page("/callbacks/undo/{attempt_id:int}", callbacks.undo, needs=work, methods=POST, name="callback_undo"),
+    ]
+
+
+def _phone() -> list[Route]:
+    use = Permission.PHONE_USE
+    return [
+        page("/phone/call", phone.call, needs=use, methods=POST, name="phone_call"),
+        page("/phone/transfer", phone.transfer, needs=use, methods=POST, name="phone_transfer"),
+        page("/phone/hangup", phone.hang_up, needs=use, methods=POST, name="phone_hangup"),
+        page("/phone/state", phone.state, needs=use, name="phone_state"),
+        page("/phone/orders/{command_id:int}", phone.one, needs=use, name="phone_order"),
+    ]
+
+
+def _escalations() -> list[Route]:
+    read, work = Permission.ESCALATIONS_READ, Permission.ESCALATIONS_WORK
+    one, task = "/escalations/{escalation_id:int}", "/escalations/tasks/{task_id:int}"
+    return [
+        page("/escalations", escalations.page, needs=read, name="escalations"),
+        page(f"{one}/ask", escalations.ask, needs=work, name="escalation_ask"),
+        page(f"{one}/reassign", escalations.reassign, needs=work, methods=POST, name="escalation_reassign"),
+        page(f"{one}/accept", escalations.accept, needs=work, methods=POST, name="escalation_accept"),
+        page(f"{task}/ask", escalations.ask_task, needs=work, name="control_ask"),
+        page(f"{task}/done", escalations.close_task, needs=work, methods=POST, name="control_done"),
     ]

@@ -1,5 +1,6 @@
 """Escalations: what has reached the managers, and what a manager does about it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,13 +44,25 @@ async def list_escalations(
     query = select(Escalation).where(visible_escalations(viewer)).order_by(col(Escalation.opened_at)).limit(limit)
     if state is not None:
         query = query.where(Escalation.state == state.value)
-    escalations = (await session.exec(query)).all()
+    return await _as_rows(session, (await session.exec(query)).all())
+
+
+async def _as_rows(session: AsyncSession, escalations: Sequence[Escalation]) -> list[EscalationRow]:
     ids = {escalation.episode_id for escalation in escalations}
     episodes = (await session.exec(select(Episode).where(col(Episode.id).in_(ids)))).all()
     rows = {row.episode.id: row for row in await as_rows(session, list(episodes))}
     owner_ids = {escalation.owner_id for escalation in escalations}
     owners = {u.id: u for u in (await session.exec(select(User).where(col(User.id).in_(owner_ids)))).all()}
     return [EscalationRow(e, rows[e.episode_id], owners.get(e.owner_id)) for e in escalations]
+
+
+async def access_row(session: AsyncSession, viewer: Viewer, escalation_id: int) -> EscalationRow:
+    """One escalation the viewer may see, whatever became of it."""
+    found = await session.exec(select(Escalation).where(Escalation.id == escalation_id, visible_escalations(viewer)))
+    escalation = found.first()
+    if escalation is None:
+        raise NotFound("escalations.not_found", "There is no such escalation, or it is another team's.")
+    return (await _as_rows(session, [escalation]))[0]
 
 
 async def list_control_tasks(session: AsyncSession, viewer: Viewer, *, limit: int = 100) -> list[Task]:

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_episodes
-from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Contact
@@ -53,6 +53,17 @@ async def list_episodes(
 async def attempts_of(session: AsyncSession, episode_id: int) -> list[Attempt]:
     found = await session.exec(
         select(Attempt).where(Attempt.episode_id == episode_id).order_by(col(Attempt.at), col(Attempt.id))
+    )
+    return list(found.all())
+
+
+async def missed_calls_of(session: AsyncSession, episode_id: int) -> list[Call]:
+    """The calls behind ``missed_count``, oldest first."""
+    found = await session.exec(
+        select(Call)
+        .join(EpisodeCall, col(EpisodeCall.call_id) == col(Call.id))
+        .where(EpisodeCall.episode_id == episode_id)
+        .order_by(col(Call.started_at), col(Call.id))
     )
     return list(found.all())
 

@@ -11,12 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_episodes
 from pbxcrm.callbacks.ground import Ground, load_ground, working_of
-from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation, EscalationState
 from pbxcrm.callbacks.queries import EpisodeRow, as_rows
 from pbxcrm.callbacks.rules import is_claimed, queue_place, urgency, wait_tone
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Company
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import Lamp
 
 ORDER_AT_MOST = 2000  # episodes that are put in order; an office with more of them open has another problem
 RECENT = timedelta(minutes=10)  # how long what closed itself stays in sight
@@ -44,6 +45,7 @@ class QueueRow:
     is_mine: bool
     claimed_by: str  # the colleague who is at it; empty when nobody is
     claimed_by_me: bool
+    lamp: Lamp  # first: the norm passed; second: it is before the manager
     asks: bool  # it closed itself by the viewer's own talk, and what the talk was about is not said yet
 
     @property
@@ -131,6 +133,7 @@ async def _rows(
     companies = {c.id: c for c in (await session.exec(select(Company).where(col(Company.id).in_(company_ids)))).all()}
     call_ids = {e.last_call_id for e in episodes}
     calls = {c.id: c for c in (await session.exec(select(Call).where(col(Call.id).in_(call_ids)))).all()}
+    escalated = await _escalated(session, episodes)
     norm, claim = ground.options.callback_due_minutes, ground.options.claim_minutes
     found = []
     for row in rows:
@@ -153,10 +156,21 @@ async def _rows(
                 is_mine=_is_mine(episode, viewer),
                 claimed_by=row.claimed_by.name if taken and not own and row.claimed_by is not None else "",
                 claimed_by_me=taken and own,
+                lamp="none" if episode.lamp_lit_at is None else "second" if episode.id in escalated else "first",
                 asks=episode.status == EpisodeStatus.REACHED and episode.closed_by_id == viewer.user_id,
             )
         )
     return found
+
+
+async def _escalated(session: AsyncSession, episodes: list[Episode]) -> set[int]:
+    found = await session.exec(
+        select(Escalation.episode_id).where(
+            col(Escalation.episode_id).in_([episode.id for episode in episodes]),
+            Escalation.state == EscalationState.OPEN.value,
+        )
+    )
+    return set(found.all())
 
 
 async def _lines(session: AsyncSession, line_ids: set[int | None]) -> list[Line]:

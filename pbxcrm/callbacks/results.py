@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer
+from pbxcrm.access import Viewer, visible_deals
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_attempt, do_close
 from pbxcrm.callbacks.attempts import do_failed_attempt
@@ -140,7 +140,9 @@ async def _close_by_hand(
     attempt.before = {**before, "version": episode.version}
     if result is not AttemptResult.REACHED or deal is None or deal.closed_at is not None:
         return Recorded(episode, attempt, None)
-    return Recorded(episode, attempt, None if await has_next_task(session, deal) else deal.id)
+    theirs = await session.exec(select(Deal.id).where(Deal.id == deal.id, visible_deals(viewer)))
+    asks = theirs.first() is not None and not await has_next_task(session, deal)
+    return Recorded(episode, attempt, deal.id if asks else None)
 
 
 async def _attempt(

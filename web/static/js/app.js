@@ -11,4 +11,5 @@ import "./dock.js";
 import "./notes.js";
 import "./ring.js";
 import "./live.js";
+import "./phone.js";
 import "./work.js";

@@ -19,7 +19,9 @@ function showKeys() {
   const list = dialog.querySelector("[data-keylist]");
   for (const old of list.querySelectorAll("[data-found]")) old.remove();
   const seen = new Set();
-  for (const element of [...document.querySelectorAll("[data-key]")].filter(visible)) {
+  // What is in hand comes first: its keys win over the page's.
+  const found = [...document.querySelectorAll("[data-keys].now [data-key]"), ...document.querySelectorAll("[data-key]")];
+  for (const element of found.filter(visible)) {
     const key = element.dataset.key;
     if (seen.has(key)) continue;
     seen.add(key);

@@ -1,0 +1,303 @@
+"""The callback queue: worked from top to bottom, one key each."""
+
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.access import Permission, check
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.callbacks import claims, results, undoing
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
+from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempts_of, missed_calls_of
+from pbxcrm.callbacks.queue import Queue, QueueFilter, load_queue
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.models import Contact
+from pbxcrm.errors import Invalid, NotFound
+from pbxcrm.numbers import format_for_people
+from pbxcrm.people.queries import load_directory
+from pbxcrm.phone.queries import last_extension, latest_call_of
+from pbxcrm.phone.rules import choose_extension
+from pbxcrm.tasks.actions import create_task
+from web.answers import toast, with_toast
+from web.formats import day_time
+from web.forms import Form, filled, read_form
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.pages.common import show
+from web.pages.phone import is_trouble, order_call, said_of
+from web.pages.tasks import QUICK, QUICK_SPANS
+from web.parts import now, parts, viewer
+
+#: Why a client is not interested, offered as buttons; anything else may be typed.
+WHY_NOT = (N_("Bought elsewhere"), N_("Too expensive"), N_("No longer needed"), N_("Only asked"))
+SAID: dict[AttemptResult, str] = {
+    AttemptResult.REACHED: N_("{client}: reached."),
+    AttemptResult.WRONG_NUMBER: N_("{client}: wrong number."),
+    AttemptResult.NOT_INTERESTED: N_("{client}: not interested, the deal is lost."),
+    AttemptResult.SPAM: N_("{client}: on the list of those that are not clients."),
+    AttemptResult.NO_NUMBER: N_("Noted: the number is withheld."),
+}
+ATTEMPTS: dict[str, str] = {
+    AttemptResult.REACHED.value: N_("Reached"),
+    AttemptResult.DIDNT_REACH.value: N_("Not reached"),
+    AttemptResult.WRONG_NUMBER.value: N_("Wrong number"),
+    AttemptResult.NOT_INTERESTED.value: N_("Not interested"),
+    AttemptResult.SPAM.value: N_("Not a client"),
+    AttemptResult.NO_NUMBER.value: N_("Number withheld"),
+}
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+async def queue(request: Request) -> Response:
+    """``GET /callbacks?show=mine&line=``."""
+    return await _queue(request)
+
+
+async def claim(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await claims.claim(session, viewer(request), _id(request), now=now(request))
+    return await _queue(request)
+
+
+async def release(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await claims.release(session, viewer(request), _id(request), now=now(request))
+    return await _queue(request)
+
+
+async def call(request: Request) -> Response:
+    """Claim and call in one: the client's number, from the phone chosen on the page."""
+    form = await read_form(request)
+    check(viewer(request), Permission.PHONE_USE)
+    async with parts(request).db.read() as session:
+        episode = await access_episode(session, viewer(request), _id(request))
+    if episode.client_number is None:
+        raise Invalid("number", "callbacks.withheld", "The number is withheld, so it cannot be called.")
+    form.values["number"], form.values["episode_id"] = episode.client_number, str(episode.id)
+    command = await order_call(request, form)
+    return with_toast(request, await _queue(request), said_of(command), tone="")
+
+
+async def result(request: Request) -> Response:
+    """``POST result, version, why``: how it went. A missing reason is asked for in the dialog."""
+    form = await read_form(request)
+    try:
+        said = AttemptResult(form["result"])
+    except ValueError:
+        raise NotFound("callbacks.no_result", "There is no such result.") from None
+    try:
+        async with parts(request).db.write() as session:
+            recorded = await results.record_result(
+                session,
+                viewer(request),
+                _id(request),
+                said,
+                now=now(request),
+                region=parts(request).settings.region,
+                version=form.number("version"),
+                why=form["why"],
+                note=form["note"],
+            )
+            client = await _client(session, recorded.episode)
+    except Invalid as error:
+        if error.field != "why":
+            raise
+        form.refuse(error)
+        return await _ask(request, form, UNPROCESSABLE)
+    undo = f"/callbacks/undo/{recorded.attempt.id}" if recorded.attempt.before else ""
+    text = _(SAID[said]).format(client=client) if said in SAID else _planned(recorded.episode, client)
+    page = with_toast(request, await _queue(request), text, undo=undo)
+    if recorded.ask_task_for is not None:
+        return await _and_ask_next(request, page, recorded.episode)
+    return page
+
+
+async def undo(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await undoing.undo_result(session, viewer(request), request.path_params["attempt_id"], now=now(request))
+    return toast(request, _("Taken back."))
+
+
+async def ask(request: Request) -> Response:
+    """``GET /callbacks/{id}/ask?what=not_interested|dismiss|next``: the inside of the dialog."""
+    what = request.query_params.get("what", "")
+    form = filled({"result": what, "version": request.query_params.get("version", "")})
+    return await _ask(request, form)
+
+
+async def dismiss(request: Request) -> Response:
+    """Close without a call, for a reason."""
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            await results.dismiss(session, viewer(request), _id(request), form["why"], now=now(request))
+    except Invalid as error:
+        form.refuse(error)
+        form.values["result"] = "dismiss"
+        return await _ask(request, form, UNPROCESSABLE)
+    return with_toast(request, await _queue(request), _("The callback is closed."))
+
+
+async def set_next(request: Request) -> Response:
+    """The next task on the deal of a client who was reached: ``title``, and ``quick`` or ``due_at``."""
+    form = await read_form(request)
+    async with parts(request).db.read() as session:
+        episode = await access_episode(session, viewer(request), _id(request))
+    try:
+        async with parts(request).db.write() as session:
+            due_at = await _due(session, request, form)
+            await create_task(
+                session,
+                viewer(request),
+                title=form["title"],
+                due_at=due_at,
+                deal_id=episode.deal_id,
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        form.values["result"] = "next"
+        return await _ask(request, form, UNPROCESSABLE)
+    return with_toast(
+        request, await _queue(request), _("The next task is set for {time}.").format(time=day_time(due_at))
+    )
+
+
+async def one(request: Request) -> Response:
+    """``GET /callbacks/{id}``: one callback with its missed calls and attempts, newest first."""
+    async with parts(request).db.read() as session:
+        row = await access_episode_row(session, viewer(request), _id(request))
+        tries = await attempts_of(session, _id(request))
+        missed = await missed_calls_of(session, _id(request))
+        people = await load_directory(session)
+    events: list[tuple[datetime, str, Attempt | Call]] = [
+        (call.ended_at or call.started_at, "miss", call) for call in missed
+    ]
+    events += [(attempt.at, "attempt", attempt) for attempt in tries]
+    events.sort(key=lambda event: event[0], reverse=True)
+    return show(request, "callbacks/one.html", row=row, events=events, people=people, attempt_word=_attempt_word)
+
+
+async def _queue(request: Request) -> HTMLResponse:
+    wanted = _wanted(request)
+    async with parts(request).db.read() as session:
+        found: Queue = await load_queue(session, viewer(request), wanted, now(request))
+        command = await latest_call_of(session, viewer(request).user_id)
+        used = await last_extension(session, viewer(request).user_id)
+    own = viewer(request).extensions
+    fresh = command is not None and now(request) - (command.finished_at or now(request)) < timedelta(minutes=2)
+    trouble = command if command is not None and fresh and is_trouble(command) else None
+    return show(
+        request,
+        "callbacks/list.html",
+        fragment="callbacks/_queue.html",
+        queue=found,
+        wanted=wanted,
+        trouble=trouble,
+        trouble_said=said_of(trouble) if trouble is not None else "",
+        calling=command if command is not None and command.finished_at is None else None,
+        extension=choose_extension(own, "", used) if own else "",
+        path=_path(wanted),
+    )
+
+
+async def _ask(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        row = await access_episode_row(session, viewer(request), _id(request))
+        client = await _client(session, row.episode)
+    response = show(
+        request,
+        "callbacks/_ask.html",
+        status=status,
+        form=form,
+        row=row,
+        client=client,
+        what=form["result"],
+        why_not=WHY_NOT,
+        quick=QUICK,
+    )
+    response.headers.update({"HX-Retarget": "#ask-body", "HX-Reswap": "innerHTML"})
+    return response
+
+
+async def _and_ask_next(request: Request, page: HTMLResponse, episode: Episode) -> HTMLResponse:
+    """``page`` and the question for the next task of the deal, in the dialog."""
+    async with parts(request).db.read() as session:
+        row = await access_episode_row(session, viewer(request), episode.id or 0)
+        client = await _client(session, episode)
+    html = parts(request).templates.text(
+        "callbacks/_ask.html",
+        request=request,
+        viewer=viewer(request),
+        form=filled({"result": "next", "title": ""}),
+        row=row,
+        client=client,
+        what="next",
+        why_not=WHY_NOT,
+        quick=QUICK,
+    )
+    partial = f'<hx-partial hx-target="#ask-body" hx-swap="innerHTML">{html}</hx-partial>'
+    headers = {key: value for key, value in page.headers.items() if key != "content-length"}
+    return HTMLResponse(bytes(page.body) + partial.encode(), page.status_code, headers)
+
+
+async def _due(session: AsyncSession, request: Request, form: Form) -> datetime:
+    """When the next task is due: the button that was pressed, else the field. Raises Invalid."""
+    if form["quick"] in QUICK_SPANS:
+        return now(request) + QUICK_SPANS[form["quick"]]
+    if form["quick"] == "morning":
+        calendars = await load_calendars(session, await load_directory(session))
+        return calendars.of_user(viewer(request).user_id).next_morning(now(request))
+    due_at = form.moment("due_at")
+    if due_at is None:
+        raise Invalid("due_at", "tasks.due", "Say until when it is to be done.")
+    return due_at
+
+
+async def _client(session: AsyncSession, episode: Episode) -> str:
+    contact = await session.get(Contact, episode.contact_id) if episode.contact_id is not None else None
+    if contact is not None and contact.name:
+        return contact.name
+    return format_for_people(episode.client_number) if episode.client_number else _("Withheld number")
+
+
+def _planned(episode: Episode, client: str) -> str:
+    if episode.next_attempt_at is None:
+        return _("{client}: not reached.").format(client=client)
+    time = day_time(episode.next_attempt_at)
+    return _("{client}: not reached, next attempt {time}.").format(client=client, time=time)
+
+
+def _address(request: Request) -> dict[str, list[str]]:
+    """The filters of the page: of the address itself, or of the page that an act was done on."""
+    if request.method == "GET":
+        return parse_qs(request.url.query)
+    return parse_qs(urlsplit(request.headers.get("hx-current-url", "")).query)
+
+
+def _wanted(request: Request) -> QueueFilter:
+    asked = _address(request)
+    line = (asked.get("line") or [""])[0]
+    return QueueFilter(
+        mine=(asked.get("show") or [""])[0] == "mine",
+        line_id=int(line) if line.isascii() and line.isdigit() and len(line) < 10 else None,
+    )
+
+
+def _path(wanted: QueueFilter) -> str:
+    asked = {"show": "mine" if wanted.mine else "", "line": wanted.line_id or ""}
+    kept = urlencode({name: value for name, value in asked.items() if value})
+    return f"/callbacks?{kept}" if kept else "/callbacks"
+
+
+def _id(request: Request) -> int:
+    found: int = request.path_params["episode_id"]
+    return found
+
+
+def _attempt_word(result: str) -> str:
+    return _(ATTEMPTS.get(result, result))

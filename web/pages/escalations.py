@@ -1,0 +1,157 @@
+"""What has reached the manager: what, who, how long, why; call, give to somebody, or accept with a reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.access import Permission, check
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.callbacks import escalations
+from pbxcrm.callbacks.escalations import EscalationRow, access_row, list_control_tasks, list_escalations
+from pbxcrm.callbacks.picture import load_picture
+from pbxcrm.callbacks.rules import check_why
+from pbxcrm.errors import Invalid
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import load_directory
+from pbxcrm.tasks.actions import finish_task
+from pbxcrm.tasks.queries import access_task_row
+from web.answers import with_toast
+from web.forms import Form, filled, read_form
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.pages.common import colleagues, period, show
+from web.parts import now, parts, viewer
+
+#: Why a manager lets it be, offered as buttons.
+WHY_ACCEPTED = (N_("We agreed on another time"), N_("The client has been told"), N_("Not worth a call"))
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Somebody a callback may be given to."""
+
+    user_id: int
+    name: str
+    on_shift: bool
+    is_owner: bool
+
+
+async def page(request: Request) -> Response:
+    """``GET /escalations``."""
+    return await _page(request)
+
+
+async def ask(request: Request) -> Response:
+    """``GET /escalations/{id}/ask?what=reassign|accept``: the inside of the dialog."""
+    return await _ask(request, filled({}), request.query_params.get("what", "accept"))
+
+
+async def reassign(request: Request) -> Response:
+    form = await read_form(request)
+    try:
+        user_id = form.number("user_id")
+        async with parts(request).db.write() as session:
+            await escalations.reassign(session, viewer(request), _id(request), user_id or 0, now=now(request))
+            name = (await load_directory(session)).name(user_id)
+    except Invalid as error:
+        form.refuse(error)
+        return await _ask(request, form, "reassign", UNPROCESSABLE)
+    return with_toast(request, await _page(request), _("Given to {name}; the norm begins anew.").format(name=name))
+
+
+async def accept(request: Request) -> Response:
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            await escalations.accept(session, viewer(request), _id(request), form["why"], now=now(request))
+    except Invalid as error:
+        form.refuse(error)
+        return await _ask(request, form, "accept", UNPROCESSABLE)
+    return with_toast(request, await _page(request), _("Accepted. It comes back when the client calls again."))
+
+
+async def ask_task(request: Request) -> Response:
+    """``GET /escalations/tasks/{id}/ask``: what became of a control task."""
+    return await _ask_task(request, filled({}))
+
+
+async def close_task(request: Request) -> Response:
+    """A control task (whose extension is this?) is dealt with: ``why`` says how."""
+    form = await read_form(request)
+    check(viewer(request), Permission.ESCALATIONS_WORK)
+    task_id: int = request.path_params["task_id"]
+    try:
+        result = check_why(form["why"])
+    except Invalid as error:
+        form.refuse(error)
+        return await _ask_task(request, form, UNPROCESSABLE)
+    async with parts(request).db.write() as session:
+        await finish_task(session, viewer(request), task_id, result=result, now=now(request))
+    return with_toast(request, await _page(request), _("Done."), undo=f"/tasks/{task_id}/reopen")
+
+
+async def _page(request: Request) -> HTMLResponse:
+    today, _until = period("today")
+    async with parts(request).db.read() as session:
+        rows = await list_escalations(session, viewer(request))
+        tasks = await list_control_tasks(session, viewer(request))
+        picture = await load_picture(session, viewer(request), today or now(request), now(request))
+    return show(
+        request,
+        "escalations/list.html",
+        fragment="escalations/_list.html",
+        rows=rows,
+        tasks=tasks,
+        picture=picture,
+        waited=_waited(rows, now(request)),
+    )
+
+
+def _waited(rows: list[EscalationRow], at: datetime) -> dict[int, float]:
+    """Seconds since the client was missed first, by escalation."""
+    return {row.escalation.id or 0: (at - row.episode.episode.first_missed_at).total_seconds() for row in rows}
+
+
+async def _ask(request: Request, form: Form, what: str, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        row = await access_row(session, viewer(request), _id(request))
+        people = await colleagues(session, viewer(request))
+        calendars = await load_calendars(session, await load_directory(session))
+    takers = [
+        Taker(user.id, user.name, calendars.on_shift(user.id, now(request)), user.id == row.escalation.owner_id)
+        for user in sorted(people, key=lambda user: (user.role != Role.SELLER, user.name))
+        if user.id is not None
+    ]
+    takers.sort(key=lambda taker: (taker.is_owner, not taker.on_shift))
+    return _in_dialog(
+        show(
+            request,
+            "escalations/_ask.html",
+            status=status,
+            form=form,
+            row=row,
+            what=what,
+            takers=takers,
+            why_accepted=WHY_ACCEPTED,
+        )
+    )
+
+
+async def _ask_task(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        row = await access_task_row(session, viewer(request), request.path_params["task_id"])
+    return _in_dialog(show(request, "escalations/_ask_task.html", status=status, form=form, row=row))
+
+
+def _in_dialog(response: HTMLResponse) -> HTMLResponse:
+    response.headers.update({"HX-Retarget": "#ask-body", "HX-Reswap": "innerHTML"})
+    return response
+
+
+def _id(request: Request) -> int:
+    found: int = request.path_params["escalation_id"]
+    return found

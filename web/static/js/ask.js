@@ -1,0 +1,21 @@
+// A dialog whose inside comes from the server: #ask opens when something with [data-show] arrives in #ask-body, and
+// closes when its form (data-closes) has been accepted. [data-fill="id"] writes its own words into a field.
+const dialog = document.getElementById("ask");
+const body = document.getElementById("ask-body");
+
+document.addEventListener("htmx:after:swap", () => {
+  if (!dialog || dialog.open || !body.querySelector("[data-show]")) return;
+  dialog.showModal();
+});
+dialog?.addEventListener("close", () => body.replaceChildren());
+document.addEventListener("htmx:after:request", (event) => {
+  const { sourceElement, response } = event.detail.ctx;
+  if (sourceElement.matches?.("[data-closes]") && response?.status < 400) dialog.close();
+});
+document.addEventListener("click", (event) => {
+  const chip = event.target.closest("[data-fill]");
+  if (!chip) return;
+  const field = document.getElementById(chip.dataset.fill);
+  field.value = chip.textContent.trim();
+  field.focus();
+});

@@ -1,0 +1,62 @@
+// The callback queue by keyboard: one row is in hand (class "now"); arrows or j and k choose, and the keys of the legend
+// press the button of that row. After a result the next row is in hand; a row stays in hand while the list moves under it.
+import "./ask.js";
+
+let chosen = "";
+let place = 0;
+let advance = false;
+
+const rows = () => [...document.querySelectorAll("#queue [data-row]")];
+
+function take(row, { scroll = false } = {}) {
+  for (const old of document.querySelectorAll("#queue tr.now")) if (old !== row) { old.classList.remove("now"); old.removeAttribute("aria-current"); }
+  if (!row) return;
+  row.classList.add("now");
+  row.setAttribute("aria-current", "true");
+  chosen = row.id;
+  place = rows().indexOf(row);
+  if (scroll) row.scrollIntoView({ block: "nearest" });
+}
+
+function retake() {
+  const found = rows();
+  const same = advance ? null : found.find((row) => row.id === chosen);
+  advance = false;
+  take(same ?? found[Math.min(place, found.length - 1)]);
+}
+
+function act(name) {
+  const row = document.querySelector("#queue tr.now");
+  row?.querySelector(`[data-do="${name}"]`)?.click();
+}
+
+document.addEventListener("click", (event) => {
+  const hint = event.target.closest("[data-act]");
+  if (hint) return act(hint.dataset.act);
+  const row = event.target.closest("#queue [data-row]");
+  if (!row) return;
+  take(row);
+  const item = event.target.closest("details.menu .item");
+  if (item) item.closest("details").open = false;
+  const does = event.target.closest("[hx-post]")?.getAttribute("hx-post") ?? "";
+  if (does.endsWith("/result")) advance = true;
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  const step = { ArrowDown: 1, ArrowUp: -1, KeyJ: 1, KeyK: -1 }[event.code];
+  if (!step || document.querySelector("dialog[open], details.menu[open]")) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const found = rows();
+  if (!found.length) return;
+  event.preventDefault();
+  if (document.activeElement !== document.body) document.activeElement.blur(); // so that Space means this row
+  const now = found.findIndex((row) => row.id === chosen);
+  take(found[Math.max(0, Math.min(found.length - 1, now + step))], { scroll: true });
+});
+
+document.addEventListener("htmx:after:swap", retake);
+document.addEventListener("htmx:after:request", (event) => {
+  if (event.detail.ctx.response?.status >= 400) advance = false;
+});
+retake();
