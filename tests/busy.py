@@ -30,7 +30,7 @@ CLIENTS = (
 # title, client (its place above), owner, stage name, amount, hours in the stage
 DEALS = (
     ("School chairs, 120 pcs", 0, "ivan", "Call held", "48000", 26),
-    ("Reception desk", 2, "ivan", "Proposal sent", "22400", 75),
+    ("Reception desk", 2, "ivan", "Proposal sent", "22400", 175),
     ("Office, two floors", 1, "olena", "Call held", "31500.50", 5),
     ("Kitchen for Marta", 3, "olena", "Proposal sent", "64000", 2),
     ("Меблі для конференц-зали на дванадцять осіб", 4, "ivan", "Invoice issued", "186000", 30),

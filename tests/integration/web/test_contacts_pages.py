@@ -1,0 +1,163 @@
+"""The pages of clients, companies, numbers and lines; search; the front page."""
+
+import re
+
+import pytest
+from sqlmodel import select
+
+from pbxcrm.calls.models import Call, Line
+from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
+from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
+
+__all__ = ["browsers", "desk"]
+IRYNA = "Ірина Мельник"
+
+
+async def test_clients_one_may_see_and_search_in_any_case(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    page = (await ivan.get("/contacts")).text
+    assert IRYNA in page
+    assert "Petro Other" not in page
+    found = (await ivan.get("/contacts?q=МЕЛЬ")).text.partition('id="contacts"')[2]
+    assert IRYNA in found
+    assert "Stepan" not in found
+    assert "Stepan" in (await ivan.get("/contacts?q=093 123")).text
+    assert "No client fits" in (await ivan.get("/contacts?q=zzzz")).text
+
+
+async def test_client_card_has_numbers_deals_and_what_happened(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    page = (await ivan.get(f"/contacts/{desk.busy.contacts[IRYNA]}")).text
+    for text in ("+380 67 222 33 44", "Dental Plus", "Reception desk", "Ivan Kravets talked, 6:12"):
+        assert text in page
+    foreign = desk.busy.contacts["Petro Other's Client"]
+    assert (await ivan.get(f"/contacts/{foreign}")).status_code == 404
+    assert (await ivan.post(f"/contacts/{foreign}/numbers", data={"number": "0671112299"})).status_code == 404
+
+
+async def test_a_linked_number_brings_its_history(browsers: Browsers, desk: Desk) -> None:
+    maria, contact_id = await browsers("maria"), desk.busy.contacts["Marta Bilyk"]
+    wrong = await maria.post(f"/contacts/{contact_id}/numbers", data={"number": "not a number"}, headers=HTMX)
+    assert wrong.status_code == 422
+    assert 'aria-invalid="true"' in wrong.text
+    await maria.post(f"/contacts/{contact_id}/numbers", data={"number": "063 000 00 02"}, headers=HTMX)
+    async with desk.database.read() as session:
+        calls = (await session.exec(select(Call).where(Call.client_number == "+380630000002"))).all()
+    assert [call.contact_id for call in calls] == [contact_id, contact_id]
+
+
+async def test_edit_sets_all_numbers_and_makes_the_company(browsers: Browsers, desk: Desk) -> None:
+    ivan, contact_id = await browsers("ivan"), desk.busy.contacts[IRYNA]
+    form = (await ivan.get(f"/contacts/{contact_id}/edit")).text
+    seen = re.search(r'name="version" value="(\d+)"', form)
+    assert seen
+    data = {
+        "version": seen[1],
+        "name": "Ірина М.",
+        "phones": "067 222 33 44\n+44 20 7946 0000, 044 333 22 11",
+        "emails": "iryna@dental.example",
+        "company_name": "New Dental",
+        "responsible_id": str(desk.office.id("ivan")),
+        "note": "",
+    }
+    bad = await ivan.post(f"/contacts/{contact_id}/edit", data={**data, "emails": "nonsense"}, headers=HTMX)
+    assert bad.status_code == 422
+    assert "44 20 7946" in bad.text  # what was typed is kept
+    assert (await ivan.post(f"/contacts/{contact_id}/edit", data=data)).status_code == 303
+    async with desk.database.read() as session:
+        phones = (await session.exec(select(Phone.number).where(Phone.contact_id == contact_id))).all()
+    assert set(phones) == {"+380672223344", "+442079460000", "+380443332211"}
+    assert "New Dental" in (await ivan.get("/companies")).text
+    assert (await ivan.post(f"/contacts/{contact_id}/edit", data=data)).status_code == 409
+
+
+async def test_a_new_client_is_filled_in_from_a_number(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    assert "+380630000001" in (await ivan.get("/contacts/new?number=%2B380630000001")).text
+    answer = await ivan.post("/contacts/new", data={"name": "Fresh", "phones": "0501231212"})
+    async with desk.database.read() as session:
+        made = (await session.exec(select(Contact).where(Contact.name == "Fresh"))).one()
+    assert answer.headers["location"] == f"/contacts/{made.id}"
+
+
+async def test_company_card(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    found = re.search(r'/companies/(\d+)">Dental Plus', (await ivan.get("/companies?q=DENT")).text)
+    assert found
+    page = (await ivan.get(f"/companies/{found[1]}")).text
+    assert IRYNA in page
+    assert "Reception desk" in page
+    wrong = await ivan.post(f"/companies/{found[1]}", data={"version": "1", "name": ""}, headers=HTMX)
+    assert wrong.status_code == 422
+
+
+async def test_numbers_that_are_nobodys_client(browsers: Browsers, desk: Desk) -> None:
+    maria = await browsers("maria")
+    wrong = await maria.post("/numbers", data={"number": "x", "kind": "spam"}, headers=HTMX)
+    assert wrong.status_code == 422
+    await maria.post("/numbers", data={"number": "0443330000", "kind": "own", "note": "branch"})
+    assert "+380 44 333 00 00" in (await maria.get("/numbers")).text
+    await maria.post("/numbers/remove", data={"number": "+380443330000"})
+    async with desk.database.read() as session:
+        assert (await session.exec(select(SpecialNumber))).all() == []
+    assert (await (await browsers("ivan")).get("/numbers")).status_code == 403
+
+
+async def test_lines_are_ordered_previewed_and_checked(browsers: Browsers, desk: Desk) -> None:
+    admin = await browsers("admin")
+    data = {"name": "Support", "trunk": "itsp-*", "makes_callbacks": "1", "short_seconds": "5"}
+    preview = (await admin.post("/settings/lines/preview", data=data, headers=HTMX)).text
+    assert "trunk itsp-*" in preview
+    assert "no deals are made" in preview
+    wrong = await admin.post("/settings/lines/new", data={**data, "short_seconds": "soon"}, headers=HTMX)
+    assert wrong.status_code == 422
+    assert 'aria-invalid="true"' in wrong.text
+    assert (await admin.post("/settings/lines/new", data=data)).status_code == 303
+    again = await admin.post("/settings/lines/new", data=data, headers=HTMX)
+    assert "There is a line of this name already." in again.text
+    await admin.post("/settings/lines/new", data={"name": "Sales", "makes_deals": "1"})
+    async with desk.database.read() as session:
+        sales = (await session.exec(select(Line).where(Line.name == "Sales"))).one()
+    await admin.post(f"/settings/lines/{sales.id}/move", data={"to": "up"})
+    page = (await admin.get("/settings/lines")).text
+    assert page.index(">Sales<") < page.index(">Support<")
+    async with desk.database.write() as session:
+        call = await session.get(Call, desk.busy.calls["1700000000.2"])
+        assert call is not None
+        call.line_id = sales.id
+    assert (await admin.post(f"/settings/lines/{sales.id}/delete")).status_code == 303
+    async with desk.database.read() as session:
+        assert [line.name for line in (await session.exec(select(Line))).all()] == ["Support"]
+    assert (await (await browsers("maria")).get("/settings/lines")).status_code == 403
+
+
+async def test_search_finds_from_the_third_letter_what_one_may_see(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    assert "at least three" in (await ivan.get("/search?q=ме", headers=HTMX)).text
+    found = (await ivan.get("/search?q=мельник", headers=HTMX)).text
+    assert f'href="/contacts/{desk.busy.contacts[IRYNA]}"' in found
+    assert f'href="/deals/{desk.busy.deals["Reception desk"]}"' in found
+    assert "<html" not in found
+    assert "Nothing found" in (await ivan.get("/search?q=Foreign", headers=HTMX)).text
+    assert "<html" in (await ivan.get("/search?q=mel")).text
+    assert await count_queries(desk.database, ivan, "/search?q=мельник") <= 20
+
+
+@pytest.mark.parametrize(("login", "path"), [("olena", "/"), ("kira", "/calls"), ("admin", "/board")])
+async def test_the_front_page_is_another_for_everybody(browsers: Browsers, desk: Desk, login: str, path: str) -> None:
+    answer = await (await browsers(login)).get("/")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == path if path != "/" else answer.headers["location"] in {"/callbacks", "/board"}
+
+
+async def test_every_page_speaks_ukrainian(browsers: Browsers, desk: Desk) -> None:
+    admin = await browsers("admin")
+    await admin.post("/profile/look", data={"language": "uk"})
+    for path, word in (
+        ("/board", "Дошка"),
+        ("/calls", "Дзвінки"),
+        ("/tasks", "Завдання"),
+        ("/contacts", "Клієнти"),
+        ("/settings/lines", "Лінії"),
+    ):
+        assert f"<title>{word}" in (await admin.get(path)).text

@@ -1,0 +1,260 @@
+"""The board and the card of a deal."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from httpx2 import AsyncClient, Response
+from sqlmodel import col, select
+
+from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.timeline import Cursor, EntryKind, timeline
+from pbxcrm.tasks.models import Task
+from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
+
+__all__ = ["browsers", "desk"]
+DESK = "Reception desk"
+
+
+def column(page: str, stage: str) -> str:
+    """The part of a board that is this stage's."""
+    return re.split(r'<section class="col', page.partition(f'data-name="{stage}"')[2])[0]
+
+
+def version(page: str) -> str:
+    found = re.search(r'name="version" value="(\d+)"', page)
+    assert found
+    return found[1]
+
+
+async def stored(desk: Desk, title: str = DESK) -> Deal:
+    async with desk.database.read() as session:
+        found = await session.get(Deal, desk.busy.deals[title])
+    assert found is not None
+    return found
+
+
+async def move(client: AsyncClient, desk: Desk, stage: str, *, seen: int, **more: str) -> Response:
+    data = {"board": "1", "stage_id": str(desk.busy.stages[stage].id), "version": str(seen), **more}
+    return await client.post(f"/deals/{desk.busy.deals[DESK]}/move", data=data, headers=HTMX)
+
+
+async def test_board_has_a_column_a_stage_with_count_sum_and_newest_on_top(browsers: Browsers, desk: Desk) -> None:
+    page = (await (await browsers("maria")).get("/board")).text
+    proposal = column(page, "Proposal sent")
+    assert proposal.index("Kitchen for Marta") < proposal.index(DESK)
+    assert "86,400 ₴" in proposal.replace("\xa0", " ")
+    assert "<span data-count>2</span>" in proposal
+    assert "1 over the norm" in proposal  # three days, and it is there for longer
+    assert "Foreign deal" not in page
+    assert "No next task" in column(page, "Call held")
+    assert "style=" not in page
+
+
+async def test_board_of_a_seller_has_only_own_cards(browsers: Browsers, desk: Desk) -> None:
+    page = (await (await browsers("ivan")).get("/board")).text
+    assert DESK in page
+    assert "Kitchen for Marta" not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "away"),
+    [
+        ("mine=1", "Foreign", DESK),
+        ("q=кОнФеренц", "Меблі для конференц-зали", DESK),
+        ("q=dental", DESK, "Kitchen"),
+        ("q=2223344", DESK, "Kitchen"),
+        ("who=nobody", "Nothing that fits", DESK),
+        ("pipeline=999&who=x&cursor=_", DESK, "no such text"),
+    ],
+)
+async def test_board_is_filtered_by_its_address(
+    browsers: Browsers, desk: Desk, query: str, there: str, away: str
+) -> None:
+    who = "petro" if query == "mine=1" else "maria"
+    page = (await (await browsers(who)).get(f"/board?{query}")).text.partition('id="board"')[2]
+    assert there in page
+    assert away not in page
+
+
+async def test_board_and_card_ask_a_fixed_number_of_queries(browsers: Browsers, desk: Desk) -> None:
+    maria = await browsers("maria")
+    board = await count_queries(desk.database, maria, "/board")
+    assert board == await count_queries(desk.database, maria, "/board?q=Kitchen") <= 30
+    rich = await count_queries(desk.database, maria, f"/deals/{desk.busy.deals[DESK]}")
+    poor = await count_queries(desk.database, maria, f"/deals/{desk.busy.deals['Kitchen for Marta']}")
+    assert rich == poor <= 40
+
+
+async def test_columns_go_on_where_they_ended(browsers: Browsers, desk: Desk) -> None:
+    async with desk.database.write() as session:
+        first = (await session.exec(select(Deal).where(Deal.title == DESK))).one()
+        for n in range(75):
+            deal = Deal(**{**first.model_dump(exclude={"id"}), "title": f"Deal {n:02}"})
+            deal.stage_since = first.stage_since - timedelta(minutes=n // 3)  # several of one moment
+            session.add(deal)
+    maria = await browsers("maria")
+    text = column((await maria.get("/board")).text, "Proposal sent")
+    seen: list[str] = re.findall(r'data-deal="(\d+)"', text)
+    assert len(seen) == 30
+    for _ in range(2):
+        found = re.search(r'hx-get="([^"]+)"', text.partition("data-more")[2])
+        assert found
+        text = (await maria.get(found[1].replace("&amp;", "&"), headers=HTMX)).text
+        seen += re.findall(r'data-deal="(\d+)"', text)
+    assert "data-more" not in text
+    assert len(seen) == len(set(seen)) == 77
+
+
+async def test_a_move_gives_back_the_card_as_it_is_now(browsers: Browsers, desk: Desk) -> None:
+    answer = await move(await browsers("ivan"), desk, "Invoice issued", seen=(await stored(desk)).version)
+    assert answer.status_code == 200
+    now = await stored(desk)
+    assert now.stage_id == desk.busy.stages["Invoice issued"].id
+    assert f'data-version="{now.version}"' in answer.text
+
+
+async def test_a_stale_board_never_overwrites_a_newer_move(browsers: Browsers, desk: Desk) -> None:
+    seen = (await stored(desk)).version
+    ivan, maria = await browsers("ivan"), await browsers("maria")
+    await move(maria, desk, "Invoice agreed", seen=seen)
+    answer = await move(ivan, desk, "Call held", seen=seen)
+    assert answer.status_code == 409
+    assert "Somebody changed this deal meanwhile" in answer.text
+    assert (await stored(desk)).stage_id == desk.busy.stages["Invoice agreed"].id
+    card = await ivan.get(f"/board/cards/{desk.busy.deals[DESK]}", headers=HTMX)
+    assert f'data-stage="{desk.busy.stages["Invoice agreed"].id}"' in card.text
+
+
+async def test_lost_asks_why_and_then_completes_the_move(browsers: Browsers, desk: Desk) -> None:
+    ivan, seen = await browsers("ivan"), (await stored(desk)).version
+    refused = await move(ivan, desk, "Lost", seen=seen)
+    assert refused.status_code == 422
+    assert refused.headers["x-field"] == "lost_reason"
+    assert (await stored(desk)).version == seen
+    plain = {"stage_id": str(desk.busy.stages["Lost"].id), "version": str(seen)}
+    form = await ivan.post(f"/deals/{desk.busy.deals[DESK]}/move", data=plain)  # without script
+    assert form.status_code == 422
+    assert 'name="lost_reason"' in form.text
+    done = await ivan.post(f"/deals/{desk.busy.deals[DESK]}/move", data={**plain, "lost_reason": "Too slow"})
+    assert done.status_code == 303
+    assert (await stored(desk)).lost_reason == "Too slow"
+
+
+async def test_a_card_that_is_not_on_this_board_is_no_content(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    foreign = desk.busy.deals["Foreign deal"]
+    assert (await ivan.get(f"/board/cards/{foreign}", headers=HTMX)).status_code == 204
+    assert (await ivan.get(f"/board/cards/{desk.busy.deals[DESK]}?q=chairs", headers=HTMX)).status_code == 204
+    for path in (f"/deals/{foreign}", f"/deals/{foreign}/timeline", f"/tasks/new?deal={foreign}"):
+        assert (await ivan.get(path)).status_code == 404
+    for path in ("move", "edit", "note"):
+        data = {"version": "1", "stage_id": "1", "text": "x", "title": "x"}
+        assert (await ivan.post(f"/deals/{foreign}/{path}", data=data)).status_code == 404
+
+
+async def test_heads_say_count_and_sum_as_they_are(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    await move(ivan, desk, "Shipped", seen=(await stored(desk)).version)
+    heads = (await ivan.get("/board/heads", headers=HTMX)).text
+    shipped = heads.partition(f'id="head-{desk.busy.stages["Shipped"].id}"')[2]
+    assert "<span data-count>1</span>" in shipped
+    assert "board-sum" in heads
+
+
+async def test_card_tells_what_happened_newest_on_top(browsers: Browsers, desk: Desk) -> None:
+    page = (await (await browsers("ivan")).get(f"/deals/{desk.busy.deals[DESK]}")).text
+    story = page.partition('<ol class="timeline">')[2]
+    note, talk = story.index("Wants it in oak"), story.index("Ivan Kravets talked, 6:12")
+    missed, made = story.index("missed, hung up in the queue"), story.index("made the deal")
+    assert note < talk < missed < made
+    assert f'src="/calls/{desk.busy.calls["1700000000.2"]}/recording"' in story
+    assert "why?" in story
+    assert 'aria-current="step"' in page
+    assert "style=" not in page
+
+
+async def test_timeline_is_filtered_by_kind(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    story = (await ivan.get(f"/deals/{desk.busy.deals[DESK]}?kind=calls")).text.partition('<ol class="timeline">')[2]
+    assert "Ivan Kravets talked" in story
+    assert "Wants it in oak" not in story
+
+
+async def test_timeline_in_parts_tells_everything_once(desk: Desk) -> None:
+    async with desk.database.read() as session:
+        ivan = await desk.office.viewer(session, "ivan")
+        whole = await timeline(session, ivan, deal_id=desk.busy.deals[DESK])
+        told, after = [], None
+        while True:
+            part = await timeline(session, ivan, deal_id=desk.busy.deals[DESK], after=after, limit=2)
+            told += [(entry.kind, entry.id) for entry in part.entries]
+            if part.next is None:
+                break
+            after = Cursor.parse(part.next, desk.now)
+            assert after is not None
+    assert told == [(entry.kind, entry.id) for entry in whole.entries]
+    assert {kind for kind, _ in told} >= {EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK, EntryKind.MOVE}
+
+
+async def test_facts_are_edited_in_place_and_say_at_the_field_what_is_wrong(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    address = f"/deals/{desk.busy.deals[DESK]}"
+    form = (await ivan.get(f"{address}?edit=1", headers=HTMX)).text
+    assert "<html" not in form
+    data = {"version": version(form), "title": "Two desks", "amount": "a lot", "responsible_id": "", "source": "Site"}
+    wrong = await ivan.post(f"{address}/edit", data=data, headers=HTMX)
+    assert wrong.status_code == 422
+    assert 'aria-invalid="true"' in wrong.text
+    assert 'value="a lot"' in wrong.text
+    right = await ivan.post(f"{address}/edit", data={**data, "amount": "48 000,50"}, headers=HTMX)
+    assert right.headers["hx-redirect"] == address
+    found = await stored(desk)
+    assert (found.title, str(found.amount), found.contact_id) == (
+        "Two desks",
+        "48000.50",
+        desk.busy.contacts["Ірина Мельник"],
+    )
+    stale = await ivan.post(f"{address}/edit", data={**data, "amount": "1"}, headers=HTMX)
+    assert stale.status_code == 409
+
+
+async def test_a_note_appears_on_top(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    address = f"/deals/{desk.busy.deals[DESK]}/note"
+    region = (await ivan.post(address, data={"text": "<b>called back</b>"}, headers=HTMX)).text
+    assert region.index("&lt;b&gt;called back") < region.index("Wants it in oak")
+    assert (await ivan.post(address, data={"text": ""}, headers=HTMX)).status_code == 422
+    assert (await (await browsers("kira")).post(address, data={"text": "QC writes"})).status_code == 403
+
+
+async def test_a_new_deal_is_filled_in_from_a_call_and_makes_its_client(browsers: Browsers, desk: Desk) -> None:
+    olena = await browsers("olena")
+    form = (await olena.get(f"/deals/new?call={desk.busy.calls['1700000000.4']}", headers=HTMX)).text
+    assert 'value="+380630000001"' in form
+    assert "&lt;script&gt;" in form
+    wrong = await olena.post("/deals/new", data={"contact": "", "title": "", "amount": "x"}, headers=HTMX)
+    assert wrong.status_code == 422
+    data = {"contact": "Новий Клієнт", "number": "063 000 00 01", "title": "", "amount": "1200"}
+    done = await olena.post("/deals/new", data=data)
+    assert done.status_code == 303
+    async with desk.database.read() as session:
+        deal = (await session.exec(select(Deal).order_by(col(Deal.id).desc()))).first()
+        assert deal is not None
+        contact = await session.get(Contact, deal.contact_id)
+    assert contact is not None
+    assert (deal.title, contact.name, deal.responsible_id) == ("Новий Клієнт", "Новий Клієнт", desk.office.id("olena"))
+
+
+async def test_a_task_from_the_card_by_a_quick_choice(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    data = {"deal_id": str(desk.busy.deals[DESK]), "title": "Ring again", "quick": "morning"}
+    answer = await ivan.post("/tasks/new", data=data)
+    assert answer.headers["location"] == f"/deals/{desk.busy.deals[DESK]}"
+    async with desk.database.read() as session:
+        task = (await session.exec(select(Task).where(Task.title == "Ring again"))).one()
+    assert task.due_at.isoformat() == "2026-11-19T07:00:00+00:00"  # nine in Kyiv
+    missing = await ivan.post("/tasks/new", data={"title": "No day", "due_at": ""}, headers=HTMX)
+    assert missing.status_code == 422
+    assert "Say until when" in missing.text

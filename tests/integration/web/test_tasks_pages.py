@@ -1,0 +1,103 @@
+"""The pages of tasks."""
+
+import re
+
+from sqlmodel import select
+
+from pbxcrm.tasks.models import Task, TaskKind
+from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
+
+__all__ = ["browsers", "desk"]
+
+
+async def stored(desk: Desk, title: str) -> Task:
+    async with desk.database.read() as session:
+        return (await session.exec(select(Task).where(Task.title == title))).one()
+
+
+async def test_own_tasks_stand_by_day_overdue_first(browsers: Browsers, desk: Desk) -> None:
+    page = (await (await browsers("ivan")).get("/tasks")).text
+    groups = re.findall(r'id="group-(\w+)"', page)
+    assert groups == ["overdue", "today", "tomorrow", "later"]
+    overdue = page.partition('id="group-overdue"')[2].partition('id="group-today"')[0]
+    assert "Send the drawings" in overdue
+    assert "Ask about the oak" not in overdue
+    assert "style=" not in page
+
+
+async def test_a_seller_sees_nobody_elses_even_when_asking_for_all(browsers: Browsers, desk: Desk) -> None:
+    olena = await browsers("olena")
+    for address in ("/tasks", "/tasks?who=team", f"/tasks?who={desk.office.id('ivan')}"):
+        assert "Send the drawings" not in (await olena.get(address)).text
+    assert (await olena.get(f"/tasks/{desk.busy.tasks['Send the drawings']}")).status_code == 404
+
+
+async def test_a_manager_sees_the_team_by_person(browsers: Browsers, desk: Desk) -> None:
+    maria = await browsers("maria")
+    assert "Send the drawings" in (await maria.get("/tasks?who=team")).text
+    assert "Send the drawings" in (await maria.get(f"/tasks?who={desk.office.id('ivan')}")).text
+    assert "Send the drawings" not in (await maria.get(f"/tasks?who={desk.office.id('olena')}")).text
+    oksana = await browsers("oksana")
+    assert "Send the drawings" not in (await oksana.get("/tasks?who=team")).text
+
+
+async def test_done_with_a_result_can_be_taken_back(browsers: Browsers, desk: Desk) -> None:
+    ivan, task_id = await browsers("ivan"), desk.busy.tasks["Send the drawings"]
+    answer = await ivan.post(f"/tasks/{task_id}/done", data={"result": "sent by mail"}, headers=HTMX)
+    assert f'hx-post="/tasks/{task_id}/reopen"' in answer.text
+    task = await stored(desk, "Send the drawings")
+    assert (task.status, task.result, task.done_by_id) == ("done", "sent by mail", desk.office.id("ivan"))
+    assert "sent by mail" in (await ivan.get("/tasks?state=done")).text
+    await ivan.post(f"/tasks/{task_id}/reopen", headers=HTMX)
+    assert (await stored(desk, "Send the drawings")).status == "open"
+
+
+async def test_a_callback_is_closed_in_its_queue_only(browsers: Browsers, desk: Desk) -> None:
+    async with desk.database.read() as session:
+        callback = (
+            await session.exec(select(Task).where(Task.kind == TaskKind.CALLBACK, Task.status == "open"))
+        ).first()
+    assert callback is not None
+    maria = await browsers("maria")
+    assert (await maria.post(f"/tasks/{callback.id}/done", data={}, headers=HTMX)).status_code == 409
+    page = (await maria.get("/tasks?who=team")).text
+    row = page.partition(f'id="task-{callback.id}"')[2].partition("</tr>")[0]
+    assert "/done" not in row
+
+
+async def test_edit_keeps_what_was_typed_and_refuses_a_stale_form(browsers: Browsers, desk: Desk) -> None:
+    ivan, task_id = await browsers("ivan"), desk.busy.tasks["Ask about the oak"]
+    form = (await ivan.get(f"/tasks/{task_id}")).text
+    seen = re.search(r'name="version" value="(\d+)"', form)
+    assert seen
+    assert 'value="2026-11-18T17:00"' in form  # in Kyiv
+    data = {"version": seen[1], "title": "", "due_at": "2026-11-20T09:30", "note": "kept", "assignee_id": ""}
+    wrong = await ivan.post(f"/tasks/{task_id}", data=data, headers=HTMX)
+    assert wrong.status_code == 422
+    assert "kept" in wrong.text
+    right = await ivan.post(f"/tasks/{task_id}", data={**data, "title": "Ask about the ash"}, headers=HTMX)
+    assert right.headers["hx-redirect"] == "/tasks"
+    assert (await stored(desk, "Ask about the ash")).due_at.isoformat() == "2026-11-20T07:30:00+00:00"
+    assert (await ivan.post(f"/tasks/{task_id}", data={**data, "title": "Stale"}, headers=HTMX)).status_code == 409
+
+
+async def test_a_new_task_goes_to_a_colleague_one_may_give_to(browsers: Browsers, desk: Desk) -> None:
+    maria = await browsers("maria")
+    data = {"title": "Look at the lamp", "quick": "2h", "assignee_id": str(desk.office.id("olena"))}
+    assert (await maria.post("/tasks/new", data=data)).status_code == 303
+    assert (await stored(desk, "Look at the lamp")).assignee_id == desk.office.id("olena")
+    foreign = await maria.post("/tasks/new", data={**data, "assignee_id": str(desk.office.id("petro"))}, headers=HTMX)
+    assert foreign.status_code == 422
+
+
+async def test_list_asks_a_fixed_number_of_queries(browsers: Browsers, desk: Desk) -> None:
+    maria = await browsers("maria")
+    team = await count_queries(desk.database, maria, "/tasks?who=team")
+    one = await count_queries(desk.database, maria, f"/tasks?who={desk.office.id('ivan')}")
+    assert team == one <= 14
+
+
+async def test_the_rail_counts_what_is_overdue(browsers: Browsers, desk: Desk) -> None:
+    rail = (await (await browsers("ivan")).get("/tasks")).text.partition('id="rail"')[2].partition("</nav>")[0]
+    tasks = rail.partition('href="/tasks"')[2].partition("</a>")[0]
+    assert re.search(r'class="count amber">\d+<', tasks)
