@@ -7,6 +7,7 @@ by. An overlap of two does no harm, because every fact has a key that makes appl
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from pbxcrm.calls.facts import Cursor, PbxReport, PbxState
 
 log = structlog.get_logger(__name__)
 
+_GOODBYE = 2.0  # seconds at most for the last report
 __all__ = ["Listener", "ListenerSettings", "Sink"]
 
 
@@ -102,11 +104,17 @@ class Listener:
                 except Exception as error:  # noqa: BLE001  # the supervisor loop of this PBX
                     failures += 1
                     await self._stumble(error, failures)
-            self._reporter.tell(PbxState.STANDBY, "stopped")
-            await self._reporter.flush()
         finally:
             reports.cancel()
             await asyncio.gather(reports, return_exceptions=True)
+            await self._say_goodbye()
+
+    async def _say_goodbye(self) -> None:
+        if self.report.code != "standby":
+            self._reporter.tell(PbxState.STANDBY, "stopped")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await self._reporter.flush()
 
     async def _stumble(self, error: Exception, failures: int) -> None:
         cause: BaseException = error

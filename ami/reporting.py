@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 _AGAIN_AFTER = 5.0  # seconds: the same report with a fresh time, so that an old one means a dead listener
 _BAD = {PbxState.REFUSED, PbxState.UNREACHABLE, PbxState.SILENT, PbxState.TROUBLE}
+_OTHERS_TURN = "standby"  # then the database belongs to the report of the listener that is active
 #: In these states a trouble of our own is the more important news.
 _COVERED = {PbxState.STARTING, PbxState.SYNCING, PbxState.LISTENING}
 
@@ -76,13 +77,14 @@ class Reporter:
         report = self.current()
         write = log.warning if report.state in _BAD else log.info
         write(REPORTS[report.code].format_map(report.params), pbx=self.pbx, state=str(report.state), code=report.code)
-        self._pending.append(report)
-        self._changed.set()
+        if report.code != _OTHERS_TURN:
+            self._pending.append(report)
+            self._changed.set()
 
     async def run(self) -> None:
         """Bring every change to the database, in order, and the present state every few seconds, until cancelled."""
         while True:
-            if not await wait_at_most(self._changed, _AGAIN_AFTER):
+            if not await wait_at_most(self._changed, _AGAIN_AFTER) and self._state[1] != _OTHERS_TURN:
                 self._pending.append(self.current())
             self._changed.clear()
             await self.flush()

@@ -94,6 +94,12 @@ class Office:
 
         await self.sink.until(there)
 
+    async def standing_by(self) -> None:
+        """Until the latest listener stands by; that is told in its log only."""
+        async with asyncio.timeout(10):
+            while self.listeners[-1].report.code != "standby":
+                await asyncio.sleep(0.01)
+
     async def heard(self, *keys: str) -> None:
         await self.sink.until(lambda: set(keys) <= set(self.sink.applied()))
 

@@ -326,8 +326,9 @@ async def test_a_standby_takes_over_when_the_active_one_dies(office: Office, tmp
     await office.heard("1.1 opened:#1")
     active = office.tasks.pop()
     office.listen("second", folder=tmp_path / "elsewhere")
-    await office.sink.until_state(PbxState.STANDBY, "standby")
+    await office.standing_by()
     assert office.pbx.connections == 1
+    assert not [report for report in office.sink.reports if report.state is PbxState.STANDBY]
     active.cancel()
     await asyncio.gather(active, return_exceptions=True)
     await office.sink.until_state(PbxState.LISTENING)
@@ -341,7 +342,7 @@ async def test_one_who_lost_the_lease_stops_listening(office: Office) -> None:
     office.listen("first")
     await office.sink.until_state(PbxState.LISTENING)
     office.sink.leases["main"] = ("somebody else", now() + timedelta(seconds=1))
-    await office.sink.until_state(PbxState.STANDBY, "standby")
+    await office.standing_by()
     assert not office.pbx.writers
     await office.sink.until_state(PbxState.LISTENING)
 
