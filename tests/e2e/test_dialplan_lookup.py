@@ -8,6 +8,9 @@ import pytest
 from redis.asyncio import Redis
 
 from ami.agi import LookupServer
+from ami.replay import calls_in
+from ami.tracker import TrackerConfig
+from pbxcrm.calls.facts import Outcome
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.lookup import Lookup
 from pbxcrm.db import Database
@@ -87,3 +90,8 @@ async def test_the_clients_name_is_shown_and_their_seller_rings_first(
         await stranger.hang_up()
         await office.over()
         assert office.server.warnings() == []
+        # The look-up's own Local channel is no leg of the call.
+        known, unknown = calls_in([bytes(office.manager.raw)], TrackerConfig())
+        assert (known.outcome, known.rang, known.talked, known.did) == (Outcome.ANSWERED, ("102",), ("102",), GROUP)
+        assert (set(unknown.rang), unknown.talked) == ({"101", "102", "103"}, ("101",))
+        assert known.recording is not None
