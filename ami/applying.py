@@ -11,12 +11,25 @@ import sqlalchemy.exc
 import structlog
 
 from pbxcrm.calls.facts import Batch, Cursor, PbxReport
-from pbxcrm.errors import Unavailable
+from pbxcrm.errors import PbxcrmError, Unavailable
 
 log = structlog.get_logger(__name__)
 
-_AWAY = (OSError, TimeoutError, Unavailable, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
-_TRIES = 4  # of a batch that fails for another reason than a database that is away, before it is taken apart
+#: Faults that trying again will hardly mend: the fact, or our code, is wrong. Everything else (a database that is away,
+#: locked, starting, out of connections, not migrated yet) is waited for: putting a fact aside must be the last resort.
+_FAULTS = (
+    sqlalchemy.exc.IntegrityError,
+    sqlalchemy.exc.DataError,
+    sqlalchemy.exc.InvalidRequestError,
+    PbxcrmError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+_TRIES = 5  # of a batch with a fault, before it is taken apart
 _RETRY_FIRST, _RETRY_MOST = 0.05, 5.0  # seconds
 
 
@@ -59,8 +72,8 @@ class Applier:
                 await self._sink.apply(batch)
             except Exception as error:  # noqa: BLE001  # the supervisor loop between telephone and business
                 failures += 1
-                faults += not is_away(error)
-                self._say("database_away" if is_away(error) else "fact_refused", {"why": describe(error)})
+                faults += is_fault(error)
+                self._say("fact_refused" if is_fault(error) else "database_away", {"why": describe(error)})
                 if faults >= _TRIES and batch.facts:
                     await self._take_apart(batch, error)
                     return
@@ -100,9 +113,11 @@ class Applier:
         self._troubled = code is not None
 
 
-def is_away(error: Exception) -> bool:
-    """Whether the database is away or locked, so that trying again will help."""
-    return isinstance(error, _AWAY) or (isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated)
+def is_fault(error: Exception) -> bool:
+    """Whether the fact or our code is wrong, so that waiting for the database will not help."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
+        return False
+    return isinstance(error, _FAULTS) and not isinstance(error, Unavailable)
 
 
 def describe(error: Exception) -> str:
