@@ -14,6 +14,8 @@ END = b"\r\n\r\n"
 #: A message longer than this (bytes) is not from Asterisk, or not for us.
 MAX_MESSAGE = 1_000_000
 
+#: Some events (ConfbridgeJoin, ParkedCall) end in one empty line too many, which stands before the next message.
+_ONE_LINE_TOO_MANY = END + b"\r"
 _BANNER = b"Asterisk Call Manager"
 _EVENT = b"Event: "
 
@@ -71,7 +73,8 @@ class Framer:
         if END not in self._rest[-3:] + data:
             self._keep(data)
             return []
-        messages = bytes(self._rest + data).split(END)
+        stream = bytes(self._rest + data) if self._rest else data
+        messages = stream.split(END)
         self._rest = bytearray()
         last = messages.pop()
         if self._dropping:  # what ends here is the tail of the over-long message
@@ -81,11 +84,11 @@ class Framer:
         if self._at_start and messages:
             self._at_start = False
             messages[0] = _without_banner(messages[0])
-        # Some events (ConfbridgeJoin, ParkedCall) end in one empty line too many, which stands before the next message.
-        limit = self._limit
-        whole = [m if m[:1] != b"\r" else m.lstrip(b"\r\n") for m in messages if m and len(m) <= limit]
-        self.dropped += sum(len(m) > limit for m in messages) if len(whole) != len(messages) else 0
-        return [m for m in whole if m]
+        if len(stream) > self._limit:
+            messages = [message for message in messages if not self._is_too_long(message)]
+        if _ONE_LINE_TOO_MANY in stream or stream[:1] in b"\r\n":
+            messages = [message.lstrip(b"\r\n") for message in messages]
+        return [message for message in messages if message]
 
     def _keep(self, data: bytes) -> None:
         if self._dropping:
@@ -112,12 +115,10 @@ def _without_banner(message: bytes) -> bytes:
 
 def is_wanted(raw: bytes) -> bool:
     """Whether a message can tell something of a call; decides by a few bytes, without decoding."""
-    if raw[:7] != _EVENT:
-        return False  # a response, or a list item somebody asked for
     end = raw.find(b"\r", 7)
     name = raw[7:end] if end > 0 else raw[7:]
     if name in WANTED:
-        return True
+        return raw.startswith(_EVENT)  # not a response, nor a list item somebody asked for
     hint = HINTS.get(name)
     if hint is None:
         return False

@@ -101,6 +101,8 @@ class Desk:
         self._look_whether_over(call, at, now)
 
     def _look_at_ringing(self, call: Call, at: datetime) -> None:
+        if not call.legs:
+            return
         ringing: dict[str, None] = {}
         picked_up: set[str] = set()
         for leg in call.legs.values():
@@ -122,6 +124,8 @@ class Desk:
                 self.tell(call, FactKind.SILENCED, extension, at)
 
     def _look_at_talk(self, call: Call, at: datetime, now: datetime) -> None:
+        if not call.talking and all(channel.bridge is None for channel in call.channels.values()):
+            return  # most events come while it rings
         phones = talk.phones_in_talk(call)
         line = talk.outside_helper(call)
         if line is not None:
