@@ -1,0 +1,305 @@
+"""The callback queue, the escalations and the phone as browsers without a screen see them."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient, Response
+from redis.asyncio import Redis
+from sqlalchemy import event
+from starlette.applications import Starlette
+
+from pbxcrm import jobs
+from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
+from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.calls.models import PbxStatus
+from pbxcrm.db import Database
+from pbxcrm.deals.models import Deal
+from pbxcrm.phone.models import PhoneCommand
+from pbxcrm.settings import Pbx, Settings
+from pbxcrm.tasks.models import Task
+from tests.calls import NOON, Story, batch, outbound
+from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, Desk, desk, intake, office
+from tests.office import PASSWORD
+from web.app import create_app
+
+__all__ = ["desk", "intake", "office"]
+HOME = "http://crm.example"
+HTMX = {"hx-request": "true"}
+
+
+class Site:
+    """The application at a moment the test chooses; ``open`` gives somebody's browser."""
+
+    def __init__(self, desk: Desk, settings: Settings, redis: Redis, stack: AsyncExitStack) -> None:
+        self.desk, self.now, self._stack = desk, MISSED_AT + timedelta(minutes=2), stack
+        self.app: Starlette = create_app(settings, desk.database, redis, clock=self.clock)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    async def open(self, login: str) -> AsyncClient:
+        client = AsyncClient(
+            transport=ASGITransport(self.app), base_url=HOME, headers={"origin": HOME, "accept": "text/html"}
+        )
+        await self._stack.enter_async_context(client)
+        answer = await client.post("/login", data={"login": login, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        return client
+
+
+@pytest.fixture
+async def site(desk: Desk, redis_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    settings = Settings(data_dir=tmp_path, pbxs=(Pbx(name="default", ami_url="ami://u:s@127.0.0.1"),))
+    async with desk.database.write() as session:
+        session.add(PbxStatus(pbx="default", state="listening", lease_until=NOON + timedelta(days=1)))
+    async with AsyncExitStack() as stack, Redis.from_url(redis_url) as redis:
+        yield Site(desk, settings, redis, stack)
+
+
+async def press(client: AsyncClient, path: str, page: str = "/callbacks", **fields: object) -> Response:
+    """What a button of a page sends."""
+    return await client.post(path, data=fields, headers={**HTMX, "hx-current-url": HOME + page})
+
+
+async def test_the_queue_is_in_order_and_says_why_and_whose(site: Site) -> None:
+    await site.desk.miss("+380501110001", at=NOON - timedelta(minutes=50))
+    await site.desk.miss("+380501110002", "102", at=NOON - timedelta(minutes=5))
+    ivan = await site.open("ivan")
+    page = (await ivan.get("/callbacks")).text
+    assert page.index("+380 50 111 00 01") < page.index("+380 50 111 00 02")
+    assert "The caller hung up while 101 rang." in page
+    assert "of Olena Hryhorenko" in page
+    assert '<span class="wait red">52' in page
+    mine = (await ivan.get("/callbacks?show=mine")).text
+    assert "+380 50 111 00 01" in mine
+    assert "+380 50 111 00 02" not in mine
+
+
+async def test_an_empty_queue_says_what_will_come(site: Site) -> None:
+    assert "Everybody has been called back" in (await (await site.open("ivan")).get("/callbacks")).text
+
+
+async def test_what_a_colleague_takes_is_grey_with_the_name_and_has_no_buttons(site: Site) -> None:
+    episode = await site.desk.miss()
+    olena, ivan = await site.open("olena"), await site.open("ivan")
+    await press(olena, f"/callbacks/{episode.id}/claim")
+    page = (await ivan.get("/callbacks")).text
+    assert "Olena Hryhorenko is at it…" in page
+    assert f"/callbacks/{episode.id}/call" not in page
+    answer = await press(ivan, f"/callbacks/{episode.id}/call")
+    assert (answer.status_code, "Olena Hryhorenko has taken this callback." in answer.text) == (409, True)
+
+
+async def test_space_claims_and_calls(site: Site) -> None:
+    episode = await site.desk.miss()
+    ivan = await site.open("ivan")
+    answer = await press(ivan, f"/callbacks/{episode.id}/call", extension="101")
+    assert "your phone 101 rings first" in answer.text
+    assert "calling…" in answer.text
+    order = await site.desk.one(PhoneCommand)
+    assert (order.client_number, order.extension, order.episode_id) == (CLIENT, "101", episode.id)
+    assert (await site.desk.one(Episode)).claimed_by_id == site.desk.office.id("ivan")
+
+
+async def test_didnt_reach_says_when_next_and_can_be_taken_back(site: Site) -> None:
+    episode = await site.desk.miss()
+    ivan = await site.open("ivan")
+    answer = await press(ivan, f"/callbacks/{episode.id}/result", result="didnt_reach", version=episode.version)
+    assert "not reached, next attempt" in answer.text
+    assert "Called once, not reached; next attempt" in answer.text
+    undo = answer.text.split('hx-post="/callbacks/undo/')[1].split('"')[0]
+    assert "Taken back." in (await press(ivan, f"/callbacks/undo/{undo}")).text
+    assert (await site.desk.one(Episode)).attempts == 0
+
+
+async def test_reached_asks_for_the_next_task_and_sets_it(site: Site) -> None:
+    episode = await site.desk.miss()
+    ivan = await site.open("ivan")
+    answer = await press(ivan, f"/callbacks/{episode.id}/result", result="reached", version=episode.version)
+    assert "Reached: what is next?" in answer.text
+    answer = await press(ivan, f"/callbacks/{episode.id}/next", title="", quick="2h")
+    assert (answer.status_code, answer.headers["hx-retarget"]) == (422, "#ask-body")
+    answer = await press(ivan, f"/callbacks/{episode.id}/next", title="Send the price", quick="2h")
+    assert "The next task is set for" in answer.text
+    task = (await site.desk.rows(Task))[-1]
+    assert (task.title, task.deal_id, task.due_at) == (
+        "Send the price",
+        episode.deal_id,
+        site.now + timedelta(hours=2),
+    )
+
+
+async def test_not_interested_asks_why_and_loses_the_deal(site: Site) -> None:
+    episode = await site.desk.miss()
+    ivan = await site.open("ivan")
+    asked = await ivan.get(f"/callbacks/{episode.id}/ask?what=not_interested&version=1", headers=HTMX)
+    assert "Why not interested?" in asked.text
+    path = f"/callbacks/{episode.id}/result"
+    answer = await press(ivan, path, result="not_interested", version=episode.version, why=" ")
+    assert (answer.status_code, "Say why, in up to 200 letters." in answer.text) == (422, True)
+    await press(ivan, path, result="not_interested", version=episode.version, why="Too expensive")
+    assert (await site.desk.one(Deal)).lost_reason == "Too expensive"
+
+
+async def test_it_closes_under_ones_eyes_and_what_one_talked_about_is_asked(site: Site) -> None:
+    await site.desk.miss("+380501110001")
+    await site.desk.miss("+380501110002")
+    await site.desk.intake.apply(batch(Story("17.1", "+380501110001", at=site.now).ring("102").answer("102")))
+    await site.desk.intake.apply(batch(outbound("17.2", "101", "+380501110002", at=site.now).answer("101").end()))
+    ivan = await site.open("ivan")
+    page = (await ivan.get("/callbacks")).text
+    assert "The client called and talked to Olena Hryhorenko." in page
+    assert page.index("+380 50 111 00 02") < page.index("+380 50 111 00 01")  # his own still asks, so it is on top
+    episode = (await site.desk.rows(Episode))[1]
+    answer = await press(ivan, f"/callbacks/{episode.id}/result", result="wrong_number", version=episode.version)
+    assert "wrong number." in answer.text
+    site.now += timedelta(minutes=11)
+    assert "got through" not in (await ivan.get("/callbacks")).text
+
+
+async def test_the_filters_stay_after_an_act(site: Site) -> None:
+    await site.desk.miss("+380501110001")
+    other = await site.desk.miss("+380501110002", "102")
+    ivan = await site.open("ivan")
+    answer = await press(ivan, f"/callbacks/{other.id}/claim", "/callbacks?show=mine")
+    assert 'hx-get="/callbacks?show=mine"' in answer.text
+    answer = await press(ivan, f"/callbacks/{other.id}/release", "/callbacks?show=mine")
+    assert "+380 50 111 00 02" not in answer.text
+
+
+async def test_hostile_names_are_words(site: Site) -> None:
+    await site.desk.intake.apply(
+        batch(Story("17.1", "+380501110001", name="<script>alert(1)</script>", at=NOON).ring("101").wait(9).end())
+    )
+    page = (await (await site.open("ivan")).get("/callbacks")).text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+async def test_calling_from_any_page_and_what_is_refused(site: Site) -> None:
+    ivan, kira = await site.open("ivan"), await site.open("kira")
+    answer = await press(ivan, "/phone/call", "/board", number="067 111 22 33", deal_id="", contact_id="")
+    assert "Calling +380 67 111 22 33" in answer.text
+    assert answer.headers["hx-retarget"] == "#toasts"
+    assert "101 · calling" in (await ivan.get("/phone/state", headers=HTMX)).text
+    olena = await site.open("olena")
+    answer = await press(olena, "/phone/call", number=CLIENT)
+    assert (answer.status_code, "Ivan Kravets is calling this client right now." in answer.text) == (409, True)
+    answer = await press(ivan, "/phone/call", number="1\r\nAction: Command")
+    assert (answer.status_code, "not a number that can be called" in answer.text) == (422, True)
+    assert (await press(kira, "/phone/call", number="067 111 22 34")).status_code == 403
+    foreign = await ivan.post("/phone/call", data={"number": CLIENT}, headers={"origin": "http://evil.example"})
+    assert foreign.status_code == 403
+
+
+async def test_the_pbx_is_away_in_a_clear_word(site: Site) -> None:
+    async with site.desk.database.write() as session:
+        status = await session.get(PbxStatus, "default")
+        assert status
+        status.state = "unreachable"
+    episode = await site.desk.miss()
+    answer = await press(await site.open("ivan"), f"/callbacks/{episode.id}/call")
+    assert (answer.status_code, "nothing was dialled" in answer.text) == (503, True)
+    assert (await site.desk.one(Episode)).claimed_by_id is None
+
+
+async def test_transfer_and_hang_up_from_the_card(site: Site) -> None:
+    await site.desk.intake.apply(batch(Story("17.1", at=site.now).ring("101").answer("101")))
+    ivan = await site.open("ivan")
+    answer = await press(ivan, "/phone/transfer", call_id=1, target="102", attended="1")
+    assert "hang up to hand the client over" in answer.text
+    assert "The client goes to 103." in (await press(ivan, "/phone/transfer", call_id=1, target="103")).text
+    assert "Hanging up." in (await press(ivan, "/phone/hangup", call_id=1)).text
+    assert [order.kind for order in await site.desk.rows(PhoneCommand)] == ["attended", "transfer", "hangup"]
+    assert (await press(await site.open("petro"), "/phone/hangup", call_id=1)).status_code == 404
+
+
+async def escalate(site: Site) -> Escalation:
+    await site.desk.miss()
+    await jobs.sweep(site.desk.database, MISSED_AT + timedelta(minutes=20))
+    await jobs.sweep(site.desk.database, MISSED_AT + timedelta(minutes=40))
+    site.now = MISSED_AT + timedelta(minutes=45)
+    return await site.desk.one(Escalation)
+
+
+async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: Site) -> None:
+    escalation = await escalate(site)
+    maria = await site.open("maria")
+    page = (await maria.get("/escalations")).text
+    for words in ("not called back", "Ivan Kravets", "45", "20 more working minutes passed after the lamp"):
+        assert words in page
+    assert '<span class="count red">1</span>' in page  # in the rail
+    asked = (await maria.get(f"/escalations/{escalation.id}/ask?what=reassign", headers=HTMX)).text
+    assert asked.index("Olena Hryhorenko") < asked.index("Ivan Kravets")  # whoever has it comes last
+    assert "on shift" in asked
+    answer = await press(maria, f"/escalations/{escalation.id}/reassign", "/escalations", user_id="")
+    assert answer.status_code == 422
+    olena = site.desk.office.id("olena")
+    answer = await press(maria, f"/escalations/{escalation.id}/reassign", "/escalations", user_id=olena)
+    assert "Given to Olena Hryhorenko" in answer.text
+    assert "Nothing has reached you" in answer.text
+    assert (await site.desk.one(Episode)).owner_id == olena
+
+
+async def test_the_manager_accepts_with_a_reason(site: Site) -> None:
+    escalation = await escalate(site)
+    maria = await site.open("maria")
+    path = f"/escalations/{escalation.id}/accept"
+    assert (await press(maria, path, "/escalations", why="")).status_code == 422
+    assert "Accepted." in (await press(maria, path, "/escalations", why="They come tomorrow")).text
+    assert (await press(maria, path, "/escalations", why="Twice")).status_code == 409
+
+
+async def test_a_phone_that_is_nobodys_is_on_the_managers_page_until_dealt_with(site: Site) -> None:
+    await site.desk.intake.apply(batch(Story("17.1", at=NOON).ring("107").answer("107").wait(9).end()))
+    maria = await site.open("maria")
+    assert "Who has extension 107?" in (await maria.get("/escalations")).text
+    task = await site.desk.one(Task)
+    answer = await press(maria, f"/escalations/tasks/{task.id}/done", "/escalations", why="It is the warehouse")
+    assert "Nothing has reached you" in answer.text
+    assert (await site.desk.one(Task)).result == "It is the warehouse"
+
+
+async def test_other_teams_see_and_do_nothing(site: Site) -> None:
+    escalation = await escalate(site)
+    petro, oksana, kira = await site.open("petro"), await site.open("oksana"), await site.open("kira")
+    episode = escalation.episode_id
+    assert "+380 67 111 22 33" not in (await petro.get("/callbacks")).text
+    assert (await petro.get(f"/callbacks/{episode}")).status_code == 404
+    assert (await press(petro, f"/callbacks/{episode}/claim")).status_code == 404
+    assert (await petro.get("/escalations")).status_code == 403
+    assert "not called back" not in (await oksana.get("/escalations")).text
+    assert (await oksana.get(f"/escalations/{escalation.id}/ask?what=accept", headers=HTMX)).status_code == 404
+    assert (await press(oksana, f"/escalations/{escalation.id}/accept", why="mine")).status_code == 404
+    page = (await kira.get("/escalations")).text
+    assert "not called back" in page
+    assert "/reassign" not in page
+    assert (await press(kira, f"/escalations/{escalation.id}/accept", why="no")).status_code == 403
+
+
+async def test_one_callback_tells_its_calls_and_attempts(site: Site) -> None:
+    episode = await site.desk.miss()
+    await site.desk.intake.apply(batch(outbound("17.2", "101", at=NOON + timedelta(minutes=1)).wait(20).end()))
+    page = (await (await site.open("ivan")).get(f"/callbacks/{episode.id}")).text
+    assert page.index("Not reached · Ivan Kravets") < page.index("Rang: 101")
+
+
+async def test_a_long_queue_costs_as_many_queries_as_a_short_one(site: Site, database: Database) -> None:
+    ivan = await site.open("ivan")
+
+    async def queries() -> int:
+        asked: list[str] = []
+        listen = lambda *args: asked.append(args[2])  # noqa: E731  # the same function must be taken off again
+        event.listen(database.engine.sync_engine, "before_cursor_execute", listen)
+        assert (await ivan.get("/callbacks", headers=HTMX)).status_code == 200
+        event.remove(database.engine.sync_engine, "before_cursor_execute", listen)
+        return len(asked)
+
+    await site.desk.miss()
+    few = await queries()
+    for number in range(12):
+        await site.desk.miss(f"+38050111{number:04}")
+    assert await queries() == few
