@@ -24,21 +24,28 @@ def message_waiting(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def _caller_of(desk: Desk, owner: str) -> Call | None:
-    """The call whose caller the PBX itself has picked up, who reached nobody, and who wanted the mailbox's owner."""
-    candidates = [call for call in desk.open_calls() if _may_talk_to_a_machine(call)]
-    wanted = [
-        call
-        for call in candidates
-        if owner in call.rang or owner == call.did or any(leg.extension == owner for leg in call.legs.values())
-    ]
-    return max(wanted or candidates, key=lambda call: call.started_at, default=None)
+    """The call whose caller the PBX itself has picked up, who reached nobody, and who wanted the mailbox's owner.
+
+    Where nobody wanted the owner (a mailbox for the whole office), it is the only one who may be talking to a machine.
+    """
+    listening = [call for call in desk.open_calls() if _may_talk_to_a_machine(call)]
+    wanted = [call for call in listening if _wanted(call, owner)]
+    candidates = wanted or (listening if len(listening) == 1 else [])
+    call = max(candidates, key=lambda call: call.started_at, default=None)
+    return call if call is not None and call.direction is Direction.INBOUND else None
+
+
+def _wanted(call: Call, owner: str) -> bool:
+    return owner in {call.did, call.dialled} or any(leg.extension == owner for leg in call.legs.values())
 
 
 def _may_talk_to_a_machine(call: Call) -> bool:
+    waits_in_queue = call.queue is not None and call.left_queue_at is None
     return (
-        call.direction is Direction.INBOUND
+        call.direction is not Direction.OUTBOUND
         and call.answered_at is None
         and not call.left_voicemail
+        and not waits_in_queue
         and (call.was_picked_up_by_pbx or (call.first is not None and call.first.up))
         and not any(leg.is_waiting for leg in call.legs.values())
     )

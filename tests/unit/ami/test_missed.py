@@ -124,3 +124,27 @@ def test_a_caller_who_hears_a_greeting_after_the_queue_has_left_the_queue() -> N
 """).wait(9)
     assert story.call.missed_reason is MissedReason.TIMEOUT
     assert story.call.queue == "sales"
+
+
+def test_a_colleague_who_leaves_a_message_does_not_hide_a_missed_client() -> None:
+    story = Story("""
+0  new    client     SIP/trunk-00000001  Ring  0671112233 > 307
+0  up     client
+1  new    colleague  SIP/101-00000002    Ring  101 > 105
+1  up     colleague
+9  event  MessageWaiting  Mailbox=105@default  Waiting=1  New=1
+9  hangup colleague
+20 hangup client     0
+""").wait(60)
+    assert [call.outcome for call in story.calls] == [Outcome.MISSED, Outcome.MISSED]
+
+
+def test_a_caller_who_waits_in_a_queue_leaves_no_message() -> None:
+    story = Story("""
+0  new    client  SIP/trunk-00000001  Ring  0671112233 > 200
+0  up     client
+0  event  QueueCallerJoin  Queue=sales  Channel=@client
+9  event  MessageWaiting   Mailbox=100@default  Waiting=1  New=1
+20 hangup client  0
+""").wait(60)
+    assert story.call.missed_reason is MissedReason.ABANDONED_IN_QUEUE
