@@ -146,7 +146,7 @@ def doctor() -> None:
 
 @app.command()
 def backup(file: Path) -> None:
-    """Copy database, settings (without secrets) and journal into FILE, also while everything runs."""
+    """Copy the database into FILE, also while everything runs. No secret is in it."""
     from pbxcrm.cli.database import backup as start
 
     start(settings_and_logs(), file)
