@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-GRACE_SECONDS = 2  # for requests under way when a stop is asked for
+GRACE_SECONDS = 1  # for requests under way when a stop is asked for
 
 
 @dataclass(frozen=True, slots=True)
