@@ -115,8 +115,11 @@ async def ask(app: Starlette, method: str, path: str, headers: dict[str, str], b
         "path": where, "raw_path": where.encode(), "query_string": query.encode(), "client": ("127.0.0.1", 1), "server": ("crm", 80),
         "headers": [(b"host", b"crm"), *((name.encode(), value.encode()) for name, value in headers.items())],
     }  # fmt: skip
-    async with asyncio.timeout(30):
-        await app(scope, receive, send)  # type: ignore[arg-type]  # ASGI messages are untyped
+    try:
+        async with asyncio.timeout(30):
+            await app(scope, receive, send)  # type: ignore[arg-type]  # ASGI messages are untyped
+    except Exception as error:  # noqa: BLE001  # a server answers 500 and writes it into its log
+        return Answer(500, body=repr(error).encode())
     return answer
 
 
@@ -200,7 +203,9 @@ async def _settle(
         escalation = Escalation(
             episode_id=episode.id or 0, owner_id=episode.owner_id, manager_id=control.assignee_id, task_id=control.id, opened_at=NOON
         )  # fmt: skip
-        attempt = Attempt(episode_id=episode.id or 0, user_id=episode.owner_id, at=NOON, result="didnt_reach", by_hand=True)
+        attempt = Attempt(
+            episode_id=episode.id or 0, user_id=episode.owner_id, at=NOON, result="didnt_reach", by_hand=True
+        )
         command = PhoneCommand(
             key=f"order-{extension}", pbx="default", kind="originate", user_id=office.id(seller), extension=extension,
             client_number=number, created_at=NOON, expires_at=NOON,

@@ -8,8 +8,8 @@ from pbxcrm import reasons
 from pbxcrm.access import Permission
 from pbxcrm.callbacks import claims, results
 from pbxcrm.callbacks.filters import EpisodeFilter
-from pbxcrm.callbacks.models import AttemptResult, EpisodeStatus
-from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, list_episodes
+from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
+from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, as_rows, list_episodes
 from web.api import cursors
 from web.api.fields import NO_NUL, SOMETHING, Asked, IdText, ListQuery, Moment, Number, Said, Version, When, Word
 from web.api.resource import Ask, Page, Resource
@@ -104,8 +104,8 @@ async def read_callback(ask: Ask, callback_id: int) -> CallbackOut:
 )
 async def claim_callback(ask: Ask, callback_id: int) -> CallbackOut:
     """Of two at once one gets it; the other gets 409 with the name of who was faster."""
-    await claims.claim(ask.session, ask.viewer, callback_id, now=ask.now)
-    return await _again(ask, callback_id)
+    episode = await claims.claim(ask.session, ask.viewer, callback_id, now=ask.now)
+    return await _changed(ask, episode)
 
 
 @callbacks.post(
@@ -116,8 +116,8 @@ async def claim_callback(ask: Ask, callback_id: int) -> CallbackOut:
     conflicts=True,
 )
 async def release_callback(ask: Ask, callback_id: int) -> CallbackOut:
-    await claims.release(ask.session, ask.viewer, callback_id, now=ask.now)
-    return await _again(ask, callback_id)
+    episode = await claims.release(ask.session, ask.viewer, callback_id, now=ask.now)
+    return await _changed(ask, episode)
 
 
 @callbacks.post(
@@ -129,7 +129,7 @@ async def release_callback(ask: Ask, callback_id: int) -> CallbackOut:
 )
 async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult) -> CallbackOut:
     """`didnt_reach` plans the next attempt; everything else closes the callback."""
-    await results.record_result(
+    recorded = await results.record_result(
         ask.session,
         ask.viewer,
         callback_id,
@@ -140,7 +140,7 @@ async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult)
         why=body.why,
         note=body.note,
     )
-    return await _again(ask, callback_id)
+    return await _changed(ask, recorded.episode)
 
 
 @callbacks.post(
@@ -151,13 +151,14 @@ async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult)
     conflicts=True,
 )
 async def dismiss_callback(ask: Ask, callback_id: int, body: CallbackDismissal) -> CallbackOut:
-    await results.dismiss(ask.session, ask.viewer, callback_id, body.why, now=ask.now)
-    return await _again(ask, callback_id)
+    episode = await results.dismiss(ask.session, ask.viewer, callback_id, body.why, now=ask.now)
+    return await _changed(ask, episode)
 
 
-async def _again(ask: Ask, callback_id: int) -> CallbackOut:
+async def _changed(ask: Ask, episode: Episode) -> CallbackOut:
+    """Also when letting go of it means that it is no longer the viewer's to see."""
     await ask.session.flush()
-    return await read_callback(ask, callback_id)
+    return callback_out((await as_rows(ask.session, [episode]))[0])
 
 
 def callback_out(row: EpisodeRow) -> CallbackOut:

@@ -7,7 +7,7 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
-from pbxcrm.contacts.models import Company, NumberKind, SpecialNumber
+from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import (
     ContactRow,
     access_company,
@@ -196,13 +196,12 @@ async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
         note=body.note,
     )
-    await ask.session.flush()
-    return await read_contact(ask, contact.id or 0)
+    return await _changed(ask, contact)
 
 
 @contacts.patch("/contacts/{contact_id}", needs=Permission.CONTACTS_EDIT, summary="Change a client")
 async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> ContactOut:
-    await actions.edit_contact(
+    contact = await actions.edit_contact(
         ask.session,
         ask.viewer,
         contact_id,
@@ -217,8 +216,13 @@ async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> Cont
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
         note=body.note,
     )
+    return await _changed(ask, contact)
+
+
+async def _changed(ask: Ask, contact: Contact) -> ContactOut:
+    """Also when the client has been given away and is no longer the viewer's to see."""
     await ask.session.flush()
-    return await read_contact(ask, contact_id)
+    return (await _contacts(ask, await with_numbers(ask.session, [contact])))[0]
 
 
 @companies.get("/companies", needs=Permission.CONTACTS_READ, summary="Companies, newest first")

@@ -8,8 +8,8 @@ from pbxcrm import reasons
 from pbxcrm.access import Permission
 from pbxcrm.deals import actions
 from pbxcrm.deals.filters import DealFilter
-from pbxcrm.deals.models import StageKind
-from pbxcrm.deals.queries import DealRow, access_deal_row, list_deals
+from pbxcrm.deals.models import Deal, StageKind
+from pbxcrm.deals.queries import DealRow, access_deal_row, as_rows, list_deals
 from web.api import cursors
 from web.api.fields import (
     NO_NUL,
@@ -146,8 +146,7 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
         client_number=number_filter(body.client_number, ask.settings) or None,
         source=body.source,
     )
-    await ask.session.flush()
-    return await read_deal(ask, deal.id or 0)
+    return await _changed(ask, deal)
 
 
 @deals.patch("/deals/{deal_id}", needs=Permission.DEALS_EDIT, summary="Change or move a deal")
@@ -155,7 +154,7 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
     """Moving into a lost stage needs `lost_reason`. Either everything asked is done, or nothing."""
     sent, version = body.model_fields_set, body.version
     if body.stage_id is not None:
-        await actions.move_deal(
+        deal = await actions.move_deal(
             ask.session,
             ask.viewer,
             deal_id,
@@ -166,7 +165,7 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
         )
         version = None  # the row is ours until the transaction ends
     if sent - {"version", "stage_id", "lost_reason"} or body.stage_id is None:
-        await actions.edit_deal(
+        deal = await actions.edit_deal(
             ask.session,
             ask.viewer,
             deal_id,
@@ -179,8 +178,13 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             source=body.source,
             keep={"amount", "contact_id"} - sent,
         )
+    return await _changed(ask, deal)
+
+
+async def _changed(ask: Ask, deal: Deal) -> DealOut:
+    """Also when it has been given away and is no longer the viewer's to see."""
     await ask.session.flush()
-    return await read_deal(ask, deal_id)
+    return deal_out((await as_rows(ask.session, [deal]))[0])
 
 
 def deal_out(row: DealRow) -> DealOut:

@@ -88,9 +88,10 @@ async def read_escalation(ask: Ask, escalation_id: int) -> EscalationOut:
     conflicts=True,
 )
 async def accept_escalation(ask: Ask, escalation_id: int, body: Accept) -> EscalationOut:
+    seen = await access_escalation(ask.session, ask.viewer, escalation_id)
     await accept(ask.session, ask.viewer, escalation_id, body.why, now=ask.now)
     await ask.session.flush()
-    return await read_escalation(ask, escalation_id)
+    return (await _escalations(ask, [seen]))[0]
 
 
 @escalations.post(
@@ -101,13 +102,14 @@ async def accept_escalation(ask: Ask, escalation_id: int, body: Accept) -> Escal
     conflicts=True,
 )
 async def reassign_escalation(ask: Ask, escalation_id: int, body: Reassign) -> EscalationOut:
+    seen = await access_escalation(ask.session, ask.viewer, escalation_id)
     to = await user_id_of(ask.session, body.responsible, "responsible")
     try:
         await reassign(ask.session, ask.viewer, escalation_id, to or 0, now=ask.now)
     except Invalid as error:
         raise Invalid("responsible", error.code, error.message) from None
     await ask.session.flush()
-    return await read_escalation(ask, escalation_id)
+    return (await _escalations(ask, [seen]))[0]
 
 
 async def _escalations(ask: Ask, rows: list[tuple[Escalation, Episode]]) -> list[EscalationOut]:
