@@ -79,3 +79,7 @@ document.addEventListener("submit", (event) => {
     })
     .catch(() => form.submit());
 });
+
+// The path of stages may be wider than the window: where the deal is must be seen.
+const here = document.querySelector(".path [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;

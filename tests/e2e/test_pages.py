@@ -1,0 +1,264 @@
+"""The pages of work in a real Chromium: by mouse, by keys, live, on a phone, and read by axe."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page
+from redis.asyncio import Redis
+from sqlmodel import select
+
+from pbxcrm.db import Database
+from pbxcrm.deals.models import Deal
+from pbxcrm.events import relay
+from pbxcrm.settings import Settings
+from pbxcrm.tasks.models import Task
+from tests.busy import Busy, fill
+from tests.calls import NOON
+from tests.e2e.browser import Person, cut_words, live, overflow, running_browser, violations
+from tests.integration.web.serving import serving
+from tests.office import PASSWORD, open_office
+from tests.waiting import until
+from web.app import create_app
+
+pytestmark = pytest.mark.browser
+DESK = "Reception desk"
+
+
+@dataclass
+class House:
+    """A busy office behind a real server, and a browser to look at it."""
+
+    address: str
+    database: Database
+    busy: Busy
+    browser: Browser
+
+    async def person(self, login: str, **size: int) -> tuple[Person, Page]:
+        viewport = {"width": size.get("width", 1440), "height": size.get("height", 860)}
+        person = Person(await self.browser.new_context(viewport=viewport), self.address)  # type: ignore[arg-type]
+        return person, await person.log_in(login, PASSWORD)
+
+    async def deal(self, title: str = DESK) -> Deal:
+        async with self.database.read() as session:
+            return (await session.exec(select(Deal).where(Deal.title == title))).one()
+
+    async def in_stage(self, stage: str, title: str = DESK) -> bool:
+        return (await self.deal(title)).stage_id == self.busy.stages[stage].id
+
+
+@pytest.fixture
+async def house(settings: Settings, sqlite_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    chosen = Settings(data_dir=tmp_path, database_url=sqlite_url, recordings_dir=tmp_path)
+    async with Redis.from_url(redis_url) as redis:
+        database = Database(sqlite_url)
+        office = await open_office(database)
+        busy = await fill(database, chosen, office, NOON)
+        await relay(database, redis)
+
+        async def wake() -> None:
+            await relay(database, redis)
+
+        database.after_commit = wake
+        app = create_app(chosen, database, redis, clock=lambda: NOON)
+        async with serving(app) as address, running_browser() as browser:
+            yield House(address, database, busy, browser)
+        await database.close()
+
+
+def column(page: Page, stage: str) -> str:
+    return f'.col[data-name="{stage}"]'
+
+
+async def test_a_card_is_dragged_and_moves_on_a_colleagues_board_too(house: House) -> None:
+    ivan, mine = await house.person("ivan", width=2600)
+    maria, hers = await house.person("maria")
+    for page in (mine, hers):
+        await page.goto(f"{house.address}/board")
+        await live(page)
+    card = mine.locator(".card", has_text=DESK)
+    target = mine.locator(f"{column(mine, 'Call held')} [data-cards]")
+    start, end = await card.bounding_box(), await target.bounding_box()
+    assert start
+    assert end
+    await mine.mouse.move(start["x"] + 60, start["y"] + 40)
+    await mine.mouse.down()
+    await mine.mouse.move(end["x"] + 120, end["y"] + 60, steps=12)
+    await mine.mouse.up()
+    await until(lambda: house.in_stage("Call held"))
+    for page in (mine, hers):
+        await page.locator(f"{column(page, 'Call held')} .card", has_text=DESK).wait_for()
+        count = page.locator(f"{column(page, 'Proposal sent')} [data-count]")
+        await until(lambda page=page, count=count: _text(count, "0" if page is mine else "1"))
+    first = hers.locator(f"{column(hers, 'Call held')} .card").first
+    assert DESK in await first.inner_text()  # the newest on top
+    assert ivan.troubles == maria.troubles == []
+
+
+async def _text(locator: object, wanted: str) -> bool:
+    return await locator.inner_text() == wanted  # type: ignore[attr-defined, no-any-return]
+
+
+async def test_the_board_by_keys_alone_with_the_reason_a_lost_deal_asks_for(house: House) -> None:
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/board")
+    await page.locator(".card", has_text=DESK).locator("[data-card]").focus()
+    await page.keyboard.press("Shift+ArrowRight")
+    await until(lambda: house.in_stage("Invoice issued"))
+    await page.wait_for_function("t => document.activeElement.textContent.trim() === t", arg=DESK)  # still in hand
+    await page.keyboard.press("m")
+    await page.wait_for_selector("dialog#move[open]")
+    await page.locator("dialog#move").get_by_role("button", name="Lost").press("Enter")
+    await page.wait_for_selector("dialog#lost[open]")
+    await page.keyboard.press("Enter")  # nothing written: the dialog stays
+    assert await page.locator("dialog#lost").get_attribute("open") is not None
+    await page.keyboard.type("Too expensive")
+    await page.keyboard.press("Enter")
+    await until(lambda: house.in_stage("Lost"))
+    assert (await house.deal()).lost_reason == "Too expensive"
+    await page.locator(f"{column(page, 'Lost')} .card", has_text=DESK).wait_for()
+    assert ivan.troubles == []
+
+
+async def test_a_stale_card_says_so_and_shows_where_it_is_now(house: House) -> None:
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/board")
+    async with house.database.write() as session:  # a colleague moves it and no hint reaches this browser
+        session.info["emitted"] = False
+        deal = (await session.exec(select(Deal).where(Deal.title == DESK))).one()
+        deal.stage_id, deal.version = house.busy.stages["Shipped"].id or 0, deal.version + 1
+    await page.locator(".card", has_text=DESK).locator("[data-card]").focus()
+    await page.keyboard.press("Shift+ArrowLeft")
+    await page.get_by_text("Somebody changed this deal meanwhile").wait_for()
+    await page.locator(f"{column(page, 'Shipped')} .card", has_text=DESK).wait_for()
+    assert await house.in_stage("Shipped")
+    ivan.expect_status(409)
+    assert ivan.troubles == []
+
+
+async def test_columns_load_as_one_scrolls(house: House) -> None:
+    async with house.database.write() as session:
+        first = (await session.exec(select(Deal).where(Deal.title == DESK))).one()
+        session.add_all(Deal(**{**first.model_dump(exclude={"id"}), "title": f"Deal {n:02}"}) for n in range(70))
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/board")
+    cards = page.locator(f"{column(page, 'Proposal sent')} .card")
+    assert await cards.count() == 30
+    for _ in range(2):
+        before = await cards.count()
+        await cards.last.scroll_into_view_if_needed()
+        await page.locator(f"{column(page, 'Proposal sent')} [data-cards]").evaluate(
+            "e => e.scrollTo(0, e.scrollHeight)"
+        )
+        await until(lambda before=before: _more(cards, before))
+    assert await cards.count() == 71
+    assert ivan.troubles == []
+
+
+async def _more(cards: object, before: int) -> bool:
+    return await cards.count() > before  # type: ignore[attr-defined, no-any-return]
+
+
+async def test_a_deal_card_by_keys_a_note_a_task_and_undo(house: House) -> None:
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/deals/{house.busy.deals[DESK]}")
+    await page.get_by_label("New note").fill("asks about <b>oak</b>")
+    await page.keyboard.press("Control+Enter")
+    await page.locator("#timeline li").first.get_by_text("asks about <b>oak</b>").wait_for()
+    assert await page.get_by_label("New note").input_value() == ""
+    await page.locator("#next").get_by_label("Result").fill("sent")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Undo").click()
+
+    async def is_open() -> bool:
+        async with house.database.read() as session:
+            task = await session.get(Task, house.busy.tasks["Send the drawings"])
+        return task is not None and task.status == "open" and task.version >= 3
+
+    await until(is_open)
+    await page.locator("#facts").get_by_role("link", name="Edit").click()
+    await page.get_by_label("Amount").fill("much")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Write the amount as a number").wait_for()
+    assert await page.get_by_label("Amount").input_value() == "much"
+    await page.get_by_label("Amount").fill("12 400,50")
+    await page.keyboard.press("Enter")
+    await page.locator("#facts").get_by_text("12,400.50").wait_for()
+    ivan.expect_status(422)
+    assert ivan.troubles == []
+
+
+async def test_lost_on_the_card_asks_why(house: House) -> None:
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/deals/{house.busy.deals[DESK]}")
+    await page.locator(".path").get_by_role("button", name="Lost").click()
+    await page.locator("dialog#lost[open] input[name=lost_reason]").fill("Never answered")
+    await page.get_by_role("button", name="Mark as lost").click()
+    await until(lambda: house.in_stage("Lost"))
+    await page.locator(".path [aria-current=step]", has_text="Lost").wait_for()
+    ivan.expect_status(422)
+    assert ivan.troubles == []
+
+
+async def test_a_new_deal_from_any_page_with_the_client_chosen_by_keys(house: House) -> None:
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/calls")
+    await page.keyboard.press("n")
+    dialog = page.locator("dialog#new-deal")
+    await dialog.get_by_role("combobox").press_sequentially("мельн", delay=15)
+    await dialog.get_by_role("option").first.wait_for()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    assert await dialog.get_by_role("combobox").input_value() == "Ірина Мельник"
+    assert await dialog.get_by_label("Number").input_value() == "+380672223344"
+    await dialog.get_by_label("Title").fill("Second desk")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/deals/*")
+    assert (await house.deal("Second desk")).contact_id == house.busy.contacts["Ірина Мельник"]
+    assert ivan.troubles == []
+
+
+async def test_search_by_keys(house: House) -> None:
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/tasks")
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("мельник", delay=15)
+    await page.locator("#found .item").first.wait_for()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**/contacts/{house.busy.contacts['Ірина Мельник']}")
+    assert ivan.troubles == []
+
+
+async def test_a_recording_that_is_missing_says_so_in_the_player(house: House) -> None:
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/deals/{house.busy.deals[DESK]}")
+    await page.locator("audio").first.evaluate("audio => audio.play().catch(() => {})")
+    await page.get_by_text("There is no recording of this call").wait_for()
+    ivan.troubles.clear()  # the browser itself reports each refused request
+
+
+PATHS = ("/board", "/calls", "/calls/{talk}", "/deals/{desk}", "/deals/{desk}?edit=1", "/deals/new", "/tasks", "/tasks/new",
+         "/contacts", "/contacts/3", "/contacts/3/edit", "/companies", "/companies/1", "/numbers", "/settings/lines",
+         "/settings/lines/new", "/search?q=desk")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("language", "theme", "width"), [("en", "light", 1440), ("uk", "dark", 1180), ("ru", "light", 360)]
+)
+async def test_every_page_reads_well_and_fits(house: House, language: str, theme: str, width: int) -> None:
+    admin, page = await house.person("admin", width=width)
+    for name, value in (("language", language), ("theme", theme)):
+        await page.evaluate(
+            "([n, v]) => fetch('/profile/look', {method: 'POST', body: new URLSearchParams({[n]: v})})", [name, value]
+        )
+    names = {"talk": house.busy.calls["1700000000.2"], "desk": house.busy.deals[DESK]}
+    faults: dict[str, object] = {}
+    for path in PATHS:
+        await page.goto(house.address + path.format(**names))
+        found = [await violations(page), await overflow(page), await cut_words(page)]
+        if any(found):
+            faults[path] = found
+    assert faults == {}
+    assert admin.troubles == []
