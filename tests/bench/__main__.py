@@ -1,0 +1,30 @@
+"""``python -m tests.bench [NAME…]``: run the benchmarks one after the other and print what they measured.
+
+Nothing here passes or fails: machines differ. What can be compared is compared within one run.
+"""
+
+import sys
+from importlib import import_module
+
+from tests.bench.table import show
+
+BENCHES = {
+    "tracker": "Bytes of AMI to call facts",
+    "memory": "Memory of the tracker after 100,000 calls",
+    "apply": "Calls applied to the database",
+    "pages": "Server time of pages, weight of the shell",
+    "api": "Look-ups and lists over REST",
+    "popup": "From the event at the socket to the card in Chromium",
+}
+
+
+def main(names: list[str]) -> None:
+    for name in names or BENCHES:
+        show(BENCHES[name], import_module(f"tests.bench.bench_{name}").run())
+
+
+if __name__ == "__main__":
+    unknown = set(sys.argv[1:]) - set(BENCHES)
+    if unknown:
+        sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}.")
+    main(sys.argv[1:])

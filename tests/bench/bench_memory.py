@@ -1,0 +1,42 @@
+"""Memory of the tracker while 100,000 calls pass through it: flat, whatever is done is forgotten."""
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+from ami.messages import Framer, is_wanted, parse
+from ami.tracker import Tracker, TrackerConfig
+from tests.bench.streams import fresh_calls
+from tests.bench.table import Figure
+
+CALLS = 100_000
+
+
+def resident() -> float:
+    """Megabytes this process holds now (Linux), or its highest so far elsewhere."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * resource.getpagesize() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def run() -> list[Figure]:
+    framer, tracker = Framer(), Tracker(TrackerConfig())
+    at: dict[int, float] = {}
+    ended, started = 0, time.perf_counter()
+    for number, stream in enumerate(fresh_calls("ring_group_abandoned", CALLS), 1):
+        for raw in framer.feed(stream):
+            if is_wanted(raw):
+                ended += sum(fact.kind == "ended" for fact in tracker.feed(parse(raw)))
+        if number in {CALLS // 10, CALLS // 2, CALLS}:
+            at[number] = resident()
+    ended += sum(fact.kind == "ended" for fact in tracker.close())
+    seconds = time.perf_counter() - started
+    grown = at[CALLS] - at[CALLS // 10]
+    return [
+        Figure("calls ended", f"{ended:,} of {CALLS:,}", f"{CALLS:,}", ended == CALLS),
+        *(Figure(f"after {number:,} calls", f"{megabytes:.1f} MB") for number, megabytes in at.items()),
+        Figure("growth over the last nine tenths", f"{grown:.1f} MB", "under 2 MB", grown < 2),
+        Figure("calls a second, every event sent", f"{CALLS / seconds:,.0f}"),
+    ]
