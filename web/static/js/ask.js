@@ -4,10 +4,12 @@ const dialog = document.getElementById("ask");
 const body = document.getElementById("ask-body");
 
 document.addEventListener("htmx:after:swap", () => {
-  if (!dialog || dialog.open || !body.querySelector("[data-show]")) return;
-  dialog.showModal();
+  const fresh = body?.querySelector("[data-show]");
+  if (!fresh) return;
+  delete fresh.dataset.show; // shown once: other swaps follow before a closing dialog has been emptied
+  if (!dialog.open) dialog.showModal();
 });
-dialog?.addEventListener("close", () => body.replaceChildren());
+dialog?.addEventListener("close", () => { if (!body.querySelector("[data-show]")) body.replaceChildren(); });
 document.addEventListener("htmx:after:request", (event) => {
   const { sourceElement, response } = event.detail.ctx;
   if (sourceElement.matches?.("[data-closes]") && response?.status < 400) dialog.close();

@@ -4,7 +4,6 @@ import "./ask.js";
 
 let chosen = "";
 let place = 0;
-let advance = false;
 
 const rows = () => [...document.querySelectorAll("#queue [data-row]")];
 
@@ -18,10 +17,12 @@ function take(row, { scroll = false } = {}) {
   if (scroll) row.scrollIntoView({ block: "nearest" });
 }
 
-function retake() {
+function retake(event) {
+  // Only the answer to the result itself moves on: a live refresh may come between the key and its answer.
+  const { sourceElement, response } = event?.detail?.ctx ?? {};
+  const told = /\/(result|dismiss)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
   const found = rows();
-  const same = advance ? null : found.find((row) => row.id === chosen);
-  advance = false;
+  const same = told ? null : found.find((row) => row.id === chosen);
   take(same ?? found[Math.min(place, found.length - 1)]);
 }
 
@@ -38,8 +39,6 @@ document.addEventListener("click", (event) => {
   take(row);
   const item = event.target.closest("details.menu .item");
   if (item) item.closest("details").open = false;
-  const does = event.target.closest("[hx-post]")?.getAttribute("hx-post") ?? "";
-  if (does.endsWith("/result")) advance = true;
 });
 
 document.addEventListener("keydown", (event) => {
@@ -56,7 +55,4 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:after:swap", retake);
-document.addEventListener("htmx:after:request", (event) => {
-  if (event.detail.ctx.response?.status >= 400) advance = false;
-});
 retake();

@@ -1,0 +1,252 @@
+"""The callback queue in real browsers: by keyboard, live for everybody; once through a real Asterisk with real telephones."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+from redis.asyncio import Redis
+from sqlalchemy import delete
+from starlette.applications import Starlette
+
+from pbxcrm.calendars.models import CalendarSpan
+from pbxcrm.calls.intake import Intake
+from pbxcrm.calls.models import PbxStatus
+from pbxcrm.db import Database
+from pbxcrm.options import Option
+from pbxcrm.relay import Relay
+from pbxcrm.settings import Pbx, Settings
+from tests.asterisk.examples import ExampleOffice, example_office
+from tests.asterisk.setup import CannotSetUpError, ensure
+from tests.calls import Story, batch
+from tests.e2e.browser import Person, cut_words, live, overflow, running_browser, violations
+from tests.e2e.conftest import AtScreen
+from tests.e2e.crm import PASSWORD, Crm, crm
+from tests.needs import need
+from web.app import create_app
+
+pytestmark = pytest.mark.browser
+CLIENT = "+380671112233"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, sqlite_url: str) -> Settings:
+    pbx = Pbx(name="default", ami_url="ami://u:s@127.0.0.1")
+    return Settings(data_dir=tmp_path, database_url=sqlite_url, pbxs=(pbx,))
+
+
+@pytest.fixture
+async def app(settings: Settings, db: Database, redis: Redis) -> Starlette:
+    """Somebody listens to the PBX, and what is committed is published at once."""
+    until = datetime.now(UTC) + timedelta(hours=1)
+    relay = Relay(db, redis)
+    async with db.write() as session:
+        session.add(PbxStatus(pbx="default", state="listening", lease_until=until))
+    db.after_commit = relay.carry  # type: ignore[assignment]  # it says whether it could, which nobody asks here
+    return create_app(settings, db, redis)
+
+
+class Phones:
+    """Calls as a listener would tell of them."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self.intake, self.count = Intake(db, settings), 0
+
+    async def tell(self, story: Story) -> None:
+        await self.intake.apply(batch(story))
+
+    def story(self, client: str, ago: float = 0) -> Story:
+        self.count += 1
+        return Story(f"5.{self.count}", client, at=datetime.now(UTC) - timedelta(minutes=ago))
+
+    async def miss(self, client: str, ago: float = 0) -> None:
+        await self.tell(self.story(client, ago).ring("101").wait(9).end())
+
+
+@pytest.fixture
+def phones(db: Database, settings: Settings) -> Phones:
+    return Phones(db, settings)
+
+
+def row(page: Page, number: str) -> Any:
+    return page.locator("#queue tbody tr", has_text=number)
+
+
+async def at_queue(page: Page, person: Person) -> Page:
+    await page.goto(person.address + "/callbacks")
+    await live(page)
+    return page
+
+
+async def test_worked_from_top_to_bottom_by_keys_alone(at_screen: AtScreen, phones: Phones) -> None:
+    for n in (1, 2, 3):
+        await phones.miss(f"+38050111000{n}", ago=10 - n)
+    person, page = await at_screen("olena")
+    await at_queue(page, person)
+    await expect(page.locator("#queue tr.now")).to_contain_text("+380 50 111 00 01")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#queue tr.now")).to_contain_text("+380 50 111 00 02")
+    await page.keyboard.press("Space")
+    await expect(page.locator("#queue tr.now")).to_contain_text("calling…")
+    await expect(page.locator("#line-state")).to_contain_text("calling")
+    await page.keyboard.press("d")
+    await expect(row(page, "+380 50 111 00 02")).to_contain_text("next attempt")
+    await expect(page.locator("#queue tr.now")).to_contain_text("+380 50 111 00 03")  # the next is in hand
+    await page.keyboard.press("n")
+    dialog = page.locator("#ask")
+    await expect(dialog.get_by_role("textbox", name="Reason")).to_be_focused()
+    assert await violations(page) == []
+    await page.keyboard.type("Bought elsewhere")
+    await page.keyboard.press("Enter")
+    await expect(dialog).not_to_be_visible()
+    await expect(row(page, "+380 50 111 00 03")).to_have_count(0)
+    await page.locator(".toast", has_text="not interested").get_by_role("button", name="Undo").click()
+    await expect(row(page, "+380 50 111 00 03")).to_have_count(1)
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("k")
+    await expect(page.locator("#queue tr.now")).to_contain_text("+380 50 111 00 01")
+    await page.keyboard.press("r")
+    await expect(dialog.get_by_role("textbox", name="Next task")).to_be_focused()
+    await page.keyboard.type("Send the price")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".toast", has_text="The next task is set for")).to_be_visible()
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys")).to_contain_text("not interested")
+
+
+async def test_what_happens_elsewhere_is_seen_at_once(at_screen: AtScreen, phones: Phones) -> None:
+    await phones.miss("+380501110001")
+    await phones.miss("+380501110002")
+    ivan, page = await at_screen("olena")
+    manager, other = await at_screen("iryna")
+    await at_queue(page, ivan)
+    await at_queue(other, manager)
+    await row(other, "+380 50 111 00 01").get_by_role("button", name="Call").click()
+    await expect(row(page, "+380 50 111 00 01")).to_contain_text("Ірина Мельник is at it…")
+    await expect(page.locator("#queue tr.now")).to_contain_text("+380 50 111 00 02")
+    await phones.tell(phones.story("+380501110002").ring("103").answer("103"))
+    await expect(row(page, "+380 50 111 00 02")).to_contain_text("got through")
+    await phones.miss("+380501110003")
+    await expect(row(page, "+380 50 111 00 03")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("theme", "locale", "width"), [("light", "en-GB", 1440), ("dark", "uk-UA", 360), ("light", "ru-RU", 1024)]
+)
+async def test_queue_and_escalations_pass_axe_and_their_words_fit(
+    at_screen: AtScreen, phones: Phones, theme: str, locale: str, width: int
+) -> None:
+    await phones.miss("+380501110001")
+    await phones.tell(phones.story("").ring("101").wait(5).end())
+    await phones.tell(phones.story("+380501110009").ring("177").answer("177").wait(5).end())
+    look: dict[str, Any] = {"color_scheme": theme, "locale": locale, "viewport": {"width": width, "height": 800}}
+    person, page = await at_screen("iryna", **look)
+    for path in ("/callbacks", "/callbacks/1", "/escalations"):
+        await page.goto(person.address + path)
+        assert await violations(page) == [], path
+        assert await overflow(page) == 0, path
+        assert await cut_words(page) == [], path
+    await page.locator("#escalations button").first.click()
+    await expect(page.locator("#ask")).to_be_visible()
+    assert await violations(page) == []
+
+
+@asynccontextmanager
+async def open_house(folder: Path) -> AsyncIterator[tuple[ExampleOffice, Crm, Browser]]:
+    try:
+        ensure("22")
+    except CannotSetUpError as error:
+        need(condition=False, reason=f"no real Asterisk here: {error}")
+    async with example_office("22") as office:
+        url = f"ami://pbxcrm:change-me-manager@127.0.0.1:{office.server.ami_port}"
+        async with (
+            crm(folder, PBXCRM_AMI_URL=url, PBXCRM_DIAL_CONTEXT="pbxcrm-dial") as house,
+            running_browser() as browser,
+        ):
+            yield office, house, browser
+
+
+async def sit_down(browser: Browser, house: Crm, login: str, path: str) -> Page:
+    person = Person(await browser.new_context(locale="en-GB"), house.address)
+    page = await person.log_in(login, PASSWORD)
+    await page.goto(house.address + path)
+    await live(page)
+    return page
+
+
+@pytest.mark.asterisk
+@pytest.mark.timeout(600)
+async def test_missed_claimed_called_by_a_click_and_closed_by_the_talk(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as (office, house, browser):
+        ivan = await sit_down(browser, house, "ivan", "/callbacks")
+        olena = await sit_down(browser, house, "olena", "/callbacks")
+        client = await office.trunk.call_in("0441230001", caller=CLIENT)
+        await office.ring("101", "102", "103")
+        await client.cancel()
+        await office.over()
+        await expect(row(ivan, "+380 67 111 22 33")).to_be_visible(timeout=15_000)
+
+        # Ivan's own phone is not picked up: nobody called the client, and he is told.
+        await ivan.keyboard.press("Space")
+        (mine,) = await office.ring("101")
+        await expect(row(olena, "+380 67 111 22 33")).to_contain_text("Ivan Kravets is at it…", timeout=15_000)
+        mine.refuse()
+        await expect(ivan.locator("#queue .notice")).to_contain_text("101 was not picked up", timeout=15_000)
+        await office.over()
+
+        # Once more: both phones ring, through the PBX, and they talk.
+        await ivan.keyboard.press("Space")
+        (mine,) = await office.ring("101")
+        mine.answer()
+        outside = await office.trunk.incoming()
+        outside.ring()
+        outside.answer()
+        await expect(row(ivan, "+380 67 111 22 33")).to_contain_text("reached", timeout=15_000)
+        await ivan.keyboard.press("r")
+        await ivan.locator("#ask").get_by_label("Next task").fill("Send the price")
+        await ivan.keyboard.press("Enter")
+        await expect(ivan.locator(".toast", has_text="The next task is set for")).to_be_visible()
+        await mine.hang_up()
+        await office.over()
+        (episode,) = await house.when("callbacks", client_number=CLIENT, status="reached")
+        assert "reached" in episode["closed_reason"]
+        calls = await house.when("calls", count=2, client_number=CLIENT, direction="outbound")
+        assert [(call["click_to_call"], call["outcome"]) for call in calls] == [
+            (True, "answered"),
+            (True, "not_dialled"),
+        ]
+        assert [call["made_by"] for call in calls] == ["101", "101"]
+        assert all(call["linkedid"].startswith("crm-") for call in calls)
+
+
+@pytest.mark.asterisk
+@pytest.mark.timeout(600)
+async def test_one_left_alone_reaches_the_manager_who_gives_it_to_somebody(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as (office, house, browser):
+        db = Database(f"sqlite:///{tmp_path / 'pbxcrm.db'}", pool_size=1)
+        async with db.write() as session:  # at work at any hour, and in a hurry
+            await session.exec(delete(CalendarSpan))
+            session.add_all(
+                CalendarSpan(calendar_id=1, weekday=day, start_minute=0, end_minute=1440) for day in range(7)
+            )
+            session.add_all(
+                [Option(key="callback_due_minutes", value=0), Option(key="callback_pause_minutes", value=0)]
+            )
+        await db.close()
+        maria = await sit_down(browser, house, "maria", "/escalations")
+        client = await office.trunk.call_in("0441230001", caller=CLIENT)
+        await office.ring("101", "102", "103")
+        await client.cancel()
+        await office.over()
+        found = maria.locator("#escalations tr", has_text="+380 67 111 22 33 not called back")
+        await expect(found).to_be_visible(timeout=15_000)
+        await expect(maria.locator("#rail a[href='/escalations'] .count")).to_have_text("1", timeout=15_000)
+        await found.get_by_role("button", name="Reassign").click()
+        await maria.locator("#ask").get_by_text("Olena Hryhorenko").click()
+        await maria.locator("#ask").get_by_role("button", name="Reassign").click()
+        await expect(maria.locator(".toast", has_text="Given to Olena Hryhorenko")).to_be_visible()
+        (episode,) = await house.when("callbacks", client_number=CLIENT)
+        assert episode["owner"] == "olena"
