@@ -9,7 +9,7 @@ onconnect = (event) => {
   page.onmessage = ({ data }) => {
     if (data.kind === "join") {
       pages.add(page);
-      for (const message of board.join(data.heard)) page.postMessage(message);
+      for (const message of board.join(data.heard, data.language)) page.postMessage(message);
     } else if (data.kind === "wake") board.wake();
     else if (data.kind === "leave") pages.delete(page);
   };

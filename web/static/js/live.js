@@ -96,7 +96,7 @@ function byWorker() {
   const worker = new SharedWorker(document.body.dataset.worker, { type: "module", name: `pbxcrm-${me}` });
   worker.port.onmessage = ({ data }) => hear(data);
   worker.port.start();
-  const join = () => worker.port.postMessage({ kind: "join", heard: Number(document.body.dataset.heard) });
+  const join = () => worker.port.postMessage({ kind: "join", heard: Number(document.body.dataset.heard), language: document.documentElement.lang });
   join();
   addEventListener("pagehide", () => worker.port.postMessage({ kind: "leave" }));
   addEventListener("pageshow", (event) => { if (event.persisted) { join(); hear({ kind: "refresh" }); } });
@@ -108,12 +108,12 @@ function byLeader() {
   const channel = new BroadcastChannel(`pbxcrm-${me}`);
   let board = null;
   channel.onmessage = ({ data }) => {
-    if (data.kind === "join") { if (board) for (const message of board.join(data.heard)) channel.postMessage({ ...message, only: data.from }); }
+    if (data.kind === "join") { if (board) for (const message of board.join(data.heard, data.language)) channel.postMessage({ ...message, only: data.from }); }
     else if (data.kind === "wake") board?.wake();
     else if (!data.only || data.only === from) hear(data);
   };
   const from = Math.random();
-  channel.postMessage({ kind: "join", heard: Number(document.body.dataset.heard), from });
+  channel.postMessage({ kind: "join", heard: Number(document.body.dataset.heard), language: document.documentElement.lang, from });
   navigator.locks.request(`pbxcrm-live-${me}`, () => {
     board = new Switchboard((message) => { hear(message); channel.postMessage(message); });
     return new Promise(() => {}); // held until the tab closes

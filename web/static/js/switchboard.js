@@ -45,8 +45,11 @@ export class Switchboard {
   }
 
   // A page has come: what it must know that was said before. `heard` is the last event its server knew when it was made.
-  join(heard) {
+  // What was pushed in another language is not shown to it: the page brings its own until the next push.
+  join(heard, language) {
     if (this.stream.over) return [{ kind: "over" }];
+    if (this.language !== language) this.regions.clear();
+    this.language = language;
     const messages = [{ kind: "state", live: this.live }];
     const missed = this.hints.filter((hint) => hint.id > heard);
     if (missed.length) messages.push({ kind: "hints", hints: missed });
