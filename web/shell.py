@@ -35,6 +35,7 @@ SECTIONS = (
     Section("/escalations", "escalations", N_("Escalations"), Permission.ESCALATIONS_READ, "e", "escalations", "red"),
     Section("/calls", "phone", N_("Calls"), Permission.CALLS_READ, "c"),
     Section("/contacts", "contacts", N_("Clients"), Permission.CONTACTS_READ, "l", phone=False),
+    Section("/settings/lines", "settings", N_("Lines"), Permission.SETTINGS_EDIT, "i", phone=False, last=True),
     Section("/people", "people", N_("People"), Permission.PEOPLE_READ, "p", phone=False, last=True),
     Section("/status", "status", N_("Status"), Permission.STATUS_READ, "s", phone=False, last=True),
 )
