@@ -144,7 +144,9 @@ async def test_a_database_that_is_away_before_anybody_is_known(
 
     gone = Database(f"sqlite:///{tmp_path}/no/such/folder.db")
     transport = ASGITransport(create_app(settings, gone, redis, clock=clock))
-    async with AsyncClient(transport=transport, base_url=HOME, cookies={"pbxcrm_session": "x"}) as client:
+    async with AsyncClient(
+        transport=transport, base_url=HOME, cookies={"pbxcrm_session": "x"}, headers={"accept": "text/html"}
+    ) as client:
         answer = await client.get("/profile")
     await gone.close()
     assert answer.status_code == 503
