@@ -152,7 +152,7 @@ class Step:
 def path_of(deal: Deal, stages: Sequence[Stage], moves: Sequence[StageMove], now: datetime) -> list[Step]:
     """The stages of the deal's pipeline with the time spent in each; ``moves`` in order of time."""
     spent: dict[int, float] = {}
-    for move, following in zip(moves, [*moves[1:], None], strict=True):
-        until = following.at if following is not None else (deal.closed_at or now)
+    ends = [*(move.at for move in moves[1:]), deal.closed_at or now]
+    for move, until in zip(moves, ends, strict=False):  # a deal without any move (an old import) has no way to tell
         spent[move.to_stage_id] = spent.get(move.to_stage_id, 0.0) + max(0.0, (until - move.at).total_seconds())
     return [Step(stage, spent.get(stage.id or 0), stage.id == deal.stage_id) for stage in stages]
