@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -92,7 +92,7 @@ async def list_calls(
     """Newest first; ``before`` is (started_at, id) of the last one seen."""
     query = (
         select(Call)
-        .where(visible_calls(viewer), col(Call.merged_into_id).is_(None), *asked.conditions())
+        .where(visible_calls(viewer), _stands_alone(), *asked.conditions())
         .order_by(col(Call.started_at).desc(), col(Call.id).desc())
         .limit(limit)
     )
@@ -100,6 +100,13 @@ async def list_calls(
         at, call_id = before
         query = query.where((col(Call.started_at) < at) | ((col(Call.started_at) == at) & (col(Call.id) < call_id)))
     return await as_rows(session, list((await session.exec(query)).all()))
+
+
+def _stands_alone() -> ColumnElement[bool]:
+    """Not a part of another call. Written so that no database takes the index of the column for it: nearly every call
+    stands alone, and SQLite would sort all of them instead of reading the latest by their time.
+    """
+    return func.coalesce(col(Call.merged_into_id), 0) == 0
 
 
 async def access_call(session: AsyncSession, viewer: Viewer, call_id: int) -> Call:
