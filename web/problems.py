@@ -55,7 +55,8 @@ def handlers() -> Mapping[type[Exception] | int, ExceptionHandler]:
 
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, PbxcrmError)
-    detail = _(error.message).format(**error.params)
+    # The API speaks English, its readers are programs.
+    detail = str(error) if _for_program(request) else _(error.message).format(**error.params)
     if request.url.path.startswith("/api/"):
         return problem_of(error)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyAttempts) else {}
@@ -85,10 +86,13 @@ def _number(request: Request) -> str:
     return str(getattr(request.state, "number", "-"))
 
 
+def _for_program(request: Request) -> bool:
+    return request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "text/html,*/*")
+
+
 def _answer(request: Request, status: int, code: str, detail: str, headers: Mapping[str, str]) -> Response:
     heading, advice = WORDS.get(status, WORDS[500] if status >= 500 else WORDS[400])
-    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "text/html,*/*"):
-        # The API speaks English, its readers are programs.
+    if _for_program(request):
         return problem(status, code, detail or advice, headers=headers)
     if request.headers.get("hx-request") == "true" and request.headers.get("hx-request-type") != "full":
         response = toast(request, detail or f"{_(heading)}. {_(advice)}", tone="red", status=status)

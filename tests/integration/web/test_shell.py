@@ -126,7 +126,7 @@ async def test_errors_of_the_business_are_escaped_sentences(browser: Browsers) -
     assert (toast.status_code, toast.headers["hx-retarget"]) == (409, "#toasts")
     assert "<html" not in toast.text
     assert "&lt;b&gt;Dmytro&lt;/b&gt; has it." in toast.text
-    program = await olena.get("/test/busy", headers={"accept": "application/json"})
+    program = await olena.get("/test/busy", headers={"accept": "application/json", "accept-language": "uk"})
     assert program.headers["content-type"] == "application/problem+json"
     assert (program.json()["code"], program.json()["status"]) == ("x.taken", 409)
 
