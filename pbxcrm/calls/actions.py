@@ -190,13 +190,14 @@ async def _outbound_talked(case: Case) -> None:
     call.responsible_id = user.id if user else None
     if _is_nobodys_client(case):
         return
-    deal = case.client.deal
-    if call.deal_id is None and deal is not None:
-        call.deal_id = deal.id
-        call.reason = reason("call.open_deal").stored()
-        await _leave_didnt_reach(case, deal, user)
-    elif call.deal_id is None:
-        call.reason = reason("call.no_deal", number=case.number).stored()
+    if not call.reason:
+        deal = await _deal_called_about(case)
+        if deal is not None:
+            call.deal_id = deal.id
+            call.reason = reason("call.open_deal").stored()
+            await _leave_didnt_reach(case, deal, user)
+        else:
+            call.reason = reason("call.no_deal", number=case.number).stored()
     who = user.name if user else case.state.made_by or ""
     await _close_episodes(case, EpisodeStatus.REACHED, reason("episode.reached", who=who), user)
 
@@ -208,8 +209,8 @@ async def _outbound_over(case: Case) -> None:
     call.responsible_id = user.id if user else None
     if _is_nobodys_client(case):
         return
-    deal = case.client.deal
-    call.deal_id = deal.id if deal is not None else call.deal_id
+    deal = await _deal_called_about(case)
+    call.deal_id = deal.id if deal is not None else None
     call.reason = (
         reason("call.open_deal") if deal is not None else reason("call.no_deal", number=case.number)
     ).stored()
@@ -219,6 +220,14 @@ async def _outbound_over(case: Case) -> None:
         await do_failed_attempt(
             case.session, episode, case.at, case.world, user_id=user.id if user else None, call=call
         )
+
+
+async def _deal_called_about(case: Case) -> Deal | None:
+    """The deal that a click-to-call was made from, while it is open, else the client's open one."""
+    asked = await case.session.get(Deal, case.call.deal_id) if case.call.deal_id is not None else None
+    if asked is not None and asked.closed_at is None:
+        return asked
+    return case.client.deal or asked
 
 
 def _is_nobodys_client(case: Case) -> bool:

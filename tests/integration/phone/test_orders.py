@@ -13,7 +13,7 @@ from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.db import Database
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
 from pbxcrm.people.models import Extension
 from pbxcrm.phone import timers as _timers  # noqa: F401  # registers what its deadlines do
@@ -53,6 +53,11 @@ async def test_an_order_is_taken_once_and_becomes_a_call_that_is_recognised(phon
     done = await phones.order()
     call = (await phones.desk.rows(Call))[-1]
     assert (done.status, done.call_id, call.linkedid) == ("done", call.id, f"crm-{command.key}")
+    async with phones.desk.database.read() as session:
+        deal = await session.get(Deal, call.deal_id)
+        stage = await session.get(Stage, deal.stage_id) if deal else None
+    assert stage
+    assert stage.name == "Unsorted"  # it was "Didn't reach", until somebody talked
     closed = await phones.desk.one(Episode)
     assert (closed.id, closed.status, closed.closed_by_call_id) == (episode.id, "reached", call.id)
 
