@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_companies, visible_deals
 from pbxcrm.contacts.models import Company
 from pbxcrm.contacts.queries import ContactRow, list_contacts
-from pbxcrm.deals.board import matches
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow, as_rows
 
@@ -37,20 +36,31 @@ async def search(session: AsyncSession, viewer: Viewer, text: str, *, limit: int
     text = text.strip()
     if len(text) < SHORTEST:
         return Found([], [], [])
+    contacts = await list_contacts(session, viewer, text=text, limit=limit)
     companies = await session.exec(
         select(Company)
         .where(visible_companies(viewer), *company_matches(text))
         .order_by(col(Company.id).desc())
         .limit(limit)
     )
+    firms = list(companies.all())
     deals = await session.exec(
         select(Deal)
-        .where(visible_deals(viewer), matches(text))
+        .where(visible_deals(viewer), _deal_matches(text, contacts, firms))
         .order_by(col(Deal.closed_at).is_not(None), col(Deal.id).desc())
         .limit(limit)
     )
-    return Found(
-        await list_contacts(session, viewer, text=text, limit=limit),
-        list(companies.all()),
-        await as_rows(session, list(deals.all())),
-    )
+    return Found(contacts, firms, await as_rows(session, list(deals.all())))
+
+
+def _deal_matches(text: str, contacts: list[ContactRow], companies: list[Company]) -> ColumnElement[bool]:
+    """By title and number, and the deals of the clients that were found: names are not looked through a second time."""
+    digits = "".join(letter for letter in text if letter.isdigit())
+    named = [
+        col(Deal.title).icontains(text, autoescape=True),
+        col(Deal.contact_id).in_([row.contact.id for row in contacts]),
+        col(Deal.company_id).in_([company.id for company in companies]),
+    ]
+    if len(digits) >= SHORTEST:
+        named.append(col(Deal.client_number).contains(digits, autoescape=True))
+    return or_(*named)

@@ -17,7 +17,8 @@ from pbxcrm.people.queries import load_directory
 from web.pages.common import asked_number, asked_text, colleagues, place, read_place, show
 from web.parts import now, parts, viewer
 
-CARDS = 30  # of a column at once
+FIRST = 16  # cards of a column at first: more than fit on a screen
+CARDS = 30  # further ones at once, as one scrolls
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ async def board(request: Request) -> Response:
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
-        columns = await queries.board(session, who, shown.pipeline.id or 0, *shown.chosen.conditions(), cards=CARDS)
+        columns = await queries.board(session, who, shown.pipeline.id or 0, *shown.chosen.conditions(), cards=FIRST)
         heads = await _figures(session, request, shown)
         people = await colleagues(session, who) if who.role is not Role.SELLER else []
     return show(
@@ -47,7 +48,7 @@ async def board(request: Request) -> Response:
         people=people,
         may_move=can(who, Permission.DEALS_EDIT),
         next_of={c.stage.id: place(c.rows[-1].deal.stage_since, c.rows[-1].deal.id) for c in columns if c.rows},
-        cards_at_once=CARDS,
+        cards_at_once=FIRST,
     )
 
 

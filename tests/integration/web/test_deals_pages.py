@@ -97,13 +97,12 @@ async def test_columns_go_on_where_they_ended(browsers: Browsers, desk: Desk) ->
     maria = await browsers("maria")
     text = column((await maria.get("/board")).text, "Proposal sent")
     seen: list[str] = re.findall(r'data-deal="(\d+)"', text)
-    assert len(seen) == 30
-    for _ in range(2):
+    assert len(seen) == 16
+    while "data-more" in text:
         found = re.search(r'hx-get="([^"]+)"', text.partition("data-more")[2])
         assert found
         text = (await maria.get(found[1].replace("&amp;", "&"), headers=HTMX)).text
         seen += re.findall(r'data-deal="(\d+)"', text)
-    assert "data-more" not in text
     assert len(seen) == len(set(seen)) == 77
 
 
