@@ -16,6 +16,7 @@ from web.api.table import api_routes
 from web.live import live
 from web.pages import (
     board,
+    callback_settings,
     callbacks,
     calls,
     contacts,
@@ -223,6 +224,14 @@ def _callbacks() -> list[Route]:
         *(
             page(f"/callbacks/{{episode_id:int}}/{word}", act, needs=work, methods=POST, name=f"callback_{word}")
             for word, act in acts.items()
+        ),
+        page("/settings/callbacks", callback_settings.page, needs=Permission.SETTINGS_EDIT, name="callback_settings"),
+        page(
+            "/settings/callbacks",
+            callback_settings.save,
+            needs=Permission.SETTINGS_EDIT,
+            methods=POST,
+            name="save_callback_settings",
         ),
         page("/callbacks/undo/{attempt_id:int}", callbacks.undo, needs=work, methods=POST, name="callback_undo"),
     ]

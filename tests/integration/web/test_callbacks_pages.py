@@ -17,6 +17,7 @@ from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
+from pbxcrm.options import load_options
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.settings import Pbx, Settings
 from pbxcrm.tasks.models import Task
@@ -303,3 +304,29 @@ async def test_a_long_queue_costs_as_many_queries_as_a_short_one(site: Site, dat
     for number in range(12):
         await site.desk.miss(f"+38050111{number:04}")
     assert await queries() == few
+
+
+async def test_the_administrator_changes_the_rules_and_pending_lamps_move(site: Site) -> None:
+    await site.desk.miss()
+    admin, maria = await site.open("admin"), await site.open("maria")
+    assert 'value="10, 120"' in (await admin.get("/settings/callbacks")).text
+    assert (await maria.get("/settings/callbacks")).status_code == 403
+    rules = {
+        "callback_due_minutes": "60",
+        "callback_pause_minutes": "5",
+        "claim_minutes": "15",
+        "click_to_call_expiry_seconds": "30",
+        "retry_minutes": "15, 60; 240",
+        "owner_0": "line",
+        "owner_1": "manager",
+        "owner_2": "line",
+    }
+    for field, wrong in (("callback_due_minutes", "-1"), ("retry_minutes", "soon"), ("claim_minutes", "0")):
+        answer = await admin.post("/settings/callbacks", data={**rules, field: wrong})
+        assert (answer.status_code, f'id="f-{field}-error"' in answer.text) == (422, True)
+    assert (await admin.post("/settings/callbacks", data=rules)).status_code == 303
+    async with site.desk.database.read() as session:
+        options = await load_options(session)
+    assert (options.retry_minutes, options.owner_order) == ((15, 60, 240), ("line", "manager"))
+    assert await jobs.sweep(site.desk.database, MISSED_AT + timedelta(minutes=59)) == 0
+    assert await jobs.sweep(site.desk.database, MISSED_AT + timedelta(minutes=60)) == 1

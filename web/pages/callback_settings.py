@@ -1,0 +1,88 @@
+"""The rules of the callback queue: norm, pause, schedule of attempts, whose a callback is."""
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.callbacks.settings import change_options
+from pbxcrm.errors import Invalid
+from pbxcrm.options import Options, load_options
+from web.answers import redirect
+from web.forms import Form, filled, read_form
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.pages.common import show
+from web.parts import now, parts, viewer
+
+PATH = "/settings/callbacks"
+#: The rules that name an owner, as a person reads them (C5).
+OWNERS: dict[str, str] = {
+    "responsible": N_("who is responsible for the client"),
+    "last_talked": N_("who talked to the client last"),
+    "last_rang": N_("whose phone rang last"),
+    "line": N_("the default of the line"),
+    "manager": N_("the manager"),
+}
+_MINUTES = ("callback_due_minutes", "callback_pause_minutes", "claim_minutes", "click_to_call_expiry_seconds")
+MOST = 100_000  # minutes; more is a slip of the finger
+
+
+async def page(request: Request) -> Response:
+    """``GET /settings/callbacks``."""
+    async with parts(request).db.read() as session:
+        options = await load_options(session)
+    return _page(request, _form_of(options))
+
+
+async def save(request: Request) -> Response:
+    """``POST``: everything at once; pending deadlines move in the same transaction."""
+    form = await read_form(request)
+    try:
+        values = {name: _whole(form, name) for name in _MINUTES}
+        changes = {**values, "retry_minutes": _schedule(form), "owner_order": _order(form)}
+        async with parts(request).db.write() as session:
+            await change_options(session, viewer(request), changes, now=now(request))
+    except Invalid as error:
+        form.refuse(error)
+        return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, PATH, done="saved")
+
+
+def _page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    owners = [("", "—"), *((code, _(text)) for code, text in OWNERS.items())]
+    return show(request, "callbacks/settings.html", status=status, form=form, owners=owners, places=range(len(OWNERS)))
+
+
+def _form_of(options: Options) -> Form:
+    values: dict[str, object] = {name: getattr(options, name) for name in _MINUTES}
+    values["retry_minutes"] = ", ".join(str(minutes) for minutes in options.retry_minutes)
+    for place in range(len(OWNERS)):
+        values[f"owner_{place}"] = options.owner_order[place] if place < len(options.owner_order) else ""
+    return filled(values)
+
+
+def _whole(form: Form, name: str) -> int:
+    found = form.number(name)
+    if found is None or not 0 <= found <= MOST:
+        raise Invalid(name, "form.number", "Write a whole number.")
+    return found
+
+
+def _schedule(form: Form) -> list[int]:
+    """``"10, 120"`` as minutes; raises Invalid."""
+    pieces = form["retry_minutes"].replace(";", ",").replace(",", " ").split()
+    if len(pieces) > 20 or not all(piece.isascii() and piece.isdigit() and int(piece) <= MOST for piece in pieces):
+        raise Invalid(
+            "retry_minutes", "options.schedule", "Write minutes with commas between them, for example 10, 120."
+        )
+    return [int(piece) for piece in pieces]
+
+
+def _order(form: Form) -> list[str]:
+    """The rules in the chosen order, each once; raises Invalid when there is none."""
+    chosen = [form[f"owner_{place}"] for place in range(len(OWNERS))]
+    order = list(dict.fromkeys(code for code in chosen if code in OWNERS))
+    if not order:
+        raise Invalid("owner_0", "options.order", "Choose at least one.")
+    return order
