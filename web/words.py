@@ -106,8 +106,14 @@ def transfer(stored: Mapping[str, str]) -> str:
 
 
 def because(stored: Mapping[str, Any] | None) -> list[str]:
-    """The sentences of a stored reason, for the ``why`` macro."""
-    return reasons.sentences(stored, _)
+    """The sentences of a stored reason, for the ``why`` macro; the shipped stages are named in the reader's language."""
+    found = reasons.Reason.load(stored)
+    return reasons.sentences(_spoken(found), _) if found is not None else []
+
+
+def _spoken(reason: reasons.Reason) -> reasons.Reason:
+    params = {name: _(value) if name == "stage" else value for name, value in reason.params.items()}
+    return reasons.Reason(reason.code, params, tuple(map(_spoken, reason.because)))
 
 
 def task_title(task: Task) -> str:
