@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 BUSY_MILLISECONDS = 5_000  # how long SQLite waits for another writer before it says "database is locked"
 WRITES = "pbxcrm_writes"
+BEFORE_COMMIT = "before_commit"  # of a session: what is still to be written right before its commit
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -79,9 +80,11 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(self._writing, expire_on_commit=False) as session:
             yield session
+            last_words: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.pop(BEFORE_COMMIT, [])
+            for say in last_words:
+                await say(session)
             await session.commit()
-            wake = session.info.get("emitted", False)
-        if wake and self.after_commit is not None:
+        if last_words and self.after_commit is not None:
             await self.after_commit()
 
     async def ping(self) -> None:

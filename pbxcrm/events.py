@@ -6,17 +6,19 @@ ordinary, access-checked path. So an event that is lost, late or doubled does no
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
-from sqlalchemy import JSON, delete
+from sqlalchemy import JSON, delete, insert
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.db import Database
+from pbxcrm.db import BEFORE_COMMIT, Database
 from pbxcrm.fields import moment
 
 CHANNEL = "pbxcrm:events"
+SAYINGS = "sayings"  # of a session: what it will say when it commits
 RELAY_AT_ONCE = 500
 
 
@@ -42,12 +44,33 @@ def emit(
     users: Iterable[int | None] = (),
     roles: Iterable[str] = (),
 ) -> None:
-    """Say, once this transaction is committed, that ``topic`` ``ref`` changed; to these users and everybody of these roles."""
-    row = Outbox(
-        topic=topic, ref=str(ref), users=sorted({u for u in users if u is not None}), roles=sorted(set(roles)), at=at
-    )
-    session.add(row)
-    session.info["emitted"] = True
+    """Say, once this transaction is committed, that ``topic`` ``ref`` changed; to these users and everybody of these roles.
+
+    Said several times in one transaction it becomes one row, for everybody it was said to.
+    """
+    said: dict[tuple[str, str], _Saying] = session.info.setdefault(SAYINGS, {})
+    if not said:
+        session.info.setdefault(BEFORE_COMMIT, []).append(_write)
+    saying = said.setdefault((topic, str(ref)), _Saying(at))
+    saying.at = at
+    saying.users.update(user for user in users if user is not None)
+    saying.roles.update(roles)
+
+
+@dataclass(slots=True)
+class _Saying:
+    at: datetime
+    users: set[int] = field(default_factory=set)
+    roles: set[str] = field(default_factory=set)
+
+
+async def _write(session: AsyncSession) -> None:
+    """What was said, as rows of the same transaction, in one statement."""
+    rows = [
+        {"topic": topic, "ref": ref, "users": sorted(saying.users), "roles": sorted(saying.roles), "at": saying.at}
+        for (topic, ref), saying in session.info.pop(SAYINGS).items()
+    ]
+    await session.exec(insert(Outbox), params=rows)
 
 
 async def relay(db: Database, redis: Redis) -> int:

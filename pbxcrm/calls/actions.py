@@ -19,7 +19,6 @@ from pbxcrm.contacts.models import NumberKind
 from pbxcrm.db import lock
 from pbxcrm.deals.actions import NewDeal, do_assign_deal, do_create_deal, do_move_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.deals.queries import default_pipeline, stage_of_kind
 from pbxcrm.numbers import format_for_people
 from pbxcrm.people.models import User
 from pbxcrm.reasons import Reason, reason
@@ -59,6 +58,8 @@ async def consider(session: AsyncSession, world: World, call: Call, state: CallS
     talked, over = bool(state.talked), state.outcome is not Outcome.OPEN
     if not talked and not over:
         return
+    if talked and call.reason:  # it was considered when they began to talk; its end changes nothing of that
+        return
     if state.direction is Direction.INTERNAL:
         if over:  # until then it may still turn out to be a part of a client's call
             call.reason = reason("call.internal").stored()
@@ -66,6 +67,7 @@ async def consider(session: AsyncSession, world: World, call: Call, state: CallS
     line = line_of(state, world.lines)
     call.line_id = line.id
     await lock(session, f"client:{call.client_number}")
+    await session.flush()
     case = Case(session, world, call, state, line, await identify(session, call.client_number), at)
     if case.client.contact is not None:
         call.contact_id = case.client.contact.id
@@ -101,7 +103,7 @@ async def _find_or_make_deal(case: Case, user: User | None) -> None:
     if not line.makes_deals or (case.client.number is None and not line.anonymous_makes_deals):
         call.reason = reason("call.line_off", line=line.name).stored()
         return
-    stage = await _stage(case, StageKind.UNSORTED)
+    stage = _stage(case, StageKind.UNSORTED)
     if stage is None:
         return
     facts = {"number": case.number, "stage": stage.name, "extension": case.state.answered_by}
@@ -170,7 +172,7 @@ async def _deal_of_miss(case: Case, owner_id: int | None, why_missed: Reason, wh
     if not line.makes_deals or (case.client.number is None and not line.anonymous_makes_deals):
         call.reason = reason("call.missed_no_deal", why_missed, line=line.name).stored()
         return None
-    stage = await _stage(case, StageKind.DIDNT_REACH)
+    stage = _stage(case, StageKind.DIDNT_REACH)
     if stage is None:
         return None
     why = reason("call.missed_new_deal", why_missed, why_owner, number=case.number, stage=stage.name)
@@ -265,10 +267,10 @@ async def _close_episodes(case: Case, status: EpisodeStatus, why: Reason, user: 
 
 async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
     """A deal whose client has been talked to is no longer "Didn't reach": it goes to Unsorted, to whoever talked."""
-    stage = await case.session.get(Stage, deal.stage_id)
+    stage = case.world.funnel.stages.get(deal.stage_id)
     if stage is None or stage.kind != StageKind.DIDNT_REACH:
         return
-    to = await stage_of_kind(case.session, deal.pipeline_id, StageKind.UNSORTED)
+    to = case.world.funnel.stage_of_kind(deal.pipeline_id, StageKind.UNSORTED)
     why = reason("deal.talked", stage=stage.name, who=user.name if user else case.state.answered_by or "")
     people = case.world.people
     if to is not None:
@@ -298,21 +300,12 @@ async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason
     return deal
 
 
-async def _stage(case: Case, kind: StageKind) -> Stage | None:
+def _stage(case: Case, kind: StageKind) -> Stage | None:
     """The stage the line asks for, else the one of this kind in the line's or the default pipeline."""
-    line, session = case.line, case.session
-    if kind is StageKind.UNSORTED and line.stage_id is not None:
-        chosen = await session.get(Stage, line.stage_id)
-        if chosen is not None:
-            return chosen
-    pipeline_id = line.pipeline_id
-    default = await default_pipeline(session)
-    for candidate in (pipeline_id, default.id if default else None):
-        if candidate is not None:
-            stage = await stage_of_kind(session, candidate, kind)
-            if stage is not None:
-                return stage
-    return None
+    line, funnel = case.line, case.world.funnel
+    if kind is StageKind.UNSORTED and line.stage_id in funnel.stages:
+        return funnel.stages[line.stage_id]
+    return funnel.stage_of_kind(line.pipeline_id, kind) or funnel.stage_of_kind(funnel.default_id, kind)
 
 
 async def _choose_owner(case: Case) -> tuple[int | None, Reason]:

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.calls.models import Line
+from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.options import Options, load_options
 from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.settings import Settings
@@ -19,9 +20,17 @@ class World:
     people: Directory
     calendars: Calendars
     lines: tuple[Line, ...]
+    funnel: Funnel
 
 
 async def load_world(session: AsyncSession, settings: Settings) -> World:
     people = await load_directory(session)
     lines = (await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all()
-    return World(settings, await load_options(session), people, await load_calendars(session, people), tuple(lines))
+    return World(
+        settings,
+        await load_options(session),
+        people,
+        await load_calendars(session, people),
+        tuple(lines),
+        await load_funnel(session),
+    )

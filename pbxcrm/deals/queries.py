@@ -43,6 +43,24 @@ class Column:
     rows: list[DealRow]
 
 
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """Every pipeline and stage at once, for decisions that must not wait for a query each."""
+
+    default_id: int | None
+    stages: dict[int | None, Stage]  # by id, in order of their positions
+
+    def stage_of_kind(self, pipeline_id: int | None, kind: StageKind) -> Stage | None:
+        """The first stage of this kind in the pipeline."""
+        return next((s for s in self.stages.values() if s.pipeline_id == pipeline_id and s.kind == kind), None)
+
+
+async def load_funnel(session: AsyncSession) -> Funnel:
+    default = await default_pipeline(session)
+    stages = (await session.exec(select(Stage).order_by(col(Stage.position), col(Stage.id)))).all()
+    return Funnel(default.id if default else None, {stage.id: stage for stage in stages})
+
+
 async def default_pipeline(session: AsyncSession) -> Pipeline | None:
     found = await session.exec(
         select(Pipeline).order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Pipeline.id))

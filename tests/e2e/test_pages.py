@@ -125,7 +125,6 @@ async def test_a_stale_card_says_so_and_shows_where_it_is_now(house: House) -> N
     ivan, page = await house.person("ivan")
     await page.goto(f"{house.address}/board")
     async with house.database.write() as session:  # a colleague moves it and no hint reaches this browser
-        session.info["emitted"] = False
         deal = (await session.exec(select(Deal).where(Deal.title == DESK))).one()
         deal.stage_id, deal.version = house.busy.stages["Shipped"].id or 0, deal.version + 1
     await page.locator(".card", has_text=DESK).locator("[data-card]").focus()

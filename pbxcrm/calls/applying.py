@@ -1,0 +1,173 @@
+"""Applying facts: the rows of calls and their legs say what the PBX says, and what follows from it is done."""
+
+from dataclasses import asdict, dataclass
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.calls.actions import consider
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, LegResult
+from pbxcrm.calls.models import Call, CallEvent, CallLeg
+from pbxcrm.calls.rules import clean_name, line_of
+from pbxcrm.calls.world import World
+from pbxcrm.events import emit
+from pbxcrm.numbers import normalise
+from pbxcrm.people.models import Role
+from pbxcrm.phone.following import follow
+from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
+
+QUIET = {FactKind.OPENED, FactKind.QUEUED}  # nobody's screen shows these by themselves
+Name = tuple[str, str]  # PBX and linkedid
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows a batch is about, read once for all of it. Everything later goes through these, never through a second copy."""
+
+    calls: dict[Name, Call]
+    legs: dict[int, dict[str, CallLeg]]  # call id -> channel id -> leg
+    keys: set[tuple[int, str]]  # of facts that are applied
+
+    @classmethod
+    async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...]) -> "_Rows":
+        named = {fact.call.linkedid for fact in facts} | {f.party for f in facts if f.kind is FactKind.ABSORBED}
+        pbxs = {fact.call.pbx for fact in facts}
+        found = await session.exec(select(Call).where(col(Call.linkedid).in_(named), col(Call.pbx).in_(pbxs)))
+        calls = {(call.pbx, call.linkedid): call for call in found.all()}
+        known = [call.id for call in calls.values() if call.id is not None]
+        rows = cls(calls, {call_id: {} for call_id in known}, set())
+        if known:
+            keys = await session.exec(select(CallEvent.call_id, CallEvent.key).where(col(CallEvent.call_id).in_(known)))
+            rows.keys.update(keys.all())
+            for leg in (await session.exec(select(CallLeg).where(col(CallLeg.call_id).in_(known)))).all():
+                rows.legs[leg.call_id][leg.channel_id] = leg
+        await rows._add_new(session, facts)
+        return rows
+
+    async def _add_new(self, session: AsyncSession, facts: tuple[CallFact, ...]) -> None:
+        fresh = []
+        for state in (fact.call for fact in facts):
+            if (state.pbx, state.linkedid) not in self.calls:
+                call = Call(
+                    pbx=state.pbx,
+                    linkedid=state.linkedid,
+                    direction=state.direction.value,
+                    outcome=state.outcome.value,
+                    started_at=state.started_at,
+                )
+                self.calls[state.pbx, state.linkedid] = call
+                fresh.append(call)
+        session.add_all(fresh)
+        await session.flush()
+        self.legs.update({call.id: {} for call in fresh if call.id is not None})
+
+
+async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact, ...]) -> None:
+    """Apply ``facts`` in order; one that was applied before changes nothing.
+
+    The session is flushed where the next step reads, not before every query: that halves the work of a batch.
+    """
+    with session.no_autoflush:
+        rows = await _Rows.load(session, facts)
+        for fact in facts:
+            await _apply(session, world, fact, rows)
+
+
+async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Rows) -> None:
+    state = fact.call
+    call = rows.calls[state.pbx, state.linkedid]
+    assert call.id is not None
+    key = fact.key[:200]
+    if (call.id, key) in rows.keys:
+        return
+    rows.keys.add((call.id, key))
+    session.add(CallEvent(call_id=call.id, key=key, kind=fact.kind.value, party=fact.party[:150], at=fact.at))
+    _refresh(call, state, world)
+    legs = _refresh_legs(session, call, state, world, rows.legs[call.id])
+    if fact.kind is FactKind.ABSORBED:
+        _absorb(call, rows.calls.get((call.pbx, fact.party)))
+    else:
+        await follow(session, call, state, fact.at)
+        await consider(session, world, call, state, fact.at)
+    await _show(session, call, fact, legs)
+    _say_call_changed(session, call, legs, fact, world)
+
+
+def _refresh(call: Call, state: CallState, world: World) -> None:
+    """The row says what the PBX says now. What we made of the call (deal, owner, reason) stays."""
+    region = line_of(state, world.lines).region or world.settings.region_of(state.pbx)
+    if state.direction is Direction.INTERNAL or (state.withheld and state.direction is Direction.INBOUND):
+        call.client_number = None
+    else:
+        call.client_number = (normalise(state.client_heard, region) or "")[:64] or None
+    call.direction, call.outcome = state.direction.value, state.outcome.value
+    call.missed_reason = state.missed_reason.value if state.missed_reason else None
+    call.client_heard, call.client_name, call.withheld = (
+        _cut(state.client_heard, 255),
+        clean_name(state.client_name),
+        state.withheld,
+    )
+    call.trunk, call.did, call.dialled, call.queue = (
+        _cut(value, 100) for value in (state.trunk, state.did, state.dialled, state.queue)
+    )
+    call.made_by, call.answered_by = _cut(state.made_by, 32), _cut(state.answered_by, 32)
+    call.rang, call.talked = list(state.rang), list(state.talked)
+    call.ringing, call.talking = list(state.ringing), list(state.talking)
+    call.transfers = [{"from": t.source, "to": t.target, "kind": t.kind.value} for t in state.transfers]
+    call.started_at, call.answered_at, call.ended_at = state.started_at, state.answered_at, state.ended_at
+    call.wait_seconds, call.talk_seconds = state.wait_seconds, state.talk_seconds
+    call.click_to_call, call.channel_ids = state.click_to_call, list(state.channel_ids)
+    call.recording = _cut(clean_name(state.recording), 500) or call.recording
+
+
+def _refresh_legs(
+    session: AsyncSession, call: Call, state: CallState, world: World, rows: dict[str, CallLeg]
+) -> list[CallLeg]:
+    for leg in state.legs:
+        row = rows.get(leg.channel_id)
+        if row is None:
+            user = world.people.user_of(leg.extension)
+            row = CallLeg(
+                call_id=call.id or 0,
+                channel_id=leg.channel_id[:150],
+                extension=leg.extension[:64],
+                user_id=user.id if user else None,
+                dialled_at=leg.dialled_at,
+                result=leg.result.value,
+            )
+            session.add(row)
+            rows[leg.channel_id] = row
+        for name, value in asdict(leg).items():
+            if name not in {"channel_id", "extension"}:
+                setattr(row, name, value.value if isinstance(value, LegResult) else value)
+    return list(rows.values())
+
+
+async def _show(session: AsyncSession, call: Call, fact: CallFact, legs: list[CallLeg]) -> None:
+    """Draw anew the docks of those whose screens this fact concerns: one phone's for a ring, everybody's for an answer."""
+    if call.direction == Direction.INTERNAL or fact.kind in QUIET:
+        return
+    alone = fact.kind in {FactKind.RINGING, FactKind.SILENCED}
+    users = {leg.user_id for leg in legs if not alone or leg.extension == fact.party}
+    if fact.kind is FactKind.JOINED:
+        for user_id in {leg.user_id for leg in legs if leg.extension == fact.party and leg.user_id is not None}:
+            await do_owe_wrap_up(session, call, user_id, fact.at)
+    say_dock_changed(session, fact.at, *users)
+
+
+def _absorb(call: Call, survivor: Call | None) -> None:
+    """``call`` turned out to be a part of another; it stays as a row, shown nowhere by itself."""
+    if survivor is not None and survivor.id != call.id:
+        call.merged_into_id = survivor.id
+    call.ringing, call.talking = [], []
+
+
+def _say_call_changed(session: AsyncSession, call: Call, legs: list[CallLeg], fact: CallFact, world: World) -> None:
+    """Those whose phones take part, who is responsible, and their managers; nobody's call is for the managers."""
+    users = world.people.audience(*(leg.user_id for leg in legs), call.responsible_id)
+    nobodys = [Role.MANAGER.value] if call.responsible_id is None else []
+    emit(session, "call", call.id, fact.at, users=users, roles=[Role.ADMIN.value, Role.QC.value, *nobodys])
+
+
+def _cut(value: str | None, length: int) -> str | None:
+    return value[:length] if value is not None else None
