@@ -244,7 +244,6 @@ def _phone() -> list[Route]:
         page("/phone/transfer", phone.transfer, needs=use, methods=POST, name="phone_transfer"),
         page("/phone/hangup", phone.hang_up, needs=use, methods=POST, name="phone_hangup"),
         page("/phone/state", phone.state, needs=use, name="phone_state"),
-        page("/phone/orders/{command_id:int}", phone.one, needs=use, name="phone_order"),
     ]
 
 

@@ -5,18 +5,8 @@ from collections.abc import Sequence
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer
 from pbxcrm.calls.models import Call, CallLeg
-from pbxcrm.errors import NotFound
 from pbxcrm.phone.models import ACTIVE, CommandKind, PhoneCommand
-
-
-async def access_command(session: AsyncSession, viewer: Viewer, command_id: int) -> PhoneCommand:
-    """An order of the viewer's own."""
-    command = await session.get(PhoneCommand, command_id)
-    if command is None or command.user_id != viewer.user_id:
-        raise NotFound("phone.not_found", "There is no such call of yours.")
-    return command
 
 
 async def active_call_to(session: AsyncSession, number: str) -> PhoneCommand | None:

@@ -7,7 +7,7 @@ from pbxcrm.numbers import format_for_people
 from pbxcrm.pbx_reports import REPORTS
 from pbxcrm.phone import actions
 from pbxcrm.phone.models import CommandStatus, PhoneCommand
-from pbxcrm.phone.queries import access_command, latest_call_of
+from pbxcrm.phone.queries import latest_call_of
 from pbxcrm.phone.source import wake
 from web.answers import toast
 from web.forms import Form, read_form
@@ -75,13 +75,6 @@ async def state(request: Request) -> Response:
     async with parts(request).db.read() as session:
         command = await latest_call_of(session, viewer(request).user_id)
     return render(request, "phone/_state.html", command=command, said=said_of(command) if command else "")
-
-
-async def one(request: Request) -> Response:
-    """``GET /phone/orders/{id}``: how one call asked for by a click went, in a sentence."""
-    async with parts(request).db.read() as session:
-        command = await access_command(session, viewer(request), request.path_params["command_id"])
-    return toast(request, said_of(command), tone="red" if is_trouble(command) else "")
 
 
 def said_of(command: PhoneCommand) -> str:
