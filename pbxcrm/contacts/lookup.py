@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 import structlog
 from sqlalchemy import Executable, String, bindparam, case, cast, literal_column, null, select, union_all
@@ -107,8 +108,8 @@ class Lookup:
 
 
 _NUMBER = bindparam("number", type_=String)
-_CONTACTS_OF_IT = select(Phone.contact_id).where(col(Phone.number) == _NUMBER)
-_DEAL = (
+_CONTACTS_OF_IT = select(col(Phone.contact_id)).where(col(Phone.number) == _NUMBER)
+_DEAL: tuple[Any, ...] = (  # the types of a UNION's columns are nobody's
     literal_column("'deal'").label("kind"),
     col(Deal.id),
     cast(col(Deal.stage_since), String),

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -116,9 +116,13 @@ async def look_ups(port: int, contacts: int, a_second: int, seconds: int) -> lis
 
     async def ask(wanted: str) -> float:
         began = time.perf_counter()
-        reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"GET /dialplan/lookup?number=%2B{wanted[1:]}&did=100 HTTP/1.1\r\nHost: crm\r\n\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
+        asked = f"GET /dialplan/lookup?number=%2B{wanted[1:]}&did=100 HTTP/1.1\r\nHost: crm\r\n\r\n".encode()
+        head = b""
+        while not head:
+            reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+            writer.write(asked)
+            with suppress(asyncio.IncompleteReadError, ConnectionError):  # it lay idle too long and was closed
+                head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         body = await reader.readexactly(length)
         assert b" 200 " in head
