@@ -21,7 +21,7 @@ from pbxcrm.relay import Relay
 from pbxcrm.settings import Pbx, Settings
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.asterisk.setup import CannotSetUpError, ensure
-from tests.calls import Story, batch
+from tests.calls import Story, batch, outbound
 from tests.e2e.browser import Person, cut_words, live, overflow, running_browser, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.crm import PASSWORD, Crm, crm
@@ -250,3 +250,23 @@ async def test_one_left_alone_reaches_the_manager_who_gives_it_to_somebody(tmp_p
         await expect(maria.locator(".toast", has_text="Given to Olena Hryhorenko")).to_be_visible()
         (episode,) = await house.when("callbacks", client_number=CLIENT)
         assert episode["owner"] == "olena"
+
+
+async def test_a_deal_is_not_left_after_a_failed_attempt_until_its_next_task_is_set(
+    at_screen: AtScreen, phones: Phones
+) -> None:
+    await phones.tell(phones.story(CLIENT, 5).ring("101").answer("101").wait(9).end())
+    await phones.tell(outbound("5.99", "101", CLIENT, at=datetime.now(UTC) - timedelta(minutes=1)).wait(20).end())
+    person, page = await at_screen("olena", viewport={"width": 1280, "height": 800})
+    await page.goto(person.address + "/deals/1")
+    await expect(page.locator("[data-must-plan]")).to_be_visible()
+    assert await violations(page) == []
+    await page.locator("#rail").get_by_role("link", name="Calls").click()
+    await expect(page.locator(".toast", has_text="First set the next task")).to_be_visible()
+    assert page.url.endswith("/deals/1")
+    await expect(page.get_by_label("What is to be done")).to_be_focused()
+    await page.keyboard.type("Call again")
+    await page.get_by_role("group", name="When").get_by_role("button", name="in 2 hours").click()
+    await expect(page.locator("[data-must-plan]")).to_have_count(0)
+    await page.locator("#rail").get_by_role("link", name="Calls").click()
+    await page.wait_for_url("**/calls")

@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.clients import identify
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.actions import create_contact
@@ -72,6 +73,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             status=status,
             row=row,
             deal=found,
+            must_plan=found.responsible_id == who.user_id and await failed_without_task(session, found),
             stages=stages,
             steps=path_of(found, stages, await moves_of(session, found.id or 0), now(request)),
             told=told,
@@ -116,7 +118,7 @@ async def move(request: Request) -> Response:
             row = (await as_rows(session, [found]))[0]
     except Invalid as error:
         form.refuse(error)
-        if "board" in form.values:
+        if "board" in form.values or error.field == "next_task":
             answer = toast(request, form.errors[error.field], tone="red", status=UNPROCESSABLE)
             answer.headers["x-field"] = error.field
             return answer

@@ -1,0 +1,30 @@
+// After an attempt that failed, a deal is not left before its next task is set: links lead to the form of the new task
+// instead, and closing the tab asks. Calling, taking a note and everything else on the page goes on as usual.
+import { say } from "./toasts.js";
+
+const must = () => document.querySelector("[data-must-plan]");
+
+function planFirst(event) {
+  event.preventDefault();
+  event.stopPropagation();
+  say(must().dataset.mustPlan, "red");
+  const title = document.querySelector('.task-form [name="title"], form[action="/tasks/new"] [name="title"]');
+  title?.closest("details")?.setAttribute("open", "");
+  title?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  if (!link || !must() || link.target || event.ctrlKey || event.metaKey) return;
+  const to = new URL(link.href, location.href);
+  const stays = to.pathname === location.pathname || to.pathname.startsWith("/tasks/") || to.protocol !== location.protocol;
+  if (!stays) planFirst(event);
+}, true);
+
+let sent = false; // the form of the new task may go
+document.addEventListener("submit", (event) => {
+  if (new URL(event.target.action || location.href, location.href).pathname.startsWith("/tasks/")) sent = true;
+}, true);
+addEventListener("beforeunload", (event) => {
+  if (must() && !sent) event.preventDefault();
+});
