@@ -7,12 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 from ami.messages import Framer, is_wanted, parse
 from ami.tracker import Tracker, TrackerConfig
+from pbxcrm.calls import rendering
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind
 from pbxcrm.numbers import normalise
 
@@ -75,29 +75,9 @@ def facts_in(chunks: Iterable[bytes], config: TrackerConfig) -> Iterator[CallFac
 
 
 def as_object(call: CallState, region: str) -> dict[str, object]:
-    """The call as other programs read it. Times are RFC 3339 UTC, durations seconds."""
+    """The call as other programs read it: the same object as in the API."""
     internal = call.direction is Direction.INTERNAL
-    return {
-        "linkedid": call.linkedid,
-        "direction": call.direction,
-        "outcome": call.outcome,
-        "missed_reason": call.missed_reason,
-        "client_number": None if internal else normalise(call.client_heard, region),
-        "client_name": call.client_name,
-        "did": call.did,
-        "queue": call.queue,
-        "made_by": call.made_by,
-        "rang": list(call.rang),
-        "answered_by": call.answered_by,
-        "talked": list(call.talked),
-        "transfers": [{"from": t.source, "to": t.target, "kind": t.kind} for t in call.transfers],
-        "started_at": _rfc3339(call.started_at),
-        "answered_at": _rfc3339(call.answered_at),
-        "ended_at": _rfc3339(call.ended_at),
-        "wait_seconds": _rounded(call.wait_seconds),
-        "talk_seconds": _rounded(call.talk_seconds),
-        "click_to_call": call.click_to_call,
-    }
+    return rendering.as_object(call, None if internal else normalise(call.client_heard, region))
 
 
 def _chunks(path: str | Path) -> Iterator[bytes]:
@@ -107,11 +87,3 @@ def _chunks(path: str | Path) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise Unreadable(f"{path}: cannot be read: {error.strerror or error}") from error
-
-
-def _rfc3339(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)

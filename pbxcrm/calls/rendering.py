@@ -74,8 +74,8 @@ def as_object(call: Told, client_number: str | None) -> dict[str, Any]:
 
 
 def moment(at: datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the millisecond: ``2026-11-21T17:43:14.250Z``."""
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC: ``2026-11-21T17:43:14.250000Z``, without the fraction where it is whole."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _seconds(seconds: float | None) -> float | None:
