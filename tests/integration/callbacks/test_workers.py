@@ -31,17 +31,14 @@ CALLBACKS = 60
 class Worker:
     """A real ``pbxcrm work`` that may be killed without warning."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
-        self.environ = environ
+    def __init__(self, environ: dict[str, str], log: Path) -> None:
+        self.environ, self.log = environ, log
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pbxcrm", "work"],
-            env={**os.environ, **self.environ},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "pbxcrm", "work"]
+            self.process = subprocess.Popen(command, env={**os.environ, **self.environ}, stdout=log, stderr=log)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -66,6 +63,8 @@ async def test_lamps_and_escalations_once_though_workers_and_redis_die(
     workers: list[Worker] = []
 
     async def count() -> int:
+        for worker in workers:
+            assert worker.process.poll() is None, worker.log.read_text()[-3000:]
         async with database.read() as session:
             return (await session.exec(select(func.count()).select_from(Escalation))).one()
 
@@ -77,7 +76,7 @@ async def test_lamps_and_escalations_once_though_workers_and_redis_die(
             "PBXCRM_REDIS_URL": f"unix://{socket}",
             "PBXCRM_DATA_DIR": str(tmp_path / "data"),
         }
-        workers = [Worker(environ) for _ in range(2)]
+        workers = [Worker(environ, tmp_path / f"worker-{n}.log") for n in range(2)]
         for goal in (3, 12, 25):
             await until(partial(_at_least, count, goal), 60)
             victim = dice.choice(workers)
