@@ -24,6 +24,7 @@ log = structlog.get_logger()
 BUSY_MILLISECONDS = 5_000  # how long SQLite waits for another writer before it says "database is locked"
 WRITES = "pbxcrm_writes"
 BEFORE_COMMIT = "before_commit"  # of a session: what is still to be written right before its commit
+EMITTED = "emitted"  # of a session: its commit is to be followed by a wake-up
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -80,11 +81,11 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(self._writing, expire_on_commit=False) as session:
             yield session
-            last_words: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.pop(BEFORE_COMMIT, [])
-            for say in last_words:
-                await say(session)
+            gathered: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.pop(BEFORE_COMMIT, [])
+            for write in gathered:
+                await write(session)
             await session.commit()
-        if last_words and self.after_commit is not None:
+        if session.info.get(EMITTED) and self.after_commit is not None:
             await self.after_commit()
 
     async def ping(self) -> None:
@@ -93,6 +94,11 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def before_commit(session: AsyncSession, write: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    """Let ``write`` add its rows right before the commit of this transaction; for what is gathered and written at once."""
+    session.info.setdefault(BEFORE_COMMIT, []).append(write)
 
 
 async def lock(session: AsyncSession, key: str) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import JSON, delete, insert
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.db import BEFORE_COMMIT, Database
+from pbxcrm.db import EMITTED, Database, before_commit
 from pbxcrm.fields import moment
 
 CHANNEL = "pbxcrm:events"
@@ -50,7 +50,8 @@ def emit(
     """
     said: dict[tuple[str, str], _Saying] = session.info.setdefault(SAYINGS, {})
     if not said:
-        session.info.setdefault(BEFORE_COMMIT, []).append(_write)
+        before_commit(session, _write)
+        session.info[EMITTED] = True
     saying = said.setdefault((topic, str(ref)), _Saying(at))
     saying.at = at
     saying.users.update(user for user in users if user is not None)

@@ -3,11 +3,15 @@
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.db import before_commit
 from pbxcrm.reasons import Reason
+
+ENTRIES = "audit"  # of a session: gathered and written at once, right before the commit
 
 
 def record(
@@ -24,14 +28,21 @@ def record(
     """Log ``action`` on an entity. Without an actor the product did it itself and must say why."""
     if actor is None and reason is None:
         raise ValueError(f"{action}: an automatic act needs a reason")
-    session.add(
-        AuditEntry(
-            at=at,
-            actor_id=actor.user_id if actor else None,
-            action=action,
-            entity=entity,
-            entity_id=str(entity_id),
-            reason=reason.stored() if reason else {},
-            data=data,
-        )
+    entries: list[dict[str, Any]] = session.info.setdefault(ENTRIES, [])
+    if not entries:
+        before_commit(session, _write)
+    entries.append(
+        {
+            "at": at,
+            "actor_id": actor.user_id if actor else None,
+            "action": action,
+            "entity": entity,
+            "entity_id": str(entity_id),
+            "reason": reason.stored() if reason else {},
+            "data": data,
+        }
     )
+
+
+async def _write(session: AsyncSession) -> None:
+    await session.exec(insert(AuditEntry), params=session.info.pop(ENTRIES))

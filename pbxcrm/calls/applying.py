@@ -1,7 +1,9 @@
 """Applying facts: the rows of calls and their legs say what the PBX says, and what follows from it is done."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from sqlalchemy import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -27,6 +29,7 @@ class _Rows:
     calls: dict[Name, Call]
     legs: dict[int, dict[str, CallLeg]]  # call id -> channel id -> leg
     keys: set[tuple[int, str]]  # of facts that are applied
+    fresh: list[dict[str, Any]] = field(default_factory=list)  # new CallEvents, written at once in the end
 
     @classmethod
     async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...]) -> "_Rows":
@@ -71,6 +74,8 @@ async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact
         rows = await _Rows.load(session, facts)
         for fact in facts:
             await _apply(session, world, fact, rows)
+        if rows.fresh:
+            await session.exec(insert(CallEvent), params=rows.fresh)
 
 
 async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Rows) -> None:
@@ -81,7 +86,9 @@ async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Row
     if (call.id, key) in rows.keys:
         return
     rows.keys.add((call.id, key))
-    session.add(CallEvent(call_id=call.id, key=key, kind=fact.kind.value, party=fact.party[:150], at=fact.at))
+    rows.fresh.append(
+        {"call_id": call.id, "key": key, "kind": fact.kind.value, "party": fact.party[:150], "at": fact.at}
+    )
     _refresh(call, state, world)
     legs = _refresh_legs(session, call, state, world, rows.legs[call.id])
     if fact.kind is FactKind.ABSORBED:

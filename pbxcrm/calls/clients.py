@@ -58,6 +58,7 @@ async def last_talked(session: AsyncSession, client: Client) -> int | None:
     """The user who talked to the client last; None where nobody did."""
     if client.number is None:
         return None
+    await session.flush()  # who talked a moment ago, in the same batch
     same = col(Call.client_number) == client.number
     if client.contact_ids:
         same = same | col(Call.contact_id).in_(client.contact_ids)
