@@ -67,7 +67,7 @@ async def consider(session: AsyncSession, world: World, call: Call, state: CallS
     line = line_of(state, world.lines)
     call.line_id = line.id
     await lock(session, f"client:{call.client_number}")
-    case = Case(session, world, call, state, line, await identify(session, call.client_number), at)
+    case = Case(session, world, call, state, line, await identify(session, call.client_number, world.numbers), at)
     if case.client.contact is not None:
         call.contact_id = case.client.contact.id
     if state.direction is Direction.INBOUND:

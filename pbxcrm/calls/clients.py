@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Contact, NumberKind
-from pbxcrm.contacts.queries import contacts_of_number, special_number
+from pbxcrm.contacts.queries import Numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import open_deal_of_client
 
@@ -29,16 +29,16 @@ class Client:
         return [contact.id for contact in self.contacts if contact.id is not None]
 
 
-async def identify(session: AsyncSession, number: str | None) -> Client:
-    special = await special_number(session, number)
-    contacts = await contacts_of_number(session, number)
+async def identify(session: AsyncSession, number: str | None, numbers: Numbers) -> Client:
+    """Whose ``number`` it is, as ``numbers`` knows it, and which of their deals is open now."""
+    contacts = numbers.contacts.get(number or "", [])
     deal = await open_deal_of_client(session, number, [c.id for c in contacts if c.id is not None])
     contact = contacts[0] if len(contacts) == 1 else None
     if contact is None and deal is not None:
         contact = next((c for c in contacts if c.id == deal.contact_id), None)
     if contact is None and contacts:
         contact = await _chosen_before(session, number, contacts)
-    return Client(number, NumberKind(special.kind) if special else None, tuple(contacts), contact, deal)
+    return Client(number, numbers.special.get(number or ""), tuple(contacts), contact, deal)
 
 
 async def _chosen_before(session: AsyncSession, number: str | None, contacts: list[Contact]) -> Contact | None:

@@ -1,12 +1,13 @@
 """What decisions about a call need to know, loaded once for a whole batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.calls.models import Line
+from pbxcrm.contacts.queries import Numbers
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.options import Options, load_options
 from pbxcrm.people.queries import Directory, load_directory
@@ -21,6 +22,7 @@ class World:
     calendars: Calendars
     lines: tuple[Line, ...]
     funnel: Funnel
+    numbers: Numbers = field(default_factory=Numbers)  # who has the numbers of the batch
 
 
 async def load_world(session: AsyncSession, settings: Settings) -> World:

@@ -1,13 +1,14 @@
 """What is read of clients."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_companies, visible_contacts
-from pbxcrm.contacts.models import Company, Contact, Email, Phone, SpecialNumber
+from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.errors import NotFound
 
 
@@ -33,6 +34,33 @@ async def contacts_of_number(session: AsyncSession, number: str | None) -> list[
         .distinct()
     )
     return list(found.all())
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What is known of some numbers: who has each, oldest first, and which are ours or nobody's client."""
+
+    contacts: dict[str, list[Contact]] = field(default_factory=dict)
+    special: dict[str, NumberKind] = field(default_factory=dict)
+
+
+async def load_numbers(session: AsyncSession, numbers: Collection[str]) -> Numbers:
+    """The same as ``contacts_of_number`` and ``special_number`` for many numbers, in two queries."""
+    found = Numbers()
+    if not numbers:
+        return found
+    pairs = await session.exec(
+        select(Phone.number, Contact)
+        .join(Contact, col(Contact.id) == col(Phone.contact_id))
+        .where(col(Phone.number).in_(numbers))
+        .order_by(col(Contact.id))
+    )
+    for number, contact in pairs.all():
+        if contact not in found.contacts.setdefault(number, []):
+            found.contacts[number].append(contact)
+    marked = await session.exec(select(SpecialNumber).where(col(SpecialNumber.number).in_(numbers)))
+    found.special.update({row.number: NumberKind(row.kind) for row in marked.all()})
+    return found
 
 
 async def special_number(session: AsyncSession, number: str | None) -> SpecialNumber | None:

@@ -10,7 +10,7 @@ from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.clients import identify
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.contacts.queries import ContactRow, access_contact, with_numbers
+from pbxcrm.contacts.queries import ContactRow, access_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board import path_of
 from pbxcrm.deals.models import StageKind
@@ -188,7 +188,7 @@ async def new(request: Request) -> Response:
             call = await access_call(session, who, call_id)
             number, heard, contact_id = call.client_number or "", call.client_name or "", call.contact_id
         if contact_id is None and number:
-            client = await identify(session, number)
+            client = await identify(session, number, await load_numbers(session, [number] if number else []))
             contact_id = client.contact.id if client.contact is not None else None
         contact = await access_contact(session, who, contact_id) if contact_id is not None else None
     form = filled(
