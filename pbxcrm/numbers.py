@@ -15,6 +15,8 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat
 SHORT_DIGITS = 6
 #: Longer than any number; the rest of such a text is not kept.
 MAX_HEARD = 64
+#: From so many digits on, digits alone may be a number with its country code.
+_WHOLE_DIGITS = 11
 #: Of a hostile text, so much is looked at (and remembered).
 LONGEST_READ = 256
 
@@ -81,6 +83,15 @@ def format_for_people(number: str) -> str:
         return number
     text = phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
     return _in_pairs(text) if parsed.country_code == 380 else text
+
+
+def format_line(dialled: str) -> str:
+    """What a client dialled, for people: many providers say an E.164 number without its plus."""
+    if dialled.isdecimal() and len(dialled) >= _WHOLE_DIGITS:
+        whole = _parse(f"+{dialled}", None)
+        if whole is not None and phonenumbers.is_valid_number(whole):
+            return format_for_people(f"+{dialled}")
+    return format_for_people(dialled)
 
 
 def national(number: str) -> str:

@@ -56,6 +56,7 @@ class Templates:
             initials=formats.initials,
             tint=formats.tint,
             phone=numbers.format_for_people,
+            dialled=numbers.format_line,
             moment=moment,
             pair=lambda thing, *names: tuple(getattr(thing, name) for name in names),
             browser=browser,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm.numbers import dialable, format_for_people, national, normalise
+from pbxcrm.numbers import dialable, format_for_people, format_line, national, normalise
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,18 @@ def test_hostile_text_is_harmless_and_settles_at_once(heard: str, region: str) -
     first = normalise(heard, region)
     assert first is None or (0 < len(first) <= 64 and first.isprintable())
     assert normalise(first, region) == first
+
+
+@pytest.mark.parametrize(
+    ("dialled", "shown"),
+    [
+        ("380443330100", "+380 44 333 01 00"),
+        ("+380443330100", "+380 44 333 01 00"),
+        ("0443330100", "0443330100"),
+        ("00000000000", "00000000000"),
+        ("sales", "sales"),
+        ("", ""),
+    ],
+)
+def test_the_dialled_number_is_told_as_one_says_it(dialled: str, shown: str) -> None:
+    assert format_line(dialled) == shown
