@@ -65,6 +65,7 @@ async def save_note(session: AsyncSession, viewer: Viewer, call_id: int, text: s
     else:
         note.text, note.deal_id = text, note.deal_id or call.deal_id
         note.version += 1
+    say_dock_changed(session, now, viewer.user_id)  # the other tabs
     if call.deal_id is not None:
         deal = await session.get(Deal, call.deal_id)
         if deal is not None:
