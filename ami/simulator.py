@@ -47,7 +47,7 @@ class Simulator:
     """The simulated PBX. Use ``async with``; ``url`` is what to connect to.
 
     ``extensions`` are the phones of the sample people. Human pauses are up to ``stretch`` times longer than recorded;
-    everything is ``speed`` times faster. The same ``seed`` gives the same calls.
+    everything is ``speed`` times faster. ``known`` are clients who call among the made-up ones. The same ``seed`` gives the same calls.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Simulator:
         speed: float = 1.0,
         user: str = "demo",
         secret: str | None = None,
+        known: Sequence[Client] = (),
         clock: Callable[[], float] = time,
     ) -> None:
         self.host, self.port = host, port
@@ -70,7 +71,7 @@ class Simulator:
         self._stretch, self._speed = stretch, speed
         self._clock = clock
         self._dice = random.Random(seed)  # noqa: S311  # a demo, not a secret
-        self._crowd = Crowd(self._dice)
+        self._crowd = Crowd(self._dice, known=known)
         self._stories = {name: load(name) for name in PROGRAMME}
         self._click = load("click_to_call_answered")
         self._click_silent = load("click_to_call_seller_silent")
@@ -336,10 +337,13 @@ async def simulate(
     *,
     secret: str | None = None,
     extensions: Sequence[str] = ("101", "102", "103", "104"),
+    known: Sequence[Client] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run a simulated PBX until cancelled; ``ready`` is told its address, with the secret."""
-    async with Simulator(host=host, port=port, seed=seed, secret=secret, extensions=extensions) as simulator:
+    async with Simulator(
+        host=host, port=port, seed=seed, secret=secret, extensions=extensions, known=known
+    ) as simulator:
         if ready is not None:
             ready(simulator.url)
         await simulator.run(rate_per_minute)

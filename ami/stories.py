@@ -187,12 +187,12 @@ class Serial:
 
 
 class Crowd:
-    """Clients who call: now a new one, now one who has called before."""
+    """Clients who call: now a new one, now one who has called before or is among ``known`` from the beginning."""
 
-    def __init__(self, dice: random.Random, again: float = 0.35) -> None:
+    def __init__(self, dice: random.Random, again: float = 0.35, known: Iterable[Client] = ()) -> None:
         self._dice = dice
         self._again = again
-        self._known: list[Client] = []
+        self._known: list[Client] = list(known)
 
     def somebody(self) -> Client:
         dice = self._dice

@@ -201,13 +201,16 @@ async def _answer_dialplans(settings: Settings, on: Ground) -> None:
 
 
 def serve_simulator(settings: Settings, rate: float, seed: int | None) -> None:
-    """A simulated PBX where the settings say that the PBX is."""
+    """A simulated PBX where the settings say that the PBX is; the sample clients call, too."""
     from ami.simulator import simulate
+    from ami.stories import Client
+    from pbxcrm.demo import SAMPLES
 
     if not settings.pbxs:
         raise BadSettings("pbx.none", "Say where in PBXCRM_AMI_URL=ami://demo:secret@127.0.0.1:5038.")
     url = _url(settings.pbxs[0])
-    _until_stopped(simulate(rate, url.host, url.port, seed, secret=url.secret))
+    known = [Client(sample.number, sample.number) for sample in SAMPLES]  # operators seldom tell a name
+    _until_stopped(simulate(rate, url.host, url.port, seed, secret=url.secret, known=known))
 
 
 def _until_stopped(work: Coroutine[Any, Any, None]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from ami.errors import ActionRefused
 from ami.gathering import gather
 from ami.messages import Message, parse
 from ami.simulator import PROGRAMME, Simulator
-from ami.stories import Client
+from ami.stories import Client, Crowd
 from ami.tracker import Tracker
 from ami.url import AmiUrl
 from pbxcrm.calls.facts import FactKind
@@ -113,6 +114,14 @@ async def test_names_are_never_used_twice() -> None:
         assert unique.most_common(1)[0][1] == 1
         assert names.most_common(1)[0][1] == 1
         assert len(set(numbers)) < len(numbers)  # clients call again
+
+
+async def test_whom_it_knows_from_the_beginning_calls_too() -> None:
+    regular = Client("+380671112233", "Andrii Koval")
+    crowd = Crowd(random.Random(1), known=[regular])
+    callers = [crowd.somebody() for _ in range(60)]
+    assert regular in callers
+    assert len(set(callers)) > 10
 
 
 async def test_the_same_seed_gives_the_same_calls() -> None:
