@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.fields import json_list, json_object, link, maybe_link, maybe_moment, moment
@@ -36,15 +36,20 @@ class Call(SQLModel, table=True):
     """A call; the columns up to ``click_to_call`` are those of ``CallState``, refreshed by every fact."""
 
     __tablename__ = "calls"
-    __table_args__ = (UniqueConstraint("pbx", "linkedid"),)
+    __table_args__ = (
+        UniqueConstraint("pbx", "linkedid"),
+        Index("ix_calls_outcome", "outcome", "started_at"),  # lists are read from their latest end and never sorted
+        Index("ix_calls_client_number", "client_number", "started_at"),
+        Index("ix_calls_contact_id", "contact_id", "responsible_id", "deal_id"),  # whose clients: without the row
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     pbx: str = Field(max_length=32)
     linkedid: str = Field(max_length=150)
     direction: str = Field(max_length=10)
-    outcome: str = Field(max_length=16, index=True)
+    outcome: str = Field(max_length=16)
     missed_reason: str | None = Field(default=None, max_length=24)
-    client_number: str | None = Field(default=None, max_length=64, index=True)
+    client_number: str | None = Field(default=None, max_length=64)
     client_heard: str | None = Field(default=None, max_length=255)
     client_name: str | None = Field(default=None, max_length=255)
     withheld: bool = False
@@ -69,7 +74,7 @@ class Call(SQLModel, table=True):
     recording: str | None = Field(default=None, max_length=500)
 
     line_id: int | None = maybe_link("lines.id", index=False)
-    contact_id: int | None = maybe_link("contacts.id")
+    contact_id: int | None = maybe_link("contacts.id", index=False)
     deal_id: int | None = maybe_link("deals.id")
     responsible_id: int | None = maybe_link("users.id")
     merged_into_id: int | None = maybe_link(
@@ -82,10 +87,10 @@ class CallLeg(SQLModel, table=True):
     """One phone's part in a call. ``user_id`` is who had the extension then, and stays when the extension moves."""
 
     __tablename__ = "call_legs"
-    __table_args__ = (UniqueConstraint("call_id", "channel_id"),)
+    __table_args__ = (UniqueConstraint("call_id", "channel_id"), Index("ix_call_legs_call_id", "call_id", "user_id"))
 
     id: int | None = Field(default=None, primary_key=True)
-    call_id: int = link("calls.id", ondelete="CASCADE")
+    call_id: int = link("calls.id", ondelete="CASCADE", index=False)
     channel_id: str = Field(max_length=150)
     extension: str = Field(max_length=64)
     user_id: int | None = maybe_link("users.id")

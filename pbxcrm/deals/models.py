@@ -49,14 +49,17 @@ class Deal(SQLModel, table=True):
     """A card on the board. ``version`` grows with each change: a stale form or board never overwrites a newer one."""
 
     __tablename__ = "deals"
-    __table_args__ = (Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since"),)
+    __table_args__ = (
+        Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since"),
+        Index("ix_deals_contact_id", "contact_id", "responsible_id"),  # else SQLite takes that of the person
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     title: str = Field(max_length=200)
     pipeline_id: int = link("pipelines.id", index=False)
     stage_id: int = link("stages.id")
     responsible_id: int | None = maybe_link("users.id")
-    contact_id: int | None = maybe_link("contacts.id")
+    contact_id: int | None = maybe_link("contacts.id", index=False)
     company_id: int | None = maybe_link("companies.id")
     client_number: str | None = Field(default=None, max_length=64, index=True)
     amount: Decimal | None = Field(default=None, sa_type=Money)

@@ -345,7 +345,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_deals_client_number"), ["client_number"], unique=False)
         batch_op.create_index(batch_op.f("ix_deals_closed_at"), ["closed_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_deals_company_id"), ["company_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_deals_contact_id"), ["contact_id"], unique=False)
+        batch_op.create_index("ix_deals_contact_id", ["contact_id", "responsible_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_deals_created_at"), ["created_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_deals_made_by_call_id"), ["made_by_call_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_deals_responsible_id"), ["responsible_id"], unique=False)
@@ -423,11 +423,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("pbx", "linkedid", name=op.f("uq_calls_pbx_linkedid")),
     )
     with op.batch_alter_table("calls", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_calls_client_number"), ["client_number"], unique=False)
-        batch_op.create_index(batch_op.f("ix_calls_contact_id"), ["contact_id"], unique=False)
+        batch_op.create_index("ix_calls_client_number", ["client_number", "started_at"], unique=False)
+        batch_op.create_index("ix_calls_contact_id", ["contact_id", "responsible_id", "deal_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_deal_id"), ["deal_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_merged_into_id"), ["merged_into_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_calls_outcome"), ["outcome"], unique=False)
+        batch_op.create_index("ix_calls_outcome", ["outcome", "started_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_responsible_id"), ["responsible_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_started_at"), ["started_at"], unique=False)
 
@@ -483,7 +483,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("call_id", "channel_id", name=op.f("uq_call_legs_call_id_channel_id")),
     )
     with op.batch_alter_table("call_legs", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_call_legs_call_id"), ["call_id"], unique=False)
+        batch_op.create_index("ix_call_legs_call_id", ["call_id", "user_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_call_legs_user_id"), ["user_id"], unique=False)
 
     op.create_table(
@@ -796,7 +796,7 @@ def downgrade() -> None:
     op.drop_table("episodes")
     with op.batch_alter_table("call_legs", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_call_legs_user_id"))
-        batch_op.drop_index(batch_op.f("ix_call_legs_call_id"))
+        batch_op.drop_index("ix_call_legs_call_id")
 
     op.drop_table("call_legs")
     with op.batch_alter_table("call_events", schema=None) as batch_op:
@@ -810,11 +810,11 @@ def downgrade() -> None:
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_calls_started_at"))
         batch_op.drop_index(batch_op.f("ix_calls_responsible_id"))
-        batch_op.drop_index(batch_op.f("ix_calls_outcome"))
+        batch_op.drop_index("ix_calls_outcome")
         batch_op.drop_index(batch_op.f("ix_calls_merged_into_id"))
         batch_op.drop_index(batch_op.f("ix_calls_deal_id"))
-        batch_op.drop_index(batch_op.f("ix_calls_contact_id"))
-        batch_op.drop_index(batch_op.f("ix_calls_client_number"))
+        batch_op.drop_index("ix_calls_contact_id")
+        batch_op.drop_index("ix_calls_client_number")
 
     op.drop_table("calls")
     with op.batch_alter_table("phones", schema=None) as batch_op:
@@ -832,7 +832,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_deals_responsible_id"))
         batch_op.drop_index(batch_op.f("ix_deals_made_by_call_id"))
         batch_op.drop_index(batch_op.f("ix_deals_created_at"))
-        batch_op.drop_index(batch_op.f("ix_deals_contact_id"))
+        batch_op.drop_index("ix_deals_contact_id")
         batch_op.drop_index(batch_op.f("ix_deals_company_id"))
         batch_op.drop_index(batch_op.f("ix_deals_closed_at"))
         batch_op.drop_index(batch_op.f("ix_deals_client_number"))
