@@ -1,0 +1,230 @@
+"""From the event at the PBX's socket to the card in a real Chromium: 50 calls a second, 50 and 500 people watching.
+
+The whole product runs as its own processes (``pbxcrm run``: web, listener, worker, Redis; SQLite) beside a simulated PBX. Each
+call rings three phones. ``DESKS`` people sit at one Chromium; their phones ring ``RINGS`` times a second altogether, in calls of the fifty. The
+clock starts when the simulator writes "Newstate: Ringing" of such a phone to the socket, and stops when a MutationObserver sees the
+card in the document; both are the clock of this machine. ``python -m tests.bench popup``.
+"""
+
+import asyncio
+import os
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playwright.async_api import Page
+from sqlmodel import select
+
+from ami.simulator import Simulator
+from pbxcrm.calls.models import Call
+from pbxcrm.db import Database
+from pbxcrm.deals.seed import seed
+from pbxcrm.migrations import upgrade
+from pbxcrm.people.models import Extension, LoginSession, Role, Team, User
+from pbxcrm.people.queries import token_hash
+from pbxcrm.people.rules import SESSION_LIFE
+from pbxcrm.settings import Settings
+from tests.bench.table import Figure, percentile
+from tests.e2e.browser import live, running_browser
+from tests.running import START_SECONDS, Running, running
+from tests.waiting import until
+
+RATE = 50  # calls a second
+RINGS = 4  # of them, those that ring at a desk
+DESKS = 4
+PEOPLE = 504
+TEAM = 12
+WARM_UP, SECONDS = 4, 20
+GOAL_MS = 100
+STORY = "ring_group_answered"
+
+# When each ringing card came into the document, in ms since 1970.
+WATCH = """
+window.seen = {};
+document.addEventListener("DOMContentLoaded", () => {
+  const look = () => { for (const card of document.querySelectorAll("#dock-cards .callcard")) window.seen[card.id] ??= performance.timeOrigin + performance.now(); };
+  const cards = document.getElementById("dock-cards");
+  if (cards) new MutationObserver(look).observe(cards, { childList: true, subtree: true });
+});
+"""
+_CHANNEL = re.compile(rb"\r\nChannel: PJSIP/(\d+)-")
+_LINKEDID = re.compile(rb"\r\nLinkedid: (\S+)")
+
+
+def extension(person: int) -> str:
+    return str(1000 + person)
+
+
+class WatchedPbx(Simulator):
+    """Remembers when it said that a desk's phone rings."""
+
+    def __init__(self) -> None:
+        super().__init__(extensions=[extension(n) for n in range(1, PEOPLE + 1)], seed=1, stretch=1.5)
+        self.rang_at: dict[tuple[int, str], float] = {}  # (desk, Linkedid) -> seconds since 1970
+
+    async def go_on(self, seconds: float) -> None:
+        """Calls at even distances; every so many of them rings at a desk."""
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        for number in range(int(RATE * seconds)):
+            await asyncio.sleep(max(0.0, begin + number / RATE - loop.time()))
+            phones = dict(zip(("101", "102", "103"), self._dice.sample(self._extensions[DESKS:], 3), strict=True))
+            if number % (RATE // RINGS) == 0:
+                phones["101"] = extension(number // (RATE // RINGS) % DESKS + 1)
+            self._start(self._stories[STORY], self._crowd.somebody(), phones)
+
+    def _say(self, data: bytes) -> None:
+        now = time.time()
+        for raw in data.split(b"\r\n\r\n"):
+            if raw.startswith(b"Event: Newstate") and b"ChannelStateDesc: Ringing" in raw:
+                channel, linkedid = _CHANNEL.search(raw), _LINKEDID.search(raw)
+                assert channel
+                assert linkedid
+                desk = int(channel[1]) - 1000
+                if desk <= DESKS:
+                    self.rang_at[desk, linkedid[1].decode()] = now
+        super()._say(data)
+
+
+async def people(db: Database) -> None:
+    """Sellers in teams of twelve, each with a phone and a browser that is logged in (its token is ``token-N``)."""
+    now = datetime.now(UTC)
+    async with db.write() as session:
+        await seed(session, "Europe/Kyiv")
+        session.add_all(Team(id=n + 1, name=f"Team {n}") for n in range(PEOPLE // TEAM))
+        await session.flush()
+        numbers = range(1, PEOPLE + 1)
+        session.add_all(
+            User(id=n, login=f"user{n}", name=f"Person {n}", role=Role.SELLER, password_hash="", team_id=1 + n % (PEOPLE // TEAM), created_at=now)
+            for n in numbers
+        )  # fmt: skip
+        await session.flush()
+        session.add_all(Extension(number=extension(n), user_id=n) for n in numbers)
+        session.add_all(
+            LoginSession(token_hash=token_hash(f"token-{n}"), user_id=n, created_at=now, seen_at=now, expires_at=now + SESSION_LIFE)
+            for n in numbers
+        )  # fmt: skip
+
+
+async def listen(address: str, person: int, opened: asyncio.Event) -> None:
+    """One open live stream that reads whatever comes."""
+    host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET /live HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: pbxcrm_session=token-{person}\r\n\r\n".encode())
+    try:
+        await reader.readuntil(b"event: hello")
+        opened.set()
+        while await reader.read(65536):
+            pass
+    finally:
+        writer.close()
+
+
+class Streams:
+    """Open live streams of people who do not sit at a desk."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, count: int) -> None:
+        while len(self.tasks) < count:
+            events = []
+            for _ in range(min(25, count - len(self.tasks))):
+                events.append(asyncio.Event())
+                task = asyncio.create_task(listen(self.address, DESKS + len(self.tasks) + 1, events[-1]))
+                self.tasks.append(task)
+            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in events)), 30)
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def product(folder: Path, pbx: WatchedPbx) -> AsyncIterator[Running]:
+    settings = Settings(data_dir=folder)
+    await upgrade(settings.database_url)
+    db = Database(settings.database_url)
+    await people(db)
+    await db.close()
+    async with running(PBXCRM_DATA_DIR=str(folder), PBXCRM_AMI_URL=pbx.url, PBXCRM_LOG_LEVEL="WARNING") as run:
+        await until(lambda: run.address, START_SECONDS)
+        await until(run.well, START_SECONDS)
+        yield run
+
+
+def resident(pid: int) -> int:
+    """KiB of memory of a process."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) if found else 0
+
+
+async def latencies(pbx: WatchedPbx, pages: list[Page], folder: Path) -> tuple[list[float], int]:
+    """Milliseconds from the event to the card, and how many rings made no card (their call was gone before)."""
+    for page in pages:
+        await page.evaluate("() => { window.seen = {} }")
+    await pbx.go_on(WARM_UP)
+    pbx.rang_at.clear()
+    await pbx.go_on(SECONDS)
+    rang = dict(pbx.rang_at)
+    await until(lambda: not pbx.going_on, 60)
+    db = Database(Settings(data_dir=folder).database_url)
+    async with db.read() as session:
+        ids = dict((await session.exec(select(Call.linkedid, Call.id))).all())
+    await db.close()
+    seen = [await page.evaluate("() => window.seen") for page in pages]
+    found = [
+        seen[desk - 1][f"call-{ids[linkedid]}"] - at * 1000
+        for (desk, linkedid), at in rang.items()
+        if f"call-{ids.get(linkedid)}" in seen[desk - 1]
+    ]
+    return found, len(rang) - len(found)
+
+
+async def desks(stack: AsyncExitStack, address: str) -> list[Page]:
+    browser = await stack.enter_async_context(running_browser())
+    pages = []
+    for n in range(1, DESKS + 1):
+        context = await stack.enter_async_context(await browser.new_context(locale="en-GB"))
+        await context.add_cookies([{"name": "pbxcrm_session", "value": f"token-{n}", "url": address}])
+        await context.add_init_script(WATCH)
+        page = await context.new_page()
+        await page.goto(address)
+        await live(page)
+        pages.append(page)
+    return pages
+
+
+async def measure(folder: Path) -> list[Figure]:
+    figures = []
+    async with AsyncExitStack() as stack:
+        pbx = await stack.enter_async_context(WatchedPbx())
+        run = await stack.enter_async_context(product(folder, pbx))
+        web = run.parts()["web"]
+        pages = await desks(stack, run.address)
+        streams = Streams(run.address)
+        stack.push_async_callback(streams.close)
+        for count in (50, 500):
+            before, open_before = resident(web), len(streams.tasks)
+            await streams.open(count)
+            more = (resident(web) - before) / (count - open_before)
+            busy = os.getloadavg()[0]
+            found, lost = await latencies(pbx, pages, folder)
+            p50, p99 = percentile(found, 50), percentile(found, 99)
+            figures += [
+                Figure(f"card after ringing, {count} streams, p50", f"{p50:.0f} ms of {len(found)} rings"),
+                Figure(f"card after ringing, {count} streams, p99", f"{p99:.0f} ms, worst {max(found):.0f} ms, {lost} without card", f"{GOAL_MS} ms", p99 < GOAL_MS),
+                Figure(f"web process, each of {count - open_before} more streams", f"{more:.0f} KiB (load of the machine before: {busy:.1f})"),
+            ]  # fmt: skip
+    return figures
+
+
+def run() -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(measure(Path(folder)))
