@@ -6,7 +6,8 @@ from typing import Any
 from pbxcrm import reasons
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.models import Call, Line
-from pbxcrm.deals.models import Stage
+from pbxcrm.calls.rules import NO_NUMBER
+from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from web.formats import span
 from web.i18n import N_
@@ -114,6 +115,11 @@ def because(stored: Mapping[str, Any] | None) -> list[str]:
 def _spoken(reason: reasons.Reason) -> reasons.Reason:
     params = {name: _(value) if name == "stage" else value for name, value in reason.params.items()}
     return reasons.Reason(reason.code, params, tuple(map(_spoken, reason.because)))
+
+
+def deal_title(deal: Deal) -> str:
+    """The title as somebody typed it or the caller is called; in the reader's language where nothing is known."""
+    return _("Number withheld") if deal.title == NO_NUMBER else deal.title
 
 
 def task_title(task: Task) -> str:

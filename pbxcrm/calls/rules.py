@@ -40,7 +40,11 @@ def named_as(heard_name: str | None) -> str | None:
     return heard_name if heard_name and any(letter.isalpha() for letter in heard_name) else None
 
 
+#: The title of a deal whose client hid the number; pages say it in the reader's language.
+NO_NUMBER = "Number withheld"
+
+
 def deal_title(contact_name: str | None, heard_name: str | None, number: str | None) -> str:
     """What an automatic deal is called until somebody renames it."""
     named = contact_name or named_as(heard_name)
-    return named or (format_for_people(number) if number else "Number withheld")
+    return named or (format_for_people(number) if number else NO_NUMBER)
