@@ -1,0 +1,226 @@
+"""A database as full as that of an office after some years, and the product running on it in a process of its own."""
+
+import asyncio
+import os
+import random
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+
+import httpx2
+from sqlalchemy import insert
+from sqlmodel import SQLModel, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.calls.models import Call, CallEvent, CallLeg
+from pbxcrm.contacts.models import Contact, Phone
+from pbxcrm.db import Database
+from pbxcrm.deals.models import Deal, Stage, StageMove
+from pbxcrm.migrations import upgrade
+from pbxcrm.people.actions import create_token
+from pbxcrm.settings import Settings
+from pbxcrm.tasks.models import Task
+from tests.bench.table import Figure, percentile
+from tests.office import Office, open_office
+
+CONTACTS, CALLS, DEALS, TASKS, MISSED = 100_000, 100_000, 10_000, 6_000, 3_000
+SELLERS = (("ivan", "101"), ("olena", "102"), ("petro", "201"))
+HERE = "http://127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """``client`` asks the running product; ``tokens`` by login; ``process`` is its number."""
+
+    port: int
+    process: int
+    client: httpx2.AsyncClient
+    tokens: dict[str, str]
+
+
+def number(n: int) -> str:
+    return f"+38067{n:07d}"
+
+
+@asynccontextmanager
+async def full_house(redis_url: str) -> AsyncIterator[House]:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder))
+        await upgrade(settings.database_url)
+        db = Database(settings.database_url)
+        try:
+            office = await open_office(db)
+            async with db.write() as session:
+                await fill(session, office, datetime.now(UTC))
+                tokens = {login: await create_token(session, office[login]) for login in ("admin", "maria", "ivan")}
+        finally:
+            await db.close()
+        async with _running(settings.data_dir, redis_url) as (port, process):
+            home = f"{HERE}:{port}"
+            async with httpx2.AsyncClient(base_url=home, timeout=30, headers={"origin": home}) as client:
+                yield House(port, process, client, tokens)
+
+
+async def fill(session: AsyncSession, office: Office, now: datetime) -> None:
+    """A third of everything is each seller's; a fifth of the calls is missed; a call each half minute till ``now``."""
+    chance = random.Random(1)
+    owners = [office.id(login) for login, _ in SELLERS]
+    stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1))).all()
+
+    async def add(table: type[SQLModel], rows: Iterable[dict[str, object]]) -> None:
+        waiting = iter(rows)
+        while some := list(islice(waiting, 5000)):
+            await session.execute(insert(table), some)
+
+    await add(Contact, (
+        {
+            "id": n, "name": f"Client {n}", "responsible_id": owners[n % 3], "note": "", "created_at": now, "version": 1,
+        }
+        for n in range(1, CONTACTS + 1)
+    ))  # fmt: skip
+    await add(Phone, ({"contact_id": n, "number": number(n), "label": ""} for n in range(1, CONTACTS + 1)))
+    places = {n: chance.choice(stages).id for n in range(1, DEALS + 1)}
+    await add(Deal, (
+        {
+            "id": n, "title": f"Deal {n}", "pipeline_id": 1, "stage_id": places[n], "responsible_id": owners[n % 3],
+            "contact_id": n, "client_number": number(n), "currency": "UAH", "source": "", "lost_reason": "",
+            "created_at": now - timedelta(minutes=DEALS - n), "stage_since": now - timedelta(minutes=DEALS - n), "reason": {},
+            "version": 1, "closed_at": now if n % 4 == 0 else None,
+        }
+        for n in range(1, DEALS + 1)
+    ))  # fmt: skip
+    await add(StageMove, (
+        {"deal_id": n, "to_stage_id": places[n], "at": now - timedelta(minutes=DEALS - n), "reason": {}}
+        for n in range(1, DEALS + 1)
+    ))  # fmt: skip
+    clients = [chance.randint(1, CONTACTS) for _ in range(CALLS)]
+    at = [now - timedelta(seconds=30 * (CALLS - n)) for n in range(CALLS)]
+    await add(Call, (
+        {
+            "id": n + 1, "pbx": "default", "linkedid": f"{n + 1}.1", "direction": "inbound",
+            "outcome": "answered" if n % 5 else "missed", "client_number": number(client), "withheld": False,
+            "rang": [SELLERS[n % 3][1]], "talked": [SELLERS[n % 3][1]] if n % 5 else [],
+            "answered_by": SELLERS[n % 3][1] if n % 5 else None, "transfers": [], "ringing": [], "talking": [],
+            "started_at": at[n], "answered_at": at[n] if n % 5 else None, "ended_at": at[n], "wait_seconds": 5.0,
+            "talk_seconds": 60.0 if n % 5 else 0.0, "click_to_call": False, "channel_ids": [], "contact_id": client,
+            "deal_id": client if client <= DEALS else None, "responsible_id": owners[n % 3], "reason": {},
+        }
+        for n, client in enumerate(clients)
+    ))  # fmt: skip
+    await add(CallLeg, (
+        {
+            "call_id": n + 1, "channel_id": f"{n + 1}.2", "extension": SELLERS[n % 3][1], "user_id": owners[n % 3],
+            "dialled_at": at[n], "result": "talked" if n % 5 else "no_answer",
+        }
+        for n in range(CALLS)
+    ))  # fmt: skip
+    await add(CallEvent, (
+        {"call_id": n + 1, "key": f"{n + 1}:{kind}", "kind": kind, "party": "", "at": at[n]}
+        for n in range(CALLS - 10_000, CALLS)
+        for kind in ("started", "ended")
+    ))  # fmt: skip
+    await _add_work(add, owners, office.id("maria"), now)
+
+
+async def _add_work(
+    add: Callable[[type[SQLModel], Iterable[dict[str, object]]], Awaitable[None]],
+    owners: list[int],
+    manager: int,
+    now: datetime,
+) -> None:
+    """Tasks on deals, every sixth open, some late; callbacks, every tenth open; every fiftieth before the manager."""
+    await add(Task, (
+        {
+            "kind": "todo", "title": f"Send the offer {n}", "title_code": {}, "note": "", "assignee_id": owners[n % 3],
+            "due_at": now + timedelta(minutes=n - TASKS // 2), "deal_id": n, "contact_id": n, "about": "", "result": "",
+            "status": "open" if n % 6 == 0 else "done", "done_at": None if n % 6 == 0 else now, "reason": {},
+            "created_by_id": owners[n % 3], "created_at": now, "version": 1,
+        }
+        for n in range(1, TASKS + 1)
+    ))  # fmt: skip
+    missed = [now - timedelta(minutes=5 * n) for n in range(MISSED + 1)]
+    await add(Episode, (
+        {
+            "id": n, "client_key": f"contact:{n}", "client_number": number(n), "contact_id": n, "deal_id": n,
+            "missed_count": 1 + n % 3, "first_missed_at": missed[n], "last_missed_at": missed[n], "owner_id": owners[n % 3],
+            "attempts": n % 4, "norm_from": missed[n], "status": "open" if n % 10 == 0 else "reached",
+            "closed_at": None if n % 10 == 0 else now, "closed_reason": {}, "reason": {}, "version": 1,
+        }
+        for n in range(1, MISSED + 1)
+    ))  # fmt: skip
+    await add(Escalation, (
+        {
+            "episode_id": n, "owner_id": owners[n % 3], "manager_id": manager, "state": "open", "opened_at": missed[n],
+            "note": "", "reason": {}, "version": 1,
+        }
+        for n in range(50, MISSED + 1, 50)
+    ))  # fmt: skip
+
+
+@asynccontextmanager
+async def _running(folder: Path, redis_url: str) -> AsyncIterator[tuple[int, int]]:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port: int = asked.getsockname()[1]
+    own = {"DATA_DIR": str(folder), "REDIS_URL": redis_url, "BIND": f"127.0.0.1:{port}", "LOG_LEVEL": "WARNING"}
+    environ = {**os.environ, **{f"PBXCRM_{name}": value for name, value in own.items()}}
+    web = await asyncio.create_subprocess_exec(sys.executable, "-m", "pbxcrm", "web", env=environ)
+    try:
+        async with asyncio.timeout(60), httpx2.AsyncClient() as client:
+            while True:
+                try:
+                    await client.get(f"{HERE}:{port}/healthz")
+                    break
+                except httpx2.TransportError:
+                    await asyncio.sleep(0.1)  # another process cannot be awaited
+        yield port, web.pid
+    finally:
+        web.terminate()
+        await web.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """``each`` request in milliseconds by the clock; ``cpu``: milliseconds the product computed for one of them on average,
+    which says the same on a busy machine (None where there is no ``/proc``).
+    """
+
+    each: list[float]
+    cpu: float | None
+
+    def figure(self, name: str, goal: float) -> Figure:
+        p95 = percentile(self.each, 95)
+        cpu = "" if self.cpu is None else f", {self.cpu:.0f} ms of CPU"
+        return Figure(f"{name}, p95", f"{p95:.0f} ms{cpu}", f"under {goal:.0f} ms", p95 < goal)
+
+
+async def times(house: House, path: str, rounds: int) -> Times:
+    """Requests one after the other; the first two are not counted."""
+    each: list[float] = []
+    before = None
+    for n in range(rounds + 2):
+        if n == 2:
+            before = _computed(house.process)
+        began = perf_counter()
+        answer = await house.client.get(path)
+        each.append((perf_counter() - began) * 1000)
+        assert answer.status_code == 200, f"{path}: {answer.status_code}"
+    after = _computed(house.process)
+    return Times(each[2:], None if before is None or after is None else (after - before) * 1000 / rounds)
+
+
+def _computed(process: int) -> float | None:
+    """Seconds of CPU the process has had so far (Linux)."""
+    stat = Path(f"/proc/{process}/stat")
+    if not stat.exists():
+        return None
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
