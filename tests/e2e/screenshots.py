@@ -1,0 +1,174 @@
+"""``make screenshots``: the pictures of the documentation, taken from a demo as users start it.
+
+It starts ``pbxcrm run --demo`` in a folder of its own, logs in as the sample people, waits until the simulated PBX has
+made what a picture shows, and writes PNGs into ``docs/images``. It takes three minutes: a client must wait too long
+before anything can burn.
+"""
+
+import asyncio
+import re
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page
+
+from tests.e2e.browser import Person, live, running_browser
+from tests.running import START_SECONDS, Running, running
+from tests.waiting import until
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+CALLS_A_MINUTE = "10"
+PATIENCE = 240_000  # ms; calls come by chance
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+class Studio:
+    """Takes pictures of one running demo."""
+
+    def __init__(self, run: Running, browser: Browser) -> None:
+        self._run = run
+        self._browser = browser
+        shown = re.findall(r"^ {3}(\w+) +((?:\w{4}-){2}\w{4}) ", run.said, re.MULTILINE)
+        self._passwords: dict[str, str] = dict(shown)
+
+    @asynccontextmanager
+    async def person(self, login: str, **context: Any) -> AsyncIterator[Page]:
+        """A page of somebody who is logged in."""
+        browser = await self._browser.new_context(**{"locale": "en-GB", **DESK, **context})
+        person = Person(browser, self._run.address.rstrip("/"))
+        try:
+            yield await person.log_in(login, self._passwords[login])
+            if person.troubles:
+                raise RuntimeError(f"{login}: {person.troubles}")
+        finally:
+            await browser.close()
+
+    async def go(self, page: Page, path: str) -> None:
+        await page.goto(self._run.address.rstrip("/") + path)
+        await live(page)
+
+
+async def take(page: Page, name: str) -> None:
+    path = IMAGES / f"{name}.png"
+    await page.screenshot(path=path, animations="disabled")
+    print(f"{path.name}: {path.stat().st_size // 1024} KB", flush=True)
+
+
+async def without_cards(studio: Studio, page: Page) -> None:
+    """No call comes between the photographer and the page."""
+    await studio.go(page, "/profile")
+    await page.locator("[name=popup]").select_option("off")
+    async with page.expect_navigation():
+        await page.locator("form[action='/profile'] button").click()
+
+
+async def put_cards_away(page: Page) -> None:
+    """Cards of calls that ended, so that the next one stands alone."""
+    cards = page.locator(".callcard.after")
+    while left := await cards.count():
+        await cards.last.locator("details.menu > summary").last.click()
+        await cards.last.locator("[hx-post$='/hide']").click()
+        await page.wait_for_function("n => document.querySelectorAll('.callcard.after').length < n", arg=left)
+
+
+async def shorten_the_norm(studio: Studio) -> None:
+    """A client who waits one minute burns, and another minute later it is the manager's."""
+    async with studio.person("admin") as page:
+        await studio.go(page, "/settings/callbacks")
+        await page.locator("[name=callback_due_minutes]").fill("1")
+        await page.locator("[name=callback_pause_minutes]").fill("1")
+        async with page.expect_navigation():
+            await page.locator("form.panel button").click()
+
+
+async def calls_of_a_seller(studio: Studio) -> None:
+    """The card of one call: it rings, it is talked, it ends."""
+    async with studio.person("olena", color_scheme="light") as page:
+        await studio.go(page, "/board")
+        await put_cards_away(page)
+        await page.locator(".callcard.ringing:has(a.dealchip)").first.wait_for(timeout=PATIENCE)  # a client of hers
+        await take(page, "board-light")
+        await put_cards_away(page)
+        talking = page.locator(".callcard.talking").first
+        await talking.wait_for(timeout=PATIENCE)
+        card = page.locator(f"#{await talking.get_attribute('id')}")
+        await card.locator("textarea").fill("Wants the samples on Thursday, after three.")
+        await take(page, "call-talking")
+        await card.locator(".wrapup").wait_for(timeout=PATIENCE)
+        await take(page, "call-after")
+        await studio.go(page, "/calls?direction=inbound&outcome=answered")
+        await page.locator("td a[href^='/calls/']").first.click()
+        await page.wait_for_selector(".gantt")
+        await take(page, "call")
+
+
+async def work_of_a_seller(studio: Studio) -> None:
+    async with studio.person("taras", color_scheme="light") as page:
+        await without_cards(studio, page)
+        await studio.go(page, "/callbacks")
+        await page.locator("#queue tr[data-row]").nth(4).wait_for(timeout=PATIENCE)
+        await page.locator("#queue .wait.red").first.wait_for(timeout=PATIENCE)
+        await take(page, "callbacks-light")
+        await studio.go(page, "/tasks")
+        await take(page, "tasks")
+        await studio.go(page, "/board")
+        await page.locator(".board .card a", has_text="Doors").first.click()
+        await page.wait_for_selector("#timeline, .timeline")
+        await take(page, "deal")
+    async with studio.person("taras", color_scheme="light", **PHONE) as page:
+        await studio.go(page, "/callbacks")
+        await page.wait_for_selector("#queue tr[data-row]")
+        await take(page, "callbacks-phone")
+
+
+async def watch_of_a_manager(studio: Studio) -> None:
+    async with studio.person("maksym", color_scheme="dark") as page:
+        await without_cards(studio, page)
+        await studio.go(page, "/board")
+        await take(page, "board-dark")
+    async with studio.person("maksym", color_scheme="light") as page:
+        await studio.go(page, "/escalations")
+        await page.locator("#escalations .btn.call").nth(1).wait_for(timeout=PATIENCE)
+        await take(page, "escalations")
+        await studio.go(page, "/calls")
+        await take(page, "calls")
+    async with studio.person("maksym", color_scheme="light", locale="uk-UA") as page:
+        await studio.go(page, "/board")
+        await page.locator("#me > summary").click()
+        async with page.expect_navigation():
+            await page.locator("#me [name=language][value=uk]").click()
+        await live(page)
+        await take(page, "board-ukrainian")
+
+
+async def house_of_the_administrator(studio: Studio) -> None:
+    async with studio.person("admin", color_scheme="light") as page:
+        for path, name in (("/people", "people"), ("/status", "status"), ("/settings/callbacks", "rules-of-callbacks")):
+            await studio.go(page, path)
+            await take(page, name)
+
+
+async def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pbxcrm-screenshots-") as folder:
+        async with (
+            running("--demo", "--rate", CALLS_A_MINUTE, PBXCRM_DATA_DIR=folder, PBXCRM_AGI_BIND="127.0.0.1:0") as run,
+            running_browser() as browser,
+        ):
+            await until(lambda: run.address, START_SECONDS)
+            await until(run.well, START_SECONDS)
+            studio = Studio(run, browser)
+            await shorten_the_norm(studio)
+            await house_of_the_administrator(studio)
+            await work_of_a_seller(studio)
+            await watch_of_a_manager(studio)
+            await calls_of_a_seller(studio)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

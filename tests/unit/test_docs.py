@@ -1,0 +1,55 @@
+"""What the documentation names must be there, and what is there must be documented."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from pbxcrm.settings import Pbx, Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
+DIALPLAN_VARIABLES = {"PBXCRM_NAME", "PBXCRM_EXTENSION"}  # what FastAGI sets
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'(?:src|href)="([^"#]+)"', text)
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    shown = {Path(name).name for page in PAGES for name in re.findall(r"images/[\w-]+\.png", page.read_text("utf-8"))}
+    assert {path.name for path in (ROOT / "docs" / "images").glob("*")} == shown
+
+
+def test_the_pictures_are_light_enough_to_clone() -> None:
+    assert sum(path.stat().st_size for path in (ROOT / "docs" / "images").glob("*")) < 2_000_000
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_each_setting_is_documented_with_its_default(name: str) -> None:
+    row = re.search(rf"^\| `PBXCRM_{name.upper()}` \| (.*?) \| .+ \|$", SETTINGS, re.MULTILINE)
+    assert row, f"PBXCRM_{name.upper()} has no row in docs/settings.md"
+    default = Settings.model_fields[name].default
+    if default not in ("", None, ()):
+        assert row[1] == f"`{default}`"
+
+
+def test_no_setting_is_documented_that_is_not_there() -> None:
+    known = {f"PBXCRM_{name.upper()}" for name in Settings.model_fields} | {"PBXCRM_CONFIG"}
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert set(re.findall(r"PBXCRM_[A-Z_]+[A-Z]", text)) <= known | DIALPLAN_VARIABLES
+
+
+def test_the_example_file_is_a_file_of_settings() -> None:
+    example = re.search(r"```toml\n(.*?)```", SETTINGS, re.DOTALL)
+    assert example
+    values = tomllib.loads(example[1])
+    assert set(values) <= set(Settings.model_fields)
+    assert [Pbx.model_validate(each).name for each in values["pbxs"]] == ["kyiv", "lviv"]
+    assert all(set(each) <= set(Pbx.model_fields) for each in values["pbxs"])
