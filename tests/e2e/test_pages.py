@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,14 @@ from playwright.async_api import Browser, Page
 from redis.asyncio import Redis
 from sqlmodel import select
 
+from pbxcrm.calls.intake import Intake
 from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
 from pbxcrm.events import relay
 from pbxcrm.settings import Settings
-from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.models import Task, TaskStatus
 from tests.busy import Busy, fill
-from tests.calls import NOON
+from tests.calls import NOON, batch, outbound
 from tests.e2e.browser import Person, cut_words, live, overflow, running_browser, violations
 from tests.integration.web.serving import serving
 from tests.office import PASSWORD, open_office
@@ -34,6 +36,7 @@ class House:
     database: Database
     busy: Busy
     browser: Browser
+    settings: Settings
 
     async def person(self, login: str, **size: int) -> tuple[Person, Page]:
         viewport = {"width": size.get("width", 1440), "height": size.get("height", 860)}
@@ -43,6 +46,22 @@ class House:
     async def deal(self, title: str = DESK) -> Deal:
         async with self.database.read() as session:
             return (await session.exec(select(Deal).where(Deal.title == title))).one()
+
+    async def fail_to_reach(self) -> None:
+        """Ivan has just called the client of the desk, who did not answer; nothing else is planned."""
+        story = outbound("1700000000.99", "101", "+380672223344", at=NOON - timedelta(minutes=1)).ring("101")
+        await Intake(self.database, self.settings).apply(batch(story.wait(20).end()))
+        async with self.database.write() as session:
+            for task in await session.exec(select(Task).where(Task.deal_id == self.busy.deals[DESK])):
+                task.status = TaskStatus.DONE.value
+
+    async def planned(self) -> list[str]:
+        """Titles of what is to be done for the desk."""
+        async with self.database.read() as session:
+            found = await session.exec(
+                select(Task.title).where(Task.deal_id == self.busy.deals[DESK], Task.status == TaskStatus.OPEN.value)
+            )
+            return list(found)
 
     async def in_stage(self, stage: str, title: str = DESK) -> bool:
         return (await self.deal(title)).stage_id == self.busy.stages[stage].id
@@ -63,7 +82,7 @@ async def house(settings: Settings, sqlite_url: str, redis_url: str, tmp_path: P
         database.after_commit = wake
         app = create_app(chosen, database, redis, clock=lambda: NOON)
         async with serving(app) as address, running_browser() as browser:
-            yield House(address, database, busy, browser)
+            yield House(address, database, busy, browser, chosen)
         await database.close()
 
 
@@ -197,6 +216,69 @@ async def test_lost_on_the_card_asks_why(house: House) -> None:
     await until(lambda: house.in_stage("Lost"))
     await page.locator(".path [aria-current=step]", has_text="Lost").wait_for()
     ivan.expect_status(422)
+    assert ivan.troubles == []
+
+
+async def test_the_board_asks_for_the_next_task_after_a_failed_attempt_and_completes_the_move(house: House) -> None:
+    await house.fail_to_reach()
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/board")
+    dialog = page.locator("dialog#next-task[open]")
+
+    async def lose() -> None:
+        await page.locator(".card", has_text=DESK).locator("[data-card]").focus()
+        await page.keyboard.press("m")
+        await page.locator("dialog#move[open]").get_by_role("button", name="Lost").press("Enter")
+        await page.wait_for_selector("dialog#lost[open]")
+        await page.keyboard.type("Never reached")
+        await page.keyboard.press("Enter")
+        await dialog.wait_for()
+        ivan.expect_status(422)
+
+    await lose()
+    assert await violations(page) == []
+    assert await dialog.get_by_label("What is to be done").input_value() == "Call again"
+    await page.keyboard.press("Escape")  # thought better of it: nothing has changed
+    await dialog.wait_for(state="hidden")
+    assert not await house.in_stage("Lost")
+    assert await house.planned() == []
+
+    await lose()
+    await page.keyboard.type("Ask in spring")  # what was proposed is selected
+    await page.keyboard.press("Enter")  # no time yet: the dialog says so at the field
+    await dialog.locator("#f-next_due_at[aria-invalid=true]").wait_for()
+    ivan.expect_status(422)
+    assert await dialog.get_by_label("What is to be done").input_value() == "Ask in spring"
+    await dialog.get_by_role("button", name="tomorrow morning").click()
+    await until(lambda: house.in_stage("Lost"))
+    await page.locator(f"{column(page, 'Lost')} .card", has_text=DESK).wait_for()
+    assert await house.planned() == ["Ask in spring"]
+    assert (await house.deal()).lost_reason == "Never reached"
+    assert ivan.troubles == []
+
+
+async def test_the_deals_card_asks_for_the_next_task_and_the_reason_at_once(house: House) -> None:
+    await house.fail_to_reach()
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/deals/{house.busy.deals[DESK]}")
+    await page.locator(".path").get_by_role("button", name="Received —", exact=True).click()  # won asks for the task alone
+    dialog = page.locator("dialog#next-task[open]")
+    await dialog.wait_for()
+    assert await dialog.get_by_label("Why is it lost?").count() == 0
+    await dialog.get_by_role("link", name="Cancel").click()
+    await dialog.wait_for(state="hidden")
+    ivan.expect_status(422)
+    await page.locator(".path").get_by_role("button", name="Lost").click()
+    await dialog.wait_for()
+    ivan.expect_status(422)
+    assert await violations(page) == []
+    await dialog.get_by_role("button", name="in 2 hours").click()  # the browser itself misses the reason
+    await dialog.get_by_label("Why is it lost?").fill("Never reached")
+    async with page.expect_navigation():
+        await dialog.get_by_role("button", name="in 2 hours").click()
+    await page.locator(".path [aria-current=step]", has_text="Lost").wait_for()
+    assert await house.in_stage("Lost")
+    assert await house.planned() == ["Call again"]
     assert ivan.troubles == []
 
 

@@ -13,7 +13,7 @@ from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board import path_of
-from pbxcrm.deals.models import StageKind
+from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.deals.queries import (
     DealRow,
     access_deal,
@@ -26,13 +26,14 @@ from pbxcrm.deals.queries import (
 )
 from pbxcrm.deals.timeline import Cursor, EntryKind, Timeline, timeline
 from pbxcrm.errors import Invalid
+from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.lists import open_tasks_of_deal
 from web.answers import redirect, toast
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages.common import asked_number, asked_text, choices, colleagues, show, version_of
-from web.pages.tasks import QUICK
+from web.pages.tasks import QUICK, due_of
 from web.parts import now, parts, viewer, wants_fragment
 
 #: The filter of the timeline: word in the address -> what is shown, and how it is called.
@@ -98,14 +99,18 @@ async def more(request: Request) -> Response:
 
 
 async def move(request: Request) -> Response:
-    """``POST /deals/{id}/move``: ``stage_id``, ``version`` and, where the stage asks for it, ``lost_reason``.
+    """``POST /deals/{id}/move``: ``stage_id``, ``version`` and, where it is asked for, ``lost_reason`` and the next task
+    (``next_title`` with ``next_due_at`` or ``quick``), which is made together with the move or not at all.
 
-    The board gets the card as it is now; 409 when somebody was faster, 422 naming the field that is missing.
+    The board gets the card as it is now; 409 when somebody was faster, 422 naming what is missing in ``X-Field``.
     """
     form = await read_form(request)
     deal_id = request.path_params["deal_id"]
+    with_task = "next_title" in form.values
     try:
         async with parts(request).db.write() as session:
+            if with_task:
+                await _plan(session, request, form, deal_id)
             found = await actions.move_deal(
                 session,
                 viewer(request),
@@ -117,8 +122,10 @@ async def move(request: Request) -> Response:
             )
             row = (await as_rows(session, [found]))[0]
     except Invalid as error:
+        if with_task or error.field == "next_task":
+            return await _next_task_page(request, form, error)
         form.refuse(error)
-        if "board" in form.values or error.field == "next_task":
+        if "board" in form.values:
             answer = toast(request, form.errors[error.field], tone="red", status=UNPROCESSABLE)
             answer.headers["x-field"] = error.field
             return answer
@@ -126,6 +133,47 @@ async def move(request: Request) -> Response:
     if "board" in form.values:
         return show(request, "deals/_card.html", row=row, may_move=True)
     return redirect(request, f"/deals/{deal_id}")
+
+
+async def _plan(session: AsyncSession, request: Request, form: Form, deal_id: int) -> None:
+    """Make the next task that the move waits for; it is for whoever is responsible for the deal."""
+    who = viewer(request)
+    found = await access_deal(session, who, deal_id)
+    owner = found.responsible_id or who.user_id
+    when = filled({"due_at": form["next_due_at"], "quick": form["quick"]})
+    await create_task(
+        session,
+        who,
+        title=form["next_title"],
+        due_at=await due_of(session, request, when, owner),
+        assignee_id=owner,
+        deal_id=deal_id,
+        now=now(request),
+    )
+
+
+async def _next_task_page(request: Request, form: Form, error: Invalid) -> HTMLResponse:
+    """The form of the next task, which completes the move; the board and the card show it in a dialog."""
+    if error.field == "next_task":
+        form = filled({"next_title": _("Call again"), **form.values})
+    else:
+        error.field = {"title": "next_title", "due_at": "next_due_at"}.get(error.field, error.field)
+        form.refuse(error)
+    async with parts(request).db.read() as session:
+        row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
+        to = await session.get(Stage, form.number("stage_id") or 0)
+    answer = show(
+        request,
+        "deals/next_task.html",
+        fragment="deals/_next_task.html",
+        status=UNPROCESSABLE,
+        row=row,
+        form=form,
+        to=to,
+        quick=QUICK,
+    )
+    answer.headers["x-field"] = "next_task"
+    return answer
 
 
 async def _lost_page(request: Request, form: Form) -> HTMLResponse:

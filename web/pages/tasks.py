@@ -124,7 +124,7 @@ async def create(request: Request) -> Response:
                 session,
                 viewer(request),
                 title=form["title"],
-                due_at=await _due(session, request, form, form.number("assignee_id")),
+                due_at=await due_of(session, request, form, form.number("assignee_id")),
                 assignee_id=form.number("assignee_id"),
                 deal_id=form.number("deal_id"),
                 contact_id=form.number("contact_id"),
@@ -168,7 +168,7 @@ async def save(request: Request) -> Response:
                 task_id,
                 version=version_of(form),
                 title=form["title"] if "title" in form.values else None,
-                due_at=await _due(session, request, form, form.number("assignee_id")),
+                due_at=await due_of(session, request, form, form.number("assignee_id")),
                 assignee_id=form.number("assignee_id"),
                 note=form["note"],
                 now=now(request),
@@ -205,7 +205,7 @@ async def reopen(request: Request) -> Response:
     return redirect(request, "/tasks", done="saved")
 
 
-async def _due(session: AsyncSession, request: Request, form: Form, user_id: int | None) -> datetime:
+async def due_of(session: AsyncSession, request: Request, form: Form, user_id: int | None) -> datetime:
     """When it is due: a quick choice of the button that was pressed, else the field. Raises Invalid."""
     quick = form["quick"]
     if quick in QUICK_SPANS:

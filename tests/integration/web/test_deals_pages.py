@@ -7,10 +7,12 @@ import pytest
 from httpx2 import AsyncClient, Response
 from sqlmodel import col, select
 
+from pbxcrm.calls.intake import Intake
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.timeline import Cursor, EntryKind, timeline
-from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.models import Task, TaskStatus
+from tests.calls import batch, outbound
 from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
@@ -257,3 +259,54 @@ async def test_a_task_from_the_card_by_a_quick_choice(browsers: Browsers, desk: 
     missing = await ivan.post("/tasks/new", data={"title": "No day", "due_at": ""}, headers=HTMX)
     assert missing.status_code == 422
     assert "Say until when" in missing.text
+
+
+async def fail_to_reach(desk: Desk) -> None:
+    """The client was called just now and did not answer; nothing else is planned for the deal."""
+    story = outbound("1700000000.99", "101", "+380672223344", at=desk.now - timedelta(minutes=1)).ring("101")
+    await Intake(desk.database, desk.settings).apply(batch(story.wait(20).end()))
+    async with desk.database.write() as session:
+        tasks = await session.exec(select(Task).where(Task.deal_id == desk.busy.deals[DESK]))
+        for task in tasks:
+            task.status = TaskStatus.DONE.value
+
+
+async def tasks_of(desk: Desk) -> list[Task]:
+    async with desk.database.read() as session:
+        found = await session.exec(
+            select(Task).where(Task.deal_id == desk.busy.deals[DESK], Task.status == TaskStatus.OPEN.value)
+        )
+        return list(found)
+
+
+async def test_after_a_failed_attempt_a_deal_is_closed_together_with_its_next_task(
+    browsers: Browsers, desk: Desk
+) -> None:
+    await fail_to_reach(desk)
+    ivan, seen = await browsers("ivan"), (await stored(desk)).version
+    refused = await move(ivan, desk, "Lost", seen=seen, lost_reason="Never reached")
+    assert (refused.status_code, refused.headers["x-field"]) == (422, "next_task")
+    assert 'name="lost_reason" value="Never reached"' in refused.text
+    assert 'name="next_title"' in refused.text
+    # Half of it changes nothing, and says at the field what is missing.
+    for more in ({"next_title": "Call again"}, {"next_title": " ", "quick": "2h"}):
+        refused = await move(ivan, desk, "Lost", seen=seen, lost_reason="Never reached", **more)
+        assert (refused.status_code, refused.headers["x-field"]) == (422, "next_task")
+        assert 'aria-invalid="true"' in refused.text
+    refused = await move(ivan, desk, "Lost", seen=seen, next_title="Call again", quick="2h")
+    assert (refused.status_code, "Say why the deal is lost" in refused.text) == (422, True)
+    assert (await move(ivan, desk, "Lost", seen=seen - 1, next_title="Call", quick="2h")).status_code == 409
+    assert not await tasks_of(desk)
+    assert (await stored(desk)).version == seen
+    # Without script the same form is a page of its own, and completes the move.
+    plain = {"stage_id": str(desk.busy.stages["Received"].id), "version": str(seen)}
+    page = await ivan.post(f"/deals/{desk.busy.deals[DESK]}/move", data=plain)
+    assert (page.status_code, 'id="rail"' in page.text, 'name="next_title"' in page.text) == (422, True, True)
+    done = await ivan.post(
+        f"/deals/{desk.busy.deals[DESK]}/move", data={**plain, "next_title": "Ask how it fits", "quick": "2h"}
+    )
+    assert done.status_code == 303
+    assert (await stored(desk)).stage_id == desk.busy.stages["Received"].id
+    (task,) = await tasks_of(desk)
+    assert (task.title, task.assignee_id) == ("Ask how it fits", desk.office.id("ivan"))
+    assert task.due_at == desk.now + timedelta(hours=2)

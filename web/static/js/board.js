@@ -2,6 +2,7 @@
 // saw, and the card comes back as it is. What colleagues move, moves here: a hint names the deal, and that card alone is
 // asked for again.
 import { say } from "./toasts.js";
+import { showNextTask } from "./work.js";
 
 const board = document.getElementById("board");
 const mayMove = board.hasAttribute("data-may-move");
@@ -84,11 +85,12 @@ function goBack(card, from) {
   if (from?.parent?.isConnected) from.parent.insertBefore(card, from.next?.isConnected ? from.next : null);
 }
 
-async function move(card, stage, from, lostReason) {
+// ``answers``: what a dialog asked for, by the names of its fields.
+async function move(card, stage, from, answers = {}) {
   const column = columnAt(stage);
   if (!column) return;
-  if (column.dataset.kind === "lost" && !lostReason) return askWhy(card, stage, from);
-  const body = new URLSearchParams({ board: "1", stage_id: stage, version: card.dataset.version, lost_reason: lostReason ?? "" });
+  if (column.dataset.kind === "lost" && !answers.lost_reason) return askWhy(card, stage, from);
+  const body = new URLSearchParams({ ...answers, board: "1", stage_id: stage, version: card.dataset.version });
   card.classList.add("sending");
   card.dataset.busy = "";
   try {
@@ -107,6 +109,7 @@ async function move(card, stage, from, lostReason) {
     if (response.status === 401) return location.reload();
     goBack(card, from);
     if (response.status === 422 && response.headers.get("x-field") === "lost_reason") return askWhy(card, stage, from);
+    if (response.status === 422 && response.headers.get("x-field") === "next_task") return askNext(card, stage, html);
     const toast = elementFrom(html);
     if (toast?.classList.contains("toast")) document.getElementById("toasts").append(toast);
     else say(document.body.dataset.sayOffline, "red");
@@ -133,11 +136,25 @@ function askWhy(card, stage, from) {
     const reason = form.elements.lost_reason.value.trim();
     if (!reason) return form.elements.lost_reason.focus();
     dialog.close();
-    move(card, stage, null, reason);
+    move(card, stage, null, { lost_reason: reason });
   };
   dialog.onclose = () => cardAt(card.dataset.deal)?.querySelector("[data-card]")?.focus({ preventScroll: true });
   dialog.showModal();
   form.elements.lost_reason.focus();
+}
+
+// After a failed attempt a deal is closed together with its next task: the form comes from the server, with what is wrong in it.
+function askNext(card, stage, html) {
+  const dialog = showNextTask(html);
+  const form = dialog.querySelector("form");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.stopImmediatePropagation(); // the move is ours, not htmx's
+    dialog.close();
+    const now = cardAt(card.dataset.deal) ?? card;
+    move(now, stage, null, Object.fromEntries(new FormData(form, event.submitter)));
+  }, true);
+  dialog.onclose = () => cardAt(card.dataset.deal)?.querySelector("[data-card]")?.focus({ preventScroll: true });
 }
 
 const titleOf = (card) => card.querySelector("[data-card]").textContent.trim();

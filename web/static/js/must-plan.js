@@ -23,7 +23,8 @@ document.addEventListener("click", (event) => {
 
 let sent = false; // the form of the new task may go
 document.addEventListener("submit", (event) => {
-  if (new URL(event.target.action || location.href, location.href).pathname.startsWith("/tasks/")) sent = true;
+  const to = new URL(event.target.action || location.href, location.href).pathname;
+  if (to.startsWith("/tasks/") || event.target.matches("[data-next-task]")) sent = true;
 }, true);
 addEventListener("beforeunload", (event) => {
   if (must() && !sent) event.preventDefault();
