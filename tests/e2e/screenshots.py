@@ -54,6 +54,9 @@ class Studio:
 
 
 async def take(page: Page, name: str) -> None:
+    for toast in await page.locator(".toast").all():
+        await toast.locator("button").last.click()
+    await page.locator(".toast").wait_for(state="detached")
     path = IMAGES / f"{name}.png"
     await page.screenshot(path=path, animations="disabled")
     print(f"{path.name}: {path.stat().st_size // 1024} KB", flush=True)
