@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import ColumnElement, and_, exists, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -45,15 +45,20 @@ class BoardFilter:
 
 
 def matches(text: str) -> ColumnElement[bool]:
+    """Clients are looked up deal by deal: those of the deals on a board are far fewer than all there are."""
     digits = "".join(letter for letter in text if letter.isdigit())
+    contact, company = col(Contact.id) == col(Deal.contact_id), col(Company.id) == col(Deal.company_id)
     named = [
         col(Deal.title).icontains(text, autoescape=True),
-        col(Deal.contact_id).in_(select(Contact.id).where(col(Contact.name).icontains(text, autoescape=True))),
-        col(Deal.company_id).in_(select(Company.id).where(col(Company.name).icontains(text, autoescape=True))),
+        exists().where(contact, col(Contact.name).icontains(text, autoescape=True)).correlate(Deal),
+        exists().where(company, col(Company.name).icontains(text, autoescape=True)).correlate(Deal),
     ]
     if len(digits) >= 3:
-        by_phone = select(Phone.contact_id).where(col(Phone.number).contains(digits, autoescape=True))
-        named += [col(Deal.client_number).contains(digits, autoescape=True), col(Deal.contact_id).in_(by_phone)]
+        has_it = col(Phone.number).contains(digits, autoescape=True)
+        named += [
+            col(Deal.client_number).contains(digits, autoescape=True),
+            exists().where(col(Phone.contact_id) == col(Deal.contact_id), has_it).correlate(Deal),
+        ]
     return or_(*named)
 
 
