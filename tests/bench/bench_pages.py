@@ -31,8 +31,7 @@ async def measure(house: House) -> list[Figure]:
         client.cookies.clear()
         answer = await client.post("/login", data={"login": login, "password": PASSWORD})
         assert answer.status_code == 303, answer.text
-        for path in pages:
-            figures.append((await times(house, path, ROUNDS)).figure(f"{path} as {login}", GOAL))
+        figures += [(await times(house, path, ROUNDS)).figure(f"{path} as {login}", GOAL) for path in pages]
     weight, parts = await weigh(client, "/profile")
     kilobytes = weight / 1000
     figures.append(
