@@ -8,9 +8,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.actions import Miss, do_attempt, do_close, do_miss, open_episodes
 from pbxcrm.callbacks.attempts import do_failed_attempt
-from pbxcrm.callbacks.models import AttemptResult, EpisodeStatus
+from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.rules import Candidate, choose_owner, client_keys, missed_reason
-from pbxcrm.calls.clients import Client, identify, last_talked
+from pbxcrm.calls.clients import Client, identify, last_talked, talk_after
 from pbxcrm.calls.facts import CallState, Direction, MissedReason, Outcome
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import deal_title, line_of
@@ -153,9 +153,25 @@ async def _inbound_over(case: Case) -> None:
         owner_id=owner_id,
         why=Reason(why_missed.code, why_missed.params, (why_owner,)),
         due_at=working.add_minutes(case.at, case.world.options.callback_due_minutes),
-        at=case.at,
+        at=case.state.ended_at or case.at,
     )
-    await do_miss(case.session, miss, case.world.people)
+    episode = await do_miss(case.session, miss, case.world.people)
+    await _close_if_through_already(case, episode)
+
+
+async def _close_if_through_already(case: Case, episode: Episode) -> None:
+    """Who called again at once may have been answered before the verdict on the first call was sure: nothing is left to do."""
+    call = await talk_after(case.session, case.client, case.call)
+    if call is None:
+        return
+    people = case.world.people
+    user = people.user_of(call.answered_by if call.direction == Direction.INBOUND else call.made_by)
+    who = user.name if user else call.answered_by or call.made_by or ""
+    status = EpisodeStatus.RECOVERED if call.direction == Direction.INBOUND else EpisodeStatus.REACHED
+    why = reason(f"episode.{status.value}", who=who)
+    await do_close(
+        case.session, episode, status, why, case.at, people, call_id=call.id, by_id=user.id if user else None
+    )
 
 
 async def _deal_of_miss(case: Case, owner_id: int | None, why_missed: Reason, why_owner: Reason) -> Deal | None:
@@ -241,7 +257,10 @@ def _is_nobodys_client(case: Case) -> bool:
 
 
 async def _close_episodes(case: Case, status: EpisodeStatus, why: Reason, user: User | None) -> None:
+    over = case.state.ended_at
     for episode in await open_episodes(case.session, case.keys):
+        if over is not None and over < episode.last_missed_at:
+            continue  # they called once more after this conversation, and that call was missed
         if status is EpisodeStatus.REACHED:
             do_attempt(
                 case.session,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -67,6 +68,29 @@ async def last_talked(session: AsyncSession, client: Client) -> int | None:
         .join(Call, col(Call.id) == col(CallLeg.call_id))
         .where(same, col(CallLeg.answered_at).is_not(None), col(CallLeg.user_id).is_not(None))
         .order_by(col(CallLeg.answered_at).desc())
+        .limit(1)
+    )
+    return found.first()
+
+
+async def talk_after(session: AsyncSession, client: Client, missed: Call) -> Call | None:
+    """A conversation with the client that went on, or began, after ``missed`` was over; None where there is none."""
+    if client.number is None or missed.ended_at is None:
+        return None
+    await session.flush()
+    same = col(Call.client_number) == client.number
+    if client.contact_ids:
+        same = same | col(Call.contact_id).in_(client.contact_ids)
+    found = await session.exec(
+        select(Call)
+        .where(
+            same,
+            col(Call.id) != missed.id,
+            col(Call.answered_at).is_not(None),
+            col(Call.merged_into_id).is_(None),
+            or_(col(Call.ended_at).is_(None), col(Call.ended_at) > missed.ended_at),
+        )
+        .order_by(col(Call.answered_at).desc())
         .limit(1)
     )
     return found.first()

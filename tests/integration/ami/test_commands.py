@@ -10,7 +10,7 @@ import pytest
 from ami.executing import CommandRequest, CommandResult
 from pbxcrm.calls.facts import PbxState
 from pbxcrm.pbx_reports import REPORTS
-from tests.fakes.ami_server import FakeAmiServer, error
+from tests.fakes.ami_server import FakeAmiServer, error, success
 from tests.integration.ami.office import Office, now, quick
 
 CALL = {"extension": "101", "number": "+380671234567", "call_id": "0b0f9d1e-3b50-4a1f-9d3c-0123456789ab"}
@@ -116,6 +116,26 @@ async def test_refusals_and_nonsense_come_back_in_words(office: Office, desk: De
     await desk.result("fails")
     desk.give("still", "hangup", {"channel": "PJSIP/101-1"})
     await desk.result("still")
+
+
+async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office: Office, desk: Desk) -> None:
+    value = "0"
+
+    office.pbx.responders["getvar"] = lambda action: success(action, Value=value)
+    to = {"channel": "PJSIP/101-1", "number": "199"}
+    for kind in ("transfer", "attended_transfer", "redirect"):
+        desk.give(f"nowhere {kind}", kind, to)
+        result = await desk.result(f"nowhere {kind}")
+        assert (result.code, result.params) == ("number_unknown", {"number": "199"})
+    assert (await office.pbx.asked("Getvar"))["Variable"] == "DIALPLAN_EXISTS(from-internal,199,1)"
+    assert not {"BlindTransfer", "Atxfer", "Redirect"} & set(office.pbx.names())
+    value = "1"
+    desk.give("there", "transfer", to)
+    assert (await desk.result("there")).done
+    office.pbx.responders["getvar"] = lambda action: error(action, "No such variable")  # func_dialplan is not loaded
+    desk.give("who knows", "transfer", to)
+    assert (await desk.result("who knows")).done
+    assert office.pbx.names().count("BlindTransfer") == 2
 
 
 async def test_a_pbx_that_does_not_answer_holds_up_nobody(office: Office) -> None:

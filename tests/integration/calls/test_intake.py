@@ -120,6 +120,21 @@ async def test_episode_recovers_when_the_client_gets_through(
     assert deal.responsible_id == office.id("olena")
 
 
+async def test_who_called_again_at_once_and_got_through_leaves_nothing_to_do(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    """The verdict on the first call comes two seconds late; by then somebody talks to the client."""
+    first = Story("17.1").ring("101").wait(9)
+    second = Story("17.2", at=NOON + timedelta(seconds=10)).ring("102").answer("102")
+    await intake.apply(batch(first))
+    await intake.apply(batch(second))
+    first.facts.clear()
+    await intake.apply(batch(first.end()))
+    episode, task, deal = await one(database, Episode), await one(database, Task), await one(database, Deal)
+    assert (episode.status, task.status, deal.responsible_id) == ("recovered", "done", office.id("olena"))
+    assert "talked to Olena Hryhorenko" in task.result
+
+
 async def test_episode_is_reached_when_we_get_through(database: Database, office: Office, intake: Intake) -> None:
     await intake.apply(batch(Story("17.1").ring("101").wait(9).end()))
     await intake.apply(batch(outbound("17.2", "101", at=NOON + timedelta(minutes=1)).wait(20).end()))
