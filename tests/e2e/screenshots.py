@@ -94,7 +94,7 @@ async def calls_of_a_seller(studio: Studio) -> None:
     async with studio.person("olena", color_scheme="light") as page:
         await studio.go(page, "/board")
         await put_cards_away(page)
-        await page.locator(".callcard.ringing:has(a.dealchip)").first.wait_for(timeout=PATIENCE)  # a client of hers
+        await page.locator(".callcard.ringing:has(.mark)").first.wait_for(timeout=PATIENCE)  # somebody known
         await take(page, "board-light")
         await put_cards_away(page)
         talking = page.locator(".callcard.talking").first
@@ -102,7 +102,7 @@ async def calls_of_a_seller(studio: Studio) -> None:
         card = page.locator(f"#{await talking.get_attribute('id')}")
         await card.locator("textarea").fill("Wants the samples on Thursday, after three.")
         await take(page, "call-talking")
-        await card.locator(".wrapup").wait_for(timeout=PATIENCE)
+        await page.locator("#dock-cards > .callcard.after:only-child").wait_for(timeout=PATIENCE)
         await take(page, "call-after")
         await studio.go(page, "/calls?direction=inbound&outcome=answered")
         await page.locator("td a[href^='/calls/']").first.click()
