@@ -7,8 +7,9 @@ On SQLite a writing unit begins with ``BEGIN IMMEDIATE``: two processes that rea
 each other's updates silently (measured: half of 900). WAL lets readers go on meanwhile.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -71,6 +72,7 @@ class Database:
         self.engine = _engine(self.url, pool_size)
         self._writing = self.engine.execution_options(**{WRITES: True})
         self.after_commit = after_commit
+        self._turn = asyncio.Lock()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -79,7 +81,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self._writing, expire_on_commit=False) as session:
+        async with self._in_turn(), AsyncSession(self._writing, expire_on_commit=False) as session:
             yield session
             gathered: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.pop(BEFORE_COMMIT, [])
             for write in gathered:
@@ -87,6 +89,13 @@ class Database:
             await session.commit()
         if session.info.get(EMITTED) and self.after_commit is not None:
             await self.after_commit()
+
+    def _in_turn(self) -> AbstractAsyncContextManager[None]:
+        """Writers of this process one after the other, where the database has room for one only.
+
+        SQLite lets them poll for its lock, and one that writes all the time starves the others until they give up.
+        """
+        return self._turn if self.is_sqlite else nullcontext()
 
     async def ping(self) -> None:
         async with self.engine.connect() as connection:
@@ -125,7 +134,10 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
     if not url.startswith("sqlite"):
         return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
     engine = create_async_engine(
-        url, pool_size=pool_size, connect_args={"isolation_level": None, "timeout": BUSY_MILLISECONDS / 1000}
+        url,
+        pool_size=pool_size * 2,
+        max_overflow=0,  # one more connection is one more thread: made and thrown away it costs more than it brings
+        connect_args={"isolation_level": None, "timeout": BUSY_MILLISECONDS / 1000},
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
