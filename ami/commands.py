@@ -66,6 +66,15 @@ def originate(how: Dialling, *, extension: str, number: str, call_id: str, timeo
     }
 
 
+def exists(how: Dialling, *, channel: str, number: str) -> Action:
+    """Ask whether the dialplan has anything for ``number``: Value 0 is no.
+
+    BlindTransfer does not look: it says Success and the client is thrown out of the call.
+    """
+    number, channel = _match(_NUMBER, "number", number), _match(_CHANNEL, "channel", channel)
+    return {"Action": "Getvar", "Channel": channel, "Variable": f"DIALPLAN_EXISTS({how.context},{number},1)"}
+
+
 def transfer(how: Dialling, *, channel: str, number: str) -> Action:
     """Blind transfer: ``channel`` is the phone of who gives the call away; who talks with it dials ``number``."""
     return {
@@ -111,14 +120,15 @@ class Plan:
 
     build: Callable[..., Action]
     params: frozenset[str] = field(default_factory=frozenset)
+    ask: Callable[..., Action] | None = None  # to be asked before; takes the same parameters
 
 
 _TO_NUMBER = frozenset({"channel", "number"})
 PLANS: Mapping[str, Plan] = {
     "originate": Plan(originate, frozenset({"extension", "number", "call_id"})),
-    "transfer": Plan(transfer, _TO_NUMBER),
-    "attended_transfer": Plan(attended_transfer, _TO_NUMBER),
-    "redirect": Plan(redirect, _TO_NUMBER),
+    "transfer": Plan(transfer, _TO_NUMBER, exists),
+    "attended_transfer": Plan(attended_transfer, _TO_NUMBER, exists),
+    "redirect": Plan(redirect, _TO_NUMBER, exists),
     "hangup": Plan(hangup, frozenset({"channel"})),
 }
 
@@ -131,3 +141,9 @@ def build(kind: str, how: Dialling, params: Mapping[str, str]) -> Action:
     if wrong := plan.params ^ params.keys():
         raise UnsafeValue(f"{min(wrong)} is missing or does not belong here", field=min(wrong))
     return plan.build(how, **params)
+
+
+def question(kind: str, how: Dialling, params: Mapping[str, str]) -> Action | None:
+    """What to ask the PBX before a command that ``build`` has accepted; None where there is nothing to ask."""
+    plan = PLANS[kind]
+    return plan.ask(how, **params) if plan.ask else None

@@ -31,7 +31,7 @@ _BANNER = b"Asterisk Call Manager/"
 #: Every action we use. panoramisk would send an unanswered one again after a reconnect, minutes late.
 _NEVER_REPEATED = (
     *("login", "logoff", "ping", "originate", "redirect", "blindtransfer", "atxfer", "hangup"),
-    *("corestatus", "coresettings", "coreshowchannels", "bridgelist", "bridgeinfo", "queuestatus", "status"),
+    *("corestatus", "coresettings", "coreshowchannels", "bridgelist", "bridgeinfo", "queuestatus", "status", "getvar"),
 )
 
 
@@ -49,11 +49,14 @@ class Timing:
     backlog: int = 64 << 20  # received, not taken by the listener yet
 
 
-def check_value(field: str, value: str) -> str:
-    """A value that may be sent. Raises UnsafeValue: CR, LF and NUL would let a caller's name give commands to the PBX."""
+def check_value(field: str, value: str, *, commas: bool = False) -> str:
+    """A value that may be sent. Raises UnsafeValue: CR, LF and NUL would let a caller's name give commands to the PBX.
+
+    ``commas`` lets a Variable have them: that of Getvar is one name, with the arguments of a function.
+    """
     if any(letter in value for letter in "\r\n\0"):
         raise UnsafeValue(f"{field} holds a line break or NUL", field=field)
-    if field.lower() == "variable" and "," in value:
+    if field.lower() == "variable" and "," in value and not commas:
         raise UnsafeValue("Variable holds a comma, which would set a second variable", field=field)
     try:
         value.encode()
@@ -208,7 +211,7 @@ class Link:
         Nothing is ever sent again: after ActionTimeout or LinkDown it is not known whether the PBX did it.
         """
         for field, value in action.items():
-            check_value(field, value)
+            check_value(field, value, commas=action["Action"] == "Getvar")
         if self.broken.done():
             raise self.broken.result()
         if self._protocol is None:

@@ -8,6 +8,7 @@ AmiError
 ├── ActionRefused    the PBX answered with an error
 ├── UnsafeValue      a value must not be sent to a PBX (line breaks, NUL, separators, not a number)
 ├── CommandExpired   a command was asked for too long ago to be done now
+├── NumberUnknown    the dialplan has nothing for the number a call is to be transferred to
 ├── JournalFull      no space to write down what the PBX says
 └── JournalInUse     another process writes this journal
 
@@ -53,6 +54,10 @@ class UnsafeValue(AmiError, ValueError):
 
 class CommandExpired(AmiError):
     code = "command_expired"
+
+
+class NumberUnknown(AmiError):
+    code = "number_unknown"
 
 
 class JournalFull(AmiError, OSError):

@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from ami import commands
-from ami.errors import ActionTimeout, AmiError, CommandExpired
+from ami.errors import ActionRefused, ActionTimeout, AmiError, CommandExpired, NumberUnknown
 from ami.messages import Message
 
 log = structlog.get_logger(__name__)
@@ -111,6 +111,7 @@ class Executor:
         """Send one command, if it is still time; never raises for what a PBX or a person can do wrong."""
         try:
             action = commands.build(request.kind, self._how, request.params)
+            await self._check_number(request)
             if self._clock() >= request.expires_at:
                 raise CommandExpired("the command came too late")
             await self._sender.send(action)
@@ -120,3 +121,15 @@ class Executor:
             code = "link_down" if isinstance(error, ConnectionError) else error.code
             return CommandResult(request.id, False, code, error.params)
         return CommandResult(request.id, True, "done")
+
+    async def _check_number(self, request: CommandRequest) -> None:
+        """Raise NumberUnknown for a transfer that would lead nowhere. A PBX that does not answer the question is trusted."""
+        question = commands.question(request.kind, self._how, request.params)
+        if question is None:
+            return
+        try:
+            (answer, *_) = await self._sender.send(question)
+        except ActionRefused:  # no func_dialplan there, or no right to ask
+            return
+        if answer.get("Value") == "0":
+            raise NumberUnknown("the dialplan does not have it", number=request.params["number"])

@@ -46,5 +46,6 @@ REPORTS: dict[str, str] = {
     "command_silent": "The PBX did not answer the command in {seconds} s; whether it was done is not known.",
     "action_refused": "The PBX refused: {why}.",
     "not_picked_up": "Your phone {extension} was not picked up, so the client was not called.",
+    "number_unknown": "The PBX cannot dial {number}, so the call was not transferred: it stays with you.",
     "unsafe_value": "“{field}” holds something that must not be sent to a PBX.",
 }

@@ -32,6 +32,14 @@ async def latest_call_of(session: AsyncSession, user_id: int) -> PhoneCommand | 
     return found.first()
 
 
+async def latest_order_of(session: AsyncSession, user_id: int) -> PhoneCommand | None:
+    """The last order somebody gave, of any kind: a call, a transfer, a hang-up."""
+    found = await session.exec(
+        select(PhoneCommand).where(PhoneCommand.user_id == user_id).order_by(col(PhoneCommand.id).desc()).limit(1)
+    )
+    return found.first()
+
+
 async def last_extension(session: AsyncSession, user_id: int) -> str | None:
     """The extension somebody called from by a click last."""
     latest = await latest_call_of(session, user_id)

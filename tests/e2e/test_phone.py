@@ -76,6 +76,12 @@ class House:
         return client, ours, call["id"]
 
 
+def rejoined(office: ExampleOffice, number: str) -> list[str]:
+    """Each time that an extension's phone came into a bridge."""
+    entered = office.manager.events("BridgeEnter")
+    return [event["Channel"] for event in entered if event["Channel"].startswith(f"PJSIP/{number}-")]
+
+
 @asynccontextmanager
 async def open_house(folder: Path, version: str = "22") -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
@@ -90,8 +96,24 @@ async def test_transfers_and_hang_up_by_the_card(tmp_path: Path, version: str) -
     async with open_house(tmp_path, version) as house:
         office, ivan = house.office, await house.log_in("ivan")
 
-        # Blind: 102 rings at once, 101 is free, the client never falls out.
+        # To what the dialplan does not have: Asterisk would throw the client out, so it is not asked to, and one is told.
         client, ours, call_id = await house.talk(CLIENT)
+        for attended in ({}, {"attended": "1"}):
+            await ivan.post("/phone/transfer", data={"call_id": call_id, "target": "199", **attended})
+
+            async def told() -> bool:
+                return "The PBX cannot dial 199" in (await ivan.get("/phone/state")).text
+
+            await until(told, SOON)
+        # Speaking to a colleague first who is busy: the client comes back.
+        await ivan.post("/phone/transfer", data={"call_id": call_id, "target": "103", "attended": "1"})
+        (theirs,) = await office.ring("103")
+        theirs.refuse()
+        await office.manager.condition(lambda: len(rejoined(office, "101")) == 2, SOON)
+        assert not client.ended.is_set()
+        assert not ours.ended.is_set()
+
+        # Blind: 102 rings at once, 101 is free, the client never falls out.
         answer = await ivan.post("/phone/transfer", data={"call_id": call_id, "target": "102"})
         assert "The client goes to 102." in answer.text
         (theirs,) = await office.ring("102")

@@ -7,7 +7,7 @@ from pbxcrm.numbers import format_for_people
 from pbxcrm.pbx_reports import REPORTS
 from pbxcrm.phone import actions
 from pbxcrm.phone.models import CommandStatus, PhoneCommand
-from pbxcrm.phone.queries import latest_call_of
+from pbxcrm.phone.queries import latest_call_of, latest_order_of
 from pbxcrm.phone.source import wake
 from web.answers import toast
 from web.forms import Form, read_form
@@ -71,10 +71,19 @@ async def hang_up(request: Request) -> Response:
 
 
 async def state(request: Request) -> Response:
-    """``GET /phone/state``: the last call by a click, as the bar shows it; empty when there is nothing to say."""
+    """``GET /phone/state``: the last call by a click, as the bar shows it, and what went wrong with the last order of any kind."""
     async with parts(request).db.read() as session:
         command = await latest_call_of(session, viewer(request).user_id)
-    return render(request, "phone/_state.html", command=command, said=said_of(command) if command else "")
+        last = await latest_order_of(session, viewer(request).user_id)
+    trouble = last if last is not None and is_trouble(last) else None
+    return render(
+        request,
+        "phone/_state.html",
+        command=command,
+        said=said_of(command) if command else "",
+        trouble=trouble,
+        wrong=said_of(trouble) if trouble else "",
+    )
 
 
 def said_of(command: PhoneCommand) -> str:
