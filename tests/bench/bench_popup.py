@@ -3,7 +3,8 @@
 The whole product runs as its own processes (``pbxcrm run``: web, listener, worker, Redis; SQLite) beside a simulated PBX. Each
 call rings three phones. ``DESKS`` people sit at one Chromium; their phones ring ``RINGS`` times a second altogether, in calls of the fifty. The
 clock starts when the simulator writes "Newstate: Ringing" of such a phone to the socket, and stops when a MutationObserver sees the
-card in the document; both are the clock of this machine. ``python -m tests.bench popup``.
+card in the document; both are the clock of this machine. ``[POPUP_RATE=50] python -m tests.bench popup``: on a machine that does nothing
+else, for where others work on the same cores it measures how long these are waited for.
 """
 
 import asyncio
@@ -33,8 +34,8 @@ from tests.e2e.browser import live, running_browser
 from tests.running import START_SECONDS, Running, running
 from tests.waiting import until
 
-RATE = 50  # calls a second
-RINGS = 4  # of them, those that ring at a desk
+RATE = int(os.environ.get("POPUP_RATE", "50"))  # calls a second
+RINGS = 4  # of them, those that ring at a desk, every second
 DESKS = 4
 PEOPLE = 504
 TEAM = 12
@@ -138,7 +139,7 @@ class Streams:
                 events.append(asyncio.Event())
                 task = asyncio.create_task(listen(self.address, DESKS + len(self.tasks) + 1, events[-1]))
                 self.tasks.append(task)
-            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in events)), 30)
+            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in events)), 60)
 
     async def close(self) -> None:
         for task in self.tasks:
@@ -216,12 +217,14 @@ async def measure(folder: Path) -> list[Figure]:
             more = (resident(web) - before) / (count - open_before)
             busy = os.getloadavg()[0]
             found, lost = await latencies(pbx, pages, folder)
-            p50, p99 = percentile(found, 50), percentile(found, 99)
-            figures += [
-                Figure(f"card after ringing, {count} streams, p50", f"{p50:.0f} ms of {len(found)} rings"),
-                Figure(f"card after ringing, {count} streams, p99", f"{p99:.0f} ms, worst {max(found):.0f} ms, {lost} without card", f"{GOAL_MS} ms", p99 < GOAL_MS),
-                Figure(f"web process, each of {count - open_before} more streams", f"{more:.0f} KiB (load of the machine before: {busy:.1f})"),
-            ]  # fmt: skip
+            name = f"card after ringing, {RATE} calls/s, {count} streams"
+            figures.append(Figure(f"{name}: rings without a card", f"{lost} of {lost + len(found)}", "0", not lost))
+            if found:
+                p50, p99 = percentile(found, 50), percentile(found, 99)
+                measured = f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, worst {max(found):.0f} ms of {len(found)}"
+                figures.append(Figure(name, measured, f"p99 < {GOAL_MS} ms", p99 < GOAL_MS))
+            memory = f"{more:.0f} KiB (load of the machine before: {busy:.1f} on {os.cpu_count()} cores)"
+            figures.append(Figure(f"web process, each of {count - open_before} more streams", memory))
     return figures
 
 

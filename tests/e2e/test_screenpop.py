@@ -221,8 +221,8 @@ async def test_right_again_after_the_server_or_the_network_was_away(tmp_path: Pa
         await shows_nothing(ivan)
 
 
-@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "</h2><script>alert(1)</script>", "{{ 7*7 }} %s"])
-async def test_a_hostile_name_is_only_a_name(tmp_path: Path, name: str) -> None:
+async def test_a_hostile_name_is_only_a_name(tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>"
     async with open_house(tmp_path) as house:
         person, (page,) = await house.sit_down("olena")
         client = await house.office.trunk.call_in(GROUP, caller=CLIENT, name=name)
