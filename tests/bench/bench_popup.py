@@ -74,8 +74,9 @@ class WatchedPbx(Simulator):
         for number in range(int(RATE * seconds)):
             await asyncio.sleep(max(0.0, begin + number / RATE - loop.time()))
             phones = dict(zip(("101", "102", "103"), self._dice.sample(self._extensions[DESKS:], 3), strict=True))
-            if number % (RATE // RINGS) == 0:
-                phones["101"] = extension(number // (RATE // RINGS) % DESKS + 1)
+            every = max(1, RATE // RINGS)
+            if number % every == 0:
+                phones["101"] = extension(number // every % DESKS + 1)
             self._start(self._stories[STORY], self._crowd.somebody(), phones)
 
     def _say(self, data: bytes) -> None:
