@@ -134,10 +134,7 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
     if not url.startswith("sqlite"):
         return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
     engine = create_async_engine(
-        url,
-        pool_size=pool_size * 2,
-        max_overflow=0,  # one more connection is one more thread: made and thrown away it costs more than it brings
-        connect_args={"isolation_level": None, "timeout": BUSY_MILLISECONDS / 1000},
+        url, pool_size=pool_size, connect_args={"isolation_level": None, "timeout": BUSY_MILLISECONDS / 1000}
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
