@@ -6,7 +6,7 @@ context and priority are made here from settings, and a number is digits, ``+``,
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from ami.errors import UnsafeValue
@@ -75,6 +75,11 @@ def exists(how: Dialling, *, channel: str, number: str) -> Action:
     return {"Action": "Getvar", "Channel": channel, "Variable": f"DIALPLAN_EXISTS({how.context},{number},1)"}
 
 
+def alive(_how: Dialling, **_params: str) -> Action:
+    """Ask for a sign of life: a PBX that hangs would do later what it is told now."""
+    return {"Action": "Ping"}
+
+
 def transfer(how: Dialling, *, channel: str, number: str) -> Action:
     """Blind transfer: ``channel`` is the phone of who gives the call away; who talks with it dials ``number``."""
     return {
@@ -119,17 +124,17 @@ class Plan:
     """A command: what makes its action, and which parameters it takes."""
 
     build: Callable[..., Action]
-    params: frozenset[str] = field(default_factory=frozenset)
-    ask: Callable[..., Action] | None = None  # to be asked before; takes the same parameters
+    params: frozenset[str]
+    ask: Callable[..., Action]  # to be asked before; takes the same parameters
 
 
 _TO_NUMBER = frozenset({"channel", "number"})
 PLANS: Mapping[str, Plan] = {
-    "originate": Plan(originate, frozenset({"extension", "number", "call_id"})),
+    "originate": Plan(originate, frozenset({"extension", "number", "call_id"}), alive),
     "transfer": Plan(transfer, _TO_NUMBER, exists),
     "attended_transfer": Plan(attended_transfer, _TO_NUMBER, exists),
     "redirect": Plan(redirect, _TO_NUMBER, exists),
-    "hangup": Plan(hangup, frozenset({"channel"})),
+    "hangup": Plan(hangup, frozenset({"channel"}), alive),
 }
 
 
@@ -143,7 +148,6 @@ def build(kind: str, how: Dialling, params: Mapping[str, str]) -> Action:
     return plan.build(how, **params)
 
 
-def question(kind: str, how: Dialling, params: Mapping[str, str]) -> Action | None:
-    """What to ask the PBX before a command that ``build`` has accepted; None where there is nothing to ask."""
-    plan = PLANS[kind]
-    return plan.ask(how, **params) if plan.ask else None
+def question(kind: str, how: Dialling, params: Mapping[str, str]) -> Action:
+    """What the PBX must answer before it gets a command that ``build`` has accepted."""
+    return PLANS[kind].ask(how, **params)

@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from ami import commands
-from ami.errors import ActionRefused, ActionTimeout, AmiError, CommandExpired, NumberUnknown
+from ami.errors import ActionRefused, ActionTimeout, AmiError, CommandExpired, LinkDown, NumberUnknown
 from ami.messages import Message
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ class Executor:
         """Send one command, if it is still time; never raises for what a PBX or a person can do wrong."""
         try:
             action = commands.build(request.kind, self._how, request.params)
-            await self._check_number(request)
+            await self._ask_first(request)
             if self._clock() >= request.expires_at:
                 raise CommandExpired("the command came too late")
             await self._sender.send(action)
@@ -122,14 +122,13 @@ class Executor:
             return CommandResult(request.id, False, code, error.params)
         return CommandResult(request.id, True, "done")
 
-    async def _check_number(self, request: CommandRequest) -> None:
-        """Raise NumberUnknown for a transfer that would lead nowhere. A PBX that does not answer the question is trusted."""
-        question = commands.question(request.kind, self._how, request.params)
-        if question is None:
-            return
+    async def _ask_first(self, request: CommandRequest) -> None:
+        """Raise LinkDown for a PBX that hangs, and NumberUnknown for a transfer that would lead nowhere."""
         try:
-            (answer, *_) = await self._sender.send(question)
-        except ActionRefused:  # no func_dialplan there, or no right to ask
+            (answer, *_) = await self._sender.send(commands.question(request.kind, self._how, request.params))
+        except ActionTimeout as error:  # once it wakes up, it does all it was told meanwhile: nothing must wait there
+            raise LinkDown("the PBX hangs", code="link_down") from error
+        except ActionRefused:  # no func_dialplan there, or no right to ask: trusted
             return
         if answer.get("Value") == "0":
             raise NumberUnknown("the dialplan does not have it", number=request.params["number"])

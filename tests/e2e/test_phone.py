@@ -1,5 +1,6 @@
 """What people do with calls from the card, with real telephones and a real Asterisk: transfer, hang up, call by a click."""
 
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -195,6 +196,25 @@ async def test_two_clicks_on_one_client_and_a_click_while_the_pbx_is_away(tmp_pa
         hers.refuse()
         await office.over()
 
+        # The PBX hangs, and nobody has noticed yet: the order is not sent, so that it is not carried out when it wakes up.
+        process = office.server._process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        assert (await ivan.post("/phone/call", data={"number": OTHER})).status_code == HTTPStatus.OK
+
+        async def told() -> bool:
+            return "The PBX is not connected; the command was not sent." in (await ivan.get("/phone/state")).text
+
+        await until(told, 30)
+        process.send_signal(signal.SIGCONT)
+        await until(house.crm.run.well, 60)
+        await ivan.post("/phone/call", data={"number": THIRD})
+        (ours,) = await office.ring("101")
+        assert ours.caller_number == THIRD
+        ours.refuse()
+        await house.crm.when("calls", count=2, client_number=THIRD, outcome="not_dialled")
+        await office.over()
+
         # The PBX is away: a clear word at once, and nothing is dialled when it is back.
         await office.server.kill()
 
@@ -215,7 +235,7 @@ async def test_two_clicks_on_one_client_and_a_click_while_the_pbx_is_away(tmp_pa
         (ours,) = await office.ring("101")
         assert ours.caller_number == THIRD
         ours.refuse()
-        await house.crm.when("calls", count=2, client_number=THIRD, outcome="not_dialled")
+        await house.crm.when("calls", count=3, client_number=THIRD, outcome="not_dialled")
         assert not await house.crm.items("calls", client_number=OTHER)
         channels = (await office.server.rx("core show channels")).splitlines()
         assert [line for line in channels if "active channel" in line] == ["0 active channels"]

@@ -138,6 +138,14 @@ async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office:
     assert office.pbx.names().count("BlindTransfer") == 2
 
 
+async def test_a_pbx_that_hangs_is_told_nothing_that_it_would_do_later(office: Office, desk: Desk) -> None:
+    office.pbx.mute = True
+    desk.give("hangs", "originate", CALL)
+    assert (await desk.result("hangs")).code == "link_down"
+    assert "Ping" in office.pbx.names()
+    assert "Originate" not in office.pbx.names()
+
+
 async def test_a_pbx_that_does_not_answer_holds_up_nobody(office: Office) -> None:
     desk = Desk()
     timing = quick().timing
