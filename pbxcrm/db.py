@@ -8,6 +8,7 @@ each other's updates silently (measured: half of 900). WAL lets readers go on me
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
@@ -136,9 +137,18 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url, pool_size=pool_size, connect_args={"isolation_level": None, "timeout": BUSY_MILLISECONDS / 1000}
     )
+    event.listen(engine.sync_engine, "do_connect", _try_sqlite)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _try_sqlite(_dialect: Dialect, _record: object, arguments: list[Any], _parameters: dict[str, Any]) -> None:
+    """Open the file once on our own thread: one that cannot be opened is refused here.
+
+    aiosqlite's thread would answer after who asked is gone, and the answer would be a traceback on the terminal.
+    """
+    sqlite3.connect(arguments[0], uri=str(arguments[0]).startswith("file:")).close()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # a DB-API connection; its type is private to SQLAlchemy

@@ -26,6 +26,8 @@ class Outbox(SQLModel, table=True):
     """``users`` are the ids of those who may hear it; ``everybody`` is for what anybody logged in may know (PBX state)."""
 
     __tablename__ = "outbox"
+    # Browsers know by its number what they have heard: a number must not come again after the table was empty.
+    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
     topic: str = Field(max_length=32)

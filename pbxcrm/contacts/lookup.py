@@ -51,10 +51,13 @@ NOBODY = Caller()
 
 
 class Lookup:
-    def __init__(self, db: Database, settings: Settings, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, db: Database, settings: Settings, clock: Callable[[], datetime], *, patience: float = PATIENCE
+    ) -> None:
         self.db = db
         self.settings = settings
         self.clock = clock
+        self.patience = patience
         self._world: World | None = None
         self._loaded = -KNOWN_FOR
         self._loading = asyncio.Lock()
@@ -69,10 +72,10 @@ class Lookup:
         task = asyncio.create_task(self._find(number, did))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+        done, _ = await asyncio.wait({task}, timeout=self.patience)
         if not done:
             task.cancel()
-            log.warning("lookup.slow", seconds=PATIENCE)
+            log.warning("lookup.slow", seconds=self.patience)
             return NOBODY
         return task.result()
 

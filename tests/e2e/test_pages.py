@@ -261,7 +261,9 @@ async def test_the_deals_card_asks_for_the_next_task_and_the_reason_at_once(hous
     await house.fail_to_reach()
     ivan, page = await house.person("ivan")
     await page.goto(f"{house.address}/deals/{house.busy.deals[DESK]}")
-    await page.locator(".path").get_by_role("button", name="Received —", exact=True).click()  # won asks for the task alone
+    await (
+        page.locator(".path").get_by_role("button", name="Received —", exact=True).click()
+    )  # won asks for the task alone
     dialog = page.locator("dialog#next-task[open]")
     await dialog.wait_for()
     assert await dialog.get_by_label("Why is it lost?").count() == 0
