@@ -169,4 +169,6 @@ def load_settings(environ: dict[str, str]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "PBXCRM_" + "_".join(str(part) for part in first["loc"]).upper() if first["loc"] else "settings"
-        raise BadSettings("settings.value", "{name} is wrong: {why}", name=name, why=first["msg"]) from error
+        raise BadSettings(
+            "settings.value", "{name} is wrong: {why}", name=name, why=first["msg"].removeprefix("Value error, ")
+        ) from error
