@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import uvloop
+
 from pbxcrm.calls.intake import Intake
 from pbxcrm.db import Database
 from pbxcrm.migrations import upgrade
@@ -94,7 +96,7 @@ def run() -> list[Figure]:
         async with _sqlite() as url:
             return await measure(url, "SQLite")
 
-    figures = asyncio.run(on_sqlite())
+    figures = uvloop.run(on_sqlite())
     programs = postgres_programs()
     if not programs:
         return [*figures, Figure("PostgreSQL", "not installed")]
@@ -104,4 +106,4 @@ def run() -> list[Figure]:
         async def on_postgres() -> list[Figure]:
             return await measure(await server.create(fresh_name()), "PostgreSQL (fsync off)")
 
-        return [*figures, *asyncio.run(on_postgres())]
+        return [*figures, *uvloop.run(on_postgres())]
