@@ -82,11 +82,20 @@ async def live(page: Page) -> None:
     await page.wait_for_selector("html[data-stream='ok']", state="attached")
 
 
+async def still(page: Page) -> None:
+    """Wait until everything that moves for a while has come to rest; what moves for ever is left alone."""
+    await page.evaluate(
+        """() => Promise.allSettled(document.getAnimations()
+             .filter((one) => one.effect.getComputedTiming().iterations !== Infinity).map((one) => one.finished))"""
+    )
+
+
 async def violations(page: Page) -> list[str]:
     """What axe finds against WCAG 2.2 AA, one line a fault.
 
     The content policy lets no script in, so axe is run by the debugger's hand, beside the page.
     """
+    await still(page)  # what is half faded in has not the contrast it will have
     axe = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
     session = await page.context.new_cdp_session(page)
     options = {"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]}
@@ -103,6 +112,7 @@ async def violations(page: Page) -> list[str]:
 
 async def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window; 0 is right."""
+    await still(page)
     wide: int = await page.evaluate("() => Math.max(0, document.documentElement.scrollWidth - innerWidth)")
     return wide
 
