@@ -1,7 +1,7 @@
 """The one table of routes: what there is, and who may use it.
 
 A page module keeps its handlers; its routes stand here, each with the permission it needs, so that one look (and one
-test, ``tests/integration/web/test_access.py``) sees them all.
+test, ``tests/integration/test_access_walk.py``) sees them all.
 """
 
 from collections.abc import Sequence

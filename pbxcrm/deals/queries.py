@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_deals
 from pbxcrm.contacts.models import Company, Contact
-from pbxcrm.deals.models import CLOSED_KINDS, Deal, Pipeline, Stage, StageKind, StageMove
+from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
@@ -210,7 +210,3 @@ async def moves_of(session: AsyncSession, deal_id: int) -> list[StageMove]:
         select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.at), col(StageMove.id))
     )
     return list(found.all())
-
-
-def is_closed(stage: Stage) -> bool:
-    return stage.kind in CLOSED_KINDS
