@@ -14,6 +14,7 @@ from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.models import Pipeline, Stage, StageKind
 from pbxcrm.options import load_options, save_option
 from pbxcrm.people.actions import add_user, save_team
+from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import list_teams, viewer_of
 from pbxcrm.settings import Settings
 from pbxcrm.tasks.actions import create_task
@@ -74,6 +75,7 @@ SAMPLES = (
 async def fill(db: Database, settings: Settings, passwords: dict[str, str], now: datetime | None = None) -> None:
     """Make the sample people, with these passwords by login, and their work; one transaction."""
     at = now or datetime.now(UTC)
+    hashes = {login: await hash_password(password) for login, password in passwords.items()}
     async with db.write() as session:
         viewers: dict[str, Viewer] = {}
         for person in PEOPLE:
@@ -84,7 +86,7 @@ async def fill(db: Database, settings: Settings, passwords: dict[str, str], now:
                 role=person.role,
                 extensions=person.extensions,
                 team=person.team,
-                password=passwords[person.login],
+                password_hash=hashes[person.login],
                 now=at,
             )
             viewers[person.login] = await viewer_of(session, user)

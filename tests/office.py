@@ -10,6 +10,7 @@ from pbxcrm.db import Database
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.models import Team, User
+from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import viewer_of
 
 HIRED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,6 +50,7 @@ STAFF = (
 async def open_office(database: Database) -> Office:
     """Seed pipelines and calendar and hire everybody."""
     users: dict[str, User] = {}
+    hashed = await hash_password(PASSWORD)
     async with database.write() as session:
         await seed(session, "Europe/Kyiv")
         for login, name, role, extensions, team in STAFF:
@@ -58,7 +60,7 @@ async def open_office(database: Database) -> Office:
                 login=login,
                 name=name,
                 role=role,
-                password=PASSWORD,
+                password_hash=hashed,
                 extensions=extensions,
                 team=team,
                 now=HIRED,

@@ -9,6 +9,7 @@ from pbxcrm.db import Database
 from pbxcrm.errors import Conflict
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.models import User
+from pbxcrm.people.passwords import hash_password
 from pbxcrm.settings import Settings
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that look alike
@@ -22,10 +23,11 @@ def new_password() -> str:
 async def first_admin(db: Database) -> None:
     """An administrator, if there is nobody at all yet."""
     password = new_password()
+    hashed = await hash_password(password)
     async with db.write() as session:
         if (await session.exec(select(User.id).limit(1))).first() is not None:
             return
-        await add_user(session, login="admin", name="Administrator", role="admin", password=password)
+        await add_user(session, login="admin", name="Administrator", role="admin", password_hash=hashed)
     _show([("admin", password, "admin", "")])
 
 

@@ -6,6 +6,7 @@ from pbxcrm import migrations
 from pbxcrm.db import Database
 from pbxcrm.errors import NotFound
 from pbxcrm.people import actions
+from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import get_user_by_login
 from pbxcrm.settings import Settings
 
@@ -17,9 +18,10 @@ def add_user(
         db = Database(settings.database_url, pool_size=1)
         try:
             await migrations.check(db)
+            hashed = await hash_password(password)
             async with db.write() as session:
                 user = await actions.add_user(
-                    session, login=login, name=name, role=role, extensions=extensions, team=team, password=password
+                    session, login=login, name=name, role=role, extensions=extensions, team=team, password_hash=hashed
                 )
             print(f"Added {user.login} ({user.role}).")
         finally:

@@ -10,20 +10,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.errors import Invalid, NotAllowed, NotFound, TooManyAttempts
+from pbxcrm.errors import Invalid, NotAllowed, NotFound
 from pbxcrm.events import emit
 from pbxcrm.people.models import ApiToken, Extension, FailedLogin, LoginSession, PopupMode, Role, Team, User
-from pbxcrm.people.passwords import hash_password, matches
 from pbxcrm.people.queries import get_user_by_login, token_hash
 from pbxcrm.people.rules import (
-    FAILURES_PER_ADDRESS,
-    FAILURES_PER_LOGIN,
-    SESSION_LIFE,
     THROTTLE_WINDOW,
     check_extensions,
     check_login,
     check_name,
-    check_password,
 )
 from pbxcrm.reasons import Reason, reason
 
@@ -35,13 +30,14 @@ async def add_user(
     login: str,
     name: str,
     role: str,
-    password: str,
+    password_hash: str,
     extensions: Iterable[str] = (),
     team: str | int | None = None,
     language: str = "",
     now: datetime | None = None,
 ) -> User:
     """Add a person. ``team`` is an id or a name (a new name makes the team); without ``actor`` it is the command line.
+    ``password_hash`` is what ``passwords.hash_password`` made before this transaction.
 
     Raises Invalid with the field that is wrong; nothing is stored then.
     """
@@ -49,14 +45,11 @@ async def add_user(
     if actor is not None:
         check(actor, Permission.PEOPLE_EDIT)
     login, name, role = check_login(login), check_name(name), _check_role(role)
-    check_password(password)
     wanted = check_extensions(list(extensions))
     if await get_user_by_login(session, login) is not None:
         raise Invalid("login", "people.login_taken", "The login “{login}” is taken.", login=login)
     await _check_free(session, wanted, None)
-    user = User(
-        login=login, name=name, role=role, password_hash=await hash_password(password), language=language, created_at=at
-    )
+    user = User(login=login, name=name, role=role, password_hash=password_hash, language=language, created_at=at)
     user.team_id = await _team_id(session, team)
     session.add(user)
     await session.flush()
@@ -90,10 +83,10 @@ async def edit_user(
     extensions: Iterable[str],
     team: str | int | None,
     is_active: bool = True,
-    password: str = "",
+    password_hash: str = "",
     now: datetime,
 ) -> User:
-    """Change a person; an empty ``password`` stays as it is. Who is switched off is logged out everywhere at once."""
+    """Change a person; an empty ``password_hash`` leaves the password as it is. Who is switched off is logged out everywhere at once."""
     check(actor, Permission.PEOPLE_EDIT)
     user = await session.get(User, user_id)
     if user is None:
@@ -106,14 +99,14 @@ async def edit_user(
         raise Invalid("role", "people.last_admin", "This is the last administrator: make somebody else one first.")
     user.name, user.role = check_name(name), role
     user.team_id, user.is_active = await _team_id(session, team), is_active
-    if password:
-        user.password_hash = await hash_password(check_password(password))
+    if password_hash:
+        user.password_hash = password_hash
     had = set((await session.exec(select(Extension.number).where(Extension.user_id == user_id))).all())
     await session.exec(delete(Extension).where(col(Extension.user_id) == user_id, col(Extension.number).not_in(wanted)))
     for extension in wanted:
         if extension not in had:
             session.add(Extension(number=extension, user_id=user_id))
-    if not is_active or password:
+    if not is_active or password_hash:
         await revoke_sessions(session, user_id, now, but=actor.session_id)
     if not is_active:
         await session.exec(
@@ -160,20 +153,6 @@ async def edit_profile(
     record(session, now, "user.profile", "user", viewer.user_id, actor=viewer)
 
 
-async def change_password(session: AsyncSession, viewer: Viewer, *, old: str, new: str, now: datetime) -> None:
-    """Change one's own password; every other browser is logged out."""
-    user = await _self(session, viewer)
-    if not await matches(old, user.password_hash):
-        raise Invalid("old", "people.password_wrong", "This is not your present password.")
-    try:
-        check_password(new)
-    except Invalid as error:
-        raise Invalid("new", error.code, error.message, **error.params) from error
-    user.password_hash = await hash_password(new)
-    await revoke_sessions(session, viewer.user_id, now, but=viewer.session_id)
-    record(session, now, "user.password", "user", viewer.user_id, actor=viewer)
-
-
 async def save_team(
     session: AsyncSession,
     actor: Viewer,
@@ -204,37 +183,6 @@ async def save_team(
     record(session, now, "team.saved", "team", team.id, actor=actor, name=name, manager_id=manager_id)
     _say_people_changed(session, now)
     return team
-
-
-async def log_in(
-    session: AsyncSession, login: str, password: str, ip: str, user_agent: str, now: datetime
-) -> tuple[str | None, User | None]:
-    """The token of a new session and its user; (None, None) when login or password is wrong.
-
-    A wrong try is returned, not raised, because it must be committed: the throttle counts it. Raises TooManyAttempts.
-    """
-    login = login.strip().lower()[:64]
-    await _check_throttle(session, login, ip, now)
-    user = await get_user_by_login(session, login)
-    right = await matches(password, user.password_hash if user is not None else None)
-    if user is None or not right or not user.is_active:
-        session.add(FailedLogin(login=login, ip=ip[:64], at=now))
-        return None, None
-    assert user.id is not None
-    await session.exec(delete(FailedLogin).where(col(FailedLogin.login) == login))
-    token = secrets.token_urlsafe(32)
-    session.add(
-        LoginSession(
-            token_hash=token_hash(token),
-            user_id=user.id,
-            created_at=now,
-            seen_at=now,
-            expires_at=now + SESSION_LIFE,
-            ip=ip[:64],
-            user_agent=user_agent[:300],
-        )
-    )
-    return token, user
 
 
 async def log_out(session: AsyncSession, token: str, now: datetime) -> None:
@@ -288,26 +236,6 @@ async def prune_logins(session: AsyncSession, now: datetime) -> None:
     """Forget expired sessions and old failures."""
     await session.exec(delete(LoginSession).where(col(LoginSession.expires_at) < now - timedelta(days=30)))
     await session.exec(delete(FailedLogin).where(col(FailedLogin.at) < now - THROTTLE_WINDOW))
-
-
-async def _check_throttle(session: AsyncSession, login: str, ip: str, now: datetime) -> None:
-    since = now - THROTTLE_WINDOW
-    for condition, limit in (
-        (FailedLogin.login == login, FAILURES_PER_LOGIN),
-        (FailedLogin.ip == ip[:64], FAILURES_PER_ADDRESS),
-    ):
-        found = await session.exec(
-            select(FailedLogin.at)
-            .where(condition, FailedLogin.at > since)
-            .order_by(col(FailedLogin.at).desc())
-            .limit(limit)
-        )
-        failures = found.all()
-        if len(failures) >= limit:
-            wait = int((failures[-1] - since).total_seconds()) + 1
-            raise TooManyAttempts(
-                "login.throttled", "Too many wrong passwords. Try again in {retry_after} seconds.", retry_after=wait
-            )
 
 
 async def _check_free(session: AsyncSession, extensions: list[str], user_id: int | None) -> None:

@@ -1,27 +1,34 @@
-"""Hashing passwords with argon2, in a thread and two at a time: each takes 64 MB and a core, and a flood must not take them all."""
+"""Hashing passwords with argon2, in threads and two at a time: each takes 64 MB and a core, and a flood must not take them all.
+
+Never inside a writing transaction: on SQLite nobody else could write for those 60 ms.
+"""
 
 import asyncio
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 from pwdlib import PasswordHash
+
+from pbxcrm.people.rules import check_password
 
 LONGEST = 1000  # letters; a longer one would only keep the processor busy
 
 hasher = PasswordHash.recommended()
-_at_once = asyncio.Semaphore(2)
+_two = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
 _nobody: str | None = None
 
 
 async def hash_password(password: str) -> str:
-    async with _at_once:
-        return await asyncio.to_thread(hasher.hash, password)
+    """What is stored of a new password. Raises Invalid for one that is too short or too long."""
+    check_password(password)
+    return await asyncio.get_running_loop().run_in_executor(_two, hasher.hash, password)
 
 
 async def matches(password: str, hashed: str | None) -> bool:
     """Whether the password is right; as slow for a login that does not exist (``hashed`` None) as for a wrong password."""
-    against = hashed if hashed is not None else await _nobodys()
-    async with _at_once:
-        right = await asyncio.to_thread(hasher.verify, password[:LONGEST], against)
+    nobodys = await _nobodys()  # for everybody: made for unknown logins only, the first of a process would be slower
+    against = nobodys if hashed is None else hashed
+    right = await asyncio.get_running_loop().run_in_executor(_two, hasher.verify, password[:LONGEST], against)
     return right and hashed is not None
 
 

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from pbxcrm.db import Database
 from pbxcrm.deals.seed import seed
 from pbxcrm.people import actions
+from pbxcrm.people.passwords import hash_password
 from pbxcrm.settings import Settings
 from tests.e2e.browser import Person, running_browser
 from tests.integration.web.conftest import PASSWORD, PEOPLE
@@ -32,11 +33,12 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 async def db(sqlite_url: str) -> AsyncIterator[Database]:
     """One database (what a browser sees does not depend on which), with the people of ``PEOPLE``: ids 1 to 5."""
     database = Database(sqlite_url)
+    hashed = await hash_password(PASSWORD)
     async with database.write() as session:
         await seed(session, "Europe/Kyiv")
         for login, name, role, extensions, team in PEOPLE:
             await actions.add_user(
-                session, login=login, name=name, role=role, password=PASSWORD, extensions=extensions, team=team
+                session, login=login, name=name, role=role, password_hash=hashed, extensions=extensions, team=team
             )
     yield database
     await database.close()

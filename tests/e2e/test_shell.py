@@ -14,6 +14,7 @@ from pbxcrm.calls.models import PbxStatus
 from pbxcrm.db import Database
 from pbxcrm.events import CHANNEL, relay
 from pbxcrm.people import actions
+from pbxcrm.people.passwords import hash_password
 from tests.e2e.browser import Person, cut_words, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from tests.integration.web.conftest import PASSWORD
@@ -68,8 +69,9 @@ async def test_a_page_follows_what_happens_elsewhere(at_screen: AtScreen, db: Da
     person, page = await at_screen("admin")
     await page.goto(person.address + "/people")
     await live(page)
+    hashed = await hash_password(PASSWORD)
     async with db.write() as session:
-        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password=PASSWORD)
+        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password_hash=hashed)
     await relay(db, redis)
     await expect(page.get_by_text("Марта Білик")).to_be_visible()
 
@@ -83,8 +85,9 @@ async def test_ten_tabs_share_one_stream_and_all_follow(
     for tab in tabs:
         await live(tab)
     assert app.state.parts.hub.open_streams == 1
+    hashed = await hash_password(PASSWORD)
     async with db.write() as session:
-        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password=PASSWORD)
+        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password_hash=hashed)
     await relay(db, redis)
     for tab in tabs:
         await expect(tab.get_by_text("Марта Білик")).to_be_visible()
@@ -118,8 +121,9 @@ async def test_the_stream_comes_back_by_itself_and_the_page_is_right_again(
     await page.goto(person.address + "/people")
     await live(page)
     hub = app.state.parts.hub
+    hashed = await hash_password(PASSWORD)
     async with db.write() as session:  # nobody is told: as if the event had been lost with the link
-        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password=PASSWORD)
+        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password_hash=hashed)
     for ears in hub._ears.values():
         for ear in ears:
             ear.deaf = True
@@ -300,8 +304,9 @@ async def test_a_server_that_comes_back_is_found_again_without_a_reload(
         await page.goto(f"{address}/people")
         await live(page)
     await expect(page.locator("#offline")).to_be_visible(timeout=10_000)
+    hashed = await hash_password(PASSWORD)
     async with db.write() as session:
-        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password=PASSWORD)
+        await actions.add_user(session, login="marta", name="Марта Білик", role="seller", password_hash=hashed)
     async with serving(app, int(address.rpartition(":")[2])):
         await until(lambda: app.state.parts.hub.online)
         await expect(page.get_by_text("Марта Білик")).to_be_visible(timeout=20_000)

@@ -31,7 +31,8 @@ from pbxcrm.contacts.models import NumberKind
 from pbxcrm.db import Database
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.numbers import format_for_people
-from pbxcrm.people.actions import create_token, log_in
+from pbxcrm.people.actions import create_token
+from pbxcrm.people.logins import log_in
 from pbxcrm.people.models import LoginSession, Role
 from pbxcrm.people.queries import load_directory
 from pbxcrm.phone.models import PhoneCommand
@@ -158,10 +159,11 @@ async def _seed(file: Path) -> Seeded:
     mine = await _settle(db, settings, office, "ivan", "101", "Kharkiv", "+380671110001")
     theirs = await _settle(db, settings, office, "petro", "201", SECRET, SECRET_NUMBER)
     cookies, tokens = {}, {}
+    for login in office.users:
+        token, _ = await log_in(db, login, PASSWORD, ip="127.0.0.1", user_agent=f"{login}'s browser", now=NOON)
+        cookies[login] = {"cookie": f"{COOKIE}={token}"}
     async with db.write() as session:
         for login in office.users:
-            token, _ = await log_in(session, login, PASSWORD, ip="127.0.0.1", user_agent=f"{login}'s browser", now=NOON)
-            cookies[login] = {"cookie": f"{COOKIE}={token}"}
             tokens[login] = {"authorization": f"Bearer {await create_token(session, office[login], now=NOON)}"}
         for owner, objects in (("ivan", mine), ("petro", theirs)):
             of_owner = select(LoginSession.id).where(LoginSession.user_id == office.id(owner))

@@ -11,6 +11,7 @@ from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people import actions
 from pbxcrm.people.models import Role, Team, User
+from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, load_directory
 from web.answers import redirect
 from web.forms import Form, filled, read_form
@@ -52,6 +53,7 @@ async def new_person(request: Request) -> Response:
 async def add_person(request: Request) -> Response:
     form = await read_form(request)
     try:
+        hashed = await hash_password(form.get("password"))
         async with parts(request).db.write() as session:
             await actions.add_user(
                 session,
@@ -59,7 +61,7 @@ async def add_person(request: Request) -> Response:
                 login=form["login"],
                 name=form["name"],
                 role=form["role"],
-                password=form.get("password"),
+                password_hash=hashed,
                 extensions=_extensions(form),
                 team=form.number("team"),
                 now=now(request),
@@ -91,6 +93,7 @@ async def save_person(request: Request) -> Response:
     async with parts(request).db.read() as session:
         user = await _user(session, request)
     try:
+        hashed = await hash_password(form.get("password")) if form.get("password") else ""
         async with parts(request).db.write() as session:
             await actions.edit_user(
                 session,
@@ -101,7 +104,7 @@ async def save_person(request: Request) -> Response:
                 extensions=_extensions(form),
                 team=form.number("team"),
                 is_active=form.ticked("is_active"),
-                password=form.get("password"),
+                password_hash=hashed,
                 now=now(request),
             )
     except Invalid as error:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pbxcrm.errors import Invalid, TooManyAttempts
-from pbxcrm.people import actions
+from pbxcrm.people import actions, logins
 from pbxcrm.people.queries import list_sessions
 from web.answers import redirect
 from web.auth import LOGIN, give_cookie, local_path, session_token, take_cookie
@@ -33,14 +33,17 @@ async def login(request: Request) -> Response:
     form = await read_form(request)
     target = local_path(form["next"])
     address = request.client.host if request.client else ""
-    at, database = now(request), parts(request).db
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     token: str | None = None
     try:
-        async with database.write() as session:
-            token, _user = await actions.log_in(
-                session, form["login"], form.get("password"), address, request.headers.get("user-agent", ""), at
-            )
+        token, _user = await logins.log_in(
+            parts(request).db,
+            form["login"],
+            form.get("password"),
+            address,
+            request.headers.get("user-agent", ""),
+            now(request),
+        )
         if token is None:
             form.errors[""] = _("The login or the password is wrong.")
     except TooManyAttempts as error:
@@ -152,10 +155,9 @@ async def change_password(request: Request) -> Response:
     who = viewer(request)
     try:
         _check_same(password)
-        async with parts(request).db.write() as session:
-            await actions.change_password(
-                session, who, old=password.get("old"), new=password.get("new"), now=now(request)
-            )
+        await logins.change_password(
+            parts(request).db, who, old=password.get("old"), new=password.get("new"), now=now(request)
+        )
     except Invalid as error:
         password.refuse(error)
         form = filled(

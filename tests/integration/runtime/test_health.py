@@ -18,6 +18,7 @@ from pbxcrm.doctor.findings import Finding, Mark
 from pbxcrm.events import emit
 from pbxcrm.jobs import set_timer
 from pbxcrm.people.actions import add_user
+from pbxcrm.people.passwords import hash_password
 from pbxcrm.settings import Pbx, Settings
 from tests.fakes.ami_server import FakeAmiServer, success
 
@@ -107,12 +108,13 @@ async def test_no_listener_and_no_pbx_are_said(database: Database, settings: Set
 
 async def test_people_without_phones_and_phones_without_people(database: Database) -> None:
     assert "no administrator" in the_only(await data.check_people(database), Mark.BAD)
+    hashed = await hash_password("long enough")
     async with database.write() as session:
-        await add_user(session, login="boss", name="Boss", role="admin", password="long enough")
-        await add_user(session, login="olena", name="Olena", role="seller", password="long enough", extensions=["101"])
+        await add_user(session, login="boss", name="Boss", role="admin", password_hash=hashed)
+        await add_user(session, login="olena", name="Olena", role="seller", password_hash=hashed, extensions=["101"])
     assert the_only(await data.check_people(database), Mark.GOOD)
     async with database.write() as session:
-        await add_user(session, login="taras", name="Taras", role="seller", password="long enough")
+        await add_user(session, login="taras", name="Taras", role="seller", password_hash=hashed)
         call = Call(
             pbx="default", linkedid="1.1", direction="inbound", outcome="answered", started_at=datetime.now(UTC)
         )

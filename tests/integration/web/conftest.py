@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from pbxcrm.db import Database
 from pbxcrm.people import actions
+from pbxcrm.people.passwords import hash_password
 from pbxcrm.settings import Settings
 from web.app import create_app
 
@@ -51,6 +52,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def app(settings: Settings, database: Database, redis: Redis, clock: Clock) -> Starlette:
+    hashed = await hash_password(PASSWORD)
     async with database.write() as session:
         for login, name, role, extensions, team in PEOPLE:
             await actions.add_user(
@@ -58,7 +60,7 @@ async def app(settings: Settings, database: Database, redis: Redis, clock: Clock
                 login=login,
                 name=name,
                 role=role,
-                password=PASSWORD,
+                password_hash=hashed,
                 extensions=extensions,
                 team=team,
                 now=clock(),
