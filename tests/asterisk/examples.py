@@ -27,11 +27,19 @@ class ExampleOffice:
     manager: ManagerTap
 
     async def ring(self, *numbers: str) -> list[Leg]:
-        """Those phones are called; they ring."""
+        """Those phones are called and ring, one after the other, and everybody at the manager has been told so.
+
+        Asterisk reads what several phones send in any order: an answer may overtake the ringing of another phone.
+        """
         legs = [await self.phones[number].incoming() for number in numbers]
-        for leg in legs:
-            leg.ring()
+        for number, leg in zip(numbers, legs, strict=True):
+            await self._ring(number, leg)
         return legs
+
+    async def start_again(self) -> None:
+        """The PBX that was killed boots, and we log in at its manager again."""
+        await self.server.start()
+        await self.manager.connect()
 
     async def connected(self) -> None:
         """Two people are in one bridge."""
@@ -40,6 +48,16 @@ class ExampleOffice:
     async def over(self) -> None:
         """Every channel has gone."""
         await self.manager.settled()
+
+    async def _ring(self, number: str, leg: Leg) -> None:
+        rung = self._rung(number)
+        leg.ring()
+        await self.manager.condition(lambda: self._rung(number) > rung)
+
+    def _rung(self, number: str) -> int:
+        """How many channels of that phone the manager has called ringing so far."""
+        ringing = self.manager.events("Newstate", ChannelStateDesc="Ringing")
+        return sum(event["Channel"].startswith(f"PJSIP/{number}-") for event in ringing)
 
 
 def example_files(version: str, *, sip: int, ami: int, trunk: Trunk, crm: str, agi: str) -> dict[str, str]:

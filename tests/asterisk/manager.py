@@ -21,15 +21,25 @@ class ManagerTap:
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def connect(self) -> None:
+        """Log in (again: then what came before is forgotten) and wait until the PBX is fully booted."""
+        self._hang_up()
+        self.raw.clear()
+        self.closed.clear()
         reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
         self._reading = asyncio.create_task(self._read(reader))
         self.send(self.login)
         await self.event("FullyBooted")
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
         if self._writer is not None:

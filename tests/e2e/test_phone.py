@@ -227,7 +227,7 @@ async def test_two_clicks_on_one_client_and_a_click_while_the_pbx_is_away(tmp_pa
         assert "The PBX is not connected now, so nothing was dialled. Try again when it is back." in answer.text
         for phone in office.phones.values():
             phone.forget()
-        await office.server.start()
+        await office.start_again()
         await until(house.crm.run.well, 60)
         # One click now, through the same queue of orders, is the only call that this PBX has ever made.
         answer = await ivan.post("/phone/call", data={"number": THIRD})
