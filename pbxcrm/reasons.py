@@ -13,7 +13,25 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate t
     return message
 
 
-MESSAGES: dict[str, str] = {
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A sentence with a number in it, which each language bends in its own way; ``by`` names the fact that is counted."""
+
+    one: str
+    many: str
+    by: str
+
+
+def N_counted(one: str, many: str, by: str) -> Counted:  # noqa: N802 - like N_: it marks both forms for the catalogues
+    return Counted(one, many, by)
+
+
+def english(one: str, many: str, number: int) -> str:
+    """``ngettext`` of the source language."""
+    return one if number == 1 else many
+
+
+MESSAGES: dict[str, str | Counted] = {
     # what became of a call
     "call.internal": N_("A call between colleagues: no deal."),
     "call.own_number": N_("{number} is one of our own numbers: no deal."),
@@ -75,22 +93,46 @@ MESSAGES: dict[str, str] = {
     # tasks
     "task.retry_minutes": N_("Call back in {minutes} min: {client}"),
     "task.retry_hour": N_("Call back in an hour: {client}"),
-    "task.retry_hours": N_("Call back in {hours} hours: {client}"),
+    "task.retry_hours": N_counted(
+        "Call back in {hours} hour: {client}",
+        "Call back in {hours} hours: {client}",
+        "hours",
+    ),
     "task.retry_morning": N_("Call back on the next working morning: {client}"),
     "task.lamp_callback": N_("Not called back in time: {client}"),
     "task.escalated": N_("{client} is still not called back by {who}"),
     "task.escalated_nobody": N_("{client} is still not called back, and it is nobody's"),
     # lamps of callbacks
-    "lamp.callback": N_("The norm of {norm} working minutes has passed without a call back."),
-    "lamp.planned": N_("The planned attempt was not made within {norm} working minutes."),
+    "lamp.callback": N_counted(
+        "The norm of {norm} working minute has passed without a call back.",
+        "The norm of {norm} working minutes has passed without a call back.",
+        "norm",
+    ),
+    "lamp.planned": N_counted(
+        "The planned attempt was not made within {norm} working minute.",
+        "The planned attempt was not made within {norm} working minutes.",
+        "norm",
+    ),
     "lamp.out_attempt": N_("The client was called; the next attempt has a time."),
     "lamp.out_closed": N_("The callback is closed."),
     "lamp.out_reassigned": N_("{by} gave the callback to {who}."),
-    "escalation.callback": N_("{minutes} more working minutes passed after the lamp, and {who} has not called back."),
-    "escalation.nobody": N_("{minutes} more working minutes passed after the lamp, and the callback is nobody's."),
+    "escalation.callback": N_counted(
+        "{minutes} more working minute passed after the lamp, and {who} has not called back.",
+        "{minutes} more working minutes passed after the lamp, and {who} has not called back.",
+        "minutes",
+    ),
+    "escalation.nobody": N_counted(
+        "{minutes} more working minute passed after the lamp, and the callback is nobody's.",
+        "{minutes} more working minutes passed after the lamp, and the callback is nobody's.",
+        "minutes",
+    ),
     "escalation.accepted": N_("{who} accepted it: {why}"),
     "task.callback": N_("Call back {client}"),
-    "task.callback_count": N_("Call back {client}, missed {count} times"),
+    "task.callback_count": N_counted(
+        "Call back {client}, missed {count} time",
+        "Call back {client}, missed {count} times",
+        "count",
+    ),
     "task.anonymous": N_("Missed a caller with a withheld number on line {line}"),
     "task.unmapped": N_("Who has extension {extension}? It answered {client}"),
     "task.unmapped_why": N_(
@@ -140,19 +182,33 @@ def reason(code: str, *because: Reason | None, **params: object) -> Reason:
     )
 
 
-def sentences(stored: Mapping[str, Any] | Reason | None, _: Callable[[str], str] = N_) -> list[str]:
-    """The reason and those behind it, one sentence each, in the language of ``_``; unknown facts are left blank."""
+def sentences(
+    stored: Mapping[str, Any] | Reason | None,
+    _: Callable[[str], str] = N_,
+    ngettext: Callable[[str, str, int], str] = english,
+) -> list[str]:
+    """The reason and those behind it, one sentence each, in the language of ``_`` and ``ngettext``; unknown facts are left blank."""
     found = stored if isinstance(stored, Reason) else Reason.load(stored)
     if found is None:
         return []
-    said = [_(MESSAGES[found.code]).format_map(_Blank(found.params))]
+    message = MESSAGES[found.code]
+    if isinstance(message, Counted):
+        told = found.params.get(message.by, "")
+        sentence = ngettext(message.one, message.many, int(told) if told.isdecimal() else 0)
+    else:
+        sentence = _(message)
+    said = [sentence.format_map(_Blank(found.params))]
     for behind in found.because:
-        said += sentences(behind, _)
+        said += sentences(behind, _, ngettext)
     return said
 
 
-def text(stored: Mapping[str, Any] | Reason | None, _: Callable[[str], str] = N_) -> str:
-    return " ".join(sentences(stored, _))
+def text(
+    stored: Mapping[str, Any] | Reason | None,
+    _: Callable[[str], str] = N_,
+    ngettext: Callable[[str, str, int], str] = english,
+) -> str:
+    return " ".join(sentences(stored, _, ngettext))
 
 
 class _Blank(dict[str, str]):

@@ -10,7 +10,7 @@ from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from web.formats import span
-from web.i18n import N_
+from web.i18n import N_, ngettext
 from web.i18n import gettext as _
 
 DIRECTIONS: dict[str, str] = {
@@ -109,7 +109,7 @@ def transfer(stored: Mapping[str, str]) -> str:
 def because(stored: Mapping[str, Any] | None) -> list[str]:
     """The sentences of a stored reason, for the ``why`` macro; the shipped stages are named in the reader's language."""
     found = reasons.Reason.load(stored)
-    return reasons.sentences(_spoken(found), _) if found is not None else []
+    return reasons.sentences(_spoken(found), _, ngettext) if found is not None else []
 
 
 def _spoken(reason: reasons.Reason) -> reasons.Reason:
@@ -124,7 +124,7 @@ def deal_title(deal: Deal) -> str:
 
 def task_title(task: Task) -> str:
     """The title in the reader's language where the product wrote it, else as somebody typed it."""
-    said = reasons.text(task.title_code, _) if task.title_code else ""
+    said = reasons.text(task.title_code, _, ngettext) if task.title_code else ""
     return said or task.title
 
 

@@ -106,7 +106,7 @@ async def _check_throttle(session: AsyncSession, login: str, ip: str, now: datet
         if len(failures) >= limit:
             wait = int((failures[-1] - since).total_seconds()) + 1
             raise TooManyAttempts(
-                "login.throttled", "Too many wrong passwords. Try again in {retry_after} seconds.", retry_after=wait
+                "login.throttled", "Too many wrong passwords. Try again in {retry_after} s.", retry_after=wait
             )
 
 

@@ -25,6 +25,7 @@ OPTIONS = {"**.html": {"encoding": "utf-8", "trimmed": "true", "extensions": "ji
 # The errors of the business carry their English sentence as an argument; Reason templates are marked with N_.
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
+    "N_counted": (1, 2),
     "NotAllowed": (2,),
     "NotFound": (2,),
     "Conflict": (2,),

@@ -1,0 +1,51 @@
+"""What the product says of itself, with numbers bent as each language bends them."""
+
+import pytest
+
+from pbxcrm import reasons
+from pbxcrm.reasons import reason
+from pbxcrm.tasks.models import Task
+from tests.unit.web.conftest import NOON, place
+from web import words
+from web.i18n import Language, speaking
+
+ESCALATED = {
+    Language.EN: {1: "1 more working minute passed", 2: "2 more working minutes passed", 21: "21 more working minutes"},
+    Language.UK: {
+        1: "минула ще 1 робоча хвилина,",
+        2: "минуло ще 2 робочі хвилини,",
+        5: "минуло ще 5 робочих хвилин,",
+        11: "ще 11 робочих хвилин,",
+        21: "минула ще 21 робоча хвилина,",
+    },
+    Language.RU: {
+        1: "прошла ещё 1 рабочая минута,",
+        4: "прошло ещё 4 рабочие минуты,",
+        12: "прошло ещё 12 рабочих минут,",
+        121: "прошла ещё 121 рабочая минута,",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "minutes", "said"),
+    [(language, minutes, said) for language, all_said in ESCALATED.items() for minutes, said in all_said.items()],
+)
+def test_minutes_have_their_plural(language: Language, minutes: int, said: str) -> None:
+    stored = reason(
+        "escalation.nobody", reason("escalation.callback", minutes=minutes, who="Olena"), minutes=minutes
+    ).stored()
+    with speaking(place(language)):
+        assert [said in sentence for sentence in words.because(stored)] == [True, True]
+
+
+def test_titles_have_their_plural() -> None:
+    title = reason("task.callback_count", client="Acme", count=3).stored()
+    task = Task(kind="callback", title="", title_code=title, due_at=NOON, created_at=NOON)
+    with speaking(place(Language.UK)):
+        assert words.task_title(task) == "Передзвонити: Acme, пропущено 3 рази"
+    assert reasons.text(title) == "Call back Acme, missed 3 times"
+
+
+def test_a_number_that_is_none_is_left_as_it_is() -> None:
+    assert reasons.text({"code": "lamp.planned", "params": {}}).endswith("within  working minutes.")
