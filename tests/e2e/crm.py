@@ -1,26 +1,33 @@
-"""A whole pbxcrm beside a real Asterisk: started by its own command line, looked at through its own REST API."""
+"""A whole pbxcrm beside a real Asterisk: started by ``pbxcrm run``, looked at through its own REST API."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
 
+from pbxcrm.cli.database import prepare
+from pbxcrm.db import Database
+from pbxcrm.people.actions import add_user, create_token
+from pbxcrm.people.passwords import hash_password
+from pbxcrm.settings import Settings
 from tests.running import START_SECONDS, Running, running
 from tests.waiting import until
 
 PASSWORD = "correct horse battery"
 STAFF = (
-    ("admin", "Admin", "admin", ()),
-    ("maria", "Maria Manager", "manager", ("104",)),
-    ("ivan", "Ivan Kravets", "seller", ("101",)),
-    ("olena", "Olena Hryhorenko", "seller", ("102",)),
-    ("petro", "Petro Lys", "seller", ("103",)),
+    ("admin", "Admin", "admin", (), "Sales"),
+    ("maria", "Maria Manager", "manager", ("104",), "Sales"),
+    ("ivan", "Ivan Kravets", "seller", ("101",), "Sales"),
+    ("olena", "Olena Hryhorenko", "seller", ("102",), "Sales"),
+    ("petro", "Petro Lys", "seller", ("103",), "Sales"),
+    ("danylo", "Danylo Outsider", "seller", ("105",), "Support"),
 )
 
 
@@ -59,43 +66,45 @@ class Crm:
         return found
 
 
-async def command(folder: Path, *words: str, stdin: str = "", **environ: str) -> str:
-    """What ``pbxcrm WORDS`` prints; it must succeed."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PBXCRM_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pbxcrm", *words),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=clean | {"PBXCRM_DATA_DIR": str(folder)} | environ,
-    )
-    out, err = await process.communicate(stdin.encode())
-    assert process.returncode == 0, err.decode()
-    return out.decode()
+@cache
+def _installed() -> tuple[bytes, str]:
+    """The database that the README's first steps make (upgrade, people, a token), and the token: made once a session.
+
+    Each step as a command of its own is what ``test_cli`` runs; here seven processes a test would be the same again.
+    """
+    with ThreadPoolExecutor(1) as thread, TemporaryDirectory() as folder:
+        token = thread.submit(asyncio.run, _install(Path(folder))).result()  # this thread has a loop that runs
+        return (Path(folder) / "pbxcrm.db").read_bytes(), token
+
+
+async def _install(folder: Path) -> str:
+    settings = Settings(data_dir=folder, database_url=f"sqlite:///{folder}/pbxcrm.db")
+    await prepare(settings)
+    database = Database(settings.database_url, pool_size=1)
+    hashed = await hash_password(PASSWORD)
+    async with database.write() as session:
+        people = {
+            login: await add_user(
+                session,
+                login=login,
+                name=name,
+                role=role,
+                extensions=extensions,
+                team=team,
+                password_hash=hashed,
+            )
+            for login, name, role, extensions, team in STAFF
+        }
+        token = await create_token(session, people["admin"])
+    await database.close()  # the last one out folds the log into the file
+    return token
 
 
 @asynccontextmanager
 async def crm(folder: Path, **environ: str) -> AsyncIterator[Crm]:
-    """Set up as the README says: the database, the people, a token; then ``pbxcrm run`` until it listens."""
-    await command(folder, "db", "upgrade")
-    for login, name, role, extensions in STAFF:
-        phones = [word for extension in extensions for word in ("--extension", extension)]
-        await command(
-            folder,
-            "user",
-            "add",
-            login,
-            "--name",
-            name,
-            "--role",
-            role,
-            *phones,
-            "--team",
-            "Sales",
-            "--password-stdin",
-            stdin=PASSWORD,
-        )
-    token = (await command(folder, "token", "create", "admin")).split()[-1]
+    """A data directory with an office in it; then ``pbxcrm run`` until it listens."""
+    database, token = _installed()
+    (folder / "pbxcrm.db").write_bytes(database)
     async with (
         running(PBXCRM_DATA_DIR=str(folder), **environ) as run,
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=10) as client,

@@ -19,7 +19,7 @@ from tests.asterisk.examples import ExampleOffice, example_office
 from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.e2e.browser import Person, live, running_browser
 from tests.e2e.cable import Cable, cable
-from tests.e2e.crm import PASSWORD, Crm, command, crm
+from tests.e2e.crm import PASSWORD, Crm, crm
 from tests.needs import need
 from tests.waiting import until
 
@@ -84,12 +84,6 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
         office = await stack.enter_async_context(example_office("22"))
         url = f"ami://pbxcrm:change-me-manager@127.0.0.1:{office.server.ami_port}"
         house = await stack.enter_async_context(crm(folder, PBXCRM_AMI_URL=url, PBXCRM_DIAL_CONTEXT="pbxcrm-dial"))
-        await command(
-            folder,
-            *("user", "add", "danylo", "--name", "Danylo Outsider", "--role", "seller", "--extension", "105"),
-            *("--team", "Support", "--password-stdin"),
-            stdin=PASSWORD,
-        )
         between = await stack.enter_async_context(cable(int(house.address.rpartition(":")[2])))
         yield House(office, house, between, browser, stack)
 
