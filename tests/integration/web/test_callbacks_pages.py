@@ -1,5 +1,6 @@
 """The callback queue, the escalations and the phone as browsers without a screen see them."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -243,6 +244,24 @@ async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: Site) 
     assert "Given to Olena Hryhorenko" in answer.text
     assert "Nothing has reached you" in answer.text
     assert (await site.desk.one(Episode)).owner_id == olena
+
+
+async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
+    def tile(page: str) -> str:
+        found = page.partition("Returned in the norm</div>")[2].partition("</a>")[0]
+        return " ".join(re.sub(r"<[^>]+>", " ", found).split())
+
+    maria = await site.open("maria")
+    await site.desk.miss()
+    assert tile((await maria.get("/escalations")).text) == "— no time is up yet"
+    site.now = MISSED_AT + timedelta(hours=2)
+    assert tile((await maria.get("/escalations")).text) == "0 % 0 of 1"
+    await site.desk.miss("+380501110002", "102", at=NOON + timedelta(hours=1))
+    later = NOON + timedelta(hours=1, minutes=5)
+    await site.desk.intake.apply(
+        batch(Story("17.2", "+380501110002", at=later).ring("102").answer("102").wait(60).end())
+    )
+    assert tile((await maria.get("/escalations")).text) == "50 % 1 of 2 · median 5 working min"
 
 
 async def test_the_manager_accepts_with_a_reason(site: Site) -> None:
