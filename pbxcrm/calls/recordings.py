@@ -15,11 +15,12 @@ from pathlib import Path
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access import Permission, Viewer, can, check
 from pbxcrm.audit.actions import record
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
 from pbxcrm.errors import Conflict, NotFound, Unavailable
+from pbxcrm.reasons import N_
 
 MEDIA_TYPES = {
     ".wav": "audio/wav",
@@ -34,6 +35,7 @@ PLAYABLE = frozenset({".wav", ".mp3", ".ogg", ".opus", ".flac", ".m4a"})  # the 
 WAV_HEADER = 44  # bytes; a file that is no longer has nothing in it
 SETTLED = timedelta(seconds=2)  # a file that grew later than this ago may still grow
 SAME_LISTENING = timedelta(hours=1)  # further parts of one recording asked for within this time are one listening
+NO_RECORDING = N_("There is no recording of this call: it was not recorded, or the file was removed.")
 DAY_FOLDERS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d", "%Y/%m")
 
 
@@ -50,13 +52,15 @@ class Recording:
         return self.path.suffix.lower() in PLAYABLE
 
 
-def find_recording(call: Call, folder: Path | None, now: datetime) -> Recording:
+def find_recording(viewer: Viewer, call: Call, folder: Path | None, now: datetime) -> Recording:
     """The file of a call; it reads the disk, so call it in a thread.
 
     Raises NotFound (no folder, no file, an empty one, or one outside of the folder), Conflict (it is still being written),
-    Unavailable (the disk refuses), each with a sentence that says what to do.
+    Unavailable (the disk refuses), each with a sentence that says what to do. What is to be set up is told to whoever can.
     """
     if folder is None:
+        if not can(viewer, Permission.SETTINGS_EDIT):
+            raise NotFound("recordings.missing", NO_RECORDING)
         raise NotFound(
             "recordings.no_folder",
             "Nobody has said where PBX “{pbx}” keeps its recordings: set recordings_dir in the settings.",
@@ -71,9 +75,7 @@ def find_recording(call: Call, folder: Path | None, now: datetime) -> Recording:
     except OSError as error:
         raise Unavailable("recordings.disk", "The disk with the recordings does not answer.") from error
     if found is None:
-        raise NotFound(
-            "recordings.missing", "There is no recording of this call: it was not recorded, or the file was removed."
-        )
+        raise NotFound("recordings.missing", NO_RECORDING)
     path, status = found
     changed = datetime.fromtimestamp(status.st_mtime, now.tzinfo)
     if call.ended_at is None or timedelta(0) <= now - changed < SETTLED:

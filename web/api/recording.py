@@ -36,7 +36,7 @@ async def _recording(request: Request) -> Response:
     async with on.db.read() as session:
         call = await access_call(session, who, call_id)
     folder = next((pbx.recordings_dir for pbx in on.settings.pbxs if pbx.name == call.pbx), on.settings.recordings_dir)
-    found = await asyncio.to_thread(find_recording, call, folder, at)
+    found = await asyncio.to_thread(find_recording, who, call, folder, at)
     start = request.headers.get("range", "bytes=0-")
     async with on.db.write() as session:
         await log_listening(session, who, call, at, from_beginning=start.startswith("bytes=0-"))

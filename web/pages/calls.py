@@ -110,7 +110,7 @@ async def recording_of(request: Request, card: CallCard) -> tuple[Recording | No
     """The recording, or a sentence why there is none to play."""
     folder = recordings_folder(parts(request).settings, card.row.call.pbx)
     try:
-        return await run_in_threadpool(find_recording, card.row.call, folder, now(request)), ""
+        return await run_in_threadpool(find_recording, viewer(request), card.row.call, folder, now(request)), ""
     except (NotFound, Conflict, Unavailable) as error:
         return None, _(error.message).format(**error.params)
 
@@ -124,7 +124,7 @@ async def recording(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found = await access_call(session, who, request.path_params["call_id"])
     folder = recordings_folder(parts(request).settings, found.pbx)
-    file = await run_in_threadpool(find_recording, found, folder, now(request))
+    file = await run_in_threadpool(find_recording, who, found, folder, now(request))
     if request.method != "HEAD":
         asked = request.headers.get("range", "")
         from_beginning = not asked or FIRST_BYTE.match(asked) is not None

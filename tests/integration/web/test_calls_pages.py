@@ -185,6 +185,26 @@ async def test_missing_growing_and_empty_recordings_are_said_in_plain_words(brow
     assert "still being written" in page
 
 
+@pytest.fixture
+def no_folder(desk: Desk) -> None:
+    """Nobody has said where recordings are; before ``browsers``, whose application takes the settings as they are then."""
+    desk.settings = desk.settings.model_copy(update={"recordings_dir": None})
+
+
+@pytest.mark.usefixtures("no_folder")
+async def test_what_is_to_be_set_up_is_told_to_whoever_can(browsers: Browsers, desk: Desk) -> None:
+    """A missing folder is no business of a seller: for them there simply is no recording."""
+    plain = {"accept": "application/problem+json"}
+    said = {}
+    for login in ("ivan", "admin"):
+        client = await browsers(login)
+        page = (await client.get(f"/calls/{desk.busy.calls[TALKED]}")).text
+        answer = await client.get(recording(desk), headers=plain)
+        said[login] = (answer.status_code, answer.json()["code"], "recordings_dir" in page + answer.text)
+        assert ("There is no recording of this call" in page) is (login == "ivan")
+    assert said == {"ivan": (404, "recordings.missing", False), "admin": (404, "recordings.no_folder", True)}
+
+
 async def test_two_gigabytes_are_sent_in_parts(browsers: Browsers, desk: Desk) -> None:
     path = record_call(desk)
     size = 2 * 1024**3 + 17
