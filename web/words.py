@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pbxcrm import reasons
+from pbxcrm.callbacks.results import LOST_SPAM, LOST_WRONG_NUMBER
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import NO_NUMBER
@@ -64,6 +65,10 @@ TASKS: dict[str, str] = {
     TaskKind.TODO.value: N_("to do"),
     TaskKind.ASSIGNMENT.value: N_("assignment"),
 }
+LOST_NOT_INTERESTED = N_("not interested")
+LOST = frozenset({LOST_WRONG_NUMBER, LOST_SPAM, LOST_NOT_INTERESTED})
+LOST_NOT_INTERESTED = N_("not interested")
+LOST = frozenset({LOST_WRONG_NUMBER, LOST_SPAM, LOST_NOT_INTERESTED})
 WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})
 
@@ -126,6 +131,16 @@ def task_title(task: Task) -> str:
     """The title in the reader's language where the product wrote it, else as somebody typed it."""
     said = reasons.text(task.title_code, _, ngettext) if task.title_code else ""
     return said or task.title
+
+
+def lost_reason(deal: Deal) -> str:
+    """Why it is lost: in the reader's language where the product wrote it, else as somebody typed it."""
+    return _(deal.lost_reason) if deal.lost_reason in LOST else deal.lost_reason
+
+
+def task_result(task: Task) -> str:
+    """What became of it: in the reader's language where the product wrote it, else as somebody typed it."""
+    return " ".join(because(task.result_code)) or task.result
 
 
 def task_kind(task: Task) -> str:

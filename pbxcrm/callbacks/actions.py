@@ -97,9 +97,8 @@ async def do_close(
                 task,
                 at,
                 people,
-                result=reasons.text(why),
+                result=why,
                 actor=None,
-                why=why,
                 cancelled=status is EpisodeStatus.DISMISSED,
             )
             task.done_by_id = by_id

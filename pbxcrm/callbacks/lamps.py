@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm import reasons
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.ground import Ground, working_of
 from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation, EscalationState
@@ -180,5 +179,5 @@ async def _close_tasks(
 ) -> None:
     found = await session.exec(select(Task).where(Task.about == about, Task.status == TaskStatus.OPEN.value))
     for task in found.all():
-        do_close_task(session, task, at, people, result=reasons.text(why), actor=None, why=why)
+        do_close_task(session, task, at, people, result=why, actor=None)
         task.done_by_id = by_id

@@ -24,7 +24,7 @@ UNDO_WITHIN = timedelta(minutes=10)
 
 _EPISODE = ("status", "closed_reason", "closed_by_id", "closed_by_call_id", "attempts", "claimed_by_id")
 _EPISODE_TIMES = ("closed_at", "next_attempt_at", "norm_from", "claimed_at")
-_TASK = ("title", "title_code", "status", "result", "done_by_id")
+_TASK = ("title", "title_code", "status", "result", "result_code", "done_by_id")
 _TASK_TIMES = ("due_at", "done_at")
 
 

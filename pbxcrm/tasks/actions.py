@@ -67,16 +67,18 @@ def do_close_task(
     at: datetime,
     people: Directory,
     *,
-    result: str,
+    result: str | Reason,
     actor: Viewer | None,
-    why: Reason | None = None,
     cancelled: bool = False,
 ) -> None:
-    """Close an open task; a closed one stays as it was."""
+    """Close an open task with what somebody typed, or with the reason why it closed itself; a closed one stays as it was."""
     if task.status != TaskStatus.OPEN:
         return
     task.status = TaskStatus.CANCELLED.value if cancelled else TaskStatus.DONE.value
-    task.result, task.done_at, task.done_by_id = result[:1000], at, actor.user_id if actor else None
+    why = result if isinstance(result, Reason) else None
+    task.result = (result if isinstance(result, str) else reasons.text(result))[:1000]
+    task.result_code = why.stored() if why is not None else {}
+    task.done_at, task.done_by_id = at, actor.user_id if actor else None
     task.version += 1
     record(session, at, "task.closed", "task", task.id, actor=actor, reason=why, result=task.result)
     say_task_changed(session, task, at, people)
@@ -152,7 +154,8 @@ async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, no
     task = await access_for_change(session, viewer, task_id, None)
     if task.kind == TaskKind.CALLBACK:
         raise Conflict("tasks.callback", "A callback is closed by its result: open it in the callback queue.")
-    task.status, task.result, task.done_at, task.done_by_id = TaskStatus.OPEN.value, "", None, None
+    task.status, task.result, task.result_code = TaskStatus.OPEN.value, "", {}
+    task.done_at, task.done_by_id = None, None
     task.version += 1
     record(session, now, "task.reopened", "task", task_id, actor=viewer)
     say_task_changed(session, task, now, await load_directory(session))

@@ -25,7 +25,7 @@ class TaskStatus(StrEnum):
 
 
 class Task(SQLModel, table=True):
-    """``title`` is English where the product made the task itself; ``title_code`` and its params then say it in any language."""
+    """``title`` and ``result`` are English where the product wrote them; ``title_code`` and ``result_code`` then say them in any language."""
 
     __tablename__ = "tasks"
     __table_args__ = (Index("ix_tasks_list", "assignee_id", "status", "due_at"),)
@@ -45,6 +45,7 @@ class Task(SQLModel, table=True):
         default="", max_length=100, index=True
     )  # "extension:105": the product keeps one open task about it
     result: str = Field(default="", max_length=1000)
+    result_code: dict[str, Any] = json_object()  # a stored Reason where the product closed the task itself, else empty
     reason: dict[str, Any] = json_object()
     created_by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself
     created_at: datetime = moment()

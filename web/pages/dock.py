@@ -16,6 +16,7 @@ from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.queries import Card, access_own_call, load_dock
 from pbxcrm.screenpop.rules import CardState
+from web import words
 from web.answers import toast
 from web.forms import read_form
 from web.i18n import Here, Language, speaking
@@ -92,7 +93,7 @@ async def finish(request: Request) -> Response:
             at,
             next_title=form["next_title"] or _("Call again"),
             next_at=form.moment("next_at") or await _next_at(request, form["next"], at),
-            lost_reason=_("not interested"),
+            lost_reason=words.LOST_NOT_INTERESTED,
         )
     return toast(request, _("The call is finished."), undo=f"/dock/{call_id}/unhide")
 

@@ -576,6 +576,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("about", sa.String(length=100), nullable=False),
         sa.Column("result", sa.String(length=1000), nullable=False),
+        sa.Column("result_code", sa.JSON(), nullable=False),
         sa.Column("reason", sa.JSON(), nullable=False),
         sa.Column("created_by_id", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

@@ -114,6 +114,7 @@ async def test_episode_recovers_when_the_client_gets_through(
     episode, task = await one(database, Episode), await one(database, Task)
     assert (episode.status, task.status) == ("recovered", "done")
     assert reasons.text(episode.closed_reason) == task.result == "The client called and talked to Olena Hryhorenko."
+    assert task.result_code == episode.closed_reason
     assert task.done_at == NOON + timedelta(minutes=5, seconds=3)
     deal = await one(database, Deal)
     assert await stage_name(database, deal) == "Unsorted"  # no longer a lie

@@ -4,6 +4,9 @@ import re
 
 from sqlmodel import select
 
+from pbxcrm.people.queries import load_directory
+from pbxcrm.reasons import reason
+from pbxcrm.tasks.actions import do_close_task
 from pbxcrm.tasks.models import Task, TaskKind
 from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
 
@@ -63,6 +66,29 @@ async def test_a_callback_is_closed_in_its_queue_only(browsers: Browsers, desk: 
     page = (await maria.get("/tasks?who=team")).text
     row = page.partition(f'id="task-{callback.id}"')[2].partition("</tr>")[0]
     assert "/done" not in row
+
+
+async def test_what_the_product_wrote_is_said_in_the_readers_language(browsers: Browsers, desk: Desk) -> None:
+    """What became of a callback is stored as a code; what somebody typed stays as it is."""
+    why = reason("episode.recovered", who="Ivan Kravets")
+    async with desk.database.write() as session:
+        people = await load_directory(session)
+        task = await session.get_one(Task, desk.busy.tasks["Ask about the oak"])
+        do_close_task(session, task, desk.now, people, result=why, actor=None)
+        typed = await session.get_one(Task, desk.busy.tasks["Send the drawings"])
+        ivan = await desk.office.viewer(session, "ivan")
+        do_close_task(session, typed, desk.now, people, result="The client called", actor=ivan)
+    client = await browsers("ivan")
+    await client.post("/profile/look", data={"language": "uk"})
+    done = (await client.get("/tasks?state=done")).text
+    assert "Клієнт зателефонував і поговорив: Ivan Kravets." in done
+    assert "The client called" in done
+    assert "The client called and talked" not in done
+    assert "Клієнт зателефонував і поговорив: Ivan Kravets." in (await client.get(f"/tasks/{task.id}")).text
+    assert (await stored(desk, "Ask about the oak")).result == "The client called and talked to Ivan Kravets."
+    await client.post(f"/tasks/{task.id}/reopen", headers=HTMX)
+    await client.post(f"/tasks/{task.id}/done", data={"result": "rang them myself"}, headers=HTMX)
+    assert "rang them myself" in (await client.get("/tasks?state=done")).text
 
 
 async def test_edit_keeps_what_was_typed_and_refuses_a_stale_form(browsers: Browsers, desk: Desk) -> None:
