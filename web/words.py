@@ -67,8 +67,6 @@ TASKS: dict[str, str] = {
 }
 LOST_NOT_INTERESTED = N_("not interested")
 LOST = frozenset({LOST_WRONG_NUMBER, LOST_SPAM, LOST_NOT_INTERESTED})
-LOST_NOT_INTERESTED = N_("not interested")
-LOST = frozenset({LOST_WRONG_NUMBER, LOST_SPAM, LOST_NOT_INTERESTED})
 WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})
 
