@@ -76,6 +76,7 @@ def _normalise(heard: str, region: str) -> str | None:
     return digits if number is None else phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
+@lru_cache(maxsize=20_000)
 def format_for_people(number: str) -> str:
     """``+380671112233`` as ``+380 67 111 22 33``; what is not E.164 as it is."""
     parsed = _parse(number, None)
@@ -85,6 +86,7 @@ def format_for_people(number: str) -> str:
     return _in_pairs(text) if parsed.country_code == 380 else text
 
 
+@lru_cache(maxsize=20_000)
 def format_line(dialled: str) -> str:
     """What a client dialled, for people: many providers say an E.164 number without its plus."""
     if dialled.isdecimal() and len(dialled) >= _WHOLE_DIGITS:
@@ -94,6 +96,7 @@ def format_line(dialled: str) -> str:
     return format_for_people(dialled)
 
 
+@lru_cache(maxsize=20_000)
 def national(number: str) -> str:
     """``+380671112233`` as it is dialled at home, ``067 111 22 33``; what is not E.164 as it is."""
     parsed = _parse(number, None)

@@ -6,13 +6,15 @@ one, so that a number never parts from its unit at a line's end.
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from zlib import crc32
+from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, get_currency_symbol
 
+from web.i18n import Language, here
 from web.i18n import gettext as _
-from web.i18n import here
 
 NBSP = "\u00a0"
 SYMBOLS_OF = "ru"  # the locale whose currency signs are short ones (₴, €, $)
@@ -26,7 +28,7 @@ def day_time(moment: datetime) -> str:
     """``today 14:05``, ``yesterday 9:10``, ``Thu 16:05`` within six days, else ``3 Nov 14:05`` or ``3 Nov 2025``."""
     place = here()
     then, today = local(moment), local(place.now).date()
-    clock = format_time(then, "HH:mm", locale=place.locale)
+    clock = f"{then:%H:%M}"
     days = (then.date() - today).days
     if days in {-1, 0, 1}:
         word = {-1: _("yesterday"), 0: _("today"), 1: _("tomorrow")}[days]
@@ -40,7 +42,12 @@ def day_time(moment: datetime) -> str:
 
 def full_time(moment: datetime) -> str:
     """The whole date with seconds, for the hint that appears on hover."""
-    return format_datetime(local(moment), "EEEE, d MMMM yyyy, HH:mm:ss", locale=here().locale)
+    return _full_time(moment, here().timezone, here().language)
+
+
+@lru_cache(maxsize=20_000)  # a list that follows what happens shows the same moments over and over
+def _full_time(moment: datetime, zone: ZoneInfo, language: Language) -> str:
+    return format_datetime(moment.astimezone(zone), "EEEE, d MMMM yyyy, HH:mm:ss", locale=language.locale)
 
 
 def clock_seconds(seconds: float | timedelta) -> str:
@@ -77,10 +84,14 @@ def money(amount: Decimal | float | None, currency: str | None = None) -> str:
     """``48 000 ₴``; kopecks only where there are any; a dash where there is no amount."""
     if amount is None:
         return "—"
-    value = Decimal(str(amount))
+    return _money(Decimal(str(amount)), currency or here().currency, here().language)
+
+
+@lru_cache(maxsize=20_000)
+def _money(value: Decimal, currency: str, language: Language) -> str:
     pattern = "#,##0" if value == value.to_integral_value() else "#,##0.00"
-    symbol = get_currency_symbol(currency or here().currency, locale=SYMBOLS_OF)
-    return f"{format_decimal(value, pattern, locale=here().locale)}{NBSP}{symbol}"
+    symbol = get_currency_symbol(currency, locale=SYMBOLS_OF)
+    return f"{format_decimal(value, pattern, locale=language.locale)}{NBSP}{symbol}"
 
 
 def number(value: float) -> str:

@@ -6,11 +6,12 @@ the fragment, a browser's own request the whole page. A name that a template use
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -38,6 +39,8 @@ class Templates:
             i18n.gettext, i18n.ngettext, newstyle=True, pgettext=i18n.pgettext
         )
         self.env.globals.update(
+            _=said,
+            gettext=said,
             here=i18n.here,
             languages=tuple(i18n.Language),
             can=can,
@@ -85,14 +88,30 @@ def render(
     return HTMLResponse(html, status, {"vary": "HX-Request", **(headers or {})})
 
 
+def said(message: str, **facts: object) -> Markup:
+    """``_('Waited %(time)s', time=…)`` in templates, in the language of ``i18n.here``; facts are escaped."""
+    phrase = _phrase(i18n.here().language, message)
+    return phrase % facts if facts else phrase
+
+
+@lru_cache(maxsize=10_000)
+def _phrase(language: i18n.Language, message: str) -> Markup:
+    """A phrase of the catalogue, looked up once: a page says the same few hundreds of times.
+
+    As with Jinja's own, ``%%`` is a percent sign also where no fact is given.
+    """
+    text = Markup(i18n.translations(language).gettext(message) if message else "")  # noqa: S704
+    return text if "%(" in text else text % {}
+
+
 def moment(value: datetime | None, form: str = "day") -> Markup:
     """A ``<time>`` that machines can read, with the whole date on hover. ``form``: ``day`` (today 14:05) or ``age``."""
     if value is None:
         return Markup("—")
     text = formats.age(value) if form == "age" else formats.day_time(value)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        value.isoformat(timespec="seconds"), formats.full_time(value), text
-    )
+    # Formats and the catalogue make these words, never a person; escaped all the same.
+    machine, whole = value.isoformat(timespec="seconds"), escape(formats.full_time(value))
+    return Markup(f'<time datetime="{machine}" title="{whole}">{escape(text)}</time>')  # noqa: S704
 
 
 def browser(user_agent: str) -> str:
@@ -111,13 +130,12 @@ def browser(user_agent: str) -> str:
 
 
 def _icon_of(static: StaticTree) -> Callable[..., Markup]:
+    address = escape(static.url("icons.svg"))
+
+    @lru_cache(maxsize=2_000)  # a page has hundreds of the same few
     def icon(name: str, label: str = "") -> Markup:
         """One drawing of the sprite; with ``label`` it is a picture with a name, else decoration."""
-        address = static.url("icons.svg")
-        if label:
-            return Markup('<svg class="icon" role="img" aria-label="{}"><use href="{}#i-{}"/></svg>').format(
-                label, address, name
-            )
-        return Markup('<svg class="icon" aria-hidden="true"><use href="{}#i-{}"/></svg>').format(address, name)
+        said = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
+        return Markup(f'<svg class="icon" {said}><use href="{address}#i-{escape(name)}"/></svg>')  # noqa: S704
 
     return icon

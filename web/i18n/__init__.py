@@ -41,6 +41,15 @@ class Language(StrEnum):
     def own_name(self) -> str:
         return {"en": "English", "uk": "Українська", "ru": "Русский"}[self.value]
 
+    @property
+    def locale(self) -> Locale:
+        return _locale(self.value)
+
+
+@cache
+def _locale(code: str) -> Locale:
+    return Locale.parse(code)
+
 
 @dataclass(frozen=True, slots=True)
 class Here:
@@ -53,7 +62,7 @@ class Here:
 
     @property
     def locale(self) -> Locale:
-        return Locale.parse(self.language.value)
+        return self.language.locale
 
 
 _here: ContextVar[Here] = ContextVar("pbxcrm_here")
