@@ -11,6 +11,7 @@ from pbxcrm.contacts.models import Company
 from pbxcrm.contacts.queries import ContactRow, list_contacts
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow, as_rows
+from pbxcrm.finding import digits_of, part_of
 
 SHORTEST = 3  # letters or digits
 
@@ -28,7 +29,7 @@ class Found:
 
 def company_matches(text: str) -> list[ColumnElement[bool]]:
     """A condition for lists of companies: a part of the name; none for an empty text."""
-    return [col(Company.name).icontains(text.strip(), autoescape=True)] if text.strip() else []
+    return [part_of(col(Company.name_folded), text)] if text.strip() else []
 
 
 async def search(session: AsyncSession, viewer: Viewer, text: str, *, limit: int = 6) -> Found:
@@ -55,12 +56,12 @@ async def search(session: AsyncSession, viewer: Viewer, text: str, *, limit: int
 
 def _deal_matches(text: str, contacts: list[ContactRow], companies: list[Company]) -> ColumnElement[bool]:
     """By title and number, and the deals of the clients that were found: names are not looked through a second time."""
-    digits = "".join(letter for letter in text if letter.isdigit())
+    digits = digits_of(text)
     named = [
-        col(Deal.title).icontains(text, autoescape=True),
+        part_of(col(Deal.title_folded), text),
         col(Deal.contact_id).in_([row.contact.id for row in contacts]),
         col(Deal.company_id).in_([company.id for company in companies]),
     ]
-    if len(digits) >= SHORTEST:
+    if digits:
         named.append(col(Deal.client_number).contains(digits, autoescape=True))
     return or_(*named)

@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.finding import named
+from pbxcrm.finding import digits_of
 from pbxcrm.people.models import User
 
 
@@ -46,11 +47,8 @@ class EpisodeFilter:
             found.append(col(Episode.first_missed_at) < self.until)
         text = self.text.strip()
         if text:
-            named = select(Contact.id).where(col(Contact.name).icontains(text, autoescape=True))
-            found.append(
-                or_(
-                    col(Episode.client_number).contains(text, autoescape=True),
-                    col(Episode.contact_id).in_(named),
-                )
-            )
+            fits: list[ColumnElement[bool]] = [col(Episode.contact_id).in_(named(text))]
+            if digits := digits_of(text):
+                fits.append(col(Episode.client_number).contains(digits, autoescape=True))
+            found.append(or_(*fits))
         return found

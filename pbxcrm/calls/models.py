@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.fields import json_list, json_object, link, maybe_link, maybe_moment, moment
+from pbxcrm.finding import folded_text, keep_folded
 
 
 class Line(SQLModel, table=True):
@@ -40,6 +41,12 @@ class Call(SQLModel, table=True):
         UniqueConstraint("pbx", "linkedid"),
         Index("ix_calls_outcome", "outcome", "started_at"),  # lists are read from their latest end and never sorted
         Index("ix_calls_client_number", "client_number", "started_at"),
+        Index(
+            "ix_calls_client_name_folded",
+            "client_name_folded",
+            sqlite_where=text("client_name_folded <> ''"),
+            postgresql_where=text("client_name_folded <> ''"),
+        ),
         Index("ix_calls_contact_id", "contact_id", "responsible_id", "deal_id"),  # whose clients: without the row
     )
 
@@ -52,6 +59,7 @@ class Call(SQLModel, table=True):
     client_number: str | None = Field(default=None, max_length=64)
     client_heard: str | None = Field(default=None, max_length=255)
     client_name: str | None = Field(default=None, max_length=255)
+    client_name_folded: str = folded_text()  # empty where the phone only repeats a number as its name
     withheld: bool = False
     trunk: str | None = Field(default=None, max_length=100)
     did: str | None = Field(default=None, max_length=100)
@@ -134,3 +142,6 @@ class PbxStatus(SQLModel, table=True):
     lag_seconds: float | None = None
     lease_owner: str = Field(default="", max_length=100)
     lease_until: datetime | None = maybe_moment()
+
+
+keep_folded(Call, "client_name", only_names=True)

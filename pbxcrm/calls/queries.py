@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_
+from sqlalchemy import ColumnElement, Select, exists, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_calls
+from pbxcrm.access import Viewer, sees_little, visible_calls
 from pbxcrm.calls.models import Call, CallEvent, CallLeg, Line, PbxStatus
+from pbxcrm.contacts.finding import named
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotFound
+from pbxcrm.finding import digits_of, few, part_of
 from pbxcrm.people.models import Extension, User
 
 
@@ -75,8 +78,6 @@ class CallFilter:
             found.append(or_(col(Call.responsible_id) == self.mine, _has_leg(col(CallLeg.user_id) == self.mine)))
         if self.extension:
             found.append(_has_leg(col(CallLeg.extension) == self.extension))
-        if self.text.strip():
-            found.append(_matches(self.text.strip()))
         return found
 
 
@@ -89,9 +90,13 @@ async def list_calls(
     limit: int = 50,
 ) -> list[CallRow]:
     """Newest first; ``before`` is (started_at, id) of the last one seen."""
+    visible = visible_calls(viewer, little=await sees_little(session, viewer))
+    conditions = asked.conditions()
+    if asked.text.strip():
+        conditions.append(await _matching(session, asked.text.strip()))
     query = (
         select(Call)
-        .where(visible_calls(viewer), _stands_alone(), *asked.conditions())
+        .where(visible, _stands_alone(), *conditions)
         .order_by(col(Call.started_at).desc(), col(Call.id).desc())
         .limit(limit)
     )
@@ -189,10 +194,23 @@ def _has_leg(of_whom: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(col(CallLeg.call_id) == col(Call.id), of_whom).correlate(Call)
 
 
-def _matches(text: str) -> ColumnElement[bool]:
-    digits = "".join(letter for letter in text if letter.isdigit())
-    by_name = col(Call.client_name).icontains(text, autoescape=True)
-    by_contact = col(Call.contact_id).in_(select(Contact.id).where(col(Contact.name).icontains(text, autoescape=True)))
-    if len(digits) < 3:
-        return or_(by_name, by_contact)
-    return or_(by_name, by_contact, col(Call.client_number).contains(digits, autoescape=True))
+async def _matching(session: AsyncSession, text: str) -> ColumnElement[bool]:
+    """By the client's name, the name that was heard, and the number: those few calls, or whether a call fits where many do."""
+    digits, has_name = digits_of(text), col(Call.client_name_folded) != ""  # the latter is what its index is for
+    heard = select(col(Call.id)).where(has_name, part_of(col(Call.client_name_folded), text))
+    queries: dict[str, Select[Any]] = {"contact": named(text), "heard": heard}
+    if digits:
+        queries["number"] = select(col(Call.id)).where(col(Call.client_number).contains(digits, autoescape=True))
+    found = await few(session, **queries)
+    ids = [*(found["heard"] or []), *(found.get("number") or [])]
+    fits: list[ColumnElement[bool]] = [col(Call.id).in_(sorted(set(ids)))]
+    if found["contact"] is not None:
+        fits.append(col(Call.contact_id).in_(found["contact"]))
+    else:
+        client = col(Contact.id) == col(Call.contact_id)
+        fits.append(exists().where(client, part_of(col(Contact.name_folded), text)).correlate(Call))
+    if found["heard"] is None:
+        fits.append(part_of(col(Call.client_name_folded), text))
+    if digits and found["number"] is None:
+        fits.append(col(Call.client_number).contains(digits, autoescape=True))
+    return or_(*fits)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,6 +18,7 @@ from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, NotFound
 from pbxcrm.events import emit
+from pbxcrm.finding import folded
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import access_assignee, load_directory
 from pbxcrm.reasons import reason
@@ -248,7 +249,7 @@ async def _company(
     if not name.strip():
         return None
     name = check_name(name, "company_name")
-    found = (await session.exec(select(Company).where(func.lower(Company.name) == name.lower()))).first()
+    found = (await session.exec(select(Company).where(Company.name_folded == folded(name)))).first()
     return found.id if found is not None else (await create_company(session, viewer, name=name, now=now)).id
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from pbxcrm.contacts.models import Company, Contact, Phone
+from pbxcrm.finding import part_of
 from pbxcrm.people.models import User
 
 
@@ -38,7 +39,7 @@ class CompanyFilter:
     def conditions(self) -> list[ColumnElement[bool]]:
         found = _common(Company, self.responsible, self.since, self.until)
         if self.text.strip():
-            found.append(col(Company.name).icontains(self.text.strip(), autoescape=True))
+            found.append(part_of(col(Company.name_folded), self.text))
         return found
 
 

@@ -3,16 +3,20 @@
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.fields import link, maybe_link, moment
+from pbxcrm.finding import folded_text, keep_folded
 
 
 class Company(SQLModel, table=True):
     __tablename__ = "companies"
+    __table_args__ = (Index("ix_companies_name_folded", "name_folded"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    name: str = Field(max_length=200, index=True)
+    name: str = Field(max_length=200)
+    name_folded: str = folded_text()
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
     created_at: datetime = moment()
@@ -21,9 +25,11 @@ class Company(SQLModel, table=True):
 
 class Contact(SQLModel, table=True):
     __tablename__ = "contacts"
+    __table_args__ = (Index("ix_contacts_name_folded", "name_folded"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    name: str = Field(default="", max_length=200, index=True)
+    name: str = Field(default="", max_length=200)
+    name_folded: str = folded_text()
     company_id: int | None = maybe_link("companies.id")
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
@@ -35,10 +41,11 @@ class Phone(SQLModel, table=True):
     """A number of a contact; E.164 where it can be. Several contacts may share one."""
 
     __tablename__ = "phones"
+    __table_args__ = (Index("ix_phones_number", "number", "contact_id"),)  # a part of a number: without the row
 
     id: int | None = Field(default=None, primary_key=True)
     contact_id: int = link("contacts.id", ondelete="CASCADE")
-    number: str = Field(max_length=64, index=True)
+    number: str = Field(max_length=64)
     label: str = Field(default="", max_length=50)
 
 
@@ -64,3 +71,7 @@ class SpecialNumber(SQLModel, table=True):
     note: str = Field(default="", max_length=200)
     added_by_id: int | None = maybe_link("users.id", index=False)
     added_at: datetime = moment()
+
+
+keep_folded(Company, "name")
+keep_folded(Contact, "name")

@@ -3,11 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_companies, visible_contacts
+from pbxcrm.access import Viewer, sees_little, visible_companies, visible_contacts
+from pbxcrm.contacts.finding import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.errors import NotFound
 
@@ -95,13 +96,14 @@ async def list_contacts(
     limit: int = 50,
 ) -> list[ContactRow]:
     """Newest first, ``before`` an id; ``text`` is a part of a name or the digits of a number."""
-    query = select(Contact).where(visible_contacts(viewer), *filters).order_by(col(Contact.id).desc()).limit(limit)
+    visible = visible_contacts(viewer, little=await sees_little(session, viewer))
+    query = select(Contact).where(visible, *filters).order_by(col(Contact.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Contact.id) < before)
     if company_id is not None:
         query = query.where(Contact.company_id == company_id)
     if text.strip():
-        query = query.where(_matches(text))
+        query = query.where(await matching(session, text.strip()))
     return await with_numbers(session, list((await session.exec(query)).all()))
 
 
@@ -129,13 +131,3 @@ async def with_numbers(session: AsyncSession, contacts: list[Contact]) -> list[C
         )
         for contact in contacts
     ]
-
-
-def _matches(text: str) -> ColumnElement[bool]:
-    text = text.strip()
-    digits = "".join(letter for letter in text if letter.isdigit())
-    by_name = func.lower(col(Contact.name)).contains(text.lower(), autoescape=True)
-    if len(digits) < 3:
-        return by_name
-    by_number = col(Contact.id).in_(select(Phone.contact_id).where(col(Phone.number).contains(digits, autoescape=True)))
-    return or_(by_name, by_number)

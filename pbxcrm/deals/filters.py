@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from pbxcrm.contacts.models import Phone
 from pbxcrm.deals.models import Deal, Pipeline, Stage
+from pbxcrm.finding import part_of
 from pbxcrm.people.models import User
 
 CLOSED_STATUSES = {"won": "won", "lost": "lost"}
@@ -59,7 +60,7 @@ class DealFilter:
         if self.until is not None:
             found.append(col(Deal.created_at) < self.until)
         if self.text.strip():
-            found.append(col(Deal.title).icontains(self.text.strip(), autoescape=True))
+            found.append(part_of(col(Deal.title_folded), self.text))
         return found
 
 

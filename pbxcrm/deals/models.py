@@ -10,6 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from pbxcrm.db import Money
 from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
+from pbxcrm.finding import folded_text, keep_folded
 
 
 class StageKind(StrEnum):
@@ -56,6 +57,7 @@ class Deal(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     title: str = Field(max_length=200)
+    title_folded: str = folded_text()
     pipeline_id: int = link("pipelines.id", index=False)
     stage_id: int = link("stages.id")
     responsible_id: int | None = maybe_link("users.id")
@@ -101,3 +103,6 @@ class Note(SQLModel, table=True):
     text: str = Field(max_length=10_000)
     at: datetime = moment()
     version: int = 1
+
+
+keep_folded(Deal, "title")

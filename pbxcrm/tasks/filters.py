@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from pbxcrm.contacts.models import Phone
 from pbxcrm.deals.models import Deal
+from pbxcrm.finding import part_of
 from pbxcrm.people.models import User
 from pbxcrm.tasks.models import Task
 
@@ -47,5 +48,5 @@ class TaskFilter:
         if self.until is not None:
             found.append(col(Task.due_at) < self.until)
         if self.text.strip():
-            found.append(col(Task.title).icontains(self.text.strip(), autoescape=True))
+            found.append(part_of(col(Task.title_folded), self.text))
         return found

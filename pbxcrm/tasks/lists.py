@@ -8,6 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_tasks
+from pbxcrm.finding import part_of
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.queries import TaskRow, as_rows
 
@@ -33,7 +34,7 @@ class TaskChoice:
         if self.contact_id is not None:
             found.append(col(Task.contact_id) == self.contact_id)
         if self.text.strip():
-            found.append(col(Task.title).icontains(self.text.strip(), autoescape=True))
+            found.append(part_of(col(Task.title_folded), self.text))
         return found
 
     def open(self) -> list[ColumnElement[bool]]:

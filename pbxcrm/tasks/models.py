@@ -8,6 +8,7 @@ from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.fields import json_object, maybe_link, maybe_moment, moment
+from pbxcrm.finding import folded_text, keep_folded
 
 
 class TaskKind(StrEnum):
@@ -33,6 +34,7 @@ class Task(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     kind: str = Field(max_length=12)  # a TaskKind
     title: str = Field(max_length=300)
+    title_folded: str = folded_text()
     title_code: dict[str, Any] = json_object()  # a stored Reason, or empty
     note: str = Field(default="", max_length=4000)
     due_at: datetime = moment(index=True)
@@ -52,3 +54,6 @@ class Task(SQLModel, table=True):
     done_at: datetime | None = maybe_moment()
     done_by_id: int | None = maybe_link("users.id", index=False)
     version: int = 1
+
+
+keep_folded(Task, "title")

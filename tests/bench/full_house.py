@@ -82,7 +82,7 @@ async def fill(session: AsyncSession, office: Office, now: datetime) -> None:
 
     await add(Contact, (
         {
-            "id": n, "name": f"Client {n}", "responsible_id": owners[n % 3], "note": "", "created_at": now, "version": 1,
+            "id": n, "name": f"Client {n}", "name_folded": f"client {n}", "responsible_id": owners[n % 3], "note": "", "created_at": now, "version": 1,
         }
         for n in range(1, CONTACTS + 1)
     ))  # fmt: skip
@@ -90,7 +90,7 @@ async def fill(session: AsyncSession, office: Office, now: datetime) -> None:
     places = {n: chance.choice(stages).id for n in range(1, DEALS + 1)}
     await add(Deal, (
         {
-            "id": n, "title": f"Deal {n}", "pipeline_id": 1, "stage_id": places[n], "responsible_id": owners[n % 3],
+            "id": n, "title": f"Deal {n}", "title_folded": f"deal {n}", "pipeline_id": 1, "stage_id": places[n], "responsible_id": owners[n % 3],
             "contact_id": n, "client_number": number(n), "currency": "UAH", "source": "", "lost_reason": "",
             "created_at": now - timedelta(minutes=DEALS - n), "stage_since": now - timedelta(minutes=DEALS - n), "reason": {},
             "version": 1, "closed_at": now if n % 4 == 0 else None,
@@ -139,7 +139,7 @@ async def _add_work(
     """Tasks on deals, every sixth open, some late; callbacks, every tenth open; every fiftieth before the manager."""
     await add(Task, (
         {
-            "kind": "todo", "title": f"Send the offer {n}", "title_code": {}, "note": "", "assignee_id": owners[n % 3],
+            "kind": "todo", "title": f"Send the offer {n}", "title_folded": f"send the offer {n}", "title_code": {}, "note": "", "assignee_id": owners[n % 3],
             "due_at": now + timedelta(minutes=n - TASKS // 2), "deal_id": n, "contact_id": n, "about": "", "result": "",
             "status": "open" if n % 6 == 0 else "done", "done_at": None if n % 6 == 0 else now, "reason": {},
             "created_by_id": owners[n % 3], "created_at": now, "version": 1,

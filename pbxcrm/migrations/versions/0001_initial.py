@@ -221,6 +221,7 @@ def upgrade() -> None:
         "companies",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("name_folded", sa.Text(), nullable=False),
         sa.Column("responsible_id", sa.Integer(), nullable=True),
         sa.Column("note", sa.String(length=4000), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -229,7 +230,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_companies")),
     )
     with op.batch_alter_table("companies", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_companies_name"), ["name"], unique=False)
+        batch_op.create_index("ix_companies_name_folded", ["name_folded"], unique=False)
         batch_op.create_index(batch_op.f("ix_companies_responsible_id"), ["responsible_id"], unique=False)
 
     op.create_table(
@@ -299,6 +300,7 @@ def upgrade() -> None:
         "contacts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("name_folded", sa.Text(), nullable=False),
         sa.Column("company_id", sa.Integer(), nullable=True),
         sa.Column("responsible_id", sa.Integer(), nullable=True),
         sa.Column("note", sa.String(length=4000), nullable=False),
@@ -310,13 +312,14 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_contacts_company_id"), ["company_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_contacts_name"), ["name"], unique=False)
+        batch_op.create_index("ix_contacts_name_folded", ["name_folded"], unique=False)
         batch_op.create_index(batch_op.f("ix_contacts_responsible_id"), ["responsible_id"], unique=False)
 
     op.create_table(
         "deals",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("title_folded", sa.Text(), nullable=False),
         sa.Column("pipeline_id", sa.Integer(), nullable=False),
         sa.Column("stage_id", sa.Integer(), nullable=False),
         sa.Column("responsible_id", sa.Integer(), nullable=True),
@@ -376,7 +379,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("phones", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_phones_contact_id"), ["contact_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_phones_number"), ["number"], unique=False)
+        batch_op.create_index("ix_phones_number", ["number", "contact_id"], unique=False)
 
     op.create_table(
         "calls",
@@ -389,6 +392,7 @@ def upgrade() -> None:
         sa.Column("client_number", sa.String(length=64), nullable=True),
         sa.Column("client_heard", sa.String(length=255), nullable=True),
         sa.Column("client_name", sa.String(length=255), nullable=True),
+        sa.Column("client_name_folded", sa.Text(), nullable=False),
         sa.Column("withheld", sa.Boolean(), nullable=False),
         sa.Column("trunk", sa.String(length=100), nullable=True),
         sa.Column("did", sa.String(length=100), nullable=True),
@@ -424,6 +428,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("pbx", "linkedid", name=op.f("uq_calls_pbx_linkedid")),
     )
     with op.batch_alter_table("calls", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_calls_client_name_folded",
+            ["client_name_folded"],
+            unique=False,
+            sqlite_where=sa.text("client_name_folded <> ''"),
+            postgresql_where=sa.text("client_name_folded <> ''"),
+        )
         batch_op.create_index("ix_calls_client_number", ["client_number", "started_at"], unique=False)
         batch_op.create_index("ix_calls_contact_id", ["contact_id", "responsible_id", "deal_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_deal_id"), ["deal_id"], unique=False)
@@ -566,6 +577,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=12), nullable=False),
         sa.Column("title", sa.String(length=300), nullable=False),
+        sa.Column("title_folded", sa.Text(), nullable=False),
         sa.Column("title_code", sa.JSON(), nullable=False),
         sa.Column("note", sa.String(length=4000), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
@@ -817,10 +829,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_calls_deal_id"))
         batch_op.drop_index("ix_calls_contact_id")
         batch_op.drop_index("ix_calls_client_number")
+        batch_op.drop_index(
+            "ix_calls_client_name_folded",
+            sqlite_where=sa.text("client_name_folded <> ''"),
+            postgresql_where=sa.text("client_name_folded <> ''"),
+        )
 
     op.drop_table("calls")
     with op.batch_alter_table("phones", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_phones_number"))
+        batch_op.drop_index("ix_phones_number")
         batch_op.drop_index(batch_op.f("ix_phones_contact_id"))
 
     op.drop_table("phones")
@@ -843,7 +860,7 @@ def downgrade() -> None:
     op.drop_table("deals")
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_contacts_responsible_id"))
-        batch_op.drop_index(batch_op.f("ix_contacts_name"))
+        batch_op.drop_index("ix_contacts_name_folded")
         batch_op.drop_index(batch_op.f("ix_contacts_company_id"))
 
     op.drop_table("contacts")
@@ -860,7 +877,7 @@ def downgrade() -> None:
     op.drop_table("extensions")
     with op.batch_alter_table("companies", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_companies_responsible_id"))
-        batch_op.drop_index(batch_op.f("ix_companies_name"))
+        batch_op.drop_index("ix_companies_name_folded")
 
     op.drop_table("companies")
     with op.batch_alter_table("audit", schema=None) as batch_op:

@@ -1,0 +1,78 @@
+"""Finding rows by a part of a name or number, alike on every database and quickly without an index of its own kind.
+
+A name is kept a second time, folded, by the database session that writes it (``keep_folded``). A part of it is then found
+by the database's own ``LIKE`` in one pass over a narrow index: 5 ms for 100,000 names, where folding each in Python took 70.
+Lists ask first for up to ``MANY`` rows that fit. Few: these are all there are, and the list is made of them. Many: then
+the latest fifty are met soon by going through the list from its latest end.
+"""
+
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Text, event, literal, union_all
+from sqlalchemy.orm import Mapped, Mapper
+from sqlmodel import Field, SQLModel, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+MANY = 500
+FOLDED_MAX = 400  # letters; an index of PostgreSQL takes no row above 2.7 kB
+SHORTEST_NUMBER = 3  # digits
+_NATIONAL = 9  # from so many digits on a leading zero is how one dials at home, and no part of the number as it is kept
+_ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "`": "'", "\u00b4": "'", "\u2018": "'", "\u0451": "\u0435"})
+
+
+@lru_cache(maxsize=5_000)
+def folded(text: str) -> str:
+    """As it is compared: without case, one kind of blank, one kind of apostrophe, no dots on the Russian e."""
+    plain = unicodedata.normalize("NFKC", text).casefold().translate(_ALIKE)
+    return " ".join(plain.split())[:FOLDED_MAX]
+
+
+def folded_text() -> str:
+    """The column for a folded name; ``keep_folded`` fills it."""
+    return Field(default="", sa_type=Text, nullable=False)  # type: ignore[no-any-return]
+
+
+def keep_folded(table: type[SQLModel], source: str, *, only_names: bool = False) -> None:
+    """Let ``<source>_folded`` of each row of ``table`` follow ``source``; ``only_names`` leaves out what has no letter."""
+
+    def keep(_mapper: Mapper[SQLModel], _connection: Connection, row: SQLModel) -> None:
+        value = getattr(row, source) or ""
+        wanted = folded(value) if not only_names or has_letters(value) else ""
+        if getattr(row, f"{source}_folded") != wanted:
+            setattr(row, f"{source}_folded", wanted)
+
+    for moment in ("before_insert", "before_update"):
+        event.listen(table, moment, keep)
+
+
+def has_letters(text: str) -> bool:
+    return any(letter.isalpha() for letter in text)
+
+
+def part_of(column: Mapped[str], text: str) -> ColumnElement[bool]:
+    """Whether ``text`` is a part of a folded name."""
+    return column.contains(folded(text), autoescape=True)
+
+
+def digits_of(text: str) -> str:
+    """What to look for in numbers as they are kept (E.164); empty where ``text`` cannot be a part of a number.
+
+    ``067 111 22 33`` is looked for as ``671112233``: the zero is not part of ``+380671112233``.
+    """
+    if has_letters(text):
+        return ""
+    digits = "".join(str(unicodedata.digit(letter)) for letter in text if letter.isdigit())
+    if len(digits) >= _NATIONAL:
+        digits = digits.lstrip("0")
+    return digits if len(digits) >= SHORTEST_NUMBER else ""
+
+
+async def few(session: AsyncSession, **queries: Select[Any]) -> dict[str, list[int] | None]:
+    """For each query for ids those it finds, or None where they are more than ``MANY``. One statement asks them all."""
+    parts = [select(literal(name), query.limit(MANY + 1).subquery(name).c[0]) for name, query in queries.items()]
+    found: dict[str, list[int]] = {name: [] for name in queries}
+    for name, row_id in (await session.exec(union_all(*parts))).all():  # type: ignore[call-overload]
+        found[name].append(row_id)
+    return {name: ids if len(ids) <= MANY else None for name, ids in found.items()}
