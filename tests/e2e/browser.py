@@ -1,4 +1,4 @@
-"""A real Chromium: found on the machine, started once a test, watched for anything that goes wrong in a page."""
+"""A real Chromium: found on the machine, started once a session, watched for anything that goes wrong in a page."""
 
 import json
 import shutil
@@ -39,6 +39,16 @@ async def running_browser() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+@asynccontextmanager
+async def forgetful(browser: Browser) -> AsyncIterator[Browser]:
+    """The browser for a while, after which every window of it is closed and everything in them forgotten."""
+    try:
+        yield browser
+    finally:
+        for context in browser.contexts:
+            await context.close()
 
 
 class Person:

@@ -1,11 +1,15 @@
-"""The application behind a real server, and people at real browsers."""
+"""The application behind a real server, and people at real browsers.
+
+The browser serves the whole session, so whatever uses it runs in the session's event loop (``loop_scope``).
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
@@ -14,22 +18,23 @@ from pbxcrm.deals.seed import seed
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.settings import Settings
-from tests.e2e.browser import Person, running_browser
+from tests.e2e.browser import Person, forgetful, running_browser
 from tests.integration.web.conftest import PASSWORD, PEOPLE
 from tests.integration.web.serving import serving
 from tests.waiting import until
 from web.app import create_app
 
+expect.set_options(timeout=15_000)  # ms: the machine may be busy with other things; it waits no longer than it must
 AtScreen = Callable[..., Awaitable[tuple[Person, Page]]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     async with Redis.from_url(redis_url) as client:
         yield client
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def db(sqlite_url: str) -> AsyncIterator[Database]:
     """One database (what a browser sees does not depend on which), with the people of ``PEOPLE``: ids 1 to 5."""
     database = Database(sqlite_url)
@@ -49,20 +54,27 @@ def app(settings: Settings, db: Database, redis: Redis) -> Starlette:
     return create_app(settings, db, redis)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def address(app: Starlette) -> AsyncIterator[str]:
     async with serving(app) as url:
         await until(lambda: app.state.parts.hub.online)
         yield url
 
 
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _chromium() -> AsyncIterator[Browser]:
+    """One for all tests: with its driver it takes a second to start, and every test opens windows of its own."""
     async with running_browser() as browser:
         yield browser
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(_chromium: Browser) -> AsyncIterator[Browser]:
+    async with forgetful(_chromium) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def at_screen(address: str, chromium: Browser) -> AsyncIterator[AtScreen]:
     """``person, page = await at_screen("olena", color_scheme="dark", viewport=…)``: logged in, at the front page.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 from redis.asyncio import Redis
 from sqlalchemy import delete
@@ -22,13 +23,13 @@ from pbxcrm.settings import Pbx, Settings
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.calls import Story, batch, outbound
-from tests.e2e.browser import Person, cut_words, live, overflow, running_browser, violations
+from tests.e2e.browser import Person, cut_words, forgetful, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.crm import PASSWORD, Crm, crm
 from tests.needs import need
 from web.app import create_app
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 CLIENT = "+380671112233"
 
 
@@ -38,7 +39,7 @@ def settings(tmp_path: Path, sqlite_url: str) -> Settings:
     return Settings(data_dir=tmp_path, database_url=sqlite_url, pbxs=(pbx,))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def app(settings: Settings, db: Database, redis: Redis) -> Starlette:
     """Somebody listens to the PBX, and what is committed is published at once."""
     until = datetime.now(UTC) + timedelta(hours=1)
@@ -155,18 +156,15 @@ async def test_queue_and_escalations_pass_axe_and_their_words_fit(
 
 
 @asynccontextmanager
-async def open_house(folder: Path) -> AsyncIterator[tuple[ExampleOffice, Crm, Browser]]:
+async def open_house(folder: Path, chromium: Browser) -> AsyncIterator[tuple[ExampleOffice, Crm]]:
     try:
         ensure("22")
     except CannotSetUpError as error:
         need(condition=False, reason=f"no real Asterisk here: {error}")
     async with example_office("22") as office:
         url = f"ami://pbxcrm:change-me-manager@127.0.0.1:{office.server.ami_port}"
-        async with (
-            crm(folder, PBXCRM_AMI_URL=url, PBXCRM_DIAL_CONTEXT="pbxcrm-dial") as house,
-            running_browser() as browser,
-        ):
-            yield office, house, browser
+        async with crm(folder, PBXCRM_AMI_URL=url, PBXCRM_DIAL_CONTEXT="pbxcrm-dial") as house, forgetful(chromium):
+            yield office, house
 
 
 async def sit_down(browser: Browser, house: Crm, login: str, path: str) -> Page:
@@ -179,10 +177,10 @@ async def sit_down(browser: Browser, house: Crm, login: str, path: str) -> Page:
 
 @pytest.mark.asterisk
 @pytest.mark.timeout(600)
-async def test_missed_claimed_called_by_a_click_and_closed_by_the_talk(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as (office, house, browser):
-        ivan = await sit_down(browser, house, "ivan", "/callbacks")
-        olena = await sit_down(browser, house, "olena", "/callbacks")
+async def test_missed_claimed_called_by_a_click_and_closed_by_the_talk(tmp_path: Path, chromium: Browser) -> None:
+    async with open_house(tmp_path, chromium) as (office, house):
+        ivan = await sit_down(chromium, house, "ivan", "/callbacks")
+        olena = await sit_down(chromium, house, "olena", "/callbacks")
         client = await office.trunk.call_in("0441230001", caller=CLIENT)
         await office.ring("101", "102", "103")
         await client.cancel()
@@ -224,8 +222,8 @@ async def test_missed_claimed_called_by_a_click_and_closed_by_the_talk(tmp_path:
 
 @pytest.mark.asterisk
 @pytest.mark.timeout(600)
-async def test_one_left_alone_reaches_the_manager_who_gives_it_to_somebody(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as (office, house, browser):
+async def test_one_left_alone_reaches_the_manager_who_gives_it_to_somebody(tmp_path: Path, chromium: Browser) -> None:
+    async with open_house(tmp_path, chromium) as (office, house):
         db = Database(f"sqlite:///{tmp_path / 'pbxcrm.db'}", pool_size=1)
         async with db.write() as session:  # at work at any hour, and in a hurry
             await session.exec(delete(CalendarSpan))
@@ -236,7 +234,7 @@ async def test_one_left_alone_reaches_the_manager_who_gives_it_to_somebody(tmp_p
                 [Option(key="callback_due_minutes", value=0), Option(key="callback_pause_minutes", value=0)]
             )
         await db.close()
-        maria = await sit_down(browser, house, "maria", "/escalations")
+        maria = await sit_down(chromium, house, "maria", "/escalations")
         client = await office.trunk.call_in("0441230001", caller=CLIENT)
         await office.ring("101", "102", "103")
         await client.cancel()

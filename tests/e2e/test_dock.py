@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from redis.asyncio import Redis
 from starlette.applications import Starlette
@@ -19,7 +20,7 @@ from tests.e2e.browser import cut_words, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from web.app import create_app
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 CLIENT = "+380671112233"
 HOSTILE = ["<img src=x onerror=alert(1)>", "</h2><script>alert(1)</script>", "{{ 7*7 }} %s %(num)d"]
 
@@ -38,7 +39,7 @@ def settings(tmp_path: Path, sqlite_url: str) -> Settings:
     return Settings(data_dir=tmp_path, database_url=sqlite_url, pbxs=(pbx,))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def app(settings: Settings, db: Database, redis: Redis) -> Starlette:
     relay = Relay(db, redis)
     db.after_commit = relay.carry  # type: ignore[assignment]  # it says whether it could, which nobody asks here

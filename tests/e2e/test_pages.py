@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page
 from redis.asyncio import Redis
 from sqlmodel import select
@@ -18,13 +19,13 @@ from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task, TaskStatus
 from tests.busy import Busy, fill
 from tests.calls import NOON, batch, outbound
-from tests.e2e.browser import Person, cut_words, live, overflow, running_browser, violations
+from tests.e2e.browser import Person, cut_words, forgetful, live, overflow, violations
 from tests.integration.web.serving import serving
 from tests.office import PASSWORD, open_office
 from tests.waiting import until
 from web.app import create_app
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 DESK = "Reception desk"
 
 
@@ -67,8 +68,10 @@ class House:
         return (await self.deal(title)).stage_id == self.busy.stages[stage].id
 
 
-@pytest.fixture
-async def house(settings: Settings, sqlite_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[House]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(
+    settings: Settings, sqlite_url: str, redis_url: str, tmp_path: Path, chromium: Browser
+) -> AsyncIterator[House]:
     chosen = Settings(data_dir=tmp_path, database_url=sqlite_url, recordings_dir=tmp_path)
     async with Redis.from_url(redis_url) as redis:
         database = Database(sqlite_url)
@@ -81,7 +84,7 @@ async def house(settings: Settings, sqlite_url: str, redis_url: str, tmp_path: P
 
         database.after_commit = wake
         app = create_app(chosen, database, redis, clock=lambda: NOON)
-        async with serving(app) as address, running_browser() as browser:
+        async with serving(app) as address, forgetful(chromium) as browser:
             yield House(address, database, busy, browser, chosen)
         await database.close()
 

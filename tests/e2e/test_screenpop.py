@@ -17,13 +17,18 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.asterisk.setup import CannotSetUpError, ensure
-from tests.e2e.browser import Person, live, running_browser
+from tests.e2e.browser import Person, forgetful, live
 from tests.e2e.cable import Cable, cable
 from tests.e2e.crm import PASSWORD, Crm, crm
 from tests.needs import need
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asterisk, pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.asterisk,
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 GROUP = "0441230001"
 CLIENT, OTHER = "+380671112233", "+380501112244"
 SHOWN, OTHER_SHOWN = "+380 67 111 22 33", "+380 50 111 22 44"
@@ -74,13 +79,13 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(folder: Path) -> AsyncIterator[House]:
+async def open_house(folder: Path, chromium: Browser) -> AsyncIterator[House]:
     try:
         ensure("22")
     except CannotSetUpError as error:
         need(condition=False, reason=f"no real Asterisk here: {error}")
     async with AsyncExitStack() as stack:
-        browser = await stack.enter_async_context(running_browser())
+        browser = await stack.enter_async_context(forgetful(chromium))
         office = await stack.enter_async_context(example_office("22"))
         url = f"ami://pbxcrm:change-me-manager@127.0.0.1:{office.server.ami_port}"
         house = await stack.enter_async_context(crm(folder, PBXCRM_AMI_URL=url, PBXCRM_DIAL_CONTEXT="pbxcrm-dial"))
@@ -110,8 +115,8 @@ def hints(said: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-async def test_one_call_from_the_first_ring_to_the_outcome(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+async def test_one_call_from_the_first_ring_to_the_outcome(tmp_path: Path, chromium: Browser) -> None:
+    async with open_house(tmp_path, chromium) as house:
         office = house.office
         _, olena = await house.sit_down("olena", tabs=2)
         _, ivan = await house.sit_down("ivan", tabs=2)
@@ -174,8 +179,8 @@ async def test_one_call_from_the_first_ring_to_the_outcome(tmp_path: Path) -> No
         await office.over()
 
 
-async def test_right_again_after_the_server_or_the_network_was_away(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+async def test_right_again_after_the_server_or_the_network_was_away(tmp_path: Path, chromium: Browser) -> None:
+    async with open_house(tmp_path, chromium) as house:
         office = house.office
         _, olena = await house.sit_down("olena", tabs=2)
         _, ivan = await house.sit_down("ivan")
@@ -215,9 +220,9 @@ async def test_right_again_after_the_server_or_the_network_was_away(tmp_path: Pa
         await shows_nothing(ivan)
 
 
-async def test_a_hostile_name_is_only_a_name(tmp_path: Path) -> None:
+async def test_a_hostile_name_is_only_a_name(tmp_path: Path, chromium: Browser) -> None:
     name = "<img src=x onerror=alert(1)>"
-    async with open_house(tmp_path) as house:
+    async with open_house(tmp_path, chromium) as house:
         person, (page,) = await house.sit_down("olena")
         client = await house.office.trunk.call_in(GROUP, caller=CLIENT, name=name)
         await house.office.ring("101", "102", "103")

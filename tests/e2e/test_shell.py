@@ -21,7 +21,7 @@ from tests.integration.web.conftest import PASSWORD
 from tests.integration.web.serving import serving
 from tests.waiting import until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 PAGES = ("/profile", "/people", "/people/new", "/people/1", "/teams/new", "/status", "/nowhere")
