@@ -1,11 +1,11 @@
 """What the board reads: filters, further cards of a column, who is over the norm, how long a deal stood in each stage."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_
+from sqlalchemy import ColumnElement, and_, exists, func, or_, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,6 +14,7 @@ from pbxcrm.calendars.rules import WorkingTime
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import DealRow, as_rows
+from pbxcrm.finding import digits_of, few, part_of
 
 LONGEST_NORM = timedelta(days=366)
 
@@ -27,6 +28,7 @@ class BoardFilter:
     text: str = ""
     contact_id: int | None = None
     company_id: int | None = None
+    deal_ids: tuple[int, ...] | None = None  # what ``text`` means, where it is known (``narrowed``)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
@@ -39,27 +41,64 @@ class BoardFilter:
                 found.append(col(column) == value)
         if self.nobodys:
             found.append(col(Deal.responsible_id).is_(None))
-        if self.text.strip():
+        if self.deal_ids is not None:
+            found.append(col(Deal.id).in_(self.deal_ids))
+        elif self.text.strip():
             found.append(matches(self.text.strip()))
         return found
 
 
 def matches(text: str) -> ColumnElement[bool]:
     """Clients are looked up deal by deal: those of the deals on a board are far fewer than all there are."""
-    digits = "".join(letter for letter in text if letter.isdigit())
+    digits = digits_of(text)
     contact, company = col(Contact.id) == col(Deal.contact_id), col(Company.id) == col(Deal.company_id)
     named = [
-        col(Deal.title).icontains(text, autoescape=True),
-        exists().where(contact, col(Contact.name).icontains(text, autoescape=True)).correlate(Deal),
-        exists().where(company, col(Company.name).icontains(text, autoescape=True)).correlate(Deal),
+        part_of(col(Deal.title_folded), text),
+        exists().where(contact, part_of(col(Contact.name_folded), text)).correlate(Deal),
+        exists().where(company, part_of(col(Company.name_folded), text)).correlate(Deal),
     ]
-    if len(digits) >= 3:
+    if digits:
         has_it = col(Phone.number).contains(digits, autoescape=True)
         named += [
             col(Deal.client_number).contains(digits, autoescape=True),
             exists().where(col(Phone.contact_id) == col(Deal.contact_id), has_it).correlate(Deal),
         ]
     return or_(*named)
+
+
+async def narrowed(session: AsyncSession, viewer: Viewer, pipeline_id: int, asked: BoardFilter) -> BoardFilter:
+    """``asked`` with the deals that its text means, where they are few: looked for once, not by each query of the board."""
+    if not asked.text.strip():
+        return asked
+    fits = select(col(Deal.id)).where(visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, *asked.conditions())
+    found = (await few(session, deals=fits))["deals"]
+    return asked if found is None else replace(asked, deal_ids=tuple(found))
+
+
+async def first_cards(
+    session: AsyncSession, viewer: Viewer, pipeline_id: int, stages: Sequence[Stage], asked: BoardFilter, *, cards: int
+) -> dict[int, list[DealRow]]:
+    """The first ``cards`` of each stage, newest first, each read from the latest end of its own column; by the stage's id."""
+    if not stages:
+        return {}
+    visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, *asked.conditions())
+    tops = [
+        select(col(Deal.id))
+        .where(*visible, col(Deal.stage_id) == stage.id)
+        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+        .limit(cards)
+        .subquery()
+        for stage in stages
+    ]
+    found = await session.exec(
+        select(Deal)
+        .where(col(Deal.id).in_(union_all(*(select(top.c.id) for top in tops))))
+        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+    )
+    columns: dict[int, list[DealRow]] = {stage.id or 0: [] for stage in stages}
+    for row in await as_rows(session, list(found.all())):
+        columns[row.deal.stage_id].append(row)
+    return columns
 
 
 async def column_cards(
@@ -128,21 +167,11 @@ def norm_limits(stages: Sequence[Stage], working: WorkingTime, now: datetime) ->
 
 
 def working_minutes_ago(working: WorkingTime, now: datetime, minutes: int) -> datetime:
-    """The latest moment since when ``minutes`` working minutes have passed, to within half a minute."""
-    lowest, highest = now - LONGEST_NORM, now
-    if working.minutes_between(lowest, now) < minutes:
-        return lowest
+    """The moment since when ``minutes`` working minutes have passed; a year ago where there were not so many."""
     span = timedelta(hours=1)  # first a short look back, so that usual norms need no year of spans
-    while working.minutes_between(now - span, now) < minutes:
-        span *= 2
-    lowest = max(lowest, now - span)
-    while highest - lowest > timedelta(seconds=30):
-        middle = lowest + (highest - lowest) / 2
-        if working.minutes_between(middle, now) >= minutes:
-            lowest = middle
-        else:
-            highest = middle
-    return lowest
+    while (passed := working.minutes_between(now - span, now)) < minutes and span < LONGEST_NORM:
+        span = min(2 * span, LONGEST_NORM)
+    return working.add_minutes(now - span, passed - minutes) if passed > minutes else now - span
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -31,16 +30,6 @@ class DealRow:
     company: Company | None
     next_task: Task | None
     lamp: Lamp
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the board: its stage, the first cards, and figures over all of its deals."""
-
-    stage: Stage
-    count: int
-    amount: Decimal
-    rows: list[DealRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,32 +106,6 @@ async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> De
 
 async def access_deal_row(session: AsyncSession, viewer: Viewer, deal_id: int) -> DealRow:
     return (await as_rows(session, [await access_deal(session, viewer, deal_id)]))[0]
-
-
-async def board(
-    session: AsyncSession, viewer: Viewer, pipeline_id: int, *filters: ColumnElement[bool], cards: int = 30
-) -> list[Column]:
-    """Columns of the pipeline's stages, newest first, ``cards`` of each at first."""
-    where = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, *filters)
-    totals = await session.exec(
-        select(Deal.stage_id, func.count(), func.sum(Deal.amount)).where(*where).group_by(col(Deal.stage_id))
-    )
-    figures = {stage_id: (count, amount or Decimal(0)) for stage_id, count, amount in totals.all()}
-    place = func.row_number().over(
-        partition_by=col(Deal.stage_id), order_by=(col(Deal.stage_since).desc(), col(Deal.id).desc())
-    )
-    ranked = select(col(Deal.id).label("id"), place.label("place")).where(*where).subquery()
-    shown = await session.exec(
-        select(Deal)
-        .join(ranked, col(Deal.id) == ranked.c.id)
-        .where(ranked.c.place <= cards)
-        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
-    )
-    rows = await as_rows(session, list(shown.all()))
-    return [
-        Column(stage, *figures.get(stage.id or 0, (0, Decimal(0))), [row for row in rows if row.stage.id == stage.id])
-        for stage in await stages_of(session, pipeline_id)
-    ]
 
 
 async def list_deals(

@@ -1,6 +1,6 @@
 """The board: a column a stage, newest on top; further cards, single cards and heads for a board that is open."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -9,7 +9,16 @@ from starlette.responses import Response
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
-from pbxcrm.deals.board import BoardFilter, ColumnFigures, column_cards, figures, get_card, norm_limits
+from pbxcrm.deals.board import (
+    BoardFilter,
+    ColumnFigures,
+    column_cards,
+    figures,
+    first_cards,
+    get_card,
+    narrowed,
+    norm_limits,
+)
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import Role
@@ -36,7 +45,9 @@ async def board(request: Request) -> Response:
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
-        columns = await queries.board(session, who, shown.pipeline.id or 0, *shown.chosen.conditions(), cards=FIRST)
+        pipeline_id = shown.pipeline.id or 0
+        shown = replace(shown, chosen=await narrowed(session, who, pipeline_id, shown.chosen))
+        columns = await first_cards(session, who, pipeline_id, shown.stages, shown.chosen, cards=FIRST)
         heads = await _figures(session, request, shown)
         people = await colleagues(session, who) if who.role is not Role.SELLER else []
     return show(
@@ -47,7 +58,9 @@ async def board(request: Request) -> Response:
         heads=heads,
         people=people,
         may_move=can(who, Permission.DEALS_EDIT),
-        next_of={c.stage.id: place(c.rows[-1].deal.stage_since, c.rows[-1].deal.id) for c in columns if c.rows},
+        next_of={
+            stage_id: place(rows[-1].deal.stage_since, rows[-1].deal.id) for stage_id, rows in columns.items() if rows
+        },
         cards_at_once=FIRST,
     )
 
