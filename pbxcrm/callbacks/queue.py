@@ -1,6 +1,6 @@
 """The callback queue as a person works it: in order of urgency, with why each is there and whose it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,15 +20,17 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import Lamp
 
 ORDER_AT_MOST = 2000  # episodes that are put in order; an office with more of them open has another problem
+AT_ONCE = 50  # rows that are shown at first, and how many more each time more are asked for
 RECENT = timedelta(minutes=10)  # how long what closed itself stays in sight
 
 
 @dataclass(frozen=True, slots=True)
 class QueueFilter:
-    """``mine``: only what the viewer owns or has claimed; ``line_id``: only of that line."""
+    """``mine``: only what the viewer owns or has claimed; ``line_id``: only of that line; ``limit``: so many rows of it."""
 
     mine: bool = False
     line_id: int | None = None
+    limit: int = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,7 @@ class Queue:
     more: int  # rows that are not shown
 
 
-async def load_queue(
-    session: AsyncSession, viewer: Viewer, wanted: QueueFilter, now: datetime, *, limit: int = 100
-) -> Queue:
+async def load_queue(session: AsyncSession, viewer: Viewer, wanted: QueueFilter, now: datetime) -> Queue:
     """The queue in a fixed number of queries."""
     ground = await load_ground(session)
     found = await session.exec(
@@ -93,7 +93,7 @@ async def load_queue(
         ),
     )
     closed = await _just_closed(session, viewer, wanted, now)
-    rows = await _rows(session, viewer, [e for e, _ in shown[:limit]], ground, now)
+    rows = await _rows(session, viewer, [e for e, _ in shown[: wanted.limit]], ground, now, waited)
     return Queue(
         rows=rows,
         closed=await _rows(session, viewer, closed, ground, now),
@@ -105,7 +105,7 @@ async def load_queue(
         ),
         norm=norm,
         lines=await _lines(session, {e.line_id for e, _ in opened}),
-        more=max(0, len(shown) - limit),
+        more=max(0, len(shown) - wanted.limit),
     )
 
 
@@ -126,8 +126,14 @@ async def _just_closed(session: AsyncSession, viewer: Viewer, wanted: QueueFilte
 
 
 async def _rows(
-    session: AsyncSession, viewer: Viewer, episodes: list[Episode], ground: Ground, now: datetime
+    session: AsyncSession,
+    viewer: Viewer,
+    episodes: list[Episode],
+    ground: Ground,
+    now: datetime,
+    known: Mapping[int | None, float] | None = None,
 ) -> list[QueueRow]:
+    """``known``: working minutes waited until now, where they are reckoned already."""
     rows = await as_rows(session, episodes)
     company_ids = {row.contact.company_id for row in rows if row.contact is not None}
     companies = {c.id: c for c in (await session.exec(select(Company).where(col(Company.id).in_(company_ids)))).all()}
@@ -138,8 +144,10 @@ async def _rows(
     found = []
     for row in rows:
         episode = row.episode
-        until = episode.closed_at or now
-        waited = working_of(ground, episode).minutes_between(episode.first_missed_at, until)
+        waited = (known or {}).get(episode.id)
+        if waited is None:
+            until = episode.closed_at or now
+            waited = working_of(ground, episode).minutes_between(episode.first_missed_at, until)
         planned = episode.next_attempt_at if episode.next_attempt_at and episode.next_attempt_at > now else None
         taken = is_claimed(episode.claimed_by_id, episode.claimed_at, now, claim)
         own = episode.claimed_by_id == viewer.user_id

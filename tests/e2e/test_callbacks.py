@@ -14,6 +14,7 @@ from sqlalchemy import delete
 from starlette.applications import Starlette
 
 from pbxcrm.calendars.models import CalendarSpan
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.db import Database
@@ -132,6 +133,35 @@ async def test_what_happens_elsewhere_is_seen_at_once(at_screen: AtScreen, phone
     await expect(row(page, "+380 50 111 00 02")).to_contain_text("got through")
     await phones.miss("+380501110003")
     await expect(row(page, "+380 50 111 00 03")).to_be_visible()
+
+
+async def test_a_long_queue_goes_on_below_the_last_row_by_the_same_key(
+    at_screen: AtScreen, phones: Phones, db: Database
+) -> None:
+    first = datetime.now(UTC) - timedelta(hours=2)
+    async with db.write() as session:
+        for n in range(1, 121):
+            at, number = first + timedelta(seconds=n), f"+38050222{n:04}"
+            session.add(
+                Episode(client_key=f"number:{number}", client_number=number, first_missed_at=at, last_missed_at=at)
+            )
+    person, page = await at_screen("olena")
+    await at_queue(page, person)
+    await expect(page.locator("#queue tr[data-row]")).to_have_count(50)
+    assert await violations(page) == []
+    await page.locator("#queue tr[data-row]").nth(49).locator("td.reason").click()
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#queue tr[data-row]")).to_have_count(100)
+    await expect(page.locator("#queue tr.now")).to_contain_text("+380 50 222 00 51")
+    await phones.miss("+380501110003", ago=3)  # what changes meanwhile takes no row away
+    await expect(page.locator("#queue .more")).to_contain_text("21 more wait below these.")
+    await expect(page.locator("#queue tr[data-row]")).to_have_count(100)
+    await page.keyboard.press("w")
+    await expect(page.locator("#queue .more")).to_contain_text("20 more wait below these.")
+    await expect(page.locator("#queue tr.now")).to_contain_text("+380 50 222 00 52")
+    await page.get_by_role("link", name="Show more").click()
+    await expect(page.locator("#queue tr[data-row]")).to_have_count(120)
+    await expect(page.locator("#queue .more")).to_have_count(0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The callback queue: worked from top to bottom, one key each."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -13,7 +14,7 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.callbacks import claims, results, undoing
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempts_of, missed_calls_of
-from pbxcrm.callbacks.queue import Queue, QueueFilter, load_queue
+from pbxcrm.callbacks.queue import AT_ONCE, ORDER_AT_MOST, Queue, QueueFilter, load_queue
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact
 from pbxcrm.errors import Invalid, NotFound
@@ -53,7 +54,7 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def queue(request: Request) -> Response:
-    """``GET /callbacks?show=mine&line=``."""
+    """``GET /callbacks?show=mine&line=&rows=``."""
     return await _queue(request)
 
 
@@ -202,6 +203,9 @@ async def _queue(request: Request) -> HTMLResponse:
         calling=command if command is not None and command.finished_at is None else None,
         extension=choose_extension(own, "", used) if own else "",
         path=_path(wanted),
+        more=_path(replace(wanted, limit=wanted.limit + AT_ONCE))
+        if found.more and wanted.limit < ORDER_AT_MOST
+        else "",
     )
 
 
@@ -281,15 +285,21 @@ def _address(request: Request) -> dict[str, list[str]]:
 
 def _wanted(request: Request) -> QueueFilter:
     asked = _address(request)
-    line = (asked.get("line") or [""])[0]
     return QueueFilter(
         mine=(asked.get("show") or [""])[0] == "mine",
-        line_id=int(line) if line.isascii() and line.isdigit() and len(line) < 10 else None,
+        line_id=_number(asked, "line"),
+        limit=min(max(AT_ONCE, _number(asked, "rows") or 0), ORDER_AT_MOST),
     )
 
 
+def _number(asked: dict[str, list[str]], name: str) -> int | None:
+    text = (asked.get(name) or [""])[0]
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 def _path(wanted: QueueFilter) -> str:
-    asked = {"show": "mine" if wanted.mine else "", "line": wanted.line_id or ""}
+    rows = wanted.limit if wanted.limit != AT_ONCE else ""
+    asked = {"show": "mine" if wanted.mine else "", "line": wanted.line_id or "", "rows": rows}
     kept = urlencode({name: value for name, value in asked.items() if value})
     return f"/callbacks?{kept}" if kept else "/callbacks"
 

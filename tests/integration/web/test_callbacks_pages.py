@@ -325,6 +325,27 @@ async def test_a_long_queue_costs_as_many_queries_as_a_short_one(site: Site, dat
     assert await queries() == few
 
 
+async def test_a_long_queue_is_shown_in_parts_and_an_act_keeps_what_is_shown(site: Site, database: Database) -> None:
+    async with database.write() as session:
+        for n in range(1, 108):
+            key, at = f"number:+38050222{n:04}", MISSED_AT - timedelta(minutes=300 - n)
+            session.add(Episode(client_key=key, client_number=key[7:], first_missed_at=at, last_missed_at=at))
+    ivan = await site.open("ivan")
+    page = (await ivan.get("/callbacks?rows=nonsense")).text
+    assert (page.count("<tr id="), "57 more wait below these." in page) == (50, True)
+    assert 'href="/callbacks?rows=100"' in page
+    page = (await ivan.get("/callbacks?show=mine&rows=100")).text
+    assert page.count("<tr id=") == 0
+    assert "/callbacks?rows=" not in page
+    first = (await site.desk.rows(Episode))[0]
+    page = (await press(ivan, f"/callbacks/{first.id}/claim", page="/callbacks?rows=100")).text
+    assert (page.count("<tr id="), "7 more wait below these." in page) == (100, True)
+    assert 'hx-get="/callbacks?rows=100"' in page  # a live hint refreshes as much
+    assert 'href="/callbacks?rows=150"' in page
+    page = (await ivan.get("/callbacks?rows=999999999")).text
+    assert (page.count("<tr id="), "more wait" in page) == (107, False)
+
+
 async def test_the_administrator_changes_the_rules_and_pending_lamps_move(site: Site) -> None:
     await site.desk.miss()
     admin, maria = await site.open("admin"), await site.open("maria")

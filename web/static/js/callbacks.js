@@ -1,9 +1,11 @@
 // The callback queue by keyboard: one row is in hand (class "now"); arrows or j and k choose, and the keys of the legend
 // press the button of that row. After a result the next row is in hand; a row stays in hand while the list moves under it.
+// Below the last row "Show more" is pressed by the same arrow.
 import "./ask.js";
 
 let chosen = "";
 let place = 0;
+let beyond = ""; // the row below which more were asked for
 
 const rows = () => [...document.querySelectorAll("#queue [data-row]")];
 
@@ -23,6 +25,8 @@ function retake(event) {
   const told = /\/(result|dismiss)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
   const found = rows();
   const same = told ? null : found.find((row) => row.id === chosen);
+  const last = beyond === chosen ? found.indexOf(same) : -1;
+  if (last >= 0 && last + 1 < found.length) { beyond = ""; return take(found[last + 1], { scroll: true }); }
   take(same ?? found[Math.min(place, found.length - 1)]);
 }
 
@@ -51,6 +55,9 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (document.activeElement !== document.body) document.activeElement.blur(); // so that Space means this row
   const now = found.findIndex((row) => row.id === chosen);
+  const more = document.querySelector("#queue [data-more]");
+  if (step > 0 && now === found.length - 1 && more) { beyond = chosen; return more.click(); }
+  beyond = "";
   take(found[Math.max(0, Math.min(found.length - 1, now + step))], { scroll: true });
 });
 
