@@ -14,9 +14,11 @@ from pbxcrm.deals.models import Deal, Note, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.errors import Invalid
 from pbxcrm.events import emit
+from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop.models import Disposition, WrapUp
 from pbxcrm.screenpop.queries import access_own_call
+from pbxcrm.screenpop.reach import about_call
 from pbxcrm.tasks.actions import create_task
 
 NOTE_MAX = 10_000
@@ -114,24 +116,30 @@ async def finish(
     next_at: datetime | None = None,
     lost_reason: str = "",
 ) -> None:
-    """How the call ended; with ``next_at`` the next task on its deal, with "not interested" the deal is lost for that reason."""
+    """How the call ended; with ``next_at`` the next task on its deal, with "not interested" the deal is lost for that reason.
+
+    A colleague's deal stays as it is: the task is then about the client.
+    """
     call = await access_own_call(session, viewer, call_id)
     if disposition not in set(Disposition):
         raise Invalid("disposition", "screenpop.disposition", "Choose how the call ended.")
     if disposition == Disposition.NEXT_STEP and next_at is None:
         raise Invalid("next_at", "screenpop.next", "Choose when the next step is due.")
+    deal_id, contact_id = await about_call(session, viewer, call_id)
     if next_at is not None:
+        if deal_id is None and contact_id is None and call.client_number:
+            next_title = f"{next_title}: {format_for_people(call.client_number)}"
         await create_task(
             session,
             viewer,
             title=next_title,
             due_at=next_at,
             now=now,
-            deal_id=call.deal_id,
-            contact_id=None if call.deal_id else call.contact_id,
+            deal_id=deal_id,
+            contact_id=contact_id,
         )
-    if disposition == Disposition.NOT_INTERESTED and call.deal_id is not None:
-        deal = await access_for_change(session, viewer, call.deal_id, None)
+    if disposition == Disposition.NOT_INTERESTED and deal_id is not None:
+        deal = await access_for_change(session, viewer, deal_id, None)
         lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
         if lost is not None and deal.closed_at is None:
             do_move_deal(

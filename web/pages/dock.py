@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +16,7 @@ from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.queries import Card, access_own_call, load_dock
+from pbxcrm.screenpop.reach import Reach, load_reach
 from pbxcrm.screenpop.rules import CardState
 from web import words
 from web.answers import toast
@@ -35,10 +37,20 @@ class Colleague:
     extension: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one person's dock shows: calls that go on, then those whose outcome is owed, newest on top in each."""
+
+    living: list[Card]
+    finished: list[Card]
+    reach: Reach
+    colleagues: list[Colleague]  # to whom a call may be given
+
+
 async def dock(request: Request) -> Response:
     """The cards as they stand now; the page asks for them when the stream cannot tell."""
-    cards, colleagues = await _cards(parts(request), viewer(request), now(request))
-    return render(request, "dock/_cards.html", cards=cards, colleagues=colleagues)
+    shown = await _shown(parts(request), viewer(request), now(request))
+    return render(request, "dock/_cards.html", dock=shown, words=words)
 
 
 def pusher(of: Parts) -> Pusher:
@@ -47,10 +59,10 @@ def pusher(of: Parts) -> Pusher:
 
     async def push(person: Viewer) -> str:
         at = of.clock()
-        cards, colleagues = await _cards(of, person, at)
+        shown = await _shown(of, person, at)
         language = Language.of(person.language) or Language.of(of.settings.language) or Language.EN
         with speaking(Here(language, timezone, at, of.settings.currency)):
-            return of.templates.text("dock/_cards.html", cards=cards, colleagues=colleagues, viewer=person)
+            return of.templates.text("dock/_cards.html", dock=shown, words=words, viewer=person)
 
     return push
 
@@ -124,19 +136,23 @@ async def not_a_client(request: Request) -> Response:
     return toast(request, _("The number is on the list of those that are not clients."))
 
 
-async def _cards(of: Parts, person: Viewer, at: datetime) -> tuple[list[Card], list[Colleague]]:
+async def _shown(of: Parts, person: Viewer, at: datetime) -> Shown:
     if not can(person, Permission.PHONE_USE):
-        return [], []
+        return Shown([], [], Reach(), [])
     async with of.db.read() as session:
         cards = await load_dock(session, person, at)
+        reach = await load_reach(session, person, cards)
         talking = any(card.state is CardState.TALKING for card in cards)
-        people = await load_directory(session) if talking else None
-    if people is None:
-        return cards, []
-    mates = people.team_of(person.user_id) - {person.user_id}
-    return cards, [
+        colleagues = await _colleagues(session, person) if talking else []
+    living = [card for card in cards if card.state is not CardState.AFTER]
+    return Shown(living, [card for card in cards if card.state is CardState.AFTER], reach, colleagues)
+
+
+async def _colleagues(session: AsyncSession, person: Viewer) -> list[Colleague]:
+    people = await load_directory(session)
+    return [
         Colleague(people.name(mate), extension)
-        for mate in sorted(mates)
+        for mate in sorted(people.team_of(person.user_id) - {person.user_id})
         for extension in people.extensions.get(mate, [])[:1]
     ]
 

@@ -14,6 +14,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.errors import Invalid
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import load_directory
+from pbxcrm.screenpop.reach import about_call
 from pbxcrm.tasks import actions
 from pbxcrm.tasks.lists import TaskChoice, list_closed
 from pbxcrm.tasks.models import TaskKind
@@ -99,15 +100,17 @@ def _groups(rows: Iterable[TaskRow], *, done: bool) -> list[tuple[str, str, list
 
 
 async def new(request: Request) -> Response:
-    """``GET /tasks/new?deal=&contact=``."""
+    """``GET /tasks/new?deal=&contact=&call=&for=``: about a deal, a client, or a call; for whom, where it is not as usual."""
+    deal_id, contact_id, call_id = (asked_number(request, name) for name in ("deal", "contact", "call"))
     async with parts(request).db.read() as session:
-        deal_id = asked_number(request, "deal")
+        if call_id is not None:
+            deal_id, contact_id = await about_call(session, viewer(request), call_id)
         deal = await access_deal(session, viewer(request), deal_id) if deal_id is not None else None
-    owner = deal.responsible_id if deal is not None else None
+    owner = asked_number(request, "for") or (deal.responsible_id if deal is not None else None)
     form = filled(
         {
             "deal_id": deal_id,
-            "contact_id": asked_number(request, "contact"),
+            "contact_id": contact_id,
             "assignee_id": owner or viewer(request).user_id,
             "back": local_path(request.query_params.get("back", "")),
         }

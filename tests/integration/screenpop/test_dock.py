@@ -15,8 +15,10 @@ from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.events import Outbox
+from pbxcrm.people.models import User
 from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.queries import Card, load_dock
+from pbxcrm.screenpop.reach import load_reach
 from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch
@@ -183,3 +185,74 @@ async def test_modes(database: Database, office: Office, intake: Intake) -> None
     await intake.apply(batch(Story().ring("101")))
     assert not await dock(database, office, "ivan", popup="answered")
     assert not await dock(database, office, "ivan", popup="off")
+
+
+async def clients_of_petro(intake: Intake, *stories: Story) -> None:
+    """A client whose open deal is Petro's (another team's) calls again."""
+    await intake.apply(batch(Story("16.1").ring("201").answer("201").wait(30).end(), *stories))
+
+
+async def test_a_colleagues_deal_is_no_way_in_but_its_owner_is(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    """Whoever may open the deal gets it; others get whose it is and on which phone, and nothing of the deal."""
+    mates = Story("17.1", client="+380501112233", at=NOON + timedelta(minutes=1)).ring("102").answer("102").end()
+    await clients_of_petro(intake, mates)
+    again = [
+        Story("18.1", at=NOON + timedelta(minutes=2)).ring("101", "103", "202"),
+        Story("18.2", client="+380501112233", at=NOON + timedelta(minutes=3)).ring("101", "103", "202"),
+    ]
+    await intake.apply(batch(*again))
+    opened, owners = {}, {}
+    for login in ("ivan", "maria", "oksana"):
+        cards = await dock(database, office, login)
+        async with database.read() as session:
+            reach = await load_reach(session, await office.viewer(session, login), cards)
+        opened[login] = [row.deal.id in reach.deals for card in cards for row in card.deals]
+        owners[login] = {(o.name, o.extension, o.takes_tasks) for o in reach.owners.values()}
+    petro, olena = ("Petro Other", "201", False), ("Olena Hryhorenko", "102", True)
+    assert opened == {"ivan": [False, False], "maria": [True, False], "oksana": [False, True]}
+    assert owners == {"ivan": {petro, olena}, "maria": {petro}, "oksana": {("Olena Hryhorenko", "102", False)}}
+
+
+async def test_who_left_is_nobody_to_give_a_call_to(database: Database, office: Office, intake: Intake) -> None:
+    await clients_of_petro(intake, Story("18.1", at=NOON + timedelta(minutes=2)).ring("101"))
+    async with database.write() as session:
+        (await session.get_one(User, office.id("petro"))).is_active = False
+    cards = await dock(database, office, "ivan")
+    async with database.read() as session:
+        reach = await load_reach(session, await office.viewer(session, "ivan"), cards)
+    assert (len(cards[0].deals), reach.deals, reach.owners) == (1, frozenset(), {})
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_call_on_a_colleagues_deal_is_finished_without_touching_it(
+    database: Database, office: Office, intake: Intake, known: bool
+) -> None:
+    """The next step is then about the client, or names the number; a deal that is not one's own is not lost by one's click."""
+    await clients_of_petro(intake)
+    if known:
+        async with database.write() as session:
+            contact = Contact(name="Zoria Ltd", responsible_id=office.id("petro"), created_at=NOON)
+            session.add(contact)
+            await session.flush()
+            session.add(Phone(contact_id=contact.id or 0, number=CLIENT))
+    calls = [Story(f"18.{n}", at=NOON + timedelta(minutes=n)).ring("101").answer("101").wait(9).end() for n in (2, 3)]
+    await intake.apply(batch(*calls))
+    first, second = await dock(database, office, "ivan")
+    async with database.write() as session:
+        viewer = await office.viewer(session, "ivan")
+        await actions.finish(
+            session, viewer, first.call.id or 0, "next_step", LATER, next_title="Ask again", next_at=LATER
+        )
+        await actions.finish(session, viewer, second.call.id or 0, "not_interested", LATER)
+    async with database.read() as session:
+        task = (await session.exec(select(Task).where(Task.assignee_id == office.id("ivan")))).one()
+        deal = (await session.exec(select(Deal))).one()
+    assert (task.title, task.deal_id, task.contact_id is not None) == (
+        "Ask again" if known else "Ask again: +380 67 111 22 33",
+        None,
+        known,
+    )
+    assert (deal.responsible_id, deal.closed_at) == (office.id("petro"), None)
+    assert not await dock(database, office, "ivan")

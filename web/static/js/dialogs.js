@@ -58,7 +58,7 @@ document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-open]");
   if (opener) {
     document.getElementById(opener.dataset.open)?.showModal();
-    opener.closest("details")?.removeAttribute("open");
+    opener.closest("details.menu, details.why")?.removeAttribute("open");
     return;
   }
   const dialog = event.target.closest("dialog");

@@ -1,4 +1,6 @@
 // The dock of call cards: on a narrow window a sheet from below that folds to one line. It never takes the focus.
+import { hold } from "./keep.js";
+
 const dock = document.getElementById("dock");
 const fold = dock?.querySelector(".dock-fold");
 
@@ -20,6 +22,12 @@ if (dock) {
     const folded = dock.classList.toggle("folded");
     fold.setAttribute("aria-expanded", String(!folded));
   });
+  // An act on one card is answered with all of them, like a push: what is in hand on the others stays there.
+  const acts = new WeakMap();
+  document.addEventListener("htmx:before:swap", ({ detail }) => {
+    if (detail.tasks.some((task) => task.target?.id === "dock-cards" || task.target === "#dock-cards")) acts.set(detail.ctx, hold(dock));
+  });
+  document.addEventListener("htmx:after:swap", ({ detail }) => acts.get(detail.ctx)?.());
   new MutationObserver(retitle).observe(dock.querySelector("#dock-cards"), { childList: true, subtree: true });
   retitle();
 }

@@ -44,6 +44,20 @@ async function flush() {
   if (bare.length) await reload(bare);
 }
 
+function postpone(region) {
+  due.add(region);
+  later(700);
+}
+
+// Somebody may have begun to type between the question and its answer: the answer is thrown away and asked for again later.
+document.addEventListener("htmx:before:swap", (event) => {
+  const { ctx } = event.detail;
+  const region = ctx.sourceElement;
+  if (ctx.sourceEvent?.type !== "live-refresh" || !busy(region)) return;
+  event.preventDefault();
+  postpone(region);
+});
+
 async function reload(regions) {
   try {
     const response = await fetch(location.href, { headers: { "HX-Request": "true", "HX-Request-Type": "full", Accept: "text/html" } });
@@ -53,6 +67,7 @@ async function reload(regions) {
     for (const region of regions) {
       const found = fresh.getElementById(region.id);
       if (!found) continue;
+      if (busy(region)) { postpone(region); continue; } // since the page was asked for
       await window.htmx.swap({ text: found.outerHTML, target: region, swap: "outerMorph", sourceElement: region });
     }
   } catch { /* the bar says that we are not live; the next hint or reconnect tries again */ }
