@@ -8,23 +8,21 @@ each other's updates silently (measured: half of 900). WAL lets readers go on me
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import structlog
-from sqlalchemy import BigInteger, DateTime, Dialect, TypeDecorator, event, text
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy import BigInteger, DateTime, Dialect, TypeDecorator, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.sqlite import WRITES, sqlite_engine
+
 log = structlog.get_logger()
 
-BUSY_MILLISECONDS = 5_000  # how long SQLite waits for another writer before it says "database is locked"
-WRITES = "pbxcrm_writes"
 BEFORE_COMMIT = "before_commit"  # of a session: what is still to be written right before its commit
 EMITTED = "emitted"  # of a session: its commit is to be followed by a wake-up
 
@@ -132,45 +130,6 @@ def sync_url(url: str) -> str:
 
 
 def _engine(url: str, pool_size: int) -> AsyncEngine:
-    if not url.startswith("sqlite"):
-        return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
-    engine = create_async_engine(
-        url, pool_size=pool_size, connect_args={"isolation_level": None, "timeout": BUSY_MILLISECONDS / 1000}
-    )
-    event.listen(engine.sync_engine, "do_connect", _try_sqlite)
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _try_sqlite(_dialect: Dialect, _record: object, arguments: list[Any], _parameters: dict[str, Any]) -> None:
-    """Open the file once on our own thread: one that cannot be opened is refused here.
-
-    aiosqlite's thread would answer after who asked is gone, and the answer would be a traceback on the terminal.
-    """
-    sqlite3.connect(arguments[0], uri=str(arguments[0]).startswith("file:")).close()
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # a DB-API connection; its type is private to SQLAlchemy
-    # SQLite's own lower() knows only ASCII: "олена" would not find "Олена".
-    connection.create_function("lower", 1, _lower, deterministic=True)
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        f"busy_timeout={BUSY_MILLISECONDS}",
-        "cache_size=-32000",
-        "temp_store=MEMORY",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if url.startswith("sqlite"):
+        return sqlite_engine(url, pool_size)
+    return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
