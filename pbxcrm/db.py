@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import structlog
 from sqlalchemy import BigInteger, DateTime, Dialect, TypeDecorator, text
@@ -24,7 +25,11 @@ from pbxcrm.sqlite import WRITES, sqlite_engine
 log = structlog.get_logger()
 
 BEFORE_COMMIT = "before_commit"  # of a session: what is still to be written right before its commit
-EMITTED = "emitted"  # of a session: its commit is to be followed by a wake-up
+EMITTED = "emitted"  # of a session: what whoever hears of its commit is handed
+
+
+#: Is handed rows of ``pbxcrm.events.Outbox``, which this module does not know.
+AfterCommit = Callable[[list[Any]], Awaitable[None]]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -61,11 +66,9 @@ class Money(TypeDecorator[Decimal]):
 
 
 class Database:
-    """``after_commit`` is awaited after each committed write that put something into the outbox (a wake-up, never the truth)."""
+    """``after_commit`` is handed what a committed write put into the outbox; it must not make the writer wait."""
 
-    def __init__(
-        self, url: str, *, pool_size: int = 8, after_commit: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, after_commit: AfterCommit | None = None) -> None:
         self.url = async_url(url)
         self.is_sqlite = self.url.startswith("sqlite")
         self.engine = _engine(self.url, pool_size)
@@ -86,8 +89,9 @@ class Database:
             for write in gathered:
                 await write(session)
             await session.commit()
-        if session.info.get(EMITTED) and self.after_commit is not None:
-            await self.after_commit()
+        emitted = session.info.pop(EMITTED, None)
+        if emitted and self.after_commit is not None:
+            await self.after_commit(emitted)
 
     def _in_turn(self) -> AbstractAsyncContextManager[None]:
         """Writers of this process one after the other, where the database has room for one only.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
-from sqlalchemy import JSON, delete, insert
+from sqlalchemy import JSON, delete, func, insert
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -53,7 +53,6 @@ def emit(
     said: dict[tuple[str, str], _Saying] = session.info.setdefault(SAYINGS, {})
     if not said:
         before_commit(session, _write)
-        session.info[EMITTED] = True
     saying = said.setdefault((topic, str(ref)), _Saying(at))
     saying.at = at
     saying.users.update(user for user in users if user is not None)
@@ -68,30 +67,49 @@ class _Saying:
 
 
 async def _write(session: AsyncSession) -> None:
-    """What was said, as rows of the same transaction, in one statement."""
+    """What was said, as rows of the same transaction, in one statement; who commits hands them to ``after_commit``."""
     rows = [
         {"topic": topic, "ref": ref, "users": sorted(saying.users), "roles": sorted(saying.roles), "at": saying.at}
         for (topic, ref), saying in session.info.pop(SAYINGS).items()
     ]
-    await session.exec(insert(Outbox), params=rows)
+    numbered = insert(Outbox).returning(col(Outbox.id), sort_by_parameter_order=True)
+    ids = (await session.exec(numbered, params=rows)).scalars().all()
+    session.info[EMITTED] = [Outbox(id=id_, **row) for id_, row in zip(ids, rows, strict=True)]
 
 
-async def relay(db: Database, redis: Redis) -> int:
-    """Publish what is waiting in the outbox and forget it; the number published. Safe to run in several processes.
+async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
+    """Publish what is waiting in the outbox (no number above ``up_to``) and forget it; how many there were.
 
-    Published before forgotten: a crash between the two says it twice, which a hint may be.
+    Safe to run in several processes. Published before forgotten: a crash between the two says it twice, which a hint may be.
     """
+    waiting = select(Outbox).order_by(col(Outbox.id)).limit(RELAY_AT_ONCE)
+    if up_to is not None:
+        waiting = waiting.where(col(Outbox.id) <= up_to)
     async with db.read() as session:
-        rows = (await session.exec(select(Outbox).order_by(col(Outbox.id)).limit(RELAY_AT_ONCE))).all()
-    if not rows:
-        return 0
+        rows = (await session.exec(waiting)).all()
+    if rows:
+        await publish(redis, rows)
+        await forget(db, [row.id for row in rows])
+    return len(rows)
+
+
+async def publish(redis: Redis, rows: Iterable[Outbox]) -> None:
+    """Tell all web processes, in one round trip; raises RedisError or OSError."""
     async with redis.pipeline(transaction=False) as pipe:
         for row in rows:
             pipe.publish(CHANNEL, as_message(row))
         await pipe.execute()
+
+
+async def forget(db: Database, ids: Iterable[int | None]) -> None:
     async with db.write() as session:
-        await session.exec(delete(Outbox).where(col(Outbox.id).in_([row.id for row in rows])))
-    return len(rows)
+        await session.exec(delete(Outbox).where(col(Outbox.id).in_(ids)))
+
+
+async def newest(db: Database) -> int:
+    """The highest number in the outbox; 0 when it is empty."""
+    async with db.read() as session:
+        return (await session.exec(select(func.max(Outbox.id)))).one() or 0
 
 
 def as_message(row: Outbox) -> str:

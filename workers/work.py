@@ -43,15 +43,15 @@ class Work:
         load_handlers()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.relay.run())
+            tasks.create_task(self.relay.carry_leftovers())
             tasks.create_task(self._each_second())
             tasks.create_task(self._arq())
 
     async def sweep(self) -> int:
-        """Do what is due now, and carry what the outbox still holds."""
+        """Do what is due now."""
         async with self._sweeping:
             fired = await jobs.sweep(self.db, datetime.now(UTC))
             self._swept_at = asyncio.get_running_loop().time()
-        await self.relay.wake()
         return fired
 
     async def tidy(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.db import Database
+from pbxcrm.events import publish
 from pbxcrm.options import Option
-from pbxcrm.relay import Relay
 from pbxcrm.settings import Pbx, Settings
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.asterisk.setup import CannotSetUpError, ensure
@@ -44,10 +45,9 @@ def settings(tmp_path: Path, sqlite_url: str) -> Settings:
 async def app(settings: Settings, db: Database, redis: Redis) -> Starlette:
     """Somebody listens to the PBX, and what is committed is published at once."""
     until = datetime.now(UTC) + timedelta(hours=1)
-    relay = Relay(db, redis)
     async with db.write() as session:
         session.add(PbxStatus(pbx="default", state="listening", lease_until=until))
-    db.after_commit = relay.carry  # type: ignore[assignment]  # it says whether it could, which nobody asks here
+    db.after_commit = partial(publish, redis)
     return create_app(settings, db, redis)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.applications import Starlette
 
 from pbxcrm.calls.intake import Intake
 from pbxcrm.db import Database
-from pbxcrm.relay import Relay
+from pbxcrm.events import publish
 from pbxcrm.settings import Pbx, Settings
 from tests.calls import Story, batch
 from tests.e2e.browser import cut_words, live, overflow, violations
@@ -41,8 +42,7 @@ def settings(tmp_path: Path, sqlite_url: str) -> Settings:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def app(settings: Settings, db: Database, redis: Redis) -> Starlette:
-    relay = Relay(db, redis)
-    db.after_commit = relay.carry  # type: ignore[assignment]  # it says whether it could, which nobody asks here
+    db.after_commit = partial(publish, redis)
     return create_app(settings, db, redis)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from sqlmodel import select
 from pbxcrm.calls.intake import Intake
 from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
-from pbxcrm.events import relay
+from pbxcrm.events import publish, relay
 from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task, TaskStatus
 from tests.busy import Busy, fill
@@ -79,10 +80,7 @@ async def house(
         busy = await fill(database, chosen, office, NOON)
         await relay(database, redis)
 
-        async def wake() -> None:
-            await relay(database, redis)
-
-        database.after_commit = wake
+        database.after_commit = partial(publish, redis)
         app = create_app(chosen, database, redis, clock=lambda: NOON)
         async with serving(app) as address, forgetful(chromium) as browser:
             yield House(address, database, busy, browser, chosen)
