@@ -8,7 +8,10 @@ from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.configuration import configuration
 
+
+@configuration
 class Option(SQLModel, table=True):
     __tablename__ = "options"
 

@@ -1,19 +1,21 @@
 """Where facts enter the database: a batch and its journal position in one transaction (the listener's ``Sink``)."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from sqlalchemy import case, update
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.applying import apply_facts
-from pbxcrm.calls.facts import Batch, Cursor, FactKind, PbxReport
+from pbxcrm.calls.facts import Batch, Cursor, PbxReport
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.calls.world import load_world
+from pbxcrm.calls.world import Worlds
 from pbxcrm.db import Database, lock
 from pbxcrm.events import emit
 from pbxcrm.people.models import Role
 from pbxcrm.settings import Settings
 
-QUIET = {FactKind.OPENED, FactKind.QUEUED}  # nobody's screen shows these by themselves
 EVERYBODY = [role.value for role in Role]
 
 
@@ -22,7 +24,7 @@ class Intake:
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self.db = db
-        self.settings = settings
+        self.worlds = Worlds(db, settings)
 
     async def cursor(self, pbx: str) -> Cursor:
         async with self.db.read() as session:
@@ -33,12 +35,8 @@ class Intake:
         async with self.db.write() as session:
             await lock(session, f"pbx:{batch.pbx}")
             if batch.facts:
-                await apply_facts(session, await load_world(session, self.settings), batch.facts)
-            status = await _status(session, batch.pbx)
-            status.position = max(status.position, batch.cursor.position)
-            status.replay_from = batch.cursor.replay_from
-            if batch.facts:
-                status.last_event_at = max(fact.at for fact in batch.facts)
+                await apply_facts(session, await self.worlds.get(session), batch.facts)
+            await _move_on(session, batch)
 
     async def report(self, report: PbxReport) -> None:
         async with self.db.write() as session:
@@ -72,6 +70,21 @@ class Intake:
             status = await _status(session, pbx)
             if status.lease_owner == owner:
                 status.lease_owner, status.lease_until = "", None
+
+
+async def _move_on(session: AsyncSession, batch: Batch) -> None:
+    """The journal position, in the same transaction as what follows from it; one statement, for this is done for each batch."""
+    known = col(PbxStatus.position)
+    position = batch.cursor.position
+    values: dict[str, Any] = {
+        "position": case((known > position, known), else_=position),
+        "replay_from": batch.cursor.replay_from,
+    }
+    if batch.facts:
+        values["last_event_at"] = max(fact.at for fact in batch.facts)
+    moved = update(PbxStatus).where(col(PbxStatus.pbx) == batch.pbx).values(values)
+    if not (await session.exec(moved.execution_options(synchronize_session=False))).rowcount:
+        session.add(PbxStatus(pbx=batch.pbx, **values | {"position": position}))
 
 
 async def _status(session: AsyncSession, pbx: str) -> PbxStatus:

@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from pbxcrm.configuration import configuration
 from pbxcrm.fields import json_list, json_object, link, maybe_link, maybe_moment, moment
 from pbxcrm.finding import folded_text, keep_folded
 
 
+@configuration
 class Line(SQLModel, table=True):
     """A way in for clients, with its rules. The first line (by position) all of whose globs match is a call's line."""
 

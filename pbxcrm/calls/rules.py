@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from pbxcrm.calls.facts import CallState
 from pbxcrm.calls.models import Line
@@ -17,7 +18,13 @@ def line_of(state: CallState, lines: Iterable[Line]) -> Line:
         asked = ((line.pbx, state.pbx), (line.trunk, state.trunk), (line.did, state.did), (line.queue, state.queue))
         if all(fnmatchcase(value or "", glob) for glob, value in asked):
             return line
-    return Line(name=state.queue or state.did or state.trunk or state.pbx)
+    return _no_line(state.queue or state.did or state.trunk or state.pbx)
+
+
+@lru_cache(maxsize=1000)
+def _no_line(name: str) -> Line:
+    """Made once a name: this is asked several times for each fact, and making a row costs more than the decision."""
+    return Line(name=name)
 
 
 def clean_name(heard: str | None) -> str | None:

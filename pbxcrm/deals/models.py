@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
+from pbxcrm.configuration import configuration
 from pbxcrm.db import Money
 from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
 from pbxcrm.finding import folded_text, keep_folded
@@ -24,6 +25,7 @@ class StageKind(StrEnum):
 CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 
 
+@configuration
 class Pipeline(SQLModel, table=True):
     __tablename__ = "pipelines"
 
@@ -33,6 +35,7 @@ class Pipeline(SQLModel, table=True):
     is_default: bool = False
 
 
+@configuration
 class Stage(SQLModel, table=True):
     __tablename__ = "stages"
 

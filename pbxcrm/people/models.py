@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from sqlmodel import Field, SQLModel
 
+from pbxcrm.configuration import configuration
 from pbxcrm.fields import link, maybe_link, maybe_moment, moment
 
 
@@ -21,6 +22,7 @@ class PopupMode(StrEnum):
     OFF = "off"
 
 
+@configuration
 class Team(SQLModel, table=True):
     __tablename__ = "teams"
 
@@ -30,6 +32,7 @@ class Team(SQLModel, table=True):
     calendar_id: int | None = maybe_link("calendars.id")
 
 
+@configuration
 class User(SQLModel, table=True):
     __tablename__ = "users"
 
@@ -48,6 +51,7 @@ class User(SQLModel, table=True):
     created_at: datetime = moment()
 
 
+@configuration
 class Extension(SQLModel, table=True):
     """A phone of a user. A number belongs to one user at a time; who had it before stays in the audit log."""
 

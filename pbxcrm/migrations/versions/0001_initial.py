@@ -21,6 +21,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_calendars_name")),
     )
     op.create_table(
+        "configuration_version",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_configuration_version")),
+    )
+    op.create_table(
         "failed_logins",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("login", sa.String(length=64), nullable=False),
@@ -928,5 +934,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_failed_logins_at"))
 
     op.drop_table("failed_logins")
+    op.drop_table("configuration_version")
     op.drop_table("calendars")
     # ### end Alembic commands ###
