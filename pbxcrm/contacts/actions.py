@@ -19,6 +19,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, NotFound
 from pbxcrm.events import emit
 from pbxcrm.finding import folded
+from pbxcrm.locking import lock_row
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import access_assignee, load_directory
 from pbxcrm.reasons import reason
@@ -133,7 +134,8 @@ async def edit_company(
     note: str = "",
 ) -> Company:
     check(viewer, Permission.CONTACTS_EDIT)
-    company = await access_company(session, viewer, company_id)
+    await access_company(session, viewer, company_id)
+    company = await lock_row(session, Company, company_id)
     if version is not None and company.version != version:
         raise Conflict(
             "companies.stale", "Somebody changed this company meanwhile. Look at it again before you change it."
@@ -177,7 +179,7 @@ async def access_for_change(session: AsyncSession, viewer: Viewer, contact_id: i
     """The contact, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
     check(viewer, Permission.CONTACTS_EDIT)
     await access_contact(session, viewer, contact_id)
-    contact = (await session.exec(select(Contact).where(col(Contact.id) == contact_id).with_for_update())).one()
+    contact = await lock_row(session, Contact, contact_id)
     if version is not None and contact.version != version:
         raise Conflict(
             "contacts.stale", "Somebody changed this client meanwhile. Look at it again before you change it."

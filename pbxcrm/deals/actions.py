@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
@@ -18,6 +17,7 @@ from pbxcrm.deals.queries import access_deal, default_pipeline, stage_of_kind
 from pbxcrm.deals.rules import check_amount, check_move, check_next_task, check_title, is_closing
 from pbxcrm.errors import Conflict, Invalid, NotFound
 from pbxcrm.events import emit
+from pbxcrm.locking import lock_row
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import Directory, access_assignee, load_directory
 from pbxcrm.reasons import Reason, reason
@@ -268,7 +268,7 @@ async def add_note(
 async def access_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:
     """The deal, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
     await access_deal(session, viewer, deal_id)
-    deal = (await session.exec(select(Deal).where(col(Deal.id) == deal_id).with_for_update())).one()
+    deal = await lock_row(session, Deal, deal_id)
     if version is not None and deal.version != version:
         raise Conflict("deals.stale", "Somebody changed this deal meanwhile. Look at it again before you change it.")
     return deal

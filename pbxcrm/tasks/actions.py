@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm import reasons
@@ -13,6 +13,7 @@ from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.errors import Conflict, Invalid
 from pbxcrm.events import emit
+from pbxcrm.locking import lock_row
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import Directory, access_assignee, load_directory
 from pbxcrm.reasons import Reason
@@ -198,7 +199,7 @@ async def access_for_change(session: AsyncSession, viewer: Viewer, task_id: int,
     """The task, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
     check(viewer, Permission.TASKS_EDIT)
     await access_task(session, viewer, task_id)
-    task = (await session.exec(select(Task).where(col(Task.id) == task_id).with_for_update())).one()
+    task = await lock_row(session, Task, task_id)
     if version is not None and task.version != version:
         raise Conflict("tasks.stale", "Somebody changed this task meanwhile. Look at it again before you change it.")
     return task
