@@ -19,6 +19,9 @@ MANY = 500
 FOLDED_MAX = 400  # letters; an index of PostgreSQL takes no row above 2.7 kB
 SHORTEST_NUMBER = 3  # digits
 _NATIONAL = 9  # from so many digits on a leading zero is how one dials at home, and no part of the number as it is kept
+_BETWEEN_DIGITS = frozenset(
+    "+()./\u00a0\u202f\u2060\u200e\u202a\u202c"
+)  # also what comes along when one copies a number
 _ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "`": "'", "\u00b4": "'", "\u2018": "'", "\u0451": "\u0435"})
 
 
@@ -61,9 +64,10 @@ def digits_of(text: str) -> str:
 
     ``067 111 22 33`` is looked for as ``671112233``: the zero is not part of ``+380671112233``.
     """
-    if has_letters(text):
+    rest = "".join(letter for letter in text if not letter.isdecimal())
+    if any(unicodedata.category(letter) != "Pd" and letter not in _BETWEEN_DIGITS for letter in rest.replace(" ", "")):
         return ""
-    digits = "".join(str(unicodedata.digit(letter)) for letter in text if letter.isdigit())
+    digits = "".join(str(unicodedata.decimal(letter)) for letter in text if letter.isdecimal())
     if len(digits) >= _NATIONAL:
         digits = digits.lstrip("0")
     return digits if len(digits) >= SHORTEST_NUMBER else ""

@@ -74,10 +74,18 @@ class CallFilter:
             found.append(col(Call.started_at) >= self.since)
         if self.until is not None:
             found.append(col(Call.started_at) < self.until)
+        return found
+
+    async def looked_for(self, session: AsyncSession) -> list[ColumnElement[bool]]:
+        """The conditions for which it matters how many calls fit them: of a person, of a phone, by name or number."""
+        found: list[ColumnElement[bool]] = []
         if self.mine is not None:
-            found.append(or_(col(Call.responsible_id) == self.mine, _has_leg(col(CallLeg.user_id) == self.mine)))
+            own = col(Call.responsible_id) == self.mine
+            found.append(await _with_leg(session, col(CallLeg.user_id) == self.mine, own))
         if self.extension:
-            found.append(_has_leg(col(CallLeg.extension) == self.extension))
+            found.append(await _with_leg(session, col(CallLeg.extension) == self.extension))
+        if self.text.strip():
+            found.append(await _matching(session, self.text.strip()))
         return found
 
 
@@ -91,12 +99,9 @@ async def list_calls(
 ) -> list[CallRow]:
     """Newest first; ``before`` is (started_at, id) of the last one seen."""
     visible = visible_calls(viewer, little=await sees_little(session, viewer))
-    conditions = asked.conditions()
-    if asked.text.strip():
-        conditions.append(await _matching(session, asked.text.strip()))
     query = (
         select(Call)
-        .where(visible, _stands_alone(), *conditions)
+        .where(visible, _stands_alone(), *asked.conditions(), *await asked.looked_for(session))
         .order_by(col(Call.started_at).desc(), col(Call.id).desc())
         .limit(limit)
     )
@@ -189,9 +194,18 @@ async def unmapped_extensions(session: AsyncSession) -> list[str]:
     return list(found.all())
 
 
-def _has_leg(of_whom: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Asked of one call after the other, latest first: a list of a year's calls would be gathered and sorted for fifty of them."""
-    return exists().where(col(CallLeg.call_id) == col(Call.id), of_whom).correlate(Call)
+async def _with_leg(
+    session: AsyncSession, of_whom: ColumnElement[bool], *others: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Calls with such a leg, or that ``others`` say: those few, or asked of one call after the other, latest first. A list of a
+    year's calls would be gathered and sorted for fifty of them.
+    """
+    queries: dict[str, Select[Any]] = {"legs": select(col(CallLeg.call_id)).where(of_whom)}
+    queries.update({f"other{n}": select(col(Call.id)).where(other) for n, other in enumerate(others)})
+    found = await few(session, **queries)
+    if all(ids is not None for ids in found.values()):
+        return col(Call.id).in_(sorted({call_id for ids in found.values() for call_id in ids or ()}))
+    return or_(exists().where(col(CallLeg.call_id) == col(Call.id), of_whom).correlate(Call), *others)
 
 
 async def _matching(session: AsyncSession, text: str) -> ColumnElement[bool]:
