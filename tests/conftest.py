@@ -4,14 +4,17 @@
 """
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
+from jinja2 import Environment, FileSystemBytecodeCache
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
@@ -22,12 +25,29 @@ from pbxcrm.redis_server import find_server
 from pbxcrm.settings import Settings
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.needs import need
+from tests.quick_folder import quick_folder
+from web import templating
+
+
+def pytest_configure() -> None:
+    """``tmp_path`` lies in memory if it can."""
+    if folder := quick_folder():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_passwords() -> None:
     """argon2 is slow on purpose; tests hire seven people each, so theirs is the same algorithm with the least work."""
     passwords.hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _templates_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every test makes an application, and each would compile its templates anew, which takes longer than the test."""
+    cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(templating, "Environment", partial(Environment, bytecode_cache=cache))
+        yield
 
 
 @pytest.fixture(scope="session")

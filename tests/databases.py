@@ -16,6 +16,7 @@ import asyncpg
 
 from pbxcrm import child, redis_server
 from pbxcrm.migrations import upgrade
+from tests.quick_folder import quick_folder
 
 TEMPLATE = "pbxcrm_template"
 POSTGRES_VERSIONS = ("15", "16", "17", "18")
@@ -72,7 +73,7 @@ class Postgres:
 @contextmanager
 def running_postgres(programs: Path) -> Iterator[Postgres]:
     """A fresh server with fsync off and a migrated template database."""
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(prefix="pg-", dir=quick_folder(), ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         user = postgres_user()
         if user:
