@@ -97,15 +97,7 @@ async def test_a_card_is_dragged_and_moves_on_a_colleagues_board_too(house: Hous
     for page in (mine, hers):
         await page.goto(f"{house.address}/board")
         await live(page)
-    card = mine.locator(".card", has_text=DESK)
-    target = mine.locator(f"{column(mine, 'Call held')} [data-cards]")
-    start, end = await card.bounding_box(), await target.bounding_box()
-    assert start
-    assert end
-    await mine.mouse.move(start["x"] + 60, start["y"] + 40)
-    await mine.mouse.down()
-    await mine.mouse.move(end["x"] + 120, end["y"] + 60, steps=12)
-    await mine.mouse.up()
+    await drag(mine, "Call held")
     await until(lambda: house.in_stage("Call held"))
     for page in (mine, hers):
         await page.locator(f"{column(page, 'Call held')} .card", has_text=DESK).wait_for()
@@ -255,6 +247,53 @@ async def test_the_board_asks_for_the_next_task_after_a_failed_attempt_and_compl
     await page.locator(f"{column(page, 'Lost')} .card", has_text=DESK).wait_for()
     assert await house.planned() == ["Ask in spring"]
     assert (await house.deal()).lost_reason == "Never reached"
+    assert ivan.troubles == []
+
+
+async def drag(page: Page, stage: str) -> None:
+    """Take the card by the mouse to another column, and let go."""
+    start = await page.locator(".card", has_text=DESK).bounding_box()
+    end = await page.locator(f"{column(page, stage)} [data-cards]").bounding_box()
+    assert start
+    assert end
+    await page.mouse.move(start["x"] + 60, start["y"] + 40)
+    await page.mouse.down()
+    x, y = end["x"] + 120, end["y"] + 60
+    await page.mouse.move(x, y, steps=12)
+
+    async def lies_there() -> bool:  # a hand that still trembles: the browser tells the page of each place it comes to
+        await page.mouse.move(x + 1, y)
+        await page.mouse.move(x, y)
+        return await page.locator(f"{column(page, stage)} .card", has_text=DESK).count() == 1
+
+    await until(lies_there)
+    await page.mouse.up()
+
+
+async def test_a_dragged_card_goes_back_until_the_next_task_is_set(house: House) -> None:
+    await house.fail_to_reach()
+    ivan, page = await house.person("ivan", width=3500)
+    await page.goto(f"{house.address}/board")
+    await live(page)
+    was = f"{column(page, 'Proposal sent')} .card"
+    order = await page.locator(f"{was} [data-card]").all_inner_texts()
+    dialog = page.locator("dialog#next-task[open]")
+    await drag(page, "Received")
+    await dialog.wait_for()
+    ivan.expect_status(422)
+    await page.keyboard.press("Escape")
+    await dialog.wait_for(state="hidden")
+    assert await page.locator(f"{was} [data-card]").all_inner_texts() == order  # where it was, among the same cards
+    assert await page.locator(f"{column(page, 'Received')} .card", has_text=DESK).count() == 0
+    assert await house.in_stage("Proposal sent")
+    assert await house.planned() == []
+
+    await drag(page, "Received")
+    await dialog.get_by_role("button", name="tomorrow morning").click()
+    ivan.expect_status(422)
+    await page.locator(f"{column(page, 'Received')} .card", has_text=DESK).wait_for()
+    assert await house.in_stage("Received")
+    assert await house.planned() == ["Call again"]
     assert ivan.troubles == []
 
 
