@@ -84,4 +84,4 @@ async def running(*words: str, **environ: str) -> AsyncIterator[Running]:
     finally:
         if process.returncode is None:
             process.terminate()
-            await run.ended(10)
+            await run.ended(60)

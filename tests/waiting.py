@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 
-async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]], seconds: float = 10) -> None:
+async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]], seconds: float = 30) -> None:
     """Return once ``condition()`` holds (it may be asynchronous); raises TimeoutError after ``seconds``."""
     async with asyncio.timeout(seconds):
         while True:

@@ -10,7 +10,7 @@ from tests.asterisk.sip import Message, address, authorization, media_address, m
 if TYPE_CHECKING:
     from tests.asterisk.phone import Phone
 
-PATIENCE = 10.0  # seconds that a condition may take before the test fails
+PATIENCE = 30.0  # seconds that a condition may take before the test fails
 REASONS = {100: "Trying", 180: "Ringing", 200: "OK", 302: "Moved Temporarily", 480: "Temporarily Unavailable"}
 REASONS |= {486: "Busy Here", 487: "Request Terminated", 603: "Decline"}
 SILENCE = b"\xff" * 160  # 20 ms of G.711 µ-law

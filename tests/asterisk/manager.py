@@ -69,12 +69,12 @@ class ManagerTap:
         named = (m for m in self.messages() if m.get("Event") == name)
         return [m for m in named if all(m.get(header) == value for header, value in wanted.items())]
 
-    async def event(self, name: str, *, count: int = 1, patience: float = 10, **wanted: str) -> Event:
+    async def event(self, name: str, *, count: int = 1, patience: float = 30, **wanted: str) -> Event:
         """The ``count``-th such event since the connection was made, waited for."""
         await self.condition(lambda: len(self.events(name, **wanted)) >= count, patience)
         return self.events(name, **wanted)[count - 1]
 
-    async def condition(self, holds: Callable[[], bool], patience: float = 10) -> None:
+    async def condition(self, holds: Callable[[], bool], patience: float = 30) -> None:
         """Wait until something is true of what came; looked at again whenever more comes."""
         async with asyncio.timeout(patience), self._came:
             await self._came.wait_for(holds)
@@ -97,7 +97,7 @@ class ManagerTap:
         begun = {e["Uniqueid"] for e in self.events("Newchannel")}
         return begun - {e["Uniqueid"] for e in self.events("Hangup")}
 
-    async def settled(self, patience: float = 20) -> None:
+    async def settled(self, patience: float = 30) -> None:
         """Wait until every channel has hung up and the stream has been quiet for 0.3 s (the CDRs come last)."""
         await self.condition(lambda: bool(self.events("Newchannel")) and not self.open_channels(), patience)
         size = -1

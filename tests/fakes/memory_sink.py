@@ -69,7 +69,7 @@ class MemorySink:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something holds; it is looked at whenever something was applied, tried or reported."""
-        async with asyncio.timeout(15), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(true)
 
     async def until_state(self, state: PbxState, code: str | None = None) -> PbxReport:

@@ -71,7 +71,7 @@ class Office:
         self.sink.gate.set()
         for listener in self.listeners:
             listener.stop()
-        await asyncio.wait_for(asyncio.gather(*self.tasks), 10)
+        await asyncio.wait_for(asyncio.gather(*self.tasks), 30)
         self.tasks.clear()
 
     def begin(self, call: str) -> bytes:
@@ -96,7 +96,7 @@ class Office:
 
     async def standing_by(self) -> None:
         """Until the latest listener stands by; that is told in its log only."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.listeners[-1].report.code != "standby":
                 await asyncio.sleep(0.01)
 

@@ -43,7 +43,7 @@ class Desk:
         self.given.put_nowait(CommandRequest(name, kind, params, now() + timedelta(seconds=seconds)))
 
     async def result(self, name: str) -> CommandResult:
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(lambda: name in self.results)
         result = self.results[name]
         if not result.done:

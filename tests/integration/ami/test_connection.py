@@ -35,7 +35,7 @@ class Told:
         self._changed.set()
 
     async def heard(self, code: str, times: int = 1) -> dict[str, str]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while [known for _, known in self.states].count(code) < times:
                 self._changed.clear()
                 await self._changed.wait()
@@ -66,7 +66,7 @@ class Client:
                     self._changed.notify_all()
 
     async def until(self, links: int = 1, frames: int = 0) -> None:
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(lambda: len(self.links) >= links and len(self.frames) >= frames)
 
     def names(self) -> list[str]:
@@ -136,7 +136,7 @@ async def test_garbage_between_events_harms_nothing(pbx: FakeAmiServer, clients:
 async def test_a_wrong_secret_is_tried_once_and_said(pbx: FakeAmiServer, clients: list[Client]) -> None:
     clients.append(client := Client(pbx.url.replace("s3cret", "wrong%40"), QUICK))
     with pytest.raises(LoginRefused):
-        await asyncio.wait_for(client.task, 5)
+        await asyncio.wait_for(client.task, 30)
     assert client.told.states[-1] == (PbxState.REFUSED, "login_refused")
     assert client.told.params["login_refused"]["why"] == "Authentication failed"
     assert pbx.names() == ["Login"]
@@ -181,7 +181,7 @@ async def test_a_half_open_link_is_noticed_and_made_anew(pbx: FakeAmiServer, cli
 
 async def test_a_quiet_pbx_that_answers_pings_is_left_alone(pbx: FakeAmiServer, clients: list[Client]) -> None:
     clients.append(client := Client(pbx.url, QUICK))
-    await asyncio.wait_for(pbx.asked("Ping", 3), 10)
+    await asyncio.wait_for(pbx.asked("Ping", 3), 30)
     assert len(client.links) == 1
     assert not client.links[0].broken.done()
 
@@ -274,7 +274,7 @@ async def test_a_listener_that_does_not_read_is_bounded_in_memory(pbx: FakeAmiSe
     connection = AmiConnection(AmiUrl.parse(pbx.url), told, lambda: datetime.now(UTC), timing=timing)
     async for link in connection.links():
         flood = asyncio.create_task(pbx.send(b"".join(hangup(n) for n in range(20_000))))
-        why = await asyncio.wait_for(link.broken, 10)
+        why = await asyncio.wait_for(link.broken, 30)
         await asyncio.gather(flood, return_exceptions=True)
         assert why.params["code"] == "overrun"
         break
@@ -307,7 +307,7 @@ async def test_closing_leaves_no_timer_and_no_reconnect(pbx: FakeAmiServer) -> N
     client = Client(pbx.url, QUICK)
     await client.until(links=1)
     client.connection.close()
-    await asyncio.wait_for(client.task, 5)
+    await asyncio.wait_for(client.task, 30)
     assert pbx.connections == 1
     names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() if task.get_coro() is not None}  # type: ignore[union-attr]
     assert not {name for name in names if "Link" in name or "AmiConnection" in name}

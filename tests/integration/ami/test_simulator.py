@@ -47,13 +47,13 @@ class Ear:
         def found() -> list[Message]:
             return [m for m in self.heard if m["Event"] == event and headers.items() <= m.items()]
 
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(lambda: len(found()) >= times)
         return found()[-1]
 
     async def silence(self, simulator: Simulator) -> None:
         """Until all calls are over and heard."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(lambda: not simulator.going_on and bool(self.heard) and not self.living())
 
     def living(self) -> set[str]:

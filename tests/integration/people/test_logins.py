@@ -73,7 +73,7 @@ async def held(watched: Watched, work: Awaitable[T], meanwhile: Callable[[], Awa
     task = asyncio.ensure_future(work)
     try:
         await until(lambda: watched.verified > before)
-        await asyncio.wait_for(meanwhile(), 10)
+        await asyncio.wait_for(meanwhile(), 30)
     finally:
         watched.go_on.set()
     return await task

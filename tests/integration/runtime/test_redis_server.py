@@ -74,7 +74,7 @@ async def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     await redis_server.wait_until_ready(socket)
     os.kill(parent.pid, signal.SIGKILL)
     await parent.wait()
-    await until(lambda: not is_alive(server), 5)
+    await until(lambda: not is_alive(server))
     socket.touch()  # as if the kernel had left it
     command, socket = redis_server.prepare(tmp_path)
     again = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)

@@ -24,12 +24,12 @@ async def test_each_part_comes_back_and_nothing_is_left_when_all_is_over(tmp_pat
         assert set(before) == PARTS
         for name, pid in before.items():
             os.kill(pid, signal.SIGKILL)
-            await until(lambda name=name, pid=pid: run.parts().get(name, pid) != pid, 10)
+            await until(lambda name=name, pid=pid: run.parts().get(name, pid) != pid)
         await until(run.well, START_SECONDS)
         assert (await run.ready())["pbxs"]["default"]["last_event_age_seconds"] is not None
         pids = run.parts().values()
         run.process.terminate()
-        assert await run.ended(8) == 0  # five seconds, where nothing else runs on the machine
+        assert await run.ended(60) == 0
         assert not any(is_alive(pid) for pid in pids)
 
 
@@ -39,8 +39,8 @@ async def test_killed_as_a_whole_it_leaves_no_orphan_and_starts_again(tmp_path: 
         await until(run_is_complete(run), START_SECONDS)
         pids = run.parts().values()
         run.process.kill()
-        await run.ended(5)
-        await until(lambda: not any(is_alive(pid) for pid in pids), 3)
+        await run.ended(30)
+        await until(lambda: not any(is_alive(pid) for pid in pids))
     async with running("--demo", PBXCRM_DATA_DIR=str(tmp_path)) as run:
         await until(lambda: run.address, START_SECONDS)
         await until(run.well, START_SECONDS)

@@ -95,16 +95,16 @@ async def test_deadlines_fire_while_redis_is_killed_and_hints_come_when_it_is_ba
     url = f"unix://{own_redis.socket}"
     async with Redis.from_url(url) as redis, working(Work(database, redis, url)):
         await fire(database, "with")
-        await until(lambda: all_done(database), 3)
-        await until(lambda: outbox_empty(database), 3)
+        await until(lambda: all_done(database))
+        await until(lambda: outbox_empty(database))
         own_redis.stop()
         await fire(database, "without")
-        await until(lambda: all_done(database), 4)
+        await until(lambda: all_done(database))
         assert not await outbox_empty(database)
         await own_redis.start()
-        await until(lambda: outbox_empty(database), 8)
+        await until(lambda: outbox_empty(database))
         await fire(database, "again")
-        await until(lambda: all_done(database), 3)
+        await until(lambda: all_done(database))
 
 
 @pytest.mark.usefixtures("_counts")
@@ -143,7 +143,7 @@ async def test_arq_sweeps_each_second_and_speaks_json(redis_url: str) -> None:
 
     worker = make_worker(redis_url, sweep, tidy)
     task = asyncio.create_task(worker.async_run())
-    await asyncio.wait_for(swept.wait(), 4)
+    await asyncio.wait_for(swept.wait(), 30)
     task.cancel()
     await _end(worker)
     assert from_json(to_json({"t": 1, "a": ("x",), "r": ValueError("x")})) == {"t": 1, "a": ["x"], "r": "x"}

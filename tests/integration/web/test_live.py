@@ -126,7 +126,7 @@ async def test_a_stream_ends_when_its_session_is_revoked(listen: Listen, databas
     _, other = await listen("olena")
     await here.post("/profile/sessions/end-others")
     await relay(database, redis)
-    await asyncio.wait_for(other.ended.wait(), 5)
+    await asyncio.wait_for(other.ended.wait(), 30)
     assert other.of("bye") == [{"why": "session"}]
     assert mine.of("bye") == []
 
@@ -195,10 +195,10 @@ async def test_redis_gone_is_said_and_comes_back_by_itself(redis: Redis) -> None
         await until(lambda: hub.online)
         with hub.listening(SELLER) as ear:
             await redis.client_kill_filter(_type="pubsub")
-            assert await asyncio.wait_for(ear.queue.get(), 10) == ("state", {"live": "offline"})
-            assert await asyncio.wait_for(ear.queue.get(), 10) == ("state", {"live": "ok"})
+            assert await asyncio.wait_for(ear.queue.get(), 30) == ("state", {"live": "offline"})
+            assert await asyncio.wait_for(ear.queue.get(), 30) == ("state", {"live": "ok"})
             await redis.publish("test", json.dumps({"id": 1, "topic": "deal", "ref": "9", "users": [1]}))
-            name, data = await asyncio.wait_for(ear.queue.get(), 10)
+            name, data = await asyncio.wait_for(ear.queue.get(), 30)
             assert (name, data["ref"]) == ("hint", "9")
 
 
@@ -240,7 +240,7 @@ async def test_a_browser_that_stops_reading_is_let_go_while_others_hear_on(
     await until(lambda: hub.open_streams == streams + 1)
     for number in range(6):
         await redis.publish(CHANNEL, json.dumps({"id": number, "topic": "dock", "ref": "", "users": [1]}))
-    await until(lambda: hub.open_streams == streams, 15)
+    await until(lambda: hub.open_streams == streams)
     await redis.publish(CHANNEL, json.dumps({"id": 99, "topic": "deal", "ref": "1", "users": [2]}))
     await until(lambda: "deal:1" in dmytro.topics)
     writer.close()
@@ -250,7 +250,7 @@ async def test_a_browser_that_stops_reading_is_let_go_while_others_hear_on(
 async def test_a_stream_grows_old_and_says_so(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "LIFE_SECONDS", 0.3)
     _, olena = await listen("olena")
-    await asyncio.wait_for(olena.ended.wait(), 5)
+    await asyncio.wait_for(olena.ended.wait(), 30)
     assert olena.of("bye") == [{"why": "old"}]
 
 
