@@ -18,7 +18,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -34,6 +34,7 @@ from starlette.types import Receive, Scope, Send
 from pbxcrm.access import Viewer
 from pbxcrm.events import CHANNEL
 from web.auth import recognise
+from web.i18n import here
 from web.parts import parts, viewer
 
 log = structlog.get_logger()
@@ -229,7 +230,8 @@ class _Stream(EventSourceResponse):
 
 async def live(request: Request) -> Response:
     """``GET /live``: this browser's stream."""
-    stream = speak(request, parts(request).hub, viewer(request), life=LIFE_SECONDS)
+    reader = _reading(viewer(request), here().language.value)
+    stream = speak(request, parts(request).hub, reader, life=LIFE_SECONDS)
     return _Stream(stream, ping=HEARTBEAT_SECONDS, send_timeout=SEND_SECONDS, headers={"X-Accel-Buffering": "no"})
 
 
@@ -264,11 +266,17 @@ async def speak(
         yield _event("bye", {"why": "old"})
 
 
+def _reading(person: Viewer, language: str) -> Viewer:
+    """The person with the language of their page, where they have chosen none: what is pushed into it is in that language."""
+    return replace(person, language=person.language or language)
+
+
 async def _ask_again(request: Request, before: Viewer) -> Viewer | None:
     """Who asks, as the database knows them now; None once the session is over. A database that is away ends nothing."""
     request.state.now = parts(request).clock()
     try:
-        return await recognise(request)
+        fresh = await recognise(request)
+        return _reading(fresh, before.language) if fresh is not None else None
     except SQLAlchemyError:
         return before
 
