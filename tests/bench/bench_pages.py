@@ -1,4 +1,6 @@
-"""Server time of the main pages with a full database on SQLite, as seller and as manager, and what the shell weighs as it is sent."""
+"""Server time of the main pages with a full database, as seller, as a new seller and as manager, and what the shell weighs as
+it is sent. On SQLite; on PostgreSQL too where its programs are installed.
+"""
 
 import asyncio
 import re
@@ -8,15 +10,21 @@ import httpx2
 
 from tests.bench.full_house import CALLS, House, full_house, times
 from tests.bench.table import Figure
-from tests.databases import running_redis
+from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.office import PASSWORD
 
-# Rows that Ivan may see, and Maria as his manager: every third is his.
-ANYBODYS = (
-    "/board", "/board?q=777", "/deals/9", f"/calls/{CALLS}", "/calls", "/calls?q=777", "/tasks", "/callbacks",
-    "/contacts", "/contacts/9", "/search?q=client+777",
+LISTS = (
+    "/board", "/board?q=777", "/board?q=client+77", "/calls", "/calls?q=777", "/calls?q=client+777", "/calls?q=nobody",
+    "/calls?mine=1", "/tasks", "/tasks?q=offer", "/callbacks", "/contacts", "/contacts?q=0000777",
+    "/contacts?q=client+777", "/contacts?q=nobody", "/search?q=client+777", "/search?q=0000777",
 )  # fmt: skip
-PAGES = {"ivan": ANYBODYS, "maria": (*ANYBODYS, "/escalations", "/people", "/status")}
+# Rows that Ivan may see, and Maria as his manager: every third is his.
+ROWS = ("/deals/9", f"/calls/{CALLS}", "/contacts/9")
+PAGES = {
+    "ivan": (*LISTS, *ROWS),
+    "newcomer": LISTS,
+    "maria": (*LISTS, *ROWS, "/escalations", "/people", "/status"),
+}
 ROUNDS = 20
 GOAL, WEIGHT_GOAL = 100, 150  # milliseconds, kilobytes
 
@@ -24,26 +32,24 @@ _PARTS = re.compile(r'(?:href|src|data-worker)="(/static/[^"#]+)')
 _IMPORTS = re.compile(r"""(?:from|import)\s*\(?\s*["'](\.[^"']+)""")
 
 
-async def measure(house: House) -> list[Figure]:
+async def measure(house: House, on: str) -> list[Figure]:
     figures: list[Figure] = []
     client = house.client
     for login, pages in PAGES.items():
         client.cookies.clear()
         answer = await client.post("/login", data={"login": login, "password": PASSWORD})
         assert answer.status_code == 303, answer.text
-        figures += [(await times(house, path, ROUNDS)).figure(f"{path} as {login}", GOAL) for path in pages]
+        figures += [(await times(house, path, ROUNDS)).figure(f"{on}: {path} as {login}", GOAL) for path in pages]
+    return figures
+
+
+async def weights(client: httpx2.AsyncClient) -> list[Figure]:
     weight, parts = await weigh(client, "/profile")
     kilobytes = weight / 1000
-    figures.append(
-        Figure(
-            f"the shell as it is sent, {parts} parts",
-            f"{kilobytes:.0f} kB",
-            f"under {WEIGHT_GOAL} kB",
-            kilobytes < WEIGHT_GOAL,
-        )
-    )
+    shell = f"the shell as it is sent, {parts} parts"
+    figure = Figure(shell, f"{kilobytes:.0f} kB", f"under {WEIGHT_GOAL} kB", kilobytes < WEIGHT_GOAL)
     weight, parts = await weigh(client, "/board")
-    return [*figures, Figure(f"the board with the shell, {parts} parts", f"{weight / 1000:.0f} kB")]
+    return [figure, Figure(f"the board with the shell, {parts} parts", f"{weight / 1000:.0f} kB")]
 
 
 async def weigh(client: httpx2.AsyncClient, page: str) -> tuple[int, int]:
@@ -63,9 +69,18 @@ async def weigh(client: httpx2.AsyncClient, page: str) -> tuple[int, int]:
 
 
 def run() -> list[Figure]:
-    async def measured(redis_url: str) -> list[Figure]:
+    async def on_sqlite(redis_url: str) -> list[Figure]:
         async with full_house(redis_url) as house:
-            return await measure(house)
+            return [*await measure(house, "SQLite"), *await weights(house.client)]
 
+    async def on_postgres(redis_url: str, server: Postgres) -> list[Figure]:
+        async with full_house(redis_url, await server.create(fresh_name())) as house:
+            return await measure(house, "PostgreSQL")
+
+    programs = postgres_programs()
     with running_redis() as url:
-        return asyncio.run(measured(url))
+        figures = asyncio.run(on_sqlite(url))
+        if programs is not None:
+            with running_postgres(programs) as server:
+                figures += asyncio.run(on_postgres(url, server))
+    return figures
