@@ -7,6 +7,7 @@ clocks change, a span is an hour shorter or longer, as the people in it are.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 HORIZON_DAYS = 400  # a calendar without a working minute in more than a year has none
@@ -27,7 +28,7 @@ class WorkingTime:
         for offset in range(HORIZON_DAYS):
             day = first + timedelta(days=offset)
             for start, end in self.days.get(day, self.week[day.weekday()]):
-                begins, ends = self._at(day, start), self._at(day, end)
+                begins, ends = _at(self.timezone, day, start), _at(self.timezone, day, end)
                 if ends > moment and ends > begins:
                     yield begins, ends
 
@@ -68,10 +69,12 @@ class WorkingTime:
         later = (begins for begins, _ in self.spans_from(moment) if begins.astimezone(self.timezone).date() > today)
         return next(later, moment + timedelta(days=1))
 
-    def _at(self, day: date, minute: int) -> datetime:
-        days, minute = divmod(minute, 24 * 60)
-        local = datetime.combine(day + timedelta(days=days), time(minute // 60, minute % 60), tzinfo=self.timezone)
-        return local.astimezone(UTC)
+
+@lru_cache(maxsize=10_000)  # a queue of hundreds is reckoned over the same few days
+def _at(timezone: ZoneInfo, day: date, minute: int) -> datetime:
+    days, minute = divmod(minute, 24 * 60)
+    local = datetime.combine(day + timedelta(days=days), time(minute // 60, minute % 60), tzinfo=timezone)
+    return local.astimezone(UTC)
 
 
 def parse_spans(text: str) -> tuple[Span, ...]:
