@@ -24,6 +24,7 @@ from pbxcrm.people import passwords
 from pbxcrm.redis_server import find_server
 from pbxcrm.settings import Settings
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
+from tests.filled import Filled
 from tests.needs import need
 from tests.quick_folder import quick_folder
 from web import templating
@@ -84,6 +85,12 @@ async def postgres_url(postgres: Postgres) -> AsyncIterator[str]:
     name = fresh_name()
     yield await postgres.create(name)
     await postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def filled() -> Filled:
+    """An office in the middle of its day, to be copied into a test's database."""
+    return Filled()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

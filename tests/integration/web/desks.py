@@ -13,9 +13,10 @@ from sqlalchemy import event
 
 from pbxcrm.db import Database
 from pbxcrm.settings import Settings
-from tests.busy import Busy, fill
+from tests.busy import Busy
 from tests.calls import NOON
-from tests.office import PASSWORD, Office, open_office
+from tests.filled import Filled
+from tests.office import PASSWORD, Office
 from web.app import create_app
 
 HOME = "http://crm.example"
@@ -37,12 +38,15 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(database: Database, settings: Settings, tmp_path: Path) -> Desk:
+async def desk(
+    database: Database, settings: Settings, tmp_path: Path, filled: Filled, request: pytest.FixtureRequest
+) -> Desk:
     recordings = tmp_path / "recordings"
     recordings.mkdir()
     chosen = Settings(data_dir=tmp_path, database_url=settings.database_url, recordings_dir=recordings)
-    office = await open_office(database)
-    return Desk(database, chosen, office, await fill(database, chosen, office, NOON), recordings)
+    server = None if database.is_sqlite else request.getfixturevalue("postgres")
+    office, busy = await filled.into(database, chosen, server)
+    return Desk(database, chosen, office, busy, recordings)
 
 
 @pytest.fixture
