@@ -2,7 +2,7 @@
 
 A browser hears hints (a topic and a reference) that its person may hear, never data: it asks for the page again through
 the ordinary, access-checked path. Only what must be on the screen at once is pushed as finished HTML by a *pusher*, made
-for one person at a time. What the stream says:
+for each person by their own rights. What the stream says:
 
     event: hello  data: {"last": 812}                      the stream begins; events up to 812 have been said before
     event: hint   data: [{"id": 813, "topic": "deal", "ref": "12"}, …]
@@ -16,9 +16,9 @@ Slow readers are dropped, a stream lives ten minutes at most and is opened again
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -46,8 +46,12 @@ WAITING_AT_MOST = 256  # messages a reader may be behind
 RETRY_SECONDS = (0.2, 5.0)
 ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
 
-#: Makes a region's HTML for one person, or None where there is nothing new; runs outside of any request.
-Pusher = Callable[[Viewer], Awaitable[str | None]]
+HINT_SECONDS = (
+    0.15  # so long a hint waits for others: pages ask again once for all of them. What is pushed never waits.
+)
+
+#: Makes a region's HTML for some people, one after the other: user id and HTML. Runs outside of any request.
+Pusher = Callable[[Sequence[Viewer]], AsyncIterator[tuple[int, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +81,50 @@ class Hint:
         return listener.user_id in self.users or listener.role.value in self.roles
 
 
-Message = tuple[str, Any]  # name of the event, its data
+Message = tuple[str, Any]  # name of the event, its data; a hint's is a list of hints
 
 
-@dataclass(slots=True, eq=False)
 class Ear:
     """One open stream. ``deaf`` is set when it was too slow and has missed something."""
 
-    viewer: Viewer
-    queue: asyncio.Queue[Message] = field(default_factory=lambda: asyncio.Queue(WAITING_AT_MOST))
-    deaf: bool = False
+    def __init__(self, listener: Viewer) -> None:
+        self.viewer = listener
+        self.deaf = False
+        self._at_once: dict[str, Message] = {}  # the latest push of each region, the latest state
+        self._hints: dict[tuple[str, str], dict[str, Any]] = {}  # topic and reference -> the latest
+        self._hints_due = 0.0  # by the clock of the event loop
+        self._something = asyncio.Event()
 
-    def say(self, message: Message) -> None:
-        try:
-            self.queue.put_nowait(message)
-        except asyncio.QueueFull:
+    def say(self, name: str, data: dict[str, Any]) -> None:
+        """At once; what was to be said of the same region before is not worth saying any more."""
+        self._at_once.pop(key := f"{name} {data.get('region', '')}", None)
+        self._at_once[key] = (name, data)
+        self._something.set()
+
+    def hint(self, hint: "Hint") -> None:
+        if not self._hints:
+            loop = asyncio.get_running_loop()
+            self._hints_due = loop.time() + HINT_SECONDS
+            loop.call_at(self._hints_due, self._something.set)
+        self._hints[hint.topic, hint.ref] = {"id": hint.id, "topic": hint.topic, "ref": hint.ref}
+        if hint.topic in ABOUT_WHO_ASKS:
+            self._hints_due = 0.0
+            self._something.set()
+        if len(self._hints) > WAITING_AT_MOST:
+            self._hints.clear()
             self.deaf = True
+            self._something.set()
+
+    async def next(self, seconds: float) -> list[Message]:
+        """What there is to say now, or as soon as there is something; empty when there was nothing in time."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._something.wait(), max(0.01, seconds))
+        self._something.clear()
+        messages, self._at_once = list(self._at_once.values()), {}
+        if self._hints and asyncio.get_running_loop().time() >= self._hints_due:
+            messages.insert(0, ("hint", list(self._hints.values())))
+            self._hints = {}
+        return messages
 
 
 class Hub:
@@ -105,8 +137,8 @@ class Hub:
         self.last_id = 0
         self.pushers: dict[str, tuple[str, Pusher]] = {}  # topic -> (region of the page, who renders it)
         self._ears: dict[int, set[Ear]] = {}
-        self._pushing: dict[tuple[int, str], bool] = {}  # (user, region) being rendered -> asked for again meanwhile
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted: dict[str, dict[int, Viewer]] = {}  # region -> for whom it is to be rendered
+        self._rendering: dict[str, asyncio.Task[None]] = {}
 
     def add_pusher(self, topic: str, region: str, pusher: Pusher) -> None:
         """On each hint of ``topic`` render ``region`` for everybody it is for, and put it on their screens."""
@@ -143,7 +175,7 @@ class Hub:
                 await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 (jitter, not a secret)
                 wait = min(wait * 2, RETRY_SECONDS[1])
         finally:
-            for task in self._tasks:
+            for task in self._rendering.values():
                 task.cancel()
 
     async def _heard(self) -> AsyncIterator[Hint]:
@@ -168,7 +200,7 @@ class Hub:
         self.online = online
         for ears in self._ears.values():
             for ear in ears:
-                ear.say(("state", {"live": "ok" if online else "offline"}))
+                ear.say("state", {"live": "ok" if online else "offline"})
 
     def deliver(self, hint: Hint) -> None:
         """Say a hint to every open stream it is for; costs nothing for people who have none."""
@@ -176,11 +208,10 @@ class Hub:
         heads = [
             ears for ears in self._ears.values() if (first := next(iter(ears), None)) and hint.is_for(first.viewer)
         ]
-        said = {"id": hint.id, "topic": hint.topic, "ref": hint.ref}
         pushed = self.pushers.get(hint.topic)
         for ears in heads:
             for ear in ears:
-                ear.say(("hint", said))
+                ear.hint(hint)
             if pushed is not None:
                 self._push(next(iter(ears)).viewer, *pushed)
 
@@ -192,30 +223,34 @@ class Hub:
                 self._push(next(iter(ears)).viewer, region, pusher)
 
     def _push(self, person: Viewer, region: str, pusher: Pusher) -> None:
-        """Render once for all of a person's streams; what is asked for meanwhile is rendered once more afterwards."""
-        key = (person.user_id, region)
-        if key in self._pushing:
-            self._pushing[key] = True
-            return
-        self._pushing[key] = False
-        task = asyncio.create_task(self._render(key, person, region, pusher))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Render once for all of a person's streams, and together for all who are waiting meanwhile."""
+        self._wanted.setdefault(region, {})[person.user_id] = person
+        if region not in self._rendering:
+            self._rendering[region] = asyncio.create_task(self._render_all(region, pusher))
 
-    async def _render(self, key: tuple[int, str], person: Viewer, region: str, pusher: Pusher) -> None:
+    async def _render_all(self, region: str, pusher: Pusher) -> None:
         try:
-            again = True
-            while again:
-                self._pushing[key] = False
-                html = await pusher(person)
-                if html is not None:
-                    for ear in self._ears.get(person.user_id, ()):
-                        ear.say(("push", {"region": region, "html": html}))
-                again = self._pushing[key]
-        except Exception:  # a supervisor: one broken card must not silence the stream; the page still has the truth
-            log.exception("live.push_failed", region=region, user=person.user_id)
+            while people := self._wanted.pop(region, None):
+                await self._render(region, pusher, people)
         finally:
-            del self._pushing[key]
+            del self._rendering[region]
+
+    async def _render(self, region: str, pusher: Pusher, people: dict[int, Viewer]) -> None:
+        left = dict(people)
+        try:
+            async for user_id, html in pusher(list(people.values())):
+                del left[user_id]
+                for ear in self._ears.get(user_id, ()):
+                    ear.say("push", {"region": region, "html": html})
+                await asyncio.sleep(0)  # it is on its way before the next is made
+        except (
+            Exception
+        ) as error:  # a supervisor: one broken card must not silence the stream; the page still has the truth
+            log.exception("live.push_failed", region=region, users=list(left))
+            if len(people) == 1 or isinstance(error, SQLAlchemyError):
+                return
+            for user_id, person in left.items():
+                await self._render(region, pusher, {user_id: person})
 
 
 class _Stream(EventSourceResponse):
@@ -249,8 +284,10 @@ async def speak(
             if ear.deaf:
                 yield _event("bye", {"why": "slow"})
                 return
-            messages = await _next(ear, min(next_check, end) - now)
-            who_asks = any(name == "hint" and data["topic"] in ABOUT_WHO_ASKS for name, data in messages)
+            messages = await ear.next(min(next_check, end) - now)
+            who_asks = any(
+                hint["topic"] in ABOUT_WHO_ASKS for name, hints in messages if name == "hint" for hint in hints
+            )
             if who_asks or loop.time() >= next_check:
                 next_check = loop.time() + check_every
                 fresh = await _ask_again(request, ear.viewer)
@@ -258,10 +295,7 @@ async def speak(
                     yield _event("bye", {"why": "session"})
                     return
                 ear.viewer = fresh
-            hints = [data for name, data in messages if name == "hint"]
-            if hints:
-                yield _event("hint", hints)
-            for name, data in _latest(messages):
+            for name, data in messages:
                 yield _event(name, data)
         yield _event("bye", {"why": "old"})
 
@@ -279,29 +313,6 @@ async def _ask_again(request: Request, before: Viewer) -> Viewer | None:
         return _reading(fresh, before.language) if fresh is not None else None
     except SQLAlchemyError:
         return before
-
-
-async def _next(ear: Ear, seconds: float) -> list[Message]:
-    """Everything that waits, or whatever comes first; empty when nothing came in time."""
-    try:
-        first = await asyncio.wait_for(ear.queue.get(), max(0.01, seconds))
-    except TimeoutError:
-        return []
-    messages = [first]
-    while not ear.queue.empty():
-        messages.append(ear.queue.get_nowait())
-    return messages
-
-
-def _latest(messages: list[Message]) -> list[Message]:
-    """Pushes and states, each region only as it is now: what was rendered in between nobody needs to see."""
-    latest: dict[str, Message] = {}
-    for name, data in messages:
-        if name != "hint":
-            key = f"{name}:{data.get('region', '')}"
-            latest.pop(key, None)
-            latest[key] = (name, data)
-    return list(latest.values())
 
 
 def _event(name: str, data: Any) -> ServerSentEvent:

@@ -19,7 +19,6 @@ from pbxcrm.people.models import Role
 from pbxcrm.phone.following import follow
 from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 
-QUIET = {FactKind.OPENED, FactKind.QUEUED}  # nobody's screen shows these by themselves
 Name = tuple[str, str]  # PBX and linkedid
 
 
@@ -93,13 +92,13 @@ async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Row
         {"call_id": call.id, "key": key, "kind": fact.kind.value, "party": fact.party[:150], "at": fact.at}
     )
     _refresh(call, state, world)
-    legs = _refresh_legs(session, call, state, world, rows.legs[call.id])
+    legs, changed = _refresh_legs(session, call, state, world, rows.legs[call.id])
     if fact.kind is FactKind.ABSORBED:
         _absorb(call, rows.calls.get((call.pbx, fact.party)))
     else:
         await follow(session, call, state, fact.at)
         await consider(session, world, call, state, fact.at)
-    await _show(session, call, fact, legs)
+    await _show(session, call, fact, legs, changed)
     _say_call_changed(session, call, legs, fact, world)
 
 
@@ -146,7 +145,9 @@ def _client_number(state: CallState, world: World) -> str | None:
 
 def _refresh_legs(
     session: AsyncSession, call: Call, state: CallState, world: World, rows: dict[str, CallLeg]
-) -> list[CallLeg]:
+) -> tuple[list[CallLeg], list[CallLeg]]:
+    """All legs of the call, and those that are not as they were."""
+    changed = []
     for leg in state.legs:
         row = rows.get(leg.channel_id)
         if row is None:
@@ -161,7 +162,7 @@ def _refresh_legs(
             )
             session.add(row)
             rows[leg.channel_id] = row
-        _write(
+        if _write(
             row,
             dialled_at=leg.dialled_at,
             ringing_at=leg.ringing_at,
@@ -169,16 +170,19 @@ def _refresh_legs(
             ended_at=leg.ended_at,
             result=leg.result.value,
             cause=leg.cause,
-        )
-    return list(rows.values())
+        ):
+            changed.append(row)
+    return list(rows.values()), changed
 
 
-async def _show(session: AsyncSession, call: Call, fact: CallFact, legs: list[CallLeg]) -> None:
-    """Draw anew the docks of those whose screens this fact concerns: one phone's for a ring, everybody's for an answer."""
-    if call.direction == Direction.INTERNAL or fact.kind in QUIET:
+async def _show(session: AsyncSession, call: Call, fact: CallFact, legs: list[CallLeg], changed: list[CallLeg]) -> None:
+    """Draw anew the docks of those whose screens this fact concerns: whose phone does something else now, and who talked.
+
+    Of a call that rang at ten phones nine have been told already that a colleague answered.
+    """
+    if call.direction == Direction.INTERNAL:
         return
-    alone = fact.kind in {FactKind.RINGING, FactKind.SILENCED}
-    users = {leg.user_id for leg in legs if not alone or leg.extension == fact.party}
+    users = {leg.user_id for leg in legs if leg in changed or leg.extension == fact.party or leg.answered_at}
     if fact.kind is FactKind.JOINED:
         for user_id in {leg.user_id for leg in legs if leg.extension == fact.party and leg.user_id is not None}:
             await do_owe_wrap_up(session, call, user_id, fact.at)
@@ -199,11 +203,12 @@ def _say_call_changed(session: AsyncSession, call: Call, legs: list[CallLeg], fa
     emit(session, "call", call.id, fact.at, users=users, roles=[Role.ADMIN.value, Role.QC.value, *nobodys])
 
 
-def _write(row: Call | CallLeg, **values: object) -> None:
-    """Set what is different: most facts change two or three columns, and setting one costs ten times what a look does."""
-    for name, value in values.items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
+def _write(row: Call | CallLeg, **values: object) -> bool:
+    """Set what is different; whether anything was. Most facts change two or three columns, and a look costs a tenth."""
+    different = [(name, value) for name, value in values.items() if getattr(row, name) != value]
+    for name, value in different:
+        setattr(row, name, value)
+    return bool(different)
 
 
 def _cut(value: str | None, length: int) -> str | None:

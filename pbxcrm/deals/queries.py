@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,6 +13,7 @@ from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
+from pbxcrm.rows import load_by_id
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 Lamp = Literal["none", "first", "second"]
@@ -118,30 +119,23 @@ async def list_deals(
     return await as_rows(session, list((await session.exec(query)).all()))
 
 
+_OPEN_TASKS = (
+    select(Task)
+    .where(col(Task.deal_id).in_(bindparam("deals", expanding=True)), Task.status == TaskStatus.OPEN.value)
+    .order_by(col(Task.due_at), col(Task.id))
+)
+
+
 async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
     """The deals with names and next tasks, in a fixed number of queries however many there are."""
-    ids = [deal.id for deal in deals]
-    stages = {
-        s.id: s for s in (await session.exec(select(Stage).where(col(Stage.id).in_({d.stage_id for d in deals})))).all()
-    }
-    pipelines = {p.id: p for p in (await session.exec(select(Pipeline))).all()} if deals else {}
-    users = {
-        u.id: u
-        for u in (await session.exec(select(User).where(col(User.id).in_({d.responsible_id for d in deals})))).all()
-    }
-    contacts = {
-        c.id: c
-        for c in (await session.exec(select(Contact).where(col(Contact.id).in_({d.contact_id for d in deals})))).all()
-    }
-    companies = {
-        c.id: c
-        for c in (await session.exec(select(Company).where(col(Company.id).in_({d.company_id for d in deals})))).all()
-    }
-    tasks = await session.exec(
-        select(Task)
-        .where(col(Task.deal_id).in_(ids), Task.status == TaskStatus.OPEN.value)
-        .order_by(col(Task.due_at), col(Task.id))
-    )
+    if not deals:
+        return []
+    stages = await load_by_id(session, Stage, (deal.stage_id for deal in deals))
+    pipelines = await load_by_id(session, Pipeline, (deal.pipeline_id for deal in deals))
+    users = await load_by_id(session, User, (deal.responsible_id for deal in deals))
+    contacts = await load_by_id(session, Contact, (deal.contact_id for deal in deals))
+    companies = await load_by_id(session, Company, (deal.company_id for deal in deals))
+    tasks = await session.exec(_OPEN_TASKS, params={"deals": [deal.id for deal in deals]})
     open_tasks: dict[int, list[Task]] = {}
     for task in tasks.all():
         open_tasks.setdefault(task.deal_id or 0, []).append(task)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from playwright.async_api import Browser, expect
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
+from pbxcrm.access import Viewer
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.db import Database
 from pbxcrm.events import CHANNEL, relay
@@ -127,7 +129,7 @@ async def test_the_stream_comes_back_by_itself_and_the_page_is_right_again(
     for ears in hub._ears.values():
         for ear in ears:
             ear.deaf = True
-            ear.queue.put_nowait(("state", {"live": "ok"}))
+            ear.say("state", {"live": "ok"})
     await expect(page.get_by_text("Марта Білик")).to_be_visible()
 
 
@@ -155,8 +157,9 @@ async def test_a_revoked_session_leaves_the_page(at_screen: AtScreen, db: Databa
 async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
     at_screen: AtScreen, app: Starlette, redis: Redis
 ) -> None:
-    async def card(_viewer: object) -> str:
-        return '<section class="callcard"><h2 data-dock-title>Olena &lt;b&gt;</h2></section>'
+    async def card(people: Sequence[Viewer]) -> AsyncIterator[tuple[int, str]]:
+        for person in people:
+            yield person.user_id, '<section class="callcard"><h2 data-dock-title>Olena &lt;b&gt;</h2></section>'
 
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", card)
@@ -169,8 +172,12 @@ async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
 
 
 async def test_on_a_phone_the_dock_folds_to_one_line(at_screen: AtScreen, app: Starlette) -> None:
-    async def card(_viewer: object) -> str:
-        return '<section class="callcard"><h2 data-dock-title>Olena S.</h2><p>Long text</p></section>'
+    async def card(people: Sequence[Viewer]) -> AsyncIterator[tuple[int, str]]:
+        for person in people:
+            yield (
+                person.user_id,
+                '<section class="callcard"><h2 data-dock-title>Olena S.</h2><p>Long text</p></section>',
+            )
 
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", card)

@@ -1,10 +1,10 @@
 """The dock: call cards, pushed to every tab of whoever's phone rings, and what is done on them."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,10 +12,10 @@ from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.contacts import actions as contacts
 from pbxcrm.contacts.models import NumberKind
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.models import Disposition
-from pbxcrm.screenpop.queries import Card, access_own_call, load_dock
+from pbxcrm.screenpop.queries import Card, access_own_call, load_docks
 from pbxcrm.screenpop.reach import Reach, load_reach
 from pbxcrm.screenpop.rules import CardState
 from web import words
@@ -49,20 +49,23 @@ class Shown:
 
 async def dock(request: Request) -> Response:
     """The cards as they stand now; the page asks for them when the stream cannot tell."""
-    shown = await _shown(parts(request), viewer(request), now(request))
-    return render(request, "dock/_cards.html", dock=shown, words=words)
+    person = viewer(request)
+    shown = await _shown(parts(request), [person], now(request))
+    return render(request, "dock/_cards.html", dock=shown[person.user_id], words=words)
 
 
 def pusher(of: Parts) -> Pusher:
-    """Draws one person's dock for the live stream."""
+    """Draws docks for the live stream: what they show is fetched for all who wait, each is drawn in its own language."""
     timezone = ZoneInfo(of.settings.timezone)
 
-    async def push(person: Viewer) -> str:
+    async def push(people: Sequence[Viewer]) -> AsyncIterator[tuple[int, str]]:
         at = of.clock()
-        shown = await _shown(of, person, at)
-        language = Language.of(person.language) or Language.of(of.settings.language) or Language.EN
-        with speaking(Here(language, timezone, at, of.settings.currency)):
-            return of.templates.text("dock/_cards.html", dock=shown, words=words, viewer=person)
+        shown = await _shown(of, people, at)
+        for person in people:
+            language = Language.of(person.language) or Language.of(of.settings.language) or Language.EN
+            with speaking(Here(language, timezone, at, of.settings.currency)):
+                html = of.templates.text("dock/_cards.html", dock=shown[person.user_id], words=words, viewer=person)
+            yield person.user_id, html
 
     return push
 
@@ -136,24 +139,29 @@ async def not_a_client(request: Request) -> Response:
     return toast(request, _("The number is on the list of those that are not clients."))
 
 
-async def _shown(of: Parts, person: Viewer, at: datetime) -> Shown:
-    if not can(person, Permission.PHONE_USE):
-        return Shown([], [], Reach(), [])
+async def _shown(of: Parts, people: Sequence[Viewer], at: datetime) -> dict[int, Shown]:
+    """What is on each person's dock, by user id."""
+    shown = {person.user_id: Shown([], [], Reach(), []) for person in people}
     async with of.db.read() as session:
-        cards = await load_dock(session, person, at)
-        reach = await load_reach(session, person, cards)
-        talking = any(card.state is CardState.TALKING for card in cards)
-        colleagues = await _colleagues(session, person) if talking else []
-    living = [card for card in cards if card.state is not CardState.AFTER]
-    return Shown(living, [card for card in cards if card.state is CardState.AFTER], reach, colleagues)
+        docks = await load_docks(session, [person for person in people if can(person, Permission.PHONE_USE)], at)
+        talking = any(card.state is CardState.TALKING for cards in docks.values() for card in cards)
+        everybody = await load_directory(session) if talking else None
+        for person in people:
+            if cards := docks.get(person.user_id):
+                shown[person.user_id] = Shown(
+                    [card for card in cards if card.state is not CardState.AFTER],
+                    [card for card in cards if card.state is CardState.AFTER],
+                    await load_reach(session, person, cards),
+                    _colleagues(everybody, person) if everybody else [],
+                )
+    return shown
 
 
-async def _colleagues(session: AsyncSession, person: Viewer) -> list[Colleague]:
-    people = await load_directory(session)
+def _colleagues(everybody: Directory, person: Viewer) -> list[Colleague]:
     return [
-        Colleague(people.name(mate), extension)
-        for mate in sorted(people.team_of(person.user_id) - {person.user_id})
-        for extension in people.extensions.get(mate, [])[:1]
+        Colleague(everybody.name(mate), extension)
+        for mate in sorted(everybody.team_of(person.user_id) - {person.user_id})
+        for extension in everybody.extensions.get(mate, [])[:1]
     ]
 
 

@@ -99,7 +99,7 @@ async def test_what_the_card_shows(database: Database, office: Office, intake: I
     assert [row.stage.name for row in card.deals] == ["Didn't reach"]
     assert card.responsible is not None
     assert card.responsible.id == office.id("ivan")
-    assert [past.call.outcome for past in card.past] == ["missed"]
+    assert [past.outcome for past, _ in card.past] == ["missed"]
     assert isinstance(card.episode, Episode)
 
 
