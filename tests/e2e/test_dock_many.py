@@ -158,4 +158,5 @@ async def test_the_pile_passes_axe_and_its_words_fit(
     await page.locator("#call-3 summary.state").click()
     assert await violations(page) == []
     assert await overflow(page) == 0
+    assert await page.locator("#dock").evaluate("(dock) => dock.scrollWidth - dock.clientWidth") == 0
     assert await cut_words(page) == []

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 from redis.asyncio import Redis
-from sqlmodel import select
+from sqlmodel import col, select
 
+from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.intake import Intake
 from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
 from pbxcrm.events import publish, relay
+from pbxcrm.people.models import User
+from pbxcrm.reasons import reason
 from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task, TaskStatus
 from tests.busy import Busy, fill
-from tests.calls import NOON, batch, outbound
+from tests.calls import NOON, Story, batch, outbound
 from tests.e2e.browser import Person, cut_words, forgetful, live, overflow, violations
 from tests.integration.web.serving import serving
 from tests.office import PASSWORD, open_office
@@ -248,6 +251,40 @@ async def test_the_board_asks_for_the_next_task_after_a_failed_attempt_and_compl
     assert await house.planned() == ["Ask in spring"]
     assert (await house.deal()).lost_reason == "Never reached"
     assert ivan.troubles == []
+
+
+@pytest.mark.parametrize("beside_the_dock", [False, True])
+async def test_people_stand_in_one_line_and_no_list_is_cut(house: House, beside_the_dock: bool) -> None:
+    """At 1280 px in Ukrainian: a name that is too long ends in dots and is told by its title, beside the dock by its initials."""
+    async with house.database.write() as session:
+        ivan = (await session.exec(select(User).where(User.login == "ivan"))).one()
+        ivan.name = "Костянтин Верхньодніпровський-Григоренко"
+        episode = (await session.exec(select(Episode).order_by(col(Episode.id)))).first()
+        assert episode
+        why = reason("escalation.callback", minutes=20, who=ivan.name).stored()
+        session.add(Escalation(episode_id=episode.id or 0, owner_id=ivan.id, opened_at=NOON, reason=why))
+        maria = (await session.exec(select(User).where(User.login == "maria"))).one()
+        maria.language = "uk"
+    if beside_the_dock:
+        story = Story("1700000001.1", "+380671112233", at=NOON).ring("103").answer("103")
+        await Intake(house.database, house.settings).apply(batch(story))
+    maria_, page = await house.person("maria", width=1280)
+    for path in ("/calls", "/escalations", "/tasks?who=team"):
+        await page.goto(house.address + path)
+        await live(page)
+        await expect(page.locator("#dock .callcard")).to_have_count(int(beside_the_dock))
+        people = page.locator(".list td > .person")
+        assert await people.count() > 0, path
+        assert (
+            await people.evaluate_all("(all) => all.map((one) => one.offsetHeight).filter((high) => high > 24)") == []
+        )
+        assert ivan.name in await people.evaluate_all("(all) => all.map((one) => one.title)"), path
+        if path != "/escalations":
+            cut = await page.locator(".list").evaluate_all(
+                "(all) => all.map((one) => one.scrollWidth - one.clientWidth)"
+            )
+            assert set(cut) == {0}, path
+    assert maria_.troubles == []
 
 
 async def drag(page: Page, stage: str) -> None:
