@@ -24,7 +24,7 @@ from tests.integration.web.serving import serving
 from tests.waiting import until
 from web.app import create_app
 
-expect.set_options(timeout=15_000)  # ms: the machine may be busy with other things; it waits no longer than it must
+expect.set_options(timeout=30_000)  # ms: the machine may be busy with other things; it waits no longer than it must
 AtScreen = Callable[..., Awaitable[tuple[Person, Page]]]
 
 

@@ -50,7 +50,7 @@ class Crm:
         found: list[dict[str, Any]] = (await self.get(path, **asked))["items"]
         return found
 
-    async def when(self, path: str, count: int = 1, seconds: float = 15, **asked: Any) -> list[dict[str, Any]]:
+    async def when(self, path: str, count: int = 1, seconds: float = 30, **asked: Any) -> list[dict[str, Any]]:
         """The items once there are ``count`` of them."""
         found: list[dict[str, Any]] = []
 

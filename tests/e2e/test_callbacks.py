@@ -215,14 +215,14 @@ async def test_missed_claimed_called_by_a_click_and_closed_by_the_talk(tmp_path:
         await office.ring("101", "102", "103")
         await client.cancel()
         await office.over()
-        await expect(row(ivan, "+380 67 111 22 33")).to_be_visible(timeout=15_000)
+        await expect(row(ivan, "+380 67 111 22 33")).to_be_visible(timeout=30_000)
 
         # Ivan's own phone is not picked up: nobody called the client, and he is told.
         await ivan.keyboard.press("Space")
         (mine,) = await office.ring("101")
-        await expect(row(olena, "+380 67 111 22 33")).to_contain_text("Ivan Kravets is at it…", timeout=15_000)
+        await expect(row(olena, "+380 67 111 22 33")).to_contain_text("Ivan Kravets is at it…", timeout=30_000)
         mine.refuse()
-        await expect(ivan.locator("#queue .notice")).to_contain_text("101 was not picked up", timeout=15_000)
+        await expect(ivan.locator("#queue .notice")).to_contain_text("101 was not picked up", timeout=30_000)
         await office.over()
 
         # Once more: both phones ring, through the PBX, and they talk.
@@ -232,7 +232,7 @@ async def test_missed_claimed_called_by_a_click_and_closed_by_the_talk(tmp_path:
         outside = await office.trunk.incoming()
         outside.ring()
         outside.answer()
-        await expect(row(ivan, "+380 67 111 22 33")).to_contain_text("reached", timeout=15_000)
+        await expect(row(ivan, "+380 67 111 22 33")).to_contain_text("reached", timeout=30_000)
         await ivan.keyboard.press("r")
         await ivan.locator("#ask").get_by_label("Next task").fill("Send the price")
         await ivan.keyboard.press("Enter")
@@ -270,8 +270,8 @@ async def test_one_left_alone_reaches_the_manager_who_gives_it_to_somebody(tmp_p
         await client.cancel()
         await office.over()
         found = maria.locator("#escalations tr", has_text="+380 67 111 22 33 not called back")
-        await expect(found).to_be_visible(timeout=15_000)
-        await expect(maria.locator("#rail a[href='/escalations'] .count")).to_have_text("1", timeout=15_000)
+        await expect(found).to_be_visible(timeout=30_000)
+        await expect(maria.locator("#rail a[href='/escalations'] .count")).to_have_text("1", timeout=30_000)
         await found.get_by_role("button", name="Reassign").click()
         await maria.locator("#ask").get_by_text("Olena Hryhorenko").click()
         await maria.locator("#ask").get_by_role("button", name="Reassign").click()

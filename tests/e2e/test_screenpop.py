@@ -32,7 +32,7 @@ pytestmark = [
 GROUP = "0441230001"
 CLIENT, OTHER = "+380671112233", "+380501112244"
 SHOWN, OTHER_SHOWN = "+380 67 111 22 33", "+380 50 111 22 44"
-SOON = 15_000  # ms: the machine may be busy with other tests; how fast it is, the benchmark says
+SOON = 30_000  # ms: the machine may be busy with other tests; how fast it is, the benchmark says
 
 
 @dataclass
