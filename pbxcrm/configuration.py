@@ -29,6 +29,9 @@ class ConfigurationVersion(SQLModel, table=True):
     version: int
 
 
+_VERSION = select(ConfigurationVersion.version)
+
+
 def configuration(model: type[Model]) -> type[Model]:
     """Decorator of a model whose rows are configuration."""
     _models.add(model)
@@ -36,7 +39,7 @@ def configuration(model: type[Model]) -> type[Model]:
 
 
 async def configuration_version(session: AsyncSession) -> int:
-    return (await session.exec(select(ConfigurationVersion.version))).first() or 0
+    return (await session.exec(_VERSION)).first() or 0
 
 
 @event.listens_for(Session, "after_flush")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,6 +21,14 @@ from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 
 Name = tuple[str, str]  # PBX and linkedid
 
+# Built once: this is asked for each batch, and to build a question takes as long as to ask it.
+_CALLS = select(Call).where(
+    col(Call.linkedid).in_(bindparam("named", expanding=True)), col(Call.pbx).in_(bindparam("pbxs", expanding=True))
+)
+_KNOWN: Any = bindparam("calls", expanding=True)
+_KEYS = select(CallEvent.call_id, CallEvent.key).where(col(CallEvent.call_id).in_(_KNOWN))
+_LEGS = select(CallLeg).where(col(CallLeg.call_id).in_(_KNOWN))
+
 
 @dataclass(slots=True)
 class _Rows:
@@ -35,14 +43,13 @@ class _Rows:
     async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...]) -> "_Rows":
         named = {fact.call.linkedid for fact in facts} | {f.party for f in facts if f.kind is FactKind.ABSORBED}
         pbxs = {fact.call.pbx for fact in facts}
-        found = await session.exec(select(Call).where(col(Call.linkedid).in_(named), col(Call.pbx).in_(pbxs)))
+        found = await session.exec(_CALLS, params={"named": list(named), "pbxs": list(pbxs)})
         calls = {(call.pbx, call.linkedid): call for call in found.all()}
         known = [call.id for call in calls.values() if call.id is not None]
         rows = cls(calls, {call_id: {} for call_id in known}, set())
         if known:
-            keys = await session.exec(select(CallEvent.call_id, CallEvent.key).where(col(CallEvent.call_id).in_(known)))
-            rows.keys.update(keys.all())
-            for leg in (await session.exec(select(CallLeg).where(col(CallLeg.call_id).in_(known)))).all():
+            rows.keys.update((await session.exec(_KEYS, params={"calls": known})).all())
+            for leg in (await session.exec(_LEGS, params={"calls": known})).all():
                 rows.legs[leg.call_id][leg.channel_id] = leg
         await rows._add_new(session, facts)
         return rows

@@ -87,9 +87,8 @@ class Call(SQLModel, table=True):
     contact_id: int | None = maybe_link("contacts.id", index=False)
     deal_id: int | None = maybe_link("deals.id")
     responsible_id: int | None = maybe_link("users.id")
-    merged_into_id: int | None = maybe_link(
-        "calls.id"
-    )  # it turned out to be a part of that call; shown nowhere by itself
+    # It turned out to be a part of that call; shown nowhere by itself. No index: SQLite would find all the others by it.
+    merged_into_id: int | None = maybe_link("calls.id", index=False)
     reason: dict[str, Any] = json_object()  # what was made of it and why: a stored Reason
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -45,21 +46,26 @@ class Numbers:
     special: dict[str, NumberKind] = field(default_factory=dict)
 
 
+_NUMBERS: Any = bindparam("numbers", expanding=True)
+_HAVING = (
+    select(Phone.number, Contact)
+    .join(Contact, col(Contact.id) == col(Phone.contact_id))
+    .where(col(Phone.number).in_(_NUMBERS))
+    .order_by(col(Contact.id))
+)
+_MARKED = select(SpecialNumber).where(col(SpecialNumber.number).in_(_NUMBERS))
+
+
 async def load_numbers(session: AsyncSession, numbers: Collection[str]) -> Numbers:
     """The same as ``contacts_of_number`` and ``special_number`` for many numbers, in two queries."""
     found = Numbers()
     if not numbers:
         return found
-    pairs = await session.exec(
-        select(Phone.number, Contact)
-        .join(Contact, col(Contact.id) == col(Phone.contact_id))
-        .where(col(Phone.number).in_(numbers))
-        .order_by(col(Contact.id))
-    )
-    for number, contact in pairs.all():
+    asked = {"numbers": list(numbers)}
+    for number, contact in (await session.exec(_HAVING, params=asked)).all():
         if contact not in found.contacts.setdefault(number, []):
             found.contacts[number].append(contact)
-    marked = await session.exec(select(SpecialNumber).where(col(SpecialNumber.number).in_(numbers)))
+    marked = await session.exec(_MARKED, params=asked)
     found.special.update({row.number: NumberKind(row.kind) for row in marked.all()})
     return found
 

@@ -74,7 +74,7 @@ class Deal(SQLModel, table=True):
     lost_reason: str = Field(default="", max_length=200)
     created_at: datetime = moment(index=True)
     stage_since: datetime = moment()
-    closed_at: datetime | None = maybe_moment(index=True)
+    closed_at: datetime | None = maybe_moment()  # no index: SQLite would find all the open ones by it
     reason: dict[str, Any] = json_object()  # why it exists and whose it is: a stored Reason
     version: int = 1
 

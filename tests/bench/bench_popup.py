@@ -167,6 +167,12 @@ def resident(pid: int) -> int:
     return int(found[1]) if found else 0
 
 
+def busy_seconds(pid: int) -> float:
+    """Processor time that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def latencies(pbx: WatchedPbx, pages: list[Page], folder: Path) -> tuple[list[float], int]:
     """Milliseconds from the event to the card, and how many rings made no card (their call was gone before)."""
     for page in pages:
@@ -216,8 +222,12 @@ async def measure(folder: Path) -> list[Figure]:
             before, open_before = resident(web), len(streams.tasks)
             await streams.open(count)
             more = (resident(web) - before) / (count - open_before)
-            busy = os.getloadavg()[0]
+            busy, parts = os.getloadavg()[0], run.parts()
+            spent = {name: busy_seconds(pid) for name, pid in parts.items()}
             found, lost = await latencies(pbx, pages, folder)
+            shares = (
+                f"{name} {(busy_seconds(pid) - spent[name]) / (WARM_UP + SECONDS):.0%}" for name, pid in parts.items()
+            )
             name = f"card after ringing, {RATE} calls/s, {count} streams"
             figures.append(Figure(f"{name}: rings without a card", f"{lost} of {lost + len(found)}", "0", not lost))
             if found:
@@ -226,6 +236,7 @@ async def measure(folder: Path) -> list[Figure]:
                 figures.append(Figure(name, measured, f"p99 < {GOAL_MS} ms", p99 < GOAL_MS))
             memory = f"{more:.0f} KiB (load of the machine before: {busy:.1f} on {os.cpu_count()} cores)"
             figures.append(Figure(f"web process, each of {count - open_before} more streams", memory))
+            figures.append(Figure(f"of one core, {count} streams", ", ".join(shares)))
     return figures
 
 

@@ -353,7 +353,6 @@ def upgrade() -> None:
     with op.batch_alter_table("deals", schema=None) as batch_op:
         batch_op.create_index("ix_deals_board", ["pipeline_id", "stage_id", "stage_since"], unique=False)
         batch_op.create_index(batch_op.f("ix_deals_client_number"), ["client_number"], unique=False)
-        batch_op.create_index(batch_op.f("ix_deals_closed_at"), ["closed_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_deals_company_id"), ["company_id"], unique=False)
         batch_op.create_index("ix_deals_contact_id", ["contact_id", "responsible_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_deals_created_at"), ["created_at"], unique=False)
@@ -444,7 +443,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_calls_client_number", ["client_number", "started_at"], unique=False)
         batch_op.create_index("ix_calls_contact_id", ["contact_id", "responsible_id", "deal_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_deal_id"), ["deal_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_calls_merged_into_id"), ["merged_into_id"], unique=False)
         batch_op.create_index("ix_calls_outcome", ["outcome", "started_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_responsible_id"), ["responsible_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_started_at"), ["started_at"], unique=False)
@@ -831,7 +829,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_calls_started_at"))
         batch_op.drop_index(batch_op.f("ix_calls_responsible_id"))
         batch_op.drop_index("ix_calls_outcome")
-        batch_op.drop_index(batch_op.f("ix_calls_merged_into_id"))
         batch_op.drop_index(batch_op.f("ix_calls_deal_id"))
         batch_op.drop_index("ix_calls_contact_id")
         batch_op.drop_index("ix_calls_client_number")
@@ -859,7 +856,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_deals_created_at"))
         batch_op.drop_index("ix_deals_contact_id")
         batch_op.drop_index(batch_op.f("ix_deals_company_id"))
-        batch_op.drop_index(batch_op.f("ix_deals_closed_at"))
         batch_op.drop_index(batch_op.f("ix_deals_client_number"))
         batch_op.drop_index("ix_deals_board")
 
