@@ -90,18 +90,20 @@ def render(
 
 def said(message: str, **facts: object) -> Markup:
     """``_('Waited %(time)s', time=…)`` in templates, in the language of ``i18n.here``; facts are escaped."""
-    phrase = _phrase(i18n.here().language, message)
-    return phrase % facts if facts else phrase
+    language = i18n.here().language
+    return _phrase(language, message) % facts if facts else _plain(language, message)
+
+
+# Looked up once: a page says the same few hundreds of times.
+@lru_cache(maxsize=10_000)
+def _phrase(language: i18n.Language, message: str) -> Markup:
+    return Markup(i18n.translations(language).gettext(message) if message else "")  # noqa: S704
 
 
 @lru_cache(maxsize=10_000)
-def _phrase(language: i18n.Language, message: str) -> Markup:
-    """A phrase of the catalogue, looked up once: a page says the same few hundreds of times.
-
-    As with Jinja's own, ``%%`` is a percent sign also where no fact is given.
-    """
-    text = Markup(i18n.translations(language).gettext(message) if message else "")  # noqa: S704
-    return text if "%(" in text else text % {}
+def _plain(language: i18n.Language, message: str) -> Markup:
+    """As with Jinja's own, ``%%`` is a percent sign also where no fact is given."""
+    return _phrase(language, message) % {}
 
 
 def moment(value: datetime | None, form: str = "day") -> Markup:

@@ -1,0 +1,64 @@
+"""What templates say and draw: in the reader's language, escaped, and the same however often it is asked for."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from web.i18n import Here, Language, speaking
+from web.static_files import StaticTree
+from web.templating import Templates
+
+NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def templates() -> Templates:
+    return Templates(StaticTree())
+
+
+def say(templates: Templates, template: str, language: Language = Language.EN, **facts: object) -> str:
+    with speaking(Here(language, ZoneInfo("Europe/Kyiv"), NOW)):
+        return templates.env.from_string(template).render(**facts)
+
+
+def test_words_follow_the_reader_however_often_they_are_said(templates: Templates) -> None:
+    template = "{{ _('Callbacks') }}"
+    said = [say(templates, template, language) for language in (*Language, *Language)]
+    assert said[:3] == said[3:]
+    assert said[0] == "Callbacks"
+    assert len(set(said)) == 3
+
+
+def test_facts_are_escaped_and_what_the_catalogue_says_is_not(templates: Templates) -> None:
+    template = "{{ _('%(name)s is at it…', name=name) }}"
+    assert say(templates, template, name="<b>") == "&lt;b&gt; is at it…"
+    assert say(templates, "{{ _('Search & <find>') }}") == "Search & <find>"
+
+
+def test_a_percent_sign_is_written_twice_with_or_without_facts(templates: Templates) -> None:
+    assert say(templates, "{{ _('100 %% sure') }}") == "100 % sure"
+    assert say(templates, "{{ _('%(n)s %% sure', n=5) }}") == "5 % sure"
+    assert say(templates, "{{ _('') }}") == ""
+
+
+def test_a_fact_that_is_not_given_is_an_error(templates: Templates) -> None:
+    with pytest.raises(KeyError):
+        say(templates, "{{ _('Waited %(time)s') }}")
+
+
+def test_a_drawing_with_a_name_from_outside_stays_a_drawing(templates: Templates) -> None:
+    drawn = say(templates, "{{ icon('phone', name) }}{{ icon('phone') }}", name='"><script>')
+    assert "<script>" not in drawn
+    assert 'aria-label="&#34;&gt;&lt;script&gt;"' in drawn
+    assert drawn.count('aria-hidden="true"') == 1
+
+
+def test_a_moment_is_said_in_each_language_and_zone(templates: Templates) -> None:
+    for _ in range(2):
+        english = say(templates, "{{ at | moment }}", at=NOW)
+        assert english.startswith(
+            '<time datetime="2026-11-18T12:00:00+00:00" title="Wednesday, 18 November 2026, 14:00:00">'
+        )
+        assert ">today\u00a014:00<" in english
+        assert "середа" in say(templates, "{{ at | moment }}", Language.UK, at=NOW)
