@@ -74,8 +74,11 @@ async def put_cards_away(page: Page) -> None:
     """Cards of calls that ended, so that the next one stands alone."""
     cards = page.locator(".callcard.after")
     while left := await cards.count():
-        await cards.last.locator("details.menu > summary").last.click()
-        await cards.last.locator("[hx-post$='/hide']").click()
+        card = page.locator(f"#{await cards.first.get_attribute('id')}")
+        if not await card.locator(".inside").is_visible():
+            await card.locator("summary.state").click()
+        await card.locator("details.menu > summary").last.click()
+        await card.locator("[hx-post$='/hide']").click()
         await page.wait_for_function("n => document.querySelectorAll('.callcard.after').length < n", arg=left)
 
 
