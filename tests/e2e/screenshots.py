@@ -73,13 +73,13 @@ async def without_cards(studio: Studio, page: Page) -> None:
 async def put_cards_away(page: Page) -> None:
     """Cards of calls that ended, so that the next one stands alone."""
     cards = page.locator(".callcard.after")
-    while left := await cards.count():
+    while await cards.count():
         card = page.locator(f"#{await cards.first.get_attribute('id')}")
         if not await card.locator(".inside").is_visible():
             await card.locator("summary.state").click()
         await card.locator("details.menu > summary").last.click()
         await card.locator("[hx-post$='/hide']").click()
-        await page.wait_for_function("n => document.querySelectorAll('.callcard.after').length < n", arg=left)
+        await card.wait_for(state="detached")  # an older one may come up in its place
 
 
 async def shorten_the_norm(studio: Studio) -> None:
