@@ -74,7 +74,8 @@ def run() -> list[Figure]:
             return [*await measure(house, "SQLite"), *await weights(house.client)]
 
     async def on_postgres(redis_url: str, server: Postgres) -> list[Figure]:
-        async with full_house(redis_url, await server.create(fresh_name())) as house:
+        process = int((server.folder / "data" / "postmaster.pid").read_text().partition("\n")[0])
+        async with full_house(redis_url, await server.create(fresh_name()), process) as house:
             return await measure(house, "PostgreSQL")
 
     programs = postgres_programs()
