@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,7 +14,7 @@ from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people.models import ApiToken, Extension, LoginSession, Role, Team, User
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Directory:
     """All people at once, for decisions that must not wait for a query each. Inactive people are in it, marked so."""
 
@@ -38,11 +39,18 @@ class Directory:
         named = self.active(team.manager_id) if team is not None else None
         if named is not None and named.id != user_id:
             return [named]
-        everybody = sorted((u for u in self.users.values() if u.is_active and u.id != user_id), key=lambda u: u.id or 0)
-        managers = [u for u in everybody if u.role == Role.MANAGER]
+        managers = [u for u in self._active_of[Role.MANAGER] if u.id != user_id]
         same_team = [u for u in managers if user is not None and u.team_id == user.team_id]
-        admins = [u for u in everybody if u.role == Role.ADMIN]
-        return same_team or managers or admins
+        return same_team or managers or [u for u in self._active_of[Role.ADMIN] if u.id != user_id]
+
+    @cached_property
+    def _active_of(self) -> dict[Role, list[User]]:
+        """Those who may answer for others, by role; found once, for each fact of a call asks for them."""
+        found: dict[Role, list[User]] = {Role.MANAGER: [], Role.ADMIN: []}
+        for _, user in sorted(self.users.items()):
+            if user.is_active and user.role in found:
+                found[Role(user.role)].append(user)
+        return found
 
     def manager_of(self, user_id: int | None) -> User | None:
         return next(iter(self.managers_of(user_id)), None)
