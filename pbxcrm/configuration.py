@@ -1,9 +1,10 @@
 """A number that grows whenever something is changed that every decision needs and nobody changes often: people, lines, stages.
 
-Whoever keeps such rows in memory (``pbxcrm.calls.world``) reads this number in the transaction of the decision, instead
-of the rows themselves. Models are marked with ``@configuration``; the number grows in the transaction that changes one.
+Whoever keeps such rows in memory (``kept``) reads this number in the transaction of the decision, instead of the rows
+themselves. Models are marked with ``@configuration``; the number grows in the transaction that changes one.
 """
 
+from collections.abc import Awaitable, Callable
 from itertools import chain
 from typing import TypeVar
 
@@ -12,7 +13,11 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.db import DATABASE, Database
+
 Model = TypeVar("Model", bound=SQLModel)
+Found = TypeVar("Found")
+_CHANGED = "configuration_changed"  # of a session
 _models: set[type[SQLModel]] = set()
 _GROW: Executable = text(
     "INSERT INTO configuration_version (id, version) VALUES (1, 1)"
@@ -42,14 +47,33 @@ async def configuration_version(session: AsyncSession) -> int:
     return (await session.exec(_VERSION)).first() or 0
 
 
+async def kept(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
+    """What ``load`` reads, kept in memory until somebody changes the configuration. Its rows belong to no session."""
+    if _CHANGED in session.info:  # what is not committed nobody else may see, and may never be
+        return await load(session)
+    database: Database = session.info[DATABASE]
+    version = await configuration_version(session)
+    known = database.kept.get(load)
+    if known is None or known[0] != version:
+        async with database.read() as reading:  # of its own: a rollback in ``session`` would forget what it had read
+            known = database.kept[load] = version, await load(reading)
+    found: Found = known[1]
+    return found
+
+
 @event.listens_for(Session, "after_flush")
 def _flushed(session: Session, _context: object) -> None:
     if any(type(row) in _models for row in chain(session.new, session.dirty, session.deleted)):
-        session.connection().execute(_GROW)
+        _grow(session)
 
 
 @event.listens_for(Session, "do_orm_execute")
 def _executed(state: ORMExecuteState) -> None:
     """A statement that changes many rows at once passes no flush."""
     if not state.is_select and state.bind_mapper is not None and state.bind_mapper.class_ in _models:
-        state.session.connection().execute(_GROW)
+        _grow(state.session)
+
+
+def _grow(session: Session) -> None:
+    session.info[_CHANGED] = True
+    session.connection().execute(_GROW)

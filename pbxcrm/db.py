@@ -24,6 +24,7 @@ from pbxcrm.sqlite import WRITES, sqlite_engine
 
 log = structlog.get_logger()
 
+DATABASE = "database"  # of a session: the ``Database`` that it is of
 BEFORE_COMMIT = "before_commit"  # of a session: what is still to be written right before its commit
 EMITTED = "emitted"  # of a session: what whoever hears of its commit is handed
 
@@ -75,15 +76,19 @@ class Database:
         self._writing = self.engine.execution_options(**{WRITES: True})
         self.after_commit = after_commit
         self._turn = asyncio.Lock()
+        self.kept: dict[Any, Any] = {}  # of ``pbxcrm.configuration``: rows that need not be read each time
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False, info={DATABASE: self}) as session:
             yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        async with self._in_turn(), AsyncSession(self._writing, expire_on_commit=False) as session:
+        async with (
+            self._in_turn(),
+            AsyncSession(self._writing, expire_on_commit=False, info={DATABASE: self}) as session,
+        ):
             yield session
             gathered: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.pop(BEFORE_COMMIT, [])
             for write in gathered:

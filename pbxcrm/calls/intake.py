@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.calls.applying import apply_facts
 from pbxcrm.calls.facts import Batch, Cursor, PbxReport
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.calls.world import Worlds
+from pbxcrm.calls.world import load_world
 from pbxcrm.db import Database, lock
 from pbxcrm.events import emit
 from pbxcrm.people.models import Role
@@ -24,7 +24,7 @@ class Intake:
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self.db = db
-        self.worlds = Worlds(db, settings)
+        self.settings = settings
 
     async def cursor(self, pbx: str) -> Cursor:
         async with self.db.read() as session:
@@ -35,7 +35,7 @@ class Intake:
         async with self.db.write() as session:
             await lock(session, f"pbx:{batch.pbx}")
             if batch.facts:
-                await apply_facts(session, await self.worlds.get(session), batch.facts)
+                await apply_facts(session, await load_world(session, self.settings), batch.facts)
             await _move_on(session, batch)
 
     async def report(self, report: PbxReport) -> None:

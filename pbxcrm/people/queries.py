@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_users
+from pbxcrm.configuration import kept
 from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people.models import ApiToken, Extension, LoginSession, Role, Team, User
 
@@ -80,6 +81,11 @@ class Directory:
 
 
 async def load_directory(session: AsyncSession) -> Directory:
+    """As it is now; read anew only once somebody has changed it."""
+    return await kept(session, _read_directory)
+
+
+async def _read_directory(session: AsyncSession) -> Directory:
     users = {user.id: user for user in (await session.exec(select(User))).all() if user.id is not None}
     teams = {team.id: team for team in (await session.exec(select(Team))).all() if team.id is not None}
     by_extension: dict[str, int] = {}

@@ -24,7 +24,7 @@ from pbxcrm.rows import load_by_id
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.rules import CardState, card_state
 
-CARDS = 8  # more than anybody has calls at once; older unfinished ones come up as these are finished
+CARDS = 8  # unfinished ones; older come up as these are finished
 PAST = 3
 DEALS, HISTORY = 20, 60  # at most so many are looked at for a call
 RING_AT_MOST = timedelta(hours=4)  # a call that "rings" longer is a call whose end nobody heard
@@ -76,7 +76,7 @@ class Card:
 
 
 async def load_dock(session: AsyncSession, viewer: Viewer, now: datetime) -> list[Card]:
-    """Cards of the viewer, newest call on top."""
+    """Cards of the viewer: calls that go on, then those whose outcome is owed, newest on top in each."""
     return (await load_docks(session, [viewer], now))[viewer.user_id]
 
 
@@ -99,7 +99,9 @@ async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: date
             for call in calls
             if call.id in legs[user_id] or call.id in owed[user_id]
         )  # fmt: skip
-        shown[user_id] = [(call, state) for call, state in states if state is not None][:CARDS]
+        cards = [(call, state) for call, state in states if state is not None]
+        owing = [card for card in cards if card[1] is CardState.AFTER]
+        shown[user_id] = [card for card in cards if card[1] is not CardState.AFTER] + owing[:CARDS]
     on_screen = {call.id: call for cards in shown.values() for call, _ in cards}
     if not on_screen:
         return {user_id: [] for user_id in people}

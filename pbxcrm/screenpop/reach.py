@@ -10,7 +10,8 @@ from pbxcrm.access import Permission, Viewer, can, visible_contacts, visible_dea
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
-from pbxcrm.people.models import Extension, User
+from pbxcrm.people.models import User
+from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop.queries import Card
 
 
@@ -44,19 +45,13 @@ async def load_reach(session: AsyncSession, viewer: Viewer, cards: Sequence[Card
 
 
 async def _owners(session: AsyncSession, viewer: Viewer, user_ids: set[int | None]) -> dict[int | None, Owner]:
-    users = await session.exec(select(User).where(col(User.id).in_(user_ids), col(User.is_active)))
-    numbers = await session.exec(
-        select(Extension.user_id, Extension.number)
-        .where(col(Extension.user_id).in_(user_ids))
-        .order_by(col(Extension.number).desc())
-    )
-    first = dict(numbers.all())  # the lowest of each, as it comes last
+    people = await load_directory(session)
     mates = await session.exec(select(User.id).where(col(User.id).in_(user_ids), visible_users(viewer)))
     given = set(mates.all()) if can(viewer, Permission.TASKS_EDIT) else set()
     return {
-        user.id: Owner(user.id, user.name, first.get(user.id, ""), user.id in given)
-        for user in users.all()
-        if user.id is not None
+        user_id: Owner(user_id, user.name, next(iter(people.extensions.get(user_id, [])), ""), user_id in given)
+        for user_id in user_ids
+        if user_id is not None and (user := people.active(user_id)) is not None
     }
 
 
