@@ -1,6 +1,7 @@
 """The parts that ``pbxcrm run`` starts as children and ``web``, ``listen``, ``work`` start alone."""
 
 import asyncio
+import gc
 import hashlib
 import signal
 import socket
@@ -54,6 +55,14 @@ async def ground(settings: Settings) -> AsyncIterator[Ground]:
             await db.close()
 
 
+def set_aside() -> None:
+    """What a part has once it is put together it keeps for good, so the collector need not look through it each time: with its
+    170,000 objects a full collection held up the loop for 120 to 185 ms, without them 10.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def serve_web(settings: Settings, fd: int | None) -> None:
     """Pages and API on ``settings.bind``, or on the listening socket ``fd`` that a supervisor keeps open."""
     import uvicorn
@@ -74,6 +83,7 @@ def serve_web(settings: Settings, fd: int | None) -> None:
             )
             listening = socket.socket(fileno=fd) if fd is not None else bind(settings)
             relaying = asyncio.create_task(on.relay.run())
+            set_aside()
             try:
                 await uvicorn.Server(config).serve(sockets=[listening])
             finally:
@@ -111,7 +121,9 @@ def serve_worker(settings: Settings) -> None:
     async def serve() -> None:
         async with ground(settings) as on:
             log.info("worker.started")
-            await Work(on.db, on.redis, redis_url(settings)).run()
+            work = Work(on.db, on.redis, redis_url(settings))
+            set_aside()
+            await work.run()
 
     _until_stopped(serve())
 
@@ -130,6 +142,8 @@ def serve_listeners(settings: Settings, only: str | None) -> None:
             tasks.create_task(_answer_dialplans(settings, on))
             for pbx in chosen:
                 tasks.create_task(_listen(settings, pbx, urls[pbx.name], on))
+            await asyncio.sleep(0)  # each has begun, and so has what it imports
+            set_aside()
 
     _until_stopped(serve())
 

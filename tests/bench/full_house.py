@@ -1,6 +1,7 @@
 """A database as full as that of an office after some years, and the product on it: within this process, or in one of its own."""
 
 import asyncio
+import gc
 import os
 import random
 import socket
@@ -22,6 +23,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.models import Call, CallEvent, CallLeg
+from pbxcrm.cli.parts import set_aside
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal, Stage, StageMove
@@ -71,7 +73,11 @@ async def full_house(redis_url: str, database_url: str = "", server: int | None 
             async with Redis.from_url(redis_url) as redis:
                 inside = httpx2.ASGITransport(create_app(settings, db, redis))
                 async with httpx2.AsyncClient(transport=inside, base_url=HERE, headers={"origin": HERE}) as client:
-                    yield House(settings, client, tokens, server)
+                    set_aside()  # as the product's own processes do
+                    try:
+                        yield House(settings, client, tokens, server)
+                    finally:
+                        gc.unfreeze()
         finally:
             await db.close()
 
