@@ -1,4 +1,4 @@
-"""Rows by their ids, for what is shown beside other rows."""
+"""Rows by their ids, for what is shown beside other rows; and statements that are built once."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -20,7 +20,12 @@ async def load_by_id(session: AsyncSession, model: type[Model], ids: Iterable[in
     return {row.id: row for row in found.all()}
 
 
+def several(name: str) -> Any:
+    """A parameter that is a list, for statements that are built once."""
+    return bindparam(name, expanding=True)
+
+
 @cache
 def _by_id(model: type[SQLModel]) -> Any:  # Select[model]
     """Built once a model: on a page of small questions that takes as long as asking them."""
-    return select(model).where(col(model.id).in_(bindparam("ids", expanding=True)))  # type: ignore[attr-defined]  # all have one
+    return select(model).where(col(model.id).in_(several("ids")))  # type: ignore[attr-defined]  # all have one

@@ -77,9 +77,6 @@ class Hint:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("not a hint") from error
 
-    def is_for(self, listener: Viewer) -> bool:
-        return listener.user_id in self.users or listener.role.value in self.roles
-
 
 Message = tuple[str, Any]  # name of the event, its data; a hint's is a list of hints
 
@@ -137,6 +134,7 @@ class Hub:
         self.last_id = 0
         self.pushers: dict[str, tuple[str, Pusher]] = {}  # topic -> (region of the page, who renders it)
         self._ears: dict[int, set[Ear]] = {}
+        self._of_role: dict[str, set[int]] = {}  # who listens, by role: a hint must not look at every stream
         self._wanted: dict[str, dict[int, Viewer]] = {}  # region -> for whom it is to be rendered
         self._rendering: dict[str, asyncio.Task[None]] = {}
 
@@ -148,12 +146,27 @@ class Hub:
     def listening(self, listener: Viewer) -> Iterator[Ear]:
         ear = Ear(listener)
         self._ears.setdefault(listener.user_id, set()).add(ear)
+        self._sort_in(listener)
         try:
             yield ear
         finally:
             self._ears[listener.user_id].discard(ear)
             if not self._ears[listener.user_id]:
                 del self._ears[listener.user_id]
+                self._sort_out(listener.user_id)
+
+    def now_is(self, ear: Ear, listener: Viewer) -> None:
+        """Who listens at ``ear`` may have another role or team than when the stream began."""
+        ear.viewer = listener
+        self._sort_in(listener)
+
+    def _sort_in(self, listener: Viewer) -> None:
+        self._sort_out(listener.user_id)
+        self._of_role.setdefault(listener.role.value, set()).add(listener.user_id)
+
+    def _sort_out(self, user_id: int) -> None:
+        for people in self._of_role.values():
+            people.discard(user_id)
 
     @property
     def open_streams(self) -> int:
@@ -205,11 +218,11 @@ class Hub:
     def deliver(self, hint: Hint) -> None:
         """Say a hint to every open stream it is for; costs nothing for people who have none."""
         self.last_id = max(self.last_id, hint.id)
-        heads = [
-            ears for ears in self._ears.values() if (first := next(iter(ears), None)) and hint.is_for(first.viewer)
-        ]
+        people = {user_id for user_id in hint.users if user_id in self._ears}.union(
+            *(self._of_role.get(role, ()) for role in hint.roles)
+        )
         pushed = self.pushers.get(hint.topic)
-        for ears in heads:
+        for ears in [self._ears[user_id] for user_id in people]:
             for ear in ears:
                 ear.hint(hint)
             if pushed is not None:
@@ -294,7 +307,7 @@ async def speak(
                 if fresh is None:
                     yield _event("bye", {"why": "session"})
                     return
-                ear.viewer = fresh
+                hub.now_is(ear, fresh)
             for name, data in messages:
                 yield _event(name, data)
         yield _event("bye", {"why": "old"})

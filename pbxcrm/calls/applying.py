@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import bindparam, insert
+from sqlalchemy import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,15 +17,14 @@ from pbxcrm.events import emit
 from pbxcrm.numbers import normalise
 from pbxcrm.people.models import Role
 from pbxcrm.phone.following import follow
+from pbxcrm.rows import several
 from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 
 Name = tuple[str, str]  # PBX and linkedid
 
 # Built once: this is asked for each batch, and to build a question takes as long as to ask it.
-_CALLS = select(Call).where(
-    col(Call.linkedid).in_(bindparam("named", expanding=True)), col(Call.pbx).in_(bindparam("pbxs", expanding=True))
-)
-_KNOWN: Any = bindparam("calls", expanding=True)
+_CALLS = select(Call).where(col(Call.linkedid).in_(several("named")), col(Call.pbx).in_(several("pbxs")))
+_KNOWN = several("calls")
 _KEYS = select(CallEvent.call_id, CallEvent.key).where(col(CallEvent.call_id).in_(_KNOWN))
 _LEGS = select(CallLeg).where(col(CallLeg.call_id).in_(_KNOWN))
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,6 +11,7 @@ from pbxcrm.access import Viewer, sees_little, visible_companies, visible_contac
 from pbxcrm.contacts.finding import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.errors import NotFound
+from pbxcrm.rows import several
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Numbers:
     special: dict[str, NumberKind] = field(default_factory=dict)
 
 
-_NUMBERS: Any = bindparam("numbers", expanding=True)
+_NUMBERS = several("numbers")
 _HAVING = (
     select(Phone.number, Contact)
     .join(Contact, col(Contact.id) == col(Phone.contact_id))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,7 +13,7 @@ from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
-from pbxcrm.rows import load_by_id
+from pbxcrm.rows import load_by_id, several
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 Lamp = Literal["none", "first", "second"]
@@ -121,7 +121,7 @@ async def list_deals(
 
 _OPEN_TASKS = (
     select(Task)
-    .where(col(Task.deal_id).in_(bindparam("deals", expanding=True)), Task.status == TaskStatus.OPEN.value)
+    .where(col(Task.deal_id).in_(several("deals")), Task.status == TaskStatus.OPEN.value)
     .order_by(col(Task.due_at), col(Task.id))
 )
 

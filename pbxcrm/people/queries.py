@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -61,8 +62,14 @@ class Directory:
         user = self.users.get(user_id) if user_id is not None else None
         if user is None:
             return set()
-        mates = {u.id for u in self.users.values() if u.team_id == user.team_id and u.id is not None}
-        return mates | {m.id for m in self.managers_of(user_id) if m.id is not None}
+        return self._in_team[user.team_id] | {m.id for m in self.managers_of(user_id) if m.id is not None}
+
+    @cached_property
+    def _in_team(self) -> dict[int | None, set[int]]:
+        found: dict[int | None, set[int]] = {}
+        for user_id, user in self.users.items():
+            found.setdefault(user.team_id, set()).add(user_id)
+        return found
 
     def audience(self, *user_ids: int | None) -> set[int]:
         """Who may hear of what concerns these people: themselves and whoever manages them."""
@@ -161,18 +168,22 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+# Built once: every request asks this, and every open stream each fifteen seconds.
+_BY_SESSION = (
+    select(LoginSession, User)
+    .join(User, col(User.id) == col(LoginSession.user_id))
+    .where(
+        LoginSession.token_hash == bindparam("token_hash"),
+        col(LoginSession.revoked_at).is_(None),
+        LoginSession.expires_at > bindparam("now"),
+        col(User.is_active),
+    )
+)
+
+
 async def get_viewer_by_session(session: AsyncSession, token: str, now: datetime) -> Viewer | None:
     """The person behind a session cookie, or None when it is unknown, expired or revoked."""
-    found = await session.exec(
-        select(LoginSession, User)
-        .join(User, col(User.id) == col(LoginSession.user_id))
-        .where(
-            LoginSession.token_hash == token_hash(token),
-            col(LoginSession.revoked_at).is_(None),
-            LoginSession.expires_at > now,
-            col(User.is_active),
-        )
-    )
+    found = await session.exec(_BY_SESSION, params={"token_hash": token_hash(token), "now": now})
     row = found.first()
     return None if row is None else await viewer_of(session, row[1], session_id=row[0].id)
 

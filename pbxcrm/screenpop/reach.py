@@ -12,7 +12,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import load_directory
-from pbxcrm.screenpop.queries import Card
+from pbxcrm.screenpop.cards import Card
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from pbxcrm.contacts import actions as contacts
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.screenpop import actions
+from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.models import Disposition
-from pbxcrm.screenpop.queries import Card, access_own_call, load_docks
+from pbxcrm.screenpop.queries import access_own_call, load_docks
 from pbxcrm.screenpop.reach import Reach, load_reach
 from pbxcrm.screenpop.rules import CardState
 from web import words

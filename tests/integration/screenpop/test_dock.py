@@ -17,7 +17,8 @@ from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.events import Outbox
 from pbxcrm.people.models import User
 from pbxcrm.screenpop import actions
-from pbxcrm.screenpop.queries import Card, load_dock
+from pbxcrm.screenpop.cards import Card
+from pbxcrm.screenpop.queries import load_dock
 from pbxcrm.screenpop.reach import load_reach
 from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task

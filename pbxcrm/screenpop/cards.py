@@ -1,0 +1,255 @@
+"""What call cards show of the clients, their deals and their calls before; gathered for all cards of all people at once."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Integer, bindparam, func, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.calls.facts import LegResult, Outcome
+from pbxcrm.calls.models import Call, CallLeg, Line
+from pbxcrm.calls.rules import named_as
+from pbxcrm.contacts.models import Company, Contact, Phone
+from pbxcrm.deals.models import Deal, Note
+from pbxcrm.deals.queries import DealRow
+from pbxcrm.deals.queries import as_rows as deal_rows
+from pbxcrm.people.models import User
+from pbxcrm.rows import load_by_id, several
+from pbxcrm.screenpop.rules import CardState
+
+PAST = 3
+DEALS, HISTORY = 20, 60  # at most so many are looked at for a call
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """As much of an earlier call as a card tells."""
+
+    id: int
+    client_number: str | None
+    contact_id: int | None
+    responsible_id: int | None
+    direction: str
+    outcome: str
+    started_at: datetime
+    wait_seconds: int | None
+    talk_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One call on one person's screen. ``since`` is when the state began, ``waiting_since`` when the client began to wait."""
+
+    call: Call
+    state: CardState
+    since: datetime
+    contact: Contact | None
+    company: Company | None
+    candidates: list[Contact]
+    deals: list[DealRow]  # the client's open deals, own first
+    deal: DealRow | None  # the one the call belongs to
+    responsible: User | None
+    episode: Episode | None
+    line: Line | None
+    past: list[tuple[PastCall, User | None]]  # the latest, with who was responsible
+    calls_this_week: int
+    missed_today: int
+    note: str
+
+    @property
+    def heard_name(self) -> str | None:
+        """What the caller's phone calls itself; None where that is only the number again."""
+        return named_as(self.call.client_name)
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.contact is None and not self.candidates
+
+
+Key = tuple[str, int | str | None]  # ("number", "+380…"), ("contact", 5) or ("deal", 7)
+
+
+class Filed(Generic[Thing]):
+    """Things of clients, found by any of their keys: a round of many people's cards must not look through all for each."""
+
+    def __init__(self, things: Iterable[Thing], keys: Callable[[Thing], Iterable[Key]]) -> None:
+        self._by_key: dict[Key, list[tuple[int, Thing]]] = {}
+        for place, thing in enumerate(things):
+            for key in keys(thing):
+                self._by_key.setdefault(key, []).append((place, thing))
+
+    def find(self, keys: Iterable[Key]) -> list[Thing]:
+        """In the order they were filed in, each once."""
+        found = {place: thing for key in keys if key[1] is not None for place, thing in self._by_key.get(key, ())}
+        return [thing for _, thing in sorted(found.items())]
+
+
+# The questions are built once: for each card it takes as long to build them as to ask.
+_PEOPLE, _IDS, _NUMBERS, _CLIENTS = several("people"), several("ids"), several("numbers"), several("clients")
+_PLACE: Any = func.row_number()
+_EPISODES = select(Episode).where(
+    or_(col(Episode.client_number).in_(_NUMBERS), col(Episode.contact_id).in_(_CLIENTS)),
+    Episode.status == EpisodeStatus.OPEN.value,
+)
+_NOTES = select(Note).where(col(Note.call_id).in_(_IDS), col(Note.author_id).in_(_PEOPLE)).order_by(col(Note.id))
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of the clients of the calls on screen."""
+
+    now: datetime
+    contacts: dict[str, list[Contact]]  # number -> who has it
+    by_id: dict[int | None, Contact]
+    companies: dict[int | None, Company]
+    deals: Filed[DealRow]
+    history: Filed[PastCall]
+    users: dict[int | None, User]
+    lines: dict[int | None, Line]
+    episodes: Filed[Episode]
+    notes: dict[tuple[int | None, int | None], str]  # of a call and its author
+
+    @classmethod
+    async def load(
+        cls, session: AsyncSession, user_ids: Collection[int], calls: Sequence[Call], now: datetime
+    ) -> "Known":
+        numbers = {call.client_number for call in calls if call.client_number}
+        call_ids = {call.id for call in calls}
+        contacts, by_id = await _contacts(session, numbers, {call.contact_id for call in calls})
+        deals = await deal_rows(session, await _open_deals(session, calls, numbers, set(by_id)))
+        history = await _history(session, numbers, set(by_id))
+        responsible = {past.responsible_id for past in history} | {c.responsible_id for c in by_id.values()}
+        clients = {"numbers": list(numbers), "clients": list(by_id)}
+        episodes = await session.exec(_EPISODES, params=clients)
+        notes = await session.exec(_NOTES, params={"ids": list(call_ids), "people": list(user_ids)})
+        return cls(
+            now,
+            contacts,
+            by_id,
+            await load_by_id(session, Company, {contact.company_id for contact in by_id.values()}),
+            Filed(deals, lambda row: _keys(row.deal.client_number, row.deal.contact_id, row.deal.id)),
+            Filed(history, lambda past: _keys(past.client_number, past.contact_id)),
+            await load_by_id(session, User, responsible),
+            await load_by_id(session, Line, {call.line_id for call in calls}),
+            Filed(episodes.all(), lambda episode: _keys(episode.client_number, episode.contact_id)),
+            {(note.call_id, note.author_id): note.text for note in notes.all()},
+        )
+
+    def card(self, user_id: int, call: Call, state: CardState, legs: Sequence[CallLeg]) -> Card:
+        named = self.contacts.get(call.client_number or "", [])
+        contact = self.by_id.get(call.contact_id) or (named[0] if len(named) == 1 else None)
+        same = _keys(call.client_number, contact.id if contact else None)
+        others = [("contact", c.id) for c in named] if contact is None else []
+        deals = self.deals.find([*same, *others, ("deal", call.deal_id)])
+        deals.sort(key=lambda row: (row.deal.id != call.deal_id, row.deal.responsible_id != user_id))
+        history = [past for past in self.history.find(same) if past.id != call.id]
+        deal = next((row for row in deals if row.deal.id == call.deal_id), None)
+        responsible = deals[0].responsible if deals else (self.users.get(contact.responsible_id) if contact else None)
+        talked = [leg.answered_at for leg in legs if leg.result == LegResult.TALKING and leg.answered_at]
+        since = (
+            min(talked)
+            if state is CardState.TALKING and talked
+            else (call.ended_at or call.started_at)
+            if state is CardState.AFTER
+            else call.started_at
+        )
+        day, week = self.now - timedelta(hours=24), self.now - timedelta(days=7)
+        return Card(
+            call=call,
+            state=state,
+            since=since,
+            contact=contact,
+            company=self.companies.get(contact.company_id) if contact else None,
+            candidates=[] if contact else named,
+            deals=deals,
+            deal=deal,
+            responsible=responsible,
+            episode=next(iter(self.episodes.find(same)), None),
+            line=self.lines.get(call.line_id),
+            past=[(past, self.users.get(past.responsible_id)) for past in history[:PAST]],
+            calls_this_week=sum(1 for past in history if past.started_at > week) + 1,
+            missed_today=sum(
+                1 for past in history if past.outcome in {Outcome.MISSED, Outcome.VOICEMAIL} and past.started_at > day
+            ),
+            note=self.notes.get((call.id, user_id), ""),
+        )
+
+
+def _keys(number: str | None, contact_id: int | None, deal_id: int | None = None) -> list[Key]:
+    return [("number", number), ("contact", contact_id), ("deal", deal_id)]
+
+
+_CONTACTS = (
+    select(Phone.number, Contact)
+    .join(Contact, col(Contact.id) == col(Phone.contact_id))
+    .where(col(Phone.number).in_(_NUMBERS))
+)
+
+
+async def _contacts(
+    session: AsyncSession, numbers: set[str], chosen: set[int | None]
+) -> tuple[dict[str, list[Contact]], dict[int | None, Contact]]:
+    """Who has each number, and by id all those and whoever was chosen for a call."""
+    having: dict[str, list[Contact]] = {}
+    by_id: dict[int | None, Contact] = {}
+    if numbers:
+        for number, contact in (await session.exec(_CONTACTS, params={"numbers": list(numbers)})).all():
+            having.setdefault(number, []).append(contact)
+            by_id[contact.id] = contact
+    return having, by_id | await load_by_id(session, Contact, chosen - set(by_id))
+
+
+_DEALS = (
+    select(Deal)
+    .where(
+        or_(
+            col(Deal.client_number).in_(_NUMBERS),
+            col(Deal.contact_id).in_(_CLIENTS),
+            col(Deal.id).in_(_IDS),
+        ),
+        col(Deal.closed_at).is_(None),
+    )
+    .order_by(col(Deal.stage_since).desc())
+    .limit(bindparam("at_most", type_=Integer))
+)
+
+
+async def _open_deals(
+    session: AsyncSession, calls: Sequence[Call], numbers: set[str], contact_ids: set[int | None]
+) -> list[Deal]:
+    asked = {
+        "numbers": list(numbers),
+        "clients": list(contact_ids),
+        "ids": list({call.deal_id for call in calls} - {None}),
+        "at_most": DEALS * len(calls),
+    }
+    return list((await session.exec(_DEALS, params=asked)).all())
+
+
+_columns: tuple[Any, ...] = tuple(getattr(Call, name) for name in PastCall.__dataclass_fields__)
+_by_number = _PLACE.over(partition_by=col(Call.client_number), order_by=col(Call.started_at).desc())
+_numbered: tuple[Any, ...] = (*_columns, _by_number.label("place"))
+_past: Any = (
+    select(*_numbered)
+    .where(
+        or_(col(Call.client_number).in_(_NUMBERS), col(Call.contact_id).in_(_CLIENTS)),
+        col(Call.merged_into_id).is_(None),
+    )
+    .subquery()
+)
+_HISTORY = (
+    select(*(_past.c[column.key] for column in _columns))
+    .where(_past.c.place <= HISTORY)
+    .order_by(_past.c.started_at.desc())
+)
+
+
+async def _history(session: AsyncSession, numbers: set[str], contact_ids: set[int | None]) -> list[PastCall]:
+    """Earlier calls of these clients, latest first; of each number so many that none crowds out another's."""
+    rows = await session.exec(_HISTORY, params={"numbers": list(numbers), "clients": list(contact_ids)})
+    return [PastCall(*row) for row in rows.all()]
