@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 _TICK = 0.5  # seconds
 _ROUND = 500  # messages fed before the database and the link get their turn
+_GATHER = 0.015  # seconds at most in which facts gather: half of what a batch costs is the same for one and for many
 _LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
 _CLOCK_TOLERANCE = 5.0  # seconds
@@ -195,12 +196,15 @@ class Follower:
     # from the journal to the database
 
     async def _pump(self) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
             await wait_at_most(self._wake, _TICK)
             self._wake.clear()
+            began = clock()
             if await self._round():
                 self._wake.set()
-                await asyncio.sleep(0)  # the link gets its turn even where the database never makes us wait
+            # The link gets its turn even where the database never makes us wait; and what comes meanwhile goes in together.
+            await asyncio.sleep(min(_GATHER, clock() - began))
 
     async def _round(self) -> bool:
         """Feed what is ready and apply its facts in one batch; True while there is more."""

@@ -20,6 +20,7 @@ from pbxcrm.fields import moment
 CHANNEL = "pbxcrm:events"
 SAYINGS = "sayings"  # of a session: what it will say when it commits
 RELAY_AT_ONCE = 500
+URGENT = "urgent"  # as a reference: what this says is put on screens before what was said earlier
 
 
 class Outbox(SQLModel, table=True):

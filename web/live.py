@@ -19,6 +19,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -32,7 +33,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pbxcrm.access import Viewer
-from pbxcrm.events import CHANNEL
+from pbxcrm.events import CHANNEL, URGENT
 from web.auth import recognise
 from web.i18n import here
 from web.parts import parts, viewer
@@ -44,6 +45,7 @@ HEARTBEAT_SECONDS = 15
 SEND_SECONDS = 20.0  # a reader who takes longer to accept a line is gone
 WAITING_AT_MOST = 256  # messages a reader may be behind
 RETRY_SECONDS = (0.2, 5.0)
+ROUND = 10  # people whose pushed HTML is made at once
 ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
 
 HINT_SECONDS = (
@@ -135,11 +137,12 @@ class Hub:
         self.pushers: dict[str, tuple[str, Pusher]] = {}  # topic -> (region of the page, who renders it)
         self._ears: dict[int, set[Ear]] = {}
         self._of_role: dict[str, set[int]] = {}  # who listens, by role: a hint must not look at every stream
-        self._wanted: dict[str, dict[int, Viewer]] = {}  # region -> for whom it is to be rendered
+        # Region -> for whom it is to be rendered: urgently, and when there is time.
+        self._wanted: dict[str, tuple[dict[int, Viewer], dict[int, Viewer]]] = {}
         self._rendering: dict[str, asyncio.Task[None]] = {}
 
     def add_pusher(self, topic: str, region: str, pusher: Pusher) -> None:
-        """On each hint of ``topic`` render ``region`` for everybody it is for, and put it on their screens."""
+        """On each hint of ``topic`` render ``region`` for everybody it is for, and put it on their screens instead of the hint."""
         self.pushers[topic] = (region, pusher)
 
     @contextmanager
@@ -223,10 +226,11 @@ class Hub:
         )
         pushed = self.pushers.get(hint.topic)
         for ears in [self._ears[user_id] for user_id in people]:
+            if pushed is not None:
+                self._push(next(iter(ears)).viewer, *pushed, urgent=hint.ref == URGENT)
+                continue
             for ear in ears:
                 ear.hint(hint)
-            if pushed is not None:
-                self._push(next(iter(ears)).viewer, *pushed)
 
     def push_to(self, user_id: int) -> None:
         """Render every pushed region for one person now: what a stream that has just begun needs."""
@@ -235,15 +239,24 @@ class Hub:
             for region, pusher in dict(self.pushers.values()).items():
                 self._push(next(iter(ears)).viewer, region, pusher)
 
-    def _push(self, person: Viewer, region: str, pusher: Pusher) -> None:
-        """Render once for all of a person's streams, and together for all who are waiting meanwhile."""
-        self._wanted.setdefault(region, {})[person.user_id] = person
+    def _push(self, person: Viewer, region: str, pusher: Pusher, *, urgent: bool = False) -> None:
+        """Render once for all of a person's streams, together with others who wait, the urgent before the rest."""
+        urgently, sometime = self._wanted.setdefault(region, ({}, {}))
+        if urgent:
+            sometime.pop(person.user_id, None)
+            urgently[person.user_id] = person
+        elif person.user_id not in urgently:
+            sometime[person.user_id] = person
         if region not in self._rendering:
             self._rendering[region] = asyncio.create_task(self._render_all(region, pusher))
 
     async def _render_all(self, region: str, pusher: Pusher) -> None:
+        """Round by round: so few at once that a phone that begins to ring does not wait for many cards that go away."""
+        urgently, sometime = self._wanted[region]
         try:
-            while people := self._wanted.pop(region, None):
+            while urgently or sometime:
+                chosen = [*islice(urgently, ROUND), *islice(sometime, ROUND)][:ROUND]
+                people = {id_: urgently.pop(id_) if id_ in urgently else sometime.pop(id_) for id_ in chosen}
                 await self._render(region, pusher, people)
         finally:
             del self._rendering[region]

@@ -192,7 +192,7 @@ async def _show(session: AsyncSession, call: Call, fact: CallFact, legs: list[Ca
     if fact.kind is FactKind.JOINED:
         for user_id in {leg.user_id for leg in legs if leg.extension == fact.party and leg.user_id is not None}:
             await do_owe_wrap_up(session, call, user_id, fact.at)
-    say_dock_changed(session, fact.at, *users)
+    say_dock_changed(session, fact.at, *users, rings=fact.kind is FactKind.RINGING)
 
 
 def _absorb(call: Call, survivor: Call | None) -> None:

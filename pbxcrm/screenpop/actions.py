@@ -13,7 +13,7 @@ from pbxcrm.deals.actions import access_for_change, do_move_deal, say_deal_chang
 from pbxcrm.deals.models import Deal, Note, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.errors import Invalid
-from pbxcrm.events import emit
+from pbxcrm.events import URGENT, emit
 from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop.models import Disposition, WrapUp
@@ -24,11 +24,11 @@ from pbxcrm.tasks.actions import create_task
 NOTE_MAX = 10_000
 
 
-def say_dock_changed(session: AsyncSession, at: datetime, *user_ids: int | None) -> None:
-    """These people's docks are to be drawn anew, in every tab."""
+def say_dock_changed(session: AsyncSession, at: datetime, *user_ids: int | None, rings: bool = False) -> None:
+    """These people's docks are to be drawn anew, in every tab; before all others where a phone ``rings``."""
     users = {user_id for user_id in user_ids if user_id is not None}
     if users:
-        emit(session, "dock", "", at, users=users)
+        emit(session, "dock", URGENT if rings else "", at, users=users)
 
 
 async def do_owe_wrap_up(session: AsyncSession, call: Call, user_id: int, at: datetime) -> None:

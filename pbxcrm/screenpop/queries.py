@@ -34,18 +34,19 @@ async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: date
     calls = await _calls(session, {call_id for found in (*legs.values(), *owed.values()) for call_id in found})
     shown: dict[int, list[tuple[Call, CardState]]] = {}
     for user_id, viewer in people.items():
-        states = (
-            (call, card_state(
+        mine = [calls[call_id] for call_id in {*legs[user_id], *owed[user_id]} if call_id in calls]
+        mine.sort(key=lambda call: (call.started_at, call.id), reverse=True)
+        cards = [
+            (call, state)
+            for call in mine
+            if (state := card_state(
                 direction=call.direction,
                 outcome=call.outcome,
                 leg_results=[leg.result for leg in legs[user_id].get(call.id or 0, [])],
                 unfinished=call.id in owed[user_id],
                 popup=viewer.popup,
-            ))
-            for call in calls
-            if call.id in legs[user_id] or call.id in owed[user_id]
-        )  # fmt: skip
-        cards = [(call, state) for call, state in states if state is not None]
+            )) is not None
+        ]  # fmt: skip
         owing = [card for card in cards if card[1] is CardState.AFTER]
         shown[user_id] = [card for card in cards if card[1] is not CardState.AFTER] + owing[:CARDS]
     on_screen = {call.id: call for cards in shown.values() for call, _ in cards}
@@ -110,12 +111,9 @@ async def _owed(session: AsyncSession, user_ids: Collection[int]) -> dict[int, s
     return of_each
 
 
-_CALLS = (
-    select(Call)
-    .where(col(Call.id).in_(_IDS), col(Call.merged_into_id).is_(None))
-    .order_by(col(Call.started_at).desc(), col(Call.id).desc())
-)
+_CALLS = select(Call).where(col(Call.id).in_(_IDS), col(Call.merged_into_id).is_(None))
 
 
-async def _calls(session: AsyncSession, ids: set[int]) -> list[Call]:
-    return list((await session.exec(_CALLS, params={"ids": list(ids)})).all()) if ids else []
+async def _calls(session: AsyncSession, ids: set[int]) -> dict[int, Call]:
+    found = (await session.exec(_CALLS, params={"ids": list(ids)})).all() if ids else []
+    return {call.id: call for call in found if call.id is not None}
