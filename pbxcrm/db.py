@@ -29,7 +29,7 @@ BEFORE_COMMIT = "before_commit"  # of a session: what is still to be written rig
 EMITTED = "emitted"  # of a session: what whoever hears of its commit is handed
 
 
-#: Is handed rows of ``pbxcrm.events.Outbox``, which this module does not know.
+#: Is handed what ``pbxcrm.events`` calls ``Said``, which this module does not know.
 AfterCommit = Callable[[list[Any]], Awaitable[None]]
 
 

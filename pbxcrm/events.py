@@ -67,15 +67,30 @@ class _Saying:
     roles: set[str] = field(default_factory=set)
 
 
+_TABLE = SQLModel.metadata.tables["outbox"]
+_ADD = insert(_TABLE).returning(_TABLE.c.id, sort_by_parameter_order=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A row of the outbox, as it was committed."""
+
+    id: int
+    topic: str
+    ref: str
+    users: list[int]
+    roles: list[str]
+    at: datetime
+
+
 async def _write(session: AsyncSession) -> None:
     """What was said, as rows of the same transaction, in one statement; who commits hands them to ``after_commit``."""
     rows = [
         {"topic": topic, "ref": ref, "users": sorted(saying.users), "roles": sorted(saying.roles), "at": saying.at}
         for (topic, ref), saying in session.info.pop(SAYINGS).items()
     ]
-    numbered = insert(Outbox).returning(col(Outbox.id), sort_by_parameter_order=True)
-    ids = (await session.exec(numbered, params=rows)).scalars().all()
-    session.info[EMITTED] = [Outbox(id=id_, **row) for id_, row in zip(ids, rows, strict=True)]
+    ids = (await (await session.connection()).execute(_ADD, rows)).scalars().all()
+    session.info[EMITTED] = [Said(id_, **row) for id_, row in zip(ids, rows, strict=True)]
 
 
 async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
@@ -94,7 +109,7 @@ async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
     return len(rows)
 
 
-async def publish(redis: Redis, rows: Iterable[Outbox]) -> None:
+async def publish(redis: Redis, rows: Iterable[Outbox | Said]) -> None:
     """Tell all web processes, in one round trip; raises RedisError or OSError."""
     async with redis.pipeline(transaction=False) as pipe:
         for row in rows:
@@ -113,7 +128,7 @@ async def newest(db: Database) -> int:
         return (await session.exec(select(func.max(Outbox.id)))).one() or 0
 
 
-def as_message(row: Outbox) -> str:
+def as_message(row: Outbox | Said) -> str:
     return json.dumps(
         {
             "id": row.id,

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbxcrm.db import Database
-from pbxcrm.events import RELAY_AT_ONCE, Outbox, forget, newest, publish, relay
+from pbxcrm.events import RELAY_AT_ONCE, Said, forget, newest, publish, relay
 
 log = structlog.get_logger()
 FORGET_SECONDS = 0.3
@@ -26,13 +26,13 @@ class Relay:
     def __init__(self, db: Database, redis: Redis) -> None:
         self.db = db
         self.redis = redis
-        self._said: list[Outbox] = []
-        self._published: list[int | None] = []
+        self._said: list[Said] = []
+        self._published: list[int] = []
         self._awake = asyncio.Event()
         self._away = False
         db.after_commit = self.say
 
-    async def say(self, rows: list[Outbox]) -> None:
+    async def say(self, rows: list[Said]) -> None:
         self._said += rows
         self._awake.set()
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import insert
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.actions import consider
@@ -26,6 +26,7 @@ Name = tuple[str, str]  # PBX and linkedid
 _CALLS = select(Call).where(col(Call.linkedid).in_(several("named")), col(Call.pbx).in_(several("pbxs")))
 _KNOWN = several("calls")
 _KEYS = select(CallEvent.call_id, CallEvent.key).where(col(CallEvent.call_id).in_(_KNOWN))
+_ADD_KEYS = insert(SQLModel.metadata.tables["call_events"])
 _LEGS = select(CallLeg).where(col(CallLeg.call_id).in_(_KNOWN))
 
 
@@ -83,7 +84,7 @@ async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact
         for fact in facts:
             await _apply(session, world, fact, rows)
         if rows.fresh:
-            await session.exec(insert(CallEvent), params=rows.fresh)
+            await (await session.connection()).execute(_ADD_KEYS, rows.fresh)
 
 
 async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Rows) -> None:

@@ -3,15 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, update
-from sqlmodel import col
+from sqlalchemy import bindparam, case, func, update
+from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.applying import apply_facts
 from pbxcrm.calls.facts import Batch, Cursor, PbxReport
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.world import load_world
-from pbxcrm.db import Database, lock
+from pbxcrm.db import Database, UtcDateTime, lock
 from pbxcrm.events import emit
 from pbxcrm.people.models import Role
 from pbxcrm.settings import Settings
@@ -72,19 +72,25 @@ class Intake:
                 status.lease_owner, status.lease_until = "", None
 
 
+_STATUS: Any = SQLModel.metadata.tables["pbx_status"].c
+_MOVE_ON = (  # built once, and past the ORM: it is done for each batch
+    update(_STATUS.pbx.table)
+    .where(_STATUS.pbx == bindparam("of"))
+    .values(
+        position=case((_STATUS.position > bindparam("to"), _STATUS.position), else_=bindparam("to")),
+        replay_from=bindparam("replay"),
+        last_event_at=func.coalesce(bindparam("heard", type_=UtcDateTime), _STATUS.last_event_at),
+    )
+)
+
+
 async def _move_on(session: AsyncSession, batch: Batch) -> None:
-    """The journal position, in the same transaction as what follows from it; one statement, for this is done for each batch."""
-    known = col(PbxStatus.position)
-    position = batch.cursor.position
-    values: dict[str, Any] = {
-        "position": case((known > position, known), else_=position),
-        "replay_from": batch.cursor.replay_from,
-    }
-    if batch.facts:
-        values["last_event_at"] = max(fact.at for fact in batch.facts)
-    moved = update(PbxStatus).where(col(PbxStatus.pbx) == batch.pbx).values(values)
-    if not (await session.exec(moved.execution_options(synchronize_session=False))).rowcount:
-        session.add(PbxStatus(pbx=batch.pbx, **values | {"position": position}))
+    """The journal position, in the same transaction as what follows from it."""
+    heard = max((fact.at for fact in batch.facts), default=None)
+    position, replay = batch.cursor.position, batch.cursor.replay_from
+    moved = {"of": batch.pbx, "to": position, "replay": replay, "heard": heard}
+    if not (await (await session.connection()).execute(_MOVE_ON, moved)).rowcount:
+        session.add(PbxStatus(pbx=batch.pbx, position=position, replay_from=replay, last_event_at=heard))
 
 
 async def _status(session: AsyncSession, pbx: str) -> PbxStatus:
