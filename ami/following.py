@@ -26,12 +26,13 @@ from ami.messages import Message, parse
 from ami.reporting import Reporter
 from ami.snapshot import Snapshot
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Batch, CallFact, Cursor, PbxState
+from pbxcrm.calls.facts import Batch, CallFact, Cursor, FactKind, PbxState
 
 log = structlog.get_logger(__name__)
 
 _TICK = 0.5  # seconds
 _ROUND = 500  # messages fed before the database and the link get their turn
+_RINGS = frozenset({FactKind.OPENED, FactKind.UPDATED, FactKind.QUEUED, FactKind.RINGING, FactKind.SILENCED})
 _GATHER = 0.015  # seconds at most in which facts gather: half of what a batch costs is the same for one and for many
 _LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
@@ -68,6 +69,23 @@ class Recovery(Protocol):
     """``ami.backfill.Backfill``: betters what a snapshot could only call unknown, from what Asterisk wrote itself."""
 
     def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]: ...
+
+
+def rings_first(facts: Sequence[CallFact]) -> tuple[list[CallFact], list[CallFact]]:
+    """What makes a card come up, and the rest: a deal of one client must not keep another's telephone waiting.
+
+    The facts of one call keep their order, for each says how the whole call stands.
+    """
+    urgent: list[CallFact] = []
+    rest: list[CallFact] = []
+    held: set[str] = set()  # calls of which something else came before
+    for fact in facts:
+        if fact.kind in _RINGS and fact.call.linkedid not in held:
+            urgent.append(fact)
+        else:
+            held.add(fact.call.linkedid)
+            rest.append(fact)
+    return urgent, rest
 
 
 class Follower:
@@ -279,5 +297,11 @@ class Follower:
         idle = cursor == self._applied or now - self._applied_at < _CURSOR_EVERY
         if not facts and idle:
             return
+        urgent, rest = rings_first(facts)
+        if (
+            urgent and rest
+        ):  # with the cursor of before: whoever dies in between applies the rest again from the journal
+            await self._applier.apply(Batch(self._reporter.pbx, tuple(urgent), self._applied))
+            facts = rest
         await self._applier.apply(Batch(self._reporter.pbx, tuple(facts), cursor))
         self._applied, self._applied_at = cursor, now
