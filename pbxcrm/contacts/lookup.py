@@ -1,12 +1,10 @@
 """Who calls, for the dialplan: a name for the phone's display and the extension to route to (A9).
 
-A telephone exchange waits for this, so it is quick (one or two queries; people, calendars and lines are remembered for
-a few seconds), it never takes longer than ``PATIENCE`` and never fails: whatever is wrong, the answer is an empty one, and the
+A telephone exchange waits for this, so it is quick (two queries; people, calendars and lines are in memory), it never takes longer than ``PATIENCE`` and never fails: whatever is wrong, the answer is an empty one, and the
 dialplan goes on as if we were not there.
 """
 
 import asyncio
-import time
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +29,6 @@ from pbxcrm.settings import Settings
 log = structlog.get_logger()
 
 PATIENCE = 0.5  # seconds; dialplans give up after one
-KNOWN_FOR = 5.0  # seconds that people, calendars and lines are remembered
 AT_ONCE = 100  # look-ups under way; with a database that hangs, further ones are answered empty at once
 NAME_MAX = 40
 # Letters that mean something to a dialplan, a SIP header or AGI; an apostrophe is part of Ukrainian names and becomes a typographic one.
@@ -58,9 +55,6 @@ class Lookup:
         self.settings = settings
         self.clock = clock
         self.patience = patience
-        self._world: World | None = None
-        self._loaded = -KNOWN_FOR
-        self._loading = asyncio.Lock()
         self._running: set[asyncio.Task[Caller]] = set()
 
     async def find(self, number: str | None, did: str | None) -> Caller:
@@ -90,24 +84,12 @@ class Lookup:
         if known is None:
             return NOBODY
         try:
-            world = await self._people()
             async with self.db.read() as session:
+                world = await load_world(session, self.settings)
                 return await look_up(session, world, known, (did or "")[:100], self.clock())
         except (SQLAlchemyError, OSError) as error:
             log.warning("lookup.failed", error=str(error).splitlines()[0])
             return NOBODY
-
-    async def _people(self) -> World:
-        """People, calendars and lines; while they are fetched anew others go on with the old ones."""
-        fresh = time.monotonic() - self._loaded < KNOWN_FOR
-        if self._world is not None and (fresh or self._loading.locked()):
-            return self._world
-        async with self._loading:
-            if self._world is None or time.monotonic() - self._loaded >= KNOWN_FOR:
-                async with self.db.read() as session:
-                    self._world = await load_world(session, self.settings)
-                self._loaded = time.monotonic()
-            return self._world
 
 
 _NUMBER = bindparam("number", type_=String)
@@ -119,7 +101,7 @@ _DEAL: tuple[Any, ...] = (  # the types of a UNION's columns are nobody's
     col(Deal.responsible_id),
     case((col(Deal.closed_at).is_(None), 1), else_=0),
 )
-# One question for everything: each one costs a SQLite thread several switches, and a call waits for this. Each part goes by
+# One question for everything: a call waits for this. Each part goes by
 # its own index; closed deals are left out afterwards, because SQLite would read all the open ones instead.
 _EVERYTHING: Executable = union_all(
     select(
