@@ -17,7 +17,7 @@ from pbxcrm.db import Database
 from pbxcrm.events import CHANNEL, relay
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
-from tests.e2e.browser import Person, cut_words, live, overflow, violations
+from tests.e2e.browser import Person, cut_words, live, overflow, still, violations
 from tests.e2e.conftest import AtScreen
 from tests.integration.web.conftest import PASSWORD
 from tests.integration.web.serving import serving
@@ -187,6 +187,7 @@ async def test_on_a_phone_the_dock_folds_to_one_line(at_screen: AtScreen, app: S
     await expect(fold).to_contain_text("Olena S.")
     await expect(page.locator("#dock .callcard")).to_be_hidden()
     await expect(fold).to_have_attribute("aria-expanded", "false")
+    await still(page)
     box = await page.locator("#dock").bounding_box()
     assert box is not None
     assert box["height"] < 64
