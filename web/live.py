@@ -91,7 +91,7 @@ class Ear:
         self.deaf = False
         self._at_once: dict[str, Message] = {}  # the latest push of each region, the latest state
         self._hints: dict[tuple[str, str], dict[str, Any]] = {}  # topic and reference -> the latest
-        self._hints_due = 0.0  # by the clock of the event loop
+        self._hints_due = False
         self._something = asyncio.Event()
 
     def say(self, name: str, data: dict[str, Any]) -> None:
@@ -102,17 +102,18 @@ class Ear:
 
     def hint(self, hint: "Hint") -> None:
         if not self._hints:
-            loop = asyncio.get_running_loop()
-            self._hints_due = loop.time() + HINT_SECONDS
-            loop.call_at(self._hints_due, self._something.set)
+            asyncio.get_running_loop().call_later(HINT_SECONDS, self._ripen)
         self._hints[hint.topic, hint.ref] = {"id": hint.id, "topic": hint.topic, "ref": hint.ref}
         if hint.topic in ABOUT_WHO_ASKS:
-            self._hints_due = 0.0
-            self._something.set()
+            self._ripen()
         if len(self._hints) > WAITING_AT_MOST:
             self._hints.clear()
             self.deaf = True
             self._something.set()
+
+    def _ripen(self) -> None:
+        self._hints_due = True
+        self._something.set()
 
     async def next(self, seconds: float) -> list[Message]:
         """What there is to say now, or as soon as there is something; empty when there was nothing in time."""
@@ -120,9 +121,9 @@ class Ear:
             await asyncio.wait_for(self._something.wait(), max(0.01, seconds))
         self._something.clear()
         messages, self._at_once = list(self._at_once.values()), {}
-        if self._hints and asyncio.get_running_loop().time() >= self._hints_due:
+        if self._hints_due and self._hints:
             messages.insert(0, ("hint", list(self._hints.values())))
-            self._hints = {}
+            self._hints, self._hints_due = {}, False
         return messages
 
 

@@ -183,6 +183,8 @@ async def test_on_a_phone_the_dock_folds_to_one_line(at_screen: AtScreen, app: S
     app.state.parts.hub.add_pusher("dock", "dock", card)
     person, page = await at_screen("olena", **PHONE)
     await page.goto(person.address + "/profile")
+    await live(page)
+    app.state.parts.hub.push_to(1)  # the stream of the page before may be going on
     fold = page.locator(".dock-fold")
     await expect(fold).to_contain_text("Olena S.")
     await expect(page.locator("#dock .callcard")).to_be_hidden()
