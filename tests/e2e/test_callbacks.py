@@ -185,6 +185,34 @@ async def test_queue_and_escalations_pass_axe_and_their_words_fit(
     assert await violations(page) == []
 
 
+@pytest.mark.parametrize("locale", ["en-GB", "uk-UA", "ru-RU"])
+async def test_the_queue_has_room_beside_the_dock(at_screen: AtScreen, phones: Phones, locale: str) -> None:
+    """At 1280 px, while a call goes on: nothing is cut, one who waits, one in hand, and one without a number."""
+    await phones.miss("+380501110001", ago=90)
+    await phones.miss("+380501110002", ago=1)
+    await phones.tell(phones.story("").ring("101").wait(5).end())
+    person, page = await at_screen("olena", locale=locale, viewport={"width": 1280, "height": 800})
+    await at_queue(page, person)
+    columns = await page.locator("#queue tbody").evaluate("(one) => getComputedStyle(one).display")
+    assert columns == "table-row-group"  # alone it has its columns
+    await row(page, "+380 50 111 00 02").locator("td.num").first.click()
+    await page.keyboard.press("Space")
+    await expect(page.locator("#queue tr.held")).to_have_count(1)
+    await phones.tell(phones.story("+380501110009").ring("101").answer("101"))
+    await expect(page.locator("#dock .callcard.talking")).to_have_count(1)
+    cut = await page.locator("#queue .list").evaluate(
+        """(list) => [...list.querySelectorAll('td, .btn, .at-it, .wait')].filter((one) => {
+             const all = list.getBoundingClientRect(), box = one.getBoundingClientRect();
+             return box.right > all.right + 1 || one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0;
+           }).map((one) => one.textContent.trim())"""
+    )
+    assert cut == []
+    room = await page.locator("#queue").evaluate("(one) => [one.scrollWidth, one.parentElement.clientWidth]")
+    assert room[0] <= room[1]
+    assert await page.locator("#queue tr.held button:visible, #queue tr.held .at-it:visible").count() >= 3
+    assert await violations(page) == []
+
+
 @asynccontextmanager
 async def open_house(folder: Path, chromium: Browser) -> AsyncIterator[tuple[ExampleOffice, Crm]]:
     try:
