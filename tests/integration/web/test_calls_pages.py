@@ -8,7 +8,8 @@ from sqlmodel import select
 
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
-from pbxcrm.deals.models import Note
+from pbxcrm.deals.models import Deal, Note
+from pbxcrm.people.models import User
 from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
@@ -103,6 +104,19 @@ async def test_a_call_of_another_team_is_not_there(browsers: Browsers, desk: Des
     foreign = desk.busy.calls["1700000000.9"]
     for path in (f"/calls/{foreign}", f"/calls/{foreign}/recording", "/calls/999999"):
         assert (await ivan.get(path)).status_code == 404
+
+
+async def test_a_colleagues_deal_is_said_but_neither_named_nor_linked(browsers: Browsers, desk: Desk) -> None:
+    async with desk.database.write() as session:
+        deal = await session.get(Deal, desk.busy.deals["Reception desk"])
+        assert deal is not None
+        deal.responsible_id = (await session.exec(select(User.id).where(User.login == "maria"))).one()
+    for login, named in (("ivan", False), ("maria", True)):
+        person = await browsers(login)
+        for path in (f"/calls/{desk.busy.calls[TALKED]}", "/calls"):
+            page = (await person.get(path)).text
+            assert (f'href="/deals/{desk.busy.deals["Reception desk"]}"' in page) is named, (login, path)
+            assert ("a colleague's deal" in page) is not named, (login, path)
 
 
 async def test_a_note_about_a_call_stands_on_its_deal_too(browsers: Browsers, desk: Desk) -> None:
