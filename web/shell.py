@@ -26,6 +26,7 @@ class Section:
     tone: str = ""
     phone: bool = True
     last: bool = False  # at the foot of the rail
+    also: tuple[str, ...] = ()  # other paths of the section
 
 
 SECTIONS = (
@@ -34,9 +35,26 @@ SECTIONS = (
     Section("/tasks", "tasks", N_("Tasks"), Permission.TASKS_READ, "t", "tasks", "amber"),
     Section("/escalations", "escalations", N_("Escalations"), Permission.ESCALATIONS_READ, "e", "escalations", "red"),
     Section("/calls", "phone", N_("Calls"), Permission.CALLS_READ, "c"),
-    Section("/contacts", "contacts", N_("Clients"), Permission.CONTACTS_READ, "l", phone=False),
-    Section("/settings/lines", "settings", N_("Lines"), Permission.SETTINGS_EDIT, "i", phone=False, last=True),
-    Section("/people", "people", N_("People"), Permission.PEOPLE_READ, "p", phone=False, last=True),
+    Section(
+        "/contacts",
+        "contacts",
+        N_("Clients"),
+        Permission.CONTACTS_READ,
+        "l",
+        phone=False,
+        also=("/companies", "/numbers"),
+    ),
+    Section(
+        "/settings/lines",
+        "settings",
+        N_("Lines"),
+        Permission.SETTINGS_EDIT,
+        "i",
+        phone=False,
+        last=True,
+        also=("/settings/callbacks",),
+    ),
+    Section("/people", "people", N_("People"), Permission.PEOPLE_READ, "p", phone=False, last=True, also=("/teams",)),
     Section("/status", "status", N_("Status"), Permission.STATUS_READ, "s", phone=False, last=True),
 )
 
@@ -54,7 +72,7 @@ class Shell:
     live: str  # ok | offline: whether the server itself hears events
 
     def is_here(self, section: Section) -> bool:
-        return self.path == section.path or self.path.startswith(section.path + "/")
+        return any(self.path == path or self.path.startswith(path + "/") for path in (section.path, *section.also))
 
 
 def sections_for(viewer: Viewer, served: frozenset[str]) -> tuple[Section, ...]:

@@ -9,9 +9,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, sees_little, visible_calls
+from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call, CallEvent, CallLeg, Line, PbxStatus
 from pbxcrm.contacts.finding import named
 from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotFound
 from pbxcrm.finding import digits_of, few, part_of
@@ -150,6 +152,10 @@ async def as_rows(session: AsyncSession, calls: list[Call]) -> list[CallRow]:
         c.id: c
         for c in (await session.exec(select(Contact).where(col(Contact.id).in_({c.contact_id for c in calls})))).all()
     }
+    # A call gets its client when somebody answers or it is over; while it rings, whoever alone has the number is shown.
+    unsaid = [c for c in calls if c.outcome == Outcome.OPEN.value and c.contact_id is None]
+    known = await load_numbers(session, {c.client_number for c in unsaid if c.client_number})
+    alone = {c.id: found[0] for c in unsaid if len(found := known.contacts.get(c.client_number or "", [])) == 1}
     deals = {
         d.id: d for d in (await session.exec(select(Deal).where(col(Deal.id).in_({c.deal_id for c in calls})))).all()
     }
@@ -164,7 +170,7 @@ async def as_rows(session: AsyncSession, calls: list[Call]) -> list[CallRow]:
     return [
         CallRow(
             call,
-            contacts.get(call.contact_id),
+            contacts.get(call.contact_id) or alone.get(call.id),
             deals.get(call.deal_id),
             users.get(call.responsible_id),
             lines.get(call.line_id),

@@ -1,15 +1,18 @@
 """The pages of calls, and who may listen to what."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.people.models import User
+from tests.calls import Story, batch
 from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
@@ -104,6 +107,16 @@ async def test_a_call_of_another_team_is_not_there(browsers: Browsers, desk: Des
     foreign = desk.busy.calls["1700000000.9"]
     for path in (f"/calls/{foreign}", f"/calls/{foreign}/recording", "/calls/999999"):
         assert (await ivan.get(path)).status_code == 404
+
+
+async def test_who_is_known_is_named_while_it_rings(browsers: Browsers, desk: Desk) -> None:
+    for n, client in enumerate(("+380931234567", "+380501110002")):
+        story = Story(f"17.{n}", client, at=desk.now + timedelta(seconds=n)).ring("101")
+        await Intake(desk.database, desk.settings).apply(batch(story))
+    page = (await (await browsers("ivan")).get("/calls")).text
+    going_on = [row for row in page.split("<tr id=")[1:] if "going on" in row]
+    assert ["Stepan Koval" in row for row in going_on] == [False, True]  # newest first
+    assert ["not known yet" in row for row in going_on] == [True, False]
 
 
 async def test_a_colleagues_deal_is_said_but_neither_named_nor_linked(browsers: Browsers, desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """The frame of the pages, errors in plain words, people and status."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -275,6 +276,22 @@ async def test_status_without_redis(browser: Browsers, app: Starlette, redis: Re
     answer = await iryna.get("/status")
     assert answer.status_code == 200
     assert "Nothing is lost, but pages do not follow by themselves" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "section"),
+    [
+        ("/companies", "/contacts"),
+        ("/numbers", "/contacts"),
+        ("/settings/callbacks", "/settings/lines"),
+        ("/teams/new", "/people"),
+    ],
+)
+async def test_a_page_below_a_section_lights_it(browser: Browsers, path: str, section: str) -> None:
+    answer = await (await browser("admin")).get(path)
+    assert answer.status_code == 200
+    lit = re.findall(r'<a[^>]*href="([^"]+)"[^>]*aria-current="page"[^>]*title=', answer.text)
+    assert lit == [section]
 
 
 async def test_the_rail_refreshes_itself_where_it_stands(browser: Browsers) -> None:
