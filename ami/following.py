@@ -8,7 +8,7 @@ reads from the journal instead of memory; a start after a crash is the same thin
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from time import time
@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 _TICK = 0.5  # seconds
 _ROUND = 500  # messages fed before the database and the link get their turn
 _RINGS = frozenset({FactKind.OPENED, FactKind.UPDATED, FactKind.QUEUED, FactKind.RINGING, FactKind.SILENCED})
+_FEW = 5  # facts that may make deals and tasks, which a ring may have to wait for
+_CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, however much comes
 _GATHER = 0.015  # seconds at most in which facts gather: half of what a batch costs is the same for one and for many
 _LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
@@ -71,14 +73,14 @@ class Recovery(Protocol):
     def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]: ...
 
 
-def rings_first(facts: Sequence[CallFact]) -> tuple[list[CallFact], list[CallFact]]:
+def rings_first(facts: Sequence[CallFact], waiting: Iterable[CallFact] = ()) -> tuple[list[CallFact], list[CallFact]]:
     """What makes a card come up, and the rest: a deal of one client must not keep another's telephone waiting.
 
-    The facts of one call keep their order, for each says how the whole call stands.
+    The facts of one call keep their order, for each says how the whole call stands; ``waiting`` are earlier ones.
     """
     urgent: list[CallFact] = []
     rest: list[CallFact] = []
-    held: set[str] = set()  # calls of which something else came before
+    held = {fact.call.linkedid for fact in waiting}  # calls of which something else comes before
     for fact in facts:
         if fact.kind in _RINGS and fact.call.linkedid not in held:
             urgent.append(fact)
@@ -225,19 +227,37 @@ class Follower:
             await asyncio.sleep(min(_GATHER, clock() - began))
 
     async def _round(self) -> bool:
-        """Feed what is ready and apply its facts in one batch; True while there is more."""
-        records = self._take()
-        facts: list[CallFact] = []
-        for record in records:
-            facts += await self._feed(record)
+        """Feed what is ready and apply its facts, a few at a time while more comes; True while there is more.
+
+        What is applied on the way goes in with the cursor of before: whoever dies in between reads it again, and facts that
+        were applied change nothing. The cursor moves when nothing waits any more, or after a second.
+        """
+        clock = asyncio.get_running_loop().time
+        began, waiting = clock(), deque[CallFact]()
+        received_at, facts = await self._feed_ready()
+        while True:
+            urgent, rest = rings_first(facts, waiting)
+            waiting.extend(rest)
+            if len(waiting) <= _FEW or clock() - began > _CURSOR_WITHIN:
+                break
+            few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # many that wait are soon fewer
+            await self._applier.apply(Batch(self._reporter.pbx, (*urgent, *few), self._applied))
+            await asyncio.sleep(0)  # the link gets its turn
+            _, facts = await self._feed_ready()
         caught_up = not self._behind and not self._live
         if caught_up:
             # Only now: a held verdict must first see what the PBX said within its two seconds.
-            facts += self._tracker.tick(self._clock())
-        await self._apply(facts)
-        if records:
-            self._reporter.lag = max(0.0, (self._clock() - records[0].received_at).total_seconds())
+            waiting.extend(self._tracker.tick(self._clock()))
+        await self._apply([*urgent, *waiting])
+        if received_at is not None:
+            self._reporter.lag = max(0.0, (self._clock() - received_at).total_seconds())
         return not caught_up
+
+    async def _feed_ready(self) -> tuple[datetime | None, list[CallFact]]:
+        """When the oldest message that is ready was received, and the facts of all that are."""
+        records = self._take()
+        facts = [fact for record in records for fact in await self._feed(record)]
+        return records[0].received_at if records else None, facts
 
     def _take(self) -> list[Record]:
         if not self._behind:
