@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.sqlite import WRITES, sqlite_engine
+from pbxcrm.sqlite import WRITES, checkpoint, sqlite_engine
 
 log = structlog.get_logger()
 
@@ -108,6 +108,11 @@ class Database:
     async def ping(self) -> None:
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def checkpoint(self) -> None:
+        """Keep SQLite's log short; nothing to do on PostgreSQL. Raises sqlite3.Error."""
+        if self.is_sqlite:
+            await asyncio.to_thread(checkpoint, self.url)
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -8,6 +8,8 @@ waits for the interpreter's lock, up to 5 ms while the loop is busy, and a card 
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import event
@@ -18,6 +20,9 @@ from sqlalchemy.util import await_
 WRITES = "pbxcrm_writes"
 BUSY_SECONDS = 5.0  # how long a writer waits for another before it says "database is locked"
 ASK_AGAIN_SECONDS = 0.001
+# Moving the log into the file waits for the disk, up to half a second: the worker does that (``checkpoint``), not whoever
+# happens to commit. Where no worker runs, every so many pages of 4 KiB.
+PAGES_WITHOUT_WORKER = 16_000
 
 
 class InlineCursor:
@@ -114,12 +119,22 @@ def sqlite_engine(url: str, pool_size: int) -> AsyncEngine:
     return engine
 
 
+def checkpoint(url: str) -> None:
+    """Move what is in the log into the file, as far as no reader needs it; waits for the disk, so call it in a thread."""
+    path = make_url(url).database
+    if path and not path.startswith("file:"):
+        there = f"{Path(path).absolute().as_uri()}?mode=rw"  # a file that is gone is not made anew
+        with closing(sqlite3.connect(there, uri=True)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
 def _prepare(connection: Any, _record: object) -> None:  # SQLAlchemy's connection for the DB-API; its type is private
     # SQLite's own lower() knows only ASCII: "олена" would not find "Олена".
     connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
+        f"wal_autocheckpoint={PAGES_WITHOUT_WORKER}",
         "synchronous=NORMAL",
         "foreign_keys=ON",
         "cache_size=-32000",

@@ -8,6 +8,7 @@ database, so it never matters who was first.
 import asyncio
 import importlib
 import pkgutil
+import sqlite3
 from datetime import UTC, datetime
 
 import structlog
@@ -26,6 +27,7 @@ from workers.settings import make_worker
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 1.0
+CHECKPOINT_SECONDS = 1.0
 REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds before arq is started again
 
 
@@ -45,6 +47,7 @@ class Work:
             tasks.create_task(self.relay.run())
             tasks.create_task(self.relay.carry_leftovers())
             tasks.create_task(self._each_second())
+            tasks.create_task(self._checkpoint())
             tasks.create_task(self._arq())
 
     async def sweep(self) -> int:
@@ -61,6 +64,14 @@ class Work:
             await events.prune(session, now)
             await prune_logins(session, now)
             await jobs.prune(session, now)
+
+    async def _checkpoint(self) -> None:
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            try:
+                await self.db.checkpoint()
+            except sqlite3.Error as error:  # a full disk, a file that is gone: whoever writes says so louder
+                log.debug("checkpoint.failed", why=str(error))
 
     async def _each_second(self) -> None:
         clock = asyncio.get_running_loop().time

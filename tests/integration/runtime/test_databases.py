@@ -1,6 +1,10 @@
 """The ground the other tests stand on."""
 
 import asyncio
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -40,3 +44,18 @@ async def test_two_writers_lose_nothing(database: Database) -> None:
     await asyncio.gather(*(count() for _ in range(20)))
     async with database.read() as session:
         assert await _one(session, "SELECT n FROM mine") == 20
+
+
+async def test_a_checkpoint_moves_the_log_into_the_file(tmp_path: Path) -> None:
+    """Whoever commits does not wait for the disk; the worker moves what was committed once a second."""
+    db = Database(f"sqlite:///{tmp_path}/one.db")
+    try:
+        async with db.write() as session:
+            await _run(session, "CREATE TABLE words (word TEXT)")
+            await _run(session, "INSERT INTO words VALUES ('moved')")
+        await db.checkpoint()
+        shutil.copy(tmp_path / "one.db", tmp_path / "alone.db")  # without the log beside it
+    finally:
+        await db.close()
+    with closing(sqlite3.connect(tmp_path / "alone.db")) as alone:
+        assert alone.execute("SELECT word FROM words").fetchall() == [("moved",)]
