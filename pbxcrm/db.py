@@ -67,7 +67,7 @@ class Money(TypeDecorator[Decimal]):
 
 
 class Database:
-    """``after_commit`` is handed what a committed write put into the outbox; it must not make the writer wait for long."""
+    """``after_commit`` is handed what a committed write put into the outbox; it must not make the writer wait."""
 
     def __init__(self, url: str, *, pool_size: int = 8, after_commit: AfterCommit | None = None) -> None:
         self.url = async_url(url)

@@ -1,4 +1,4 @@
-"""Carrying what a commit put into the outbox to Redis right after it.
+"""Carrying what a commit put into the outbox to Redis right after it, without making the one who commits wait.
 
 What a process has just committed it publishes from memory, and forgets the rows a little later, many in one transaction:
 on SQLite a card would otherwise wait for the lock of whoever writes next. What nobody forgot in time (the process died,
@@ -16,7 +16,6 @@ from pbxcrm.db import Database
 from pbxcrm.events import RELAY_AT_ONCE, Said, forget, newest, publish, relay
 
 log = structlog.get_logger()
-PUBLISH_SECONDS = 0.25  # a Redis that takes longer is away
 FORGET_SECONDS = 0.3
 REST_SECONDS = 1.0  # after a failure, and between two looks at what others left behind
 
@@ -27,29 +26,36 @@ class Relay:
     def __init__(self, db: Database, redis: Redis) -> None:
         self.db = db
         self.redis = redis
+        self._said: list[Said] = []
         self._published: list[int] = []
+        self._awake = asyncio.Event()
         self._away = False
-        self._again_at = 0.0  # by the clock of the event loop: until then Redis is left alone
         db.after_commit = self.say
 
     async def say(self, rows: list[Said]) -> None:
-        """Publish what was just committed. The one who commits waits for it, but hardly: a task of its own would need several
-        turns of a loop whose next batch takes each of them some milliseconds.
-        """
-        clock = asyncio.get_running_loop().time
-        if clock() < self._again_at:
-            return  # the worker carries them
-        try:
-            await asyncio.wait_for(publish(self.redis, rows), PUBLISH_SECONDS)
-        except (RedisError, OSError) as error:  # also a TimeoutError
-            self._again_at = clock() + REST_SECONDS
-            self._say_away(error)
-        else:
-            self._say_back()
-            self._published += [row.id for row in rows]
+        self._said += rows
+        self._awake.set()
 
     async def run(self) -> None:
-        """Forget what this process has published, until cancelled."""
+        """Publish what this process commits until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._publish())
+            tasks.create_task(self._forget())
+
+    async def _publish(self) -> None:
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            rows, self._said = self._said, []
+            try:
+                await publish(self.redis, rows)
+            except (RedisError, OSError) as error:
+                self._say_away(error)  # and leave the rows to the worker
+            else:
+                self._say_back()
+                self._published += [row.id for row in rows]
+
+    async def _forget(self) -> None:
         while True:
             await asyncio.sleep(FORGET_SECONDS)
             if self._published:
