@@ -317,11 +317,5 @@ class Follower:
         idle = cursor == self._applied or now - self._applied_at < _CURSOR_EVERY
         if not facts and idle:
             return
-        urgent, rest = rings_first(facts)
-        if (
-            urgent and rest
-        ):  # with the cursor of before: whoever dies in between applies the rest again from the journal
-            await self._applier.apply(Batch(self._reporter.pbx, tuple(urgent), self._applied))
-            facts = rest
         await self._applier.apply(Batch(self._reporter.pbx, tuple(facts), cursor))
         self._applied, self._applied_at = cursor, now
