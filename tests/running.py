@@ -58,6 +58,10 @@ class Running:
             return False
         return answer["redis"] == "ok" and all(pbx["listening"] for pbx in answer["pbxs"].values())
 
+    async def hears(self) -> bool:
+        """Whether the PBX has said anything yet: following it begins before its first event."""
+        return (await self.ready())["pbxs"]["default"]["last_event_age_seconds"] is not None
+
     async def ended(self, seconds: float) -> int:
         code = await asyncio.wait_for(self.process.wait(), seconds)
         await self._reading

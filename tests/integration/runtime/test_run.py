@@ -26,7 +26,7 @@ async def test_each_part_comes_back_and_nothing_is_left_when_all_is_over(tmp_pat
             os.kill(pid, signal.SIGKILL)
             await until(lambda name=name, pid=pid: run.parts().get(name, pid) != pid)
         await until(run.well, START_SECONDS)
-        assert (await run.ready())["pbxs"]["default"]["last_event_age_seconds"] is not None
+        await until(run.hears, START_SECONDS)
         pids = run.parts().values()
         run.process.terminate()
         assert await run.ended(60) == 0
