@@ -3,7 +3,7 @@
 The whole product runs as its own processes (``pbxcrm run``: web, listener, worker, Redis; SQLite) beside a simulated PBX. Each
 call rings three phones. ``DESKS`` people sit at one Chromium; their phones ring ``RINGS`` times a second altogether, in calls of the fifty. The
 clock starts when the simulator writes "Newstate: Ringing" of such a phone to the socket, and stops when a MutationObserver sees the
-card in the document; both are the clock of this machine. ``[POPUP_RATE=50] python -m tests.bench popup``: on a machine that does nothing
+card in the document; both are the clock of this machine. ``[POPUP_RATE=50] [POPUP_STREAMS=50,500] python -m tests.bench popup``: on a machine that does nothing
 else, for where others work on the same cores it measures how long these are waited for.
 """
 
@@ -40,11 +40,12 @@ from tests.running import START_SECONDS, Running, running
 from tests.waiting import until
 
 RATE = int(os.environ.get("POPUP_RATE", "50"))  # calls a second
-RINGS = 5  # of them, those that ring at a desk, every second
+STREAMS = tuple(int(n) for n in os.environ.get("POPUP_STREAMS", "50,500").split(","))
+RINGS = 2  # of them, those that ring at a desk, every second
 DESKS = 4
 PEOPLE = 504
 TEAM = 12
-WARM_UP, SECONDS = 4, 20
+WARM_UP, SECONDS = 4, 50
 GOAL_MS = 100
 STORY = "ring_group_answered"
 
@@ -246,7 +247,7 @@ async def measure(folder: Path) -> list[Figure]:
         pages = await desks(stack, run.address)
         streams = Streams(run.address)
         stack.push_async_callback(streams.close)
-        for count in (50, 500):
+        for count in STREAMS:
             before, open_before = resident(web), len(streams.tasks)
             await streams.open(count)
             more = (resident(web) - before) / (count - open_before)
