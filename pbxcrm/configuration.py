@@ -14,6 +14,7 @@ from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.db import DATABASE, Database
+from pbxcrm.rows import ask
 
 Model = TypeVar("Model", bound=SQLModel)
 Found = TypeVar("Found")
@@ -44,7 +45,8 @@ def configuration(model: type[Model]) -> type[Model]:
 
 
 async def configuration_version(session: AsyncSession) -> int:
-    return (await session.exec(_VERSION)).first() or 0
+    found = await ask(session, _VERSION)
+    return found[0][0] if found else 0
 
 
 async def kept(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:

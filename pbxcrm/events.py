@@ -16,6 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.db import EMITTED, Database, before_commit
 from pbxcrm.fields import moment
+from pbxcrm.rows import ask
 
 CHANNEL = "pbxcrm:events"
 SAYINGS = "sayings"  # of a session: what it will say when it commits
@@ -89,8 +90,8 @@ async def _write(session: AsyncSession) -> None:
         {"topic": topic, "ref": ref, "users": sorted(saying.users), "roles": sorted(saying.roles), "at": saying.at}
         for (topic, ref), saying in session.info.pop(SAYINGS).items()
     ]
-    ids = (await (await session.connection()).execute(_ADD, rows)).scalars().all()
-    session.info[EMITTED] = [Said(id_, **row) for id_, row in zip(ids, rows, strict=True)]
+    added = await ask(session, _ADD, rows)
+    session.info[EMITTED] = [Said(added_row.id, **row) for added_row, row in zip(added, rows, strict=True)]
 
 
 async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:

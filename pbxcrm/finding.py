@@ -42,12 +42,17 @@ def keep_folded(table: type[SQLModel], source: str, *, only_names: bool = False)
 
     def keep(_mapper: Mapper[SQLModel], _connection: Connection, row: SQLModel) -> None:
         value = getattr(row, source) or ""
-        wanted = folded(value) if not only_names or has_letters(value) else ""
+        wanted = folded_name(value) if only_names else folded(value)
         if getattr(row, f"{source}_folded") != wanted:
             setattr(row, f"{source}_folded", wanted)
 
     for moment in ("before_insert", "before_update"):
         event.listen(table, moment, keep)
+
+
+def folded_name(text: str | None) -> str:
+    """Folded, or empty where it is no name but only a number."""
+    return folded(text) if text and has_letters(text) else ""
 
 
 def has_letters(text: str) -> bool:

@@ -1,10 +1,12 @@
-"""Rows by their ids, for what is shown beside other rows; and statements that are built once."""
+"""Rows by their ids, for what is shown beside other rows; statements that are built once, and those that pass the ORM."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam
+from sqlalchemy import Column, Executable, Table, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,6 +25,47 @@ async def load_by_id(session: AsyncSession, model: type[Model], ids: Iterable[in
 def several(name: str) -> Any:
     """A parameter that is a list, for statements that are built once."""
     return bindparam(name, expanding=True)
+
+
+async def ask(
+    session: AsyncSession, statement: Executable, params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+) -> Sequence[Any]:  # Rows
+    """Columns past the ORM, which takes as long again: for what is asked with every fact. What is pending is not flushed."""
+    return await session.run_sync(_ask, statement, params)
+
+
+async def tell(session: AsyncSession, statement: Executable, params: Sequence[Mapping[str, Any]]) -> int:
+    """Change rows past the ORM, which must not have them in hand; how many there were."""
+    return await session.run_sync(_tell, statement, params) if params else 0
+
+
+async def add_new(
+    session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *returning: str
+) -> Sequence[Any]:
+    """Insert those that are not there yet, past the ORM; the columns ``returning`` of these. No default is filled in by the model."""
+    if not rows:
+        return ()
+    statement = _add_new(model, session.get_bind().dialect.name, returning)
+    if returning:
+        return await ask(session, statement, rows)
+    await tell(session, statement, rows)
+    return ()
+
+
+def _ask(session: Session, statement: Executable, params: Any) -> Sequence[Any]:
+    return session.connection().execute(statement, params).all()
+
+
+def _tell(session: Session, statement: Executable, params: Any) -> int:
+    return session.connection().execute(statement, params).rowcount
+
+
+@cache
+def _add_new(model: type[SQLModel], dialect: str, returning: tuple[str, ...]) -> Executable:
+    table: Table = SQLModel.metadata.tables[str(model.__tablename__)]
+    add: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table).on_conflict_do_nothing()
+    columns: list[Column[Any]] = [table.c[name] for name in returning]
+    return add.returning(*columns) if columns else add  # type: ignore[no-any-return]
 
 
 @cache

@@ -4,14 +4,19 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert
+from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.db import before_commit
 from pbxcrm.reasons import Reason
+from pbxcrm.rows import tell
 
 ENTRIES = "audit"  # of a session: gathered and written at once, right before the commit
+
+
+_ADD = insert(SQLModel.metadata.tables[str(AuditEntry.__tablename__)])
 
 
 def record(
@@ -45,4 +50,4 @@ def record(
 
 
 async def _write(session: AsyncSession) -> None:
-    await session.exec(insert(AuditEntry), params=session.info.pop(ENTRIES))
+    await tell(session, _ADD, session.info.pop(ENTRIES))

@@ -15,6 +15,7 @@ from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.calls.models import Call
 from pbxcrm.people.queries import Directory
 from pbxcrm.reasons import Reason, reason
+from pbxcrm.rows import several
 from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task, say_task_changed
 from pbxcrm.tasks.models import Task, TaskKind
 
@@ -36,14 +37,17 @@ class Miss:
     at: datetime
 
 
+_OPEN = (
+    select(Episode)
+    .where(col(Episode.client_key).in_(several("keys")), Episode.status == EpisodeStatus.OPEN.value)
+    .order_by(col(Episode.id))
+)
+
+
 async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> list[Episode]:
     """Open episodes of a client, oldest first; more than one only until a number has been linked to a contact."""
-    found = await session.exec(
-        select(Episode)
-        .where(col(Episode.client_key).in_(client_keys), Episode.status == EpisodeStatus.OPEN.value)
-        .order_by(col(Episode.id))
-    )
-    return list(found.all())
+    found = await session.exec(_OPEN, params={"keys": list(client_keys)})
+    return [episode for episode in found.all() if episode.status == EpisodeStatus.OPEN]  # closed, but not flushed yet
 
 
 async def do_miss(session: AsyncSession, miss: Miss, people: Directory) -> Episode:

@@ -53,13 +53,16 @@ class Case:
         return self.client.contact.name if self.client.contact and self.client.contact.name else self.number
 
 
+def has_consequences(state: CallState, call: Call) -> bool:
+    """Whether somebody talks or it is over. What was considered when they began to talk does not change in the end."""
+    return not call.reason if state.talked else state.outcome is not Outcome.OPEN
+
+
 async def consider(session: AsyncSession, world: World, call: Call, state: CallState, at: datetime) -> None:
     """Do whatever follows from a call as it stands now: a talk took place, or it is over."""
+    if not has_consequences(state, call):
+        return
     talked, over = bool(state.talked), state.outcome is not Outcome.OPEN
-    if not talked and not over:
-        return
-    if talked and call.reason:  # it was considered when they began to talk; its end changes nothing of that
-        return
     if state.direction is Direction.INTERNAL:
         if over:  # until then it may still turn out to be a part of a client's call
             call.reason = reason("call.internal").stored()

@@ -1,33 +1,64 @@
 """Applying facts: the rows of calls and their legs say what the PBX says, and what follows from it is done."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, update
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calls.actions import consider
-from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind
-from pbxcrm.calls.models import Call, CallEvent, CallLeg
+from pbxcrm.calls.actions import consider, has_consequences
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult
+from pbxcrm.calls.models import Call, CallEvent
 from pbxcrm.calls.rules import clean_name, line_of
 from pbxcrm.calls.world import World
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.events import emit
+from pbxcrm.finding import folded_name
 from pbxcrm.numbers import normalise
 from pbxcrm.people.models import Role
 from pbxcrm.phone.following import follow
-from pbxcrm.rows import several
+from pbxcrm.rows import add_new, ask, several, tell
 from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 
 Name = tuple[str, str]  # PBX and linkedid
 
-# Built once: this is asked for each batch, and to build a question takes as long as to ask it.
+# Built once: this is asked for each batch, and to build a question takes as long as to ask it. Legs and facts pass the ORM,
+# which would take half of the listener's time.
 _CALLS = select(Call).where(col(Call.linkedid).in_(several("named")), col(Call.pbx).in_(several("pbxs")))
-_KNOWN = several("calls")
-_KEYS = select(CallEvent.call_id, CallEvent.key).where(col(CallEvent.call_id).in_(_KNOWN))
-_ADD_KEYS = insert(SQLModel.metadata.tables["call_events"])
-_LEGS = select(CallLeg).where(col(CallLeg.call_id).in_(_KNOWN))
+_LEG = SQLModel.metadata.tables["call_legs"]
+_SAID_OF_LEG = ("dialled_at", "ringing_at", "answered_at", "ended_at", "result", "cause")  # what a fact may change
+_LEGS = select(
+    _LEG.c.call_id, _LEG.c.user_id, _LEG.c.channel_id, _LEG.c.extension, *(_LEG.c[name] for name in _SAID_OF_LEG)
+).where(_LEG.c.call_id.in_(several("calls")))
+_ADD_LEGS = insert(_LEG)
+_CHANGE_LEGS = (
+    update(_LEG)
+    .where(_LEG.c.call_id == bindparam("of_call"), _LEG.c.channel_id == bindparam("of_channel"))
+    .values({name: bindparam(name) for name in _SAID_OF_LEG})
+)
+
+
+@dataclass(slots=True, eq=False)
+class _KnownLeg:
+    """A leg as its row says, or will say once it is written."""
+
+    leg: Leg
+    user_id: int | None  # who had the extension when it was dialled
+    is_new: bool = False
+    is_changed: bool = False
+
+    def as_row(self) -> dict[str, Any]:
+        leg = self.leg
+        return {
+            "dialled_at": leg.dialled_at,
+            "ringing_at": leg.ringing_at,
+            "answered_at": leg.answered_at,
+            "ended_at": leg.ended_at,
+            "result": leg.result.value,
+            "cause": leg.cause,
+        }
 
 
 @dataclass(slots=True)
@@ -35,41 +66,84 @@ class _Rows:
     """The rows a batch is about, read once for all of it. Everything later goes through these, never through a second copy."""
 
     calls: dict[Name, Call]
-    legs: dict[int, dict[str, CallLeg]]  # call id -> channel id -> leg
-    keys: set[tuple[int, str]]  # of facts that are applied
-    fresh: list[dict[str, Any]] = field(default_factory=list)  # new CallEvents, written at once in the end
+    legs: dict[int, dict[str, _KnownLeg]] = field(default_factory=dict)  # call id -> channel id -> leg
+    fresh: set[tuple[int, str]] = field(default_factory=set)  # call id and key of facts not applied before
 
     @classmethod
-    async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...]) -> "_Rows":
-        named = {fact.call.linkedid for fact in facts} | {f.party for f in facts if f.kind is FactKind.ABSORBED}
-        pbxs = {fact.call.pbx for fact in facts}
-        found = await session.exec(_CALLS, params={"named": list(named), "pbxs": list(pbxs)})
-        calls = {(call.pbx, call.linkedid): call for call in found.all()}
-        known = [call.id for call in calls.values() if call.id is not None]
-        rows = cls(calls, {call_id: {} for call_id in known}, set())
-        if known:
-            rows.keys.update((await session.exec(_KEYS, params={"calls": known})).all())
-            for leg in (await session.exec(_LEGS, params={"calls": known})).all():
-                rows.legs[leg.call_id][leg.channel_id] = leg
-        await rows._add_new(session, facts)
+    async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...], world: World) -> "_Rows":
+        rows = cls({})
+        await rows._read_calls(session, *_names(facts))
+        known = [call.id for call in rows.calls.values() if call.id is not None]
+        await rows._add_calls(session, facts, world)
+        rows.legs = {call.id: {} for call in rows.calls.values() if call.id is not None}
+        for row in await ask(session, _LEGS, {"calls": known}) if known else ():
+            call_id, user_id, channel_id, extension, dialled, ringing, answered, ended, result, cause = row
+            leg = Leg(channel_id, extension, dialled, ringing, answered, ended, LegResult(result), cause)
+            rows.legs[call_id][channel_id] = _KnownLeg(leg, user_id)
+        await rows._add_events(session, facts)
         return rows
 
-    async def _add_new(self, session: AsyncSession, facts: tuple[CallFact, ...]) -> None:
-        fresh = []
+    async def _read_calls(self, session: AsyncSession, named: set[str], pbxs: set[str]) -> None:
+        found = await session.exec(_CALLS, params={"named": list(named), "pbxs": list(pbxs)})
+        self.calls.update(((call.pbx, call.linkedid), call) for call in found.all())
+
+    async def _add_calls(self, session: AsyncSession, facts: tuple[CallFact, ...], world: World) -> None:
+        """Rows of calls heard of for the first time, as they stood then."""
+        first: dict[Name, CallState] = {}
         for state in (fact.call for fact in facts):
             if (state.pbx, state.linkedid) not in self.calls:
-                call = Call(
-                    pbx=state.pbx,
-                    linkedid=state.linkedid,
-                    direction=state.direction.value,
-                    outcome=state.outcome.value,
-                    started_at=state.started_at,
-                )
-                self.calls[state.pbx, state.linkedid] = call
-                fresh.append(call)
-        session.add_all(fresh)
-        await session.flush()
-        self.legs.update({call.id: {} for call in fresh if call.id is not None})
+                first.setdefault((state.pbx, state.linkedid), state)
+        if first:
+            await add_new(session, Call, [_as_row(state, world) for state in first.values()])
+            await self._read_calls(session, {linkedid for _, linkedid in first}, {pbx for pbx, _ in first})
+
+    async def _add_events(self, session: AsyncSession, facts: tuple[CallFact, ...]) -> None:
+        """Write down what happened; what was written down before was applied before."""
+        events = [
+            {
+                "call_id": self.of(fact).id,
+                "key": _key(fact),
+                "kind": fact.kind.value,
+                "party": fact.party[:150],
+                "at": fact.at,
+            }
+            for fact in facts
+        ]
+        self.fresh.update((row.call_id, row.key) for row in await add_new(session, CallEvent, events, "call_id", "key"))
+
+    def of(self, fact: CallFact) -> Call:
+        return self.calls[fact.call.pbx, fact.call.linkedid]
+
+    def is_fresh(self, fact: CallFact) -> bool:
+        """Whether it is to be applied; then it is not a second time."""
+        name = (self.of(fact).id or 0, _key(fact))
+        if name not in self.fresh:
+            return False
+        self.fresh.remove(name)
+        return True
+
+    async def write_legs(self, session: AsyncSession, call_ids: Iterable[int]) -> None:
+        new, changed = [], []
+        for call_id in call_ids:
+            for channel_id, known in self.legs[call_id].items():
+                if known.is_new:
+                    more = {"extension": known.leg.extension[:64], "user_id": known.user_id}
+                    new.append({"call_id": call_id, "channel_id": channel_id, **more, **known.as_row()})
+                elif known.is_changed:
+                    changed.append({"of_call": call_id, "of_channel": channel_id, **known.as_row()})
+                known.is_new = known.is_changed = False
+        await tell(session, _ADD_LEGS, new)
+        await tell(session, _CHANGE_LEGS, changed)
+
+
+def _names(facts: tuple[CallFact, ...]) -> tuple[set[str], set[str]]:
+    """Linkedids of the calls that facts are about, and their PBXs."""
+    absorbed_by = {fact.party for fact in facts if fact.kind is FactKind.ABSORBED}
+    return {fact.call.linkedid for fact in facts} | absorbed_by, {fact.call.pbx for fact in facts}
+
+
+def _key(fact: CallFact) -> str:
+    return fact.key[:200]
 
 
 async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact, ...]) -> None:
@@ -78,68 +152,82 @@ async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact
     The session is flushed where the next step reads, not before every query: that halves the work of a batch.
     """
     with session.no_autoflush:
-        rows = await _Rows.load(session, facts)
-        numbers = {number for fact in facts if (number := _client_number(fact.call, world)) is not None}
+        rows = await _Rows.load(session, facts, world)
+        deciding = (fact.call for fact in facts if has_consequences(fact.call, rows.of(fact)))
+        numbers = {number for state in deciding if (number := _client_number(state, world)) is not None}
         world = replace(world, numbers=await load_numbers(session, numbers))
         for fact in facts:
-            await _apply(session, world, fact, rows)
-        if rows.fresh:
-            await (await session.connection()).execute(_ADD_KEYS, rows.fresh)
+            if rows.is_fresh(fact):
+                await _apply(session, world, fact, rows)
+        await rows.write_legs(session, rows.legs)
 
 
 async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Rows) -> None:
-    state = fact.call
-    call = rows.calls[state.pbx, state.linkedid]
+    state, call = fact.call, rows.of(fact)
     assert call.id is not None
-    key = fact.key[:200]
-    if (call.id, key) in rows.keys:
-        return
-    rows.keys.add((call.id, key))
-    rows.fresh.append(
-        {"call_id": call.id, "key": key, "kind": fact.kind.value, "party": fact.party[:150], "at": fact.at}
-    )
-    _refresh(call, state, world)
-    legs, changed = _refresh_legs(session, call, state, world, rows.legs[call.id])
+    _write(call, state, world)
+    known = rows.legs[call.id]
+    changed = _refresh_legs(known, state, world)
     if fact.kind is FactKind.ABSORBED:
         _absorb(call, rows.calls.get((call.pbx, fact.party)))
     else:
         await follow(session, call, state, fact.at)
-        await consider(session, world, call, state, fact.at)
-    await _show(session, call, fact, legs, changed)
-    _say_call_changed(session, call, legs, fact, world)
+        if has_consequences(state, call):
+            await rows.write_legs(session, [call.id])  # who talked is asked
+            await consider(session, world, call, state, fact.at)
+    await _show(session, call, fact, known.values(), changed)
+    _say_call_changed(session, call, known.values(), fact, world)
 
 
-def _refresh(call: Call, state: CallState, world: World) -> None:
-    """The row says what the PBX says now. What we made of the call (deal, owner, reason) stays."""
-    _write(
-        call,
-        client_number=_client_number(state, world),
-        direction=state.direction.value,
-        outcome=state.outcome.value,
-        missed_reason=state.missed_reason.value if state.missed_reason else None,
-        client_heard=_cut(state.client_heard, 255),
-        client_name=clean_name(state.client_name),
-        withheld=state.withheld,
-        trunk=_cut(state.trunk, 100),
-        did=_cut(state.did, 100),
-        dialled=_cut(state.dialled, 100),
-        queue=_cut(state.queue, 100),
-        made_by=_cut(state.made_by, 32),
-        answered_by=_cut(state.answered_by, 32),
-        rang=list(state.rang),
-        talked=list(state.talked),
-        ringing=list(state.ringing),
-        talking=list(state.talking),
-        transfers=[{"from": t.source, "to": t.target, "kind": t.kind.value} for t in state.transfers],
-        started_at=state.started_at,
-        answered_at=state.answered_at,
-        ended_at=state.ended_at,
-        wait_seconds=state.wait_seconds,
-        talk_seconds=state.talk_seconds,
-        click_to_call=state.click_to_call,
-        channel_ids=list(state.channel_ids),
-        recording=_cut(clean_name(state.recording), 500) or call.recording,
-    )
+def _as_row(state: CallState, world: World) -> dict[str, Any]:
+    """A new row past the model, with what the model would fill in."""
+    said = _said(state, world)
+    return {
+        "pbx": state.pbx,
+        "linkedid": state.linkedid,
+        "reason": {},
+        "client_name_folded": folded_name(said["client_name"]),
+        **said,
+    }
+
+
+def _said(state: CallState, world: World) -> dict[str, Any]:
+    """Columns of a call that say what the PBX says now."""
+    return {
+        "client_number": _client_number(state, world),
+        "direction": state.direction.value,
+        "outcome": state.outcome.value,
+        "missed_reason": state.missed_reason.value if state.missed_reason else None,
+        "client_heard": _cut(state.client_heard, 255),
+        "client_name": clean_name(state.client_name),
+        "withheld": state.withheld,
+        "trunk": _cut(state.trunk, 100),
+        "did": _cut(state.did, 100),
+        "dialled": _cut(state.dialled, 100),
+        "queue": _cut(state.queue, 100),
+        "made_by": _cut(state.made_by, 32),
+        "answered_by": _cut(state.answered_by, 32),
+        "rang": list(state.rang),
+        "talked": list(state.talked),
+        "ringing": list(state.ringing),
+        "talking": list(state.talking),
+        "transfers": [{"from": t.source, "to": t.target, "kind": t.kind.value} for t in state.transfers],
+        "started_at": state.started_at,
+        "answered_at": state.answered_at,
+        "ended_at": state.ended_at,
+        "wait_seconds": state.wait_seconds,
+        "talk_seconds": state.talk_seconds,
+        "click_to_call": state.click_to_call,
+        "channel_ids": list(state.channel_ids),
+        "recording": _cut(clean_name(state.recording), 500),
+    }
+
+
+def _write(call: Call, state: CallState, world: World) -> None:
+    """Set what is different (most facts change two or three columns). What we made of the call (deal, owner, reason) stays."""
+    for name, value in _said(state, world).items():
+        if getattr(call, name) != value and (value is not None or name != "recording"):
+            setattr(call, name, value)
 
 
 def _client_number(state: CallState, world: World) -> str | None:
@@ -150,49 +238,40 @@ def _client_number(state: CallState, world: World) -> str | None:
     return (normalise(state.client_heard, region) or "")[:64] or None
 
 
-def _refresh_legs(
-    session: AsyncSession, call: Call, state: CallState, world: World, rows: dict[str, CallLeg]
-) -> tuple[list[CallLeg], list[CallLeg]]:
-    """All legs of the call, and those that are not as they were."""
+def _refresh_legs(known: dict[str, _KnownLeg], state: CallState, world: World) -> list[_KnownLeg]:
+    """Bring the legs up to date; those that are not as they were."""
     changed = []
     for leg in state.legs:
-        row = rows.get(leg.channel_id)
+        channel_id = leg.channel_id[:150]
+        row = known.get(channel_id)
         if row is None:
             user = world.people.user_of(leg.extension)
-            row = CallLeg(
-                call_id=call.id or 0,
-                channel_id=leg.channel_id[:150],
-                extension=leg.extension[:64],
-                user_id=user.id if user else None,
-                dialled_at=leg.dialled_at,
-                result=leg.result.value,
-            )
-            session.add(row)
-            rows[leg.channel_id] = row
-        if _write(
-            row,
-            dialled_at=leg.dialled_at,
-            ringing_at=leg.ringing_at,
-            answered_at=leg.answered_at,
-            ended_at=leg.ended_at,
-            result=leg.result.value,
-            cause=leg.cause,
-        ):
+            row = known[channel_id] = _KnownLeg(leg, user.id if user else None, is_new=True)
+            if leg.result is not LegResult.DIALLED:
+                changed.append(row)
+        elif row.leg != leg:
+            row.leg, row.is_changed = leg, True
             changed.append(row)
-    return list(rows.values()), changed
+    return changed
 
 
-async def _show(session: AsyncSession, call: Call, fact: CallFact, legs: list[CallLeg], changed: list[CallLeg]) -> None:
+async def _show(
+    session: AsyncSession, call: Call, fact: CallFact, legs: Collection[_KnownLeg], changed: Collection[_KnownLeg]
+) -> None:
     """Draw anew the docks of those whose screens this fact concerns: whose phone does something else now, and who talked.
 
     Of a call that rang at ten phones nine have been told already that a colleague answered.
     """
     if call.direction == Direction.INTERNAL:
         return
-    users = {leg.user_id for leg in legs if leg in changed or leg.extension == fact.party or leg.answered_at}
+    users = {
+        known.user_id
+        for known in legs
+        if known in changed or known.leg.extension == fact.party or known.leg.answered_at
+    }
     if fact.kind is FactKind.JOINED:
-        for user_id in {leg.user_id for leg in legs if leg.extension == fact.party and leg.user_id is not None}:
-            await do_owe_wrap_up(session, call, user_id, fact.at)
+        joined = {known.user_id for known in legs if known.leg.extension == fact.party}
+        await do_owe_wrap_up(session, call, joined - {None}, fact.at)
     say_dock_changed(session, fact.at, *users, rings=fact.kind is FactKind.RINGING)
 
 
@@ -203,19 +282,13 @@ def _absorb(call: Call, survivor: Call | None) -> None:
     call.ringing, call.talking = [], []
 
 
-def _say_call_changed(session: AsyncSession, call: Call, legs: list[CallLeg], fact: CallFact, world: World) -> None:
+def _say_call_changed(
+    session: AsyncSession, call: Call, legs: Iterable[_KnownLeg], fact: CallFact, world: World
+) -> None:
     """Those whose phones take part, who is responsible, and their managers; nobody's call is for the managers."""
     users = world.people.audience(*(leg.user_id for leg in legs), call.responsible_id)
     nobodys = [Role.MANAGER.value] if call.responsible_id is None else []
     emit(session, "call", call.id, fact.at, users=users, roles=[Role.ADMIN.value, Role.QC.value, *nobodys])
-
-
-def _write(row: Call | CallLeg, **values: object) -> bool:
-    """Set what is different; whether anything was. Most facts change two or three columns, and a look costs a tenth."""
-    different = [(name, value) for name, value in values.items() if getattr(row, name) != value]
-    for name, value in different:
-        setattr(row, name, value)
-    return bool(different)
 
 
 def _cut(value: str | None, length: int) -> str | None:

@@ -14,6 +14,7 @@ from pbxcrm.calls.world import load_world
 from pbxcrm.db import Database, UtcDateTime, lock
 from pbxcrm.events import emit
 from pbxcrm.people.models import Role
+from pbxcrm.rows import tell
 from pbxcrm.settings import Settings
 
 EVERYBODY = [role.value for role in Role]
@@ -25,6 +26,7 @@ class Intake:
     def __init__(self, db: Database, settings: Settings) -> None:
         self.db = db
         self.settings = settings
+        self._moved_to: dict[str, Cursor] = {}
 
     async def cursor(self, pbx: str) -> Cursor:
         async with self.db.read() as session:
@@ -36,7 +38,9 @@ class Intake:
             await lock(session, f"pbx:{batch.pbx}")
             if batch.facts:
                 await apply_facts(session, await load_world(session, self.settings), batch.facts)
-            await _move_on(session, batch)
+            if self._moved_to.get(batch.pbx) != batch.cursor:
+                await _move_on(session, batch)
+        self._moved_to[batch.pbx] = batch.cursor
 
     async def report(self, report: PbxReport) -> None:
         async with self.db.write() as session:
@@ -89,7 +93,7 @@ async def _move_on(session: AsyncSession, batch: Batch) -> None:
     heard = max((fact.at for fact in batch.facts), default=None)
     position, replay = batch.cursor.position, batch.cursor.replay_from
     moved = {"of": batch.pbx, "to": position, "replay": replay, "heard": heard}
-    if not (await (await session.connection()).execute(_MOVE_ON, moved)).rowcount:
+    if not await tell(session, _MOVE_ON, [moved]):
         session.add(PbxStatus(pbx=batch.pbx, position=position, replay_from=replay, last_event_at=heard))
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -84,18 +84,21 @@ async def open_deal_of_client(session: AsyncSession, number: str | None, contact
     """The client's open deal, the one that changed its stage last when there are several; None for an unknown client."""
     if not number and not contact_ids:
         return None
-    client: ColumnElement[bool] = (
-        col(Deal.contact_id).in_(contact_ids) if contact_ids else col(Deal.client_number) == number
-    )
-    if contact_ids and number:
-        client = client | ((col(Deal.client_number) == number) & col(Deal.contact_id).is_(None))
-    found = await session.exec(
-        select(Deal)
-        .where(client, col(Deal.closed_at).is_(None))
-        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
-        .limit(1)
-    )
-    return found.first()
+    asked = {"number": number or "", **({"contacts": list(contact_ids)} if contact_ids else {})}
+    found: Deal | None = (await session.exec(_OPEN_OF_KNOWN if contact_ids else _OPEN_OF_NUMBER, params=asked)).first()
+    return found
+
+
+def _open_deal(of_client: ColumnElement[bool]) -> Any:  # Select[Deal], built once
+    latest = (col(Deal.stage_since).desc(), col(Deal.id).desc())
+    return select(Deal).where(of_client, col(Deal.closed_at).is_(None)).order_by(*latest).limit(1)
+
+
+_OF_NUMBER = col(Deal.client_number) == bindparam("number")
+_OPEN_OF_NUMBER = _open_deal(_OF_NUMBER)
+_OPEN_OF_KNOWN = _open_deal(
+    col(Deal.contact_id).in_(several("contacts")) | (_OF_NUMBER & col(Deal.contact_id).is_(None))
+)
 
 
 async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> Deal:

@@ -1,5 +1,6 @@
 """What is done on a call card: the note, which client it is, and how it ended."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -16,6 +17,7 @@ from pbxcrm.errors import Invalid
 from pbxcrm.events import URGENT, emit
 from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
+from pbxcrm.rows import add_new
 from pbxcrm.screenpop.models import Disposition, WrapUp
 from pbxcrm.screenpop.queries import access_own_call
 from pbxcrm.screenpop.reach import about_call
@@ -31,11 +33,10 @@ def say_dock_changed(session: AsyncSession, at: datetime, *user_ids: int | None,
         emit(session, "dock", URGENT if rings else "", at, users=users)
 
 
-async def do_owe_wrap_up(session: AsyncSession, call: Call, user_id: int, at: datetime) -> None:
-    """Somebody talks to a client: they will owe the outcome."""
-    assert call.id is not None
-    if await session.get(WrapUp, (call.id, user_id)) is None:
-        session.add(WrapUp(call_id=call.id, user_id=user_id, talked_at=at))
+async def do_owe_wrap_up(session: AsyncSession, call: Call, user_ids: Iterable[int | None], at: datetime) -> None:
+    """These people talk to a client: they will owe the outcome."""
+    new = {"call_id": call.id, "talked_at": at, "disposition": ""}
+    await add_new(session, WrapUp, [{**new, "user_id": user_id} for user_id in user_ids])
 
 
 async def save_note(session: AsyncSession, viewer: Viewer, call_id: int, text: str, now: datetime) -> None:
