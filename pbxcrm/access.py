@@ -11,7 +11,7 @@ control reads everything; the administrator may do everything. A callback queue 
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, false, func, literal_column, or_, true, union, union_all
 from sqlalchemy.orm import Mapped
@@ -26,6 +26,9 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotAllowed
 from pbxcrm.people.models import Role, Team, User
 from pbxcrm.tasks.models import Task
+
+if TYPE_CHECKING:
+    from pbxcrm.people.queries import Directory
 
 
 class Permission(StrEnum):
@@ -135,6 +138,25 @@ def _there_is(of: type[SQLModel], *conditions: ColumnElement[bool]) -> ColumnEle
 
 def visible_deals(viewer: Viewer) -> ColumnElement[bool]:
     return _theirs(viewer, col(Deal.responsible_id))
+
+
+def sees_deal(viewer: Viewer, deal: Deal, people: "Directory") -> bool:
+    """The same as ``visible_deals``, of a deal that is in hand for another reason: of a colleague's one may know that it is there."""
+    return _answers_for(viewer, deal.responsible_id, people)
+
+
+def sees_user(viewer: Viewer, user_id: int, people: "Directory") -> bool:
+    """The same as ``visible_users``."""
+    return viewer.role in SEES_EVERYTHING or user_id in people.teammates(viewer)
+
+
+def _answers_for(viewer: Viewer, owner_id: int | None, people: "Directory") -> bool:
+    """The same as ``_theirs``."""
+    if viewer.role in SEES_EVERYTHING:
+        return True
+    if viewer.role is Role.MANAGER:
+        return owner_id is None or owner_id in people.teammates(viewer)
+    return owner_id == viewer.user_id
 
 
 def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:

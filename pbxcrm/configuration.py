@@ -19,6 +19,7 @@ from pbxcrm.rows import ask
 Model = TypeVar("Model", bound=SQLModel)
 Found = TypeVar("Found")
 _CHANGED = "configuration_changed"  # of a session
+_VERSION_READ = "configuration_version"  # of a session
 _models: set[type[SQLModel]] = set()
 _GROW: Executable = text(
     "INSERT INTO configuration_version (id, version) VALUES (1, 1)"
@@ -54,7 +55,9 @@ async def kept(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[F
     if _CHANGED in session.info:  # what is not committed nobody else may see, and may never be
         return await load(session)
     database: Database = session.info[DATABASE]
-    version = await configuration_version(session)
+    version = session.info.get(_VERSION_READ)
+    if version is None:  # once a session: what belongs together is of one version
+        version = session.info[_VERSION_READ] = await configuration_version(session)
     known = database.kept.get(load)
     if known is None or known[0] != version:
         async with database.read() as reading:  # of its own: a rollback in ``session`` would forget what it had read

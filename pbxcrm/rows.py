@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Executable, Table, bindparam
+from sqlalchemy import Column, Executable, Table, bindparam, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel, col, select
@@ -14,12 +14,14 @@ Model = TypeVar("Model", bound=SQLModel)
 
 
 async def load_by_id(session: AsyncSession, model: type[Model], ids: Iterable[int | None]) -> dict[int | None, Model]:
-    """Rows of ``model`` by id; nothing is asked where there is nothing to ask for."""
-    wanted = list(set(ids) - {None})
-    if not wanted:
-        return {}
-    found = await session.exec(_by_id(model), params={"ids": wanted})
-    return {row.id: row for row in found.all()}
+    """Rows of ``model`` by id; those the session has in hand are not asked for again."""
+    in_hand, key = session.identity_map, inspect(model).identity_key_from_primary_key
+    known = {id_: in_hand.get(key((id_,))) for id_ in set(ids) - {None}}
+    found: dict[int | None, Model] = {id_: row for id_, row in known.items() if row is not None}
+    if missing := known.keys() - found.keys():
+        rows = await session.exec(_by_id(model), params={"ids": list(missing)})
+        found.update((row.id, row) for row in rows.all())
+    return found
 
 
 def several(name: str) -> Any:

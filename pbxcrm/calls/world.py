@@ -33,11 +33,19 @@ async def load_world(session: AsyncSession, settings: Settings) -> World:
 
 async def _read_world(session: AsyncSession) -> tuple[Options, Directory, Calendars, tuple[Line, ...], Funnel]:
     people = await load_directory(session)
-    lines = (await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all()
     return (
         await load_options(session),
         people,
         await load_calendars(session, people),
-        tuple(lines),
+        await load_lines(session),
         await load_funnel(session),
     )
+
+
+async def load_lines(session: AsyncSession) -> tuple[Line, ...]:
+    """In the order in which they are tried; read anew only once somebody has changed them."""
+    return await kept(session, _read_lines)
+
+
+async def _read_lines(session: AsyncSession) -> tuple[Line, ...]:
+    return tuple((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())

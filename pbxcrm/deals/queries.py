@@ -9,10 +9,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_deals
+from pbxcrm.configuration import kept
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
+from pbxcrm.people.queries import load_directory
 from pbxcrm.rows import load_by_id, several
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
@@ -39,6 +41,7 @@ class Funnel:
 
     default_id: int | None
     stages: dict[int | None, Stage]  # by id, in order of their positions
+    pipelines: dict[int | None, Pipeline]
 
     def stage_of_kind(self, pipeline_id: int | None, kind: StageKind) -> Stage | None:
         """The first stage of this kind in the pipeline."""
@@ -46,9 +49,19 @@ class Funnel:
 
 
 async def load_funnel(session: AsyncSession) -> Funnel:
+    """As it is now; read anew only once somebody has changed it."""
+    return await kept(session, _read_funnel)
+
+
+async def _read_funnel(session: AsyncSession) -> Funnel:
     default = await default_pipeline(session)
     stages = (await session.exec(select(Stage).order_by(col(Stage.position), col(Stage.id)))).all()
-    return Funnel(default.id if default else None, {stage.id: stage for stage in stages})
+    pipelines = (await session.exec(select(Pipeline))).all()
+    return Funnel(
+        default.id if default else None,
+        {stage.id: stage for stage in stages},
+        {pipeline.id: pipeline for pipeline in pipelines},
+    )
 
 
 async def default_pipeline(session: AsyncSession) -> Pipeline | None:
@@ -133,9 +146,7 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
     """The deals with names and next tasks, in a fixed number of queries however many there are."""
     if not deals:
         return []
-    stages = await load_by_id(session, Stage, (deal.stage_id for deal in deals))
-    pipelines = await load_by_id(session, Pipeline, (deal.pipeline_id for deal in deals))
-    users = await load_by_id(session, User, (deal.responsible_id for deal in deals))
+    funnel, people = await load_funnel(session), await load_directory(session)
     contacts = await load_by_id(session, Contact, (deal.contact_id for deal in deals))
     companies = await load_by_id(session, Company, (deal.company_id for deal in deals))
     tasks = await session.exec(_OPEN_TASKS, params={"deals": [deal.id for deal in deals]})
@@ -145,9 +156,9 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
     return [
         DealRow(
             deal,
-            stages[deal.stage_id],
-            pipelines[deal.pipeline_id],
-            users.get(deal.responsible_id),
+            funnel.stages[deal.stage_id],
+            funnel.pipelines[deal.pipeline_id],
+            people.users.get(deal.responsible_id or 0),
             contacts.get(deal.contact_id),
             companies.get(deal.company_id),
             next(iter(open_tasks.get(deal.id or 0, [])), None),

@@ -12,8 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_users
 from pbxcrm.configuration import kept
+from pbxcrm.db import UtcDateTime
 from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people.models import ApiToken, Extension, LoginSession, Role, Team, User
+from pbxcrm.rows import ask
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ class Directory:
         if user is None:
             return set()
         return self._in_team[user.team_id] | {m.id for m in self.managers_of(user_id) if m.id is not None}
+
+    def teammates(self, viewer: Viewer) -> set[int]:
+        """The same as ``access.teammates``: ids of one's own team and of those one manages, oneself among them."""
+        return {viewer.user_id}.union(
+            *(self._in_team.get(team_id, ()) for team_id in (viewer.team_id, *viewer.managed_team_ids))
+        )
 
     @cached_property
     def _in_team(self) -> dict[int | None, set[int]]:
@@ -141,12 +149,12 @@ async def logins_of(session: AsyncSession, user_ids: Iterable[int | None]) -> di
     return {user_id: login for user_id, login in found.all()}  # noqa: C416 (rows are no pairs to the type checker)
 
 
-async def viewer_of(session: AsyncSession, user: User, *, session_id: int | None = None) -> Viewer:
+async def viewer_of(session: AsyncSession, user: User) -> Viewer:
     """``user`` as the access module wants to know them."""
-    managed = (await session.exec(select(Team.id).where(Team.manager_id == user.id))).all()
-    numbers = (
-        await session.exec(select(Extension.number).where(Extension.user_id == user.id).order_by(col(Extension.number)))
-    ).all()
+    return _as_viewer(await load_directory(session), user)
+
+
+def _as_viewer(people: Directory, user: User, session_id: int | None = None) -> Viewer:
     assert user.id is not None
     return Viewer(
         user_id=user.id,
@@ -154,8 +162,8 @@ async def viewer_of(session: AsyncSession, user: User, *, session_id: int | None
         name=user.name,
         role=Role(user.role),
         team_id=user.team_id,
-        managed_team_ids=tuple(team_id for team_id in managed if team_id is not None),
-        extensions=tuple(numbers),
+        managed_team_ids=tuple(team_id for team_id, team in people.teams.items() if team.manager_id == user.id),
+        extensions=tuple(people.extensions.get(user.id, ())),
         language=user.language,
         theme=user.theme,
         popup=user.popup,
@@ -169,23 +177,20 @@ def token_hash(token: str) -> str:
 
 
 # Built once: every request asks this, and every open stream each fifteen seconds.
-_BY_SESSION = (
-    select(LoginSession, User)
-    .join(User, col(User.id) == col(LoginSession.user_id))
-    .where(
-        LoginSession.token_hash == bindparam("token_hash"),
-        col(LoginSession.revoked_at).is_(None),
-        LoginSession.expires_at > bindparam("now"),
-        col(User.is_active),
-    )
+_BY_SESSION = select(LoginSession.user_id, LoginSession.id).where(
+    LoginSession.token_hash == bindparam("token_hash"),
+    col(LoginSession.revoked_at).is_(None),
+    LoginSession.expires_at > bindparam("now", type_=UtcDateTime),
 )
 
 
 async def get_viewer_by_session(session: AsyncSession, token: str, now: datetime) -> Viewer | None:
     """The person behind a session cookie, or None when it is unknown, expired or revoked."""
-    found = await session.exec(_BY_SESSION, params={"token_hash": token_hash(token), "now": now})
-    row = found.first()
-    return None if row is None else await viewer_of(session, row[1], session_id=row[0].id)
+    for user_id, session_id in await ask(session, _BY_SESSION, {"token_hash": token_hash(token), "now": now}):
+        people = await load_directory(session)
+        user = people.active(user_id)
+        return None if user is None else _as_viewer(people, user, session_id)
+    return None
 
 
 async def get_viewer_by_token(session: AsyncSession, token: str) -> Viewer | None:

@@ -6,19 +6,20 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Integer, bindparam, func, or_
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.facts import LegResult, Outcome
-from pbxcrm.calls.models import Call, CallLeg, Line
+from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import named_as
+from pbxcrm.calls.world import load_lines
 from pbxcrm.contacts.models import Company, Contact, Phone
-from pbxcrm.deals.models import Deal, Note
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow
 from pbxcrm.deals.queries import as_rows as deal_rows
 from pbxcrm.people.models import User
-from pbxcrm.rows import load_by_id, several
+from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.rows import ask, load_by_id, several
 from pbxcrm.screenpop.rules import CardState
 
 PAST = 3
@@ -42,6 +43,14 @@ class PastCall:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveLeg:
+    """A phone of one's own that rings or talks."""
+
+    result: str  # a LegResult
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """One call on one person's screen. ``since`` is when the state began, ``waiting_since`` when the client began to wait."""
 
@@ -54,7 +63,6 @@ class Card:
     deals: list[DealRow]  # the client's open deals, own first
     deal: DealRow | None  # the one the call belongs to
     responsible: User | None
-    episode: Episode | None
     line: Line | None
     past: list[tuple[PastCall, User | None]]  # the latest, with who was responsible
     calls_this_week: int
@@ -92,11 +100,12 @@ class Filed(Generic[Thing]):
 # The questions are built once: for each card it takes as long to build them as to ask.
 _PEOPLE, _IDS, _NUMBERS, _CLIENTS = several("people"), several("ids"), several("numbers"), several("clients")
 _PLACE: Any = func.row_number()
-_EPISODES = select(Episode).where(
-    or_(col(Episode.client_number).in_(_NUMBERS), col(Episode.contact_id).in_(_CLIENTS)),
-    Episode.status == EpisodeStatus.OPEN.value,
+_NOTE = SQLModel.metadata.tables["notes"].c
+_NOTES: Any = (
+    select(_NOTE.call_id, _NOTE.author_id, _NOTE.text)
+    .where(_NOTE.call_id.in_(_IDS), _NOTE.author_id.in_(_PEOPLE))
+    .order_by(_NOTE.id)
 )
-_NOTES = select(Note).where(col(Note.call_id).in_(_IDS), col(Note.author_id).in_(_PEOPLE)).order_by(col(Note.id))
 
 
 @dataclass(slots=True)
@@ -109,9 +118,8 @@ class Known:
     companies: dict[int | None, Company]
     deals: Filed[DealRow]
     history: Filed[PastCall]
-    users: dict[int | None, User]
+    people: Directory
     lines: dict[int | None, Line]
-    episodes: Filed[Episode]
     notes: dict[tuple[int | None, int | None], str]  # of a call and its author
 
     @classmethod
@@ -123,10 +131,7 @@ class Known:
         contacts, by_id = await _contacts(session, numbers, {call.contact_id for call in calls})
         deals = await deal_rows(session, await _open_deals(session, calls, numbers, set(by_id)))
         history = await _history(session, numbers, set(by_id))
-        responsible = {past.responsible_id for past in history} | {c.responsible_id for c in by_id.values()}
-        clients = {"numbers": list(numbers), "clients": list(by_id)}
-        episodes = await session.exec(_EPISODES, params=clients)
-        notes = await session.exec(_NOTES, params={"ids": list(call_ids), "people": list(user_ids)})
+        notes = await ask(session, _NOTES, {"ids": list(call_ids), "people": list(user_ids)})
         return cls(
             now,
             contacts,
@@ -134,13 +139,12 @@ class Known:
             await load_by_id(session, Company, {contact.company_id for contact in by_id.values()}),
             Filed(deals, lambda row: _keys(row.deal.client_number, row.deal.contact_id, row.deal.id)),
             Filed(history, lambda past: _keys(past.client_number, past.contact_id)),
-            await load_by_id(session, User, responsible),
-            await load_by_id(session, Line, {call.line_id for call in calls}),
-            Filed(episodes.all(), lambda episode: _keys(episode.client_number, episode.contact_id)),
-            {(note.call_id, note.author_id): note.text for note in notes.all()},
+            await load_directory(session),
+            {line.id: line for line in await load_lines(session)},
+            {(note.call_id, note.author_id): note.text for note in notes},
         )
 
-    def card(self, user_id: int, call: Call, state: CardState, legs: Sequence[CallLeg]) -> Card:
+    def card(self, user_id: int, call: Call, state: CardState, legs: Sequence[LiveLeg]) -> Card:
         named = self.contacts.get(call.client_number or "", [])
         contact = self.by_id.get(call.contact_id) or (named[0] if len(named) == 1 else None)
         same = _keys(call.client_number, contact.id if contact else None)
@@ -149,7 +153,9 @@ class Known:
         deals.sort(key=lambda row: (row.deal.id != call.deal_id, row.deal.responsible_id != user_id))
         history = [past for past in self.history.find(same) if past.id != call.id]
         deal = next((row for row in deals if row.deal.id == call.deal_id), None)
-        responsible = deals[0].responsible if deals else (self.users.get(contact.responsible_id) if contact else None)
+        responsible = (
+            deals[0].responsible if deals else (self.people.users.get(contact.responsible_id or 0) if contact else None)
+        )
         talked = [leg.answered_at for leg in legs if leg.result == LegResult.TALKING and leg.answered_at]
         since = (
             min(talked)
@@ -169,9 +175,8 @@ class Known:
             deals=deals,
             deal=deal,
             responsible=responsible,
-            episode=next(iter(self.episodes.find(same)), None),
             line=self.lines.get(call.line_id),
-            past=[(past, self.users.get(past.responsible_id)) for past in history[:PAST]],
+            past=[(past, self.people.users.get(past.responsible_id or 0)) for past in history[:PAST]],
             calls_this_week=sum(1 for past in history if past.started_at > week) + 1,
             missed_today=sum(
                 1 for past in history if past.outcome in {Outcome.MISSED, Outcome.VOICEMAIL} and past.started_at > day
@@ -251,5 +256,5 @@ _HISTORY = (
 
 async def _history(session: AsyncSession, numbers: set[str], contact_ids: set[int | None]) -> list[PastCall]:
     """Earlier calls of these clients, latest first; of each number so many that none crowds out another's."""
-    rows = await session.exec(_HISTORY, params={"numbers": list(numbers), "clients": list(contact_ids)})
-    return [PastCall(*row) for row in rows.all()]
+    rows = await ask(session, _HISTORY, {"numbers": list(numbers), "clients": list(contact_ids)})
+    return [PastCall(*row) for row in rows]

@@ -5,19 +5,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.calls.facts import LegResult
 from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.db import UtcDateTime
 from pbxcrm.errors import NotFound
-from pbxcrm.rows import several
-from pbxcrm.screenpop.cards import Card, Known
+from pbxcrm.rows import ask, several
+from pbxcrm.screenpop.cards import Card, Known, LiveLeg
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.rules import CardState, card_state
 
-CARDS = 8  # unfinished ones; older come up as these are finished
+CARDS = 3  # unfinished ones; older come up as these are finished
 RING_AT_MOST = timedelta(hours=4)  # a call that "rings" longer is a call whose end nobody heard
 
 
@@ -77,17 +78,17 @@ _LIVE = (LegResult.DIALLED.value, LegResult.RINGING.value, LegResult.TALKING.val
 _PLACE: Any = func.row_number()
 _PEOPLE, _IDS = several("people"), several("ids")
 # The questions are built once: for each card it takes as long to build them as to ask.
-_LEGS = select(CallLeg).where(
-    col(CallLeg.user_id).in_(_PEOPLE), col(CallLeg.result).in_(_LIVE), CallLeg.dialled_at > bindparam("since")
+_LEG = SQLModel.metadata.tables["call_legs"].c
+_LEGS: Any = select(_LEG.user_id, _LEG.call_id, _LEG.result, _LEG.answered_at).where(
+    _LEG.user_id.in_(_PEOPLE), _LEG.result.in_(_LIVE), _LEG.dialled_at > bindparam("since", type_=UtcDateTime)
 )
 
 
-async def _legs(session: AsyncSession, user_ids: Collection[int], now: datetime) -> dict[int, dict[int, list[CallLeg]]]:
+async def _legs(session: AsyncSession, user_ids: Collection[int], now: datetime) -> dict[int, dict[int, list[LiveLeg]]]:
     """Of each person: the legs of theirs that are alive, by call."""
-    found = await session.exec(_LEGS, params={"people": list(user_ids), "since": now - RING_AT_MOST})
-    of_each: dict[int, dict[int, list[CallLeg]]] = {user_id: {} for user_id in user_ids}
-    for leg in found.all():
-        of_each[leg.user_id or 0].setdefault(leg.call_id, []).append(leg)
+    of_each: dict[int, dict[int, list[LiveLeg]]] = {user_id: {} for user_id in user_ids}
+    for user_id, call_id, *leg in await ask(session, _LEGS, {"people": list(user_ids), "since": now - RING_AT_MOST}):
+        of_each[user_id].setdefault(call_id, []).append(LiveLeg(*leg))
     return of_each
 
 
@@ -106,7 +107,7 @@ _OWED = select(_owing.c.user_id, _owing.c.call_id).where(_owing.c.place <= CARDS
 async def _owed(session: AsyncSession, user_ids: Collection[int]) -> dict[int, set[int]]:
     """Of each person: the latest calls whose outcome they owe."""
     of_each: dict[int, set[int]] = {user_id: set() for user_id in user_ids}
-    for user_id, call_id in (await session.exec(_OWED, params={"people": list(user_ids)})).all():
+    for user_id, call_id in await ask(session, _OWED, {"people": list(user_ids)}):
         of_each[user_id].add(call_id)
     return of_each
 

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlmodel import col, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, can, visible_contacts, visible_deals, visible_users
+from pbxcrm.access import Permission, Viewer, can, sees_deal, sees_user, visible_contacts, visible_deals
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
-from pbxcrm.people.models import User
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.queries import Directory
 from pbxcrm.screenpop.cards import Card
 
 
@@ -31,28 +30,25 @@ class Reach:
     owners: dict[int | None, Owner] = field(default_factory=dict)  # by user id: who has the others
 
 
-async def load_reach(session: AsyncSession, viewer: Viewer, cards: Sequence[Card]) -> Reach:
-    """For all cards at once. Without a deal of somebody else's it asks the database nothing."""
-    rows = [row for card in cards for row in card.deals]
-    own = {row.deal.id for row in rows if row.deal.responsible_id == viewer.user_id}
-    others = {row.deal.id for row in rows} - own
-    if not others:
-        return Reach(frozenset(own))
-    found = await session.exec(select(Deal.id).where(col(Deal.id).in_(others), visible_deals(viewer)))
-    opened = frozenset({*own, *found.all()})
-    wanted = {row.deal.responsible_id for row in rows if row.deal.id not in opened} - {None}
-    return Reach(opened, await _owners(session, viewer, wanted) if wanted else {})
-
-
-async def _owners(session: AsyncSession, viewer: Viewer, user_ids: set[int | None]) -> dict[int | None, Owner]:
-    people = await load_directory(session)
-    mates = await session.exec(select(User.id).where(col(User.id).in_(user_ids), visible_users(viewer)))
-    given = set(mates.all()) if can(viewer, Permission.TASKS_EDIT) else set()
-    return {
-        user_id: Owner(user_id, user.name, next(iter(people.extensions.get(user_id, [])), ""), user_id in given)
-        for user_id in user_ids
-        if user_id is not None and (user := people.active(user_id)) is not None
-    }
+def reach_of(viewer: Viewer, cards: Sequence[Card], people: Directory) -> Reach:
+    """For all cards of a person at once, without asking the database."""
+    deals = [row.deal for card in cards for row in card.deals]
+    opened = frozenset(deal.id for deal in deals if sees_deal(viewer, deal, people))
+    owners = {deal.responsible_id for deal in deals if deal.id not in opened}
+    gives = can(viewer, Permission.TASKS_EDIT)
+    return Reach(
+        opened,
+        {
+            user_id: Owner(
+                user_id,
+                user.name,
+                next(iter(people.extensions.get(user_id, [])), ""),
+                gives and sees_user(viewer, user_id, people),
+            )
+            for user_id in owners
+            if user_id is not None and (user := people.active(user_id)) is not None
+        },
+    )
 
 
 async def about_call(session: AsyncSession, viewer: Viewer, call_id: int) -> tuple[int | None, int | None]:

@@ -17,7 +17,7 @@ from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.queries import access_own_call, load_docks
-from pbxcrm.screenpop.reach import Reach, load_reach
+from pbxcrm.screenpop.reach import Reach, reach_of
 from pbxcrm.screenpop.rules import CardState
 from web import words
 from web.answers import toast
@@ -145,15 +145,15 @@ async def _shown(of: Parts, people: Sequence[Viewer], at: datetime) -> dict[int,
     shown = {person.user_id: Shown([], [], Reach(), []) for person in people}
     async with of.db.read() as session:
         docks = await load_docks(session, [person for person in people if can(person, Permission.PHONE_USE)], at)
-        talking = any(card.state is CardState.TALKING for cards in docks.values() for card in cards)
-        everybody = await load_directory(session) if talking else None
+        everybody = await load_directory(session) if any(docks.values()) else None
         for person in people:
-            if cards := docks.get(person.user_id):
+            if everybody and (cards := docks.get(person.user_id)):
+                talks = any(card.state is CardState.TALKING for card in cards)
                 shown[person.user_id] = Shown(
                     [card for card in cards if card.state is not CardState.AFTER],
                     [card for card in cards if card.state is CardState.AFTER],
-                    await load_reach(session, person, cards),
-                    _colleagues(everybody, person) if everybody else [],
+                    reach_of(person, cards, everybody),
+                    _colleagues(everybody, person) if talks else [],
                 )
     return shown
 

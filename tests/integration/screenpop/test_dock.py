@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact, Phone
@@ -16,10 +15,11 @@ from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.events import Outbox
 from pbxcrm.people.models import User
+from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.queries import load_dock
-from pbxcrm.screenpop.reach import load_reach
+from pbxcrm.screenpop.reach import reach_of
 from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch
@@ -101,7 +101,6 @@ async def test_what_the_card_shows(database: Database, office: Office, intake: I
     assert card.responsible is not None
     assert card.responsible.id == office.id("ivan")
     assert [past.outcome for past, _ in card.past] == ["missed"]
-    assert isinstance(card.episode, Episode)
 
 
 async def test_one_of_several_is_chosen_and_remembered(database: Database, office: Office, intake: Intake) -> None:
@@ -208,7 +207,7 @@ async def test_a_colleagues_deal_is_no_way_in_but_its_owner_is(
     for login in ("ivan", "maria", "oksana"):
         cards = await dock(database, office, login)
         async with database.read() as session:
-            reach = await load_reach(session, await office.viewer(session, login), cards)
+            reach = reach_of(await office.viewer(session, login), cards, await load_directory(session))
         opened[login] = [row.deal.id in reach.deals for card in cards for row in card.deals]
         owners[login] = {(o.name, o.extension, o.takes_tasks) for o in reach.owners.values()}
     petro, olena = ("Petro Other", "201", False), ("Olena Hryhorenko", "102", True)
@@ -222,7 +221,7 @@ async def test_who_left_is_nobody_to_give_a_call_to(database: Database, office: 
         (await session.get_one(User, office.id("petro"))).is_active = False
     cards = await dock(database, office, "ivan")
     async with database.read() as session:
-        reach = await load_reach(session, await office.viewer(session, "ivan"), cards)
+        reach = reach_of(await office.viewer(session, "ivan"), cards, await load_directory(session))
     assert (len(cards[0].deals), reach.deals, reach.owners) == (1, frozenset(), {})
 
 

@@ -1,0 +1,75 @@
+"""What the access module says of a row in hand is what it says to the database."""
+
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from pbxcrm.access import sees_deal, sees_user, visible_deals, visible_users
+from pbxcrm.calls.intake import Intake
+from pbxcrm.db import Database
+from pbxcrm.deals.models import Deal
+from pbxcrm.people.models import Team, User
+from pbxcrm.people.queries import load_directory
+from pbxcrm.settings import Settings
+from tests.calls import Story, batch
+from tests.office import STAFF, Office, open_office
+
+LOGINS = [login for login, *_ in STAFF]
+
+
+@pytest.fixture
+async def office(database: Database) -> Office:
+    return await open_office(database)
+
+
+@pytest.fixture
+def intake(database: Database, tmp_path: Path) -> Intake:
+    return Intake(database, Settings(data_dir=tmp_path))
+
+
+async def deals_of_everybody(database: Database, intake: Intake, office: Office) -> None:
+    """One of each person, and one that is nobody's."""
+    stories = [
+        Story(f"17.{n}", client=f"+38050111000{n}").ring("101").answer("101").end() for n in range(len(LOGINS) + 1)
+    ]
+    await intake.apply(batch(*stories))
+    async with database.write() as session:
+        deals = (await session.exec(select(Deal))).all()
+        for deal, owner in zip(deals, [None, *(office.id(login) for login in LOGINS)], strict=True):
+            deal.responsible_id = owner
+
+
+async def disagreements(database: Database, office: Office) -> list[str]:
+    wrong: list[str] = []
+    async with database.read() as session:
+        people = await load_directory(session)
+        deals = (await session.exec(select(Deal))).all()
+        for login in LOGINS:
+            viewer = await office.viewer(session, login)
+            seen = set((await session.exec(select(Deal.id).where(visible_deals(viewer)))).all())
+            wrong += [
+                f"{login} {deal.responsible_id}"
+                for deal in deals
+                if sees_deal(viewer, deal, people) != (deal.id in seen)
+            ]
+            shown = set((await session.exec(select(User.id).where(visible_users(viewer)))).all())
+            wrong += [f"{login} {mate}" for mate in people.users if sees_user(viewer, mate, people) != (mate in shown)]
+    return wrong
+
+
+async def test_the_same_deals_and_people_are_seen(database: Database, office: Office, intake: Intake) -> None:
+    await deals_of_everybody(database, intake, office)
+    assert await disagreements(database, office) == []
+
+
+async def test_also_by_who_manages_two_teams_or_is_in_none(database: Database, office: Office, intake: Intake) -> None:
+    await deals_of_everybody(database, intake, office)
+    async with database.write() as session:
+        for name in ("Sales", "Other"):
+            (await session.exec(select(Team).where(Team.name == name))).one().manager_id = office.id("oksana")
+        session.add(Team(name="Empty", manager_id=office.id("maria")))
+        for login in ("maria", "ivan"):
+            office.users[login] = await session.get_one(User, office.id(login))
+            office.users[login].team_id = None
+    assert await disagreements(database, office) == []
