@@ -46,6 +46,8 @@ SEND_SECONDS = 20.0  # a reader who takes longer to accept a line is gone
 WAITING_AT_MOST = 256  # messages a reader may be behind
 RETRY_SECONDS = (0.2, 5.0)
 ROUND = 10  # people whose pushed HTML is made at once
+GATHER_SECONDS, GATHER_STEPS = 0.05, 10  # what is not urgent waits so long for others; a phone that rings does not
+CHECK_SECONDS = 60  # between two looks whether who listens is still logged in; when that changes, streams are told at once
 ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
 
 HINT_SECONDS = (
@@ -256,11 +258,20 @@ class Hub:
         urgently, sometime = self._wanted[region]
         try:
             while urgently or sometime:
+                if not urgently and len(sometime) < ROUND:
+                    await self._gather(urgently)
                 chosen = [*islice(urgently, ROUND), *islice(sometime, ROUND)][:ROUND]
                 people = {id_: urgently.pop(id_) if id_ in urgently else sometime.pop(id_) for id_ in chosen}
                 await self._render(region, pusher, people)
         finally:
             del self._rendering[region]
+
+    async def _gather(self, urgently: dict[int, Viewer]) -> None:
+        """Wait for others: half of what a round costs is the same for one and for ten. Whoever's phone rings ends it."""
+        for _ in range(GATHER_STEPS):
+            await asyncio.sleep(GATHER_SECONDS / GATHER_STEPS)
+            if urgently:
+                return
 
     async def _render(self, region: str, pusher: Pusher, people: dict[int, Viewer]) -> None:
         left = dict(people)
@@ -298,7 +309,7 @@ async def live(request: Request) -> Response:
 
 
 async def speak(
-    request: Request, hub: Hub, listener: Viewer, *, life: float, check_every: float = HEARTBEAT_SECONDS
+    request: Request, hub: Hub, listener: Viewer, *, life: float, check_every: float = CHECK_SECONDS
 ) -> AsyncIterator[ServerSentEvent]:
     """What one stream says until it is old, slow, or its session is over (looked at with each heartbeat and when told)."""
     loop = asyncio.get_running_loop()
