@@ -47,7 +47,9 @@ WAITING_AT_MOST = 256  # messages a reader may be behind
 RETRY_SECONDS = (0.2, 5.0)
 ROUND = 10  # people whose pushed HTML is made at once
 GATHER_SECONDS, GATHER_STEPS = 0.05, 10  # what is not urgent waits so long for others; a phone that rings does not
-CHECK_SECONDS = 60  # between two looks whether who listens is still logged in; when that changes, streams are told at once
+CHECK_SECONDS = (
+    60  # between two looks whether who listens is still logged in; when that changes, streams are told at once
+)
 ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
 
 HINT_SECONDS = (

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pbxcrm.access import Viewer
-from pbxcrm.people.queries import get_viewer_by_session
+from pbxcrm.people.queries import get_viewer_by_session, load_directory
 from web.auth import session_token
 from web.i18n import Here, Language, preferred, speaking
 from web.parts import Parts
@@ -107,7 +107,7 @@ class WhoAndWhen:
             viewer = await get_viewer_by_session(session, token, request.state.now)
             if viewer is None:
                 return None
-            request.state.viewer = viewer
+            request.state.viewer, request.state.people = viewer, await load_directory(session)
             if _shows_shell(request):
                 with speaking(self._place(request, viewer)):
                     request.state.shell = await load_shell(request, viewer, session, request.state.now)

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm import numbers
-from pbxcrm.access import Permission, can
+from pbxcrm.access import Permission, can, sees_deal
+from pbxcrm.deals.models import Deal
 from web import formats, i18n
 from web.parts import parts, wants_fragment
 from web.static_files import StaticTree
@@ -79,11 +80,17 @@ def render(
     headers: Mapping[str, str] | None = None,
     **context: Any,  # template contexts are of any shape
 ) -> HTMLResponse:
-    """The page, or its ``fragment`` where htmx asks for a part. Templates see ``request`` and ``viewer`` besides."""
+    """The page, or its ``fragment`` where htmx asks for a part. Templates see ``request``, ``viewer`` and ``may_open`` besides."""
     name = fragment if fragment and wants_fragment(request) else page
     viewer = getattr(request.state, "viewer", None)
     shell = getattr(request.state, "shell", None)
-    html = parts(request).templates.text(name, request=request, viewer=viewer, shell=shell, **context)
+    people = getattr(request.state, "people", None)
+
+    def may_open(deal: Deal) -> bool:
+        return viewer is not None and people is not None and sees_deal(viewer, deal, people)
+
+    context = {"request": request, "viewer": viewer, "shell": shell, "may_open": may_open, **context}
+    html = parts(request).templates.text(name, **context)
     # The same address answers with a page or a part of it: caches and the back button must not mix them up.
     return HTMLResponse(html, status, {"vary": "HX-Request", **(headers or {})})
 

@@ -18,7 +18,7 @@ from pbxcrm.screenpop.cards import Card, Known, LiveLeg
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.rules import CardState, card_state
 
-CARDS = 3  # unfinished ones; older come up as these are finished
+CARDS = 8  # unfinished ones; older come up as these are finished
 RING_AT_MOST = timedelta(hours=4)  # a call that "rings" longer is a call whose end nobody heard
 
 

@@ -16,12 +16,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.async_api import Page
 from redis.asyncio import Redis
-from sqlmodel import select
+from sqlalchemy import update
+from sqlmodel import col, select
 
 from ami.simulator import Simulator
 from pbxcrm.calls.models import Call
@@ -33,6 +34,7 @@ from pbxcrm.people.models import Extension, LoginSession, Role, Team, User
 from pbxcrm.people.queries import token_hash
 from pbxcrm.people.rules import SESSION_LIFE
 from pbxcrm.redis_server import redis_url
+from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.settings import Settings
 from tests.bench.table import Figure, percentile
 from tests.e2e.browser import live, running_browser
@@ -46,6 +48,7 @@ DESKS = 4
 PEOPLE = 504
 TEAM = 12
 WARM_UP, SECONDS = 4, 100
+FINISHED_AFTER = 15  # seconds after somebody answered
 PAGE = "/tasks"  # where the desks stand: a board would draw anew each deal of a seller who gets one every two seconds
 GOAL_MS = 100
 STORY = "ring_group_answered"
@@ -180,6 +183,20 @@ def busy_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+async def say_how_it_ended(folder: Path) -> None:
+    """As people do: some seconds after a talk they say how it ended, and its card is gone. Without their clicks, for these are not measured."""
+    db = Database(Settings(data_dir=folder).database_url)
+    try:
+        while True:
+            await asyncio.sleep(1)
+            now = datetime.now(UTC)
+            long_ago = col(WrapUp.talked_at) < now - timedelta(seconds=FINISHED_AFTER)
+            async with db.write() as session:
+                await session.exec(update(WrapUp).where(col(WrapUp.done_at).is_(None), long_ago).values(done_at=now))
+    finally:
+        await db.close()
+
+
 async def latencies(pbx: WatchedPbx, pages: list[Page], folder: Path) -> tuple[list[float], int]:
     """Milliseconds from the event to the card, and how many rings made no card (their call was gone before)."""
     for page in pages:
@@ -245,6 +262,8 @@ async def measure(folder: Path) -> list[Figure]:
         hints = Hints()
         hearing = asyncio.create_task(hints.listen(redis_url(Settings(data_dir=folder))))
         stack.callback(hearing.cancel)
+        finishing = asyncio.create_task(say_how_it_ended(folder))
+        stack.callback(finishing.cancel)
         pages = await desks(stack, run.address)
         streams = Streams(run.address)
         stack.push_async_callback(streams.close)

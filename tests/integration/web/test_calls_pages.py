@@ -12,6 +12,7 @@ from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.people.models import User
+from pbxcrm.tasks.models import Task
 from tests.calls import Story, batch
 from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
 
@@ -130,6 +131,28 @@ async def test_a_colleagues_deal_is_said_but_neither_named_nor_linked(browsers: 
             page = (await person.get(path)).text
             assert (f'href="/deals/{desk.busy.deals["Reception desk"]}"' in page) is named, (login, path)
             assert ("a colleague's deal" in page) is not named, (login, path)
+
+
+async def test_neither_does_a_manager_read_titles_of_another_team(browsers: Browsers, desk: Desk) -> None:
+    """Ivan took part in the call, the deal is of another team, and a task about it is Ivan's."""
+    deal_id = desk.busy.deals["Reception desk"]
+    async with desk.database.write() as session:
+        people = {user.login: user.id for user in (await session.exec(select(User))).all()}
+        deal = await session.get_one(Deal, deal_id)
+        deal.responsible_id = people["petro"]
+        about = {"deal_id": deal_id, "assignee_id": people["ivan"], "due_at": desk.now, "created_at": desk.now}
+        session.add(Task(kind="todo", title="Ask for the address", **about))
+    for login, path, named in (
+        ("ivan", "/calls", False),
+        ("ivan", "/tasks", False),
+        ("maria", "/calls", False),
+        ("maria", f"/calls/{desk.busy.calls[TALKED]}", False),
+        ("kira", "/calls", True),
+        ("petro", "/calls", True),
+    ):
+        page = (await (await browsers(login)).get(path)).text
+        assert (f'href="/deals/{deal_id}"' in page) is named, (login, path)
+        assert ("a colleague's deal" in page) is not named, (login, path)
 
 
 async def test_a_note_about_a_call_stands_on_its_deal_too(browsers: Browsers, desk: Desk) -> None:
