@@ -1,6 +1,7 @@
 """Which cards stand on whose dock, in a fixed number of queries however many people and cards there are."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,14 +25,20 @@ RING_AT_MOST = timedelta(hours=4)  # a call that "rings" longer is a call whose 
 
 async def load_dock(session: AsyncSession, viewer: Viewer, now: datetime) -> list[Card]:
     """Cards of the viewer: calls that go on, then those whose outcome is owed, newest on top in each."""
-    return (await load_docks(session, [viewer], now))[viewer.user_id]
+    return (await load_docks(session, [viewer], now))[viewer.user_id].cards
 
 
-async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: datetime) -> dict[int, list[Card]]:
+@dataclass(frozen=True, slots=True)
+class Dock:
+    cards: list[Card]
+    older: int = 0  # calls whose outcome is owed too and that have no card yet
+
+
+async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: datetime) -> dict[int, Dock]:
     """The same for several people at once, by user id; it asks the database no more often than for one."""
     people = {viewer.user_id: viewer for viewer in viewers}
     legs = await _legs(session, people, now)
-    owed = await _owed(session, people)
+    owed, older = await _owed(session, people)
     calls = await _calls(session, {call_id for found in (*legs.values(), *owed.values()) for call_id in found})
     shown: dict[int, list[tuple[Call, CardState]]] = {}
     for user_id, viewer in people.items():
@@ -52,10 +59,13 @@ async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: date
         shown[user_id] = [card for card in cards if card[1] is not CardState.AFTER] + owing[:CARDS]
     on_screen = {call.id: call for cards in shown.values() for call, _ in cards}
     if not on_screen:
-        return {user_id: [] for user_id in people}
+        return {user_id: Dock([]) for user_id in people}
     known = await Known.load(session, list(people), list(on_screen.values()), now)
     return {
-        user_id: [known.card(user_id, call, state, legs[user_id].get(call.id or 0, [])) for call, state in cards]
+        user_id: Dock(
+            [known.card(user_id, call, state, legs[user_id].get(call.id or 0, [])) for call, state in cards],
+            older.get(user_id, 0),
+        )
         for user_id, cards in shown.items()
     }
 
@@ -97,19 +107,22 @@ _owing = (
         WrapUp.user_id,
         WrapUp.call_id,
         _PLACE.over(partition_by=col(WrapUp.user_id), order_by=col(WrapUp.talked_at).desc()).label("place"),
+        func.count().over(partition_by=col(WrapUp.user_id)).label("of_all"),
     )
     .where(col(WrapUp.user_id).in_(_PEOPLE), col(WrapUp.done_at).is_(None))
     .subquery()
 )
-_OWED = select(_owing.c.user_id, _owing.c.call_id).where(_owing.c.place <= CARDS)
+_OWED: Any = select(_owing.c.user_id, _owing.c.call_id, _owing.c.of_all).where(_owing.c.place <= CARDS)
 
 
-async def _owed(session: AsyncSession, user_ids: Collection[int]) -> dict[int, set[int]]:
-    """Of each person: the latest calls whose outcome they owe."""
+async def _owed(session: AsyncSession, user_ids: Collection[int]) -> tuple[dict[int, set[int]], dict[int, int]]:
+    """Of each person: the latest calls whose outcome they owe, and how many more there are."""
     of_each: dict[int, set[int]] = {user_id: set() for user_id in user_ids}
-    for user_id, call_id in await ask(session, _OWED, {"people": list(user_ids)}):
+    older: dict[int, int] = {}
+    for user_id, call_id, of_all in await ask(session, _OWED, {"people": list(user_ids)}):
         of_each[user_id].add(call_id)
-    return of_each
+        older[user_id] = of_all - len(of_each[user_id])
+    return of_each, older
 
 
 _CALLS = select(Call).where(col(Call.id).in_(_IDS), col(Call.merged_into_id).is_(None))

@@ -73,6 +73,17 @@ async def test_finished_cards_wait_in_lines_under_what_goes_on(at_screen: AtScre
     await expect(cards.first).to_have_id("call-6")
 
 
+async def test_how_many_are_owed_is_said_also_of_those_without_a_card(at_screen: AtScreen, intake: Intake) -> None:
+    _, page = await at_screen("olena")
+    await live(page)
+    await owe(intake, 10)
+    later = page.locator("#dock-later")
+    await expect(later.locator("summary").first).to_have_text("7 more to finish")
+    await later.locator("summary").first.click()
+    await expect(later.locator(".callcard")).to_have_count(5)
+    await expect(later.locator("p.sub").last).to_have_text("2 older come up as these are finished.")
+
+
 async def test_a_card_in_hand_stays_open_when_another_call_comes(at_screen: AtScreen, intake: Intake) -> None:
     _, page = await at_screen("olena")
     await live(page)

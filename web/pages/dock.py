@@ -44,6 +44,7 @@ class Shown:
 
     living: list[Card]
     finished: list[Card]
+    older: int  # finished calls that have no card yet
     reach: Reach
     colleagues: list[Colleague]  # to whom a call may be given
 
@@ -142,16 +143,18 @@ async def not_a_client(request: Request) -> Response:
 
 async def _shown(of: Parts, people: Sequence[Viewer], at: datetime) -> dict[int, Shown]:
     """What is on each person's dock, by user id."""
-    shown = {person.user_id: Shown([], [], Reach(), []) for person in people}
+    shown = {person.user_id: Shown([], [], 0, Reach(), []) for person in people}
     async with of.db.read() as session:
         docks = await load_docks(session, [person for person in people if can(person, Permission.PHONE_USE)], at)
-        everybody = await load_directory(session) if any(docks.values()) else None
+        everybody = await load_directory(session) if any(dock.cards for dock in docks.values()) else None
         for person in people:
-            if everybody and (cards := docks.get(person.user_id)):
+            of_theirs = docks.get(person.user_id)
+            if everybody and of_theirs and (cards := of_theirs.cards):
                 talks = any(card.state is CardState.TALKING for card in cards)
                 shown[person.user_id] = Shown(
                     [card for card in cards if card.state is not CardState.AFTER],
                     [card for card in cards if card.state is CardState.AFTER],
+                    of_theirs.older,
                     reach_of(person, cards, everybody),
                     _colleagues(everybody, person) if talks else [],
                 )

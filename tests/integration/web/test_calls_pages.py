@@ -140,8 +140,9 @@ async def test_neither_does_a_manager_read_titles_of_another_team(browsers: Brow
         people = {user.login: user.id for user in (await session.exec(select(User))).all()}
         deal = await session.get_one(Deal, deal_id)
         deal.responsible_id = people["petro"]
-        about = {"deal_id": deal_id, "assignee_id": people["ivan"], "due_at": desk.now, "created_at": desk.now}
-        session.add(Task(kind="todo", title="Ask for the address", **about))
+        task = Task(kind="todo", title="Ask for the address", due_at=desk.now, created_at=desk.now)
+        task.deal_id, task.assignee_id = deal_id, people["ivan"]
+        session.add(task)
     for login, path, named in (
         ("ivan", "/calls", False),
         ("ivan", "/tasks", False),
