@@ -23,6 +23,7 @@ from pbxcrm.migrations import upgrade
 from pbxcrm.people import passwords
 from pbxcrm.redis_server import find_server
 from pbxcrm.settings import Settings
+from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.filled import Filled
 from tests.needs import need
@@ -40,6 +41,22 @@ def pytest_configure() -> None:
 def _quick_passwords() -> None:
     """argon2 is slow on purpose; tests hire seven people each, so theirs is the same algorithm with the least work."""
     passwords.hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+
+
+@pytest.fixture(scope="session")
+def asterisk() -> None:
+    """Both Asterisks are there; the first run builds them a home (``tests/asterisk/setup.py``)."""
+    try:
+        ensure("22")
+        ensure("16")
+    except CannotSetUpError as error:
+        need(condition=False, reason=f"no real Asterisk here: {error}")
+
+
+@pytest.fixture(autouse=True)
+def _what_its_mark_needs(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("asterisk"):
+        request.getfixturevalue("asterisk")
 
 
 @pytest.fixture(autouse=True, scope="session")

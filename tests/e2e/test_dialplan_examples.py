@@ -11,21 +11,10 @@ import pytest
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.asterisk.leg import Leg
 from tests.asterisk.office import NOISE
-from tests.asterisk.setup import CannotSetUpError, ensure
-from tests.needs import need
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(900)]  # the first run installs Asterisk
 CLIENT = "+380671112233"
 GROUP, QUEUE, MENU, MANAGER = "0441230001", "0441230002", "0441230003", "0441230004"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _asterisk() -> None:
-    try:
-        ensure("22")
-        ensure("16")
-    except CannotSetUpError as error:
-        need(condition=False, reason=f"no real Asterisk here: {error}")
 
 
 @asynccontextmanager

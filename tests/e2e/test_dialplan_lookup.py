@@ -17,24 +17,13 @@ from pbxcrm.db import Database
 from pbxcrm.networks import parse_networks
 from pbxcrm.settings import Settings
 from tests.asterisk.examples import example_office
-from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.calls import NOON
 from tests.integration.web.serving import serving
-from tests.needs import need
 from tests.office import open_office
 from web.app import create_app
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(900)]  # the first run installs Asterisk
 GROUP, CLIENT, STRANGER = "0441230001", "+380671112233", "+380501112244"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _asterisk() -> None:
-    try:
-        ensure("22")
-        ensure("16")
-    except CannotSetUpError as error:
-        need(condition=False, reason=f"no real Asterisk here: {error}")
 
 
 @pytest.fixture

@@ -13,24 +13,13 @@ import pytest
 
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.asterisk.leg import Leg
-from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.e2e.crm import PASSWORD, Crm, crm
-from tests.needs import need
 from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(600)]
 GROUP = "0441230001"
 CLIENT, OTHER, THIRD = "+380671112233", "+380501112244", "+380931112255"
 SOON = 30.0  # seconds; the machine may be busy with other tests
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _asterisk() -> None:
-    try:
-        ensure("22")
-        ensure("16")
-    except CannotSetUpError as error:
-        need(condition=False, reason=f"no real Asterisk here: {error}")
 
 
 @dataclass

@@ -16,11 +16,9 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.asterisk.examples import ExampleOffice, example_office
-from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.e2e.browser import Person, forgetful, live
 from tests.e2e.cable import Cable, cable
 from tests.e2e.crm import PASSWORD, Crm, crm
-from tests.needs import need
 from tests.waiting import until
 
 pytestmark = [
@@ -80,10 +78,6 @@ class House:
 
 @asynccontextmanager
 async def open_house(folder: Path, chromium: Browser) -> AsyncIterator[House]:
-    try:
-        ensure("22")
-    except CannotSetUpError as error:
-        need(condition=False, reason=f"no real Asterisk here: {error}")
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(forgetful(chromium))
         office = await stack.enter_async_context(example_office("22"))

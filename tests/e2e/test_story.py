@@ -7,23 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.asterisk.examples import ExampleOffice, example_office
-from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.e2e.crm import Crm, crm
-from tests.needs import need
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(900)]
 GROUP, QUEUE, MENU = "0441230001", "0441230002", "0441230003"
 LOGINS = {"101": "ivan", "102": "olena", "103": "petro"}
 CLIENT, OTHER, THIRD = "+380671112233", "+380501112244", "+380931112255"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _asterisk() -> None:
-    try:
-        ensure("22")
-        ensure("16")
-    except CannotSetUpError as error:
-        need(condition=False, reason=f"no real Asterisk here: {error}")
 
 
 @asynccontextmanager

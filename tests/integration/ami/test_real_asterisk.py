@@ -18,11 +18,9 @@ from ami.tracker import Tracker
 from ami.url import AmiUrl
 from pbxcrm.calls.facts import CallState, FactKind, Outcome, PbxState
 from tests.asterisk.examples import ExampleOffice, example_office
-from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.fakes.memory_sink import MemorySink
 from tests.integration.ami.office import now
 from tests.integration.ami.test_commands import Desk
-from tests.needs import need
 from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(900)]  # the first run installs Asterisk
@@ -30,15 +28,6 @@ CLIENT = "+380671112233"
 GROUP, MANAGER = "0441230001", "0441230004"
 CALL_ID = "0b0f9d1e-3b50-4a1f-9d3c-0123456789ab"
 TIMING = Timing(ping_after=0.5, ping_answer=0.5, retry_first=0.1, retry_most=0.5)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _asterisk() -> None:
-    try:
-        ensure("22")
-        ensure("16")
-    except CannotSetUpError as error:
-        need(condition=False, reason=f"no real Asterisk here: {error}")
 
 
 class Ears:
