@@ -44,7 +44,7 @@ class Timing:
     ping_after: float = 5.0  # of silence
     ping_answer: float = 5.0  # then the link is given up
     retry_first: float = 0.5
-    retry_most: float = 30.0
+    retry_most: float = 10.0
     settled_after: float = 10.0  # a link that lived this long makes the next retry quick again
     backlog: int = 64 << 20  # received, not taken by the listener yet
 

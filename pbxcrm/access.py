@@ -218,11 +218,17 @@ def _took_part(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
-    """The callback queue is shared by the owner's team, sellers too; a callback without an owner is everybody's."""
+    """The callback queue is shared by the owner's team, sellers too; a callback without an owner is everybody's.
+
+    A manager sees besides what was escalated to them, whosever it is.
+    """
     if viewer.role in SEES_EVERYTHING:
         return true()
     owner = col(Episode.owner_id)
-    return or_(owner.is_(None), owner.in_(teammates(viewer)), col(Episode.claimed_by_id) == viewer.user_id)
+    shared = or_(owner.is_(None), owner.in_(teammates(viewer)), col(Episode.claimed_by_id) == viewer.user_id)
+    if viewer.role is not Role.MANAGER:
+        return shared
+    return or_(shared, _there_is(Episode, col(Escalation.episode_id) == col(Episode.id), visible_escalations(viewer)))
 
 
 def visible_escalations(viewer: Viewer) -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,10 +11,11 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.queries import contacts_of_number
+from pbxcrm.db import lock
 from pbxcrm.deals.actions import access_for_change, do_move_deal, say_deal_changed
-from pbxcrm.deals.models import Deal, Note, StageKind
+from pbxcrm.deals.models import Deal, Note, Stage, StageKind
 from pbxcrm.deals.queries import stage_of_kind
-from pbxcrm.errors import Invalid
+from pbxcrm.errors import Conflict, Invalid
 from pbxcrm.events import URGENT, emit
 from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
@@ -21,7 +23,8 @@ from pbxcrm.rows import add_new
 from pbxcrm.screenpop.models import Disposition, WrapUp
 from pbxcrm.screenpop.queries import access_own_call
 from pbxcrm.screenpop.reach import about_call
-from pbxcrm.tasks.actions import create_task
+from pbxcrm.tasks.actions import create_task, say_task_changed
+from pbxcrm.tasks.models import Task
 
 NOTE_MAX = 10_000
 
@@ -35,7 +38,7 @@ def say_dock_changed(session: AsyncSession, at: datetime, *user_ids: int | None,
 
 async def do_owe_wrap_up(session: AsyncSession, call: Call, user_ids: Iterable[int | None], at: datetime) -> None:
     """These people talk to a client: they will owe the outcome."""
-    new = {"call_id": call.id, "talked_at": at, "disposition": ""}
+    new: dict[str, Any] = {"call_id": call.id, "talked_at": at, "disposition": "", "made": {}}
     await add_new(session, WrapUp, [{**new, "user_id": user_id} for user_id in user_ids])
 
 
@@ -122,6 +125,11 @@ async def finish(
     A colleague's deal stays as it is: the task is then about the client.
     """
     call = await access_own_call(session, viewer, call_id)
+    await lock(session, f"wrap_up:{call_id}:{viewer.user_id}")
+    known = await session.get(WrapUp, (call_id, viewer.user_id))
+    if known is not None and known.disposition:
+        raise Conflict("screenpop.finished", "How this call ended has been said already.")
+    made: dict[str, Any] = {}
     if disposition not in set(Disposition):
         raise Invalid("disposition", "screenpop.disposition", "Choose how the call ended.")
     if disposition == Disposition.NEXT_STEP and next_at is None:
@@ -130,7 +138,7 @@ async def finish(
     if next_at is not None:
         if deal_id is None and contact_id is None and call.client_number:
             next_title = f"{next_title}: {format_for_people(call.client_number)}"
-        await create_task(
+        task = await create_task(
             session,
             viewer,
             title=next_title,
@@ -139,10 +147,12 @@ async def finish(
             deal_id=deal_id,
             contact_id=contact_id,
         )
+        made["task"] = task.id
     if disposition == Disposition.NOT_INTERESTED and deal_id is not None:
         deal = await access_for_change(session, viewer, deal_id, None)
         lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
         if lost is not None and deal.closed_at is None:
+            made |= {"deal": deal.id, "from_stage": deal.stage_id}
             do_move_deal(
                 session,
                 deal,
@@ -152,7 +162,7 @@ async def finish(
                 people=await load_directory(session),
                 lost_reason=lost_reason or "not interested",
             )
-    await _close_card(session, viewer, call_id, disposition, now)
+    await _close_card(session, viewer, call_id, disposition, now, made)
 
 
 async def hide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
@@ -162,19 +172,41 @@ async def hide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetim
 
 
 async def unhide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
-    """The undo of ``hide`` and of ``finish`` (what ``finish`` made beside the card stays)."""
+    """The undo of ``hide`` and of ``finish``; what ``finish`` made goes, too, unless somebody has changed it since."""
     await access_own_call(session, viewer, call_id)
     row = await session.get(WrapUp, (call_id, viewer.user_id))
     if row is not None:
-        row.done_at, row.disposition = None, ""
+        await _take_back(session, viewer, row.made, now)
+        row.done_at, row.disposition, row.made = None, "", {}
     say_dock_changed(session, now, viewer.user_id)
 
 
-async def _close_card(session: AsyncSession, viewer: Viewer, call_id: int, disposition: str, now: datetime) -> None:
+async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any], now: datetime) -> None:
+    people = await load_directory(session)
+    task = await session.get(Task, made["task"]) if "task" in made else None
+    if task is not None and task.version == 1:
+        say_task_changed(session, task, now, people)
+        record(session, now, "task.taken_back", "task", task.id, actor=viewer, title=task.title)
+        await session.delete(task)
+    deal = await session.get(Deal, made["deal"]) if "deal" in made else None
+    stage = await session.get(Stage, made["from_stage"]) if deal is not None else None
+    lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST) if deal is not None else None
+    if deal is not None and stage is not None and lost is not None and deal.stage_id == lost.id:
+        do_move_deal(session, deal, stage, now, actor=viewer, people=people)
+
+
+async def _close_card(
+    session: AsyncSession,
+    viewer: Viewer,
+    call_id: int,
+    disposition: str,
+    now: datetime,
+    made: dict[str, Any] | None = None,
+) -> None:
     row = await session.get(WrapUp, (call_id, viewer.user_id))
     if row is None:
         row = WrapUp(call_id=call_id, user_id=viewer.user_id, talked_at=now)
         session.add(row)
-    row.done_at, row.disposition = now, disposition
+    row.done_at, row.disposition, row.made = now, disposition, made or {}
     record(session, now, "call.wrapped_up", "call", call_id, actor=viewer, disposition=disposition)
     say_dock_changed(session, now, viewer.user_id)

@@ -151,7 +151,7 @@ class Known:
         others = [("contact", c.id) for c in named] if contact is None else []
         deals = self.deals.find([*same, *others, ("deal", call.deal_id)])
         deals.sort(key=lambda row: (row.deal.id != call.deal_id, row.deal.responsible_id != user_id))
-        history = [past for past in self.history.find(same) if past.id != call.id]
+        history = [past for past in self.history.find(same) if past.id != call.id and past.outcome != Outcome.OPEN]
         deal = next((row for row in deals if row.deal.id == call.deal_id), None)
         responsible = (
             deals[0].responsible if deals else (self.people.users.get(contact.responsible_id or 0) if contact else None)

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import maybe_moment, moment
+from pbxcrm.fields import json_object, maybe_moment, moment
 
 
 class Disposition(StrEnum):
@@ -25,3 +26,6 @@ class WrapUp(SQLModel, table=True):
     talked_at: datetime = moment()
     done_at: datetime | None = maybe_moment(index=True)
     disposition: str = Field(default="", max_length=16)  # a Disposition; empty when hidden without one
+    made: dict[str, Any] = (
+        json_object()
+    )  # what its finish made, to be taken back: {"task": 5, "deal": 7, "from_stage": 2}

@@ -622,6 +622,7 @@ def upgrade() -> None:
         sa.Column("talked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disposition", sa.String(length=16), nullable=False),
+        sa.Column("made", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["call_id"], ["calls.id"], name=op.f("fk_wrap_ups_call_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_wrap_ups_user_id")),
         sa.PrimaryKeyConstraint("call_id", "user_id", name=op.f("pk_wrap_ups")),

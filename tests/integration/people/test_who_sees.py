@@ -6,13 +6,16 @@ import pytest
 from sqlmodel import select
 
 from pbxcrm.access import sees_deal, sees_user, visible_deals, visible_users
+from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.callbacks.queries import access_episode_row
 from pbxcrm.calls.intake import Intake
 from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
+from pbxcrm.errors import NotFound
 from pbxcrm.people.models import Team, User
 from pbxcrm.people.queries import load_directory
 from pbxcrm.settings import Settings
-from tests.calls import Story, batch
+from tests.calls import NOON, Story, batch
 from tests.office import STAFF, Office, open_office
 
 LOGINS = [login for login, *_ in STAFF]
@@ -73,3 +76,29 @@ async def test_also_by_who_manages_two_teams_or_is_in_none(database: Database, o
             office.users[login] = await session.get_one(User, office.id(login))
             office.users[login].team_id = None
     assert await disagreements(database, office) == []
+
+
+async def test_what_was_escalated_to_a_manager_they_may_open(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await intake.apply(batch(Story("18.1", client="+380501110099").ring("201").wait(9).end()))
+    async with database.write() as session:
+        episode = (await session.exec(select(Episode))).one()
+        assert episode.id is not None
+        assert episode.owner_id == office.id("petro")
+        maria = await office.viewer(session, "maria")
+        with pytest.raises(NotFound):
+            await access_episode_row(session, maria, episode.id)
+        session.add(
+            Escalation(
+                episode_id=episode.id,
+                owner_id=office.id("petro"),
+                manager_id=office.id("maria"),
+                state="open",
+                opened_at=NOON,
+            )
+        )
+        await session.flush()
+        assert (await access_episode_row(session, maria, episode.id)).episode.id == episode.id
+        with pytest.raises(NotFound):
+            await access_episode_row(session, await office.viewer(session, "ivan"), episode.id)

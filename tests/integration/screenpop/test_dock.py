@@ -215,6 +215,19 @@ async def test_a_colleagues_deal_is_no_way_in_but_its_owner_is(
     assert owners == {"ivan": {petro, olena}, "maria": {petro}, "oksana": {("Olena Hryhorenko", "102", False)}}
 
 
+async def test_a_call_that_goes_on_is_not_yet_among_those_before(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    """The same client rings twice at once: neither is missed while it rings."""
+    first = Story("18.1", at=NOON).ring("102")
+    await intake.apply(batch(first, Story("18.2", at=NOON + timedelta(seconds=5)).ring("101")))
+    (card,) = await dock(database, office, "ivan")
+    assert card.past == []
+    await intake.apply(batch(first.wait(9).end()))
+    (card,) = await dock(database, office, "ivan")
+    assert [(past.outcome, card.missed_today) for past, _ in card.past] == [("missed", 1)]
+
+
 async def test_who_left_is_nobody_to_give_a_call_to(database: Database, office: Office, intake: Intake) -> None:
     await clients_of_petro(intake, Story("18.1", at=NOON + timedelta(minutes=2)).ring("101"))
     async with database.write() as session:

@@ -10,7 +10,9 @@ function visible(element) {
 }
 
 function nameOf(element) {
-  return (element.dataset.keyword || element.getAttribute("aria-label") || element.textContent).trim().replace(/\s+/g, " ");
+  const words = element.cloneNode(true);
+  for (const key of words.querySelectorAll("kbd")) key.remove();
+  return (element.dataset.keyword || element.getAttribute("aria-label") || words.textContent).trim().replace(/\s+/g, " ");
 }
 
 function showKeys() {
