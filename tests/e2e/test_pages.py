@@ -166,9 +166,10 @@ async def test_columns_load_as_one_scrolls(house: House) -> None:
 
 
 async def _more(page: Page, before: int) -> bool:
-    """Scroll to the end, from a little above it: as whoever sees nothing come does once more."""
+    """Look at the column and scroll it to its end, as whoever sees nothing come does once more."""
     shown = page.locator(f"{column(page, 'Proposal sent')} [data-cards]")
-    await shown.evaluate("e => { e.scrollTo(0, e.scrollHeight - 2 * e.clientHeight); e.scrollTo(0, e.scrollHeight); }")
+    await shown.locator(".card").last.scroll_into_view_if_needed()
+    await shown.evaluate("e => e.scrollTo(0, e.scrollHeight)")
     return await shown.locator(".card").count() > before
 
 
