@@ -18,6 +18,7 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Company
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import Lamp
+from pbxcrm.screenpop.models import WrapUp
 
 ORDER_AT_MOST = 2000  # episodes that are put in order; an office with more of them open has another problem
 AT_ONCE = 50  # rows that are shown at first, and how many more each time more are asked for
@@ -140,6 +141,7 @@ async def _rows(
     call_ids = {e.last_call_id for e in episodes}
     calls = {c.id: c for c in (await session.exec(select(Call).where(col(Call.id).in_(call_ids)))).all()}
     escalated = await _escalated(session, episodes)
+    said = await _said_on_card(session, viewer, episodes)
     norm, claim = ground.options.callback_due_minutes, ground.options.claim_minutes
     found = []
     for row in rows:
@@ -165,7 +167,9 @@ async def _rows(
                 claimed_by=row.claimed_by.name if taken and not own and row.claimed_by is not None else "",
                 claimed_by_me=taken and own,
                 lamp="none" if episode.lamp_lit_at is None else "second" if episode.id in escalated else "first",
-                asks=episode.status == EpisodeStatus.REACHED and episode.closed_by_id == viewer.user_id,
+                asks=episode.status == EpisodeStatus.REACHED
+                and episode.closed_by_id == viewer.user_id
+                and episode.closed_by_call_id not in said,
             )
         )
     return found
@@ -176,6 +180,19 @@ async def _escalated(session: AsyncSession, episodes: list[Episode]) -> set[int]
         select(Escalation.episode_id).where(
             col(Escalation.episode_id).in_([episode.id for episode in episodes]),
             Escalation.state == EscalationState.OPEN.value,
+        )
+    )
+    return set(found.all())
+
+
+async def _said_on_card(session: AsyncSession, viewer: Viewer, episodes: list[Episode]) -> set[int]:
+    """Calls that closed these and of which the viewer has said already, on the call's card, how they ended."""
+    talks = {episode.closed_by_call_id for episode in episodes} - {None}
+    if not talks:
+        return set()
+    found = await session.exec(
+        select(WrapUp.call_id).where(
+            col(WrapUp.call_id).in_(talks), WrapUp.user_id == viewer.user_id, WrapUp.disposition != ""
         )
     )
     return set(found.all())

@@ -209,4 +209,5 @@ async def _close_card(
         session.add(row)
     row.done_at, row.disposition, row.made = now, disposition, made or {}
     record(session, now, "call.wrapped_up", "call", call_id, actor=viewer, disposition=disposition)
+    emit(session, "callback", f"call-{call_id}", now, users=[viewer.user_id])  # the queue need not ask it any more
     say_dock_changed(session, now, viewer.user_id)

@@ -1,7 +1,7 @@
 """From the event at the PBX's socket to the card in a real Chromium: 50 calls a second, 50 and 500 people watching.
 
 The whole product runs as its own processes (``pbxcrm run``: web, listener, worker, Redis; SQLite) beside a simulated PBX. Each
-call rings three phones. ``DESKS`` people sit at one Chromium; their phones ring ``RINGS`` times a second altogether, in calls of the fifty. The
+call rings two phones. ``DESKS`` people sit at one Chromium; their phones ring ``RINGS`` times a second altogether, in calls of the fifty. The
 clock starts when the simulator writes "Newstate: Ringing" of such a phone to the socket, and stops when a MutationObserver sees the
 card in the document; both are the clock of this machine. ``[POPUP_RATE=50] [POPUP_STREAMS=50,500] python -m tests.bench popup``: on a machine that does nothing
 else, for where others work on the same cores it measures how long these are waited for.

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from pbxcrm import jobs
 from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.models import Episode, Escalation
-from pbxcrm.calls.models import PbxStatus
+from pbxcrm.calls.models import Call, PbxStatus
 from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
 from pbxcrm.options import load_options
@@ -160,6 +160,20 @@ async def test_it_closes_under_ones_eyes_and_what_one_talked_about_is_asked(site
     assert "wrong number." in answer.text
     site.now += timedelta(minutes=11)
     assert "got through" not in (await ivan.get("/callbacks")).text
+
+
+async def test_what_was_said_on_the_card_is_not_asked_again(site: Site) -> None:
+    await site.desk.miss("+380501110002")
+    await site.desk.intake.apply(batch(outbound("17.2", "101", "+380501110002", at=site.now).answer("101").end()))
+    ivan = await site.open("ivan")
+    asked = f'hx-post="/callbacks/{(await site.desk.one(Episode)).id}/result"'
+    assert asked in (await ivan.get("/callbacks")).text
+    call = next(row for row in await site.desk.rows(Call) if row.linkedid == "17.2")
+    answer = await press(ivan, f"/dock/{call.id}/finish", disposition="next_step", next="2h")
+    assert answer.status_code == 200
+    page = (await ivan.get("/callbacks")).text
+    assert "called and reached the client" in page
+    assert asked not in page
 
 
 async def test_the_filters_stay_after_an_act(site: Site) -> None:
