@@ -1,27 +1,22 @@
-// Two clicks are one: what is being sent is not sent again, nor right after, while the answer is being put in its place.
-const MOMENT = 600; // ms; a double click is quicker, a second thought slower
-const sent = new WeakMap(); // form or button -> when it was sent
-const awaited = new WeakSet();
+// Two clicks are one: neither the second of a double click counts, nor one while the answer to the first is awaited.
+const awaited = new WeakSet(); // forms and buttons
 
-const posts = (element) => element.matches?.("[hx-post], form[method=post]");
-
-function once(event, element) {
-  if (!element || !posts(element) || element.dataset.asked) return;
-  const now = performance.now();
-  if (awaited.has(element) || now - (sent.get(element) ?? -Infinity) < MOMENT) {
-    event.preventDefault();
-    event.stopImmediatePropagation();
-  } else {
-    sent.set(element, now);
-  }
+function drop(event) {
+  event.preventDefault();
+  event.stopImmediatePropagation();
 }
 
-// Before anybody else hears of it.
-addEventListener("submit", (event) => once(event, event.target), true);
-addEventListener("click", (event) => once(event, event.target.closest?.("[hx-post]:not(form)")), true);
+function sender(button) {
+  if (button.matches("[hx-post]")) return button;
+  return button.type === "submit" && button.form?.matches("[hx-post], [method=post]") ? button.form : null;
+}
+
+// Before anybody else hears of it. A submit by Enter is no click of a double one, but may come twice as well.
+addEventListener("click", (event) => {
+  const button = event.target.closest?.("button, [hx-post]");
+  const sends = button && sender(button);
+  if (sends && (event.detail > 1 || awaited.has(sends))) drop(event);
+}, true);
+addEventListener("submit", (event) => { if (awaited.has(event.target)) drop(event); }, true);
 document.addEventListener("htmx:before:request", ({ detail }) => awaited.add(detail.ctx.sourceElement));
-document.addEventListener("htmx:finally:request", ({ detail }) => {
-  const element = detail.ctx.sourceElement;
-  awaited.delete(element);
-  sent.set(element, performance.now());
-});
+document.addEventListener("htmx:finally:request", ({ detail }) => awaited.delete(detail.ctx.sourceElement));
