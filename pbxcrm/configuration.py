@@ -60,10 +60,18 @@ async def kept(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[F
         version = session.info[_VERSION_READ] = await configuration_version(session)
     known = database.kept.get(load)
     if known is None or known[0] != version:
-        async with database.read() as reading:  # of its own: a rollback in ``session`` would forget what it had read
-            known = database.kept[load] = version, await load(reading)
+        known = database.kept[load] = version, await _read(session, load)
     found: Found = known[1]
     return found
+
+
+async def _read(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
+    """By a session of its own, for a rollback in ``session`` would forget what it had read; but on the same connection: when
+    many ask at once, each with a connection in hand, none would be left for a second one.
+    """
+    info = {name: session.info[name] for name in (DATABASE, _VERSION_READ)}
+    async with AsyncSession(await session.connection(), expire_on_commit=False, autoflush=False, info=info) as reading:
+        return await load(reading)
 
 
 @event.listens_for(Session, "after_flush")
