@@ -122,10 +122,10 @@ class _Rows:
         self.fresh.remove(name)
         return True
 
-    async def write_legs(self, session: AsyncSession, call_ids: Iterable[int]) -> None:
+    async def write_legs(self, session: AsyncSession) -> None:
         new, changed = [], []
-        for call_id in call_ids:
-            for channel_id, known in self.legs[call_id].items():
+        for call_id, legs in self.legs.items():
+            for channel_id, known in legs.items():
                 if known.is_new:
                     more = {"extension": known.leg.extension[:64], "user_id": known.user_id}
                     new.append({"call_id": call_id, "channel_id": channel_id, **more, **known.as_row()})
@@ -159,7 +159,7 @@ async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact
         for fact in facts:
             if rows.is_fresh(fact):
                 await _apply(session, world, fact, rows)
-        await rows.write_legs(session, rows.legs)
+        await rows.write_legs(session)
 
 
 async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Rows) -> None:
@@ -173,7 +173,7 @@ async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Row
     else:
         await follow(session, call, state, fact.at)
         if has_consequences(state, call):
-            await rows.write_legs(session, [call.id])  # who talked is asked
+            await rows.write_legs(session)  # who talked is asked, also in other calls of the client
             await consider(session, world, call, state, fact.at)
     await _show(session, call, fact, known.values(), changed)
     _say_call_changed(session, call, known.values(), fact, world)

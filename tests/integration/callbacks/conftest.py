@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -13,23 +12,12 @@ from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.intake import Intake
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.db import Database
-from pbxcrm.settings import Settings
 from tests.calls import NOON, Story, batch
-from tests.office import Office, open_office
+from tests.office import Office
 
 CLIENT = "+380671112233"
 MISSED_AT = NOON + timedelta(seconds=9)
 Row = TypeVar("Row", bound=SQLModel)
-
-
-@pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
-
-
-@pytest.fixture
-def intake(database: Database, tmp_path: Path) -> Intake:
-    return Intake(database, Settings(data_dir=tmp_path))
 
 
 class Desk:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -18,23 +17,12 @@ from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.options import Option
 from pbxcrm.people.models import Extension
-from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch, outbound
-from tests.office import Office, open_office
+from tests.office import Office
 
 CLIENT = "+380671112233"
 Row = TypeVar("Row", bound=SQLModel)
-
-
-@pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
-
-
-@pytest.fixture
-def intake(database: Database, tmp_path: Path) -> Intake:
-    return Intake(database, Settings(data_dir=tmp_path))
 
 
 async def rows(database: Database, table: type[Row]) -> Sequence[Row]:

@@ -1,7 +1,5 @@
 """What the access module says of a row in hand is what it says to the database."""
 
-from pathlib import Path
-
 import pytest
 from sqlmodel import select
 
@@ -14,21 +12,10 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import Team, User
 from pbxcrm.people.queries import load_directory
-from pbxcrm.settings import Settings
 from tests.calls import NOON, Story, batch
-from tests.office import STAFF, Office, open_office
+from tests.office import STAFF, Office
 
 LOGINS = [login for login, *_ in STAFF]
-
-
-@pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
-
-
-@pytest.fixture
-def intake(database: Database, tmp_path: Path) -> Intake:
-    return Intake(database, Settings(data_dir=tmp_path))
 
 
 async def deals_of_everybody(database: Database, intake: Intake, office: Office) -> None:

@@ -11,9 +11,9 @@ from pbxcrm.phone.actions import call_client
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.settings import Pbx, Settings
 from tests.calls import NOON
-from tests.integration.callbacks.conftest import CLIENT, Desk, desk, intake, office
+from tests.integration.callbacks.conftest import CLIENT, Desk, desk
 
-__all__ = ["Phones", "desk", "intake", "office", "phones"]
+__all__ = ["Phones", "desk", "phones"]
 
 
 class Phones:

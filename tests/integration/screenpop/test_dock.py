@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -20,23 +19,12 @@ from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.queries import load_dock
 from pbxcrm.screenpop.reach import reach_of
-from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch
-from tests.office import Office, open_office
+from tests.office import Office
 
 CLIENT = "+380671112233"
 LATER = NOON + timedelta(minutes=5)
-
-
-@pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
-
-
-@pytest.fixture
-def intake(database: Database, tmp_path: Path) -> Intake:
-    return Intake(database, Settings(data_dir=tmp_path))
 
 
 async def dock(database: Database, office: Office, login: str, popup: str = "ringing") -> list[Card]:

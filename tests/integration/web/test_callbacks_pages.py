@@ -23,11 +23,11 @@ from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.settings import Pbx, Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch, outbound
-from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, Desk, desk, intake, office
+from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, Desk, desk
 from tests.office import PASSWORD
 from web.app import create_app
 
-__all__ = ["desk", "intake", "office"]
+__all__ = ["desk"]
 HOME = "http://crm.example"
 HTMX = {"hx-request": "true"}
 

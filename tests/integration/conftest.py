@@ -1,0 +1,20 @@
+"""The office of a test's own database, and what a listener tells it."""
+
+from pathlib import Path
+
+import pytest
+
+from pbxcrm.calls.intake import Intake
+from pbxcrm.db import Database
+from pbxcrm.settings import Settings
+from tests.office import Office, open_office
+
+
+@pytest.fixture
+async def office(database: Database) -> Office:
+    return await open_office(database)
+
+
+@pytest.fixture
+def intake(database: Database, tmp_path: Path) -> Intake:
+    return Intake(database, Settings(data_dir=tmp_path))
