@@ -10,7 +10,7 @@ onconnect = (event) => {
     if (data.kind === "join") {
       pages.add(page);
       for (const message of board.join(data.heard, data.language)) page.postMessage(message);
-    } else if (data.kind === "wake") board.wake();
+    } else if (data.kind === "wake") board.wake(data.why);
     else if (data.kind === "leave") pages.delete(page);
   };
   page.start();

@@ -115,7 +115,7 @@ function byWorker() {
   join();
   addEventListener("pagehide", () => worker.port.postMessage({ kind: "leave" }));
   addEventListener("pageshow", (event) => { if (event.persisted) { join(); hear({ kind: "refresh" }); } });
-  return () => worker.port.postMessage({ kind: "wake" });
+  return (why) => worker.port.postMessage({ kind: "wake", why });
 }
 
 // Without shared workers (Chrome on Android): the tab that holds the lock leads and tells the others.
@@ -124,7 +124,7 @@ function byLeader() {
   let board = null;
   channel.onmessage = ({ data }) => {
     if (data.kind === "join") { if (board) for (const message of board.join(data.heard, data.language)) channel.postMessage({ ...message, only: data.from }); }
-    else if (data.kind === "wake") board?.wake();
+    else if (data.kind === "wake") board?.wake(data.why);
     else if (!data.only || data.only === from) hear(data);
   };
   const from = Math.random();
@@ -133,16 +133,16 @@ function byLeader() {
     board = new Switchboard((message) => { hear(message); channel.postMessage(message); });
     return new Promise(() => {}); // held until the tab closes
   });
-  return () => (board ? board.wake() : channel.postMessage({ kind: "wake" }));
+  return (why) => (board ? board.wake(why) : channel.postMessage({ kind: "wake", why }));
 }
 
 function alone() {
   const board = new Switchboard(hear);
-  return () => board.wake();
+  return (why) => board.wake(why);
 }
 
 if (me) {
   const wake = "SharedWorker" in window ? byWorker() : navigator.locks && "BroadcastChannel" in window ? byLeader() : alone();
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) wake(); });
-  addEventListener("online", wake);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) wake("seen"); });
+  addEventListener("online", () => wake("online"));
 }

@@ -1,58 +1,91 @@
 // One live stream to the server, by fetch: unlike EventSource it shows every byte, so that a link which died without
 // a word (a sleeping laptop, a lost network) is noticed, and an ended session is told from a server that is away.
-const SILENCE = 40000; // the server says something at least every 15 s
-const WAIT = [500, 10000];
+const SILENCE = 40000; // ms; the server says something at least every 15 s
+const PAUSE = [200, 600]; // between two tries: whoever is back is found within a second, and not by all browsers at once
+const LATER = [2000, 5000]; // the same once the server has been away for LONG, or answers that it cannot
+const LONG = 120000;
+const PATIENCE = [2000, 15000]; // for an answer: each that does not come makes the next longer
+const AWAY = [502, 504]; // what a proxy in between says of a server that is not there
+const BEAT = 1000, SLEPT = 4000; // a beat that comes so late has slept, and the link with it
+const JUST_NOW = 300; // ten tabs wake at once: a try so young is not given up for another one
 
 export class Stream {
-  // hear(name, data) is called with what the server says; name "open" and "closed" come from here.
+  // hear(name, data) is called with what the server says; name "closed" and "over" come from here.
   constructor(hear) {
     this.hear = hear;
     this.open = false;
     this.over = false;
-    this.heardAt = 0;
-    this.wait = WAIT[0];
-    this.timer = 0;
-    this.again = null;
-    this.connect();
-    setInterval(() => this.watch(), 5000);
+    this.heardAt = this.triedAt = this.lostAt = 0;
+    this.beatAt = Date.now();
+    this.patience = PATIENCE[0];
+    this.hurry = false;
+    this.again = null; // ends the pause between two tries
+    this.run();
+    setInterval(() => this.watch(), BEAT);
   }
 
   watch() {
-    if (this.open && Date.now() - this.heardAt > SILENCE) this.abort?.abort();
+    const slept = Date.now() - this.beatAt > SLEPT && !globalThis.document?.hidden; // the timers of a hidden page may be late
+    this.beatAt = Date.now();
+    if (slept) this.renew();
+    else if (this.open && Date.now() - this.heardAt > SILENCE) this.abort.abort();
   }
 
-  // Called when a page wakes up: do not wait for timers that slept along with the machine.
+  // Called when a page is looked at again.
   wake() {
-    if (this.over) return;
-    if (this.open && Date.now() - this.heardAt > SILENCE / 2) this.abort?.abort();
-    if (!this.open && this.again) { this.wait = WAIT[0]; this.again(); }
+    if (!this.open || Date.now() - this.heardAt > SILENCE / 2) this.renew();
   }
 
-  async connect() {
+  // Called when the network is back, too: what is open or under way may hang on a link that is no more.
+  renew() {
+    if (this.over || Date.now() - this.triedAt < JUST_NOW) return;
+    this.hurry = true;
+    if (this.again) this.again();
+    else this.abort.abort();
+  }
+
+  async run() {
+    for (;;) {
+      this.triedAt = Date.now();
+      const why = await this.listen();
+      this.open = false;
+      if (why === "session") {
+        this.over = true;
+        this.hear("over", {});
+        return;
+      }
+      if (why === "old") continue;
+      this.lostAt ||= Date.now();
+      this.hear("closed", {});
+      if (!this.hurry) await this.rest(why === "refused" || Date.now() - this.lostAt > LONG ? LATER : PAUSE);
+      this.hurry = false;
+    }
+  }
+
+  async rest([least, most]) {
+    await new Promise((resolve) => {
+      this.again = resolve;
+      setTimeout(resolve, least + (most - least) * Math.random());
+    });
+    this.again = null;
+  }
+
+  // From one connection to its end; says why it ended.
+  async listen() {
     this.abort = new AbortController();
-    const patience = setTimeout(() => this.abort.abort(), 15000);
-    let why = "lost";
+    const impatient = setTimeout(() => {
+      this.patience = Math.min(this.patience * 2, PATIENCE[1]);
+      this.abort.abort();
+    }, this.patience);
     try {
       const response = await fetch("/live", { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: this.abort.signal });
-      clearTimeout(patience);
-      if (response.status === 401 || response.status === 403) why = "session";
-      else if (response.ok && response.body) why = await this.read(response.body);
-    } catch { /* lost: tried again below */ }
-    clearTimeout(patience);
-    this.open = false;
-    if (why === "session") {
-      this.over = true;
-      this.hear("over", {});
-      return;
-    }
-    if (why !== "old") this.hear("closed", {});
-    else this.wait = WAIT[0];
-    const pause = this.wait * (0.5 + Math.random());
-    this.wait = Math.min(this.wait * 2, WAIT[1]);
-    await new Promise((resolve) => { this.again = resolve; this.timer = setTimeout(resolve, pause); });
-    clearTimeout(this.timer);
-    this.again = null;
-    this.connect();
+      clearTimeout(impatient);
+      if (response.status === 401 || response.status === 403) return "session";
+      if (response.ok && response.body) return await this.read(response.body);
+      return AWAY.includes(response.status) ? "lost" : "refused";
+    } catch { /* the link is lost */ }
+    clearTimeout(impatient);
+    return "lost";
   }
 
   async read(body) {
@@ -82,7 +115,11 @@ export class Stream {
     if (!data.length) return null;
     const said = JSON.parse(data.join("\n"));
     if (name === "bye") return said.why;
-    if (name === "hello") { this.open = true; this.wait = WAIT[0]; }
+    if (name === "hello") {
+      this.open = true;
+      this.lostAt = 0;
+      this.patience = PATIENCE[0];
+    }
     this.hear(name, said);
     return null;
   }

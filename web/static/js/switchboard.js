@@ -37,6 +37,7 @@ export class Switchboard {
       this.tell({ kind: "state", live: data.live });
       if (back) this.tell({ kind: "refresh", last: this.last });
     } else if (name === "closed") {
+      if (this.live === "offline") return; // said already: each page counts from when it heard it first
       this.live = "offline";
       this.tell({ kind: "state", live: "offline" });
     } else if (name === "over") {
@@ -57,7 +58,8 @@ export class Switchboard {
     return messages;
   }
 
-  wake() {
-    this.stream.wake();
+  wake(why) {
+    if (why === "online") this.stream.renew();
+    else this.stream.wake();
   }
 }
