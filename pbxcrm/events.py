@@ -21,7 +21,7 @@ from pbxcrm.rows import ask
 CHANNEL = "pbxcrm:events"
 SAYINGS = "sayings"  # of a session: what it will say when it commits
 RELAY_AT_ONCE = 500
-URGENT = "urgent"  # as a reference: what this says is put on screens before what was said earlier
+URGENT = "urgent "  # before a reference: what this says is put on screens before what was said earlier
 
 
 class Outbox(SQLModel, table=True):
@@ -47,15 +47,16 @@ def emit(
     *,
     users: Iterable[int | None] = (),
     roles: Iterable[str] = (),
+    urgent: bool = False,
 ) -> None:
     """Say, once this transaction is committed, that ``topic`` ``ref`` changed; to these users and everybody of these roles.
 
-    Said several times in one transaction it becomes one row, for everybody it was said to.
+    What is ``urgent`` is put on screens first. Said several times in one transaction it becomes one row, for everybody it was said to.
     """
     said: dict[tuple[str, str], _Saying] = session.info.setdefault(SAYINGS, {})
     if not said:
         before_commit(session, _write)
-    saying = said.setdefault((topic, str(ref)), _Saying(at))
+    saying = said.setdefault((topic, f"{URGENT if urgent else ''}{ref}"), _Saying(at))
     saying.at = at
     saying.users.update(user for user in users if user is not None)
     saying.roles.update(roles)

@@ -52,12 +52,23 @@ CHECK_SECONDS = (
 )
 ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
 
-HINT_SECONDS = (
-    0.15  # so long a hint waits for others: pages ask again once for all of them. What is pushed never waits.
-)
+HINT_SECONDS = 0.15  # so long a hint waits for others, or for what is pushed: pages ask again once for all of them
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """Somebody whose region is to be rendered, ``about`` these references; "" among them stands for everything.
+
+    ``drawn`` is the pusher's own, for what it need not make again; kept for as long as this person listens.
+    """
+
+    person: Viewer
+    drawn: dict[Any, Any]
+    about: set[str]
+
 
 #: Makes a region's HTML for some people, one after the other: user id and HTML. Runs outside of any request.
-Pusher = Callable[[Sequence[Viewer]], AsyncIterator[tuple[int, str]]]
+Pusher = Callable[[Sequence[Asked]], AsyncIterator[tuple[int, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +127,23 @@ class Ear:
             self._something.set()
 
     def _ripen(self) -> None:
-        self._hints_due = True
-        self._something.set()
+        if self._hints:  # else they went with what was pushed
+            self._hints_due = True
+            self._something.set()
 
     async def next(self, seconds: float) -> list[Message]:
-        """What there is to say now, or as soon as there is something; empty when there was nothing in time."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._something.wait(), max(0.01, seconds))
+        """What there is to say now, or as soon as there is something; empty when there was nothing in time.
+
+        Hints that wait for others go with whatever is pushed: it takes as long to say two things as one.
+        """
+        if not self._something.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.01, seconds)):
+                    await self._something.wait()
         self._something.clear()
         messages, self._at_once = list(self._at_once.values()), {}
-        if self._hints_due and self._hints:
-            messages.insert(0, ("hint", list(self._hints.values())))
+        if self._hints and (self._hints_due or messages):
+            messages.append(("hint", list(self._hints.values())))
             self._hints, self._hints_due = {}, False
         return messages
 
@@ -143,7 +160,8 @@ class Hub:
         self._ears: dict[int, set[Ear]] = {}
         self._of_role: dict[str, set[int]] = {}  # who listens, by role: a hint must not look at every stream
         # Region -> for whom it is to be rendered: urgently, and when there is time.
-        self._wanted: dict[str, tuple[dict[int, Viewer], dict[int, Viewer]]] = {}
+        self._wanted: dict[str, tuple[dict[int, Asked], dict[int, Asked]]] = {}
+        self._drawn: dict[tuple[int, str], dict[Any, Any]] = {}  # of user and region: what the pusher keeps
         self._rendering: dict[str, asyncio.Task[None]] = {}
 
     def add_pusher(self, topic: str, region: str, pusher: Pusher) -> None:
@@ -162,6 +180,8 @@ class Hub:
             if not self._ears[listener.user_id]:
                 del self._ears[listener.user_id]
                 self._sort_out(listener.user_id)
+                for region, _ in self.pushers.values():
+                    self._drawn.pop((listener.user_id, region), None)
 
     def now_is(self, ear: Ear, listener: Viewer) -> None:
         """Who listens at ``ear`` may have another role or team than when the stream began."""
@@ -230,9 +250,10 @@ class Hub:
             *(self._of_role.get(role, ()) for role in hint.roles)
         )
         pushed = self.pushers.get(hint.topic)
+        about, urgent = hint.ref.removeprefix(URGENT), hint.ref.startswith(URGENT)
         for ears in [self._ears[user_id] for user_id in people]:
             if pushed is not None:
-                self._push(next(iter(ears)).viewer, *pushed, urgent=hint.ref == URGENT)
+                self._push(next(iter(ears)).viewer, *pushed, about, urgent=urgent)
                 continue
             for ear in ears:
                 ear.hint(hint)
@@ -242,16 +263,21 @@ class Hub:
         ears = self._ears.get(user_id)
         if ears:
             for region, pusher in dict(self.pushers.values()).items():
-                self._push(next(iter(ears)).viewer, region, pusher)
+                self._push(next(iter(ears)).viewer, region, pusher, "")
 
-    def _push(self, person: Viewer, region: str, pusher: Pusher, *, urgent: bool = False) -> None:
+    def _push(self, person: Viewer, region: str, pusher: Pusher, about: str, *, urgent: bool = False) -> None:
         """Render once for all of a person's streams, together with others who wait, the urgent before the rest."""
         urgently, sometime = self._wanted.setdefault(region, ({}, {}))
+        user_id = person.user_id
+        asked = urgently.get(user_id) or (sometime.pop(user_id, None) if urgent else sometime.get(user_id))
+        if asked is None:
+            asked = Asked(person, self._drawn.setdefault((user_id, region), {}), set())
+        asked.person = person
+        asked.about.add(about)
         if urgent:
-            sometime.pop(person.user_id, None)
-            urgently[person.user_id] = person
-        elif person.user_id not in urgently:
-            sometime[person.user_id] = person
+            urgently[user_id] = asked
+        elif user_id not in urgently:
+            sometime[user_id] = asked
         if region not in self._rendering:
             self._rendering[region] = asyncio.create_task(self._render_all(region, pusher))
 
@@ -263,22 +289,23 @@ class Hub:
                 if not urgently and len(sometime) < ROUND:
                     await self._gather(urgently)
                 chosen = [*islice(urgently, ROUND), *islice(sometime, ROUND)][:ROUND]
-                people = {id_: urgently.pop(id_) if id_ in urgently else sometime.pop(id_) for id_ in chosen}
-                await self._render(region, pusher, people)
+                await self._render(
+                    region, pusher, [urgently.pop(id_) if id_ in urgently else sometime.pop(id_) for id_ in chosen]
+                )
         finally:
             del self._rendering[region]
 
-    async def _gather(self, urgently: dict[int, Viewer]) -> None:
+    async def _gather(self, urgently: dict[int, Asked]) -> None:
         """Wait for others: half of what a round costs is the same for one and for ten. Whoever's phone rings ends it."""
         for _ in range(GATHER_STEPS):
             await asyncio.sleep(GATHER_SECONDS / GATHER_STEPS)
             if urgently:
                 return
 
-    async def _render(self, region: str, pusher: Pusher, people: dict[int, Viewer]) -> None:
-        left = dict(people)
+    async def _render(self, region: str, pusher: Pusher, asked: Sequence[Asked]) -> None:
+        left = {each.person.user_id: each for each in asked}
         try:
-            async for user_id, html in pusher(list(people.values())):
+            async for user_id, html in pusher(asked):
                 del left[user_id]
                 for ear in self._ears.get(user_id, ()):
                     ear.say("push", {"region": region, "html": html})
@@ -287,10 +314,10 @@ class Hub:
             Exception
         ) as error:  # a supervisor: one broken card must not silence the stream; the page still has the truth
             log.exception("live.push_failed", region=region, users=list(left))
-            if len(people) == 1 or isinstance(error, SQLAlchemyError):
+            if len(asked) == 1 or isinstance(error, SQLAlchemyError):
                 return
-            for user_id, person in left.items():
-                await self._render(region, pusher, {user_id: person})
+            for each in left.values():
+                await self._render(region, pusher, [each])
 
 
 class _Stream(EventSourceResponse):
@@ -312,7 +339,7 @@ async def live(request: Request) -> Response:
 
 async def speak(
     request: Request, hub: Hub, listener: Viewer, *, life: float, check_every: float = CHECK_SECONDS
-) -> AsyncIterator[ServerSentEvent]:
+) -> AsyncIterator[ServerSentEvent | bytes]:
     """What one stream says until it is old, slow, or its session is over (looked at with each heartbeat and when told)."""
     loop = asyncio.get_running_loop()
     end = loop.time() + life * random.uniform(0.9, 1)  # noqa: S311 (so that a thousand browsers do not return at once)
@@ -335,8 +362,8 @@ async def speak(
                     yield _event("bye", {"why": "session"})
                     return
                 hub.now_is(ear, fresh)
-            for name, data in messages:
-                yield _event(name, data)
+            if messages:
+                yield b"".join(_event(name, data).encode() for name, data in messages)
         yield _event("bye", {"why": "old"})
 
 

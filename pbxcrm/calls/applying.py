@@ -272,7 +272,7 @@ async def _show(
     if fact.kind is FactKind.JOINED:
         joined = {known.user_id for known in legs if known.leg.extension == fact.party}
         await do_owe_wrap_up(session, call, joined - {None}, fact.at)
-    say_dock_changed(session, fact.at, *users, rings=fact.kind is FactKind.RINGING)
+    say_dock_changed(session, fact.at, *users, call_id=call.id, rings=fact.kind is FactKind.RINGING)
 
 
 def _absorb(call: Call, survivor: Call | None) -> None:

@@ -16,7 +16,7 @@ from pbxcrm.deals.actions import access_for_change, do_move_deal, say_deal_chang
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.errors import Conflict, Invalid
-from pbxcrm.events import URGENT, emit
+from pbxcrm.events import emit
 from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
 from pbxcrm.rows import add_new
@@ -29,11 +29,16 @@ from pbxcrm.tasks.models import Task
 NOTE_MAX = 10_000
 
 
-def say_dock_changed(session: AsyncSession, at: datetime, *user_ids: int | None, rings: bool = False) -> None:
-    """These people's docks are to be drawn anew, in every tab; before all others where a phone ``rings``."""
+def say_dock_changed(
+    session: AsyncSession, at: datetime, *user_ids: int | None, call_id: int | None = None, rings: bool = False
+) -> None:
+    """Something on these people's docks is to be drawn anew, in every tab: the card of one call, or all of them.
+
+    Where a phone ``rings`` it is done before all others.
+    """
     users = {user_id for user_id in user_ids if user_id is not None}
     if users:
-        emit(session, "dock", URGENT if rings else "", at, users=users)
+        emit(session, "dock", call_id or "", at, users=users, urgent=rings)
 
 
 async def do_owe_wrap_up(session: AsyncSession, call: Call, user_ids: Iterable[int | None], at: datetime) -> None:

@@ -1,6 +1,6 @@
-"""Which cards stand on whose dock, in a fixed number of queries however many people and cards there are."""
+"""Which cards stand on whose dock, and what they show; in a fixed number of queries however many people and cards there are."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,50 +23,75 @@ CARDS = 8  # unfinished ones; older come up as these are finished
 RING_AT_MOST = timedelta(hours=4)  # a call that "rings" longer is a call whose end nobody heard
 
 
-async def load_dock(session: AsyncSession, viewer: Viewer, now: datetime) -> list[Card]:
-    """Cards of the viewer: calls that go on, then those whose outcome is owed, newest on top in each."""
-    return (await load_docks(session, [viewer], now))[viewer.user_id].cards
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a card stands, before anything else is known of its call."""
+
+    call_id: int
+    state: CardState
 
 
 @dataclass(frozen=True, slots=True)
 class Dock:
-    cards: list[Card]
-    older: int = 0  # calls whose outcome is owed too and that have no card yet
+    """The cards of one person: calls that go on, then those whose outcome is owed, newest on top in each."""
+
+    living: list[Place]
+    finished: list[Place]
+    older: int  # calls whose outcome is owed too and that have no card yet
+    legs: dict[int, list[LiveLeg]]  # one's own that are alive, by call
+
+    @property
+    def places(self) -> list[Place]:
+        return [*self.living, *self.finished]
 
 
 async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: datetime) -> dict[int, Dock]:
-    """The same for several people at once, by user id; it asks the database no more often than for one."""
+    """Which cards stand where, of several people by user id; in three questions however many they are."""
     people = {viewer.user_id: viewer for viewer in viewers}
     legs = await _legs(session, people, now)
     owed, older = await _owed(session, people)
-    calls = await _calls(session, {call_id for found in (*legs.values(), *owed.values()) for call_id in found})
-    shown: dict[int, list[tuple[Call, CardState]]] = {}
+    calls = await _heads(session, {call_id for found in (*legs.values(), *owed.values()) for call_id in found})
+    docks = {}
     for user_id, viewer in people.items():
         mine = [calls[call_id] for call_id in {*legs[user_id], *owed[user_id]} if call_id in calls]
         mine.sort(key=lambda call: (call.started_at, call.id), reverse=True)
-        cards = [
-            (call, state)
+        places = [
+            Place(call.id, state)
             for call in mine
             if (state := card_state(
                 direction=call.direction,
                 outcome=call.outcome,
-                leg_results=[leg.result for leg in legs[user_id].get(call.id or 0, [])],
+                leg_results=[leg.result for leg in legs[user_id].get(call.id, [])],
                 unfinished=call.id in owed[user_id],
                 popup=viewer.popup,
             )) is not None
         ]  # fmt: skip
-        owing = [card for card in cards if card[1] is CardState.AFTER]
-        shown[user_id] = [card for card in cards if card[1] is not CardState.AFTER] + owing[:CARDS]
-    on_screen = {call.id: call for cards in shown.values() for call, _ in cards}
-    if not on_screen:
-        return {user_id: Dock([]) for user_id in people}
-    known = await Known.load(session, list(people), list(on_screen.values()), now)
-    return {
-        user_id: Dock(
-            [known.card(user_id, call, state, legs[user_id].get(call.id or 0, [])) for call, state in cards],
+        docks[user_id] = Dock(
+            [place for place in places if place.state is not CardState.AFTER],
+            [place for place in places if place.state is CardState.AFTER][:CARDS],
             older.get(user_id, 0),
+            legs[user_id],
         )
-        for user_id, cards in shown.items()
+    return docks
+
+
+Wanted = tuple[int, Place]  # whose dock, and which place on it
+
+
+async def load_cards(
+    session: AsyncSession, docks: Mapping[int, Dock], wanted: Collection[Wanted], now: datetime
+) -> dict[Wanted, Card]:
+    """The cards of these places, which are on ``docks``; it asks no more often for many than for one."""
+    calls = await _calls(session, {place.call_id for _, place in wanted})
+    if not calls:
+        return {}
+    known = await Known.load(session, {user_id for user_id, _ in wanted}, list(calls.values()), now)
+    return {
+        (user_id, place): known.card(
+            user_id, calls[place.call_id], place.state, docks[user_id].legs.get(place.call_id, [])
+        )
+        for user_id, place in wanted
+        if place.call_id in calls
     }
 
 
@@ -123,6 +148,17 @@ async def _owed(session: AsyncSession, user_ids: Collection[int]) -> tuple[dict[
         of_each[user_id].add(call_id)
         older[user_id] = of_all - len(of_each[user_id])
     return of_each, older
+
+
+_CALL = SQLModel.metadata.tables["calls"].c
+_HEADS: Any = select(_CALL.id, _CALL.direction, _CALL.outcome, _CALL.started_at).where(
+    _CALL.id.in_(_IDS), _CALL.merged_into_id.is_(None)
+)
+
+
+async def _heads(session: AsyncSession, ids: set[int]) -> dict[int, Any]:
+    """As much of these calls as says where their cards stand."""
+    return {row.id: row for row in await ask(session, _HEADS, {"ids": list(ids)})} if ids else {}
 
 
 _CALLS = select(Call).where(col(Call.id).in_(_IDS), col(Call.merged_into_id).is_(None))

@@ -11,7 +11,6 @@ from playwright.async_api import Browser, expect
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
-from pbxcrm.access import Viewer
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.db import Database
 from pbxcrm.events import CHANNEL, relay
@@ -22,6 +21,7 @@ from tests.e2e.conftest import AtScreen
 from tests.integration.web.conftest import PASSWORD
 from tests.integration.web.serving import serving
 from tests.waiting import until
+from web.live import Asked
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -157,8 +157,8 @@ async def test_a_revoked_session_leaves_the_page(at_screen: AtScreen, db: Databa
 async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
     at_screen: AtScreen, app: Starlette, redis: Redis
 ) -> None:
-    async def card(people: Sequence[Viewer]) -> AsyncIterator[tuple[int, str]]:
-        for person in people:
+    async def card(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+        for person in (each.person for each in asked):
             yield person.user_id, '<section class="callcard"><h2 data-dock-title>Olena &lt;b&gt;</h2></section>'
 
     app.state.parts.hub.pushers.clear()
@@ -172,8 +172,8 @@ async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
 
 
 async def test_on_a_phone_the_dock_folds_to_one_line(at_screen: AtScreen, app: Starlette) -> None:
-    async def card(people: Sequence[Viewer]) -> AsyncIterator[tuple[int, str]]:
-        for person in people:
+    async def card(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+        for person in (each.person for each in asked):
             yield (
                 person.user_id,
                 '<section class="callcard"><h2 data-dock-title>Olena S.</h2><p>Long text</p></section>',

@@ -1,12 +1,14 @@
 """The dock: call cards, pushed to every tab of whoever's phone rings, and what is done on them."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
@@ -16,20 +18,21 @@ from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.models import Disposition
-from pbxcrm.screenpop.queries import access_own_call, load_docks
-from pbxcrm.screenpop.reach import Reach, reach_of
+from pbxcrm.screenpop.queries import Dock, Place, Wanted, access_own_call, load_cards, load_docks
+from pbxcrm.screenpop.reach import reach_of
 from pbxcrm.screenpop.rules import CardState
 from web import words
 from web.answers import toast
 from web.forms import read_form
-from web.i18n import Here, Language, speaking
+from web.i18n import Here, Language, here, speaking
 from web.i18n import gettext as _
-from web.live import Pusher
+from web.live import Asked, Pusher
 from web.parts import Parts, now, parts, viewer
-from web.templating import render
 
 NEXT_IN = {"10m": timedelta(minutes=10), "2h": timedelta(hours=2)}
 NEXT_DAYS = {"tomorrow": 1, "3d": 3}
+DRAWN_ANEW_AFTER = timedelta(seconds=30)
+NO_CARDS = Dock([], [], 0, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +42,90 @@ class Colleague:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What one person's dock shows: calls that go on, then those whose outcome is owed, newest on top in each."""
+class Drawn:
+    """A card as it was drawn. It serves until something is said of its call, or it is a little old: what it shows of the
+    client's other calls and deals has no word of its own.
+    """
 
-    living: list[Card]
-    finished: list[Card]
-    older: int  # finished calls that have no card yet
-    reach: Reach
-    colleagues: list[Colleague]  # to whom a call may be given
+    state: CardState
+    language: str
+    at: datetime
+    html: Markup
+
+    def serves(self, place: Place, language: str, at: datetime) -> bool:
+        return self.state is place.state and self.language == language and at - self.at < DRAWN_ANEW_AFTER
 
 
 async def dock(request: Request) -> Response:
     """The cards as they stand now; the page asks for them when the stream cannot tell."""
-    person = viewer(request)
-    shown = await _shown(parts(request), [person], now(request))
-    return render(request, "dock/_cards.html", dock=shown[person.user_id], words=words)
+    person = replace(viewer(request), language=here().language.value)
+    async for _user_id, html in _draw(parts(request), [Asked(person, {}, {""})], now(request)):
+        return HTMLResponse(html)
+    raise AssertionError("nobody's dock")
 
 
 def pusher(of: Parts) -> Pusher:
-    """Draws docks for the live stream: what they show is fetched for all who wait, each is drawn in its own language."""
+    """Draws docks for the live stream."""
+    return lambda asked: _draw(of, asked, of.clock())
+
+
+async def _draw(of: Parts, asked: Sequence[Asked], at: datetime) -> AsyncIterator[tuple[int, str]]:
+    """Docks by user id, each in its person's language. What they show is fetched for all at once, but for cards in hand."""
+    docks, cards, people = await _load(of, asked, at)
     timezone = ZoneInfo(of.settings.timezone)
+    for each in asked:
+        person, dock = each.person, docks.get(each.person.user_id, NO_CARDS)
+        with speaking(Here(_language(of, person), timezone, at, of.settings.currency)):
+            for place in dock.places:
+                card = cards.get((person.user_id, place))
+                if card is not None and people is not None:
+                    html = Markup(of.templates.text("dock/_card.html", **_facing(person, card, people)))  # noqa: S704
+                    each.drawn[place.call_id] = Drawn(place.state, here().language, at, html)
+            for gone in each.drawn.keys() - {place.call_id for place in dock.places}:
+                del each.drawn[gone]
+            yield person.user_id, of.templates.text("dock/_cards.html", dock=dock, drawn=each.drawn)
 
-    async def push(people: Sequence[Viewer]) -> AsyncIterator[tuple[int, str]]:
-        at = of.clock()
-        shown = await _shown(of, people, at)
-        for person in people:
-            language = Language.of(person.language) or Language.of(of.settings.language) or Language.EN
-            with speaking(Here(language, timezone, at, of.settings.currency)):
-                html = of.templates.text("dock/_cards.html", dock=shown[person.user_id], words=words, viewer=person)
-            yield person.user_id, html
 
-    return push
+async def _load(
+    of: Parts, asked: Sequence[Asked], at: datetime
+) -> tuple[dict[int, Dock], dict[Wanted, Card], Directory | None]:
+    """Everybody's places, and the cards that must be drawn."""
+    may = [each for each in asked if can(each.person, Permission.PHONE_USE)]
+    async with of.db.read() as session:
+        docks = await load_docks(session, [each.person for each in may], at)
+        missing = []
+        for each in may:
+            _forget(each)
+            for place in docks[each.person.user_id].places:
+                drawn = each.drawn.get(place.call_id)
+                if drawn is None or not drawn.serves(place, _language(of, each.person), at):
+                    missing.append((each.person.user_id, place))
+        if not missing:
+            return docks, {}, None
+        return docks, await load_cards(session, docks, missing, at), await load_directory(session)
+
+
+def _forget(asked: Asked) -> None:
+    """Cards of which something has been said are drawn anew."""
+    if "" in asked.about:
+        asked.drawn.clear()
+    for ref in asked.about - {""}:
+        asked.drawn.pop(int(ref), None)
+
+
+def _facing(person: Viewer, card: Card, people: Directory) -> dict[str, Any]:
+    """What the template of a card needs."""
+    return {
+        "viewer": person,
+        "card": card,
+        "words": words,
+        "reach": reach_of(person, [card], people),
+        "colleagues": _colleagues(people, person) if card.state is CardState.TALKING else [],
+    }
+
+
+def _language(of: Parts, person: Viewer) -> Language:
+    return Language.of(person.language) or Language.of(of.settings.language) or Language.EN
 
 
 async def save_note(request: Request) -> Response:
@@ -139,26 +195,6 @@ async def not_a_client(request: Request) -> Response:
         )
         await actions.finish(session, viewer(request), call_id, Disposition.WRONG_NUMBER, at)
     return toast(request, _("The number is on the list of those that are not clients."))
-
-
-async def _shown(of: Parts, people: Sequence[Viewer], at: datetime) -> dict[int, Shown]:
-    """What is on each person's dock, by user id."""
-    shown = {person.user_id: Shown([], [], 0, Reach(), []) for person in people}
-    async with of.db.read() as session:
-        docks = await load_docks(session, [person for person in people if can(person, Permission.PHONE_USE)], at)
-        everybody = await load_directory(session) if any(dock.cards for dock in docks.values()) else None
-        for person in people:
-            of_theirs = docks.get(person.user_id)
-            if everybody and of_theirs and (cards := of_theirs.cards):
-                talks = any(card.state is CardState.TALKING for card in cards)
-                shown[person.user_id] = Shown(
-                    [card for card in cards if card.state is not CardState.AFTER],
-                    [card for card in cards if card.state is CardState.AFTER],
-                    of_theirs.older,
-                    reach_of(person, cards, everybody),
-                    _colleagues(everybody, person) if talks else [],
-                )
-    return shown
 
 
 def _colleagues(everybody: Directory, person: Viewer) -> list[Colleague]:

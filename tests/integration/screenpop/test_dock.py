@@ -17,7 +17,7 @@ from pbxcrm.people.models import User
 from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop import actions
 from pbxcrm.screenpop.cards import Card
-from pbxcrm.screenpop.queries import load_dock
+from pbxcrm.screenpop.queries import load_cards, load_docks
 from pbxcrm.screenpop.reach import reach_of
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch
@@ -30,7 +30,10 @@ LATER = NOON + timedelta(minutes=5)
 async def dock(database: Database, office: Office, login: str, popup: str = "ringing") -> list[Card]:
     async with database.read() as session:
         viewer = replace(await office.viewer(session, login), popup=popup)
-        return await load_dock(session, viewer, LATER)
+        docks = await load_docks(session, [viewer], LATER)
+        wanted = [(viewer.user_id, place) for place in docks[viewer.user_id].places]
+        cards = await load_cards(session, docks, wanted, LATER)
+        return [cards[place] for place in wanted]
 
 
 async def states(database: Database, office: Office) -> dict[str, list[str]]:
