@@ -334,7 +334,9 @@ async def live(request: Request) -> Response:
     """``GET /live``: this browser's stream."""
     reader = _reading(viewer(request), here().language.value)
     stream = speak(request, parts(request).hub, reader, life=LIFE_SECONDS)
-    return _Stream(stream, ping=HEARTBEAT_SECONDS, send_timeout=SEND_SECONDS, headers={"X-Accel-Buffering": "no"})
+    # Browsers return all at once after a restart; what each asks for by the clock must not stay together.
+    beat = HEARTBEAT_SECONDS * random.uniform(0.7, 1)  # noqa: S311
+    return _Stream(stream, ping=beat, send_timeout=SEND_SECONDS, headers={"X-Accel-Buffering": "no"})
 
 
 async def speak(
@@ -346,7 +348,7 @@ async def speak(
     with hub.listening(listener) as ear:
         yield _event("hello", {"last": hub.last_id, "live": "ok" if hub.online else "offline"})
         hub.push_to(listener.user_id)
-        next_check = loop.time() + check_every
+        next_check = loop.time() + check_every * random.uniform(0, 1)  # noqa: S311 (of five hundred at once a ring would wait)
         while (now := loop.time()) < end:
             if ear.deaf:
                 yield _event("bye", {"why": "slow"})

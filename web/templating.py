@@ -2,9 +2,15 @@
 
 A handler calls ``render(request, "calls/list.html", fragment="calls/_list.html", calls=calls)``: an htmx request gets
 the fragment, a browser's own request the whole page. A name that a template uses and nobody gave is an error.
+
+Macros see their arguments and what is global, never the context: so they are built once, not for each page and card
+(which made ten thousand objects a second for the collector of garbage, and held up the loop for it).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +22,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm import numbers
-from pbxcrm.access import Permission, can, sees_deal
+from pbxcrm.access import Permission, Viewer, can, sees_deal
 from pbxcrm.deals.models import Deal
-from web import formats, i18n
+from pbxcrm.people.queries import Directory
+from web import formats, i18n, words
 from web.parts import parts, wants_fragment
 from web.static_files import StaticTree
 
@@ -45,7 +52,10 @@ class Templates:
             here=i18n.here,
             languages=tuple(i18n.Language),
             can=can,
+            may=may,
+            may_open=may_open,
             Permission=Permission,
+            words=words,
             static=static.url,
             icon=_icon_of(static),
         )
@@ -80,19 +90,48 @@ def render(
     headers: Mapping[str, str] | None = None,
     **context: Any,  # template contexts are of any shape
 ) -> HTMLResponse:
-    """The page, or its ``fragment`` where htmx asks for a part. Templates see ``request``, ``viewer`` and ``may_open`` besides."""
+    """The page, or its ``fragment`` where htmx asks for a part. Templates see ``request``, ``viewer`` and ``shell`` besides."""
     name = fragment if fragment and wants_fragment(request) else page
     viewer = getattr(request.state, "viewer", None)
     shell = getattr(request.state, "shell", None)
-    people = getattr(request.state, "people", None)
-
-    def may_open(deal: Deal) -> bool:
-        return viewer is not None and people is not None and sees_deal(viewer, deal, people)
-
-    context = {"request": request, "viewer": viewer, "shell": shell, "may_open": may_open, **context}
-    html = parts(request).templates.text(name, **context)
+    context = {"request": request, "viewer": viewer, "shell": shell, **context}
+    with _facing(_Reader(viewer, getattr(request.state, "people", None))):
+        html = parts(request).templates.text(name, **context)
     # The same address answers with a page or a part of it: caches and the back button must not mix them up.
     return HTMLResponse(html, status, {"vary": "HX-Request", **(headers or {})})
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """For whom a page is rendered; nobody where one need not be logged in."""
+
+    viewer: Viewer | None
+    people: Directory | None
+
+
+_NOBODY = _Reader(None, None)
+_reader: ContextVar[_Reader] = ContextVar("pbxcrm_reader", default=_NOBODY)
+
+
+@contextmanager
+def _facing(reader: _Reader) -> Iterator[None]:
+    token = _reader.set(reader)
+    try:
+        yield
+    finally:
+        _reader.reset(token)
+
+
+def may(permission: Permission) -> bool:
+    """Whether the reader of the page may do this; for macros, which do not see ``viewer``."""
+    viewer = _reader.get().viewer
+    return viewer is not None and can(viewer, permission)
+
+
+def may_open(deal: Deal) -> bool:
+    """Whether the reader of the page may open this deal."""
+    reader = _reader.get()
+    return reader.viewer is not None and reader.people is not None and sees_deal(reader.viewer, deal, reader.people)
 
 
 def said(message: str, **facts: object) -> Markup:

@@ -13,7 +13,6 @@ from pbxcrm.access import Viewer
 from pbxcrm.errors import Invalid
 from pbxcrm.people.models import Role, User
 from pbxcrm.people.queries import list_users
-from web import words
 from web.forms import Form
 from web.i18n import here
 from web.templating import render
@@ -31,8 +30,8 @@ def show(
     status: int = 200,
     **context: Any,  # template contexts are of any shape
 ) -> HTMLResponse:
-    """``render`` with the words of the business at hand."""
-    return render(request, page, fragment=fragment, status=status, words=words, address=_addresses(request), **context)
+    """``render`` with addresses that keep the filters."""
+    return render(request, page, fragment=fragment, status=status, address=_addresses(request), **context)
 
 
 def address(request: Request, path: str = "", **changes: str | int | None) -> str:

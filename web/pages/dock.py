@@ -118,7 +118,6 @@ def _facing(person: Viewer, card: Card, people: Directory) -> dict[str, Any]:
     return {
         "viewer": person,
         "card": card,
-        "words": words,
         "reach": reach_of(person, [card], people),
         "colleagues": _colleagues(people, person) if card.state is CardState.TALKING else [],
     }
