@@ -35,7 +35,8 @@ _ROUND = 500  # messages fed before the database and the link get their turn
 _RINGS = frozenset({FactKind.OPENED, FactKind.UPDATED, FactKind.QUEUED, FactKind.RINGING, FactKind.SILENCED})
 _FEW = 2  # facts that may make deals and tasks, which a ring may have to wait for
 _CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, however much comes
-_GATHER = 0.015  # seconds at most in which facts gather: half of what a batch costs is the same for one and for many
+_GATHER = 0.03  # seconds in which facts gather: half of what a batch costs is the same for one and for many
+_RINGING = b"ChannelStateDesc: Ringing\r\n"  # what does not wait
 _LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
 _CLOCK_TOLERANCE = 5.0  # seconds
@@ -124,6 +125,7 @@ class Follower:
         self._behind = True  # messages are read from the journal, not from memory
         self._lost_told = 0
         self._wake = asyncio.Event()
+        self._rings = asyncio.Event()  # a phone begins to ring: nothing gathers any longer
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -168,6 +170,8 @@ class Follower:
 
     def _write(self, frames: Sequence[Frame]) -> None:
         records = self._journal.append(frames)
+        if any(_RINGING in raw for _, raw in frames):
+            self._rings.set()
         self._check_space()
         if not self._behind:
             self._live.extend(records)
@@ -216,15 +220,15 @@ class Follower:
     # from the journal to the database
 
     async def _pump(self) -> None:
-        clock = asyncio.get_running_loop().time
         while True:
             await wait_at_most(self._wake, _TICK)
             self._wake.clear()
-            began = clock()
+            await asyncio.sleep(0)  # the link gets its turn even where the database never makes us wait
+            if not self._behind:
+                await wait_at_most(self._rings, _GATHER)
+            self._rings.clear()
             if await self._round():
                 self._wake.set()
-            # The link gets its turn even where the database never makes us wait; and what comes meanwhile goes in together.
-            await asyncio.sleep(min(_GATHER, clock() - began))
 
     async def _round(self) -> bool:
         """Feed what is ready and apply its facts, a few at a time while more comes; True while there is more.

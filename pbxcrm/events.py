@@ -70,7 +70,7 @@ class _Saying:
 
 
 _TABLE = SQLModel.metadata.tables["outbox"]
-_ADD = insert(_TABLE).returning(_TABLE.c.id, sort_by_parameter_order=True)
+_ADD = insert(_TABLE).returning(_TABLE.c.id, _TABLE.c.topic, _TABLE.c.ref)  # in any order, so in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ async def _write(session: AsyncSession) -> None:
         {"topic": topic, "ref": ref, "users": sorted(saying.users), "roles": sorted(saying.roles), "at": saying.at}
         for (topic, ref), saying in session.info.pop(SAYINGS).items()
     ]
-    added = await ask(session, _ADD, rows)
-    session.info[EMITTED] = [Said(added_row.id, **row) for added_row, row in zip(added, rows, strict=True)]
+    ids = {(topic, ref): id_ for id_, topic, ref in await ask(session, _ADD, rows)}
+    session.info[EMITTED] = [Said(ids[row["topic"], row["ref"]], **row) for row in rows]
 
 
 async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
