@@ -1,6 +1,6 @@
 """The pages of work in a real Chromium: by mouse, by keys, live, on a phone, and read by axe."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -286,14 +286,18 @@ async def test_people_stand_in_one_line_and_no_list_is_cut(house: House, beside_
     assert maria_.troubles == []
 
 
-async def drag(page: Page, stage: str) -> None:
-    """Take the card by the mouse to another column, and let go."""
+async def nothing() -> None: ...
+
+
+async def drag(page: Page, stage: str, meanwhile: Callable[[], Awaitable[object]] = nothing) -> None:
+    """Take the card by the mouse to another column, and let go; ``meanwhile`` it is in the hand."""
     start = await page.locator(".card", has_text=DESK).bounding_box()
     end = await page.locator(f"{column(page, stage)} [data-cards]").bounding_box()
     assert start
     assert end
     await page.mouse.move(start["x"] + 60, start["y"] + 40)
     await page.mouse.down()
+    await meanwhile()
     x, y = end["x"] + 120, end["y"] + 60
     await page.mouse.move(x, y, steps=12)
 
@@ -330,6 +334,23 @@ async def test_a_dragged_card_goes_back_until_the_next_task_is_set(house: House)
     await page.locator(f"{column(page, 'Received')} .card", has_text=DESK).wait_for()
     assert await house.in_stage("Received")
     assert await house.planned() == ["Call again"]
+    assert ivan.troubles == []
+
+
+async def test_nothing_is_taken_out_of_a_hand_that_drags(house: House) -> None:
+    """The board is drawn anew while the card is held: it goes where the hand takes it all the same."""
+    ivan, page = await house.person("ivan", width=3500)
+    await page.goto(f"{house.address}/board")
+    await live(page)
+
+    async def board_comes_anew() -> None:
+        async with page.expect_response(lambda answer: answer.url.endswith("/board")) as coming:
+            await page.evaluate("document.dispatchEvent(new CustomEvent('live:refresh-all'))")
+        await (await coming.value).finished()
+
+    await drag(page, "Call held", board_comes_anew)
+    await until(lambda: house.in_stage("Call held"))
+    await page.locator(f"{column(page, 'Call held')} .card", has_text=DESK).wait_for()
     assert ivan.troubles == []
 
 

@@ -54,9 +54,20 @@ function heads() {
   }, 120);
 }
 
+const changed = new Set(); // deals of which something was said
+let timer = 0;
+function flushLater(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(flush, ms);
+}
+
+// Nothing is taken out of a hand that drags, nor from under a move that is on its way: it is asked for again afterwards.
+const inHand = () => board.querySelector(".sortable-chosen, .sortable-ghost, [data-busy]") !== null;
+
 async function again(deal, bright = true) {
   try {
     const response = await fetch(`/board/cards/${deal}${query}`, { headers });
+    if (inHand()) { changed.add(deal); flushLater(400); return; }
     if (response.status === 204 || response.status === 404) cardAt(deal)?.remove();
     else if (response.ok) place(elementFrom(await response.text()), bright);
   } catch { /* the bar says that we are not live */ }
@@ -67,6 +78,7 @@ async function reload() {
     const response = await fetch(location.href, { headers: { ...headers, "HX-Request-Type": "full" } });
     if (!response.ok) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (inHand()) { setTimeout(reload, 400); return; }
     for (const column of page.querySelectorAll("#board .col")) {
       const here = columnAt(column.dataset.stage);
       if (!here) return location.reload();
@@ -113,6 +125,7 @@ async function move(card, stage, from, answers = {}) {
     const toast = elementFrom(html);
     if (toast?.classList.contains("toast")) document.getElementById("toasts").append(toast);
     else say(document.body.dataset.sayOffline, "red");
+    delete card.dataset.busy;
     await again(card.dataset.deal); // as it is now, wherever it is
     heads();
   } catch {
@@ -233,21 +246,18 @@ function sortables() {
 if (document.readyState === "complete") sortables();
 else addEventListener("load", sortables);
 
-const changed = new Set();
-let timer = 0;
 function flush() {
-  if (board.querySelector(".sortable-chosen, .sortable-ghost")) { timer = setTimeout(flush, 400); return; }
+  if (inHand()) { flushLater(400); return; }
   const deals = [...changed];
   changed.clear();
   if (deals.length > 12) { reload(); return; }
-  for (const deal of deals) if (!cardAt(deal)?.hasAttribute("data-busy")) again(deal);
+  for (const deal of deals) again(deal);
   heads();
 }
 document.addEventListener("live:hint", ({ detail }) => {
   if (detail.topic !== "deal") return;
   changed.add(detail.ref);
-  clearTimeout(timer);
-  timer = setTimeout(flush, 80);
+  flushLater(80);
 });
 document.addEventListener("live:refresh-all", reload);
 document.querySelector("[data-submit]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
