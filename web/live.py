@@ -44,7 +44,7 @@ LIFE_SECONDS = 600.0
 HEARTBEAT_SECONDS = 15
 SEND_SECONDS = 20.0  # a reader who takes longer to accept a line is gone
 WAITING_AT_MOST = 256  # messages a reader may be behind
-RETRY_SECONDS = (0.2, 5.0)
+RETRY_SECONDS = (0.1, 0.5)  # one connection a process: Redis that is back is found at once
 ROUND = 10  # people whose pushed HTML is made at once
 GATHER_SECONDS, GATHER_STEPS = 0.05, 10  # what is not urgent waits so long for others; a phone that rings does not
 CHECK_SECONDS = (
@@ -242,6 +242,9 @@ class Hub:
         for ears in self._ears.values():
             for ear in ears:
                 ear.say("state", {"live": "ok" if online else "offline"})
+        if online:
+            for user_id in self._ears:  # what was to be pushed meanwhile nobody has heard
+                self.push_to(user_id)
 
     def deliver(self, hint: Hint) -> None:
         """Say a hint to every open stream it is for; costs nothing for people who have none."""

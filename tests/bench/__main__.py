@@ -15,6 +15,7 @@ BENCHES = {
     "pages": "Server time of pages, weight of the shell",
     "api": "Look-ups and lists over REST",
     "popup": "From the event at the socket to the card in Chromium",
+    "recovery": "From the return of a part to the right card in Chromium",
 }
 
 
