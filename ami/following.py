@@ -36,7 +36,7 @@ _RINGS = frozenset({FactKind.OPENED, FactKind.UPDATED, FactKind.QUEUED, FactKind
 _FEW = 2  # facts that may make deals and tasks, which a ring may have to wait for
 _CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, however much comes
 _GATHER = 0.03  # seconds in which facts gather: half of what a batch costs is the same for one and for many
-_RINGING = b"ChannelStateDesc: Ringing\r\n"  # what does not wait
+RINGING = b"ChannelStateDesc: Ringing\r\n"  # what does not wait
 _LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
 _CLOCK_TOLERANCE = 5.0  # seconds
@@ -170,7 +170,7 @@ class Follower:
 
     def _write(self, frames: Sequence[Frame]) -> None:
         records = self._journal.append(frames)
-        if any(_RINGING in raw for _, raw in frames):
+        if any(RINGING in raw for _, raw in frames):
             self._rings.set()
         self._check_space()
         if not self._behind:

@@ -209,6 +209,23 @@ async def test_redis_gone_is_said_and_comes_back_by_itself(redis: Redis) -> None
             assert (name, hints) == ("hint", [{"id": 1, "topic": "deal", "ref": "9"}])
 
 
+async def test_what_redis_could_not_say_is_pushed_when_it_is_back(redis: Redis) -> None:
+    async def card(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+        for each in asked:
+            yield each.person.user_id, "as it is now"
+
+    hub = Hub(redis, channel="test")
+    hub.add_pusher("dock", "dock", card)
+    async with hearing(hub):
+        await until(lambda: hub.online)
+        with hub.listening(SELLER) as ear:
+            await redis.client_kill_filter(_type="pubsub")
+            heard: list[object] = []
+            while ("push", {"region": "dock", "html": "as it is now"}) not in heard:
+                heard += await asyncio.wait_for(ear.next(30), 30)
+    assert heard[:2] == [("state", {"live": "offline"}), ("state", {"live": "ok"})]
+
+
 async def said(stream: AsyncIterator[ServerSentEvent | bytes]) -> list[str]:
     """Names of the events."""
     text = b"".join([each if isinstance(each, bytes) else each.encode() async for each in stream])

@@ -3,9 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ami.following import rings_first
+from ami.following import RINGING, rings_first
+from ami.messages import Framer, is_wanted, parse
+from ami.tracker import Tracker, TrackerConfig
 from pbxcrm.calls.facts import CallFact, FactKind
 from tests.calls import Story, batch
+from tests.unit.ami.streams import RECORDED
 
 LINE = [
     Story("1.1").ring("101").answer("101").wait(20).end(),
@@ -35,3 +38,15 @@ def test_nothing_is_lost_and_each_call_keeps_its_order(facts: list[CallFact]) ->
     for linkedid in {fact.call.linkedid for fact in facts}:
         of_call = [fact for fact in facts if fact.call.linkedid == linkedid]
         assert [fact for fact in [*urgent, *rest] if fact.call.linkedid == linkedid] == of_call
+
+
+def test_what_makes_a_phone_ring_is_told_from_other_messages_by_its_bytes() -> None:
+    """But for who is rung after a transfer, of whom the PBX said earlier that the phone rings."""
+    rang = 0
+    for path in RECORDED.glob("**/*.ami"):
+        tracker = Tracker(TrackerConfig())
+        for raw in Framer().feed(path.read_bytes()):
+            if is_wanted(raw) and any(fact.kind is FactKind.RINGING for fact in tracker.feed(parse(raw))):
+                rang += 1
+                assert RINGING in raw or b"Event: AttendedTransfer" in raw, path
+    assert rang > 300

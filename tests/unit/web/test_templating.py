@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from jinja2 import nodes
 
 from web.i18n import Here, Language, speaking
 from web.static_files import StaticTree
-from web.templating import Templates
+from web.templating import FOLDER, Templates
 
 NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 
@@ -62,3 +63,16 @@ def test_a_moment_is_said_in_each_language_and_zone(templates: Templates) -> Non
         )
         assert ">today\u00a014:00<" in english
         assert "середа" in say(templates, "{{ at | moment }}", Language.UK, at=NOW)
+
+
+def test_macros_are_built_once(templates: Templates) -> None:
+    """With the context of a page they would be built anew for each, and each would be work for the collector of garbage."""
+    imports = [
+        (path.name, found.template.value, found.with_context)  # type: ignore[attr-defined]  # a constant in all of ours
+        for path in FOLDER.rglob("*.html")
+        for found in templates.env.parse(path.read_text(encoding="utf-8")).find_all((nodes.FromImport, nodes.Import))
+    ]
+    assert len(imports) > 50
+    assert [found for found in imports if found[2]] == []
+    pages = {path.name for path in FOLDER.rglob("*.html") if "{% macro" in path.read_text(encoding="utf-8")}
+    assert [name for name in pages if not name.endswith(("_macro.html", "macros.html"))] == []
