@@ -20,6 +20,17 @@ class Talker:
         self.gone_for_good_at: datetime | None = None  # when that is told, by the listener's clock
 
 
+class Successor:
+    """Who joined a client that had left ``before`` by whatever way: a transfer, if that phone is heard to hang up at once."""
+
+    __slots__ = ("before", "extension", "until")
+
+    def __init__(self, before: Talker, extension: str, until: datetime) -> None:
+        self.before = before
+        self.extension = extension
+        self.until = until  # by the listener's clock
+
+
 class Call:
     """A group of channels that belong together (rule 3), named by the Linkedid of the first.
 
@@ -60,6 +71,7 @@ class Call:
         self.last_talker: Talker | None = None
         self.transfers: list[Transfer] = []
         self.pending_transfer: tuple[str, TransferKind] | None = None  # who transfers, how; nobody reached yet
+        self.successor: Successor | None = None
         self.conferred_by: str | None = None  # made a conference of three out of a consultation
         self.forwards: dict[str, str] = {}  # where a phone forwarded to ("Local/104@office") → the phone's extension
         self.queue: str | None = None

@@ -143,11 +143,17 @@ class Desk:
             had_talked = call.answered_at is not None
             if not talk.joins(call, extension, channel, at):
                 continue
-            transfer = talk.transfer_reaching(call, extension, channel)
+            transfer = talk.transfer_reaching(call, extension, channel, now)
             self.tell(call, FactKind.JOINED, extension, at)
             if transfer is not None and had_talked:
-                call.transfers.append(transfer)
-                self.tell_transfer(call, transfer, at)
+                self._tell_transfer_seen(call, transfer, at)
+        late = talk.late_transfer(call, phones, now)
+        if late is not None:
+            self._tell_transfer_seen(call, late, at)
+
+    def _tell_transfer_seen(self, call: Call, transfer: Transfer, at: datetime) -> None:
+        call.transfers.append(transfer)
+        self.tell_transfer(call, transfer, at)
 
     def tell_transfer(self, call: Call, transfer: Transfer, at: datetime) -> None:
         """A transfer reached somebody."""
@@ -216,8 +222,7 @@ class Desk:
             if call.conferred_by == extension and len(call.talking) == 1:
                 call.conferred_by = None
                 transfer = Transfer(extension, next(iter(call.talking)), TransferKind.ATTENDED)
-                call.transfers.append(transfer)
-                self.tell_transfer(call, transfer, left_at)
+                self._tell_transfer_seen(call, transfer, left_at)
 
     # --- two calls become one -------------------------------------------------------------------------------------
 

@@ -195,7 +195,9 @@ class Switchboard:
     def forget(self, call: Call) -> None:
         """A call is over and its last channel is gone: nothing of it stays in memory."""
         self.calls.pop(call, None)
-        call.first = call.last_talker = None  # channels point at their call: a circle would wait for the collector
+        call.first = call.last_talker = call.successor = (
+            None  # channels point at their call: a circle would wait for the collector
+        )
         for linkedid in call.linkedids:
             if self._by_linkedid.get(linkedid) is call:
                 del self._by_linkedid[linkedid]

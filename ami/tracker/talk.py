@@ -4,12 +4,17 @@ A transfer is two talks of the client, one after the other, with two of our phon
 AttendedTransfer), or the first phone is gone when the second joins (AMI Redirect, parking, the dialplan).
 """
 
-from datetime import datetime
+from collections.abc import Container
+from datetime import datetime, timedelta
 
-from ami.tracker.call import Call, Talker
+from ami.tracker.call import Call, Successor, Talker
 from ami.tracker.channel import Channel
 from ami.tracker.places import Kind
 from pbxcrm.calls.facts import Direction, Transfer, TransferKind
+
+#: So long after a client has gone over to another phone the Hangup of the first may be heard: AMI keeps no order between
+#: channels, and a phone that was told to hang up plays its beep to the end.
+_HANGUP_LATE = timedelta(seconds=1)
 
 
 def phones_in_talk(call: Call) -> dict[str, Channel]:
@@ -90,7 +95,7 @@ def answered(call: Call, extension: str | None, at: datetime) -> None:
         call.talked.setdefault(extension)
 
 
-def transfer_reaching(call: Call, extension: str, channel: Channel) -> Transfer | None:
+def transfer_reaching(call: Call, extension: str, channel: Channel, now: datetime) -> Transfer | None:
     """The transfer that has reached ``extension`` by its joining now; None where it only takes part, or is back."""
     is_new = channel.id not in call.talked_channels
     call.talked_channels.add(channel.id)
@@ -106,20 +111,40 @@ def transfer_reaching(call: Call, extension: str, channel: Channel) -> Transfer 
         for name, talker in call.talking.items()
         if talker.left_at is None and name not in {extension, call.made_by}
     ]
-    if before is None or before.channel.alive or others:
+    if before is None or others:
         return None
-    source_extension = before.channel.place.extension
-    if source_extension is None or source_extension in {
-        extension,
-        call.made_by if call.direction is Direction.INTERNAL else None,
-    }:
+    if before.channel.alive:
+        if before.left_at is not None:
+            call.successor = Successor(before, extension, now + _HANGUP_LATE)
         return None
-    return Transfer(source_extension, extension, TransferKind.BLIND)
+    return _seen_from_the_bridges(call, before, extension)
+
+
+def late_transfer(call: Call, phones: Container[str], now: datetime) -> Transfer | None:
+    """The transfer of a phone that was heard to hang up only after its successor had joined."""
+    successor = call.successor
+    if successor is None:
+        return None
+    before = successor.before
+    if before.channel.alive and before.channel.place.extension not in phones and now <= successor.until:
+        return None  # wait on
+    call.successor = None
+    if before.channel.alive or now > successor.until:
+        return None
+    return _seen_from_the_bridges(call, before, successor.extension)
+
+
+def _seen_from_the_bridges(call: Call, before: Talker, extension: str) -> Transfer | None:
+    source = before.channel.place.extension
+    if source is None or source in {extension, call.made_by if call.direction is Direction.INTERNAL else None}:
+        return None
+    return Transfer(source, extension, TransferKind.BLIND)
 
 
 def hand_over(call: Call, source: str, reached: list[str]) -> list[Transfer]:
     """An attended transfer by ``source`` was reported, after those it ``reached`` had already joined."""
     done = []
+    call.successor = None  # told, not only seen
     for target in reached:
         guessed = Transfer(source, target, TransferKind.BLIND)
         known = Transfer(source, target, TransferKind.ATTENDED)

@@ -143,3 +143,26 @@ def test_a_conference_of_three_is_a_transfer_once_its_maker_leaves() -> None:
     assert not story.call.transfers
     story.tell("20.0 leave b1 p101\n20.0 hangup p101").wait(21)
     assert [(t.source, t.target, t.kind) for t in story.call.transfers] == [("101", "103", TransferKind.ATTENDED)]
+
+
+LATE = """
+9.0   leave    b1  client
+9.0   new      p103   SIP/103-00000003     Down  103 of client
+9.0   dial     client  p103
+9.1   ringing  p103
+9.4   enter    b2  p103
+9.4   enter    b2  client
+"""
+
+
+def test_a_phone_heard_to_hang_up_after_its_successor_joined_has_handed_on_all_the_same() -> None:
+    story = Story(TALKS_WITH_101 + LATE + "9.45 leave b1 p101\n9.5 hangup p101\n20.0 hangup client\n20.0 hangup p103")
+    assert story.said.endswith("joined:103 transferred:101>103 ended")
+    assert [(t.source, t.target, t.kind) for t in story.call.transfers] == [("101", "103", TransferKind.BLIND)]
+
+
+def test_a_phone_that_comes_back_to_the_client_or_stays_for_long_has_handed_on_nothing() -> None:
+    three = Story(TALKS_WITH_101 + LATE + "9.45 leave b1 p101\n9.5 enter b2 p101\n9.6 leave b2 p101\n9.6 hangup p101")
+    assert three.call.transfers == ()
+    long = Story(TALKS_WITH_101 + LATE + "15.0 leave b1 p101\n15.0 hangup p101\n20.0 hangup client\n20.0 hangup p103")
+    assert long.call.transfers == ()
