@@ -112,11 +112,8 @@ async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
 
 
 async def publish(redis: Redis, rows: Iterable[Outbox | Said]) -> None:
-    """Tell all web processes, in one round trip; raises RedisError or OSError."""
-    async with redis.pipeline(transaction=False) as pipe:
-        for row in rows:
-            pipe.publish(CHANNEL, as_message(row))
-        await pipe.execute()
+    """Tell all web processes, in one message; raises RedisError or OSError."""
+    await redis.publish(CHANNEL, json.dumps([_as_hint(row) for row in rows]))
 
 
 async def forget(db: Database, ids: Iterable[int | None]) -> None:
@@ -130,17 +127,8 @@ async def newest(db: Database) -> int:
         return (await session.exec(select(func.max(Outbox.id)))).one() or 0
 
 
-def as_message(row: Outbox | Said) -> str:
-    return json.dumps(
-        {
-            "id": row.id,
-            "topic": row.topic,
-            "ref": row.ref,
-            "users": row.users,
-            "roles": row.roles,
-            "at": row.at.timestamp(),
-        }
-    )
+def _as_hint(row: Outbox | Said) -> dict[str, object]:
+    return {"id": row.id, "topic": row.topic, "ref": row.ref, "users": row.users, "roles": row.roles}
 
 
 async def prune(session: AsyncSession, now: datetime) -> None:

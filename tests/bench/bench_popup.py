@@ -239,9 +239,9 @@ class Hints:
             async for message in pubsub.listen():
                 if message["type"] != "message" or URGENT.encode() not in message["data"]:
                     continue  # cheaply: this process plays the PBX, too
-                hint = json.loads(message["data"])
-                if hint["topic"] == "dock" and hint["ref"].startswith(URGENT):
-                    self.heard.append((time.time(), frozenset(hint["users"])))
+                for hint in json.loads(message["data"]):
+                    if hint["topic"] == "dock" and hint["ref"].startswith(URGENT):
+                        self.heard.append((time.time(), frozenset(hint["users"])))
 
     def after(self, desk: int, at: float) -> float | None:
         return next((heard - at for heard, users in self.heard if heard >= at and desk in users), None)

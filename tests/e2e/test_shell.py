@@ -106,8 +106,8 @@ async def test_a_region_in_which_one_types_waits(at_screen: AtScreen, redis: Red
     await page.keyboard.type("half a word")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if request.url == f"{person.address}/people" else None)
-    await redis.publish(CHANNEL, json.dumps({"id": 9999, "topic": "people", "ref": "", "roles": ["admin"]}))
-    await redis.publish(CHANNEL, json.dumps({"id": 10000, "topic": "callback", "ref": "", "roles": ["admin"]}))
+    await redis.publish(CHANNEL, json.dumps([{"id": 9999, "topic": "people", "ref": "", "roles": ["admin"]}]))
+    await redis.publish(CHANNEL, json.dumps([{"id": 10000, "topic": "callback", "ref": "", "roles": ["admin"]}]))
     async with page.expect_request(re.compile("/shell/rail")):  # the rail, in which nobody types, is asked for
         pass
     assert asked == []
@@ -166,7 +166,7 @@ async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
     person, page = await at_screen("olena")
     await page.goto(person.address + "/profile")
     await page.get_by_label("Name").focus()
-    await redis.publish(CHANNEL, json.dumps({"id": 5, "topic": "dock", "ref": "", "users": [1]}))
+    await redis.publish(CHANNEL, json.dumps([{"id": 5, "topic": "dock", "ref": "", "users": [1]}]))
     await expect(page.locator("#dock .callcard")).to_be_visible()
     await expect(page.get_by_label("Name")).to_be_focused()
 
