@@ -28,7 +28,7 @@ from pbxcrm.redis_server import redis_url
 from pbxcrm.settings import Settings
 from tests.bench.bench_popup import STORY, WATCH, WatchedPbx, extension, product
 from tests.bench.table import Figure
-from tests.e2e.browser import live, running_browser
+from tests.e2e.browser import asleep, live, running_browser
 from tests.e2e.cable import Cable, cable
 from tests.running import Running
 from tests.waiting import until
@@ -143,6 +143,15 @@ async def cable_is_pulled(of: Office) -> float:
     return time.time()
 
 
+async def machine_sleeps(of: Office) -> float:
+    """Meanwhile its connections are forgotten by whatever is in between, without a word."""
+    with asleep():
+        of.cable.forget()
+        of.ring()
+        await asyncio.sleep(AWAY_SECONDS)
+    return time.time()
+
+
 async def listener_is_killed(of: Office) -> float:
     """Back is when the call is in the database: then everybody may know of it."""
     before = await of.legs()
@@ -179,6 +188,7 @@ async def measure(folder: Path) -> list[Figure]:
             ("web process killed", web_is_killed),
             ("Redis killed", redis_is_killed),
             ("listener killed", listener_is_killed),
+            (f"browser asleep for {AWAY_SECONDS:.0f} s, its link dead", machine_sleeps),
             (f"network away for {AWAY_SECONDS:.0f} s", cable_is_pulled),
         ):
             after_return, after_death = await times(of, away)

@@ -1,15 +1,18 @@
 """A real Chromium: found on the machine, started once a session, watched for anything that goes wrong in a page."""
 
 import json
+import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.needs import need
+from tests.waiting import children_of
 
 # The shell without windows first: the whole browser draws its own tabs and menus for nobody, which takes most of a core.
 CHROMIUM = (
@@ -45,6 +48,26 @@ async def running_browser() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+@contextmanager
+def asleep() -> Iterator[None]:
+    """As if the lid of the laptop was closed: nothing of the browsers of this process runs."""
+    browsers = [pid for pid, line in _descendants(os.getpid()) if "chrom" in line.split(" ", 1)[0]]
+    assert browsers
+    for pid in browsers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in browsers:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _descendants(pid: int) -> Iterator[tuple[int, str]]:
+    for child, line in children_of(pid).items():
+        yield child, line
+        yield from _descendants(child)
 
 
 @asynccontextmanager

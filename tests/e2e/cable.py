@@ -13,6 +13,7 @@ class Cable:
         self.address = ""
         self.pulled = False
         self._writers: set[asyncio.StreamWriter] = set()
+        self._deaf: set[asyncio.StreamWriter] = set()  # what is for them vanishes
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.pulled:
@@ -25,9 +26,10 @@ class Cable:
             return
         self._writers |= {writer, there[1]}
         try:
-            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+            await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
         finally:
             self._writers -= {writer, there[1]}
+            self._deaf -= {writer, there[1]}
             writer.transport.abort()
             there[1].transport.abort()
 
@@ -40,13 +42,17 @@ class Cable:
     def put_back(self) -> None:
         self.pulled = False
 
+    def forget(self) -> None:
+        """Every connection is dead without a word, as after a router forgot it while the machine slept; a new one can be made."""
+        self._deaf |= self._writers
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()  # either side's end is the end of both
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                if writer not in self._deaf:
+                    writer.write(data)
+                    await writer.drain()
+        writer.transport.abort()  # either side's end is the end of both
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.asterisk.examples import ExampleOffice, example_office
-from tests.e2e.browser import Person, forgetful, live
+from tests.e2e.browser import Person, asleep, forgetful, live
 from tests.e2e.cable import Cable, cable
 from tests.e2e.crm import PASSWORD, Crm, crm
 from tests.waiting import until
@@ -31,6 +31,7 @@ GROUP = "0441230001"
 CLIENT, OTHER = "+380671112233", "+380501112244"
 SHOWN, OTHER_SHOWN = "+380 67 111 22 33", "+380 50 111 22 44"
 SOON = 30_000  # ms: the machine may be busy with other tests; how fast it is, the benchmark says
+SLEEP_SECONDS = 6  # longer than a page takes for a blink (SLEPT in stream.js)
 
 
 @dataclass
@@ -211,6 +212,18 @@ async def test_right_again_after_the_server_or_the_network_was_away(tmp_path: Pa
         await second.cancel()
         for page in olena:
             await expect(card(page, OTHER_SHOWN)).to_have_count(0, timeout=SOON)
+        await shows_nothing(ivan)
+
+        # The laptop sleeps, and what is between it and the server forgets its connections without a word.
+        with asleep():
+            house.cable.forget()
+            third = await office.trunk.call_in(GROUP, caller=OTHER)
+            await office.ring("101", "102", "103")
+            await asyncio.sleep(SLEEP_SECONDS)  # the time itself is what is meant
+        await shows([*olena, *ivan], "ringing", OTHER_SHOWN)
+        for page in (*olena, *ivan):
+            assert await page.evaluate("() => window.notReloaded") is True
+        await third.cancel()
         await shows_nothing(ivan)
 
 

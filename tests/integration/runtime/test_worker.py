@@ -1,6 +1,7 @@
 """The worker with a real Redis that comes and goes."""
 
 import asyncio
+import json
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -127,7 +128,7 @@ async def test_what_is_committed_is_published_at_once(database: Database, redis_
                 found = await listener.get_message(ignore_subscribe_messages=True, timeout=1)
             waits.append(clock() - began)
             assert found
-            assert [hint["ref"] for hint in from_json(found["data"])] == [str(ref)]
+            assert [hint["ref"] for hint in json.loads(found["data"])] == [str(ref)]
         assert min(waits) < 0.2  # the sweep alone would take up to a second
 
 
