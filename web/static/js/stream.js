@@ -5,6 +5,9 @@ const PAUSE = [200, 600]; // between two tries: whoever is back is found within 
 const LATER = [2000, 5000]; // the same once the server has been away for LONG, or answers that it cannot
 const LONG = 120000;
 const PATIENCE = [2000, 15000]; // for an answer: each that does not come makes the next longer
+// After a sleep the browser may ask over an idle connection that is dead without knowing it: so many tries are given up soon, and
+// follow each other at once.
+const HURRIED = 2, HURRIED_PATIENCE = 400;
 const AWAY = [502, 504]; // what a proxy in between says of a server that is not there
 const BEAT = 1000, SLEPT = 4000; // a beat that comes so late has slept, and the link with it
 const JUST_NOW = 300; // ten tabs wake at once: a try so young is not given up for another one
@@ -18,7 +21,7 @@ export class Stream {
     this.heardAt = this.triedAt = this.lostAt = 0;
     this.beatAt = Date.now();
     this.patience = PATIENCE[0];
-    this.hurry = false;
+    this.hurry = 0; // hurried tries that are left
     this.again = null; // ends the pause between two tries
     this.run();
     setInterval(() => this.watch(), BEAT);
@@ -39,9 +42,10 @@ export class Stream {
   // Called when the network is back, too: what is open or under way may hang on a link that is no more.
   renew() {
     if (this.over || Date.now() - this.triedAt < JUST_NOW) return;
-    this.hurry = true;
-    if (this.again) this.again();
-    else this.abort.abort();
+    this.hurry = HURRIED;
+    if (this.again) { this.again(); return; }
+    this.hurry += 1; // the one under way ends with it
+    this.abort.abort();
   }
 
   async run() {
@@ -57,8 +61,8 @@ export class Stream {
       if (why === "old") continue;
       this.lostAt ||= Date.now();
       this.hear("closed", {});
+      if (this.hurry) this.hurry -= 1;
       if (!this.hurry) await this.rest(why === "refused" || Date.now() - this.lostAt > LONG ? LATER : PAUSE);
-      this.hurry = false;
     }
   }
 
@@ -73,10 +77,11 @@ export class Stream {
   // From one connection to its end; says why it ended.
   async listen() {
     this.abort = new AbortController();
+    const hurried = this.hurry > 0;
     const impatient = setTimeout(() => {
-      this.patience = Math.min(this.patience * 2, PATIENCE[1]);
+      if (!hurried) this.patience = Math.min(this.patience * 2, PATIENCE[1]);
       this.abort.abort();
-    }, this.patience);
+    }, hurried ? HURRIED_PATIENCE : this.patience);
     try {
       const response = await fetch("/live", { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: this.abort.signal });
       clearTimeout(impatient);
@@ -118,6 +123,7 @@ export class Stream {
     if (name === "hello") {
       this.open = true;
       this.lostAt = 0;
+      this.hurry = 0;
       this.patience = PATIENCE[0];
     }
     this.hear(name, said);
