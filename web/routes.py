@@ -82,6 +82,7 @@ def _dock() -> list[Route]:
     acts = {
         "note": dock.save_note,
         "contact": dock.choose_contact,
+        "link": dock.link,
         "attach": dock.attach,
         "finish": dock.finish,
         "hide": dock.hide,
@@ -89,7 +90,11 @@ def _dock() -> list[Route]:
         "not-a-client": dock.not_a_client,
     }
     posts = [page(f"/dock/{{call_id:int}}/{word}", act, needs=use, methods=POST) for word, act in acts.items()]
-    return [page("/dock", dock.dock, needs=None), *posts]
+    return [
+        page("/dock", dock.dock, needs=None),
+        page("/dock/{call_id:int}/link", dock.ask_client, needs=use, name="dock_ask_client"),
+        *posts,
+    ]
 
 
 def _session() -> list[Route]:

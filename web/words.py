@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pbxcrm import reasons
-from pbxcrm.callbacks.results import LOST_SPAM, LOST_WRONG_NUMBER
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import NO_NUMBER
+from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from web.formats import span
@@ -65,8 +65,9 @@ TASKS: dict[str, str] = {
     TaskKind.TODO.value: N_("to do"),
     TaskKind.ASSIGNMENT.value: N_("assignment"),
 }
-LOST_NOT_INTERESTED = N_("not interested")
-LOST = frozenset({LOST_WRONG_NUMBER, LOST_SPAM, LOST_NOT_INTERESTED})
+#: Why a client is not interested, offered as buttons; anything else may be typed.
+WHY_NOT = (N_("Bought elsewhere"), N_("Too expensive"), N_("No longer needed"), N_("Only asked"))
+LOST = frozenset({LOST_WRONG_NUMBER, LOST_NOT_A_CLIENT})
 WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})
 

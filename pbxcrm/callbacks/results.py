@@ -19,15 +19,12 @@ from pbxcrm.callbacks.undoing import remember
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import special_number
-from pbxcrm.deals.actions import do_move_deal
-from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.deals.queries import stage_of_kind
+from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
+from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, Invalid
-from pbxcrm.reasons import N_, Reason, reason
-
-# Written into the deal as the reason why it is lost; pages translate them.
-LOST_WRONG_NUMBER = N_("Wrong number")
-LOST_SPAM = N_("Not a client")
+from pbxcrm.reasons import Reason, reason
+from pbxcrm.screenpop.models import Disposition
+from pbxcrm.screenpop.outcomes import do_say_ended
 
 # Results that close the callback, and what it is then. (REACHED is what it says; the rest let the client go.)
 _CLOSING = {
@@ -36,6 +33,14 @@ _CLOSING = {
     AttemptResult.NOT_INTERESTED: (EpisodeStatus.DISMISSED, "episode.not_interested"),
     AttemptResult.SPAM: (EpisodeStatus.DISMISSED, "episode.spam"),
     AttemptResult.NO_NUMBER: (EpisodeStatus.DISMISSED, "episode.no_number"),
+}
+
+# What the result of a callback says of the talk that closed it.
+_ENDED = {
+    AttemptResult.REACHED: Disposition.DONE,
+    AttemptResult.WRONG_NUMBER: Disposition.WRONG_NUMBER,
+    AttemptResult.NOT_INTERESTED: Disposition.NOT_INTERESTED,
+    AttemptResult.SPAM: Disposition.WRONG_NUMBER,
 }
 
 
@@ -128,6 +133,8 @@ async def _close_by_hand(
     if episode.status != EpisodeStatus.OPEN:  # it closed itself when the viewer talked: only what it means is new
         episode.status, episode.closed_reason = status.value, told.stored()
         episode.version += 1
+        if episode.closed_by_call_id is not None:  # and its card need not ask the same again
+            await do_say_ended(session, episode.closed_by_call_id, viewer.user_id, _ENDED[result], now)
     else:
         await do_close(session, episode, status, told, now, people, by_id=viewer.user_id)
     if deal is not None and deal.closed_at is None:
@@ -185,16 +192,16 @@ async def _lose(
     ground: Ground,
 ) -> None:
     """A client who is not interested loses the deal; so does a number that is nobody's, where the deal is still raw."""
-    stage = await session.get(Stage, deal.stage_id)
-    raw = stage is not None and stage.kind in {StageKind.DIDNT_REACH, StageKind.UNSORTED}
     lost = {
         AttemptResult.NOT_INTERESTED: why,
-        AttemptResult.WRONG_NUMBER: LOST_WRONG_NUMBER if raw else "",
-        AttemptResult.SPAM: LOST_SPAM if raw else "",
-    }.get(result, "")
-    to = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST) if lost else None
-    if to is not None:
-        do_move_deal(session, deal, to, now, actor=viewer, people=ground.people, why=told, lost_reason=lost)
+        AttemptResult.WRONG_NUMBER: LOST_WRONG_NUMBER,
+        AttemptResult.SPAM: LOST_NOT_A_CLIENT,
+    }.get(result)
+    if lost is None:
+        return
+    only_raw = result is not AttemptResult.NOT_INTERESTED
+    left = await do_lose_deal(session, deal, lost, now, actor=viewer, people=ground.people, only_raw=only_raw, why=told)
+    if left is not None:
         record(session, now, "deal.lost_by_callback", "deal", deal.id, actor=viewer, reason=told)
 
 

@@ -17,6 +17,7 @@ from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.actions import do_move_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.errors import Conflict, NotFound
+from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.tasks.actions import say_task_changed
 from pbxcrm.tasks.models import Task
 
@@ -74,7 +75,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
         special = await session.get(SpecialNumber, before["spam"])
         if special is not None:
             await session.delete(special)
-    await _forget(session, attempt, episode)
+    await _forget(session, attempt, episode, now)
     if episode.status == EpisodeStatus.OPEN and episode.norm_from is not None:
         due_at = working_of(ground, episode).add_minutes(episode.norm_from, ground.options.callback_due_minutes)
         await do_start_norm(session, episode, episode.norm_from, max(due_at, now))
@@ -83,13 +84,15 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
     return episode
 
 
-async def _forget(session: AsyncSession, attempt: Attempt, episode: Episode) -> None:
+async def _forget(session: AsyncSession, attempt: Attempt, episode: Episode, now: datetime) -> None:
     """The attempt never was; one that the tracker saw stays, as it was seen."""
     if attempt.call_id is None:
         await session.delete(attempt)
         return
     attempt.by_hand, attempt.before, attempt.note = False, {}, ""
     reached = episode.status == EpisodeStatus.REACHED
+    if attempt.user_id is not None:
+        await do_say_ended(session, attempt.call_id, attempt.user_id, None, now)
     attempt.result = (AttemptResult.REACHED if reached else AttemptResult.DIDNT_REACH).value
 
 

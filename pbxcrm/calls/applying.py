@@ -9,6 +9,7 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.actions import consider, has_consequences
+from pbxcrm.calls.dialling import dials, take_callback
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult
 from pbxcrm.calls.models import Call, CallEvent
 from pbxcrm.calls.rules import clean_name, line_of
@@ -18,6 +19,7 @@ from pbxcrm.events import emit
 from pbxcrm.finding import folded_name
 from pbxcrm.numbers import normalise
 from pbxcrm.people.models import Role
+from pbxcrm.people.queries import Directory
 from pbxcrm.phone.following import follow
 from pbxcrm.rows import add_new, ask, several, tell
 from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
@@ -153,7 +155,7 @@ async def apply_facts(session: AsyncSession, world: World, facts: tuple[CallFact
     """
     with session.no_autoflush:
         rows = await _Rows.load(session, facts, world)
-        deciding = (fact.call for fact in facts if has_consequences(fact.call, rows.of(fact)))
+        deciding = (fact.call for fact in facts if dials(fact) or has_consequences(fact.call, rows.of(fact)))
         numbers = {number for state in deciding if (number := _client_number(state, world)) is not None}
         world = replace(world, numbers=await load_numbers(session, numbers))
         for fact in facts:
@@ -172,10 +174,12 @@ async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Row
         _absorb(call, rows.calls.get((call.pbx, fact.party)))
     else:
         await follow(session, call, state, fact.at)
+        if dials(fact):
+            await take_callback(session, world, call, state.made_by, fact.at)
         if has_consequences(state, call):
             await rows.write_legs(session)  # who talked is asked, also in other calls of the client
             await consider(session, world, call, state, fact.at)
-    await _show(session, call, fact, known.values(), changed)
+    await _show(session, call, fact, known.values(), changed, world.people)
     _say_call_changed(session, call, known.values(), fact, world)
 
 
@@ -256,22 +260,26 @@ def _refresh_legs(known: dict[str, _KnownLeg], state: CallState, world: World) -
 
 
 async def _show(
-    session: AsyncSession, call: Call, fact: CallFact, legs: Collection[_KnownLeg], changed: Collection[_KnownLeg]
+    session: AsyncSession,
+    call: Call,
+    fact: CallFact,
+    legs: Collection[_KnownLeg],
+    changed: Collection[_KnownLeg],
+    people: Directory,
 ) -> None:
     """Draw anew the docks of those whose screens this fact concerns: whose phone does something else now, and who talked.
 
-    Of a call that rang at ten phones nine have been told already that a colleague answered.
+    Of a call that rang at ten phones nine have been told already that a colleague answered. A call among colleagues has no
+    card, but shows in the state of their phones.
     """
-    if call.direction == Direction.INTERNAL:
-        return
     users = {
         known.user_id
         for known in legs
         if known in changed or known.leg.extension == fact.party or known.leg.answered_at
     }
-    if fact.kind is FactKind.JOINED:
+    if fact.kind is FactKind.JOINED and call.direction != Direction.INTERNAL:
         joined = {known.user_id for known in legs if known.leg.extension == fact.party}
-        await do_owe_wrap_up(session, call, joined - {None}, fact.at)
+        await do_owe_wrap_up(session, call, people.with_cards(joined), fact.at)
     say_dock_changed(session, fact.at, *users, call_id=call.id, rings=fact.kind is FactKind.RINGING)
 
 

@@ -15,8 +15,8 @@ from pbxcrm.deals.queries import open_deal_of_client
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``contact`` is set where there is no doubt: one contact has the number, the open deal names one of several, or
-    somebody chose one at the last call.
+    """``contact`` is set where there is no doubt: one contact has the number, or of several somebody chose one at the last
+    call, or the open deal names one.
     """
 
     number: str | None
@@ -35,10 +35,10 @@ async def identify(session: AsyncSession, number: str | None, numbers: Numbers) 
     contacts = numbers.contacts.get(number or "", [])
     deal = await open_deal_of_client(session, number, [c.id for c in contacts if c.id is not None])
     contact = contacts[0] if len(contacts) == 1 else None
+    if contact is None and contacts:  # what somebody chose beats what the deal lets one guess
+        contact = await _chosen_before(session, number, contacts)
     if contact is None and deal is not None:
         contact = next((c for c in contacts if c.id == deal.contact_id), None)
-    if contact is None and contacts:
-        contact = await _chosen_before(session, number, contacts)
     return Client(number, numbers.special.get(number or ""), tuple(contacts), contact, deal)
 
 

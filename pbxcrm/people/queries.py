@@ -14,7 +14,7 @@ from pbxcrm.access import Viewer, visible_users
 from pbxcrm.configuration import kept
 from pbxcrm.db import UtcDateTime
 from pbxcrm.errors import Invalid, NotFound
-from pbxcrm.people.models import ApiToken, Extension, LoginSession, Role, Team, User
+from pbxcrm.people.models import ApiToken, Extension, LoginSession, PopupMode, Role, Team, User
 from pbxcrm.rows import ask
 
 
@@ -35,6 +35,14 @@ class Directory:
     def active(self, user_id: int | None) -> User | None:
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
+
+    def with_cards(self, user_ids: Iterable[int | None]) -> set[int]:
+        """Those of them who want call cards; the others are not asked how their calls ended."""
+        return {
+            user_id
+            for user_id in user_ids
+            if user_id is not None and (user := self.users.get(user_id)) is not None and user.popup != PopupMode.OFF
+        }
 
     def managers_of(self, user_id: int | None) -> list[User]:
         """Who answers for this person: the team's manager, else managers of the same team, else any manager, else an admin."""

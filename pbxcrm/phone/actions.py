@@ -14,6 +14,7 @@ from pbxcrm.callbacks.ground import load_ground
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import access_episode
 from pbxcrm.callbacks.rules import client_keys
+from pbxcrm.calls.facts import Direction, LegResult
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.models import NumberKind
@@ -26,7 +27,7 @@ from pbxcrm.jobs import set_timer
 from pbxcrm.options import load_options
 from pbxcrm.people.queries import load_directory
 from pbxcrm.phone.models import ACTIVE, CommandKind, CommandStatus, PhoneCommand
-from pbxcrm.phone.queries import active_call_to, last_extension, last_pbx, own_channel
+from pbxcrm.phone.queries import active_call_to, calls_under_way, last_extension, last_pbx, own_channel
 from pbxcrm.phone.rules import check_number, check_pbx, choose_extension, choose_pbx, whose_extension
 from pbxcrm.settings import Settings
 
@@ -63,7 +64,7 @@ async def call_client(
     elif contact_id is not None:
         await access_contact(session, viewer, contact_id)
     await lock(session, f"phone:{number}")
-    await _check_nobody_calls(session, number, now)
+    await _check_nobody_calls(session, viewer, number, now)
     episode = await _claim(session, viewer, number, episode_id, now)
     options = await load_options(session)
     key = str(uuid.uuid4())
@@ -144,16 +145,30 @@ async def _check_whom(session: AsyncSession, number: str) -> None:
         )
 
 
-async def _check_nobody_calls(session: AsyncSession, number: str, now: datetime) -> None:
-    """The lock per client number; what is left of a dead listener does not hold it for ever."""
+async def _check_nobody_calls(session: AsyncSession, viewer: Viewer, number: str, now: datetime) -> None:
+    """The lock per client number: nobody has clicked, and no call with the client goes on by whatever means it was made.
+
+    What is left of a dead listener does not hold it for ever.
+    """
+    people = await load_directory(session)
     active = await active_call_to(session, number)
-    if active is None:
-        return
-    await do_expire(session, active, now)
-    await session.flush()
-    if active.status in ACTIVE:
-        who = (await load_directory(session)).name(active.user_id)
-        raise Conflict("phone.busy", "{who} is calling this client right now.", who=who)
+    if active is not None:
+        await do_expire(session, active, now)
+        await session.flush()
+        if active.status in ACTIVE:
+            raise Conflict("phone.busy", "{who} is calling this client right now.", who=people.name(active.user_id))
+    for call in (await calls_under_way(session, number, now))[:1]:
+        user_id = call.user_id if call.extension is not None else people.by_extension.get(call.made_by or "")
+        who = people.name(user_id) if user_id is not None else call.extension or call.made_by or ""
+        talks = call.result == LegResult.TALKING
+        if talks and user_id == viewer.user_id:
+            raise Conflict("phone.on_call", "You are on a call with this client right now.")
+        if talks:
+            raise Conflict("phone.talks", "{who} is talking to this client right now.", who=who)
+        if call.direction == Direction.OUTBOUND:
+            raise Conflict("phone.busy", "{who} is calling this client right now.", who=who)
+        if call.direction == Direction.INBOUND:
+            raise Conflict("phone.calls_us", "This client is calling us right now.")
 
 
 async def _claim(

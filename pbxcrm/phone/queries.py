@@ -1,12 +1,18 @@
 """What is read of orders to the PBX."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.phone.models import ACTIVE, CommandKind, PhoneCommand
+
+GOES_ON_AT_MOST = timedelta(hours=4)  # a call that "goes on" longer is a call whose end nobody heard
 
 
 async def active_call_to(session: AsyncSession, number: str) -> PhoneCommand | None:
@@ -19,6 +25,36 @@ async def active_call_to(session: AsyncSession, number: str) -> PhoneCommand | N
         )
     )
     return found.first()
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A call with a client that goes on, and one phone of ours in it: none yet where the caller waits in a menu or queue, or
+    where ``made_by`` dials by hand.
+    """
+
+    direction: str  # a Direction
+    result: str | None  # the LegResult of the phone
+    user_id: int | None
+    extension: str | None
+    made_by: str | None
+
+
+async def calls_under_way(session: AsyncSession, number: str, now: datetime) -> list[UnderWay]:
+    """Calls with a client's number that go on, by whatever means they were made; the talking phones first."""
+    columns: tuple[Any, ...] = (Call.direction, CallLeg.result, CallLeg.user_id, CallLeg.extension, Call.made_by)
+    found = await session.exec(
+        select(*columns)
+        .join(CallLeg, (col(CallLeg.call_id) == col(Call.id)) & col(CallLeg.ended_at).is_(None), isouter=True)
+        .where(
+            Call.client_number == number,
+            Call.outcome == Outcome.OPEN.value,
+            col(Call.merged_into_id).is_(None),
+            col(Call.started_at) > now - GOES_ON_AT_MOST,
+        )
+    )
+    rows = [UnderWay(*row) for row in found.all()]
+    return sorted(rows, key=lambda row: row.result != LegResult.TALKING)
 
 
 async def latest_call_of(session: AsyncSession, user_id: int) -> PhoneCommand | None:

@@ -1,4 +1,4 @@
-"""What is done on a call card: the note, which client it is, and how it ended."""
+"""What is done on a call card while one talks and after: the note, which client it is, which deal it belongs to."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,21 +10,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call
+from pbxcrm.contacts.actions import link_number
+from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import contacts_of_number
-from pbxcrm.db import lock
-from pbxcrm.deals.actions import access_for_change, do_move_deal, say_deal_changed
-from pbxcrm.deals.models import Deal, Note, Stage, StageKind
-from pbxcrm.deals.queries import stage_of_kind
-from pbxcrm.errors import Conflict, Invalid
+from pbxcrm.deals.actions import access_for_change, say_deal_changed
+from pbxcrm.deals.models import Deal, Note
+from pbxcrm.errors import Invalid
 from pbxcrm.events import emit
-from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
 from pbxcrm.rows import add_new
-from pbxcrm.screenpop.models import Disposition, WrapUp
+from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.queries import access_own_call
-from pbxcrm.screenpop.reach import about_call
-from pbxcrm.tasks.actions import create_task, say_task_changed
-from pbxcrm.tasks.models import Task
 
 NOTE_MAX = 10_000
 
@@ -100,6 +96,21 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
     say_dock_changed(session, now, viewer.user_id)
 
 
+async def link_client(
+    session: AsyncSession, viewer: Viewer, call_id: int, contact_id: int | None, *, region: str, now: datetime
+) -> Contact:
+    """The caller is this client, on a number we did not have: it becomes theirs, and with it what happened under it."""
+    call = await access_own_call(session, viewer, call_id)
+    if contact_id is None:
+        raise Invalid("contact_id", "screenpop.link", "Choose a client from the list; a new one has “New client”.")
+    if call.client_number is None:
+        raise Invalid("contact_id", "screenpop.withheld", "The number is withheld, so it cannot be anybody's.")
+    contact = await link_number(session, viewer, contact_id, call.client_number, region=region, now=now)
+    await session.flush()
+    await choose_contact(session, viewer, call_id, contact_id, now)
+    return contact
+
+
 async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_id: int, now: datetime) -> None:
     """The call belongs to this deal of one's own."""
     call = await access_own_call(session, viewer, call_id)
@@ -111,108 +122,4 @@ async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_
         note.deal_id = deal.id
     record(session, now, "call.attached", "call", call_id, actor=viewer, deal_id=deal_id)
     say_deal_changed(session, deal, now, await load_directory(session))
-    say_dock_changed(session, now, viewer.user_id)
-
-
-async def finish(
-    session: AsyncSession,
-    viewer: Viewer,
-    call_id: int,
-    disposition: str,
-    now: datetime,
-    *,
-    next_title: str = "",
-    next_at: datetime | None = None,
-    lost_reason: str = "",
-) -> None:
-    """How the call ended; with ``next_at`` the next task on its deal, with "not interested" the deal is lost for that reason.
-
-    A colleague's deal stays as it is: the task is then about the client.
-    """
-    call = await access_own_call(session, viewer, call_id)
-    await lock(session, f"wrap_up:{call_id}:{viewer.user_id}")
-    known = await session.get(WrapUp, (call_id, viewer.user_id))
-    if known is not None and known.disposition:
-        raise Conflict("screenpop.finished", "How this call ended has been said already.")
-    made: dict[str, Any] = {}
-    if disposition not in set(Disposition):
-        raise Invalid("disposition", "screenpop.disposition", "Choose how the call ended.")
-    if disposition == Disposition.NEXT_STEP and next_at is None:
-        raise Invalid("next_at", "screenpop.next", "Choose when the next step is due.")
-    deal_id, contact_id = await about_call(session, viewer, call_id)
-    if next_at is not None:
-        if deal_id is None and contact_id is None and call.client_number:
-            next_title = f"{next_title}: {format_for_people(call.client_number)}"
-        task = await create_task(
-            session,
-            viewer,
-            title=next_title,
-            due_at=next_at,
-            now=now,
-            deal_id=deal_id,
-            contact_id=contact_id,
-        )
-        made["task"] = task.id
-    if disposition == Disposition.NOT_INTERESTED and deal_id is not None:
-        deal = await access_for_change(session, viewer, deal_id, None)
-        lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
-        if lost is not None and deal.closed_at is None:
-            made |= {"deal": deal.id, "from_stage": deal.stage_id}
-            do_move_deal(
-                session,
-                deal,
-                lost,
-                now,
-                actor=viewer,
-                people=await load_directory(session),
-                lost_reason=lost_reason or "not interested",
-            )
-    await _close_card(session, viewer, call_id, disposition, now, made)
-
-
-async def hide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
-    """Put the card away without an outcome."""
-    await access_own_call(session, viewer, call_id)
-    await _close_card(session, viewer, call_id, "", now)
-
-
-async def unhide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
-    """The undo of ``hide`` and of ``finish``; what ``finish`` made goes, too, unless somebody has changed it since."""
-    await access_own_call(session, viewer, call_id)
-    row = await session.get(WrapUp, (call_id, viewer.user_id))
-    if row is not None:
-        await _take_back(session, viewer, row.made, now)
-        row.done_at, row.disposition, row.made = None, "", {}
-    say_dock_changed(session, now, viewer.user_id)
-
-
-async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any], now: datetime) -> None:
-    people = await load_directory(session)
-    task = await session.get(Task, made["task"]) if "task" in made else None
-    if task is not None and task.version == 1:
-        say_task_changed(session, task, now, people)
-        record(session, now, "task.taken_back", "task", task.id, actor=viewer, title=task.title)
-        await session.delete(task)
-    deal = await session.get(Deal, made["deal"]) if "deal" in made else None
-    stage = await session.get(Stage, made["from_stage"]) if deal is not None else None
-    lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST) if deal is not None else None
-    if deal is not None and stage is not None and lost is not None and deal.stage_id == lost.id:
-        do_move_deal(session, deal, stage, now, actor=viewer, people=people)
-
-
-async def _close_card(
-    session: AsyncSession,
-    viewer: Viewer,
-    call_id: int,
-    disposition: str,
-    now: datetime,
-    made: dict[str, Any] | None = None,
-) -> None:
-    row = await session.get(WrapUp, (call_id, viewer.user_id))
-    if row is None:
-        row = WrapUp(call_id=call_id, user_id=viewer.user_id, talked_at=now)
-        session.add(row)
-    row.done_at, row.disposition, row.made = now, disposition, made or {}
-    record(session, now, "call.wrapped_up", "call", call_id, actor=viewer, disposition=disposition)
-    emit(session, "callback", f"call-{call_id}", now, users=[viewer.user_id])  # the queue need not ask it any more
     say_dock_changed(session, now, viewer.user_id)

@@ -59,7 +59,8 @@ class Card:
     since: datetime
     contact: Contact | None
     company: Company | None
-    candidates: list[Contact]
+    candidates: list[Contact]  # who has the number, where nobody has said yet which of them it is
+    others: list[Contact]  # who else has it
     deals: list[DealRow]  # the client's open deals, own first
     deal: DealRow | None  # the one the call belongs to
     responsible: User | None
@@ -113,6 +114,7 @@ class Known:
     """What is known of the clients of the calls on screen."""
 
     now: datetime
+    today: datetime  # when the day began where we are
     contacts: dict[str, list[Contact]]  # number -> who has it
     by_id: dict[int | None, Contact]
     companies: dict[int | None, Company]
@@ -124,7 +126,12 @@ class Known:
 
     @classmethod
     async def load(
-        cls, session: AsyncSession, user_ids: Collection[int], calls: Sequence[Call], now: datetime
+        cls,
+        session: AsyncSession,
+        user_ids: Collection[int],
+        calls: Sequence[Call],
+        now: datetime,
+        today: datetime,
     ) -> "Known":
         numbers = {call.client_number for call in calls if call.client_number}
         call_ids = {call.id for call in calls}
@@ -134,6 +141,7 @@ class Known:
         notes = await ask(session, _NOTES, {"ids": list(call_ids), "people": list(user_ids)})
         return cls(
             now,
+            today,
             contacts,
             by_id,
             await load_by_id(session, Company, {contact.company_id for contact in by_id.values()}),
@@ -146,7 +154,7 @@ class Known:
 
     def card(self, user_id: int, call: Call, state: CardState, legs: Sequence[LiveLeg]) -> Card:
         named = self.contacts.get(call.client_number or "", [])
-        contact = self.by_id.get(call.contact_id) or (named[0] if len(named) == 1 else None)
+        contact = self.by_id.get(call.contact_id) or (named[0] if len(named) == 1 else self._known_as(call, named))
         same = _keys(call.client_number, contact.id if contact else None)
         others = [("contact", c.id) for c in named] if contact is None else []
         deals = self.deals.find([*same, *others, ("deal", call.deal_id)])
@@ -164,7 +172,7 @@ class Known:
             if state is CardState.AFTER
             else call.started_at
         )
-        day, week = self.now - timedelta(hours=24), self.now - timedelta(days=7)
+        week = self.now - timedelta(days=7)
         return Card(
             call=call,
             state=state,
@@ -172,6 +180,7 @@ class Known:
             contact=contact,
             company=self.companies.get(contact.company_id) if contact else None,
             candidates=[] if contact else named,
+            others=[other for other in named if contact and other.id != contact.id],
             deals=deals,
             deal=deal,
             responsible=responsible,
@@ -179,10 +188,19 @@ class Known:
             past=[(past, self.people.users.get(past.responsible_id or 0)) for past in history[:PAST]],
             calls_this_week=sum(1 for past in history if past.started_at > week) + 1,
             missed_today=sum(
-                1 for past in history if past.outcome in {Outcome.MISSED, Outcome.VOICEMAIL} and past.started_at > day
+                past.outcome in {Outcome.MISSED, Outcome.VOICEMAIL} and past.started_at >= self.today
+                for past in history
             ),
             note=self.notes.get((call.id, user_id), ""),
         )
+
+    def _known_as(self, call: Call, named: Sequence[Contact]) -> Contact | None:
+        """Of several clients with the number the one it was at the latest call: what ``identify`` will say of it, too."""
+        if not named:
+            return None
+        ids = {contact.id: contact for contact in named}
+        latest = self.history.find([("number", call.client_number)])
+        return next((ids[past.contact_id] for past in latest if past.contact_id in ids), None)
 
 
 def _keys(number: str | None, contact_id: int | None, deal_id: int | None = None) -> list[Key]:

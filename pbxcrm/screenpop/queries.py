@@ -10,14 +10,14 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.calls.facts import LegResult
+from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.db import UtcDateTime
 from pbxcrm.errors import NotFound
 from pbxcrm.rows import ask, several
 from pbxcrm.screenpop.cards import Card, Known, LiveLeg
 from pbxcrm.screenpop.models import WrapUp
-from pbxcrm.screenpop.rules import CardState, card_state
+from pbxcrm.screenpop.rules import CardState, PhoneState, card_state, phone_state
 
 CARDS = 8  # unfinished ones; older come up as these are finished
 RING_AT_MOST = timedelta(hours=4)  # a call that "rings" longer is a call whose end nobody heard
@@ -39,6 +39,7 @@ class Dock:
     finished: list[Place]
     older: int  # calls whose outcome is owed too and that have no card yet
     legs: dict[int, list[LiveLeg]]  # one's own that are alive, by call
+    phone: PhoneState = PhoneState.FREE
 
     @property
     def places(self) -> list[Place]:
@@ -71,6 +72,14 @@ async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: date
             [place for place in places if place.state is CardState.AFTER][:CARDS],
             older.get(user_id, 0),
             legs[user_id],
+            phone_state(
+                [
+                    (calls[call_id].direction, leg.result)
+                    for call_id, own in legs[user_id].items()
+                    if call_id in calls and calls[call_id].outcome == Outcome.OPEN
+                    for leg in own
+                ]
+            ),
         )
     return docks
 
@@ -79,13 +88,16 @@ Wanted = tuple[int, Place]  # whose dock, and which place on it
 
 
 async def load_cards(
-    session: AsyncSession, docks: Mapping[int, Dock], wanted: Collection[Wanted], now: datetime
+    session: AsyncSession, docks: Mapping[int, Dock], wanted: Collection[Wanted], now: datetime, today: datetime
 ) -> dict[Wanted, Card]:
-    """The cards of these places, which are on ``docks``; it asks no more often for many than for one."""
+    """The cards of these places, which are on ``docks``; it asks no more often for many than for one.
+
+    ``today`` is when the day began where we are.
+    """
     calls = await _calls(session, {place.call_id for _, place in wanted})
     if not calls:
         return {}
-    known = await Known.load(session, {user_id for user_id, _ in wanted}, list(calls.values()), now)
+    known = await Known.load(session, {user_id for user_id, _ in wanted}, list(calls.values()), now, today)
     return {
         (user_id, place): known.card(
             user_id, calls[place.call_id], place.state, docks[user_id].legs.get(place.call_id, [])
@@ -107,6 +119,22 @@ async def access_own_call(session: AsyncSession, viewer: Viewer, call_id: int) -
     if call is None:
         raise NotFound("calls.not_yours", "This call is not on your screen any more.")
     return call
+
+
+async def is_on_call(session: AsyncSession, user_id: int, call_id: int) -> bool:
+    """Whether a phone of this person rings or talks in the call now."""
+    found = await session.exec(
+        select(CallLeg.id)
+        .join(Call, col(Call.id) == col(CallLeg.call_id))
+        .where(
+            CallLeg.call_id == call_id,
+            CallLeg.user_id == user_id,
+            col(CallLeg.result).in_(_LIVE),
+            Call.outcome == Outcome.OPEN.value,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 _LIVE = (LegResult.DIALLED.value, LegResult.RINGING.value, LegResult.TALKING.value)

@@ -1,5 +1,6 @@
-"""Pure decisions of the screen pop: which card stands on whose screen, and in which state."""
+"""Pure decisions of the screen pop: which card stands on whose screen, in which state, and what a person's phone does."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from pbxcrm.calls.facts import Direction, LegResult, Outcome
@@ -31,3 +32,19 @@ def card_state(
     if rings and (popup == PopupMode.RINGING or direction == Direction.OUTBOUND):
         return CardState.RINGING
     return CardState.AFTER if unfinished else None
+
+
+class PhoneState(StrEnum):
+    FREE = "free"
+    RINGING = "ringing"
+    CALLING = "calling"  # we ring somebody
+    TALKING = "talking"
+
+
+def phone_state(legs: Collection[tuple[str, str]]) -> PhoneState:
+    """What a person's phones do, from the direction of the call and the result of each leg of theirs that is alive."""
+    if any(result == LegResult.TALKING for _, result in legs):
+        return PhoneState.TALKING
+    if any(direction == Direction.OUTBOUND for direction, _ in legs):
+        return PhoneState.CALLING
+    return PhoneState.RINGING if any(result == LegResult.RINGING for _, result in legs) else PhoneState.FREE

@@ -32,9 +32,8 @@ from web.pages.common import show
 from web.pages.phone import is_trouble, order_call, said_of
 from web.pages.tasks import QUICK, QUICK_SPANS
 from web.parts import now, parts, viewer
+from web.words import WHY_NOT
 
-#: Why a client is not interested, offered as buttons; anything else may be typed.
-WHY_NOT = (N_("Bought elsewhere"), N_("Too expensive"), N_("No longer needed"), N_("Only asked"))
 SAID: dict[AttemptResult, str] = {
     AttemptResult.REACHED: N_("{client}: reached."),
     AttemptResult.WRONG_NUMBER: N_("{client}: wrong number."),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,27 +13,27 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.contacts import actions as contacts
-from pbxcrm.contacts.models import NumberKind
+from pbxcrm.errors import Invalid
 from pbxcrm.people.queries import Directory, load_directory
-from pbxcrm.screenpop import actions
+from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
-from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.queries import Dock, Place, Wanted, access_own_call, load_cards, load_docks
 from pbxcrm.screenpop.reach import reach_of
 from pbxcrm.screenpop.rules import CardState
-from web import words
-from web.answers import toast
-from web.forms import read_form
+from web.answers import redirect, toast
+from web.forms import filled, read_form
 from web.i18n import Here, Language, here, speaking
 from web.i18n import gettext as _
 from web.live import Asked, Pusher
+from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
+from web.words import WHY_NOT
 
 NEXT_IN = {"10m": timedelta(minutes=10), "2h": timedelta(hours=2)}
 NEXT_DAYS = {"tomorrow": 1, "3d": 3}
 DRAWN_ANEW_AFTER = timedelta(seconds=30)
 NO_CARDS = Dock([], [], 0, {})
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ async def _load(
                     missing.append((each.person.user_id, place))
         if not missing:
             return docks, {}, None
-        return docks, await load_cards(session, docks, missing, at), await load_directory(session)
+        today = at.astimezone(ZoneInfo(of.settings.timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return docks, await load_cards(session, docks, missing, at, today), await load_directory(session)
 
 
 def _forget(asked: Asked) -> None:
@@ -118,6 +120,7 @@ def _facing(person: Viewer, card: Card, people: Directory) -> dict[str, Any]:
     return {
         "viewer": person,
         "card": card,
+        "why_not": WHY_NOT if card.state is CardState.AFTER else (),
         "reach": reach_of(person, [card], people),
         "colleagues": _colleagues(people, person) if card.state is CardState.TALKING else [],
     }
@@ -143,6 +146,30 @@ async def choose_contact(request: Request) -> Response:
     return await dock(request)
 
 
+async def ask_client(request: Request) -> Response:
+    """``GET /dock/{id}/link``: which client we know is calling from a number that we do not."""
+    async with parts(request).db.read() as session:
+        call = await access_own_call(session, viewer(request), _call_id(request))
+    return show(request, "dock/link.html", form=filled({}), call=call)
+
+
+async def link(request: Request) -> Response:
+    """The number is this client's from now on."""
+    form, call_id = await read_form(request), _call_id(request)
+    try:
+        region = parts(request).settings.region
+        async with parts(request).db.write() as session:
+            client = await actions.link_client(
+                session, viewer(request), call_id, form.number("contact_id"), region=region, now=now(request)
+            )
+    except Invalid as error:
+        form.refuse(error)
+        async with parts(request).db.read() as session:
+            call = await access_own_call(session, viewer(request), call_id)
+        return show(request, "dock/link.html", fragment="dock/_link.html", status=UNPROCESSABLE, form=form, call=call)
+    return redirect(request, f"/contacts/{client.id}", done="saved")
+
+
 async def attach(request: Request) -> Response:
     form = await read_form(request)
     async with parts(request).db.write() as session:
@@ -157,7 +184,7 @@ async def finish(request: Request) -> Response:
     form = await read_form(request)
     call_id, at = _call_id(request), now(request)
     async with parts(request).db.write() as session:
-        await actions.finish(
+        await outcomes.finish(
             session,
             viewer(request),
             call_id,
@@ -165,7 +192,7 @@ async def finish(request: Request) -> Response:
             at,
             next_title=form["next_title"] or _("Call again"),
             next_at=form.moment("next_at") or await _next_at(request, form["next"], at),
-            lost_reason=words.LOST_NOT_INTERESTED,
+            why=form["why"],
         )
     return toast(request, _("The call is finished."), undo=f"/dock/{call_id}/unhide")
 
@@ -173,27 +200,23 @@ async def finish(request: Request) -> Response:
 async def hide(request: Request) -> Response:
     call_id = _call_id(request)
     async with parts(request).db.write() as session:
-        await actions.hide(session, viewer(request), call_id, now(request))
+        await outcomes.hide(session, viewer(request), call_id, now(request))
     return toast(request, _("The card is put away."), undo=f"/dock/{call_id}/unhide")
 
 
 async def unhide(request: Request) -> Response:
     async with parts(request).db.write() as session:
-        await actions.unhide(session, viewer(request), _call_id(request), now(request))
+        await outcomes.unhide(session, viewer(request), _call_id(request), now(request))
     return Response(status_code=204)
 
 
 async def not_a_client(request: Request) -> Response:
     """The number goes on the list of those that are not clients, and the card away."""
     call_id, at = _call_id(request), now(request)
+    region = parts(request).settings.region
     async with parts(request).db.write() as session:
-        call = await access_own_call(session, viewer(request), call_id)
-        region = parts(request).settings.region_of(call.pbx)
-        await contacts.mark_number(
-            session, viewer(request), call.client_number or "", NumberKind.SPAM, region=region, now=at
-        )
-        await actions.finish(session, viewer(request), call_id, Disposition.WRONG_NUMBER, at)
-    return toast(request, _("The number is on the list of those that are not clients."))
+        await outcomes.mark_not_a_client(session, viewer(request), call_id, region=region, now=at)
+    return toast(request, _("The number is on the list of those that are not clients."), undo=f"/dock/{call_id}/unhide")
 
 
 def _colleagues(everybody: Directory, person: Viewer) -> list[Colleague]:

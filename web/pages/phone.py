@@ -41,7 +41,7 @@ async def order_call(request: Request, form: Form) -> PhoneCommand:
 
 
 async def transfer(request: Request) -> Response:
-    """``POST /phone/transfer`` call_id, target (extension or number), attended."""
+    """``POST /phone/transfer`` call_id, attended, and target (an extension of the list) or number (what was typed)."""
     form = await read_form(request)
     attended = form.ticked("attended")
     async with parts(request).db.write() as session:
@@ -50,7 +50,7 @@ async def transfer(request: Request) -> Response:
             viewer(request),
             parts(request).settings,
             form.number("call_id") or 0,
-            to=form["target"],
+            to=form["target"] or form["number"],
             attended=attended,
             now=now(request),
         )

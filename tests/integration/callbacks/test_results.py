@@ -7,6 +7,7 @@ import pytest
 from pbxcrm import reasons
 from pbxcrm.callbacks.claims import claim
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
+from pbxcrm.callbacks.queue import QueueFilter, load_queue
 from pbxcrm.callbacks.results import Recorded, dismiss, record_result
 from pbxcrm.callbacks.undoing import undo_result
 from pbxcrm.calls.facts import Outcome
@@ -16,6 +17,7 @@ from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.errors import Conflict, Invalid, NotFound
+from pbxcrm.screenpop.queries import load_docks
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch, outbound
 from tests.integration.callbacks.conftest import CLIENT, Desk
@@ -282,3 +284,22 @@ async def test_a_deal_is_not_closed_after_a_failed_attempt_until_something_is_pl
     await desk.intake.apply(batch(outbound("17.3", "101", at=SOON + timedelta(minutes=2)).answer("101").wait(5).end()))
     await close(desk.database)
     assert await stage_of(desk) == "Lost"
+
+
+async def test_what_is_said_in_the_queue_is_not_asked_again_by_the_card(desk: Desk) -> None:
+    """R after one's own talk: the row is done with, the card goes; taken back, both ask again."""
+    await desk.miss()
+    await desk.intake.apply(batch(outbound("17.7", "101", at=SOON).wait(3).answer("101").wait(60).end()))
+    viewer = await desk.viewer("ivan")
+
+    async def asked() -> tuple[list[bool], int]:
+        async with desk.database.read() as session:
+            queue = await load_queue(session, viewer, QueueFilter(), SOON)
+            dock = (await load_docks(session, [viewer], SOON))[viewer.user_id]
+        return [row.asks for row in queue.closed], len(dock.finished)
+
+    assert await asked() == ([True], 1)
+    recorded = await say(desk, await desk.one(Episode), R.REACHED)
+    assert await asked() == ([False], 0)
+    await undo(desk, recorded)
+    assert await asked() == ([True], 1)

@@ -97,6 +97,34 @@ async def test_two_clicks_at_the_same_moment(phones: Phones, database: Database)
     assert len(await phones.desk.rows(PhoneCommand)) == 1
 
 
+async def test_a_client_who_is_on_a_call_already_is_not_called(phones: Phones) -> None:
+    """Whatever made the call: it rings, it is talked on, or a colleague dials from their desk."""
+    story = Story("17.1").ring("101")
+    await phones.desk.intake.apply(batch(story))
+    with pytest.raises(Conflict, match="calling us"):
+        await phones.call("olena")
+    await phones.desk.intake.apply(batch(story.wait(3).answer("101")))
+    with pytest.raises(Conflict, match="Ivan Kravets is talking"):
+        await phones.call("olena")
+    with pytest.raises(Conflict, match="You are on a call"):
+        await phones.call("ivan")
+    await phones.desk.intake.apply(batch(story.wait(3).end(), dialled := outbound("17.2", "101")))
+    with pytest.raises(Conflict, match="Ivan Kravets is calling"):
+        await phones.call("olena")
+    await phones.desk.intake.apply(batch(dialled.wait(9).end()))
+    assert (await phones.call("olena")).status == "asked"
+
+
+async def test_who_dials_from_the_desk_takes_the_callback(phones: Phones) -> None:
+    episode = await phones.desk.miss()
+    story = outbound("17.2", "101")
+    await phones.desk.intake.apply(batch(story))
+    assert (await phones.desk.one(Episode)).claimed_by_id == phones.desk.office.id("ivan")
+    await phones.desk.intake.apply(batch(story.wait(25).end()))
+    episode = await phones.desk.one(Episode)
+    assert (episode.claimed_by_id, episode.attempts, episode.status) == (None, 1, "open")
+
+
 async def test_who_has_claimed_the_callback_is_named(phones: Phones) -> None:
     await phones.desk.miss()
     command = await phones.call("ivan")

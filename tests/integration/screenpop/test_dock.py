@@ -4,18 +4,21 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
+from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
-from pbxcrm.contacts.models import Contact, Phone
+from pbxcrm.contacts.actions import create_contact
+from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
 from pbxcrm.db import Database
+from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Note, Stage
-from pbxcrm.errors import Invalid, NotFound
+from pbxcrm.errors import Conflict, Invalid, NotFound
 from pbxcrm.events import Outbox
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import load_directory
-from pbxcrm.screenpop import actions
+from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.queries import load_cards, load_docks
 from pbxcrm.screenpop.reach import reach_of
@@ -25,6 +28,7 @@ from tests.office import Office
 
 CLIENT = "+380671112233"
 LATER = NOON + timedelta(minutes=5)
+TODAY = LATER.replace(hour=0, minute=0)
 
 
 async def dock(database: Database, office: Office, login: str, popup: str = "ringing") -> list[Card]:
@@ -32,7 +36,7 @@ async def dock(database: Database, office: Office, login: str, popup: str = "rin
         viewer = replace(await office.viewer(session, login), popup=popup)
         docks = await load_docks(session, [viewer], LATER)
         wanted = [(viewer.user_id, place) for place in docks[viewer.user_id].places]
-        cards = await load_cards(session, docks, wanted, LATER)
+        cards = await load_cards(session, docks, wanted, LATER, TODAY)
         return [cards[place] for place in wanted]
 
 
@@ -53,7 +57,7 @@ async def test_the_card_follows_the_call(database: Database, office: Office, int
     assert await states(database, office) == {"ivan": [], "olena": ["after"], "maria": [], "petro": []}
     (card,) = await dock(database, office, "olena")
     async with database.write() as session:
-        await actions.finish(session, await office.viewer(session, "olena"), card.call.id or 0, "done", LATER)
+        await outcomes.finish(session, await office.viewer(session, "olena"), card.call.id or 0, "done", LATER)
     assert await states(database, office) == {"ivan": [], "olena": [], "maria": [], "petro": []}
 
 
@@ -113,6 +117,9 @@ async def test_one_of_several_is_chosen_and_remembered(database: Database, offic
             await actions.choose_contact(session, viewer, card.call.id or 0, 4711, LATER)
         await actions.choose_contact(session, viewer, card.call.id or 0, ids[1], LATER)
     await intake.apply(batch(story.end(), Story("17.2", at=LATER).ring("101")))
+    again = (await dock(database, office, "ivan"))[0]
+    assert (again.state, again.contact and again.contact.id, again.candidates) == ("ringing", ids[1], [])
+    assert [contact.id for contact in again.others] == ids[:1]  # to put a wrong choice right
     await intake.apply(batch(Story("17.3", at=LATER + timedelta(minutes=1)).ring("101").answer("101")))
     async with database.read() as session:
         call = (await session.exec(select(Call).where(Call.linkedid == "17.3"))).one()
@@ -148,11 +155,11 @@ async def test_next_step_makes_a_task_and_not_interested_loses_the_deal(
     async with database.write() as session:
         viewer = await office.viewer(session, "ivan")
         with pytest.raises(Invalid, match="next step"):
-            await actions.finish(session, viewer, first.call.id or 0, "next_step", LATER)
-        await actions.finish(
+            await outcomes.finish(session, viewer, first.call.id or 0, "next_step", LATER)
+        await outcomes.finish(
             session, viewer, first.call.id or 0, "next_step", LATER, next_title="Send samples", next_at=LATER
         )
-        await actions.finish(session, viewer, second.call.id or 0, "not_interested", LATER)
+        await outcomes.finish(session, viewer, second.call.id or 0, "not_interested", LATER, why="Too expensive")
     async with database.read() as session:
         task = (await session.exec(select(Task))).one()
         lost = await session.get(Deal, second.call.deal_id)
@@ -160,8 +167,125 @@ async def test_next_step_makes_a_task_and_not_interested_loses_the_deal(
         stage = await session.get(Stage, lost.stage_id)
     assert (task.title, task.deal_id, task.assignee_id) == ("Send samples", first.call.deal_id, office.id("ivan"))
     assert stage is not None
-    assert (stage.kind, lost.lost_reason) == ("lost", "not interested")
+    assert (stage.kind, lost.lost_reason) == ("lost", "Too expensive")
     assert not await dock(database, office, "ivan")
+
+
+async def test_a_wrong_number_loses_only_a_deal_that_nobody_worked_on(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    other = "+380501112233"
+    await intake.apply(batch(Story("17.1").ring("101").answer("101").end()))
+    await intake.apply(batch(Story("17.2", client=other).ring("101").answer("101").end()))
+    worked, raw = await dock(database, office, "ivan")
+    async with database.write() as session:
+        viewer = await office.viewer(session, "ivan")
+        to = (await session.exec(select(Stage).where(Stage.kind == "open").order_by(col(Stage.position)))).first()
+        assert to is not None
+        await move_deal(session, viewer, worked.call.deal_id or 0, to.id or 0, version=None, now=LATER)
+    async with database.write() as session:
+        for card in (worked, raw):
+            await outcomes.finish(session, viewer, card.call.id or 0, "wrong_number", LATER)
+    async with database.read() as session:
+        deals = {deal.id: deal.lost_reason for deal in (await session.exec(select(Deal))).all()}
+    assert [deals[card.call.deal_id] for card in (worked, raw)] == ["", "Wrong number"]
+
+
+async def test_not_a_client_is_one_act_that_can_be_taken_back(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await intake.apply(batch(Story("17.1").ring("101").answer("101").end()))
+    (card,) = await dock(database, office, "ivan")
+    call_id = card.call.id or 0
+
+    async def marked() -> tuple[list[str], str]:
+        async with database.read() as session:
+            numbers = (await session.exec(select(SpecialNumber.number))).all()
+            return list(numbers), (await session.exec(select(Deal))).one().lost_reason
+
+    async with database.write() as session:
+        await outcomes.mark_not_a_client(session, await office.viewer(session, "ivan"), call_id, region="UA", now=LATER)
+    assert (await marked(), await dock(database, office, "ivan")) == (([CLIENT], "Not a client"), [])
+    async with database.write() as session:
+        await outcomes.unhide(session, await office.viewer(session, "ivan"), call_id, LATER)
+    assert await marked() == ([], "")
+    assert [card.state for card in await dock(database, office, "ivan")] == ["after"]
+
+
+async def test_a_card_is_not_put_away_while_the_call_goes_on(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    story = Story().ring("101")
+    for step in (story, story.wait(3).answer("101")):
+        await intake.apply(batch(step))
+        async with database.write() as session:
+            with pytest.raises(Conflict, match="goes on"):
+                await outcomes.hide(session, await office.viewer(session, "ivan"), 1, LATER)
+    await intake.apply(batch(story.wait(9).end()))
+    assert [card.state for card in await dock(database, office, "ivan")] == ["after"]
+    async with database.write() as session:
+        await outcomes.hide(session, await office.viewer(session, "ivan"), 1, LATER)
+    assert not await dock(database, office, "ivan")
+
+
+async def test_an_unknown_number_is_given_to_a_client_we_know(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await intake.apply(batch(Story().ring("101").answer("101")))
+    async with database.write() as session:
+        viewer = await office.viewer(session, "ivan")
+        known = await create_contact(session, viewer, name="Petro Lys", now=NOON, region="UA")
+    async with database.write() as session:
+        with pytest.raises(Invalid, match="Choose a client"):
+            await actions.link_client(session, viewer, 1, None, region="UA", now=LATER)
+        await actions.link_client(session, viewer, 1, known.id, region="UA", now=LATER)
+    (card,) = await dock(database, office, "ivan")
+    assert card.contact is not None
+    assert (card.contact.name, card.is_unknown) == ("Petro Lys", False)
+    async with database.read() as session:
+        deal = (await session.exec(select(Deal))).one()
+        phone = (await session.exec(select(Phone))).one()
+    assert (deal.contact_id, phone.contact_id, phone.number) == (known.id, known.id, CLIENT)
+
+
+async def test_missed_today_is_of_today(database: Database, office: Office, intake: Intake) -> None:
+    evening = TODAY - timedelta(hours=2)
+    await intake.apply(batch(Story("16.1", at=evening).ring("101").wait(20).end()))
+    await intake.apply(batch(Story("17.1", at=NOON - timedelta(hours=1)).ring("101").wait(20).end()))
+    await intake.apply(batch(Story("17.2").ring("101")))
+    (card,) = await dock(database, office, "ivan")
+    assert card.missed_today == 1
+
+
+async def test_who_wants_no_cards_is_not_asked_how_calls_ended(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    async with database.write() as session:
+        user = await session.get(User, office.id("ivan"))
+        assert user is not None
+        user.popup = "off"
+    await intake.apply(batch(Story("17.1").ring("101").answer("101").end()))
+    await intake.apply(batch(Story("17.2").ring("102").answer("102").end()))
+    assert not await dock(database, office, "ivan", popup="ringing")
+    assert [card.state for card in await dock(database, office, "olena")] == ["after"]
+
+
+async def test_the_phone_is_free_rings_or_talks_also_with_a_colleague(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    async def phone(login: str) -> str:
+        async with database.read() as session:
+            viewer = await office.viewer(session, login)
+            return (await load_docks(session, [viewer], LATER))[viewer.user_id].phone
+
+    assert await phone("ivan") == "free"
+    story = Story("17.1").ring("101")
+    await intake.apply(batch(story))
+    assert await phone("ivan") == "ringing"
+    await intake.apply(batch(story.wait(3).answer("101")))
+    assert (await phone("ivan"), await phone("olena")) == ("talking", "free")
+    await intake.apply(batch(story.wait(3).end(), Story("17.2", direction=Direction.INTERNAL).ring("102")))
+    assert (await phone("ivan"), await phone("olena")) == ("free", "ringing")
 
 
 async def test_nobody_acts_on_a_card_that_is_not_theirs(database: Database, office: Office, intake: Intake) -> None:
@@ -246,10 +370,10 @@ async def test_a_call_on_a_colleagues_deal_is_finished_without_touching_it(
     first, second = await dock(database, office, "ivan")
     async with database.write() as session:
         viewer = await office.viewer(session, "ivan")
-        await actions.finish(
+        await outcomes.finish(
             session, viewer, first.call.id or 0, "next_step", LATER, next_title="Ask again", next_at=LATER
         )
-        await actions.finish(session, viewer, second.call.id or 0, "not_interested", LATER)
+        await outcomes.finish(session, viewer, second.call.id or 0, "not_interested", LATER, why="Too expensive")
     async with database.read() as session:
         task = (await session.exec(select(Task).where(Task.assignee_id == office.id("ivan")))).one()
         deal = (await session.exec(select(Deal))).one()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pbxcrm.screenpop.rules import CardState, card_state
+from pbxcrm.screenpop.rules import CardState, card_state, phone_state
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,18 @@ def test_card_state(
         card_state(direction=direction, outcome=outcome, leg_results=legs, unfinished=unfinished, popup=popup)
         is expected
     )
+
+
+@pytest.mark.parametrize(
+    ("legs", "state"),
+    [
+        ([], "free"),
+        ([("inbound", "dialled")], "free"),
+        ([("inbound", "ringing")], "ringing"),
+        ([("outbound", "dialled")], "calling"),
+        ([("outbound", "ringing")], "calling"),
+        ([("internal", "ringing"), ("inbound", "talking")], "talking"),
+    ],
+)
+def test_phone_state(legs: list[tuple[str, str]], state: str) -> None:
+    assert phone_state(legs) == state

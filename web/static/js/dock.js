@@ -12,6 +12,16 @@ function retitle() {
   if (title && line.textContent !== text) line.textContent = text;
 }
 
+// What one's own phone does, as the cards' own answer says it, stands in the bar, too.
+function tellPhone() {
+  const now = document.getElementById("dock-phone");
+  const bar = document.getElementById("line-state");
+  if (!now || !bar || bar.dataset.state === now.dataset.state) return;
+  if (now.dataset.state === "free" && "busy" in bar.dataset) return; // an order is on its way to the phone
+  bar.dataset.state = now.dataset.state;
+  bar.querySelector("[data-phone-word]").textContent = now.dataset.word;
+}
+
 if (dock) {
   // Where the sheet would cover the page it begins as its one line.
   if (matchMedia("(max-width: 1024px)").matches) {
@@ -28,6 +38,7 @@ if (dock) {
     if (detail.tasks.some((task) => task.target?.id === "dock-cards" || task.target === "#dock-cards")) acts.set(detail.ctx, hold(dock));
   });
   document.addEventListener("htmx:after:swap", ({ detail }) => acts.get(detail.ctx)?.());
-  new MutationObserver(retitle).observe(dock.querySelector("#dock-cards"), { childList: true, subtree: true });
+  document.addEventListener("htmx:after:swap", tellPhone); // the bar has been drawn anew
+  new MutationObserver(() => { retitle(); tellPhone(); }).observe(dock.querySelector("#dock-cards"), { childList: true, subtree: true, attributes: true, attributeFilter: ["data-state"] });
   retitle();
 }

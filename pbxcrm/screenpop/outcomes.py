@@ -1,0 +1,175 @@
+"""How a call ended, as whoever talked says it on its card or in the callback queue; and taking it back."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.rules import check_why
+from pbxcrm.contacts.actions import mark_number
+from pbxcrm.contacts.models import NumberKind, SpecialNumber
+from pbxcrm.contacts.queries import special_number
+from pbxcrm.db import lock
+from pbxcrm.deals.actions import access_for_change, do_move_deal
+from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
+from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.errors import Conflict, Invalid
+from pbxcrm.events import emit
+from pbxcrm.numbers import format_for_people
+from pbxcrm.people.queries import load_directory
+from pbxcrm.screenpop.actions import say_dock_changed
+from pbxcrm.screenpop.models import Disposition, WrapUp
+from pbxcrm.screenpop.queries import access_own_call, is_on_call
+from pbxcrm.screenpop.reach import about_call
+from pbxcrm.tasks.actions import create_task, say_task_changed
+from pbxcrm.tasks.models import Task
+
+
+async def finish(
+    session: AsyncSession,
+    viewer: Viewer,
+    call_id: int,
+    disposition: str,
+    now: datetime,
+    *,
+    next_title: str = "",
+    next_at: datetime | None = None,
+    why: str = "",
+) -> None:
+    """How the call ended; with ``next_at`` the next task on its deal. "Not interested" loses the deal and needs ``why``; a wrong
+    number loses a deal that nobody has worked on yet.
+
+    A colleague's deal stays as it is: the task is then about the client.
+    """
+    call = await access_own_call(session, viewer, call_id)
+    await _check_unsaid(session, viewer, call_id)
+    if disposition not in set(Disposition):
+        raise Invalid("disposition", "screenpop.disposition", "Choose how the call ended.")
+    if disposition == Disposition.NEXT_STEP and next_at is None:
+        raise Invalid("next_at", "screenpop.next", "Choose when the next step is due.")
+    made: dict[str, Any] = {}
+    deal_id, contact_id = await about_call(session, viewer, call_id)
+    if next_at is not None:
+        if deal_id is None and contact_id is None and call.client_number:
+            next_title = f"{next_title}: {format_for_people(call.client_number)}"
+        task = await create_task(
+            session,
+            viewer,
+            title=next_title,
+            due_at=next_at,
+            now=now,
+            deal_id=deal_id,
+            contact_id=contact_id,
+        )
+        made["task"] = task.id
+    if disposition == Disposition.NOT_INTERESTED:
+        made |= await _lose(session, viewer, deal_id, check_why(why), now)
+    elif disposition == Disposition.WRONG_NUMBER:
+        made |= await _lose(session, viewer, deal_id, LOST_WRONG_NUMBER, now, only_raw=True)
+    await _close_card(session, viewer, call_id, disposition, now, made)
+
+
+async def mark_not_a_client(session: AsyncSession, viewer: Viewer, call_id: int, *, region: str, now: datetime) -> None:
+    """The number goes on the list of those that are not clients, the deal it has just made is lost, and the card goes."""
+    call = await access_own_call(session, viewer, call_id)
+    await _check_unsaid(session, viewer, call_id)
+    if call.client_number is None:
+        raise Invalid("number", "callbacks.no_number", "A withheld number cannot be put on the list.")
+    made: dict[str, Any] = {}
+    if await special_number(session, call.client_number) is None:
+        made["spam"] = call.client_number
+    await mark_number(session, viewer, call.client_number, NumberKind.SPAM, region=region, now=now)
+    deal_id, _contact_id = await about_call(session, viewer, call_id)
+    made |= await _lose(session, viewer, deal_id, LOST_NOT_A_CLIENT, now, only_raw=True)
+    await _close_card(session, viewer, call_id, Disposition.WRONG_NUMBER, now, made)
+
+
+async def hide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
+    """Put the card of a finished call away without an outcome. Conflict while one's own phone still rings or talks."""
+    await access_own_call(session, viewer, call_id)
+    if await is_on_call(session, viewer.user_id, call_id):
+        raise Conflict("screenpop.goes_on", "The call goes on; its card can be put away when it is over.")
+    await _close_card(session, viewer, call_id, "", now)
+
+
+async def unhide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
+    """The undo of ``hide``, ``finish`` and ``mark_not_a_client``; what they made goes, too, unless somebody has changed it since."""
+    await access_own_call(session, viewer, call_id)
+    row = await session.get(WrapUp, (call_id, viewer.user_id))
+    if row is not None:
+        await _take_back(session, viewer, row.made, now)
+        row.done_at, row.disposition, row.made = None, "", {}
+    _say_owed(session, viewer.user_id, call_id, now)
+
+
+async def do_say_ended(
+    session: AsyncSession, call_id: int, user_id: int, disposition: Disposition | None, now: datetime
+) -> None:
+    """It was said elsewhere how this call ended, so its card does not ask; None: that was taken back, and it asks again."""
+    row = await session.get(WrapUp, (call_id, user_id))
+    if row is None:
+        return
+    row.done_at, row.disposition, row.made = (now, disposition.value, {}) if disposition else (None, "", {})
+    _say_owed(session, user_id, call_id, now)
+
+
+async def _check_unsaid(session: AsyncSession, viewer: Viewer, call_id: int) -> None:
+    """A second click, or the same card in another tab, is refused."""
+    await lock(session, f"wrap_up:{call_id}:{viewer.user_id}")
+    known = await session.get(WrapUp, (call_id, viewer.user_id))
+    if known is not None and known.disposition:
+        raise Conflict("screenpop.finished", "How this call ended has been said already.")
+
+
+async def _lose(
+    session: AsyncSession, viewer: Viewer, deal_id: int | None, reason: str, now: datetime, *, only_raw: bool = False
+) -> dict[str, Any]:
+    """What is to be taken back of it."""
+    if deal_id is None:
+        return {}
+    deal = await access_for_change(session, viewer, deal_id, None)
+    people = await load_directory(session)
+    left = await do_lose_deal(session, deal, reason, now, actor=viewer, people=people, only_raw=only_raw)
+    return {} if left is None else {"deal": deal_id, "from_stage": left}
+
+
+async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any], now: datetime) -> None:
+    people = await load_directory(session)
+    task = await session.get(Task, made["task"]) if "task" in made else None
+    if task is not None and task.version == 1:
+        say_task_changed(session, task, now, people)
+        record(session, now, "task.taken_back", "task", task.id, actor=viewer, title=task.title)
+        await session.delete(task)
+    deal = await session.get(Deal, made["deal"]) if "deal" in made else None
+    stage = await session.get(Stage, made["from_stage"]) if deal is not None else None
+    at = await session.get(Stage, deal.stage_id) if deal is not None else None
+    if deal is not None and stage is not None and at is not None and at.kind == StageKind.LOST:
+        do_move_deal(session, deal, stage, now, actor=viewer, people=people)
+    special = await session.get(SpecialNumber, made["spam"]) if "spam" in made else None
+    if special is not None and special.kind == NumberKind.SPAM:
+        record(session, now, "number.unmarked", "number", special.number, actor=viewer, kind=special.kind)
+        await session.delete(special)
+
+
+async def _close_card(
+    session: AsyncSession,
+    viewer: Viewer,
+    call_id: int,
+    disposition: str,
+    now: datetime,
+    made: dict[str, Any] | None = None,
+) -> None:
+    row = await session.get(WrapUp, (call_id, viewer.user_id))
+    if row is None:
+        row = WrapUp(call_id=call_id, user_id=viewer.user_id, talked_at=now)
+        session.add(row)
+    row.done_at, row.disposition, row.made = now, disposition, made or {}
+    record(session, now, "call.wrapped_up", "call", call_id, actor=viewer, disposition=disposition)
+    _say_owed(session, viewer.user_id, call_id, now)
+
+
+def _say_owed(session: AsyncSession, user_id: int, call_id: int, now: datetime) -> None:
+    emit(session, "callback", f"call-{call_id}", now, users=[user_id])  # the queue asks, or asks no more
+    say_dock_changed(session, now, user_id)
