@@ -43,6 +43,12 @@ def done_word(request: Request) -> str:
     return _(message) if message else ""
 
 
+def forget_done(request: Request, response: Response) -> None:
+    """What the page before wanted said is said once."""
+    if FLASH in request.cookies:
+        response.delete_cookie(FLASH, path="/", httponly=True, samesite="lax")
+
+
 def toast(request: Request, text: str, *, tone: str = "green", undo: str = "", status: int = 200) -> HTMLResponse:
     """An answer to htmx that only says something and changes nothing on the page.
 

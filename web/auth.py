@@ -74,16 +74,12 @@ def local_path(target: str | None) -> str:
 
 
 def to_login(request: Request) -> Response:
-    """Where a person without a session is sent; a part of a page makes the whole page go there."""
-    htmx = request.headers.get("hx-request") == "true"
+    """Where a person without a session is sent; a part of a page is refused, and the page knows what to do."""
+    if request.headers.get("hx-request") == "true":  # js/session.js: what has been typed on the page must not be lost
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Reswap": "none"})
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if htmx:
-        current = urlsplit(request.headers.get("hx-current-url", ""))
-        back = current.path + (f"?{current.query}" if current.query else "")
-    back = local_path(back) if htmx or request.method == "GET" else "/"
+    back = local_path(back) if request.method == "GET" else "/"
     address = LOGIN if back == "/" else f"{LOGIN}?{urlencode({'next': back})}"
-    if htmx:
-        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": address})
     if "text/html" not in request.headers.get("accept", "text/html"):
         return Response(status_code=HTTPStatus.UNAUTHORIZED)
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)

@@ -80,6 +80,8 @@ class Form:
             local = datetime.fromisoformat(self[name])
         except ValueError as error:
             raise Invalid(name, "form.moment", "Choose a date and a time.") from error
+        if not 1970 <= local.year <= 2200:  # what is beyond is a slip of the hand, and no database likes it
+            raise Invalid(name, "form.moment", "Choose a date and a time.")
         return local.replace(tzinfo=local.tzinfo or here().timezone).astimezone(UTC)
 
 

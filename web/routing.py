@@ -6,6 +6,7 @@ test that walks all routes as all roles misses none.
 
 from collections.abc import Sequence
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.routing import BaseRoute, Route
 
 from pbxcrm.access import Permission
@@ -20,6 +21,15 @@ class UndeclaredRoute(RuntimeError):
 RULE = "_pbxcrm_rule"
 GET = ("GET",)
 POST = ("POST",)
+
+
+class RowId(IntegerConvertor):
+    """``{…:int}`` in a path: no number that no database has as an id; such an address does not exist."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("int", RowId())
 
 
 def page(

@@ -26,6 +26,7 @@ from pbxcrm.access import Permission, Viewer, can, sees_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.queries import Directory
 from web import formats, i18n, words
+from web.answers import forget_done
 from web.parts import parts, wants_fragment
 from web.static_files import StaticTree
 
@@ -98,7 +99,10 @@ def render(
     with _facing(_Reader(viewer, getattr(request.state, "people", None))):
         html = parts(request).templates.text(name, **context)
     # The same address answers with a page or a part of it: caches and the back button must not mix them up.
-    return HTMLResponse(html, status, {"vary": "HX-Request", **(headers or {})})
+    response = HTMLResponse(html, status, {"vary": "HX-Request", **(headers or {})})
+    if name == page:
+        forget_done(request, response)
+    return response
 
 
 @dataclass(frozen=True, slots=True)

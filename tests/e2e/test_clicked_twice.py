@@ -47,7 +47,7 @@ async def test_a_lost_deal_stands_again_where_it_stood(at_screen: AtScreen, inta
     await owe(intake, 1)
     before = (await rows(db, Deal))[0].stage_id
     await page.locator("#call-1 .chip", has_text="Not interested").click()
-    await page.locator("#call-1").get_by_role("button", name="Finish").dblclick()
+    await page.locator("#call-1").get_by_role("button", name="Too expensive").dblclick()
     toast = page.locator(".toast", has_text="The call is finished")
     await expect(toast).to_have_count(1)
     lost = {stage.id for stage in await rows(db, Stage) if stage.kind == StageKind.LOST}
@@ -56,6 +56,31 @@ async def test_a_lost_deal_stands_again_where_it_stood(at_screen: AtScreen, inta
     await expect(page.locator("#call-1")).to_be_visible()
     deal = (await rows(db, Deal))[0]
     assert (deal.stage_id, deal.closed_at, deal.lost_reason) == (before, None, "")
+
+
+async def test_a_click_that_meets_what_has_just_come_under_the_pointer_counts_for_nothing(
+    at_screen: AtScreen, db: Database
+) -> None:
+    """Where "Call" was clicked, "Reached" stands a moment later."""
+    _, page = await at_screen("olena")
+    await page.evaluate(
+        """() => {
+        window.pressed = [];
+        const at = document.querySelector("main");
+        const put = (word, next) => {
+            at.innerHTML = `<button hx-post="/nowhere">${word}</button>`;
+            Object.assign(at.firstChild.style, { position: "fixed", left: "300px", top: "300px" });
+            at.firstChild.addEventListener("click", () => { window.pressed.push(word); if (next) put(next); });
+        };
+        put("Call", "Reached");
+    }"""
+    )
+    for _ in range(2):
+        await page.mouse.click(310, 310, delay=5)
+    assert await page.evaluate("window.pressed") == ["Call"]
+    await page.mouse.move(330, 318)
+    await page.mouse.click(320, 312)
+    assert await page.evaluate("window.pressed") == ["Call", "Reached"]
 
 
 async def test_a_form_sent_twice_makes_one_thing(at_screen: AtScreen, intake: Intake, db: Database) -> None:

@@ -1,5 +1,6 @@
 """A live region is never swapped under the hands of somebody who began to type after it had been asked for."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from pbxcrm.tasks.actions import create_task
 from tests.e2e.browser import live
 from tests.e2e.conftest import AtScreen
 from tests.e2e.test_dock import app, settings
+from tests.integration.web.conftest import PASSWORD
 
 __all__ = ["app", "settings"]
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -24,6 +26,34 @@ async def plan(db: Database, title: str) -> None:
         await create_task(session, olena, title=title, due_at=now + timedelta(minutes=5), now=now)
 
 
+async def test_what_is_typed_when_one_is_logged_out_elsewhere_can_still_be_saved(
+    at_screen: AtScreen, db: Database
+) -> None:
+    person, page = await at_screen("olena")
+    await page.goto(person.address + "/tasks/new")
+    await live(page)
+    await page.get_by_label("What is to be done").fill("Send the oak samples")
+    beside = await page.context.new_page()
+    await beside.goto(person.address + "/profile")
+    await beside.locator("#me > summary").click()
+    await beside.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Add task").click()
+    toast = page.locator(".toast", has_text="What you typed is still here")
+    await expect(toast).to_have_count(1)
+    person.expect_status(401)
+    async with page.context.expect_page() as opened:
+        await toast.get_by_role("link", name="Log in").click()
+    login = await opened.value
+    await login.get_by_label("Login").fill("olena")
+    await login.get_by_label("Password").fill(PASSWORD)
+    await login.get_by_role("button", name="Log in").click()
+    await login.wait_for_selector("#rail")
+    await expect(page.get_by_label("What is to be done")).to_have_value("Send the oak samples")
+    await page.locator("button[name=quick]").first.click()
+    await page.wait_for_url("**/tasks")
+    await expect(page.get_by_text("Send the oak samples").first).to_be_visible()
+
+
 async def test_what_is_typed_while_the_answer_is_on_its_way_stays(at_screen: AtScreen, db: Database) -> None:
     person, page = await at_screen("olena")
     await plan(db, "Send samples")
@@ -31,14 +61,14 @@ async def test_what_is_typed_while_the_answer_is_on_its_way_stays(at_screen: AtS
     await live(page)
     field = page.get_by_label("Result of “Send samples”")
 
-    asked: list[str] = []
+    typed = asyncio.Lock()
 
     async def type_first(route: Route) -> None:
-        """The page has asked for its list anew; the answer comes when two letters have been typed."""
-        if not asked:
-            asked.append(route.request.url)
-            await field.focus()
-            await page.keyboard.type("ab")
+        """The page has asked for its list anew; no answer comes before two letters have been typed."""
+        async with typed:
+            if await field.input_value() == "":
+                await field.focus()
+                await page.keyboard.type("ab")
         await route.continue_()
 
     await page.route("**/tasks", type_first)

@@ -60,9 +60,8 @@ class Drawn:
 async def dock(request: Request) -> Response:
     """The cards as they stand now; the page asks for them when the stream cannot tell."""
     person = replace(viewer(request), language=here().language.value)
-    async for _user_id, html in _draw(parts(request), [Asked(person, {}, {""})], now(request)):
-        return HTMLResponse(html)
-    raise AssertionError("nobody's dock")
+    drawn = [html async for _user_id, html in _draw(parts(request), [Asked(person, {}, {""})], now(request))]
+    return HTMLResponse(drawn[0])
 
 
 def pusher(of: Parts) -> Pusher:

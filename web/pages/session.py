@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from pbxcrm.errors import Invalid, TooManyAttempts
 from pbxcrm.people import actions, logins
 from pbxcrm.people.queries import list_sessions
-from web.answers import redirect
+from web.answers import done_word, redirect
 from web.auth import LOGIN, give_cookie, local_path, session_token, take_cookie
 from web.forms import Form, filled, read_form
 from web.i18n import Language
@@ -57,7 +57,7 @@ async def login(request: Request) -> Response:
 
 
 def _login_page(request: Request, form: Form, target: str, status: int = 200) -> HTMLResponse:
-    return render(request, "auth/login.html", status=status, form=form, target=target)
+    return render(request, "auth/login.html", status=status, form=form, target=target, done=done_word(request))
 
 
 async def choose_language(request: Request) -> Response:

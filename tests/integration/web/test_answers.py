@@ -74,6 +74,23 @@ async def test_going_elsewhere_works_with_and_without_htmx(browser: Browsers) ->
     assert "pbxcrm_done=saved" in htmx.headers["set-cookie"]
 
 
+async def test_a_word_is_said_once(browser: Browsers) -> None:
+    olena = await browser("olena")
+    await olena.get("/t/elsewhere")
+    assert "Saved." in (await olena.get("/profile")).text
+    assert "Saved." not in (await olena.get("/profile")).text
+    await olena.post("/logout")
+    assert "You have been logged out." in (await olena.get("/login")).text
+    assert "You have been logged out." not in (await olena.get("/login")).text
+
+
+async def test_ids_that_no_database_has_do_not_exist(browser: Browsers) -> None:
+    olena = await browser("olena")
+    for number in (2**63, 10**30):
+        for path in ("/calls/{}", "/calls/{}/recording", "/deals/{}", "/callbacks/{}"):
+            assert (await olena.get(path.format(number))).status_code == 404, path
+
+
 async def test_a_word_that_is_not_in_the_list_cannot_be_said(browser: Browsers, app: Starlette) -> None:
     request = Request({"type": "http", "app": app, "headers": [], "method": "GET", "path": "/"})
     with pytest.raises(KeyError):

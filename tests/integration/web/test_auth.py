@@ -122,11 +122,13 @@ async def test_a_new_password_logs_the_others_out(browser: Browsers) -> None:
     assert (await there.post("/login", data={"login": "olena", "password": "new password"})).status_code == 303
 
 
-async def test_a_part_of_a_page_sends_the_whole_page_to_log_in(browser: Browsers) -> None:
+async def test_a_part_of_a_page_is_refused_and_the_page_stays(browser: Browsers) -> None:
+    """What is typed on it would be lost otherwise; the page itself decides (js/session.js)."""
     stranger = await browser()
-    headers = {"hx-request": "true", "hx-current-url": "http://crm.example/people?team=2"}
-    answer = await stranger.get("/shell/rail", headers=headers)
-    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/login?next=%2Fpeople%3Fteam%3D2")
+    answer = await stranger.get("/shell/rail", headers={"hx-request": "true"})
+    assert (answer.status_code, answer.headers["hx-reswap"], "hx-redirect" in answer.headers) == (401, "none", False)
+    page = await stranger.get("/people?team=2")
+    assert page.headers["location"] == "/login?next=%2Fpeople%3Fteam%3D2"
     stream = await stranger.get("/live", headers={"accept": "text/event-stream"})
     assert stream.status_code == 401
 

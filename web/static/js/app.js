@@ -13,4 +13,5 @@ import "./notes.js";
 import "./ring.js";
 import "./live.js";
 import "./phone.js";
+import "./session.js";
 import "./work.js";

@@ -7,9 +7,12 @@ const fold = dock?.querySelector(".dock-fold");
 function retitle() {
   const cards = dock.querySelectorAll(".callcard");
   const title = cards[0]?.querySelector("[data-dock-title]");
+  if (!title) return;
   const line = dock.querySelector("[data-dock-line]");
-  const text = title ? `${cards[0].dataset.word}: ${title.textContent.trim()}${cards.length > 1 ? ` +${cards.length - 1}` : ""}` : "";
-  if (title && line.textContent !== text) line.textContent = text;
+  const more = Number(dock.querySelector("#dock-phone").dataset.cards) - 1;
+  const word = cards[0].dataset.word;
+  const text = `${word}${/[?!]$/.test(word) ? "" : ":"} ${title.textContent.trim()}${more > 0 ? ` · ${dock.dataset.more.replace("{n}", more)}` : ""}`;
+  if (line.textContent !== text) line.textContent = text;
 }
 
 // What one's own phone does, as the cards' own answer says it, stands in the bar, too.
@@ -17,7 +20,7 @@ function tellPhone() {
   const now = document.getElementById("dock-phone");
   const bar = document.getElementById("line-state");
   if (!now || !bar || bar.dataset.state === now.dataset.state) return;
-  if (now.dataset.state === "free" && "busy" in bar.dataset) return; // an order is on its way to the phone
+  if (now.dataset.state === "free" && "dials" in bar.dataset) return; // an order is on its way to the phone
   bar.dataset.state = now.dataset.state;
   bar.querySelector("[data-phone-word]").textContent = now.dataset.word;
 }

@@ -3,6 +3,7 @@
 // When a hint comes for a region it is asked for again, once for many hints that come together: by its own hx-get with
 // hx-trigger="live-refresh" where it has one, else by loading this page again and taking the region (it needs an id).
 // Nothing is swapped under somebody's hands: a region in which one types or has a menu or dialog open waits.
+import { over } from "./session.js";
 import { keeping } from "./keep.js";
 import { Switchboard } from "./switchboard.js";
 
@@ -94,7 +95,8 @@ function hear(message) {
   } else if (message.kind === "state") {
     state(message.live);
   } else if (message.kind === "over") {
-    location.reload(); // the server sends one to the login page and back here afterwards
+    state("offline");
+    over();
   }
 }
 

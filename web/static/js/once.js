@@ -1,4 +1,5 @@
-// Two clicks are one: neither the second of a double click counts, nor one while the answer to the first is awaited.
+// Two clicks are one: neither the second of a double click counts, nor one while the answer to the first is awaited, nor
+// one that meets another button, which the answer has just put under a pointer that has not moved.
 const awaited = new WeakSet(); // forms and buttons
 
 function drop(event) {
@@ -11,11 +12,21 @@ function sender(button) {
   return button.type === "submit" && button.form?.matches("[hx-post], [method=post]") ? button.form : null;
 }
 
+const SLIPPED = 1500; // ms
+let last = { at: -SLIPPED };
+
+function slipped(event, button) {
+  const still = Math.abs(event.clientX - last.x) < 5 && Math.abs(event.clientY - last.y) < 5;
+  return event.detail > 0 && event.timeStamp - last.at < SLIPPED && still && button.textContent.trim() !== last.word;
+}
+
 // Before anybody else hears of it. A submit by Enter is no click of a double one, but may come twice as well.
 addEventListener("click", (event) => {
   const button = event.target.closest?.("button, [hx-post]");
   const sends = button && sender(button);
-  if (sends && (event.detail > 1 || awaited.has(sends))) drop(event);
+  if (!sends) return;
+  if (event.detail > 1 || awaited.has(sends) || slipped(event, button)) return drop(event);
+  last = { at: event.timeStamp, x: event.clientX, y: event.clientY, word: button.textContent.trim() };
 }, true);
 addEventListener("submit", (event) => { if (awaited.has(event.target)) drop(event); }, true);
 document.addEventListener("htmx:before:request", ({ detail }) => awaited.add(detail.ctx.sourceElement));
