@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from sqlalchemy import BigInteger, DateTime, Dialect, TypeDecorator, text
+from sqlalchemy import BigInteger, DateTime, Dialect, TypeDecorator, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -148,4 +148,16 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         return sqlite_engine(url, pool_size)
     # Its compiler takes 30 ms for a list that is read in one, because it believes that all rows will be looked at.
     plain = {"server_settings": {"jit": "off"}}
-    return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=plain)
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=plain
+    )
+    event.listen(engine.sync_engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(dialect: Any, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """As SQLAlchemy connects, but nobody there is an error of the database, as on SQLite: asyncpg lets OSError through."""
+    try:
+        return dialect.connect(*args, **options)
+    except OSError as error:
+        raise dialect.loaded_dbapi.OperationalError(str(error) or type(error).__name__) from error

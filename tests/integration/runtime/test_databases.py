@@ -6,10 +6,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.db import Database
+from tests.databases import Postgres
 
 
 async def _run(session: AsyncSession, statement: str, **values: int) -> None:
@@ -59,3 +62,32 @@ async def test_a_checkpoint_moves_the_log_into_the_file(tmp_path: Path) -> None:
         await db.close()
     with closing(sqlite3.connect(tmp_path / "alone.db")) as alone:
         assert alone.execute("SELECT word FROM words").fetchall() == [("moved",)]
+
+
+@pytest.mark.postgres
+async def test_a_postgresql_that_went_away_is_an_error_of_the_database(
+    postgres: Postgres, postgres_url: str, tmp_path: Path
+) -> None:
+    """Not a naked OSError of the driver: whoever is to say 503 or to wait knows SQLAlchemy's errors only."""
+    way = tmp_path / "way"
+    way.symlink_to(postgres.folder)
+    db = Database(postgres_url.replace(str(postgres.folder), str(way)))
+    try:
+        async with db.read() as session:
+            assert await _one(session, "SELECT 1") == 1
+        way.unlink()  # nobody is to be found there any more,
+        with pytest.raises(SQLAlchemyError):
+            async with db.read() as session:
+                await _run(session, "SELECT pg_terminate_backend(pg_backend_pid())")  # and who was, hangs up
+        with pytest.raises(OperationalError, match="No such file"):
+            await db.ping()
+    finally:
+        await db.close()
+
+
+@pytest.mark.postgres
+async def test_a_port_where_nobody_listens_is_an_error_of_the_database() -> None:
+    db = Database("postgresql://postgres@127.0.0.1:1/pbxcrm")
+    with pytest.raises(OperationalError, match="Connect"):
+        await db.ping()
+    await db.close()

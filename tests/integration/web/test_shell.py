@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from httpx2 import ASGITransport, AsyncClient
 from redis.asyncio import Redis
 from sqlalchemy import text
 from starlette.applications import Starlette
@@ -138,20 +139,19 @@ async def test_a_database_that_is_away_is_said_so(browser: Browsers) -> None:
     assert "A part we need is away" in answer.text
 
 
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder.db", "postgresql://postgres@127.0.0.1:1/pbxcrm"])
 async def test_a_database_that_is_away_before_anybody_is_known(
-    browser: Browsers, settings: Settings, redis: Redis, clock: Clock, tmp_path: object
+    settings: Settings, redis: Redis, clock: Clock, url: str
 ) -> None:
-    from httpx2 import ASGITransport, AsyncClient
-
-    gone = Database(f"sqlite:///{tmp_path}/no/such/folder.db")
+    gone = Database(url)
     transport = ASGITransport(create_app(settings, gone, redis, clock=clock))
-    async with AsyncClient(
-        transport=transport, base_url=HOME, cookies={"pbxcrm_session": "x"}, headers={"accept": "text/html"}
-    ) as client:
-        answer = await client.get("/profile")
+    async with AsyncClient(transport=transport, base_url=HOME, cookies={"pbxcrm_session": "x"}) as client:
+        shown = await client.get("/profile", headers={"accept": "text/html"})
+        data = await client.get("/api/v1/deals", headers={"authorization": "Bearer x"})
     await gone.close()
-    assert answer.status_code == 503
-    assert "A part we need is away" in answer.text
+    assert (shown.status_code, data.status_code) == (503, 503)
+    assert "A part we need is away" in shown.text
+    assert data.json()["code"] == "web.away"
 
 
 async def test_an_application_with_an_undeclared_route_does_not_start(
