@@ -7,8 +7,8 @@ waits for the interpreter's lock, up to 5 ms while the loop is busy, and a card 
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -91,16 +91,23 @@ class InlineConnection:
 
     async def begin_immediate(self) -> bool:
         """Begin to write now; False while another writer is at work."""
+        with self.impatient():
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                return False
+        return True
+
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Meanwhile a lock that somebody else has is refused at once: SQLite would wait for it inside the loop."""
         self._connection.execute("PRAGMA busy_timeout=0")
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            return False
+            yield
         finally:
             self._connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
-        return True
 
 
 def sqlite_engine(url: str, pool_size: int) -> AsyncEngine:
@@ -152,8 +159,11 @@ def _begin(connection: Connection) -> None:
     """A reader just begins. A writer takes the one lock there is; while somebody else has it, the loop goes on."""
     if not connection.get_execution_options().get(WRITES, False):
         connection.exec_driver_sql("BEGIN")
-    elif not await_(_begin_to_write(connection.connection.driver_connection)):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # in vain: it says what is wrong in SQLAlchemy's words
+        return
+    driver: Any = connection.connection.driver_connection  # an InlineConnection
+    if not await_(_begin_to_write(driver)):
+        with driver.impatient():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # in vain: it says what is wrong in SQLAlchemy's words
 
 
 async def _begin_to_write(driver: Any) -> bool:  # an InlineConnection

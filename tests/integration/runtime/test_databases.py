@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm import sqlite
 from pbxcrm.db import Database
 from tests.databases import Postgres
 
@@ -62,6 +63,39 @@ async def test_a_checkpoint_moves_the_log_into_the_file(tmp_path: Path) -> None:
         await db.close()
     with closing(sqlite3.connect(tmp_path / "alone.db")) as alone:
         assert alone.execute("SELECT word FROM words").fetchall() == [("moved",)]
+
+
+async def test_a_writer_that_waits_in_vain_does_not_hold_up_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 1.0)
+    db = Database(f"sqlite:///{tmp_path}/one.db")
+    loop = asyncio.get_running_loop()
+    pauses: list[float] = []
+
+    async def look_at_the_clock() -> None:
+        last = loop.time()
+        while True:
+            await asyncio.sleep(0)
+            pauses.append(loop.time() - last)
+            last = loop.time()
+
+    async with db.write() as session:
+        await _run(session, "CREATE TABLE mine (n INTEGER)")
+    looking = asyncio.create_task(look_at_the_clock())
+    try:
+        with closing(sqlite3.connect(tmp_path / "one.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(OperationalError, match="database is locked"):
+                async with db.write() as session:
+                    await _run(session, "INSERT INTO mine VALUES (1)")
+        assert sum(pauses) > 0.9  # it was patient
+        assert max(pauses) < 0.5  # and others went on meanwhile
+        async with db.read() as session:  # on the same connection, which is as patient as before
+            assert await _one(session, "PRAGMA busy_timeout") == 1000
+    finally:
+        looking.cancel()
+        await db.close()
 
 
 @pytest.mark.postgres
