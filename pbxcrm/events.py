@@ -4,6 +4,7 @@ An event is a hint (topic and reference), never data: a browser that hears it as
 ordinary, access-checked path. So an event that is lost, late or doubled does no harm.
 """
 
+import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from pbxcrm.rows import ask
 CHANNEL = "pbxcrm:events"
 SAYINGS = "sayings"  # of a session: what it will say when it commits
 RELAY_AT_ONCE = 500
+PUBLISH_SECONDS = 1.0  # a Redis that takes longer to accept a message counts as away: nobody waits for a hint
 URGENT = "urgent "  # before a reference: what this says is put on screens before what was said earlier
 
 
@@ -112,8 +114,9 @@ async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
 
 
 async def publish(redis: Redis, rows: Iterable[Outbox | Said]) -> None:
-    """Tell all web processes, in one message; raises RedisError or OSError."""
-    await redis.publish(CHANNEL, json.dumps([_as_hint(row) for row in rows]))
+    """Tell all web processes, in one message; raises RedisError or OSError, TimeoutError when Redis does not answer."""
+    async with asyncio.timeout(PUBLISH_SECONDS):
+        await redis.publish(CHANNEL, json.dumps([_as_hint(row) for row in rows]))
 
 
 async def forget(db: Database, ids: Iterable[int | None]) -> None:

@@ -85,7 +85,8 @@ class Relay:
 
     def _say_away(self, error: Exception) -> None:
         if not self._away:
-            log.warning("redis.away", why=str(error), hint="Pages refresh late until it is back; nothing is lost.")
+            why = str(error) or "no answer"
+            log.warning("redis.away", why=why, hint="Pages refresh late until it is back; nothing is lost.")
         self._away = True
 
     def _say_back(self) -> None:

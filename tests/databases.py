@@ -8,11 +8,13 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from pwd import getpwnam
+from typing import Any
 
 import asyncpg
+import redis
 
 from pbxcrm import child, redis_server
 from pbxcrm.migrations import upgrade
@@ -127,6 +129,19 @@ def running_redis() -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(30)
+
+
+@contextmanager
+def paused_redis(url: str) -> Iterator[None]:
+    """Meanwhile the server at ``url`` takes connections and what they say, and answers nobody."""
+    with closing(redis.Redis.from_url(url)) as client:
+        server: Any = client.info("server")
+    pid = int(server["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def fresh_name() -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from pbxcrm.db import Database
+from pbxcrm.events import PUBLISH_SECONDS
 from pbxcrm.phone.actions import do_expire, do_finish, say_command_changed
 from pbxcrm.phone.models import CommandKind, CommandStatus, PhoneCommand
 
@@ -53,7 +54,8 @@ class Answer:
 async def wake(redis: Redis, pbx: str) -> None:
     """Tell the listener that an order waits; call it after the commit. Redis away: it looks by itself."""
     with suppress(RedisError, OSError):
-        await redis.publish(CHANNEL + pbx, "1")
+        async with asyncio.timeout(PUBLISH_SECONDS):  # TimeoutError is an OSError
+            await redis.publish(CHANNEL + pbx, "1")
 
 
 class Orders:

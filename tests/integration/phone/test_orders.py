@@ -21,6 +21,7 @@ from pbxcrm.phone.actions import hang_up, transfer
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.phone.source import Answer, Order, Orders, wake
 from tests.calls import NOON, Story, batch, outbound
+from tests.databases import paused_redis
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT
 from tests.integration.phone.conftest import Phones
 
@@ -258,3 +259,11 @@ async def test_redis_wakes_the_listener_and_its_absence_only_delays(
         command = await phones.call("olena", "+380501112233")
         await wake(nobody, "default")
         assert (await asyncio.wait_for(waiting, 30)).id == command.key
+
+
+async def test_a_redis_that_hangs_holds_up_no_click(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        await redis.ping()
+        with paused_redis(redis_url):
+            await asyncio.wait_for(wake(redis, "default"), 20)  # the order is committed: its listener looks by itself
+        assert await redis.ping()

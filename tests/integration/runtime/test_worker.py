@@ -12,11 +12,14 @@ import pytest
 from redis.asyncio import Redis
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from structlog.testing import capture_logs
 
 from pbxcrm import jobs, redis_server
 from pbxcrm.db import Database
 from pbxcrm.events import CHANNEL, Outbox, emit
+from pbxcrm.relay import Relay
 from pbxcrm.timers import Timer
+from tests.databases import paused_redis
 from tests.waiting import until
 from workers.settings import from_json, make_worker, to_json
 from workers.work import Work, _end
@@ -130,6 +133,33 @@ async def test_what_is_committed_is_published_at_once(database: Database, redis_
             assert found
             assert [hint["ref"] for hint in json.loads(found["data"])] == [str(ref)]
         assert min(waits) < 0.2  # the sweep alone would take up to a second
+
+
+async def test_what_a_redis_that_hangs_did_not_take_is_carried_later(database: Database, redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis, redis.pubsub() as listener:
+        await listener.subscribe(CHANNEL)
+        assert (await listener.get_message(timeout=2) or {})["type"] == "subscribe"
+        relay = Relay(database, redis)
+        running = asyncio.create_task(relay.run())
+        try:
+            with paused_redis(redis_url), capture_logs() as said:
+                async with database.write() as session:
+                    emit(session, "deal", 7, datetime.now(UTC), users=[7])
+                await until(lambda: "redis.away" in [line["event"] for line in said], 20)
+            async with database.write() as session:
+                emit(session, "deal", 8, datetime.now(UTC), users=[7])
+            await until(lambda: not relay._away)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        carrying = asyncio.create_task(relay.carry_leftovers())
+        await until(lambda: outbox_empty(database))
+        carrying.cancel()
+        await asyncio.gather(carrying, return_exceptions=True)
+        refs = set()
+        while message := await listener.get_message(ignore_subscribe_messages=True, timeout=0.1):
+            refs |= {hint["ref"] for hint in json.loads(message["data"])}
+        assert refs == {"7", "8"}
 
 
 async def test_arq_sweeps_each_second_and_speaks_json(redis_url: str) -> None:
