@@ -25,23 +25,15 @@ def from_json(data: bytes) -> dict[str, Any]:
     return found
 
 
-def make_worker(
-    url: str, sweep: Callable[[], Coroutine[Any, Any, int]], tidy: Callable[[], Coroutine[Any, Any, None]]
-) -> Worker:
-    """An arq worker on the Redis at ``url``. ``sweep`` does what is due, ``tidy`` throws away what is old."""
+def make_worker(url: str, sweep: Callable[[], Coroutine[Any, Any, int]]) -> Worker:
+    """An arq worker on the Redis at ``url``. ``sweep`` does what is due."""
 
     async def sweep_now(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         return await sweep()
 
-    async def tidy_up(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
-        await tidy()
-
-    crons = [
-        cron(sweep_now, name="sweep", second=set(range(60)), keep_result=0, timeout=JOB_SECONDS, max_tries=1),
-        cron(tidy_up, name="tidy", minute=7, second=0, keep_result=0, timeout=JOB_SECONDS, max_tries=1),
-    ]
+    each_second = cron(sweep_now, name="sweep", second=set(range(60)), keep_result=0, timeout=JOB_SECONDS, max_tries=1)
     return Worker(
-        cron_jobs=crons,
+        cron_jobs=[each_second],
         queue_name=QUEUE,
         redis_settings=redis_settings(url),
         handle_signals=False,

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 SWEEP_SECONDS = 1.0
 CHECKPOINT_SECONDS = 1.0
+TIDY_SECONDS = 3600.0
 REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds before arq is started again
 
 
@@ -48,6 +49,7 @@ class Work:
             tasks.create_task(self.relay.carry_leftovers())
             tasks.create_task(self._each_second())
             tasks.create_task(self._checkpoint())
+            tasks.create_task(self._tidy_each_hour())
             tasks.create_task(self._arq())
 
     async def sweep(self) -> int:
@@ -64,6 +66,15 @@ class Work:
             await events.prune(session, now)
             await prune_logins(session, now)
             await jobs.prune(session, now)
+
+    async def _tidy_each_hour(self) -> None:
+        """Every worker for itself, whatever Redis does: what another one has thrown away is just not there any more."""
+        while True:
+            try:
+                await self.tidy()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("tidy.failed", why=str(getattr(error, "orig", None) or error))
+            await asyncio.sleep(TIDY_SECONDS)
 
     async def _checkpoint(self) -> None:
         while True:
@@ -93,7 +104,7 @@ class Work:
         """Arq's own loop; it dies whenever Redis does, and is started again."""
         failures = 0
         while True:
-            worker = make_worker(self.redis_url, self.sweep, self.tidy)
+            worker = make_worker(self.redis_url, self.sweep)
             started = asyncio.get_running_loop().time()
             try:
                 await worker.async_run()

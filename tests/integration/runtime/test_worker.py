@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from pbxcrm import jobs, redis_server
 from pbxcrm.db import Database
 from pbxcrm.events import CHANNEL, Outbox, emit
+from pbxcrm.people.models import FailedLogin
 from pbxcrm.relay import Relay
 from pbxcrm.timers import Timer
 from tests.databases import paused_redis
@@ -162,6 +163,25 @@ async def test_what_a_redis_that_hangs_did_not_take_is_carried_later(database: D
         assert refs == {"7", "8"}
 
 
+async def test_what_is_old_is_thrown_away_also_while_redis_is_away(database: Database, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    async with database.write() as session:
+        emit(session, "deal", "old", now - timedelta(days=2))
+        emit(session, "deal", "new", now)
+        session.add(FailedLogin(login="olena", ip="127.0.0.1", at=now - timedelta(days=1)))
+        session.add(Timer(kind="test.worker", key="old", due_at=now, done_at=now - timedelta(days=8)))
+
+    async def tidied() -> bool:
+        async with database.read() as session:
+            hints = (await session.exec(select(Outbox.ref))).all()
+            others = [*(await session.exec(select(FailedLogin))).all(), *(await session.exec(select(Timer))).all()]
+        return hints == ["new"] and not others
+
+    url = f"unix://{tmp_path}/nobody"
+    async with Redis.from_url(url) as redis, working(Work(database, redis, url)):
+        await until(tidied)
+
+
 async def test_arq_sweeps_each_second_and_speaks_json(redis_url: str) -> None:
     swept = asyncio.Event()
 
@@ -169,10 +189,7 @@ async def test_arq_sweeps_each_second_and_speaks_json(redis_url: str) -> None:
         swept.set()
         return 0
 
-    async def tidy() -> None:
-        raise AssertionError("not now")
-
-    worker = make_worker(redis_url, sweep, tidy)
+    worker = make_worker(redis_url, sweep)
     task = asyncio.create_task(worker.async_run())
     await asyncio.wait_for(swept.wait(), 30)
     task.cancel()
