@@ -1,7 +1,8 @@
 """What we ask a PBX to do with calls: call out by one click, transfer, hang up.
 
 ``write=originate`` is close to running code on the PBX, so nothing a browser sends reaches Asterisk as it is: channel,
-context and priority are made here from settings, and a number is digits, ``+``, ``*`` and ``#`` only.
+context and priority are made here from settings, a number is digits, ``+``, ``*`` and ``#`` only, and an extension is
+what may be one on the People page.
 """
 
 import re
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ami.errors import UnsafeValue
+from pbxcrm.people.rules import EXTENSION
 
 _NUMBER = re.compile(r"[+*#0-9]{1,32}")
-_EXTENSION = re.compile(r"[0-9]{1,16}")
 _CONTEXT = re.compile(r"[A-Za-z0-9_.-]{1,79}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # A channel's name or its Uniqueid. Never a leading slash: Hangup would take /…/ for a pattern over all channels.
@@ -54,7 +55,7 @@ def originate(how: Dialling, *, extension: str, number: str, call_id: str, timeo
         raise UnsafeValue("timeout must be 1 to 120 seconds", field="timeout_seconds")
     return {
         "Action": "Originate",
-        "Channel": how.channel.format(extension=_match(_EXTENSION, "extension", extension)),
+        "Channel": how.channel.format(extension=_match(EXTENSION, "extension", extension)),
         "Context": how.context,
         "Exten": number,
         "Priority": "1",

@@ -6,7 +6,9 @@ from datetime import timedelta
 from pbxcrm.errors import Invalid
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
-EXTENSION = re.compile(r"[0-9A-Za-z_*#.-]{1,32}")
+# What a PBX may be told to ring (``ami.commands``): a part of a channel's name that is nothing else, like an address, a
+# list of channels or a feature code.
+EXTENSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,31}")
 PASSWORD_MIN = 8
 SESSION_LIFE = timedelta(days=14)
 # Five wrong passwords for a login, or twenty from an address, and one has to wait until the oldest is a quarter of an hour old.
@@ -46,6 +48,10 @@ def check_extensions(extensions: list[str]) -> list[str]:
     for extension in wanted:
         if not EXTENSION.fullmatch(extension):
             raise Invalid(
-                "extensions", "people.extension", "“{extension}” is not an extension.", extension=extension[:40]
+                "extensions",
+                "people.extension",
+                "“{extension}” is not an extension: that is 1 to 32 Latin letters, digits, dots, dashes or underscores, "
+                "with a letter or a digit first.",
+                extension=extension[:40],
             )
     return wanted

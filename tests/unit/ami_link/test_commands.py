@@ -4,6 +4,8 @@ import pytest
 
 from ami.commands import Dialling, build
 from ami.errors import UnsafeValue
+from pbxcrm.errors import Invalid
+from pbxcrm.people.rules import check_extensions
 
 HOW = Dialling(channel="Local/{extension}@from-internal", context="crm-dial")
 CALL_ID = "0b0f9d1e-3b50-4a1f-9d3c-0123456789ab"
@@ -23,6 +25,39 @@ def test_click_to_call_rings_the_seller_first_and_shows_the_client() -> None:
         "OtherChannelId": f"crm-{CALL_ID}-2",
         "Async": "true",
     }
+
+
+@pytest.mark.parametrize("extension", ["7", "101", "sip-101", "olena.k", "Front_desk", "1" * 32])
+def test_rings_every_extension_that_may_be_somebodys(extension: str) -> None:
+    assert check_extensions([extension]) == [extension]
+    assert build("originate", HOW, {**CALL, "extension": extension})["Channel"] == f"Local/{extension}@from-internal"
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        "*98",
+        "#1",
+        "_1XX",
+        "-101",
+        ".",
+        "101@evil",
+        "101/n",
+        "101&102",
+        "101,1",
+        "101;2",
+        "1 01",
+        "1\r\nX: y",
+        "１",
+        "1" * 33,
+    ],
+)
+def test_an_extension_that_must_not_be_rung_can_be_nobodys(extension: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_extensions([extension])
+    assert refused.value.field == "extensions"
+    with pytest.raises(UnsafeValue):
+        build("originate", HOW, {**CALL, "extension": extension})
 
 
 def test_transfers_and_hang_up() -> None:
