@@ -186,9 +186,14 @@ async def save_team(
 
 
 async def log_out(session: AsyncSession, token: str, now: datetime) -> None:
-    await session.exec(
-        update(LoginSession).where(col(LoginSession.token_hash) == token_hash(token)).values(revoked_at=now)
+    """Log this browser out, all its tabs; nothing happens when it is logged out already."""
+    found = await session.exec(
+        select(LoginSession).where(LoginSession.token_hash == token_hash(token), col(LoginSession.revoked_at).is_(None))
     )
+    row = found.first()
+    if row is not None:
+        row.revoked_at = now
+        _say_session_ended(session, row.user_id, now)
 
 
 async def revoke_session(session: AsyncSession, viewer: Viewer, session_id: int, now: datetime) -> None:

@@ -134,6 +134,17 @@ async def test_a_stream_ends_when_its_session_is_revoked(listen: Listen, databas
     assert mine.of("bye") == []
 
 
+async def test_logging_out_ends_the_streams_of_all_tabs(listen: Listen, database: Database, redis: Redis) -> None:
+    here, tab = await listen("olena")
+    _, elsewhere = await listen("olena")
+    assert (await here.post("/logout")).status_code == 303
+    await relay(database, redis)
+    await until(lambda: "session:1" in elsewhere.topics)  # said, not only found by the look each minute
+    await asyncio.wait_for(tab.ended.wait(), 30)
+    assert tab.of("bye") == [{"why": "session"}]
+    assert elsewhere.of("bye") == []
+
+
 async def test_a_new_role_counts_at_once(listen: Listen, database: Database, redis: Redis, app: Starlette) -> None:
     (admin, _), (_, olena) = await listen("admin"), await listen("olena")
     edited = {"name": "Olena", "role": "manager", "team": "1", "extensions": "101", "is_active": "1"}
