@@ -68,9 +68,24 @@ async def _ask_redis(redis: Redis) -> str | None:
     return None
 
 
+_asking: set[asyncio.Task[Any]] = set()  # some given up, which a database that hangs has not let go of yet
+
+
 async def _ask_database(db: Database, now: datetime) -> tuple[str | None, dict[str, Any]]:
+    # In a task of its own: a session that is being closed waits for the query of a database that hangs.
+    asking = asyncio.create_task(_look_into(db, now))
+    _asking.add(asking)
+    asking.add_done_callback(_asking.discard)
     try:
-        async with asyncio.timeout(ASK_SECONDS), db.read() as session:
+        done, _ = await asyncio.wait({asking}, timeout=ASK_SECONDS)
+        return asking.result() if done else ("no answer", {})
+    finally:
+        asking.cancel()
+
+
+async def _look_into(db: Database, now: datetime) -> tuple[str | None, dict[str, Any]]:
+    try:
+        async with db.read() as session:
             due = select(func.count(), func.min(Timer.due_at)).where(col(Timer.done_at).is_(None), Timer.due_at <= now)
             overdue, oldest = (await session.exec(due)).one()
             open_calls = select(func.count()).select_from(Call).where(col(Call.ended_at).is_(None))
@@ -83,8 +98,6 @@ async def _ask_database(db: Database, now: datetime) -> tuple[str | None, dict[s
                 "open_calls": (await session.exec(open_calls)).one(),
                 "open_callbacks": (await session.exec(waiting)).one(),
             }
-    except TimeoutError:
-        return "no answer", {}
     except (SQLAlchemyError, OSError) as error:
         return str(getattr(error, "orig", None) or error).splitlines()[0], {}
 

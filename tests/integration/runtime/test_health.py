@@ -1,5 +1,8 @@
 """Health for machines and the doctor for people: each ailment is seen, and says what to do."""
 
+import asyncio
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -66,6 +69,28 @@ async def test_without_redis_it_is_ready_and_without_database_it_is_not(tmp_path
     assert not found.ready
     assert "unable to open" in (found.database or "")
     assert b"pbxcrm_database_up 0.0" in health.as_metrics(found, NOW)
+
+
+@pytest.mark.postgres
+async def test_a_database_that_hangs_is_not_waited_for(
+    postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "ASK_SECONDS", 0.2)
+    db = Database(postgres_url, pool_size=1)
+    clock = asyncio.get_running_loop().time
+    async with db.read() as session:
+        pid = (await (await session.connection()).execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        async with Redis.from_url(redis_url) as redis:
+            began = clock()
+            found = await health.collect(db, redis, NOW)
+            took = clock() - began
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        await db.close()
+    assert (found.ready, found.database, found.redis) == (False, "no answer", None)
+    assert took < 1.5  # giving up its connection takes two seconds more
 
 
 async def test_a_dead_listener_does_not_count_as_listening(database: Database) -> None:
