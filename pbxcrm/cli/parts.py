@@ -85,10 +85,18 @@ def serve_web(settings: Settings, fd: int | None) -> None:
                 lifespan="on",
             )
             listening = socket.socket(fileno=fd) if fd is not None else bind(settings)
+            server = uvicorn.Server(config)
+
+            def stop(_relaying: asyncio.Task[None]) -> None:
+                server.should_exit = True
+
             relaying = asyncio.create_task(on.relay.run())
+            relaying.add_done_callback(stop)
             set_aside()
             try:
-                await uvicorn.Server(config).serve(sockets=[listening])
+                await server.serve(sockets=[listening])
+                if relaying.done():  # without it browsers would hear of nothing: end, and be started again
+                    relaying.result()
             finally:
                 relaying.cancel()
                 await asyncio.gather(relaying, return_exceptions=True)

@@ -1,14 +1,17 @@
 """``pbxcrm run`` as users start it, and what is left of it when its processes are killed."""
 
+import asyncio
 import os
 import re
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pbxcrm.settings import Settings
 from tests.running import PARTS, START_SECONDS, Running, running
 from tests.waiting import is_alive, until
 
@@ -81,3 +84,40 @@ async def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
             assert await run.ended(30) == 2
     assert f"The address {bind} cannot be used: address already in use." in run.said
     assert "Traceback" not in run.said
+
+
+FAULTY_WEB = """
+import asyncio, signal
+from pbxcrm.cli import main
+from pbxcrm.relay import Relay
+
+async def publish(relay):
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, relay._awake.set)
+    await relay._awake.wait()
+    raise RuntimeError("a fault that nobody foresaw")
+
+Relay._publish = publish
+main()
+"""
+
+
+async def test_a_web_part_that_can_tell_browsers_nothing_any_more_ends(settings: Settings) -> None:
+    """Loudly, so that it is started again, instead of serving pages that stand still."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", FAULTY_WEB, "web", "--fd", str(listening.fileno()),
+            env=os.environ | {"PBXCRM_DATA_DIR": str(settings.data_dir), "PBXCRM_DATABASE_URL": settings.database_url},
+            pass_fds=[listening.fileno()], stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " in await asyncio.wait_for(reader.readline(), START_SECONDS)
+        process.send_signal(signal.SIGUSR1)
+        try:
+            _, said = await asyncio.wait_for(process.communicate(), 30)
+        finally:
+            writer.close()
+            if process.returncode is None:
+                process.kill()
+    assert process.returncode == 1
+    assert b"a fault that nobody foresaw" in said
