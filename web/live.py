@@ -93,7 +93,7 @@ class Hint:
                 )
                 for found in said
             ]
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError("not hints") from error
 
 
@@ -215,6 +215,9 @@ class Hub:
                 except (RedisError, OSError) as error:
                     if self.online:
                         log.warning("live.redis_away", error=str(error))
+                    self._set_online(online=False)
+                except Exception:  # a supervisor: a fault of ours must not leave this process deaf for good
+                    log.exception("live.failed")
                     self._set_online(online=False)
                 await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 (jitter, not a secret)
                 wait = min(wait * 2, RETRY_SECONDS[1])

@@ -115,12 +115,37 @@ async def test_two_tabs_of_one_person_hear_the_same(listen: Listen, redis: Redis
 
 
 @pytest.mark.parametrize(
-    "garbage", ["", "not json", "[]", "{}", "5", '[{"id": "x"}]', '[{"id": 1, "topic": "t", "users": 5}]']
+    "garbage",
+    [
+        "",
+        "not json",
+        "[]",
+        "{}",
+        "5",
+        '[{"id": "x"}]',
+        '[{"id": 1, "topic": "t", "users": 5}]',
+        '[{"id": 1e999, "topic": "t"}]',
+    ],
 )
 async def test_garbage_on_the_channel_is_stepped_over(listen: Listen, redis: Redis, garbage: str) -> None:
     _, olena = await listen("olena")
     await redis.publish(CHANNEL, garbage)
     await redis.publish(CHANNEL, json.dumps([{"id": 6, "topic": "deal", "ref": "2", "users": [1]}]))
+    await until(lambda: olena.topics == ["deal:2"])
+
+
+async def test_a_fault_of_ours_makes_nobody_deaf(
+    listen: Listen, redis: Redis, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(hint: Hint) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("a fault that nobody foresaw")
+
+    _, olena = await listen("olena")
+    monkeypatch.setattr(app.state.parts.hub, "deliver", fault)
+    await redis.publish(CHANNEL, json.dumps([{"id": 6, "topic": "deal", "ref": "1", "users": [1]}]))
+    await until(lambda: olena.of("state") == [{"live": "offline"}, {"live": "ok"}])  # pages ask again for everything
+    await redis.publish(CHANNEL, json.dumps([{"id": 7, "topic": "deal", "ref": "2", "users": [1]}]))
     await until(lambda: olena.topics == ["deal:2"])
 
 
