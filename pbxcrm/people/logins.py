@@ -75,7 +75,6 @@ async def _open_session(session: AsyncSession, user: User, ip: str, user_agent: 
             token_hash=token_hash(token),
             user_id=user.id,
             created_at=now,
-            seen_at=now,
             expires_at=now + SESSION_LIFE,
             ip=ip,
             user_agent=user_agent[:300],

@@ -70,7 +70,6 @@ class LoginSession(SQLModel, table=True):
     token_hash: str = Field(max_length=64, unique=True)
     user_id: int = link("users.id")
     created_at: datetime = moment()
-    seen_at: datetime = moment()
     expires_at: datetime = moment(index=True)
     revoked_at: datetime | None = maybe_moment()
     ip: str = Field(default="", max_length=64)

@@ -213,11 +213,11 @@ async def get_viewer_by_token(session: AsyncSession, token: str) -> Viewer | Non
 
 
 async def list_sessions(session: AsyncSession, user_id: int, now: datetime) -> list[LoginSession]:
-    """Browsers this person is logged in with, latest first."""
+    """Browsers this person is logged in with, the one that logged in last first."""
     found = await session.exec(
         select(LoginSession)
         .where(LoginSession.user_id == user_id, col(LoginSession.revoked_at).is_(None), LoginSession.expires_at > now)
-        .order_by(col(LoginSession.seen_at).desc())
+        .order_by(col(LoginSession.created_at).desc(), col(LoginSession.id).desc())
     )
     return list(found.all())
 

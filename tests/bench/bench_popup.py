@@ -119,7 +119,7 @@ async def people(db: Database) -> None:
         await session.flush()
         session.add_all(Extension(number=extension(n), user_id=n) for n in numbers)
         session.add_all(
-            LoginSession(token_hash=token_hash(f"token-{n}"), user_id=n, created_at=now, seen_at=now, expires_at=now + SESSION_LIFE)
+            LoginSession(token_hash=token_hash(f"token-{n}"), user_id=n, created_at=now, expires_at=now + SESSION_LIFE)
             for n in numbers
         )  # fmt: skip
 

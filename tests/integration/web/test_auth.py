@@ -104,6 +104,14 @@ async def test_a_colleagues_session_is_not_ones_own(browser: Browsers, database:
     assert (await dmytro.get("/profile")).status_code == 200
 
 
+async def test_where_one_logged_in_last_stands_first(browser: Browsers, clock: Clock) -> None:
+    for agent in ("Firefox/130.0", "Chrome/140.0.0.0 Safari/537.36"):
+        clock.forward(hours=1)
+        await browser("olena", **{"user-agent": agent})
+    shown = (await (await browser("olena", **{"user-agent": "Edg/140.0"})).get("/profile")).text
+    assert shown.index("Edge") < shown.index("Chrome") < shown.index("Firefox")
+
+
 async def test_log_out_everywhere_else(browser: Browsers) -> None:
     first, second, third = [await browser("olena") for _ in range(3)]
     await first.post("/profile/sessions/end-others")
