@@ -1,18 +1,16 @@
 """The recording of a call for programs; pages play it by a route of their own."""
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from pbxcrm.calls.queries import access_call
-from pbxcrm.calls.recordings import find_recording, log_listening
 from pbxcrm.errors import NotFound, PbxcrmError
+from web import recordings
 from web.api.fields import LARGEST_ID
 from web.api.problems import problem_of
-from web.parts import now, parts, viewer
+from web.parts import parts, viewer
 from web.routing import api
 
 
@@ -29,15 +27,12 @@ async def read_recording(request: Request) -> Response:
 
 
 async def _recording(request: Request) -> Response:
-    on, who, at = parts(request), viewer(request), now(request)
     call_id: int = request.path_params["call_id"]
     if call_id > LARGEST_ID:
         raise NotFound("calls.not_found", "There is no such call, or it is a colleague's.")
-    async with on.db.read() as session:
-        call = await access_call(session, who, call_id)
-    folder = next((pbx.recordings_dir for pbx in on.settings.pbxs if pbx.name == call.pbx), on.settings.recordings_dir)
-    found = await asyncio.to_thread(find_recording, who, call, folder, at)
-    start = request.headers.get("range", "bytes=0-")
-    async with on.db.write() as session:
-        await log_listening(session, who, call, at, from_beginning=start.startswith("bytes=0-"))
-    return FileResponse(found.path, media_type=found.media_type, filename=found.path.name)
+    async with parts(request).db.read() as session:
+        call = await access_call(session, viewer(request), call_id)
+    found = await recordings.listen(request, call)
+    return FileResponse(
+        found.path, media_type=found.media_type, filename=found.path.name, headers=recordings.SOUND_HEADERS
+    )

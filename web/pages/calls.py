@@ -1,32 +1,27 @@
 """Calls: what was, who rang, who talked, what the product made of it, and how it sounded."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlmodel.ext.asyncio.session import AsyncSession
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calls.models import CallLeg
 from pbxcrm.calls.queries import CallCard, CallFilter, access_call, access_call_card, list_calls
-from pbxcrm.calls.recordings import Recording, find_recording, log_listening
+from pbxcrm.calls.recordings import Recording
 from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.errors import Conflict, Invalid, NotFound, Unavailable
-from pbxcrm.settings import Settings
-from web import words
+from web import recordings, words
 from web.answers import redirect, toast
 from web.forms import read_form
 from web.i18n import gettext as _
 from web.pages.common import LISTED, PERIODS, asked_text, period, place, read_place, show
 from web.parts import now, parts, viewer
 
-FIRST_BYTE = re.compile(r"bytes=0*-?", re.IGNORECASE)
 OUTCOME_CHIPS = ("answered", "missed", "voicemail", "no_answer")
 
 
@@ -101,16 +96,10 @@ async def _own_deal(session: AsyncSession, who: Viewer, deal_id: int | None) -> 
         return None
 
 
-def recordings_folder(settings: Settings, pbx: str) -> Path | None:
-    """The folder of a PBX; the general one for a PBX that is not among the settings (any more)."""
-    return next((found.recordings_dir for found in settings.pbxs if found.name == pbx), settings.recordings_dir)
-
-
 async def recording_of(request: Request, card: CallCard) -> tuple[Recording | None, str]:
     """The recording, or a sentence why there is none to play."""
-    folder = recordings_folder(parts(request).settings, card.row.call.pbx)
     try:
-        return await run_in_threadpool(find_recording, viewer(request), card.row.call, folder, now(request)), ""
+        return await recordings.find(request, card.row.call), ""
     except (NotFound, Conflict, Unavailable) as error:
         return None, _(error.message).format(**error.params)
 
@@ -118,27 +107,19 @@ async def recording_of(request: Request, card: CallCard) -> tuple[Recording | No
 async def recording(request: Request) -> Response:
     """``GET /calls/{id}/recording``: the sound, whole or by ranges (RFC 9110, 14), never out of the folder.
 
-    Logged before the first byte leaves. Files of any size are streamed; none is read into memory.
+    Files of any size are streamed; none is read into memory.
     """
-    who = viewer(request)
     async with parts(request).db.read() as session:
-        found = await access_call(session, who, request.path_params["call_id"])
-    folder = recordings_folder(parts(request).settings, found.pbx)
-    file = await run_in_threadpool(find_recording, who, found, folder, now(request))
-    if request.method != "HEAD":
-        asked = request.headers.get("range", "")
-        from_beginning = not asked or FIRST_BYTE.match(asked) is not None
-        async with parts(request).db.write() as session:
-            await log_listening(session, who, found, now(request), from_beginning=from_beginning)
+        found = await access_call(session, viewer(request), request.path_params["call_id"])
+    file = await recordings.listen(request, found)
     download = "download" in request.query_params
     name = f"{found.started_at:%Y-%m-%d_%H-%M}_{(found.client_number or 'call').lstrip('+')}{file.path.suffix.lower()}"
-    # Marked as not compressed: sound does not shrink, and a compressed answer could not be asked for by ranges.
     return FileResponse(
         file.path,
         media_type=file.media_type,
         filename=name,
         content_disposition_type="attachment" if download or not file.playable else "inline",
-        headers={"cache-control": "private, no-store", "content-encoding": "identity"},
+        headers=recordings.SOUND_HEADERS,
     )
 
 

@@ -11,6 +11,7 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, Note
+from pbxcrm.people.actions import create_token
 from pbxcrm.people.models import User
 from pbxcrm.tasks.models import Task
 from tests.calls import Story, batch
@@ -179,16 +180,33 @@ async def test_recording_is_sent_whole_and_by_ranges_and_never_compressed(browse
     assert "attachment" in (await ivan.get(f"{recording(desk)}?download=1")).headers["content-disposition"]
 
 
-async def test_each_listening_is_logged_once_however_many_parts_are_asked_for(browsers: Browsers, desk: Desk) -> None:
+@pytest.mark.parametrize("door", ["page", "api"])
+async def test_each_listening_is_logged_once_however_many_parts_are_asked_for(
+    browsers: Browsers, desk: Desk, door: str
+) -> None:
     record_call(desk)
     ivan, kira = await browsers("ivan"), await browsers("kira")
-    for part in ("bytes=0-", "bytes=500-600", "bytes=700-"):
-        await ivan.get(recording(desk), headers={"range": part})
+    address = recording(desk)
+    if door == "api":
+        address = f"/api/v1{address}"
+        async with desk.database.write() as session:
+            for browser, login in ((ivan, "ivan"), (kira, "kira")):
+                token = await create_token(session, desk.office[login], now=desk.now)
+                browser.headers["authorization"] = f"Bearer {token}"
+    await kira.head(address)
+    assert await listenings(desk) == 0
+    for part in ("bytes=0-", "bytes=500-600", "bytes=700-", "bytes=-20"):
+        assert (await ivan.get(address, headers={"range": part})).status_code == 206
+        desk.now += timedelta(minutes=1)  # later than the parts that a browser asks for at once
     assert await listenings(desk) == 1
-    await kira.get(recording(desk), headers={"range": "bytes=10-"})  # not even the beginning, and still a listening
+    await kira.get(address, headers={"range": "bytes=10-"})  # not even the beginning, and still a listening
     assert await listenings(desk) == 2
-    await kira.head(recording(desk))
-    assert await listenings(desk) == 2
+    for again in ({"range": "Bytes=00-"}, {}):
+        desk.now += timedelta(minutes=1)
+        whole = await ivan.get(address, headers={"accept-encoding": "gzip", **again})
+        assert whole.content == SOUND
+        assert whole.headers["content-encoding"] == "identity"
+    assert await listenings(desk) == 4
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+"""The sound of a call, for pages and for programs: found in its PBX's folder, and whoever listens is written down."""
+
+import re
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from pbxcrm.calls.models import Call
+from pbxcrm.calls.recordings import Recording, find_recording, log_listening
+from web.parts import now, parts, viewer
+
+FIRST_BYTE = re.compile(r"bytes=\s*0+-", re.IGNORECASE)
+# Marked as not compressed: sound does not shrink, and a compressed answer could not be asked for by ranges.
+SOUND_HEADERS = {"cache-control": "private, no-store", "content-encoding": "identity"}
+
+
+async def find(request: Request, call: Call) -> Recording:
+    """The file of ``call``. Raises NotFound, Conflict or Unavailable, each with a sentence (``find_recording``)."""
+    settings = parts(request).settings
+    # The general folder for a PBX that is not among the settings (any more).
+    folder = next((pbx.recordings_dir for pbx in settings.pbxs if pbx.name == call.pbx), settings.recordings_dir)
+    return await run_in_threadpool(find_recording, viewer(request), call, folder, now(request))
+
+
+async def listen(request: Request, call: Call) -> Recording:
+    """The file whose bytes are about to be sent; that somebody listens is logged before the first one leaves."""
+    found = await find(request, call)
+    if request.method != "HEAD":
+        asked = request.headers.get("range", "")
+        from_beginning = not asked or FIRST_BYTE.match(asked) is not None
+        async with parts(request).db.write() as session:
+            await log_listening(session, viewer(request), call, now(request), from_beginning=from_beginning)
+    return found
