@@ -10,10 +10,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.errors import Invalid, NotAllowed, NotFound
+from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.events import emit
 from pbxcrm.people.models import ApiToken, Extension, FailedLogin, LoginSession, PopupMode, Role, Team, User
-from pbxcrm.people.queries import get_user_by_login, token_hash
+from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import (
     THROTTLE_WINDOW,
     check_extensions,
@@ -141,7 +141,7 @@ async def edit_profile(
     sound: bool,
     now: datetime,
 ) -> None:
-    user = await _self(session, viewer)
+    user = await access_self(session, viewer)
     user.name = check_name(name)
     if language not in {"", "en", "uk", "ru"}:
         raise Invalid("language", "people.language", "Choose one of the languages.")
@@ -281,13 +281,6 @@ async def _other_admins(session: AsyncSession, user_id: int) -> bool:
         select(User.id).where(User.role == Role.ADMIN.value, col(User.is_active), col(User.id) != user_id).limit(1)
     )
     return found.first() is not None
-
-
-async def _self(session: AsyncSession, viewer: Viewer) -> User:
-    user = await session.get(User, viewer.user_id)
-    if user is None or not user.is_active:
-        raise NotAllowed("people.gone", "Your account has been switched off.")
-    return user
 
 
 def _check_role(role: str) -> str:

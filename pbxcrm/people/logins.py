@@ -15,11 +15,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.db import Database, lock
-from pbxcrm.errors import Invalid, NotAllowed, TooManyAttempts
+from pbxcrm.errors import Invalid, TooManyAttempts
 from pbxcrm.people.actions import revoke_sessions
 from pbxcrm.people.models import FailedLogin, LoginSession, User
 from pbxcrm.people.passwords import hash_password, matches
-from pbxcrm.people.queries import get_user_by_login, token_hash
+from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import FAILURES_PER_ADDRESS, FAILURES_PER_LOGIN, SESSION_LIFE, THROTTLE_WINDOW
 
 
@@ -50,7 +50,7 @@ async def log_in(
 async def change_password(db: Database, viewer: Viewer, *, old: str, new: str, now: datetime) -> None:
     """Change one's own password; every other browser is logged out. Raises Invalid for ``old`` or ``new``."""
     async with db.read() as session:
-        checked = (await _self(session, viewer)).password_hash
+        checked = (await access_self(session, viewer)).password_hash
     if not await matches(old, checked):
         raise _wrong()
     try:
@@ -58,7 +58,7 @@ async def change_password(db: Database, viewer: Viewer, *, old: str, new: str, n
     except Invalid as error:
         raise Invalid("new", error.code, error.message, **error.params) from error
     async with db.write() as session:
-        user = await _self(session, viewer)
+        user = await access_self(session, viewer)
         if user.password_hash != checked:
             raise _wrong()
         user.password_hash = hashed
@@ -107,13 +107,6 @@ async def _check_throttle(session: AsyncSession, login: str, ip: str, now: datet
             raise TooManyAttempts(
                 "login.throttled", "Too many wrong passwords. Try again in {retry_after} s.", retry_after=wait
             )
-
-
-async def _self(session: AsyncSession, viewer: Viewer) -> User:
-    user = await session.get(User, viewer.user_id)
-    if user is None or not user.is_active:
-        raise NotAllowed("people.gone", "Your account has been switched off.")
-    return user
 
 
 def _wrong() -> Invalid:

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer, visible_users
 from pbxcrm.configuration import kept
 from pbxcrm.db import UtcDateTime
-from pbxcrm.errors import Invalid, NotFound
+from pbxcrm.errors import Invalid, NotAllowed, NotFound
 from pbxcrm.people.models import ApiToken, Extension, LoginSession, PopupMode, Role, Team, User
 from pbxcrm.rows import ask
 
@@ -134,6 +134,14 @@ async def access_user(session: AsyncSession, viewer: Viewer, user_id: int) -> Us
     user = (await session.exec(select(User).where(User.id == user_id, visible_users(viewer)))).first()
     if user is None:
         raise NotFound("people.not_found", "There is no such person, or they are not in your team.")
+    return user
+
+
+async def access_self(session: AsyncSession, viewer: Viewer) -> User:
+    """The viewer's own row; raises NotAllowed when it has been switched off since they were recognised."""
+    user = await session.get(User, viewer.user_id)
+    if user is None or not user.is_active:
+        raise NotAllowed("people.gone", "Your account has been switched off.")
     return user
 
 
