@@ -16,6 +16,7 @@ from pbxcrm.calls.facts import PbxState
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.queries import pbx_statuses, unmapped_extensions
 from pbxcrm.events import Outbox
+from pbxcrm.health import STALE_SECONDS
 from pbxcrm.pbx_reports import REPORTS
 from web import formats
 from web.i18n import N_
@@ -24,7 +25,6 @@ from web.parts import now, parts
 from web.templating import render
 
 Tone = Literal["green", "amber", "red"]
-REPORT_STALE_SECONDS = 120  # a listener reports more often than this, or it is not running
 LAG_SECONDS = 2.0
 WAITING_HINTS = 200
 PING_SECONDS = 2.0
@@ -99,7 +99,7 @@ def _pbx(request: Request, row: PbxStatus) -> Finding:
     word, tone = STATES.get(row.state, (row.state, "red"))
     sentence = _said(row)
     age = (now(request) - row.reported_at).total_seconds() if row.reported_at else None
-    if age is None or age > REPORT_STALE_SECONDS:
+    if age is None or age > STALE_SECONDS:
         text = _("Its listener has said nothing for {time}. Start it: pbxcrm listen, or pbxcrm run.").format(
             time=formats.span(age) if age is not None else "—"
         )
