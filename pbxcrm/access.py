@@ -24,7 +24,7 @@ from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotAllowed
-from pbxcrm.people.models import Role, Team, User
+from pbxcrm.people.models import Role, User
 from pbxcrm.tasks.models import Task
 
 if TYPE_CHECKING:
@@ -274,10 +274,3 @@ def visible_companies(viewer: Viewer) -> ColumnElement[bool]:
 def visible_users(viewer: Viewer) -> ColumnElement[bool]:
     """People one may see in lists and give things to: everybody of one's team; all of them for whoever sees everything."""
     return true() if viewer.role in SEES_EVERYTHING else col(User.id).in_(teammates(viewer))
-
-
-def visible_teams(viewer: Viewer) -> ColumnElement[bool]:
-    if viewer.role in SEES_EVERYTHING:
-        return true()
-    own = viewer.managed_team_ids + (() if viewer.team_id is None else (viewer.team_id,))
-    return col(Team.id).in_(own) if own else false()

@@ -138,11 +138,6 @@ def async_url(url: str) -> str:
     return parsed.set(drivername=driver.get(parsed.drivername, parsed.drivername)).render_as_string(hide_password=False)
 
 
-def sync_url(url: str) -> str:
-    """The same database for Alembic and the backup, which work without an event loop (SQLite only)."""
-    return make_url(url).set(drivername="sqlite").render_as_string(hide_password=False)
-
-
 def _engine(url: str, pool_size: int) -> AsyncEngine:
     if url.startswith("sqlite"):
         return sqlite_engine(url, pool_size)

@@ -11,7 +11,6 @@ A context registers what its deadlines do and sets them in its own transactions:
 the very transaction that marks the row as done, so a crash leaves either both or neither, whatever Redis does.
 """
 
-import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -64,11 +63,6 @@ async def set_timer(
 async def cancel_timer(session: AsyncSession, key: str) -> None:
     """Forget the deadline ``key``; nothing happens when there is none."""
     await session.exec(delete(Timer).where(col(Timer.key) == key))
-
-
-async def enqueue(session: AsyncSession, kind: str, now: datetime, payload: dict[str, Any]) -> None:
-    """Have the handler of ``kind`` run as soon as this transaction is committed, outside of it."""
-    await set_timer(session, kind, f"{kind}:{uuid.uuid4()}", now, payload)
 
 
 async def sweep(db: Database, now: datetime) -> int:

@@ -19,7 +19,6 @@ from web.shell import load_shell
 from web.templating import render
 
 YEAR_SECONDS = 365 * 24 * 3600
-THEMES = ("auto", "light", "dark")
 
 
 async def login_form(request: Request) -> Response:

@@ -129,20 +129,20 @@ async def test_a_kind_nobody_here_knows_is_left_alone(database: Database) -> Non
     assert (await rows(database))[0].done_at is None
 
 
-async def test_enqueued_work_exists_only_when_the_transaction_was_committed(database: Database) -> None:
+async def test_a_deadline_exists_only_when_the_transaction_was_committed(database: Database) -> None:
     count()
 
     async def change_of_mind() -> None:
         async with database.write() as session:
-            await jobs.enqueue(session, "test.count", NOW, {})
+            await jobs.set_timer(session, "test.count", "never", NOW)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await change_of_mind()
     async with database.write() as session:
-        await jobs.enqueue(session, "test.count", NOW, {})
-        await jobs.enqueue(session, "test.count", NOW, {})
-    assert await jobs.sweep(database, NOW) == 2
+        await jobs.set_timer(session, "test.count", "now", NOW)
+    assert await jobs.sweep(database, NOW) == 1
+    assert fired == {"now": 1}
 
 
 async def test_old_done_deadlines_are_forgotten(database: Database) -> None:

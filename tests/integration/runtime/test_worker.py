@@ -76,7 +76,7 @@ def _counts() -> None:
 
 async def fire(database: Database, key: str) -> None:
     async with database.write() as session:
-        await jobs.enqueue(session, "test.worker", datetime.now(UTC), {"key": key})
+        await jobs.set_timer(session, "test.worker", key, datetime.now(UTC))
 
 
 async def all_done(database: Database) -> bool:
