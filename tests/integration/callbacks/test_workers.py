@@ -1,6 +1,5 @@
 """Each lamp and each escalation exactly once with two real workers that are killed again and again, and Redis too (E4)."""
 
-import asyncio
 import os
 import random
 import signal
@@ -13,14 +12,17 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import delete
-from sqlmodel import func, select
+from sqlmodel import col, func, select
 
 from pbxcrm import redis_server
 from pbxcrm.calendars.models import CalendarSpan
 from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.db import Database
+from pbxcrm.jobs import set_timer
 from pbxcrm.options import Option
+from pbxcrm.phone.actions import EXPIRY
 from pbxcrm.tasks.models import Task
+from pbxcrm.timers import Timer
 from tests.calls import Story, batch
 from tests.integration.callbacks.conftest import Desk
 from tests.waiting import until
@@ -86,7 +88,9 @@ async def test_lamps_and_escalations_once_though_workers_and_redis_die(
                 redis.wait()
             victim.start()
         await until(partial(_at_least, count, CALLBACKS), 60)
-        await asyncio.sleep(1.2)  # one more sweep of both, in which nothing more may happen
+        async with database.write() as session:  # and one more sweep, in which nothing else may happen
+            await set_timer(session, EXPIRY, "nobody's", datetime.now(UTC), {"command": 0})
+        await until(partial(_nothing_due, database), 60)
     finally:
         for worker in workers:
             worker.kill()
@@ -95,6 +99,12 @@ async def test_lamps_and_escalations_once_though_workers_and_redis_die(
     by_kind = Counter(task.kind for task in await desk.rows(Task))
     assert by_kind == {"callback": CALLBACKS, "lamp": CALLBACKS, "control": CALLBACKS}
     assert Counter(e.episode_id for e in await desk.rows(Escalation)) == {e.id: 1 for e in await desk.rows(Episode)}
+
+
+async def _nothing_due(database: Database) -> bool:
+    async with database.read() as session:
+        due = select(Timer.id).where(col(Timer.done_at).is_(None), Timer.due_at <= datetime.now(UTC))
+        return (await session.exec(due)).first() is None
 
 
 async def _at_least(count: Callable[[], Awaitable[int]], goal: int) -> bool:

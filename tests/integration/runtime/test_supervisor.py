@@ -117,10 +117,9 @@ async def test_nothing_is_left_behind_however_the_supervisor_ends(number: signal
         "import asyncio, sys\nfrom pbxcrm.cli.supervisor import Part, Supervisor\n"
         f"programs = {[PATIENT, STUBBORN]!r}\n"
         "parts = [Part(f'p{n}', lambda code=code: [sys.executable, '-c', code]) for n, code in enumerate(programs)]\n"
-        "supervisor = Supervisor(parts, out=lambda line: None)\n"
+        "said = []\nsupervisor = Supervisor(parts, out=said.append)\n"
         "async def pids():\n"
-        "    while len(supervisor.processes) < 2: await asyncio.sleep(0.01)\n"
-        "    await asyncio.sleep(0.3)\n"
+        "    while len(said) < 2: await asyncio.sleep(0.01)\n"
         "    print(*(each.pid for each in supervisor.processes.values()), flush=True)\n"
         "sys.exit(asyncio.run(supervisor.run(pids)))"
     )
