@@ -306,12 +306,16 @@ class Follower:
                 return [] if known else facts
             seen = snapshots.from_record(record.raw, record.position)
             facts = self._tracker.reconcile(seen, record.received_at)
-            if known or since is None or self._recover is None:
-                return [] if known else facts
-            return await asyncio.to_thread(self._recover, facts, since, record.received_at)
         except Exception as error:  # one message we cannot digest must not silence the telephone
             log.exception("message_not_understood", position=record.position, why=describe(error))
             return []
+        if known or since is None or self._recover is None:
+            return [] if known else facts
+        try:
+            return await asyncio.to_thread(self._recover, facts, since, record.received_at)
+        except Exception as error:  # without it these calls are unknown; they must not stay open
+            log.exception("gap_not_recovered", since=since.isoformat(), why=describe(error))
+            return facts
 
     async def _apply(self, facts: list[CallFact]) -> None:
         position = max(self._fed, self._applied.position)

@@ -110,6 +110,20 @@ async def test_recovery_betters_what_a_snapshot_could_not_know(office: Office) -
     assert timedelta(0) < gaps[0] < timedelta(seconds=15)
 
 
+async def test_a_recovery_that_fails_leaves_endings_unknown(office: Office) -> None:
+    def recover(facts, since, until):  # type: ignore[no-untyped-def]
+        raise ZeroDivisionError
+
+    office.listen(recover=recover)
+    await office.sink.until_state(PbxState.LISTENING)
+    await office.pbx.send(office.begin("1.1"))
+    await office.heard("1.1 opened:#1")
+    office.end("1.1")
+    office.pbx.drop()
+    await office.heard("1.1 ended:#1")
+    assert office.sink.facts["1.1", "ended:#1"].call.outcome is Outcome.UNKNOWN
+
+
 async def test_recovery_also_looks_back_after_a_quiet_restart(office: Office) -> None:
     """No call was going on when the listener died: nothing is replayed, yet the gap begins at the last message."""
     gaps: list[tuple[datetime, datetime]] = []
