@@ -10,7 +10,7 @@ from typing import Protocol
 import sqlalchemy.exc
 import structlog
 
-from pbxcrm.calls.facts import Batch, Cursor, PbxReport
+from pbxcrm.calls.facts import Batch, Cursor, Handover, PbxReport
 from pbxcrm.errors import PbxcrmError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,9 @@ class Sink(Protocol):
 
     async def cursor(self, pbx: str) -> Cursor:
         """How far the journal of a PBX has been applied."""
+
+    async def handover(self, pbx: str) -> Handover:
+        """What the listeners before told of a PBX, whichever journals they wrote."""
 
     async def apply(self, batch: Batch) -> None:
         """Apply facts and cursor in one transaction. A fact applied before changes nothing."""

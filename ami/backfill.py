@@ -39,12 +39,12 @@ class Backfill:
     cdr_csv: Path | None = None
 
     def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
-        """``facts`` with unknown endings resolved where the files know them, then the calls nobody saw at all.
+        """``facts`` with unknown endings resolved where the files know them, then the calls of the gap nobody saw at all.
 
         ``since``: when the last message before the gap was received; ``until``: when the snapshot was taken. A call comes
         with the key of its ``ended`` fact, so what was known already is not changed by coming again.
         """
-        found = self._ended(since - _MARGIN, until + _MARGIN)
+        found = self._ended()
         by_channel = {channel: fact for fact in found for channel in fact.call.channel_ids}
         used: set[str] = set()
         bettered = []
@@ -52,22 +52,22 @@ class Backfill:
             better = next((by_channel[c] for c in fact.call.channel_ids if c in by_channel), None)
             used |= set(fact.call.channel_ids)
             bettered.append(_merged(fact, better.call) if better and _is_unknown(fact) else fact)
-        unseen = [fact for fact in found if not used & set(fact.call.channel_ids)]
-        if found:
-            log.info("gap_recovered", since=since.isoformat(), known=len(found) - len(unseen), unseen=len(unseen))
+        begin, end = since - _MARGIN, until + _MARGIN
+        in_gap = [fact for fact in found if begin <= (fact.call.ended_at or fact.at) <= end]
+        unseen = [fact for fact in in_gap if not used & set(fact.call.channel_ids)]
+        if in_gap:
+            log.info("gap_recovered", since=since.isoformat(), known=len(in_gap) - len(unseen), unseen=len(unseen))
         return bettered + unseen
 
-    def _ended(self, since: datetime, until: datetime) -> list[CallFact]:
-        """The endings in a span of time, by CEL, or by CDR where there is no CEL."""
+    def _ended(self) -> list[CallFact]:
+        """All endings by CEL, or by CDR where there is no CEL."""
         for path, judge in ((self.cel_csv, self._by_cel), (self.cdr_csv, self._by_cdr)):
             if path is None:
                 continue
             try:
-                facts = list(judge(path))
+                return list(judge(path))
             except OSError as error:
                 log.warning("gap_file_unreadable", file=str(path), why=error.strerror)
-                continue
-            return [fact for fact in facts if since <= (fact.call.ended_at or fact.at) <= until]
         return []
 
     def _by_cel(self, path: Path) -> Iterator[CallFact]:

@@ -21,12 +21,13 @@ from ami.applying import Applier, describe
 from ami.connection import AmiConnection, Frame, Link
 from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
 from ami.gathering import clock_offset, gather
+from ami.inheriting import Inherited
 from ami.journal import Journal, Record
 from ami.messages import Message, parse
 from ami.reporting import Reporter
 from ami.snapshot import Snapshot
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Batch, CallFact, Cursor, FactKind, PbxState
+from pbxcrm.calls.facts import Batch, CallFact, Cursor, FactKind, Handover, PbxState
 
 log = structlog.get_logger(__name__)
 
@@ -92,13 +93,14 @@ def rings_first(facts: Sequence[CallFact], waiting: Iterable[CallFact] = ()) -> 
 
 
 class Follower:
-    """One term of following a PBX, from what the database knows (``cursor``) onwards."""
+    """One term of following a PBX, from what the database knows (``cursor``, ``handover``) onwards."""
 
     def __init__(
         self,
         journal: Journal,
         tracker: CallTracker,
         cursor: Cursor,
+        handover: Handover,
         applier: Applier,
         reporter: Reporter,
         connection: AmiConnection,
@@ -120,6 +122,9 @@ class Follower:
         self._silent_before = cursor.position  # facts of earlier messages are in the database already
         self._fed = min(cursor.replay_from, cursor.position)
         self._heard_at = journal.last_at  # when the PBX was last heard; what ended after it may want recovery
+        self._others_heard_at = handover.heard_until  # the same of whoever listened meanwhile
+        self._inherited = Inherited(handover.open_calls)
+        self._began = journal.end  # what comes before was written in an earlier term
         self._live: deque[Record] = deque()
         self._reader: Iterator[Record] | None = None
         self._behind = True  # messages are read from the journal, not from memory
@@ -251,7 +256,8 @@ class Follower:
         caught_up = not self._behind and not self._live
         if caught_up:
             # Only now: a held verdict must first see what the PBX said within its two seconds.
-            waiting.extend(self._tracker.tick(self._clock()))
+            said = self._tracker.tick(self._clock())
+            waiting.extend(said + self._inherited.hear(said))
         await self._apply([*urgent, *waiting])
         if received_at is not None:
             self._reporter.lag = max(0.0, (self._clock() - received_at).total_seconds())
@@ -298,19 +304,27 @@ class Follower:
         """The new facts of one record; none where the database knows them already."""
         since, self._heard_at = self._heard_at, record.received_at
         self._fed = record.next_position
-        known = record.position < self._silent_before
+        is_of_this_term = record.position >= self._began
+        if is_of_this_term and self._others_heard_at is not None:
+            since, self._others_heard_at = max(since or self._others_heard_at, self._others_heard_at), None
         try:
-            if not snapshots.is_record(record.raw):
+            if snapshots.is_record(record.raw):
+                seen = snapshots.from_record(record.raw, record.position)
+                facts = self._tracker.reconcile(seen, record.received_at)
+            else:
+                seen = None
                 message = in_our_time(parse(record.raw), record.received_at)
                 facts = self._tracker.feed(message, record.received_at, position=record.position)
-                return [] if known else facts
-            seen = snapshots.from_record(record.raw, record.position)
-            facts = self._tracker.reconcile(seen, record.received_at)
+            facts += self._inherited.hear(facts)
+            if seen is not None and is_of_this_term:
+                facts += self._inherited.end_missing(seen, record.received_at)
         except Exception as error:  # one message we cannot digest must not silence the telephone
             log.exception("message_not_understood", position=record.position, why=describe(error))
             return []
-        if known or since is None or self._recover is None:
-            return [] if known else facts
+        if record.position < self._silent_before:
+            return []
+        if seen is None or since is None or self._recover is None:
+            return facts
         try:
             return await asyncio.to_thread(self._recover, facts, since, record.received_at)
         except Exception as error:  # without it these calls are unknown; they must not stay open

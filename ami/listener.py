@@ -162,6 +162,7 @@ class Listener:
         """Follow until the lease is lost."""
         self._reporter.tell(PbxState.STARTING, "starting")
         cursor: Cursor = await self._sink.cursor(self.pbx)
+        handover = await self._sink.handover(self.pbx)
         journal = Journal(self._folder, at_least=cursor.position)
         connection = AmiConnection(
             self._url, self._reporter.tell, self._clock, timing=self._settings.timing, dice=self._dice
@@ -173,6 +174,7 @@ class Listener:
             journal,
             self._make_tracker(),
             cursor,
+            handover,
             applier,
             self._reporter,
             connection,

@@ -171,6 +171,17 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """What the database knows of a PBX when a listener begins. Its journal may know less: the one before wrote another.
+
+    Everything that was heard before ``heard_until`` has been applied.
+    """
+
+    heard_until: datetime | None = None
+    open_calls: tuple[CallState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Facts to be applied in one transaction, together with the journal position behind them."""
 

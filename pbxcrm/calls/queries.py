@@ -9,8 +9,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, sees_little, visible_calls
-from pbxcrm.calls.facts import Outcome
-from pbxcrm.calls.models import Call, CallEvent, CallLeg, Line, PbxStatus
+from pbxcrm.calls.facts import CallState, Direction, Leg, LegResult, Outcome, Transfer, TransferKind
+from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line, PbxStatus
 from pbxcrm.contacts.finding import named
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
@@ -170,6 +170,61 @@ async def as_rows(session: AsyncSession, calls: list[Call]) -> list[CallRow]:
         )
         for call in calls
     ]
+
+
+async def open_calls(session: AsyncSession, pbx: str) -> tuple[CallState, ...]:
+    """The calls of a PBX that go on, as far as the database was told."""
+    calls = (await session.exec(select(Call).where(Call.pbx == pbx, GOING_ON).order_by(col(Call.id)))).all()
+    of_calls = select(CallLeg).where(col(CallLeg.call_id).in_([call.id for call in calls])).order_by(col(CallLeg.id))
+    legs: dict[int | None, list[CallLeg]] = {}
+    for leg in (await session.exec(of_calls)).all() if calls else ():
+        legs.setdefault(leg.call_id, []).append(leg)
+    return tuple(_as_state(call, legs.get(call.id, [])) for call in calls)
+
+
+def _as_state(call: Call, legs: list[CallLeg]) -> CallState:
+    """What the facts said that made these rows."""
+    return CallState(
+        pbx=call.pbx,
+        linkedid=call.linkedid,
+        direction=Direction(call.direction),
+        outcome=Outcome(call.outcome),
+        missed_reason=None,  # is said at the end
+        client_heard=call.client_heard,
+        client_name=call.client_name,
+        withheld=call.withheld,
+        trunk=call.trunk,
+        did=call.did,
+        dialled=call.dialled,
+        queue=call.queue,
+        made_by=call.made_by,
+        rang=tuple(call.rang),
+        answered_by=call.answered_by,
+        talked=tuple(call.talked),
+        transfers=tuple(Transfer(t["from"], t["to"], TransferKind(t["kind"])) for t in call.transfers),
+        legs=tuple(_as_leg(leg) for leg in legs),
+        ringing=tuple(call.ringing),
+        talking=tuple(call.talking),
+        started_at=call.started_at,
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        click_to_call=call.click_to_call,
+        channel_ids=tuple(call.channel_ids),
+        recording=call.recording,
+    )
+
+
+def _as_leg(leg: CallLeg) -> Leg:
+    return Leg(
+        channel_id=leg.channel_id,
+        extension=leg.extension,
+        dialled_at=leg.dialled_at,
+        ringing_at=leg.ringing_at,
+        answered_at=leg.answered_at,
+        ended_at=leg.ended_at,
+        result=LegResult(leg.result),
+        cause=leg.cause,
+    )
 
 
 async def list_lines(session: AsyncSession) -> list[Line]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy.exc
 
-from pbxcrm.calls.facts import Batch, CallFact, Cursor, PbxReport, PbxState
+from pbxcrm.calls.facts import Batch, CallFact, CallState, Cursor, FactKind, Handover, Outcome, PbxReport, PbxState
 
 
 class MemorySink:
@@ -30,6 +30,18 @@ class MemorySink:
     async def cursor(self, pbx: str) -> Cursor:
         self._check()
         return self.cursors.get(pbx, Cursor(0, 0))
+
+    async def handover(self, pbx: str) -> Handover:
+        self._check()
+        calls: dict[str, CallState] = {}
+        for fact in self.facts.values():
+            if fact.kind is FactKind.ABSORBED or fact.call.outcome is not Outcome.OPEN:
+                calls.pop(fact.call.linkedid, None)
+            else:
+                calls[fact.call.linkedid] = fact.call
+        heard = [report.last_event_at for report in self.reports if report.last_event_at is not None]
+        heard += [fact.at for fact in self.facts.values()]
+        return Handover(max(heard, default=None), tuple(calls.values()))
 
     async def apply(self, batch: Batch) -> None:
         self.tried += 1

@@ -442,6 +442,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_calls_client_number", ["client_number", "started_at"], unique=False)
         batch_op.create_index("ix_calls_contact_id", ["contact_id", "responsible_id", "deal_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_deal_id"), ["deal_id"], unique=False)
+        batch_op.create_index(
+            "ix_calls_open",
+            ["pbx"],
+            unique=False,
+            sqlite_where=sa.text("outcome = 'open' AND merged_into_id IS NULL"),
+            postgresql_where=sa.text("outcome = 'open' AND merged_into_id IS NULL"),
+        )
         batch_op.create_index("ix_calls_outcome", ["outcome", "started_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_responsible_id"), ["responsible_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_started_at"), ["started_at"], unique=False)
@@ -829,6 +836,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_calls_started_at"))
         batch_op.drop_index(batch_op.f("ix_calls_responsible_id"))
         batch_op.drop_index("ix_calls_outcome")
+        batch_op.drop_index(
+            "ix_calls_open",
+            sqlite_where=sa.text("outcome = 'open' AND merged_into_id IS NULL"),
+            postgresql_where=sa.text("outcome = 'open' AND merged_into_id IS NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_calls_deal_id"))
         batch_op.drop_index("ix_calls_contact_id")
         batch_op.drop_index("ix_calls_client_number")

@@ -14,7 +14,7 @@ from ami.connection import Timing
 from ami.listener import Listener, ListenerSettings
 from ami.tracker import Tracker
 from ami.url import AmiUrl
-from pbxcrm.calls.facts import Batch, Cursor, PbxReport
+from pbxcrm.calls.facts import Batch, Cursor, Handover, PbxReport
 from tests.integration.ami.office import now
 
 SCHEMA = """
@@ -32,6 +32,9 @@ class FileSink:
     async def cursor(self, pbx: str) -> Cursor:
         row = self.db.execute("SELECT position, replay_from FROM cursor").fetchone()
         return Cursor(*row) if row else Cursor(0, 0)
+
+    async def handover(self, pbx: str) -> Handover:
+        return Handover()  # there is never but one listener, with one journal
 
     async def apply(self, batch: Batch) -> None:
         await asyncio.sleep(self.dice.choice([0, 0, 0.01, 0.05]))

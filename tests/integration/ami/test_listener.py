@@ -357,6 +357,37 @@ async def test_a_standby_takes_over_when_the_active_one_dies(office: Office, tmp
     assert office.pbx.connections == 2
 
 
+async def test_a_standby_ends_what_was_over_before_it_took_over_and_looks_back(office: Office, tmp_path: Path) -> None:
+    """It has heard nothing itself: the gap begins where the other one last heard the PBX."""
+    gaps: list[tuple[list[str], datetime, datetime]] = []
+
+    def recover(facts, since, until):  # type: ignore[no-untyped-def]
+        gaps.append(([f"{fact.call.linkedid} {fact.key}" for fact in facts], since, until))
+        return facts
+
+    office.listen("first")
+    await office.sink.until_state(PbxState.LISTENING)
+    before = now()
+    await office.pbx.send(office.begin("1.1") + office.begin("1.2"))
+    await office.heard("1.2 opened:#1")
+    active = office.tasks.pop()
+    office.listen("second", folder=tmp_path / "elsewhere", recover=recover)
+    await office.standing_by()
+    active.cancel()
+    await asyncio.gather(active, return_exceptions=True)
+    killed = now()
+    office.end("1.1")  # nobody hears it
+    await office.heard("1.1 ended:#1")
+    assert office.sink.facts["1.1", "ended:#1"].call.outcome is Outcome.UNKNOWN
+    ((keys, since, until),) = gaps
+    assert keys == ["1.2 opened:#1", "1.1 ended:#1"]
+    assert before <= since <= killed <= until
+    await office.pbx.send(office.end("1.2"))
+    await office.heard("1.2 ended:#1")
+    assert office.sink.facts["1.2", "ended:#1"].call.outcome is Outcome.MISSED
+    assert len([key for key in office.sink.applied() if "ended" in key]) == 2
+
+
 async def test_one_who_lost_the_lease_stops_listening(office: Office) -> None:
     office.listen("first")
     await office.sink.until_state(PbxState.LISTENING)
