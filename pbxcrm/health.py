@@ -18,7 +18,7 @@ from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import Call, PbxStatus
+from pbxcrm.calls.models import GOING_ON, Call, PbxStatus
 from pbxcrm.db import Database
 from pbxcrm.events import Outbox
 from pbxcrm.timers import Timer
@@ -88,7 +88,7 @@ async def _look_into(db: Database, now: datetime) -> tuple[str | None, dict[str,
         async with db.read() as session:
             due = select(func.count(), func.min(Timer.due_at)).where(col(Timer.done_at).is_(None), Timer.due_at <= now)
             overdue, oldest = (await session.exec(due)).one()
-            open_calls = select(func.count()).select_from(Call).where(col(Call.ended_at).is_(None))
+            open_calls = select(func.count()).select_from(Call).where(GOING_ON)
             waiting = select(func.count()).select_from(Episode).where(Episode.status == EpisodeStatus.OPEN.value)
             return None, {
                 "pbxs": tuple((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all()),

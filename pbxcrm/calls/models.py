@@ -53,7 +53,8 @@ class Call(SQLModel, table=True):
             postgresql_where=text("client_name_folded <> ''"),
         ),
         Index("ix_calls_contact_id", "contact_id", "responsible_id", "deal_id"),  # whose clients: without the row
-        Index("ix_calls_open", "pbx", sqlite_where=GOING_ON, postgresql_where=GOING_ON),
+        # The columns it is about, too, or SQLite takes ``ix_calls_outcome``, and looks at all that were ever absorbed.
+        Index("ix_calls_open", "outcome", "merged_into_id", "pbx", sqlite_where=GOING_ON, postgresql_where=GOING_ON),
     )
 
     id: int | None = Field(default=None, primary_key=True)

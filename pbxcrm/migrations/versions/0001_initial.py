@@ -444,7 +444,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_calls_deal_id"), ["deal_id"], unique=False)
         batch_op.create_index(
             "ix_calls_open",
-            ["pbx"],
+            ["outcome", "merged_into_id", "pbx"],
             unique=False,
             sqlite_where=sa.text("outcome = 'open' AND merged_into_id IS NULL"),
             postgresql_where=sa.text("outcome = 'open' AND merged_into_id IS NULL"),

@@ -45,7 +45,12 @@ async def test_a_well_installation_is_ready_and_measured(database: Database, red
         emit(session, "deal", 1, NOW)
         await set_timer(session, "x", "x", NOW - timedelta(seconds=90))
         await set_timer(session, "x", "later", NOW + timedelta(seconds=90))
-        session.add(Call(pbx="default", linkedid="1.1", direction="inbound", outcome="open", started_at=NOW))
+        call = Call(pbx="default", linkedid="1.1", direction="inbound", outcome="open", started_at=NOW)
+        session.add(call)
+        await session.flush()
+        part = Call(pbx="default", linkedid="1.2", direction="internal", outcome="open", started_at=NOW)
+        part.merged_into_id = call.id  # it is no call of its own any more
+        session.add(part)
     async with Redis.from_url(redis_url) as redis:
         found = await health.collect(database, redis, NOW)
     assert (found.ready, found.database, found.redis) == (True, None, None)
