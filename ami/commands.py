@@ -104,17 +104,6 @@ def attended_transfer(how: Dialling, *, channel: str, number: str) -> Action:
     }
 
 
-def redirect(how: Dialling, *, channel: str, number: str) -> Action:
-    """Send the client's own channel elsewhere; works also where nobody has answered yet (rule 6: no transfer event)."""
-    return {
-        "Action": "Redirect",
-        "Channel": _match(_CHANNEL, "channel", channel),
-        "Context": how.context,
-        "Exten": _match(_NUMBER, "number", number),
-        "Priority": "1",
-    }
-
-
 def hangup(_how: Dialling, *, channel: str) -> Action:
     """Hang up one channel, normally (cause 16)."""
     return {"Action": "Hangup", "Channel": _match(_CHANNEL, "channel", channel), "Cause": "16"}
@@ -134,7 +123,6 @@ PLANS: Mapping[str, Plan] = {
     "originate": Plan(originate, frozenset({"extension", "number", "call_id"}), alive),
     "transfer": Plan(transfer, _TO_NUMBER, exists),
     "attended_transfer": Plan(attended_transfer, _TO_NUMBER, exists),
-    "redirect": Plan(redirect, _TO_NUMBER, exists),
     "hangup": Plan(hangup, frozenset({"channel"}), alive),
 }
 

@@ -30,7 +30,7 @@ Tell = Callable[[PbxState, str, dict[str, str]], None]
 _BANNER = b"Asterisk Call Manager/"
 #: Every action we use. panoramisk would send an unanswered one again after a reconnect, minutes late.
 _NEVER_REPEATED = (
-    *("login", "logoff", "ping", "originate", "redirect", "blindtransfer", "atxfer", "hangup"),
+    *("login", "logoff", "ping", "originate", "blindtransfer", "atxfer", "hangup"),
     *("corestatus", "coresettings", "coreshowchannels", "bridgelist", "bridgeinfo", "queuestatus", "status", "getvar"),
 )
 

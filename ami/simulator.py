@@ -309,15 +309,6 @@ class Simulator:
         writer.write(_response("Success", mark, Message="Transfer succeeded"))
         self._plan(call)
 
-    def _do_redirect(self, action: Message, mark: Message, writer: asyncio.StreamWriter) -> None:
-        """Redirect names the client's channel; who talks with it gives the call away."""
-        found = self._find(action.get("Channel", ""))
-        other = next((c for c in found[0].channels.values() if c is not found[1]), None) if found else None
-        if other is None:
-            writer.write(_response("Error", mark, Message="Channel does not exist"))
-            return
-        self._do_blindtransfer({**action, "Channel": other["Channel"]}, mark, writer)
-
     def _find(self, channel: str) -> tuple[SimulatedCall, Message] | None:
         for call in self._going_on.values():
             if (found := call.find(channel)) is not None:

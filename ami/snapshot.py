@@ -6,7 +6,7 @@ a replay of the journal therefore meets it at the same place.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,10 +56,6 @@ class Snapshot:
             "asterisk_version": self.asterisk_version,
         }
         return RECORD_START + json.dumps(data).encode() + b"\r\n\r\n"
-
-    def at(self, position: int) -> "Snapshot":
-        """The same snapshot, knowing its place in the journal."""
-        return replace(self, position=position)
 
 
 def is_record(raw: bytes) -> bool:

@@ -123,12 +123,12 @@ async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office:
 
     office.pbx.responders["getvar"] = lambda action: success(action, Value=value)
     to = {"channel": "PJSIP/101-1", "number": "199"}
-    for kind in ("transfer", "attended_transfer", "redirect"):
+    for kind in ("transfer", "attended_transfer"):
         desk.give(f"nowhere {kind}", kind, to)
         result = await desk.result(f"nowhere {kind}")
         assert (result.code, result.params) == ("number_unknown", {"number": "199"})
     assert (await office.pbx.asked("Getvar"))["Variable"] == "DIALPLAN_EXISTS(from-internal,199,1)"
-    assert not {"BlindTransfer", "Atxfer", "Redirect"} & set(office.pbx.names())
+    assert not {"BlindTransfer", "Atxfer"} & set(office.pbx.names())
     value = "1"
     desk.give("there", "transfer", to)
     assert (await desk.result("there")).done

@@ -236,7 +236,7 @@ async def test_no_action_can_be_smuggled_in(pbx: FakeAmiServer, clients: list[Cl
 
 async def test_an_action_refused_not_answered_or_without_a_link(pbx: FakeAmiServer, clients: list[Client]) -> None:
     pbx.responders["hangup"] = lambda action: error(action, "No such channel")
-    pbx.responders["redirect"] = lambda action: None
+    pbx.responders["atxfer"] = lambda action: None
     clients.append(client := Client(pbx.url, Timing(answer=0.2, retry_first=5)))
     with pytest.raises(LinkDown):
         await client.connection.send({"Action": "Ping"})
@@ -245,7 +245,7 @@ async def test_an_action_refused_not_answered_or_without_a_link(pbx: FakeAmiServ
         await client.connection.send({"Action": "Hangup", "Channel": "PJSIP/101-1"})
     assert refused.value.params["why"] == "No such channel"
     with pytest.raises(ActionTimeout):
-        await client.connection.send({"Action": "Redirect"})
+        await client.connection.send({"Action": "Atxfer"})
     protocol = client.links[0]._protocol
     assert protocol is not None
     assert not protocol.responses  # an unanswered action leaves nothing behind

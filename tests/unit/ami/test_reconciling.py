@@ -127,7 +127,7 @@ def test_a_caller_who_waits_in_a_queue_waits_on() -> None:
 
 def test_the_horizon_of_an_adopted_call_is_the_snapshot() -> None:
     tracker = Tracker()
-    tracker.reconcile(TALK.at(4711), NOW)
+    tracker.reconcile(replace(TALK, position=4711), NOW)
     assert tracker.horizon() == 4711
 
 

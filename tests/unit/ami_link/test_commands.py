@@ -65,7 +65,6 @@ def test_transfers_and_hang_up() -> None:
     blind = {"Action": "BlindTransfer", "Channel": "PJSIP/101-0000002a", "Context": "crm-dial", "Exten": "103"}
     assert build("transfer", HOW, phone) == blind
     assert build("attended_transfer", HOW, phone) == {**blind, "Action": "Atxfer"}
-    assert build("redirect", HOW, phone) == {**blind, "Action": "Redirect", "Priority": "1"}
     assert build("hangup", HOW, {"channel": "1795279567.69"}) == {
         "Action": "Hangup",
         "Channel": "1795279567.69",
