@@ -8,10 +8,10 @@ counts only where the caller's own channel and a phone's channel stand in one re
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from ami.cel import parse_time, tail, utc_shift
+from ami.cel import parse_time, tail, utc_shift, whole_quarters
 from ami.messages import Message
 
 
@@ -29,6 +29,7 @@ class Record:
     start: datetime
     answer: datetime | None
     end: datetime
+    duration: timedelta
     disposition: str
     unique_id: str
     linked_id: str
@@ -49,12 +50,25 @@ def read(path: Path, most: int = 32 << 20) -> list[Record]:
     Columns: accountcode, src, dst, dcontext, clid, channel, dstchannel, lastapp, lastdata, start, answer, end, duration,
     billsec, disposition, amaflags, uniqueid, userfield and with ``newcdrcolumns=yes`` peeraccount, linkedid, sequence.
     """
-    found = [record for line in csv.reader(tail(path, most)) if (record := _parse(line))]
-    shift = utc_shift((record.start, record.unique_id) for record in found)
-    return [
-        replace(r, start=r.start + shift, answer=r.answer + shift if r.answer else None, end=r.end + shift)
-        for r in found
-    ]
+    return list(_in_utc([record for line in csv.reader(tail(path, most)) if (record := _parse(line))]))
+
+
+def _in_utc(records: Sequence[Record]) -> Iterator[Record]:
+    """The records with their true times, however often the clock was put forward or back for summer time.
+
+    The first record of a channel tells by its start how the clock stood; a later one begins at any time, so there it stood
+    at the end as at the end of the record before. The duration tells whether it was changed in between.
+    """
+    births = [utc_shift(record.start, record.unique_id) for record in records]
+    shift = next((birth for birth in births if birth is not None), timedelta(0))
+    for record, birth in zip(records, births, strict=True):
+        change = whole_quarters(record.duration - (record.end - record.start))
+        before = shift - change if birth is None else birth
+        shift = before + change
+        start, end, answer = record.start + before, record.end + shift, record.answer
+        if answer is not None:
+            answer += before if start <= answer + before <= end else shift
+        yield replace(record, start=start, answer=answer, end=end)
 
 
 def _parse(line: Sequence[str]) -> Record | None:
@@ -63,6 +77,7 @@ def _parse(line: Sequence[str]) -> Record | None:
     start, end = parse_time(line[9]), parse_time(line[11])
     if start is None or end is None:
         return None
+    duration = timedelta(seconds=int(line[12])) if line[12].isdecimal() else end - start
     return Record(
         source=line[1],
         destination=line[2],
@@ -74,6 +89,7 @@ def _parse(line: Sequence[str]) -> Record | None:
         start=start,
         answer=parse_time(line[10]),
         end=end,
+        duration=duration,
         disposition=line[14],
         unique_id=line[16],
         linked_id=line[19] if len(line) > 19 and line[19] else line[16],

@@ -9,7 +9,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +21,8 @@ _NOT_RUNG = {"1", "3", "17", "20", "21", "27", "34", "38"}  # Q.850: refused or 
 _DIALLING = {"Dial", "Queue"}
 _UNIQUE = re.compile(r"(?:.*-)?(\d{9,11})\.\d+")
 _QUARTER = 900  # seconds; time zones differ by whole quarters of an hour
+_BIRTH = 5  # seconds at most between a Uniqueid and the first event of its channel
+_DISORDER = timedelta(minutes=1)  # rows stand in the order of their times, or nearly so
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,7 @@ class Row:
 
 def read(path: Path, most: int = 32 << 20) -> list[Row]:
     """The last ``most`` bytes of a CEL file. A line that is not CEL is left out; raises OSError when it cannot be read."""
-    parsed = [row for line in csv.reader(tail(path, most)) if (row := _parse(line))]
-    shift = utc_shift((row.at, row.unique_id) for row in parsed if row.event == "CHAN_START")
-    return [_shifted(row, shift) for row in parsed]
+    return list(_in_utc([row for line in csv.reader(tail(path, most)) if (row := _parse(line))]))
 
 
 def tail(path: Path, most: int) -> list[str]:
@@ -59,13 +59,47 @@ def tail(path: Path, most: int) -> list[str]:
     return data.replace(b"\0", b"").decode("utf-8", "replace").splitlines()
 
 
-def utc_shift(pairs: Iterable[tuple[datetime, str]]) -> timedelta:
-    """What to add to the file's times to get UTC: Asterisk writes local time, but a Uniqueid begins with the true epoch."""
-    for at, unique_id in pairs:
-        if found := _UNIQUE.fullmatch(unique_id):
-            seconds = int(found[1]) - at.timestamp()
-            return timedelta(seconds=round(seconds / _QUARTER) * _QUARTER)
-    return timedelta(0)
+def utc_shift(born: datetime, unique_id: str) -> timedelta | None:
+    """What to add to the file's times about when a channel was born to get UTC; None where its Uniqueid does not tell.
+
+    Asterisk writes local time, but a Uniqueid begins with the true epoch of the channel's birth. A difference that is no
+    zone's belongs to a channel that was born earlier.
+    """
+    found = _UNIQUE.fullmatch(unique_id)
+    if found is None:
+        return None
+    difference = timedelta(seconds=int(found[1]) - born.timestamp())
+    shift = whole_quarters(difference)
+    return shift if abs(difference - shift).total_seconds() <= _BIRTH else None
+
+
+def whole_quarters(time: timedelta) -> timedelta:
+    """As many quarters of an hour as come nearest."""
+    return timedelta(seconds=round(time.total_seconds() / _QUARTER) * _QUARTER)
+
+
+def _in_utc(rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows with their true times, however often the clock was put forward or back for summer time.
+
+    Each birth tells how it stood then. For what stands between two births that differ, the earlier of the two times counts,
+    unless time would run back.
+    """
+    births = [utc_shift(row.at, row.unique_id) if row.event == "CHAN_START" else None for row in rows]
+    following: list[timedelta | None] = []
+    coming: timedelta | None = None
+    for birth in reversed(births):
+        coming = coming if birth is None else birth
+        following.append(coming)
+    shift, last = coming or timedelta(0), datetime.min.replace(tzinfo=UTC)
+    for row, birth, coming in zip(rows, births, reversed(following), strict=True):
+        if birth is not None:
+            shift = birth
+        elif coming is not None and coming != shift:
+            earlier, later = sorted((shift, coming))
+            shift = earlier if row.at + earlier >= last else later
+        at = row.at + shift
+        last = at - _DISORDER
+        yield replace(row, at=at)
 
 
 def parse_time(text: str) -> datetime | None:
@@ -91,11 +125,6 @@ def _parse(line: Sequence[str]) -> Row | None:
         except ValueError:
             extra = {}
     return Row(line[0], at, line[2], line[3], line[7], line[8], line[9], line[10], line[11], line[14], line[15], extra)
-
-
-def _shifted(row: Row, shift: timedelta) -> Row:
-    fields = [getattr(row, name) for name in Row.__dataclass_fields__]
-    return Row(fields[0], fields[1] + shift, *fields[2:])
 
 
 def calls(rows: Iterable[Row]) -> list[list[Row]]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -82,6 +83,50 @@ def test_a_file_written_in_local_time_is_understood(tmp_path: Path) -> None:
     assert [fact.at for fact in recovered(cel_csv=local)] == [
         fact.at for fact in recovered(cel_csv=RECORDS / "cel.csv")
     ]
+
+
+def line_of(kind: str, fields: dict[int, str]) -> str:
+    return ",".join(f'"{fields.get(column, "")}"' for column in range({"cel": 20, "cdr": 18}[kind])) + "\n"
+
+
+def call_in(kind: str, began: datetime, ended: datetime) -> list[tuple[datetime, str]]:
+    """What Asterisk in Kyiv writes of a caller who talked to nobody, and when."""
+    start, end = (f"{at.astimezone(ZoneInfo('Europe/Kyiv')):%F %T}" for at in (began, ended))
+    name, channel = f"{int(began.timestamp())}.1", "PJSIP/trunk-00000001"
+    if kind == "cdr":
+        length = str(int((ended - began).total_seconds()))
+        times = {9: start, 10: start, 11: end, 12: length, 13: "0"}
+        who = {1: "0671112233", 2: "100", 3: "from-trunk", 5: channel, 7: "Queue", 8: "sales", 14: "NO ANSWER"}
+        return [(ended, line_of(kind, {**times, **who, 16: name}))]
+    said = {3: "0671112233", 7: "100", 8: "from-trunk", 9: channel, 14: name, 15: name}
+    rows = ((began, start, "CHAN_START"), (ended, end, "HANGUP"), (ended, end, "CHAN_END"))
+    return [(at, line_of(kind, {0: event, 1: local, **said})) for at, local, event in rows]
+
+
+@pytest.mark.parametrize("kind", ["cel", "cdr"])
+@pytest.mark.parametrize("day", [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)])
+def test_calls_keep_their_times_when_the_clocks_are_changed(tmp_path: Path, kind: str, day: datetime) -> None:
+    """At 01:00 UTC; one call goes on just then, and the file begins in the middle of another."""
+    minutes = [(-1500, -1490), (-700, -698), (-5, 3), (-4, 70), (75, 80), (1400, 1402)]
+    calls = [(day + timedelta(minutes=began), day + timedelta(minutes=ended)) for began, ended in minutes]
+    lines = sorted((line for call in calls for line in call_in(kind, *call)), key=lambda line: line[0])
+    (tmp_path / "records.csv").write_text("".join(text for _, text in lines[kind == "cel" :]))
+    files = {f"{kind}_csv": tmp_path / "records.csv"}
+    found = Backfill(Tracker, **files)([], *EVER)
+    told = sorted((fact.call.started_at, fact.call.ended_at or fact.at) for fact in found)
+    assert told == calls[kind == "cel" :]
+
+
+def test_a_later_record_of_a_channel_does_not_tell_how_the_clock_stood(tmp_path: Path) -> None:
+    """Forty minutes after its birth a client's channel begins its second record."""
+    began, ended = BEFORE, BEFORE + timedelta(minutes=50)
+    (first,) = call_in("cdr", began, began + timedelta(minutes=40))
+    (whole,) = call_in("cdr", began, ended)
+    local = f"{began + timedelta(hours=2, minutes=40):%F %T}"
+    second = whole[1].replace(f"{began + timedelta(hours=2):%F %T}", local).replace('"3000"', '"600"')
+    (tmp_path / "cdr.csv").write_text(first[1] + second)
+    (call,) = recovered(since=EVER[0], until=EVER[1], cdr_csv=tmp_path / "cdr.csv")
+    assert (call.call.started_at, call.call.ended_at) == (began, ended)
 
 
 def test_epoch_times_are_understood(tmp_path: Path) -> None:
