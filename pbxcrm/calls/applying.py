@@ -12,7 +12,7 @@ from pbxcrm.calls.actions import consider, has_consequences
 from pbxcrm.calls.dialling import dials, take_callback
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult
 from pbxcrm.calls.models import Call, CallEvent
-from pbxcrm.calls.rules import clean_name, line_of
+from pbxcrm.calls.rules import clean_name, clean_path, line_of
 from pbxcrm.calls.world import World
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.events import emit
@@ -223,7 +223,7 @@ def _said(state: CallState, world: World) -> dict[str, Any]:
         "talk_seconds": state.talk_seconds,
         "click_to_call": state.click_to_call,
         "channel_ids": list(state.channel_ids),
-        "recording": _cut(clean_name(state.recording), 500),
+        "recording": _cut(clean_path(state.recording), 500),
     }
 
 

@@ -1,5 +1,6 @@
 """Pure decisions about calls: which line it came in by, who the client says they are, what its deal is called."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -10,6 +11,7 @@ from pbxcrm.calls.models import Line
 from pbxcrm.numbers import format_for_people
 
 NAME_MAX = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def line_of(state: CallState, lines: Iterable[Line]) -> Line:
@@ -40,6 +42,11 @@ def clean_name(heard: str | None) -> str | None:
         if unicodedata.category(letter) not in {"Cf", "Cs", "Co", "Cn"} or letter == "\u200d"
     )
     return " ".join(kept.split())[:NAME_MAX] or None
+
+
+def clean_path(heard: str | None) -> str | None:
+    """The name of a file as it was told, to the blank, or it would not be found; without what no database keeps."""
+    return _CONTROL.sub("", heard) or None if heard is not None else None
 
 
 def named_as(heard_name: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """What a call makes of deals, callbacks and tasks, on both databases (A2, A3, A5, A6, A8, C5)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -229,6 +230,15 @@ async def test_interrupted_and_unknown_calls_accuse_nobody(database: Database, o
     await intake.apply(batch(*told))
     assert not await rows(database, Episode)
     assert all(reasons.text(call.reason) for call in await rows(database, Call))
+
+
+async def test_a_recording_keeps_its_name_to_the_blank(database: Database, office: Office, intake: Intake) -> None:
+    told = "2026/11/18/" + "in  from " * 30 + "+380671112233 .wav"
+    story = Story().ring("101").answer("101")
+    story.state = replace(story.state, recording=f"\0{told}\r\n")
+    await intake.apply(batch(story.end()))
+    assert (await one(database, Call)).recording == told
+    assert len(told) > 200
 
 
 async def test_absorbed_call_is_a_part_of_the_other(database: Database, office: Office, intake: Intake) -> None:
