@@ -14,7 +14,7 @@ import structlog
 
 from ami import cdr, cel
 from ami.messages import Message
-from pbxcrm.calls.facts import CallFact, CallState, FactKind, Outcome
+from pbxcrm.calls.facts import CallFact, CallState, FactKind, Leg, Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +101,7 @@ def _merged(fact: CallFact, found: CallState) -> CallFact:
         withheld=known.withheld,
         did=known.did or found.did,
         queue=known.queue or found.queue,
+        legs=_merged_legs(known.legs, found.legs),
         rang=known.rang + tuple(phone for phone in found.rang if phone not in known.rang),
         started_at=min(known.started_at, found.started_at),
         click_to_call=known.click_to_call or found.click_to_call,
@@ -109,3 +110,22 @@ def _merged(fact: CallFact, found: CallState) -> CallFact:
         closed_hours=known.closed_hours or found.closed_hours,
     )
     return replace(fact, at=call.ended_at or fact.at, call=call)
+
+
+def _merged_legs(known: Sequence[Leg], found: Sequence[Leg]) -> tuple[Leg, ...]:
+    """The legs as the file knows them, by the channels we know them by: CDR names no channel of a phone that was dialled.
+
+    Those the file does not know are over, too, and nobody would say so of a leg that is left out.
+    """
+    told = {leg.channel_id for leg in found}
+    untold = [leg for leg in known if leg.channel_id not in told]
+    of_channels = {leg.channel_id for leg in known}
+    merged = []
+    for leg in found:
+        same = next((one for one in untold if one.extension == leg.extension), None)
+        if same is None or leg.channel_id in of_channels:
+            merged.append(leg)
+        else:
+            untold.remove(same)
+            merged.append(replace(leg, channel_id=same.channel_id))
+    return (*merged, *untold)

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ import pytest
 from ami.backfill import Backfill
 from ami.messages import Framer, Message, parse
 from ami.tracker import Tracker
-from pbxcrm.calls.facts import CallFact, Direction, FactKind, MissedReason, Outcome
+from pbxcrm.calls.facts import CallFact, Direction, FactKind, Leg, LegResult, MissedReason, Outcome
 from tests.fakes.plain_tracker import make_state
 
 RECORDS = Path(__file__).parent / "records"
@@ -66,6 +67,23 @@ def test_an_unknown_ending_is_bettered_and_keeps_what_we_had_heard() -> None:
     assert better.call.started_at == BEFORE
     assert "1795283530.0" not in {fact.call.linkedid for fact in others}
     assert len(others) == 3
+
+
+@pytest.mark.parametrize("kind", ["cel", "cdr"])
+def test_legs_we_had_heard_of_end_as_the_file_says(kind: str) -> None:
+    """CDR calls their channels by no name: a second row of each phone, and the first ringing for ever, would be wrong."""
+    known = unknown("1795283530.0")
+    heard = {f"1795283530.{n}": f"10{n}" for n in (1, 2, 3)} | {"1795283530.9": "109"}
+    legs = tuple(
+        Leg(channel, phone, BEFORE, BEFORE, None, AFTER, LegResult.CANCELLED) for channel, phone in heard.items()
+    )
+    known = replace(known, call=replace(known.call, legs=legs))
+    files = {f"{kind}_csv": RECORDS / f"{kind}.csv"}
+    better = Backfill(Tracker, **files)([known], BEFORE, AFTER)[0].call
+    assert {leg.channel_id: leg.extension for leg in better.legs} == heard
+    assert len(better.legs) == len(heard)
+    assert {leg.extension: leg.result for leg in better.legs if leg.answered_at} == {"102": LegResult.TALKED}
+    assert all(leg.ended_at for leg in better.legs)
 
 
 def test_what_no_file_knows_stays_unknown(tmp_path: Path) -> None:
