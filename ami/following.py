@@ -256,8 +256,7 @@ class Follower:
         caught_up = not self._behind and not self._live
         if caught_up:
             # Only now: a held verdict must first see what the PBX said within its two seconds.
-            said = self._tracker.tick(self._clock())
-            waiting.extend(said + self._inherited.hear(said))
+            waiting.extend(self._inherited.hear(self._tracker.tick(self._clock())))
         await self._apply([*urgent, *waiting])
         if received_at is not None:
             self._reporter.lag = max(0.0, (self._clock() - received_at).total_seconds())
@@ -315,7 +314,7 @@ class Follower:
                 seen = None
                 message = in_our_time(parse(record.raw), record.received_at)
                 facts = self._tracker.feed(message, record.received_at, position=record.position)
-            facts += self._inherited.hear(facts)
+            facts = self._inherited.hear(facts)
             if seen is not None and is_of_this_term:
                 facts += self._inherited.end_missing(seen, record.received_at)
         except Exception as error:  # one message we cannot digest must not silence the telephone

@@ -1,45 +1,60 @@
-"""Calls that another listener left open: the database knows them, this one's journal says nothing of them.
+"""Calls that another listener left open: the database knows them, this one's journal says little or nothing of them.
 
 A standby on another machine writes a journal of its own. A call that went on when it took over it meets in the snapshot of its
-first login; one that was over by then nobody would ever end.
+first login, without what happened before; one that was over by then nobody would ever end.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from ami.snapshot import Snapshot
-from pbxcrm.calls.facts import CallFact, CallState, FactKind, Leg, LegResult, Outcome
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
+
+Thing = TypeVar("Thing")
+
+_LAST = {FactKind.ENDED, FactKind.ABSORBED}
 
 
 class Inherited:
-    """Those of the open calls that the tracker has not told of."""
+    """The open calls of a handover, until they are over."""
 
     def __init__(self, calls: Iterable[CallState]) -> None:
-        self._calls = {call.linkedid: call for call in calls}
+        self._unheard = {call.linkedid: call for call in calls}
+        self._heard: dict[str, CallState] = {}  # the tracker tells of them, perhaps without their history
 
-    def hear(self, facts: Sequence[CallFact]) -> list[CallFact]:
-        """Leave to the tracker what it tells of. The endings of those that live on in a call of another name, with that call's."""
-        if not self._calls:
-            return []
-        for fact in facts:
-            self._calls.pop(fact.call.linkedid, None)
-        return [
+    def hear(self, facts: list[CallFact]) -> list[CallFact]:
+        """What the tracker tells, with what had happened before; also the endings of calls that live on in one that ends."""
+        if not self._unheard and not self._heard:
+            return facts
+        told = [self._with_history(fact) for fact in facts]
+        return told + [
             self._end(call, fact.at)
             for fact in facts
             if fact.kind is FactKind.ENDED
-            for call in list(self._calls.values())
+            for call in list(self._unheard.values())
             if not set(fact.call.channel_ids).isdisjoint(call.channel_ids)
         ]
 
     def end_missing(self, snapshot: Snapshot, at: datetime) -> list[CallFact]:
-        """The endings of those of which no channel is there any more, as a tracker would tell them."""
+        """The endings of those nobody told of and of which no channel is there any more, as a tracker would tell them."""
         there = {channel.get("Uniqueid", "") for channel in snapshot.channels}
-        gone = [call for call in self._calls.values() if not there & {call.linkedid, *call.channel_ids}]
+        gone = [call for call in self._unheard.values() if there.isdisjoint((call.linkedid, *call.channel_ids))]
         return [self._end(call, at) for call in gone]
 
+    def _with_history(self, fact: CallFact) -> CallFact:
+        name = fact.call.linkedid
+        before = self._unheard.pop(name, None) or self._heard.pop(name, None)
+        if before is None:
+            return fact
+        call = _continued(before, fact.call, fact.at)
+        if fact.kind not in _LAST:
+            self._heard[name] = call
+        return replace(fact, call=call)
+
     def _end(self, call: CallState, at: datetime) -> CallFact:
-        del self._calls[call.linkedid]
+        del self._unheard[call.linkedid]
         over = replace(
             call,
             outcome=Outcome.UNKNOWN if call.answered_at is None else Outcome.ANSWERED,
@@ -49,6 +64,65 @@ class Inherited:
             ended_at=at,
         )
         return CallFact(FactKind.ENDED, "", 1, at, over)
+
+
+def _continued(before: CallState, now: CallState, at: datetime) -> CallState:
+    """The call as it is ``now``, with what it was ``before``. Nothing changes where the tracker knows it from its beginning."""
+    answered_at = _earlier(before.answered_at, now.answered_at)
+    was_answered = answered_at is not None and now.outcome is not Outcome.OPEN
+    knows_who_talked = set(before.talked) <= set(now.talked)
+    return replace(
+        now,
+        direction=before.direction if now.direction is Direction.INTERNAL else now.direction,
+        outcome=Outcome.ANSWERED if was_answered else now.outcome,
+        missed_reason=None if was_answered else now.missed_reason,
+        client_heard=now.client_heard or before.client_heard,
+        client_name=now.client_name or before.client_name,
+        withheld=now.withheld or before.withheld,
+        trunk=now.trunk or before.trunk,
+        did=now.did or before.did,
+        dialled=now.dialled or before.dialled,
+        queue=now.queue or before.queue,
+        made_by=now.made_by or before.made_by,
+        rang=_all(before.rang, now.rang),
+        answered_by=now.answered_by if knows_who_talked else before.answered_by or now.answered_by,
+        talked=_all(before.talked, now.talked),
+        transfers=_all(before.transfers, now.transfers),
+        legs=_legs(before.legs, now.legs, at),
+        started_at=min(before.started_at, now.started_at),
+        answered_at=answered_at,
+        click_to_call=now.click_to_call or before.click_to_call,
+        channel_ids=_all(before.channel_ids, now.channel_ids),
+        recording=now.recording or before.recording,
+    )
+
+
+def _all(before: Sequence[Thing], now: Sequence[Thing]) -> tuple[Thing, ...]:
+    if set(before) <= set(now):
+        return tuple(now)  # in its own order
+    return (*before, *(one for one in now if one not in before))
+
+
+def _earlier(before: datetime | None, now: datetime | None) -> datetime | None:
+    return min(before, now) if before is not None and now is not None else before or now
+
+
+def _legs(before: Iterable[Leg], now: Iterable[Leg], at: datetime) -> tuple[Leg, ...]:
+    """Those of now, and those that were over, or were not there any more, when the tracker first met the call."""
+    known = {leg.channel_id: leg for leg in before}
+    legs = [_leg(known.pop(leg.channel_id, leg), leg) for leg in now]
+    return (*(_hung_up(leg, at) for leg in known.values()), *legs)
+
+
+def _leg(before: Leg, now: Leg) -> Leg:
+    answered_at = _earlier(before.answered_at, now.answered_at)
+    return replace(
+        now,
+        dialled_at=min(before.dialled_at, now.dialled_at),
+        ringing_at=_earlier(before.ringing_at, now.ringing_at),
+        answered_at=answered_at,
+        result=LegResult.TALKED if answered_at is not None and now.ended_at is not None else now.result,
+    )
 
 
 def _hung_up(leg: Leg, at: datetime) -> Leg:

@@ -192,6 +192,34 @@ async def test_a_standby_follows_what_goes_on_and_ends_only_the_rest(database: D
             assert (await call_with(database, CLIENT["Linkedid"], over=True)).outcome == "missed"
 
 
+async def test_who_talked_before_a_standby_took_over_has_talked(
+    database: Database, office: Office, tmp_path: Path
+) -> None:
+    """The seller has gone, the client listens to music when the listener dies, and hangs up to the standby: no miss."""
+    bridge = {"BridgeUniqueid": "b1", "BridgeTechnology": "simple_bridge"}
+    async with FakeAmiServer() as pbx:
+        async with listening(listener_on(pbx, database, tmp_path / "first")):
+            await pbx.send(RINGS + message(Event="Newstate", ChannelStateDesc="Up", **PHONE))
+            await pbx.send(
+                message(Event="BridgeEnter", **PHONE, **bridge) + message(Event="BridgeEnter", **CLIENT, **bridge)
+            )
+            await pbx.send(
+                message(Event="BridgeLeave", **PHONE, **bridge) + message(Event="BridgeLeave", **CLIENT, **bridge)
+            )
+            await pbx.send(message(Event="Hangup", **PHONE))
+            while (before := await call_with(database, CLIENT["Linkedid"])).talking or not before.talked:
+                await asyncio.sleep(0.02)  # a database cannot be awaited
+        there = [{"ChannelStateDesc": "Up", **CLIENT}]
+        pbx.responders["coreshowchannels"] = listing("CoreShowChannel", "CoreShowChannelsComplete", there)
+        async with listening(listener_on(pbx, database, tmp_path / "second")):
+            await pbx.send(message(Event="Hangup", **CLIENT))
+            call = await call_with(database, CLIENT["Linkedid"], over=True)
+    assert (call.outcome, call.missed_reason, call.answered_by) == ("answered", None, "101")
+    assert (call.rang, call.talked, call.answered_at) == (["101"], ["101"], before.answered_at)
+    async with database.read() as session:
+        assert not (await session.exec(select(Episode))).all()
+
+
 @pytest.mark.parametrize("since_reported", [timedelta(0), timedelta(minutes=5)])
 async def test_a_standby_asks_the_records_of_the_pbx(
     database: Database, office: Office, tmp_path: Path, since_reported: timedelta

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from ami.inheriting import Inherited
 from ami.snapshot import Snapshot
-from pbxcrm.calls.facts import CallFact, CallState, FactKind, Leg, LegResult, Outcome
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, MissedReason, Outcome
 from tests.fakes.plain_tracker import make_state
 
 BEGAN = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -44,7 +44,8 @@ def test_who_had_talked_was_answered() -> None:
 
 def test_what_the_tracker_tells_of_is_left_to_it() -> None:
     inherited = Inherited([going_on("1.1")])
-    assert inherited.hear([fact(FactKind.OPENED, going_on("1.1"))]) == []
+    opened = fact(FactKind.OPENED, going_on("1.1"))
+    assert inherited.hear([opened]) == [opened]
     assert inherited.end_missing(NOTHING, NOW) == []
 
 
@@ -52,7 +53,54 @@ def test_what_lives_on_in_a_call_of_another_name_ends_with_it() -> None:
     """A transfer made one call of two while nobody listened: their channels have one Linkedid now."""
     inherited = Inherited([going_on("1.1", "1.2")])
     together = going_on("0.9", "1.2")
-    assert inherited.hear([fact(FactKind.OPENED, together)]) == []
+    opened = fact(FactKind.OPENED, together)
+    assert inherited.hear([opened]) == [opened]
     assert inherited.end_missing(Snapshot(channels=({"Uniqueid": "1.2", "Linkedid": "0.9"},)), NOW) == []
-    (ended,) = inherited.hear([fact(FactKind.ENDED, replace(together, outcome=Outcome.MISSED))])
+    last = fact(FactKind.ENDED, replace(together, outcome=Outcome.MISSED))
+    told, ended = inherited.hear([last])
+    assert told == last
     assert (ended.call.linkedid, ended.call.outcome) == ("1.1", Outcome.UNKNOWN)
+
+
+def test_what_goes_on_keeps_its_history() -> None:
+    """101 and 103 rang, 101 talked and is gone again; this listener meets the client in a menu, then 102 rings."""
+    talked = Leg("1.2", "101", BEGAN, BEGAN, BEGAN, BEGAN, LegResult.TALKED)
+    rings = Leg("1.3", "103", BEGAN, BEGAN, None, None, LegResult.RINGING)
+    before = replace(
+        going_on("1.1", "1.2", "1.3"),
+        rang=("101", "103"),
+        talked=("101",),
+        answered_by="101",
+        answered_at=BEGAN,
+        did="0441230001",
+        legs=(talked, rings),
+    )
+    inherited = Inherited([before])
+    met = replace(going_on("1.1"), started_at=NOW)
+    (opened,) = inherited.hear([fact(FactKind.OPENED, met)])
+    gone = replace(rings, result=LegResult.CANCELLED, ended_at=NOW)
+    assert opened.call == replace(before, legs=(talked, gone))
+    later = NOW + timedelta(minutes=1)
+    another = Leg("1.4", "102", later, later, None, later, LegResult.CANCELLED)
+    over = replace(met, outcome=Outcome.MISSED, missed_reason=MissedReason.ABANDONED_RINGING, ended_at=later)
+    over = replace(over, rang=("102",), legs=(another,), channel_ids=("1.1", "1.4"))
+    (ended,) = inherited.hear([CallFact(FactKind.ENDED, "", 1, later, over)])
+    assert (ended.call.outcome, ended.call.missed_reason, ended.call.ended_at) == (Outcome.ANSWERED, None, later)
+    assert (ended.call.rang, ended.call.answered_by) == (("101", "103", "102"), "101")
+    assert ended.call.legs == (talked, gone, another)
+    assert ended.call.channel_ids == ("1.1", "1.2", "1.3", "1.4")
+
+
+def test_who_knows_a_call_from_its_beginning_is_not_corrected() -> None:
+    """The same journal again: the database says how it stood at some moment, the tracker how it stands later."""
+    leg = Leg("1.2", "101", BEGAN, BEGAN, None, None, LegResult.RINGING)
+    before = replace(going_on("1.1", "1.2"), rang=("102", "101"), talked=("102",), answered_at=BEGAN, legs=(leg,))
+    now = replace(
+        before,
+        direction=Direction.OUTBOUND,
+        made_by="101",
+        talked=("101", "102"),
+        legs=(replace(leg, answered_at=NOW, result=LegResult.TALKING),),
+    )
+    said = [fact(FactKind.JOINED, now), fact(FactKind.ENDED, replace(now, outcome=Outcome.ANSWERED, ended_at=NOW))]
+    assert Inherited([before]).hear(said) == said
