@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -39,15 +40,29 @@ class Miss:
 
 _OPEN = (
     select(Episode)
-    .where(col(Episode.client_key).in_(several("keys")), Episode.status == EpisodeStatus.OPEN.value)
+    .where(Episode.status == EpisodeStatus.OPEN.value)
     .order_by(col(Episode.id))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
 )
+_OPEN_OF_CLIENT = _OPEN.where(col(Episode.client_key).in_(several("keys")))
+_OPEN_OF_NUMBER = _OPEN.where(col(Episode.client_number) == bindparam("number"))
 
 
 async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> list[Episode]:
-    """Open episodes of a client, oldest first; more than one only until a number has been linked to a contact."""
-    found = await session.exec(_OPEN, params={"keys": list(client_keys)})
-    return [episode for episode in found.all() if episode.status == EpisodeStatus.OPEN]  # closed, but not flushed yet
+    """Open episodes of a client, oldest first; more than one only until a number has been linked to a contact.
+
+    They are locked for this transaction: what somebody closes meanwhile is waited for, and is not among them. Whoever
+    locks the deal of an episode too locks it afterwards.
+    """
+    await session.flush()  # or what this transaction has changed itself would be read away
+    return list((await session.exec(_OPEN_OF_CLIENT, params={"keys": list(client_keys)})).all())
+
+
+async def open_episodes_of_number(session: AsyncSession, number: str) -> list[Episode]:
+    """The same, whosever contact the number is."""
+    await session.flush()
+    return list((await session.exec(_OPEN_OF_NUMBER, params={"number": number})).all())
 
 
 async def do_miss(session: AsyncSession, miss: Miss, people: Directory) -> Episode:

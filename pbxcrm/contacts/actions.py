@@ -9,8 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.actions import do_close
-from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.callbacks.actions import do_close, open_episodes, open_episodes_of_number
+from pbxcrm.callbacks.models import EpisodeStatus
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number
@@ -205,6 +205,7 @@ async def _link(session: AsyncSession, contact: Contact, number: str) -> None:
         session.add(Phone(contact_id=contact.id, number=number))
     if others:  # ambiguous: what came before may be either's
         return
+    await _adopt_episode(session, contact.id, number)
     for table in (Call, Deal):
         await session.exec(
             update(table)
@@ -212,32 +213,23 @@ async def _link(session: AsyncSession, contact: Contact, number: str) -> None:
             .values(contact_id=contact.id)
             .execution_options(synchronize_session=False)
         )
-    await _adopt_episode(session, contact.id, number)
 
 
 async def _adopt_episode(session: AsyncSession, contact_id: int, number: str) -> None:
     """The number's open callback becomes the contact's; where the contact has one already, both stay until one talk closes them."""
     key = f"contact:{contact_id}"
-    is_open = Episode.status == EpisodeStatus.OPEN.value
-    taken = (await session.exec(select(Episode.id).where(Episode.client_key == key, is_open))).first()
-    mine = (await session.exec(select(Episode).where(Episode.client_key == f"number:{number}", is_open))).first()
-    if mine is None:
-        return
-    mine.contact_id = contact_id
-    if taken is None:
-        mine.client_key = key
-    mine.version += 1
+    for mine in await open_episodes(session, [f"number:{number}"]):
+        mine.contact_id = contact_id
+        if not await open_episodes(session, [key]):
+            mine.client_key = key
+        mine.version += 1
 
 
 async def _dismiss_callbacks(
     session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, now: datetime
 ) -> None:
-
     people = await load_directory(session)
-    found = await session.exec(
-        select(Episode).where(Episode.client_number == number, Episode.status == EpisodeStatus.OPEN.value)
-    )
-    for episode in found.all():
+    for episode in await open_episodes_of_number(session, number):
         why = reason(f"episode.{kind.value}", who=viewer.name)
         await do_close(session, episode, EpisodeStatus.DISMISSED, why, now, people, by_id=viewer.user_id)
 

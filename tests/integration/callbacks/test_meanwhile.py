@@ -1,0 +1,96 @@
+"""A person decides while a call is applied: on PostgreSQL the listener waits for them, and then sees what they did."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.callbacks.models import Episode, EpisodeCall
+from pbxcrm.callbacks.results import dismiss
+from pbxcrm.calls.applying import apply_facts
+from pbxcrm.calls.intake import Intake
+from pbxcrm.calls.world import load_world
+from pbxcrm.contacts.actions import mark_number
+from pbxcrm.contacts.models import NumberKind
+from pbxcrm.db import Database
+from pbxcrm.settings import Settings
+from pbxcrm.tasks.models import Task
+from tests.calls import NOON, Story, batch, outbound
+from tests.integration.callbacks.conftest import CLIENT, Desk
+from tests.office import open_office
+from tests.waiting import until
+
+pytestmark = pytest.mark.postgres
+LATER = NOON + timedelta(minutes=5)
+Act = Callable[[AsyncSession], Awaitable[object]]
+
+
+@pytest.fixture
+async def desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """PostgreSQL alone: SQLite has one writer at a time anyway."""
+    database = Database(postgres_url)
+    yield Desk(database, await open_office(database), Intake(database, Settings(data_dir=tmp_path)))
+    await database.close()
+
+
+async def somebody_waits(database: Database) -> bool:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with database.read() as session:
+        return bool((await (await session.connection()).exec_driver_sql(query)).scalar())
+
+
+async def during(desk: Desk, first: Act, second: Callable[[], Coroutine[None, None, object]]) -> None:
+    """Let ``second`` happen while ``first`` has been done but not committed."""
+    async with desk.database.write() as session:
+        await first(session)
+        await session.flush()
+        waiting = asyncio.create_task(second())
+        await until(lambda: somebody_waits(desk.database))
+    await waiting
+
+
+async def test_a_miss_is_not_counted_on_what_was_dismissed_meanwhile(desk: Desk) -> None:
+    before, ivan = await desk.miss(), await desk.viewer("ivan")
+    await during(
+        desk,
+        lambda session: dismiss(session, ivan, before.id or 0, "sold elsewhere", now=LATER),
+        lambda: desk.miss(at=LATER),
+    )
+    old, new = await desk.rows(Episode)
+    assert [(e.status, e.missed_count) for e in (old, new)] == [("dismissed", 1), ("open", 1)]
+    assert [task.status for task in await desk.rows(Task)] == ["cancelled", "open"]
+    assert new.norm_from == LATER + timedelta(seconds=9)
+    async with desk.database.read() as session:
+        assert len((await session.exec(select(EpisodeCall).where(EpisodeCall.episode_id == new.id))).all()) == 1
+
+
+async def test_an_attempt_is_not_counted_on_what_was_dismissed_meanwhile(desk: Desk) -> None:
+    before, ivan = await desk.miss(), await desk.viewer("ivan")
+    await during(
+        desk,
+        lambda session: dismiss(session, ivan, before.id or 0, "sold elsewhere", now=LATER),
+        lambda: desk.intake.apply(batch(outbound("17.2", "102", at=LATER).wait(20).end())),
+    )
+    after = await desk.one(Episode)
+    assert (after.status, after.attempts, after.next_attempt_at) == ("dismissed", 0, None)
+
+
+async def test_a_number_that_is_marked_closes_no_callback_that_a_talk_has_closed_meanwhile(desk: Desk) -> None:
+    await desk.miss()
+    ivan = await desk.viewer("ivan")
+
+    async def marks() -> None:
+        async with desk.database.write() as session:
+            await session.exec(select(Episode))  # read before the lock: it must not stay as it was then
+            await mark_number(session, ivan, CLIENT, NumberKind.SPAM, region="UA", now=LATER)
+
+    async def talks(session: AsyncSession) -> None:
+        story = Story("17.2", at=LATER).ring("101").answer("101")
+        await apply_facts(session, await load_world(session, desk.intake.settings), batch(story).facts)
+
+    await during(desk, talks, marks)
+    assert (await desk.one(Episode)).status == "recovered"
