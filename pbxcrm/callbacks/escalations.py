@@ -21,6 +21,7 @@ from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, NotFound
 from pbxcrm.jobs import cancel_timer
+from pbxcrm.locking import lock_row
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.reasons import reason
@@ -154,7 +155,7 @@ async def do_give(session: AsyncSession, viewer: Viewer, episode: Episode, to: U
         task.assignee_id, task.due_at = to.id, due_at
         task.version += 1
         say_task_changed(session, task, now, people, was)
-    deal = await session.get(Deal, episode.deal_id) if episode.deal_id is not None else None
+    deal = await lock_row(session, Deal, episode.deal_id) if episode.deal_id is not None else None
     if deal is not None and deal.closed_at is None and deal.responsible_id in {before, None}:
         do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
 

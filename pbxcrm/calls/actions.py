@@ -19,6 +19,7 @@ from pbxcrm.contacts.models import NumberKind
 from pbxcrm.db import lock
 from pbxcrm.deals.actions import NewDeal, do_assign_deal, do_create_deal, do_move_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.locking import lock_row
 from pbxcrm.numbers import format_for_people
 from pbxcrm.people.models import User
 from pbxcrm.reasons import Reason, reason
@@ -84,15 +85,15 @@ async def _inbound_talked(case: Case) -> None:
     call, world = case.call, case.world
     if _is_nobodys_client(case):
         return
+    waiting = await open_episodes(case.session, case.keys) if case.client.number is not None else []
     user = world.people.user_of(case.state.answered_by)
     if call.deal_id is None and not call.reason:
         await _find_or_make_deal(case, user)
     call.responsible_id = user.id if user else call.responsible_id
     if user is None and case.state.answered_by:
         await _ask_whose_extension(case, case.state.answered_by)
-    if case.client.number is not None:
-        who = user.name if user else case.state.answered_by or ""
-        await _close_episodes(case, EpisodeStatus.RECOVERED, reason("episode.recovered", who=who), user)
+    who = user.name if user else case.state.answered_by or ""
+    await _close_episodes(case, waiting, EpisodeStatus.RECOVERED, reason("episode.recovered", who=who), user)
 
 
 async def _find_or_make_deal(case: Case, user: User | None) -> None:
@@ -210,6 +211,7 @@ async def _outbound_talked(case: Case) -> None:
     call.responsible_id = user.id if user else None
     if _is_nobodys_client(case):
         return
+    waiting = await open_episodes(case.session, case.keys)
     if not call.reason:
         deal = await _deal_called_about(case)
         if deal is not None:
@@ -219,7 +221,7 @@ async def _outbound_talked(case: Case) -> None:
         else:
             call.reason = reason("call.no_deal", number=case.number).stored()
     who = user.name if user else case.state.made_by or ""
-    await _close_episodes(case, EpisodeStatus.REACHED, reason("episode.reached", who=who), user)
+    await _close_episodes(case, waiting, EpisodeStatus.REACHED, reason("episode.reached", who=who), user)
 
 
 async def _outbound_over(case: Case) -> None:
@@ -259,9 +261,11 @@ def _is_nobodys_client(case: Case) -> bool:
     return True
 
 
-async def _close_episodes(case: Case, status: EpisodeStatus, why: Reason, user: User | None) -> None:
+async def _close_episodes(
+    case: Case, waiting: Sequence[Episode], status: EpisodeStatus, why: Reason, user: User | None
+) -> None:
     over = case.state.ended_at
-    for episode in await open_episodes(case.session, case.keys):
+    for episode in waiting:
         if over is not None and over < episode.last_missed_at:
             continue  # they called once more after this conversation, and that call was missed
         if status is EpisodeStatus.REACHED:
@@ -288,8 +292,17 @@ async def _close_episodes(case: Case, status: EpisodeStatus, why: Reason, user: 
 
 async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
     """A deal whose client has been talked to is no longer "Didn't reach": it goes to Unsorted, to whoever talked."""
-    stage = case.world.funnel.stages.get(deal.stage_id)
-    if stage is None or stage.kind != StageKind.DIDNT_REACH:
+    stages = case.world.funnel.stages
+
+    def left_out() -> Stage | None:
+        stage = stages.get(deal.stage_id)
+        return stage if stage is not None and stage.kind == StageKind.DIDNT_REACH else None
+
+    if left_out() is None:
+        return
+    await lock_row(case.session, Deal, deal.id or 0)
+    stage = left_out()
+    if stage is None:  # somebody has moved it meanwhile
         return
     to = case.world.funnel.stage_of_kind(deal.pipeline_id, StageKind.UNSORTED)
     why = reason("deal.talked", stage=stage.name, who=user.name if user else case.state.answered_by or "")

@@ -9,6 +9,7 @@ import pytest
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.callbacks.escalations import do_give
 from pbxcrm.callbacks.models import Episode, EpisodeCall
 from pbxcrm.callbacks.results import dismiss
 from pbxcrm.calls.applying import apply_facts
@@ -17,6 +18,8 @@ from pbxcrm.calls.world import load_world
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.db import Database
+from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch, outbound
@@ -94,3 +97,44 @@ async def test_a_number_that_is_marked_closes_no_callback_that_a_talk_has_closed
 
     await during(desk, talks, marks)
     assert (await desk.one(Episode)).status == "recovered"
+
+
+async def won_stage(session: AsyncSession) -> int:
+    found = (await session.exec(select(Stage).where(Stage.kind == StageKind.WON.value))).one()
+    assert found.id
+    return found.id
+
+
+@pytest.mark.parametrize("calls", ["client", "us"])
+async def test_a_talk_does_not_move_a_deal_that_somebody_moves_meanwhile(desk: Desk, calls: str) -> None:
+    await desk.miss()
+    deal, maria = await desk.one(Deal), await desk.viewer("maria")
+    story = Story("17.2", at=LATER).ring("102") if calls == "client" else outbound("17.2", "102", at=LATER)
+
+    async def wins(session: AsyncSession) -> None:
+        won = await won_stage(session)
+        await move_deal(session, maria, deal.id or 0, won, version=deal.version, now=LATER)
+
+    await during(desk, wins, lambda: desk.intake.apply(batch(story.answer("102"))))
+    after = await desk.one(Deal)
+    async with desk.database.read() as session:
+        assert after.stage_id == await won_stage(session)
+    assert (after.closed_at, after.responsible_id, after.version) == (LATER, deal.responsible_id, deal.version + 1)
+
+
+async def test_a_callback_given_to_another_leaves_a_deal_that_is_closed_meanwhile(desk: Desk) -> None:
+    episode = await desk.miss()
+    deal, maria = await desk.one(Deal), await desk.viewer("maria")
+
+    async def wins(session: AsyncSession) -> None:
+        won = await won_stage(session)
+        await move_deal(session, maria, deal.id or 0, won, version=deal.version, now=LATER)
+
+    async def gives() -> None:
+        async with desk.database.write() as session:
+            row = await session.get_one(Episode, episode.id)
+            await do_give(session, maria, row, desk.office["olena"], LATER)
+
+    await during(desk, wins, gives)
+    after = await desk.one(Deal)
+    assert (after.responsible_id, after.version) == (deal.responsible_id, deal.version + 1)
