@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
@@ -15,8 +16,10 @@ from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStat
 from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.actions import do_move_deal
-from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.errors import Conflict, NotFound
+from pbxcrm.locking import lock_row
+from pbxcrm.people.queries import Directory
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.tasks.actions import say_task_changed
 from pbxcrm.tasks.models import Task
@@ -30,13 +33,14 @@ _TASK_TIMES = ("due_at", "done_at")
 
 
 async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = None) -> dict[str, Any]:
-    """How things stand before a result: what ``Attempt.before`` keeps."""
+    """How things stand before a result: what ``Attempt.before`` keeps. The deal is locked, for the result may move it."""
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     stored: dict[str, Any] = {"episode": _values(episode, _EPISODE, _EPISODE_TIMES)}
     if task is not None:
         stored["task"] = _values(task, _TASK, _TASK_TIMES)
     if deal is not None:
-        stored["deal"] = _values(deal, ("stage_id", "lost_reason"), ("stage_since",))
+        await lock_row(session, Deal, deal.id or 0)
+        stored["deal"] = _values(deal, ("stage_id", "lost_reason", "version"), ("stage_since",))
     return stored
 
 
@@ -49,7 +53,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
     before = attempt.before
     if episode.version != before["version"] or now - attempt.at > UNDO_WITHIN:
         raise Conflict("callbacks.undo_late", "Something else has happened since; it cannot be taken back any more.")
-    people = (ground := await load_ground(session)).people
+    people, told = (ground := await load_ground(session)).people, episode.closed_reason
     _restore(episode, before["episode"], _EPISODE_TIMES)
     episode.version += 1
     try:
@@ -64,13 +68,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
         task.version += 1
         say_task_changed(session, task, now, people)
     if "deal" in before and episode.deal_id is not None:
-        deal = await session.get(Deal, episode.deal_id)
-        stage = await session.get(Stage, before["deal"]["stage_id"])
-        if deal is not None and stage is not None and deal.stage_id != stage.id:
-            do_move_deal(
-                session, deal, stage, now, actor=viewer, people=people, lost_reason=before["deal"]["lost_reason"]
-            )
-            deal.stage_since = _moment(before["deal"]["stage_since"]) or now
+        await _move_back(session, viewer, episode.deal_id, before["deal"], told, now, people)
     if "spam" in before:
         special = await session.get(SpecialNumber, before["spam"])
         if special is not None:
@@ -82,6 +80,26 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
     record(session, now, "callback.undone", "callback", episode.id, actor=viewer, result=attempt.result)
     say_episode_changed(session, episode, now, people)
     return episode
+
+
+async def _move_back(
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int,
+    before: dict[str, Any],
+    told: dict[str, Any],
+    now: datetime,
+    people: Directory,
+) -> None:
+    """The deal goes back where the result, for the reason ``told``, took it from; not when somebody has changed it since."""
+    deal = await lock_row(session, Deal, deal_id)
+    stage = await session.get(Stage, before["stage_id"])
+    moves = await session.exec(select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.id).desc()))
+    latest = moves.first()
+    if stage is None or deal.version != before["version"] + 1 or latest is None or latest.reason != told:
+        return
+    do_move_deal(session, deal, stage, now, actor=viewer, people=people, lost_reason=before["lost_reason"])
+    deal.stage_since = _moment(before["stage_since"]) or now
 
 
 async def _forget(session: AsyncSession, attempt: Attempt, episode: Episode, now: datetime) -> None:

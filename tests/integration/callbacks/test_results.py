@@ -174,13 +174,7 @@ async def test_wrong_number_loses_only_a_raw_deal(desk: Desk) -> None:
 
 async def test_wrong_number_leaves_a_deal_that_somebody_works_on(desk: Desk) -> None:
     episode = await desk.miss()
-    deal, maria = await desk.one(Deal), await desk.viewer("maria")
-    async with desk.database.write() as session:
-        ((_, stages),) = await list_pipelines(session)
-        call_held = next(stage for stage in stages if stage.name == "Call held")
-        assert deal.id
-        assert call_held.id
-        await move_deal(session, maria, deal.id, call_held.id, version=deal.version, now=SOON)
+    await move(desk, "Call held")
     await say(desk, episode, R.WRONG_NUMBER)
     assert await stage_of(desk) == "Call held"
     assert (await desk.one(Episode)).status == "dismissed"
@@ -218,6 +212,31 @@ async def test_undo_brings_back_the_task_as_it_was(desk: Desk) -> None:
     assert (after.title, after.due_at, after.status) == (task.title, task.due_at, "open")
     with pytest.raises(NotFound):
         await undo(desk, recorded)
+
+
+async def move(desk: Desk, name: str, login: str = "maria") -> None:
+    deal, viewer = await desk.one(Deal), await desk.viewer(login)
+    async with desk.database.write() as session:
+        ((_, stages),) = await list_pipelines(session)
+        to = next(stage.id for stage in stages if stage.name == name)
+        await move_deal(session, viewer, deal.id or 0, to or 0, version=deal.version, now=SOON, lost_reason="gone")
+
+
+async def test_undo_leaves_a_deal_that_the_result_did_not_move(desk: Desk) -> None:
+    recorded = await say(desk, await desk.miss(), R.REACHED)
+    await move(desk, "Proposal sent")
+    await undo(desk, recorded)
+    assert ((await desk.one(Episode)).status, await stage_of(desk)) == ("open", "Proposal sent")
+
+
+async def test_undo_leaves_a_deal_that_somebody_has_moved_since(desk: Desk) -> None:
+    recorded = await say(desk, await desk.miss(), R.WRONG_NUMBER)
+    assert await stage_of(desk) == "Lost"
+    await move(desk, "Proposal sent")
+    moved = await desk.one(Deal)
+    await undo(desk, recorded)
+    assert ((await desk.one(Episode)).status, await stage_of(desk)) == ("open", "Proposal sent")
+    assert (await desk.one(Deal)).version == moved.version
 
 
 async def test_undo_is_refused_to_others_later_and_when_something_happened(desk: Desk) -> None:
