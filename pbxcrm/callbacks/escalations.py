@@ -27,6 +27,7 @@ from pbxcrm.people.queries import access_assignee
 from pbxcrm.reasons import reason
 from pbxcrm.tasks.actions import say_task_changed
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.rules import ABOUT_ESCALATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ async def list_control_tasks(session: AsyncSession, viewer: Viewer, *, limit: in
             visible_tasks(viewer),
             Task.kind == TaskKind.CONTROL.value,
             Task.status == TaskStatus.OPEN.value,
-            col(Task.about).not_like("escalation:%"),
+            col(Task.about).not_like(f"{ABOUT_ESCALATION}%"),
         )
         .order_by(col(Task.due_at), col(Task.id))
         .limit(limit)
@@ -96,7 +97,7 @@ async def escalation_count(session: AsyncSession, viewer: Viewer, now: datetime)
             visible_tasks(viewer),
             Task.kind == TaskKind.CONTROL.value,
             Task.status == TaskStatus.OPEN.value,
-            col(Task.about).not_like("escalation:%"),
+            col(Task.about).not_like(f"{ABOUT_ESCALATION}%"),
         )
     )
     return found.one() + tasks.one()

@@ -20,6 +20,7 @@ from pbxcrm.people.queries import Directory
 from pbxcrm.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.rules import ABOUT_ESCALATION
 
 NORM = "callbacks.norm"
 ESCALATE = "callbacks.escalate"
@@ -88,7 +89,7 @@ async def do_escalate(session: AsyncSession, episode: Episode, at: datetime, gro
         deal_id=episode.deal_id,
         contact_id=episode.contact_id,
         call_id=episode.last_call_id,
-        about=f"escalation:{episode.id}",
+        about=escalation_about(episode.id),
     )
     task = await do_create_task(session, new, at, people)
     assert episode.id is not None
@@ -143,7 +144,7 @@ async def do_close_escalation(
     escalation.state, escalation.closed_at, escalation.closed_by_id = state.value, at, by_id
     escalation.note = note
     escalation.version += 1
-    await _close_tasks(session, f"escalation:{escalation.episode_id}", why, at, people, by_id)
+    await _close_tasks(session, escalation_about(escalation.episode_id), why, at, people, by_id)
     record(
         session, at, f"escalation.{state.value}", "callback", escalation.episode_id, actor=None, reason=why, by=by_id
     )
@@ -167,6 +168,10 @@ async def client_of(session: AsyncSession, episode: Episode) -> str:
 
 def lamp_about(episode: Episode) -> str:
     return f"callback:{episode.id}"
+
+
+def escalation_about(episode_id: int | None) -> str:
+    return f"{ABOUT_ESCALATION}{episode_id}"
 
 
 def _behind(episode: Episode) -> tuple[Reason, ...]:

@@ -19,6 +19,7 @@ from pbxcrm.people.queries import Directory, access_assignee, load_directory
 from pbxcrm.reasons import Reason
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task
+from pbxcrm.tasks.rules import check_finishable
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,9 @@ async def finish_task(
     version: int | None = None,
     cancelled: bool = False,
 ) -> Task:
-    """Done, or cancelled. A callback is closed through its episode (see ``pbxcrm.callbacks.actions``), never past it."""
+    """Done, or cancelled. What ends by work (callback, lamp, escalation) is closed through its episode, never past it."""
     task = await access_for_change(session, viewer, task_id, version)
-    if task.kind == TaskKind.CALLBACK:
-        raise Conflict("tasks.callback", "A callback is closed by its result: open it in the callback queue.")
+    check_finishable(task)
     do_close_task(
         session, task, now, await load_directory(session), result=result.strip(), actor=viewer, cancelled=cancelled
     )
@@ -153,8 +153,7 @@ async def finish_task(
 async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime) -> Task:
     """The undo of ``finish_task``."""
     task = await access_for_change(session, viewer, task_id, None)
-    if task.kind == TaskKind.CALLBACK:
-        raise Conflict("tasks.callback", "A callback is closed by its result: open it in the callback queue.")
+    check_finishable(task)
     task.status, task.result, task.result_code = TaskStatus.OPEN.value, "", {}
     task.done_at, task.done_by_id = None, None
     task.version += 1

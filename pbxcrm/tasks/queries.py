@@ -13,6 +13,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
 from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.rules import ended_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,10 @@ class TaskRow:
     assignee: User | None
     deal: Deal | None
     contact: Contact | None
+
+    @property
+    def ended_by(self) -> str:
+        return ended_by(self.task)
 
 
 async def access_task(session: AsyncSession, viewer: Viewer, task_id: int) -> Task:

@@ -17,7 +17,6 @@ from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop.reach import about_call
 from pbxcrm.tasks import actions
 from pbxcrm.tasks.lists import TaskChoice, list_closed
-from pbxcrm.tasks.models import TaskKind
 from pbxcrm.tasks.queries import TaskRow, access_task_row, list_tasks
 from web.answers import redirect, toast, with_toast
 from web.auth import local_path
@@ -239,5 +238,4 @@ async def _form_page(request: Request, form: Form, row: TaskRow | None, status: 
         people=choices(people),
         quick=QUICK,
         may_edit=can(who, Permission.TASKS_EDIT),
-        is_callback=row is not None and row.task.kind == TaskKind.CALLBACK,
     )

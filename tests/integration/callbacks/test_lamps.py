@@ -13,7 +13,9 @@ from pbxcrm.callbacks.results import record_result
 from pbxcrm.callbacks.settings import change_options
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, Invalid, NotAllowed, NotFound
+from pbxcrm.tasks.actions import finish_task, reopen_task
 from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.rules import ENDED_BY
 from pbxcrm.timers import Timer
 from tests.calls import NOON, Story, batch, outbound
 from tests.integration.callbacks.conftest import MISSED_AT, Desk
@@ -227,3 +229,21 @@ async def test_result_by_hand_stops_the_clock(desk: Desk) -> None:
             session, await desk.viewer("ivan"), episode.id or 0, AttemptResult.WRONG_NUMBER, now=NORM, region="UA"
         )
     assert await sweep(desk, PAUSE + timedelta(days=1)) == 0
+
+
+@pytest.mark.parametrize("kind", ["callback", "lamp", "control"])
+async def test_nobody_finishes_by_hand_what_ends_by_work_nor_opens_it_again(desk: Desk, kind: str) -> None:
+    await burn(desk)
+    (task,) = await tasks(desk, kind)
+    assert task.id
+    who = await desk.viewer("maria" if kind == "control" else "ivan")
+    for cancelled in (False, True):
+        with pytest.raises(Conflict, match=ENDED_BY[kind]):
+            async with desk.database.write() as session:
+                await finish_task(session, who, task.id, result="", now=PAUSE, cancelled=cancelled)
+    assert [task.status for task in await desk.rows(Task)] == ["open", "open", "open"]
+    await desk.intake.apply(batch(Story("17.7", at=PAUSE).ring("102").answer("102")))
+    with pytest.raises(Conflict, match=ENDED_BY[kind]):
+        async with desk.database.write() as session:
+            await reopen_task(session, who, task.id, now=PAUSE)
+    assert [task.status for task in await desk.rows(Task)] == ["done", "done", "done"]

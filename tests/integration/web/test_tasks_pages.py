@@ -1,13 +1,20 @@
 """The pages of tasks."""
 
 import re
+from datetime import timedelta
 
-from sqlmodel import select
+from sqlmodel import col, select
 
+from pbxcrm import jobs
+from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.calls.intake import Intake
 from pbxcrm.people.queries import load_directory
 from pbxcrm.reasons import reason
 from pbxcrm.tasks.actions import do_close_task
 from pbxcrm.tasks.models import Task, TaskKind
+from pbxcrm.tasks.rules import ENDED_BY
+from tests.calls import Story, batch
 from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
@@ -127,3 +134,44 @@ async def test_the_rail_counts_what_is_overdue(browsers: Browsers, desk: Desk) -
     rail = (await (await browsers("ivan")).get("/tasks")).text.partition('id="rail"')[2].partition("</nav>")[0]
     tasks = rail.partition('href="/tasks"')[2].partition("</a>")[0]
     assert re.search(r'class="count amber">\d+<', tasks)
+
+
+async def burning(desk: Desk) -> dict[str, Task]:
+    """The callback, the lamp and the manager's task of the client nobody has called back, by kind."""
+    for minutes in (0, 60):
+        await jobs.sweep(desk.database, desk.now + timedelta(minutes=minutes))
+    async with desk.database.read() as session:
+        found = await session.exec(select(Task).where(Task.status == "open", col(Task.kind).in_(ENDED_BY)))
+        episode = (await session.exec(select(Episode).where(Episode.client_number == "+380630000002"))).one()
+        return {task.kind: task for task in found.all() if task.deal_id == episode.deal_id}
+
+
+async def test_what_ends_by_work_has_no_button_and_says_what_ends_it(browsers: Browsers, desk: Desk) -> None:
+    found = await burning(desk)
+    assert set(found) == set(ENDED_BY)
+    maria, ivan = await browsers("maria"), await browsers("ivan")
+    team = (await maria.get("/tasks?who=team")).text
+    for kind, task in found.items():
+        where = "/escalations" if kind == "control" else "/callbacks"
+        row = team.partition(f'id="task-{task.id}"')[2].partition("</tr>")[0]
+        one = (await maria.get(f"/tasks/{task.id}")).text.partition('class="body"')[2]
+        on_deal = (await maria.get(f"/deals/{task.deal_id}")).text.partition(f'id="next-{task.id}"')[2]
+        next_task = re.split(r'class="next-task"|</section>', on_deal)[0]
+        for shown in (row, one, next_task):
+            assert f'href="{where}"' in shown
+            assert "/done" not in shown
+        assert ENDED_BY[kind] in one
+        refused = await ivan.post(f"/tasks/{task.id}/done", data={}, headers=HTMX)
+        assert refused.status_code == 409
+        assert ENDED_BY[kind] in refused.text
+    seen = (await ivan.get(f"/tasks/{found['control'].id}")).text.partition('class="body"')[2]
+    assert "/escalations" not in seen  # a seller has no such page
+
+
+async def test_a_lamp_that_went_out_cannot_be_lit_by_hand(browsers: Browsers, desk: Desk) -> None:
+    lamp = (await burning(desk))["lamp"]
+    talk = Story("1700000009.1", client="+380630000002", at=desk.now).ring("101").answer("101")
+    await Intake(desk.database, desk.settings).apply(batch(talk))
+    ivan = await browsers("ivan")
+    assert "/reopen" not in (await ivan.get(f"/tasks/{lamp.id}")).text
+    assert (await ivan.post(f"/tasks/{lamp.id}/reopen", headers=HTMX)).status_code == 409

@@ -159,7 +159,7 @@ async def change_task(ask: Ask, task_id: int, body: TaskChange) -> TaskOut:
 
 @tasks.post("/tasks/{task_id}/finish", needs=Permission.TASKS_EDIT, summary="Finish a task", status=200, conflicts=True)
 async def end_task(ask: Ask, task_id: int, body: TaskEnd) -> TaskOut:
-    """A callback is closed by its result instead: `POST /callbacks/{callback_id}/result`."""
+    """A callback, its lamp and its escalation are ended by work instead: `POST /callbacks/{callback_id}/result`."""
     task = await actions.finish_task(
         ask.session,
         ask.viewer,

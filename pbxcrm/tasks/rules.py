@@ -1,0 +1,27 @@
+"""Pure decisions about tasks: which of them a person may finish."""
+
+from pbxcrm.errors import Conflict
+from pbxcrm.reasons import N_
+from pbxcrm.tasks.models import Task, TaskKind
+
+ABOUT_ESCALATION = "escalation:"  # how ``Task.about`` begins where a callback has reached the manager
+ENDED_BY = {
+    TaskKind.CALLBACK.value: N_("A callback is closed by its result: open it in the callback queue."),
+    TaskKind.LAMP.value: N_("A lamp goes out when the client is called: open the callback queue."),
+    TaskKind.CONTROL.value: N_(
+        "This ends when the client is called, or when the manager reassigns or accepts it among the escalations."
+    ),
+}
+
+
+def ended_by(task: Task) -> str:
+    """What ends a task that ends by work only, in English for pages to translate; empty where a person finishes it."""
+    if task.kind == TaskKind.CONTROL and not task.about.startswith(ABOUT_ESCALATION):
+        return ""
+    return ENDED_BY.get(task.kind, "")
+
+
+def check_finishable(task: Task) -> None:
+    """Raise Conflict, with what ends the task, where it ends by work only."""
+    if said := ended_by(task):
+        raise Conflict(f"tasks.{task.kind}", said)
