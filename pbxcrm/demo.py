@@ -132,6 +132,7 @@ async def _make(
         title=sample.title,
         now=began,
         currency=settings.currency,
+        region=settings.region,
         amount=sample.amount,
         stage_id=stages[sample.stage].id,
         contact_id=contact.id,

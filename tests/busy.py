@@ -74,6 +74,7 @@ async def fill(database: Database, settings: Settings, office: Office, now: date
                 title=title,
                 now=entered - timedelta(days=2),
                 currency="UAH",
+                region="UA",
                 amount=Decimal(amount),
                 contact_id=busy.contacts[names[client]],
                 source="Sales",

@@ -12,6 +12,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact
+from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import access_deal, default_pipeline, stage_of_kind
 from pbxcrm.deals.rules import check_amount, check_move, check_next_task, check_title, is_closing
@@ -144,6 +145,7 @@ async def create_deal(
     title: str,
     now: datetime,
     currency: str,
+    region: str,
     amount: str | Decimal | None = None,
     pipeline_id: int | None = None,
     stage_id: int | None = None,
@@ -153,9 +155,14 @@ async def create_deal(
     client_number: str | None = None,
     source: str = "",
 ) -> Deal:
-    """A deal made by hand: in the given stage, else the first open one; the maker's own unless given to somebody."""
+    """A deal made by hand: in the given stage, else the first open one; the maker's own unless given to somebody.
+
+    ``client_number`` as somebody types it in ``region``; calls of the number find the deal by it. Raises Invalid.
+    """
     check(viewer, Permission.DEALS_EDIT)
     title, value = check_title(title), check_amount(amount)
+    typed = (client_number or "").strip()
+    number = check_number(typed, region, "client_number") if typed else None
     stage = await _stage_for_new(session, pipeline_id, stage_id)
     if contact_id is not None:
         contact = await access_contact(session, viewer, contact_id)
@@ -167,7 +174,7 @@ async def create_deal(
     )
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name)
-    new = NewDeal(title, stage, owner.id, why, currency, contact_id, company_id, client_number, value, source)
+    new = NewDeal(title, stage, owner.id, why, currency, contact_id, company_id, number, value, source)
     return await do_create_deal(session, new, now, actor=viewer, people=people)
 
 

@@ -182,7 +182,9 @@ async def _settle(
         contact = await create_contact(
             session, viewer, name=name, now=NOON, region="UA", phones=[number], company_id=company.id
         )
-        deal = await create_deal(session, viewer, title=f"Deal {name}", now=NOON, currency="UAH", contact_id=contact.id)
+        deal = await create_deal(
+            session, viewer, title=f"Deal {name}", now=NOON, currency="UAH", region="UA", contact_id=contact.id
+        )
         task = await create_task(session, viewer, title=f"Task {name}", due_at=NOON, now=NOON, deal_id=deal.id)
         note = await add_note(session, viewer, f"Note {name}", NOON, deal=deal)
         line = Line(name=f"Line of {extension}", did=f"{extension}*")

@@ -272,13 +272,14 @@ async def create(request: Request) -> Response:
                 stage_id=form.number("stage_id"),
                 responsible_id=form.number("responsible_id"),
                 contact_id=contact_id,
-                client_number=form["number"] or None,
+                client_number=form["number"],
                 source=form["source"],
                 currency=settings.currency,
+                region=settings.region,
                 now=now(request),
             )
     except Invalid as error:
-        error.field = {"name": "contact", "phones": "number"}.get(error.field, error.field)
+        error.field = {"name": "contact", "phones": "number", "client_number": "number"}.get(error.field, error.field)
         form.refuse(error)
         return await _new_page(request, form, UNPROCESSABLE)
     return redirect(request, f"/deals/{found.id}", done="added")

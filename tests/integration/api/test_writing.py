@@ -39,6 +39,8 @@ async def test_a_deal_is_made_changed_and_moved(programs: Programs) -> None:
         assert made.headers["location"] == f"/api/v1/deals/{deal['id']}"
         assert (deal["title"], deal["amount"], deal["currency"]) == ("Fence 40 m", "12400.50", "UAH")
         assert (deal["responsible"], deal["stage"]) == ("ivan", "New request")
+        wrong = await client.post("/api/v1/deals", json={"title": "Fence", "client_number": "ask her"})
+        assert_problem(wrong, 422, "contacts.number", "client_number")
         path = made.headers["location"]
         moved = await client.patch(path, json={"version": 1, "stage_id": into["Call held"], "title": "Fence"})
         assert (moved.json()["stage"], moved.json()["title"], moved.json()["amount"]) == (

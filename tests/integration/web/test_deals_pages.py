@@ -8,11 +8,12 @@ from httpx2 import AsyncClient, Response
 from sqlmodel import col, select
 
 from pbxcrm.calls.intake import Intake
+from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.timeline import Cursor, EntryKind, timeline
 from pbxcrm.tasks.models import Task, TaskStatus
-from tests.calls import batch, outbound
+from tests.calls import Story, batch, outbound
 from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
@@ -252,6 +253,29 @@ async def test_a_new_deal_is_filled_in_from_a_call_and_makes_its_client(browsers
         contact = await session.get(Contact, deal.contact_id)
     assert contact is not None
     assert (deal.title, contact.name, deal.responsible_id) == ("Новий Клієнт", "Новий Клієнт", desk.office.id("olena"))
+
+
+async def test_the_next_call_of_a_number_that_was_typed_finds_its_deal(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    data = {"title": "Typed", "number": " 093 111 22 33 "}
+    made = await ivan.post("/deals/new", data=data)
+    story = Story("1700000009.1", client="+380931112233", at=desk.now).ring("101").wait(3).answer("101")
+    await Intake(desk.database, desk.settings).apply(batch(story))
+    async with desk.database.read() as session:
+        deals = (await session.exec(select(Deal).where(Deal.client_number == "+380931112233"))).all()
+        call = (await session.exec(select(Call).where(Call.linkedid == "1700000009.1"))).one()
+    assert [(deal.title, f"/deals/{deal.id}") for deal in deals] == [
+        ("Typed", made.headers["location"].partition("?")[0])
+    ]
+    assert call.deal_id == deals[0].id
+
+
+async def test_nonsense_in_the_place_of_a_number_is_told_at_the_field(browsers: Browsers, desk: Desk) -> None:
+    ivan = await browsers("ivan")
+    answer = await ivan.post("/deals/new", data={"title": "Typed", "number": "ask her"}, headers=HTMX)
+    assert answer.status_code == 422
+    field = answer.text.partition('name="number"')[2].partition("</div>")[0]
+    assert "“ask her” is not a telephone number." in field
 
 
 async def test_a_task_from_the_card_by_a_quick_choice(browsers: Browsers, desk: Desk) -> None:

@@ -137,13 +137,14 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
         title=body.title,
         now=ask.now,
         currency=body.currency or ask.settings.currency,
+        region=ask.settings.region,
         amount=body.amount,
         pipeline_id=body.pipeline_id,
         stage_id=body.stage_id,
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
         contact_id=body.contact_id,
         company_id=body.company_id,
-        client_number=number_filter(body.client_number, ask.settings) or None,
+        client_number=body.client_number,
         source=body.source,
     )
     return await _changed(ask, deal)
