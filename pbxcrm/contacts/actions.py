@@ -7,7 +7,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access import Permission, Viewer, check, visible_companies
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_close, open_episodes, open_episodes_of_number
 from pbxcrm.callbacks.models import EpisodeStatus
@@ -237,14 +237,15 @@ async def _dismiss_callbacks(
 async def _company(
     session: AsyncSession, viewer: Viewer, company_id: int | None, name: str, now: datetime
 ) -> int | None:
-    """The company with this id, or the one of this name, made when there is none."""
+    """The company with this id, or the one of this name that the viewer may see, made when there is none."""
     if company_id is not None:
         return (await access_company(session, viewer, company_id)).id
     if not name.strip():
         return None
     name = check_name(name, "company_name")
-    found = (await session.exec(select(Company).where(Company.name_folded == folded(name)))).first()
-    return found.id if found is not None else (await create_company(session, viewer, name=name, now=now)).id
+    same = select(Company.id).where(Company.name_folded == folded(name), visible_companies(viewer))
+    known = (await session.exec(same.order_by(col(Company.id)))).first()
+    return known if known is not None else (await create_company(session, viewer, name=name, now=now)).id
 
 
 async def _say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:

@@ -1,0 +1,48 @@
+"""What somebody may bring about with clients, companies and the lists of numbers, and what not."""
+
+import pytest
+
+from pbxcrm.contacts.actions import create_company, create_contact
+from pbxcrm.contacts.models import Company, Contact
+from pbxcrm.contacts.queries import access_company
+from pbxcrm.db import Database
+from pbxcrm.errors import NotFound
+from tests.calls import NOON
+from tests.office import Office
+
+NUMBER = "+380671112233"
+
+
+async def settle(database: Database, office: Office, login: str) -> int:
+    async with database.write() as session:
+        viewer = await office.viewer(session, login)
+        company = await create_company(session, viewer, name="Secret Ltd", now=NOON, note="margin 40%")
+    assert company.id
+    return company.id
+
+
+async def name_it(database: Database, office: Office, login: str) -> Contact:
+    async with database.write() as session:
+        viewer = await office.viewer(session, login)
+        return await create_contact(
+            session, viewer, name="X", company_name=" secret  LTD ", now=NOON, region="UA", phones=[NUMBER]
+        )
+
+
+async def test_who_names_another_teams_company_gets_one_of_that_name(database: Database, office: Office) -> None:
+    theirs = await settle(database, office, "petro")
+    contact = await name_it(database, office, "ivan")
+    assert contact.company_id != theirs
+    async with database.read() as session:
+        ivan = await office.viewer(session, "ivan")
+        own = await session.get_one(Company, contact.company_id)
+        assert (own.name, own.note, own.responsible_id) == ("secret LTD", "", ivan.user_id)
+        with pytest.raises(NotFound):
+            await access_company(session, ivan, theirs)
+    assert (await name_it(database, office, "ivan")).company_id == contact.company_id
+
+
+async def test_who_names_a_company_one_may_see_gets_that_one(database: Database, office: Office) -> None:
+    known = await settle(database, office, "ivan")
+    assert (await name_it(database, office, "ivan")).company_id == known
+    assert (await name_it(database, office, "maria")).company_id == known
