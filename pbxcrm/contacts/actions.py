@@ -7,13 +7,13 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check, visible_companies
+from pbxcrm.access import Permission, Viewer, can, check, visible_companies
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_close, open_episodes, open_episodes_of_number
 from pbxcrm.callbacks.models import EpisodeStatus
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
-from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number
+from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, NotFound
@@ -157,6 +157,9 @@ async def mark_number(
     if kind is NumberKind.OWN:
         check(viewer, Permission.STATUS_READ)
     number = check_number(number, region)
+    known = await special_number(session, number)
+    if known is not None and known.kind == NumberKind.OWN and not can(viewer, Permission.STATUS_READ):
+        raise Conflict("numbers.own", "This number is on the list of our own. Only a manager can change that.")
     special = await session.merge(
         SpecialNumber(number=number, kind=kind.value, note=note.strip()[:200], added_by_id=viewer.user_id, added_at=now)
     )

@@ -2,11 +2,11 @@
 
 import pytest
 
-from pbxcrm.contacts.actions import create_company, create_contact
-from pbxcrm.contacts.models import Company, Contact
+from pbxcrm.contacts.actions import create_company, create_contact, mark_number, unmark_number
+from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import access_company
 from pbxcrm.db import Database
-from pbxcrm.errors import NotFound
+from pbxcrm.errors import Conflict, NotFound
 from tests.calls import NOON
 from tests.office import Office
 
@@ -46,3 +46,24 @@ async def test_who_names_a_company_one_may_see_gets_that_one(database: Database,
     known = await settle(database, office, "ivan")
     assert (await name_it(database, office, "ivan")).company_id == known
     assert (await name_it(database, office, "maria")).company_id == known
+
+
+async def test_a_seller_does_not_take_a_number_off_the_list_of_our_own(database: Database, office: Office) -> None:
+    async def mark(login: str, kind: NumberKind) -> None:
+        async with database.write() as session:
+            await mark_number(session, await office.viewer(session, login), NUMBER, kind, region="UA", now=NOON)
+
+    async def kind() -> str:
+        async with database.read() as session:
+            return (await session.get_one(SpecialNumber, NUMBER)).kind
+
+    await mark("maria", NumberKind.OWN)
+    with pytest.raises(Conflict, match="list of our own"):
+        await mark("ivan", NumberKind.SPAM)
+    assert await kind() == "own"
+    await mark("maria", NumberKind.SPAM)
+    assert await kind() == "spam"
+    async with database.write() as session:
+        await unmark_number(session, await office.viewer(session, "maria"), NUMBER, now=NOON)
+    await mark("ivan", NumberKind.SPAM)
+    assert await kind() == "spam"
