@@ -143,7 +143,11 @@ def task_result(task: Task) -> str:
 
 
 def task_kind(task: Task) -> str:
-    return _(TASKS.get(task.kind, task.kind))
+    return kind_of_task(task.kind)
+
+
+def kind_of_task(kind: str) -> str:
+    return _(TASKS.get(kind, kind))
 
 
 def is_open(task: Task) -> bool:

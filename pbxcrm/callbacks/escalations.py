@@ -85,11 +85,6 @@ async def list_control_tasks(session: AsyncSession, viewer: Viewer, *, limit: in
 
 async def escalation_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
     """What waits for this manager."""
-    found = await session.exec(
-        select(func.count())
-        .select_from(Escalation)
-        .where(visible_escalations(viewer), Escalation.state == EscalationState.OPEN.value)
-    )
     tasks = await session.exec(
         select(func.count())
         .select_from(Task)
@@ -100,7 +95,17 @@ async def escalation_count(session: AsyncSession, viewer: Viewer, now: datetime)
             col(Task.about).not_like(f"{ABOUT_ESCALATION}%"),
         )
     )
-    return found.one() + tasks.one()
+    return await open_escalations(session, viewer) + tasks.one()
+
+
+async def open_escalations(session: AsyncSession, viewer: Viewer) -> int:
+    """Callbacks that are before a manager now."""
+    found = await session.exec(
+        select(func.count())
+        .select_from(Escalation)
+        .where(visible_escalations(viewer), Escalation.state == EscalationState.OPEN.value)
+    )
+    return found.one()
 
 
 async def accept(session: AsyncSession, viewer: Viewer, escalation_id: int, why: str, *, now: datetime) -> Escalation:

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_episodes, visible_tasks
+from pbxcrm.callbacks.escalations import open_escalations
 from pbxcrm.callbacks.ground import load_ground, working_of
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
@@ -24,7 +25,7 @@ class Picture:
     judged: int  # those whose time is up or who were talked to
     median_minutes: float | None
     lamps: int  # burning first lamps
-    lamps_with_manager: int
+    lamps_with_manager: int  # of them, those that have reached the manager
     overdue: int
     open_tasks: int
 
@@ -66,7 +67,7 @@ async def load_picture(session: AsyncSession, viewer: Viewer, since: datetime, n
         judged=len(returned) + late,
         median_minutes=median(returned) if returned else None,
         lamps=by_kind.get(TaskKind.LAMP.value, 0),
-        lamps_with_manager=by_kind.get(TaskKind.CONTROL.value, 0),
+        lamps_with_manager=await open_escalations(session, viewer),
         overdue=overdue.one(),
         open_tasks=sum(by_kind.values()),
     )

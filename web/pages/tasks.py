@@ -17,6 +17,7 @@ from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop.reach import about_call
 from pbxcrm.tasks import actions
 from pbxcrm.tasks.lists import TaskChoice, list_closed
+from pbxcrm.tasks.models import TaskKind
 from pbxcrm.tasks.queries import TaskRow, access_task_row, list_tasks
 from web.answers import redirect, toast, with_toast
 from web.auth import local_path
@@ -45,14 +46,15 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def tasks(request: Request) -> Response:
-    """``GET /tasks?who=&state=&q=``: without ``who`` one's own; ``team`` everybody's, or a person's id."""
+    """``GET /tasks?who=&state=&kind=&q=``: without ``who`` one's own; ``team`` everybody's, or a person's id."""
     viewing, whose = viewer(request), request.query_params.get("who", "")
     may_see_team = viewing.role is not Role.SELLER
-    person = asked_number(request, "who") if may_see_team else None
+    person, kind = asked_number(request, "who") if may_see_team else None, asked_text(request, "kind")
     everybody = may_see_team and (whose in {"team", "nobody"} or person is not None)
     chosen = TaskChoice(
         assignee_id=person if everybody else viewing.user_id,
         nobodys=everybody and whose == "nobody",
+        kind=kind if kind in set(TaskKind) else "",
         text=asked_text(request),
     )
     done = request.query_params.get("state") == "done"

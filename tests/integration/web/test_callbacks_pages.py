@@ -278,6 +278,27 @@ async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
     assert tile((await maria.get("/escalations")).text) == "50 % 1 of 2 · median 5 working min"
 
 
+async def test_the_tile_counts_lamps_before_the_manager_and_opens_what_it_counts(site: Site) -> None:
+    def tile(page: str) -> str:
+        return " ".join(re.sub(r"<[^>]+>", " ", page.partition("Lamps burning</div>")[2]).split())
+
+    await site.desk.intake.apply(batch(Story("17.1", "+380501110009", at=NOON).ring("155").answer("155").wait(5).end()))
+    maria = await site.open("maria")
+    page = (await maria.get("/escalations")).text
+    assert "Who has extension 155?" in page
+    assert tile(page).startswith("0 0 with the manager")
+    escalation = await escalate(site)
+    page = (await maria.get("/escalations")).text
+    assert tile(page).startswith("1 1 with the manager")
+    behind = page.partition('id="reached"')[2]
+    assert f'id="escalation-{escalation.id}"' in behind
+    assert 'href="#reached"' in page
+    assert 'href="/tasks?who=team&amp;kind=lamp"' in page
+    rows = re.findall(r'<tr id="task-(\d+)"', (await maria.get("/tasks?who=team&kind=lamp")).text)
+    assert rows == [str(task.id) for task in await site.desk.rows(Task) if task.kind == "lamp"]
+    assert len(re.findall(r'<tr id="task-', (await maria.get("/tasks?who=team&kind=nonsense")).text)) == 4
+
+
 async def test_the_manager_accepts_with_a_reason(site: Site) -> None:
     escalation = await escalate(site)
     maria = await site.open("maria")
