@@ -111,7 +111,7 @@ async def do_close(
     if episode.task_id is not None:
         task = await session.get(Task, episode.task_id)
         if task is not None:
-            do_close_task(
+            await do_close_task(
                 session,
                 task,
                 at,
@@ -206,7 +206,7 @@ async def _client_waits_again(session: AsyncSession, episode: Episode, miss: Mis
     if urgent:
         task.due_at = min(task.due_at, miss.due_at)
     task.version += 1
-    say_task_changed(session, task, miss.at, people)
+    await say_task_changed(session, task, miss.at, people)
 
 
 def _title(episode: Episode, miss: Miss) -> Reason:

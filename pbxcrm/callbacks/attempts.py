@@ -93,7 +93,7 @@ async def _plan_next(session: AsyncSession, episode: Episode, attempt: Attempt, 
     if task is not None:
         task.title, task.title_code, task.due_at = reasons.text(title)[:300], title.stored(), planned
         task.version += 1
-        say_task_changed(session, task, at, ground.people)
+        await say_task_changed(session, task, at, ground.people)
     say_episode_changed(session, episode, at, ground.people, was_claimed_by)
 
 

@@ -160,7 +160,7 @@ async def do_give(session: AsyncSession, viewer: Viewer, episode: Episode, to: U
         was = task.assignee_id
         task.assignee_id, task.due_at = to.id, due_at
         task.version += 1
-        say_task_changed(session, task, now, people, was)
+        await say_task_changed(session, task, now, people, was)
     deal = await lock_row(session, Deal, episode.deal_id) if episode.deal_id is not None else None
     if deal is not None and deal.closed_at is None and deal.responsible_id in {before, None}:
         do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)

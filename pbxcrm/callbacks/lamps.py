@@ -184,5 +184,5 @@ async def _close_tasks(
 ) -> None:
     found = await session.exec(select(Task).where(Task.about == about, Task.status == TaskStatus.OPEN.value))
     for task in found.all():
-        do_close_task(session, task, at, people, result=why, actor=None)
+        await do_close_task(session, task, at, people, result=why, actor=None)
         task.done_by_id = by_id

@@ -72,7 +72,7 @@ async def do_recompute(session: AsyncSession, ground: Ground, now: datetime) -> 
             if task is not None and episode.next_attempt_at is None and task.due_at != due_at:
                 task.due_at = due_at
                 task.version += 1
-                say_task_changed(session, task, now, ground.people)
+                await say_task_changed(session, task, now, ground.people)
         elif await open_escalation(session, episode) is None:
             due_at = working.add_minutes(episode.lamp_lit_at, ground.options.callback_pause_minutes)
             await set_timer(session, ESCALATE, f"{ESCALATE}:{episode.id}", max(due_at, now), {"episode": episode.id})

@@ -66,7 +66,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
     if task is not None and "task" in before:
         _restore(task, before["task"], _TASK_TIMES)
         task.version += 1
-        say_task_changed(session, task, now, people)
+        await say_task_changed(session, task, now, people)
     if "deal" in before and episode.deal_id is not None:
         await _move_back(session, viewer, episode.deal_id, before["deal"], told, now, people)
     if "spam" in before:

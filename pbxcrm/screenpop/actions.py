@@ -17,6 +17,7 @@ from pbxcrm.deals.actions import access_for_change, say_deal_changed
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.errors import Invalid
 from pbxcrm.events import emit
+from pbxcrm.locking import lock_row
 from pbxcrm.people.queries import load_directory
 from pbxcrm.rows import add_new
 from pbxcrm.screenpop.models import WrapUp
@@ -87,8 +88,8 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
         raise Invalid("contact_id", "contacts.not_of_number", "This client does not have the number any more.")
     call.contact_id = contact_id
     if call.deal_id is not None:
-        deal = await session.get(Deal, call.deal_id)
-        if deal is not None and deal.contact_id is None:
+        deal = await lock_row(session, Deal, call.deal_id)
+        if deal.contact_id is None:
             deal.contact_id = contact_id
             deal.version += 1
             say_deal_changed(session, deal, now, await load_directory(session))

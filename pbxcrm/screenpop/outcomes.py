@@ -14,9 +14,10 @@ from pbxcrm.contacts.queries import special_number
 from pbxcrm.db import lock
 from pbxcrm.deals.actions import access_for_change, do_move_deal
 from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
-from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.errors import Conflict, Invalid
 from pbxcrm.events import emit
+from pbxcrm.locking import lock_row
 from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop.actions import say_dock_changed
@@ -132,20 +133,19 @@ async def _lose(
     deal = await access_for_change(session, viewer, deal_id, None)
     people = await load_directory(session)
     left = await do_lose_deal(session, deal, reason, now, actor=viewer, people=people, only_raw=only_raw)
-    return {} if left is None else {"deal": deal_id, "from_stage": left}
+    return {} if left is None else {"deal": deal_id, "from_stage": left, "version": deal.version}
 
 
 async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any], now: datetime) -> None:
     people = await load_directory(session)
     task = await session.get(Task, made["task"]) if "task" in made else None
     if task is not None and task.version == 1:
-        say_task_changed(session, task, now, people)
+        await say_task_changed(session, task, now, people)
         record(session, now, "task.taken_back", "task", task.id, actor=viewer, title=task.title)
         await session.delete(task)
-    deal = await session.get(Deal, made["deal"]) if "deal" in made else None
+    deal = await lock_row(session, Deal, made["deal"]) if "deal" in made else None
     stage = await session.get(Stage, made["from_stage"]) if deal is not None else None
-    at = await session.get(Stage, deal.stage_id) if deal is not None else None
-    if deal is not None and stage is not None and at is not None and at.kind == StageKind.LOST:
+    if deal is not None and stage is not None and deal.version == made["version"]:
         do_move_deal(session, deal, stage, now, actor=viewer, people=people)
     special = await session.get(SpecialNumber, made["spam"]) if "spam" in made else None
     if special is not None and special.kind == NumberKind.SPAM:

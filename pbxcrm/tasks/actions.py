@@ -10,6 +10,8 @@ from pbxcrm import reasons
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.queries import access_contact
+from pbxcrm.deals.actions import say_deal_changed
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.errors import Conflict, Invalid
 from pbxcrm.events import emit
@@ -59,11 +61,11 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
     session.add(task)
     await session.flush()
     record(session, at, "task.created", "task", task.id, actor=None, reason=new.why, deal_id=new.deal_id)
-    say_task_changed(session, task, at, people)
+    await say_task_changed(session, task, at, people)
     return task
 
 
-def do_close_task(
+async def do_close_task(
     session: AsyncSession,
     task: Task,
     at: datetime,
@@ -83,7 +85,7 @@ def do_close_task(
     task.done_at, task.done_by_id = at, actor.user_id if actor else None
     task.version += 1
     record(session, at, "task.closed", "task", task.id, actor=actor, reason=why, result=task.result)
-    say_task_changed(session, task, at, people)
+    await say_task_changed(session, task, at, people)
 
 
 async def create_task(
@@ -127,7 +129,7 @@ async def create_task(
     session.add(task)
     await session.flush()
     record(session, now, "task.created", "task", task.id, actor=viewer, deal_id=deal_id)
-    say_task_changed(session, task, now, await load_directory(session))
+    await say_task_changed(session, task, now, await load_directory(session))
     return task
 
 
@@ -144,7 +146,7 @@ async def finish_task(
     """Done, or cancelled. What ends by work (callback, lamp, escalation) is closed through its episode, never past it."""
     task = await access_for_change(session, viewer, task_id, version)
     check_finishable(task)
-    do_close_task(
+    await do_close_task(
         session, task, now, await load_directory(session), result=result.strip(), actor=viewer, cancelled=cancelled
     )
     return task
@@ -158,7 +160,7 @@ async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, no
     task.done_at, task.done_by_id = None, None
     task.version += 1
     record(session, now, "task.reopened", "task", task_id, actor=viewer)
-    say_task_changed(session, task, now, await load_directory(session))
+    await say_task_changed(session, task, now, await load_directory(session))
     return task
 
 
@@ -190,7 +192,7 @@ async def edit_task(
         task.assignee_id = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
     task.version += 1
     record(session, now, "task.edited", "task", task_id, actor=viewer, assignee_before=before)
-    say_task_changed(session, task, now, await load_directory(session), before)
+    await say_task_changed(session, task, now, await load_directory(session), before)
     return task
 
 
@@ -204,16 +206,12 @@ async def access_for_change(session: AsyncSession, viewer: Viewer, task_id: int,
     return task
 
 
-def say_task_changed(session: AsyncSession, task: Task, at: datetime, people: Directory, *also: int | None) -> None:
+async def say_task_changed(
+    session: AsyncSession, task: Task, at: datetime, people: Directory, *also: int | None
+) -> None:
     nobodys = [Role.MANAGER.value] if task.assignee_id is None else []
     roles = [Role.ADMIN.value, Role.QC.value, *nobodys]
     emit(session, "task", task.id, at, users=people.audience(task.assignee_id, task.created_by_id, *also), roles=roles)
-    if task.deal_id is not None:  # the card shows its next task
-        emit(
-            session,
-            "deal",
-            task.deal_id,
-            at,
-            users=people.audience(task.assignee_id, task.created_by_id, *also),
-            roles=roles,
-        )
+    deal = await session.get(Deal, task.deal_id) if task.deal_id is not None else None
+    if deal is not None:  # its card shows the next task and the lamp, to whoever is responsible for the deal
+        say_deal_changed(session, deal, at, people, also=[task.assignee_id, task.created_by_id, *also])

@@ -13,6 +13,7 @@ from pbxcrm.callbacks.results import record_result
 from pbxcrm.callbacks.settings import change_options
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, Invalid, NotAllowed, NotFound
+from pbxcrm.events import Outbox
 from pbxcrm.tasks.actions import finish_task, reopen_task
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.rules import ENDED_BY
@@ -62,6 +63,20 @@ async def test_norm_then_lamp_then_pause_then_manager(desk: Desk) -> None:
     for later in (1, 60, 3000):
         await sweep(desk, PAUSE + timedelta(minutes=later))
     assert (len(await tasks(desk, "lamp")), len(await tasks(desk, "control"))) == (1, 1)
+
+
+async def test_whoever_is_responsible_for_the_deal_hears_of_its_lamps(desk: Desk) -> None:
+    """Their board and card show them, also where the callback and so the lamp is somebody else's."""
+    await desk.miss()
+    deal, olena = await desk.one(Deal), desk.office.id("olena")
+    async with desk.database.write() as session:
+        (await session.get_one(Deal, deal.id)).responsible_id = olena
+    for at in (NORM, PAUSE):
+        before = len(await desk.rows(Outbox))
+        await sweep(desk, at)
+        said = [row for row in (await desk.rows(Outbox))[before:] if (row.topic, row.ref) == ("deal", str(deal.id))]
+        assert said
+        assert all(olena in row.users for row in said)
 
 
 async def test_the_norm_counts_working_minutes(desk: Desk) -> None:

@@ -81,10 +81,10 @@ async def test_what_the_product_wrote_is_said_in_the_readers_language(browsers: 
     async with desk.database.write() as session:
         people = await load_directory(session)
         task = await session.get_one(Task, desk.busy.tasks["Ask about the oak"])
-        do_close_task(session, task, desk.now, people, result=why, actor=None)
+        await do_close_task(session, task, desk.now, people, result=why, actor=None)
         typed = await session.get_one(Task, desk.busy.tasks["Send the drawings"])
         ivan = await desk.office.viewer(session, "ivan")
-        do_close_task(session, typed, desk.now, people, result="The client called", actor=ivan)
+        await do_close_task(session, typed, desk.now, people, result="The client called", actor=ivan)
     client = await browsers("ivan")
     await client.post("/profile/look", data={"language": "uk"})
     done = (await client.get("/tasks?state=done")).text
