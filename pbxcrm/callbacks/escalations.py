@@ -43,7 +43,8 @@ async def list_escalations(
     session: AsyncSession, viewer: Viewer, *, state: EscalationState | None = EscalationState.OPEN, limit: int = 100
 ) -> list[EscalationRow]:
     """Longest waiting first."""
-    query = select(Escalation).where(visible_escalations(viewer)).order_by(col(Escalation.opened_at)).limit(limit)
+    order = (col(Escalation.opened_at), col(Escalation.id))
+    query = select(Escalation).where(visible_escalations(viewer)).order_by(*order).limit(limit)
     if state is not None:
         query = query.where(Escalation.state == state.value)
     return await _as_rows(session, (await session.exec(query)).all())

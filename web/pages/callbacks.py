@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -28,7 +28,7 @@ from web.formats import day_time
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.pages.common import show
+from web.pages.common import page_query, query_number, show
 from web.pages.phone import is_trouble, order_call, said_of
 from web.pages.tasks import QUICK, QUICK_SPANS
 from web.parts import now, parts, viewer
@@ -275,25 +275,13 @@ def _planned(episode: Episode, client: str) -> str:
     return _("{client}: not reached, next attempt {time}.").format(client=client, time=time)
 
 
-def _address(request: Request) -> dict[str, list[str]]:
-    """The filters of the page: of the address itself, or of the page that an act was done on."""
-    if request.method == "GET":
-        return parse_qs(request.url.query)
-    return parse_qs(urlsplit(request.headers.get("hx-current-url", "")).query)
-
-
 def _wanted(request: Request) -> QueueFilter:
-    asked = _address(request)
+    asked = page_query(request)
     return QueueFilter(
         mine=(asked.get("show") or [""])[0] == "mine",
-        line_id=_number(asked, "line"),
-        limit=min(max(AT_ONCE, _number(asked, "rows") or 0), ORDER_AT_MOST),
+        line_id=query_number(asked, "line"),
+        limit=min(max(AT_ONCE, query_number(asked, "rows") or 0), ORDER_AT_MOST),
     )
-
-
-def _number(asked: dict[str, list[str]], name: str) -> int | None:
-    text = (asked.get(name) or [""])[0]
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _path(wanted: QueueFilter) -> str:

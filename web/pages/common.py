@@ -1,9 +1,9 @@
 """What the pages of calls, deals, tasks and clients share: addresses that keep filters, cursors, choices of people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -55,7 +55,19 @@ def asked_text(request: Request, name: str = "q") -> str:
 
 def asked_number(request: Request, name: str) -> int | None:
     """A whole number of the address; None where there is none or it is nonsense."""
-    text = request.query_params.get(name, "")
+    return query_number({name: [request.query_params.get(name, "")]}, name)
+
+
+def page_query(request: Request) -> dict[str, list[str]]:
+    """The filters of the page: of the address itself, or of the page that an act was done on."""
+    if request.method == "GET":
+        return parse_qs(request.url.query)
+    return parse_qs(urlsplit(request.headers.get("hx-current-url", "")).query)
+
+
+def query_number(asked: Mapping[str, list[str]], name: str) -> int | None:
+    """A whole number of ``page_query``; None where there is none or it is nonsense."""
+    text = (asked.get(name) or [""])[0]
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 

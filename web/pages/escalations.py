@@ -10,7 +10,14 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.access import Permission, check
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.callbacks import escalations
-from pbxcrm.callbacks.escalations import EscalationRow, access_row, list_control_tasks, list_escalations
+from pbxcrm.callbacks.escalations import (
+    EscalationRow,
+    access_row,
+    escalation_count,
+    list_control_tasks,
+    list_escalations,
+)
+from pbxcrm.callbacks.ground import Ground, load_ground, working_of
 from pbxcrm.callbacks.picture import load_picture
 from pbxcrm.callbacks.rules import check_why
 from pbxcrm.errors import Invalid
@@ -22,11 +29,13 @@ from web.answers import with_toast
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.pages.common import colleagues, period, show
+from web.pages.common import LISTED, colleagues, page_query, period, query_number, show
 from web.parts import now, parts, viewer
+from web.words import WORKING_DAY
 
 #: Why a manager lets it be, offered as buttons.
 WHY_ACCEPTED = (N_("We agreed on another time"), N_("The client has been told"), N_("Not worth a call"))
+LISTED_AT_MOST = 1000
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -41,7 +50,7 @@ class Taker:
 
 
 async def page(request: Request) -> Response:
-    """``GET /escalations``."""
+    """``GET /escalations?rows=``: how many rows at most, callbacks before other things."""
     return await _page(request)
 
 
@@ -96,10 +105,14 @@ async def close_task(request: Request) -> Response:
 
 async def _page(request: Request) -> HTMLResponse:
     today, _until = period("today")
+    who, at = viewer(request), now(request)
+    limit = min(max(LISTED, query_number(page_query(request), "rows") or 0), LISTED_AT_MOST)
     async with parts(request).db.read() as session:
-        rows = await list_escalations(session, viewer(request))
-        tasks = await list_control_tasks(session, viewer(request))
-        picture = await load_picture(session, viewer(request), today or now(request), now(request))
+        rows = await list_escalations(session, who, limit=limit)
+        tasks = await list_control_tasks(session, who, limit=limit - len(rows))
+        left = max(0, await escalation_count(session, who, at) - len(rows) - len(tasks))
+        picture = await load_picture(session, who, today or at, at)
+        ground = await load_ground(session)
     return show(
         request,
         "escalations/list.html",
@@ -107,13 +120,25 @@ async def _page(request: Request) -> HTMLResponse:
         rows=rows,
         tasks=tasks,
         picture=picture,
-        waited=_waited(rows, now(request)),
+        waited=_waited(rows, ground, at),
+        lain={
+            task.id: ground.calendars.of_user(task.assignee_id).minutes_between(task.created_at, at) for task in tasks
+        },
+        day=WORKING_DAY,
+        left=left,
+        path=_path(limit),
+        more=_path(limit + LISTED) if left and limit < LISTED_AT_MOST else "",
     )
 
 
-def _waited(rows: list[EscalationRow], at: datetime) -> dict[int, float]:
-    """Seconds since the client was missed first, by escalation."""
-    return {row.escalation.id or 0: (at - row.episode.episode.first_missed_at).total_seconds() for row in rows}
+def _waited(rows: list[EscalationRow], ground: Ground, at: datetime) -> dict[int, float]:
+    """Working minutes of the owner since the client was missed first, by escalation: as the queue and the norm count."""
+    episodes = {row.escalation.id or 0: row.episode.episode for row in rows}
+    return {id_: working_of(ground, e).minutes_between(e.first_missed_at, at) for id_, e in episodes.items()}
+
+
+def _path(rows: int) -> str:
+    return f"/escalations?rows={rows}" if rows != LISTED else "/escalations"
 
 
 async def _ask(request: Request, form: Form, what: str, status: int = 200) -> HTMLResponse:

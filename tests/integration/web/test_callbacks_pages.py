@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -297,6 +297,50 @@ async def test_the_tile_counts_lamps_before_the_manager_and_opens_what_it_counts
     rows = re.findall(r'<tr id="task-(\d+)"', (await maria.get("/tasks?who=team&kind=lamp")).text)
     assert rows == [str(task.id) for task in await site.desk.rows(Task) if task.kind == "lamp"]
     assert len(re.findall(r'<tr id="task-', (await maria.get("/tasks?who=team&kind=nonsense")).text)) == 4
+
+
+async def test_how_long_a_client_waits_is_counted_as_the_norm_counts(site: Site) -> None:
+    """Missed on Friday at ten to six, looked at on Monday at half past nine: forty minutes of work, not three days."""
+    friday = datetime(2026, 11, 20, 15, 50, tzinfo=UTC)
+    await site.desk.miss(at=friday - timedelta(seconds=9))
+    await site.desk.intake.apply(batch(Story("17.1", "+380501110009", at=friday).ring("155").answer("155").end()))
+    site.now = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
+    for minutes in (20, 0):
+        await jobs.sweep(site.desk.database, site.now - timedelta(minutes=minutes))
+    maria = await site.open("maria")
+    client, extension = re.findall(
+        r'<time class="wait (\w+)" [^>]*title="Friday, 20 November 2026, 17:50:00">([^<]+)<',
+        (await maria.get("/escalations")).text,
+    )
+    assert client == ("red", "40\N{NO-BREAK SPACE}min")
+    assert extension == ("amber", "40\N{NO-BREAK SPACE}min")
+    assert '<span class="wait red">40\N{NO-BREAK SPACE}min</span>' in (await maria.get("/callbacks")).text
+
+
+async def test_a_long_list_of_escalations_is_shown_in_parts(site: Site, database: Database) -> None:
+    async with database.write() as session:
+        for n in range(1, 120):
+            key, at = f"number:+38050222{n:04}", MISSED_AT - timedelta(minutes=300 - n)
+            episode = Episode(client_key=key, first_missed_at=at, last_missed_at=at, lamp_lit_at=at)
+            session.add(episode)
+            await session.flush()
+            session.add(Escalation(episode_id=episode.id or 0, opened_at=at))
+        for n in range(3):
+            session.add(Task(kind="control", title=f"Look {n}", due_at=NOON, created_at=NOON, about=f"extension:{n}"))
+    maria = await site.open("maria")
+
+    def shown(page: str) -> tuple[int, int]:
+        return page.count('<tr id="escalation-'), page.count('<tr id="control-')
+
+    page = (await maria.get("/escalations?rows=nonsense")).text
+    assert (shown(page), "72 more wait below these." in page) == ((50, 0), True)
+    assert 'href="/escalations?rows=100"' in page
+    first = (await site.desk.rows(Escalation))[0]
+    page = (await press(maria, f"/escalations/{first.id}/accept", "/escalations?rows=100", why="Told")).text
+    assert (shown(page), "21 more wait below these." in page) == ((100, 0), True)
+    assert 'hx-get="/escalations?rows=100"' in page  # a live hint refreshes as much
+    page = (await maria.get("/escalations?rows=150")).text
+    assert (shown(page), "more wait" in page) == ((118, 3), False)
 
 
 async def test_the_manager_accepts_with_a_reason(site: Site) -> None:
