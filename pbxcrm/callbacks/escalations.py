@@ -9,8 +9,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check, visible_escalations, visible_tasks
-from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.claims import lock_episode
+from pbxcrm.callbacks.escalation_pages import access_escalation
 from pbxcrm.callbacks.ground import load_ground
 from pbxcrm.callbacks.lamps import do_put_out, do_start_norm, open_escalation
 from pbxcrm.callbacks.models import Episode, Escalation, EscalationState
@@ -19,7 +19,7 @@ from pbxcrm.callbacks.rules import check_why
 from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import Conflict, NotFound
+from pbxcrm.errors import Conflict
 from pbxcrm.jobs import cancel_timer
 from pbxcrm.locking import lock_row
 from pbxcrm.people.models import User
@@ -61,10 +61,7 @@ async def _as_rows(session: AsyncSession, escalations: Sequence[Escalation]) -> 
 
 async def access_row(session: AsyncSession, viewer: Viewer, escalation_id: int) -> EscalationRow:
     """One escalation the viewer may see, whatever became of it."""
-    found = await session.exec(select(Escalation).where(Escalation.id == escalation_id, visible_escalations(viewer)))
-    escalation = found.first()
-    if escalation is None:
-        raise NotFound("escalations.not_found", "There is no such escalation, or it is another team's.")
+    escalation, _ = await access_escalation(session, viewer, escalation_id)
     return (await _as_rows(session, [escalation]))[0]
 
 
@@ -115,11 +112,11 @@ async def accept(session: AsyncSession, viewer: Viewer, escalation_id: int, why:
     escalation, episode = await access_for_decision(session, viewer, escalation_id)
     ground = await load_ground(session)
     told = reason("escalation.accepted", who=viewer.name, why=why)
-    await do_put_out(session, episode, told, now, ground.people, by_id=viewer.user_id, state=EscalationState.ACCEPTED)
+    state = EscalationState.ACCEPTED
+    await do_put_out(session, episode, told, now, ground.people, by_id=viewer.user_id, state=state, actor=viewer)
     escalation.note = why
     episode.norm_from = None
     episode.version += 1
-    record(session, now, "escalation.accept", "callback", episode.id, actor=viewer, reason=told)
     say_episode_changed(session, episode, now, ground.people)
     return escalation
 
@@ -136,9 +133,9 @@ async def reassign(
     to = await access_assignee(session, viewer, user_id, field="user_id")
     told = reason("lamp.out_reassigned", by=viewer.name, who=to.name)
     before = episode.owner_id
-    await do_put_out(session, episode, told, now, ground.people, by_id=viewer.user_id, state=EscalationState.REASSIGNED)
+    state = EscalationState.REASSIGNED
+    await do_put_out(session, episode, told, now, ground.people, by_id=viewer.user_id, state=state, actor=viewer)
     await do_give(session, viewer, episode, to, now)
-    record(session, now, "escalation.reassign", "callback", episode.id, actor=viewer, reason=told)
     say_episode_changed(session, episode, now, ground.people, before)
     return escalation
 
@@ -170,10 +167,7 @@ async def do_give(session: AsyncSession, viewer: Viewer, episode: Episode, to: U
 async def access_for_decision(session: AsyncSession, viewer: Viewer, escalation_id: int) -> tuple[Escalation, Episode]:
     """An open escalation and its callback, locked; Conflict when it is no longer open."""
     check(viewer, Permission.ESCALATIONS_WORK)
-    found = await session.exec(select(Escalation).where(Escalation.id == escalation_id, visible_escalations(viewer)))
-    escalation = found.first()
-    if escalation is None:
-        raise NotFound("escalations.not_found", "There is no such escalation, or it is another team's.")
+    escalation, _ = await access_escalation(session, viewer, escalation_id)
     episode = await lock_episode(session, escalation.episode_id)
     await session.refresh(escalation)
     if escalation.state != EscalationState.OPEN or await open_escalation(session, episode) is None:

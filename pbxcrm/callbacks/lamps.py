@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.ground import Ground, working_of
 from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation, EscalationState
@@ -118,8 +119,12 @@ async def do_put_out(
     *,
     by_id: int | None = None,
     state: EscalationState = EscalationState.CLOSED,
+    actor: Viewer | None = None,
 ) -> None:
-    """Put out what burns: the owner's lamp, and the manager's with its escalation; ``state`` says what became of it."""
+    """Put out what burns: the owner's lamp, and the manager's with its escalation; ``state`` says what became of it.
+
+    ``by_id`` is whose work put it out; ``actor`` the manager who decided it.
+    """
     await cancel_timer(session, f"{ESCALATE}:{episode.id}")
     if episode.lamp_lit_at is None:
         return
@@ -127,27 +132,24 @@ async def do_put_out(
     await _close_tasks(session, lamp_about(episode), why, at, people, by_id)
     escalation = await open_escalation(session, episode)
     if escalation is not None:
-        await do_close_escalation(session, escalation, state, why, at, people, by_id=by_id)
+        await _close_escalation(session, escalation, state, why, at, people, by_id, actor)
 
 
-async def do_close_escalation(
+async def _close_escalation(
     session: AsyncSession,
     escalation: Escalation,
     state: EscalationState,
     why: Reason,
     at: datetime,
     people: Directory,
-    *,
     by_id: int | None,
-    note: str = "",
+    actor: Viewer | None,
 ) -> None:
     escalation.state, escalation.closed_at, escalation.closed_by_id = state.value, at, by_id
-    escalation.note = note
     escalation.version += 1
     await _close_tasks(session, escalation_about(escalation.episode_id), why, at, people, by_id)
-    record(
-        session, at, f"escalation.{state.value}", "callback", escalation.episode_id, actor=None, reason=why, by=by_id
-    )
+    action = f"escalation.{state.value}"
+    record(session, at, action, "callback", escalation.episode_id, actor=actor, reason=why, by=by_id)
     say_escalation_changed(session, escalation, at, people)
 
 

@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm import jobs, reasons
+from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.escalations import accept, escalation_count, list_escalations, reassign
 from pbxcrm.callbacks.models import AttemptResult, Episode, Escalation
@@ -127,6 +128,11 @@ async def test_reading_or_claiming_puts_out_nothing(desk: Desk) -> None:
     assert (await desk.one(Escalation)).state == "open"
 
 
+async def decided(desk: Desk) -> list[tuple[str, int | None]]:
+    """What the log says became of escalations, and by whom."""
+    return [(row.action, row.actor_id) for row in await desk.rows(AuditEntry) if row.action.startswith("escalation.")]
+
+
 async def test_accepting_needs_a_reason_and_stops_the_clock_until_they_call_again(desk: Desk) -> None:
     escalation = await burn(desk)
     maria = await desk.viewer("maria")
@@ -143,6 +149,7 @@ async def test_accepting_needs_a_reason_and_stops_the_clock_until_they_call_agai
         desk.office.id("maria"),
     )
     assert [task.status for task in await tasks(desk, "control")] == ["done"]
+    assert await decided(desk) == [("escalation.accepted", maria.user_id)]
     await sweep(desk, PAUSE + timedelta(days=3))
     assert len(await desk.rows(Escalation)) == 1
     assert (await desk.one(Episode)).status == "open"
@@ -164,6 +171,7 @@ async def test_reassigning_moves_callback_task_and_deal_and_begins_the_norm_anew
     olena = desk.office.id("olena")
     assert (episode.owner_id, deal.responsible_id, callback.assignee_id) == (olena, olena, olena)
     assert (escalation.state, callback.due_at) == ("reassigned", PAUSE + timedelta(minutes=20))
+    assert await decided(desk) == [("escalation.reassigned", desk.office.id("maria"))]
     assert reasons.sentences(episode.reason)[-1] == "Maria Manager gave it to Olena Hryhorenko."
     await sweep(desk, PAUSE + timedelta(minutes=20))
     assert (await tasks(desk, "lamp"))[-1].assignee_id == olena
