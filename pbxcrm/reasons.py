@@ -51,7 +51,6 @@ MESSAGES: dict[str, str | Counted] = {
     "call.short": N_("The caller gave up after {seconds} s, sooner than the {limit} s of line “{line}”: no callback."),
     "call.interrupted": N_("The PBX stopped during the call, so it says nothing about anybody."),
     "call.unknown": N_("The call ended while nobody was listening to the PBX, and its records do not tell how."),
-    "call.withheld": N_("The caller's number is withheld."),
     # why missed
     "missed.abandoned_ringing": N_("The caller hung up while {rang} rang."),
     "missed.abandoned_in_queue": N_("The caller hung up in queue {queue}; {rang} rang."),
@@ -77,7 +76,6 @@ MESSAGES: dict[str, str | Counted] = {
     "owner.nobody": N_("There is nobody to give it to yet: add people first."),
     "owner.by_hand": N_("{by} gave it to {who}."),
     # episodes
-    "episode.first": N_("First missed call of {number}."),
     "episode.recovered": N_("The client called and talked to {who}."),
     "episode.reached": N_("{who} called and reached the client."),
     "episode.dismissed": N_("{who} closed it: {why}"),
@@ -114,7 +112,6 @@ MESSAGES: dict[str, str | Counted] = {
         "norm",
     ),
     "lamp.out_attempt": N_("The client was called; the next attempt has a time."),
-    "lamp.out_closed": N_("The callback is closed."),
     "lamp.out_reassigned": N_("{by} gave the callback to {who}."),
     "escalation.callback": N_counted(
         "{minutes} more working minute passed after the lamp, and {who} has not called back.",
@@ -141,7 +138,6 @@ MESSAGES: dict[str, str | Counted] = {
     "by.command_line": N_("Done on the command line of the server."),
     # moves
     "deal.talked": N_("A conversation took place, so it is no longer “{stage}”: {who} talked."),
-    "deal.merged_client": N_("The number was linked to this client."),
 }
 
 
