@@ -1,6 +1,6 @@
 """What the business stores as codes, in plain words: outcomes of calls, parts of legs, kinds of tasks, changes."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from pbxcrm import reasons
@@ -8,7 +8,7 @@ from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, Tran
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
-from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from web.formats import span
 from web.i18n import N_, ngettext
@@ -140,6 +140,16 @@ def lost_reason(deal: Deal) -> str:
 def task_result(task: Task) -> str:
     """What became of it: in the reader's language where the product wrote it, else as somebody typed it."""
     return " ".join(because(task.result_code)) or task.result
+
+
+def stage_choices(pipelines: Sequence[tuple[Pipeline, list[Stage]]], kinds: Container[str]) -> list[tuple[str, str]]:
+    """Options of a select: the stages of these kinds, with their pipeline where there are several."""
+    return [
+        (str(stage.id), _(stage.name) if len(pipelines) == 1 else f"{_(pipeline.name)}: {_(stage.name)}")
+        for pipeline, own in pipelines
+        for stage in own
+        if stage.kind in kinds
+    ]
 
 
 def task_kind(task: Task) -> str:

@@ -25,6 +25,7 @@ from pbxcrm.locking import lock_row
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.reasons import reason
+from pbxcrm.rows import load_by_id
 from pbxcrm.tasks.actions import say_task_changed
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_ESCALATION
@@ -51,11 +52,9 @@ async def list_escalations(
 
 
 async def _as_rows(session: AsyncSession, escalations: Sequence[Escalation]) -> list[EscalationRow]:
-    ids = {escalation.episode_id for escalation in escalations}
-    episodes = (await session.exec(select(Episode).where(col(Episode.id).in_(ids)))).all()
-    rows = {row.episode.id: row for row in await as_rows(session, list(episodes))}
-    owner_ids = {escalation.owner_id for escalation in escalations}
-    owners = {u.id: u for u in (await session.exec(select(User).where(col(User.id).in_(owner_ids)))).all()}
+    episodes = await load_by_id(session, Episode, (escalation.episode_id for escalation in escalations))
+    rows = {row.episode.id: row for row in await as_rows(session, list(episodes.values()))}
+    owners = await load_by_id(session, User, (escalation.owner_id for escalation in escalations))
     return [EscalationRow(e, rows[e.episode_id], owners.get(e.owner_id)) for e in escalations]
 
 

@@ -160,12 +160,12 @@ async def open_escalation(session: AsyncSession, episode: Episode) -> Escalation
     return found.first()
 
 
-async def client_of(session: AsyncSession, episode: Episode) -> str:
-    """How people call the client of an episode: their name, else the number, else a dash."""
+async def client_of(session: AsyncSession, episode: Episode, withheld: str = "—") -> str:
+    """How people call the client of an episode: their name, else the number, else ``withheld``."""
     contact = await session.get(Contact, episode.contact_id) if episode.contact_id is not None else None
     if contact is not None and contact.name:
         return contact.name
-    return format_for_people(episode.client_number) if episode.client_number else "—"
+    return format_for_people(episode.client_number) if episode.client_number else withheld
 
 
 def lamp_about(episode: Episode) -> str:

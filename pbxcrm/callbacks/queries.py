@@ -14,6 +14,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
+from pbxcrm.rows import load_by_id
 from pbxcrm.tasks.models import Task, TaskStatus
 
 
@@ -80,21 +81,10 @@ async def open_count(session: AsyncSession, viewer: Viewer) -> int:
 
 async def as_rows(session: AsyncSession, episodes: list[Episode]) -> list[EpisodeRow]:
     """The episodes with names, in a fixed number of queries however many there are."""
-    user_ids = {e.owner_id for e in episodes} | {e.claimed_by_id for e in episodes}
-    users = {u.id: u for u in (await session.exec(select(User).where(col(User.id).in_(user_ids)))).all()}
-    contacts = {
-        c.id: c
-        for c in (
-            await session.exec(select(Contact).where(col(Contact.id).in_({e.contact_id for e in episodes})))
-        ).all()
-    }
-    deals = {
-        d.id: d for d in (await session.exec(select(Deal).where(col(Deal.id).in_({e.deal_id for e in episodes})))).all()
-    }
-    lines = {
-        line.id: line
-        for line in (await session.exec(select(Line).where(col(Line.id).in_({e.line_id for e in episodes})))).all()
-    }
+    users = await load_by_id(session, User, (user_id for e in episodes for user_id in (e.owner_id, e.claimed_by_id)))
+    contacts = await load_by_id(session, Contact, (e.contact_id for e in episodes))
+    deals = await load_by_id(session, Deal, (e.deal_id for e in episodes))
+    lines = await load_by_id(session, Line, (e.line_id for e in episodes))
     return [
         EpisodeRow(
             e,

@@ -18,6 +18,7 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Company
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import Lamp
+from pbxcrm.rows import load_by_id
 from pbxcrm.screenpop.models import WrapUp
 
 ORDER_AT_MOST = 2000  # episodes that are put in order; an office with more of them open has another problem
@@ -110,10 +111,6 @@ async def load_queue(session: AsyncSession, viewer: Viewer, wanted: QueueFilter,
     )
 
 
-async def load_queue_row(session: AsyncSession, viewer: Viewer, episode: Episode, now: datetime) -> QueueRow:
-    return (await _rows(session, viewer, [episode], await load_ground(session), now))[0]
-
-
 async def _just_closed(session: AsyncSession, viewer: Viewer, wanted: QueueFilter, now: datetime) -> list[Episode]:
     """What closed itself a moment ago: greyed, so that nothing disappears under one's eyes."""
     conditions: list[ColumnElement[bool]] = [
@@ -136,10 +133,8 @@ async def _rows(
 ) -> list[QueueRow]:
     """``known``: working minutes waited until now, where they are reckoned already."""
     rows = await as_rows(session, episodes)
-    company_ids = {row.contact.company_id for row in rows if row.contact is not None}
-    companies = {c.id: c for c in (await session.exec(select(Company).where(col(Company.id).in_(company_ids)))).all()}
-    call_ids = {e.last_call_id for e in episodes}
-    calls = {c.id: c for c in (await session.exec(select(Call).where(col(Call.id).in_(call_ids)))).all()}
+    companies = await load_by_id(session, Company, (row.contact.company_id for row in rows if row.contact is not None))
+    calls = await load_by_id(session, Call, (e.last_call_id for e in episodes))
     escalated = await _escalated(session, episodes)
     said = await _said_on_card(session, viewer, episodes)
     norm, claim = ground.options.callback_due_minutes, ground.options.claim_minutes

@@ -18,6 +18,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotFound
 from pbxcrm.finding import digits_of, few, part_of
 from pbxcrm.people.models import Extension, User
+from pbxcrm.rows import load_by_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,25 +142,14 @@ async def access_call_card(session: AsyncSession, viewer: Viewer, call_id: int) 
 
 async def as_rows(session: AsyncSession, calls: list[Call]) -> list[CallRow]:
     """The calls with names, in a fixed number of queries however many there are."""
-    contacts = {
-        c.id: c
-        for c in (await session.exec(select(Contact).where(col(Contact.id).in_({c.contact_id for c in calls})))).all()
-    }
+    contacts = await load_by_id(session, Contact, (call.contact_id for call in calls))
     # A call gets its client when somebody answers or it is over; while it rings, whoever alone has the number is shown.
     unsaid = [c for c in calls if c.outcome == Outcome.OPEN.value and c.contact_id is None]
     known = await load_numbers(session, {c.client_number for c in unsaid if c.client_number})
     alone = {c.id: found[0] for c in unsaid if len(found := known.contacts.get(c.client_number or "", [])) == 1}
-    deals = {
-        d.id: d for d in (await session.exec(select(Deal).where(col(Deal.id).in_({c.deal_id for c in calls})))).all()
-    }
-    users = {
-        u.id: u
-        for u in (await session.exec(select(User).where(col(User.id).in_({c.responsible_id for c in calls})))).all()
-    }
-    lines = {
-        line.id: line
-        for line in (await session.exec(select(Line).where(col(Line.id).in_({c.line_id for c in calls})))).all()
-    }
+    deals = await load_by_id(session, Deal, (call.deal_id for call in calls))
+    users = await load_by_id(session, User, (call.responsible_id for call in calls))
+    lines = await load_by_id(session, Line, (call.line_id for call in calls))
     return [
         CallRow(
             call,

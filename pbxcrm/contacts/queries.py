@@ -11,7 +11,7 @@ from pbxcrm.access import Viewer, sees_little, visible_companies, visible_contac
 from pbxcrm.contacts.finding import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.errors import NotFound
-from pbxcrm.rows import several
+from pbxcrm.rows import load_by_id, several
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,7 @@ async def with_numbers(session: AsyncSession, contacts: list[Contact]) -> list[C
     ids = [contact.id for contact in contacts]
     phones = (await session.exec(select(Phone).where(col(Phone.contact_id).in_(ids)).order_by(col(Phone.id)))).all()
     emails = (await session.exec(select(Email).where(col(Email.contact_id).in_(ids)).order_by(col(Email.id)))).all()
-    company_ids = {contact.company_id for contact in contacts if contact.company_id is not None}
-    companies = {c.id: c for c in (await session.exec(select(Company).where(col(Company.id).in_(company_ids)))).all()}
+    companies = await load_by_id(session, Company, (contact.company_id for contact in contacts))
     return [
         ContactRow(
             contact,

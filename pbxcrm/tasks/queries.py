@@ -12,6 +12,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
+from pbxcrm.rows import load_by_id
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.rules import ended_by
 
@@ -64,17 +65,9 @@ async def overdue_count(session: AsyncSession, user_id: int, now: datetime) -> i
 
 
 async def as_rows(session: AsyncSession, tasks: list[Task]) -> list[TaskRow]:
-    users = {
-        u.id: u
-        for u in (await session.exec(select(User).where(col(User.id).in_({t.assignee_id for t in tasks})))).all()
-    }
-    deals = {
-        d.id: d for d in (await session.exec(select(Deal).where(col(Deal.id).in_({t.deal_id for t in tasks})))).all()
-    }
-    contacts = {
-        c.id: c
-        for c in (await session.exec(select(Contact).where(col(Contact.id).in_({t.contact_id for t in tasks})))).all()
-    }
+    users = await load_by_id(session, User, (task.assignee_id for task in tasks))
+    deals = await load_by_id(session, Deal, (task.deal_id for task in tasks))
+    contacts = await load_by_id(session, Contact, (task.contact_id for task in tasks))
     return [
         TaskRow(task, users.get(task.assignee_id), deals.get(task.deal_id), contacts.get(task.contact_id))
         for task in tasks

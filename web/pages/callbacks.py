@@ -5,20 +5,17 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, check
-from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.callbacks import claims, results, undoing
+from pbxcrm.callbacks.lamps import client_of
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempts_of, missed_calls_of
 from pbxcrm.callbacks.queue import AT_ONCE, ORDER_AT_MOST, Queue, QueueFilter, load_queue
 from pbxcrm.calls.models import Call
-from pbxcrm.contacts.models import Contact
 from pbxcrm.errors import Invalid, NotFound
-from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
 from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
@@ -30,7 +27,7 @@ from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages.common import page_query, query_number, show
 from web.pages.phone import is_trouble, order_call, said_of
-from web.pages.tasks import QUICK, QUICK_SPANS
+from web.pages.tasks import QUICK, due_of
 from web.parts import now, parts, viewer
 from web.words import WHY_NOT
 
@@ -102,7 +99,7 @@ async def result(request: Request) -> Response:
                 why=form["why"],
                 note=form["note"],
             )
-            client = await _client(session, recorded.episode)
+            client = await client_of(session, recorded.episode, _("Withheld number"))
     except Invalid as error:
         if error.field != "why":
             raise
@@ -149,7 +146,7 @@ async def set_next(request: Request) -> Response:
         episode = await access_episode(session, viewer(request), _id(request))
     try:
         async with parts(request).db.write() as session:
-            due_at = await _due(session, request, form)
+            due_at = await due_of(session, request, form, None)
             await create_task(
                 session,
                 viewer(request),
@@ -211,7 +208,7 @@ async def _queue(request: Request) -> HTMLResponse:
 async def _ask(request: Request, form: Form, status: int = 200) -> HTMLResponse:
     async with parts(request).db.read() as session:
         row = await access_episode_row(session, viewer(request), _id(request))
-        client = await _client(session, row.episode)
+        client = await client_of(session, row.episode, _("Withheld number"))
     response = show(
         request,
         "callbacks/_ask.html",
@@ -231,7 +228,7 @@ async def _and_ask_next(request: Request, page: HTMLResponse, episode: Episode) 
     """``page`` and the question for the next task of the deal, in the dialog."""
     async with parts(request).db.read() as session:
         row = await access_episode_row(session, viewer(request), episode.id or 0)
-        client = await _client(session, episode)
+        client = await client_of(session, episode, _("Withheld number"))
     html = parts(request).templates.text(
         "callbacks/_ask.html",
         request=request,
@@ -246,26 +243,6 @@ async def _and_ask_next(request: Request, page: HTMLResponse, episode: Episode) 
     partial = f'<hx-partial hx-target="#ask-body" hx-swap="innerHTML">{html}</hx-partial>'
     headers = {key: value for key, value in page.headers.items() if key != "content-length"}
     return HTMLResponse(bytes(page.body) + partial.encode(), page.status_code, headers)
-
-
-async def _due(session: AsyncSession, request: Request, form: Form) -> datetime:
-    """When the next task is due: the button that was pressed, else the field. Raises Invalid."""
-    if form["quick"] in QUICK_SPANS:
-        return now(request) + QUICK_SPANS[form["quick"]]
-    if form["quick"] == "morning":
-        calendars = await load_calendars(session, await load_directory(session))
-        return calendars.of_user(viewer(request).user_id).next_morning(now(request))
-    due_at = form.moment("due_at")
-    if due_at is None:
-        raise Invalid("due_at", "tasks.due", "Say until when it is to be done.")
-    return due_at
-
-
-async def _client(session: AsyncSession, episode: Episode) -> str:
-    contact = await session.get(Contact, episode.contact_id) if episode.contact_id is not None else None
-    if contact is not None and contact.name:
-        return contact.name
-    return format_for_people(episode.client_number) if episode.client_number else _("Withheld number")
 
 
 def _planned(episode: Episode, client: str) -> str:

@@ -28,6 +28,7 @@ from pbxcrm.deals.timeline import Cursor, EntryKind, Timeline, timeline
 from pbxcrm.errors import Invalid
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.lists import open_tasks_of_deal
+from web import words
 from web.answers import redirect, toast
 from web.forms import Form, filled, read_form
 from web.i18n import N_
@@ -290,12 +291,8 @@ async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResp
         pipelines = await list_pipelines(session)
         default = await default_pipeline(session)
         people = await colleagues(session, viewer(request))
-    stages = [
-        (str(stage.id), _(stage.name) if len(pipelines) == 1 else f"{_(pipeline.name)}: {_(stage.name)}")
-        for pipeline, own in sorted(pipelines, key=lambda found: default is not None and found[0].id != default.id)
-        for stage in own
-        if stage.kind in {StageKind.OPEN, StageKind.UNSORTED}
-    ]
+    pipelines.sort(key=lambda found: default is not None and found[0].id != default.id)
+    stages = words.stage_choices(pipelines, {StageKind.OPEN, StageKind.UNSORTED})
     return show(
         request,
         "deals/new.html",

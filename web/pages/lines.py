@@ -140,12 +140,7 @@ async def _form_page(request: Request, form: Form, line_id: int | None, status: 
         pipelines = await list_pipelines(session)
         people = await colleagues(session, viewer(request))
         directory = await load_directory(session)
-    stages = [
-        (str(stage.id), _(stage.name) if len(pipelines) == 1 else f"{_(pipeline.name)}: {_(stage.name)}")
-        for pipeline, own in pipelines
-        for stage in own
-        if stage.kind not in CLOSED_KINDS
-    ]
+    stages = words.stage_choices(pipelines, set(StageKind) - set(CLOSED_KINDS))
     return show(
         request,
         "lines/line.html",
