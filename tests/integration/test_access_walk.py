@@ -67,6 +67,7 @@ NOT_SEEN_AT_ONCE = {
     "GET /static/{version}/{name:path}": {404},
     "GET /calls/{call_id:int}/recording": {404},  # it was not recorded
     "GET /api/v1/calls/{call_id:int}/recording": {404},
+    "GET /dock/{call_id:int}/link": {200, 404},  # only where one's own phone rang
 }
 MAY_BE_UNREADY = {"GET /readyz", "POST /callbacks/{episode_id:int}/call"}  # no listener runs here
 GONE = {"GET /board/cards/{deal_id:int}": {204}}  # how a board is told that a card is not (or no longer) its own
