@@ -1,48 +1,40 @@
-// A new ringing card: a notification where the person allowed it, and two soft tones where they want to hear it.
-// Only one tab does so: whoever gets the lock first. The name goes out as text, never as markup.
+// A card that begins to ring: a notification where the person allowed it, and two soft tones where they want to hear it, each in
+// one tab. The name goes out as text, never as markup.
+import { audible, tones } from "./alerts.js";
+import { inOneTab } from "./tabs.js";
+
 const body = document.body.dataset;
-const rung = new Set();
+const cards = document.getElementById("dock-cards");
+const rings = new Map(); // id of a card that rings -> what to call when it rings no longer
+// Who goes on to another page while it rings has been told already.
+const told = new Set(JSON.parse(sessionStorage.pbxcrmRings ?? "[]"));
+setTimeout(() => told.clear(), 5000);
 
-function tones() {
-  const Context = window.AudioContext;
-  if (!Context || !navigator.userActivation?.hasBeenActive) return; // browsers are silent until one has clicked
-  const context = new Context();
-  const volume = context.createGain();
-  volume.gain.value = 0.08;
-  volume.connect(context.destination);
-  for (const [at, pitch] of [[0, 660], [0.22, 880]]) {
-    const tone = context.createOscillator();
-    tone.frequency.value = pitch;
-    tone.connect(volume);
-    tone.start(context.currentTime + at);
-    tone.stop(context.currentTime + at + 0.16);
-  }
-  setTimeout(() => context.close(), 800);
-}
-
-function announce(card) {
-  const title = card.querySelector("[data-dock-title]").textContent.trim();
-  if (body.sound === "on") tones();
+function notify(card) {
   if (document.visibilityState === "visible" || !("Notification" in window) || Notification.permission !== "granted") return;
+  const title = card.querySelector("[data-dock-title]").textContent.trim();
   const note = new Notification(title, { body: card.querySelector(".state").textContent.replace(/\s+/g, " ").trim(), tag: card.id });
   note.onclick = () => { window.focus(); note.close(); };
 }
 
-function look() {
-  for (const card of document.querySelectorAll("#dock-cards .callcard.ringing")) {
-    if (rung.has(card.id)) continue;
-    rung.add(card.id);
-    if (navigator.locks) navigator.locks.request(`pbxcrm-ring-${body.user}-${card.id}`, { ifAvailable: true }, (lock) => {
-      if (!lock) return null;
-      announce(card);
-      return new Promise((done) => setTimeout(done, 3000)); // long enough for every other tab to find it taken
-    });
-    else announce(card);
-  }
+function begin(card) {
+  const over = new Promise((stop) => rings.set(card.id, stop));
+  if (told.delete(card.id)) return;
+  if (body.sound === "on" && audible()) inOneTab(`sound-${card.id}`, over, tones);
+  inOneTab(`note-${card.id}`, over, () => notify(card));
 }
 
-const cards = document.getElementById("dock-cards");
+function look() {
+  for (const [id, stop] of rings) {
+    if (document.getElementById(id)?.matches(".ringing")) continue;
+    stop();
+    rings.delete(id); // a queue may ring the same phone again
+  }
+  for (const card of cards.querySelectorAll(".callcard.ringing")) if (!rings.has(card.id)) begin(card);
+}
+
 if (cards) {
-  new MutationObserver(look).observe(cards, { childList: true, subtree: true });
+  new MutationObserver(look).observe(cards, { childList: true, subtree: true, attributeFilter: ["class"] });
+  addEventListener("pagehide", () => { sessionStorage.pbxcrmRings = JSON.stringify([...rings.keys(), ...told]); });
   look();
 }

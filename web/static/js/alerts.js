@@ -1,0 +1,19 @@
+// How a ringing phone is told of beyond its card: two soft tones.
+
+// Browsers are silent until one has clicked in a tab, or in the page of ours that led to it.
+export const audible = () => Boolean(window.AudioContext && navigator.userActivation?.hasBeenActive);
+
+export function tones() {
+  const context = new AudioContext();
+  const volume = context.createGain();
+  volume.gain.value = 0.08;
+  volume.connect(context.destination);
+  for (const [at, pitch] of [[0, 660], [0.22, 880]]) {
+    const tone = context.createOscillator();
+    tone.frequency.value = pitch;
+    tone.connect(volume);
+    tone.start(context.currentTime + at);
+    tone.stop(context.currentTime + at + 0.16);
+  }
+  setTimeout(() => context.close(), 800);
+}

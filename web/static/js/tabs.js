@@ -1,0 +1,24 @@
+// What the tabs of one person settle among themselves.
+const me = document.body.dataset.user;
+const LATE = 3000; // ms: by then every tab has seen what the first one saw
+const USED = `pbxcrm-used-${me}`;
+const tab = (sessionStorage.pbxcrmTab ??= String(Math.random()));
+
+// Calls `act` in the first tab that asks for `what`; in others not before `over` has come about, and a while longer.
+export function inOneTab(what, over, act) {
+  if (!navigator.locks) { if (localStorage.getItem(USED) === tab) act(); return; }
+  navigator.locks.request(`pbxcrm-${me}-${what}`, { ifAvailable: true }, (lock) => {
+    if (!lock) return null;
+    act();
+    return Promise.all([over, new Promise((done) => setTimeout(done, LATE))]);
+  });
+}
+
+// Over plain http there are no locks: it is for the tab that was used last.
+function use() {
+  if (navigator.userActivation?.hasBeenActive) localStorage.setItem(USED, tab);
+}
+if (me && !navigator.locks) {
+  for (const kind of ["focus", "click", "keyup"]) addEventListener(kind, use, true);
+  use();
+}
