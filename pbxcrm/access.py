@@ -96,6 +96,7 @@ class Viewer:
     theme: str = "auto"
     popup: str = "ringing"
     sound: bool = True
+    notify: bool = True
     session_id: int | None = field(default=None, compare=False)
 
 

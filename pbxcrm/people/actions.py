@@ -139,6 +139,7 @@ async def edit_profile(
     theme: str,
     popup: str,
     sound: bool,
+    notify: bool,
     now: datetime,
 ) -> None:
     user = await access_self(session, viewer)
@@ -149,7 +150,8 @@ async def edit_profile(
         raise Invalid("theme", "people.theme", "Choose light, dark or automatic.")
     if popup not in set(PopupMode):
         raise Invalid("popup", "people.popup", "Choose when the card shall pop up.")
-    user.language, user.theme, user.popup, user.sound = language, theme, popup, sound
+    user.language, user.theme, user.popup = language, theme, popup
+    user.sound, user.notify = sound, notify
     record(session, now, "user.profile", "user", viewer.user_id, actor=viewer)
 
 

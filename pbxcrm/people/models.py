@@ -47,6 +47,7 @@ class User(SQLModel, table=True):
     theme: str = Field(default="auto", max_length=8)
     popup: str = Field(default=PopupMode.RINGING.value, max_length=16)
     sound: bool = True
+    notify: bool = True  # by the browser's own notification, where it is allowed
     is_active: bool = True
     created_at: datetime = moment()
 

@@ -184,6 +184,7 @@ def _as_viewer(people: Directory, user: User, session_id: int | None = None) -> 
         theme=user.theme,
         popup=user.popup,
         sound=user.sound,
+        notify=user.notify,
         session_id=session_id,
     )
 

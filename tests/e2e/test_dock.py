@@ -25,12 +25,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 CLIENT = "+380671112233"
 HOSTILE = ["<img src=x onerror=alert(1)>", "</h2><script>alert(1)</script>", "{{ 7*7 }} %s %(num)d"]
 
-# Notifications as the page makes them, in a tab that is not looked at (a headless browser shows none).
+# Notifications as the page makes them, in a tab that nobody is at (a headless browser shows none).
 OVERHEARD = """
 window.told = [];
 class Told { constructor(title, options) { window.told.push([title, options.body]); } static permission = "granted"; close() {} }
 window.Notification = Told;
-Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
+Document.prototype.hasFocus = () => false;
 """
 
 
@@ -136,7 +136,7 @@ async def test_each_state_passes_axe_and_its_words_fit(
 async def test_a_hostile_name_is_only_a_name(at_screen: AtScreen, intake: Intake, name: str) -> None:
     person, page = await at_screen("olena")
     await person.context.add_init_script(OVERHEARD)
-    await page.close()  # a tab that is looked at needs no notification
+    await page.close()  # a tab that somebody is at needs no notification
     page = await person.page("/")
     await live(page)
     call = story(1, name=name).ring("101")

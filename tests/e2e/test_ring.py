@@ -6,16 +6,16 @@ Whatever Playwright asks a page counts as a click in it. So what tabs do that no
 from collections import Counter
 
 import pytest
-from playwright.async_api import ConsoleMessage, Page
+from playwright.async_api import ConsoleMessage, Page, expect
 from sqlmodel import col, update
 
 from pbxcrm.calls.intake import Intake
 from pbxcrm.db import Database
 from pbxcrm.people.models import User
 from tests.calls import batch
-from tests.e2e.browser import Person, live
+from tests.e2e.browser import Person, live, violations
 from tests.e2e.conftest import AtScreen
-from tests.e2e.test_dock import app, intake, settings, story
+from tests.e2e.test_dock import HOSTILE, app, intake, settings, story
 from tests.e2e.test_live_without import NO_LOCKS
 from tests.waiting import until
 
@@ -135,3 +135,136 @@ async def test_a_sound_that_is_switched_off_is_heard_nowhere(at_screen: AtScreen
     await live(tabs.pages[0])
     await ring_once(tabs, intake, 2)
     await until(lambda: tabs.who_said("tone") == {0: 2})
+
+
+# No browser without a screen shows a notification; its own class would only say that something went wrong. Nobody is at a tab
+# unless the test says so.
+NOBODY = """
+window.shown = [];
+window.at = false;
+Document.prototype.hasFocus = () => window.at;
+window.Notification = class {
+  static permission = "granted";
+  constructor(title, { body, tag }) { Object.assign(this, { title, body, tag, open: true }); window.shown.push(this); }
+  close() { this.open = false; }
+};
+"""
+
+
+async def two_tabs(at_screen: AtScreen) -> list[Page]:
+    person, page = await at_screen("olena")
+    await person.context.add_init_script(NOBODY)
+    await page.close()
+    pages = [await person.page("/"), await person.page("/tasks")]
+    for page in pages:
+        await live(page)
+    return pages
+
+
+async def shown(pages: list[Page]) -> list[tuple[str, bool]]:
+    """Title and whether it is still there, of every notification of these tabs."""
+    notes = [await page.evaluate("() => shown.map((note) => [note.title, note.open])") for page in pages]
+    return [(title, there) for tab in notes for title, there in tab]
+
+
+async def shows(pages: list[Page], expected: list[tuple[str, bool]]) -> None:
+    async def so() -> bool:
+        return await shown(pages) == expected
+
+    await until(so)
+
+
+async def see(pages: list[Page], selector: str, count: int = 1) -> None:
+    for page in pages:
+        await expect(page.locator(selector)).to_have_count(count)
+
+
+async def sit_down_at(page: Page, *, at: bool = True) -> None:
+    await page.evaluate("(at) => { window.at = at; dispatchEvent(new Event(at ? 'focus' : 'blur')); }", at)
+    await page.wait_for_function(
+        """async (at) => (await navigator.locks.query()).held.some((lock) => lock.name.startsWith('pbxcrm-focus')) === at""",
+        arg=at,
+    )
+
+
+@pytest.mark.parametrize("end", ["colleague", "oneself", "caller"])
+async def test_one_notification_comes_with_the_ring_and_goes_with_it(
+    at_screen: AtScreen, intake: Intake, end: str
+) -> None:
+    pages = await two_tabs(at_screen)
+    call = story(1, name=HOSTILE[0]).ring("101", "102")
+    await intake.apply(batch(call))
+    await see(pages, "#call-1.ringing")
+    await shows(pages, [(HOSTILE[0], True)])
+    call.wait(2)
+    await intake.apply(batch(call.end() if end == "caller" else call.answer("102" if end == "colleague" else "101")))
+    await see(pages, ".ringing", 0)
+    await shows(pages, [(HOSTILE[0], False)])
+
+
+async def test_who_is_at_one_of_the_tabs_needs_no_notification(at_screen: AtScreen, intake: Intake) -> None:
+    pages = await two_tabs(at_screen)
+    await sit_down_at(pages[0])
+    await intake.apply(batch(story(1, name="Seen").ring("101")))
+    await see(pages, "#call-1.ringing")
+    await sit_down_at(pages[0], at=False)
+    await intake.apply(batch(story(2, "+380501110001", name="Missed").ring("101")))
+    await see(pages, "#call-2.ringing")
+    await shows(pages, [("Missed", True)])
+
+
+async def test_a_notification_that_is_switched_off_in_the_profile_is_not_shown(
+    at_screen: AtScreen, intake: Intake
+) -> None:
+    person, page = await at_screen("olena")
+    await person.context.add_init_script(NOBODY)
+    for number, ticked in ((1, False), (2, True)):
+        await page.goto(person.address + "/profile")
+        await page.get_by_label("A desktop notification").set_checked(ticked)
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.locator("#toasts")).to_contain_text("Saved.")
+        await live(page)
+        await intake.apply(batch(story(number, f"+38050111000{number}", name=f"Ring {number}").ring("101")))
+        await see([page], f"#call-{number}.ringing")
+        for _ in range(3):  # the same ways a notification would have gone: it would be there now
+            await page.evaluate("() => navigator.locks.query()")
+        await shows([page], [("Ring 2", True)] if ticked else [])
+
+
+async def test_the_profile_says_what_the_browser_allows_and_asks_it(at_screen: AtScreen) -> None:
+    person, page = await at_screen("olena")
+    await person.context.add_init_script(
+        NOBODY.replace('"granted"', '"default"')
+        + "Notification.requestPermission = async () => (Notification.permission = 'granted');"
+    )
+    await page.goto(person.address + "/profile")
+    alerts = page.locator("[data-alerts]")
+    await expect(alerts.get_by_role("status")).to_have_text(
+        "This browser shows no notifications yet: it wants to be allowed to.", use_inner_text=True
+    )
+    assert await violations(page) == []
+    await alerts.get_by_role("button", name="Allow in this browser").click()
+    await expect(alerts.get_by_role("status")).to_have_text("This browser shows notifications.", use_inner_text=True)
+    await expect(alerts.get_by_role("button", name="Allow")).to_be_hidden()
+    await alerts.get_by_role("button", name="Try it").click()
+    await shows([page], [("pbxcrm", True)])
+
+
+@pytest.mark.parametrize(
+    ("lacks", "says"),
+    [
+        ("", "This browser blocks notifications."),  # what a browser without a screen says by itself
+        ("delete window.Notification;", "This browser has no notifications"),
+        (
+            "Object.defineProperty(window, 'isSecureContext', { value: false });",
+            "only where the address begins with https",
+        ),
+    ],
+)
+async def test_the_profile_says_why_there_are_no_notifications(at_screen: AtScreen, lacks: str, says: str) -> None:
+    person, page = await at_screen("olena")
+    await person.context.add_init_script(lacks)
+    await page.goto(person.address + "/profile")
+    await expect(page.locator("[data-alerts] [role=status] > :visible")).to_contain_text([says])
+    await page.get_by_role("button", name="Try it").click()  # the sound alone
+    await expect(page.locator("[data-alerts] [role=status] > :visible")).to_contain_text([says])

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from pbxcrm.access import Viewer
 from pbxcrm.errors import Invalid, TooManyAttempts
 from pbxcrm.people import actions, logins
 from pbxcrm.people.queries import list_sessions
@@ -93,10 +94,11 @@ async def rail(request: Request) -> Response:
 
 async def profile_form(request: Request) -> Response:
     who = viewer(request)
-    form = filled(
-        {"name": who.name, "language": who.language, "theme": who.theme, "popup": who.popup, "sound": who.sound}
-    )
-    return await _profile_page(request, form, Form())
+    return await _profile_page(request, _as_it_is(who), Form())
+
+
+def _as_it_is(who: Viewer) -> Form:
+    return filled({name: getattr(who, name) for name in ("name", "language", "theme", "popup", "sound", "notify")})
 
 
 async def _profile_page(request: Request, form: Form, password: Form, status: int = 200) -> HTMLResponse:
@@ -117,6 +119,7 @@ async def save_profile(request: Request) -> Response:
                 theme=form["theme"],
                 popup=form["popup"],
                 sound=form.ticked("sound"),
+                notify=form.ticked("notify"),
                 now=now(request),
             )
     except Invalid as error:
@@ -137,6 +140,7 @@ async def save_look(request: Request) -> Response:
             theme=form["theme"] or who.theme,
             popup=who.popup,
             sound=who.sound,
+            notify=who.notify,
             now=now(request),
         )
     return redirect(request, _back(request))
@@ -159,10 +163,7 @@ async def change_password(request: Request) -> Response:
         )
     except Invalid as error:
         password.refuse(error)
-        form = filled(
-            {"name": who.name, "language": who.language, "theme": who.theme, "popup": who.popup, "sound": who.sound}
-        )
-        return await _profile_page(request, form, password, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return await _profile_page(request, _as_it_is(who), password, HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, "/profile", done="password")
 
 

@@ -178,6 +178,7 @@ def upgrade() -> None:
         sa.Column("theme", sa.String(length=8), nullable=False),
         sa.Column("popup", sa.String(length=16), nullable=False),
         sa.Column("sound", sa.Boolean(), nullable=False),
+        sa.Column("notify", sa.Boolean(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["calendar_id"], ["calendars.id"], name=op.f("fk_users_calendar_id")),

@@ -1,4 +1,4 @@
-// How a ringing phone is told of beyond its card: two soft tones.
+// How a ringing phone is told of beyond its card: two soft tones, and a notification of the desktop.
 
 // Browsers are silent until one has clicked in a tab, or in the page of ours that led to it.
 export const audible = () => Boolean(window.AudioContext && navigator.userActivation?.hasBeenActive);
@@ -16,4 +16,20 @@ export function tones() {
     tone.stop(context.currentTime + at + 0.16);
   }
   setTimeout(() => context.close(), 800);
+}
+
+// What this browser says to notifications: granted, denied, default (not asked yet), none (has none), plain (none without https).
+export function allowed() {
+  if (!isSecureContext) return "plain";
+  return "Notification" in window ? Notification.permission : "none";
+}
+
+// Returns what was shown, or null. The words go out as text, never as markup.
+export function notify(title, text, tag) {
+  if (allowed() !== "granted") return null;
+  try {
+    const note = new Notification(title, { body: text, tag });
+    note.onclick = () => { window.focus(); note.close(); };
+    return note;
+  } catch { return null; } // Chrome on Android: allowed, but not to pages
 }

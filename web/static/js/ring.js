@@ -1,7 +1,7 @@
-// A card that begins to ring: a notification where the person allowed it, and two soft tones where they want to hear it, each in
-// one tab. The name goes out as text, never as markup.
-import { audible, tones } from "./alerts.js";
-import { inOneTab } from "./tabs.js";
+// A card that begins to ring: two soft tones, and a notification while nobody is at a tab of ours, each where the person wants it
+// and in one tab. The notification goes away with the ringing.
+import { allowed, audible, notify, tones } from "./alerts.js";
+import { attended, inOneTab } from "./tabs.js";
 
 const body = document.body.dataset;
 const cards = document.getElementById("dock-cards");
@@ -10,18 +10,18 @@ const rings = new Map(); // id of a card that rings -> what to call when it ring
 const told = new Set(JSON.parse(sessionStorage.pbxcrmRings ?? "[]"));
 setTimeout(() => told.clear(), 5000);
 
-function notify(card) {
-  if (document.visibilityState === "visible" || !("Notification" in window) || Notification.permission !== "granted") return;
-  const title = card.querySelector("[data-dock-title]").textContent.trim();
-  const note = new Notification(title, { body: card.querySelector(".state").textContent.replace(/\s+/g, " ").trim(), tag: card.id });
-  note.onclick = () => { window.focus(); note.close(); };
+async function show(card, over) {
+  if (await attended()) return;
+  const text = card.querySelector(".state").textContent.replace(/\s+/g, " ").trim();
+  const note = notify(card.querySelector("[data-dock-title]").textContent.trim(), text, card.id);
+  over.then(() => note?.close());
 }
 
 function begin(card) {
   const over = new Promise((stop) => rings.set(card.id, stop));
   if (told.delete(card.id)) return;
   if (body.sound === "on" && audible()) inOneTab(`sound-${card.id}`, over, tones);
-  inOneTab(`note-${card.id}`, over, () => notify(card));
+  if (body.notify === "on" && allowed() === "granted") inOneTab(`note-${card.id}`, over, () => show(card, over));
 }
 
 function look() {
@@ -35,6 +35,9 @@ function look() {
 
 if (cards) {
   new MutationObserver(look).observe(cards, { childList: true, subtree: true, attributeFilter: ["class"] });
-  addEventListener("pagehide", () => { sessionStorage.pbxcrmRings = JSON.stringify([...rings.keys(), ...told]); });
+  addEventListener("pagehide", () => {
+    sessionStorage.pbxcrmRings = JSON.stringify([...rings.keys(), ...told]);
+    for (const stop of rings.values()) stop(); // nobody would be left to take the notification away
+  });
   look();
 }

@@ -1,6 +1,7 @@
 // What the tabs of one person settle among themselves.
 const me = document.body.dataset.user;
 const LATE = 3000; // ms: by then every tab has seen what the first one saw
+const FOCUS = `pbxcrm-focus-${me}`;
 const USED = `pbxcrm-used-${me}`;
 const tab = (sessionStorage.pbxcrmTab ??= String(Math.random()));
 
@@ -12,6 +13,28 @@ export function inOneTab(what, over, act) {
     act();
     return Promise.all([over, new Promise((done) => setTimeout(done, LATE))]);
   });
+}
+
+// Whether somebody is at one of the tabs: the one with the focus holds a lock that the others can see.
+export async function attended() {
+  if (document.hasFocus()) return true;
+  const { held } = await navigator.locks.query();
+  return held.some(({ name }) => name === FOCUS);
+}
+
+let leave = null;
+function attend(here) {
+  if (here === Boolean(leave)) return;
+  leave?.();
+  leave = null;
+  if (!here) return;
+  const left = new Promise((done) => { leave = done; });
+  navigator.locks.request(FOCUS, { mode: "shared" }, () => left);
+}
+if (me && navigator.locks) {
+  for (const kind of ["focus", "blur", "pageshow"]) addEventListener(kind, () => attend(document.hasFocus()));
+  addEventListener("pagehide", () => attend(false));
+  attend(document.hasFocus());
 }
 
 // Over plain http there are no locks: it is for the tab that was used last.
