@@ -171,3 +171,23 @@ async def test_the_pile_passes_axe_and_its_words_fit(
     assert await overflow(page) == 0
     assert await page.locator("#dock").evaluate("(dock) => dock.scrollWidth - dock.clientWidth") == 0
     assert await cut_words(page) == []
+
+
+async def test_the_card_is_in_all_ten_tabs_and_not_in_a_colleagues(at_screen: AtScreen, intake: Intake) -> None:
+    """Ten of Olena's, one of Dmytro's, whose phone does not ring; Iryna has no tab open, but answers."""
+    person, first = await at_screen("olena")
+    tabs = [first, *[await person.page(path) for path in ("/", "/tasks", "/calls") * 3]]
+    _, other = await at_screen("dmytro")
+    for tab in (*tabs, other):
+        await live(tab)
+    rings = call(1, 1).ring("103")
+    await intake.apply(batch(rings))
+    for tab in tabs:
+        await expect(tab.locator("#dock-cards .callcard.ringing")).to_have_id("call-1")
+    # His own card comes by the same way later: had there been one of hers, it would stand beside.
+    await intake.apply(batch(call(2, 2, "102")))
+    await expect(other.locator("#dock-cards .callcard")).to_have_count(1)
+    await expect(other.locator("#dock-cards .callcard")).to_have_id("call-2")
+    await intake.apply(batch(rings.wait(2).answer("103")))
+    for tab in tabs:
+        await expect(tab.locator("#dock-cards .callcard")).to_have_count(0)
