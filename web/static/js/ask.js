@@ -1,5 +1,7 @@
 // A dialog whose inside comes from the server: #ask opens when something with [data-show] arrives in #ask-body, and
 // closes when its form (data-closes) has been accepted. [data-fill="id"] writes its own words into a field.
+import { openDialog } from "./modal.js";
+
 const dialog = document.getElementById("ask");
 const body = document.getElementById("ask-body");
 
@@ -7,7 +9,7 @@ document.addEventListener("htmx:after:swap", () => {
   const fresh = body?.querySelector("[data-show]");
   if (!fresh) return;
   delete fresh.dataset.show; // shown once: other swaps follow before a closing dialog has been emptied
-  if (!dialog.open) dialog.showModal();
+  openDialog(dialog);
 });
 dialog?.addEventListener("close", () => { if (!body.querySelector("[data-show]")) body.replaceChildren(); });
 document.addEventListener("htmx:after:request", (event) => {

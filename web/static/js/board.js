@@ -1,6 +1,7 @@
 // The board: cards are dragged (SortableJS) or moved by menu and keys; every move goes to the server with the version one
 // saw, and the card comes back as it is. What colleagues move, moves here: a hint names the deal, and that card alone is
 // asked for again.
+import { openDialog } from "./modal.js";
 import { say } from "./toasts.js";
 import { showNextTask } from "./work.js";
 
@@ -152,7 +153,7 @@ function askWhy(card, stage, from) {
     move(card, stage, null, { lost_reason: reason });
   };
   dialog.onclose = () => cardAt(card.dataset.deal)?.querySelector("[data-card]")?.focus({ preventScroll: true });
-  dialog.showModal();
+  openDialog(dialog);
   form.elements.lost_reason.focus();
 }
 
@@ -182,7 +183,7 @@ function chooseStage(card) {
     if (dialog.returnValue) move(now, dialog.returnValue, null);
     else now.querySelector("[data-card]")?.focus({ preventScroll: true });
   };
-  dialog.showModal();
+  openDialog(dialog);
   dialog.querySelector(".choices button:not(:disabled)")?.focus();
 }
 

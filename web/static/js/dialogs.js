@@ -1,5 +1,7 @@
-// Native dialogs: [data-open="id"] opens one, [data-close] closes the one around it, a click beside it closes it too.
+// Native dialogs: [data-open="id"] opens one, [data-close] closes the one around it, a click beside it closes it too (modal.js).
 // Questions before an act: hx-confirm="…" on htmx elements, data-confirm="…" on plain forms; data-danger colours the answer.
+import { openDialog } from "./modal.js";
+
 let answerWith = null;
 
 export function ask(question, danger = false, word = "") {
@@ -12,7 +14,7 @@ export function ask(question, danger = false, word = "") {
   return new Promise((resolve) => {
     answerWith = resolve;
     dialog.returnValue = "";
-    dialog.showModal();
+    openDialog(dialog);
     dialog.querySelector(`[data-answer="${danger ? "no" : "yes"}"]`).focus();
   });
 }
@@ -57,12 +59,10 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-open]");
   if (opener) {
-    document.getElementById(opener.dataset.open)?.showModal();
+    const dialog = document.getElementById(opener.dataset.open);
+    if (dialog) openDialog(dialog);
     opener.closest("details.menu, details.why")?.removeAttribute("open");
     return;
   }
-  const dialog = event.target.closest("dialog");
-  if (!dialog) return;
-  if (event.target.closest("[data-close]")) dialog.close();
-  else if (event.target === dialog && dialog !== confirmation && !dialog.querySelector("form")) dialog.close();
+  event.target.closest("[data-close]")?.closest("dialog")?.close();
 });

@@ -1,5 +1,7 @@
 // The keyboard: "/" and Ctrl+K search, "?" lists the keys, "g" and a letter go to a section (data-go), and any element
 // with data-key="x" is pressed by that key and stands in the list with its own name. Nothing happens while one types.
+import { openDialog } from "./modal.js";
+
 const typing = (element) =>
   element?.closest?.('input:not([type="checkbox"]):not([type="radio"]):not([type="button"]):not([type="submit"]), textarea, select, [contenteditable]:not([contenteditable="false"])');
 
@@ -36,7 +38,7 @@ function showKeys() {
     term.dataset.found = name.dataset.found = "";
     list.append(term, name);
   }
-  dialog.showModal();
+  openDialog(dialog);
 }
 
 function focusSearch(event) {

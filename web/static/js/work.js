@@ -1,5 +1,6 @@
 // Small things of the pages of work: a new deal in a dialog on every page, Ctrl+Enter sends a note, a lost deal asks why.
 import "./choose.js";
+import { openDialog } from "./modal.js";
 
 export function show(id, heading, html) {
   let dialog = document.getElementById(id);
@@ -26,7 +27,7 @@ export function show(id, heading, html) {
   const inside = dialog.querySelector(".inside");
   inside.innerHTML = html;
   window.htmx.process(inside);
-  dialog.showModal();
+  openDialog(dialog);
   inside.querySelector("[autofocus], [aria-invalid], input:not([type=hidden]), textarea")?.focus();
   return dialog;
 }
@@ -80,7 +81,7 @@ document.addEventListener("submit", (event) => {
         const inside = dialog.querySelector("#lost-body");
         inside.innerHTML = html;
         window.htmx.process(inside);
-        dialog.showModal();
+        openDialog(dialog);
         inside.querySelector("input:not([type=hidden])")?.focus();
       }
     })

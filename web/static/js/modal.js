@@ -1,0 +1,94 @@
+// Dialogs over the page but not over the dock: a phone that rings can be answered and a note written while a form is filled in.
+// So they are not modal to the browser (it would shut off the dock, too): all but the dialog, the dock and the toasts is made
+// inert, and a shade is laid over it. What is inert is gone for screen readers as well: aria-modal, which would hide the dock
+// from them, is not needed.
+const narrow = matchMedia("(max-width: 1024px)"); // the dock is a sheet from below
+const stack = []; // { dialog, from: what had the focus }, the one on top last
+const sealed = new Set();
+const shade = document.createElement("div");
+shade.id = "shade";
+shade.hidden = true;
+document.body.append(shade);
+let unfold = null;
+
+const dock = () => document.getElementById("dock");
+
+function* others(node, live) {
+  for (const child of node.children) {
+    if (live.includes(child)) continue;
+    if (live.some((one) => child.contains(one))) yield* others(child, live);
+    else yield child;
+  }
+}
+
+// Makes the page what the open dialogs want it to be; also when a refresh has brought a part of it anew.
+function seal() {
+  const gone = stack.filter(({ dialog }) => !dialog.open || !dialog.isConnected);
+  for (const one of gone) stack.splice(stack.indexOf(one), 1);
+  const top = stack.at(-1)?.dialog;
+  const live = [top, dock(), document.getElementById("toasts"), shade].filter(Boolean);
+  const now = new Set(top ? others(document.body, live) : []);
+  for (const element of sealed) if (!now.has(element)) element.inert = false;
+  for (const element of now) if (!element.inert) element.inert = true;
+  sealed.clear();
+  for (const element of now) sealed.add(element);
+  shade.hidden = !top;
+  const page = document.getElementById("page"); // one gets to it by Tab, so as to scroll it by keys
+  if (page) page.tabIndex = top && page.contains(top) ? -1 : 0;
+  if (gone.length) giveBack(gone);
+  if (top) return;
+  watch.disconnect();
+  unfold?.();
+  unfold = null;
+}
+const watch = new MutationObserver(seal);
+
+// The focus goes back where it was, unless it has gone elsewhere: into the dock.
+function giveBack(gone) {
+  const active = document.activeElement;
+  if (active && active !== document.body && !gone.some(({ dialog }) => dialog.contains(active))) return;
+  const { from } = gone[0];
+  const visible = from?.checkVisibility?.() ? from : from?.closest?.("details")?.querySelector("summary"); // the menu it stood in has closed
+  visible?.focus({ preventScroll: true });
+}
+
+function fold() {
+  const line = dock()?.querySelector('.dock-fold[aria-expanded="true"]');
+  if (!narrow.matches || !line) return;
+  line.click();
+  unfold = () => { if (line.getAttribute("aria-expanded") === "false") line.click(); };
+}
+
+export function openDialog(dialog) {
+  if (dialog.open) return;
+  if (!stack.length) {
+    fold();
+    watch.observe(document.body, { subtree: true, childList: true, attributeFilter: ["open", "inert"] });
+  }
+  stack.push({ dialog, from: document.activeElement });
+  dialog.setAttribute("closedby", "closerequest"); // "back" of a telephone closes it
+  dialog.show();
+  seal();
+}
+
+document.addEventListener("keydown", (event) => {
+  const top = stack.at(-1)?.dialog;
+  if (event.key !== "Escape" || !top || event.defaultPrevented || event.isComposing) return;
+  event.preventDefault();
+  if (event.target !== document.body && !top.contains(event.target)) return; // at the dock: it closes what is open there
+  if (top.querySelector("details.menu[open], details.why[open]")) return;
+  event.stopImmediatePropagation();
+  top.close();
+});
+// A link of the dock would take away what has been typed into the dialog: it goes to a tab of its own.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("#dock a[href]");
+  if (!link || !stack.length || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  window.open(link.href, "_blank", "noopener");
+}, true);
+shade.addEventListener("click", () => {
+  const top = stack.at(-1)?.dialog;
+  if (top && !top.querySelector("form") && top.getAttribute("role") !== "alertdialog") top.close();
+});
