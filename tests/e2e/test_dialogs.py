@@ -171,3 +171,15 @@ async def test_with_a_dialog_and_a_ring_axe_passes_and_nothing_is_covered(
         await expect(fold).to_have_attribute("aria-expanded", "true")  # as it was
     else:
         assert await uncovered(page.locator("#call-2 .state"))
+
+
+async def test_the_focus_goes_back_to_the_menu_a_dialog_was_opened_from(at_screen: AtScreen) -> None:
+    _, page = await at_screen("olena")
+    await page.locator("summary.me").click()
+    await page.get_by_role("button", name=re.compile("^Keys")).click()
+    await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    await page.locator("#shade").click(
+        position={"x": 20, "y": 20}
+    )  # nothing to lose in it: a click beside it closes it
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.locator("summary.me")).to_be_focused()

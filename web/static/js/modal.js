@@ -48,8 +48,8 @@ function giveBack(gone) {
   const active = document.activeElement;
   if (active && active !== document.body && !gone.some(({ dialog }) => dialog.contains(active))) return;
   const { from } = gone[0];
-  const visible = from?.checkVisibility?.() ? from : from?.closest?.("details")?.querySelector("summary"); // the menu it stood in has closed
-  visible?.focus({ preventScroll: true });
+  const left = from?.checkVisibility?.() === false; // the menu it stood in has closed
+  (left ? from.closest("details")?.querySelector("summary") : from)?.focus({ preventScroll: true });
 }
 
 function fold() {
