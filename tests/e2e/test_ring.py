@@ -12,7 +12,7 @@ from sqlmodel import col, update
 from pbxcrm.calls.intake import Intake
 from pbxcrm.db import Database
 from pbxcrm.people.models import User
-from tests.calls import batch
+from tests.calls import batch, outbound
 from tests.e2e.browser import Person, live, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.test_dock import HOSTILE, app, intake, settings, story
@@ -105,6 +105,18 @@ async def test_of_four_tabs_that_may_one_plays(at_screen: AtScreen, intake: Inta
         await ring_once(tabs, intake, number)
         await until(lambda: sum(tabs.who_said("tone").values()) == 2 * number)  # noqa: B023  # awaited in the loop
         assert tabs.who_said("begins") == tabs.who_said("tone")
+
+
+async def test_who_calls_somebody_is_not_told_that_it_rings(at_screen: AtScreen, intake: Intake) -> None:
+    tabs = await tabs_of_olena(at_screen, 1)
+    await tabs.pages[0].mouse.click(700, 700)
+    call = outbound("7.1", "101").ring("101")
+    await intake.apply(batch(call))
+    await tabs.all_say("call-1 ringing")
+    await intake.apply(batch(call.wait(1).answer("101").wait(1).end()))
+    await ring_once(tabs, intake, 2)
+    await until(lambda: tabs.who_said("tone") == {0: 2})
+    assert tabs.who_said("begins") == {0: 2}
 
 
 async def test_who_goes_on_to_another_page_is_not_told_again(at_screen: AtScreen, intake: Intake) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import select
 
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, Note
@@ -119,6 +120,12 @@ async def test_who_is_known_is_named_while_it_rings(browsers: Browsers, desk: De
     going_on = [row for row in page.split("<tr id=")[1:] if "going on" in row]
     assert ["Stepan Koval" in row for row in going_on] == [False, True]  # newest first
     assert ["not known yet" in row for row in going_on] == [True, False]
+
+
+async def test_a_call_among_colleagues_is_shown_also_before_anybody_rings(browsers: Browsers, desk: Desk) -> None:
+    inside = Story("17.1", None, direction=Direction.INTERNAL, did=None, made_by="101", at=desk.now)
+    await Intake(desk.database, desk.settings).apply(batch(inside))
+    assert "101 → —" in (await (await browsers("admin")).get("/calls")).text
 
 
 async def test_a_colleagues_deal_is_said_but_neither_named_nor_linked(browsers: Browsers, desk: Desk) -> None:

@@ -24,16 +24,19 @@ async function save(address) {
   const flight = note.flight = new AbortController();
   const impatient = setTimeout(() => flight.abort(), PATIENCE);
   let saved = false;
+  let refused = false; // for good: it is not tried again before more is typed
   try {
     // With keepalive it is not broken off when the page goes away.
     const response = await fetch(address, { method: "POST", body: new URLSearchParams({ text }), keepalive: true, signal: flight.signal });
     saved = response.ok && !response.redirected;
+    refused = [403, 404, 413, 422].includes(response.status);
   } catch { /* no network, or no patience left */ }
   clearTimeout(impatient);
   if (note.flight !== flight) return; // a later one was sent as the page went away
   note.flight = null;
   note.failed = !saved;
-  if (!saved) note.timer = setTimeout(() => save(address), RETRY);
+  if (refused) clearTimeout(note.timer);
+  else if (!saved) note.timer = setTimeout(() => save(address), RETRY);
   else if (note.text === text) unsaved.delete(address);
   else save(address);
   mark(address, saved ? "saved" : "failed", text);

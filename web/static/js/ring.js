@@ -18,6 +18,7 @@ async function show(card, over) {
 }
 
 function begin(card) {
+  if (card.querySelector("[data-dialled]")) return; // who calls somebody need not be told of it
   const over = new Promise((stop) => rings.set(card.id, stop));
   if (told.delete(card.id)) return;
   if (body.sound === "on" && audible()) inOneTab(`sound-${card.id}`, over, tones);
