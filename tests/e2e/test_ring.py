@@ -4,6 +4,7 @@ Whatever Playwright asks a page counts as a click in it. So what tabs do that no
 """
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from playwright.async_api import ConsoleMessage, Page, expect
@@ -110,7 +111,7 @@ async def test_of_four_tabs_that_may_one_plays(at_screen: AtScreen, intake: Inta
 async def test_who_calls_somebody_is_not_told_that_it_rings(at_screen: AtScreen, intake: Intake) -> None:
     tabs = await tabs_of_olena(at_screen, 1)
     await tabs.pages[0].mouse.click(700, 700)
-    call = outbound("7.1", "101").ring("101")
+    call = outbound("7.1", "101", at=datetime.now(UTC)).ring("101")
     await intake.apply(batch(call))
     await tabs.all_say("call-1 ringing")
     await intake.apply(batch(call.wait(1).answer("101").wait(1).end()))

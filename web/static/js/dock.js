@@ -9,7 +9,7 @@ function retitle() {
   const title = cards[0]?.querySelector("[data-dock-title]");
   if (!title) return;
   const line = dock.querySelector("[data-dock-line]");
-  const more = Number(dock.querySelector("#dock-phone").dataset.cards) - 1;
+  const more = Number(document.getElementById("dock-phone")?.dataset.cards ?? cards.length) - 1;
   const word = cards[0].dataset.word;
   const text = `${word}${/[?!]$/.test(word) ? "" : ":"} ${title.textContent.trim()}${more > 0 ? ` · ${dock.dataset.more.replace("{n}", more)}` : ""}`;
   if (line.textContent !== text) line.textContent = text;
