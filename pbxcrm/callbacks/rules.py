@@ -8,6 +8,7 @@ from decimal import Decimal
 from pbxcrm.calendars.rules import WorkingTime
 from pbxcrm.errors import Invalid
 from pbxcrm.reasons import Reason, reason
+from pbxcrm.texts import one_line
 
 # What makes a callback urgent, in working minutes of waiting: a repeat counts as much as a quarter of an hour, and each
 # tenfold of the deal's worth above a hundred as ten minutes. Waiting itself wins in the end.
@@ -133,7 +134,7 @@ def wait_tone(waited: float, norm: int, *, planned: bool) -> str:
 
 def check_why(text: str, field: str = "why") -> str:
     """What somebody says as the reason for letting a client go; raises Invalid."""
-    text = " ".join(text.split())
+    text = one_line(text)
     if not text or len(text) > SAYS_MAX:
         raise Invalid(field, "callbacks.why", "Say why, in up to 200 letters.")
     return text

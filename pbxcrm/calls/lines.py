@@ -15,6 +15,7 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage
 from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people.queries import access_assignee
+from pbxcrm.texts import one_line
 
 LONGEST_SHORT = 600  # seconds
 
@@ -116,7 +117,7 @@ async def _last(session: AsyncSession) -> int:
 
 
 async def _check_name(session: AsyncSession, name: str, line_id: int | None) -> str:
-    name = " ".join(name.split())
+    name = one_line(name)
     if not name or len(name) > 100:
         raise Invalid("name", "lines.name", "Write a name of up to 100 letters.")
     same = (await session.exec(select(Line.id).where(func.lower(Line.name) == name.lower()))).first()

@@ -1,7 +1,6 @@
 """Pure decisions about calls: which line it came in by, who the client says they are, what its deal is called."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -9,6 +8,7 @@ from functools import lru_cache
 from pbxcrm.calls.facts import CallState
 from pbxcrm.calls.models import Line
 from pbxcrm.numbers import format_for_people
+from pbxcrm.texts import one_line
 
 NAME_MAX = 200
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -30,18 +30,8 @@ def _no_line(name: str) -> Line:
 
 
 def clean_name(heard: str | None) -> str | None:
-    """A caller's name that is safe to keep: no control or direction-changing letters, blanks folded, at most 200 letters.
-
-    The name is whatever the caller's phone sent; marks that turn the text around could make a page say what it does not.
-    """
-    if heard is None:
-        return None
-    kept = "".join(
-        " " if unicodedata.category(letter) in {"Cc", "Zl", "Zp"} else letter
-        for letter in heard
-        if unicodedata.category(letter) not in {"Cf", "Cs", "Co", "Cn"} or letter == "\u200d"
-    )
-    return " ".join(kept.split())[:NAME_MAX] or None
+    """A caller's name, which is whatever the caller's phone sent, safe to keep: at most 200 letters."""
+    return (one_line(heard)[:NAME_MAX] or None) if heard is not None else None
 
 
 def clean_path(heard: str | None) -> str | None:

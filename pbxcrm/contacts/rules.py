@@ -5,12 +5,13 @@ from collections.abc import Iterable
 
 from pbxcrm.errors import Invalid
 from pbxcrm.numbers import dialable, normalise
+from pbxcrm.texts import one_line
 
 EMAIL = re.compile(r"[^\s@<>\"',;]{1,64}@[^\s@<>\"',;]{1,185}\.[^\s@<>\"',;.]{2,}")
 
 
 def check_name(name: str, field: str = "name") -> str:
-    name = " ".join(name.split())
+    name = one_line(name)
     if not name or len(name) > 200:
         raise Invalid(field, "contacts.name", "Write a name of up to 200 letters.")
     return name

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
@@ -24,6 +25,8 @@ from pbxcrm.people.queries import Directory, access_assignee, load_directory
 from pbxcrm.reasons import Reason, reason
 
 HEAR_ALL = (Role.ADMIN.value, Role.QC.value)
+
+UNDO_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,16 +190,37 @@ async def move_deal(
     version: int | None,
     now: datetime,
     lost_reason: str = "",
+    undo: bool = False,
 ) -> Deal:
-    """Move a deal one may edit. ``version`` is the one the mover saw: a newer move is never overwritten (Conflict)."""
+    """Move a deal one may edit. ``version`` is the one the mover saw: a newer move is never overwritten (Conflict).
+
+    With ``undo`` the deal is as old in its stage again as it was before one's own move out of it.
+    """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_for_change(session, viewer, deal_id, version)
     to = await session.get(Stage, stage_id)
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
     check_next_task(to, is_closing(to) and await failed_without_task(session, deal))
+    since = await _stood_since(session, viewer, deal, to, now) if undo else None
     do_move_deal(session, deal, to, now, actor=viewer, people=await load_directory(session), lost_reason=lost_reason)
+    deal.stage_since = since or deal.stage_since
     return deal
+
+
+async def _stood_since(
+    session: AsyncSession, viewer: Viewer, deal: Deal, stage: Stage, now: datetime
+) -> datetime | None:
+    """Since when the deal had stood in ``stage`` before the viewer moved it out of there a moment ago."""
+    found = await session.exec(
+        select(StageMove).where(StageMove.deal_id == deal.id).order_by(col(StageMove.id).desc()).limit(2)
+    )
+    moves = found.all()
+    if len(moves) < 2:
+        return None
+    last, before = moves
+    own = last.by_id == viewer.user_id and last.from_stage_id == stage.id and now - last.at <= UNDO_WITHIN
+    return before.at if own else None
 
 
 async def edit_deal(

@@ -4,12 +4,13 @@ from decimal import Decimal, InvalidOperation
 
 from pbxcrm.deals.models import CLOSED_KINDS, Stage, StageKind
 from pbxcrm.errors import Invalid
+from pbxcrm.texts import one_line
 
 MAX_AMOUNT = Decimal("1e13")
 
 
 def check_title(title: str) -> str:
-    title = " ".join(title.split())
+    title = one_line(title)
     if not title or len(title) > 200:
         raise Invalid("title", "deals.title", "Write a title of up to 200 letters.")
     return title

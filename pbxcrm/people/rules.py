@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 from pbxcrm.errors import Invalid
+from pbxcrm.texts import one_line
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 # What a PBX may be told to ring (``ami.commands``): a part of a channel's name that is nothing else, like an address, a
@@ -26,7 +27,7 @@ def check_login(login: str) -> str:
 
 
 def check_name(name: str) -> str:
-    name = " ".join(name.split())
+    name = one_line(name)
     if not name or len(name) > 100:
         raise Invalid("name", "people.name", "Write a name of up to 100 letters.")
     return name

@@ -22,6 +22,7 @@ from pbxcrm.reasons import Reason
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task
 from pbxcrm.tasks.rules import check_finishable
+from pbxcrm.texts import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ async def create_task(
     kind: TaskKind = TaskKind.TODO,
 ) -> Task:
     check(viewer, Permission.TASKS_EDIT)
-    title = " ".join(title.split())
+    title = one_line(title)
     if not title or len(title) > 300:
         raise Invalid("title", "tasks.title", "Write what is to be done, in up to 300 letters.")
     if kind not in {TaskKind.TODO, TaskKind.ASSIGNMENT}:
@@ -180,7 +181,7 @@ async def edit_task(
     task = await access_for_change(session, viewer, task_id, version)
     before = task.assignee_id
     if title is not None and title != task.title:
-        title = " ".join(title.split())
+        title = one_line(title)
         if not title or len(title) > 300:
             raise Invalid("title", "tasks.title", "Write what is to be done, in up to 300 letters.")
         task.title, task.title_code = title, {}

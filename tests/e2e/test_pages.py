@@ -108,6 +108,9 @@ async def test_a_card_is_dragged_and_moves_on_a_colleagues_board_too(house: Hous
         await until(lambda page=page, count=count: _text(count, "0" if page is mine else "1"))
     first = hers.locator(f"{column(hers, 'Call held')} .card").first
     assert DESK in await first.inner_text()  # the newest on top
+    await mine.locator(".toast", has_text="Moved to").get_by_role("button", name="Undo").click()
+    await until(lambda: house.in_stage("Proposal sent"))
+    await hers.locator(f"{column(hers, 'Proposal sent')} .card", has_text=DESK).wait_for()
     assert ivan.troubles == maria.troubles == []
 
 

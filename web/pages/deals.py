@@ -101,7 +101,8 @@ async def more(request: Request) -> Response:
 
 async def move(request: Request) -> Response:
     """``POST /deals/{id}/move``: ``stage_id``, ``version`` and, where it is asked for, ``lost_reason`` and the next task
-    (``next_title`` with ``next_due_at`` or ``quick``), which is made together with the move or not at all.
+    (``next_title`` with ``next_due_at`` or ``quick``), which is made together with the move or not at all. With ``undo`` it
+    takes back one's own move of a moment ago.
 
     The board gets the card as it is now; 409 when somebody was faster, 422 naming what is missing in ``X-Field``.
     """
@@ -120,6 +121,7 @@ async def move(request: Request) -> Response:
                 version=version_of(form),
                 now=now(request),
                 lost_reason=form["lost_reason"],
+                undo=form.ticked("undo"),
             )
             row = (await as_rows(session, [found]))[0]
     except Invalid as error:

@@ -123,6 +123,20 @@ async def test_a_move_gives_back_the_card_as_it_is_now(browsers: Browsers, desk:
     assert f'data-version="{now.version}"' in answer.text
 
 
+async def test_a_move_taken_back_leaves_the_deal_as_old_in_its_stage_as_it_was(browsers: Browsers, desk: Desk) -> None:
+    ivan, maria = await browsers("ivan"), await browsers("maria")
+    before = await stored(desk)
+    await move(ivan, desk, "Invoice issued", seen=before.version)
+    assert (await stored(desk)).stage_since > before.stage_since
+    back = await move(ivan, desk, "Proposal sent", seen=before.version + 1, undo="1")
+    now = await stored(desk)
+    assert (back.status_code, now.stage_id, now.stage_since) == (200, before.stage_id, before.stage_since)
+    # What a colleague moved is only moved again.
+    await move(ivan, desk, "Invoice issued", seen=now.version)
+    await move(maria, desk, "Proposal sent", seen=now.version + 1, undo="1")
+    assert (await stored(desk)).stage_since > before.stage_since
+
+
 async def test_a_stale_board_never_overwrites_a_newer_move(browsers: Browsers, desk: Desk) -> None:
     seen = (await stored(desk)).version
     ivan, maria = await browsers("ivan"), await browsers("maria")

@@ -103,6 +103,7 @@ async function move(card, stage, from, answers = {}) {
   const column = columnAt(stage);
   if (!column) return;
   if (column.dataset.kind === "lost" && !answers.lost_reason) return askWhy(card, stage, from);
+  const was = card.dataset.stage;
   const body = new URLSearchParams({ ...answers, board: "1", stage_id: stage, version: card.dataset.version });
   card.classList.add("sending");
   card.dataset.busy = "";
@@ -115,7 +116,8 @@ async function move(card, stage, from, answers = {}) {
       place(fresh, true);
       if (held) fresh.querySelector("[data-card]")?.focus({ preventScroll: true });
       fresh.scrollIntoView({ block: "nearest", inline: "nearest" });
-      say(board.dataset.sayMoved.replace("{stage}", column.dataset.name));
+      const toast = say(board.dataset.sayMoved.replace("{stage}", column.dataset.name));
+      if (!answers.undo) offer(toast, fresh.dataset.deal, was);
       heads();
       return true;
     }
@@ -136,6 +138,18 @@ async function move(card, stage, from, answers = {}) {
     card.classList.remove("sending");
     delete card.dataset.busy;
   }
+}
+
+// The way back, for whoever let go over the wrong column.
+function offer(toast, deal, stage) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "btn undo", textContent: board.dataset.sayUndo });
+  button.addEventListener("click", () => {
+    toast.remove();
+    const card = cardAt(deal);
+    if (card) move(card, stage, null, { undo: "1" });
+    else say(board.dataset.sayGone, "red");
+  });
+  toast.querySelector(".text").after(button);
 }
 
 // The dialog that asks for what is missing, and then completes the move.

@@ -23,4 +23,5 @@ document.addEventListener("toggle", (event) => {
     pop.style.insetInlineStart = toEnd ? "0" : "auto";
     pop.style.insetInlineEnd = toEnd ? "auto" : "0";
   }
+  pop.scrollIntoView({ block: "nearest" }); // one that opens below the edge of what scrolls around it
 }, true);
