@@ -191,3 +191,25 @@ async def test_the_card_is_in_all_ten_tabs_and_not_in_a_colleagues(at_screen: At
     await intake.apply(batch(rings.wait(2).answer("103")))
     for tab in tabs:
         await expect(tab.locator("#dock-cards .callcard")).to_have_count(0)
+
+
+async def test_who_works_by_keys_keeps_their_place(at_screen: AtScreen, intake: Intake, db: Database) -> None:
+    """C leads to the cards; after a card is finished the focus is on the next one, and so it is after a task is done."""
+    person, page = await at_screen("olena")
+    await owe(intake, 2)
+    await page.goto(person.address + "/tasks")
+    await live(page)
+    await expect(page.locator(".callcard.after")).to_have_count(2)
+    await page.keyboard.press("c")
+    await page.locator("#call-2").get_by_role("button", name="next morning").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#call-2")).to_have_count(0)
+    await expect(page.locator("#call-1").locator(":focus")).to_have_count(1)
+    await page.locator("#call-1").get_by_role("button", name="in 2 hours").focus()
+    await page.keyboard.press("Enter")
+    done = page.get_by_role("button", name="Done")
+    await expect(done).to_have_count(2)
+    await done.first.focus()
+    await page.keyboard.press("Enter")
+    await expect(done).to_have_count(1)
+    await expect(done).to_be_focused()

@@ -13,5 +13,6 @@ import "./notes.js";
 import "./ring.js";
 import "./live.js";
 import "./phone.js";
+import "./focus.js";
 import "./session.js";
 import "./work.js";

@@ -1,0 +1,36 @@
+// Who works by keys keeps their place: when an act takes away that on which they pressed, the focus goes to the same button of
+// the next row, else to the row that came in its place, and where there is none, to the page.
+const ROWS = "tr, li, .callcard";
+const STOPS = "a[href], button:not([disabled]), summary, input:not([type=hidden]), textarea, select";
+let at = null; // where the focus stands, when keys brought it there
+
+const wordOf = (element) => element.textContent.trim();
+const rowsOf = (list) => [...list.querySelectorAll(ROWS)].filter((row) => row.querySelector(STOPS));
+
+document.addEventListener("focusin", ({ target }) => {
+  const row = target.closest(ROWS);
+  const list = row?.parentElement.closest("[id]");
+  // The queue minds its own row in hand: Space must not press what happens to have the focus.
+  const keys = list && target.matches(":focus-visible") && !target.closest("#queue");
+  at = keys ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row) } : null;
+});
+document.addEventListener("pointerdown", () => { at = null; });
+
+function find() {
+  if (!at || at.element.isConnected || document.activeElement !== document.body || document.querySelector("dialog[open]")) return;
+  const list = document.getElementById(at.list);
+  const rows = list ? rowsOf(list) : [];
+  const same = rows.slice(at.place).flatMap((row) => [...row.querySelectorAll(STOPS)]).find((stop) => wordOf(stop) === at.word && stop.checkVisibility());
+  (same ?? rows[Math.min(at.place, rows.length - 1)]?.querySelector(STOPS) ?? document.getElementById("page"))?.focus();
+}
+
+document.addEventListener("htmx:after:swap", find);
+document.addEventListener("live:push", find);
+
+// The key that leads to the call cards from wherever one is.
+document.querySelector("[data-to-dock]")?.addEventListener("click", () => {
+  const dock = document.getElementById("dock");
+  if (dock.matches(".folded")) dock.querySelector(".dock-fold").click();
+  const stops = [...dock.querySelectorAll(`#dock-cards :is(${STOPS}):not([tabindex="-1"])`)];
+  stops.find((stop) => stop.checkVisibility())?.focus();
+});
