@@ -123,7 +123,7 @@ class Follower:
         self._fed = min(cursor.replay_from, cursor.position)
         self._heard_at = journal.last_at  # when the PBX was last heard; what ended after it may want recovery
         self._others_heard_at = handover.heard_until  # the same of whoever listened meanwhile
-        self._inherited = Inherited(handover.open_calls)
+        self._inherited = Inherited(handover)
         self._began = journal.end  # what comes before was written in an earlier term
         self._live: deque[Record] = deque()
         self._reader: Iterator[Record] | None = None
@@ -314,7 +314,7 @@ class Follower:
                 seen = None
                 message = in_our_time(parse(record.raw), record.received_at)
                 facts = self._tracker.feed(message, record.received_at, position=record.position)
-            facts = self._inherited.hear(facts)
+            facts = self._inherited.hear(facts, of_this_term=is_of_this_term)
             if seen is not None and is_of_this_term:
                 facts += self._inherited.end_missing(seen, record.received_at)
         except Exception as error:  # one message we cannot digest must not silence the telephone

@@ -10,25 +10,30 @@ from datetime import datetime
 from typing import TypeVar
 
 from ami.snapshot import Snapshot
-from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Handover, Leg, LegResult, Outcome
 
 Thing = TypeVar("Thing")
 
 _LAST = {FactKind.ENDED, FactKind.ABSORBED}
+_ONCE = {FactKind.OPENED, *_LAST}
 
 
 class Inherited:
     """The open calls of a handover, until they are over."""
 
-    def __init__(self, calls: Iterable[CallState]) -> None:
-        self._unheard = {call.linkedid: call for call in calls}
+    def __init__(self, handover: Handover) -> None:
+        self._unheard = {call.linkedid: call for call in handover.open_calls}
         self._heard: dict[str, CallState] = {}  # the tracker tells of them, perhaps without their history
+        self._told = dict(handover.told)
+        self._counted: dict[tuple[str, str, str], int] = {}  # what this tracker had told of them before this term
 
-    def hear(self, facts: list[CallFact]) -> list[CallFact]:
+    def hear(self, facts: list[CallFact], *, of_this_term: bool = True) -> list[CallFact]:
         """What the tracker tells, with what had happened before; also the endings of calls that live on in one that ends."""
         if not self._unheard and not self._heard:
             return facts
-        told = [self._with_history(fact) for fact in facts]
+        met = {fact.call.linkedid for fact in facts} & self._unheard.keys() if of_this_term else set()
+        told = [self._with_history(self._counted_on(fact, of_this_term)) for fact in facts]
+        told += [self._as_it_is(self._heard[name], facts[-1].at) for name in met if name in self._heard]
         return told + [
             self._end(call, fact.at)
             for fact in facts
@@ -42,6 +47,21 @@ class Inherited:
         there = {channel.get("Uniqueid", "") for channel in snapshot.channels}
         gone = [call for call in self._unheard.values() if there.isdisjoint((call.linkedid, *call.channel_ids))]
         return [self._end(call, at) for call in gone]
+
+    def _counted_on(self, fact: CallFact, of_this_term: bool) -> CallFact:
+        """The tracker counts from what it has seen itself; a phone that rings again must not pass for the ring told before."""
+        name = (fact.call.linkedid, fact.kind.value, fact.party)
+        if not of_this_term:
+            self._counted[name] = fact.ordinal
+            return fact
+        missing = self._told.get(name, 0) - self._counted.get(name, 0)
+        return replace(fact, ordinal=fact.ordinal + missing) if missing > 0 and fact.kind not in _ONCE else fact
+
+    def _as_it_is(self, call: CallState, at: datetime) -> CallFact:
+        """What nobody saw of a call between two terms is said now: a phone that rang may have fallen silent."""
+        name = (call.linkedid, FactKind.UPDATED.value, "")
+        self._told[name] = self._told.get(name, 0) + 1
+        return CallFact(FactKind.UPDATED, "", self._told[name], at, call)
 
     def _with_history(self, fact: CallFact) -> CallFact:
         name = fact.call.linkedid

@@ -5,7 +5,8 @@ and complete: each fact carries the whole call as it is known at that moment, so
 twice, or after a later one was lost, and the result is still right.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -179,6 +180,8 @@ class Handover:
 
     heard_until: datetime | None = None
     open_calls: tuple[CallState, ...] = ()
+    told: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """Of these calls: how many facts there are of a linkedid, kind and party."""
 
 
 @dataclass(frozen=True, slots=True)

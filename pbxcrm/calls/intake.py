@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.calls.applying import apply_facts
 from pbxcrm.calls.facts import Batch, Cursor, Handover, PbxReport
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.calls.queries import open_calls
+from pbxcrm.calls.queries import open_calls, told_of_open_calls
 from pbxcrm.calls.world import load_world
 from pbxcrm.db import Database, UtcDateTime, lock
 from pbxcrm.events import emit
@@ -40,7 +40,7 @@ class Intake:
             heard = status.last_event_at if status is not None else None
             if status is not None and heard is not None:
                 heard -= timedelta(seconds=status.lag_seconds or 0.0)  # what came later may not have been applied
-            return Handover(heard, await open_calls(session, pbx))
+            return Handover(heard, await open_calls(session, pbx), await told_of_open_calls(session, pbx))
 
     async def apply(self, batch: Batch) -> None:
         async with self.db.write() as session:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, or_
+from sqlalchemy import ColumnElement, Select, exists, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -170,6 +170,17 @@ async def open_calls(session: AsyncSession, pbx: str) -> tuple[CallState, ...]:
     for leg in (await session.exec(of_calls)).all() if calls else ():
         legs.setdefault(leg.call_id, []).append(leg)
     return tuple(_as_state(call, legs.get(call.id, [])) for call in calls)
+
+
+async def told_of_open_calls(session: AsyncSession, pbx: str) -> dict[tuple[str, str, str], int]:
+    """How many facts of each kind and party the database was told of each call that goes on, by its linkedid."""
+    found = await session.exec(
+        select(Call.linkedid, CallEvent.kind, CallEvent.party, func.count())
+        .join(Call, col(Call.id) == col(CallEvent.call_id))
+        .where(Call.pbx == pbx, GOING_ON)
+        .group_by(Call.linkedid, CallEvent.kind, CallEvent.party)
+    )
+    return {(linkedid, kind, party): count for linkedid, kind, party, count in found.all()}
 
 
 def _as_state(call: Call, legs: list[CallLeg]) -> CallState:

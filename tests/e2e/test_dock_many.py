@@ -213,3 +213,26 @@ async def test_who_works_by_keys_keeps_their_place(at_screen: AtScreen, intake: 
     await page.keyboard.press("Enter")
     await expect(done).to_have_count(1)
     await expect(done).to_be_focused()
+
+
+@pytest.mark.parametrize(("mode", "rings", "talks"), [("answered", 0, 1), ("off", 0, 0)])
+async def test_the_card_appears_when_each_wants_it(
+    at_screen: AtScreen, intake: Intake, mode: str, rings: int, talks: int
+) -> None:
+    """The bar says all the same what the phone does."""
+    person, page = await at_screen("olena")
+    await page.goto(person.address + "/profile")
+    await page.locator("[name=popup]").select_option(mode)
+    await page.locator("form[action='/profile'] .btn.primary").click()
+    await expect(page.locator(".toast")).to_contain_text("Saved")
+    await live(page)
+    story, state = call(1, 19), page.locator("#line-state")
+    await intake.apply(batch(story))
+    await expect(state).to_contain_text("ringing")
+    await expect(page.locator(".callcard")).to_have_count(rings)
+    await intake.apply(batch(story.wait(2).answer("101")))
+    await expect(state).to_contain_text("talking")
+    await expect(page.locator(".callcard.talking")).to_have_count(talks)
+    await intake.apply(batch(story.wait(2).end()))
+    await expect(state).to_contain_text("free")
+    await expect(page.locator(".callcard.after")).to_have_count(talks)

@@ -261,6 +261,7 @@ async def create(request: Request) -> Response:
     try:
         async with parts(request).db.write() as session:
             contact_id = form.number("contact_id")
+            _check_about(form)
             if contact_id is None and form["contact"]:
                 numbers = [form["number"]] if form["number"] else []
                 made = await create_contact(
@@ -286,6 +287,12 @@ async def create(request: Request) -> Response:
         form.refuse(error)
         return await _new_page(request, form, UNPROCESSABLE)
     return redirect(request, f"/deals/{found.id}", done="added")
+
+
+def _check_about(form: Form) -> None:
+    """Left empty, the title is the name of the client: one of both is needed."""
+    if not form["title"] and not form["contact"]:
+        raise Invalid("title", "deals.about", "Write a title, or choose a client.")
 
 
 async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:

@@ -192,6 +192,28 @@ async def test_a_standby_follows_what_goes_on_and_ends_only_the_rest(database: D
             assert (await call_with(database, CLIENT["Linkedid"], over=True)).outcome == "missed"
 
 
+async def test_a_phone_that_rings_again_rings_also_for_a_standby(database: Database, tmp_path: Path) -> None:
+    """A queue rings the same phone in rounds; the standby's tracker counts its first ring, which the database was told long ago."""
+    async with FakeAmiServer() as pbx:
+        async with listening(listener_on(pbx, database, tmp_path / "first")):
+            await pbx.send(RINGS)
+            await call_with(database, CLIENT["Linkedid"], ringing=True)
+        pbx.responders["coreshowchannels"] = listing(
+            "CoreShowChannel", "CoreShowChannelsComplete", [{"ChannelStateDesc": "Ring", **CLIENT}]
+        )
+        async with listening(listener_on(pbx, database, tmp_path / "second")):
+            while (await call_with(database, CLIENT["Linkedid"])).ringing:
+                await asyncio.sleep(0.02)  # a database cannot be awaited
+            again = {**PHONE, "Channel": "PJSIP/101-00000005", "Uniqueid": f"{BORN}.5"}
+            await pbx.send(
+                RINGS.replace(b"101-00000002", b"101-00000005").replace(
+                    PHONE["Uniqueid"].encode(), again["Uniqueid"].encode()
+                )
+            )
+            call = await call_with(database, CLIENT["Linkedid"], ringing=True)
+    assert call.ringing == ["101"]
+
+
 async def test_who_talked_before_a_standby_took_over_has_talked(
     database: Database, office: Office, tmp_path: Path
 ) -> None:

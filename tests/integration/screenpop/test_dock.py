@@ -16,6 +16,7 @@ from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.errors import Conflict, Invalid, NotFound
 from pbxcrm.events import Outbox
+from pbxcrm.people.actions import edit_user
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop import actions, outcomes
@@ -384,3 +385,26 @@ async def test_a_call_on_a_colleagues_deal_is_finished_without_touching_it(
     )
     assert (deal.responsible_id, deal.closed_at) == (office.id("petro"), None)
     assert not await dock(database, office, "ivan")
+
+
+async def test_who_is_switched_off_while_talking_leaves_the_call_whole(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    story = Story().ring("101").answer("101")
+    await intake.apply(batch(story))
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        await edit_user(
+            session, admin, office.id("ivan"), name="Ivan Kravets", role="seller", extensions=[], team="Sales",
+            is_active=False, now=LATER,
+        )  # fmt: skip
+    await intake.apply(batch(story.wait(30).end()))
+    async with database.read() as session:
+        call, deal = (await session.exec(select(Call))).one(), (await session.exec(select(Deal))).one()
+    assert (call.outcome, call.talk_seconds, call.deal_id) == ("answered", 30, deal.id)
+    assert (
+        call.responsible_id == deal.responsible_id == office.id("ivan")
+    )  # it was their talk; a manager may give it away
+    # The next call of the client comes to whoever has the phone now.
+    await intake.apply(batch(Story("17.2", at=LATER).ring("102").answer("102").end()))
+    assert [card.deal and card.deal.deal.id for card in await dock(database, office, "olena")] == [deal.id]

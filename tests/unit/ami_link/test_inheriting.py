@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from ami.inheriting import Inherited
 from ami.snapshot import Snapshot
-from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, MissedReason, Outcome
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Handover, Leg, LegResult, MissedReason, Outcome
 from tests.fakes.plain_tracker import make_state
 
 BEGAN = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -25,7 +25,14 @@ def test_what_is_not_there_any_more_is_over_and_nobody_knows_how() -> None:
     rang = Leg("1.2", "101", BEGAN, BEGAN, None, None, LegResult.RINGING)
     refused = Leg("1.3", "102", BEGAN, BEGAN, None, BEGAN, LegResult.BUSY, 17)
     call = replace(going_on("1.1", "1.2", "1.3"), ringing=("101",), rang=("101",), legs=(rang, refused))
-    inherited = Inherited([call, going_on("2.1")])
+    inherited = Inherited(
+        Handover(
+            open_calls=(
+                call,
+                going_on("2.1"),
+            )
+        )
+    )
     (ended,) = inherited.end_missing(Snapshot(channels=({"Uniqueid": "2.1"},)), NOW)
     assert (ended.key, ended.at) == ("ended:#1", NOW)
     cancelled = replace(rang, result=LegResult.CANCELLED, ended_at=NOW)
@@ -37,24 +44,40 @@ def test_what_is_not_there_any_more_is_over_and_nobody_knows_how() -> None:
 def test_who_had_talked_was_answered() -> None:
     talks = Leg("1.2", "101", BEGAN, BEGAN, BEGAN, None, LegResult.TALKING)
     call = replace(going_on("1.1"), answered_at=BEGAN, talked=("101",), talking=("101",), legs=(talks,))
-    (ended,) = Inherited([call]).end_missing(NOTHING, NOW)
+    (ended,) = Inherited(Handover(open_calls=(call,))).end_missing(NOTHING, NOW)
     assert (ended.call.outcome, ended.call.talked, ended.call.talking) == (Outcome.ANSWERED, ("101",), ())
     assert ended.call.legs == (replace(talks, result=LegResult.TALKED, ended_at=NOW),)
 
 
 def test_what_the_tracker_tells_of_is_left_to_it() -> None:
-    inherited = Inherited([going_on("1.1")])
+    inherited = Inherited(Handover(open_calls=(going_on("1.1"),)))
     opened = fact(FactKind.OPENED, going_on("1.1"))
+    assert inherited.hear([opened]) == [opened, replace(opened, kind=FactKind.UPDATED)]
     assert inherited.hear([opened]) == [opened]
     assert inherited.end_missing(NOTHING, NOW) == []
 
 
+def test_it_counts_on_from_what_was_told() -> None:
+    """The database has two rings of 101 of the time before; one of them this tracker knows from its own journal."""
+    told = {("1.1", "ringing", "101"): 2, ("1.1", "updated", ""): 3}
+    call = going_on("1.1")
+    inherited = Inherited(Handover(open_calls=(call,), told=told))
+    ring = CallFact(FactKind.RINGING, "101", 1, NOW, call)
+    assert inherited.hear([fact(FactKind.OPENED, call), ring], of_this_term=False)[1] == ring
+    keys = [fact.key for fact in inherited.hear([replace(ring, ordinal=2), replace(ring, party="102")])]
+    assert keys == ["ringing:101#3", "ringing:102#1"]
+    strange = Inherited(Handover(open_calls=(call,), told=told))
+    keys = [fact.key for fact in strange.hear([fact(FactKind.OPENED, call), ring])]
+    assert keys == ["opened:#1", "ringing:101#3", "updated:#4"]
+    assert strange.hear([fact(FactKind.UPDATED, call)])[0].key == "updated:#5"
+
+
 def test_what_lives_on_in_a_call_of_another_name_ends_with_it() -> None:
     """A transfer made one call of two while nobody listened: their channels have one Linkedid now."""
-    inherited = Inherited([going_on("1.1", "1.2")])
+    inherited = Inherited(Handover(open_calls=(going_on("1.1", "1.2"),)))
     together = going_on("0.9", "1.2")
     opened = fact(FactKind.OPENED, together)
-    assert inherited.hear([opened]) == [opened]
+    assert inherited.hear([opened]) == [opened]  # no call of the handover has that name
     assert inherited.end_missing(Snapshot(channels=({"Uniqueid": "1.2", "Linkedid": "0.9"},)), NOW) == []
     last = fact(FactKind.ENDED, replace(together, outcome=Outcome.MISSED))
     told, ended = inherited.hear([last])
@@ -75,9 +98,9 @@ def test_what_goes_on_keeps_its_history() -> None:
         did="0441230001",
         legs=(talked, rings),
     )
-    inherited = Inherited([before])
+    inherited = Inherited(Handover(open_calls=(before,)))
     met = replace(going_on("1.1"), started_at=NOW)
-    (opened,) = inherited.hear([fact(FactKind.OPENED, met)])
+    opened, _ = inherited.hear([fact(FactKind.OPENED, met)])
     gone = replace(rings, result=LegResult.CANCELLED, ended_at=NOW)
     assert opened.call == replace(before, legs=(talked, gone))
     later = NOW + timedelta(minutes=1)
@@ -103,4 +126,4 @@ def test_who_knows_a_call_from_its_beginning_is_not_corrected() -> None:
         legs=(replace(leg, answered_at=NOW, result=LegResult.TALKING),),
     )
     said = [fact(FactKind.JOINED, now), fact(FactKind.ENDED, replace(now, outcome=Outcome.ANSWERED, ended_at=NOW))]
-    assert Inherited([before]).hear(said) == said
+    assert Inherited(Handover(open_calls=(before,))).hear(said) == said

@@ -2,6 +2,7 @@
 // press the button of that row. After a result the next row is in hand; a row stays in hand while the list moves under it.
 // Below the last row "Show more" is pressed by the same arrow.
 import "./ask.js";
+import { say } from "./toasts.js";
 
 let chosen = "";
 let place = 0;
@@ -32,7 +33,9 @@ function retake(event) {
 
 function act(name) {
   const row = document.querySelector("#queue tr.now");
-  row?.querySelector(`[data-do="${name}"]`)?.click();
+  const button = row?.querySelector(`[data-do="${name}"]`);
+  if (row && !button) say(document.getElementById("queue").dataset.sayCannot);
+  button?.click();
 }
 
 document.addEventListener("click", (event) => {
