@@ -380,7 +380,7 @@ async def test_a_standby_ends_what_was_over_before_it_took_over_and_looks_back(o
     await office.heard("1.1 ended:#1")
     assert office.sink.facts["1.1", "ended:#1"].call.outcome is Outcome.UNKNOWN
     ((keys, since, until),) = gaps
-    assert keys == ["1.2 opened:#1", "1.1 ended:#1"]
+    assert keys == ["1.2 opened:#1", "1.2 updated:#1", "1.1 ended:#1"]
     assert before <= since <= killed <= until
     await office.pbx.send(office.end("1.2"))
     await office.heard("1.2 ended:#1")
