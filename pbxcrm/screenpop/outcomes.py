@@ -110,8 +110,11 @@ async def do_say_ended(
 ) -> None:
     """It was said elsewhere how this call ended, so its card does not ask; None: that was taken back, and it asks again."""
     row = await session.get(WrapUp, (call_id, user_id))
-    if row is None:
+    if row is None and disposition is None:
         return
+    if row is None:  # who wants no cards owes nothing; all the same it has been said
+        row = WrapUp(call_id=call_id, user_id=user_id, talked_at=now)
+        session.add(row)
     row.done_at, row.disposition, row.made = (now, disposition.value, {}) if disposition else (None, "", {})
     _say_owed(session, user_id, call_id, now)
 

@@ -1,5 +1,6 @@
 """What a person says of a callback, and what the tracker sees of the same attempt."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.errors import Conflict, Invalid, NotFound
+from pbxcrm.people.models import User
 from pbxcrm.screenpop.queries import load_docks
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, Story, batch, outbound
@@ -305,11 +307,15 @@ async def test_a_deal_is_not_closed_after_a_failed_attempt_until_something_is_pl
     assert await stage_of(desk) == "Lost"
 
 
-async def test_what_is_said_in_the_queue_is_not_asked_again_by_the_card(desk: Desk) -> None:
-    """R after one's own talk: the row is done with, the card goes; taken back, both ask again."""
+@pytest.mark.parametrize("popup", ["ringing", "off"])
+async def test_what_is_said_in_the_queue_is_not_asked_again_by_the_card(desk: Desk, popup: str) -> None:
+    """R after one's own talk: the row is done with, the card goes; taken back, both ask again (a card only who wants cards)."""
+    async with desk.database.write() as session:
+        (await session.get_one(User, desk.office.id("ivan"))).popup = popup
     await desk.miss()
     await desk.intake.apply(batch(outbound("17.7", "101", at=SOON).wait(3).answer("101").wait(60).end()))
-    viewer = await desk.viewer("ivan")
+    viewer = replace(await desk.viewer("ivan"), popup=popup)
+    cards = 1 if popup == "ringing" else 0
 
     async def asked() -> tuple[list[bool], int]:
         async with desk.database.read() as session:
@@ -317,8 +323,8 @@ async def test_what_is_said_in_the_queue_is_not_asked_again_by_the_card(desk: De
             dock = (await load_docks(session, [viewer], SOON))[viewer.user_id]
         return [row.asks for row in queue.closed], len(dock.finished)
 
-    assert await asked() == ([True], 1)
+    assert await asked() == ([True], cards)
     recorded = await say(desk, await desk.one(Episode), R.REACHED)
     assert await asked() == ([False], 0)
     await undo(desk, recorded)
-    assert await asked() == ([True], 1)
+    assert await asked() == ([True], cards)
