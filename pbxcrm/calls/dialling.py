@@ -10,6 +10,7 @@ from pbxcrm.callbacks.rules import client_keys, is_claimed
 from pbxcrm.calls.facts import CallFact, Direction, FactKind, Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.world import World
+from pbxcrm.db import lock
 
 
 def dials(fact: CallFact) -> bool:
@@ -28,6 +29,7 @@ async def take_callback(session: AsyncSession, world: World, call: Call, made_by
     user = world.people.user_of(made_by)
     if user is None or user.id is None or call.client_number is None:
         return
+    await lock(session, f"client:{call.client_number}")  # as everything does that follows from a call, and in this order
     contacts = world.numbers.contacts.get(call.client_number, [])
     for episode in await open_episodes(
         session, client_keys(call.client_number, [c.id for c in contacts if c.id is not None], "")
