@@ -78,7 +78,7 @@ async def without_cards(studio: Studio, page: Page) -> None:
     await studio.go(page, "/profile")
     await page.locator("[name=popup]").select_option("off")
     async with page.expect_navigation():
-        await page.locator("form[action='/profile'] button").click()
+        await page.locator("form[action='/profile'] .btn.primary").click()
 
 
 async def put_cards_away(page: Page, keep: str = "") -> None:
