@@ -236,3 +236,24 @@ async def test_the_card_appears_when_each_wants_it(
     await intake.apply(batch(story.wait(2).end()))
     await expect(state).to_contain_text("free")
     await expect(page.locator(".callcard.after")).to_have_count(talks)
+
+
+async def test_a_reason_that_is_being_said_stays_in_hand_when_the_next_call_rings(
+    at_screen: AtScreen, intake: Intake
+) -> None:
+    _, page = await at_screen("olena")
+    await live(page)
+    await owe(intake, 1)
+    card = page.locator("#call-1")
+    await card.locator(".chip", has_text="Not interested").click()
+    await card.get_by_text("Something else").click()
+    await intake.apply(batch(call(2, 15)))
+    await expect(page.locator("#call-2.ringing")).to_be_visible()
+    reason = card.get_by_label("Reason")
+    await reason.fill("Moves abroad")
+    await intake.apply(batch(call(3, 16)))
+    await expect(page.locator("#call-3.ringing")).to_be_visible()
+    await expect(reason).to_have_value("Moves abroad")
+    await page.keyboard.press("Enter")
+    await expect(card).to_have_count(0)
+    await expect(page.locator(".toast")).to_contain_text("The call is finished")

@@ -35,6 +35,11 @@ if (dock) {
     const folded = dock.classList.toggle("folded");
     fold.setAttribute("aria-expanded", String(!folded));
   });
+  // "Something else" makes way for its field: the focus goes there, and with it the card stays in hand.
+  dock.addEventListener("click", ({ target }) => {
+    const details = target.closest(".other > summary")?.parentElement;
+    if (details) setTimeout(() => { if (details.open) details.querySelector("input").focus(); });
+  });
   // An act on one card is answered with all of them, like a push: what is in hand on the others stays there.
   const acts = new WeakMap();
   document.addEventListener("htmx:before:swap", ({ detail }) => {
