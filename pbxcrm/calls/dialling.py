@@ -29,7 +29,8 @@ async def take_callback(session: AsyncSession, world: World, call: Call, made_by
     user = world.people.user_of(made_by)
     if user is None or user.id is None or call.client_number is None:
         return
-    await lock(session, f"client:{call.client_number}")  # as everything does that follows from a call, and in this order
+    # As everything does that follows from a call, and in this order.
+    await lock(session, f"client:{call.client_number}")
     contacts = world.numbers.contacts.get(call.client_number, [])
     for episode in await open_episodes(
         session, client_keys(call.client_number, [c.id for c in contacts if c.id is not None], "")

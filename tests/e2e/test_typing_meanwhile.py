@@ -47,7 +47,8 @@ async def test_what_is_typed_when_one_is_logged_out_elsewhere_can_still_be_saved
     await login.get_by_label("Login").fill("olena")
     await login.get_by_label("Password").fill(PASSWORD)
     await login.get_by_role("button", name="Log in").click()
-    await login.wait_for_selector("#rail")
+    await live(login)
+    await expect(toast).to_have_count(0)  # it hears again, too
     await expect(page.get_by_label("What is to be done")).to_have_value("Send the oak samples")
     await page.locator("button[name=quick]").first.click()
     await page.wait_for_url("**/tasks")

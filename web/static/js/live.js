@@ -3,7 +3,7 @@
 // When a hint comes for a region it is asked for again, once for many hints that come together: by its own hx-get with
 // hx-trigger="live-refresh" where it has one, else by loading this page again and taking the region (it needs an id).
 // Nothing is swapped under somebody's hands: a region in which one types or has a menu or dialog open waits.
-import { over } from "./session.js";
+import { back, over } from "./session.js";
 import { keeping } from "./keep.js";
 import { Switchboard } from "./switchboard.js";
 
@@ -105,7 +105,7 @@ function state(live) {
   document.documentElement.dataset.stream = live;
   const sign = document.getElementById("offline");
   clearTimeout(offlineTimer);
-  if (live === "ok") sign.hidden = true;
+  if (live === "ok") { sign.hidden = true; back(); }
   else if (live === "offline") offlineTimer = setTimeout(() => { sign.hidden = false; }, 2500); // a blink is nobody's business
 }
 

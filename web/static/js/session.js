@@ -18,6 +18,11 @@ export function over() {
   told.querySelector(".text").after(link);
 }
 
+// Somebody has logged in beside it.
+export function back() {
+  told?.remove();
+}
+
 document.addEventListener("htmx:after:request", ({ detail }) => {
   if (detail.ctx.response?.status === 401) over();
 });

@@ -24,7 +24,7 @@ export class Stream {
     this.hurry = 0; // hurried tries that are left
     this.again = null; // ends the pause between two tries
     this.run();
-    setInterval(() => this.watch(), BEAT);
+    this.beats = setInterval(() => this.watch(), BEAT);
   }
 
   watch() {
@@ -55,6 +55,7 @@ export class Stream {
       this.open = false;
       if (why === "session") {
         this.over = true;
+        clearInterval(this.beats);
         this.hear("over", {});
         return;
       }

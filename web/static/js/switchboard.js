@@ -12,6 +12,10 @@ export class Switchboard {
     this.regions = new Map();
     this.live = "connecting";
     this.last = 0;
+    this.begin();
+  }
+
+  begin() {
     this.stream = new Stream((name, data) => this.hear(name, data));
   }
 
@@ -48,7 +52,10 @@ export class Switchboard {
   // A page has come: what it must know that was said before. `heard` is the last event its server knew when it was made.
   // What was pushed in another language is not shown to it: the page brings its own until the next push.
   join(heard, language) {
-    if (this.stream.over) return [{ kind: "over" }];
+    if (this.stream.over) { // somebody has logged in since, or the server would not have given them the page
+      this.regions.clear();
+      this.begin();
+    }
     if (this.language !== language) this.regions.clear();
     this.language = language;
     const messages = [{ kind: "state", live: this.live }];
