@@ -55,9 +55,8 @@ async def set_timer(
     row.kind, row.due_at, row.payload = kind, due_at, payload or {}
     row.done_at, row.tries, row.error = None, 0, ""
     session.add(row)
-    await (
-        session.flush()
-    )  # what follows in this transaction may move or cancel it, also where nothing is flushed by itself
+    # What follows in this transaction may move or cancel it, also where nothing is flushed by itself.
+    await session.flush()
 
 
 async def cancel_timer(session: AsyncSession, key: str) -> None:

@@ -1,6 +1,6 @@
 """Taking back a result given by hand: the callback, its task and the deal stand again as they stood before."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +15,7 @@ from pbxcrm.callbacks.lamps import do_start_norm
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.contacts.models import SpecialNumber
-from pbxcrm.deals.actions import do_move_deal
+from pbxcrm.deals.actions import UNDO_WITHIN, do_move_deal
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.errors import Conflict, NotFound
 from pbxcrm.locking import lock_row
@@ -23,8 +23,6 @@ from pbxcrm.people.queries import Directory
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.tasks.actions import say_task_changed
 from pbxcrm.tasks.models import Task
-
-UNDO_WITHIN = timedelta(minutes=10)
 
 _EPISODE = ("status", "closed_reason", "closed_by_id", "closed_by_call_id", "attempts", "claimed_by_id")
 _EPISODE_TIMES = ("closed_at", "next_attempt_at", "norm_from", "claimed_at")

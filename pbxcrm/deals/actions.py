@@ -25,8 +25,7 @@ from pbxcrm.people.queries import Directory, access_assignee, load_directory
 from pbxcrm.reasons import Reason, reason
 
 HEAR_ALL = (Role.ADMIN.value, Role.QC.value)
-
-UNDO_WITHIN = timedelta(minutes=10)
+UNDO_WITHIN = timedelta(minutes=10)  # so long a move, or a result that made one, can be taken back whole
 
 
 @dataclass(frozen=True, slots=True)

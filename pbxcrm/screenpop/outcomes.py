@@ -101,22 +101,19 @@ async def unhide(session: AsyncSession, viewer: Viewer, call_id: int, now: datet
     row = await session.get(WrapUp, (call_id, viewer.user_id))
     if row is not None:
         await _take_back(session, viewer, row.made, now)
-        row.done_at, row.disposition, row.made = None, "", {}
-    _say_owed(session, viewer.user_id, call_id, now)
+        _ask_again(session, row, now)
 
 
 async def do_say_ended(
     session: AsyncSession, call_id: int, user_id: int, disposition: Disposition | None, now: datetime
 ) -> None:
     """It was said elsewhere how this call ended, so its card does not ask; None: that was taken back, and it asks again."""
-    row = await session.get(WrapUp, (call_id, user_id))
-    if row is None and disposition is None:
+    if disposition is not None:
+        await _settle(session, call_id, user_id, disposition.value, now, {})
         return
-    if row is None:  # who wants no cards owes nothing; all the same it has been said
-        row = WrapUp(call_id=call_id, user_id=user_id, talked_at=now)
-        session.add(row)
-    row.done_at, row.disposition, row.made = (now, disposition.value, {}) if disposition else (None, "", {})
-    _say_owed(session, user_id, call_id, now)
+    row = await session.get(WrapUp, (call_id, user_id))
+    if row is not None:
+        _ask_again(session, row, now)
 
 
 async def _check_unsaid(session: AsyncSession, viewer: Viewer, call_id: int) -> None:
@@ -164,13 +161,24 @@ async def _close_card(
     now: datetime,
     made: dict[str, Any] | None = None,
 ) -> None:
-    row = await session.get(WrapUp, (call_id, viewer.user_id))
-    if row is None:
-        row = WrapUp(call_id=call_id, user_id=viewer.user_id, talked_at=now)
-        session.add(row)
-    row.done_at, row.disposition, row.made = now, disposition, made or {}
+    await _settle(session, call_id, viewer.user_id, disposition, now, made or {})
     record(session, now, "call.wrapped_up", "call", call_id, actor=viewer, disposition=disposition)
-    _say_owed(session, viewer.user_id, call_id, now)
+
+
+async def _settle(
+    session: AsyncSession, call_id: int, user_id: int, disposition: str, now: datetime, made: dict[str, Any]
+) -> None:
+    row = await session.get(WrapUp, (call_id, user_id))
+    if row is None:  # who wants no cards owes nothing; all the same it has been said
+        row = WrapUp(call_id=call_id, user_id=user_id, talked_at=now)
+        session.add(row)
+    row.done_at, row.disposition, row.made = now, disposition, made
+    _say_owed(session, user_id, call_id, now)
+
+
+def _ask_again(session: AsyncSession, row: WrapUp, now: datetime) -> None:
+    row.done_at, row.disposition, row.made = None, "", {}
+    _say_owed(session, row.user_id, row.call_id, now)
 
 
 def _say_owed(session: AsyncSession, user_id: int, call_id: int, now: datetime) -> None:

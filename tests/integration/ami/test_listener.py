@@ -3,7 +3,7 @@
 import asyncio
 import random
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from ami.journal import Journal
 from ami.snapshot import is_record
 from ami.tracker import Tracker
-from pbxcrm.calls.facts import Cursor, Outcome, PbxState
+from pbxcrm.calls.facts import CallFact, Cursor, Outcome, PbxState
 from pbxcrm.pbx_reports import REPORTS
 from tests.fakes.ami_server import FakeAmiServer, error, listing, message, success
 from tests.integration.ami.office import Office, now, quick
@@ -92,7 +92,7 @@ async def test_calls_that_ended_while_the_link_was_down_are_unknown_not_missed(o
 async def test_recovery_betters_what_a_snapshot_could_not_know(office: Office) -> None:
     gaps: list[timedelta] = []
 
-    def recover(facts, since, until):  # type: ignore[no-untyped-def]
+    def recover(_facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
         gaps.append(until - since)
         return []
 
@@ -111,7 +111,7 @@ async def test_recovery_betters_what_a_snapshot_could_not_know(office: Office) -
 
 
 async def test_a_recovery_that_fails_leaves_endings_unknown(office: Office) -> None:
-    def recover(facts, since, until):  # type: ignore[no-untyped-def]
+    def recover(_facts: Sequence[CallFact], _since: datetime, _until: datetime) -> list[CallFact]:
         raise ZeroDivisionError
 
     office.listen(recover=recover)
@@ -128,9 +128,9 @@ async def test_recovery_also_looks_back_after_a_quiet_restart(office: Office) ->
     """No call was going on when the listener died: nothing is replayed, yet the gap begins at the last message."""
     gaps: list[tuple[datetime, datetime]] = []
 
-    def recover(facts, since, until):  # type: ignore[no-untyped-def]
+    def recover(facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
         gaps.append((since, until))
-        return facts
+        return list(facts)
 
     office.listen(recover=recover)
     await office.listening()
@@ -361,9 +361,9 @@ async def test_a_standby_ends_what_was_over_before_it_took_over_and_looks_back(o
     """It has heard nothing itself: the gap begins where the other one last heard the PBX."""
     gaps: list[tuple[list[str], datetime, datetime]] = []
 
-    def recover(facts, since, until):  # type: ignore[no-untyped-def]
+    def recover(facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
         gaps.append(([f"{fact.call.linkedid} {fact.key}" for fact in facts], since, until))
-        return facts
+        return list(facts)
 
     office.listen("first")
     await office.sink.until_state(PbxState.LISTENING)
