@@ -200,8 +200,7 @@ async def _lose(
     if lost is None:
         return
     only_raw = result is not AttemptResult.NOT_INTERESTED
-    left = await do_lose_deal(session, deal, lost, now, actor=viewer, people=ground.people, only_raw=only_raw, why=told)
-    if left is not None:
+    if await do_lose_deal(session, deal, lost, now, actor=viewer, people=ground.people, only_raw=only_raw, why=told):
         record(session, now, "deal.lost_by_callback", "deal", deal.id, actor=viewer, reason=told)
 
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
@@ -15,8 +14,9 @@ from pbxcrm.callbacks.lamps import do_start_norm
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.contacts.models import SpecialNumber
-from pbxcrm.deals.actions import UNDO_WITHIN, do_move_deal
-from pbxcrm.deals.models import Deal, Stage, StageMove
+from pbxcrm.deals.actions import UNDO_WITHIN, do_move_back
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import latest_move
 from pbxcrm.errors import Conflict, NotFound
 from pbxcrm.locking import lock_row
 from pbxcrm.people.queries import Directory
@@ -38,7 +38,7 @@ async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = 
         stored["task"] = _values(task, _TASK, _TASK_TIMES)
     if deal is not None:
         await lock_row(session, Deal, deal.id or 0)
-        stored["deal"] = _values(deal, ("stage_id", "lost_reason", "version"), ("stage_since",))
+        stored["deal"] = {"version": deal.version}
     return stored
 
 
@@ -91,13 +91,9 @@ async def _move_back(
 ) -> None:
     """The deal goes back where the result, for the reason ``told``, took it from; not when somebody has changed it since."""
     deal = await lock_row(session, Deal, deal_id)
-    stage = await session.get(Stage, before["stage_id"])
-    moves = await session.exec(select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.id).desc()))
-    latest = moves.first()
-    if stage is None or deal.version != before["version"] + 1 or latest is None or latest.reason != told:
-        return
-    do_move_deal(session, deal, stage, now, actor=viewer, people=people, lost_reason=before["lost_reason"])
-    deal.stage_since = _moment(before["stage_since"]) or now
+    move = await latest_move(session, deal_id)
+    if deal.version == before["version"] + 1 and move is not None and move.reason == told:
+        await do_move_back(session, deal, move, now, actor=viewer, people=people)
 
 
 async def _forget(session: AsyncSession, attempt: Attempt, episode: Episode, now: datetime) -> None:

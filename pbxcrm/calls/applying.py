@@ -12,7 +12,8 @@ from pbxcrm.calls.actions import consider, has_consequences
 from pbxcrm.calls.dialling import dials, take_callback
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult
 from pbxcrm.calls.models import Call, CallEvent
-from pbxcrm.calls.rules import clean_name, clean_path, line_of
+from pbxcrm.calls.rules import line_of
+from pbxcrm.calls.stored import columns_of, columns_of_leg
 from pbxcrm.calls.world import World
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.events import emit
@@ -50,17 +51,6 @@ class _KnownLeg:
     user_id: int | None  # who had the extension when it was dialled
     is_new: bool = False
     is_changed: bool = False
-
-    def as_row(self) -> dict[str, Any]:
-        leg = self.leg
-        return {
-            "dialled_at": leg.dialled_at,
-            "ringing_at": leg.ringing_at,
-            "answered_at": leg.answered_at,
-            "ended_at": leg.ended_at,
-            "result": leg.result.value,
-            "cause": leg.cause,
-        }
 
 
 @dataclass(slots=True)
@@ -130,9 +120,9 @@ class _Rows:
             for channel_id, known in legs.items():
                 if known.is_new:
                     more = {"extension": known.leg.extension[:64], "user_id": known.user_id}
-                    new.append({"call_id": call_id, "channel_id": channel_id, **more, **known.as_row()})
+                    new.append({"call_id": call_id, "channel_id": channel_id, **more, **columns_of_leg(known.leg)})
                 elif known.is_changed:
-                    changed.append({"of_call": call_id, "of_channel": channel_id, **known.as_row()})
+                    changed.append({"of_call": call_id, "of_channel": channel_id, **columns_of_leg(known.leg)})
                 known.is_new = known.is_changed = False
         await tell(session, _ADD_LEGS, new)
         await tell(session, _CHANGE_LEGS, changed)
@@ -185,7 +175,7 @@ async def _apply(session: AsyncSession, world: World, fact: CallFact, rows: _Row
 
 def _as_row(state: CallState, world: World) -> dict[str, Any]:
     """A new row past the model, with what the model would fill in."""
-    said = _said(state, world)
+    said = columns_of(state, _client_number(state, world))
     return {
         "pbx": state.pbx,
         "linkedid": state.linkedid,
@@ -195,41 +185,9 @@ def _as_row(state: CallState, world: World) -> dict[str, Any]:
     }
 
 
-def _said(state: CallState, world: World) -> dict[str, Any]:
-    """Columns of a call that say what the PBX says now."""
-    return {
-        "client_number": _client_number(state, world),
-        "direction": state.direction.value,
-        "outcome": state.outcome.value,
-        "missed_reason": state.missed_reason.value if state.missed_reason else None,
-        "client_heard": _cut(state.client_heard, 255),
-        "client_name": clean_name(state.client_name),
-        "withheld": state.withheld,
-        "trunk": _cut(state.trunk, 100),
-        "did": _cut(state.did, 100),
-        "dialled": _cut(state.dialled, 100),
-        "queue": _cut(state.queue, 100),
-        "made_by": _cut(state.made_by, 32),
-        "answered_by": _cut(state.answered_by, 32),
-        "rang": list(state.rang),
-        "talked": list(state.talked),
-        "ringing": list(state.ringing),
-        "talking": list(state.talking),
-        "transfers": [{"from": t.source, "to": t.target, "kind": t.kind.value} for t in state.transfers],
-        "started_at": state.started_at,
-        "answered_at": state.answered_at,
-        "ended_at": state.ended_at,
-        "wait_seconds": state.wait_seconds,
-        "talk_seconds": state.talk_seconds,
-        "click_to_call": state.click_to_call,
-        "channel_ids": list(state.channel_ids),
-        "recording": _cut(clean_path(state.recording), 500),
-    }
-
-
 def _write(call: Call, state: CallState, world: World) -> None:
     """Set what is different (most facts change two or three columns). What we made of the call (deal, owner, reason) stays."""
-    for name, value in _said(state, world).items():
+    for name, value in columns_of(state, _client_number(state, world)).items():
         if getattr(call, name) != value and (value is not None or name != "recording"):
             setattr(call, name, value)
 
@@ -297,7 +255,3 @@ def _say_call_changed(
     users = world.people.audience(*(leg.user_id for leg in legs), call.responsible_id)
     nobodys = [Role.MANAGER.value] if call.responsible_id is None else []
     emit(session, "call", call.id, fact.at, users=users, roles=[Role.ADMIN.value, Role.QC.value, *nobodys])
-
-
-def _cut(value: str | None, length: int) -> str | None:
-    return value[:length] if value is not None else None

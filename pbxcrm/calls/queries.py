@@ -9,8 +9,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, sees_little, visible_calls
-from pbxcrm.calls.facts import CallState, Direction, Leg, LegResult, Outcome, Transfer, TransferKind
+from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line, PbxStatus
+from pbxcrm.calls.stored import state_of
 from pbxcrm.contacts.finding import named
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
@@ -169,7 +170,7 @@ async def open_calls(session: AsyncSession, pbx: str) -> tuple[CallState, ...]:
     legs: dict[int | None, list[CallLeg]] = {}
     for leg in (await session.exec(of_calls)).all() if calls else ():
         legs.setdefault(leg.call_id, []).append(leg)
-    return tuple(_as_state(call, legs.get(call.id, [])) for call in calls)
+    return tuple(state_of(call, legs.get(call.id, [])) for call in calls)
 
 
 async def told_of_open_calls(session: AsyncSession, pbx: str) -> dict[tuple[str, str, str], int]:
@@ -181,51 +182,6 @@ async def told_of_open_calls(session: AsyncSession, pbx: str) -> dict[tuple[str,
         .group_by(Call.linkedid, CallEvent.kind, CallEvent.party)
     )
     return {(linkedid, kind, party): count for linkedid, kind, party, count in found.all()}
-
-
-def _as_state(call: Call, legs: list[CallLeg]) -> CallState:
-    """What the facts said that made these rows."""
-    return CallState(
-        pbx=call.pbx,
-        linkedid=call.linkedid,
-        direction=Direction(call.direction),
-        outcome=Outcome(call.outcome),
-        missed_reason=None,  # is said at the end
-        client_heard=call.client_heard,
-        client_name=call.client_name,
-        withheld=call.withheld,
-        trunk=call.trunk,
-        did=call.did,
-        dialled=call.dialled,
-        queue=call.queue,
-        made_by=call.made_by,
-        rang=tuple(call.rang),
-        answered_by=call.answered_by,
-        talked=tuple(call.talked),
-        transfers=tuple(Transfer(t["from"], t["to"], TransferKind(t["kind"])) for t in call.transfers),
-        legs=tuple(_as_leg(leg) for leg in legs),
-        ringing=tuple(call.ringing),
-        talking=tuple(call.talking),
-        started_at=call.started_at,
-        answered_at=call.answered_at,
-        ended_at=call.ended_at,
-        click_to_call=call.click_to_call,
-        channel_ids=tuple(call.channel_ids),
-        recording=call.recording,
-    )
-
-
-def _as_leg(leg: CallLeg) -> Leg:
-    return Leg(
-        channel_id=leg.channel_id,
-        extension=leg.extension,
-        dialled_at=leg.dialled_at,
-        ringing_at=leg.ringing_at,
-        answered_at=leg.answered_at,
-        ended_at=leg.ended_at,
-        result=LegResult(leg.result),
-        cause=leg.cause,
-    )
 
 
 async def list_lines(session: AsyncSession) -> list[Line]:

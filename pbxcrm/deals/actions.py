@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
@@ -15,7 +14,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact
 from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
-from pbxcrm.deals.queries import access_deal, default_pipeline, stage_of_kind
+from pbxcrm.deals.queries import access_deal, default_pipeline, latest_move, stage_of_kind
 from pbxcrm.deals.rules import check_amount, check_move, check_next_task, check_title, is_closing
 from pbxcrm.errors import Conflict, Invalid, NotFound
 from pbxcrm.events import emit
@@ -105,6 +104,8 @@ def do_move_deal(
         StageMove(
             deal_id=deal.id,
             from_stage_id=deal.stage_id,
+            from_since=deal.stage_since,
+            from_lost_reason=deal.lost_reason,
             to_stage_id=to.id,
             by_id=actor.user_id if actor else None,
             at=at,
@@ -119,6 +120,18 @@ def do_move_deal(
     deal.lost_reason = lost_reason.strip()[:200] if to.kind == StageKind.LOST else ""
     deal.version += 1
     say_deal_changed(session, deal, at, people)
+
+
+async def do_move_back(
+    session: AsyncSession, deal: Deal, move: StageMove, at: datetime, *, actor: Viewer, people: Directory
+) -> None:
+    """Take back ``move``, the latest of ``deal``: it stands where it stood, for as long, and lost for the same reason."""
+    left = await session.get(Stage, move.from_stage_id)
+    if left is None:
+        return
+    do_move_deal(session, deal, left, at, actor=actor, people=people, lost_reason=move.from_lost_reason)
+    deal.stage_since = move.from_since or at
+    deal.closed_at = deal.stage_since if is_closing(left) else None
 
 
 def do_assign_deal(
@@ -201,25 +214,18 @@ async def move_deal(
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
     check_next_task(to, is_closing(to) and await failed_without_task(session, deal))
-    since = await _stood_since(session, viewer, deal, to, now) if undo else None
-    do_move_deal(session, deal, to, now, actor=viewer, people=await load_directory(session), lost_reason=lost_reason)
-    deal.stage_since = since or deal.stage_since
+    people = await load_directory(session)
+    last = await latest_move(session, deal_id) if undo else None
+    if last is not None and _is_own(last, viewer, to, now):
+        await do_move_back(session, deal, last, now, actor=viewer, people=people)
+    else:
+        do_move_deal(session, deal, to, now, actor=viewer, people=people, lost_reason=lost_reason)
     return deal
 
 
-async def _stood_since(
-    session: AsyncSession, viewer: Viewer, deal: Deal, stage: Stage, now: datetime
-) -> datetime | None:
-    """Since when the deal had stood in ``stage`` before the viewer moved it out of there a moment ago."""
-    found = await session.exec(
-        select(StageMove).where(StageMove.deal_id == deal.id).order_by(col(StageMove.id).desc()).limit(2)
-    )
-    moves = found.all()
-    if len(moves) < 2:
-        return None
-    last, before = moves
-    own = last.by_id == viewer.user_id and last.from_stage_id == stage.id and now - last.at <= UNDO_WITHIN
-    return before.at if own else None
+def _is_own(last: StageMove, viewer: Viewer, left: Stage, now: datetime) -> bool:
+    """Whether the viewer moved the deal out of the stage ``left`` a moment ago."""
+    return last.by_id == viewer.user_id and last.from_stage_id == left.id and now - last.at <= UNDO_WITHIN
 
 
 async def edit_deal(

@@ -28,16 +28,16 @@ async def do_lose_deal(
     people: Directory,
     only_raw: bool = False,
     why: Reason | None = None,
-) -> int | None:
-    """Move an open ``deal`` to the lost stage. The id of the stage it left; None where it stays.
+) -> bool:
+    """Move an open ``deal`` to the lost stage. Whether it was moved.
 
     With ``only_raw`` a deal that somebody has worked on already stays: one wrong number does not end it.
     """
     left = await session.get(Stage, deal.stage_id)
     if deal.closed_at is not None or left is None or (only_raw and left.kind not in _RAW):
-        return None
+        return False
     lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
     if lost is None:
-        return None
+        return False
     do_move_deal(session, deal, lost, now, actor=actor, people=people, why=why, lost_reason=lost_reason)
-    return left.id
+    return True

@@ -80,13 +80,15 @@ class Deal(SQLModel, table=True):
 
 
 class StageMove(SQLModel, table=True):
-    """A deal entered a stage. The first row of a deal has no ``from_stage_id``."""
+    """A deal entered a stage. The first row of a deal has no ``from_…``: what it left, to be taken back to."""
 
     __tablename__ = "stage_moves"
 
     id: int | None = Field(default=None, primary_key=True)
     deal_id: int = link("deals.id", ondelete="CASCADE")
     from_stage_id: int | None = maybe_link("stages.id", index=False)
+    from_since: datetime | None = maybe_moment()  # since when it had stood there
+    from_lost_reason: str = Field(default="", max_length=200)
     to_stage_id: int = link("stages.id", index=False)
     by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself, for ``reason``
     at: datetime = moment()

@@ -181,3 +181,11 @@ async def moves_of(session: AsyncSession, deal_id: int) -> list[StageMove]:
         select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.at), col(StageMove.id))
     )
     return list(found.all())
+
+
+async def latest_move(session: AsyncSession, deal_id: int) -> StageMove | None:
+    """The move that brought the deal to where it is now."""
+    found = await session.exec(
+        select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.id).desc()).limit(1)
+    )
+    return found.first()

@@ -26,6 +26,4 @@ class WrapUp(SQLModel, table=True):
     talked_at: datetime = moment()
     done_at: datetime | None = maybe_moment(index=True)
     disposition: str = Field(default="", max_length=16)  # a Disposition; empty when hidden without one
-    made: dict[str, Any] = (
-        json_object()
-    )  # what its finish made, to be taken back: {"task": 5, "deal": 7, "from_stage": 2}
+    made: dict[str, Any] = json_object()  # what its finish made, to be taken back: {"task": 5, "deal": 7, "version": 3}

@@ -12,9 +12,10 @@ from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import special_number
 from pbxcrm.db import lock
-from pbxcrm.deals.actions import access_for_change, do_move_deal
+from pbxcrm.deals.actions import access_for_change, do_move_back
 from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
-from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import latest_move
 from pbxcrm.errors import Conflict, Invalid
 from pbxcrm.events import emit
 from pbxcrm.locking import lock_row
@@ -132,8 +133,8 @@ async def _lose(
         return {}
     deal = await access_for_change(session, viewer, deal_id, None)
     people = await load_directory(session)
-    left = await do_lose_deal(session, deal, reason, now, actor=viewer, people=people, only_raw=only_raw)
-    return {} if left is None else {"deal": deal_id, "from_stage": left, "version": deal.version}
+    moved = await do_lose_deal(session, deal, reason, now, actor=viewer, people=people, only_raw=only_raw)
+    return {"deal": deal_id, "version": deal.version} if moved else {}
 
 
 async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any], now: datetime) -> None:
@@ -144,9 +145,9 @@ async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any]
         record(session, now, "task.taken_back", "task", task.id, actor=viewer, title=task.title)
         await session.delete(task)
     deal = await lock_row(session, Deal, made["deal"]) if "deal" in made else None
-    stage = await session.get(Stage, made["from_stage"]) if deal is not None else None
-    if deal is not None and stage is not None and deal.version == made["version"]:
-        do_move_deal(session, deal, stage, now, actor=viewer, people=people)
+    move = await latest_move(session, made["deal"]) if deal is not None else None
+    if deal is not None and move is not None and deal.version == made["version"]:
+        await do_move_back(session, deal, move, now, actor=viewer, people=people)
     special = await session.get(SpecialNumber, made["spam"]) if "spam" in made else None
     if special is not None and special.kind == NumberKind.SPAM:
         record(session, now, "number.unmarked", "number", special.number, actor=viewer, kind=special.kind)

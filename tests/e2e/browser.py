@@ -12,7 +12,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.needs import need
-from tests.waiting import children_of
+from tests.waiting import children_of, until
 
 # The shell without windows first: the whole browser draws its own tabs and menus for nobody, which takes most of a core.
 CHROMIUM = (
@@ -110,10 +110,17 @@ class Person:
         await page.wait_for_selector("#rail")
         return page
 
-    def expect_status(self, status: int) -> None:
-        """Forget the one complaint about an answer with this status; fails when there was none."""
-        found = next(i for i, trouble in enumerate(self.troubles) if f"status of {status}" in trouble)
-        del self.troubles[found]
+    async def expect_status(self, status: int) -> None:
+        """Wait for a complaint about an answer with this status, and forget it; fails when none comes.
+
+        The browser complains on a way of its own, maybe after the page has shown what the answer said.
+        """
+
+        def complaint() -> str | None:
+            return next((trouble for trouble in self.troubles if f"status of {status}" in trouble), None)
+
+        await until(complaint)
+        self.troubles.remove(complaint() or "")
 
 
 async def live(page: Page) -> None:

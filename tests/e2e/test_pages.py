@@ -150,7 +150,7 @@ async def test_a_stale_card_says_so_and_shows_where_it_is_now(house: House) -> N
     await page.get_by_text("Somebody changed this deal meanwhile").wait_for()
     await page.locator(f"{column(page, 'Shipped')} .card", has_text=DESK).wait_for()
     assert await house.in_stage("Shipped")
-    ivan.expect_status(409)
+    await ivan.expect_status(409)
     assert ivan.troubles == []
 
 
@@ -201,7 +201,7 @@ async def test_a_deal_card_by_keys_a_note_a_task_and_undo(house: House) -> None:
     await page.get_by_label("Amount").fill("12 400,50")
     await page.keyboard.press("Enter")
     await page.locator("#facts").get_by_text("12,400.50").wait_for()
-    ivan.expect_status(422)
+    await ivan.expect_status(422)
     assert ivan.troubles == []
 
 
@@ -213,7 +213,7 @@ async def test_lost_on_the_card_asks_why(house: House) -> None:
     await page.get_by_role("button", name="Mark as lost").click()
     await until(lambda: house.in_stage("Lost"))
     await page.locator(".path [aria-current=step]", has_text="Lost").wait_for()
-    ivan.expect_status(422)
+    await ivan.expect_status(422)
     assert ivan.troubles == []
 
 
@@ -231,7 +231,7 @@ async def test_the_board_asks_for_the_next_task_after_a_failed_attempt_and_compl
         await page.keyboard.type("Never reached")
         await page.keyboard.press("Enter")
         await dialog.wait_for()
-        ivan.expect_status(422)
+        await ivan.expect_status(422)
 
     await lose()
     assert await violations(page) == []
@@ -245,7 +245,7 @@ async def test_the_board_asks_for_the_next_task_after_a_failed_attempt_and_compl
     await page.keyboard.type("Ask in spring")  # what was proposed is selected
     await page.keyboard.press("Enter")  # no time yet: the dialog says so at the field
     await dialog.locator("#f-next_due_at[aria-invalid=true]").wait_for()
-    ivan.expect_status(422)
+    await ivan.expect_status(422)
     assert await dialog.get_by_label("What is to be done").input_value() == "Ask in spring"
     await dialog.get_by_role("button", name="tomorrow morning").click()
     await until(lambda: house.in_stage("Lost"))
@@ -323,7 +323,7 @@ async def test_a_dragged_card_goes_back_until_the_next_task_is_set(house: House)
     dialog = page.locator("dialog#next-task[open]")
     await drag(page, "Received")
     await dialog.wait_for()
-    ivan.expect_status(422)
+    await ivan.expect_status(422)
     await page.keyboard.press("Escape")
     await dialog.wait_for(state="hidden")
     assert await page.locator(f"{was} [data-card]").all_inner_texts() == order  # where it was, among the same cards
@@ -333,7 +333,7 @@ async def test_a_dragged_card_goes_back_until_the_next_task_is_set(house: House)
 
     await drag(page, "Received")
     await dialog.get_by_role("button", name="tomorrow morning").click()
-    ivan.expect_status(422)
+    await ivan.expect_status(422)
     await page.locator(f"{column(page, 'Received')} .card", has_text=DESK).wait_for()
     assert await house.in_stage("Received")
     assert await house.planned() == ["Call again"]
@@ -369,10 +369,10 @@ async def test_the_deals_card_asks_for_the_next_task_and_the_reason_at_once(hous
     assert await dialog.get_by_label("Why is it lost?").count() == 0
     await dialog.get_by_role("link", name="Cancel").click()
     await dialog.wait_for(state="hidden")
-    ivan.expect_status(422)
+    await ivan.expect_status(422)
     await page.locator(".path").get_by_role("button", name="Lost").click()
     await dialog.wait_for()
-    ivan.expect_status(422)
+    await ivan.expect_status(422)
     assert await violations(page) == []
     await dialog.get_by_role("button", name="in 2 hours").click()  # the browser itself misses the reason
     await dialog.get_by_label("Why is it lost?").fill("Never reached")

@@ -49,7 +49,7 @@ async def test_every_page_passes_axe_and_its_words_fit(at_screen: AtScreen, them
     for path in PAGES:
         await page.goto(person.address + path)
         if path == "/nowhere":
-            person.expect_status(404)
+            await person.expect_status(404)
         assert await violations(page) == [], path
         assert await overflow(page) == 0, path
         assert await cut_words(page) == [], path
@@ -242,7 +242,7 @@ async def test_a_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(
     await expect(field).to_have_attribute("aria-invalid", "true")
     await expect(field).to_have_accessible_description(re.compile("Extension 101 belongs to Олена Шевченко."))
     await expect(field).to_have_value("104, 101")
-    person.expect_status(422)
+    await person.expect_status(422)
     assert await violations(page) == []
     await field.fill("104")
     await page.get_by_label("Password").fill("long enough")

@@ -40,7 +40,7 @@ async def test_what_is_typed_when_one_is_logged_out_elsewhere_can_still_be_saved
     await page.get_by_role("button", name="Add task").click()
     toast = page.locator(".toast", has_text="What you typed is still here")
     await expect(toast).to_have_count(1)
-    person.expect_status(401)
+    await person.expect_status(401)
     async with page.context.expect_page() as opened:
         await toast.get_by_role("link", name="Log in").click()
     login = await opened.value

@@ -459,6 +459,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("deal_id", sa.Integer(), nullable=False),
         sa.Column("from_stage_id", sa.Integer(), nullable=True),
+        sa.Column("from_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("from_lost_reason", sa.String(length=200), nullable=False),
         sa.Column("to_stage_id", sa.Integer(), nullable=False),
         sa.Column("by_id", sa.Integer(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),

@@ -1,7 +1,7 @@
 """The dock as each person sees it while a call goes on, on both databases."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlmodel import col, select
@@ -204,12 +204,18 @@ async def test_not_a_client_is_one_act_that_can_be_taken_back(
             numbers = (await session.exec(select(SpecialNumber.number))).all()
             return list(numbers), (await session.exec(select(Deal))).one().lost_reason
 
+    async def place() -> tuple[int, datetime, datetime | None]:
+        async with database.read() as session:
+            deal = (await session.exec(select(Deal))).one()
+            return deal.stage_id, deal.stage_since, deal.closed_at
+
+    before = await place()
     async with database.write() as session:
         await outcomes.mark_not_a_client(session, await office.viewer(session, "ivan"), call_id, region="UA", now=LATER)
     assert (await marked(), await dock(database, office, "ivan")) == (([CLIENT], "Not a client"), [])
     async with database.write() as session:
         await outcomes.unhide(session, await office.viewer(session, "ivan"), call_id, LATER)
-    assert await marked() == ([], "")
+    assert (await marked(), await place()) == (([], ""), before)
     assert [card.state for card in await dock(database, office, "ivan")] == ["after"]
 
 

@@ -1,0 +1,100 @@
+"""What the PBX said of a call as the columns of its rows, and back again for a listener that takes over."""
+
+from typing import Any
+
+from pbxcrm.calls.facts import CallState, Direction, Leg, LegResult, Outcome, Transfer, TransferKind
+from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.calls.rules import clean_name, clean_path
+
+
+def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
+    """Columns of a call that say what the PBX says now; ``client_number`` is in our one spelling."""
+    return {
+        "client_number": client_number,
+        "direction": state.direction.value,
+        "outcome": state.outcome.value,
+        "missed_reason": state.missed_reason.value if state.missed_reason else None,
+        "client_heard": _cut(state.client_heard, 255),
+        "client_name": clean_name(state.client_name),
+        "withheld": state.withheld,
+        "trunk": _cut(state.trunk, 100),
+        "did": _cut(state.did, 100),
+        "dialled": _cut(state.dialled, 100),
+        "queue": _cut(state.queue, 100),
+        "made_by": _cut(state.made_by, 32),
+        "answered_by": _cut(state.answered_by, 32),
+        "rang": list(state.rang),
+        "talked": list(state.talked),
+        "ringing": list(state.ringing),
+        "talking": list(state.talking),
+        "transfers": [{"from": t.source, "to": t.target, "kind": t.kind.value} for t in state.transfers],
+        "started_at": state.started_at,
+        "answered_at": state.answered_at,
+        "ended_at": state.ended_at,
+        "wait_seconds": state.wait_seconds,
+        "talk_seconds": state.talk_seconds,
+        "click_to_call": state.click_to_call,
+        "channel_ids": list(state.channel_ids),
+        "recording": _cut(clean_path(state.recording), 500),
+    }
+
+
+def state_of(call: Call, legs: list[CallLeg]) -> CallState:
+    """What the facts said that made these rows; why a call was missed is said at its end only."""
+    return CallState(
+        pbx=call.pbx,
+        linkedid=call.linkedid,
+        direction=Direction(call.direction),
+        outcome=Outcome(call.outcome),
+        missed_reason=None,
+        client_heard=call.client_heard,
+        client_name=call.client_name,
+        withheld=call.withheld,
+        trunk=call.trunk,
+        did=call.did,
+        dialled=call.dialled,
+        queue=call.queue,
+        made_by=call.made_by,
+        rang=tuple(call.rang),
+        answered_by=call.answered_by,
+        talked=tuple(call.talked),
+        transfers=tuple(Transfer(t["from"], t["to"], TransferKind(t["kind"])) for t in call.transfers),
+        legs=tuple(_leg_of(leg) for leg in legs),
+        ringing=tuple(call.ringing),
+        talking=tuple(call.talking),
+        started_at=call.started_at,
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        click_to_call=call.click_to_call,
+        channel_ids=tuple(call.channel_ids),
+        recording=call.recording,
+    )
+
+
+def columns_of_leg(leg: Leg) -> dict[str, Any]:
+    """Columns of a leg that a later fact may change."""
+    return {
+        "dialled_at": leg.dialled_at,
+        "ringing_at": leg.ringing_at,
+        "answered_at": leg.answered_at,
+        "ended_at": leg.ended_at,
+        "result": leg.result.value,
+        "cause": leg.cause,
+    }
+
+
+def _leg_of(leg: CallLeg) -> Leg:
+    return Leg(
+        channel_id=leg.channel_id,
+        extension=leg.extension,
+        dialled_at=leg.dialled_at,
+        ringing_at=leg.ringing_at,
+        answered_at=leg.answered_at,
+        ended_at=leg.ended_at,
+        result=LegResult(leg.result),
+        cause=leg.cause,
+    )
+
+
+def _cut(value: str | None, length: int) -> str | None:
+    return value[:length] if value is not None else None
