@@ -26,6 +26,7 @@ from web.pages import (
     escalations,
     health,
     home,
+    hours,
     lines,
     people,
     phone,
@@ -62,7 +63,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *_escalations(),
         *_phone(),
         *_contacts(),
-        *_lines(),
+        *_settings(),
         *_session(),
         *_people(),
         *api_routes(),
@@ -198,7 +199,7 @@ def _contacts() -> list[Route]:
     ]
 
 
-def _lines() -> list[Route]:
+def _settings() -> list[Route]:
     edit = Permission.SETTINGS_EDIT
     return [
         page("/settings/lines", lines.lines, needs=edit),
@@ -209,6 +210,8 @@ def _lines() -> list[Route]:
         page("/settings/lines/{line_id:int}", lines.save, needs=edit, methods=POST, name="save_line"),
         page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
+        page("/settings/hours", hours.page, needs=edit, name="hours"),
+        page("/settings/hours", hours.save, needs=edit, methods=POST, name="save_hours"),
     ]
 
 

@@ -1,14 +1,15 @@
 """Whose working time is what."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.models import Calendar, CalendarDay, CalendarSpan
-from pbxcrm.calendars.rules import ROUND_THE_CLOCK, WorkingTime, parse_spans
+from pbxcrm.calendars.rules import ROUND_THE_CLOCK, Span, WorkingTime, parse_spans
 from pbxcrm.people.queries import Directory
 
 
@@ -42,19 +43,28 @@ async def load_calendars(session: AsyncSession, people: Directory) -> Calendars:
     default = ROUND_THE_CLOCK
     for calendar in calendars:
         assert calendar.id is not None
-        week = tuple(
-            tuple(
-                sorted(
-                    (s.start_minute, s.end_minute) for s in spans if s.calendar_id == calendar.id and s.weekday == day
-                )
-            )
-            for day in range(7)
-        )
+        week = _week(span for span in spans if span.calendar_id == calendar.id)
         differing = {d.day: parse_spans(d.spans) for d in days if d.calendar_id == calendar.id}
         by_id[calendar.id] = WorkingTime(_zone(calendar.timezone), week, differing)
         if calendar.is_default:
             default = by_id[calendar.id]
     return Calendars(by_id, default, people)
+
+
+async def default_calendar(session: AsyncSession) -> Calendar | None:
+    return (await session.exec(select(Calendar).where(col(Calendar.is_default)))).first()
+
+
+async def week_of(session: AsyncSession, calendar_id: int) -> tuple[tuple[Span, ...], ...]:
+    """The spans of Monday … Sunday."""
+    return _week((await session.exec(select(CalendarSpan).where(CalendarSpan.calendar_id == calendar_id))).all())
+
+
+def _week(spans: Iterable[CalendarSpan]) -> tuple[tuple[Span, ...], ...]:
+    days: list[list[Span]] = [[] for _ in range(7)]
+    for span in spans:
+        days[span.weekday].append((span.start_minute, span.end_minute))
+    return tuple(tuple(sorted(day)) for day in days)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -4,14 +4,19 @@ A span is minutes after local midnight and may end after midnight (overnight shi
 clocks change, a span is an hour shorter or longer, as the people in it are.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 HORIZON_DAYS = 400  # a calendar without a working minute in more than a year has none
+DAY = 24 * 60  # minutes
 Span = tuple[int, int]
+# what keyboards and word processors make of a hyphen
+_DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "-" * 6)
+_TIME = re.compile(r"([0-9]{1,2})(?:[:.]([0-9]{2}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,17 @@ class WorkingTime:
         for begins, ends in self.spans_from(start):
             if begins >= end:
                 break
-            fresh = max(begins, reached)  # overlapping spans count once
-            if ends > fresh:
-                total += min(ends, end) - fresh
-                reached = ends
-        return max(0.0, total.total_seconds() / 60)
+            fresh, until = max(begins, reached), min(ends, end)  # overlapping spans count once
+            if until > fresh:
+                total += until - fresh
+                reached = until
+        return total.total_seconds() / 60
 
     def add_minutes(self, start: datetime, minutes: float) -> datetime:
-        """The moment when ``minutes`` working minutes after ``start`` are over; real minutes where nobody ever works."""
+        """The moment when ``minutes`` working minutes after ``start`` are over; real minutes where nobody ever works.
+
+        What takes more than ``HORIZON_DAYS`` is due at their end.
+        """
         left = timedelta(minutes=minutes)
         reached = start
         for begins, ends in self.spans_from(start):
@@ -61,7 +69,7 @@ class WorkingTime:
                 return fresh + left
             left -= ends - fresh
             reached = ends
-        return start + timedelta(minutes=minutes)
+        return reached if reached > start else start + timedelta(minutes=minutes)
 
     def next_morning(self, moment: datetime) -> datetime:
         """The beginning of the first working span on a later local day than ``moment``'s."""
@@ -72,27 +80,36 @@ class WorkingTime:
 
 @lru_cache(maxsize=10_000)  # a queue of hundreds is reckoned over the same few days
 def _at(timezone: ZoneInfo, day: date, minute: int) -> datetime:
-    days, minute = divmod(minute, 24 * 60)
+    days, minute = divmod(minute, DAY)
     local = datetime.combine(day + timedelta(days=days), time(minute // 60, minute % 60), tzinfo=timezone)
     return local.astimezone(UTC)
 
 
 def parse_spans(text: str) -> tuple[Span, ...]:
-    """``"09:00-13:00, 14:00-18:00"`` as spans; an end not later than its start is on the next day. Raises ValueError."""
+    """``"09:00-13:00, 14-18"`` as spans, any dash; an end not later than its start is on the next day. Raises ValueError."""
     spans: list[Span] = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
+    for part in filter(None, (piece.strip() for piece in text.translate(_DASHES).replace(";", ",").split(","))):
         start, _, end = part.partition("-")
         begins, ends = _minute(start), _minute(end)
-        spans.append((begins, ends if ends > begins else ends + 24 * 60))
+        spans.append((begins, ends if ends > begins else ends + DAY))
     return tuple(sorted(spans))
 
 
+def format_spans(spans: Iterable[Span]) -> str:
+    """The text that ``parse_spans`` reads."""
+    return ", ".join(f"{_clock(start)}-{_clock(end if end <= DAY else end - DAY)}" for start, end in spans)
+
+
 def _minute(text: str) -> int:
-    hours, _, minutes = text.strip().partition(":")
-    value = int(hours) * 60 + int(minutes or 0)
-    if not 0 <= value <= 24 * 60:
+    found = _TIME.fullmatch(text.strip())
+    hours, minutes = (int(part or 0) for part in found.groups()) if found else (0, 60)
+    if minutes > 59 or hours * 60 + minutes > DAY:
         raise ValueError(f"not a time of day: {text}")
-    return value
+    return hours * 60 + minutes
 
 
-ROUND_THE_CLOCK = WorkingTime(ZoneInfo("UTC"), (((0, 24 * 60),),) * 7)
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+ROUND_THE_CLOCK = WorkingTime(ZoneInfo("UTC"), (((0, DAY),),) * 7)

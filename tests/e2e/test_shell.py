@@ -26,7 +26,7 @@ from web.live import Asked
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-PAGES = ("/profile", "/people", "/people/new", "/people/1", "/teams/new", "/status", "/nowhere")
+PAGES = ("/profile", "/people", "/people/new", "/people/1", "/teams/new", "/settings/hours", "/status", "/nowhere")
 
 
 @pytest.fixture
