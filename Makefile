@@ -26,7 +26,7 @@ test: $(VENV)/.test
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal tests/integration tests/unit
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal tests --ignore tests/asterisk --ignore tests/e2e
 	$(BIN)/pytest tests/asterisk tests/e2e
 
 lint: $(VENV)/.test
