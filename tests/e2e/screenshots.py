@@ -63,6 +63,7 @@ async def take(page: Page, name: str, shown: Locator | None = None) -> None:
         if shown is not None:
             await shown.first.wait_for(timeout=PATIENCE)
         await page.evaluate("() => document.querySelectorAll('.toast').forEach((toast) => toast.remove())")
+        await page.wait_for_selector("#line-state:not([data-state])", state="detached")  # the bar says what the phone does
         await still(page)
         await page.screenshot(path=path, animations="disabled")
         if shown is None or await shown.count():
@@ -113,15 +114,15 @@ async def calls_of_a_seller(studio: Studio) -> None:
     async with studio.person("olena", color_scheme="light") as page:
         await studio.go(page, "/board")
         await put_cards_away(page)
-        await take(page, "board-light", page.locator(".callcard.ringing:first-child:has(.dealchip)"))  # somebody known
+        await take(page, "board-light", page.locator(".callcard.ringing:first-of-type:has(.dealchip)"))  # somebody known
         await put_cards_away(page)
-        talking = page.locator(".callcard.talking:first-child")
+        talking = page.locator(".callcard.talking:first-of-type")
         await talking.wait_for(timeout=PATIENCE)
         id_ = await talking.get_attribute("id")
         await page.locator(f"#{id_} textarea").fill("Wants the samples on Thursday, after three.")
         await take(page, "call-talking", page.locator(f"#{id_}.talking"))
         await page.locator(f"#{id_}.after").wait_for(timeout=PATIENCE)
-        alone = page.locator(f"#dock-cards > #{id_}:only-child:has(details[open])")
+        alone = page.locator(f"#dock-cards > #{id_}:only-of-type:has(details[open])")
         while not await alone.count():  # others have rung meanwhile: their cards go first
             await page.locator("#dock-cards:not(:has(.ringing, .talking))").wait_for(timeout=PATIENCE)
             await put_cards_away(page, keep=id_ or "")
@@ -167,7 +168,7 @@ async def watch_of_a_manager(studio: Studio) -> None:
         await studio.go(page, "/board")
         await speak_ukrainian(page)
         await put_cards_away(page)
-        await take(page, "board-ukrainian", page.locator(".callcard:is(.ringing, .talking):first-child:has(.mark)"))
+        await take(page, "board-ukrainian", page.locator(".callcard:is(.ringing, .talking):first-of-type:has(.mark)"))
         said = await page.locator("#dock").inner_text()
         if re.search(r"Ringing|Talking|New deal|Task", said):
             raise RuntimeError(f"the dock speaks English: {said}")
@@ -175,7 +176,12 @@ async def watch_of_a_manager(studio: Studio) -> None:
 
 async def house_of_the_administrator(studio: Studio) -> None:
     async with studio.person("admin", color_scheme="light") as page:
-        for path, name in (("/people", "people"), ("/status", "status"), ("/settings/callbacks", "rules-of-callbacks")):
+        for path, name in (
+            ("/people", "people"),
+            ("/status", "status"),
+            ("/settings/callbacks", "rules-of-callbacks"),
+            ("/settings/hours", "working-hours"),
+        ):
             await studio.go(page, path)
             await take(page, name)
 
