@@ -63,7 +63,8 @@ async def take(page: Page, name: str, shown: Locator | None = None) -> None:
         if shown is not None:
             await shown.first.wait_for(timeout=PATIENCE)
         await page.evaluate("() => document.querySelectorAll('.toast').forEach((toast) => toast.remove())")
-        await page.wait_for_selector("#line-state:not([data-state])", state="detached")  # the bar says what the phone does
+        # Until the bar says what the phone does.
+        await page.wait_for_selector("#line-state:not([data-state])", state="detached")
         await still(page)
         await page.screenshot(path=path, animations="disabled")
         if shown is None or await shown.count():
@@ -114,7 +115,8 @@ async def calls_of_a_seller(studio: Studio) -> None:
     async with studio.person("olena", color_scheme="light") as page:
         await studio.go(page, "/board")
         await put_cards_away(page)
-        await take(page, "board-light", page.locator(".callcard.ringing:first-of-type:has(.dealchip)"))  # somebody known
+        somebody_known = page.locator(".callcard.ringing:first-of-type:has(.dealchip)")
+        await take(page, "board-light", somebody_known)
         await put_cards_away(page)
         talking = page.locator(".callcard.talking:first-of-type")
         await talking.wait_for(timeout=PATIENCE)
