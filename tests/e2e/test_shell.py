@@ -344,3 +344,10 @@ async def test_a_question_before_an_htmx_act(at_screen: AtScreen) -> None:
     await page.get_by_role("button", name="Leave").click()
     await dialog.get_by_role("button", name="Yes, do it").click()
     await page.wait_for_url("**/login")
+
+
+async def test_tabs_keep_their_height_above_a_page_that_is_longer_than_the_window(at_screen: AtScreen) -> None:
+    person, page = await at_screen("admin", viewport={"width": 1280, "height": 500})
+    await page.goto(person.address + "/settings/callbacks")
+    await page.locator(".tabs").get_by_role("link", name="Working hours").click()
+    await page.wait_for_url("**/settings/hours")
