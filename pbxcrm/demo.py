@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlmodel import col, delete, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.calendars.models import Calendar, CalendarSpan
+from pbxcrm.calendars.actions import change_week
+from pbxcrm.callbacks.settings import change_options
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.db import Database
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.models import Pipeline, Stage, StageKind
-from pbxcrm.options import load_options, save_option
 from pbxcrm.people.actions import add_user, save_team
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import list_teams, viewer_of
@@ -31,7 +31,7 @@ class Person:
 
 TEAM = "Sales"
 NORM_MINUTES = 3  # until a missed call burns, and as long again until it is the manager's
-_NINE = 9 * 60  # when a working day begins, in minutes after midnight
+ALWAYS = "09:00-09:00"  # the working day begins at nine and ends with the next one
 PEOPLE = (
     Person("olena", "Olena Kovalenko", "seller", ("101",), TEAM),
     Person("taras", "Taras Shevchuk", "seller", ("102",), TEAM),
@@ -91,7 +91,7 @@ async def fill(db: Database, settings: Settings, passwords: dict[str, str], now:
             )
             viewers[person.login] = await viewer_of(session, user)
         await _give_team_a_manager(session, viewers["admin"], viewers["maksym"], at)
-        await _hurry(session)
+        await _hurry(session, viewers["admin"], settings.timezone, at)
         stages = await _open_stages(session)
         for sample in SAMPLES:
             await _make(session, sample, viewers[sample.owner], stages, settings, at)
@@ -102,16 +102,11 @@ async def _give_team_a_manager(session: AsyncSession, admin: Viewer, manager: Vi
     await save_team(session, admin, name=TEAM, manager_id=manager.user_id, now=at, team_id=team.id)
 
 
-async def _hurry(session: AsyncSession) -> None:
+async def _hurry(session: AsyncSession, admin: Viewer, timezone: str, at: datetime) -> None:
     """A demo is looked at for minutes, at any hour: the office never closes, and who waits burns soon."""
-    calendar = (await session.exec(select(Calendar).where(Calendar.is_default))).one()
-    assert calendar.id is not None
-    await session.exec(delete(CalendarSpan).where(col(CalendarSpan.calendar_id) == calendar.id))
-    for weekday in range(7):
-        session.add(CalendarSpan(calendar_id=calendar.id, weekday=weekday, start_minute=_NINE, end_minute=_NINE + 1440))
-    options = await load_options(session)
-    for key in ("callback_due_minutes", "callback_pause_minutes"):
-        options = await save_option(session, options, key, NORM_MINUTES)
+    await change_week(session, admin, [ALWAYS] * 7, timezone, now=at)
+    norms = dict.fromkeys(("callback_due_minutes", "callback_pause_minutes"), NORM_MINUTES)
+    await change_options(session, admin, norms, now=at)
 
 
 async def _open_stages(session: AsyncSession) -> list[Stage]:

@@ -210,6 +210,8 @@ def _settings() -> list[Route]:
         page("/settings/lines/{line_id:int}", lines.save, needs=edit, methods=POST, name="save_line"),
         page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
+        page("/settings/callbacks", callback_settings.page, needs=edit, name="callback_settings"),
+        page("/settings/callbacks", callback_settings.save, needs=edit, methods=POST, name="save_callback_settings"),
         page("/settings/hours", hours.page, needs=edit, name="hours"),
         page("/settings/hours", hours.save, needs=edit, methods=POST, name="save_hours"),
     ]
@@ -232,14 +234,6 @@ def _callbacks() -> list[Route]:
         *(
             page(f"/callbacks/{{episode_id:int}}/{word}", act, needs=work, methods=POST, name=f"callback_{word}")
             for word, act in acts.items()
-        ),
-        page("/settings/callbacks", callback_settings.page, needs=Permission.SETTINGS_EDIT, name="callback_settings"),
-        page(
-            "/settings/callbacks",
-            callback_settings.save,
-            needs=Permission.SETTINGS_EDIT,
-            methods=POST,
-            name="save_callback_settings",
         ),
         page("/callbacks/undo/{attempt_id:int}", callbacks.undo, needs=work, methods=POST, name="callback_undo"),
     ]

@@ -5,14 +5,17 @@ clocks change, a span is an hour shorter or longer, as the people in it are.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from pbxcrm.errors import Invalid
 
 HORIZON_DAYS = 400  # a calendar without a working minute in more than a year has none
 DAY = 24 * 60  # minutes
+MOST_SPANS = 10  # a day
 Span = tuple[int, int]
 # what keyboards and word processors make of a hyphen
 _DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "-" * 6)
@@ -93,6 +96,37 @@ def parse_spans(text: str) -> tuple[Span, ...]:
         begins, ends = _minute(start), _minute(end)
         spans.append((begins, ends if ends > begins else ends + DAY))
     return tuple(sorted(spans))
+
+
+def check_week(week: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
+    """The hours of Monday … Sunday as people type them, an empty day is a day off. Raises Invalid at ``day_0`` … ``day_6``."""
+    spans = tuple(_check_day(f"day_{weekday}", text) for weekday, text in enumerate(week))
+    if not any(spans):
+        raise Invalid("day_0", "calendars.never", "Somebody must be at work at some time of the week.")
+    return spans
+
+
+def check_timezone(name: str) -> None:
+    if name not in timezones():
+        raise Invalid("timezone", "calendars.timezone", "Choose a time zone.")
+
+
+@cache
+def timezones() -> tuple[str, ...]:
+    """Every zone this machine knows, in order; to look takes it 13 ms, for each is a file."""
+    return tuple(sorted(available_timezones()))
+
+
+def _check_day(field: str, text: str) -> tuple[Span, ...]:
+    try:
+        spans = parse_spans(text)
+    except ValueError:
+        spans = None
+    if spans is None or len(spans) > MOST_SPANS:
+        raise Invalid(
+            field, "calendars.spans", "Write times with commas between them, for example 09:00-13:00, 14:00-18:00."
+        )
+    return spans
 
 
 def format_spans(spans: Iterable[Span]) -> str:

@@ -1,14 +1,13 @@
 """Working hours: the week in which norms, pauses and attempts are counted."""
 
 from http import HTTPStatus
-from zoneinfo import available_timezones
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.calendars.actions import change_week
 from pbxcrm.calendars.queries import default_calendar, week_of
-from pbxcrm.calendars.rules import format_spans
+from pbxcrm.calendars.rules import format_spans, timezones
 from pbxcrm.errors import Invalid
 from web.answers import redirect
 from web.forms import Form, filled, read_form
@@ -46,5 +45,6 @@ async def save(request: Request) -> Response:
 def _page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
     names = here().locale.days["stand-alone"]["wide"]
     days = [(name, names[weekday].capitalize()) for weekday, name in enumerate(_DAYS)]
-    zones = [(zone, zone.replace("_", " ")) for zone in sorted(available_timezones())]
+    known = timezones() if form["timezone"] in timezones() else (form["timezone"], *timezones())
+    zones = [(zone, zone.replace("_", " ")) for zone in known]
     return show(request, "hours/week.html", status=status, form=form, days=days, zones=zones)

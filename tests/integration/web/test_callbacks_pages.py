@@ -459,9 +459,7 @@ async def test_the_administrator_changes_the_working_hours_and_pending_lamps_mov
     assert page.count('value="09:00-18:00"') == 5
     assert (await maria.get("/settings/hours")).status_code == 403
     missed = MISSED_AT.astimezone(ZoneInfo("Europe/Kyiv"))
-    back = missed.replace(minute=0, second=0, microsecond=0) + timedelta(
-        hours=3
-    )  # the office closes for lunch for so long
+    back = missed.replace(minute=0, second=0, microsecond=0) + timedelta(hours=3)  # after a long lunch
     day = f"08:00-{missed:%H:%M}, {back:%H:%M}\u201319:00"
     hours = {"timezone": "Europe/Kyiv", **{f"day_{weekday}": day for weekday in range(7)}}
     wrongs = [("day_3", "9-25"), ("timezone", "Europe/Nowhere"), ("day_6", ",".join(["9-10"] * 11))]

@@ -53,9 +53,8 @@ def test_working_minutes_that_were_added_have_passed(
     week: list[tuple[tuple[int, int], ...]], later: int, added: int
 ) -> None:
     working = WorkingTime(KYIV, tuple(week))
-    start = datetime(2026, 3, 20, tzinfo=UTC) + timedelta(
-        minutes=later
-    )  # up to November, over both changes of the clock
+    # Up to November, over both changes of the clock.
+    start = datetime(2026, 3, 20, tzinfo=UTC) + timedelta(minutes=later)
     end = working.add_minutes(start, added)
     if any(week):
         assert working.minutes_between(start, end) == pytest.approx(added)
