@@ -44,4 +44,5 @@ def restore(settings: Settings, file: Path, *, overwrite: bool) -> None:
 
     with unused(settings.data_dir):
         revision = asyncio.run(put_back(settings, file, overwrite=overwrite))
-    print(f"Restored from {file} (database at {revision}). Start pbxcrm again.")
+    kept = " What was there before is kept beside it, with .before-restore in its name." if settings.is_sqlite else ""
+    print(f"Restored from {file} (database at {revision}).{kept} Start pbxcrm again.")

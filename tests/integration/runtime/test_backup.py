@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import random
 import stat
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.backup import back_up, restore
+from pbxcrm.backup_archive import pack, unpack
 from pbxcrm.cli.locks import in_use, only_run, unused
 from pbxcrm.db import Database
 from pbxcrm.errors import BadSettings, Conflict, Invalid, Unavailable
@@ -78,29 +81,150 @@ async def test_it_holds_no_secret_and_only_its_owner_reads_it(
     assert not list(tmp_path.glob(".backup-*"))
 
 
-async def test_a_file_that_is_no_backup_is_refused(tmp_path: Path, settings: Settings) -> None:
-    for content in (b"", b"not a tar", b"\x1f\x8b\x08\x00garbage"):
-        (tmp_path / "x").write_bytes(content)
-        with pytest.raises(Invalid, match="not a backup"):
-            await restore(settings, tmp_path / "x", overwrite=True)
-    with pytest.raises(Invalid, match="cannot be read"):
-        await restore(settings, tmp_path / "missing", overwrite=True)
+@contextmanager
+def nothing_changes(settings: Settings) -> Iterator[None]:
+    """The folder and every row are afterwards what they were."""
+    before = asyncio.run(found(settings)), sorted(path.name for path in settings.data_dir.iterdir())
+    yield
+    assert (asyncio.run(found(settings)), sorted(path.name for path in settings.data_dir.iterdir())) == before
 
 
-async def test_a_backup_of_another_kind_or_of_a_newer_version_is_refused(tmp_path: Path, settings: Settings) -> None:
-    await back_up(settings, tmp_path / "b", NOW)
-    other = Settings(data_dir=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/x")
-    with pytest.raises(Invalid, match="cannot be exchanged"):
-        await restore(other, tmp_path / "b", overwrite=True)
-    with tarfile.open(tmp_path / "b") as tar:
-        tar.extractall(tmp_path / "out", filter="data")
-    manifest = tmp_path / "out" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"0001"', '"9999"'))
-    with tarfile.open(tmp_path / "newer", "w:gz") as tar:
-        tar.add(manifest, "manifest.json")
-        tar.add(tmp_path / "out" / "database.sqlite", "database.sqlite")
-    with pytest.raises(BadSettings, match="newer"):
-        await restore(settings, tmp_path / "newer", overwrite=True)
+def refused(settings: Settings, source: Path) -> str:
+    """What is said; a restore that goes through is a fault."""
+    with pytest.raises((Invalid, BadSettings)) as caught:
+        asyncio.run(restore(settings, source, overwrite=True))
+    return str(caught.value)
+
+
+@pytest.fixture
+def whole(installed: Settings, tmp_path: Path) -> Path:
+    """A backup of a database in which something stands."""
+
+    async def make() -> None:
+        database = Database(installed.database_url)
+        await put(database, "precious", "Київ")
+        await database.close()
+        await back_up(installed, tmp_path / "whole.tar.gz", NOW)
+
+    asyncio.run(make())
+    return tmp_path / "whole.tar.gz"
+
+
+def test_one_flipped_bit_anywhere_is_found_before_anything_is_replaced(installed: Settings, whole: Path) -> None:
+    good = whole.read_bytes()
+    places = {*range(40), *range(len(good) - 80, len(good)), *random.Random(1).sample(range(len(good)), 60)}
+    bad = installed.data_dir / "bad"
+    bad.write_bytes(good)
+    with nothing_changes(installed):
+        for place in sorted(places):
+            flipped = bytearray(good)
+            flipped[place] ^= 1 << (place % 8)
+            bad.write_bytes(flipped)
+            assert "Nothing was changed" in refused(installed, bad), place
+
+
+def test_what_was_cut_short_is_refused(installed: Settings, whole: Path) -> None:
+    good = whole.read_bytes()
+    bad = installed.data_dir / "bad"
+    bad.touch()
+    with nothing_changes(installed):
+        for length in (0, 1, 2, 17, 58, len(good) // 2, len(good) - 58, len(good) - 1):
+            bad.write_bytes(good[:length])
+            assert "Nothing was changed" in refused(installed, bad), length
+        bad.write_bytes(good + b"\x00")
+        assert "damaged" in refused(installed, bad)
+
+
+def test_what_is_no_backup_is_refused(installed: Settings, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("Dear diary, " * 100)
+    (tmp_path / "sqlite").write_bytes(b"SQLite format 3\x00" + bytes(5000))
+    (tmp_path / "gzip").write_bytes(b"\x1f\x8b\x08\x00garbage" * 20)
+    with tarfile.open(tmp_path / "tar", "w:gz") as tar:
+        tar.add(tmp_path / "text", "manifest.json")
+    (tmp_path / "empty").touch()
+    with nothing_changes(installed):
+        for name in ("text", "sqlite", "gzip", "tar", "empty"):
+            said = refused(installed, tmp_path / name)
+            assert str(tmp_path / name) in said
+            assert "Nothing was changed" in said
+        assert "cannot be read" in refused(installed, tmp_path / "missing")
+
+
+def sealed(manifest: dict[str, object], content: bytes, folder: Path, name: str) -> Path:
+    """An archive whose checksums are all right, whatever is in it."""
+    copy = folder / name
+    copy.write_bytes(content)
+    packed = folder / "packed"
+    packed.unlink(missing_ok=True)
+    pack(copy, manifest, packed)
+    copy.unlink()
+    return packed
+
+
+def test_half_a_database_in_a_whole_archive_is_refused(
+    installed: Settings, whole: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("made")
+    manifest, copy = unpack(whole, folder)
+    content = copy.read_bytes()
+    told = {name: value for name, value in manifest.items() if name not in {"members", "product", "format"}}
+    with nothing_changes(installed):
+        for piece in (content[: len(content) // 2], content[:5000], b"", b"text"):
+            assert "not whole" in refused(installed, sealed(told, piece, folder, copy.name))
+        other = {**told, "database": "oracle"}
+        assert "cannot be exchanged" in refused(installed, sealed(other, content, folder, copy.name))
+        for wrong in ({"revision": "9999"}, {"format": 3}):
+            assert "newer pbxcrm" in refused(installed, sealed({**told, **wrong}, content, folder, copy.name))
+        said = refused(installed, sealed({**told, "product": "othercrm"}, content, folder, copy.name))
+        assert "not a backup of pbxcrm" in said
+
+
+def test_a_database_of_another_shape_than_its_manifest_says_is_refused(
+    installed: Settings, whole: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """On PostgreSQL this shows only once it has been loaded: the transaction that loads it is undone."""
+    folder = tmp_path_factory.mktemp("made")
+    manifest, copy = unpack(whole, folder)
+    told = {name: value for name, value in manifest.items() if name not in {"members", "product", "format"}}
+    told["tables"] = [*manifest["tables"], "of_tomorrow"]
+    packed = sealed(told, copy.read_bytes(), folder, copy.name)
+    with nothing_changes(installed), pytest.raises((Invalid, Unavailable), match="of_tomorrow"):
+        asyncio.run(restore(installed, packed, overwrite=True))
+
+
+def test_the_old_database_comes_back_when_the_new_one_does_not_open(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(back_up(settings, tmp_path / "b", NOW))
+
+    async def put_it() -> None:
+        database = Database(settings.database_url)
+        await put(database, "later", "x")
+        await database.close()
+
+    asyncio.run(put_it())
+
+    async def no_luck(_database: Database) -> None:
+        raise OSError("no luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "ping", no_luck)
+        with nothing_changes(settings), pytest.raises(Invalid, match="no luck"):
+            asyncio.run(restore(settings, tmp_path / "b", overwrite=True))
+    asyncio.run(restore(settings, tmp_path / "b", overwrite=True))
+    assert "later" not in asyncio.run(found(settings))
+    old = tmp_path / "pbxcrm.db.before-restore"
+    assert "later" in asyncio.run(found(Settings(data_dir=tmp_path, database_url=f"sqlite:///{old}")))
+
+
+def test_a_damaged_database_can_be_replaced(tmp_path: Path, settings: Settings) -> None:
+    asyncio.run(back_up(settings, tmp_path / "b", NOW))
+    path = tmp_path / "pbxcrm.db"
+    path.write_bytes(b"\xff" * 9000)
+    (tmp_path / "pbxcrm.db-wal").write_bytes(b"\xee" * 4000)
+    asyncio.run(restore(settings, tmp_path / "b", overwrite=True))
+    assert asyncio.run(found(settings)) is not None
+    assert (tmp_path / "pbxcrm.db.before-restore").read_bytes() == b"\xff" * 9000
 
 
 async def test_restoring_while_somebody_is_connected_is_refused(tmp_path: Path, postgres_url: str) -> None:
