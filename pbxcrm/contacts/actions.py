@@ -18,11 +18,11 @@ from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, NotFound
 from pbxcrm.events import emit
-from pbxcrm.finding import folded
 from pbxcrm.locking import lock_row
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import access_assignee, load_directory
 from pbxcrm.reasons import reason
+from pbxcrm.search_keys import folded, search_key
 
 
 async def create_contact(
@@ -246,9 +246,10 @@ async def _company(
     if not name.strip():
         return None
     name = check_name(name, "company_name")
-    same = select(Company.id).where(Company.name_folded == folded(name), visible_companies(viewer))
-    known = (await session.exec(same.order_by(col(Company.id)))).first()
-    return known if known is not None else (await create_company(session, viewer, name=name, now=now)).id
+    alike = select(Company).where(Company.name_folded == search_key(name), visible_companies(viewer))
+    found = (await session.exec(alike.order_by(col(Company.id)))).all()
+    known = next((company for company in found if folded(company.name) == folded(name)), None)
+    return known.id if known is not None else (await create_company(session, viewer, name=name, now=now)).id
 
 
 async def _say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:

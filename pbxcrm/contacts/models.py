@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from pbxcrm.fields import link, maybe_link, moment
 from pbxcrm.finding import folded_text, keep_folded
+from pbxcrm.search_words import keep_words
 
 
 class Company(SQLModel, table=True):
@@ -75,3 +76,4 @@ class SpecialNumber(SQLModel, table=True):
 
 keep_folded(Company, "name")
 keep_folded(Contact, "name")
+keep_words(Contact, "note")

@@ -12,6 +12,7 @@ from pbxcrm.configuration import configuration
 from pbxcrm.db import Money
 from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
 from pbxcrm.finding import folded_text, keep_folded
+from pbxcrm.search_words import keep_words
 
 
 class StageKind(StrEnum):
@@ -111,3 +112,4 @@ class Note(SQLModel, table=True):
 
 
 keep_folded(Deal, "title")
+keep_words(Note, "text")

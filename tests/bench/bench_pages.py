@@ -16,7 +16,7 @@ from tests.office import PASSWORD
 LISTS = (
     "/board", "/board?q=777", "/board?q=client+77", "/calls", "/calls?q=777", "/calls?q=client+777", "/calls?q=nobody",
     "/calls?mine=1", "/tasks", "/tasks?q=offer", "/callbacks", "/contacts", "/contacts?q=0000777",
-    "/contacts?q=client+777", "/contacts?q=nobody", "/search?q=client+777", "/search?q=0000777",
+    "/contacts?q=client+777", "/contacts?q=nobody", "/search?q=client+777", "/search?q=0000777", "/search?q=777+клиент", "/search?q=rkbtyn", "/search?q=offer+friday", "/search?q=nobody",
 )  # fmt: skip
 # Rows that Ivan may see, and Maria as his manager: every third is his.
 ROWS = ("/deals/9", f"/calls/{CALLS}", "/contacts/9")

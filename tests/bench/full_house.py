@@ -26,10 +26,12 @@ from pbxcrm.calls.models import Call, CallEvent, CallLeg
 from pbxcrm.cli.parts import set_aside
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.db import Database
-from pbxcrm.deals.models import Deal, Stage, StageMove
+from pbxcrm.deals.models import Deal, Note, Stage, StageMove
 from pbxcrm.migrations import upgrade
 from pbxcrm.people.actions import add_user, create_token
 from pbxcrm.people.passwords import hash_password
+from pbxcrm.search_keys import search_key, words_of
+from pbxcrm.search_words import SearchWord
 from pbxcrm.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.bench.table import Figure, percentile
@@ -116,7 +118,7 @@ async def fill(session: AsyncSession, office: Office, now: datetime) -> None:
 
     await add(Contact, (
         {
-            "id": n, "name": f"Client {n}", "name_folded": f"client {n}", "responsible_id": owners[n % 3], "note": "", "created_at": now, "version": 1,
+            "id": n, "name": f"Client {n}", "name_folded": search_key(f"Client {n}"), "responsible_id": owners[n % 3], "note": "", "created_at": now, "version": 1,
         }
         for n in range(1, CONTACTS + 1)
     ))  # fmt: skip
@@ -124,7 +126,7 @@ async def fill(session: AsyncSession, office: Office, now: datetime) -> None:
     places = {n: chance.choice(stages).id for n in range(1, DEALS + 1)}
     await add(Deal, (
         {
-            "id": n, "title": f"Deal {n}", "title_folded": f"deal {n}", "pipeline_id": 1, "stage_id": places[n], "responsible_id": owners[n % 3],
+            "id": n, "title": f"Deal {n}", "title_folded": search_key(f"Deal {n}"), "pipeline_id": 1, "stage_id": places[n], "responsible_id": owners[n % 3],
             "contact_id": n, "client_number": number(n), "currency": "UAH", "source": "", "lost_reason": "",
             "created_at": now - timedelta(minutes=DEALS - n), "stage_since": now - timedelta(minutes=DEALS - n), "reason": {},
             "version": 1, "closed_at": now if n % 4 == 0 else None,
@@ -134,6 +136,14 @@ async def fill(session: AsyncSession, office: Office, now: datetime) -> None:
     await add(StageMove, (
         {"deal_id": n, "to_stage_id": places[n], "at": now - timedelta(minutes=DEALS - n), "reason": {}}
         for n in range(1, DEALS + 1)
+    ))  # fmt: skip
+    notes = {n: f"Asked for number {n}, wants an offer for oak by Friday" for n in range(1, DEALS + 1)}
+    await add(Note, (
+        {"id": n, "deal_id": n, "contact_id": n, "author_id": owners[n % 3], "text": noted, "at": now, "version": 1}
+        for n, noted in notes.items()
+    ))  # fmt: skip
+    await add(SearchWord, (
+        {"word": word, "kind": "notes", "row_id": n} for n, noted in notes.items() for word in words_of(noted)
     ))  # fmt: skip
     clients = [chance.randint(1, CONTACTS) for _ in range(CALLS)]
     at = [now - timedelta(seconds=30 * (CALLS - n)) for n in range(CALLS)]
@@ -173,7 +183,7 @@ async def _add_work(
     """Tasks on deals, every sixth open, some late; callbacks, every tenth open; every fiftieth before the manager."""
     await add(Task, (
         {
-            "kind": "todo", "title": f"Send the offer {n}", "title_folded": f"send the offer {n}", "title_code": {}, "note": "", "assignee_id": owners[n % 3],
+            "kind": "todo", "title": f"Send the offer {n}", "title_folded": search_key(f"Send the offer {n}"), "title_code": {}, "note": "", "assignee_id": owners[n % 3],
             "due_at": now + timedelta(minutes=n - TASKS // 2), "deal_id": n, "contact_id": n, "about": "", "result": "",
             "status": "open" if n % 6 == 0 else "done", "done_at": None if n % 6 == 0 else now, "reason": {},
             "created_by_id": owners[n % 3], "created_at": now, "version": 1,

@@ -14,9 +14,10 @@ from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import list_contacts
 from pbxcrm.db import Database
 from pbxcrm.deals.board import BoardFilter, narrowed
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.search import search
+from pbxcrm.search_words import SearchWord
 from pbxcrm.settings import Settings
 from tests.busy import Busy, fill
 from tests.calls import NOON
@@ -52,7 +53,7 @@ async def calls_of(session: AsyncSession, viewer: Viewer, **asked: object) -> se
     ("text", "linkedids"),
     [
         ("ІРИНА мель", {"2", "3"}),  # the client's name
-        ("iryna", {"2"}),  # what the telephone said
+        ("iryna", {"2", "3"}),  # what the telephone said, and the name in other letters
         ("063 000 00 02", {"5", "6"}),
         ("30000002", {"5", "6"}),
         ("%", set()),
@@ -88,6 +89,13 @@ async def test_calls_of_a_person_and_of_a_phone(database: Database, office: Offi
         ("067 222 33 44", {"Ірина Мельник"}),
         ("анна-марія КОСТ", {"Анна-Марія Костянтинопольська-Загоруйко"}),
         ("100%", set()),
+        ("Григоренко Олена", {"Олена Григоренко"}),
+        ("Hryhorenko", {"Олена Григоренко"}),
+        ("jktyf uhbujhtyrj", {"Олена Григоренко"}),  # the English layout was on
+        ("Ірина", {"Ірина Мельник"}),
+        ("Ирина", {"Ірина Мельник"}),
+        ("Ьфкеф", {"Marta Bilyk"}),  # a Cyrillic layout was on
+        ("Олена Мельник", set()),
     ],
 )
 async def test_clients_by_a_part(database: Database, office: Office, text: str, names: set[str]) -> None:
@@ -109,19 +117,66 @@ async def test_deals_by_a_part_on_the_board_and_everywhere(database: Database, o
             assert [
                 r for r in await list_deals(session, ivan, *asked.conditions()) if r.deal.title.startswith(title)
             ], text
+        for text in ("Коваль", "Koval stepan", "rjdfkm"):
+            assert "Stepan Koval" in {r.contact.name for r in (await search(session, ivan, text)).contacts}, text
         everywhere = await search(session, ivan, "об\u2019єднання")
         assert [company.name for company in everywhere.companies] == ["Всеукраїнське об'єднання виробників меблів"]
 
 
+@pytest.mark.usefixtures("_how_many", "busy")
+async def test_the_best_stands_first(database: Database, office: Office) -> None:
+    async with database.write() as session:
+        session.add_all(
+            Contact(name=name, created_at=NOON)
+            for name in ("Марія Коваль", "Коваль", "Подковальник", "Коваленко Петро", "Ганна Нова")
+        )
+    async with database.read() as session:
+        found = await search(session, await office.viewer(session, "admin"), "коваль")
+    names = [row.contact.name for row in found.contacts]
+    assert names[:2] == ["Коваль", "Коваленко Петро"]  # the name itself, then those that begin with it
+    assert set(names[2:4]) == {"Марія Коваль", "Stepan Koval"}  # a word is it
+    assert names[4:] == ["Подковальник"]  # it is in a word
+
+
+@pytest.mark.usefixtures("busy")
+async def test_words_of_notes(database: Database, office: Office) -> None:
+    async with database.read() as session:
+        ivan = await office.viewer(session, "ivan")
+        for text in ("oak", "discount oak", "OAK,", "wants disc"):
+            found = (await search(session, ivan, text)).notes
+            assert [note.deal and note.deal.title for note in found] == ["Reception desk"], text
+        assert "oak" in found[0].text
+        assert not (await search(session, ivan, "iscount")).notes
+        assert not (await search(session, ivan, "oak nothing")).notes
+        assert not (await search(session, await office.viewer(session, "petro"), "oak")).notes
+
+
+async def test_a_note_that_is_changed_is_found_by_its_new_words(database: Database, office: Office, busy: Busy) -> None:
+    async with database.write() as session:
+        (await session.exec(select(Note))).one().text = "Дзвонити після обіду"
+        (await session.exec(select(Contact).where(Contact.name == "Stepan Koval"))).one().note = "Платить готівкою"
+    async with database.read() as session:
+        admin = await office.viewer(session, "admin")
+        assert not (await search(session, admin, "oak")).notes
+        assert [note.text for note in (await search(session, admin, "обід")).notes] == ["Дзвонити після обіду"]
+        at_client = (await search(session, admin, "готівк плат")).notes
+        assert [note.contact and note.contact.name for note in at_client] == ["Stepan Koval"]
+    async with database.write() as session:
+        await session.delete((await session.exec(select(Note))).one())
+    async with database.read() as session:
+        assert not (await search(session, admin, "обід")).notes
+        assert not (await session.exec(select(SearchWord).where(SearchWord.kind == "notes"))).all()
+
+
 async def test_a_name_that_is_changed_is_found_by_the_new_one(database: Database, office: Office, busy: Busy) -> None:
     async with database.write() as session:
-        (await session.exec(select(Contact).where(Contact.name == "Stepan Koval"))).one().name = "Степан Коваль"
+        (await session.exec(select(Contact).where(Contact.name == "Stepan Koval"))).one().name = "Богдан Коваль"
         (await session.exec(select(Deal).where(Deal.title == "Reception desk"))).one().title = "Стійка"
         (await session.exec(select(Company).where(Company.name == "Dental Plus"))).one().name = "Дентал"
     async with database.read() as session:
         admin = await office.viewer(session, "admin")
         assert not (await search(session, admin, "stepan")).contacts
-        assert (await search(session, admin, "степан")).contacts
+        assert (await search(session, admin, "богдан")).contacts
         assert [row.deal.title for row in (await search(session, admin, "СТІЙКА")).deals] == ["Стійка"]
         assert (await search(session, admin, "дентал")).companies
 

@@ -1,8 +1,11 @@
 """How names are folded and what of a text is looked for in numbers."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pbxcrm.finding import FOLDED_MAX, digits_of, folded
+from pbxcrm.finding import digits_of
+from pbxcrm.search_keys import KEY_MAX, readings, search_key, words_of
 
 
 @pytest.mark.parametrize(
@@ -15,15 +18,54 @@ from pbxcrm.finding import FOLDED_MAX, digits_of, folded
         ("Straße 5", "STRASSE"),
         ("Cafe\u0301", "café"),
         ("\uff21\uff22\uff23 Ltd", "abc ltd"),
+        ("Бойко Вікторія", "вікторія бойко"),
+        ("Бойко", "Boiko"),
+        ("Бойко", ",jqrj"),
+        ("Бойко Вікторія", ",jqrj dsrnj"),
+        ("Готель Hotel", "Рщеуд"),
+        ("Вікторія", "Виктория"),
+        ("Виктория", "Victoriia"),
+        ("Вікторія", "dsrnjhsz"),
+        ("Григоренко", "Hryhorenko"),
+        ("Григоренко", "Grigorenko"),
+        ("Хмельницький", "Khmelnytskyi"),
+        ("Їжакевич", "];frtdbx"),
+        ("Анна", "анн"),
     ],
 )
 def test_what_people_type_is_a_part_of_what_is_written(written: str, asked: str) -> None:
-    assert folded(asked) in folded(written)
+    assert fits(written, asked)
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"), [("Бойко", "Бойчук"), ("Бойко Іван", "Бойко Петро"), ("Anna", "'"), ("x", "")]
+)
+def test_what_does_not_fit(written: str, asked: str) -> None:
+    assert not fits(written, asked)
+
+
+@given(st.text("абвгґдеєжзиіїйклмнопрстуфхцчшщьюяыъэё' abdefghiklmnoprstuvwxyz", max_size=30), st.data())
+def test_a_part_of_a_name_has_a_part_of_its_key(name: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(name)))
+    part = name[start : data.draw(st.integers(start, len(name)))]
+    assert search_key(part) in search_key(name)
+
+
+def test_words_of_a_note_are_bare() -> None:
+    assert words_of("Хоче «дуб», 20.; п'ять — до 12.05!") == {
+        search_key("хоче"),
+        search_key("дуб"),
+        search_key("п'ять"),
+    }
+
+
+def fits(written: str, asked: str) -> bool:
+    return any(all(word in search_key(written) for word in words) for words in readings(asked))
 
 
 def test_a_folded_name_fits_an_index_whatever_it_is() -> None:
-    assert len(folded("\ufdfa" * 200)) <= FOLDED_MAX
-    assert folded(" \t\n") == ""
+    assert len(search_key("\ufdfa" * 200)) <= KEY_MAX
+    assert search_key(" \t\n") == ""
 
 
 @pytest.mark.parametrize(

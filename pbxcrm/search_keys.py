@@ -1,0 +1,85 @@
+"""How names and words are compared in a search: one key for every way to write them.
+
+The key is written in Latin letters, so that ``Boiko`` finds ``Бойко`` and ``Виктория`` finds ``Вікторія``. Letters that Ukrainian, Russian
+and English spellings use for one sound are one letter in it; soft signs and apostrophes are left out and doubled letters are one. Each
+letter is replaced by itself, whatever stands beside it, so a part of a name has a part of its key (only ``c`` waits for its ``h``).
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+KEY_MAX = 400  # letters; an index of PostgreSQL takes no row above 2.7 kB
+LONGEST_WORD = 40
+_APOSTROPHES = "\u2019\u02bc`\u00b4\u2018'"
+_ALIKE = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), "\u0451": "\u0435"})
+_LATIN = str.maketrans({
+    "а": "a", "б": "b", "в": "v", "г": "h", "ґ": "h", "д": "d", "е": "e", "є": "ie", "ж": "zh", "з": "z", "и": "i", "і": "i",
+    "ї": "i", "й": "i", "к": "k", "л": "l", "м": "m", "н": "n", "о": "o", "п": "p", "р": "r", "с": "s", "т": "t", "у": "u",
+    "ф": "f", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ъ": "", "ы": "i", "ь": "", "э": "e", "ю": "iu",
+    "я": "ia", "ў": "u", "'": "", "g": "h", "y": "i", "j": "i", "w": "v", "x": "ks", "q": "k",
+})  # fmt: skip
+_HARD_C = re.compile("c(?!h)")
+# The same keys of the keyboard with each layout.
+_KEYS = "qwertyuiop[]asdfghjkl;'zxcvbnm,.`"
+_RUSSIAN = "йцукенгшщзхъфывапролджэячсмитьбюё"
+_UKRAINIAN = "йцукенгшщзхїфівапролджєячсмитьбюґ"
+_TO_RUSSIAN, _TO_UKRAINIAN = str.maketrans(_KEYS, _RUSSIAN), str.maketrans(_KEYS, _UKRAINIAN)
+_TO_LATIN: dict[int, int | str] = {**str.maketrans(_RUSSIAN, _KEYS), **str.maketrans(_UKRAINIAN, _KEYS), ord("ё"): "`"}
+
+
+@lru_cache(maxsize=5_000)
+def folded(text: str) -> str:
+    """As names are compared for being the same: without case, one kind of blank, one kind of apostrophe, no dots on the Russian e."""
+    plain = unicodedata.normalize("NFKC", text).casefold().translate(_ALIKE)
+    return " ".join(plain.split())[:KEY_MAX]
+
+
+@lru_cache(maxsize=5_000)
+def search_key(text: str) -> str:
+    """The key of ``text``, at most ``KEY_MAX`` letters; empty where it has nothing to look for."""
+    return _key(folded(text))
+
+
+def readings(text: str) -> list[list[str]]:
+    """The words to look for: as typed, then as it reads with each other keyboard layout; those that differ, none without words.
+
+    ``,jqrj`` is ``Бойко`` with the English layout on, ``Рщеуд`` is ``Hotel`` with a Cyrillic one.
+    """
+    return _different([_key(reading).split() for reading in _typed(text)])
+
+
+def word_readings(text: str) -> list[list[str]]:
+    """The same for what is found by whole words: those of ``words_of``."""
+    return _different([sorted(words_of(reading)) for reading in _typed(text)])
+
+
+def _typed(text: str) -> list[str]:
+    """What was meant by what was typed: as it stands, then with each other keyboard layout."""
+    plain = folded(text)
+    bare = " ".join(word.rstrip(",.;:") or word for word in plain.split())
+    return [bare, *(plain.translate(layout) for layout in (_TO_UKRAINIAN, _TO_RUSSIAN, _TO_LATIN))]
+
+
+def _different(readings: list[list[str]]) -> list[list[str]]:
+    found: list[list[str]] = []
+    for reading in readings:
+        words = list(dict.fromkeys(reading))
+        if words and words not in found:
+            found.append(words)
+    return found
+
+
+def words_of(text: str) -> set[str]:
+    """The words of a longer text by their keys, for finding notes: three letters and more, without what stands around them."""
+    plain = "".join(letter if letter.isalnum() or letter in _APOSTROPHES else " " for letter in text)
+    keys = (_key(unicodedata.normalize("NFKC", word).casefold().translate(_ALIKE)) for word in plain.split())
+    return {key[:LONGEST_WORD] for key in keys if len(key) >= 3}
+
+
+def _key(plain: str) -> str:
+    letters: list[str] = []
+    for letter in _HARD_C.sub("k", plain.translate(_LATIN)):
+        if not (letters and letters[-1] == letter and letter.isalpha()):
+            letters.append(letter)
+    return " ".join("".join(letters).split())[:KEY_MAX]
