@@ -38,7 +38,7 @@ def replay_files(
     file could not be read (told on stderr; the others are still replayed).
     """
     region = region or os.environ.get("PBXCRM_REGION") or DEFAULT_REGION
-    config = TrackerConfig(trunks=tuple(trunks), extension_pattern=extension_pattern)
+    config = TrackerConfig(trunks=tuple(trunks), extension_pattern=extension_pattern, region=region)
     exit_code = 0
     for path in paths:
         try:
