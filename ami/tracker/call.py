@@ -55,7 +55,9 @@ class Call:
         self.did: str | None = None
         self.dialled: str | None = None
         self.asked_for: str | None = None  # click-to-call: the number the Originate was for
-        self.sent: str | None = None  # outbound: the number the outside line was given, with whatever prefix the carrier wants
+        self.sent: str | None = (
+            None  # outbound: the number the outside line was given, with whatever prefix the carrier wants
+        )
         self.dialled_first: tuple[str, ...] = ()  # what was dialled before that, nearest to a person first
         self.shown_outside: str | None = None  # the PBX itself calls an outside number: what it shows there
         self.trunk: str | None = None

@@ -219,7 +219,9 @@ class Desk:
                     self.end(call, verdict.outcome(call))
             else:
                 self._tell_who_left(call, now)
-                late = talk.late_transfer(call, [e for e, talker in call.talking.items() if talker.left_at is None], now)
+                late = talk.late_transfer(
+                    call, [e for e, talker in call.talking.items() if talker.left_at is None], now
+                )
                 if late is not None:
                     self._tell_transfer_seen(call, late, now)
         return self.take_facts()
@@ -253,7 +255,9 @@ class Desk:
         kept.rang |= absorbed.rang
         kept.forwards |= absorbed.forwards
         kept.queue = kept.queue or absorbed.queue
-        if kept.direction is Direction.OUTBOUND and absorbed.direction is Direction.OUTBOUND:  # each called by a program
+        if (
+            kept.direction is Direction.OUTBOUND and absorbed.direction is Direction.OUTBOUND
+        ):  # each called by a program
             kept.asked_for = kept.asked_for or absorbed.asked_for
             kept.trunk = kept.trunk or absorbed.trunk
             if kept.sent is None:
