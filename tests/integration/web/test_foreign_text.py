@@ -25,7 +25,7 @@ def well(answer: Response) -> bool:
 @pytest.mark.parametrize("origin", ["http://[", "http://]", "http://a]b", "null", "\x7f", "http://℀"])
 async def test_an_origin_that_is_no_address(browser: Browsers, origin: str) -> None:
     someone = await browser()
-    answer = await someone.post("/login", data={"login": "x"}, headers=[("origin", origin.encode())])
+    answer = await someone.post("/login", data={"login": "x"}, headers={b"origin": origin.encode()})
     assert answer.status_code == 403
 
 
