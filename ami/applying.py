@@ -10,7 +10,7 @@ from typing import Protocol
 import sqlalchemy.exc
 import structlog
 
-from pbxcrm.calls.facts import Batch, Cursor, Handover, PbxReport
+from pbxcrm.calls.facts import Batch, Cursor, Handover, Lease, LeaseLost, PbxReport, ToldCall
 from pbxcrm.errors import PbxcrmError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -36,20 +36,34 @@ _RETRY_FIRST, _RETRY_MOST = 0.05, 5.0  # seconds
 class Sink(Protocol):
     """The business side of the listener; the real one is ``pbxcrm.calls.intake``."""
 
-    async def cursor(self, pbx: str) -> Cursor:
-        """How far the journal of a PBX has been applied."""
+    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, Cursor]:
+        """The name of a journal from now on (a copy gets one of its own), and how far it has been applied."""
 
     async def handover(self, pbx: str) -> Handover:
         """What the listeners before told of a PBX, whichever journals they wrote."""
 
     async def apply(self, batch: Batch) -> None:
-        """Apply facts and cursor in one transaction. A fact applied before changes nothing."""
+        """Apply facts and cursor in one transaction. A fact applied before changes nothing. Raises LeaseLost."""
 
-    async def report(self, report: PbxReport) -> None:
-        """Keep the latest state of a PBX for ``doctor`` and the status page."""
+    async def add_missing(self, batch: Batch) -> None:
+        """Apply whole calls that a standby heard and nobody told of; those that are over stay as they are."""
 
-    async def acquire_lease(self, pbx: str, owner: str, seconds: float) -> bool:
-        """Become or stay the one listener of a PBX for so long; False while another is."""
+    async def already_told(self, pbx: str, linkedids: set[str]) -> dict[str, ToldCall]:
+        """What the database was told of these calls."""
+
+    async def move_cursor(self, pbx: str, journal: str, cursor: Cursor) -> None:
+        """Remember how much of a standby's journal others have applied."""
+
+    async def report(self, report: PbxReport, owner: str = "") -> None:
+        """Keep the latest state of a PBX for ``doctor`` and the status page, unless another listener is active."""
+
+    async def hold_lease(
+        self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
+    ) -> Lease | None:
+        """Become or stay the one listener that applies what a PBX says, for so long; None while another is."""
+
+    async def release_lease(self, pbx: str, owner: str) -> None:
+        """Let a standby take over at once."""
 
 
 class Applier:
@@ -65,14 +79,17 @@ class Applier:
         self._rejected = folder / "rejected.jsonl"
         self._trouble = trouble
         self._troubled = False
-        self._applied: Cursor | None = None  # of the last batch that went in
+        self.applied: Cursor | None = None  # of the last batch that went in
 
     async def apply(self, batch: Batch) -> None:
-        """Returns when the batch is in the database."""
+        """Returns when the batch is in the database. Raises LeaseLost when another listener has taken over."""
         failures = faults = 0
         while True:
             try:
                 await self._sink.apply(batch)
+            except LeaseLost:
+                self._say(None, {})
+                raise
             except Exception as error:  # noqa: BLE001  # the supervisor loop between telephone and business
                 failures += 1
                 faults += is_fault(error)
@@ -82,7 +99,7 @@ class Applier:
                     return
                 await asyncio.sleep(min(_RETRY_MOST, _RETRY_FIRST * 2 ** min(failures, 12)))
             else:
-                self._applied = batch.cursor
+                self.applied = batch.cursor
                 self._say(None, {})
                 return
 
@@ -92,7 +109,7 @@ class Applier:
             self._put_aside(batch, error)
             await self.apply(replace(batch, facts=()))
             return
-        before = self._applied or await self._sink.cursor(batch.pbx)
+        before = self.applied or Cursor(0, 0)
         for fact in batch.facts:
             await self.apply(replace(batch, facts=(fact,), cursor=before))
         await self.apply(replace(batch, facts=()))

@@ -1,4 +1,4 @@
-"""Follows a PBX: link → journal → tracker → database, for as long as this listener is the one to do it.
+"""Follows a PBX: link → journal → tracker → database, while this listener holds the lease; a standby keeps its facts.
 
 Two tasks share a position in the journal. ``_listen`` writes down what comes, and never waits for anything else, because
 Asterisk cuts off who does not read. ``_pump`` feeds the tracker and applies facts; what came while the database worked
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from time import time
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
 from ami import snapshot as snapshots
-from ami.applying import Applier, describe
+from ami.applying import Applier, Sink, describe
 from ami.connection import AmiConnection, Frame, Link
 from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
 from ami.gathering import clock_offset, gather
@@ -26,10 +26,12 @@ from ami.journal import Journal, Record
 from ami.messages import Message, parse
 from ami.reporting import Reporter
 from ami.snapshot import Snapshot
+from ami.untold import Untold
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Batch, CallFact, Cursor, FactKind, Handover, PbxState
+from pbxcrm.calls.facts import Batch, CallFact, CallState, Cursor, FactKind, Handover, Lease, PbxState
 
 log = structlog.get_logger(__name__)
+Thing = TypeVar("Thing")
 
 _TICK = 0.5  # seconds
 _ROUND = 500  # messages fed before the database and the link get their turn
@@ -43,6 +45,9 @@ _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
 _CLOCK_TOLERANCE = 5.0  # seconds
 _CLOCK_TRUSTED = 30.0  # seconds; events wait less on their way to us
 _PRUNE_EVERY = 3600  # seconds
+_NOBODY_TELLS = 15.0  # seconds after which a standby tells itself of a call that ended
+_ASKED_AT_ONCE = 500  # calls
+_APPLIED_AT_ONCE = 100  # facts
 _DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
 
 
@@ -67,6 +72,7 @@ class CallTracker(Protocol):
     def tick(self, now: datetime) -> list[CallFact]: ...
     def reconcile(self, snapshot: Snapshot, now: datetime) -> list[CallFact]: ...
     def horizon(self) -> int | None: ...
+    def open_calls(self) -> list[CallState]: ...
 
 
 class Recovery(Protocol):
@@ -92,15 +98,22 @@ def rings_first(facts: Sequence[CallFact], waiting: Iterable[CallFact] = ()) -> 
     return urgent, rest
 
 
+def in_parts(things: Sequence[Thing], size: int) -> Iterator[Sequence[Thing]]:
+    """All of them in order, so many at a time."""
+    return (things[start : start + size] for start in range(0, len(things), size))
+
+
 class Follower:
-    """One term of following a PBX, from what the database knows (``cursor``, ``handover``) onwards."""
+    """One term of following a PBX. It hears and writes down at once, and begins to understand with ``begin``.
+
+    Until it has a lease it is a standby: it keeps its facts, and ``compare`` drops those that the database knows.
+    """
 
     def __init__(
         self,
         journal: Journal,
         tracker: CallTracker,
-        cursor: Cursor,
-        handover: Handover,
+        sink: Sink,
         applier: Applier,
         reporter: Reporter,
         connection: AmiConnection,
@@ -109,22 +122,28 @@ class Follower:
         recover: Recovery | None = None,
         keep: timedelta = timedelta(days=7),
     ) -> None:
+        self.lease: Lease | None = None
+        self.is_hearing = False  # logged in, and what was going on is known
         self._journal = journal
         self._tracker = tracker
+        self._sink = sink
         self._applier = applier
         self._reporter = reporter
         self._connection = connection
         self._clock = clock
         self._recover = recover
         self._keep = keep
-        self._applied = cursor
+        self._began = journal.began  # what comes before was written in an earlier term
+        self._applied = Cursor(0, 0)
         self._applied_at = clock()
-        self._silent_before = cursor.position  # facts of earlier messages are in the database already
-        self._fed = min(cursor.replay_from, cursor.position)
+        self._silent_before = 0  # facts of earlier messages are in the database already
+        self._fed = 0
         self._heard_at = journal.last_at  # when the PBX was last heard; what ended after it may want recovery
-        self._others_heard_at = handover.heard_until  # the same of whoever listened meanwhile
-        self._inherited = Inherited(handover)
-        self._began = journal.end  # what comes before was written in an earlier term
+        self._others_heard_at: datetime | None = None  # the same of whoever listened meanwhile
+        self._inherited = Inherited(Handover())
+        self._untold = Untold(asyncio.get_running_loop().time)
+        self._promoted: tuple[Lease, Handover] | None = None  # what the pump begins to lead with
+        self._begun = asyncio.Event()
         self._live: deque[Record] = deque()
         self._reader: Iterator[Record] | None = None
         self._behind = True  # messages are read from the journal, not from memory
@@ -132,8 +151,41 @@ class Follower:
         self._wake = asyncio.Event()
         self._rings = asyncio.Event()  # a phone begins to ring: nothing gathers any longer
 
+    def begin(self, cursor: Cursor, handover: Handover, lease: Lease | None) -> None:
+        """Understand the journal from where the database knows it; without a lease as a standby."""
+        self._applied = self._applier.applied = cursor
+        self._silent_before = cursor.position
+        self._fed = min(cursor.replay_from, cursor.position)
+        self._others_heard_at = handover.heard_until
+        self._inherited = Inherited(handover)
+        self.lease = lease
+        self._begun.set()
+
+    def take_over(self, lease: Lease, handover: Handover) -> None:
+        """The database is ours now; ``handover`` is what it knows."""
+        self._promoted = (lease, handover)
+        self._wake.set()
+
+    async def compare(self) -> None:
+        """As a standby: drop what the database knows, say how far that is, and tell of calls that nobody else tells of."""
+        if not self._begun.is_set() or self.lease is not None or self._promoted is not None:
+            return
+        pbx, name = self._reporter.pbx, self._journal.name
+        fed, horizon = self._fed, self._tracker.horizon()
+        if linkedids := self._untold.linkedids:
+            for some in in_parts(sorted(linkedids), _ASKED_AT_ONCE):
+                self._untold.forget(await self._sink.already_told(pbx, set(some)))
+        if missing := self._untold.whole_calls(_NOBODY_TELLS):
+            log.warning("calls_told_by_standby", pbx=pbx, calls=len({fact.call.linkedid for fact in missing}))
+            for some_facts in in_parts(missing, _APPLIED_AT_ONCE):
+                await self._sink.add_missing(Batch(pbx, tuple(some_facts), self._applied, name))
+        cursor = self._untold.cursor(fed, horizon)
+        if cursor != self._applied and self._promoted is None:
+            await self._sink.move_cursor(pbx, name, cursor)
+            self._applied = self._applier.applied = cursor
+
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Raises LeaseLost when another listener has taken over."""
         self._wake.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen())
@@ -146,9 +198,11 @@ class Follower:
         try:
             async for link in self._connection.links():
                 if await self._begin(link):
+                    self.is_hearing = True
                     async for frames in link.frames():
                         self._write(frames)
                         self._reporter.last_event_at = link.last_event_at
+                self.is_hearing = False
         except LoginRefused:
             return  # told already; what was heard before is still applied
 
@@ -225,6 +279,7 @@ class Follower:
     # from the journal to the database
 
     async def _pump(self) -> None:
+        await self._begun.wait()
         while True:
             await wait_at_most(self._wake, _TICK)
             self._wake.clear()
@@ -232,8 +287,43 @@ class Follower:
             if not self._behind:
                 await wait_at_most(self._rings, _GATHER)
             self._rings.clear()
-            if await self._round():
+            if self._promoted is not None:
+                await self._begin_to_lead(*self._promoted)
+            if await (self._round() if self.lease is not None else self._round_of_standby()):
                 self._wake.set()
+
+    async def _round_of_standby(self) -> bool:
+        """Keep the facts of what is ready; True while there is more. What there is no room for waits in the journal."""
+        if self._untold.is_full:
+            return False
+        for record in self._take():
+            horizon = self._tracker.horizon()
+            self._untold.add(await self._feed(record), record.position, horizon)
+        caught_up = not self._behind and not self._live
+        if caught_up:
+            horizon = self._tracker.horizon()
+            self._untold.add(self._inherited.hear(self._tracker.tick(self._clock())), self._fed, horizon)
+        return not caught_up
+
+    async def _begin_to_lead(self, lease: Lease, handover: Handover) -> None:
+        """Tell what we heard and the one before did not tell any more; then go on as the active listener."""
+        self._inherited = Inherited(handover, self._untold.counted)
+        facts = self._inherited.hear(self._untold.take())
+        now = self._clock()
+        if self.is_hearing:
+            there = {name for call in self._tracker.open_calls() for name in (call.linkedid, *call.channel_ids)}
+            if gone := self._inherited.end_missing(there, now):
+                facts += await self._recovered(gone, handover.heard_until or now, now)
+        else:
+            self._others_heard_at = handover.heard_until  # the next snapshot tells who is still there
+        self.lease, self._promoted = lease, None
+        for some in in_parts(facts, _APPLIED_AT_ONCE):
+            await self._applier.apply(self._batch(some, self._applied))
+        await self._apply([])
+        log.info("took_over", pbx=self._reporter.pbx, epoch=lease.epoch, facts=len(facts))
+
+    def _batch(self, facts: Iterable[CallFact], cursor: Cursor) -> Batch:
+        return Batch(self._reporter.pbx, tuple(facts), cursor, self._journal.name, self.lease)
 
     async def _round(self) -> bool:
         """Feed what is ready and apply its facts, a few at a time while more comes; True while there is more.
@@ -250,7 +340,7 @@ class Follower:
             if len(waiting) <= _FEW or clock() - began > _CURSOR_WITHIN:
                 break
             few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # many that wait are soon fewer
-            await self._applier.apply(Batch(self._reporter.pbx, (*urgent, *few), self._applied))
+            await self._applier.apply(self._batch((*urgent, *few), self._applied))
             await asyncio.sleep(0)  # the link gets its turn
             _, facts = await self._feed_ready()
         caught_up = not self._behind and not self._live
@@ -316,16 +406,23 @@ class Follower:
                 facts = self._tracker.feed(message, record.received_at, position=record.position)
             facts = self._inherited.hear(facts, of_this_term=is_of_this_term)
             if seen is not None and is_of_this_term:
-                facts += self._inherited.end_missing(seen, record.received_at)
+                there = {channel.get("Uniqueid", "") for channel in seen.channels}
+                facts += self._inherited.end_missing(there, record.received_at)
         except Exception as error:  # one message we cannot digest must not silence the telephone
             log.exception("message_not_understood", position=record.position, why=describe(error))
             return []
         if record.position < self._silent_before:
             return []
-        if seen is None or since is None or self._recover is None:
+        if seen is None or since is None:
+            return facts
+        return await self._recovered(facts, since, record.received_at)
+
+    async def _recovered(self, facts: list[CallFact], since: datetime, until: datetime) -> list[CallFact]:
+        """The facts bettered from what the PBX wrote itself, where there is that."""
+        if self._recover is None:
             return facts
         try:
-            return await asyncio.to_thread(self._recover, facts, since, record.received_at)
+            return await asyncio.to_thread(self._recover, facts, since, until)
         except Exception as error:  # without it these calls are unknown; they must not stay open
             log.exception("gap_not_recovered", since=since.isoformat(), why=describe(error))
             return facts
@@ -338,5 +435,5 @@ class Follower:
         idle = cursor == self._applied or now - self._applied_at < _CURSOR_EVERY
         if not facts and idle:
             return
-        await self._applier.apply(Batch(self._reporter.pbx, tuple(facts), cursor))
+        await self._applier.apply(self._batch(facts, cursor))
         self._applied, self._applied_at = cursor, now

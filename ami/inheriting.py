@@ -4,12 +4,11 @@ A standby on another machine writes a journal of its own. A call that went on wh
 first login, without what happened before; one that was over by then nobody would ever end.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from ami.snapshot import Snapshot
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Handover, Leg, LegResult, Outcome
 
 Thing = TypeVar("Thing")
@@ -21,11 +20,11 @@ _ONCE = {FactKind.OPENED, *_LAST}
 class Inherited:
     """The open calls of a handover, until they are over."""
 
-    def __init__(self, handover: Handover) -> None:
+    def __init__(self, handover: Handover, counted: Mapping[tuple[str, str, str], int] | None = None) -> None:
         self._unheard = {call.linkedid: call for call in handover.open_calls}
         self._heard: dict[str, CallState] = {}  # the tracker tells of them, perhaps without their history
         self._told = dict(handover.told)
-        self._counted: dict[tuple[str, str, str], int] = {}  # what this tracker had told of them before this term
+        self._counted = dict(counted or {})  # what this tracker had told of them before this term
 
     def hear(self, facts: list[CallFact], *, of_this_term: bool = True) -> list[CallFact]:
         """What the tracker tells, with what had happened before; also the endings of calls that live on in one that ends."""
@@ -42,9 +41,9 @@ class Inherited:
             if not set(fact.call.channel_ids).isdisjoint(call.channel_ids)
         ]
 
-    def end_missing(self, snapshot: Snapshot, at: datetime) -> list[CallFact]:
-        """The endings of those nobody told of and of which no channel is there any more, as a tracker would tell them."""
-        there = {channel.get("Uniqueid", "") for channel in snapshot.channels}
+    def end_missing(self, there: Collection[str], at: datetime) -> list[CallFact]:
+        """The endings of those nobody told of and of which no channel is ``there`` any more, as a tracker would tell them."""
+        there = set(there)
         gone = [call for call in self._unheard.values() if there.isdisjoint((call.linkedid, *call.channel_ids))]
         return [self._end(call, at) for call in gone]
 

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import itertools
 import os
+import re
 import struct
 import zlib
 from collections import deque
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from ami.errors import JournalFull, JournalInUse
 
@@ -29,6 +31,7 @@ _CHECKED = struct.Struct(">IQ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 MAX_RECORD = 16 << 20  # bytes; a longer length is damage (a snapshot of 10,000 channels takes about 8 MB)
+_NAME = re.compile(r"[0-9a-f]{32}")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -73,14 +76,11 @@ def _next_sound(data: bytes, offset: int) -> int | None:
 class Journal:
     """The journal of one PBX, open for writing and reading.
 
-    ``at_least`` is the position the database has already applied: new records never get a smaller one, even if the disk
-    lost what was written before a power failure. ``max_unwritten`` bounds, in bytes, what waits in memory for space.
+    ``name`` is random and stays with the folder: the database remembers by it how much was applied. ``max_unwritten`` bounds, in bytes, what waits in memory for space.
     Raises JournalInUse when another process writes here, OSError when the folder cannot be made.
     """
 
-    def __init__(
-        self, folder: Path, *, at_least: int = 0, segment_bytes: int = 8 << 20, max_unwritten: int = 64 << 20
-    ) -> None:
+    def __init__(self, folder: Path, *, segment_bytes: int = 8 << 20, max_unwritten: int = 64 << 20) -> None:
         self.folder = folder
         self.segment_bytes = segment_bytes
         self.max_unwritten = max_unwritten
@@ -101,7 +101,27 @@ class Journal:
         except BlockingIOError:
             os.close(self._lock)
             raise JournalInUse("another process writes this journal", folder=str(folder)) from None
-        self.end = max(at_least, self._mend_tail())
+        self.end = self.began = self._mend_tail()  # what begins before ``began`` was written by an earlier process
+        self.is_new = not self._segments()
+        self.name = self._read_name()
+
+    def _read_name(self) -> str:
+        try:
+            name = (self.folder / "name").read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            name = ""
+        if not _NAME.fullmatch(name):
+            name = uuid4().hex
+            self.rename(name)
+        return name
+
+    def rename(self, name: str) -> None:
+        """Be another journal from now on: this folder is the copy of one that is in use elsewhere. Raises OSError."""
+        fresh = self.folder / "name.new"
+        fresh.write_text(name + "\n", encoding="ascii")
+        fresh.chmod(0o600)
+        fresh.replace(self.folder / "name")
+        self.name = name
 
     def _mend_tail(self) -> int:
         """Cut a torn record off the last segment; returns where the journal ends."""

@@ -1,7 +1,7 @@
-"""The listener of one PBX: becomes the one that follows it, and stays it as long as it lives.
+"""The listener of one PBX: hears it as long as it lives, and applies what it hears while it holds the lease.
 
-Several listeners may be started for the same PBX; a lease in the database makes one of them active and the others stand
-by. An overlap of two does no harm, because every fact has a key that makes applying it twice change nothing.
+Several listeners may be started for the same PBX. All of them listen and write a journal; a lease in the database makes one
+of them active. Each batch is checked against the lease, so one that was stopped for a while and goes on is refused.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import structlog
 
@@ -24,7 +25,7 @@ from ami.journal import Journal
 from ami.reporting import Reporter
 from ami.url import AmiUrl
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Cursor, PbxReport, PbxState
+from pbxcrm.calls.facts import Cursor, Lease, LeaseLost, PbxReport, PbxState
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +38,8 @@ class ListenerSettings:
     """How a listener behaves; all times in seconds."""
 
     timing: Timing = field(default_factory=Timing)
-    lease: float = 15.0  # a standby takes over so long after the active one died
-    renew: float = 5.0
+    lease: float = 2.0  # a standby takes over so long after the active one died
+    renew: float = 0.5
     retry_most: float = 30.0  # pause after a fault of our own
     keep: timedelta = timedelta(days=7)  # old journal segments, for looking back
     dialling: Dialling = field(default_factory=Dialling)
@@ -47,8 +48,7 @@ class ListenerSettings:
 class Listener:
     """Follows one PBX until ``stop``.
 
-    ``folder`` is the journal's; ``make_tracker`` makes an empty tracker for each term; ``owner`` names this process in
-    the lease; ``commands`` are what people ask to be done with calls; ``recover`` reads CEL or CDR after a gap.
+    ``folder`` is the journal's; ``make_tracker`` makes an empty tracker for each term; ``commands`` are what people ask to be done with calls; ``recover`` reads CEL or CDR after a gap.
     """
 
     def __init__(
@@ -60,7 +60,6 @@ class Listener:
         sink: Sink,
         clock: Callable[[], datetime],
         *,
-        owner: str,
         settings: ListenerSettings | None = None,
         commands: CommandSource | None = None,
         recover: Recovery | None = None,
@@ -72,12 +71,12 @@ class Listener:
         self._make_tracker = make_tracker
         self._sink = sink
         self._clock = clock
-        self._owner = owner
+        self._owner = uuid4().hex  # of this process alone: a copied machine or folder is another owner
         self._settings = settings or ListenerSettings()
         self._commands = commands
         self._recover = recover
         self._dice = dice
-        self._reporter = Reporter(pbx, sink, clock)
+        self._reporter = Reporter(pbx, sink, clock, self._owner)
         self._stop = asyncio.Event()
 
     @property
@@ -95,13 +94,13 @@ class Listener:
         try:
             while not self._stop.is_set():
                 try:
-                    if await self._lease_held():
-                        await self._until_stop(self._term())
-                        failures = 0
-                    else:
-                        self._reporter.tell(PbxState.STANDBY, "standby")
-                        await wait_at_most(self._stop, self._settings.renew)
+                    await self._until_stop(self._term())
+                    failures = 0
                 except Exception as error:  # noqa: BLE001  # the supervisor loop of this PBX
+                    if _is_lost_lease(error):
+                        log.warning("lease_lost", pbx=self.pbx, owner=self._owner)
+                        self._reporter.stand_by(waiting=True)
+                        continue
                     failures += 1
                     await self._stumble(error, failures)
         finally:
@@ -112,9 +111,10 @@ class Listener:
     async def _say_goodbye(self) -> None:
         if self.report.code != "standby":
             self._reporter.tell(PbxState.STANDBY, "stopped")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GOODBYE):
-                    await self._reporter.flush()
+        with suppress(Exception):
+            async with asyncio.timeout(_GOODBYE):
+                await self._reporter.flush()
+                await self._sink.release_lease(self.pbx, self._owner)
 
     async def _stumble(self, error: Exception, failures: int) -> None:
         cause: BaseException = error
@@ -132,38 +132,10 @@ class Listener:
             self._reporter.tell(PbxState.TROUBLE, "failed", {"why": why, "retry_seconds": f"{pause:.0f}"})
         await wait_at_most(self._stop, pause)
 
-    async def _lease_held(self) -> bool:
-        """Ask for the lease; waits while the database is away."""
-        pause = 0.25
-        while not self._stop.is_set():
-            try:
-                held = await self._sink.acquire_lease(self.pbx, self._owner, self._settings.lease)
-            except Exception as error:  # noqa: BLE001  # whatever the database's fault is, we wait for it
-                self._reporter.trouble("database", "database_away", {"why": describe(error)})
-                await wait_at_most(self._stop, pause)
-                pause = min(5.0, pause * 2)
-            else:
-                self._reporter.trouble("database", None, {})
-                return held
-        return False
-
-    async def _keep_lease(self) -> None:
-        """Returns when another listener has taken over. A database that is away takes the lease from nobody."""
-        while True:
-            await asyncio.sleep(self._settings.renew)
-            try:
-                if not await self._sink.acquire_lease(self.pbx, self._owner, self._settings.lease):
-                    log.warning("lease_lost", pbx=self.pbx, owner=self._owner)
-                    return
-            except Exception as error:  # noqa: BLE001  # whatever the database's fault is, the link lives on
-                log.warning("lease_not_renewed", pbx=self.pbx, why=describe(error))
-
     async def _term(self) -> None:
-        """Follow until the lease is lost."""
+        """Hear the PBX, and apply what it says as soon and as long as the lease is ours."""
         self._reporter.tell(PbxState.STARTING, "starting")
-        cursor: Cursor = await self._sink.cursor(self.pbx)
-        handover = await self._sink.handover(self.pbx)
-        journal = Journal(self._folder, at_least=cursor.position)
+        journal = Journal(self._folder)
         connection = AmiConnection(
             self._url, self._reporter.tell, self._clock, timing=self._settings.timing, dice=self._dice
         )
@@ -173,8 +145,7 @@ class Listener:
         follower = Follower(
             journal,
             self._make_tracker(),
-            cursor,
-            handover,
+            self._sink,
             applier,
             self._reporter,
             connection,
@@ -182,20 +153,73 @@ class Listener:
             recover=self._recover,
             keep=self._settings.keep,
         )
-        tasks = [asyncio.create_task(follower.run()), asyncio.create_task(self._keep_lease())]
-        if self._commands is not None:
-            executor = Executor(self.pbx, self._commands, connection, self._settings.dialling, self._clock)
-            tasks.append(asyncio.create_task(executor.run()))
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(follower.run())
+                group.create_task(self._lead_or_stand_by(group, journal, follower, connection))
         finally:
             connection.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             journal.close()
+
+    async def _lead_or_stand_by(
+        self, group: asyncio.TaskGroup, journal: Journal, follower: Follower, connection: AmiConnection
+    ) -> None:
+        cursor = await self._open_journal(journal)
+        begun, led = False, None  # the lease that we lead with
+        while True:
+            try:
+                lease = await self._sink.hold_lease(
+                    self.pbx, journal.name, self._owner, self._settings.lease, is_hearing=follower.is_hearing
+                )
+                if led is None or lease == led:
+                    await self._go_on(follower, cursor, lease, begun=begun, led=led)
+            except Exception as error:  # noqa: BLE001  # a database that is away takes the lease from nobody
+                log.warning("lease_not_renewed", pbx=self.pbx, why=describe(error))
+                if not begun:
+                    self._reporter.trouble("database", "database_away", {"why": describe(error)})
+            else:
+                if led is not None and lease != led:
+                    raise LeaseLost(f"another listener follows {self.pbx}")
+                begun = True
+                self._reporter.stand_by(waiting=lease is None)
+                if led is None:
+                    self._reporter.trouble("database", None, {})
+                    if lease is not None and self._commands is not None:
+                        executor = Executor(self.pbx, self._commands, connection, self._settings.dialling, self._clock)
+                        group.create_task(executor.run())
+                led = lease
+            await asyncio.sleep(self._settings.renew)
+
+    async def _go_on(
+        self, follower: Follower, cursor: Cursor, lease: Lease | None, *, begun: bool, led: Lease | None
+    ) -> None:
+        """As the one who leads, or as a standby, or from one to the other."""
+        if not begun:
+            follower.begin(cursor, await self._sink.handover(self.pbx), lease)
+        elif lease is None:
+            await follower.compare()
+        elif led is None:
+            follower.take_over(lease, await self._sink.handover(self.pbx))
+
+    async def _open_journal(self, journal: Journal) -> Cursor:
+        """How far the database knows this journal; waits while the database is away. The PBX is heard meanwhile."""
+        pause = 0.25
+        while True:
+            try:
+                name, cursor = await self._sink.open_journal(self.pbx, journal.name, self._owner, is_new=journal.is_new)
+                if cursor.position > journal.began:  # the disk lost what was written right before a power failure
+                    cursor = Cursor(journal.began, journal.began)
+                    await self._sink.move_cursor(self.pbx, name, cursor)
+            except Exception as error:  # noqa: BLE001  # whatever the database's fault is, we wait for it
+                self._reporter.trouble("database", "database_away", {"why": describe(error)})
+                await asyncio.sleep(pause)
+                pause = min(5.0, pause * 2)
+            else:
+                if name != journal.name:
+                    log.warning("journal_is_a_copy", pbx=self.pbx, folder=str(self._folder))
+                    journal.rename(name)
+                self._reporter.trouble("database", None, {})
+                return cursor
 
     async def _until_stop(self, term: Coroutine[None, None, None]) -> None:
         work = asyncio.create_task(term)
@@ -209,3 +233,9 @@ class Listener:
             await asyncio.gather(work, stop, return_exceptions=True)
         if not work.cancelled():
             work.result()
+
+
+def _is_lost_lease(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_lost_lease(each) for each in error.exceptions)
+    return isinstance(error, LeaseLost)

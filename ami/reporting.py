@@ -16,7 +16,6 @@ log = structlog.get_logger(__name__)
 
 _AGAIN_AFTER = 5.0  # seconds: the same report with a fresh time, so that an old one means a dead listener
 _BAD = {PbxState.REFUSED, PbxState.UNREACHABLE, PbxState.SILENT, PbxState.TROUBLE}
-_OTHERS_TURN = "standby"  # then the database belongs to the report of the listener that is active
 #: In these states a trouble of our own is the more important news.
 _COVERED = {PbxState.STARTING, PbxState.SYNCING, PbxState.LISTENING}
 
@@ -24,8 +23,10 @@ _COVERED = {PbxState.STARTING, PbxState.SYNCING, PbxState.LISTENING}
 class Reporter:
     """The state of one PBX. ``troubles`` of our own (disk, database) lie over the state of the link while they last."""
 
-    def __init__(self, pbx: str, sink: Sink, clock: Callable[[], datetime]) -> None:
+    def __init__(self, pbx: str, sink: Sink, clock: Callable[[], datetime], owner: str = "") -> None:
         self.pbx = pbx
+        self.owner = owner
+        self._standing_by = False
         self.asterisk_version: str | None = None
         self.clock_offset: float | None = None
         self.lag: float | None = None
@@ -44,7 +45,9 @@ class Reporter:
     def current(self) -> PbxReport:
         """What there is to say now."""
         state, code, params = self._state
-        if self._troubles and state in _COVERED:
+        if self._standing_by:
+            state, code, params = PbxState.STANDBY, "standby", {}
+        elif self._troubles and state in _COVERED:
             state = PbxState.TROUBLE
             code, params = next(iter(self._troubles.values()))
         return PbxReport(
@@ -65,6 +68,13 @@ class Reporter:
             self._state = (state, code, params or {})
             self._say()
 
+    def stand_by(self, waiting: bool) -> None:
+        """Whether another listener is active: then the database belongs to its report, and we only log."""
+        if waiting != self._standing_by:
+            self._standing_by = waiting
+            self._pending.clear()
+            self._say()
+
     def trouble(self, source: str, code: str | None, params: dict[str, str]) -> None:
         """Something on our side is wrong, or with None all right again."""
         old = self._troubles.pop(source, None)
@@ -77,14 +87,14 @@ class Reporter:
         report = self.current()
         write = log.warning if report.state in _BAD else log.info
         write(REPORTS[report.code].format_map(report.params), pbx=self.pbx, state=str(report.state), code=report.code)
-        if report.code != _OTHERS_TURN:
+        if not self._standing_by:
             self._pending.append(report)
             self._changed.set()
 
     async def run(self) -> None:
         """Bring every change to the database, in order, and the present state every few seconds, until cancelled."""
         while True:
-            if not await wait_at_most(self._changed, _AGAIN_AFTER) and self._state[1] != _OTHERS_TURN:
+            if not await wait_at_most(self._changed, _AGAIN_AFTER) and not self._standing_by:
                 self._pending.append(self.current())
             self._changed.clear()
             await self.flush()
@@ -94,7 +104,7 @@ class Reporter:
         while self._pending:
             report = self._pending[0]
             try:
-                await self._sink.report(report)
+                await self._sink.report(report, self.owner)
             except Exception as error:  # noqa: BLE001  # a report is worth a log line, never a dead listener
                 log.warning("report_not_stored", pbx=self.pbx, why=describe(error))
                 return

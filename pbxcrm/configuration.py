@@ -14,6 +14,7 @@ from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.db import DATABASE, Database
+from pbxcrm.fields import ID
 from pbxcrm.rows import ask
 
 Model = TypeVar("Model", bound=SQLModel)
@@ -32,7 +33,7 @@ class ConfigurationVersion(SQLModel, table=True):
 
     __tablename__ = "configuration_version"
 
-    id: int = Field(primary_key=True)
+    id: int = Field(primary_key=True, sa_type=ID)
     version: int
 
 

@@ -16,7 +16,7 @@ from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.db import EMITTED, Database, before_commit
-from pbxcrm.fields import moment
+from pbxcrm.fields import moment, row_id
 from pbxcrm.rows import ask
 
 CHANNEL = "pbxcrm:events"
@@ -33,7 +33,7 @@ class Outbox(SQLModel, table=True):
     # Browsers know by its number what they have heard: a number must not come again after the table was empty.
     __table_args__ = {"sqlite_autoincrement": True}
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     topic: str = Field(max_length=32)
     ref: str = Field(default="", max_length=64)
     users: list[int] = Field(default_factory=list, sa_type=JSON, nullable=False)

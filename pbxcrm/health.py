@@ -145,7 +145,7 @@ class _Gauges(Collector):
             ("last_report_age_seconds", "Since its listener last spoke."): lambda pbx: _age(pbx.reported_at, now),
             ("lag_seconds", "From the socket to the committed database."): lambda pbx: pbx.lag_seconds,
             ("clock_offset_seconds", "Its clock minus ours."): lambda pbx: pbx.clock_offset_seconds,
-            ("journal_position_bytes", "How far its journal is applied."): lambda pbx: pbx.position,
+            ("lease_epoch", "How often another listener took over."): lambda pbx: float(pbx.lease_epoch),
         }
         for (name, what), value_of in per_pbx.items():
             family = GaugeMetricFamily(f"pbxcrm_pbx_{name}", what, labels=["pbx"])

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, maybe_moment, moment
+from pbxcrm.fields import json_object, maybe_moment, moment, row_id
 
 
 class Timer(SQLModel, table=True):
@@ -19,7 +19,7 @@ class Timer(SQLModel, table=True):
         ),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     kind: str = Field(max_length=64)
     key: str = Field(max_length=150, unique=True)
     due_at: datetime = moment()

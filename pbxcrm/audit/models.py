@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, maybe_link, moment
+from pbxcrm.fields import json_object, maybe_link, moment, row_id
 
 
 class AuditEntry(SQLModel, table=True):
@@ -15,7 +15,7 @@ class AuditEntry(SQLModel, table=True):
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_entity", "entity", "entity_id"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     at: datetime = moment(index=True)
     actor_id: int | None = maybe_link("users.id")
     action: str = Field(max_length=64)  # "deal.created"

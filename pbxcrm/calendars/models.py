@@ -5,14 +5,14 @@ from datetime import date
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.configuration import configuration
-from pbxcrm.fields import link
+from pbxcrm.fields import link, row_id
 
 
 @configuration
 class Calendar(SQLModel, table=True):
     __tablename__ = "calendars"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     name: str = Field(max_length=100, unique=True)
     timezone: str = Field(max_length=64)  # IANA name
     is_default: bool = False
@@ -24,7 +24,7 @@ class CalendarSpan(SQLModel, table=True):
 
     __tablename__ = "calendar_spans"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     calendar_id: int = link("calendars.id", ondelete="CASCADE")
     weekday: int  # 0 = Monday
     start_minute: int
@@ -37,7 +37,7 @@ class CalendarDay(SQLModel, table=True):
 
     __tablename__ = "calendar_days"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     calendar_id: int = link("calendars.id", ondelete="CASCADE")
     day: date
     spans: str = Field(default="", max_length=200)  # empty: a day off

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
+from pbxcrm.fields import ID, json_object, link, maybe_link, maybe_moment, moment, row_id
 
 
 class EpisodeStatus(StrEnum):
@@ -41,7 +41,7 @@ class Episode(SQLModel, table=True):
         Index("ix_episodes_status_first", "status", "first_missed_at"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     client_key: str = Field(max_length=100)
     client_number: str | None = Field(default=None, max_length=64, index=True)
     contact_id: int | None = maybe_link("contacts.id")
@@ -77,8 +77,8 @@ class EpisodeCall(SQLModel, table=True):
 
     __tablename__ = "episode_calls"
 
-    episode_id: int = Field(foreign_key="episodes.id", primary_key=True, ondelete="CASCADE")
-    call_id: int = Field(foreign_key="calls.id", primary_key=True)
+    episode_id: int = Field(foreign_key="episodes.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
+    call_id: int = Field(foreign_key="calls.id", primary_key=True, sa_type=ID)
 
 
 class Attempt(SQLModel, table=True):
@@ -86,7 +86,7 @@ class Attempt(SQLModel, table=True):
 
     __tablename__ = "attempts"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     episode_id: int = link("episodes.id", ondelete="CASCADE")
     call_id: int | None = maybe_link("calls.id")
     user_id: int | None = maybe_link("users.id", index=False)
@@ -119,7 +119,7 @@ class Escalation(SQLModel, table=True):
         Index("ix_escalations_state", "state", "opened_at"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     episode_id: int = link("episodes.id", ondelete="CASCADE")
     owner_id: int | None = maybe_link("users.id", index=False)  # whose callback it was
     manager_id: int | None = maybe_link("users.id")  # None: nobody manages them; every manager sees it

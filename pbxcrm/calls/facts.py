@@ -165,9 +165,9 @@ class CallFact:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a PBX's journal has been applied. Positions are byte offsets that only grow; 0 is the beginning."""
+    """How far one journal of a PBX has been applied. Positions are byte offsets that only grow; 0 is the beginning."""
 
-    position: int  # everything before it is in the database
+    position: int  # what it says before this is in the database
     replay_from: int  # where reading must begin so that the tracker knows the calls that are still open
 
 
@@ -185,12 +185,37 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one listener to apply what a PBX says. ``epoch`` grows with each new holder, so a former one is refused."""
+
+    owner: str
+    epoch: int
+
+
+class LeaseLost(RuntimeError):
+    """Another listener follows the PBX now; nothing of this batch was applied."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Facts to be applied in one transaction, together with the journal position behind them."""
+    """Facts to be applied in one transaction, together with the position behind them in the journal they were read from.
+
+    Without a ``lease`` nothing is checked: for a replay and for tests, where there is no listener.
+    """
 
     pbx: str
     facts: tuple[CallFact, ...]
     cursor: Cursor
+    journal: str = ""
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToldCall:
+    """What the database was told of a call: the keys of its facts, and whether it is over there."""
+
+    is_over: bool
+    keys: frozenset[str]
 
 
 class PbxState(StrEnum):

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.configuration import configuration
-from pbxcrm.fields import json_list, json_object, link, maybe_link, maybe_moment, moment
+from pbxcrm.fields import json_list, json_object, link, maybe_link, maybe_moment, moment, row_id
 from pbxcrm.finding import folded_text, keep_folded
 
 #: Of a call that goes on. As plain text, because with a parameter SQLite does not see that ``ix_calls_open`` fits.
@@ -20,7 +20,7 @@ class Line(SQLModel, table=True):
 
     __tablename__ = "lines"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     name: str = Field(max_length=100, unique=True)
     position: int = 0
     pbx: str = Field(default="*", max_length=32)
@@ -57,7 +57,7 @@ class Call(SQLModel, table=True):
         Index("ix_calls_open", "outcome", "merged_into_id", "pbx", sqlite_where=GOING_ON, postgresql_where=GOING_ON),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     pbx: str = Field(max_length=32)
     linkedid: str = Field(max_length=150)
     direction: str = Field(max_length=10)
@@ -103,7 +103,7 @@ class CallLeg(SQLModel, table=True):
     __tablename__ = "call_legs"
     __table_args__ = (UniqueConstraint("call_id", "channel_id"), Index("ix_call_legs_call_id", "call_id", "user_id"))
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     call_id: int = link("calls.id", ondelete="CASCADE", index=False)
     channel_id: str = Field(max_length=150)
     extension: str = Field(max_length=64)
@@ -122,7 +122,7 @@ class CallEvent(SQLModel, table=True):
     __tablename__ = "call_events"
     __table_args__ = (UniqueConstraint("call_id", "key"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     call_id: int = link("calls.id", ondelete="CASCADE")
     key: str = Field(max_length=200)
     kind: str = Field(max_length=16)
@@ -131,13 +131,14 @@ class CallEvent(SQLModel, table=True):
 
 
 class PbxStatus(SQLModel, table=True):
-    """What the listener last said of a PBX, how far its journal is applied, and who holds the lease to listen."""
+    """What the listener last said of a PBX, and which one holds the lease to apply what the PBX says.
+
+    ``lease_until`` is a time of the database. ``lease_epoch`` grows with each new holder.
+    """
 
     __tablename__ = "pbx_status"
 
     pbx: str = Field(max_length=32, primary_key=True)
-    position: int = Field(default=0, sa_type=BigInteger)
-    replay_from: int = Field(default=0, sa_type=BigInteger)
     state: str = Field(default="starting", max_length=16)
     code: str = Field(default="", max_length=64)
     params: dict[str, str] = json_object()
@@ -148,6 +149,26 @@ class PbxStatus(SQLModel, table=True):
     lag_seconds: float | None = None
     lease_owner: str = Field(default="", max_length=100)
     lease_until: datetime | None = maybe_moment()
+    lease_epoch: int = Field(default=0, sa_type=BigInteger)
+
+
+class PbxJournal(SQLModel, table=True):
+    """How far one listener's journal of a PBX has been applied; each machine writes a journal of its own.
+
+    ``owner`` is the process that writes it, ``seen_at`` (a time of the database) when it last said so, ``is_hearing`` whether
+    it is logged in at the PBX. The journal ``""`` is the one of before journals had names.
+    """
+
+    __tablename__ = "pbx_journals"
+
+    pbx: str = Field(max_length=32, primary_key=True)
+    journal: str = Field(max_length=40, primary_key=True)
+    position: int = Field(default=0, sa_type=BigInteger)
+    replay_from: int = Field(default=0, sa_type=BigInteger)
+    owner: str = Field(default="", max_length=100)
+    host: str = Field(default="", max_length=100)
+    seen_at: datetime | None = maybe_moment()
+    is_hearing: bool = False
 
 
 keep_folded(Call, "client_name", only_names=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import hashlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvloop
 from redis.asyncio import Redis
-from sqlalchemy.exc import SQLAlchemyError
 
 from pbxcrm import migrations
 from pbxcrm.cli.locks import in_use
@@ -179,19 +177,13 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
 
     intake = Intake(on.db, settings)
     config = TrackerConfig(
-        pbx=pbx.name,
-        trunks=pbx.trunks,
-        extension_pattern=pbx.extension_pattern or settings.extension_pattern,
-        region=settings.region,
+        pbx=pbx.name, trunks=pbx.trunks, extension_pattern=pbx.extension_pattern or settings.extension_pattern
     )
     recover = None
     if pbx.cel_csv or pbx.cdr_csv:
         from ami.backfill import Backfill
 
         recover = Backfill(lambda: Tracker(config), pbx.cel_csv, pbx.cdr_csv)
-    # A listener that is started again after a crash is the same owner, so it need not wait for its own lease to lapse;
-    # two at once on one data directory are told apart by the lock of the journal.
-    owner = f"{socket.gethostname()}:{hashlib.sha256(bytes(settings.data_dir)).hexdigest()[:8]}"
     listener = Listener(
         pbx.name,
         url,
@@ -199,7 +191,6 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
         lambda: Tracker(config),
         intake,
         lambda: datetime.now(UTC),
-        owner=owner,
         settings=ListenerSettings(
             keep=timedelta(days=settings.journal_keep_days),
             dialling=Dialling(channel=pbx.dial_channel, context=pbx.dial_context),
@@ -207,11 +198,7 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
         commands=PhoneOrders(Orders(on.db, on.redis, lambda: datetime.now(UTC))),
         recover=recover,
     )
-    try:
-        await listener.run()
-    finally:
-        with suppress(SQLAlchemyError, OSError):
-            await intake.release_lease(pbx.name, owner)
+    await listener.run()
 
 
 async def _answer_dialplans(settings: Settings, on: Ground) -> None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import link, maybe_link, moment
+from pbxcrm.fields import link, maybe_link, moment, row_id
 from pbxcrm.finding import folded_text, keep_folded
 from pbxcrm.search_words import keep_words
 
@@ -15,7 +15,7 @@ class Company(SQLModel, table=True):
     __tablename__ = "companies"
     __table_args__ = (Index("ix_companies_name_folded", "name_folded"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     name: str = Field(max_length=200)
     name_folded: str = folded_text()
     responsible_id: int | None = maybe_link("users.id")
@@ -28,7 +28,7 @@ class Contact(SQLModel, table=True):
     __tablename__ = "contacts"
     __table_args__ = (Index("ix_contacts_name_folded", "name_folded"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     name: str = Field(default="", max_length=200)
     name_folded: str = folded_text()
     company_id: int | None = maybe_link("companies.id")
@@ -44,7 +44,7 @@ class Phone(SQLModel, table=True):
     __tablename__ = "phones"
     __table_args__ = (Index("ix_phones_number", "number", "contact_id"),)  # a part of a number: without the row
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     contact_id: int = link("contacts.id", ondelete="CASCADE")
     number: str = Field(max_length=64)
     label: str = Field(default="", max_length=50)
@@ -53,7 +53,7 @@ class Phone(SQLModel, table=True):
 class Email(SQLModel, table=True):
     __tablename__ = "emails"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     contact_id: int = link("contacts.id", ondelete="CASCADE")
     address: str = Field(max_length=254, index=True)
     label: str = Field(default="", max_length=50)

@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from pbxcrm.configuration import configuration
 from pbxcrm.db import Money
-from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
+from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment, row_id
 from pbxcrm.finding import folded_text, keep_folded
 from pbxcrm.search_words import keep_words
 
@@ -30,7 +30,7 @@ CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 class Pipeline(SQLModel, table=True):
     __tablename__ = "pipelines"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     name: str = Field(max_length=100, unique=True)
     position: int = 0
     is_default: bool = False
@@ -40,7 +40,7 @@ class Pipeline(SQLModel, table=True):
 class Stage(SQLModel, table=True):
     __tablename__ = "stages"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     pipeline_id: int = link("pipelines.id")
     name: str = Field(max_length=100)  # as the administrator wrote it; the shipped ones are translated when shown
     kind: str = Field(max_length=16)  # a StageKind
@@ -59,7 +59,7 @@ class Deal(SQLModel, table=True):
         Index("ix_deals_contact_id", "contact_id", "responsible_id"),  # else SQLite takes that of the person
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     title: str = Field(max_length=200)
     title_folded: str = folded_text()
     pipeline_id: int = link("pipelines.id", index=False)
@@ -85,7 +85,7 @@ class StageMove(SQLModel, table=True):
 
     __tablename__ = "stage_moves"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     deal_id: int = link("deals.id", ondelete="CASCADE")
     from_stage_id: int | None = maybe_link("stages.id", index=False)
     from_since: datetime | None = maybe_moment()  # since when it had stood there
@@ -101,7 +101,7 @@ class Note(SQLModel, table=True):
 
     __tablename__ = "notes"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     deal_id: int | None = maybe_link("deals.id")
     contact_id: int | None = maybe_link("contacts.id")
     call_id: int | None = maybe_link("calls.id")

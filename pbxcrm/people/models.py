@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.configuration import configuration
-from pbxcrm.fields import link, maybe_link, maybe_moment, moment
+from pbxcrm.fields import link, maybe_link, maybe_moment, moment, row_id
 
 
 class Role(StrEnum):
@@ -26,7 +26,7 @@ class PopupMode(StrEnum):
 class Team(SQLModel, table=True):
     __tablename__ = "teams"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     name: str = Field(max_length=100, unique=True)
     manager_id: int | None = maybe_link("users.id", use_alter=True, name="fk_teams_manager_id")
     calendar_id: int | None = maybe_link("calendars.id")
@@ -36,7 +36,7 @@ class Team(SQLModel, table=True):
 class User(SQLModel, table=True):
     __tablename__ = "users"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     login: str = Field(max_length=64, unique=True)  # lower case
     name: str = Field(max_length=100)
     role: str = Field(max_length=16)  # a Role
@@ -67,7 +67,7 @@ class LoginSession(SQLModel, table=True):
 
     __tablename__ = "login_sessions"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     token_hash: str = Field(max_length=64, unique=True)
     user_id: int = link("users.id")
     created_at: datetime = moment()
@@ -80,7 +80,7 @@ class LoginSession(SQLModel, table=True):
 class ApiToken(SQLModel, table=True):
     __tablename__ = "api_tokens"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     token_hash: str = Field(max_length=64, unique=True)
     user_id: int = link("users.id")
     name: str = Field(max_length=100)
@@ -94,7 +94,7 @@ class FailedLogin(SQLModel, table=True):
 
     __tablename__ = "failed_logins"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     login: str = Field(max_length=64, index=True)
     ip: str = Field(max_length=64, index=True)
     at: datetime = moment(index=True)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment
+from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment, row_id
 
 
 class CommandKind(StrEnum):
@@ -39,7 +39,7 @@ class PhoneCommand(SQLModel, table=True):
         Index("ix_phone_commands_waiting", "pbx", "status", "id"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     key: str = Field(max_length=36, unique=True)  # a UUID; the channel of a call is named crm-<key>
     pbx: str = Field(max_length=32)
     kind: str = Field(max_length=12)  # a CommandKind

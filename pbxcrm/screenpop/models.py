@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, maybe_moment, moment
+from pbxcrm.fields import ID, json_object, maybe_moment, moment
 
 
 class Disposition(StrEnum):
@@ -21,8 +21,8 @@ class WrapUp(SQLModel, table=True):
 
     __tablename__ = "wrap_ups"
 
-    call_id: int = Field(foreign_key="calls.id", primary_key=True, ondelete="CASCADE")
-    user_id: int = Field(foreign_key="users.id", primary_key=True, index=True)
+    call_id: int = Field(foreign_key="calls.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
+    user_id: int = Field(foreign_key="users.id", primary_key=True, sa_type=ID, index=True)
     talked_at: datetime = moment()
     done_at: datetime | None = maybe_moment(index=True)
     disposition: str = Field(default="", max_length=16)  # a Disposition; empty when hidden without one

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, maybe_link, maybe_moment, moment
+from pbxcrm.fields import json_object, maybe_link, maybe_moment, moment, row_id
 from pbxcrm.finding import folded_text, keep_folded
 
 
@@ -31,7 +31,7 @@ class Task(SQLModel, table=True):
     __tablename__ = "tasks"
     __table_args__ = (Index("ix_tasks_list", "assignee_id", "status", "due_at"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     kind: str = Field(max_length=12)  # a TaskKind
     title: str = Field(max_length=300)
     title_folded: str = folded_text()

@@ -6,7 +6,20 @@ from datetime import datetime, timedelta
 
 import sqlalchemy.exc
 
-from pbxcrm.calls.facts import Batch, CallFact, CallState, Cursor, FactKind, Handover, Outcome, PbxReport, PbxState
+from pbxcrm.calls.facts import (
+    Batch,
+    CallFact,
+    CallState,
+    Cursor,
+    FactKind,
+    Handover,
+    Lease,
+    LeaseLost,
+    Outcome,
+    PbxReport,
+    PbxState,
+    ToldCall,
+)
 
 
 class MemorySink:
@@ -17,7 +30,8 @@ class MemorySink:
         self.batches: list[Batch] = []
         self.reports: list[PbxReport] = []
         self.cursors: dict[str, Cursor] = {}
-        self.leases: dict[str, tuple[str, datetime]] = {}
+        self.leases: dict[str, tuple[Lease, datetime]] = {}
+        self.hearing: dict[str, datetime] = {}  # owners that hear the PBX, and when they said so
         self.away = False
         self.refuses: set[str] = set()
         self.repeated = 0  # facts applied again
@@ -27,9 +41,9 @@ class MemorySink:
         self._clock = clock
         self._changed = asyncio.Condition()
 
-    async def cursor(self, pbx: str) -> Cursor:
+    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, Cursor]:
         self._check()
-        return self.cursors.get(pbx, Cursor(0, 0))
+        return journal, self.cursors.get(journal, Cursor(0, 0))
 
     async def handover(self, pbx: str) -> Handover:
         self._check()
@@ -48,6 +62,8 @@ class MemorySink:
         await self._tell()
         await self.gate.wait()
         self._check()
+        if batch.lease is not None and self.leases[batch.pbx][0] != batch.lease:
+            raise LeaseLost(batch.pbx)
         if bad := self.refuses & {fact.call.linkedid for fact in batch.facts}:
             raise ValueError(f"cannot digest {bad}")
         for fact in batch.facts:
@@ -55,21 +71,62 @@ class MemorySink:
             self.repeated += key in self.facts
             self.facts.setdefault(key, fact)
         self.batches.append(batch)
-        self.cursors[batch.pbx] = batch.cursor
+        self.cursors[batch.journal] = batch.cursor
         await self._tell()
 
-    async def report(self, report: PbxReport) -> None:
+    async def add_missing(self, batch: Batch) -> None:
+        over = {linkedid for linkedid, told in (await self.already_told(batch.pbx, set())).items() if told.is_over}
+        for fact in batch.facts:
+            if fact.call.linkedid not in over:
+                self.facts.setdefault((fact.call.linkedid, fact.key), fact)
+        await self._tell()
+
+    async def already_told(self, pbx: str, linkedids: set[str]) -> dict[str, ToldCall]:
+        self._check()
+        keys: dict[str, set[str]] = {}
+        over = set[str]()
+        for (linkedid, key), fact in self.facts.items():
+            keys.setdefault(linkedid, set()).add(key)
+            if fact.kind in {FactKind.ENDED, FactKind.ABSORBED}:
+                over.add(linkedid)
+        return {linkedid: ToldCall(linkedid in over, frozenset(told)) for linkedid, told in keys.items()}
+
+    async def move_cursor(self, pbx: str, journal: str, cursor: Cursor) -> None:
+        self._check()
+        self.cursors[journal] = cursor
+
+    async def report(self, report: PbxReport, owner: str = "") -> None:
         self._check()
         self.reports.append(report)
         await self._tell()
 
-    async def acquire_lease(self, pbx: str, owner: str, seconds: float) -> bool:
+    async def hold_lease(
+        self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
+    ) -> Lease | None:
         self._check()
-        holder, until = self.leases.get(pbx, (owner, self._clock()))
-        if holder != owner and until > self._clock():
-            return False
-        self.leases[pbx] = (owner, self._clock() + timedelta(seconds=seconds))
-        return True
+        now = self._clock()
+        if is_hearing:
+            self.hearing[owner] = now
+        else:
+            self.hearing.pop(owner, None)
+        lease, until = self.leases.get(pbx, (Lease("", 0), now))
+        others = [at for other, at in self.hearing.items() if other != owner and (now - at).total_seconds() < seconds]
+        if not is_hearing and others:
+            if lease.owner == owner:
+                self.leases[pbx] = (Lease("", lease.epoch), now)
+            return None
+        if lease.owner not in {"", owner} and until > now:
+            return None
+        if lease.owner != owner:
+            lease = Lease(owner, lease.epoch + 1)
+        self.leases[pbx] = (lease, now + timedelta(seconds=seconds))
+        return lease
+
+    async def release_lease(self, pbx: str, owner: str) -> None:
+        self._check()
+        lease, until = self.leases.get(pbx, (Lease("", 0), self._clock()))
+        if lease.owner == owner:
+            self.leases[pbx] = (Lease("", lease.epoch), until)
 
     def _check(self) -> None:
         if self.away:

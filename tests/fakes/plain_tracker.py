@@ -42,6 +42,9 @@ class PlainTracker:
     def horizon(self) -> int | None:
         return min((position for _, position in self.open.values()), default=None)
 
+    def open_calls(self) -> list[CallState]:
+        return [make_state(call, began, Outcome.OPEN) for call, (began, _) in self.open.items()]
+
     def _end(self, call: str, at: datetime, outcome: Outcome) -> CallFact:
         fact = self._fact(FactKind.ENDED, call, at, outcome)
         del self.open[call]

@@ -14,7 +14,7 @@ from ami.connection import Timing
 from ami.listener import Listener, ListenerSettings
 from ami.tracker import Tracker
 from ami.url import AmiUrl
-from pbxcrm.calls.facts import Batch, Cursor, Handover, PbxReport
+from pbxcrm.calls.facts import Batch, Cursor, Handover, Lease, PbxReport, ToldCall
 from tests.integration.ami.office import now
 
 SCHEMA = """
@@ -29,9 +29,9 @@ class FileSink:
         self.db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + SCHEMA)
         self.dice = random.Random()
 
-    async def cursor(self, pbx: str) -> Cursor:
+    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, Cursor]:
         row = self.db.execute("SELECT position, replay_from FROM cursor").fetchone()
-        return Cursor(*row) if row else Cursor(0, 0)
+        return journal, Cursor(*row) if row else Cursor(0, 0)
 
     async def handover(self, pbx: str) -> Handover:
         return Handover()  # there is never but one listener, with one journal
@@ -55,11 +55,19 @@ class FileSink:
         self.db.execute("INSERT INTO cursor VALUES (?, ?)", (batch.cursor.position, batch.cursor.replay_from))
         self.db.execute("COMMIT")
 
-    async def report(self, report: PbxReport) -> None:
+    async def report(self, report: PbxReport, owner: str = "") -> None:
         print(report.state, report.code, flush=True)
 
-    async def acquire_lease(self, pbx: str, owner: str, seconds: float) -> bool:
-        return True
+    async def hold_lease(
+        self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
+    ) -> Lease | None:
+        return Lease(owner, 1)
+
+    async def release_lease(self, pbx: str, owner: str) -> None: ...
+    async def add_missing(self, batch: Batch) -> None: ...
+    async def move_cursor(self, pbx: str, journal: str, cursor: Cursor) -> None: ...
+    async def already_told(self, pbx: str, linkedids: set[str]) -> dict[str, ToldCall]:
+        return {}
 
 
 def main() -> None:
@@ -71,7 +79,6 @@ def main() -> None:
         Tracker,
         FileSink(folder / "facts.db"),
         now,
-        owner="child",
         settings=ListenerSettings(timing=Timing(retry_first=0.02, retry_most=0.1)),
     )
     asyncio.run(listener.run())

@@ -40,7 +40,7 @@ class Office:
         rows = [{"Uniqueid": call} for call in self.alive]
         return listing("CoreShowChannel", "CoreShowChannelsComplete", rows)(action)
 
-    def listen(self, owner: str = "first", folder: Path | None = None, **more: Any) -> Listener:  # as Listener takes it
+    def listen(self, folder: Path | None = None, **more: Any) -> Listener:  # as Listener takes it
         settings = more.pop("settings", SETTINGS)
         url = AmiUrl.parse(more.pop("url", self.pbx.url))
         make_tracker: Callable[[], Any] = more.pop("make_tracker", PlainTracker)
@@ -51,7 +51,6 @@ class Office:
             make_tracker,
             self.sink,
             now,
-            owner=owner,
             settings=settings,
             dice=random.Random(1),
             **more,

@@ -12,7 +12,7 @@ import pytest
 from ami.journal import Journal
 from ami.snapshot import is_record
 from ami.tracker import Tracker
-from pbxcrm.calls.facts import CallFact, Cursor, Outcome, PbxState
+from pbxcrm.calls.facts import CallFact, Cursor, Lease, Outcome, PbxState
 from pbxcrm.pbx_reports import REPORTS
 from tests.fakes.ami_server import FakeAmiServer, error, listing, message, success
 from tests.integration.ami.office import Office, now, quick
@@ -38,7 +38,7 @@ async def test_a_call_goes_from_the_socket_to_the_database(office: Office) -> No
     await office.stop()
     assert office.sink.reports[-1].code == "stopped"
     journal = Journal(office.folder / "journal")
-    assert office.sink.cursors["main"] == Cursor(journal.end, journal.end)
+    assert office.sink.cursors[journal.name] == Cursor(journal.end, journal.end)
     journal.close()
 
 
@@ -215,8 +215,10 @@ async def test_a_database_that_is_away_at_the_start_is_waited_for(office: Office
     async with asyncio.timeout(30):
         while listener.report.code != "database_away":
             await asyncio.sleep(0.01)
-    assert office.pbx.connections == 0
+    await office.call("1.1")
+    await _journalled(office.folder / "journal", "1.1")  # the PBX is heard meanwhile
     office.sink.away = False
+    await office.heard("1.1 ended:#1")
     await office.sink.until_state(PbxState.LISTENING)
 
 
@@ -284,7 +286,7 @@ async def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(office: O
     dice = random.Random(11)
     begun: list[str] = []
     for round_ in range(25):
-        office.listen(owner=f"owner {round_}" if dice.random() < 0.3 else "first")
+        office.listen()
         await office.listening()
         if dice.random() < 0.6:
             office.sink.gate.clear()
@@ -338,63 +340,105 @@ async def test_a_replay_meets_the_snapshot_where_it_was_taken(office: Office) ->
     journal.close()
 
 
-async def test_a_standby_takes_over_when_the_active_one_dies(office: Office, tmp_path: Path) -> None:
-    office.listen("first")
+async def test_a_standby_listens_and_tells_what_the_active_one_did_not(office: Office, tmp_path: Path) -> None:
+    office.listen()
     await office.sink.until_state(PbxState.LISTENING)
-    await office.pbx.send(office.begin("1.1"))
-    await office.heard("1.1 opened:#1")
-    active = office.tasks.pop()
-    office.listen("second", folder=tmp_path / "elsewhere")
-    await office.standing_by()
-    assert office.pbx.connections == 1
-    assert not [report for report in office.sink.reports if report.state is PbxState.STANDBY]
-    active.cancel()
-    await asyncio.gather(active, return_exceptions=True)
-    await office.sink.until_state(PbxState.LISTENING)
-    await office.pbx.send(office.end("1.1"))
-    await office.heard("1.1 ended:#1")
-    assert office.sink.leases["main"][0] == "second"
-    assert office.pbx.connections == 2
-
-
-async def test_a_standby_ends_what_was_over_before_it_took_over_and_looks_back(office: Office, tmp_path: Path) -> None:
-    """It has heard nothing itself: the gap begins where the other one last heard the PBX."""
-    gaps: list[tuple[list[str], datetime, datetime]] = []
-
-    def recover(facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
-        gaps.append(([f"{fact.call.linkedid} {fact.key}" for fact in facts], since, until))
-        return list(facts)
-
-    office.listen("first")
-    await office.sink.until_state(PbxState.LISTENING)
-    before = now()
     await office.pbx.send(office.begin("1.1") + office.begin("1.2"))
     await office.heard("1.2 opened:#1")
     active = office.tasks.pop()
-    office.listen("second", folder=tmp_path / "elsewhere", recover=recover)
+    standby = office.listen(tmp_path / "elsewhere")
     await office.standing_by()
+    await office.pbx.connected(2)
+    assert not [report for report in office.sink.reports if report.state is PbxState.STANDBY]
+    async with asyncio.timeout(30):
+        while len(office.sink.hearing) < 2:
+            await asyncio.sleep(0.01)
     active.cancel()
     await asyncio.gather(active, return_exceptions=True)
-    killed = now()
-    office.end("1.1")  # nobody hears it
-    await office.heard("1.1 ended:#1")
-    assert office.sink.facts["1.1", "ended:#1"].call.outcome is Outcome.UNKNOWN
-    ((keys, since, until),) = gaps
-    assert keys == ["1.2 opened:#1", "1.2 updated:#1", "1.1 ended:#1"]
-    assert before <= since <= killed <= until
+    await office.pbx.send(office.end("1.1"))  # only the standby hears it
+    await office.call("1.3")
+    await office.heard("1.1 ended:#1", "1.3 ended:#1")
+    for call in ("1.1", "1.3"):
+        assert office.sink.facts[call, "ended:#1"].call.outcome is Outcome.MISSED  # heard, not guessed
+    assert office.sink.leases["main"][0].epoch == 2
+    await office.sink.until_state(PbxState.LISTENING)
+    assert office.pbx.connections == 2  # the one it had
     await office.pbx.send(office.end("1.2"))
     await office.heard("1.2 ended:#1")
-    assert office.sink.facts["1.2", "ended:#1"].call.outcome is Outcome.MISSED
-    assert len([key for key in office.sink.applied() if "ended" in key]) == 2
+    assert len([key for key in office.sink.applied() if "ended" in key]) == 3
+    assert standby.report.code == "listening"
 
 
-async def test_one_who_lost_the_lease_stops_listening(office: Office) -> None:
-    office.listen("first")
+async def test_the_database_knows_how_far_each_journal_was_applied(office: Office, tmp_path: Path) -> None:
+    """What the dead one heard and did not apply does not count as applied because another one has gone on."""
+    office.listen()
     await office.sink.until_state(PbxState.LISTENING)
-    office.sink.leases["main"] = ("somebody else", now() + timedelta(seconds=1))
+    office.sink.gate.clear()
+    await office.call("1.1")
+    await _journalled(office.folder / "journal", "1.1")
+    await office.kill()  # it dies with what it has heard
+    office.sink.gate.set()
+    office.listen(tmp_path / "elsewhere")
+    await office.listening(2)
+    for n in range(50):
+        await office.call(f"2.{n}")
+    await office.heard("2.49 ended:#1")
+    assert ("1.1", "ended:#1") not in office.sink.facts
+    await office.kill()
+    office.listen()
+    await office.heard("1.1 ended:#1")
+    assert office.sink.facts["1.1", "ended:#1"].call.outcome is Outcome.MISSED
+
+
+async def test_a_standby_tells_of_calls_that_only_its_journal_has(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ami.following._NOBODY_TELLS", 0.5)
+    office.listen()
+    await office.sink.until_state(PbxState.LISTENING)
+    office.sink.gate.clear()
+    await office.call("1.1")
+    await _journalled(office.folder / "journal", "1.1")
+    await office.kill()
+    office.sink.gate.set()
+    office.listen(tmp_path / "elsewhere")
+    await office.listening(2)
+    await office.call("1.2")
+    await office.heard("1.2 ended:#1")
+    office.listen()  # it returns, and stays a standby
     await office.standing_by()
-    assert not office.pbx.writers
+    await office.heard("1.1 ended:#1")
+    assert office.sink.leases["main"][0].epoch == 2
+
+
+async def test_one_who_lost_the_lease_is_refused_and_stands_by(office: Office) -> None:
+    office.listen()
     await office.sink.until_state(PbxState.LISTENING)
+    office.sink.leases["main"] = (Lease("somebody else", 7), now() + timedelta(seconds=1))
+    await office.call("1.1")
+    await office.standing_by()
+    assert ("1.1", "opened:#1") not in office.sink.facts
+    await office.heard("1.1 ended:#1")  # it leads again once the other one is gone
+    assert office.sink.leases["main"][0].epoch == 8
+
+
+async def test_a_deaf_listener_leaves_the_lease_to_one_that_hears(office: Office, tmp_path: Path) -> None:
+    office.listen()
+    await office.sink.until_state(PbxState.LISTENING)
+    first = office.sink.leases["main"][0]
+    async with FakeAmiServer() as gate:
+        gate.responders["coreshowchannels"] = office._show_channels
+        office.listen(tmp_path / "elsewhere", url=gate.url)
+        await office.standing_by()
+        async with asyncio.timeout(30):
+            while len(office.sink.hearing) < 2:
+                await asyncio.sleep(0.01)
+        await office.pbx.stop()
+        async with asyncio.timeout(30):
+            while office.sink.leases["main"][0] == first:
+                await asyncio.sleep(0.01)
+        await gate.send(office.begin("1.1") + office.end("1.1"))
+        await office.heard("1.1 ended:#1")
 
 
 async def test_two_listeners_on_one_journal_are_told_apart(office: Office) -> None:

@@ -49,7 +49,6 @@ class Ears:
             Tracker,
             self.sink,
             now,
-            owner="test",
             settings=ListenerSettings(timing=TIMING, dialling=Dialling(context="pbxcrm-dial")),
             commands=self.desk,
             recover=Backfill(Tracker, cel_csv=cel),

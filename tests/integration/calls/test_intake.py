@@ -359,15 +359,7 @@ async def test_numbers_that_are_not_numbers(database: Database, office: Office, 
 
 async def test_position_is_kept_with_the_facts(database: Database, office: Office, intake: Intake) -> None:
     await intake.apply(batch(Story().ring("101").end(), position=4711))
-    assert (await intake.cursor("default")).position == 4711
-
-
-async def test_one_listener_at_a_time(database: Database, intake: Intake) -> None:
-    assert await intake.acquire_lease("default", "a", 30)
-    assert not await intake.acquire_lease("default", "b", 30)
-    assert await intake.acquire_lease("default", "a", 30)
-    await intake.release_lease("default", "a")
-    assert await intake.acquire_lease("default", "b", 30)
+    assert (await intake.open_journal("default", "", "a", is_new=False))[1].position == 4711
 
 
 async def test_everything_works_before_anybody_is_hired(database: Database, intake: Intake) -> None:

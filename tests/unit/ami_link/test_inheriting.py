@@ -4,13 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ami.inheriting import Inherited
-from ami.snapshot import Snapshot
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Handover, Leg, LegResult, MissedReason, Outcome
 from tests.fakes.plain_tracker import make_state
 
 BEGAN = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(minutes=5)
-NOTHING = Snapshot(channels=())
 
 
 def going_on(linkedid: str, *channels: str) -> CallState:
@@ -33,18 +31,18 @@ def test_what_is_not_there_any_more_is_over_and_nobody_knows_how() -> None:
             )
         )
     )
-    (ended,) = inherited.end_missing(Snapshot(channels=({"Uniqueid": "2.1"},)), NOW)
+    (ended,) = inherited.end_missing(["2.1"], NOW)
     assert (ended.key, ended.at) == ("ended:#1", NOW)
     cancelled = replace(rang, result=LegResult.CANCELLED, ended_at=NOW)
     assert ended.call == replace(call, outcome=Outcome.UNKNOWN, ended_at=NOW, ringing=(), legs=(cancelled, refused))
-    assert [fact.call.linkedid for fact in inherited.end_missing(NOTHING, NOW)] == ["2.1"]
-    assert not inherited.end_missing(NOTHING, NOW)
+    assert [fact.call.linkedid for fact in inherited.end_missing((), NOW)] == ["2.1"]
+    assert not inherited.end_missing((), NOW)
 
 
 def test_who_had_talked_was_answered() -> None:
     talks = Leg("1.2", "101", BEGAN, BEGAN, BEGAN, None, LegResult.TALKING)
     call = replace(going_on("1.1"), answered_at=BEGAN, talked=("101",), talking=("101",), legs=(talks,))
-    (ended,) = Inherited(Handover(open_calls=(call,))).end_missing(NOTHING, NOW)
+    (ended,) = Inherited(Handover(open_calls=(call,))).end_missing((), NOW)
     assert (ended.call.outcome, ended.call.talked, ended.call.talking) == (Outcome.ANSWERED, ("101",), ())
     assert ended.call.legs == (replace(talks, result=LegResult.TALKED, ended_at=NOW),)
 
@@ -54,7 +52,7 @@ def test_what_the_tracker_tells_of_is_left_to_it() -> None:
     opened = fact(FactKind.OPENED, going_on("1.1"))
     assert inherited.hear([opened]) == [opened, replace(opened, kind=FactKind.UPDATED)]
     assert inherited.hear([opened]) == [opened]
-    assert inherited.end_missing(NOTHING, NOW) == []
+    assert inherited.end_missing((), NOW) == []
 
 
 def test_it_counts_on_from_what_was_told() -> None:
@@ -78,7 +76,7 @@ def test_what_lives_on_in_a_call_of_another_name_ends_with_it() -> None:
     together = going_on("0.9", "1.2")
     opened = fact(FactKind.OPENED, together)
     assert inherited.hear([opened]) == [opened]  # no call of the handover has that name
-    assert inherited.end_missing(Snapshot(channels=({"Uniqueid": "1.2", "Linkedid": "0.9"},)), NOW) == []
+    assert inherited.end_missing(["1.2"], NOW) == []
     last = fact(FactKind.ENDED, replace(together, outcome=Outcome.MISSED))
     told, ended = inherited.hear([last])
     assert told == last

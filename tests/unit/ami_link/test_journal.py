@@ -91,17 +91,22 @@ def test_survives_a_segment_of_garbage(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_positions_never_fall_behind_the_database(tmp_path: Path) -> None:
-    """After a power failure the disk may know less than the database."""
-    journal = Journal(tmp_path)
-    journal.append(messages(0, 3))
+def test_a_journal_keeps_its_name_and_a_copy_can_get_another(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a")
+    name = journal.name
+    assert journal.is_new
+    journal.append(messages(0, 1))
     journal.close()
-    journal = Journal(tmp_path, at_least=1_000_000)
-    assert journal.append(messages(3, 1))[0].position == 1_000_000
-    assert raws(journal) == [message(n) for n in range(4)]
-    assert raws(journal, 1_000_000) == [message(3)]
-    assert journal.damaged == 0
-    journal.close()
+    again = Journal(tmp_path / "a")
+    assert (again.name, again.is_new) == (name, False)
+    again.rename("0" * 32)
+    again.close()
+    third = Journal(tmp_path / "a")
+    assert third.name == "0" * 32
+    third.close()
+    other = Journal(tmp_path / "b")
+    assert other.name != name
+    other.close()
 
 
 def test_only_one_process_writes(tmp_path: Path) -> None:

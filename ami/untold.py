@@ -1,0 +1,87 @@
+"""What a standby has heard and the database does not know yet.
+
+A standby follows the PBX as the active listener does, but keeps its facts. Facts have keys that are the same whoever feeds
+the messages, so it sees which of them the other one has told, and tells the rest when it takes over.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pbxcrm.calls.facts import CallFact, Cursor, FactKind, ToldCall
+
+Name = tuple[str, str, str]  # linkedid, kind, party
+
+MOST = 20_000  # facts kept; what comes after them stays in the journal until there is room
+_LAST = {FactKind.ENDED, FactKind.ABSORBED}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    fact: CallFact
+    position: int  # of the message that told it
+    replay_from: int  # where reading must begin so that the same message tells it again
+    heard_at: float  # seconds on the loop's clock
+
+
+class Untold:
+    """Facts in the order they were heard, until the database knows them. ``clock`` counts seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kept: deque[_Kept] = deque()
+        self._counted: dict[str, dict[Name, int]] = {}  # of calls that go on
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._kept) >= MOST
+
+    @property
+    def counted(self) -> Mapping[Name, int]:
+        """How many facts of each kind and party were heard of the calls that go on."""
+        return {name: count for names in self._counted.values() for name, count in names.items()}
+
+    @property
+    def linkedids(self) -> set[str]:
+        return {kept.fact.call.linkedid for kept in self._kept}
+
+    def add(self, facts: Iterable[CallFact], position: int, horizon: int | None) -> None:
+        """``horizon``: where the calls that went on before this message begin; None where none did."""
+        replay_from = position if horizon is None else min(position, horizon)
+        for fact in facts:
+            linkedid = fact.call.linkedid
+            if fact.kind in _LAST:
+                self._counted.pop(linkedid, None)
+            else:
+                self._counted.setdefault(linkedid, {})[linkedid, fact.kind.value, fact.party] = fact.ordinal
+            self._kept.append(_Kept(fact, position, replay_from, self._clock()))
+
+    def forget(self, told: Mapping[str, ToldCall]) -> None:
+        """Drop what the database knows, and what was heard of calls that are over there: nothing opens them again."""
+
+        def is_needless(fact: CallFact) -> bool:
+            call = told.get(fact.call.linkedid)
+            return call is not None and (call.is_over or fact.key in call.keys)
+
+        self._kept = deque(kept for kept in self._kept if not is_needless(kept.fact))
+
+    def cursor(self, fed: int, horizon: int | None) -> Cursor:
+        """How much of the journal the database knows, when everything before ``fed`` was heard."""
+        position = min((kept.position for kept in self._kept), default=fed)
+        needed = [kept.replay_from for kept in self._kept]
+        return Cursor(position, min([position, *needed, position if horizon is None else horizon]))
+
+    def whole_calls(self, seconds: float) -> list[CallFact]:
+        """What was heard of calls that ended so long ago, and that nobody has told the end of since."""
+        before = self._clock() - seconds
+        ended = {kept.fact.call.linkedid for kept in self._kept if kept.fact.kind in _LAST and kept.heard_at < before}
+        return [kept.fact for kept in self._kept if kept.fact.call.linkedid in ended]
+
+    def take(self) -> list[CallFact]:
+        """Everything, to be told by us."""
+        facts = [kept.fact for kept in self._kept]
+        self._kept.clear()
+        return facts

@@ -1,0 +1,152 @@
+"""Which listener of a PBX applies what it says, and how far each one's journal has been applied.
+
+All times are the database's: a machine whose clock is wrong neither keeps a lease for too long nor takes one too early.
+"""
+
+import socket
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import bindparam, func, update
+from sqlmodel import SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.calls.facts import Batch, Cursor, Lease, LeaseLost
+from pbxcrm.calls.models import PbxJournal, PbxStatus
+from pbxcrm.db import UtcDateTime, database_now, lock
+from pbxcrm.rows import tell
+
+ALIVE = timedelta(seconds=5)  # a listener says every half second that it is there
+KEPT = timedelta(days=90)  # the position of a journal that nobody writes any more
+
+_STATUS: Any = SQLModel.metadata.tables["pbx_status"].c
+_JOURNAL: Any = SQLModel.metadata.tables["pbx_journals"].c
+# Built once, and past the ORM: they are done for each batch. The first takes the lock of the row, too.
+_HEARD = {"last_event_at": func.coalesce(bindparam("heard", type_=UtcDateTime), _STATUS.last_event_at)}
+_HOLD = update(_STATUS.pbx.table).where(_STATUS.pbx == bindparam("of")).values(_HEARD)
+_FENCE = _HOLD.where(_STATUS.lease_owner == bindparam("owned_by"), _STATUS.lease_epoch == bindparam("since"))
+_MOVE = (
+    update(_JOURNAL.pbx.table)
+    .where(_JOURNAL.pbx == bindparam("of"), _JOURNAL.journal == bindparam("named"))
+    .values(position=bindparam("to"), replay_from=bindparam("replay"))
+)
+
+
+async def check_lease(session: AsyncSession, batch: Batch) -> None:
+    """Until this transaction ends nobody else applies what the PBX says, nor takes the lease. Raises LeaseLost."""
+    params: dict[str, Any] = {"of": batch.pbx, "heard": max((fact.at for fact in batch.facts), default=None)}
+    if batch.lease is not None:
+        fenced = params | {"owned_by": batch.lease.owner, "since": batch.lease.epoch}
+        if not await tell(session, _FENCE, [fenced]):
+            raise LeaseLost(f"another listener follows {batch.pbx}")
+    elif not await tell(session, _HOLD, [params]):
+        await locked_status(session, batch.pbx)
+        await tell(session, _HOLD, [params])
+
+
+async def move_cursor(session: AsyncSession, pbx: str, journal: str, cursor: Cursor) -> None:
+    """Remember how far a journal has been applied."""
+    moved = {"of": pbx, "named": journal, "to": cursor.position, "replay": cursor.replay_from}
+    if not await tell(session, _MOVE, [moved]):
+        session.add(PbxJournal(pbx=pbx, journal=journal, position=cursor.position, replay_from=cursor.replay_from))
+
+
+async def open_journal(
+    session: AsyncSession, pbx: str, journal: str, owner: str, *, is_new: bool
+) -> tuple[str, Cursor]:
+    """The name under which this process writes its journal from now on, and how far it has been applied.
+
+    The name changes where another process is using it: then this folder is a copy, and goes on from where both were.
+    ``is_new``: the journal is empty, so nothing from before journals had names is in it.
+    """
+    await lock(session, f"pbx:{pbx}")
+    now = await database_now(session)
+    row = await session.get(PbxJournal, (pbx, journal))
+    if row is not None and row.owner not in {"", owner} and row.seen_at is not None and now - row.seen_at < ALIVE:
+        row = _continued(pbx, uuid4().hex, row)
+    elif row is None:
+        unnamed = None if is_new else await session.get(PbxJournal, (pbx, ""))
+        row = _continued(pbx, journal, unnamed)
+    row.owner, row.host, row.seen_at, row.is_hearing = owner, socket.gethostname()[:100], now, False
+    session.add(row)
+    for old in (await session.exec(select(PbxJournal).where(PbxJournal.pbx == pbx))).all():
+        if old.seen_at is not None and now - old.seen_at > KEPT:
+            await session.delete(old)
+    return row.journal, Cursor(row.position, row.replay_from)
+
+
+def _continued(pbx: str, journal: str, before: PbxJournal | None) -> PbxJournal:
+    position, replay_from = (before.position, before.replay_from) if before is not None else (0, 0)
+    return PbxJournal(pbx=pbx, journal=journal, position=position, replay_from=replay_from)
+
+
+async def hold_lease(
+    session: AsyncSession, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool
+) -> Lease | None:
+    """Get or keep the lease for so long; None while another listener has it.
+
+    One that does not hear the PBX leaves it to one that does.
+    """
+    status = await locked_status(session, pbx)
+    now = await database_now(session)
+    await _say_alive(session, pbx, journal, owner, now, is_hearing=is_hearing)
+    holds = status.lease_owner == owner
+    if not is_hearing and await _another_hears(session, pbx, owner, now):
+        if holds:
+            status.lease_owner, status.lease_until = "", None
+        return None
+    if not holds:
+        if status.lease_owner and status.lease_until is not None and status.lease_until > now:
+            return None
+        status.lease_owner, status.lease_epoch = owner, status.lease_epoch + 1
+    status.lease_until = now + timedelta(seconds=seconds)
+    return Lease(owner, status.lease_epoch)
+
+
+async def release_lease(session: AsyncSession, pbx: str, owner: str) -> None:
+    """Let a standby take over at once, and say that this process writes no journal any more."""
+    status = await locked_status(session, pbx)
+    if status.lease_owner == owner:
+        status.lease_owner, status.lease_until = "", None
+    mine = select(PbxJournal).where(PbxJournal.pbx == pbx, PbxJournal.owner == owner)
+    for row in (await session.exec(mine)).all():
+        row.owner, row.is_hearing = "", False
+
+
+async def locked_status(session: AsyncSession, pbx: str) -> PbxStatus:
+    """The row of a PBX, for a change; nobody else changes it until this transaction ends."""
+    found = await session.exec(select(PbxStatus).where(PbxStatus.pbx == pbx).with_for_update())
+    status = found.one_or_none()
+    if status is None:
+        await lock(session, f"pbx:{pbx}")
+        status = await session.get(PbxStatus, pbx)
+    if status is None:
+        status = PbxStatus(pbx=pbx)
+        session.add(status)
+        await session.flush()
+    return status
+
+
+async def journals_of(session: AsyncSession, pbx: str) -> list[PbxJournal]:
+    """The journals that a process writes now, as far as the database was told."""
+    now = await database_now(session)
+    rows = await session.exec(select(PbxJournal).where(PbxJournal.pbx == pbx, col(PbxJournal.owner) != ""))
+    return [row for row in rows.all() if row.seen_at is not None and now - row.seen_at < ALIVE]
+
+
+async def _say_alive(
+    session: AsyncSession, pbx: str, journal: str, owner: str, now: datetime, *, is_hearing: bool
+) -> None:
+    row = await session.get(PbxJournal, (pbx, journal))
+    if row is None:
+        row = PbxJournal(pbx=pbx, journal=journal, host=socket.gethostname()[:100])
+        session.add(row)
+    row.owner, row.seen_at, row.is_hearing = owner, now, is_hearing
+
+
+async def _another_hears(session: AsyncSession, pbx: str, owner: str, now: datetime) -> bool:
+    fresh = now - timedelta(seconds=2)
+    others = select(PbxJournal).where(PbxJournal.pbx == pbx, col(PbxJournal.owner).not_in(["", owner]))
+    rows = (await session.exec(others)).all()
+    return any(row.is_hearing and row.seen_at is not None and row.seen_at > fresh for row in rows)
