@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from ami import cdr, cel
+from ami import cdr, cel, cel_translation
 from ami.messages import Message
 from pbxcrm.calls.facts import CallFact, CallState, FactKind, Leg, Outcome
 
@@ -73,7 +73,7 @@ class Backfill:
     def _by_cel(self, path: Path) -> Iterator[CallFact]:
         for call in cel.calls(cel.read(path)):
             if cel.is_over(call):
-                yield from self._judge(cel.messages(call))
+                yield from self._judge(cel_translation.messages(call))
 
     def _by_cdr(self, path: Path) -> Iterator[CallFact]:
         for call in cdr.calls(cdr.read(path)):

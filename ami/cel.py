@@ -1,8 +1,6 @@
-"""Asterisk's own record of channel events (CEL), read as the messages the manager interface would have sent.
+"""Asterisk's own record of channel events (CEL): the rows of the file, with their true times, and the calls they make up.
 
-The file is written by cel_custom in the column order of Asterisk's sample configuration (see dialplan_examples). It tells
-who was called and who stood in which bridge, so the tracker itself can judge a call that nobody heard. What it does not
-tell is whether a phone rang: a leg that was called and not turned away is taken to have rung.
+The file is written by cel_custom in the column order of Asterisk's sample configuration (see dialplan_examples).
 """
 
 import csv
@@ -13,12 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ami.messages import Message
-
 _COLUMNS = 20
-_BUSY = {"17"}
-_NOT_RUNG = {"1", "3", "17", "20", "21", "27", "34", "38"}  # Q.850: refused or out of reach at once
-_DIALLING = {"Dial", "Queue"}
 _UNIQUE = re.compile(r"(?:.*-)?(\d{9,11})\.\d+")
 _QUARTER = 900  # seconds; time zones differ by whole quarters of an hour
 _BIRTH = 5  # seconds at most between a Uniqueid and the first event of its channel
@@ -41,6 +34,7 @@ class Row:
     unique_id: str
     linked_id: str
     extra: dict[str, str]
+    redirecting: str = ""  # RDNIS: who forwarded
 
 
 def read(path: Path, most: int = 32 << 20) -> list[Row]:
@@ -124,7 +118,9 @@ def _parse(line: Sequence[str]) -> Row | None:
             extra = {key: str(value) for key, value in json.loads(line[19]).items()}
         except ValueError:
             extra = {}
-    return Row(line[0], at, line[2], line[3], line[7], line[8], line[9], line[10], line[11], line[14], line[15], extra)
+    return Row(
+        line[0], at, line[2], line[3], line[7], line[8], line[9], line[10], line[11], line[14], line[15], extra, line[5]
+    )
 
 
 def calls(rows: Iterable[Row]) -> list[list[Row]]:
@@ -153,98 +149,3 @@ def is_over(call: Sequence[Row]) -> bool:
     died = {row.unique_id for row in call if row.event == "CHAN_END"}
     seen = {row.unique_id for row in call}
     return born == died == seen
-
-
-def messages(call: Sequence[Row]) -> Iterator[tuple[datetime, Message]]:
-    """The manager events of a call, with their times."""
-    causes = {row.unique_id: row.extra.get("hangupcause", "") for row in call if row.event == "HANGUP"}
-    originated = {row.unique_id: row for row in call if row.app == "AppDial2" and row.unique_id == row.linked_id}
-    names: dict[str, str] = {row.channel: row.unique_id for row in call}
-    dialling: dict[str, Row] = {}  # channels that are calling others now, latest last
-    dialled: dict[str, Row] = {}  # who is called, by whom
-    for row in call:
-        if row.event == "CHAN_START" and row.unique_id in originated:  # the PBX itself calls: click-to-call
-            yield row.at, {"Event": "Newchannel", **_channel(row), "ChannelStateDesc": "Down"}
-            yield row.at, {"Event": "DialBegin", **_dest(originated[row.unique_id])}
-            yield row.at, {"Event": "Newstate", **_channel(row), "ChannelStateDesc": "Ringing"}
-            continue
-        for message in _messages(row, causes.get(row.unique_id, ""), names, dialling, dialled):
-            yield row.at, message
-
-
-def _messages(
-    row: Row, cause: str, names: dict[str, str], dialling: dict[str, Row], dialled: dict[str, Row]
-) -> Iterator[Message]:
-    here = _channel(row)
-    match row.event:
-        case "CHAN_START":
-            first = row.unique_id == row.linked_id
-            state = "Ring" if first else "Down"
-            yield {"Event": "Newchannel", **here, "ChannelStateDesc": state}
-            source = None if first else _who_dials(row, dialling)
-            if source is not None:
-                dialled[row.unique_id] = source
-                yield {"Event": "DialBegin", **_channel(source), **_dest(row)}
-                if cause not in _NOT_RUNG:
-                    yield {"Event": "Newstate", **here, "ChannelStateDesc": "Ringing"}
-        case "APP_START" if row.app in _DIALLING:
-            dialling[row.unique_id] = row
-            if row.app == "Queue":
-                yield {"Event": "QueueCallerJoin", **here, "Queue": row.app_data.partition(",")[0]}
-        case "APP_END" if row.unique_id in dialling:
-            del dialling[row.unique_id]
-            if row.app == "Queue":
-                yield {"Event": "QueueCallerLeave", **here, "Queue": row.app_data.partition(",")[0]}
-        case "ANSWER":
-            yield {"Event": "Newstate", **here, "ChannelStateDesc": "Up"}
-            if row.unique_id in dialled:
-                yield {"Event": "DialEnd", **_channel(dialled[row.unique_id]), **_dest(row), "DialStatus": "ANSWER"}
-        case "BRIDGE_ENTER" | "BRIDGE_EXIT":
-            name = "BridgeEnter" if row.event == "BRIDGE_ENTER" else "BridgeLeave"
-            bridge = {"BridgeUniqueid": row.extra.get("bridge_id", "")}
-            yield {"Event": name, **here, **bridge, "BridgeTechnology": row.extra.get("bridge_technology", "")}
-        case "PICKUP":
-            picker = row.extra.get("pickup_channel", "")
-            mine = {"Channel": picker, "Uniqueid": names.get(picker, ""), "Linkedid": row.linked_id}
-            yield {"Event": "Pickup", **mine, **{f"Target{key}": value for key, value in here.items()}}
-        case "BLINDTRANSFER":
-            transferee = row.extra.get("transferee_channel_name", "")
-            yield {
-                "Event": "BlindTransfer",
-                "Result": "Success",
-                **{f"Transferer{key}": value for key, value in here.items()},
-                "TransfereeChannel": transferee,
-                "TransfereeUniqueid": names.get(transferee, ""),
-                "TransfereeLinkedid": row.linked_id,
-                "Extension": row.extra.get("extension", ""),
-            }
-        case "CHAN_END":
-            if row.unique_id in dialled and cause in _BUSY:
-                yield {"Event": "DialEnd", **_channel(dialled[row.unique_id]), **_dest(row), "DialStatus": "BUSY"}
-            yield {"Event": "Hangup", **here, "Cause": cause}
-        case _:
-            return
-
-
-def _who_dials(row: Row, dialling: dict[str, Row]) -> Row | None:
-    """Who called this new channel: of those who are calling, the latest that names its endpoint, else the latest queue."""
-    endpoint = row.channel.rpartition("-")[0]
-    latest = list(dialling.values())[::-1]
-    named = next((source for source in latest if endpoint and endpoint in source.app_data), None)
-    return named or next((source for source in latest if source.app == "Queue"), None) or next(iter(latest), None)
-
-
-def _channel(row: Row) -> Message:
-    return {
-        "Channel": row.channel,
-        "CallerIDNum": row.number,
-        "CallerIDName": row.name,
-        "Context": row.context,
-        "Exten": row.exten,
-        "Uniqueid": row.unique_id,
-        "Linkedid": row.linked_id,
-    }
-
-
-def _dest(row: Row) -> Message:
-    return {f"Dest{key}": value for key, value in _channel(row).items()}

@@ -22,6 +22,7 @@ _EVENT = b"Event: "
 #: The events a call is followed by. Everything else may be filtered away by ``manager.conf``.
 WANTED = frozenset(
     {
+        b"ConfbridgeJoin",
         b"Newchannel",
         b"Newstate",
         b"NewCallerid",

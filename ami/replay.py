@@ -1,4 +1,4 @@
-"""Recorded AMI bytes to calls, one JSON object a line: the function behind ``pbxcrm replay``.
+"""Recorded AMI bytes, or Asterisk's CEL file, to calls, one JSON object a line: the function behind ``pbxcrm replay``.
 
 Needs no database, no Redis and no configuration. The object is a contract with other programs (docs/architecture.md).
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from ami import cel, cel_translation
 from ami.messages import Framer, is_wanted, parse
 from ami.tracker import Tracker, TrackerConfig
 from pbxcrm.calls import rendering
@@ -19,6 +20,7 @@ from pbxcrm.numbers import normalise
 DEFAULT_EXTENSION_PATTERN = r"\d{2,5}"
 DEFAULT_REGION = "UA"
 CHUNK = 1 << 16  # bytes
+WHOLE_FILE = 1 << 62  # bytes
 
 
 class Unreadable(Exception):
@@ -31,18 +33,21 @@ def replay_files(
     extension_pattern: str = DEFAULT_EXTENSION_PATTERN,
     region: str | None = None,
     out: TextIO | None = None,
+    *,
+    from_cel: bool = False,
 ) -> int:
     """Write a line of JSON for every call in every file, each file a stream of its own, its calls in the order they began.
 
+    With ``from_cel`` the files are CEL files, and the calls what recovery makes of them.
     ``region`` (ISO 3166) reads national numbers; None is ``PBXCRM_REGION``, else "UA". Returns the exit code: 0, or 2 when a
     file could not be read (told on stderr; the others are still replayed).
     """
     region = region or os.environ.get("PBXCRM_REGION") or DEFAULT_REGION
-    config = TrackerConfig(trunks=tuple(trunks), extension_pattern=extension_pattern)
+    config = TrackerConfig(trunks=tuple(trunks), extension_pattern=extension_pattern, region=region)
     exit_code = 0
     for path in paths:
         try:
-            for call in calls_in(_chunks(path), config):
+            for call in calls_in_cel(path, config) if from_cel else calls_in(_chunks(path), config):
                 line = json.dumps({"file": str(path), **as_object(call, region)}, ensure_ascii=False)
                 print(line, file=out or sys.stdout)
         except Unreadable as error:
@@ -53,9 +58,27 @@ def replay_files(
 
 def calls_in(chunks: Iterable[bytes], config: TrackerConfig) -> list[CallState]:
     """The calls of one stream in the order they began; those still going on at its end have the outcome ``open``."""
+    return _latest(facts_in(chunks, config))
+
+
+def calls_in_cel(path: str | Path, config: TrackerConfig) -> list[CallState]:
+    """The calls of a CEL file in the order they began; those it does not tell the end of have the outcome ``open``.
+
+    Raises Unreadable.
+    """
+    try:
+        rows = cel.read(Path(path), WHOLE_FILE)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    tracker = Tracker(config)
+    facts = [fact for at, message in cel_translation.messages(rows) for fact in tracker.feed(message, at)]
+    return _latest([*facts, *tracker.close()])
+
+
+def _latest(facts: Iterable[CallFact]) -> list[CallState]:
     order: dict[str, int] = {}
     calls: dict[str, CallState] = {}
-    for fact in facts_in(chunks, config):
+    for fact in facts:
         name = fact.call.linkedid
         order.setdefault(name, len(order))
         calls[name] = fact.call
@@ -86,4 +109,8 @@ def _chunks(path: str | Path) -> Iterator[bytes]:
             while chunk := file.read(CHUNK):
                 yield chunk
     except OSError as error:
-        raise Unreadable(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: OSError) -> Unreadable:
+    return Unreadable(f"{path}: cannot be read: {error.strerror or error}")

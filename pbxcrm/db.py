@@ -8,8 +8,10 @@ each other's updates silently (measured: half of 900). WAL lets readers go on me
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,9 +19,11 @@ from typing import Any
 import structlog
 from sqlalchemy import BigInteger, DateTime, Dialect, TypeDecorator, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.constraints import in_words
 from pbxcrm.sqlite import WRITES, checkpoint, sqlite_engine
 
 log = structlog.get_logger()
@@ -80,20 +84,26 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False, info={DATABASE: self}) as session:
-            yield session
+        """Raises what ``pbxcrm.constraints`` makes of what the database refuses."""
+        with _waited_for(), _in_words():
+            async with AsyncSession(
+                self.engine, expire_on_commit=False, autoflush=False, info={DATABASE: self}
+            ) as session:
+                yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        async with (
-            self._in_turn(),
-            AsyncSession(self._writing, expire_on_commit=False, info={DATABASE: self}) as session,
-        ):
-            yield session
-            gathered: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.pop(BEFORE_COMMIT, [])
-            for write in gathered:
-                await write(session)
-            await session.commit()
+        """Raises what ``pbxcrm.constraints`` makes of what the database refuses."""
+        with _waited_for(), _in_words():
+            async with (
+                self._in_turn(),
+                AsyncSession(self._writing, expire_on_commit=False, info={DATABASE: self}) as session,
+            ):
+                yield session
+                gathered: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.pop(BEFORE_COMMIT, [])
+                for write in gathered:
+                    await write(session)
+                await session.commit()
         emitted = session.info.pop(EMITTED, None)
         if emitted and self.after_commit is not None:
             await self.after_commit(emitted)
@@ -109,6 +119,17 @@ class Database:
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
+    async def check_writable(self) -> None:
+        """Make the database write something that changes nothing. Raises DBAPIError when it cannot: a full disk, a file or
+        a server that may only be read.
+        """
+        async with self._in_turn(), self._writing.begin() as connection:
+            if self.is_sqlite:
+                version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
+                await connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+            else:
+                await connection.execute(text("SELECT txid_current()"))
+
     async def checkpoint(self) -> None:
         """Keep SQLite's log short; nothing to do on PostgreSQL. Raises sqlite3.Error."""
         if self.is_sqlite:
@@ -116,6 +137,41 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+@dataclass(slots=True)
+class Wait:
+    """Since when whoever asked works with the database, by the loop's clock; None while it does not."""
+
+    since: float | None = None
+
+
+#: Of whoever does not want to wait for a database that hangs (``web.patience``).
+WAITING: ContextVar[Wait | None] = ContextVar("pbxcrm_waiting", default=None)
+
+
+@contextmanager
+def _waited_for() -> Iterator[None]:
+    wait = WAITING.get()
+    if wait is None or wait.since is not None:
+        yield
+        return
+    wait.since = asyncio.get_running_loop().time()
+    try:
+        yield
+    finally:
+        wait.since = None
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        said = in_words(error)
+        if said is None:
+            raise
+        raise said from error
 
 
 def before_commit(session: AsyncSession, write: Callable[[AsyncSession], Awaitable[None]]) -> None:
@@ -151,8 +207,9 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         return sqlite_engine(url, pool_size)
     # Its compiler takes 30 ms for a list that is read in one, because it believes that all rows will be looked at.
     plain = {"server_settings": {"jit": "off"}}
+    # What is stored is nobody's business in a log: a message of an error would have the parameters in it.
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=plain
+        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=plain, hide_parameters=True
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
     return engine

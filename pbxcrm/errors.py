@@ -5,6 +5,7 @@
     ├── NotFound          it is not there, or not for who asks            404
     ├── Conflict          somebody else was faster, or the state forbids  409
     ├── Invalid           a value is wrong; ``field`` names it            422
+    │   └── Incomplete    something is missing; ``missing`` lists it      422
     ├── TooManyAttempts   wait ``retry_after`` seconds                    429
     ├── Unavailable       a part we need is away (PBX, database, disk)    503
     └── BadSettings       the configuration cannot work; the process stops
@@ -13,6 +14,8 @@ Entry points (pages, API, CLI) translate them; nobody else catches them. ``code`
 ``message`` is English and goes through gettext with ``params`` before a person reads it.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -44,6 +47,23 @@ class Invalid(PbxcrmError):
     def __init__(self, field: str, code: str, message: str, **params: str | int) -> None:
         super().__init__(code, message, **params)
         self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One thing without which an act cannot be done. ``key`` names it among those of its ``kind``; ``message`` is English."""
+
+    kind: str
+    key: str
+    message: str
+
+
+class Incomplete(Invalid):
+    """An act lacks something that can be given. ``missing`` is never empty; ``field`` and ``message`` are those of its first."""
+
+    def __init__(self, code: str, missing: Sequence[Missing]) -> None:
+        super().__init__(missing[0].key, code, missing[0].message)
+        self.missing = tuple(missing)
 
 
 class TooManyAttempts(PbxcrmError):

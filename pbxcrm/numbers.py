@@ -6,6 +6,7 @@ stays as heard, only cleaned, so that the same caller is at least the same text 
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import phonenumbers
@@ -45,6 +46,9 @@ _NO_NUMBER = frozenset(
 
 _DIALABLE = re.compile(r"[+*#0-9]{1,32}")
 _URI = re.compile(r"(?:sips?|tel):([^@;>]*)", re.IGNORECASE)
+_DIGITS = re.compile(r"\+?[0-9]+")
+#: What stands between a service code or an account and the number: ``*31*…``, ``1234#…``; also a pause in a dial string.
+_SERVICE_CODE = re.compile(r"[*#wW,]")
 _PUNCTUATION = re.compile(r"[\s().\-/]+")
 
 
@@ -104,6 +108,61 @@ def national(number: str) -> str:
         return number
     text = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
     return _in_pairs(text) if parsed.country_code == 380 else text
+
+
+def number_called(dialled: Iterable[str], sent: str | None, region: str) -> str | None:
+    """The client's number of an outbound call, as somebody wrote it: ``0503330077``, ``+380503330077``.
+
+    ``dialled``: what a person or the CRM asked for, nearest to them first; ``sent``: what the outside line was given. Neither alone
+    is right: carriers and accounts want prefixes (``8888…``, ``1234#…``, ``*31*…``, ``010*…``), and an office may dial 9 for an outside
+    line. What was dialled counts where the number that was sent ends with its significant digits.
+    """
+    return _number_called(tuple(text[:MAX_HEARD] for text in dialled), sent and sent[:MAX_HEARD], region.upper())
+
+
+@lru_cache(maxsize=20_000)
+def _number_called(dialled: tuple[str, ...], sent: str | None, region: str) -> str | None:
+    if sent is None:
+        return next(iter(dialled), None)
+    digits = _digits(sent)
+    for text in dialled:
+        for rest in _without_outside_line(text):
+            number = _public_number(rest, region)
+            if number is not None and digits.endswith(phonenumbers.national_significant_number(number)):
+                return rest
+    for text in (sent, _SERVICE_CODE.split(sent)[-1]):
+        if _DIGITS.fullmatch(text) and _public_number(text, region) is not None:
+            return text
+    behind_a_prefix = _own_country(_SERVICE_CODE.split(sent)[-1], region)
+    if behind_a_prefix is not None:
+        return behind_a_prefix
+    same_end = (text for text in dialled if len(text) > 2 and text.isdecimal() and digits.endswith(text))
+    return next(same_end, sent)
+
+
+def _without_outside_line(dialled: str) -> Iterator[str]:
+    """What was dialled, without service codes (``*31*``), then also without the up to three digits that fetch an outside line."""
+    rest = _SERVICE_CODE.split(dialled)[-1]
+    if _DIGITS.fullmatch(rest):
+        yield rest
+        yield from (rest[skip:] for skip in (1, 2, 3) if len(rest) > SHORT_DIGITS + skip and rest[0] != "+")
+
+
+def _own_country(sent: str, region: str) -> str | None:
+    """A number of our own country behind a carrier's prefix of up to eight digits; None where there is none, or a choice."""
+    country = phonenumbers.country_code_for_region(region)
+    starts = [str(country), phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True) or ""]
+    for skip in range(1, min(9, len(sent) - SHORT_DIGITS)):
+        rest = sent[skip:]
+        if rest.startswith(starts[0]) or (starts[1] and rest.startswith(starts[1])):
+            number = _parse(rest, region)
+            if number is not None and number.country_code == country and phonenumbers.is_valid_number(number):
+                return rest
+    return None
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdecimal())
 
 
 def _in_pairs(text: str) -> str:

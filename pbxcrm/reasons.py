@@ -136,6 +136,18 @@ MESSAGES: dict[str, str | Counted] = {
         "Extension {extension} answered a client but belongs to no user, so nobody is responsible. Give it to a user under People."
     ),
     "by.command_line": N_("Done on the command line of the server."),
+    # what a stage asks for (deals/gates.py)
+    "gate.lost_reason": N_("Say why the deal is lost."),
+    "gate.next_task": N_(
+        "The client was not reached and nothing is planned: set the next task before you close the deal."
+    ),
+    "gate.field": N_("Fill in “{key}”."),
+    "gate.file": N_("Attach a file."),
+    "gate.refused": N_(
+        "The deal was to move to “{stage}” by itself, but something is missing, so it stayed where it was."
+    ),
+    "task.norm_changed": N_("The norm of callbacks was changed to {norm} min."),
+    "task.gate": N_("Complete the deal: it could not move to “{stage}”"),
     # moves
     "deal.talked": N_("A conversation took place, so it is no longer “{stage}”: {who} talked."),
 }

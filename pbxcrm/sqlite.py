@@ -120,7 +120,7 @@ def sqlite_engine(url: str, pool_size: int) -> AsyncEngine:
             sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False, uri=is_uri)
         )
 
-    engine = create_async_engine(url, pool_size=pool_size, async_creator=connect)
+    engine = create_async_engine(url, pool_size=pool_size, async_creator=connect, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from web.foreign import ascii_address
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.parts import parts
@@ -27,6 +28,7 @@ DONE: dict[str, str] = {
 def redirect(request: Request, path: str, *, done: str = "") -> Response:
     """Go to a page of ours after a change; ``done`` is a code of ``DONE`` that is said there. Works with and without htmx."""
     response: Response
+    path = ascii_address(path)
     if request.headers.get("hx-request") == "true":
         response = Response(headers={"HX-Redirect": path})
     else:

@@ -1,7 +1,7 @@
 """Who asks: the session cookie, the doors of the routes, and where one is sent to log in."""
 
 from http import HTTPStatus
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -10,7 +10,7 @@ from pbxcrm.access import Viewer, check
 from pbxcrm.errors import NotAllowed
 from pbxcrm.people.queries import get_viewer_by_session, get_viewer_by_token
 from pbxcrm.people.rules import SESSION_LIFE
-from web import csrf
+from web import csrf, foreign
 from web.doors import Door, Handler, Rule
 from web.parts import now, parts, viewer
 
@@ -64,13 +64,8 @@ async def program(request: Request) -> Viewer | None:
 
 
 def local_path(target: str | None) -> str:
-    """``target`` where it is a path of ours, else the front page: nobody is sent to another site after logging in."""
-    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
-        return "/"
-    if any(ord(letter) < 0x20 or letter == "\\" for letter in target):
-        return "/"
-    split = urlsplit(target)
-    return "/" if split.scheme or split.netloc or split.path == LOGIN else target
+    """``target`` where it is a path of ours, else the front page; never the login page itself."""
+    return foreign.local_path(target, but=LOGIN)
 
 
 def to_login(request: Request) -> Response:

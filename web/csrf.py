@@ -5,9 +5,9 @@ send with every POST, also over plain HTTP on an office network). See Fetch Meta
 """
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from pbxcrm.errors import NotAllowed
+from web.foreign import split_address
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 OUR_OWN = frozenset({"same-origin", "none"})  # "none": the person typed the address or opened a bookmark
@@ -25,7 +25,8 @@ def is_ours(method: str, headers: Mapping[str, str]) -> bool:
         return site in OUR_OWN
     origin = headers.get("origin")
     if origin:
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+        split = split_address(origin)
+        return split is not None and split.netloc.lower() == headers.get("host", "").lower() != ""
     return "cookie" not in headers
 
 

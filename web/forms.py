@@ -13,11 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from pbxcrm.errors import Invalid
+from web.foreign import known_charset, whole_number
 from web.i18n import gettext as _
 from web.i18n import here
 
@@ -55,9 +59,10 @@ class Form:
         text = self[name]
         if not text:
             return None
-        if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) < 18):
+        found = whole_number(text.removeprefix("-"))
+        if found is None:
             raise Invalid(name, "form.number", "Write a whole number.")
-        return int(text)
+        return -found if text.startswith("-") else found
 
     def amount(self, name: str) -> Decimal | None:
         """Money as people write it (``48 000,50``), or None when empty; raises Invalid."""
@@ -87,6 +92,7 @@ class Form:
 
 async def read_form(request: Request) -> Form:
     """The fields of a form; files are read by whoever expects them (``request.form()`` is cached)."""
+    _check_charset(request)
     data: FormData = await request.form(max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     form = Form()
     for name, value in data.multi_items():
@@ -94,7 +100,16 @@ async def read_form(request: Request) -> Form:
             clean = value.replace("\x00", "")  # PostgreSQL cannot store it, and no person types it
             form.values.setdefault(name, clean)
             form.lists.setdefault(name, []).append(clean)
+    request.state.typed = form  # ``web.problems``: what was typed is given back where the database is away
     return form
+
+
+def _check_charset(request: Request) -> None:
+    """Raises HTTPException for a form in no character set that people write in."""
+    _kind, parameters = parse_options_header(request.headers.get("content-type", ""))
+    named = parameters.get(b"charset", b"utf-8")
+    if not known_charset(named.decode("latin-1")):
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
 
 def filled(values: Mapping[str, object]) -> Form:

@@ -3,9 +3,10 @@
 import secrets
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pbxcrm.access import Viewer
@@ -13,9 +14,11 @@ from pbxcrm.people.queries import get_viewer_by_session, load_directory
 from web.auth import session_token
 from web.i18n import Here, Language, preferred, speaking
 from web.parts import Parts
+from web.patience import patiently
 from web.problems import away, fault
 from web.shell import load_shell
 
+log = structlog.get_logger()
 LANGUAGE_COOKIE = "pbxcrm_language"  # chosen on the login page, before anybody is known
 STATIC = "/static/"
 # Scripts, styles, connections and workers only from ourselves; no inline code or styles anywhere.
@@ -23,6 +26,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; font-src 'self'; "
     "connect-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+YEAR_SECONDS = 365 * 24 * 3600
 HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -50,6 +54,8 @@ class SecurityHeaders:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
+                if scope["scheme"] == "https":  # from TLS of our own, or of a proxy among ``trusted_proxies``
+                    headers.setdefault("strict-transport-security", f"max-age={YEAR_SECONDS}")
             await send(message)
 
         await self.app(scope, receive, guarded)
@@ -75,23 +81,33 @@ class WhoAndWhen:
         request.state.number = secrets.token_hex(4)
         request.state.viewer = None
         request.state.shell = None
-        started = False
+        started = given_up = False
 
         async def noting(message: Message) -> None:
             nonlocal started
+            if given_up:
+                return  # somebody else has answered
             started = True
             await send(message)
 
         viewer: Viewer | None = None
-        try:
+
+        async def serve() -> None:
+            nonlocal viewer
             viewer = await self._recognise(request)
             with speaking(self._place(request, viewer)):
                 await self.app(scope, receive, noting)
+
+        try:
+            await patiently(serve, started=lambda: started)
+        except ClientDisconnect:
+            log.debug("web.vanished", path=request.url.path)  # nobody is there to be told
         except SQLAlchemyError as error:
-            # The database went away before it was known who asks: the same words as anywhere else.
+            # The database went away before it was known who asks, or hangs: the same words as anywhere else.
             if started:
                 raise
-            with speaking(self._place(request, None)):
+            given_up = True
+            with speaking(self._place(request, viewer)):
                 await (await away(request, error))(scope, receive, send)
         except Exception as error:
             if not started:

@@ -5,20 +5,34 @@ from http import HTTPStatus
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as SqlTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ExceptionHandler
 
 from pbxcrm.errors import PbxcrmError, TooManyAttempts
 from web.answers import toast
 from web.api.problems import problem, problem_of
+from web.forms import Form
 from web.i18n import N_
 from web.i18n import gettext as _
+from web.patience import DatabaseHangs
 from web.templating import render
 
 log = structlog.get_logger()
+SECRETS = frozenset({"password", "old", "new", "again"})  # fields that are never given back
 
 #: status -> (heading, what to do)
 WORDS: dict[int, tuple[str, str]] = {
@@ -31,6 +45,7 @@ WORDS: dict[int, tuple[str, str]] = {
     405: (N_("That does not work here"), N_("Go back, reload the page and try again.")),
     409: (N_("Somebody was faster"), N_("Reload the page to see how it stands now, then try again.")),
     413: (N_("That is too large"), N_("Send less at once.")),
+    415: (N_("That cannot be read"), N_("Send the form as UTF-8.")),
     422: (N_("Something is wrong with what was sent"), N_("Go back, check the form and try again.")),
     429: (N_("Too many attempts"), N_("Wait a little, then try again.")),
     500: (
@@ -67,13 +82,40 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
         return Response(status_code=error.status_code, headers=error.headers)
-    return _answer(request, error.status_code, f"http.{error.status_code}", "", dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return _answer(request, error.status_code, f"http.{error.status_code}", "", headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """All methods of the path: each of its routes knows only its own."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found
 
 
 async def away(request: Request, error: Exception) -> Response:
     """The database or Redis does not answer."""
-    log.error("web.part_away", path=request.url.path, error=str(error).splitlines()[0], exc_info=error)
+    if isinstance(error, SQLAlchemyError) and not _is_away(error):
+        log.error("web.refused_by_database", path=request.url.path, number=_number(request), exc_info=error)
+        return _answer(request, 500, "web.fault", "", {})
+    # One line: while the database is away every request says the same.
+    log.error("web.part_away", path=request.url.path, error=(str(error) or type(error).__name__).splitlines()[0])
     return _answer(request, 503, "web.away", "", {"Retry-After": "5"})
+
+
+def _is_away(error: SQLAlchemyError) -> bool:
+    """Whether the database is away or too busy; else a statement of ours is wrong."""
+    if isinstance(error, OperationalError | InterfaceError | SqlTimeoutError | DatabaseHangs):
+        return True
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or not isinstance(
+            error, ProgrammingError | DataError | IntegrityError | NotSupportedError
+        )
+    return False
 
 
 async def fault(request: Request, error: Exception) -> Response:
@@ -108,4 +150,15 @@ def _answer(request: Request, status: int, code: str, detail: str, headers: Mapp
         detail=detail,
         advice=_(advice),
         number=_number(request) if status >= 500 else "",
+        typed=_typed(request) if status >= 500 else [],
     )
+
+
+def _typed(request: Request) -> list[tuple[str, str]]:
+    """What was typed into the form that could not be kept, to be sent again; nothing secret is shown or sent back."""
+    form: Form | None = getattr(request.state, "typed", None)
+    if form is None or request.method != "POST":
+        return []
+    return [
+        (name, value) for name, values in form.lists.items() if name not in SECRETS for value in values if value.strip()
+    ][:200]

@@ -84,6 +84,7 @@ def _dock() -> list[Route]:
         "note": dock.save_note,
         "contact": dock.choose_contact,
         "link": dock.link,
+        "client": dock.make_client,
         "attach": dock.attach,
         "finish": dock.finish,
         "hide": dock.hide,

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import pbxcrm
 from pbxcrm import events, jobs
 from pbxcrm.db import Database
+from pbxcrm.errors import PbxcrmError
 from pbxcrm.people.actions import prune_logins
 from pbxcrm.relay import Relay
 from workers.settings import make_worker
@@ -72,7 +73,7 @@ class Work:
         while True:
             try:
                 await self.tidy()
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, PbxcrmError, OSError) as error:
                 log.warning("tidy.failed", why=str(getattr(error, "orig", None) or error))
             await asyncio.sleep(TIDY_SECONDS)
 
@@ -94,7 +95,7 @@ class Work:
             try:
                 await self.sweep()
                 away = False
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, PbxcrmError, OSError) as error:
                 if not away:
                     log.warning("database.away", why=str(getattr(error, "orig", None) or error))
                 away = True

@@ -55,10 +55,16 @@ class Call:
         self.did: str | None = None
         self.dialled: str | None = None
         self.asked_for: str | None = None  # click-to-call: the number the Originate was for
+        self.sent: str | None = (
+            None  # outbound: the number the outside line was given, with whatever prefix the carrier wants
+        )
+        self.dialled_first: tuple[str, ...] = ()  # what was dialled before that, nearest to a person first
+        self.shown_outside: str | None = None  # the PBX itself calls an outside number: what it shows there
         self.trunk: str | None = None
         self.made_by: str | None = None
         self.tries_outside = False  # the dialplan dialled a trunk, though perhaps no line came of it (a hint)
         self.originated = False  # the PBX itself began the call: Originate, click-to-call
+        self.is_among_phones = False  # originated, and it turned out that two phones talk
         self.recording: str | None = None
 
         # What happens to it
@@ -114,6 +120,22 @@ class Call:
     @property
     def click_to_call(self) -> bool:
         return self.originated and self.direction is Direction.OUTBOUND
+
+    @property
+    def has_line(self) -> bool:
+        """Whether the outside world has a part in it, by a line it came in by or one that was dialled."""
+        return self.direction is Direction.INBOUND or any(leg.extension is None for leg in self.legs.values())
+
+    @property
+    def is_half(self) -> bool:
+        """Whether it is only an outside number called by a program, which is to join it with somebody (rule 0)."""
+        return (
+            self.originated
+            and self.answered_at is None
+            and self.has_line
+            and all(leg.extension is None for leg in self.legs.values())
+            and all(channel.place.kind is not Kind.PHONE for channel in self.channels.values())
+        )
 
     @property
     def is_over(self) -> bool:

@@ -127,9 +127,13 @@ class Desk:
         if not call.talking and all(channel.bridge is None for channel in call.channels.values()):
             return  # most events come while it rings
         phones = talk.phones_in_talk(call)
+        if not phones and call.originated and not call.has_line and talk.phones_among_themselves(call):
+            call.is_among_phones = True
+            orient(call, self.board.places)
+            phones = talk.phones_in_talk(call)
         line = talk.outside_helper(call)
         if line is not None:
-            extension = talk.forwarded_by(call, line)
+            extension = talk.forwarded_by(call, line) if call.direction is Direction.INBOUND else None
             if extension is None:
                 talk.answered(call, None, at)
             else:
@@ -147,6 +151,8 @@ class Desk:
             self.tell(call, FactKind.JOINED, extension, at)
             if transfer is not None and had_talked:
                 self._tell_transfer_seen(call, transfer, at)
+            if call.successor is not None:
+                self.remind(call, call.successor.until)
         late = talk.late_transfer(call, phones, now)
         if late is not None:
             self._tell_transfer_seen(call, late, at)
@@ -184,6 +190,9 @@ class Desk:
     def end(self, call: Call, outcome: Outcome) -> None:
         """Give the verdict. ``call.ended_at`` must be known. What remains of its channels is only waited for."""
         assert call.ended_at is not None
+        transfer = talk.transfer_at_the_end(call)
+        if transfer is not None:
+            self._tell_transfer_seen(call, transfer, call.ended_at)
         call.outcome = outcome
         call.talking.clear()
         for leg in call.legs.values():
@@ -210,6 +219,11 @@ class Desk:
                     self.end(call, verdict.outcome(call))
             else:
                 self._tell_who_left(call, now)
+                late = talk.late_transfer(
+                    call, [e for e, talker in call.talking.items() if talker.left_at is None], now
+                )
+                if late is not None:
+                    self._tell_transfer_seen(call, late, now)
         return self.take_facts()
 
     def _tell_who_left(self, call: Call, now: datetime) -> None:
@@ -241,5 +255,12 @@ class Desk:
         kept.rang |= absorbed.rang
         kept.forwards |= absorbed.forwards
         kept.queue = kept.queue or absorbed.queue
+        if (
+            kept.direction is Direction.OUTBOUND and absorbed.direction is Direction.OUTBOUND
+        ):  # each called by a program
+            kept.asked_for = kept.asked_for or absorbed.asked_for
+            kept.trunk = kept.trunk or absorbed.trunk
+            if kept.sent is None:
+                kept.sent, kept.dialled_first = absorbed.sent, absorbed.dialled_first
         if absorbed.told:
             self.tell(absorbed, FactKind.ABSORBED, kept.name, self.at)

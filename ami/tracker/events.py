@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ami.messages import Message
 from ami.tracker import ending, transfers, voicemail
+from ami.tracker.channel import Channel
 from ami.tracker.desk import Desk
 from ami.tracker.numbers import is_withheld, name_in, number_in
 from ami.tracker.places import Kind
@@ -46,9 +47,16 @@ def newstate(desk: Desk, message: Message, at: datetime) -> None:
         known_leg = call.legs.get(channel.id)
         if known_leg is not None:
             known_leg.picked_up = True
+            _was_offered(channel)
         elif channel is call.first and channel.place.kind is Kind.TRUNK:
             call.was_picked_up_by_pbx = True
     desk.board.touched[call] = None
+
+
+def _was_offered(phone: Channel) -> None:
+    """A phone that was called and taken off the hook was offered the call, also where it never rang (automatic answer)."""
+    if phone.dialled and phone.place.kind is Kind.PHONE and phone.place.extension is not None:
+        phone.call.rang.setdefault(phone.place.extension)
 
 
 def newcallerid(desk: Desk, message: Message, _at: datetime) -> None:
@@ -124,6 +132,8 @@ def dial_end(desk: Desk, message: Message, at: datetime) -> None:
     forward = message.get("Forward", "")
     if leg is not None:
         leg.dial_ended(message.get("DialStatus", ""), forwarded=bool(forward))
+        if leg.picked_up and dialled is not None:
+            _was_offered(dialled)
     for channel in (source, dialled):
         if channel is not None:
             board.touched[channel.call] = None
@@ -159,6 +169,14 @@ def bridge_leave(desk: Desk, message: Message, _at: datetime) -> None:
     channel = desk.board.find(message)
     if channel is not None and channel.bridge is not None and channel.bridge.id == message.get("BridgeUniqueid"):
         desk.board.out_of_bridge(channel)
+
+
+def confbridge_join(desk: Desk, message: Message, at: datetime) -> None:
+    """A channel stands in a conference. Who takes over another's place by a transfer enters its bridge by this event only."""
+    channel = desk.board.find(message)
+    bridge = desk.board.bridges.get(message.get("BridgeUniqueid", ""))
+    if channel is not None and bridge is not None and channel.bridge is not bridge:
+        desk.board.into_bridge(channel, bridge.id, holding=bridge.holding)
 
 
 def bridge_destroy(desk: Desk, message: Message, _at: datetime) -> None:
@@ -269,6 +287,7 @@ HANDLERS: dict[str, Handler] = {
     "BridgeEnter": bridge_enter,
     "BridgeLeave": bridge_leave,
     "BridgeDestroy": bridge_destroy,
+    "ConfbridgeJoin": confbridge_join,
     "Pickup": pickup,
     "BlindTransfer": transfers.blind,
     "AttendedTransfer": transfers.attended,

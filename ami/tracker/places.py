@@ -15,7 +15,7 @@ class Kind(Enum):
     PHONE = auto()  # an extension of ours
     TRUNK = auto()  # the outside world
     LOCAL = auto()  # one half of a Local pair: a wire inside the PBX
-    MACHINE = auto()  # announcers, recorders, stand-ins of a masquerade: nobody
+    MACHINE = auto()  # announcers, recorders, voice bots, stand-ins of a masquerade: nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,14 @@ class Place:
     half: int = 0
 
 
-#: Technologies behind which nobody stands.
+#: Technologies behind which nobody stands: parts of the PBX, and programs that speak (AudioSocket, WebSocket, ExternalMedia of ARI).
 _MACHINES = frozenset({
-    "Announcer", "AsyncGoto", "Bridge", "CBAnn", "CBRec", "ConfBridgeRecorder", "Message", "MulticastRTP", "Recorder",
-    "Snoop", "Surrogate", "UnicastRTP",
+    "Announcer", "AsyncGoto", "AudioSocket", "Bridge", "CBAnn", "CBRec", "ConfBridgeRecorder", "ExternalMedia", "Message",
+    "MulticastRTP", "Recorder", "Snoop", "Surrogate", "UnicastRTP", "WebSocket",
 })  # fmt: skip
+#: Technologies that name their channels after an endpoint, which may be a phone. The others (DAHDI, Dongle, Khomp …) are lines,
+#: whatever digits they carry: DAHDI/33 is the line on port 33.
+_HAVE_ENDPOINTS = frozenset({"H323", "IAX2", "MGCP", "OOH323", "PJSIP", "SCCP", "SIP", "Skinny", "UNISTIM", "USTM"})
 _LOCAL = re.compile(r"(Local/.*);([12])")
 #: Only when neither the trunks nor the extension pattern know an endpoint: what contexts are usually called.
 _OUTSIDE_CONTEXT = re.compile(r"(?i)from-(trunk|pstn|did|sip-external|dahdi|zaptel)|incoming|inbound")
@@ -45,6 +48,7 @@ class Places:
     """Reads channel names by one PBX's configuration; remembers what it has read."""
 
     def __init__(self, config: TrackerConfig) -> None:
+        self.region = config.region
         self._trunks = config.trunks
         self._extension = re.compile(config.extension_pattern)
         self._known: dict[tuple[str, str], Place] = {}
@@ -78,7 +82,7 @@ class Places:
             return Place(Kind.MACHINE, endpoint)
         if any(fnmatchcase(endpoint, glob) or fnmatchcase(device, glob) for glob in self._trunks):
             return Place(Kind.TRUNK, endpoint)
-        extension = self.extension_of(endpoint)
+        extension = self.extension_of(endpoint if technology in _HAVE_ENDPOINTS else device)
         if extension is None and _INSIDE_CONTEXT.match(context) and not _OUTSIDE_CONTEXT.search(context):
             extension = endpoint
         return Place(Kind.TRUNK, endpoint) if extension is None else Place(Kind.PHONE, endpoint, extension)

@@ -6,6 +6,7 @@ from ami.tracker.channel import Channel
 from ami.tracker.numbers import dialled_in, name_in, number_in, number_sent
 from ami.tracker.places import Kind, Places
 from pbxcrm.calls.facts import Direction
+from pbxcrm.numbers import number_called
 
 #: So many last digits alike make two spellings of one number (0671112233 and +380671112233).
 _TELLING_DIGITS = 7
@@ -30,6 +31,7 @@ def originated(call: Call, message: Message, places: Places) -> None:
     call.originated = True
     if call.first is not None and call.first.place.kind is Kind.TRUNK:
         call.client_heard, call.client_name, call.did = None, None, None  # it is the client that is being called
+        call.shown_outside = number_in(message.get("DestCallerIDNum"))
         return
     asked_for(call, message.get("DestCallerIDNum"), places)
 
@@ -44,16 +46,32 @@ def asked_for(call: Call, number: str | None, places: Places) -> None:
 
 def dialled_out(call: Call, line: Channel, message: Message) -> None:
     """An outside line was dialled: the client of an outbound call."""
-    if call.first is not None and call.first.place.kind is Kind.TRUNK and not call.first.dialled:
+    first = call.first
+    if first is not None and first.place.kind is Kind.TRUNK and not first.dialled:
         return  # an inbound call on its way out again: the client is the one who called
     call.trunk = line.place.endpoint
-    if call.client_heard is None:
-        call.client_heard = number_sent(message)
+    sent = number_sent(message)
+    if call.sent is None or (line is not first and _same_number(sent, call.shown_outside)):
+        # Of two outside numbers the client is the one that is shown to the other; where that is not told, the first.
+        call.sent = sent
+        call.dialled_first = _dialled_on_the_way(call, line)
+
+
+def _dialled_on_the_way(call: Call, line: Channel) -> tuple[str, ...]:
+    """The extensions of the dialplan through which a line was reached, from who began the call on."""
+    dialled = []
+    if call.first is not None and call.first.place.kind is Kind.PHONE and not call.first.dialled:
+        dialled.append(call.first.exten)
+    if line.dialled_by is not None:
+        dialled.append(line.dialled_by.exten)
+    return tuple(dict.fromkeys(dialled))
 
 
 def tries_outside(call: Call, channel: Channel, dial_data: str, places: Places) -> None:
     """``Dial(PJSIP/+380509998877@trunk)`` by the one who calls: without a line (trunk down) it leaves no other trace."""
     if channel is not call.first or channel.place.kind is not Kind.PHONE:
+        return
+    if call.sent is not None:
         return
     for device in dial_data.split("&"):
         technology, _, address = device.partition("/")
@@ -63,7 +81,8 @@ def tries_outside(call: Call, channel: Channel, dial_data: str, places: Places) 
         if number and endpoint and places.of(f"{technology}/{endpoint}-0").kind is Kind.TRUNK and technology != "Local":
             call.tries_outside = True
             call.trunk = call.trunk or endpoint
-            call.client_heard = call.client_heard or number.removeprefix("sip:").partition("@")[0]
+            call.sent = call.sent or number.removeprefix("sip:").partition("@")[0]
+            call.dialled_first = (channel.exten,)
 
 
 def orient(call: Call, places: Places) -> None:
@@ -77,14 +96,23 @@ def orient(call: Call, places: Places) -> None:
     if call.tries_outside or any(leg.extension is None for leg in call.legs.values()):
         call.direction = Direction.OUTBOUND
     elif call.originated:
-        colleague = call.asked_for is not None and places.extension_of(call.asked_for) is not None
-        call.direction = Direction.INTERNAL if colleague else Direction.OUTBOUND
+        call.direction = Direction.INTERNAL if _is_for_a_colleague(call, places) else Direction.OUTBOUND
     else:
         call.direction = Direction.INTERNAL
     if call.originated:
         call.dialled = call.dialled or call.asked_for
-        if call.direction is Direction.OUTBOUND:
-            call.client_heard = _better_spelling(call.client_heard, call.asked_for)
+    if call.direction is Direction.OUTBOUND:
+        asked = () if call.asked_for is None else (call.asked_for,)
+        call.client_heard = number_called((*asked, *call.dialled_first), call.sent, places.region)
+
+
+def _is_for_a_colleague(call: Call, places: Places) -> bool:
+    """Whether an originated call without an outside line is one between two of us."""
+    if call.is_among_phones:
+        return True
+    if call.asked_for is not None:
+        return places.extension_of(call.asked_for) is not None
+    return len({leg.extension for leg in call.legs.values()}) > 1
 
 
 def _made_by(call: Call) -> str | None:
@@ -93,11 +121,10 @@ def _made_by(call: Call) -> str | None:
         return first.place.extension
     if not call.originated:
         return call.made_by
+    if call.talked and first is not None and first.place.kind is Kind.TRUNK:
+        return next(iter(call.talked))  # the client was called first, then many phones may have rung
     return next((leg.extension for leg in call.legs.values() if leg.extension is not None), None)
 
 
-def _better_spelling(sent: str | None, asked: str | None) -> str | None:
-    """The number as the CRM asked for it, unless the PBX sent another one."""
-    if asked is None or sent is None:
-        return sent or asked
-    return asked if sent[-_TELLING_DIGITS:] == asked[-_TELLING_DIGITS:] else sent
+def _same_number(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and one[-_TELLING_DIGITS:] == other[-_TELLING_DIGITS:]

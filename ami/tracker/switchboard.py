@@ -13,6 +13,7 @@ from ami.tracker.channel import Bridge, Channel
 from ami.tracker.config import TrackerConfig
 from ami.tracker.legs import LegRecord
 from ami.tracker.places import Kind, Places
+from pbxcrm.calls.facts import Direction
 
 #: Channels whose Hangup was heard, remembered so that an event that comes late does not wake them.
 _MOST_REMEMBERED = 5_000
@@ -167,9 +168,7 @@ class Switchboard:
 
         The one with the client lives on, else the earlier. Two clients stay two calls, also in one conference.
         """
-        if one is other:
-            return one
-        if one.has_client and other.has_client and not one.is_over and not other.is_over:
+        if one is other or _have_each_a_client(one, other):
             return one
         kept, absorbed = sorted((one, other), key=_claim_to_live)
         self._move(absorbed, kept)
@@ -181,7 +180,7 @@ class Switchboard:
         for channel in absorbed.channels.values():
             channel.call = kept
         kept.channels |= absorbed.channels
-        kept.channel_ids |= absorbed.channel_ids
+        kept.channel_ids |= dict.fromkeys(absorbed.channels) if absorbed.is_over else absorbed.channel_ids
         absorbed.channels = {}
         for linkedid in absorbed.linkedids:
             self._by_linkedid[linkedid] = kept
@@ -214,6 +213,22 @@ class Switchboard:
         return None if call is None else call.legs.get(channel_id)
 
 
-def _claim_to_live(call: Call) -> tuple[bool, bool, datetime, str]:
+def _have_each_a_client(one: Call, other: Call) -> bool:
+    """Whether each has a client of its own. A program's call of an outside number is but the half of a call, until it is joined."""
+    if one.is_over or other.is_over or not one.has_client or not other.has_client:
+        return False
+    return one.has_line and other.has_line and not one.is_half and not other.is_half
+
+
+def _claim_to_live(call: Call) -> tuple[bool, bool, bool, bool, bool, datetime, str]:
     """Sorts the call that lives on before the one that is absorbed."""
-    return (call.is_over, not call.has_client, call.started_at, call.name)
+    knows_client = call.has_line or call.asked_for is not None
+    return (
+        call.is_over,
+        call.direction is not Direction.INBOUND,
+        not call.has_client,
+        call.answered_at is None,
+        not knows_client,
+        call.started_at,
+        call.name,
+    )

@@ -20,7 +20,7 @@ _HANGUP_LATE = timedelta(seconds=1)
 def phones_in_talk(call: Call) -> dict[str, Channel]:
     """Extension → channel of the phones that are connected with the other side now."""
     if call.direction is Direction.INTERNAL:
-        return _phones_among_themselves(call)
+        return phones_among_themselves(call)
     phones: dict[str, Channel] = {}
     for client in call.client_channels():
         for channel in client.connected():
@@ -29,7 +29,8 @@ def phones_in_talk(call: Call) -> dict[str, Channel]:
     return phones
 
 
-def _phones_among_themselves(call: Call) -> dict[str, Channel]:
+def phones_among_themselves(call: Call) -> dict[str, Channel]:
+    """Extension → channel of two or more of our phones that are connected, with a client or without."""
     for channel in call.channels.values():
         if channel.place.kind is Kind.PHONE and channel.bridge is not None:
             phones = {
@@ -43,12 +44,12 @@ def _phones_among_themselves(call: Call) -> dict[str, Channel]:
 
 
 def outside_helper(call: Call) -> Channel | None:
-    """The outside line the client of an inbound call was connected to: a call forwarded out of the house and answered there."""
-    if call.direction is not Direction.INBOUND:
+    """The outside line the client was connected to: a colleague's mobile, or any other place that answered on our behalf."""
+    if call.direction is Direction.INTERNAL:
         return None
     for client in call.client_channels():
         for channel in client.connected():
-            if channel.place.kind is Kind.TRUNK and channel.dialled and channel.call is call:
+            if channel.place.kind is Kind.TRUNK and channel.dialled and channel is not client and channel.call is call:
                 return channel
     return None
 
@@ -121,17 +122,22 @@ def transfer_reaching(call: Call, extension: str, channel: Channel, now: datetim
 
 
 def late_transfer(call: Call, phones: Container[str], now: datetime) -> Transfer | None:
-    """The transfer of a phone that was heard to hang up only after its successor had joined."""
+    """The transfer of a phone that was heard to hang up only after its successor had joined, or was sent elsewhere itself."""
     successor = call.successor
     if successor is None:
         return None
     before = successor.before
-    if before.channel.alive and before.channel.place.extension not in phones and now <= successor.until:
+    is_back = before.channel.place.extension in phones
+    if before.channel.alive and not is_back and now < successor.until:
         return None  # wait on
     call.successor = None
-    if before.channel.alive or now > successor.until:
-        return None
-    return _seen_from_the_bridges(call, before, successor.extension)
+    return None if is_back else _seen_from_the_bridges(call, before, successor.extension)
+
+
+def transfer_at_the_end(call: Call) -> Transfer | None:
+    """The transfer that was still waited for when the call ended."""
+    successor, call.successor = call.successor, None
+    return None if successor is None else _seen_from_the_bridges(call, successor.before, successor.extension)
 
 
 def _seen_from_the_bridges(call: Call, before: Talker, extension: str) -> Transfer | None:

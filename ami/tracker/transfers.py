@@ -37,6 +37,8 @@ def attended(desk: Desk, message: Message, at: datetime) -> None:
     present = [channel for channel in channels.values() if channel is not None]
     if not present:
         return
+    if message.get("DestType") == "App":
+        _take_the_place(desk, channels)
     call = next((c.call for c in present if c.call.has_client), present[0].call)
     for channel in present:
         board.tie(call, channel.call)
@@ -58,6 +60,14 @@ def attended(desk: Desk, message: Message, at: datetime) -> None:
     call.pending_transfer = None
     for transfer in talk.hand_over(call, source, reached):
         desk.tell(call, FactKind.TRANSFERRED, f"{transfer.source}>{transfer.target}", at)
+
+
+def _take_the_place(desk: Desk, channels: dict[str, Channel | None]) -> None:
+    """Into a conference: the client stands in the bridge where the transferer stood, and no event need say so."""
+    transferee, transferer = channels["Transferee"], channels["SecondTransferer"]
+    bridge = transferer.bridge if transferer is not None else None
+    if transferee is not None and bridge is not None and bridge is not transferee.bridge:
+        desk.board.into_bridge(transferee, bridge.id, holding=bridge.holding)
 
 
 def _extension(desk: Desk, message: Message, header: str, channel: Channel | None) -> str | None:

@@ -8,16 +8,15 @@ from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm import reasons
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.lamps import do_put_out, do_start_norm, do_stop_clock
+from pbxcrm.callbacks.lamps import do_free, do_put_out, do_start_norm, do_stop_clock
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.calls.models import Call
 from pbxcrm.people.queries import Directory
 from pbxcrm.reasons import Reason, reason
 from pbxcrm.rows import several
-from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task, say_task_changed
+from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 
 
@@ -103,7 +102,8 @@ async def do_close(
         return
     episode.status, episode.closed_at, episode.closed_reason = status.value, at, why.stored()
     episode.closed_by_call_id, episode.closed_by_id = call_id, by_id
-    episode.next_attempt_at, episode.claimed_by_id, episode.claimed_at = None, None, None
+    episode.next_attempt_at = None
+    await do_free(session, episode)
     episode.version += 1
     await do_put_out(session, episode, why, at, people, by_id=by_id)
     await do_stop_clock(session, episode)
@@ -118,9 +118,9 @@ async def do_close(
                 people,
                 result=why,
                 actor=None,
+                by_id=by_id,
                 cancelled=status is EpisodeStatus.DISMISSED,
             )
-            task.done_by_id = by_id
     say_episode_changed(session, episode, at, people)
 
 
@@ -201,12 +201,16 @@ async def _client_waits_again(session: AsyncSession, episode: Episode, miss: Mis
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is None:
         return
-    title = _title(episode, miss)
-    task.title, task.title_code = reasons.text(title)[:300], title.stored()
-    if urgent:
-        task.due_at = min(task.due_at, miss.due_at)
-    task.version += 1
-    await say_task_changed(session, task, miss.at, people)
+    await do_change_task(
+        session,
+        task,
+        miss.at,
+        people,
+        actor=None,
+        why=miss.why,
+        title=_title(episode, miss),
+        due_at=min(task.due_at, miss.due_at) if urgent else None,
+    )
 
 
 def _title(episode: Episode, miss: Miss) -> Reason:

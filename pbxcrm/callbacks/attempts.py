@@ -9,18 +9,16 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm import reasons
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_attempt
 from pbxcrm.callbacks.ground import Ground, working_of
-from pbxcrm.callbacks.lamps import client_of, do_put_out, do_start_norm
+from pbxcrm.callbacks.lamps import client_of, do_free, do_put_out, do_start_norm
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.rules import next_attempt, retry_title
 from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.calls.models import Call
-from pbxcrm.jobs import cancel_timer
 from pbxcrm.reasons import reason
-from pbxcrm.tasks.actions import say_task_changed
+from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
 
 SAME_ATTEMPT = timedelta(minutes=10)  # how long after the call somebody may still say how it went
@@ -83,17 +81,14 @@ async def _plan_next(session: AsyncSession, episode: Episode, attempt: Attempt, 
     title = retry_title(failed, options.retry_minutes, await client_of(session, episode))
     who = ground.people.name(attempt.user_id) or "—"
     why = reason("attempt.by_hand" if attempt.by_hand else "attempt.failed", who=who, count=failed)
-    was_claimed_by = episode.claimed_by_id
-    episode.next_attempt_at, episode.claimed_by_id, episode.claimed_at = planned, None, None
-    await cancel_timer(session, f"callbacks.claim:{episode.id}")
+    was_claimed_by = await do_free(session, episode)
+    episode.next_attempt_at = planned
     await do_put_out(session, episode, reason("lamp.out_attempt"), at, ground.people, by_id=attempt.user_id)
     await do_start_norm(session, episode, planned, working.add_minutes(planned, options.callback_due_minutes))
     record(session, at, "callback.attempt", "callback", episode.id, actor=None, reason=why, planned=planned.isoformat())
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is not None:
-        task.title, task.title_code, task.due_at = reasons.text(title)[:300], title.stored(), planned
-        task.version += 1
-        await say_task_changed(session, task, at, ground.people)
+        await do_change_task(session, task, at, ground.people, actor=None, why=why, title=title, due_at=planned)
     say_episode_changed(session, episode, at, ground.people, was_claimed_by)
 
 

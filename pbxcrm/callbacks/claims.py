@@ -8,13 +8,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.ground import Ground, load_ground
-from pbxcrm.callbacks.lamps import CLAIM
+from pbxcrm.callbacks.lamps import CLAIM, do_free
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import access_episode
 from pbxcrm.callbacks.rules import is_claimed
 from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.errors import Conflict
-from pbxcrm.jobs import cancel_timer, set_timer
+from pbxcrm.jobs import set_timer
 
 
 async def claim(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:
@@ -46,10 +46,8 @@ async def release(session: AsyncSession, viewer: Viewer, episode_id: int, *, now
     check_free(episode, viewer, ground, now)
     if episode.claimed_by_id is None:
         return episode
-    before = episode.claimed_by_id
-    episode.claimed_by_id, episode.claimed_at = None, None
+    before = await do_free(session, episode)
     episode.version += 1
-    await cancel_timer(session, f"{CLAIM}:{episode.id}")
     record(session, now, "callback.released", "callback", episode.id, actor=viewer)
     say_episode_changed(session, episode, now, ground.people, before)
     return episode

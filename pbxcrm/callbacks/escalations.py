@@ -12,7 +12,7 @@ from pbxcrm.access import Permission, Viewer, check, visible_escalations, visibl
 from pbxcrm.callbacks.claims import lock_episode
 from pbxcrm.callbacks.escalation_pages import access_escalation
 from pbxcrm.callbacks.ground import load_ground
-from pbxcrm.callbacks.lamps import do_put_out, do_start_norm, open_escalation
+from pbxcrm.callbacks.lamps import do_free, do_put_out, do_start_norm, open_escalation
 from pbxcrm.callbacks.models import Episode, Escalation, EscalationState
 from pbxcrm.callbacks.queries import EpisodeRow, as_rows
 from pbxcrm.callbacks.rules import check_why
@@ -20,13 +20,12 @@ from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict
-from pbxcrm.jobs import cancel_timer
 from pbxcrm.locking import lock_row
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.reasons import reason
 from pbxcrm.rows import load_by_id
-from pbxcrm.tasks.actions import say_task_changed
+from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_ESCALATION
 
@@ -146,18 +145,15 @@ async def do_give(session: AsyncSession, viewer: Viewer, episode: Episode, to: U
     why = reason("owner.by_hand", by=viewer.name, who=to.name)
     before = episode.owner_id
     due_at = working.add_minutes(now, ground.options.callback_due_minutes)
-    episode.owner_id, episode.claimed_by_id, episode.claimed_at = to.id, None, None
+    episode.owner_id = to.id
+    await do_free(session, episode)
     episode.next_attempt_at = None
     episode.reason = {**episode.reason, "because": [why.stored()]}
     episode.version += 1
-    await cancel_timer(session, f"callbacks.claim:{episode.id}")
     await do_start_norm(session, episode, now, due_at)
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is not None:
-        was = task.assignee_id
-        task.assignee_id, task.due_at = to.id, due_at
-        task.version += 1
-        await say_task_changed(session, task, now, people, was)
+        await do_change_task(session, task, now, people, actor=viewer, why=why, assignee_id=to.id, due_at=due_at)
     deal = await lock_row(session, Deal, episode.deal_id) if episode.deal_id is not None else None
     if deal is not None and deal.closed_at is None and deal.responsible_id in {before, None}:
         do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)

@@ -39,6 +39,14 @@ async def do_stop_clock(session: AsyncSession, episode: Episode) -> None:
         await cancel_timer(session, f"{kind}:{episode.id}")
 
 
+async def do_free(session: AsyncSession, episode: Episode) -> int | None:
+    """Nobody is at the callback any more, and its claim no longer ends by itself; who had it."""
+    before = episode.claimed_by_id
+    episode.claimed_by_id, episode.claimed_at = None, None
+    await cancel_timer(session, f"{CLAIM}:{episode.id}")
+    return before
+
+
 async def do_light_lamp(session: AsyncSession, episode: Episode, at: datetime, ground: Ground) -> None:
     """The norm passed: a task for the owner, due now, and the pause begins. Nothing happens when it burns already."""
     if episode.status != EpisodeStatus.OPEN or episode.lamp_lit_at is not None:
@@ -186,5 +194,4 @@ async def _close_tasks(
 ) -> None:
     found = await session.exec(select(Task).where(Task.about == about, Task.status == TaskStatus.OPEN.value))
     for task in found.all():
-        await do_close_task(session, task, at, people, result=why, actor=None)
-        task.done_by_id = by_id
+        await do_close_task(session, task, at, people, result=why, actor=None, by_id=by_id)

@@ -6,12 +6,22 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.ground import Ground, load_ground, working_of
-from pbxcrm.callbacks.lamps import CLAIM, ESCALATE, NORM, do_escalate, do_light_lamp, do_start_norm, open_escalation
+from pbxcrm.callbacks.lamps import (
+    CLAIM,
+    ESCALATE,
+    NORM,
+    do_escalate,
+    do_free,
+    do_light_lamp,
+    do_start_norm,
+    open_escalation,
+)
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.rules import is_claimed
 from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.jobs import set_timer, timer
-from pbxcrm.tasks.actions import say_task_changed
+from pbxcrm.reasons import reason
+from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
 from pbxcrm.timers import Timer
 
@@ -39,8 +49,7 @@ async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
     ground = await load_ground(session)
     if is_claimed(episode.claimed_by_id, episode.claimed_at, now, ground.options.claim_minutes):
         return
-    before = episode.claimed_by_id
-    episode.claimed_by_id, episode.claimed_at = None, None
+    before = await do_free(session, episode)
     episode.version += 1
     say_episode_changed(session, episode, now, ground.people, before)
 
@@ -69,10 +78,9 @@ async def do_recompute(session: AsyncSession, ground: Ground, now: datetime) -> 
             due_at = working.add_minutes(episode.norm_from, ground.options.callback_due_minutes)
             await do_start_norm(session, episode, episode.norm_from, max(due_at, now))
             task = tasks.get(episode.task_id)
-            if task is not None and episode.next_attempt_at is None and task.due_at != due_at:
-                task.due_at = due_at
-                task.version += 1
-                await say_task_changed(session, task, now, ground.people)
+            if task is not None and episode.next_attempt_at is None:
+                why = reason("task.norm_changed", norm=ground.options.callback_due_minutes)
+                await do_change_task(session, task, now, ground.people, actor=None, why=why, due_at=due_at)
         elif await open_escalation(session, episode) is None:
             due_at = working.add_minutes(episode.lamp_lit_at, ground.options.callback_pause_minutes)
             await set_timer(session, ESCALATE, f"{ESCALATE}:{episode.id}", max(due_at, now), {"episode": episode.id})

@@ -21,13 +21,11 @@ from pbxcrm.errors import Conflict, NotFound
 from pbxcrm.locking import lock_row
 from pbxcrm.people.queries import Directory
 from pbxcrm.screenpop.outcomes import do_say_ended
-from pbxcrm.tasks.actions import say_task_changed
+from pbxcrm.tasks.actions import do_restore_task, standing_of
 from pbxcrm.tasks.models import Task
 
 _EPISODE = ("status", "closed_reason", "closed_by_id", "closed_by_call_id", "attempts", "claimed_by_id")
 _EPISODE_TIMES = ("closed_at", "next_attempt_at", "norm_from", "claimed_at")
-_TASK = ("title", "title_code", "status", "result", "result_code", "done_by_id")
-_TASK_TIMES = ("due_at", "done_at")
 
 
 async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = None) -> dict[str, Any]:
@@ -35,7 +33,7 @@ async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = 
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     stored: dict[str, Any] = {"episode": _values(episode, _EPISODE, _EPISODE_TIMES)}
     if task is not None:
-        stored["task"] = _values(task, _TASK, _TASK_TIMES)
+        stored["task"] = standing_of(task)
     if deal is not None:
         await lock_row(session, Deal, deal.id or 0)
         stored["deal"] = {"version": deal.version}
@@ -62,9 +60,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
         ) from error
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is not None and "task" in before:
-        _restore(task, before["task"], _TASK_TIMES)
-        task.version += 1
-        await say_task_changed(session, task, now, people)
+        await do_restore_task(session, task, before["task"], now, people, actor=viewer)
     if "deal" in before and episode.deal_id is not None:
         await _move_back(session, viewer, episode.deal_id, before["deal"], told, now, people)
     if "spam" in before:

@@ -17,7 +17,8 @@ from pbxcrm.calls.rules import deal_title, line_of
 from pbxcrm.calls.world import World
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.db import lock
-from pbxcrm.deals.actions import NewDeal, do_assign_deal, do_create_deal, do_move_deal
+from pbxcrm.deals.actions import NewDeal, do_assign_deal, do_create_deal
+from pbxcrm.deals.automatic import do_move_by_itself
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.locking import lock_row
 from pbxcrm.numbers import format_for_people
@@ -308,7 +309,7 @@ async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
     why = reason("deal.talked", stage=stage.name, who=user.name if user else case.state.answered_by or "")
     people = case.world.people
     if to is not None:
-        do_move_deal(case.session, deal, to, case.at, actor=None, people=people, why=why)
+        await do_move_by_itself(case.session, deal, to, case.at, people=people, why=why)
     if user is not None:
         do_assign_deal(case.session, deal, user.id, case.at, actor=None, people=people, why=why)
         case.call.responsible_id = user.id

@@ -177,7 +177,10 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
 
     intake = Intake(on.db, settings)
     config = TrackerConfig(
-        pbx=pbx.name, trunks=pbx.trunks, extension_pattern=pbx.extension_pattern or settings.extension_pattern
+        pbx=pbx.name,
+        trunks=pbx.trunks,
+        extension_pattern=pbx.extension_pattern or settings.extension_pattern,
+        region=settings.region,
     )
     recover = None
     if pbx.cel_csv or pbx.cdr_csv:

@@ -1,4 +1,6 @@
-"""``replay FILE.ami... --json``: recorded streams through the tracker; needs no database, no Redis, no settings file."""
+"""``replay FILE.ami... --json`` and ``replay --cel FILE.csv... --json``: recorded streams, or Asterisk's CEL file, through the
+tracker; needs no database, no Redis, no settings file.
+"""
 
 import argparse
 import io
@@ -16,9 +18,10 @@ REGION = "UA"
 def main(arguments: list[str]) -> int:
     """The exit code: 0 when every file was read, 2 for a wrong call or a file that cannot be read."""
     parser = argparse.ArgumentParser(
-        prog="pbxcrm replay", description="Feed recorded AMI streams to the tracker and print the calls."
+        prog="pbxcrm replay", description="Feed recorded AMI streams (or CEL files) to the tracker and print the calls."
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.ami")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--cel", action="store_true", help="the files are CEL files: what recovery makes of them alone")
     parser.add_argument("--json", action="store_true", help="one JSON object a call, a line each")
     parser.add_argument("--trunk", action="append", default=[], metavar="GLOB", help="an endpoint that is a trunk")
     parser.add_argument("--extension-pattern", default=None, metavar="RE", help="what an extension looks like")
@@ -33,9 +36,8 @@ def main(arguments: list[str]) -> int:
 
     out = sys.stdout if options.json else io.StringIO()
     try:
-        code = replay_files(
-            options.files, tuple(options.trunk), pattern, os.environ.get("PBXCRM_REGION") or REGION, out
-        )
+        region = os.environ.get("PBXCRM_REGION") or REGION
+        code = replay_files(options.files, tuple(options.trunk), pattern, region, out, from_cel=options.cel)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more; that is no error

@@ -15,6 +15,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
+from pbxcrm.db import lock
 from pbxcrm.deals.models import Deal
 from pbxcrm.errors import Conflict, NotFound
 from pbxcrm.events import emit
@@ -157,6 +158,7 @@ async def mark_number(
     if kind is NumberKind.OWN:
         check(viewer, Permission.STATUS_READ)
     number = check_number(number, region)
+    await lock(session, f"special:{number}")
     known = await special_number(session, number)
     if known is not None and known.kind == NumberKind.OWN and not can(viewer, Permission.STATUS_READ):
         raise Conflict("numbers.own", "This number is on the list of our own. Only a manager can change that.")
@@ -246,6 +248,7 @@ async def _company(
     if not name.strip():
         return None
     name = check_name(name, "company_name")
+    await lock(session, f"company:{folded(name)}")  # two at once would both find none
     alike = select(Company).where(Company.name_folded == search_key(name), visible_companies(viewer))
     found = (await session.exec(alike.order_by(col(Company.id)))).all()
     known = next((company for company in found if folded(company.name) == folded(name)), None)

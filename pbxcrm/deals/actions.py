@@ -13,9 +13,10 @@ from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact
 from pbxcrm.contacts.rules import check_number
+from pbxcrm.deals.gates import GateFacts, check_gate
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import access_deal, default_pipeline, latest_move, stage_of_kind
-from pbxcrm.deals.rules import check_amount, check_move, check_next_task, check_title, is_closing
+from pbxcrm.deals.rules import check_amount, check_title, is_closing
 from pbxcrm.errors import Conflict, Invalid, NotFound
 from pbxcrm.events import emit
 from pbxcrm.locking import lock_row
@@ -82,7 +83,7 @@ async def do_create_deal(
     return deal
 
 
-def do_move_deal(
+async def do_move_deal(
     session: AsyncSession,
     deal: Deal,
     to: Stage,
@@ -93,10 +94,14 @@ def do_move_deal(
     why: Reason | None = None,
     lost_reason: str = "",
 ) -> None:
-    """Move ``deal`` into ``to``; nothing happens when it is there already."""
+    """Move ``deal`` into ``to``; nothing happens when it is there already. The only function that changes a deal's stage.
+
+    Raises GateRefused with everything that ``to`` asks for and the deal lacks; what moves by itself goes through
+    ``automatic.do_move_by_itself``, which leaves the deal then and says so in a task.
+    """
     if deal.stage_id == to.id:
         return
-    check_move(to, lost_reason)
+    check_gate(to, GateFacts(lost_reason, is_closing(to) and await failed_without_task(session, deal)))
     assert to.id is not None
     assert deal.id is not None
     stored = why.stored() if why else {}
@@ -129,7 +134,7 @@ async def do_move_back(
     left = await session.get(Stage, move.from_stage_id)
     if left is None:
         return
-    do_move_deal(session, deal, left, at, actor=actor, people=people, lost_reason=move.from_lost_reason)
+    await do_move_deal(session, deal, left, at, actor=actor, people=people, lost_reason=move.from_lost_reason)
     deal.stage_since = move.from_since or at
     deal.closed_at = deal.stage_since if is_closing(left) else None
 
@@ -206,20 +211,19 @@ async def move_deal(
 ) -> Deal:
     """Move a deal one may edit. ``version`` is the one the mover saw: a newer move is never overwritten (Conflict).
 
-    With ``undo`` the deal is as old in its stage again as it was before one's own move out of it.
+    With ``undo`` the deal is as old in its stage again as it was before one's own move out of it. Raises GateRefused.
     """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_for_change(session, viewer, deal_id, version)
     to = await session.get(Stage, stage_id)
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
-    check_next_task(to, is_closing(to) and await failed_without_task(session, deal))
     people = await load_directory(session)
     last = await latest_move(session, deal_id) if undo else None
     if last is not None and _is_own(last, viewer, to, now):
         await do_move_back(session, deal, last, now, actor=viewer, people=people)
     else:
-        do_move_deal(session, deal, to, now, actor=viewer, people=people, lost_reason=lost_reason)
+        await do_move_deal(session, deal, to, now, actor=viewer, people=people, lost_reason=lost_reason)
     return deal
 
 

@@ -29,7 +29,7 @@ async def do_lose_deal(
     only_raw: bool = False,
     why: Reason | None = None,
 ) -> bool:
-    """Move an open ``deal`` to the lost stage. Whether it was moved.
+    """Move an open ``deal`` to the lost stage. Whether it was moved; raises GateRefused.
 
     With ``only_raw`` a deal that somebody has worked on already stays: one wrong number does not end it.
     """
@@ -39,5 +39,5 @@ async def do_lose_deal(
     lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
     if lost is None:
         return False
-    do_move_deal(session, deal, lost, now, actor=actor, people=people, why=why, lost_reason=lost_reason)
+    await do_move_deal(session, deal, lost, now, actor=actor, people=people, why=why, lost_reason=lost_reason)
     return True

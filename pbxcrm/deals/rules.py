@@ -2,7 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 
-from pbxcrm.deals.models import CLOSED_KINDS, Stage, StageKind
+from pbxcrm.deals.models import CLOSED_KINDS, Stage
 from pbxcrm.errors import Invalid
 from pbxcrm.texts import one_line
 
@@ -31,22 +31,6 @@ def check_amount(text: str | Decimal | None) -> Decimal | None:
     if found is not None and (not found.is_finite() or found < 0 or found > MAX_AMOUNT):
         raise Invalid("amount", "deals.amount", "Write the amount as a number, for example 12400.50.")
     return None if found is None else found.quantize(Decimal("0.01"))
-
-
-def check_move(to: Stage, lost_reason: str) -> None:
-    """Whether a deal may enter the stage; raises Invalid with the field that is missing."""
-    if to.kind == StageKind.LOST and not lost_reason.strip():
-        raise Invalid("lost_reason", "deals.lost_reason", "Say why the deal is lost.")
-
-
-def check_next_task(to: Stage, needs_next_task: bool) -> None:
-    """C3: after an attempt that failed, a deal is not closed before its next task is set; raises Invalid."""
-    if needs_next_task and is_closing(to):
-        raise Invalid(
-            "next_task",
-            "deals.next_task",
-            "The client was not reached and nothing is planned: set the next task before you close the deal.",
-        )
 
 
 def is_closing(stage: Stage) -> bool:

@@ -80,7 +80,10 @@ class Cursor:
         """The place that ``Entry.cursor`` named; None for anything else."""
         try:
             at, kind, entry_id = text.split("_")
-            return cls(datetime.fromtimestamp(float(at), like.tzinfo), EntryKind(kind), int(entry_id))
+            moment = datetime.fromtimestamp(float(at), like.tzinfo)
+            if not 1970 <= moment.year <= 2200 or not (entry_id.isdecimal() and len(entry_id) <= 18):
+                return None
+            return cls(moment, EntryKind(kind), int(entry_id))
         except (ValueError, OverflowError, OSError):
             return None
 

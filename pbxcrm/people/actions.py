@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.db import lock
 from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.events import emit
 from pbxcrm.people.models import ApiToken, Extension, FailedLogin, LoginSession, PopupMode, Role, Team, User
@@ -170,6 +171,7 @@ async def save_team(
     team = await session.get(Team, team_id) if team_id is not None else Team(name=name)
     if team is None:
         raise NotFound("people.no_team", "There is no such team.")
+    await lock(session, f"team:{name.lower()}")
     other = (await session.exec(select(Team).where(func.lower(Team.name) == name.lower()))).first()
     if other is not None and other.id != team_id:
         raise Invalid("name", "people.team_taken", "There is a team “{name}” already.", name=name)
@@ -270,6 +272,7 @@ async def _team_id(session: AsyncSession, team: str | int | None) -> int | None:
             raise Invalid("team", "people.no_team", "There is no such team.")
         return team
     name = check_name(team)
+    await lock(session, f"team:{name.lower()}")  # two at once would both find none
     found = (await session.exec(select(Team).where(func.lower(Team.name) == name.lower()))).first()
     if found is None:
         found = Team(name=name)

@@ -10,12 +10,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call
-from pbxcrm.contacts.actions import link_number
+from pbxcrm.calls.rules import deal_title
+from pbxcrm.contacts.actions import create_contact, link_number
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import contacts_of_number
-from pbxcrm.deals.actions import access_for_change, say_deal_changed
+from pbxcrm.db import lock
+from pbxcrm.deals.actions import access_for_change, create_deal, say_deal_changed
 from pbxcrm.deals.models import Deal, Note
-from pbxcrm.errors import Invalid
+from pbxcrm.errors import Conflict, Invalid
 from pbxcrm.events import emit
 from pbxcrm.locking import lock_row
 from pbxcrm.people.queries import load_directory
@@ -110,6 +112,62 @@ async def link_client(
     await session.flush()
     await choose_contact(session, viewer, call_id, contact_id, now)
     return contact
+
+
+async def make_client(
+    session: AsyncSession,
+    viewer: Viewer,
+    call_id: int,
+    name: str,
+    *,
+    region: str,
+    now: datetime,
+    deal_currency: str | None = None,
+) -> Contact:
+    """The caller is somebody new: a client with the call's number, and with ``deal_currency`` a deal of theirs where none is open.
+
+    Deals that only had the number for a title are called after the client.
+    """
+    call = await access_own_call(session, viewer, call_id)
+    if call.client_number is None:
+        raise Invalid("name", "screenpop.withheld", "The number is withheld, so it cannot be anybody's.")
+    await lock(session, f"client_of:{call.client_number}")
+    if await contacts_of_number(session, call.client_number):
+        raise Conflict("contacts.known", "A colleague has just made a client with this number.")
+    numbers = [call.client_number]
+    client = await create_contact(session, viewer, name=name, phones=numbers, region=region, now=now)
+    await session.flush()
+    await choose_contact(session, viewer, call_id, client.id or 0, now)
+    await _name_deals(session, call, client, now)
+    if deal_currency is not None and call.deal_id is None:
+        deal = await create_deal(
+            session,
+            viewer,
+            title=client.name,
+            contact_id=client.id,
+            client_number=call.client_number,
+            currency=deal_currency,
+            region=region,
+            now=now,
+        )
+        await attach_deal(session, viewer, call_id, deal.id or 0, now)
+    return client
+
+
+async def _name_deals(session: AsyncSession, call: Call, client: Contact, now: datetime) -> None:
+    """The open deals of the call's number that are called as the call was are called as its client is."""
+    unnamed = {deal_title(None, None, call.client_number), deal_title(None, call.client_name, call.client_number)}
+    found = await session.exec(
+        select(Deal).where(
+            Deal.contact_id == client.id, col(Deal.closed_at).is_(None), col(Deal.title).in_(sorted(unnamed))
+        )
+    )
+    people = await load_directory(session)
+    for deal in found.all():
+        await session.refresh(deal)
+        deal.title = client.name
+        deal.version += 1
+        say_deal_changed(session, deal, now, people)
 
 
 async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_id: int, now: datetime) -> None:

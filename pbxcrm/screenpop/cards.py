@@ -40,6 +40,7 @@ class PastCall:
     started_at: datetime
     wait_seconds: int | None
     talk_seconds: int | None
+    client_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,9 @@ class Card:
     calls_this_week: int
     missed_today: int
     note: str
-
-    @property
-    def heard_name(self) -> str | None:
-        """What the caller's phone calls itself; None where that is only the number again."""
-        return named_as(self.call.client_name)
+    heard_name: (
+        str | None
+    )  # what the client's phone calls itself, now or at an earlier call; None where that is only a number
 
     @property
     def is_unknown(self) -> bool:
@@ -192,6 +191,8 @@ class Known:
                 for past in history
             ),
             note=self.notes.get((call.id, user_id), ""),
+            heard_name=named_as(call.client_name)
+            or next(filter(None, (named_as(p.client_name) for p in history)), None),
         )
 
     def _known_as(self, call: Call, named: Sequence[Contact]) -> Contact | None:

@@ -25,7 +25,7 @@ from pbxcrm.screenpop.actions import say_dock_changed
 from pbxcrm.screenpop.models import Disposition, WrapUp
 from pbxcrm.screenpop.queries import access_own_call, is_on_call
 from pbxcrm.screenpop.reach import about_call
-from pbxcrm.tasks.actions import create_task, say_task_changed
+from pbxcrm.tasks.actions import create_task, do_take_back_task
 from pbxcrm.tasks.models import Task
 
 
@@ -140,10 +140,8 @@ async def _lose(
 async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any], now: datetime) -> None:
     people = await load_directory(session)
     task = await session.get(Task, made["task"]) if "task" in made else None
-    if task is not None and task.version == 1:
-        await say_task_changed(session, task, now, people)
-        record(session, now, "task.taken_back", "task", task.id, actor=viewer, title=task.title)
-        await session.delete(task)
+    if task is not None:
+        await do_take_back_task(session, task, now, people, actor=viewer)
     deal = await lock_row(session, Deal, made["deal"]) if "deal" in made else None
     move = await latest_move(session, made["deal"]) if deal is not None else None
     if deal is not None and move is not None and deal.version == made["version"]:

@@ -1,7 +1,10 @@
-"""Changing tasks. ``do_…`` changes and emits without asking who it is for; the others check access first."""
+"""Changing tasks; no other module writes their columns. ``do_…`` changes, records and emits without asking who it is for;
+the others check access first.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -74,19 +77,97 @@ async def do_close_task(
     *,
     result: str | Reason,
     actor: Viewer | None,
+    by_id: int | None = None,
     cancelled: bool = False,
 ) -> None:
-    """Close an open task with what somebody typed, or with the reason why it closed itself; a closed one stays as it was."""
+    """Close an open task with what somebody typed, or with the reason why it closed itself; a closed one stays as it was.
+
+    ``by_id``: whose work closed it, where nobody closed it by hand (``actor``).
+    """
     if task.status != TaskStatus.OPEN:
         return
     task.status = TaskStatus.CANCELLED.value if cancelled else TaskStatus.DONE.value
     why = result if isinstance(result, Reason) else None
     task.result = (result if isinstance(result, str) else reasons.text(result))[:1000]
     task.result_code = why.stored() if why is not None else {}
-    task.done_at, task.done_by_id = at, actor.user_id if actor else None
+    task.done_at, task.done_by_id = at, actor.user_id if actor else by_id
     task.version += 1
     record(session, at, "task.closed", "task", task.id, actor=actor, reason=why, result=task.result)
     await say_task_changed(session, task, at, people)
+
+
+async def do_change_task(
+    session: AsyncSession,
+    task: Task,
+    at: datetime,
+    people: Directory,
+    *,
+    actor: Viewer | None,
+    why: Reason | None = None,
+    title: str | Reason | None = None,
+    due_at: datetime | None = None,
+    assignee_id: int | None = None,
+    note: str | None = None,
+) -> bool:
+    """Change what is given and differs; the audit log gets how it was. Whether anything changed.
+
+    ``why``: why the product changes it. A title is what somebody typed, or a reason in every language.
+    """
+    before: dict[str, Any] = {}
+    said, code = (reasons.text(title)[:300], title.stored()) if isinstance(title, Reason) else (title, {})
+    new = {"title": said, "due_at": due_at, "assignee_id": assignee_id, "note": note}
+    for name, value in new.items():
+        was = getattr(task, name)
+        if value is not None and value != was:
+            before[name] = was.isoformat() if isinstance(was, datetime) else was
+            setattr(task, name, value)
+    if said is not None and (("title" in before) or code):
+        task.title_code = code
+    if not before:
+        return False
+    task.version += 1
+    record(session, at, "task.edited", "task", task.id, actor=actor, reason=why, before=before)
+    await say_task_changed(session, task, at, people, before.get("assignee_id"))
+    return True
+
+
+_STANDING = ("title", "title_code", "status", "result", "result_code", "done_by_id")
+_STANDING_TIMES = ("due_at", "done_at")
+
+
+def standing_of(task: Task) -> dict[str, Any]:
+    """How a task stands, to be kept as JSON and given to ``do_restore_task`` when what happens next is taken back."""
+    found: dict[str, Any] = {name: getattr(task, name) for name in _STANDING}
+    for name in _STANDING_TIMES:
+        moment: datetime | None = getattr(task, name)
+        found[name] = moment.isoformat() if moment is not None else None
+    return found
+
+
+async def do_restore_task(
+    session: AsyncSession, task: Task, standing: dict[str, Any], at: datetime, people: Directory, *, actor: Viewer
+) -> None:
+    """Let the task stand again as ``standing_of`` kept it."""
+    for name in _STANDING:
+        setattr(task, name, standing[name])
+    for name in _STANDING_TIMES:
+        text = standing[name]
+        setattr(task, name, datetime.fromisoformat(text) if text else None)
+    task.version += 1
+    record(session, at, "task.restored", "task", task.id, actor=actor)
+    await say_task_changed(session, task, at, people)
+
+
+async def do_take_back_task(
+    session: AsyncSession, task: Task, at: datetime, people: Directory, *, actor: Viewer
+) -> bool:
+    """Delete a task that was made a moment ago; False when somebody has changed it since."""
+    if task.version != 1:
+        return False
+    await say_task_changed(session, task, at, people)
+    record(session, at, "task.taken_back", "task", task.id, actor=actor, title=task.title)
+    await session.delete(task)
+    return True
 
 
 async def create_task(
@@ -179,21 +260,23 @@ async def edit_task(
 ) -> Task:
     """Change what is given."""
     task = await access_for_change(session, viewer, task_id, version)
-    before = task.assignee_id
-    if title is not None and title != task.title:
+    if title is not None:
         title = one_line(title)
         if not title or len(title) > 300:
             raise Invalid("title", "tasks.title", "Write what is to be done, in up to 300 letters.")
-        task.title, task.title_code = title, {}
-    if due_at is not None:
-        task.due_at = due_at
-    if note is not None:
-        task.note = note.strip()[:4000]
-    if assignee_id is not None and assignee_id != before:
-        task.assignee_id = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
-    task.version += 1
-    record(session, now, "task.edited", "task", task_id, actor=viewer, assignee_before=before)
-    await say_task_changed(session, task, now, await load_directory(session), before)
+    if assignee_id is not None and assignee_id != task.assignee_id:
+        assignee_id = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
+    await do_change_task(
+        session,
+        task,
+        now,
+        await load_directory(session),
+        actor=viewer,
+        title=title,
+        due_at=due_at,
+        assignee_id=assignee_id,
+        note=note.strip()[:4000] if note is not None else None,
+    )
     return task
 
 

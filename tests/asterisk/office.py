@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 
 from tests.asterisk.leg import Leg
@@ -168,6 +169,8 @@ async def running_office(
         ami_port = free_port(socket.SOCK_STREAM)
         folder = files("tests.asterisk") / "office"
         texts = {entry.name: Template(entry.read_text()).safe_substitute() for entry in folder.iterdir()}
+        examples = Path(__file__).parents[2] / "dialplan_examples"
+        texts |= {name: (examples / name).read_text() for name in ("cel.conf", "cel_custom.conf")}
         texts |= {"pjsip.conf": pjsip(pbx[1], phones, trunk), "manager.conf": manager(ami_port, version)}
         if technology == "SIP":
             texts = {name: text.replace("PJSIP/", "SIP/") for name, text in texts.items()}

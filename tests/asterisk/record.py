@@ -3,6 +3,9 @@
 For each story two files below ``tests/scenarios/asterisk-VERSION``: the bytes as the socket delivered them, and the calls
 that a tracker must report. Stories marked so are recorded a second time as ``NAME_filtered``, for the manager user with
 the least rights.
+
+With ``--cel`` every story is recorded for that user only, below ``tests/scenarios/cel-VERSION``, and beside it stands
+``NAME.cel.csv``: what Asterisk's channel event log, configured as in ``dialplan_examples``, held of the same calls.
 """
 
 import argparse
@@ -28,10 +31,11 @@ class Recording:
 
     story: Story
     user: str
+    with_cel: bool = False
 
     @property
     def name(self) -> str:
-        return self.story.name if self.user == "full" else f"{self.story.name}_filtered"
+        return self.story.name if self.user == "full" or self.with_cel else f"{self.story.name}_filtered"
 
 
 async def record(
@@ -51,24 +55,36 @@ async def record(
         return bytes(tap.raw)
 
 
-def save(folder: Path, recording: Recording, stream: bytes) -> None:
-    """Write the two files; the truth comes from the story alone."""
+def save(folder: Path, recording: Recording, stream: bytes, cel: str) -> None:
+    """Write the files; the truth comes from the story alone."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{recording.name}.ami").write_bytes(stream)
+    if recording.with_cel:
+        (folder / f"{recording.name}.cel.csv").write_text(cel)
     truth = json.dumps(recording.story.calls, ensure_ascii=False, indent=1)
     (folder / f"{recording.name}.json").write_text(f"{truth}\n")
 
 
-async def run(version: str, technology: str, names: list[str]) -> list[str]:
+def _written(server: AsteriskServer) -> str:
+    """The channel event log so far."""
+    path = server.folder / "log/cel-custom/Master.csv"
+    return path.read_text() if path.exists() else ""
+
+
+async def run(version: str, technology: str, names: list[str], *, with_cel: bool) -> list[str]:
     """Make those recordings (all without names); returns the names of those that failed."""
     stories = [story for story in STORIES.values() if technology in story.technologies]
     every = [
         Recording(story, user) for story in stories for user in ("full", "least") if user == "full" or story.filtered
     ]
+    if with_cel:
+        every = [Recording(story, "least", with_cel=True) for story in stories]
+    folder = f"cel-{version}" if with_cel else f"asterisk-{version}{'-chan_sip' if technology == 'SIP' else ''}"
     recordings = [one for one in every if not names or one.name in names or one.story.name in names]
     failed = []
     async with running_office(version, technology) as (server, phones, trunk):
         for recording in recordings:
+            before = len(_written(server))
             try:
                 with explained(server):
                     stream = await record(recording, server, phones, trunk, technology)
@@ -78,7 +94,7 @@ async def run(version: str, technology: str, names: list[str]) -> list[str]:
                 await server.kill()
                 await server.start()
                 continue
-            save(SCENARIOS / f"asterisk-{version}{'-chan_sip' if technology == 'SIP' else ''}", recording, stream)
+            save(SCENARIOS / folder, recording, stream, _written(server)[before:])
             print(f"{recording.name}: {len(stream)} bytes", flush=True)
     return failed
 
@@ -87,9 +103,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Record manager events of a real Asterisk.")
     parser.add_argument("--version", choices=["22", "16"], default="22")
     parser.add_argument("--chan-sip", action="store_true", help="with the old SIP driver (Asterisk 16 has it)")
+    parser.add_argument("--cel", action="store_true", help="with the channel event log beside each stream")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STORIES)}")
     options = parser.parse_args()
-    failed = asyncio.run(run(options.version, "SIP" if options.chan_sip else "PJSIP", options.names))
+    technology = "SIP" if options.chan_sip else "PJSIP"
+    failed = asyncio.run(run(options.version, technology, options.names, with_cel=options.cel))
     if failed:
         raise SystemExit(f"not recorded: {', '.join(failed)}")
 

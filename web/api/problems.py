@@ -1,15 +1,23 @@
 """Errors for programs: ``application/problem+json`` (RFC 9457), in English, with a stable ``code``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from pydantic import ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from pbxcrm.errors import Invalid, PbxcrmError, TooManyAttempts
+from pbxcrm.errors import Incomplete, Invalid, Missing, PbxcrmError, TooManyAttempts
 from web.api.fields import Said
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class MissingThing(Said):
+    """Something without which the act cannot be done."""
+
+    kind: str = Field(description="`field`, `file`, `lost_reason`, `next_task` or `call`.")
+    key: str = Field(description="Which of its kind, for example the key of the field.")
+    message: str
 
 
 class Problem(Said):
@@ -21,12 +29,21 @@ class Problem(Said):
     detail: str
     code: str = Field(description="Stable; programs may rely on it.")
     field: str | None = Field(description="The parameter or field that is wrong, where it is one.")
+    missing: list[MissingThing] = Field(
+        default_factory=list, description="Only where something is missing that can be given: all of it."
+    )
 
 
 def problem(
-    status: int, code: str, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    missing: Sequence[Missing] = (),
 ) -> Response:
-    body = {
+    body: dict[str, object] = {
         "type": "about:blank",  # the title is then the status's own words (RFC 9457, 4.2.1)
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -34,6 +51,8 @@ def problem(
         "code": code,
         "field": field,
     }
+    if missing:
+        body["missing"] = [{"kind": each.kind, "key": each.key, "message": each.message} for each in missing]
     return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
@@ -49,7 +68,9 @@ def problem_of(error: PbxcrmError, fields: frozenset[str] = frozenset()) -> Resp
         headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "5"
-    return problem(error.status, error.code, str(error), field=field, headers=headers)
+    missing = error.missing if isinstance(error, Incomplete) else ()
+    detail = " ".join(each.message for each in missing) or str(error)
+    return problem(error.status, error.code, detail, field=field, headers=headers, missing=missing)
 
 
 class Wrong(PbxcrmError):

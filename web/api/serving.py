@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -37,15 +35,8 @@ def _route(endpoint: Endpoint) -> Route:
             return await _answer(endpoint, request)
         except PbxcrmError as error:
             return _said(error, endpoint)
-        except (SQLAlchemyError, OSError) as error:
-            log.exception("api.part_away", path=request.url.path, error=str(error).splitlines()[0])
-            headers = {"Retry-After": "5"}
-            return problem(503, "web.away", "The database does not answer. Try again in a moment.", headers=headers)
 
     return api(path, serve, needs=endpoint.needs, methods=(endpoint.method,), name=f"api_{endpoint.name}")
-
-
-log = structlog.get_logger()
 
 
 async def _answer(endpoint: Endpoint, request: Request) -> Response:

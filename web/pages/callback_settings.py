@@ -9,6 +9,7 @@ from pbxcrm.callbacks.settings import change_options
 from pbxcrm.errors import Invalid
 from pbxcrm.options import Options, load_options
 from web.answers import redirect
+from web.foreign import whole_number
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
@@ -72,11 +73,12 @@ def _whole(form: Form, name: str) -> int:
 def _schedule(form: Form) -> list[int]:
     """``"10, 120"`` as minutes; raises Invalid."""
     pieces = form["retry_minutes"].replace(";", ",").replace(",", " ").split()
-    if len(pieces) > 20 or not all(piece.isascii() and piece.isdigit() and int(piece) <= MOST for piece in pieces):
+    found = [minutes for piece in pieces if (minutes := whole_number(piece, MOST)) is not None]
+    if len(pieces) > 20 or len(found) != len(pieces):
         raise Invalid(
             "retry_minutes", "options.schedule", "Write minutes with commas between them, for example 10, 120."
         )
-    return [int(piece) for piece in pieces]
+    return found
 
 
 def _order(form: Form) -> list[str]:

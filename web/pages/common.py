@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.errors import Invalid
 from pbxcrm.people.models import Role, User
 from pbxcrm.people.queries import list_users
+from web.foreign import query_of, whole_number
 from web.forms import Form
 from web.i18n import here
 from web.templating import render
@@ -20,6 +21,8 @@ from web.templating import render
 LISTED = 50  # rows of a list at once
 PERIODS = ("today", "yesterday", "week", "month")
 Place = tuple[datetime, int]
+LATEST_MICROSECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+LARGEST_ROW = 2**63 - 1
 
 
 def show(
@@ -61,14 +64,13 @@ def asked_number(request: Request, name: str) -> int | None:
 def page_query(request: Request) -> dict[str, list[str]]:
     """The filters of the page: of the address itself, or of the page that an act was done on."""
     if request.method == "GET":
-        return parse_qs(request.url.query)
-    return parse_qs(urlsplit(request.headers.get("hx-current-url", "")).query)
+        return query_of(f"?{request.url.query}")
+    return query_of(request.headers.get("hx-current-url", ""))
 
 
 def query_number(asked: Mapping[str, list[str]], name: str) -> int | None:
     """A whole number of ``page_query``; None where there is none or it is nonsense."""
-    text = (asked.get(name) or [""])[0]
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return whole_number((asked.get(name) or [""])[0])
 
 
 def place(at: datetime, row_id: int | None) -> str:
@@ -79,12 +81,10 @@ def place(at: datetime, row_id: int | None) -> str:
 def read_place(request: Request, name: str = "cursor") -> Place | None:
     """The cursor of the address; None at the top of the list, and for nonsense."""
     micros, _, row_id = request.query_params.get(name, "").partition("_")
-    if not (micros.isascii() and micros.isdigit() and row_id.isascii() and row_id.isdigit() and len(row_id) < 18):
+    found, row = whole_number(micros, LATEST_MICROSECOND), whole_number(row_id, LARGEST_ROW)
+    if found is None or row is None:
         return None
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros)), int(row_id)
-    except OverflowError:
-        return None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found), row
 
 
 def period(name: str) -> tuple[datetime | None, datetime | None]:

@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.clients import identify
 from pbxcrm.calls.queries import access_call
+from pbxcrm.calls.rules import named_as
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
@@ -237,16 +238,15 @@ async def new(request: Request) -> Response:
         call_id = asked_number(request, "call")
         if call_id is not None:
             call = await access_call(session, who, call_id)
-            number, heard, contact_id = call.client_number or "", call.client_name or "", call.contact_id
+            number, heard, contact_id = call.client_number or "", named_as(call.client_name) or "", call.contact_id
         if contact_id is None and number:
             client = await identify(session, number, await load_numbers(session, [number] if number else []))
             contact_id = client.contact.id if client.contact is not None else None
         contact = await access_contact(session, who, contact_id) if contact_id is not None else None
     form = filled(
         {
-            "title": contact.name if contact is not None else heard,
             "contact_id": contact.id if contact is not None else None,
-            "contact": contact.name if contact is not None else "",
+            "contact": contact.name if contact is not None else heard,
             "number": number,
             "responsible_id": who.user_id,
         }

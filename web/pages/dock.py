@@ -20,7 +20,7 @@ from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.queries import Dock, Place, Wanted, access_own_call, load_cards, load_docks
 from pbxcrm.screenpop.reach import reach_of
 from pbxcrm.screenpop.rules import CardState
-from web.answers import redirect, toast
+from web.answers import redirect, toast, with_toast
 from web.forms import filled, read_form
 from web.i18n import Here, Language, here, speaking
 from web.i18n import gettext as _
@@ -59,6 +59,10 @@ class Drawn:
 
 async def dock(request: Request) -> Response:
     """The cards as they stand now; the page asks for them when the stream cannot tell."""
+    return await _own_dock(request)
+
+
+async def _own_dock(request: Request) -> HTMLResponse:
     person = replace(viewer(request), language=here().language.value)
     drawn = [html async for _user_id, html in _draw(parts(request), [Asked(person, {}, {""})], now(request))]
     return HTMLResponse(drawn[0])
@@ -167,6 +171,32 @@ async def link(request: Request) -> Response:
             call = await access_own_call(session, viewer(request), call_id)
         return show(request, "dock/link.html", fragment="dock/_link.html", status=UNPROCESSABLE, form=form, call=call)
     return redirect(request, f"/contacts/{client.id}", done="saved")
+
+
+async def make_client(request: Request) -> Response:
+    """``POST /dock/{id}/client``: who an unknown caller is: one of our clients (``contact_id``) or a new one named ``contact``;
+    with ``deal`` a deal is made besides. Asked on the card itself, which is the answer.
+    """
+    form, call_id, settings = await read_form(request), _call_id(request), parts(request).settings
+    known = form.number("contact_id")
+    async with parts(request).db.write() as session:
+        if known is not None:
+            client = await actions.link_client(
+                session, viewer(request), call_id, known, region=settings.region, now=now(request)
+            )
+        else:
+            client = await actions.make_client(
+                session,
+                viewer(request),
+                call_id,
+                form["contact"],
+                region=settings.region,
+                now=now(request),
+                deal_currency=settings.currency if form.ticked("deal") else None,
+            )
+        name = client.name
+    said = _("The number is one of {client} now.") if known is not None else _("“{client}” is a client now.")
+    return with_toast(request, await _own_dock(request), said.format(client=name))
 
 
 async def attach(request: Request) -> Response:

@@ -131,7 +131,7 @@ async def voicemail_not_left(office: Office) -> None:
     await client.hang_up()
 
 
-@story(inbound("answered", rang=[], answered_by="101", talked=["101"], did="101"))
+@story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="101"))
 async def answered_without_ringing(office: Office) -> None:
     client = await office.trunk.call_in("101")
     phone = await office.phones["101"].incoming()

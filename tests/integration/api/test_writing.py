@@ -51,7 +51,9 @@ async def test_a_deal_is_made_changed_and_moved(programs: Programs) -> None:
         stale = await client.patch(path, json={"version": 1, "stage_id": into["Shipped"]})
         assert_problem(stale, 409, "deals.stale")
         lost = await client.patch(path, json={"stage_id": into["Lost"]})
-        assert_problem(lost, 422, "deals.lost_reason", "lost_reason")
+        assert_problem(lost, 422, "deals.gate", "lost_reason")
+        missing = {"kind": "lost_reason", "key": "lost_reason", "message": "Say why the deal is lost."}
+        assert lost.json()["missing"] == [missing]
         given = await client.patch(path, json={"responsible": "olena", "amount": None})
         assert (given.status_code, given.json()["amount"], given.json()["responsible"]) == (200, None, "olena")
         ended = await client.patch(path, json={"stage_id": into["Lost"], "lost_reason": "Too dear"})

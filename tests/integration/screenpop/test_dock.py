@@ -414,3 +414,60 @@ async def test_who_is_switched_off_while_talking_leaves_the_call_whole(
     # The next call of the client comes to whoever has the phone now.
     await intake.apply(batch(Story("17.2", at=LATER).ring("102").answer("102").end()))
     assert [card.deal and card.deal.deal.id for card in await dock(database, office, "olena")] == [deal.id]
+
+
+async def test_an_unknown_caller_becomes_a_client_from_the_card(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    """Their deal, which was called by the number, is called after them; what was heard is the proposal."""
+    await intake.apply(batch(Story(client=CLIENT).ring("102").answer("102").wait(60).end()))
+    (card,) = await dock(database, office, "olena")
+    assert (card.is_unknown, card.heard_name) == (True, None)
+    async with database.write() as session:
+        olena = await office.viewer(session, "olena")
+        call_id = card.call.id or 0
+        await actions.make_client(session, olena, call_id, "Марія Коваль", region="UA", now=LATER, deal_currency="UAH")
+    (card,) = await dock(database, office, "olena")
+    assert card.contact is not None
+    assert card.contact.name == "Марія Коваль"
+    assert card.deal is not None
+    assert (card.deal.deal.title, card.deal.deal.contact_id) == ("Марія Коваль", card.contact.id)
+    async with database.read() as session:
+        assert len((await session.exec(select(Deal))).all()) == 1  # the one the call made
+    async with database.write() as session:
+        olena = await office.viewer(session, "olena")
+        with pytest.raises(Conflict):
+            await actions.make_client(session, olena, call_id, "Марія Коваль", region="UA", now=LATER)
+
+
+async def test_a_deal_is_made_along_where_the_call_made_none(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    out = Story(client=CLIENT, direction=Direction.OUTBOUND, did=None, made_by="102").answer("102").wait(60).end()
+    await intake.apply(batch(out))
+    (card,) = await dock(database, office, "olena")
+    async with database.write() as session:
+        for deal in (await session.exec(select(Deal))).all():
+            call = await session.get(Call, card.call.id)
+            assert call is not None
+            call.deal_id = None
+            await session.flush()
+            await session.delete(deal)
+        olena = await office.viewer(session, "olena")
+        await actions.make_client(
+            session, olena, card.call.id or 0, "Koval", region="UA", now=LATER, deal_currency="UAH"
+        )
+    (card,) = await dock(database, office, "olena")
+    assert card.deal is not None
+    assert (card.deal.deal.title, card.deal.deal.responsible_id) == ("Koval", office.id("olena"))
+
+
+async def test_an_outgoing_call_knows_the_name_that_was_heard_before(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    heard = Story("1.1", client=CLIENT, name="Iryna", at=NOON - timedelta(hours=3)).ring("101").answer("101").end()
+    out = Story("1.2", client=CLIENT, direction=Direction.OUTBOUND, did=None, made_by="102", at=NOON).ring("102")
+    await intake.apply(batch(heard))
+    await intake.apply(batch(out.answer("102")))
+    (card,) = await dock(database, office, "olena")
+    assert card.heard_name == "Iryna"

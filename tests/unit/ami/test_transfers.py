@@ -161,8 +161,14 @@ def test_a_phone_heard_to_hang_up_after_its_successor_joined_has_handed_on_all_t
     assert [(t.source, t.target, t.kind) for t in story.call.transfers] == [("101", "103", TransferKind.BLIND)]
 
 
-def test_a_phone_that_comes_back_to_the_client_or_stays_for_long_has_handed_on_nothing() -> None:
+def test_a_phone_that_comes_back_to_the_client_has_handed_on_nothing() -> None:
     three = Story(TALKS_WITH_101 + LATE + "9.45 leave b1 p101\n9.5 enter b2 p101\n9.6 leave b2 p101\n9.6 hangup p101")
     assert three.call.transfers == ()
-    long = Story(TALKS_WITH_101 + LATE + "15.0 leave b1 p101\n15.0 hangup p101\n20.0 hangup client\n20.0 hangup p103")
-    assert long.call.transfers == ()
+
+
+def test_a_client_is_sent_on_by_redirect_while_the_phone_stays() -> None:
+    """Redirect with ExtraChannel, or a phone whose own dialplan goes on."""
+    end = "20.0 hangup client\n20.0 hangup p103"
+    for rest in (f"15.0 leave b1 p101\n15.0 hangup p101\n{end}", f"{end}\n25.0 leave b1 p101\n25.0 hangup p101"):
+        story = Story(TALKS_WITH_101 + LATE + rest)
+        assert [(t.source, t.target, t.kind) for t in story.call.transfers] == [("101", "103", TransferKind.BLIND)]

@@ -38,6 +38,10 @@ function take(item) {
   field.value = item.dataset.name;
   box.querySelector("[data-chosen-id]").value = item.dataset.id;
   hint(box);
+  if ("submits" in box.dataset) { // there is nothing else to say
+    close(item.parentElement);
+    return box.closest("form").requestSubmit();
+  }
   const number = box.closest("form").elements.number;
   if (number && !number.value) number.value = item.dataset.number;
   close(item.parentElement);

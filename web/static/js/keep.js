@@ -9,12 +9,16 @@ document.addEventListener("click", (event) => {
   else folds.set(summary.parentElement.id, !summary.parentElement.open);
 });
 
+// What is typed into a field of one line stays, too; a note says itself when it has been saved (notes.js).
+const FIELDS = "textarea[id], input[data-keep][id]";
+document.addEventListener("input", ({ target }) => { if (target.matches("input[data-keep]")) target.dataset.state = "typing"; });
+
 function held(region) {
   const active = document.activeElement;
   const inside = active && region.contains(active) ? active : null;
   const typing = inside?.id ? { id: active.id, start: active.selectionStart, end: active.selectionEnd } : null;
   const inHand = (field) => field === active && document.hasFocus() && field.dataset.state; // typed into, in the tab that is used
-  const values = [...region.querySelectorAll("textarea[id]")].filter((field) => inHand(field) || ["typing", "failed"].includes(field.dataset.state))
+  const values = [...region.querySelectorAll(FIELDS)].filter((field) => inHand(field) || ["typing", "failed"].includes(field.dataset.state))
     .map((field) => ({ id: field.id, value: field.value, state: field.dataset.state }));
   const chosen = [...region.querySelectorAll("input[type=radio]:checked, input[type=checkbox]:checked")].map((input) => input.id).filter(Boolean);
   const open = [...region.querySelectorAll("details[open][id]:not([data-folds])")].map((details) => details.id);
@@ -40,7 +44,7 @@ function restore(region, before) {
     if (fold.open !== wanted) fold.open = wanted;
   }
   const kept = new Map(before.values.map((field) => [field.id, field]));
-  for (const field of region.querySelectorAll("textarea[id]")) {
+  for (const field of region.querySelectorAll(FIELDS)) {
     const { value, state } = kept.get(field.id) ?? { value: field.defaultValue };
     if (field.value !== value) field.value = value;
     if (state) field.dataset.state = state;

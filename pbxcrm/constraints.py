@@ -1,0 +1,63 @@
+"""What a database refuses, in words: which constraint means which sentence at which field.
+
+The actions look before they write, but two at once may both find a name free. Then the database has the last word, and it
+must read as if the action had said it. PostgreSQL names the constraint, SQLite its columns; the naming convention
+(``pbxcrm.fields``) makes one of the other.
+"""
+
+import re
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from pbxcrm.errors import Conflict, Invalid, NotFound, PbxcrmError
+
+_TAKEN: dict[str, Callable[[], PbxcrmError]] = {
+    "uq_users_login": lambda: Invalid("login", "people.login_taken_now", "Somebody has just taken this login."),
+    "pk_extensions": lambda: Invalid(
+        "extensions", "people.extension_taken_now", "One of these extensions has just been given to somebody else."
+    ),
+    "uq_teams_name": lambda: Invalid("name", "people.team_taken_now", "There is a team of this name already."),
+    "uq_lines_name": lambda: Invalid("name", "lines.taken_now", "There is a line of this name already."),
+    "uq_pipelines_name": lambda: Invalid("name", "pipelines.taken_now", "There is a pipeline of this name already."),
+    "uq_calendars_name": lambda: Invalid("name", "calendars.taken_now", "There is a calendar of this name already."),
+    "pk_special_numbers": lambda: Conflict(
+        "numbers.taken_now", "Somebody has just put this number on a list. Look at it again."
+    ),
+}
+_SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (\w+)\.(\w+(?:, \w+\.\w+)*)")
+_TOO_LARGE = ("out of range", "out of int32 range", "out of int64 range", "value out of int", "too large to convert")
+
+
+def in_words(error: DBAPIError) -> PbxcrmError | None:
+    """What the business says of what the database refused; None where it is a fault of ours or of the database."""
+    if isinstance(error, IntegrityError):
+        return _refused(error)
+    # An id that no row can have: whoever asks for it asks for something that is not there.
+    if any(sign in str(error.orig) for sign in _TOO_LARGE):
+        return NotFound("web.no_such_id", "There is no such thing.")
+    return None
+
+
+def _refused(error: IntegrityError) -> PbxcrmError | None:
+    said = str(error.orig)
+    if "foreign key" in said.lower():
+        return Conflict("web.gone", "Something this points to has just been deleted. Reload the page and try again.")
+    for name in _names(error, said):
+        if name in _TAKEN:
+            return _TAKEN[name]()
+    if "unique" in said.lower():
+        return Conflict("web.faster", "Somebody has just done the same. Reload the page to see how it stands now.")
+    return None
+
+
+def _names(error: IntegrityError, said: str) -> list[str]:
+    """The names the violated constraint may have."""
+    cause = getattr(error.orig, "__cause__", None)
+    if name := getattr(cause, "constraint_name", None):
+        return [str(name)]
+    found = _SQLITE_UNIQUE.search(said)
+    if found is None:
+        return []
+    table, columns = found[1], re.sub(r", \w+\.", "_", found[2])
+    return [f"uq_{table}_{columns}", f"pk_{table}"]

@@ -1,0 +1,37 @@
+"""Deals that the product moves by itself: a gate that refuses leaves the deal where it is, and a task says so."""
+
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.deals.actions import do_move_deal
+from pbxcrm.deals.gates import GateRefused
+from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.people.queries import Directory
+from pbxcrm.reasons import Reason, reason
+from pbxcrm.tasks.actions import NewTask, do_create_task
+from pbxcrm.tasks.models import TaskKind
+
+
+async def do_move_by_itself(
+    session: AsyncSession, deal: Deal, to: Stage, at: datetime, *, people: Directory, why: Reason, lost_reason: str = ""
+) -> bool:
+    """Move ``deal`` for the reason ``why``. False when the gate of ``to`` refuses: whoever is responsible then gets a task
+    that says what was to happen, why, and what is missing; one open task for a deal, however often it is tried.
+    """
+    try:
+        await do_move_deal(session, deal, to, at, actor=None, people=people, why=why, lost_reason=lost_reason)
+    except GateRefused as refused:
+        new = NewTask(
+            kind=TaskKind.TODO,
+            title=reason("task.gate", stage=to.name),
+            why=reason("gate.refused", why, *refused.reasons, stage=to.name),
+            due_at=at,
+            assignee_id=deal.responsible_id,
+            deal_id=deal.id,
+            contact_id=deal.contact_id,
+            about=f"gate:{deal.id}",
+        )
+        await do_create_task(session, new, at, people)
+        return False
+    return True

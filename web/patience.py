@@ -1,0 +1,50 @@
+"""Giving up on a database that hangs: whoever waits for a page hears after three seconds that it is away.
+
+The request runs in a task of its own. When its work with the database (``pbxcrm.db.WAITING``) takes too long, the task is
+cancelled and not waited for: closing a session waits for the very query that hangs.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from pbxcrm.db import WAITING, Wait
+
+PATIENCE_SECONDS = 3.0
+_given_up: set[asyncio.Task[Any]] = set()  # until the database lets go of them
+
+
+class DatabaseHangs(SQLAlchemyError):
+    """The database took a question and does not answer it."""
+
+
+async def patiently(work: Callable[[], Coroutine[Any, Any, None]], *, started: Callable[[], bool]) -> None:
+    """Do ``work``; raises DatabaseHangs when the database keeps it waiting before the answer has ``started``."""
+    loop, wait = asyncio.get_running_loop(), Wait()
+    token = WAITING.set(wait)
+    try:
+        task = loop.create_task(work())
+    finally:
+        WAITING.reset(token)
+    try:
+        left = PATIENCE_SECONDS
+        while not started() and not (await asyncio.wait({task}, timeout=left))[0]:
+            waited = 0.0 if wait.since is None else loop.time() - wait.since
+            left = PATIENCE_SECONDS - waited
+            if left <= 0:
+                _given_up.add(task)
+                task.add_done_callback(_forget)
+                task.cancel()
+                raise DatabaseHangs(f"no answer for {PATIENCE_SECONDS:.0f} s")
+        await task
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _given_up.discard(task)
+    if not task.cancelled():
+        task.exception()  # looked at, or asyncio would log it
