@@ -7,7 +7,7 @@ send with every POST, also over plain HTTP on an office network). See Fetch Meta
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from pbxcrm.errors import NotAllowed
+from pbxcrm.shared.errors import NotAllowed
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 OUR_OWN = frozenset({"same-origin", "none"})  # "none": the person typed the address or opened a bookmark

@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 from starlette.datastructures import FormData
 from starlette.requests import Request
 
-from pbxcrm.errors import Invalid
+from pbxcrm.shared.errors import Invalid
 from web.i18n import gettext as _
 from web.i18n import here
 
@@ -72,7 +72,7 @@ class Form:
             raise Invalid(name, "form.amount", "Write an amount, for example 1200.50.")
         return value.quantize(Decimal("0.01"))
 
-    def moment(self, name: str) -> datetime | None:
+    def utc_time(self, name: str) -> datetime | None:
         """A ``datetime-local`` field in the reader's time zone as aware UTC, or None when empty; raises Invalid."""
         if not self[name]:
             return None

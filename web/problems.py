@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from pbxcrm.errors import PbxcrmError, TooManyAttempts
+from pbxcrm.shared.errors import PbxcrmError, TooManyAttempts
 from web.answers import toast
 from web.api.problems import problem, problem_of
 from web.i18n import N_

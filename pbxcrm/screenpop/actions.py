@@ -13,15 +13,15 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import link_number
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import contacts_of_number
-from pbxcrm.deals.actions import access_for_change, say_deal_changed
+from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.models import Deal, Note
-from pbxcrm.errors import Invalid
-from pbxcrm.events import emit
-from pbxcrm.locking import lock_row
 from pbxcrm.people.queries import load_directory
-from pbxcrm.rows import add_new
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.queries import access_own_call
+from pbxcrm.shared.core_sql import add_new
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.locking import lock_row
 
 NOTE_MAX = 10_000
 
@@ -115,7 +115,7 @@ async def link_client(
 async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_id: int, now: datetime) -> None:
     """The call belongs to this deal of one's own."""
     call = await access_own_call(session, viewer, call_id)
-    deal = await access_for_change(session, viewer, deal_id, None)
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
     call.deal_id = deal.id
     for note in (
         await session.exec(select(Note).where(Note.call_id == call_id, Note.author_id == viewer.user_id))

@@ -6,13 +6,13 @@ from http import HTTPStatus
 from pydantic import ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from pbxcrm.errors import Invalid, PbxcrmError, TooManyAttempts
-from web.api.fields import Said
+from pbxcrm.shared.errors import Invalid, PbxcrmError, TooManyAttempts
+from web.api.fields import ApiAnswer
 
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Said):
+class Problem(ApiAnswer):
     model_config = ConfigDict(json_schema_extra={"description": "What went wrong (RFC 9457)."})
 
     type: str

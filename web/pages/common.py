@@ -10,16 +10,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm.access import Viewer
-from pbxcrm.errors import Invalid
 from pbxcrm.people.models import Role, User
 from pbxcrm.people.queries import list_users
+from pbxcrm.shared.errors import Invalid
 from web.forms import Form
 from web.i18n import here
 from web.templating import render
 
 LISTED = 50  # rows of a list at once
 PERIODS = ("today", "yesterday", "week", "month")
-Place = tuple[datetime, int]
+PageCursor = tuple[datetime, int]
 
 
 def show(
@@ -76,7 +76,7 @@ def place(at: datetime, row_id: int | None) -> str:
     return f"{int(at.timestamp() * 1_000_000)}_{row_id or 0}"
 
 
-def read_place(request: Request, name: str = "cursor") -> Place | None:
+def read_place(request: Request, name: str = "cursor") -> PageCursor | None:
     """The cursor of the address; None at the top of the list, and for nonsense."""
     micros, _, row_id = request.query_params.get(name, "").partition("_")
     if not (micros.isascii() and micros.isdigit() and row_id.isascii() and row_id.isdigit() and len(row_id) < 18):
