@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from pbxcrm.contacts.lookup import Caller
-from pbxcrm.networks import Network, is_within
+from pbxcrm.contacts.caller_lookup import Caller
+from pbxcrm.shared.networks import Network, is_within
 
 log = structlog.get_logger()
 

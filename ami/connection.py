@@ -24,7 +24,7 @@ from pbxcrm.calls.facts import PbxState
 
 #: A message as it came, and when.
 Frame = tuple[datetime, bytes]
-#: Tells what state the link is in: state, code of ``pbxcrm.pbx_reports``, params.
+#: Tells what state the link is in: state, code of ``pbxcrm.pbx.reports``, params.
 Tell = Callable[[PbxState, str, dict[str, str]], None]
 
 _BANNER = b"Asterisk Call Manager/"

@@ -12,7 +12,7 @@ AmiError
 ├── JournalFull      no space to write down what the PBX says
 └── JournalInUse     another process writes this journal
 
-``code`` names the message in ``pbxcrm.pbx_reports``; ``params`` fill it in. No error carries the secret.
+``code`` names the message in ``pbxcrm.pbx.reports``; ``params`` fill it in. No error carries the secret.
 """
 
 # Names say what happened, in the field's words, without a suffix.

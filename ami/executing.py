@@ -35,7 +35,7 @@ class CommandRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command went. ``code`` is ``done`` or names a sentence in ``pbxcrm.pbx_reports``; ``params`` fill it in.
+    """How a command went. ``code`` is ``done`` or names a sentence in ``pbxcrm.pbx.reports``; ``params`` fill it in.
 
     ``done`` means the PBX took the order: whether a phone was answered shows in the call itself.
     """

@@ -15,17 +15,17 @@ from uuid import uuid4
 
 import structlog
 
-from ami.applying import Applier, Sink, describe
 from ami.commands import Dialling
 from ami.connection import AmiConnection, Timing
 from ami.errors import JournalInUse
 from ami.executing import CommandSource, Executor
-from ami.following import CallTracker, Follower, Recovery
+from ami.fact_applier import Applier, Sink, describe
+from ami.follower import CallTracker, Follower, Recovery
 from ami.journal import Journal
 from ami.reporting import Reporter
 from ami.url import AmiUrl
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Cursor, Lease, LeaseLost, PbxReport, PbxState
+from pbxcrm.calls.facts import JournalPosition, Lease, LeaseLost, PbxReport, PbxState
 
 log = structlog.get_logger(__name__)
 
@@ -191,7 +191,7 @@ class Listener:
             await asyncio.sleep(self._settings.renew)
 
     async def _go_on(
-        self, follower: Follower, cursor: Cursor, lease: Lease | None, *, begun: bool, led: Lease | None
+        self, follower: Follower, cursor: JournalPosition, lease: Lease | None, *, begun: bool, led: Lease | None
     ) -> None:
         """As the one who leads, or as a standby, or from one to the other."""
         if not begun:
@@ -201,14 +201,14 @@ class Listener:
         elif led is None:
             follower.take_over(lease, await self._sink.handover(self.pbx))
 
-    async def _open_journal(self, journal: Journal) -> Cursor:
+    async def _open_journal(self, journal: Journal) -> JournalPosition:
         """How far the database knows this journal; waits while the database is away. The PBX is heard meanwhile."""
         pause = 0.25
         while True:
             try:
                 name, cursor = await self._sink.open_journal(self.pbx, journal.name, self._owner, is_new=journal.is_new)
                 if cursor.position > journal.began:  # the disk lost what was written right before a power failure
-                    cursor = Cursor(journal.began, journal.began)
+                    cursor = JournalPosition(journal.began, journal.began)
                     await self._sink.move_cursor(self.pbx, name, cursor)
             except Exception as error:  # noqa: BLE001  # whatever the database's fault is, we wait for it
                 self._reporter.trouble("database", "database_away", {"why": describe(error)})

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from ami.connection import Link, Timing
 from ami.errors import ActionRefused
-from ami.gathering import clock_offset
+from ami.take_snapshot import clock_offset
 from ami.url import AmiUrl
 
 #: What we ask of a PBX, and what is lost where we may not. The keys are as ListCommands spells them.

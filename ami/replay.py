@@ -15,7 +15,7 @@ from ami.messages import Framer, is_wanted, parse
 from ami.tracker import Tracker, TrackerConfig
 from pbxcrm.calls import rendering
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind
-from pbxcrm.numbers import normalise
+from pbxcrm.shared.numbers import normalise
 
 DEFAULT_EXTENSION_PATTERN = r"\d{2,5}"
 DEFAULT_REGION = "UA"

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import structlog
 
-from ami.applying import Sink, describe
+from ami.fact_applier import Sink, describe
 from ami.waiting import wait_at_most
 from pbxcrm.calls.facts import PbxReport, PbxState
-from pbxcrm.pbx_reports import REPORTS
+from pbxcrm.pbx.reports import REPORTS
 
 log = structlog.get_logger(__name__)
 

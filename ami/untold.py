@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from pbxcrm.calls.facts import CallFact, Cursor, FactKind, ToldCall
+from pbxcrm.calls.facts import CallFact, FactKind, JournalPosition, ToldCall
 
 Name = tuple[str, str, str]  # linkedid, kind, party
 
@@ -68,11 +68,11 @@ class Untold:
 
         self._kept = deque(kept for kept in self._kept if not is_needless(kept.fact))
 
-    def cursor(self, fed: int, horizon: int | None) -> Cursor:
+    def cursor(self, fed: int, horizon: int | None) -> JournalPosition:
         """How much of the journal the database knows, when everything before ``fed`` was heard."""
         position = min((kept.position for kept in self._kept), default=fed)
         needed = [kept.replay_from for kept in self._kept]
-        return Cursor(position, min([position, *needed, position if horizon is None else horizon]))
+        return JournalPosition(position, min([position, *needed, position if horizon is None else horizon]))
 
     def whole_calls(self, seconds: float) -> list[CallFact]:
         """What was heard of calls that ended so long ago, and that nobody has told the end of since."""

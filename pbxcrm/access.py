@@ -23,8 +23,8 @@ from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import NotAllowed
 from pbxcrm.people.models import Role, User
+from pbxcrm.shared.errors import NotAllowed
 from pbxcrm.tasks.models import Task
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 The actions look before they write, but two at once may both find a name free. Then the database has the last word, and it
 must read as if the action had said it. PostgreSQL names the constraint, SQLite its columns; the naming convention
-(``pbxcrm.fields``) makes one of the other.
+(``pbxcrm.shared.columns``) makes one of the other.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from pbxcrm.errors import Conflict, Invalid, NotFound, PbxcrmError
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound, PbxcrmError
 
 _TAKEN: dict[str, Callable[[], PbxcrmError]] = {
     "uq_users_login": lambda: Invalid("login", "people.login_taken_now", "Somebody has just taken this login."),

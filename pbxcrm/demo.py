@@ -8,15 +8,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.calendars.actions import change_week
-from pbxcrm.callbacks.settings import change_options
+from pbxcrm.callbacks.options import change_options
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.db import Database
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.models import Pipeline, Stage, StageKind
 from pbxcrm.people.actions import add_user, save_team
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import list_teams, viewer_of
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task
 
 

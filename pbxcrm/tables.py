@@ -2,7 +2,6 @@
 
 from sqlmodel import SQLModel
 
-from pbxcrm import events, options, timers
 from pbxcrm.audit import models as audit
 from pbxcrm.calendars import models as calendars
 from pbxcrm.callbacks import models as callbacks
@@ -12,6 +11,7 @@ from pbxcrm.deals import models as deals
 from pbxcrm.people import models as people
 from pbxcrm.phone import models as phone
 from pbxcrm.screenpop import models as screenpop
+from pbxcrm.shared import events, options, timers
 from pbxcrm.tasks import models as tasks
 
 metadata = SQLModel.metadata

@@ -7,16 +7,16 @@ from decimal import Decimal
 from sqlmodel import select
 
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.db import Database
 from pbxcrm.deals.actions import add_note, create_deal, move_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import default_pipeline, stages_of
-from pbxcrm.settings import Settings
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task
-from tests.calls import Story, batch
+from tests.calls import FactStory, batch
 from tests.office import Office
 
 CLIENTS = (
@@ -109,20 +109,22 @@ async def fill(database: Database, settings: Settings, office: Office, now: date
     return busy
 
 
-def _stories(now: datetime) -> list[Story]:
+def _stories(now: datetime) -> list[FactStory]:
     def at(hours: float) -> datetime:
         return now - timedelta(hours=hours)
 
-    talked = Story(linkedid="1700000000.2", client="+380672223344", name="Iryna", queue="sales", at=at(26))
+    talked = FactStory(linkedid="1700000000.2", client="+380672223344", name="Iryna", queue="sales", at=at(26))
     talked.ring("101", "102").wait(14).answer("101").wait(372).end()
-    missed = Story(linkedid="1700000000.3", client="+380672223344", at=at(30)).ring("101", "103").wait(31)
+    missed = FactStory(linkedid="1700000000.3", client="+380672223344", at=at(30)).ring("101", "103").wait(31)
     missed.end(Outcome.MISSED, MissedReason.ABANDONED_IN_QUEUE)
-    new = Story(linkedid="1700000000.4", client="+380630000001", name="<script>alert(1)</script>", at=at(2))
+    new = FactStory(linkedid="1700000000.4", client="+380630000001", name="<script>alert(1)</script>", at=at(2))
     new.ring("101", "102").wait(6).answer("102").wait(95).end()
-    lost = Story(linkedid="1700000000.5", client="+380630000002", at=at(1.5)).ring("101").wait(18).end()
-    again = Story(linkedid="1700000000.6", client="+380630000002", at=at(1.1)).ring("101", "102").wait(22).end()
-    hidden = Story(linkedid="1700000000.7", client=None, at=at(0.7)).ring("102").wait(9).answer("102").wait(41).end()
-    out = Story(
+    lost = FactStory(linkedid="1700000000.5", client="+380630000002", at=at(1.5)).ring("101").wait(18).end()
+    again = FactStory(linkedid="1700000000.6", client="+380630000002", at=at(1.1)).ring("101", "102").wait(22).end()
+    hidden = (
+        FactStory(linkedid="1700000000.7", client=None, at=at(0.7)).ring("102").wait(9).answer("102").wait(41).end()
+    )
+    out = FactStory(
         linkedid="1700000000.8",
         client="+380931234567",
         direction=Direction.OUTBOUND,
@@ -132,14 +134,14 @@ def _stories(now: datetime) -> list[Story]:
     )
     out.answer("101").wait(200).end()
     other = (
-        Story(linkedid="1700000000.9", client="+380991110000", at=at(0.3))
+        FactStory(linkedid="1700000000.9", client="+380991110000", at=at(0.3))
         .ring("201")
         .wait(4)
         .answer("201")
         .wait(60)
         .end()
     )
-    internal = Story(
+    internal = FactStory(
         linkedid="1700000000.10", client=None, direction=Direction.INTERNAL, did=None, made_by="101", at=at(0.2)
     )
     internal.ring("102").wait(5).answer("102").wait(20).end()

@@ -7,9 +7,9 @@ from pbxcrm.calls.facts import (
     Batch,
     CallFact,
     CallState,
-    Cursor,
     Direction,
     FactKind,
+    JournalPosition,
     Leg,
     LegResult,
     MissedReason,
@@ -20,7 +20,7 @@ NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday, 14:00 in Kyiv
 
 
 @dataclass
-class Story:
+class FactStory:
     """A call that goes on as its methods are called; ``facts`` is what a tracker would have said of it."""
 
     linkedid: str = "1700000000.1"
@@ -44,16 +44,16 @@ class Story:
         )  # fmt: skip
         self._say(FactKind.OPENED, "")
 
-    def _say(self, kind: FactKind, party: str) -> "Story":
+    def _say(self, kind: FactKind, party: str) -> "FactStory":
         ordinal = self.ordinals[kind, party] = self.ordinals.get((kind, party), 0) + 1
         self.facts.append(CallFact(kind, party, ordinal, self.at, self.state))
         return self
 
-    def wait(self, seconds: float) -> "Story":
+    def wait(self, seconds: float) -> "FactStory":
         self.at += timedelta(seconds=seconds)
         return self
 
-    def ring(self, *extensions: str) -> "Story":
+    def ring(self, *extensions: str) -> "FactStory":
         for extension in extensions:
             leg = Leg(f"{self.linkedid}-{extension}", extension, self.at, self.at, None, None, LegResult.RINGING)
             self.state = replace(
@@ -65,7 +65,7 @@ class Story:
             self._say(FactKind.RINGING, extension)
         return self
 
-    def answer(self, extension: str) -> "Story":
+    def answer(self, extension: str) -> "FactStory":
         known = [leg.extension for leg in self.state.legs]
         legs = self.state.legs
         if extension not in known:
@@ -87,7 +87,7 @@ class Story:
         )
         return self._say(FactKind.JOINED, extension)
 
-    def end(self, outcome: Outcome | None = None, missed: MissedReason | None = None) -> "Story":
+    def end(self, outcome: Outcome | None = None, missed: MissedReason | None = None) -> "FactStory":
         if outcome is None:
             outcome = (
                 Outcome.ANSWERED
@@ -107,15 +107,15 @@ class Story:
         )
         return self._say(FactKind.ENDED, "")
 
-    def absorbed_by(self, linkedid: str) -> "Story":
+    def absorbed_by(self, linkedid: str) -> "FactStory":
         return self._say(FactKind.ABSORBED, linkedid)
 
 
-def outbound(linkedid: str, extension: str, client: str = "+380671112233", at: datetime = NOON) -> Story:
-    return Story(linkedid=linkedid, client=client, direction=Direction.OUTBOUND, did=None, made_by=extension, at=at)
+def outbound(linkedid: str, extension: str, client: str = "+380671112233", at: datetime = NOON) -> FactStory:
+    return FactStory(linkedid=linkedid, client=client, direction=Direction.OUTBOUND, did=None, made_by=extension, at=at)
 
 
-def batch(*stories: Story, position: int = 0) -> Batch:
+def batch(*stories: FactStory, position: int = 0) -> Batch:
     """Everything the stories said, in order of time."""
     facts = sorted((fact for story in stories for fact in story.facts), key=lambda fact: fact.at)
-    return Batch("default", tuple(facts), Cursor(position, position))
+    return Batch("default", tuple(facts), JournalPosition(position, position))

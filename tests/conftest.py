@@ -18,11 +18,11 @@ from jinja2 import Environment, FileSystemBytecodeCache
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from pbxcrm.db import Database
 from pbxcrm.migrations import upgrade
 from pbxcrm.people import passwords
-from pbxcrm.redis_server import find_server
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.redis_server import find_server
+from pbxcrm.shared.settings import Settings
 from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.filled import Filled

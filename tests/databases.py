@@ -16,8 +16,8 @@ from typing import Any
 import asyncpg
 import redis
 
-from pbxcrm import child, redis_server
 from pbxcrm.migrations import upgrade
+from pbxcrm.shared import child, redis_server
 from tests.quick_folder import quick_folder
 
 TEMPLATE = "pbxcrm_template"

@@ -3,8 +3,8 @@
 import pickle
 from pathlib import Path
 
-from pbxcrm.db import Database
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from tests.busy import Busy, fill
 from tests.calls import NOON
 from tests.databases import Postgres

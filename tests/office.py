@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.db import Database
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.models import Team, User
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import viewer_of
+from pbxcrm.shared.db import Database
 
 HIRED = datetime(2026, 1, 1, tzinfo=UTC)
 PASSWORD = "correct horse"

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from pbxcrm import child
+from pbxcrm.shared import child
 from tests.waiting import children_of
 
 PARTS = {"web", "work", "listen", "simulate", "redis"}

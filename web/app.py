@@ -11,8 +11,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
-from pbxcrm.db import Database
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from web.live import Hub
 from web.middleware import SecurityHeaders, WhoAndWhen
 from web.parts import Parts

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Viewer, check
-from pbxcrm.errors import NotAllowed
 from pbxcrm.people.queries import get_viewer_by_session, get_viewer_by_token
 from pbxcrm.people.rules import SESSION_LIFE
+from pbxcrm.shared.errors import NotAllowed
 from web import csrf, foreign
 from web.doors import Door, Handler, Rule
 from web.parts import now, parts, viewer
@@ -39,13 +39,13 @@ def give_cookie(request: Request, response: Response, token: str) -> None:
     )
 
 
-def take_cookie(request: Request, response: Response) -> None:
+def delete_cookie(request: Request, response: Response) -> None:
     response.delete_cookie(
         cookie_name(request), path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https"
     )
 
 
-async def recognise(request: Request) -> Viewer | None:
+async def viewer_by_session(request: Request) -> Viewer | None:
     """The person behind the session cookie; None without one, or when it is worth nothing any more."""
     token = session_token(request)
     if not token:
@@ -54,7 +54,7 @@ async def recognise(request: Request) -> Viewer | None:
         return await get_viewer_by_session(session, token, now(request))
 
 
-async def program(request: Request) -> Viewer | None:
+async def viewer_by_token(request: Request) -> Viewer | None:
     """The person whose API token the request carries; None without one, or with a wrong one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -85,7 +85,7 @@ def guarded(rule: Rule, handler: Handler) -> Handler:
 
     async def enter(request: Request) -> Response:
         if rule.door is Door.TOKEN:
-            request.state.viewer = await program(request)
+            request.state.viewer = await viewer_by_token(request)
             if request.state.viewer is None:
                 raise Unauthorized
         else:

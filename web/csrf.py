@@ -6,7 +6,7 @@ send with every POST, also over plain HTTP on an office network). See Fetch Meta
 
 from collections.abc import Mapping
 
-from pbxcrm.errors import NotAllowed
+from pbxcrm.shared.errors import NotAllowed
 from web.foreign import split_address
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})

@@ -20,7 +20,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from pbxcrm.errors import Invalid
+from pbxcrm.shared.errors import Invalid
 from web.foreign import known_charset, whole_number
 from web.i18n import gettext as _
 from web.i18n import here
@@ -77,7 +77,7 @@ class Form:
             raise Invalid(name, "form.amount", "Write an amount, for example 1200.50.")
         return value.quantize(Decimal("0.01"))
 
-    def moment(self, name: str) -> datetime | None:
+    def utc_time(self, name: str) -> datetime | None:
         """A ``datetime-local`` field in the reader's time zone as aware UTC, or None when empty; raises Invalid."""
         if not self[name]:
             return None

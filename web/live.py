@@ -32,8 +32,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pbxcrm.access import Viewer
-from pbxcrm.events import CHANNEL, URGENT
-from web.auth import recognise
+from pbxcrm.shared.events import CHANNEL, URGENT
+from web.auth import viewer_by_session
 from web.i18n import here
 from web.parts import parts, viewer
 
@@ -55,7 +55,7 @@ HINT_SECONDS = 0.15  # so long a hint waits for others, or for what is pushed: p
 
 
 @dataclass(slots=True, eq=False)
-class Asked:
+class RenderRequest:
     """Somebody whose region is to be rendered, ``about`` these references; "" among them stands for everything.
 
     ``drawn`` is the pusher's own, for what it need not make again; kept for as long as this person listens.
@@ -67,7 +67,7 @@ class Asked:
 
 
 #: Makes a region's HTML for some people, one after the other: user id and HTML. Runs outside of any request.
-Pusher = Callable[[Sequence[Asked]], AsyncIterator[tuple[int, str]]]
+Pusher = Callable[[Sequence[RenderRequest]], AsyncIterator[tuple[int, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Hint:
 
     @classmethod
     def parse_all(cls, data: bytes | str) -> "list[Hint]":
-        """What one message says (``pbxcrm.events.publish``). Raises ValueError where it is not a list of hints."""
+        """What one message says (``pbxcrm.shared.events.publish``). Raises ValueError where it is not a list of hints."""
         said: Any = json.loads(data)
         try:
             return [
@@ -162,7 +162,7 @@ class Hub:
         self._ears: dict[int, set[Ear]] = {}
         self._of_role: dict[str, set[int]] = {}  # who listens, by role: a hint must not look at every stream
         # Region -> for whom it is to be rendered: urgently, and when there is time.
-        self._wanted: dict[str, tuple[dict[int, Asked], dict[int, Asked]]] = {}
+        self._wanted: dict[str, tuple[dict[int, RenderRequest], dict[int, RenderRequest]]] = {}
         self._drawn: dict[tuple[int, str], dict[Any, Any]] = {}  # of user and region: what the pusher keeps
         self._rendering: dict[str, asyncio.Task[None]] = {}
 
@@ -280,7 +280,7 @@ class Hub:
         user_id = person.user_id
         asked = urgently.get(user_id) or (sometime.pop(user_id, None) if urgent else sometime.get(user_id))
         if asked is None:
-            asked = Asked(person, self._drawn.setdefault((user_id, region), {}), set())
+            asked = RenderRequest(person, self._drawn.setdefault((user_id, region), {}), set())
         asked.person = person
         asked.about.add(about)
         if urgent:
@@ -304,14 +304,14 @@ class Hub:
         finally:
             del self._rendering[region]
 
-    async def _gather(self, urgently: dict[int, Asked]) -> None:
+    async def _gather(self, urgently: dict[int, RenderRequest]) -> None:
         """Wait for others: half of what a round costs is the same for one and for ten. Whoever's phone rings ends it."""
         for _ in range(GATHER_STEPS):
             await asyncio.sleep(GATHER_SECONDS / GATHER_STEPS)
             if urgently:
                 return
 
-    async def _render(self, region: str, pusher: Pusher, asked: Sequence[Asked]) -> None:
+    async def _render(self, region: str, pusher: Pusher, asked: Sequence[RenderRequest]) -> None:
         left = {each.person.user_id: each for each in asked}
         try:
             async for user_id, html in pusher(asked):
@@ -387,7 +387,7 @@ async def _ask_again(request: Request, before: Viewer) -> Viewer | None:
     """Who asks, as the database knows them now; None once the session is over. A database that is away ends nothing."""
     request.state.now = parts(request).clock()
     try:
-        fresh = await recognise(request)
+        fresh = await viewer_by_session(request)
         return _reading(fresh, before.language) if fresh is not None else None
     except SQLAlchemyError:
         return before

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 from starlette.requests import Request
 
 from pbxcrm.access import Viewer
-from pbxcrm.db import Database
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 
 if TYPE_CHECKING:
     from web.live import Hub

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from pbxcrm.db import WAITING, Wait
+from pbxcrm.shared.db import WAITING, Wait
 
 PATIENCE_SECONDS = 3.0
 _given_up: set[asyncio.Task[Any]] = set()  # until the database lets go of them

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ExceptionHandler
 
-from pbxcrm.errors import PbxcrmError, TooManyAttempts
+from pbxcrm.shared.errors import PbxcrmError, TooManyAttempts
 from web.answers import toast
 from web.api.problems import problem, problem_of
 from web.forms import Form

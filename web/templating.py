@@ -21,10 +21,10 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from pbxcrm import numbers
 from pbxcrm.access import Permission, Viewer, can, sees_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.queries import Directory
+from pbxcrm.shared import numbers
 from web import formats, i18n, words
 from web.answers import forget_done
 from web.parts import parts, wants_fragment
@@ -72,7 +72,7 @@ class Templates:
             tint=formats.tint,
             phone=numbers.format_for_people,
             dialled=numbers.format_line,
-            moment=moment,
+            time_tag=time_tag,
             pair=lambda thing, *names: tuple(getattr(thing, name) for name in names),
             browser=browser,
         )
@@ -156,7 +156,7 @@ def _plain(language: i18n.Language, message: str) -> Markup:
     return _phrase(language, message) % {}
 
 
-def moment(value: datetime | None, form: str = "day") -> Markup:
+def time_tag(value: datetime | None, form: str = "day") -> Markup:
     """A ``<time>`` that machines can read, with the whole date on hover. ``form``: ``day`` (today 14:05) or ``age``."""
     if value is None:
         return Markup("—")

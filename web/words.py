@@ -3,12 +3,12 @@
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from pbxcrm import reasons
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import NO_NUMBER
-from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
+from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
+from pbxcrm.shared import reasons
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from web.formats import span
 from web.i18n import N_, ngettext

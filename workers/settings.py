@@ -1,6 +1,6 @@
 """How arq is set up: JSON on both sides (never pickle), short time limits, no results kept.
 
-arq only wakes: what must happen stands in the database (``pbxcrm.jobs``), and the worker's own loop finds it there
+arq only wakes: what must happen stands in the database (``pbxcrm.shared.jobs``), and the worker's own loop finds it there
 also while Redis is away.
 """
 

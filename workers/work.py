@@ -18,11 +18,11 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 import pbxcrm
-from pbxcrm import events, jobs
-from pbxcrm.db import Database
-from pbxcrm.errors import PbxcrmError
 from pbxcrm.people.actions import prune_logins
-from pbxcrm.relay import Relay
+from pbxcrm.shared import events, jobs
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import PbxcrmError
+from pbxcrm.shared.relay import Relay
 from workers.settings import make_worker
 
 log = structlog.get_logger()

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from ami.tracker import verdict
 from ami.tracker.channel import Channel
+from ami.tracker.endpoints import Kind
 from ami.tracker.legs import LegRecord
-from ami.tracker.places import Kind
 from pbxcrm.calls.facts import CallState, Direction, FactKind, Outcome, Transfer, TransferKind
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ami.tracker.places import Kind, Place
+from ami.tracker.endpoints import Endpoint, Kind
 
 if TYPE_CHECKING:
     from ami.tracker.call import Call
@@ -29,7 +29,7 @@ class Channel:
     )  # fmt: skip
 
     def __init__(
-        self, channel_id: str, name: str, linkedid: str, place: Place, born_at: datetime, call: "Call"
+        self, channel_id: str, name: str, linkedid: str, place: Endpoint, born_at: datetime, call: "Call"
     ) -> None:
         self.id = channel_id
         self.name = name

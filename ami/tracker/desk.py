@@ -15,7 +15,7 @@ from ami.tracker.call import Call, Talker
 from ami.tracker.channel import Channel
 from ami.tracker.clock import DAWN
 from ami.tracker.config import TrackerConfig
-from ami.tracker.places import Kind
+from ami.tracker.endpoints import Kind
 from ami.tracker.roles import introduce, orient
 from ami.tracker.switchboard import Switchboard
 from pbxcrm.calls.facts import CallFact, Direction, FactKind, Outcome, Transfer, TransferKind

@@ -10,8 +10,8 @@ from ami.messages import Message
 from ami.tracker import ending, transfers, voicemail
 from ami.tracker.channel import Channel
 from ami.tracker.desk import Desk
+from ami.tracker.endpoints import Kind
 from ami.tracker.numbers import is_withheld, name_in, number_in
-from ami.tracker.places import Kind
 from ami.tracker.roles import asked_for, dialled_out, orient, originated, tries_outside
 from pbxcrm.calls.facts import Direction, LegResult
 

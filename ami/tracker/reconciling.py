@@ -10,7 +10,7 @@ from ami.snapshot import Headers, Snapshot
 from ami.tracker import ending
 from ami.tracker.channel import Channel
 from ami.tracker.desk import Desk
-from ami.tracker.places import Kind
+from ami.tracker.endpoints import Kind
 from pbxcrm.calls.facts import CallFact, Outcome
 
 #: ``Application`` of a channel that was dialled, and of one that is served by the PBX itself.

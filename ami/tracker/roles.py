@@ -3,10 +3,10 @@
 from ami.messages import Message
 from ami.tracker.call import Call
 from ami.tracker.channel import Channel
+from ami.tracker.endpoints import Kind, Places
 from ami.tracker.numbers import dialled_in, name_in, number_in, number_sent
-from ami.tracker.places import Kind, Places
 from pbxcrm.calls.facts import Direction
-from pbxcrm.numbers import number_called
+from pbxcrm.shared.numbers import number_called
 
 #: So many last digits alike make two spellings of one number (0671112233 and +380671112233).
 _TELLING_DIGITS = 7

@@ -11,8 +11,8 @@ from ami.messages import Message
 from ami.tracker.call import Call
 from ami.tracker.channel import Bridge, Channel
 from ami.tracker.config import TrackerConfig
+from ami.tracker.endpoints import Kind, Places
 from ami.tracker.legs import LegRecord
-from ami.tracker.places import Kind, Places
 from pbxcrm.calls.facts import Direction
 
 #: Channels whose Hangup was heard, remembered so that an event that comes late does not wake them.

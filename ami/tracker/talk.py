@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ami.tracker.call import Call, Successor, Talker
 from ami.tracker.channel import Channel
-from ami.tracker.places import Kind
+from ami.tracker.endpoints import Kind
 from pbxcrm.calls.facts import Direction, Transfer, TransferKind
 
 #: So long after a client has gone over to another phone the Hangup of the first may be heard: AMI keeps no order between

@@ -7,7 +7,7 @@ from ami.tracker import talk
 from ami.tracker.call import Call
 from ami.tracker.channel import Channel
 from ami.tracker.desk import Desk
-from ami.tracker.places import Kind
+from ami.tracker.endpoints import Kind
 from pbxcrm.calls.facts import FactKind, TransferKind
 
 

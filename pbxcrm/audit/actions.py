@@ -9,9 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.db import before_commit
-from pbxcrm.reasons import Reason
-from pbxcrm.rows import tell
+from pbxcrm.shared.core_sql import execute
+from pbxcrm.shared.db import before_commit
+from pbxcrm.shared.reasons import Reason
 
 ENTRIES = "audit"  # of a session: gathered and written at once, right before the commit
 
@@ -50,4 +50,4 @@ def record(
 
 
 async def _write(session: AsyncSession) -> None:
-    await tell(session, _ADD, session.info.pop(ENTRIES))
+    await execute(session, _ADD, session.info.pop(ENTRIES))

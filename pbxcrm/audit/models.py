@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, maybe_link, moment, row_id
+from pbxcrm.shared.columns import json_object, maybe_link, row_id, utc_column
 
 
 class AuditEntry(SQLModel, table=True):
@@ -16,7 +16,7 @@ class AuditEntry(SQLModel, table=True):
     __table_args__ = (Index("ix_audit_entity", "entity", "entity_id"),)
 
     id: int | None = row_id()
-    at: datetime = moment(index=True)
+    at: datetime = utc_column(index=True)
     actor_id: int | None = maybe_link("users.id")
     action: str = Field(max_length=64)  # "deal.created"
     entity: str = Field(max_length=32)

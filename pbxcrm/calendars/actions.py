@@ -11,10 +11,10 @@ from pbxcrm.audit.actions import record
 from pbxcrm.calendars.models import Calendar, CalendarSpan
 from pbxcrm.calendars.queries import default_calendar, week_of
 from pbxcrm.calendars.rules import Span, check_timezone, check_week, format_spans
-from pbxcrm.callbacks.ground import load_ground
+from pbxcrm.callbacks.decision_context import load_context
 from pbxcrm.callbacks.timers import do_recompute
-from pbxcrm.errors import NotFound
-from pbxcrm.locking import lock_row
+from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.locking import lock_row
 
 
 async def change_week(
@@ -43,7 +43,7 @@ async def change_week(
             session.add(CalendarSpan(calendar_id=found.id, weekday=weekday, start_minute=start, end_minute=end))
     await session.flush()
     record(session, now, "calendar.changed", "calendar", found.id, actor=viewer, before=before, after=after)
-    await do_recompute(session, await load_ground(session), now)
+    await do_recompute(session, await load_context(session), now)
 
 
 def _said(week: Sequence[Sequence[Span]]) -> list[str]:

@@ -4,11 +4,11 @@ from datetime import date
 
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.configuration import configuration
-from pbxcrm.fields import link, row_id
+from pbxcrm.shared.columns import link, row_id
+from pbxcrm.shared.config_cache import cached_config
 
 
-@configuration
+@cached_config
 class Calendar(SQLModel, table=True):
     __tablename__ = "calendars"
 
@@ -18,7 +18,7 @@ class Calendar(SQLModel, table=True):
     is_default: bool = False
 
 
-@configuration
+@cached_config
 class CalendarSpan(SQLModel, table=True):
     """Work from ``start_minute`` to ``end_minute`` after local midnight; an end over 1440 runs into the next day."""
 
@@ -31,7 +31,7 @@ class CalendarSpan(SQLModel, table=True):
     end_minute: int
 
 
-@configuration
+@cached_config
 class CalendarDay(SQLModel, table=True):
     """A date that is not like its weekday: a day off, or other spans (as ``HH:MM-HH:MM`` separated by commas)."""
 

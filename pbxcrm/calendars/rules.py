@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from pbxcrm.errors import Invalid
+from pbxcrm.shared.errors import Invalid
 
 HORIZON_DAYS = 400  # a calendar without a working minute in more than a year has none
 DAY = 24 * 60  # minutes

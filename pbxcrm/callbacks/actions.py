@@ -9,13 +9,13 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.audience import say_episode_changed
 from pbxcrm.callbacks.lamps import do_free, do_put_out, do_start_norm, do_stop_clock
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
-from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.calls.models import Call
 from pbxcrm.people.queries import Directory
-from pbxcrm.reasons import Reason, reason
-from pbxcrm.rows import several
+from pbxcrm.shared.core_sql import list_param
+from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 
@@ -44,7 +44,7 @@ _OPEN = (
     .with_for_update(key_share=True)
     .execution_options(populate_existing=True)
 )
-_OPEN_OF_CLIENT = _OPEN.where(col(Episode.client_key).in_(several("keys")))
+_OPEN_OF_CLIENT = _OPEN.where(col(Episode.client_key).in_(list_param("keys")))
 _OPEN_OF_NUMBER = _OPEN.where(col(Episode.client_number) == bindparam("number"))
 
 

@@ -11,13 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_attempt
-from pbxcrm.callbacks.ground import Ground, working_of
+from pbxcrm.callbacks.audience import say_episode_changed
+from pbxcrm.callbacks.decision_context import DecisionContext, working_of
 from pbxcrm.callbacks.lamps import client_of, do_free, do_put_out, do_start_norm
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.rules import next_attempt, retry_title
-from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.calls.models import Call
-from pbxcrm.reasons import reason
+from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
 
@@ -28,7 +28,7 @@ async def do_failed_attempt(
     session: AsyncSession,
     episode: Episode,
     at: datetime,
-    ground: Ground,
+    context: DecisionContext,
     *,
     user_id: int | None,
     call: Call | None = None,
@@ -49,14 +49,14 @@ async def do_failed_attempt(
         episode,
         AttemptResult.DIDNT_REACH,
         at,
-        ground.people,
+        context.people,
         user_id=user_id,
         call_id=call.id if call else None,
         note=note,
         by_hand=call is None,
     )
     await session.flush()
-    await _plan_next(session, episode, attempt, at, ground)
+    await _plan_next(session, episode, attempt, at, context)
     return attempt
 
 
@@ -74,22 +74,24 @@ async def failures(session: AsyncSession, episode: Episode) -> int:
     return found.one()
 
 
-async def _plan_next(session: AsyncSession, episode: Episode, attempt: Attempt, at: datetime, ground: Ground) -> None:
+async def _plan_next(
+    session: AsyncSession, episode: Episode, attempt: Attempt, at: datetime, context: DecisionContext
+) -> None:
     failed = await failures(session, episode)
-    working, options = working_of(ground, episode), ground.options
+    working, options = working_of(context, episode), context.options
     planned = next_attempt(failed, at, options.retry_minutes, working)
     title = retry_title(failed, options.retry_minutes, await client_of(session, episode))
-    who = ground.people.name(attempt.user_id) or "—"
+    who = context.people.name(attempt.user_id) or "—"
     why = reason("attempt.by_hand" if attempt.by_hand else "attempt.failed", who=who, count=failed)
     was_claimed_by = await do_free(session, episode)
     episode.next_attempt_at = planned
-    await do_put_out(session, episode, reason("lamp.out_attempt"), at, ground.people, by_id=attempt.user_id)
+    await do_put_out(session, episode, reason("lamp.out_attempt"), at, context.people, by_id=attempt.user_id)
     await do_start_norm(session, episode, planned, working.add_minutes(planned, options.callback_due_minutes))
     record(session, at, "callback.attempt", "callback", episode.id, actor=None, reason=why, planned=planned.isoformat())
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is not None:
-        await do_change_task(session, task, at, ground.people, actor=None, why=why, title=title, due_at=planned)
-    say_episode_changed(session, episode, at, ground.people, was_claimed_by)
+        await do_change_task(session, task, at, context.people, actor=None, why=why, title=title, due_at=planned)
+    say_episode_changed(session, episode, at, context.people, was_claimed_by)
 
 
 async def _told_by_hand(session: AsyncSession, episode: Episode, user_id: int | None, call: Call) -> Attempt | None:

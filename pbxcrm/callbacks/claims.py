@@ -7,14 +7,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.ground import Ground, load_ground
+from pbxcrm.callbacks.audience import say_episode_changed
+from pbxcrm.callbacks.decision_context import DecisionContext, load_context
 from pbxcrm.callbacks.lamps import CLAIM, do_free
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import access_episode
 from pbxcrm.callbacks.rules import is_claimed
-from pbxcrm.callbacks.telling import say_episode_changed
-from pbxcrm.errors import Conflict
-from pbxcrm.jobs import set_timer
+from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.jobs import set_timer
 
 
 async def claim(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:
@@ -24,32 +24,34 @@ async def claim(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: 
     episode = await access_for_work(session, viewer, episode_id)
     if episode.status != EpisodeStatus.OPEN:
         raise closed(episode)
-    ground = await load_ground(session)
-    check_free(episode, viewer, ground, now)
-    await do_claim(session, episode, viewer.user_id, now, ground)
+    context = await load_context(session)
+    check_free(episode, viewer, context, now)
+    await do_claim(session, episode, viewer.user_id, now, context)
     return episode
 
 
-async def do_claim(session: AsyncSession, episode: Episode, user_id: int, now: datetime, ground: Ground) -> None:
+async def do_claim(
+    session: AsyncSession, episode: Episode, user_id: int, now: datetime, context: DecisionContext
+) -> None:
     before = episode.claimed_by_id
     episode.claimed_by_id, episode.claimed_at = user_id, now
     episode.version += 1
-    ends = now + timedelta(minutes=ground.options.claim_minutes)
+    ends = now + timedelta(minutes=context.options.claim_minutes)
     await set_timer(session, CLAIM, f"{CLAIM}:{episode.id}", ends, {"episode": episode.id})
-    say_episode_changed(session, episode, now, ground.people, before)
+    say_episode_changed(session, episode, now, context.people, before)
 
 
 async def release(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:
     """Let go of a callback one has taken; it was nobody's already: nothing happens. A colleague's is Conflict."""
     episode = await access_for_work(session, viewer, episode_id)
-    ground = await load_ground(session)
-    check_free(episode, viewer, ground, now)
+    context = await load_context(session)
+    check_free(episode, viewer, context, now)
     if episode.claimed_by_id is None:
         return episode
     before = await do_free(session, episode)
     episode.version += 1
     record(session, now, "callback.released", "callback", episode.id, actor=viewer)
-    say_episode_changed(session, episode, now, ground.people, before)
+    say_episode_changed(session, episode, now, context.people, before)
     return episode
 
 
@@ -70,12 +72,12 @@ async def lock_episode(session: AsyncSession, episode_id: int) -> Episode:
     return found.one()
 
 
-def check_free(episode: Episode, viewer: Viewer, ground: Ground, now: datetime) -> None:
+def check_free(episode: Episode, viewer: Viewer, context: DecisionContext, now: datetime) -> None:
     """Raise Conflict when a colleague is at it."""
     if episode.claimed_by_id in {None, viewer.user_id}:
         return
-    if is_claimed(episode.claimed_by_id, episode.claimed_at, now, ground.options.claim_minutes):
-        who = ground.people.name(episode.claimed_by_id)
+    if is_claimed(episode.claimed_by_id, episode.claimed_at, now, context.options.claim_minutes):
+        who = context.people.name(episode.claimed_by_id)
         raise Conflict("callbacks.claimed", "{who} has taken this callback.", who=who)
 
 

@@ -9,8 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_escalations
 from pbxcrm.callbacks.models import Episode, Escalation
-from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
+from pbxcrm.shared.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)

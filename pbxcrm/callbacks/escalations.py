@@ -9,22 +9,22 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check, visible_escalations, visible_tasks
+from pbxcrm.callbacks.audience import say_episode_changed
 from pbxcrm.callbacks.claims import lock_episode
+from pbxcrm.callbacks.decision_context import load_context
 from pbxcrm.callbacks.escalation_pages import access_escalation
-from pbxcrm.callbacks.ground import load_ground
 from pbxcrm.callbacks.lamps import do_free, do_put_out, do_start_norm, open_escalation
 from pbxcrm.callbacks.models import Episode, Escalation, EscalationState
 from pbxcrm.callbacks.queries import EpisodeRow, as_rows
 from pbxcrm.callbacks.rules import check_why
-from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import Conflict
-from pbxcrm.locking import lock_row
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_assignee
-from pbxcrm.reasons import reason
-from pbxcrm.rows import load_by_id
+from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_ESCALATION
@@ -108,14 +108,14 @@ async def accept(session: AsyncSession, viewer: Viewer, escalation_id: int, why:
     """Let it be, for a reason. The callback stays in the queue; its clock stands still until the client calls again."""
     why = check_why(why)
     escalation, episode = await access_for_decision(session, viewer, escalation_id)
-    ground = await load_ground(session)
+    context = await load_context(session)
     told = reason("escalation.accepted", who=viewer.name, why=why)
     state = EscalationState.ACCEPTED
-    await do_put_out(session, episode, told, now, ground.people, by_id=viewer.user_id, state=state, actor=viewer)
+    await do_put_out(session, episode, told, now, context.people, by_id=viewer.user_id, state=state, actor=viewer)
     escalation.note = why
     episode.norm_from = None
     episode.version += 1
-    say_episode_changed(session, episode, now, ground.people)
+    say_episode_changed(session, episode, now, context.people)
     return escalation
 
 
@@ -127,24 +127,24 @@ async def reassign(
     The norm begins anew by the new owner's working time. Raises Invalid at ``user_id``.
     """
     escalation, episode = await access_for_decision(session, viewer, escalation_id)
-    ground = await load_ground(session)
+    context = await load_context(session)
     to = await access_assignee(session, viewer, user_id, field="user_id")
     told = reason("lamp.out_reassigned", by=viewer.name, who=to.name)
     before = episode.owner_id
     state = EscalationState.REASSIGNED
-    await do_put_out(session, episode, told, now, ground.people, by_id=viewer.user_id, state=state, actor=viewer)
+    await do_put_out(session, episode, told, now, context.people, by_id=viewer.user_id, state=state, actor=viewer)
     await do_give(session, viewer, episode, to, now)
-    say_episode_changed(session, episode, now, ground.people, before)
+    say_episode_changed(session, episode, now, context.people, before)
     return escalation
 
 
 async def do_give(session: AsyncSession, viewer: Viewer, episode: Episode, to: User, now: datetime) -> None:
     """Make ``to`` the owner of an open callback, from now on."""
-    ground = await load_ground(session)
-    people, working = ground.people, ground.calendars.of_user(to.id)
+    context = await load_context(session)
+    people, working = context.people, context.calendars.of_user(to.id)
     why = reason("owner.by_hand", by=viewer.name, who=to.name)
     before = episode.owner_id
-    due_at = working.add_minutes(now, ground.options.callback_due_minutes)
+    due_at = working.add_minutes(now, context.options.callback_due_minutes)
     episode.owner_id = to.id
     await do_free(session, episode)
     episode.next_attempt_at = None

@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.contacts.finding import named
-from pbxcrm.finding import digits_of
+from pbxcrm.contacts.matching import named
 from pbxcrm.people.models import User
+from pbxcrm.shared.text_match import digits_of
 
 
 @dataclass(frozen=True, slots=True)

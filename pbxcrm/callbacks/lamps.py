@@ -1,6 +1,6 @@
 """The clock of a callback: norm, first lamp (its owner), pause, second lamp (the manager), and how they go out.
 
-Deadlines are timers of ``pbxcrm.jobs``; what happens when they are due stands here and is wired in ``timers.py``. A lamp
+Deadlines are timers of ``pbxcrm.shared.jobs``; what happens when they are due stands here and is wired in ``timers.py``. A lamp
 goes out only by work: a real attempt, a conversation, or the callback given to somebody else.
 """
 
@@ -11,14 +11,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.ground import Ground, working_of
+from pbxcrm.callbacks.audience import say_episode_changed, say_escalation_changed
+from pbxcrm.callbacks.decision_context import DecisionContext, working_of
 from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation, EscalationState
-from pbxcrm.callbacks.telling import say_episode_changed, say_escalation_changed
 from pbxcrm.contacts.models import Contact
-from pbxcrm.jobs import cancel_timer, set_timer
-from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import Directory
-from pbxcrm.reasons import Reason, reason
+from pbxcrm.shared.jobs import cancel_timer, set_timer
+from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_ESCALATION
@@ -47,12 +47,12 @@ async def do_free(session: AsyncSession, episode: Episode) -> int | None:
     return before
 
 
-async def do_light_lamp(session: AsyncSession, episode: Episode, at: datetime, ground: Ground) -> None:
+async def do_light_lamp(session: AsyncSession, episode: Episode, at: datetime, context: DecisionContext) -> None:
     """The norm passed: a task for the owner, due now, and the pause begins. Nothing happens when it burns already."""
     if episode.status != EpisodeStatus.OPEN or episode.lamp_lit_at is not None:
         return
     code = "lamp.planned" if episode.next_attempt_at is not None else "lamp.callback"
-    why = Reason(code, {"norm": str(ground.options.callback_due_minutes)}, _behind(episode))
+    why = Reason(code, {"norm": str(context.options.callback_due_minutes)}, _behind(episode))
     new = NewTask(
         kind=TaskKind.LAMP,
         title=reason("task.lamp_callback", client=await client_of(session, episode)),
@@ -64,25 +64,27 @@ async def do_light_lamp(session: AsyncSession, episode: Episode, at: datetime, g
         call_id=episode.last_call_id,
         about=lamp_about(episode),
     )
-    await do_create_task(session, new, at, ground.people)
+    await do_create_task(session, new, at, context.people)
     episode.lamp_lit_at = at
     episode.version += 1
     record(session, at, "callback.lamp", "callback", episode.id, actor=None, reason=why)
-    pause = working_of(ground, episode).add_minutes(at, ground.options.callback_pause_minutes)
+    pause = working_of(context, episode).add_minutes(at, context.options.callback_pause_minutes)
     await set_timer(session, ESCALATE, f"{ESCALATE}:{episode.id}", pause, {"episode": episode.id})
-    say_episode_changed(session, episode, at, ground.people)
+    say_episode_changed(session, episode, at, context.people)
 
 
-async def do_escalate(session: AsyncSession, episode: Episode, at: datetime, ground: Ground) -> Escalation | None:
+async def do_escalate(
+    session: AsyncSession, episode: Episode, at: datetime, context: DecisionContext
+) -> Escalation | None:
     """The pause passed too: the manager gets it. None when somebody has worked on it meanwhile, or it is there already."""
     if episode.status != EpisodeStatus.OPEN or episode.lamp_lit_at is None:
         return None
     if await open_escalation(session, episode) is not None:
         return None
-    people, owner = ground.people, ground.people.active(episode.owner_id)
+    people, owner = context.people, context.people.active(episode.owner_id)
     manager = people.manager_of(episode.owner_id)
     client = await client_of(session, episode)
-    minutes = ground.options.callback_pause_minutes
+    minutes = context.options.callback_pause_minutes
     if owner is not None:
         title = reason("task.escalated", client=client, who=owner.name)
         why = Reason("escalation.callback", {"minutes": str(minutes), "who": owner.name}, _behind(episode))

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import ID, json_object, link, maybe_link, maybe_moment, moment, row_id
+from pbxcrm.shared.columns import ID, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 
 
 class EpisodeStatus(StrEnum):
@@ -50,21 +50,21 @@ class Episode(SQLModel, table=True):
     line_id: int | None = maybe_link("lines.id", index=False)
     last_call_id: int | None = maybe_link("calls.id", index=False)
     missed_count: int = 1
-    first_missed_at: datetime = moment()
-    last_missed_at: datetime = moment()
+    first_missed_at: datetime = utc_column()
+    last_missed_at: datetime = utc_column()
     owner_id: int | None = maybe_link("users.id")
     claimed_by_id: int | None = maybe_link("users.id", index=False)
-    claimed_at: datetime | None = maybe_moment()
+    claimed_at: datetime | None = maybe_utc_column()
     attempts: int = 0
     next_attempt_at: datetime | None = (
-        maybe_moment()
+        maybe_utc_column()
     )  # planned after "didn't reach"; the client waits no longer than that
     norm_from: datetime | None = (
-        maybe_moment()
+        maybe_utc_column()
     )  # where the norm counts from (a miss, a planned attempt, a new owner); None: stopped
-    lamp_lit_at: datetime | None = maybe_moment()  # the norm passed and the responsible has a lamp
+    lamp_lit_at: datetime | None = maybe_utc_column()  # the norm passed and the responsible has a lamp
     status: str = Field(default=EpisodeStatus.OPEN.value, max_length=12)
-    closed_at: datetime | None = maybe_moment()
+    closed_at: datetime | None = maybe_utc_column()
     closed_by_call_id: int | None = maybe_link("calls.id", index=False)
     closed_by_id: int | None = maybe_link("users.id", index=False)
     closed_reason: dict[str, Any] = json_object()
@@ -90,7 +90,7 @@ class Attempt(SQLModel, table=True):
     episode_id: int = link("episodes.id", ondelete="CASCADE")
     call_id: int | None = maybe_link("calls.id")
     user_id: int | None = maybe_link("users.id", index=False)
-    at: datetime = moment()
+    at: datetime = utc_column()
     result: str = Field(max_length=16)  # an AttemptResult
     note: str = Field(default="", max_length=1000)
     by_hand: bool = False  # somebody said how it went; a call and what is said of it are one attempt
@@ -125,8 +125,8 @@ class Escalation(SQLModel, table=True):
     manager_id: int | None = maybe_link("users.id")  # None: nobody manages them; every manager sees it
     task_id: int | None = maybe_link("tasks.id", index=False)  # the manager's control task
     state: str = Field(default=EscalationState.OPEN.value, max_length=12)
-    opened_at: datetime = moment()
-    closed_at: datetime | None = maybe_moment()
+    opened_at: datetime = utc_column()
+    closed_at: datetime | None = maybe_utc_column()
     closed_by_id: int | None = maybe_link("users.id", index=False)
     note: str = Field(default="", max_length=1000)  # why it was accepted
     reason: dict[str, Any] = json_object()  # why it reached the manager: a stored Reason

@@ -12,9 +12,9 @@ from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
-from pbxcrm.rows import load_by_id
+from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.models import Task, TaskStatus
 
 

@@ -11,7 +11,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_attempt, do_close
 from pbxcrm.callbacks.attempts import do_failed_attempt
 from pbxcrm.callbacks.claims import access_for_work, check_free, closed
-from pbxcrm.callbacks.ground import Ground, load_ground
+from pbxcrm.callbacks.decision_context import DecisionContext, load_context
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import has_next_task
 from pbxcrm.callbacks.rules import check_why
@@ -19,12 +19,12 @@ from pbxcrm.callbacks.undoing import remember
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import special_number
-from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
+from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import Conflict, Invalid
-from pbxcrm.reasons import Reason, reason
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcomes import do_say_ended
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.reasons import Reason, reason
 
 # Results that close the callback, and what it is then. (REACHED is what it says; the rest let the client go.)
 _CLOSING = {
@@ -71,8 +71,8 @@ async def record_result(
     takes what the talk was about (reached, wrong number, not interested, spam).
     """
     episode = await access_for_work(session, viewer, episode_id)
-    ground = await load_ground(session)
-    check_free(episode, viewer, ground, now)
+    context = await load_context(session)
+    check_free(episode, viewer, context, now)
     settles = _settles_own_talk(episode, viewer)
     if episode.status != EpisodeStatus.OPEN and not settles:
         raise closed(episode)
@@ -81,33 +81,33 @@ async def record_result(
     if result is AttemptResult.DIDNT_REACH:
         if settles:
             raise closed(episode)
-        return await _didnt_reach(session, viewer, episode, now, ground, note)
+        return await _didnt_reach(session, viewer, episode, now, context, note)
     if result is AttemptResult.NO_NUMBER and episode.client_number is not None:
         raise Invalid("result", "callbacks.has_number", "The number of this client is known.")
     if result is AttemptResult.SPAM and episode.client_number is None:
         raise Invalid("result", "callbacks.no_number", "A withheld number cannot be put on the list.")
     said = check_why(why) if result is AttemptResult.NOT_INTERESTED else ""
-    return await _close_by_hand(session, viewer, episode, result, said, note, now, ground, region)
+    return await _close_by_hand(session, viewer, episode, result, said, note, now, context, region)
 
 
 async def dismiss(session: AsyncSession, viewer: Viewer, episode_id: int, why: str, *, now: datetime) -> Episode:
     """Close a callback without a call, for a reason."""
     why = check_why(why)
     episode = await access_for_work(session, viewer, episode_id)
-    ground = await load_ground(session)
-    check_free(episode, viewer, ground, now)
+    context = await load_context(session)
+    check_free(episode, viewer, context, now)
     if episode.status != EpisodeStatus.OPEN:
         raise closed(episode)
     told = reason("episode.dismissed", who=viewer.name, why=why)
-    await do_close(session, episode, EpisodeStatus.DISMISSED, told, now, ground.people, by_id=viewer.user_id)
+    await do_close(session, episode, EpisodeStatus.DISMISSED, told, now, context.people, by_id=viewer.user_id)
     return episode
 
 
 async def _didnt_reach(
-    session: AsyncSession, viewer: Viewer, episode: Episode, now: datetime, ground: Ground, note: str
+    session: AsyncSession, viewer: Viewer, episode: Episode, now: datetime, context: DecisionContext, note: str
 ) -> Recorded:
     before = await remember(session, episode)
-    attempt = await do_failed_attempt(session, episode, now, ground, user_id=viewer.user_id, note=note)
+    attempt = await do_failed_attempt(session, episode, now, context, user_id=viewer.user_id, note=note)
     await session.flush()
     if attempt.call_id is None:
         attempt.before = {**before, "version": episode.version}
@@ -122,14 +122,14 @@ async def _close_by_hand(
     why: str,
     note: str,
     now: datetime,
-    ground: Ground,
+    context: DecisionContext,
     region: str,
 ) -> Recorded:
     deal = await session.get(Deal, episode.deal_id) if episode.deal_id is not None else None
     before = await remember(session, episode, deal)
-    people, (status, code) = ground.people, _CLOSING[result]
+    people, (status, code) = context.people, _CLOSING[result]
     told = reason(code, who=viewer.name, why=why)
-    attempt = await _attempt(session, viewer, episode, result, now, ground, note or why)
+    attempt = await _attempt(session, viewer, episode, result, now, context, note or why)
     if episode.status != EpisodeStatus.OPEN:  # it closed itself when the viewer talked: only what it means is new
         episode.status, episode.closed_reason = status.value, told.stored()
         episode.version += 1
@@ -138,7 +138,7 @@ async def _close_by_hand(
     else:
         await do_close(session, episode, status, told, now, people, by_id=viewer.user_id)
     if deal is not None and deal.closed_at is None:
-        await _lose(session, viewer, deal, result, why, told, now, ground)
+        await _lose(session, viewer, deal, result, why, told, now, context)
     if result is AttemptResult.SPAM and episode.client_number is not None:
         if await special_number(session, episode.client_number) is None:
             before["spam"] = episode.client_number
@@ -158,7 +158,7 @@ async def _attempt(
     episode: Episode,
     result: AttemptResult,
     now: datetime,
-    ground: Ground,
+    context: DecisionContext,
     note: str,
 ) -> Attempt:
     """The attempt of the talk that closed the callback, now with what it was about; a new one where there was none."""
@@ -173,7 +173,7 @@ async def _attempt(
         episode,
         result,
         now,
-        ground.people,
+        context.people,
         user_id=viewer.user_id,
         call_id=None,
         note=note,
@@ -189,7 +189,7 @@ async def _lose(
     why: str,
     told: Reason,
     now: datetime,
-    ground: Ground,
+    context: DecisionContext,
 ) -> None:
     """A client who is not interested loses the deal; so does a number that is nobody's, where the deal is still raw."""
     lost = {
@@ -200,7 +200,7 @@ async def _lose(
     if lost is None:
         return
     only_raw = result is not AttemptResult.NOT_INTERESTED
-    if await do_lose_deal(session, deal, lost, now, actor=viewer, people=ground.people, only_raw=only_raw, why=told):
+    if await do_lose_deal(session, deal, lost, now, actor=viewer, people=context.people, only_raw=only_raw, why=told):
         record(session, now, "deal.lost_by_callback", "deal", deal.id, actor=viewer, reason=told)
 
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pbxcrm.calendars.rules import WorkingTime
-from pbxcrm.errors import Invalid
-from pbxcrm.reasons import Reason, reason
-from pbxcrm.texts import one_line
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.texts import one_line
 
 # What makes a callback urgent, in working minutes of waiting: a repeat counts as much as a quarter of an hour, and each
 # tenfold of the deal's worth above a hundred as ten minutes. Waiting itself wins in the end.

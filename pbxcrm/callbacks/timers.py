@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.ground import Ground, load_ground, working_of
+from pbxcrm.callbacks.audience import say_episode_changed
+from pbxcrm.callbacks.decision_context import DecisionContext, load_context, working_of
 from pbxcrm.callbacks.lamps import (
     CLAIM,
     ESCALATE,
@@ -18,26 +19,25 @@ from pbxcrm.callbacks.lamps import (
 )
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.rules import is_claimed
-from pbxcrm.callbacks.telling import say_episode_changed
-from pbxcrm.jobs import set_timer, timer
-from pbxcrm.reasons import reason
+from pbxcrm.shared.jobs import set_timer, timer
+from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
-from pbxcrm.timers import Timer
 
 
 @timer(NORM)
 async def norm_passed(session: AsyncSession, row: Timer, now: datetime) -> None:
     episode = await _locked(session, row)
     if episode is not None:
-        await do_light_lamp(session, episode, now, await load_ground(session))
+        await do_light_lamp(session, episode, now, await load_context(session))
 
 
 @timer(ESCALATE)
 async def pause_passed(session: AsyncSession, row: Timer, now: datetime) -> None:
     episode = await _locked(session, row)
     if episode is not None:
-        await do_escalate(session, episode, now, await load_ground(session))
+        await do_escalate(session, episode, now, await load_context(session))
 
 
 @timer(CLAIM)
@@ -46,15 +46,15 @@ async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
     episode = await _locked(session, row)
     if episode is None or episode.claimed_by_id is None:
         return
-    ground = await load_ground(session)
-    if is_claimed(episode.claimed_by_id, episode.claimed_at, now, ground.options.claim_minutes):
+    context = await load_context(session)
+    if is_claimed(episode.claimed_by_id, episode.claimed_at, now, context.options.claim_minutes):
         return
     before = await do_free(session, episode)
     episode.version += 1
-    say_episode_changed(session, episode, now, ground.people, before)
+    say_episode_changed(session, episode, now, context.people, before)
 
 
-async def do_recompute(session: AsyncSession, ground: Ground, now: datetime) -> int:
+async def do_recompute(session: AsyncSession, context: DecisionContext, now: datetime) -> int:
     """Move the deadlines of every open callback to what the options say now; how many there were.
 
     What is already lit stays lit, and what would have been due in the past is due now: nothing fires twice, and nothing
@@ -71,18 +71,18 @@ async def do_recompute(session: AsyncSession, ground: Ground, now: datetime) -> 
         ).all()
     }
     for episode in episodes:
-        working = working_of(ground, episode)
+        working = working_of(context, episode)
         if episode.norm_from is None:
             continue  # a manager has accepted it as it is: no clock runs until the client calls again
         if episode.lamp_lit_at is None:
-            due_at = working.add_minutes(episode.norm_from, ground.options.callback_due_minutes)
+            due_at = working.add_minutes(episode.norm_from, context.options.callback_due_minutes)
             await do_start_norm(session, episode, episode.norm_from, max(due_at, now))
             task = tasks.get(episode.task_id)
             if task is not None and episode.next_attempt_at is None:
-                why = reason("task.norm_changed", norm=ground.options.callback_due_minutes)
-                await do_change_task(session, task, now, ground.people, actor=None, why=why, due_at=due_at)
+                why = reason("task.norm_changed", norm=context.options.callback_due_minutes)
+                await do_change_task(session, task, now, context.people, actor=None, why=why, due_at=due_at)
         elif await open_escalation(session, episode) is None:
-            due_at = working.add_minutes(episode.lamp_lit_at, ground.options.callback_pause_minutes)
+            due_at = working.add_minutes(episode.lamp_lit_at, context.options.callback_pause_minutes)
             await set_timer(session, ESCALATE, f"{ESCALATE}:{episode.id}", max(due_at, now), {"episode": episode.id})
     return len(episodes)
 

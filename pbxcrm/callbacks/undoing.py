@@ -8,19 +8,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.audience import say_episode_changed
 from pbxcrm.callbacks.claims import access_for_work
-from pbxcrm.callbacks.ground import load_ground, working_of
+from pbxcrm.callbacks.decision_context import load_context, working_of
 from pbxcrm.callbacks.lamps import do_start_norm
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
-from pbxcrm.callbacks.telling import say_episode_changed
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.actions import UNDO_WITHIN, do_move_back
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import latest_move
-from pbxcrm.errors import Conflict, NotFound
-from pbxcrm.locking import lock_row
 from pbxcrm.people.queries import Directory
 from pbxcrm.screenpop.outcomes import do_say_ended
+from pbxcrm.shared.errors import Conflict, NotFound
+from pbxcrm.shared.locking import lock_row
 from pbxcrm.tasks.actions import do_restore_task, standing_of
 from pbxcrm.tasks.models import Task
 
@@ -49,7 +49,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
     before = attempt.before
     if episode.version != before["version"] or now - attempt.at > UNDO_WITHIN:
         raise Conflict("callbacks.undo_late", "Something else has happened since; it cannot be taken back any more.")
-    people, told = (ground := await load_ground(session)).people, episode.closed_reason
+    people, told = (context := await load_context(session)).people, episode.closed_reason
     _restore(episode, before["episode"], _EPISODE_TIMES)
     episode.version += 1
     try:
@@ -69,7 +69,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
             await session.delete(special)
     await _forget(session, attempt, episode, now)
     if episode.status == EpisodeStatus.OPEN and episode.norm_from is not None:
-        due_at = working_of(ground, episode).add_minutes(episode.norm_from, ground.options.callback_due_minutes)
+        due_at = working_of(context, episode).add_minutes(episode.norm_from, context.options.callback_due_minutes)
         await do_start_norm(session, episode, episode.norm_from, max(due_at, now))
     record(session, now, "callback.undone", "callback", episode.id, actor=viewer, result=attempt.result)
     say_episode_changed(session, episode, now, people)

@@ -1,6 +1,6 @@
 """What a tracker says of a call: the one language between the telephone side and the business.
 
-``ami.tracker`` produces these values, ``pbxcrm.calls.actions`` applies them. They are plain, frozen
+``ami.tracker`` produces these values, ``pbxcrm.reactions.actions`` applies them. They are plain, frozen
 and complete: each fact carries the whole call as it is known at that moment, so a fact can be applied
 twice, or after a later one was lost, and the result is still right.
 """
@@ -164,7 +164,7 @@ class CallFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class JournalPosition:
     """How far one journal of a PBX has been applied. Positions are byte offsets that only grow; 0 is the beginning."""
 
     position: int  # what it says before this is in the database
@@ -205,7 +205,7 @@ class Batch:
 
     pbx: str
     facts: tuple[CallFact, ...]
-    cursor: Cursor
+    cursor: JournalPosition
     journal: str = ""
     lease: Lease | None = None
 
@@ -234,7 +234,7 @@ class PbxState(StrEnum):
 class PbxReport:
     """What the listener has to say of one PBX, in plain words; shown by ``doctor`` and the status page.
 
-    ``code`` names the message in ``pbxcrm.reasons``; ``params`` fill it in.
+    ``code`` names the message in ``pbxcrm.shared.reasons``; ``params`` fill it in.
     """
 
     pbx: str

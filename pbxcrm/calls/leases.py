@@ -12,10 +12,10 @@ from sqlalchemy import bindparam, func, update
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calls.facts import Batch, Cursor, Lease, LeaseLost
+from pbxcrm.calls.facts import Batch, JournalPosition, Lease, LeaseLost
 from pbxcrm.calls.models import PbxJournal, PbxStatus
-from pbxcrm.db import UtcDateTime, database_now, lock
-from pbxcrm.rows import tell
+from pbxcrm.shared.core_sql import execute
+from pbxcrm.shared.db import UtcDateTime, database_now, lock
 
 ALIVE = timedelta(seconds=5)  # a listener says every half second that it is there
 KEPT = timedelta(days=90)  # the position of a journal that nobody writes any more
@@ -38,23 +38,23 @@ async def check_lease(session: AsyncSession, batch: Batch) -> None:
     params: dict[str, Any] = {"of": batch.pbx, "heard": max((fact.at for fact in batch.facts), default=None)}
     if batch.lease is not None:
         fenced = params | {"owned_by": batch.lease.owner, "since": batch.lease.epoch}
-        if not await tell(session, _FENCE, [fenced]):
+        if not await execute(session, _FENCE, [fenced]):
             raise LeaseLost(f"another listener follows {batch.pbx}")
-    elif not await tell(session, _HOLD, [params]):
+    elif not await execute(session, _HOLD, [params]):
         await locked_status(session, batch.pbx)
-        await tell(session, _HOLD, [params])
+        await execute(session, _HOLD, [params])
 
 
-async def move_cursor(session: AsyncSession, pbx: str, journal: str, cursor: Cursor) -> None:
+async def move_cursor(session: AsyncSession, pbx: str, journal: str, cursor: JournalPosition) -> None:
     """Remember how far a journal has been applied."""
     moved = {"of": pbx, "named": journal, "to": cursor.position, "replay": cursor.replay_from}
-    if not await tell(session, _MOVE, [moved]):
+    if not await execute(session, _MOVE, [moved]):
         session.add(PbxJournal(pbx=pbx, journal=journal, position=cursor.position, replay_from=cursor.replay_from))
 
 
 async def open_journal(
     session: AsyncSession, pbx: str, journal: str, owner: str, *, is_new: bool
-) -> tuple[str, Cursor]:
+) -> tuple[str, JournalPosition]:
     """The name under which this process writes its journal from now on, and how far it has been applied.
 
     The name changes where another process is using it: then this folder is a copy, and goes on from where both were.
@@ -73,7 +73,7 @@ async def open_journal(
     for old in (await session.exec(select(PbxJournal).where(PbxJournal.pbx == pbx))).all():
         if old.seen_at is not None and now - old.seen_at > KEPT:
             await session.delete(old)
-    return row.journal, Cursor(row.position, row.replay_from)
+    return row.journal, JournalPosition(row.position, row.replay_from)
 
 
 def _continued(pbx: str, journal: str, before: PbxJournal | None) -> PbxJournal:

@@ -13,9 +13,9 @@ from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage
-from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people.queries import access_assignee
-from pbxcrm.texts import one_line
+from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.shared.texts import one_line
 
 LONGEST_SHORT = 600  # seconds
 

@@ -6,15 +6,15 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.configuration import configuration
-from pbxcrm.fields import json_list, json_object, link, maybe_link, maybe_moment, moment, row_id
-from pbxcrm.finding import folded_text, keep_folded
+from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.config_cache import cached_config
+from pbxcrm.shared.text_match import folded_text, keep_folded
 
 #: Of a call that goes on. As plain text, because with a parameter SQLite does not see that ``ix_calls_open`` fits.
 GOING_ON = text("outcome = 'open' AND merged_into_id IS NULL")
 
 
-@configuration
+@cached_config
 class Line(SQLModel, table=True):
     """A way in for clients, with its rules. The first line (by position) all of whose globs match is a call's line."""
 
@@ -79,9 +79,9 @@ class Call(SQLModel, table=True):
     transfers: list[dict[str, str]] = json_list()  # {"from", "to", "kind"}
     ringing: list[str] = json_list()  # extensions ringing now
     talking: list[str] = json_list()  # extensions talking now
-    started_at: datetime = moment(index=True)
-    answered_at: datetime | None = maybe_moment()
-    ended_at: datetime | None = maybe_moment()
+    started_at: datetime = utc_column(index=True)
+    answered_at: datetime | None = maybe_utc_column()
+    ended_at: datetime | None = maybe_utc_column()
     wait_seconds: float | None = None
     talk_seconds: float = 0.0
     click_to_call: bool = False
@@ -108,10 +108,10 @@ class CallLeg(SQLModel, table=True):
     channel_id: str = Field(max_length=150)
     extension: str = Field(max_length=64)
     user_id: int | None = maybe_link("users.id")
-    dialled_at: datetime = moment()
-    ringing_at: datetime | None = maybe_moment()
-    answered_at: datetime | None = maybe_moment()
-    ended_at: datetime | None = maybe_moment()
+    dialled_at: datetime = utc_column()
+    ringing_at: datetime | None = maybe_utc_column()
+    answered_at: datetime | None = maybe_utc_column()
+    ended_at: datetime | None = maybe_utc_column()
     result: str = Field(max_length=16)  # a LegResult
     cause: int | None = None
 
@@ -127,7 +127,7 @@ class CallEvent(SQLModel, table=True):
     key: str = Field(max_length=200)
     kind: str = Field(max_length=16)
     party: str = Field(max_length=150)
-    at: datetime = moment()
+    at: datetime = utc_column()
 
 
 class PbxStatus(SQLModel, table=True):
@@ -142,13 +142,13 @@ class PbxStatus(SQLModel, table=True):
     state: str = Field(default="starting", max_length=16)
     code: str = Field(default="", max_length=64)
     params: dict[str, str] = json_object()
-    reported_at: datetime | None = maybe_moment()
+    reported_at: datetime | None = maybe_utc_column()
     asterisk_version: str | None = Field(default=None, max_length=64)
-    last_event_at: datetime | None = maybe_moment()
+    last_event_at: datetime | None = maybe_utc_column()
     clock_offset_seconds: float | None = None
     lag_seconds: float | None = None
     lease_owner: str = Field(default="", max_length=100)
-    lease_until: datetime | None = maybe_moment()
+    lease_until: datetime | None = maybe_utc_column()
     lease_epoch: int = Field(default=0, sa_type=BigInteger)
 
 
@@ -167,7 +167,7 @@ class PbxJournal(SQLModel, table=True):
     replay_from: int = Field(default=0, sa_type=BigInteger)
     owner: str = Field(default="", max_length=100)
     host: str = Field(default="", max_length=100)
-    seen_at: datetime | None = maybe_moment()
+    seen_at: datetime | None = maybe_utc_column()
     is_hearing: bool = False
 
 

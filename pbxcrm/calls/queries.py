@@ -12,14 +12,14 @@ from pbxcrm.access import Viewer, sees_little, visible_calls
 from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line, PbxStatus
 from pbxcrm.calls.stored import state_of
-from pbxcrm.contacts.finding import named
+from pbxcrm.contacts.matching import named
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import NotFound
-from pbxcrm.finding import digits_of, few, part_of
 from pbxcrm.people.models import Extension, User
-from pbxcrm.rows import load_by_id
+from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.text_match import digits_of, few, part_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from pbxcrm.access import Permission, Viewer, can, check
 from pbxcrm.audit.actions import record
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
-from pbxcrm.errors import Conflict, NotFound, Unavailable
-from pbxcrm.reasons import N_
+from pbxcrm.shared.errors import Conflict, NotFound, Unavailable
+from pbxcrm.shared.reasons import N_
 
 MEDIA_TYPES = {
     ".wav": "audio/wav",

@@ -64,16 +64,16 @@ def as_object(call: Told, client_number: str | None) -> dict[str, Any]:
         "answered_by": call.answered_by,
         "talked": list(call.talked),
         "transfers": [_transfer(transfer) for transfer in call.transfers],
-        "started_at": moment(call.started_at),
-        "answered_at": moment(call.answered_at),
-        "ended_at": moment(call.ended_at),
+        "started_at": rfc3339(call.started_at),
+        "answered_at": rfc3339(call.answered_at),
+        "ended_at": rfc3339(call.ended_at),
         "wait_seconds": _seconds(call.wait_seconds),
         "talk_seconds": _seconds(call.talk_seconds),
         "click_to_call": call.click_to_call,
     }
 
 
-def moment(at: datetime | None) -> str | None:
+def rfc3339(at: datetime | None) -> str | None:
     """RFC 3339 in UTC: ``2026-11-21T17:43:14.250000Z``, without the fraction where it is whole."""
     return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from pbxcrm.calls.facts import CallState
 from pbxcrm.calls.models import Line
-from pbxcrm.numbers import format_for_people
-from pbxcrm.texts import one_line
+from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.texts import one_line
 
 NAME_MAX = 200
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     """Run one command. Expected errors are one sentence on stderr: exit code 2 for usage and settings, 1 for the rest."""
-    from pbxcrm.errors import BadSettings, Invalid, PbxcrmError
+    from pbxcrm.shared.errors import BadSettings, Invalid, PbxcrmError
 
     if sys.argv[1:2] == ["replay"]:
         # Replay is called by other programs, often and for one file: it starts without the rest.

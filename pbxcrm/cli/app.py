@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pbxcrm.errors import Invalid
-from pbxcrm.settings import Settings, load_settings
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.settings import Settings, load_settings
 
 app = typer.Typer(
     help="A telephony-first CRM for people who run an Asterisk PBX.",
@@ -42,7 +42,7 @@ def pbxcrm(
 
 
 def settings_and_logs() -> Settings:
-    from pbxcrm.logs import configure
+    from pbxcrm.shared.logs import configure
 
     settings = load_settings(dict(os.environ))
     configure(settings.log_level)

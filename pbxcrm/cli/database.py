@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pbxcrm import migrations
 from pbxcrm.cli.locks import in_use, unused
-from pbxcrm.db import Database
 from pbxcrm.deals.seed import seed
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 
 
 async def prepare(settings: Settings) -> tuple[str | None, str | None]:
@@ -32,7 +32,7 @@ def upgrade(settings: Settings) -> None:
 
 
 def backup(settings: Settings, file: Path) -> None:
-    from pbxcrm.backup import back_up
+    from pbxcrm.upkeep.backup import back_up
 
     with in_use(settings.data_dir):
         asyncio.run(back_up(settings, file))
@@ -40,7 +40,7 @@ def backup(settings: Settings, file: Path) -> None:
 
 
 def restore(settings: Settings, file: Path, *, overwrite: bool) -> None:
-    from pbxcrm.backup import restore as put_back
+    from pbxcrm.upkeep.backup import restore as put_back
 
     with unused(settings.data_dir):
         revision = asyncio.run(put_back(settings, file, overwrite=overwrite))

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from pbxcrm.db import Database
-from pbxcrm.doctor.data import FAST_CLOCK_SECONDS, check_database, check_listeners, check_people
-from pbxcrm.doctor.findings import Finding, Mark, bad, good, odd
-from pbxcrm.doctor.machine import check_data_dir, check_redis
-from pbxcrm.errors import BadSettings
-from pbxcrm.settings import Pbx, Settings, load_settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.settings import Pbx, Settings, load_settings
+from pbxcrm.upkeep.doctor.data import FAST_CLOCK_SECONDS, check_database, check_listeners, check_people
+from pbxcrm.upkeep.doctor.findings import Finding, Mark, bad, good, odd
+from pbxcrm.upkeep.doctor.machine import check_data_dir, check_redis
 
 OLDEST_ASTERISK = 16
 
@@ -60,7 +60,7 @@ async def check_pbx(pbx: Pbx) -> list[Finding]:
     from ami.errors import ActionTimeout, AmiError, BadAmiUrl
     from ami.probe import probe
     from ami.url import AmiUrl
-    from pbxcrm.pbx_reports import REPORTS
+    from pbxcrm.pbx.reports import REPORTS
 
     name = f"PBX {pbx.name}"
     try:

@@ -5,12 +5,12 @@ import sys
 
 from sqlmodel import select
 
-from pbxcrm.db import Database
-from pbxcrm.errors import Conflict
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.models import User
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.settings import Settings
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that look alike
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pbxcrm.errors import Conflict, Unavailable
+from pbxcrm.shared.errors import Conflict, Unavailable
 
 
 @contextmanager

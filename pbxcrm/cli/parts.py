@@ -16,11 +16,11 @@ from redis.asyncio import Redis
 
 from pbxcrm import migrations
 from pbxcrm.cli.locks import in_use
-from pbxcrm.db import Database
-from pbxcrm.errors import BadSettings
-from pbxcrm.redis_server import redis_url
-from pbxcrm.relay import Relay
-from pbxcrm.settings import Pbx, Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.redis_server import redis_url
+from pbxcrm.shared.relay import Relay
+from pbxcrm.shared.settings import Pbx, Settings
 
 if TYPE_CHECKING:
     from ami.url import AmiUrl
@@ -31,7 +31,7 @@ GRACE_SECONDS = 1  # for requests under way when a stop is asked for
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Resources:
     """What every part stands on. ``relay`` must be running for browsers to hear of commits at once."""
 
     db: Database
@@ -40,14 +40,14 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(settings: Settings) -> AsyncIterator[Ground]:
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Database (checked to be of the right shape) and Redis (which may be away), closed at the end."""
     with in_use(settings.data_dir):
         db = Database(settings.database_url)
         redis = Redis.from_url(redis_url(settings), socket_connect_timeout=2)
         try:
             await migrations.check(db)
-            yield Ground(db, redis, Relay(db, redis))
+            yield Resources(db, redis, Relay(db, redis))
         finally:
             await redis.aclose()
             await db.close()
@@ -71,7 +71,7 @@ def serve_web(settings: Settings, fd: int | None) -> None:
     from web.app import create_app
 
     async def serve() -> None:
-        async with ground(settings) as on:
+        async with open_resources(settings) as on:
             config = uvicorn.Config(
                 create_app(settings, on.db, on.redis),
                 log_config=None,
@@ -128,7 +128,7 @@ def serve_worker(settings: Settings) -> None:
     from workers.work import Work
 
     async def serve() -> None:
-        async with ground(settings) as on:
+        async with open_resources(settings) as on:
             log.info("worker.started")
             work = Work(on.db, on.redis, redis_url(settings))
             set_aside()
@@ -146,7 +146,7 @@ def serve_listeners(settings: Settings, only: str | None) -> None:
     urls = {pbx.name: _url(pbx) for pbx in chosen}
 
     async def serve() -> None:
-        async with ground(settings) as on, asyncio.TaskGroup() as tasks:
+        async with open_resources(settings) as on, asyncio.TaskGroup() as tasks:
             tasks.create_task(on.relay.run())
             tasks.create_task(_answer_dialplans(settings, on))
             for pbx in chosen:
@@ -167,13 +167,13 @@ def _url(pbx: Pbx) -> "AmiUrl":
         raise BadSettings("pbx.bad_url", str(error)) from None
 
 
-async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> None:
+async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Resources) -> None:
     from ami.commands import Dialling
     from ami.listener import Listener, ListenerSettings
     from ami.tracker import Tracker, TrackerConfig
-    from pbxcrm.calls.intake import Intake
     from pbxcrm.cli.phone_orders import PhoneOrders
     from pbxcrm.phone.source import Orders
+    from pbxcrm.reactions.intake import Intake
 
     intake = Intake(on.db, settings)
     config = TrackerConfig(
@@ -204,11 +204,11 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Ground) -> No
     await listener.run()
 
 
-async def _answer_dialplans(settings: Settings, on: Ground) -> None:
+async def _answer_dialplans(settings: Settings, on: Resources) -> None:
     """FastAGI look-ups of callers; where several listeners run, one has the port and another takes over when it dies."""
     from ami.agi import LookupServer
-    from pbxcrm.contacts.lookup import Lookup
-    from pbxcrm.networks import parse_networks
+    from pbxcrm.contacts.caller_lookup import Lookup
+    from pbxcrm.shared.networks import parse_networks
 
     lookup = Lookup(on.db, settings, lambda: datetime.now(UTC))
     host, _, port = settings.agi_bind.rpartition(":")

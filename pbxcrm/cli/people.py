@@ -3,12 +3,12 @@
 import asyncio
 
 from pbxcrm import migrations
-from pbxcrm.db import Database
-from pbxcrm.errors import NotFound
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import get_user_by_login
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.settings import Settings
 
 
 def add_user(

@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-# As in pbxcrm.settings, which would take longer to import than a file takes to replay.
+# As in pbxcrm.shared.settings, which would take longer to import than a file takes to replay.
 EXTENSION_PATTERN = r"\d{2,5}"
 REGION = "UA"
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import structlog
 
-from pbxcrm import redis_server
 from pbxcrm.cli.database import prepare
 from pbxcrm.cli.first_people import first_admin
 from pbxcrm.cli.locks import in_use, only_run
 from pbxcrm.cli.parts import bind
 from pbxcrm.cli.supervisor import Part, Supervisor
-from pbxcrm.db import Database
-from pbxcrm.errors import Unavailable
-from pbxcrm.logs import configure
-from pbxcrm.settings import Settings, load_settings
+from pbxcrm.shared import redis_server
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Unavailable
+from pbxcrm.shared.logs import configure
+from pbxcrm.shared.settings import Settings, load_settings
 
 log = structlog.get_logger()
 

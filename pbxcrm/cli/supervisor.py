@@ -1,7 +1,7 @@
 """A supervisor of child processes: starts them, prefixes what they say, starts a dead one again, stops all of them.
 
 It knows nothing of what the children are for. None of them outlives it, even if it is killed with ``kill -9``: each asked
-the kernel for that before its program began (``pbxcrm.child``).
+the kernel for that before its program began (``pbxcrm.shared.child``).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from pbxcrm import child
+from pbxcrm.shared import child
 
 log = structlog.get_logger()
 

@@ -15,15 +15,15 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
-from pbxcrm.db import lock
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import Conflict, NotFound
-from pbxcrm.events import emit
-from pbxcrm.locking import lock_row
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import access_assignee, load_directory
-from pbxcrm.reasons import reason
-from pbxcrm.search_keys import folded, search_key
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Conflict, NotFound
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.search_keys import folded, search_key
 
 
 async def create_contact(
@@ -81,7 +81,7 @@ async def edit_contact(
     note: str | None = None,
 ) -> Contact:
     """Change what is given. A number that is taken away leaves its history with the client; a new one brings its own."""
-    contact = await access_for_change(session, viewer, contact_id, version)
+    contact = await access_contact_for_change(session, viewer, contact_id, version)
     if name is not None:
         contact.name = check_name(name)
     if phones is not None:
@@ -106,7 +106,7 @@ async def link_number(
     session: AsyncSession, viewer: Viewer, contact_id: int, number: str, *, region: str, now: datetime
 ) -> Contact:
     """Give a client one more number; calls, deals and open callbacks of the number become theirs."""
-    contact = await access_for_change(session, viewer, contact_id, None)
+    contact = await access_contact_for_change(session, viewer, contact_id, None)
     number = check_number(number, region)
     await _link(session, contact, number)
     contact.version += 1
@@ -180,7 +180,9 @@ async def unmark_number(session: AsyncSession, viewer: Viewer, number: str, *, n
     record(session, now, "number.unmarked", "number", number, actor=viewer, kind=special.kind)
 
 
-async def access_for_change(session: AsyncSession, viewer: Viewer, contact_id: int, version: int | None) -> Contact:
+async def access_contact_for_change(
+    session: AsyncSession, viewer: Viewer, contact_id: int, version: int | None
+) -> Contact:
     """The contact, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
     check(viewer, Permission.CONTACTS_EDIT)
     await access_contact(session, viewer, contact_id)

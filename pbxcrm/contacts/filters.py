@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from pbxcrm.contacts.models import Company, Contact, Phone
-from pbxcrm.finding import part_of
 from pbxcrm.people.models import User
+from pbxcrm.shared.text_match import part_of
 
 
 @dataclass(frozen=True, slots=True)

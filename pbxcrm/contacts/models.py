@@ -6,9 +6,9 @@ from enum import StrEnum
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import link, maybe_link, moment, row_id
-from pbxcrm.finding import folded_text, keep_folded
-from pbxcrm.search_words import keep_words
+from pbxcrm.shared.columns import link, maybe_link, row_id, utc_column
+from pbxcrm.shared.search_words import keep_words
+from pbxcrm.shared.text_match import folded_text, keep_folded
 
 
 class Company(SQLModel, table=True):
@@ -20,7 +20,7 @@ class Company(SQLModel, table=True):
     name_folded: str = folded_text()
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
-    created_at: datetime = moment()
+    created_at: datetime = utc_column()
     version: int = 1
 
 
@@ -34,7 +34,7 @@ class Contact(SQLModel, table=True):
     company_id: int | None = maybe_link("companies.id")
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
-    created_at: datetime = moment()
+    created_at: datetime = utc_column()
     version: int = 1
 
 
@@ -71,7 +71,7 @@ class SpecialNumber(SQLModel, table=True):
     kind: str = Field(max_length=8)  # a NumberKind
     note: str = Field(default="", max_length=200)
     added_by_id: int | None = maybe_link("users.id", index=False)
-    added_at: datetime = moment()
+    added_at: datetime = utc_column()
 
 
 keep_folded(Company, "name")

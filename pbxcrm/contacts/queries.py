@@ -8,10 +8,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, sees_little, visible_companies, visible_contacts
-from pbxcrm.contacts.finding import matching
+from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
-from pbxcrm.errors import NotFound
-from pbxcrm.rows import load_by_id, several
+from pbxcrm.shared.core_sql import list_param, load_by_id
+from pbxcrm.shared.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Numbers:
     special: dict[str, NumberKind] = field(default_factory=dict)
 
 
-_NUMBERS = several("numbers")
+_NUMBERS = list_param("numbers")
 _HAVING = (
     select(Phone.number, Contact)
     .join(Contact, col(Contact.id) == col(Phone.contact_id))

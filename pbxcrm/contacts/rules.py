@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from pbxcrm.errors import Invalid
-from pbxcrm.numbers import dialable, normalise
-from pbxcrm.texts import one_line
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.numbers import dialable, normalise
+from pbxcrm.shared.texts import one_line
 
 EMAIL = re.compile(r"[^\s@<>\"',;]{1,64}@[^\s@<>\"',;]{1,185}\.[^\s@<>\"',;.]{2,}")
 

@@ -17,12 +17,12 @@ from pbxcrm.deals.gates import GateFacts, check_gate
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import access_deal, default_pipeline, latest_move, stage_of_kind
 from pbxcrm.deals.rules import check_amount, check_title, is_closing
-from pbxcrm.errors import Conflict, Invalid, NotFound
-from pbxcrm.events import emit
-from pbxcrm.locking import lock_row
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import Directory, access_assignee, load_directory
-from pbxcrm.reasons import Reason, reason
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import Reason, reason
 
 HEAR_ALL = (Role.ADMIN.value, Role.QC.value)
 UNDO_WITHIN = timedelta(minutes=10)  # so long a move, or a result that made one, can be taken back whole
@@ -214,7 +214,7 @@ async def move_deal(
     With ``undo`` the deal is as old in its stage again as it was before one's own move out of it. Raises GateRefused.
     """
     check(viewer, Permission.DEALS_EDIT)
-    deal = await access_for_change(session, viewer, deal_id, version)
+    deal = await access_deal_for_change(session, viewer, deal_id, version)
     to = await session.get(Stage, stage_id)
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
@@ -248,7 +248,7 @@ async def edit_deal(
 ) -> Deal:
     """Change what is given; fields named in ``keep`` stay as they are (``amount`` and ``contact_id`` may be cleared)."""
     check(viewer, Permission.DEALS_EDIT)
-    deal = await access_for_change(session, viewer, deal_id, version)
+    deal = await access_deal_for_change(session, viewer, deal_id, version)
     kept = set(keep)
     before = {"title": deal.title, "amount": str(deal.amount), "contact_id": deal.contact_id, "source": deal.source}
     if title is not None:
@@ -305,7 +305,7 @@ async def add_note(
     return note
 
 
-async def access_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:
+async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:
     """The deal, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
     await access_deal(session, viewer, deal_id)
     deal = await lock_row(session, Deal, deal_id)

@@ -14,7 +14,7 @@ from pbxcrm.calendars.rules import WorkingTime
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import DealRow, as_rows
-from pbxcrm.finding import digits_of, few, part_of
+from pbxcrm.shared.text_match import digits_of, few, part_of
 
 LONGEST_NORM = timedelta(days=366)
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.deals.rules import is_closing
-from pbxcrm.errors import Incomplete, Missing
-from pbxcrm.reasons import MESSAGES, Reason, reason
+from pbxcrm.shared.errors import Incomplete, Missing
+from pbxcrm.shared.reasons import MESSAGES, Reason, reason
 
 
 class Need(StrEnum):

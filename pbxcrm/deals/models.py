@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.configuration import configuration
-from pbxcrm.db import Money
-from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment, row_id
-from pbxcrm.finding import folded_text, keep_folded
-from pbxcrm.search_words import keep_words
+from pbxcrm.shared.columns import json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.config_cache import cached_config
+from pbxcrm.shared.db import Money
+from pbxcrm.shared.search_words import keep_words
+from pbxcrm.shared.text_match import folded_text, keep_folded
 
 
 class StageKind(StrEnum):
@@ -26,7 +26,7 @@ class StageKind(StrEnum):
 CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 
 
-@configuration
+@cached_config
 class Pipeline(SQLModel, table=True):
     __tablename__ = "pipelines"
 
@@ -36,7 +36,7 @@ class Pipeline(SQLModel, table=True):
     is_default: bool = False
 
 
-@configuration
+@cached_config
 class Stage(SQLModel, table=True):
     __tablename__ = "stages"
 
@@ -73,9 +73,9 @@ class Deal(SQLModel, table=True):
     source: str = Field(default="", max_length=100)
     made_by_call_id: int | None = maybe_link("calls.id", use_alter=True, name="fk_deals_made_by_call_id")
     lost_reason: str = Field(default="", max_length=200)
-    created_at: datetime = moment(index=True)
-    stage_since: datetime = moment()
-    closed_at: datetime | None = maybe_moment()  # no index: SQLite would find all the open ones by it
+    created_at: datetime = utc_column(index=True)
+    stage_since: datetime = utc_column()
+    closed_at: datetime | None = maybe_utc_column()  # no index: SQLite would find all the open ones by it
     reason: dict[str, Any] = json_object()  # why it exists and whose it is: a stored Reason
     version: int = 1
 
@@ -88,11 +88,11 @@ class StageMove(SQLModel, table=True):
     id: int | None = row_id()
     deal_id: int = link("deals.id", ondelete="CASCADE")
     from_stage_id: int | None = maybe_link("stages.id", index=False)
-    from_since: datetime | None = maybe_moment()  # since when it had stood there
+    from_since: datetime | None = maybe_utc_column()  # since when it had stood there
     from_lost_reason: str = Field(default="", max_length=200)
     to_stage_id: int = link("stages.id", index=False)
     by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself, for ``reason``
-    at: datetime = moment()
+    at: datetime = utc_column()
     reason: dict[str, Any] = json_object()
 
 
@@ -107,7 +107,7 @@ class Note(SQLModel, table=True):
     call_id: int | None = maybe_link("calls.id")
     author_id: int = link("users.id", index=False)
     text: str = Field(max_length=10_000)
-    at: datetime = moment()
+    at: datetime = utc_column()
     version: int = 1
 
 

@@ -10,7 +10,7 @@ from pbxcrm.access import Viewer, visible_calls, visible_contacts, visible_deals
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal, Note
-from pbxcrm.errors import NotFound
+from pbxcrm.shared.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)

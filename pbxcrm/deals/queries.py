@@ -9,13 +9,13 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_deals
-from pbxcrm.configuration import kept
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
-from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import load_directory
-from pbxcrm.rows import load_by_id, several
+from pbxcrm.shared.config_cache import cached_until_changed
+from pbxcrm.shared.core_sql import list_param, load_by_id
+from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 Lamp = Literal["none", "first", "second"]
@@ -50,7 +50,7 @@ class Funnel:
 
 async def load_funnel(session: AsyncSession) -> Funnel:
     """As it is now; read anew only once somebody has changed it."""
-    return await kept(session, _read_funnel)
+    return await cached_until_changed(session, _read_funnel)
 
 
 async def _read_funnel(session: AsyncSession) -> Funnel:
@@ -110,7 +110,7 @@ def _open_deal(of_client: ColumnElement[bool]) -> Any:  # Select[Deal], built on
 _OF_NUMBER = col(Deal.client_number) == bindparam("number")
 _OPEN_OF_NUMBER = _open_deal(_OF_NUMBER)
 _OPEN_OF_KNOWN = _open_deal(
-    col(Deal.contact_id).in_(several("contacts")) | (_OF_NUMBER & col(Deal.contact_id).is_(None))
+    col(Deal.contact_id).in_(list_param("contacts")) | (_OF_NUMBER & col(Deal.contact_id).is_(None))
 )
 
 
@@ -137,7 +137,7 @@ async def list_deals(
 
 _OPEN_TASKS = (
     select(Task)
-    .where(col(Task.deal_id).in_(several("deals")), Task.status == TaskStatus.OPEN.value)
+    .where(col(Task.deal_id).in_(list_param("deals")), Task.status == TaskStatus.OPEN.value)
     .order_by(col(Task.due_at), col(Task.id))
 )
 

@@ -3,8 +3,8 @@
 from decimal import Decimal, InvalidOperation
 
 from pbxcrm.deals.models import CLOSED_KINDS, Stage
-from pbxcrm.errors import Invalid
-from pbxcrm.texts import one_line
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.texts import one_line
 
 MAX_AMOUNT = Decimal("1e13")
 

@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.models import Calendar, CalendarSpan
 from pbxcrm.deals.models import Pipeline, Stage, StageKind
-from pbxcrm.reasons import N_
+from pbxcrm.shared.reasons import N_
 
 DAY = 9 * 60  # working minutes
 

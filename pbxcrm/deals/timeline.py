@@ -15,9 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer, visible_calls, visible_deals, visible_tasks
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
-from pbxcrm.db import UtcDateTime
 from pbxcrm.deals.models import Deal, Note, Stage, StageMove
 from pbxcrm.people.models import User
+from pbxcrm.shared.db import UtcDateTime
 from pbxcrm.tasks.models import Task
 
 CHANGES = ("deal.assigned", "deal.edited")  # what the audit log knows that no other table says
@@ -70,13 +70,13 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class TimelineCursor:
     at: datetime
     kind: EntryKind
     id: int
 
     @classmethod
-    def parse(cls, text: str, like: datetime) -> "Cursor | None":
+    def parse(cls, text: str, like: datetime) -> "TimelineCursor | None":
         """The place that ``Entry.cursor`` named; None for anything else."""
         try:
             at, kind, entry_id = text.split("_")
@@ -95,7 +95,7 @@ async def timeline(
     deal_id: int | None = None,
     contact_id: int | None = None,
     kinds: frozenset[EntryKind] = frozenset(EntryKind),
-    after: Cursor | None = None,
+    after: TimelineCursor | None = None,
     limit: int = 40,
 ) -> Timeline:
     """What happened to a deal, or with a client (calls, notes and tasks one may see). The caller has checked the access."""
@@ -118,7 +118,7 @@ async def timeline(
     )
 
 
-def _before(after: Cursor | None, kind: EntryKind, at: Any, row_id: Any) -> ColumnElement[bool]:
+def _before(after: TimelineCursor | None, kind: EntryKind, at: Any, row_id: Any) -> ColumnElement[bool]:
     """Rows of ``kind`` that stand below ``after``; ``at`` and ``row_id`` are columns or expressions of any table."""
     if after is None:
         return and_(True)
@@ -132,7 +132,12 @@ def _before(after: Cursor | None, kind: EntryKind, at: Any, row_id: Any) -> Colu
 
 
 async def _calls(
-    session: AsyncSession, viewer: Viewer, deal_id: int | None, contact_id: int | None, after: Cursor | None, limit: int
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int | None,
+    contact_id: int | None,
+    after: TimelineCursor | None,
+    limit: int,
 ) -> list[Entry]:
     at, own = col(Call.started_at), _of(Call, deal_id, contact_id)
     found = await session.exec(
@@ -146,7 +151,12 @@ async def _calls(
 
 
 async def _moves(
-    session: AsyncSession, viewer: Viewer, deal_id: int | None, contact_id: int | None, after: Cursor | None, limit: int
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int | None,
+    contact_id: int | None,
+    after: TimelineCursor | None,
+    limit: int,
 ) -> list[Entry]:
     if deal_id is None:
         return []
@@ -161,7 +171,12 @@ async def _moves(
 
 
 async def _changes(
-    session: AsyncSession, viewer: Viewer, deal_id: int | None, contact_id: int | None, after: Cursor | None, limit: int
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int | None,
+    contact_id: int | None,
+    after: TimelineCursor | None,
+    limit: int,
 ) -> list[Entry]:
     if deal_id is None:
         return []
@@ -177,7 +192,12 @@ async def _changes(
 
 
 async def _notes(
-    session: AsyncSession, viewer: Viewer, deal_id: int | None, contact_id: int | None, after: Cursor | None, limit: int
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int | None,
+    contact_id: int | None,
+    after: TimelineCursor | None,
+    limit: int,
 ) -> list[Entry]:
     at = col(Note.at)
     own = _of(Note, deal_id, contact_id)
@@ -194,7 +214,12 @@ async def _notes(
 
 
 async def _tasks(
-    session: AsyncSession, viewer: Viewer, deal_id: int | None, contact_id: int | None, after: Cursor | None, limit: int
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int | None,
+    contact_id: int | None,
+    after: TimelineCursor | None,
+    limit: int,
 ) -> list[Entry]:
     """A task stands where it was made, and once it is done, where it was done."""
     at = func.coalesce(col(Task.done_at), col(Task.created_at), type_=UtcDateTime())

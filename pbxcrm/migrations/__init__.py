@@ -15,9 +15,9 @@ from sqlalchemy import Connection, TypeDecorator, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import AutoString
 
-from pbxcrm.db import Database
-from pbxcrm.errors import BadSettings, Unavailable
-from pbxcrm.sqlite import WRITES
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import BadSettings, Unavailable
+from pbxcrm.shared.sqlite import WRITES
 from pbxcrm.tables import metadata
 
 FOLDER = Path(__file__).parent

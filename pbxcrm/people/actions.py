@@ -10,9 +10,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.db import lock
-from pbxcrm.errors import Invalid, NotFound
-from pbxcrm.events import emit
 from pbxcrm.people.models import ApiToken, Extension, FailedLogin, LoginSession, PopupMode, Role, Team, User
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import (
@@ -21,7 +18,10 @@ from pbxcrm.people.rules import (
     check_login,
     check_name,
 )
-from pbxcrm.reasons import Reason, reason
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.reasons import Reason, reason
 
 
 async def add_user(

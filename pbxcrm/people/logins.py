@@ -14,13 +14,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.db import Database, lock
-from pbxcrm.errors import Invalid, TooManyAttempts
 from pbxcrm.people.actions import revoke_sessions
 from pbxcrm.people.models import FailedLogin, LoginSession, User
 from pbxcrm.people.passwords import hash_password, matches
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import FAILURES_PER_ADDRESS, FAILURES_PER_LOGIN, SESSION_LIFE, THROTTLE_WINDOW
+from pbxcrm.shared.db import Database, lock
+from pbxcrm.shared.errors import Invalid, TooManyAttempts
 
 
 async def log_in(

@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.configuration import configuration
-from pbxcrm.fields import link, maybe_link, maybe_moment, moment, row_id
+from pbxcrm.shared.columns import link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.config_cache import cached_config
 
 
 class Role(StrEnum):
@@ -22,7 +22,7 @@ class PopupMode(StrEnum):
     OFF = "off"
 
 
-@configuration
+@cached_config
 class Team(SQLModel, table=True):
     __tablename__ = "teams"
 
@@ -32,7 +32,7 @@ class Team(SQLModel, table=True):
     calendar_id: int | None = maybe_link("calendars.id")
 
 
-@configuration
+@cached_config
 class User(SQLModel, table=True):
     __tablename__ = "users"
 
@@ -49,10 +49,10 @@ class User(SQLModel, table=True):
     sound: bool = True
     notify: bool = True  # by the browser's own notification, where it is allowed
     is_active: bool = True
-    created_at: datetime = moment()
+    created_at: datetime = utc_column()
 
 
-@configuration
+@cached_config
 class Extension(SQLModel, table=True):
     """A phone of a user. A number belongs to one user at a time; who had it before stays in the audit log."""
 
@@ -70,9 +70,9 @@ class LoginSession(SQLModel, table=True):
     id: int | None = row_id()
     token_hash: str = Field(max_length=64, unique=True)
     user_id: int = link("users.id")
-    created_at: datetime = moment()
-    expires_at: datetime = moment(index=True)
-    revoked_at: datetime | None = maybe_moment()
+    created_at: datetime = utc_column()
+    expires_at: datetime = utc_column(index=True)
+    revoked_at: datetime | None = maybe_utc_column()
     ip: str = Field(default="", max_length=64)
     user_agent: str = Field(default="", max_length=300)
 
@@ -84,9 +84,9 @@ class ApiToken(SQLModel, table=True):
     token_hash: str = Field(max_length=64, unique=True)
     user_id: int = link("users.id")
     name: str = Field(max_length=100)
-    created_at: datetime = moment()
-    used_at: datetime | None = maybe_moment()
-    revoked_at: datetime | None = maybe_moment()
+    created_at: datetime = utc_column()
+    used_at: datetime | None = maybe_utc_column()
+    revoked_at: datetime | None = maybe_utc_column()
 
 
 class FailedLogin(SQLModel, table=True):
@@ -97,4 +97,4 @@ class FailedLogin(SQLModel, table=True):
     id: int | None = row_id()
     login: str = Field(max_length=64, index=True)
     ip: str = Field(max_length=64, index=True)
-    at: datetime = moment(index=True)
+    at: datetime = utc_column(index=True)

@@ -11,11 +11,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_users
-from pbxcrm.configuration import kept
-from pbxcrm.db import UtcDateTime
-from pbxcrm.errors import Invalid, NotAllowed, NotFound
 from pbxcrm.people.models import ApiToken, Extension, LoginSession, PopupMode, Role, Team, User
-from pbxcrm.rows import ask
+from pbxcrm.shared.config_cache import cached_until_changed
+from pbxcrm.shared.core_sql import fetch
+from pbxcrm.shared.db import UtcDateTime
+from pbxcrm.shared.errors import Invalid, NotAllowed, NotFound
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Directory:
 
 async def load_directory(session: AsyncSession) -> Directory:
     """As it is now; read anew only once somebody has changed it."""
-    return await kept(session, _read_directory)
+    return await cached_until_changed(session, _read_directory)
 
 
 async def _read_directory(session: AsyncSession) -> Directory:
@@ -203,7 +203,7 @@ _BY_SESSION = select(LoginSession.user_id, LoginSession.id).where(
 
 async def get_viewer_by_session(session: AsyncSession, token: str, now: datetime) -> Viewer | None:
     """The person behind a session cookie, or None when it is unknown, expired or revoked."""
-    for user_id, session_id in await ask(session, _BY_SESSION, {"token_hash": token_hash(token), "now": now}):
+    for user_id, session_id in await fetch(session, _BY_SESSION, {"token_hash": token_hash(token), "now": now}):
         people = await load_directory(session)
         user = people.active(user_id)
         return None if user is None else _as_viewer(people, user, session_id)

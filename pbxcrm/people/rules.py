@@ -3,8 +3,8 @@
 import re
 from datetime import timedelta
 
-from pbxcrm.errors import Invalid
-from pbxcrm.texts import one_line
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.texts import one_line
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 # What a PBX may be told to ring (``ami.commands``): a part of a channel's name that is nothing else, like an address, a

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.claims import check_free, do_claim, lock_episode
-from pbxcrm.callbacks.ground import load_ground
+from pbxcrm.callbacks.decision_context import load_context
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import access_episode
 from pbxcrm.callbacks.rules import client_keys
@@ -19,17 +19,17 @@ from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, special_number
-from pbxcrm.db import lock
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.errors import Conflict, Invalid
-from pbxcrm.events import emit
-from pbxcrm.jobs import set_timer
-from pbxcrm.options import load_options
 from pbxcrm.people.queries import load_directory
 from pbxcrm.phone.models import ACTIVE, CommandKind, CommandStatus, PhoneCommand
 from pbxcrm.phone.queries import active_call_to, calls_under_way, last_extension, last_pbx, own_channel
 from pbxcrm.phone.rules import check_number, check_pbx, choose_extension, choose_pbx, whose_extension
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.jobs import set_timer
+from pbxcrm.shared.options import load_options
+from pbxcrm.shared.settings import Settings
 
 EXPIRY = "phone.expiry"
 LOST_AFTER = timedelta(seconds=60)  # after its expiry, an order that was sent and of which no call came is given up
@@ -189,9 +189,9 @@ async def _claim(
     episode = await lock_episode(session, episode_id)
     if episode.status != EpisodeStatus.OPEN:
         return episode
-    ground = await load_ground(session)
-    check_free(episode, viewer, ground, now)
-    await do_claim(session, episode, viewer.user_id, now, ground)
+    context = await load_context(session)
+    check_free(episode, viewer, context, now)
+    await do_claim(session, episode, viewer.user_id, now, context)
     return episode
 
 

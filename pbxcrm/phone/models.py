@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, link, maybe_link, maybe_moment, moment, row_id
+from pbxcrm.shared.columns import json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 
 
 class CommandKind(StrEnum):
@@ -53,9 +53,9 @@ class PhoneCommand(SQLModel, table=True):
     deal_id: int | None = maybe_link("deals.id", index=False)
     contact_id: int | None = maybe_link("contacts.id", index=False)
     status: str = Field(default=CommandStatus.ASKED.value, max_length=10)
-    error_code: str = Field(default="", max_length=64)  # of ``pbxcrm.pbx_reports``
+    error_code: str = Field(default="", max_length=64)  # of ``pbxcrm.pbx.reports``
     error_params: dict[str, Any] = json_object()
-    created_at: datetime = moment()
-    expires_at: datetime = moment()
-    sent_at: datetime | None = maybe_moment()
-    finished_at: datetime | None = maybe_moment()
+    created_at: datetime = utc_column()
+    expires_at: datetime = utc_column()
+    sent_at: datetime | None = maybe_utc_column()
+    finished_at: datetime | None = maybe_utc_column()

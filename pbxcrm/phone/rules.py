@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from pbxcrm.calls.facts import PbxState
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.errors import Invalid, Unavailable
-from pbxcrm.numbers import dialable, normalise
+from pbxcrm.shared.errors import Invalid, Unavailable
+from pbxcrm.shared.numbers import dialable, normalise
 
 #: States in which the listener can still send an order.
 _CONNECTED = {PbxState.LISTENING.value, PbxState.TROUBLE.value}

@@ -16,10 +16,10 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
-from pbxcrm.db import Database
-from pbxcrm.events import PUBLISH_SECONDS
 from pbxcrm.phone.actions import do_expire, do_finish, say_command_changed
 from pbxcrm.phone.models import CommandKind, CommandStatus, PhoneCommand
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import PUBLISH_SECONDS
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How an order went; ``code`` is ``done`` or one of ``pbxcrm.pbx_reports``."""
+    """How an order went; ``code`` is ``done`` or one of ``pbxcrm.pbx.reports``."""
 
     id: str
     done: bool

@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.jobs import set_timer, timer
 from pbxcrm.phone.actions import EXPIRY, LOST_AFTER, do_expire
 from pbxcrm.phone.models import ACTIVE, PhoneCommand
-from pbxcrm.timers import Timer
+from pbxcrm.shared.jobs import set_timer, timer
+from pbxcrm.shared.timers import Timer
 
 
 @timer(EXPIRY)

@@ -14,16 +14,16 @@ from pbxcrm.calls.rules import deal_title
 from pbxcrm.contacts.actions import create_contact, link_number
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import contacts_of_number
-from pbxcrm.db import lock
-from pbxcrm.deals.actions import access_for_change, create_deal, say_deal_changed
+from pbxcrm.deals.actions import access_deal_for_change, create_deal, say_deal_changed
 from pbxcrm.deals.models import Deal, Note
-from pbxcrm.errors import Conflict, Invalid
-from pbxcrm.events import emit
-from pbxcrm.locking import lock_row
 from pbxcrm.people.queries import load_directory
-from pbxcrm.rows import add_new
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.queries import access_own_call
+from pbxcrm.shared.core_sql import add_new
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.locking import lock_row
 
 NOTE_MAX = 10_000
 
@@ -173,7 +173,7 @@ async def _name_deals(session: AsyncSession, call: Call, client: Contact, now: d
 async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_id: int, now: datetime) -> None:
     """The call belongs to this deal of one's own."""
     call = await access_own_call(session, viewer, call_id)
-    deal = await access_for_change(session, viewer, deal_id, None)
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
     call.deal_id = deal.id
     for note in (
         await session.exec(select(Note).where(Note.call_id == call_id, Note.author_id == viewer.user_id))

@@ -12,15 +12,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import named_as
-from pbxcrm.calls.world import load_lines
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow
 from pbxcrm.deals.queries import as_rows as deal_rows
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import Directory, load_directory
-from pbxcrm.rows import ask, load_by_id, several
+from pbxcrm.reactions.call_context import load_lines
 from pbxcrm.screenpop.rules import CardState
+from pbxcrm.shared.core_sql import fetch, list_param, load_by_id
 
 PAST = 3
 DEALS, HISTORY = 20, 60  # at most so many are looked at for a call
@@ -98,7 +98,12 @@ class Filed(Generic[Thing]):
 
 
 # The questions are built once: for each card it takes as long to build them as to ask.
-_PEOPLE, _IDS, _NUMBERS, _CLIENTS = several("people"), several("ids"), several("numbers"), several("clients")
+_PEOPLE, _IDS, _NUMBERS, _CLIENTS = (
+    list_param("people"),
+    list_param("ids"),
+    list_param("numbers"),
+    list_param("clients"),
+)
 _PLACE: Any = func.row_number()
 _NOTE = SQLModel.metadata.tables["notes"].c
 _NOTES: Any = (
@@ -137,7 +142,7 @@ class Known:
         contacts, by_id = await _contacts(session, numbers, {call.contact_id for call in calls})
         deals = await deal_rows(session, await _open_deals(session, calls, numbers, set(by_id)))
         history = await _history(session, numbers, set(by_id))
-        notes = await ask(session, _NOTES, {"ids": list(call_ids), "people": list(user_ids)})
+        notes = await fetch(session, _NOTES, {"ids": list(call_ids), "people": list(user_ids)})
         return cls(
             now,
             today,
@@ -275,5 +280,5 @@ _HISTORY = (
 
 async def _history(session: AsyncSession, numbers: set[str], contact_ids: set[int | None]) -> list[PastCall]:
     """Earlier calls of these clients, latest first; of each number so many that none crowds out another's."""
-    rows = await ask(session, _HISTORY, {"numbers": list(numbers), "clients": list(contact_ids)})
+    rows = await fetch(session, _HISTORY, {"numbers": list(numbers), "clients": list(contact_ids)})
     return [PastCall(*row) for row in rows]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import ID, json_object, maybe_moment, moment
+from pbxcrm.shared.columns import ID, json_object, maybe_utc_column, utc_column
 
 
 class Disposition(StrEnum):
@@ -23,7 +23,7 @@ class WrapUp(SQLModel, table=True):
 
     call_id: int = Field(foreign_key="calls.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
     user_id: int = Field(foreign_key="users.id", primary_key=True, sa_type=ID, index=True)
-    talked_at: datetime = moment()
-    done_at: datetime | None = maybe_moment(index=True)
+    talked_at: datetime = utc_column()
+    done_at: datetime | None = maybe_utc_column(index=True)
     disposition: str = Field(default="", max_length=16)  # a Disposition; empty when hidden without one
     made: dict[str, Any] = json_object()  # what its finish made, to be taken back: {"task": 5, "deal": 7, "version": 3}

@@ -11,20 +11,20 @@ from pbxcrm.callbacks.rules import check_why
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import special_number
-from pbxcrm.db import lock
-from pbxcrm.deals.actions import access_for_change, do_move_back
-from pbxcrm.deals.losing import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
+from pbxcrm.deals.actions import access_deal_for_change, do_move_back
+from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import latest_move
-from pbxcrm.errors import Conflict, Invalid
-from pbxcrm.events import emit
-from pbxcrm.locking import lock_row
-from pbxcrm.numbers import format_for_people
 from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop.actions import say_dock_changed
+from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.screenpop.models import Disposition, WrapUp
 from pbxcrm.screenpop.queries import access_own_call, is_on_call
-from pbxcrm.screenpop.reach import about_call
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.tasks.actions import create_task, do_take_back_task
 from pbxcrm.tasks.models import Task
 
@@ -131,7 +131,7 @@ async def _lose(
     """What is to be taken back of it."""
     if deal_id is None:
         return {}
-    deal = await access_for_change(session, viewer, deal_id, None)
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
     people = await load_directory(session)
     moved = await do_lose_deal(session, deal, reason, now, actor=viewer, people=people, only_raw=only_raw)
     return {"deal": deal_id, "version": deal.version} if moved else {}

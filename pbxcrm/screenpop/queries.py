@@ -12,19 +12,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg
-from pbxcrm.db import UtcDateTime
-from pbxcrm.errors import NotFound
-from pbxcrm.rows import ask, several
 from pbxcrm.screenpop.cards import Card, Known, LiveLeg
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.rules import CardState, PhoneState, card_state, phone_state
+from pbxcrm.shared.core_sql import fetch, list_param
+from pbxcrm.shared.db import UtcDateTime
+from pbxcrm.shared.errors import NotFound
 
 CARDS = 8  # unfinished ones; older come up as these are finished
 RING_AT_MOST = timedelta(hours=4)  # a call that "rings" longer is a call whose end nobody heard
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CardSlot:
     """Where a card stands, before anything else is known of its call."""
 
     call_id: int
@@ -35,14 +35,14 @@ class Place:
 class Dock:
     """The cards of one person: calls that go on, then those whose outcome is owed, newest on top in each."""
 
-    living: list[Place]
-    finished: list[Place]
+    living: list[CardSlot]
+    finished: list[CardSlot]
     older: int  # calls whose outcome is owed too and that have no card yet
     legs: dict[int, list[LiveLeg]]  # one's own that are alive, by call
     phone: PhoneState = PhoneState.FREE
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[CardSlot]:
         return [*self.living, *self.finished]
 
 
@@ -57,7 +57,7 @@ async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: date
         mine = [calls[call_id] for call_id in {*legs[user_id], *owed[user_id]} if call_id in calls]
         mine.sort(key=lambda call: (call.started_at, call.id), reverse=True)
         places = [
-            Place(call.id, state)
+            CardSlot(call.id, state)
             for call in mine
             if (state := card_state(
                 direction=call.direction,
@@ -84,7 +84,7 @@ async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: date
     return docks
 
 
-Wanted = tuple[int, Place]  # whose dock, and which place on it
+Wanted = tuple[int, CardSlot]  # whose dock, and which place on it
 
 
 async def load_cards(
@@ -139,7 +139,7 @@ async def is_on_call(session: AsyncSession, user_id: int, call_id: int) -> bool:
 
 _LIVE = (LegResult.DIALLED.value, LegResult.RINGING.value, LegResult.TALKING.value)
 _PLACE: Any = func.row_number()
-_PEOPLE, _IDS = several("people"), several("ids")
+_PEOPLE, _IDS = list_param("people"), list_param("ids")
 # The questions are built once: for each card it takes as long to build them as to ask.
 _LEG = SQLModel.metadata.tables["call_legs"].c
 _LEGS: Any = select(_LEG.user_id, _LEG.call_id, _LEG.result, _LEG.answered_at).where(
@@ -150,7 +150,7 @@ _LEGS: Any = select(_LEG.user_id, _LEG.call_id, _LEG.result, _LEG.answered_at).w
 async def _legs(session: AsyncSession, user_ids: Collection[int], now: datetime) -> dict[int, dict[int, list[LiveLeg]]]:
     """Of each person: the legs of theirs that are alive, by call."""
     of_each: dict[int, dict[int, list[LiveLeg]]] = {user_id: {} for user_id in user_ids}
-    for user_id, call_id, *leg in await ask(session, _LEGS, {"people": list(user_ids), "since": now - RING_AT_MOST}):
+    for user_id, call_id, *leg in await fetch(session, _LEGS, {"people": list(user_ids), "since": now - RING_AT_MOST}):
         of_each[user_id].setdefault(call_id, []).append(LiveLeg(*leg))
     return of_each
 
@@ -172,7 +172,7 @@ async def _owed(session: AsyncSession, user_ids: Collection[int]) -> tuple[dict[
     """Of each person: the latest calls whose outcome they owe, and how many more there are."""
     of_each: dict[int, set[int]] = {user_id: set() for user_id in user_ids}
     older: dict[int, int] = {}
-    for user_id, call_id, of_all in await ask(session, _OWED, {"people": list(user_ids)}):
+    for user_id, call_id, of_all in await fetch(session, _OWED, {"people": list(user_ids)}):
         of_each[user_id].add(call_id)
         older[user_id] = of_all - len(of_each[user_id])
     return of_each, older
@@ -186,7 +186,7 @@ _HEADS: Any = select(_CALL.id, _CALL.direction, _CALL.outcome, _CALL.started_at)
 
 async def _heads(session: AsyncSession, ids: set[int]) -> dict[int, Any]:
     """As much of these calls as says where their cards stand."""
-    return {row.id: row for row in await ask(session, _HEADS, {"ids": list(ids)})} if ids else {}
+    return {row.id: row for row in await fetch(session, _HEADS, {"ids": list(ids)})} if ids else {}
 
 
 _CALLS = select(Call).where(col(Call.id).in_(_IDS), col(Call.merged_into_id).is_(None))

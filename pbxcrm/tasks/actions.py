@@ -9,23 +9,23 @@ from typing import Any
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm import reasons
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.errors import Conflict, Invalid
-from pbxcrm.events import emit
-from pbxcrm.locking import lock_row
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import Directory, access_assignee, load_directory
-from pbxcrm.reasons import Reason
+from pbxcrm.shared import reasons
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import Reason
+from pbxcrm.shared.texts import one_line
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task
 from pbxcrm.tasks.rules import check_finishable
-from pbxcrm.texts import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ async def finish_task(
     cancelled: bool = False,
 ) -> Task:
     """Done, or cancelled. What ends by work (callback, lamp, escalation) is closed through its episode, never past it."""
-    task = await access_for_change(session, viewer, task_id, version)
+    task = await access_task_for_change(session, viewer, task_id, version)
     check_finishable(task)
     await do_close_task(
         session, task, now, await load_directory(session), result=result.strip(), actor=viewer, cancelled=cancelled
@@ -236,7 +236,7 @@ async def finish_task(
 
 async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime) -> Task:
     """The undo of ``finish_task``."""
-    task = await access_for_change(session, viewer, task_id, None)
+    task = await access_task_for_change(session, viewer, task_id, None)
     check_finishable(task)
     task.status, task.result, task.result_code = TaskStatus.OPEN.value, "", {}
     task.done_at, task.done_by_id = None, None
@@ -259,7 +259,7 @@ async def edit_task(
     note: str | None = None,
 ) -> Task:
     """Change what is given."""
-    task = await access_for_change(session, viewer, task_id, version)
+    task = await access_task_for_change(session, viewer, task_id, version)
     if title is not None:
         title = one_line(title)
         if not title or len(title) > 300:
@@ -280,7 +280,7 @@ async def edit_task(
     return task
 
 
-async def access_for_change(session: AsyncSession, viewer: Viewer, task_id: int, version: int | None) -> Task:
+async def access_task_for_change(session: AsyncSession, viewer: Viewer, task_id: int, version: int | None) -> Task:
     """The task, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
     check(viewer, Permission.TASKS_EDIT)
     await access_task(session, viewer, task_id)

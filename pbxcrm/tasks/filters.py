@@ -8,8 +8,8 @@ from sqlmodel import col, select
 
 from pbxcrm.contacts.models import Phone
 from pbxcrm.deals.models import Deal
-from pbxcrm.finding import part_of
 from pbxcrm.people.models import User
+from pbxcrm.shared.text_match import part_of
 from pbxcrm.tasks.models import Task
 
 

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_tasks
-from pbxcrm.finding import part_of
+from pbxcrm.shared.text_match import part_of
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.queries import TaskRow, as_rows
 

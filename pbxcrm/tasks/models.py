@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.fields import json_object, maybe_link, maybe_moment, moment, row_id
-from pbxcrm.finding import folded_text, keep_folded
+from pbxcrm.shared.columns import json_object, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.text_match import folded_text, keep_folded
 
 
 class TaskKind(StrEnum):
@@ -37,7 +37,7 @@ class Task(SQLModel, table=True):
     title_folded: str = folded_text()
     title_code: dict[str, Any] = json_object()  # a stored Reason, or empty
     note: str = Field(default="", max_length=4000)
-    due_at: datetime = moment(index=True)
+    due_at: datetime = utc_column(index=True)
     assignee_id: int | None = maybe_link("users.id", index=False)
     deal_id: int | None = maybe_link("deals.id")
     contact_id: int | None = maybe_link("contacts.id")
@@ -50,8 +50,8 @@ class Task(SQLModel, table=True):
     result_code: dict[str, Any] = json_object()  # a stored Reason where the product closed the task itself, else empty
     reason: dict[str, Any] = json_object()
     created_by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself
-    created_at: datetime = moment()
-    done_at: datetime | None = maybe_moment()
+    created_at: datetime = utc_column()
+    done_at: datetime | None = maybe_utc_column()
     done_by_id: int | None = maybe_link("users.id", index=False)
     version: int = 1
 

@@ -10,9 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer, visible_tasks
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import NotFound
 from pbxcrm.people.models import User
-from pbxcrm.rows import load_by_id
+from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.rules import ended_by
 

@@ -1,7 +1,7 @@
 """Pure decisions about tasks: which of them a person may finish."""
 
-from pbxcrm.errors import Conflict
-from pbxcrm.reasons import N_
+from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.models import Task, TaskKind
 
 ABOUT_ESCALATION = "escalation:"  # how ``Task.about`` begins where a callback has reached the manager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pbxcrm.settings import Settings
+from pbxcrm.shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDES = (ROOT / "docs/connect-asterisk.md", ROOT / "dialplan_examples/README.md")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import uvloop
 
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
 from pbxcrm.migrations import upgrade
-from pbxcrm.settings import Settings
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from tests.bench.table import Figure, percentile
-from tests.calls import NOON, Story, batch
+from tests.calls import NOON, FactStory, batch
 from tests.databases import fresh_name, postgres_programs, running_postgres
 from tests.office import open_office
 
@@ -25,9 +25,9 @@ PACE = 100  # calls a second for the lag
 SECONDS = 10
 
 
-def story(number: int) -> Story:
+def story(number: int) -> FactStory:
     """A client calls, two phones ring; every second call nobody answers. Every fifth client calls again."""
-    call = Story(
+    call = FactStory(
         f"17{number:07}.1", client=f"+38067{number % (CALLS * 4 // 5):07}", at=NOON + timedelta(seconds=number)
     ).ring("101", "102")
     return call.wait(5).answer("101").wait(20).end() if number % 2 else call.wait(9).end()
@@ -61,7 +61,7 @@ async def measure(url: str, where: str) -> list[Figure]:
 
 async def _lags(intake: Intake) -> list[float]:
     """Facts come at their pace whatever the database does; how long each waited for its commit, in ms."""
-    queue: asyncio.Queue[tuple[float, Story]] = asyncio.Queue()
+    queue: asyncio.Queue[tuple[float, FactStory]] = asyncio.Queue()
     lags: list[float] = []
 
     async def phone() -> None:

@@ -28,16 +28,16 @@ from sqlmodel import col, select
 
 from ami.simulator import Simulator
 from pbxcrm.calls.models import Call
-from pbxcrm.db import Database
 from pbxcrm.deals.seed import seed
-from pbxcrm.events import CHANNEL, URGENT
 from pbxcrm.migrations import upgrade
 from pbxcrm.people.models import Extension, LoginSession, Role, Team, User
 from pbxcrm.people.queries import token_hash
 from pbxcrm.people.rules import SESSION_LIFE
-from pbxcrm.redis_server import redis_url
 from pbxcrm.screenpop.models import WrapUp
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import CHANNEL, URGENT
+from pbxcrm.shared.redis_server import redis_url
+from pbxcrm.shared.settings import Settings
 from tests.bench.table import Figure, percentile
 from tests.e2e.browser import live, running_browser
 from tests.running import START_SECONDS, Running, running

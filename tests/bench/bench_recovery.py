@@ -23,9 +23,9 @@ from redis.exceptions import RedisError
 from sqlmodel import func, select
 
 from pbxcrm.calls.models import CallLeg
-from pbxcrm.db import Database
-from pbxcrm.redis_server import redis_url
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.redis_server import redis_url
+from pbxcrm.shared.settings import Settings
 from tests.bench.bench_popup import STORY, WATCH, WatchedPbx, extension, product
 from tests.bench.table import Figure
 from tests.e2e.browser import asleep, live, running_browser

@@ -25,14 +25,14 @@ from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.models import Call, CallEvent, CallLeg
 from pbxcrm.cli.parts import set_aside
 from pbxcrm.contacts.models import Contact, Phone
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal, Note, Stage, StageMove
 from pbxcrm.migrations import upgrade
 from pbxcrm.people.actions import add_user, create_token
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.search_keys import search_key, words_of
-from pbxcrm.search_words import SearchWord
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.search_keys import search_key, words_of
+from pbxcrm.shared.search_words import SearchWord
+from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.bench.table import Figure, percentile
 from tests.office import PASSWORD, Office, open_office

@@ -13,11 +13,11 @@ from playwright.async_api import Browser, Page, expect
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
-from pbxcrm.db import Database
 from pbxcrm.deals.seed import seed
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from tests.e2e.browser import Person, forgetful, running_browser
 from tests.integration.web.conftest import PASSWORD, PEOPLE
 from tests.integration.web.serving import serving

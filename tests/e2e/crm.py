@@ -13,10 +13,10 @@ from typing import Any
 import httpx2
 
 from pbxcrm.cli.database import prepare
-from pbxcrm.db import Database
 from pbxcrm.people.actions import add_user, create_token
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from tests.running import START_SECONDS, Running, running
 from tests.waiting import until
 

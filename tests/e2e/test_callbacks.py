@@ -16,14 +16,14 @@ from starlette.applications import Starlette
 
 from pbxcrm.calendars.models import CalendarSpan
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.db import Database
-from pbxcrm.events import publish
-from pbxcrm.options import Option
-from pbxcrm.settings import Pbx, Settings
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import publish
+from pbxcrm.shared.options import Option
+from pbxcrm.shared.settings import Pbx, Settings
 from tests.asterisk.examples import ExampleOffice, example_office
-from tests.calls import Story, batch, outbound
+from tests.calls import FactStory, batch, outbound
 from tests.e2e.browser import Person, cut_words, forgetful, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.crm import PASSWORD, Crm, crm
@@ -55,12 +55,12 @@ class Phones:
     def __init__(self, db: Database, settings: Settings) -> None:
         self.intake, self.count = Intake(db, settings), 0
 
-    async def tell(self, story: Story) -> None:
+    async def tell(self, story: FactStory) -> None:
         await self.intake.apply(batch(story))
 
-    def story(self, client: str, ago: float = 0) -> Story:
+    def story(self, client: str, ago: float = 0) -> FactStory:
         self.count += 1
-        return Story(f"5.{self.count}", client, at=datetime.now(UTC) - timedelta(minutes=ago))
+        return FactStory(f"5.{self.count}", client, at=datetime.now(UTC) - timedelta(minutes=ago))
 
     async def miss(self, client: str, ago: float = 0) -> None:
         await self.tell(self.story(client, ago).ring("101").wait(9).end())

@@ -6,9 +6,9 @@ import pytest
 from playwright.async_api import expect
 from sqlmodel import SQLModel, select
 
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.calls import batch
 from tests.e2e.browser import live

@@ -7,11 +7,11 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 from redis.asyncio import Redis
 
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
-from pbxcrm.events import relay
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import relay
 from tests.calls import batch
 from tests.e2e.browser import cut_words, live, overflow, violations
 from tests.e2e.conftest import AtScreen

@@ -12,10 +12,10 @@ from ami.replay import calls_in
 from ami.tracker import TrackerConfig
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.contacts.lookup import Lookup
-from pbxcrm.db import Database
-from pbxcrm.networks import parse_networks
-from pbxcrm.settings import Settings
+from pbxcrm.contacts.caller_lookup import Lookup
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.networks import parse_networks
+from pbxcrm.shared.settings import Settings
 from tests.asterisk.examples import example_office
 from tests.calls import NOON
 from tests.integration.web.serving import serving

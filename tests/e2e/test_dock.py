@@ -12,11 +12,11 @@ from playwright.async_api import expect
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
-from pbxcrm.events import publish
-from pbxcrm.settings import Pbx, Settings
-from tests.calls import Story, batch
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import publish
+from pbxcrm.shared.settings import Pbx, Settings
+from tests.calls import FactStory, batch
 from tests.e2e.browser import cut_words, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from web.app import create_app
@@ -51,8 +51,8 @@ def intake(db: Database, settings: Settings) -> Intake:
     return Intake(db, settings)
 
 
-def story(number: int, client: str = CLIENT, name: str | None = None) -> Story:
-    return Story(f"7.{number}", client, name, at=datetime.now(UTC))
+def story(number: int, client: str = CLIENT, name: str | None = None) -> FactStory:
+    return FactStory(f"7.{number}", client, name, at=datetime.now(UTC))
 
 
 async def test_outcome_and_next_task_by_keys_alone(at_screen: AtScreen, intake: Intake) -> None:

@@ -9,12 +9,12 @@ import pytest
 from playwright.async_api import Page, expect
 from sqlmodel import select
 
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Note
 from pbxcrm.phone.models import PhoneCommand
-from tests.calls import Story, batch
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from tests.calls import FactStory, batch
 from tests.e2e.browser import cut_words, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.test_dock import app, intake, settings
@@ -25,9 +25,9 @@ BEGAN = datetime.now(UTC) - timedelta(minutes=20)
 NAMES = ("Олена Довгопольська-Криворучко з Верхньодніпровська", None, "Zoria Ltd", "Kyiv Design Studio", "Юлія", "Ігор")
 
 
-def call(number: int, minute: int, rang: str = "101") -> Story:
+def call(number: int, minute: int, rang: str = "101") -> FactStory:
     name = NAMES[number % len(NAMES)]
-    return Story(f"7.{number}", f"+38050111000{number}", name, at=BEGAN + timedelta(minutes=minute)).ring(rang)
+    return FactStory(f"7.{number}", f"+38050111000{number}", name, at=BEGAN + timedelta(minutes=minute)).ring(rang)
 
 
 async def owe(intake: Intake, count: int) -> None:
@@ -132,7 +132,7 @@ async def test_a_colleagues_deal_shows_whose_it_is_and_leads_to_them(
     _, page = await at_screen("olena")
     await live(page)
     await intake.apply(batch(call(3, 1, "102").answer("102").wait(30).end()))
-    again = Story("8.1", "+380501110003", at=BEGAN + timedelta(minutes=5)).ring("101")
+    again = FactStory("8.1", "+380501110003", at=BEGAN + timedelta(minutes=5)).ring("101")
     await intake.apply(batch(again))
     chip = page.locator("#call-2 .dealchip")
     await expect(chip).to_contain_text("A deal of Dmytro Koval")
@@ -161,7 +161,9 @@ async def test_the_pile_passes_axe_and_its_words_fit(
     await live(page)
     await intake.apply(batch(call(6, 0, "102").answer("102").wait(30).end()))  # Dmytro's client
     await owe(intake, 5)
-    await intake.apply(batch(Story("8.1", "+380501110006", at=BEGAN + timedelta(minutes=9)).ring("101").answer("101")))
+    await intake.apply(
+        batch(FactStory("8.1", "+380501110006", at=BEGAN + timedelta(minutes=9)).ring("101").answer("101"))
+    )
     await expect(page.locator("#dock-cards > .callcard")).to_have_count(4)
     if width < 1024:
         await page.locator(".dock-fold").click()

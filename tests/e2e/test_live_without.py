@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 from starlette.applications import Starlette
 
-from pbxcrm.calls.intake import Intake
+from pbxcrm.reactions.intake import Intake
 from tests.calls import batch
 from tests.e2e.browser import live
 from tests.e2e.conftest import AtScreen

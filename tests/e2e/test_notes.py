@@ -5,9 +5,9 @@ from playwright.async_api import Browser, Page, Route, expect
 from sqlmodel import select
 from starlette.applications import Starlette
 
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Note
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
 from tests.calls import batch
 from tests.e2e.browser import Person, live
 from tests.e2e.conftest import AtScreen

@@ -13,16 +13,16 @@ from redis.asyncio import Redis
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode, Escalation
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
-from pbxcrm.events import publish, relay
 from pbxcrm.people.models import User
-from pbxcrm.reasons import reason
-from pbxcrm.settings import Settings
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import publish, relay
+from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task, TaskStatus
 from tests.busy import Busy, fill
-from tests.calls import NOON, Story, batch, outbound
+from tests.calls import NOON, FactStory, batch, outbound
 from tests.e2e.browser import Person, cut_words, forgetful, live, overflow, violations
 from tests.integration.web.serving import serving
 from tests.office import PASSWORD, open_office
@@ -268,7 +268,7 @@ async def test_people_stand_in_one_line_and_no_list_is_cut(house: House, beside_
         maria = (await session.exec(select(User).where(User.login == "maria"))).one()
         maria.language = "uk"
     if beside_the_dock:
-        story = Story("1700000001.1", "+380671112233", at=NOON).ring("103").answer("103")
+        story = FactStory("1700000001.1", "+380671112233", at=NOON).ring("103").answer("103")
         await Intake(house.database, house.settings).apply(batch(story))
     maria_, page = await house.person("maria", width=1280)
     for path in ("/calls", "/escalations", "/tasks?who=team"):

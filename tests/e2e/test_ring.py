@@ -10,9 +10,9 @@ import pytest
 from playwright.async_api import ConsoleMessage, Page, expect
 from sqlmodel import col, update
 
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
 from pbxcrm.people.models import User
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
 from tests.calls import batch, outbound
 from tests.e2e.browser import Person, live, violations
 from tests.e2e.conftest import AtScreen

@@ -12,16 +12,16 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.db import Database
-from pbxcrm.events import CHANNEL, relay
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import CHANNEL, relay
 from tests.e2e.browser import Person, cut_words, live, overflow, still, violations
 from tests.e2e.conftest import AtScreen
 from tests.integration.web.conftest import PASSWORD
 from tests.integration.web.serving import serving
 from tests.waiting import until
-from web.live import Asked
+from web.live import RenderRequest
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -157,7 +157,7 @@ async def test_a_revoked_session_leaves_the_page(at_screen: AtScreen, db: Databa
 async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
     at_screen: AtScreen, app: Starlette, redis: Redis
 ) -> None:
-    async def card(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
         for person in (each.person for each in asked):
             yield person.user_id, '<section class="callcard"><h2 data-dock-title>Olena &lt;b&gt;</h2></section>'
 
@@ -172,7 +172,7 @@ async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
 
 
 async def test_on_a_phone_the_dock_folds_to_one_line(at_screen: AtScreen, app: Starlette) -> None:
-    async def card(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
         for person in (each.person for each in asked):
             yield (
                 person.user_id,

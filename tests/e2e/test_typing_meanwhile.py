@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.async_api import Route, expect
 
-from pbxcrm.db import Database
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
+from pbxcrm.shared.db import Database
 from pbxcrm.tasks.actions import create_task
 from tests.e2e.browser import live
 from tests.e2e.conftest import AtScreen

@@ -10,9 +10,9 @@ from pbxcrm.calls.facts import (
     Batch,
     CallFact,
     CallState,
-    Cursor,
     FactKind,
     Handover,
+    JournalPosition,
     Lease,
     LeaseLost,
     Outcome,
@@ -29,7 +29,7 @@ class MemorySink:
         self.facts: dict[tuple[str, str], CallFact] = {}  # by linkedid and key, in the order first applied
         self.batches: list[Batch] = []
         self.reports: list[PbxReport] = []
-        self.cursors: dict[str, Cursor] = {}
+        self.cursors: dict[str, JournalPosition] = {}
         self.leases: dict[str, tuple[Lease, datetime]] = {}
         self.hearing: dict[str, datetime] = {}  # owners that hear the PBX, and when they said so
         self.away = False
@@ -41,9 +41,9 @@ class MemorySink:
         self._clock = clock
         self._changed = asyncio.Condition()
 
-    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, Cursor]:
+    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
         self._check()
-        return journal, self.cursors.get(journal, Cursor(0, 0))
+        return journal, self.cursors.get(journal, JournalPosition(0, 0))
 
     async def handover(self, pbx: str) -> Handover:
         self._check()
@@ -91,7 +91,7 @@ class MemorySink:
                 over.add(linkedid)
         return {linkedid: ToldCall(linkedid in over, frozenset(told)) for linkedid, told in keys.items()}
 
-    async def move_cursor(self, pbx: str, journal: str, cursor: Cursor) -> None:
+    async def move_cursor(self, pbx: str, journal: str, cursor: JournalPosition) -> None:
         self._check()
         self.cursors[journal] = cursor
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
-from pbxcrm.settings import Settings
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from tests.office import Office, open_office
 
 

@@ -24,22 +24,22 @@ from starlette.routing import Route
 
 from pbxcrm.access import GRANTS
 from pbxcrm.callbacks.models import Attempt, Episode, Escalation
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.models import NumberKind
-from pbxcrm.db import Database
 from pbxcrm.deals.actions import add_note, create_deal
-from pbxcrm.numbers import format_for_people
 from pbxcrm.people.actions import create_token
 from pbxcrm.people.logins import log_in
 from pbxcrm.people.models import LoginSession, Role
 from pbxcrm.people.queries import load_directory
 from pbxcrm.phone.models import PhoneCommand
-from pbxcrm.settings import Settings
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task, TaskKind
-from tests.calls import NOON, Story, batch
+from tests.calls import NOON, FactStory, batch
 from tests.office import PASSWORD, Office, open_office
 from web.app import create_app
 from web.auth import COOKIE
@@ -198,7 +198,7 @@ async def _settle(
         admin = await office.viewer(session, "admin")
         special = f"{number[:-1]}9"
         await mark_number(session, admin, special, NumberKind.SPAM, region="UA", now=NOON)
-    missed = Story(linkedid=f"{extension}.1", client=number, name=name).ring(extension).wait(20).end()
+    missed = FactStory(linkedid=f"{extension}.1", client=number, name=name).ring(extension).wait(20).end()
     await Intake(db, settings).apply(batch(missed))
     async with db.read() as session:
         call = (await session.exec(select(Call).where(Call.client_number == number))).one()

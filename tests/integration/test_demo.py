@@ -6,13 +6,13 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.seed import seed
 from pbxcrm.demo import NORM_MINUTES, PEOPLE, SAMPLES, fill
-from pbxcrm.options import load_options
 from pbxcrm.people.queries import load_directory
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.options import load_options
+from pbxcrm.shared.settings import Settings
 
 SUNDAY_NIGHT = datetime(2026, 3, 8, 1, 30, tzinfo=UTC)
 

@@ -13,11 +13,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.contacts import actions as contacts
 from pbxcrm.contacts.models import Company, Contact
-from pbxcrm.db import Database
 from pbxcrm.deals import actions as deals
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import Conflict
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks import actions as tasks
 from pbxcrm.tasks.models import Task
 from tests.busy import Busy, fill

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pbxcrm.settings import Pbx, Settings
+from pbxcrm.shared.settings import Pbx, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])

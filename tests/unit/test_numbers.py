@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm.numbers import dialable, format_for_people, format_line, national, normalise
+from pbxcrm.shared.numbers import dialable, format_for_people, format_line, national, normalise
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pbxcrm.texts import one_line
+from pbxcrm.shared.texts import one_line
 
 
 @pytest.mark.parametrize(

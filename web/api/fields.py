@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pbxcrm.calls.rendering import moment
+from pbxcrm.calls.rendering import rfc3339
 
 LARGEST_ID = 2**31 - 1
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -24,13 +24,13 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
-class Asked(BaseModel):
+class ApiRequest(BaseModel):
     """What somebody sends: nothing unknown, nothing guessed (``"1"`` is no number, ``true`` is no number)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Said(BaseModel):
+class ApiAnswer(BaseModel):
     """What we answer; every field is always there."""
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -76,7 +76,7 @@ AmountText = Annotated[str, Field(pattern=r"^[0-9]{1,13}(\.[0-9]{1,2})?$", examp
 
 Moment = Annotated[
     datetime,
-    PlainSerializer(moment, return_type=str),
+    PlainSerializer(rfc3339, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
 """A time we answer: RFC 3339, UTC."""
@@ -87,7 +87,7 @@ Amount = Annotated[
 ]
 
 
-class ListQuery(Asked):
+class ListQuery(ApiRequest):
     """What every list understands."""
 
     limit: Limit = Field(50, description="How many at most.")

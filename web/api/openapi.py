@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from web.api.fields import LARGEST_ID, Asked
+from web.api.fields import LARGEST_ID, ApiRequest
 from web.api.problems import MEDIA_TYPE, Problem
 from web.api.resource import Endpoint, Resource
 from web.api.serving import PREFIX
@@ -131,7 +131,7 @@ def _path_parameters(ids: dict[str, type]) -> list[Json]:
     ]
 
 
-def _query_parameters(query: type[Asked] | None) -> list[Json]:
+def _query_parameters(query: type[ApiRequest] | None) -> list[Json]:
     if query is None:
         return []
     described = query.model_json_schema(mode=ASKED)

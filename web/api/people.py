@@ -2,8 +2,8 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.errors import Invalid
 from pbxcrm.people.queries import get_user_by_login
+from pbxcrm.shared.errors import Invalid
 
 
 async def user_id_of(session: AsyncSession, login: str | None, field: str) -> int | None:

@@ -6,13 +6,13 @@ from http import HTTPStatus
 from pydantic import ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from pbxcrm.errors import Incomplete, Invalid, Missing, PbxcrmError, TooManyAttempts
-from web.api.fields import Said
+from pbxcrm.shared.errors import Incomplete, Invalid, Missing, PbxcrmError, TooManyAttempts
+from web.api.fields import ApiAnswer
 
 MEDIA_TYPE = "application/problem+json"
 
 
-class MissingThing(Said):
+class MissingThing(ApiAnswer):
     """Something without which the act cannot be done."""
 
     kind: str = Field(description="`field`, `file`, `lost_reason`, `next_task` or `call`.")
@@ -20,7 +20,7 @@ class MissingThing(Said):
     message: str
 
 
-class Problem(Said):
+class Problem(ApiAnswer):
     model_config = ConfigDict(json_schema_extra={"description": "What went wrong (RFC 9457)."})
 
     type: str

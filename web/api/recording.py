@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from pbxcrm.calls.queries import access_call
-from pbxcrm.errors import NotFound, PbxcrmError
+from pbxcrm.shared.errors import NotFound, PbxcrmError
 from web import recordings
 from web.api.fields import LARGEST_ID
 from web.api.problems import problem_of

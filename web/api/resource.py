@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer
-from pbxcrm.settings import Settings
-from web.api.fields import Asked, Said
+from pbxcrm.shared.settings import Settings
+from web.api.fields import ApiAnswer, ApiRequest
 
 Item = TypeVar("Item", bound=BaseModel)
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[BaseModel | None]])
@@ -31,7 +31,7 @@ class Ask:
     settings: Settings
 
 
-class Page(Said, Generic[Item]):
+class Page(ApiAnswer, Generic[Item]):
     """A page of a list."""
 
     items: list[Item]
@@ -53,8 +53,8 @@ class Endpoint:
     summary: str
     tag: str
     status: int
-    query: type[Asked] | None
-    body: type[Asked] | None
+    query: type[ApiRequest] | None
+    body: type[ApiRequest] | None
     answer: type[BaseModel] | None
     ids: dict[str, type]  # parameters of the path and their types
     location: Callable[[Any], str] | None  # of what was made, below /api/v1

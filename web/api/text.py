@@ -1,7 +1,7 @@
 """Texts in queries, brought into the spelling of the database."""
 
-from pbxcrm.numbers import normalise
-from pbxcrm.settings import Settings
+from pbxcrm.shared.numbers import normalise
+from pbxcrm.shared.settings import Settings
 
 NOTHING = "\N{EM DASH}"  # a number that nobody has
 

@@ -13,13 +13,22 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from pbxcrm.pbx_reports import REPORTS
+from pbxcrm.pbx.reports import REPORTS
 from web.i18n import DOMAIN, Language, catalogue_path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("pbxcrm", "web")
 # The command line speaks English: what only it says is not translated.
-ONLY_ON_THE_SERVER = ("cli/", "doctor/", "migrations/", "backup", "redis_server", "demo", "child", "settings", "logs")
+ONLY_ON_THE_SERVER = (
+    "cli/",
+    "migrations/",
+    "upkeep/",
+    "demo",
+    "shared/redis_server",
+    "shared/child",
+    "shared/settings",
+    "shared/logs",
+)
 METHODS = [("**.py", "python"), ("**.html", "jinja2")]
 OPTIONS = {"**.html": {"encoding": "utf-8", "trimmed": "true", "extensions": "jinja2.ext.i18n, jinja2.ext.do"}}
 # The errors of the business carry their English sentence as an argument; Reason templates are marked with N_.

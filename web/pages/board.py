@@ -20,9 +20,9 @@ from pbxcrm.deals.board import (
     norm_limits,
 )
 from pbxcrm.deals.models import Pipeline, Stage
-from pbxcrm.errors import NotFound
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import load_directory
+from pbxcrm.shared.errors import NotFound
 from web.pages.common import asked_number, asked_text, colleagues, place, read_place, show
 from web.parts import now, parts, viewer
 

@@ -5,9 +5,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.callbacks.settings import change_options
-from pbxcrm.errors import Invalid
-from pbxcrm.options import Options, load_options
+from pbxcrm.callbacks.options import change_options
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.options import Options, load_options
 from web.answers import redirect
 from web.foreign import whole_number
 from web.forms import Form, filled, read_form

@@ -13,12 +13,12 @@ from pbxcrm.callbacks import claims, results, undoing
 from pbxcrm.callbacks.lamps import client_of
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempts_of, missed_calls_of
-from pbxcrm.callbacks.queue import AT_ONCE, ORDER_AT_MOST, Queue, QueueFilter, load_queue
+from pbxcrm.callbacks.worklist import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
 from pbxcrm.calls.models import Call
-from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people.queries import load_directory
 from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
+from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.tasks.actions import create_task
 from web.answers import toast, with_toast
 from web.formats import day_time
@@ -182,7 +182,7 @@ async def one(request: Request) -> Response:
 async def _queue(request: Request) -> HTMLResponse:
     wanted = _wanted(request)
     async with parts(request).db.read() as session:
-        found: Queue = await load_queue(session, viewer(request), wanted, now(request))
+        found: Worklist = await load_worklist(session, viewer(request), wanted, now(request))
         command = await latest_call_of(session, viewer(request).user_id)
         used = await last_extension(session, viewer(request).user_id)
     own = viewer(request).extensions
@@ -252,16 +252,16 @@ def _planned(episode: Episode, client: str) -> str:
     return _("{client}: not reached, next attempt {time}.").format(client=client, time=time)
 
 
-def _wanted(request: Request) -> QueueFilter:
+def _wanted(request: Request) -> WorklistFilter:
     asked = page_query(request)
-    return QueueFilter(
+    return WorklistFilter(
         mine=(asked.get("show") or [""])[0] == "mine",
         line_id=query_number(asked, "line"),
         limit=min(max(AT_ONCE, query_number(asked, "rows") or 0), ORDER_AT_MOST),
     )
 
 
-def _path(wanted: QueueFilter) -> str:
+def _path(wanted: WorklistFilter) -> str:
     rows = wanted.limit if wanted.limit != AT_ONCE else ""
     asked = {"show": "mine" if wanted.mine else "", "line": wanted.line_id or "", "rows": rows}
     kept = urlencode({name: value for name, value in asked.items() if value})

@@ -14,7 +14,7 @@ from pbxcrm.calls.recordings import Recording
 from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.errors import Conflict, Invalid, NotFound, Unavailable
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound, Unavailable
 from web import recordings, words
 from web.answers import redirect, toast
 from web.forms import read_form

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm.access import Viewer
-from pbxcrm.errors import Invalid
 from pbxcrm.people.models import Role, User
 from pbxcrm.people.queries import list_users
+from pbxcrm.shared.errors import Invalid
 from web.foreign import query_of, whole_number
 from web.forms import Form
 from web.i18n import here
@@ -20,7 +20,7 @@ from web.templating import render
 
 LISTED = 50  # rows of a list at once
 PERIODS = ("today", "yesterday", "week", "month")
-Place = tuple[datetime, int]
+PageCursor = tuple[datetime, int]
 LATEST_MICROSECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 LARGEST_ROW = 2**63 - 1
 
@@ -78,7 +78,7 @@ def place(at: datetime, row_id: int | None) -> str:
     return f"{int(at.timestamp() * 1_000_000)}_{row_id or 0}"
 
 
-def read_place(request: Request, name: str = "cursor") -> Place | None:
+def read_place(request: Request, name: str = "cursor") -> PageCursor | None:
     """The cursor of the address; None at the top of the list, and for nonsense."""
     micros, _, row_id = request.query_params.get(name, "").partition("_")
     found, row = whole_number(micros, LATEST_MICROSECOND), whole_number(row_id, LARGEST_ROW)

@@ -18,10 +18,10 @@ from pbxcrm.contacts.queries import (
 from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.board import BoardFilter
 from pbxcrm.deals.queries import list_deals
-from pbxcrm.deals.timeline import Cursor, EntryKind, timeline
-from pbxcrm.errors import Invalid
+from pbxcrm.deals.timeline import EntryKind, TimelineCursor, timeline
+from pbxcrm.global_search import company_matches
 from pbxcrm.people.queries import load_directory
-from pbxcrm.search import company_matches
+from pbxcrm.shared.errors import Invalid
 from web.answers import redirect, toast
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
@@ -66,7 +66,7 @@ async def contact(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found = await access_contact(session, who, contact_id)
         row = (await with_numbers(session, [found]))[0]
-        after = Cursor.parse(request.query_params.get("after", ""), now(request))
+        after = TimelineCursor.parse(request.query_params.get("after", ""), now(request))
         told = await timeline(session, who, contact_id=contact_id, kinds=WITH_CLIENT, after=after)
         deals = await list_deals(session, who, *BoardFilter(contact_id=contact_id).conditions(), limit=LISTED)
         people = await load_directory(session)

@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.callbacks.queries import failed_without_task
-from pbxcrm.calls.clients import identify
 from pbxcrm.calls.queries import access_call
 from pbxcrm.calls.rules import named_as
 from pbxcrm.contacts.actions import create_contact
@@ -25,8 +24,9 @@ from pbxcrm.deals.queries import (
     moves_of,
     stages_of,
 )
-from pbxcrm.deals.timeline import Cursor, EntryKind, Timeline, timeline
-from pbxcrm.errors import Invalid
+from pbxcrm.deals.timeline import EntryKind, Timeline, TimelineCursor, timeline
+from pbxcrm.reactions.clients import identify
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.lists import open_tasks_of_deal
 from web import words
@@ -319,7 +319,7 @@ def _kind(request: Request) -> str:
 
 
 async def _timeline(session: AsyncSession, request: Request, deal_id: int) -> Timeline:
-    after = Cursor.parse(request.query_params.get("after", ""), now(request))
+    after = TimelineCursor.parse(request.query_params.get("after", ""), now(request))
     return await timeline(session, viewer(request), deal_id=deal_id, kinds=KINDS[_kind(request)][0], after=after)
 
 

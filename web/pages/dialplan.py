@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from pbxcrm.access import Permission, can
-from pbxcrm.contacts.lookup import Lookup
-from pbxcrm.networks import is_within, parse_networks
+from pbxcrm.contacts.caller_lookup import Lookup
+from pbxcrm.shared.networks import is_within, parse_networks
 from web.api.problems import problem
-from web.auth import program
+from web.auth import viewer_by_token
 from web.parts import parts
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -35,7 +35,7 @@ async def lookup(request: Request) -> Response:
 async def _may_ask(request: Request) -> bool:
     if _is_near(request):
         return True
-    asker = await program(request)
+    asker = await viewer_by_token(request)
     return asker is not None and can(asker, Permission.CONTACTS_READ)
 
 

@@ -13,18 +13,18 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.errors import Invalid
 from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
-from pbxcrm.screenpop.queries import Dock, Place, Wanted, access_own_call, load_cards, load_docks
-from pbxcrm.screenpop.reach import reach_of
+from pbxcrm.screenpop.deal_access import deal_access_of
+from pbxcrm.screenpop.queries import CardSlot, Dock, Wanted, access_own_call, load_cards, load_docks
 from pbxcrm.screenpop.rules import CardState
+from pbxcrm.shared.errors import Invalid
 from web.answers import redirect, toast, with_toast
 from web.forms import filled, read_form
 from web.i18n import Here, Language, here, speaking
 from web.i18n import gettext as _
-from web.live import Asked, Pusher
+from web.live import Pusher, RenderRequest
 from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
 from web.words import WHY_NOT
@@ -53,7 +53,7 @@ class Drawn:
     at: datetime
     html: Markup
 
-    def serves(self, place: Place, language: str, at: datetime) -> bool:
+    def serves(self, place: CardSlot, language: str, at: datetime) -> bool:
         return self.state is place.state and self.language == language and at - self.at < DRAWN_ANEW_AFTER
 
 
@@ -64,7 +64,7 @@ async def dock(request: Request) -> Response:
 
 async def _own_dock(request: Request) -> HTMLResponse:
     person = replace(viewer(request), language=here().language.value)
-    drawn = [html async for _user_id, html in _draw(parts(request), [Asked(person, {}, {""})], now(request))]
+    drawn = [html async for _user_id, html in _draw(parts(request), [RenderRequest(person, {}, {""})], now(request))]
     return HTMLResponse(drawn[0])
 
 
@@ -73,7 +73,7 @@ def pusher(of: Parts) -> Pusher:
     return lambda asked: _draw(of, asked, of.clock())
 
 
-async def _draw(of: Parts, asked: Sequence[Asked], at: datetime) -> AsyncIterator[tuple[int, str]]:
+async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> AsyncIterator[tuple[int, str]]:
     """Docks by user id, each in its person's language. What they show is fetched for all at once, but for cards in hand."""
     docks, cards, people = await _load(of, asked, at)
     timezone = ZoneInfo(of.settings.timezone)
@@ -91,7 +91,7 @@ async def _draw(of: Parts, asked: Sequence[Asked], at: datetime) -> AsyncIterato
 
 
 async def _load(
-    of: Parts, asked: Sequence[Asked], at: datetime
+    of: Parts, asked: Sequence[RenderRequest], at: datetime
 ) -> tuple[dict[int, Dock], dict[Wanted, Card], Directory | None]:
     """Everybody's places, and the cards that must be drawn."""
     may = [each for each in asked if can(each.person, Permission.PHONE_USE)]
@@ -110,7 +110,7 @@ async def _load(
         return docks, await load_cards(session, docks, missing, at, today), await load_directory(session)
 
 
-def _forget(asked: Asked) -> None:
+def _forget(asked: RenderRequest) -> None:
     """Cards of which something has been said are drawn anew."""
     if "" in asked.about:
         asked.drawn.clear()
@@ -124,7 +124,7 @@ def _facing(person: Viewer, card: Card, people: Directory) -> dict[str, Any]:
         "viewer": person,
         "card": card,
         "why_not": WHY_NOT if card.state is CardState.AFTER else (),
-        "reach": reach_of(person, [card], people),
+        "reach": deal_access_of(person, [card], people),
         "colleagues": _colleagues(people, person) if card.state is CardState.TALKING else [],
     }
 
@@ -220,7 +220,7 @@ async def finish(request: Request) -> Response:
             form["disposition"],
             at,
             next_title=form["next_title"] or _("Call again"),
-            next_at=form.moment("next_at") or await _next_at(request, form["next"], at),
+            next_at=form.utc_time("next_at") or await _next_at(request, form["next"], at),
             why=form["why"],
         )
     return toast(request, _("The call is finished."), undo=f"/dock/{call_id}/unhide")

@@ -10,6 +10,8 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.access import Permission, check
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.callbacks import escalations
+from pbxcrm.callbacks.day_figures import load_day_figures
+from pbxcrm.callbacks.decision_context import DecisionContext, load_context, working_of
 from pbxcrm.callbacks.escalations import (
     EscalationRow,
     access_row,
@@ -17,12 +19,10 @@ from pbxcrm.callbacks.escalations import (
     list_control_tasks,
     list_escalations,
 )
-from pbxcrm.callbacks.ground import Ground, load_ground, working_of
-from pbxcrm.callbacks.picture import load_picture
 from pbxcrm.callbacks.rules import check_why
-from pbxcrm.errors import Invalid
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import load_directory
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast
@@ -111,8 +111,8 @@ async def _page(request: Request) -> HTMLResponse:
         rows = await list_escalations(session, who, limit=limit)
         tasks = await list_control_tasks(session, who, limit=limit - len(rows))
         left = max(0, await escalation_count(session, who, at) - len(rows) - len(tasks))
-        picture = await load_picture(session, who, today or at, at)
-        ground = await load_ground(session)
+        picture = await load_day_figures(session, who, today or at, at)
+        context = await load_context(session)
     return show(
         request,
         "escalations/list.html",
@@ -120,9 +120,9 @@ async def _page(request: Request) -> HTMLResponse:
         rows=rows,
         tasks=tasks,
         picture=picture,
-        waited=_waited(rows, ground, at),
+        waited=_waited(rows, context, at),
         lain={
-            task.id: ground.calendars.of_user(task.assignee_id).minutes_between(task.created_at, at) for task in tasks
+            task.id: context.calendars.of_user(task.assignee_id).minutes_between(task.created_at, at) for task in tasks
         },
         day=WORKING_DAY,
         left=left,
@@ -131,10 +131,10 @@ async def _page(request: Request) -> HTMLResponse:
     )
 
 
-def _waited(rows: list[EscalationRow], ground: Ground, at: datetime) -> dict[int, float]:
+def _waited(rows: list[EscalationRow], context: DecisionContext, at: datetime) -> dict[int, float]:
     """Working minutes of the owner since the client was missed first, by escalation: as the queue and the norm count."""
     episodes = {row.escalation.id or 0: row.episode.episode for row in rows}
-    return {id_: working_of(ground, e).minutes_between(e.first_missed_at, at) for id_, e in episodes.items()}
+    return {id_: working_of(context, e).minutes_between(e.first_missed_at, at) for id_, e in episodes.items()}
 
 
 def _path(rows: int) -> str:

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from pbxcrm import health
+from pbxcrm.upkeep import health
 from web.parts import now, parts
 
 

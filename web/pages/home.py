@@ -5,8 +5,8 @@ from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.callbacks.queries import open_count
 from pbxcrm.calls.queries import pbx_statuses
+from pbxcrm.global_search import SHORTEST, search
 from pbxcrm.people.models import Role
-from pbxcrm.search import SHORTEST, search
 from web.pages.common import asked_text, show
 from web.parts import parts, viewer
 

@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.calendars.actions import change_week
 from pbxcrm.calendars.queries import default_calendar, week_of
 from pbxcrm.calendars.rules import format_spans, timezones
-from pbxcrm.errors import Invalid
+from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import here

@@ -11,8 +11,8 @@ from pbxcrm.calls.models import Line
 from pbxcrm.calls.queries import list_lines
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import list_pipelines
-from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people.queries import load_directory
+from pbxcrm.shared.errors import Invalid, NotFound
 from web import words
 from web.answers import redirect
 from web.forms import Form, filled, read_form

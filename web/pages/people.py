@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from pbxcrm.access import Permission, can
 from pbxcrm.calls.queries import unmapped_extensions
-from pbxcrm.errors import Invalid, NotFound
 from pbxcrm.people import actions
 from pbxcrm.people.models import Role, Team, User
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, load_directory
+from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import N_

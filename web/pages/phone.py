@@ -3,12 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.numbers import format_for_people
-from pbxcrm.pbx_reports import REPORTS
+from pbxcrm.pbx.reports import REPORTS
 from pbxcrm.phone import actions
 from pbxcrm.phone.models import CommandStatus, PhoneCommand
 from pbxcrm.phone.queries import latest_call_of, latest_order_of
 from pbxcrm.phone.source import wake
+from pbxcrm.shared.numbers import format_for_people
 from web.answers import toast
 from web.forms import Form, read_form
 from web.i18n import gettext as _

@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pbxcrm.access import Viewer
-from pbxcrm.errors import Invalid, TooManyAttempts
 from pbxcrm.people import actions, logins
 from pbxcrm.people.queries import list_sessions
+from pbxcrm.shared.errors import Invalid, TooManyAttempts
 from web.answers import done_word, redirect
-from web.auth import LOGIN, give_cookie, local_path, session_token, take_cookie
+from web.auth import LOGIN, delete_cookie, give_cookie, local_path, session_token
 from web.forms import Form, filled, read_form
 from web.i18n import Language
 from web.i18n import gettext as _
@@ -78,7 +78,7 @@ async def logout(request: Request) -> Response:
         async with parts(request).db.write() as session:
             await actions.log_out(session, token, now(request))
     response = redirect(request, LOGIN, done="logged_out")
-    take_cookie(request, response)
+    delete_cookie(request, response)
     return response
 
 

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from pbxcrm.calls.facts import PbxState
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.queries import pbx_statuses, unmapped_extensions
-from pbxcrm.events import Outbox
-from pbxcrm.health import STALE_SECONDS
-from pbxcrm.pbx_reports import REPORTS
+from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.shared.events import Outbox
+from pbxcrm.upkeep.health import STALE_SECONDS
 from web import formats
 from web.i18n import N_
 from web.i18n import gettext as _

@@ -11,10 +11,10 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.errors import Invalid
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import load_directory
-from pbxcrm.screenpop.reach import about_call
+from pbxcrm.screenpop.deal_access import about_call
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions
 from pbxcrm.tasks.lists import TaskChoice, list_closed
 from pbxcrm.tasks.models import TaskKind
@@ -217,7 +217,7 @@ async def due_of(session: AsyncSession, request: Request, form: Form, user_id: i
     if quick == "morning":
         calendars = await load_calendars(session, await load_directory(session))
         return calendars.of_user(user_id or viewer(request).user_id).next_morning(now(request))
-    due_at = form.moment("due_at")
+    due_at = form.utc_time("due_at")
     if due_at is None:
         raise Invalid("due_at", "tasks.due", "Say until when it is to be done.")
     return due_at

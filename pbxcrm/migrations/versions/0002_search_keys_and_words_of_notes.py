@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from pbxcrm.search_keys import search_key, words_of
+from pbxcrm.shared.search_keys import search_key, words_of
 
 revision = "0002"
 down_revision = "0001"

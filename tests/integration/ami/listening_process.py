@@ -14,7 +14,7 @@ from ami.connection import Timing
 from ami.listener import Listener, ListenerSettings
 from ami.tracker import Tracker
 from ami.url import AmiUrl
-from pbxcrm.calls.facts import Batch, Cursor, Handover, Lease, PbxReport, ToldCall
+from pbxcrm.calls.facts import Batch, Handover, JournalPosition, Lease, PbxReport, ToldCall
 from tests.integration.ami.office import now
 
 SCHEMA = """
@@ -29,9 +29,9 @@ class FileSink:
         self.db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + SCHEMA)
         self.dice = random.Random()
 
-    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, Cursor]:
+    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
         row = self.db.execute("SELECT position, replay_from FROM cursor").fetchone()
-        return journal, Cursor(*row) if row else Cursor(0, 0)
+        return journal, JournalPosition(*row) if row else JournalPosition(0, 0)
 
     async def handover(self, pbx: str) -> Handover:
         return Handover()  # there is never but one listener, with one journal
@@ -65,7 +65,7 @@ class FileSink:
 
     async def release_lease(self, pbx: str, owner: str) -> None: ...
     async def add_missing(self, batch: Batch) -> None: ...
-    async def move_cursor(self, pbx: str, journal: str, cursor: Cursor) -> None: ...
+    async def move_cursor(self, pbx: str, journal: str, cursor: JournalPosition) -> None: ...
     async def already_told(self, pbx: str, linkedids: set[str]) -> dict[str, ToldCall]:
         return {}
 

@@ -9,7 +9,7 @@ import pytest
 
 from ami.executing import CommandRequest, CommandResult
 from pbxcrm.calls.facts import PbxState
-from pbxcrm.pbx_reports import REPORTS
+from pbxcrm.pbx.reports import REPORTS
 from tests.fakes.ami_server import FakeAmiServer, error, success
 from tests.integration.ami.office import Office, now, quick
 

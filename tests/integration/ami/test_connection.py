@@ -13,7 +13,7 @@ from ami.errors import ActionRefused, ActionTimeout, LinkDown, LoginRefused, Uns
 from ami.messages import parse
 from ami.url import AmiUrl
 from pbxcrm.calls.facts import PbxState
-from pbxcrm.pbx_reports import REPORTS
+from pbxcrm.pbx.reports import REPORTS
 from tests.fakes.ami_server import FakeAmiServer, error, listing, message, success
 
 QUICK = Timing(connect=2, answer=0.3, ping_after=0.2, ping_answer=0.2, retry_first=0.05, retry_most=0.2)

@@ -11,17 +11,17 @@ import pytest
 from sqlmodel import select
 
 from ami.backfill import Backfill
-from ami.following import Recovery
+from ami.follower import Recovery
 from ami.listener import Listener, ListenerSettings
 from ami.simulator import Simulator
 from ami.tracker import Tracker, TrackerConfig
 from ami.url import AmiUrl
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call, CallLeg, PbxJournal, PbxStatus
-from pbxcrm.db import Database
 from pbxcrm.phone.models import CommandKind, CommandStatus, PhoneCommand
-from pbxcrm.settings import Settings
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from tests.fakes.ami_server import FakeAmiServer, listing, message
 from tests.integration.ami.office import TIMING, now
 from tests.office import Office

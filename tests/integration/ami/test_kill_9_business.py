@@ -13,8 +13,8 @@ from sqlmodel import col, func, select
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call, CallEvent
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.fakes.ami_server import FakeAmiServer
 from tests.integration.ami.hundred_calls import Pbx, Said, a_hundred_calls, as_if_nothing_had_happened, heard

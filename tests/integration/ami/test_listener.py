@@ -12,8 +12,8 @@ import pytest
 from ami.journal import Journal
 from ami.snapshot import is_record
 from ami.tracker import Tracker
-from pbxcrm.calls.facts import CallFact, Cursor, Lease, Outcome, PbxState
-from pbxcrm.pbx_reports import REPORTS
+from pbxcrm.calls.facts import CallFact, JournalPosition, Lease, Outcome, PbxState
+from pbxcrm.pbx.reports import REPORTS
 from tests.fakes.ami_server import FakeAmiServer, error, listing, message, success
 from tests.integration.ami.office import Office, now, quick
 
@@ -38,7 +38,7 @@ async def test_a_call_goes_from_the_socket_to_the_database(office: Office) -> No
     await office.stop()
     assert office.sink.reports[-1].code == "stopped"
     journal = Journal(office.folder / "journal")
-    assert office.sink.cursors[journal.name] == Cursor(journal.end, journal.end)
+    assert office.sink.cursors[journal.name] == JournalPosition(journal.end, journal.end)
     journal.close()
 
 
@@ -247,8 +247,8 @@ async def test_under_load_batches_grow_and_when_quiet_each_fact_goes_at_once(off
 async def test_far_behind_it_reads_from_the_journal_instead_of_memory(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ami.following._LIVE_MOST", 50)  # a real 50,000 would take the test a minute
-    monkeypatch.setattr("ami.following._ROUND", 17)
+    monkeypatch.setattr("ami.follower._LIVE_MOST", 50)  # a real 50,000 would take the test a minute
+    monkeypatch.setattr("ami.follower._ROUND", 17)
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     for round_ in range(4):
@@ -393,7 +393,7 @@ async def test_the_database_knows_how_far_each_journal_was_applied(office: Offic
 async def test_a_standby_tells_of_calls_that_only_its_journal_has(
     office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ami.following._NOBODY_TELLS", 0.5)
+    monkeypatch.setattr("ami.follower._NOBODY_TELLS", 0.5)
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     office.sink.gate.clear()

@@ -15,10 +15,10 @@ import pytest
 from ami import commands
 from ami.connection import AmiConnection, Link
 from ami.errors import ActionRefused
-from ami.gathering import gather
 from ami.messages import Message, parse
 from ami.simulator import PROGRAMME, Simulator
 from ami.stories import Client, Crowd
+from ami.take_snapshot import take_snapshot
 from ami.tracker import Tracker
 from ami.url import AmiUrl
 from pbxcrm.calls.facts import FactKind
@@ -133,7 +133,7 @@ async def test_tells_what_is_going_on() -> None:
     async with Simulator(seed=2, speed=20, stretch=1) as simulator, listening(simulator) as ear:
         simulator.begin("ring_group_answered", OLENA)
         await ear.until("BridgeEnter", 2)
-        seen = await gather(ear.link.send)
+        seen = await take_snapshot(ear.link.send)
         assert {channel["Uniqueid"] for channel in seen.channels} == ear.living()
         assert {channel["ChannelStateDesc"] for channel in seen.channels} == {"Up"}
         (bridge,) = seen.bridges

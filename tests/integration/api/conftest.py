@@ -7,11 +7,11 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
 from pbxcrm.people.actions import create_token
-from pbxcrm.settings import Settings
-from tests.calls import NOON, Story, batch
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.calls import NOON, FactStory, batch
 from tests.office import Office, open_office
 from web.app import create_app
 
@@ -46,6 +46,6 @@ async def programs(database: Database, settings: Settings, redis_url: str, offic
     await redis.aclose()
 
 
-async def hear(db: Database, settings: Settings, *stories: Story) -> None:
+async def hear(db: Database, settings: Settings, *stories: FactStory) -> None:
     """Let the office live through these calls."""
     await Intake(db, settings).apply(batch(*stories))

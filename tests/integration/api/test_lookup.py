@@ -14,12 +14,12 @@ from sqlalchemy import text
 from ami.agi import DEADLINE, LookupServer
 from pbxcrm.calls.models import Line
 from pbxcrm.contacts.actions import create_contact, mark_number
-from pbxcrm.contacts.lookup import PATIENCE, Caller, Lookup, display_name
+from pbxcrm.contacts.caller_lookup import PATIENCE, Caller, Lookup, display_name
 from pbxcrm.contacts.models import NumberKind
-from pbxcrm.db import Database
-from pbxcrm.networks import is_within, parse_networks
-from pbxcrm.settings import Settings
-from tests.calls import NOON, Story
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.networks import is_within, parse_networks
+from pbxcrm.shared.settings import Settings
+from tests.calls import NOON, FactStory
 from tests.integration.api.conftest import Programs, hear
 from tests.office import Office
 from web.app import create_app
@@ -82,14 +82,14 @@ async def test_whose_deal_it_is_comes_before_whose_client(
     database: Database, settings: Settings, office: Office
 ) -> None:
     await add_client(database, office, "Oksana Koval", "olena")
-    await hear(database, settings, Story(client=CLIENT).ring("101").wait(3).answer("101").wait(9).end())
+    await hear(database, settings, FactStory(client=CLIENT).ring("101").wait(3).answer("101").wait(9).end())
     assert await lookup_at(database, settings).find(CLIENT, None) == Caller("Oksana Koval", "101")
 
 
 async def test_a_deal_without_a_client_says_where_to_route(
     database: Database, settings: Settings, office: Office
 ) -> None:
-    await hear(database, settings, Story(client=CLIENT).ring("101").wait(3).answer("101").wait(9).end())
+    await hear(database, settings, FactStory(client=CLIENT).ring("101").wait(3).answer("101").wait(9).end())
     assert await lookup_at(database, settings).find(CLIENT, None) == Caller("", "101")
 
 
@@ -107,7 +107,7 @@ async def test_off_shift_the_line_s_owner_or_nobody(database: Database, settings
 
 
 async def test_spam_is_nobody(database: Database, settings: Settings, office: Office) -> None:
-    await hear(database, settings, Story(client=CLIENT).ring("101").wait(3).answer("101").wait(9).end())
+    await hear(database, settings, FactStory(client=CLIENT).ring("101").wait(3).answer("101").wait(9).end())
     async with database.write() as session:
         viewer = await office.viewer(session, "admin")
         await mark_number(session, viewer, CLIENT, NumberKind.SPAM, region="UA", now=NOON)

@@ -15,10 +15,10 @@ from redis.asyncio import Redis
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 
-from pbxcrm.db import Database
 from pbxcrm.people.actions import create_token
-from pbxcrm.settings import Settings
-from tests.calls import Story
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.calls import FactStory
 from tests.integration.api.conftest import hear
 from tests.office import open_office
 from web.api.openapi import describe
@@ -48,7 +48,9 @@ class Served:
         office = await open_office(db)
         async with db.write() as session:
             self.token = await create_token(session, office["admin"])
-        await hear(db, own, *(Story(linkedid=f"1.{n}", client=f"+38067000000{n}").ring("101").end() for n in range(3)))
+        await hear(
+            db, own, *(FactStory(linkedid=f"1.{n}", client=f"+38067000000{n}").ring("101").end() for n in range(3))
+        )
         config = uvicorn.Config(create_app(own, db, redis), port=0, log_config=None, access_log=False, lifespan="off")
         self.server = uvicorn.Server(config)
         self.server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

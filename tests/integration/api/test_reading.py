@@ -5,9 +5,9 @@ from typing import Any
 
 from pbxcrm.calls.facts import Transfer, TransferKind
 from pbxcrm.calls.rendering import as_object
-from pbxcrm.db import Database
-from pbxcrm.settings import Settings
-from tests.calls import Story
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.calls import FactStory
 from tests.integration.api.conftest import Programs, hear
 
 CONTRACT = {
@@ -25,12 +25,12 @@ CONTRACT = {
 }  # what docs/api.md promises
 
 
-def answered(number: str, by: str, linkedid: str) -> Story:
-    return Story(linkedid=linkedid, client=number).ring(by).wait(5).answer(by).wait(60).end()
+def answered(number: str, by: str, linkedid: str) -> FactStory:
+    return FactStory(linkedid=linkedid, client=number).ring(by).wait(5).answer(by).wait(60).end()
 
 
-def missed(number: str, rang: str, linkedid: str) -> Story:
-    return Story(linkedid=linkedid, client=number).ring(rang).wait(20).end()
+def missed(number: str, rang: str, linkedid: str) -> FactStory:
+    return FactStory(linkedid=linkedid, client=number).ring(rang).wait(20).end()
 
 
 async def items(programs: Programs, login: str, path: str, **query: str) -> list[dict[str, Any]]:
@@ -150,7 +150,7 @@ async def test_one_reads_only_what_one_may_see(programs: Programs, database: Dat
 
 
 async def test_transfers_keep_their_names(programs: Programs, database: Database, settings: Settings) -> None:
-    story = Story(linkedid="6.1").ring("101").wait(3).answer("101").wait(3)
+    story = FactStory(linkedid="6.1").ring("101").wait(3).answer("101").wait(3)
     story.state = replace(story.state, transfers=(Transfer("101", "102", TransferKind.BLIND),))
     await hear(database, settings, story.end())
     [call] = await items(programs, "admin", "calls")

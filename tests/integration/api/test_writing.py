@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from pbxcrm.db import Database
 from pbxcrm.people.models import ApiToken
-from pbxcrm.settings import Settings
-from tests.calls import Story
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.calls import FactStory
 from tests.integration.api.conftest import Programs, hear
 
 TOMORROW = "2026-11-19T09:00:00+02:00"
@@ -73,7 +73,7 @@ async def test_nothing_is_half_done(programs: Programs) -> None:
 
 
 async def test_a_client_a_company_a_note(programs: Programs, database: Database, settings: Settings) -> None:
-    await hear(database, settings, Story(client="+380671112233").ring("101").wait(2).answer("101").end())
+    await hear(database, settings, FactStory(client="+380671112233").ring("101").wait(2).answer("101").end())
     async with await programs.as_("ivan") as client:
         body = {
             "name": "Oksana Koval",
@@ -127,7 +127,7 @@ async def test_a_task_is_made_changed_and_finished(programs: Programs) -> None:
 async def test_a_callback_is_taken_by_one_and_told_how_it_went(
     programs: Programs, database: Database, settings: Settings
 ) -> None:
-    await hear(database, settings, Story(client="+380671112233").ring("101").wait(20).end())
+    await hear(database, settings, FactStory(client="+380671112233").ring("101").wait(20).end())
     async with await programs.as_("ivan") as ivan, await programs.as_("olena") as olena:
         [callback] = (await ivan.get("/api/v1/callbacks")).json()["items"]
         path = f"/api/v1/callbacks/{callback['id']}"

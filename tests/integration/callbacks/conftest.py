@@ -9,10 +9,10 @@ from sqlmodel import SQLModel, col, select
 
 from pbxcrm.access import Viewer
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.calls.intake import Intake
 from pbxcrm.contacts.models import SpecialNumber
-from pbxcrm.db import Database
-from tests.calls import NOON, Story, batch
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from tests.calls import NOON, FactStory, batch
 from tests.office import Office
 
 CLIENT = "+380671112233"
@@ -20,7 +20,7 @@ MISSED_AT = NOON + timedelta(seconds=9)
 Row = TypeVar("Row", bound=SQLModel)
 
 
-class Desk:
+class CallbackDesk:
     """What a test does and asks, in one line each."""
 
     def __init__(self, database: Database, office: Office, intake: Intake) -> None:
@@ -30,7 +30,9 @@ class Desk:
     async def miss(self, client: str = CLIENT, *rang: str, at: datetime = NOON) -> Episode:
         """A client rings ``rang`` (101) for nine seconds and gives up."""
         self.count += 1
-        await self.intake.apply(batch(Story(f"9.{self.count}", client, at=at).ring(*(rang or ("101",))).wait(9).end()))
+        await self.intake.apply(
+            batch(FactStory(f"9.{self.count}", client, at=at).ring(*(rang or ("101",))).wait(9).end())
+        )
         return next(e for e in reversed(await self.rows(Episode)) if e.client_number == client)
 
     async def viewer(self, login: str) -> Viewer:
@@ -52,5 +54,5 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Database, office: Office, intake: Intake) -> Desk:
-    return Desk(database, office, intake)
+def desk(database: Database, office: Office, intake: Intake) -> CallbackDesk:
+    return CallbackDesk(database, office, intake)

@@ -5,16 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from pbxcrm import jobs
 from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.claims import claim, release
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.db import Database
-from pbxcrm.errors import Conflict, NotAllowed, NotFound
-from tests.integration.callbacks.conftest import MISSED_AT, Desk
+from pbxcrm.shared import jobs
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound
+from tests.integration.callbacks.conftest import MISSED_AT, CallbackDesk
 
 
-async def test_two_at_the_same_moment_one_wins_and_the_other_hears_the_name(desk: Desk, database: Database) -> None:
+async def test_two_at_the_same_moment_one_wins_and_the_other_hears_the_name(
+    desk: CallbackDesk, database: Database
+) -> None:
     episode = await desk.miss()
     names = {"ivan": "Ivan Kravets", "olena": "Olena Hryhorenko"}
     other = Database(database.engine.url.render_as_string(hide_password=False))
@@ -40,7 +42,7 @@ async def test_two_at_the_same_moment_one_wins_and_the_other_hears_the_name(desk
     assert (await desk.one(Episode)).claimed_by_id == desk.office.id(winner)
 
 
-async def test_a_claim_is_kept_given_back_and_taken_by_another(desk: Desk, database: Database) -> None:
+async def test_a_claim_is_kept_given_back_and_taken_by_another(desk: CallbackDesk, database: Database) -> None:
     episode = await desk.miss()
     ivan, olena = await desk.viewer("ivan"), await desk.viewer("olena")
     assert episode.id
@@ -58,7 +60,7 @@ async def test_a_claim_is_kept_given_back_and_taken_by_another(desk: Desk, datab
     assert (await desk.one(Episode)).claimed_by_id == desk.office.id("olena")
 
 
-async def test_a_claim_nothing_came_of_frees_itself(desk: Desk, database: Database) -> None:
+async def test_a_claim_nothing_came_of_frees_itself(desk: CallbackDesk, database: Database) -> None:
     episode = await desk.miss()
     assert episode.id
     async with database.write() as session:
@@ -73,7 +75,7 @@ async def test_a_claim_nothing_came_of_frees_itself(desk: Desk, database: Databa
     assert (await desk.one(Episode)).claimed_by_id is None
 
 
-async def test_who_may_not_does_not(desk: Desk, database: Database) -> None:
+async def test_who_may_not_does_not(desk: CallbackDesk, database: Database) -> None:
     episode = await desk.miss()
     assert episode.id
     async with database.write() as session:

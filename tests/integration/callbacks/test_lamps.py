@@ -5,36 +5,36 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import col, select
 
-from pbxcrm import jobs, reasons
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.escalations import accept, escalation_count, list_escalations, reassign
 from pbxcrm.callbacks.models import AttemptResult, Episode, Escalation
+from pbxcrm.callbacks.options import change_options
 from pbxcrm.callbacks.results import record_result
-from pbxcrm.callbacks.settings import change_options
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import Conflict, Invalid, NotAllowed, NotFound
-from pbxcrm.events import Outbox
+from pbxcrm.shared import jobs, reasons
+from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
+from pbxcrm.shared.events import Outbox
+from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.actions import finish_task, reopen_task
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.rules import ENDED_BY
-from pbxcrm.timers import Timer
-from tests.calls import NOON, Story, batch, outbound
-from tests.integration.callbacks.conftest import MISSED_AT, Desk
+from tests.calls import NOON, FactStory, batch, outbound
+from tests.integration.callbacks.conftest import MISSED_AT, CallbackDesk
 
 NORM = MISSED_AT + timedelta(minutes=20)
 PAUSE = NORM + timedelta(minutes=20)
 
 
-async def sweep(desk: Desk, at: datetime) -> int:
+async def sweep(desk: CallbackDesk, at: datetime) -> int:
     return await jobs.sweep(desk.database, at)
 
 
-async def tasks(desk: Desk, kind: str) -> list[Task]:
+async def tasks(desk: CallbackDesk, kind: str) -> list[Task]:
     return [task for task in await desk.rows(Task) if task.kind == kind]
 
 
-async def burn(desk: Desk) -> Escalation:
+async def burn(desk: CallbackDesk) -> Escalation:
     """A callback left beyond norm and pause."""
     await desk.miss()
     await sweep(desk, NORM)
@@ -42,7 +42,7 @@ async def burn(desk: Desk) -> Escalation:
     return await desk.one(Escalation)
 
 
-async def test_norm_then_lamp_then_pause_then_manager(desk: Desk) -> None:
+async def test_norm_then_lamp_then_pause_then_manager(desk: CallbackDesk) -> None:
     await desk.miss()
     assert await sweep(desk, NORM - timedelta(seconds=1)) == 0
     await sweep(desk, NORM)
@@ -66,7 +66,7 @@ async def test_norm_then_lamp_then_pause_then_manager(desk: Desk) -> None:
     assert (len(await tasks(desk, "lamp")), len(await tasks(desk, "control"))) == (1, 1)
 
 
-async def test_whoever_is_responsible_for_the_deal_hears_of_its_lamps(desk: Desk) -> None:
+async def test_whoever_is_responsible_for_the_deal_hears_of_its_lamps(desk: CallbackDesk) -> None:
     """Their board and card show them, also where the callback and so the lamp is somebody else's."""
     await desk.miss()
     deal, olena = await desk.one(Deal), desk.office.id("olena")
@@ -80,7 +80,7 @@ async def test_whoever_is_responsible_for_the_deal_hears_of_its_lamps(desk: Desk
         assert all(olena in row.users for row in said)
 
 
-async def test_the_norm_counts_working_minutes(desk: Desk) -> None:
+async def test_the_norm_counts_working_minutes(desk: CallbackDesk) -> None:
     friday = datetime(2026, 11, 20, 15, 50, tzinfo=UTC)  # 17:50 in Kyiv
     await desk.miss(at=friday - timedelta(seconds=9))
     await sweep(desk, datetime(2026, 11, 23, 7, 9, 59, tzinfo=UTC))
@@ -90,9 +90,9 @@ async def test_the_norm_counts_working_minutes(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("who", ["us", "client"])
-async def test_a_conversation_puts_everything_out(desk: Desk, who: str) -> None:
+async def test_a_conversation_puts_everything_out(desk: CallbackDesk, who: str) -> None:
     await burn(desk)
-    story = outbound("17.7", "102", at=PAUSE) if who == "us" else Story("17.7", at=PAUSE).ring("102")
+    story = outbound("17.7", "102", at=PAUSE) if who == "us" else FactStory("17.7", at=PAUSE).ring("102")
     await desk.intake.apply(batch(story.wait(3).answer("102")))
     assert (await desk.one(Escalation)).state == "closed"
     assert [task.status for task in await desk.rows(Task)] == ["done", "done", "done"]
@@ -100,7 +100,7 @@ async def test_a_conversation_puts_everything_out(desk: Desk, who: str) -> None:
         assert not (await session.exec(select(Timer).where(col(Timer.done_at).is_(None)))).all()
 
 
-async def test_an_attempt_puts_the_lamps_out_and_the_planned_time_has_a_norm_of_its_own(desk: Desk) -> None:
+async def test_an_attempt_puts_the_lamps_out_and_the_planned_time_has_a_norm_of_its_own(desk: CallbackDesk) -> None:
     await burn(desk)
     await desk.intake.apply(batch(outbound("17.7", "101", at=PAUSE).end()))
     assert (await desk.one(Escalation)).state == "closed"
@@ -116,7 +116,7 @@ async def test_an_attempt_puts_the_lamps_out_and_the_planned_time_has_a_norm_of_
     assert "planned attempt was not made" in reasons.text(again.reason)
 
 
-async def test_reading_or_claiming_puts_out_nothing(desk: Desk) -> None:
+async def test_reading_or_claiming_puts_out_nothing(desk: CallbackDesk) -> None:
     from pbxcrm.callbacks.claims import claim
 
     await desk.miss()
@@ -128,12 +128,12 @@ async def test_reading_or_claiming_puts_out_nothing(desk: Desk) -> None:
     assert (await desk.one(Escalation)).state == "open"
 
 
-async def decided(desk: Desk) -> list[tuple[str, int | None]]:
+async def decided(desk: CallbackDesk) -> list[tuple[str, int | None]]:
     """What the log says became of escalations, and by whom."""
     return [(row.action, row.actor_id) for row in await desk.rows(AuditEntry) if row.action.startswith("escalation.")]
 
 
-async def test_accepting_needs_a_reason_and_stops_the_clock_until_they_call_again(desk: Desk) -> None:
+async def test_accepting_needs_a_reason_and_stops_the_clock_until_they_call_again(desk: CallbackDesk) -> None:
     escalation = await burn(desk)
     maria = await desk.viewer("maria")
     assert escalation.id
@@ -161,7 +161,7 @@ async def test_accepting_needs_a_reason_and_stops_the_clock_until_they_call_agai
             await accept(session, maria, escalation.id, "twice", now=PAUSE)
 
 
-async def test_reassigning_moves_callback_task_and_deal_and_begins_the_norm_anew(desk: Desk) -> None:
+async def test_reassigning_moves_callback_task_and_deal_and_begins_the_norm_anew(desk: CallbackDesk) -> None:
     escalation = await burn(desk)
     assert escalation.id
     async with desk.database.write() as session:
@@ -177,7 +177,7 @@ async def test_reassigning_moves_callback_task_and_deal_and_begins_the_norm_anew
     assert (await tasks(desk, "lamp"))[-1].assignee_id == olena
 
 
-async def test_only_the_managers_of_the_team_decide(desk: Desk) -> None:
+async def test_only_the_managers_of_the_team_decide(desk: CallbackDesk) -> None:
     escalation = await burn(desk)
     assert escalation.id
     seen: dict[str, int] = {}
@@ -198,7 +198,7 @@ async def test_only_the_managers_of_the_team_decide(desk: Desk) -> None:
     assert wrong.value.field == "user_id"
 
 
-async def test_changed_options_move_what_is_pending_and_fire_nothing_twice(desk: Desk) -> None:
+async def test_changed_options_move_what_is_pending_and_fire_nothing_twice(desk: CallbackDesk) -> None:
     await desk.miss()
     await desk.miss("+380501110000", at=NOON + timedelta(minutes=10))
     admin = await desk.viewer("admin")
@@ -229,8 +229,8 @@ async def test_changed_options_move_what_is_pending_and_fire_nothing_twice(desk:
     assert wrong.value.field == "callback_due_minutes"
 
 
-async def test_a_callback_that_is_nobodys_reaches_every_manager(desk: Desk) -> None:
-    await desk.intake.apply(batch(Story("1.1", did="1").wait(9).end()))  # nobody's phone rang
+async def test_a_callback_that_is_nobodys_reaches_every_manager(desk: CallbackDesk) -> None:
+    await desk.intake.apply(batch(FactStory("1.1", did="1").wait(9).end()))  # nobody's phone rang
     episode = await desk.one(Episode)
     async with desk.database.write() as session:
         row = await session.get(Episode, episode.id)
@@ -245,7 +245,7 @@ async def test_a_callback_that_is_nobodys_reaches_every_manager(desk: Desk) -> N
         assert len(await list_escalations(session, await desk.viewer(manager))) == 1
 
 
-async def test_result_by_hand_stops_the_clock(desk: Desk) -> None:
+async def test_result_by_hand_stops_the_clock(desk: CallbackDesk) -> None:
     episode = await desk.miss()
     async with desk.database.write() as session:
         await record_result(
@@ -255,7 +255,7 @@ async def test_result_by_hand_stops_the_clock(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("kind", ["callback", "lamp", "control"])
-async def test_nobody_finishes_by_hand_what_ends_by_work_nor_opens_it_again(desk: Desk, kind: str) -> None:
+async def test_nobody_finishes_by_hand_what_ends_by_work_nor_opens_it_again(desk: CallbackDesk, kind: str) -> None:
     await burn(desk)
     (task,) = await tasks(desk, kind)
     assert task.id
@@ -265,7 +265,7 @@ async def test_nobody_finishes_by_hand_what_ends_by_work_nor_opens_it_again(desk
             async with desk.database.write() as session:
                 await finish_task(session, who, task.id, result="", now=PAUSE, cancelled=cancelled)
     assert [task.status for task in await desk.rows(Task)] == ["open", "open", "open"]
-    await desk.intake.apply(batch(Story("17.7", at=PAUSE).ring("102").answer("102")))
+    await desk.intake.apply(batch(FactStory("17.7", at=PAUSE).ring("102").answer("102")))
     with pytest.raises(Conflict, match=ENDED_BY[kind]):
         async with desk.database.write() as session:
             await reopen_task(session, who, task.id, now=PAUSE)

@@ -12,18 +12,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.callbacks.escalations import do_give
 from pbxcrm.callbacks.models import Episode, EpisodeCall
 from pbxcrm.callbacks.results import dismiss
-from pbxcrm.calls.applying import apply_facts
-from pbxcrm.calls.intake import Intake
-from pbxcrm.calls.world import load_world
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind
-from pbxcrm.db import Database
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.settings import Settings
+from pbxcrm.reactions.apply_facts import apply_facts
+from pbxcrm.reactions.call_context import load_call_context
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task
-from tests.calls import NOON, Story, batch, outbound
-from tests.integration.callbacks.conftest import CLIENT, Desk
+from tests.calls import NOON, FactStory, batch, outbound
+from tests.integration.callbacks.conftest import CLIENT, CallbackDesk
 from tests.office import open_office
 from tests.waiting import until
 
@@ -33,10 +33,10 @@ Act = Callable[[AsyncSession], Awaitable[object]]
 
 
 @pytest.fixture
-async def desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[CallbackDesk]:
     """PostgreSQL alone: SQLite has one writer at a time anyway."""
     database = Database(postgres_url)
-    yield Desk(database, await open_office(database), Intake(database, Settings(data_dir=tmp_path)))
+    yield CallbackDesk(database, await open_office(database), Intake(database, Settings(data_dir=tmp_path)))
     await database.close()
 
 
@@ -46,7 +46,7 @@ async def somebody_waits(database: Database) -> bool:
         return bool((await (await session.connection()).exec_driver_sql(query)).scalar())
 
 
-async def during(desk: Desk, first: Act, second: Callable[[], Coroutine[None, None, object]]) -> None:
+async def during(desk: CallbackDesk, first: Act, second: Callable[[], Coroutine[None, None, object]]) -> None:
     """Let ``second`` happen while ``first`` has been done but not committed."""
     async with desk.database.write() as session:
         await first(session)
@@ -56,7 +56,7 @@ async def during(desk: Desk, first: Act, second: Callable[[], Coroutine[None, No
     await waiting
 
 
-async def test_a_miss_is_not_counted_on_what_was_dismissed_meanwhile(desk: Desk) -> None:
+async def test_a_miss_is_not_counted_on_what_was_dismissed_meanwhile(desk: CallbackDesk) -> None:
     before, ivan = await desk.miss(), await desk.viewer("ivan")
     await during(
         desk,
@@ -71,7 +71,7 @@ async def test_a_miss_is_not_counted_on_what_was_dismissed_meanwhile(desk: Desk)
         assert len((await session.exec(select(EpisodeCall).where(EpisodeCall.episode_id == new.id))).all()) == 1
 
 
-async def test_an_attempt_is_not_counted_on_what_was_dismissed_meanwhile(desk: Desk) -> None:
+async def test_an_attempt_is_not_counted_on_what_was_dismissed_meanwhile(desk: CallbackDesk) -> None:
     before, ivan = await desk.miss(), await desk.viewer("ivan")
     await during(
         desk,
@@ -82,7 +82,7 @@ async def test_an_attempt_is_not_counted_on_what_was_dismissed_meanwhile(desk: D
     assert (after.status, after.attempts, after.next_attempt_at) == ("dismissed", 0, None)
 
 
-async def test_a_number_that_is_marked_closes_no_callback_that_a_talk_has_closed_meanwhile(desk: Desk) -> None:
+async def test_a_number_that_is_marked_closes_no_callback_that_a_talk_has_closed_meanwhile(desk: CallbackDesk) -> None:
     await desk.miss()
     ivan = await desk.viewer("ivan")
 
@@ -92,8 +92,8 @@ async def test_a_number_that_is_marked_closes_no_callback_that_a_talk_has_closed
             await mark_number(session, ivan, CLIENT, NumberKind.SPAM, region="UA", now=LATER)
 
     async def talks(session: AsyncSession) -> None:
-        story = Story("17.2", at=LATER).ring("101").answer("101")
-        await apply_facts(session, await load_world(session, desk.intake.settings), batch(story).facts)
+        story = FactStory("17.2", at=LATER).ring("101").answer("101")
+        await apply_facts(session, await load_call_context(session, desk.intake.settings), batch(story).facts)
 
     await during(desk, talks, marks)
     assert (await desk.one(Episode)).status == "recovered"
@@ -106,10 +106,10 @@ async def won_stage(session: AsyncSession) -> int:
 
 
 @pytest.mark.parametrize("calls", ["client", "us"])
-async def test_a_talk_does_not_move_a_deal_that_somebody_moves_meanwhile(desk: Desk, calls: str) -> None:
+async def test_a_talk_does_not_move_a_deal_that_somebody_moves_meanwhile(desk: CallbackDesk, calls: str) -> None:
     await desk.miss()
     deal, maria = await desk.one(Deal), await desk.viewer("maria")
-    story = Story("17.2", at=LATER).ring("102") if calls == "client" else outbound("17.2", "102", at=LATER)
+    story = FactStory("17.2", at=LATER).ring("102") if calls == "client" else outbound("17.2", "102", at=LATER)
 
     async def wins(session: AsyncSession) -> None:
         won = await won_stage(session)
@@ -122,7 +122,7 @@ async def test_a_talk_does_not_move_a_deal_that_somebody_moves_meanwhile(desk: D
     assert (after.closed_at, after.responsible_id, after.version) == (LATER, deal.responsible_id, deal.version + 1)
 
 
-async def test_a_callback_given_to_another_leaves_a_deal_that_is_closed_meanwhile(desk: Desk) -> None:
+async def test_a_callback_given_to_another_leaves_a_deal_that_is_closed_meanwhile(desk: CallbackDesk) -> None:
     episode = await desk.miss()
     deal, maria = await desk.one(Deal), await desk.viewer("maria")
 

@@ -14,17 +14,17 @@ from pathlib import Path
 from sqlalchemy import delete
 from sqlmodel import col, func, select
 
-from pbxcrm import redis_server
 from pbxcrm.calendars.models import CalendarSpan
 from pbxcrm.callbacks.models import Episode, Escalation
-from pbxcrm.db import Database
-from pbxcrm.jobs import set_timer
-from pbxcrm.options import Option
 from pbxcrm.phone.actions import EXPIRY
+from pbxcrm.shared import redis_server
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.jobs import set_timer
+from pbxcrm.shared.options import Option
+from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.models import Task
-from pbxcrm.timers import Timer
-from tests.calls import Story, batch
-from tests.integration.callbacks.conftest import Desk
+from tests.calls import FactStory, batch
+from tests.integration.callbacks.conftest import CallbackDesk
 from tests.waiting import until
 
 CALLBACKS = 60
@@ -48,7 +48,7 @@ class Worker:
 
 
 async def test_lamps_and_escalations_once_though_workers_and_redis_die(
-    desk: Desk, database: Database, tmp_path: Path
+    desk: CallbackDesk, database: Database, tmp_path: Path
 ) -> None:
     async with database.write() as session:  # at work at any hour, so that the test may run at night
         await session.exec(delete(CalendarSpan))
@@ -56,7 +56,7 @@ async def test_lamps_and_escalations_once_though_workers_and_redis_die(
         session.add_all([Option(key="callback_due_minutes", value=1), Option(key="callback_pause_minutes", value=0)])
     begun = datetime.now(UTC) - timedelta(minutes=5)
     await desk.intake.apply(
-        batch(*(Story(f"5.{n}", f"+38067{n:07}", at=begun).ring("101").wait(3).end() for n in range(CALLBACKS)))
+        batch(*(FactStory(f"5.{n}", f"+38067{n:07}", at=begun).ring("101").wait(3).end() for n in range(CALLBACKS)))
     )
     folder = tmp_path / "redis"
     folder.mkdir()

@@ -5,8 +5,8 @@ import pytest
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number, unmark_number
 from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import access_company
-from pbxcrm.db import Database
-from pbxcrm.errors import Conflict, NotFound
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict, NotFound
 from tests.calls import NOON
 from tests.office import Office
 

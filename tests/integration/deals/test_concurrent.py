@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from pbxcrm.access import Viewer
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
 from pbxcrm.deals.actions import edit_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import Conflict
-from pbxcrm.settings import Settings
-from tests.calls import NOON, Story, batch
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.settings import Settings
+from tests.calls import NOON, FactStory, batch
 from tests.office import open_office
 from tests.waiting import until
 
@@ -21,7 +21,7 @@ async def test_who_waited_for_the_other_sees_what_the_other_did(postgres_url: st
     """On SQLite only one writes at a time; on PostgreSQL the second waits for the row, having read it before."""
     database = Database(postgres_url)
     office = await open_office(database)
-    await Intake(database, settings).apply(batch(Story().ring("101").answer("101").end()))
+    await Intake(database, settings).apply(batch(FactStory().ring("101").answer("101").end()))
     async with database.read() as session:
         viewers = [await office.viewer(session, login) for login in ("ivan", "maria")]
     changed = asyncio.Event()

@@ -11,12 +11,12 @@ from pwdlib import PasswordHash
 from sqlmodel import select
 
 from pbxcrm.access import Viewer
-from pbxcrm.db import Database
-from pbxcrm.errors import Invalid, TooManyAttempts
 from pbxcrm.people import passwords
 from pbxcrm.people.logins import change_password, log_in
 from pbxcrm.people.models import FailedLogin, LoginSession, User
 from pbxcrm.people.rules import FAILURES_PER_LOGIN
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Invalid, TooManyAttempts
 from tests.office import PASSWORD, Office, open_office
 from tests.waiting import until
 

@@ -6,13 +6,13 @@ from sqlmodel import select
 from pbxcrm.access import sees_deal, sees_user, visible_deals, visible_users
 from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.callbacks.queries import access_episode_row
-from pbxcrm.calls.intake import Intake
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
-from pbxcrm.errors import NotFound
 from pbxcrm.people.models import Team, User
 from pbxcrm.people.queries import load_directory
-from tests.calls import NOON, Story, batch
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import NotFound
+from tests.calls import NOON, FactStory, batch
 from tests.office import STAFF, Office
 
 LOGINS = [login for login, *_ in STAFF]
@@ -21,7 +21,7 @@ LOGINS = [login for login, *_ in STAFF]
 async def deals_of_everybody(database: Database, intake: Intake, office: Office) -> None:
     """One of each person, and one that is nobody's."""
     stories = [
-        Story(f"17.{n}", client=f"+38050111000{n}").ring("101").answer("101").end() for n in range(len(LOGINS) + 1)
+        FactStory(f"17.{n}", client=f"+38050111000{n}").ring("101").answer("101").end() for n in range(len(LOGINS) + 1)
     ]
     await intake.apply(batch(*stories))
     async with database.write() as session:
@@ -68,7 +68,7 @@ async def test_also_by_who_manages_two_teams_or_is_in_none(database: Database, o
 async def test_what_was_escalated_to_a_manager_they_may_open(
     database: Database, office: Office, intake: Intake
 ) -> None:
-    await intake.apply(batch(Story("18.1", client="+380501110099").ring("201").wait(9).end()))
+    await intake.apply(batch(FactStory("18.1", client="+380501110099").ring("201").wait(9).end()))
     async with database.write() as session:
         episode = (await session.exec(select(Episode))).one()
         assert episode.id is not None

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.db import Database
 from pbxcrm.phone.actions import call_client
 from pbxcrm.phone.models import PhoneCommand
-from pbxcrm.settings import Pbx, Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Pbx, Settings
 from tests.calls import NOON
-from tests.integration.callbacks.conftest import CLIENT, Desk, desk
+from tests.integration.callbacks.conftest import CLIENT, CallbackDesk, desk
 
 __all__ = ["Phones", "desk", "phones"]
 
 
 class Phones:
-    def __init__(self, desk: Desk, settings: Settings) -> None:
+    def __init__(self, desk: CallbackDesk, settings: Settings) -> None:
         self.desk, self.settings, self.now = desk, settings, NOON
 
     async def connect(self, state: str = "listening") -> None:
@@ -40,7 +40,7 @@ class Phones:
 
 
 @pytest.fixture
-async def phones(desk: Desk, database: Database, tmp_path: Path) -> Phones:
+async def phones(desk: CallbackDesk, database: Database, tmp_path: Path) -> Phones:
     settings = Settings(data_dir=tmp_path, pbxs=(Pbx(name="default", ami_url="ami://u:s@127.0.0.1"),))
     found = Phones(desk, settings)
     await found.connect()

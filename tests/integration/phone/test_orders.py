@@ -7,26 +7,26 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from pbxcrm import jobs
 from pbxcrm.callbacks.models import Attempt, Episode
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import SpecialNumber
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal, Stage
-from pbxcrm.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
 from pbxcrm.people.models import Extension
 from pbxcrm.phone import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.phone.actions import hang_up, transfer
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.phone.source import Answer, Order, Orders, wake
-from tests.calls import NOON, Story, batch, outbound
+from pbxcrm.shared import jobs
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
+from tests.calls import NOON, FactStory, batch, outbound
 from tests.databases import paused_redis
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT
 from tests.integration.phone.conftest import Phones
 
 
-def clicked(command: PhoneCommand, extension: str = "101") -> Story:
+def clicked(command: PhoneCommand, extension: str = "101") -> FactStory:
     """The call that the PBX makes of an order."""
     story = outbound(command.channel_id, extension, command.client_number or "", at=NOON + timedelta(minutes=1))
     story.state = replace(story.state, click_to_call=True)
@@ -100,7 +100,7 @@ async def test_two_clicks_at_the_same_moment(phones: Phones, database: Database)
 
 async def test_a_client_who_is_on_a_call_already_is_not_called(phones: Phones) -> None:
     """Whatever made the call: it rings, it is talked on, or a colleague dials from their desk."""
-    story = Story("17.1").ring("101")
+    story = FactStory("17.1").ring("101")
     await phones.desk.intake.apply(batch(story))
     with pytest.raises(Conflict, match="calling us"):
         await phones.call("olena")
@@ -208,7 +208,7 @@ async def test_the_phone_chosen_once_is_the_one_next_time(phones: Phones) -> Non
 
 
 async def test_a_call_from_a_deal_is_the_deals_call_though_the_number_is_new(phones: Phones) -> None:
-    await phones.desk.intake.apply(batch(Story("17.1").ring("101").answer("101").wait(9).end()))
+    await phones.desk.intake.apply(batch(FactStory("17.1").ring("101").answer("101").wait(9).end()))
     deal = await phones.desk.one(Deal)
     command = await phones.call(number="+380509990000", deal_id=deal.id)
     await phones.desk.intake.apply(batch(clicked(command).wait(5).end()))
@@ -218,7 +218,7 @@ async def test_a_call_from_a_deal_is_the_deals_call_though_the_number_is_new(pho
 
 
 async def test_transfer_and_hang_up_act_on_ones_own_phone(phones: Phones, orders: Orders) -> None:
-    await phones.desk.intake.apply(batch(Story("17.1").ring("101", "102").answer("101")))
+    await phones.desk.intake.apply(batch(FactStory("17.1").ring("101", "102").answer("101")))
     call = await phones.desk.one(Call)
     assert call.id
     ivan, olena = await phones.desk.viewer("ivan"), await phones.desk.viewer("olena")

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
-from pbxcrm.backup import back_up, restore
-from pbxcrm.backup_archive import pack, unpack
 from pbxcrm.cli.locks import in_use, only_run, unused
-from pbxcrm.db import Database
-from pbxcrm.errors import BadSettings, Conflict, Invalid, Unavailable
-from pbxcrm.options import Option
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import BadSettings, Conflict, Invalid, Unavailable
+from pbxcrm.shared.options import Option
+from pbxcrm.shared.settings import Settings
+from pbxcrm.upkeep.backup import back_up, restore
+from pbxcrm.upkeep.backup_archive import pack, unpack
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

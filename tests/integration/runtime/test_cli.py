@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from pbxcrm.db import Database
 from pbxcrm.people.models import Extension, User
 from pbxcrm.people.queries import get_viewer_by_token
+from pbxcrm.shared.db import Database
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios" / "shared-22"
 

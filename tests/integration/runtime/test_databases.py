@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm import sqlite
-from pbxcrm.db import Database
+from pbxcrm.shared import sqlite
+from pbxcrm.shared.db import Database
 from tests.databases import Postgres
 
 

@@ -12,17 +12,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 from sqlalchemy import text
 
-from pbxcrm import health
 from pbxcrm.calls.models import Call, CallLeg, PbxStatus
 from pbxcrm.cli.doctor import check_pbx
-from pbxcrm.db import Database
-from pbxcrm.doctor import data, machine
-from pbxcrm.doctor.findings import Finding, Mark
-from pbxcrm.events import emit
-from pbxcrm.jobs import set_timer
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.settings import Pbx, Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.jobs import set_timer
+from pbxcrm.shared.settings import Pbx, Settings
+from pbxcrm.upkeep import health
+from pbxcrm.upkeep.doctor import data, machine
+from pbxcrm.upkeep.doctor.findings import Finding, Mark
 from tests.fakes.ami_server import FakeAmiServer, success
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm import jobs
-from pbxcrm.db import Database
-from pbxcrm.events import Outbox, emit
-from pbxcrm.timers import Timer
+from pbxcrm.shared import jobs
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import Outbox, emit
+from pbxcrm.shared.timers import Timer
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 fired: Counter[str] = Counter()

@@ -9,8 +9,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from pbxcrm import migrations
-from pbxcrm.db import Database
-from pbxcrm.errors import BadSettings, Unavailable
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.tables import metadata
 from tests.databases import Postgres, fresh_name
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from pbxcrm import redis_server
-from pbxcrm.errors import BadSettings, Unavailable
-from pbxcrm.settings import Settings
+from pbxcrm.shared import redis_server
+from pbxcrm.shared.errors import BadSettings, Unavailable
+from pbxcrm.shared.settings import Settings
 from tests.waiting import is_alive, until
 
 
@@ -61,7 +61,7 @@ def test_the_users_own_redis_wins(tmp_path: Path) -> None:
 async def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     """Kill -9 of the parent; the server is gone and a stale socket does not stop the next one."""
     program = (
-        "import subprocess, sys, pathlib; from pbxcrm import redis_server\n"
+        "import subprocess, sys, pathlib; from pbxcrm.shared import redis_server\n"
         f"command, socket = redis_server.prepare(pathlib.Path({str(tmp_path)!r}))\n"
         "print(subprocess.Popen(command, stdout=subprocess.DEVNULL).pid, flush=True); sys.stdin.read()"
     )

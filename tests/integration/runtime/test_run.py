@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pbxcrm.settings import Settings
+from pbxcrm.shared.settings import Settings
 from tests.running import PARTS, START_SECONDS, Running, running
 from tests.waiting import is_alive, until
 
@@ -89,7 +89,7 @@ async def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
 FAULTY_WEB = """
 import asyncio, signal
 from pbxcrm.cli import main
-from pbxcrm.relay import Relay
+from pbxcrm.shared.relay import Relay
 
 async def publish(relay):
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, relay._awake.set)

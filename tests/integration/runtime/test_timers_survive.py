@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from sqlmodel import col, select
 
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.db import Database
-from pbxcrm.jobs import set_timer
-from pbxcrm.timers import Timer
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.jobs import set_timer
+from pbxcrm.shared.timers import Timer
 from tests.waiting import until
 
 DEADLINES = 200
 WORKER = """
 import asyncio, sys
 from datetime import UTC, datetime
-from pbxcrm import jobs, tables
+from pbxcrm import tables
+from pbxcrm.shared import jobs
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.db import Database
+from pbxcrm.shared.db import Database
 
 @jobs.timer("test.kill")
 async def fire(session, row, now):

@@ -14,12 +14,12 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.testing import capture_logs
 
-from pbxcrm import jobs, redis_server
-from pbxcrm.db import Database
-from pbxcrm.events import CHANNEL, Outbox, emit
 from pbxcrm.people.models import FailedLogin
-from pbxcrm.relay import Relay
-from pbxcrm.timers import Timer
+from pbxcrm.shared import jobs, redis_server
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import CHANNEL, Outbox, emit
+from pbxcrm.shared.relay import Relay
+from pbxcrm.shared.timers import Timer
 from tests.databases import paused_redis
 from tests.waiting import until
 from workers.settings import from_json, make_worker, to_json

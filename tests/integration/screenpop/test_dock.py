@@ -7,24 +7,24 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.calls.facts import Direction
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
-from pbxcrm.db import Database
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Note, Stage
-from pbxcrm.errors import Conflict, Invalid, NotFound
-from pbxcrm.events import Outbox
 from pbxcrm.people.actions import edit_user
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import load_directory
+from pbxcrm.reactions.intake import Intake
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
+from pbxcrm.screenpop.deal_access import deal_access_of
 from pbxcrm.screenpop.queries import load_cards, load_docks
-from pbxcrm.screenpop.reach import reach_of
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.events import Outbox
 from pbxcrm.tasks.models import Task
-from tests.calls import NOON, Story, batch
+from tests.calls import NOON, FactStory, batch
 from tests.office import Office
 
 CLIENT = "+380671112233"
@@ -49,7 +49,7 @@ async def states(database: Database, office: Office) -> dict[str, list[str]]:
 
 
 async def test_the_card_follows_the_call(database: Database, office: Office, intake: Intake) -> None:
-    story = Story().ring("101", "102")
+    story = FactStory().ring("101", "102")
     await intake.apply(batch(story))
     assert await states(database, office) == {"ivan": ["ringing"], "olena": ["ringing"], "maria": [], "petro": []}
     await intake.apply(batch(story.wait(4).answer("102")))
@@ -71,7 +71,7 @@ async def test_only_those_whose_screens_change_are_told(database: Database, offi
         return [row.users for row in rows if row.topic == "dock"]
 
     await told()
-    story = Story().ring("101")
+    story = FactStory().ring("101")
     await intake.apply(batch(story))
     assert await told() == [[office.id("ivan")]]
     story.facts.clear()
@@ -88,8 +88,8 @@ async def test_what_the_card_shows(database: Database, office: Office, intake: I
         session.add(contact)
         await session.flush()
         session.add(Phone(contact_id=contact.id or 0, number=CLIENT))
-    await intake.apply(batch(Story("17.1").ring("101").wait(30).end()))
-    await intake.apply(batch(Story("17.2", at=NOON + timedelta(minutes=4), queue="sales").ring("101")))
+    await intake.apply(batch(FactStory("17.1").ring("101").wait(30).end()))
+    await intake.apply(batch(FactStory("17.2", at=NOON + timedelta(minutes=4), queue="sales").ring("101")))
     (card,) = await dock(database, office, "ivan")
     assert card.contact is not None
     assert (card.contact.name, card.missed_today, card.calls_this_week) == ("Zoria Ltd", 1, 2)
@@ -108,7 +108,7 @@ async def test_one_of_several_is_chosen_and_remembered(database: Database, offic
             await session.flush()
             ids.append(contact.id or 0)
             session.add(Phone(contact_id=ids[-1], number=CLIENT))
-    story = Story("17.1").ring("101").answer("101")
+    story = FactStory("17.1").ring("101").answer("101")
     await intake.apply(batch(story))
     (card,) = await dock(database, office, "ivan")
     assert [contact.id for contact in card.candidates] == ids
@@ -117,11 +117,11 @@ async def test_one_of_several_is_chosen_and_remembered(database: Database, offic
         with pytest.raises(Invalid):
             await actions.choose_contact(session, viewer, card.call.id or 0, 4711, LATER)
         await actions.choose_contact(session, viewer, card.call.id or 0, ids[1], LATER)
-    await intake.apply(batch(story.end(), Story("17.2", at=LATER).ring("101")))
+    await intake.apply(batch(story.end(), FactStory("17.2", at=LATER).ring("101")))
     again = (await dock(database, office, "ivan"))[0]
     assert (again.state, again.contact and again.contact.id, again.candidates) == ("ringing", ids[1], [])
     assert [contact.id for contact in again.others] == ids[:1]  # to put a wrong choice right
-    await intake.apply(batch(Story("17.3", at=LATER + timedelta(minutes=1)).ring("101").answer("101")))
+    await intake.apply(batch(FactStory("17.3", at=LATER + timedelta(minutes=1)).ring("101").answer("101")))
     async with database.read() as session:
         call = (await session.exec(select(Call).where(Call.linkedid == "17.3"))).one()
         deal = (await session.exec(select(Deal))).one()
@@ -129,7 +129,7 @@ async def test_one_of_several_is_chosen_and_remembered(database: Database, offic
 
 
 async def test_notes_are_kept_as_one_types(database: Database, office: Office, intake: Intake) -> None:
-    await intake.apply(batch(Story().ring("101").answer("101")))
+    await intake.apply(batch(FactStory().ring("101").answer("101")))
     (card,) = await dock(database, office, "ivan")
     for text in ("asks", "asks for oak", ""):
         async with database.write() as session:
@@ -148,8 +148,8 @@ async def test_next_step_makes_a_task_and_not_interested_loses_the_deal(
 ) -> None:
     await intake.apply(
         batch(
-            Story("17.1").ring("101").answer("101").end(),
-            Story("17.2", client="+380501112233").ring("101").answer("101").end(),
+            FactStory("17.1").ring("101").answer("101").end(),
+            FactStory("17.2", client="+380501112233").ring("101").answer("101").end(),
         )
     )
     second, first = await dock(database, office, "ivan")
@@ -176,8 +176,8 @@ async def test_a_wrong_number_loses_only_a_deal_that_nobody_worked_on(
     database: Database, office: Office, intake: Intake
 ) -> None:
     other = "+380501112233"
-    await intake.apply(batch(Story("17.1").ring("101").answer("101").end()))
-    await intake.apply(batch(Story("17.2", client=other).ring("101").answer("101").end()))
+    await intake.apply(batch(FactStory("17.1").ring("101").answer("101").end()))
+    await intake.apply(batch(FactStory("17.2", client=other).ring("101").answer("101").end()))
     worked, raw = await dock(database, office, "ivan")
     async with database.write() as session:
         viewer = await office.viewer(session, "ivan")
@@ -195,7 +195,7 @@ async def test_a_wrong_number_loses_only_a_deal_that_nobody_worked_on(
 async def test_not_a_client_is_one_act_that_can_be_taken_back(
     database: Database, office: Office, intake: Intake
 ) -> None:
-    await intake.apply(batch(Story("17.1").ring("101").answer("101").end()))
+    await intake.apply(batch(FactStory("17.1").ring("101").answer("101").end()))
     (card,) = await dock(database, office, "ivan")
     call_id = card.call.id or 0
 
@@ -222,7 +222,7 @@ async def test_not_a_client_is_one_act_that_can_be_taken_back(
 async def test_a_card_is_not_put_away_while_the_call_goes_on(
     database: Database, office: Office, intake: Intake
 ) -> None:
-    story = Story().ring("101")
+    story = FactStory().ring("101")
     for step in (story, story.wait(3).answer("101")):
         await intake.apply(batch(step))
         async with database.write() as session:
@@ -238,7 +238,7 @@ async def test_a_card_is_not_put_away_while_the_call_goes_on(
 async def test_an_unknown_number_is_given_to_a_client_we_know(
     database: Database, office: Office, intake: Intake
 ) -> None:
-    await intake.apply(batch(Story().ring("101").answer("101")))
+    await intake.apply(batch(FactStory().ring("101").answer("101")))
     async with database.write() as session:
         viewer = await office.viewer(session, "ivan")
         known = await create_contact(session, viewer, name="Petro Lys", now=NOON, region="UA")
@@ -257,9 +257,9 @@ async def test_an_unknown_number_is_given_to_a_client_we_know(
 
 async def test_missed_today_is_of_today(database: Database, office: Office, intake: Intake) -> None:
     evening = TODAY - timedelta(hours=2)
-    await intake.apply(batch(Story("16.1", at=evening).ring("101").wait(20).end()))
-    await intake.apply(batch(Story("17.1", at=NOON - timedelta(hours=1)).ring("101").wait(20).end()))
-    await intake.apply(batch(Story("17.2").ring("101")))
+    await intake.apply(batch(FactStory("16.1", at=evening).ring("101").wait(20).end()))
+    await intake.apply(batch(FactStory("17.1", at=NOON - timedelta(hours=1)).ring("101").wait(20).end()))
+    await intake.apply(batch(FactStory("17.2").ring("101")))
     (card,) = await dock(database, office, "ivan")
     assert card.missed_today == 1
 
@@ -271,8 +271,8 @@ async def test_who_wants_no_cards_is_not_asked_how_calls_ended(
         user = await session.get(User, office.id("ivan"))
         assert user is not None
         user.popup = "off"
-    await intake.apply(batch(Story("17.1").ring("101").answer("101").end()))
-    await intake.apply(batch(Story("17.2").ring("102").answer("102").end()))
+    await intake.apply(batch(FactStory("17.1").ring("101").answer("101").end()))
+    await intake.apply(batch(FactStory("17.2").ring("102").answer("102").end()))
     assert not await dock(database, office, "ivan", popup="ringing")
     assert [card.state for card in await dock(database, office, "olena")] == ["after"]
 
@@ -286,17 +286,17 @@ async def test_the_phone_is_free_rings_or_talks_also_with_a_colleague(
             return (await load_docks(session, [viewer], LATER))[viewer.user_id].phone
 
     assert await phone("ivan") == "free"
-    story = Story("17.1").ring("101")
+    story = FactStory("17.1").ring("101")
     await intake.apply(batch(story))
     assert await phone("ivan") == "ringing"
     await intake.apply(batch(story.wait(3).answer("101")))
     assert (await phone("ivan"), await phone("olena")) == ("talking", "free")
-    await intake.apply(batch(story.wait(3).end(), Story("17.2", direction=Direction.INTERNAL).ring("102")))
+    await intake.apply(batch(story.wait(3).end(), FactStory("17.2", direction=Direction.INTERNAL).ring("102")))
     assert (await phone("ivan"), await phone("olena")) == ("free", "ringing")
 
 
 async def test_nobody_acts_on_a_card_that_is_not_theirs(database: Database, office: Office, intake: Intake) -> None:
-    await intake.apply(batch(Story().ring("101").answer("101")))
+    await intake.apply(batch(FactStory().ring("101").answer("101")))
     async with database.write() as session:
         for login in ("petro", "olena", "admin"):
             with pytest.raises(NotFound):
@@ -304,32 +304,32 @@ async def test_nobody_acts_on_a_card_that_is_not_theirs(database: Database, offi
 
 
 async def test_modes(database: Database, office: Office, intake: Intake) -> None:
-    await intake.apply(batch(Story().ring("101")))
+    await intake.apply(batch(FactStory().ring("101")))
     assert not await dock(database, office, "ivan", popup="answered")
     assert not await dock(database, office, "ivan", popup="off")
 
 
-async def clients_of_petro(intake: Intake, *stories: Story) -> None:
+async def clients_of_petro(intake: Intake, *stories: FactStory) -> None:
     """A client whose open deal is Petro's (another team's) calls again."""
-    await intake.apply(batch(Story("16.1").ring("201").answer("201").wait(30).end(), *stories))
+    await intake.apply(batch(FactStory("16.1").ring("201").answer("201").wait(30).end(), *stories))
 
 
 async def test_a_colleagues_deal_is_no_way_in_but_its_owner_is(
     database: Database, office: Office, intake: Intake
 ) -> None:
     """Whoever may open the deal gets it; others get whose it is and on which phone, and nothing of the deal."""
-    mates = Story("17.1", client="+380501112233", at=NOON + timedelta(minutes=1)).ring("102").answer("102").end()
+    mates = FactStory("17.1", client="+380501112233", at=NOON + timedelta(minutes=1)).ring("102").answer("102").end()
     await clients_of_petro(intake, mates)
     again = [
-        Story("18.1", at=NOON + timedelta(minutes=2)).ring("101", "103", "202"),
-        Story("18.2", client="+380501112233", at=NOON + timedelta(minutes=3)).ring("101", "103", "202"),
+        FactStory("18.1", at=NOON + timedelta(minutes=2)).ring("101", "103", "202"),
+        FactStory("18.2", client="+380501112233", at=NOON + timedelta(minutes=3)).ring("101", "103", "202"),
     ]
     await intake.apply(batch(*again))
     opened, owners = {}, {}
     for login in ("ivan", "maria", "oksana"):
         cards = await dock(database, office, login)
         async with database.read() as session:
-            reach = reach_of(await office.viewer(session, login), cards, await load_directory(session))
+            reach = deal_access_of(await office.viewer(session, login), cards, await load_directory(session))
         opened[login] = [row.deal.id in reach.deals for card in cards for row in card.deals]
         owners[login] = {(o.name, o.extension, o.takes_tasks) for o in reach.owners.values()}
     petro, olena = ("Petro Other", "201", False), ("Olena Hryhorenko", "102", True)
@@ -341,8 +341,8 @@ async def test_a_call_that_goes_on_is_not_yet_among_those_before(
     database: Database, office: Office, intake: Intake
 ) -> None:
     """The same client rings twice at once: neither is missed while it rings."""
-    first = Story("18.1", at=NOON).ring("102")
-    await intake.apply(batch(first, Story("18.2", at=NOON + timedelta(seconds=5)).ring("101")))
+    first = FactStory("18.1", at=NOON).ring("102")
+    await intake.apply(batch(first, FactStory("18.2", at=NOON + timedelta(seconds=5)).ring("101")))
     (card,) = await dock(database, office, "ivan")
     assert card.past == []
     await intake.apply(batch(first.wait(9).end()))
@@ -351,12 +351,12 @@ async def test_a_call_that_goes_on_is_not_yet_among_those_before(
 
 
 async def test_who_left_is_nobody_to_give_a_call_to(database: Database, office: Office, intake: Intake) -> None:
-    await clients_of_petro(intake, Story("18.1", at=NOON + timedelta(minutes=2)).ring("101"))
+    await clients_of_petro(intake, FactStory("18.1", at=NOON + timedelta(minutes=2)).ring("101"))
     async with database.write() as session:
         (await session.get_one(User, office.id("petro"))).is_active = False
     cards = await dock(database, office, "ivan")
     async with database.read() as session:
-        reach = reach_of(await office.viewer(session, "ivan"), cards, await load_directory(session))
+        reach = deal_access_of(await office.viewer(session, "ivan"), cards, await load_directory(session))
     assert (len(cards[0].deals), reach.deals, reach.owners) == (1, frozenset(), {})
 
 
@@ -372,7 +372,9 @@ async def test_a_call_on_a_colleagues_deal_is_finished_without_touching_it(
             session.add(contact)
             await session.flush()
             session.add(Phone(contact_id=contact.id or 0, number=CLIENT))
-    calls = [Story(f"18.{n}", at=NOON + timedelta(minutes=n)).ring("101").answer("101").wait(9).end() for n in (2, 3)]
+    calls = [
+        FactStory(f"18.{n}", at=NOON + timedelta(minutes=n)).ring("101").answer("101").wait(9).end() for n in (2, 3)
+    ]
     await intake.apply(batch(*calls))
     first, second = await dock(database, office, "ivan")
     async with database.write() as session:
@@ -396,7 +398,7 @@ async def test_a_call_on_a_colleagues_deal_is_finished_without_touching_it(
 async def test_who_is_switched_off_while_talking_leaves_the_call_whole(
     database: Database, office: Office, intake: Intake
 ) -> None:
-    story = Story().ring("101").answer("101")
+    story = FactStory().ring("101").answer("101")
     await intake.apply(batch(story))
     async with database.write() as session:
         admin = await office.viewer(session, "admin")
@@ -412,7 +414,7 @@ async def test_who_is_switched_off_while_talking_leaves_the_call_whole(
         call.responsible_id == deal.responsible_id == office.id("ivan")
     )  # it was their talk; a manager may give it away
     # The next call of the client comes to whoever has the phone now.
-    await intake.apply(batch(Story("17.2", at=LATER).ring("102").answer("102").end()))
+    await intake.apply(batch(FactStory("17.2", at=LATER).ring("102").answer("102").end()))
     assert [card.deal and card.deal.deal.id for card in await dock(database, office, "olena")] == [deal.id]
 
 
@@ -420,7 +422,7 @@ async def test_an_unknown_caller_becomes_a_client_from_the_card(
     database: Database, office: Office, intake: Intake
 ) -> None:
     """Their deal, which was called by the number, is called after them; what was heard is the proposal."""
-    await intake.apply(batch(Story(client=CLIENT).ring("102").answer("102").wait(60).end()))
+    await intake.apply(batch(FactStory(client=CLIENT).ring("102").answer("102").wait(60).end()))
     (card,) = await dock(database, office, "olena")
     assert (card.is_unknown, card.heard_name) == (True, None)
     async with database.write() as session:
@@ -443,7 +445,7 @@ async def test_an_unknown_caller_becomes_a_client_from_the_card(
 async def test_a_deal_is_made_along_where_the_call_made_none(
     database: Database, office: Office, intake: Intake
 ) -> None:
-    out = Story(client=CLIENT, direction=Direction.OUTBOUND, did=None, made_by="102").answer("102").wait(60).end()
+    out = FactStory(client=CLIENT, direction=Direction.OUTBOUND, did=None, made_by="102").answer("102").wait(60).end()
     await intake.apply(batch(out))
     (card,) = await dock(database, office, "olena")
     async with database.write() as session:
@@ -465,8 +467,8 @@ async def test_a_deal_is_made_along_where_the_call_made_none(
 async def test_an_outgoing_call_knows_the_name_that_was_heard_before(
     database: Database, office: Office, intake: Intake
 ) -> None:
-    heard = Story("1.1", client=CLIENT, name="Iryna", at=NOON - timedelta(hours=3)).ring("101").answer("101").end()
-    out = Story("1.2", client=CLIENT, direction=Direction.OUTBOUND, did=None, made_by="102", at=NOON).ring("102")
+    heard = FactStory("1.1", client=CLIENT, name="Iryna", at=NOON - timedelta(hours=3)).ring("101").answer("101").end()
+    out = FactStory("1.2", client=CLIENT, direction=Direction.OUTBOUND, did=None, made_by="102", at=NOON).ring("102")
     await intake.apply(batch(heard))
     await intake.apply(batch(out.answer("102")))
     (card,) = await dock(database, office, "olena")

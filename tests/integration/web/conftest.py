@@ -9,10 +9,10 @@ from httpx2 import ASGITransport, AsyncClient
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
-from pbxcrm.db import Database
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from web.app import create_app
 
 HOME = "http://crm.example"

@@ -11,8 +11,8 @@ from httpx2 import ASGITransport, AsyncClient
 from redis.asyncio import Redis
 from sqlalchemy import event
 
-from pbxcrm.db import Database
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from tests.busy import Busy
 from tests.calls import NOON
 from tests.filled import Filled
@@ -21,12 +21,12 @@ from web.app import create_app
 
 HOME = "http://crm.example"
 Browsers = Callable[..., Awaitable[AsyncClient]]
-__all__ = ["HTMX", "Browsers", "Desk", "browsers", "count_queries", "desk"]
+__all__ = ["HTMX", "BrowserDesk", "Browsers", "browsers", "count_queries", "desk"]
 HTMX = {"hx-request": "true", "hx-request-type": "partial"}
 
 
 @dataclass
-class Desk:
+class BrowserDesk:
     """What a test needs at hand; ``now`` is the application's moment."""
 
     database: Database
@@ -40,17 +40,17 @@ class Desk:
 @pytest.fixture
 async def desk(
     database: Database, settings: Settings, tmp_path: Path, filled: Filled, request: pytest.FixtureRequest
-) -> Desk:
+) -> BrowserDesk:
     recordings = tmp_path / "recordings"
     recordings.mkdir()
     chosen = Settings(data_dir=tmp_path, database_url=settings.database_url, recordings_dir=recordings)
     server = None if database.is_sqlite else request.getfixturevalue("postgres")
     office, busy = await filled.into(database, chosen, server)
-    return Desk(database, chosen, office, busy, recordings)
+    return BrowserDesk(database, chosen, office, busy, recordings)
 
 
 @pytest.fixture
-async def browsers(desk: Desk, redis_url: str) -> AsyncIterator[Browsers]:
+async def browsers(desk: BrowserDesk, redis_url: str) -> AsyncIterator[Browsers]:
     """``await browsers("ivan")`` is Ivan's browser, logged in."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(Redis.from_url(redis_url))

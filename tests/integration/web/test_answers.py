@@ -6,8 +6,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.db import Database
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from tests.integration.web.conftest import Browsers, Clock
 from web.answers import redirect, toast, with_toast
 from web.app import create_app

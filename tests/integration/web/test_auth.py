@@ -3,8 +3,8 @@
 import pytest
 from sqlmodel import select
 
-from pbxcrm.db import Database
 from pbxcrm.people.models import LoginSession
+from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import PASSWORD, Browsers, Clock
 
 

@@ -13,18 +13,18 @@ from redis.asyncio import Redis
 from sqlalchemy import event
 from starlette.applications import Starlette
 
-from pbxcrm import jobs
 from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.models import Call, PbxStatus
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
-from pbxcrm.options import load_options
 from pbxcrm.phone.models import PhoneCommand
-from pbxcrm.settings import Pbx, Settings
+from pbxcrm.shared import jobs
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.options import load_options
+from pbxcrm.shared.settings import Pbx, Settings
 from pbxcrm.tasks.models import Task
-from tests.calls import NOON, Story, batch, outbound
-from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, Desk, desk
+from tests.calls import NOON, FactStory, batch, outbound
+from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, CallbackDesk, desk
 from tests.office import PASSWORD
 from web.app import create_app
 
@@ -36,7 +36,7 @@ HTMX = {"hx-request": "true"}
 class Site:
     """The application at a moment the test chooses; ``open`` gives somebody's browser."""
 
-    def __init__(self, desk: Desk, settings: Settings, redis: Redis, stack: AsyncExitStack) -> None:
+    def __init__(self, desk: CallbackDesk, settings: Settings, redis: Redis, stack: AsyncExitStack) -> None:
         self.desk, self.now, self._stack = desk, MISSED_AT + timedelta(minutes=2), stack
         self.app: Starlette = create_app(settings, desk.database, redis, clock=self.clock)
 
@@ -54,7 +54,7 @@ class Site:
 
 
 @pytest.fixture
-async def site(desk: Desk, redis_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(desk: CallbackDesk, redis_url: str, tmp_path: Path) -> AsyncIterator[Site]:
     settings = Settings(data_dir=tmp_path, pbxs=(Pbx(name="default", ami_url="ami://u:s@127.0.0.1"),))
     async with desk.database.write() as session:
         session.add(PbxStatus(pbx="default", state="listening", lease_until=NOON + timedelta(days=1)))
@@ -150,7 +150,7 @@ async def test_not_interested_asks_why_and_loses_the_deal(site: Site) -> None:
 async def test_it_closes_under_ones_eyes_and_what_one_talked_about_is_asked(site: Site) -> None:
     await site.desk.miss("+380501110001")
     await site.desk.miss("+380501110002")
-    await site.desk.intake.apply(batch(Story("17.1", "+380501110001", at=site.now).ring("102").answer("102")))
+    await site.desk.intake.apply(batch(FactStory("17.1", "+380501110001", at=site.now).ring("102").answer("102")))
     await site.desk.intake.apply(batch(outbound("17.2", "101", "+380501110002", at=site.now).answer("101").end()))
     ivan = await site.open("ivan")
     page = (await ivan.get("/callbacks")).text
@@ -189,7 +189,7 @@ async def test_the_filters_stay_after_an_act(site: Site) -> None:
 
 async def test_hostile_names_are_words(site: Site) -> None:
     await site.desk.intake.apply(
-        batch(Story("17.1", "+380501110001", name="<script>alert(1)</script>", at=NOON).ring("101").wait(9).end())
+        batch(FactStory("17.1", "+380501110001", name="<script>alert(1)</script>", at=NOON).ring("101").wait(9).end())
     )
     page = (await (await site.open("ivan")).get("/callbacks")).text
     assert "<script>alert" not in page
@@ -224,7 +224,7 @@ async def test_the_pbx_is_away_in_a_clear_word(site: Site) -> None:
 
 
 async def test_transfer_and_hang_up_from_the_card(site: Site) -> None:
-    await site.desk.intake.apply(batch(Story("17.1", at=site.now).ring("101").answer("101")))
+    await site.desk.intake.apply(batch(FactStory("17.1", at=site.now).ring("101").answer("101")))
     ivan = await site.open("ivan")
     answer = await press(ivan, "/phone/transfer", call_id=1, target="102", attended="1")
     assert "hang up to hand the client over" in answer.text
@@ -274,7 +274,7 @@ async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
     await site.desk.miss("+380501110002", "102", at=NOON + timedelta(hours=1))
     later = NOON + timedelta(hours=1, minutes=5)
     await site.desk.intake.apply(
-        batch(Story("17.2", "+380501110002", at=later).ring("102").answer("102").wait(60).end())
+        batch(FactStory("17.2", "+380501110002", at=later).ring("102").answer("102").wait(60).end())
     )
     assert tile((await maria.get("/escalations")).text) == "50 % 1 of 2 · median 5 working min"
 
@@ -283,7 +283,9 @@ async def test_the_tile_counts_lamps_before_the_manager_and_opens_what_it_counts
     def tile(page: str) -> str:
         return " ".join(re.sub(r"<[^>]+>", " ", page.partition("Lamps burning</div>")[2]).split())
 
-    await site.desk.intake.apply(batch(Story("17.1", "+380501110009", at=NOON).ring("155").answer("155").wait(5).end()))
+    await site.desk.intake.apply(
+        batch(FactStory("17.1", "+380501110009", at=NOON).ring("155").answer("155").wait(5).end())
+    )
     maria = await site.open("maria")
     page = (await maria.get("/escalations")).text
     assert "Who has extension 155?" in page
@@ -304,7 +306,7 @@ async def test_how_long_a_client_waits_is_counted_as_the_norm_counts(site: Site)
     """Missed on Friday at ten to six, looked at on Monday at half past nine: forty minutes of work, not three days."""
     friday = datetime(2026, 11, 20, 15, 50, tzinfo=UTC)
     await site.desk.miss(at=friday - timedelta(seconds=9))
-    await site.desk.intake.apply(batch(Story("17.1", "+380501110009", at=friday).ring("155").answer("155").end()))
+    await site.desk.intake.apply(batch(FactStory("17.1", "+380501110009", at=friday).ring("155").answer("155").end()))
     site.now = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
     for minutes in (20, 0):
         await jobs.sweep(site.desk.database, site.now - timedelta(minutes=minutes))
@@ -354,7 +356,7 @@ async def test_the_manager_accepts_with_a_reason(site: Site) -> None:
 
 
 async def test_a_phone_that_is_nobodys_is_on_the_managers_page_until_dealt_with(site: Site) -> None:
-    await site.desk.intake.apply(batch(Story("17.1", at=NOON).ring("107").answer("107").wait(9).end()))
+    await site.desk.intake.apply(batch(FactStory("17.1", at=NOON).ring("107").answer("107").wait(9).end()))
     maria = await site.open("maria")
     assert "Who has extension 107?" in (await maria.get("/escalations")).text
     task = await site.desk.one(Task)

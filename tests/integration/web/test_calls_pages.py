@@ -9,21 +9,21 @@ from sqlmodel import select
 
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.facts import Direction
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.people.actions import create_token
 from pbxcrm.people.models import User
+from pbxcrm.reactions.intake import Intake
 from pbxcrm.tasks.models import Task
-from tests.calls import Story, batch
-from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
+from tests.calls import FactStory, batch
+from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
 SOUND = b"RIFF" + bytes(range(256)) * 40
 TALKED = "1700000000.2"
 
 
-def record_call(desk: Desk, name: str = f"in-{TALKED}.wav", sound: bytes = SOUND) -> Path:
+def record_call(desk: BrowserDesk, name: str = f"in-{TALKED}.wav", sound: bytes = SOUND) -> Path:
     path = desk.recordings / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(sound)
@@ -31,24 +31,24 @@ def record_call(desk: Desk, name: str = f"in-{TALKED}.wav", sound: bytes = SOUND
     return path
 
 
-def recording(desk: Desk) -> str:
+def recording(desk: BrowserDesk) -> str:
     return f"/calls/{desk.busy.calls[TALKED]}/recording"
 
 
-async def name_recording(desk: Desk, name: str) -> None:
+async def name_recording(desk: BrowserDesk, name: str) -> None:
     async with desk.database.write() as session:
         call = await session.get(Call, desk.busy.calls[TALKED])
         assert call is not None
         call.recording = name
 
 
-async def listenings(desk: Desk) -> int:
+async def listenings(desk: BrowserDesk) -> int:
     async with desk.database.read() as session:
         found = await session.exec(select(AuditEntry).where(AuditEntry.action == "recording.listened"))
         return len(found.all())
 
 
-async def test_list_shows_what_one_may_see_newest_first(browsers: Browsers, desk: Desk) -> None:
+async def test_list_shows_what_one_may_see_newest_first(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     page = (await ivan.get("/calls")).text
     assert "Ірина Мельник" in page
@@ -70,20 +70,24 @@ async def test_list_shows_what_one_may_see_newest_first(browsers: Browsers, desk
         ("?q=nobody-like-that", "No call fits", "Stepan Koval"),
     ],
 )
-async def test_filters_stand_in_the_address(browsers: Browsers, desk: Desk, query: str, there: str, away: str) -> None:
+async def test_filters_stand_in_the_address(
+    browsers: Browsers, desk: BrowserDesk, query: str, there: str, away: str
+) -> None:
     body = (await (await browsers("maria")).get(f"/calls{query}")).text.partition('id="calls"')[2]
     assert there in body
     assert away not in body
 
 
-async def test_list_asks_the_same_number_of_queries_for_any_number_of_calls(browsers: Browsers, desk: Desk) -> None:
+async def test_list_asks_the_same_number_of_queries_for_any_number_of_calls(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
     maria = await browsers("maria")
     many = await count_queries(desk.database, maria, "/calls")
     few = await count_queries(desk.database, maria, "/calls?direction=outbound")
     assert many == few <= 16
 
 
-async def test_more_goes_on_where_the_list_ended(browsers: Browsers, desk: Desk) -> None:
+async def test_more_goes_on_where_the_list_ended(browsers: Browsers, desk: BrowserDesk) -> None:
     maria = await browsers("maria")
     async with desk.database.read() as session:
         calls = sorted((await session.exec(select(Call))).all(), key=lambda call: call.started_at)
@@ -95,7 +99,7 @@ async def test_more_goes_on_where_the_list_ended(browsers: Browsers, desk: Desk)
     assert shown == [call.id for call in calls[:4]]
 
 
-async def test_one_call_says_who_rang_who_talked_and_why(browsers: Browsers, desk: Desk) -> None:
+async def test_one_call_says_who_rang_who_talked_and_why(browsers: Browsers, desk: BrowserDesk) -> None:
     page = (await (await browsers("ivan")).get(f"/calls/{desk.busy.calls[TALKED]}")).text
     assert "Ivan Kravets" in page
     assert "a colleague answered" in page
@@ -105,16 +109,16 @@ async def test_one_call_says_who_rang_who_talked_and_why(browsers: Browsers, des
     assert "style=" not in page
 
 
-async def test_a_call_of_another_team_is_not_there(browsers: Browsers, desk: Desk) -> None:
+async def test_a_call_of_another_team_is_not_there(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     foreign = desk.busy.calls["1700000000.9"]
     for path in (f"/calls/{foreign}", f"/calls/{foreign}/recording", "/calls/999999"):
         assert (await ivan.get(path)).status_code == 404
 
 
-async def test_who_is_known_is_named_while_it_rings(browsers: Browsers, desk: Desk) -> None:
+async def test_who_is_known_is_named_while_it_rings(browsers: Browsers, desk: BrowserDesk) -> None:
     for n, client in enumerate(("+380931234567", "+380501110002")):
-        story = Story(f"17.{n}", client, at=desk.now + timedelta(seconds=n)).ring("101")
+        story = FactStory(f"17.{n}", client, at=desk.now + timedelta(seconds=n)).ring("101")
         await Intake(desk.database, desk.settings).apply(batch(story))
     page = (await (await browsers("ivan")).get("/calls")).text
     going_on = [row for row in page.split("<tr id=")[1:] if "going on" in row]
@@ -122,13 +126,15 @@ async def test_who_is_known_is_named_while_it_rings(browsers: Browsers, desk: De
     assert ["not known yet" in row for row in going_on] == [True, False]
 
 
-async def test_a_call_among_colleagues_is_shown_also_before_anybody_rings(browsers: Browsers, desk: Desk) -> None:
-    inside = Story("17.1", None, direction=Direction.INTERNAL, did=None, made_by="101", at=desk.now)
+async def test_a_call_among_colleagues_is_shown_also_before_anybody_rings(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
+    inside = FactStory("17.1", None, direction=Direction.INTERNAL, did=None, made_by="101", at=desk.now)
     await Intake(desk.database, desk.settings).apply(batch(inside))
     assert "101 → —" in (await (await browsers("admin")).get("/calls")).text
 
 
-async def test_a_colleagues_deal_is_said_but_neither_named_nor_linked(browsers: Browsers, desk: Desk) -> None:
+async def test_a_colleagues_deal_is_said_but_neither_named_nor_linked(browsers: Browsers, desk: BrowserDesk) -> None:
     async with desk.database.write() as session:
         deal = await session.get(Deal, desk.busy.deals["Reception desk"])
         assert deal is not None
@@ -141,7 +147,7 @@ async def test_a_colleagues_deal_is_said_but_neither_named_nor_linked(browsers: 
             assert ("a colleague's deal" in page) is not named, (login, path)
 
 
-async def test_neither_does_a_manager_read_titles_of_another_team(browsers: Browsers, desk: Desk) -> None:
+async def test_neither_does_a_manager_read_titles_of_another_team(browsers: Browsers, desk: BrowserDesk) -> None:
     """Ivan took part in the call, the deal is of another team, and a task about it is Ivan's."""
     deal_id = desk.busy.deals["Reception desk"]
     async with desk.database.write() as session:
@@ -164,7 +170,7 @@ async def test_neither_does_a_manager_read_titles_of_another_team(browsers: Brow
         assert ("a colleague's deal" in page) is not named, (login, path)
 
 
-async def test_a_note_about_a_call_stands_on_its_deal_too(browsers: Browsers, desk: Desk) -> None:
+async def test_a_note_about_a_call_stands_on_its_deal_too(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     answer = await ivan.post(f"/calls/{desk.busy.calls[TALKED]}/note", data={"text": "asks for oak"})
     assert answer.status_code == 303
@@ -174,7 +180,9 @@ async def test_a_note_about_a_call_stands_on_its_deal_too(browsers: Browsers, de
     assert (await ivan.post(f"/calls/{desk.busy.calls[TALKED]}/note", data={"text": " "})).status_code == 422
 
 
-async def test_recording_is_sent_whole_and_by_ranges_and_never_compressed(browsers: Browsers, desk: Desk) -> None:
+async def test_recording_is_sent_whole_and_by_ranges_and_never_compressed(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
     record_call(desk)
     ivan = await browsers("ivan")
     whole = await ivan.get(recording(desk), headers={"accept-encoding": "gzip"})
@@ -189,7 +197,7 @@ async def test_recording_is_sent_whole_and_by_ranges_and_never_compressed(browse
 
 @pytest.mark.parametrize("door", ["page", "api"])
 async def test_each_listening_is_logged_once_however_many_parts_are_asked_for(
-    browsers: Browsers, desk: Desk, door: str
+    browsers: Browsers, desk: BrowserDesk, door: str
 ) -> None:
     record_call(desk)
     ivan, kira = await browsers("ivan"), await browsers("kira")
@@ -219,7 +227,7 @@ async def test_each_listening_is_logged_once_however_many_parts_are_asked_for(
 @pytest.mark.parametrize(
     "name", ["../secret.wav", "/etc/passwd", "a/../../secret.wav", "x" * 300, "link.wav", "ring.wav"]
 )
-async def test_nothing_outside_of_the_folder_is_sent(browsers: Browsers, desk: Desk, name: str) -> None:
+async def test_nothing_outside_of_the_folder_is_sent(browsers: Browsers, desk: BrowserDesk, name: str) -> None:
     secret = desk.recordings.parent / "secret.wav"
     secret.write_bytes(SOUND)
     (desk.recordings / "link.wav").symlink_to(secret)
@@ -231,14 +239,18 @@ async def test_nothing_outside_of_the_folder_is_sent(browsers: Browsers, desk: D
     assert await listenings(desk) == 0
 
 
-async def test_the_name_told_by_the_dialplan_wins_and_may_lack_its_ending(browsers: Browsers, desk: Desk) -> None:
+async def test_the_name_told_by_the_dialplan_wins_and_may_lack_its_ending(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
     record_call(desk)
     record_call(desk, "2026/11/named.wav", b"OTHER" * 20)
     await name_recording(desk, "2026/11/named")
     assert (await (await browsers("ivan")).get(recording(desk))).content == b"OTHER" * 20
 
 
-async def test_found_by_channel_in_the_folder_of_its_day_and_not_by_a_longer_id(browsers: Browsers, desk: Desk) -> None:
+async def test_found_by_channel_in_the_folder_of_its_day_and_not_by_a_longer_id(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
     record_call(desk, "in-1700000000.23.wav")  # of another call
     ivan = await browsers("ivan")
     assert (await ivan.get(recording(desk))).status_code == 404
@@ -246,7 +258,9 @@ async def test_found_by_channel_in_the_folder_of_its_day_and_not_by_a_longer_id(
     assert (await ivan.get(recording(desk))).content == SOUND
 
 
-async def test_missing_growing_and_empty_recordings_are_said_in_plain_words(browsers: Browsers, desk: Desk) -> None:
+async def test_missing_growing_and_empty_recordings_are_said_in_plain_words(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
     ivan = await browsers("ivan")
     plain = {"accept": "application/problem+json"}
     missing = await ivan.get(recording(desk), headers=plain)
@@ -262,13 +276,13 @@ async def test_missing_growing_and_empty_recordings_are_said_in_plain_words(brow
 
 
 @pytest.fixture
-def no_folder(desk: Desk) -> None:
+def no_folder(desk: BrowserDesk) -> None:
     """Nobody has said where recordings are; before ``browsers``, whose application takes the settings as they are then."""
     desk.settings = desk.settings.model_copy(update={"recordings_dir": None})
 
 
 @pytest.mark.usefixtures("no_folder")
-async def test_what_is_to_be_set_up_is_told_to_whoever_can(browsers: Browsers, desk: Desk) -> None:
+async def test_what_is_to_be_set_up_is_told_to_whoever_can(browsers: Browsers, desk: BrowserDesk) -> None:
     """A missing folder is no business of a seller: for them there simply is no recording."""
     plain = {"accept": "application/problem+json"}
     said = {}
@@ -281,7 +295,7 @@ async def test_what_is_to_be_set_up_is_told_to_whoever_can(browsers: Browsers, d
     assert said == {"ivan": (404, "recordings.missing", False), "admin": (404, "recordings.no_folder", True)}
 
 
-async def test_two_gigabytes_are_sent_in_parts(browsers: Browsers, desk: Desk) -> None:
+async def test_two_gigabytes_are_sent_in_parts(browsers: Browsers, desk: BrowserDesk) -> None:
     path = record_call(desk)
     size = 2 * 1024**3 + 17
     os.truncate(path, size)  # sparse: takes no room

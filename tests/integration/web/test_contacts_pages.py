@@ -7,13 +7,13 @@ from sqlmodel import select
 
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
-from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
+from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
 IRYNA = "Ірина Мельник"
 
 
-async def test_clients_one_may_see_and_search_in_any_case(browsers: Browsers, desk: Desk) -> None:
+async def test_clients_one_may_see_and_search_in_any_case(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     page = (await ivan.get("/contacts")).text
     assert IRYNA in page
@@ -25,7 +25,7 @@ async def test_clients_one_may_see_and_search_in_any_case(browsers: Browsers, de
     assert "No client fits" in (await ivan.get("/contacts?q=zzzz")).text
 
 
-async def test_client_card_has_numbers_deals_and_what_happened(browsers: Browsers, desk: Desk) -> None:
+async def test_client_card_has_numbers_deals_and_what_happened(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     page = (await ivan.get(f"/contacts/{desk.busy.contacts[IRYNA]}")).text
     for text in ("+380 67 222 33 44", "Dental Plus", "Reception desk", "Ivan Kravets talked, 6:12"):
@@ -35,7 +35,7 @@ async def test_client_card_has_numbers_deals_and_what_happened(browsers: Browser
     assert (await ivan.post(f"/contacts/{foreign}/numbers", data={"number": "0671112299"})).status_code == 404
 
 
-async def test_a_linked_number_brings_its_history(browsers: Browsers, desk: Desk) -> None:
+async def test_a_linked_number_brings_its_history(browsers: Browsers, desk: BrowserDesk) -> None:
     maria, contact_id = await browsers("maria"), desk.busy.contacts["Marta Bilyk"]
     wrong = await maria.post(f"/contacts/{contact_id}/numbers", data={"number": "not a number"}, headers=HTMX)
     assert wrong.status_code == 422
@@ -46,7 +46,7 @@ async def test_a_linked_number_brings_its_history(browsers: Browsers, desk: Desk
     assert [call.contact_id for call in calls] == [contact_id, contact_id]
 
 
-async def test_edit_sets_all_numbers_and_makes_the_company(browsers: Browsers, desk: Desk) -> None:
+async def test_edit_sets_all_numbers_and_makes_the_company(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan, contact_id = await browsers("ivan"), desk.busy.contacts[IRYNA]
     form = (await ivan.get(f"/contacts/{contact_id}/edit")).text
     seen = re.search(r'name="version" value="(\d+)"', form)
@@ -71,7 +71,7 @@ async def test_edit_sets_all_numbers_and_makes_the_company(browsers: Browsers, d
     assert (await ivan.post(f"/contacts/{contact_id}/edit", data=data)).status_code == 409
 
 
-async def test_a_new_client_is_filled_in_from_a_number(browsers: Browsers, desk: Desk) -> None:
+async def test_a_new_client_is_filled_in_from_a_number(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     assert "+380630000001" in (await ivan.get("/contacts/new?number=%2B380630000001")).text
     answer = await ivan.post("/contacts/new", data={"name": "Fresh", "phones": "0501231212"})
@@ -80,7 +80,7 @@ async def test_a_new_client_is_filled_in_from_a_number(browsers: Browsers, desk:
     assert answer.headers["location"] == f"/contacts/{made.id}"
 
 
-async def test_company_card(browsers: Browsers, desk: Desk) -> None:
+async def test_company_card(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     found = re.search(r'/companies/(\d+)">Dental Plus', (await ivan.get("/companies?q=DENT")).text)
     assert found
@@ -91,7 +91,7 @@ async def test_company_card(browsers: Browsers, desk: Desk) -> None:
     assert wrong.status_code == 422
 
 
-async def test_numbers_that_are_nobodys_client(browsers: Browsers, desk: Desk) -> None:
+async def test_numbers_that_are_nobodys_client(browsers: Browsers, desk: BrowserDesk) -> None:
     maria = await browsers("maria")
     wrong = await maria.post("/numbers", data={"number": "x", "kind": "spam"}, headers=HTMX)
     assert wrong.status_code == 422
@@ -103,7 +103,7 @@ async def test_numbers_that_are_nobodys_client(browsers: Browsers, desk: Desk) -
     assert (await (await browsers("ivan")).get("/numbers")).status_code == 403
 
 
-async def test_lines_are_ordered_previewed_and_checked(browsers: Browsers, desk: Desk) -> None:
+async def test_lines_are_ordered_previewed_and_checked(browsers: Browsers, desk: BrowserDesk) -> None:
     admin = await browsers("admin")
     data = {"name": "Support", "trunk": "itsp-*", "makes_callbacks": "1", "short_seconds": "5"}
     preview = (await admin.post("/settings/lines/preview", data=data, headers=HTMX)).text
@@ -131,7 +131,7 @@ async def test_lines_are_ordered_previewed_and_checked(browsers: Browsers, desk:
     assert (await (await browsers("maria")).get("/settings/lines")).status_code == 403
 
 
-async def test_search_finds_from_the_third_letter_what_one_may_see(browsers: Browsers, desk: Desk) -> None:
+async def test_search_finds_from_the_third_letter_what_one_may_see(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     assert "at least three" in (await ivan.get("/search?q=ме", headers=HTMX)).text
     found = (await ivan.get("/search?q=мельник", headers=HTMX)).text
@@ -144,13 +144,15 @@ async def test_search_finds_from_the_third_letter_what_one_may_see(browsers: Bro
 
 
 @pytest.mark.parametrize(("login", "path"), [("olena", "/"), ("kira", "/calls"), ("admin", "/board")])
-async def test_the_front_page_is_another_for_everybody(browsers: Browsers, desk: Desk, login: str, path: str) -> None:
+async def test_the_front_page_is_another_for_everybody(
+    browsers: Browsers, desk: BrowserDesk, login: str, path: str
+) -> None:
     answer = await (await browsers(login)).get("/")
     assert answer.status_code == 303
     assert answer.headers["location"] == path if path != "/" else answer.headers["location"] in {"/callbacks", "/board"}
 
 
-async def test_every_page_speaks_ukrainian(browsers: Browsers, desk: Desk) -> None:
+async def test_every_page_speaks_ukrainian(browsers: Browsers, desk: BrowserDesk) -> None:
     admin = await browsers("admin")
     await admin.post("/profile/look", data={"language": "uk"})
     for path, word in (

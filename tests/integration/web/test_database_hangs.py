@@ -11,7 +11,7 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import text
 
-from pbxcrm.db import Database
+from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers
 from web import patience
 

@@ -7,14 +7,14 @@ import pytest
 from httpx2 import AsyncClient, Response
 from sqlmodel import col, select
 
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.timeline import Cursor, EntryKind, timeline
+from pbxcrm.deals.timeline import EntryKind, TimelineCursor, timeline
+from pbxcrm.reactions.intake import Intake
 from pbxcrm.tasks.models import Task, TaskStatus
-from tests.calls import Story, batch, outbound
-from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
+from tests.calls import FactStory, batch, outbound
+from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
 DESK = "Reception desk"
@@ -31,19 +31,21 @@ def version(page: str) -> str:
     return found[1]
 
 
-async def stored(desk: Desk, title: str = DESK) -> Deal:
+async def stored(desk: BrowserDesk, title: str = DESK) -> Deal:
     async with desk.database.read() as session:
         found = await session.get(Deal, desk.busy.deals[title])
     assert found is not None
     return found
 
 
-async def move(client: AsyncClient, desk: Desk, stage: str, *, seen: int, **more: str) -> Response:
+async def move(client: AsyncClient, desk: BrowserDesk, stage: str, *, seen: int, **more: str) -> Response:
     data = {"board": "1", "stage_id": str(desk.busy.stages[stage].id), "version": str(seen), **more}
     return await client.post(f"/deals/{desk.busy.deals[DESK]}/move", data=data, headers=HTMX)
 
 
-async def test_board_has_a_column_a_stage_with_count_sum_and_newest_on_top(browsers: Browsers, desk: Desk) -> None:
+async def test_board_has_a_column_a_stage_with_count_sum_and_newest_on_top(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
     page = (await (await browsers("maria")).get("/board")).text
     proposal = column(page, "Proposal sent")
     assert proposal.index("Kitchen for Marta") < proposal.index(DESK)
@@ -55,7 +57,7 @@ async def test_board_has_a_column_a_stage_with_count_sum_and_newest_on_top(brows
     assert "style=" not in page
 
 
-async def test_board_of_a_seller_has_only_own_cards(browsers: Browsers, desk: Desk) -> None:
+async def test_board_of_a_seller_has_only_own_cards(browsers: Browsers, desk: BrowserDesk) -> None:
     page = (await (await browsers("ivan")).get("/board")).text
     assert DESK in page
     assert "Kitchen for Marta" not in page
@@ -73,7 +75,7 @@ async def test_board_of_a_seller_has_only_own_cards(browsers: Browsers, desk: De
     ],
 )
 async def test_board_is_filtered_by_its_address(
-    browsers: Browsers, desk: Desk, query: str, there: str, away: str
+    browsers: Browsers, desk: BrowserDesk, query: str, there: str, away: str
 ) -> None:
     who = "petro" if query == "mine=1" else "maria"
     page = (await (await browsers(who)).get(f"/board?{query}")).text.partition('id="board"')[2]
@@ -81,7 +83,7 @@ async def test_board_is_filtered_by_its_address(
     assert away not in page
 
 
-async def test_board_and_card_ask_a_fixed_number_of_queries(browsers: Browsers, desk: Desk) -> None:
+async def test_board_and_card_ask_a_fixed_number_of_queries(browsers: Browsers, desk: BrowserDesk) -> None:
     maria = await browsers("maria")
     board = await count_queries(desk.database, maria, "/board")
     # A text is looked for once; nothing is asked for what no row has.
@@ -96,7 +98,7 @@ async def test_board_and_card_ask_a_fixed_number_of_queries(browsers: Browsers, 
     assert await count_queries(desk.database, maria, "/board") == board
 
 
-async def test_columns_go_on_where_they_ended(browsers: Browsers, desk: Desk) -> None:
+async def test_columns_go_on_where_they_ended(browsers: Browsers, desk: BrowserDesk) -> None:
     async with desk.database.write() as session:
         first = (await session.exec(select(Deal).where(Deal.title == DESK))).one()
         for n in range(75):
@@ -115,7 +117,7 @@ async def test_columns_go_on_where_they_ended(browsers: Browsers, desk: Desk) ->
     assert len(seen) == len(set(seen)) == 77
 
 
-async def test_a_move_gives_back_the_card_as_it_is_now(browsers: Browsers, desk: Desk) -> None:
+async def test_a_move_gives_back_the_card_as_it_is_now(browsers: Browsers, desk: BrowserDesk) -> None:
     answer = await move(await browsers("ivan"), desk, "Invoice issued", seen=(await stored(desk)).version)
     assert answer.status_code == 200
     now = await stored(desk)
@@ -123,7 +125,9 @@ async def test_a_move_gives_back_the_card_as_it_is_now(browsers: Browsers, desk:
     assert f'data-version="{now.version}"' in answer.text
 
 
-async def test_a_move_taken_back_leaves_the_deal_as_old_in_its_stage_as_it_was(browsers: Browsers, desk: Desk) -> None:
+async def test_a_move_taken_back_leaves_the_deal_as_old_in_its_stage_as_it_was(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
     ivan, maria = await browsers("ivan"), await browsers("maria")
     before = await stored(desk)
     await move(ivan, desk, "Invoice issued", seen=before.version)
@@ -137,7 +141,7 @@ async def test_a_move_taken_back_leaves_the_deal_as_old_in_its_stage_as_it_was(b
     assert (await stored(desk)).stage_since > before.stage_since
 
 
-async def test_a_stale_board_never_overwrites_a_newer_move(browsers: Browsers, desk: Desk) -> None:
+async def test_a_stale_board_never_overwrites_a_newer_move(browsers: Browsers, desk: BrowserDesk) -> None:
     seen = (await stored(desk)).version
     ivan, maria = await browsers("ivan"), await browsers("maria")
     await move(maria, desk, "Invoice agreed", seen=seen)
@@ -149,7 +153,7 @@ async def test_a_stale_board_never_overwrites_a_newer_move(browsers: Browsers, d
     assert f'data-stage="{desk.busy.stages["Invoice agreed"].id}"' in card.text
 
 
-async def test_lost_asks_why_and_then_completes_the_move(browsers: Browsers, desk: Desk) -> None:
+async def test_lost_asks_why_and_then_completes_the_move(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan, seen = await browsers("ivan"), (await stored(desk)).version
     refused = await move(ivan, desk, "Lost", seen=seen)
     assert refused.status_code == 422
@@ -164,7 +168,7 @@ async def test_lost_asks_why_and_then_completes_the_move(browsers: Browsers, des
     assert (await stored(desk)).lost_reason == "Too slow"
 
 
-async def test_a_card_that_is_not_on_this_board_is_no_content(browsers: Browsers, desk: Desk) -> None:
+async def test_a_card_that_is_not_on_this_board_is_no_content(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     foreign = desk.busy.deals["Foreign deal"]
     assert (await ivan.get(f"/board/cards/{foreign}", headers=HTMX)).status_code == 204
@@ -176,7 +180,7 @@ async def test_a_card_that_is_not_on_this_board_is_no_content(browsers: Browsers
         assert (await ivan.post(f"/deals/{foreign}/{path}", data=data)).status_code == 404
 
 
-async def test_heads_say_count_and_sum_as_they_are(browsers: Browsers, desk: Desk) -> None:
+async def test_heads_say_count_and_sum_as_they_are(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     await move(ivan, desk, "Shipped", seen=(await stored(desk)).version)
     heads = (await ivan.get("/board/heads", headers=HTMX)).text
@@ -185,7 +189,7 @@ async def test_heads_say_count_and_sum_as_they_are(browsers: Browsers, desk: Des
     assert "board-sum" in heads
 
 
-async def test_card_tells_what_happened_newest_on_top(browsers: Browsers, desk: Desk) -> None:
+async def test_card_tells_what_happened_newest_on_top(browsers: Browsers, desk: BrowserDesk) -> None:
     page = (await (await browsers("ivan")).get(f"/deals/{desk.busy.deals[DESK]}")).text
     story = page.partition('<ol class="timeline">')[2]
     note, talk = story.index("Wants it in oak"), story.index("Ivan Kravets talked, 6:12")
@@ -197,14 +201,14 @@ async def test_card_tells_what_happened_newest_on_top(browsers: Browsers, desk: 
     assert "style=" not in page
 
 
-async def test_timeline_is_filtered_by_kind(browsers: Browsers, desk: Desk) -> None:
+async def test_timeline_is_filtered_by_kind(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     story = (await ivan.get(f"/deals/{desk.busy.deals[DESK]}?kind=calls")).text.partition('<ol class="timeline">')[2]
     assert "Ivan Kravets talked" in story
     assert "Wants it in oak" not in story
 
 
-async def test_timeline_in_parts_tells_everything_once(desk: Desk) -> None:
+async def test_timeline_in_parts_tells_everything_once(desk: BrowserDesk) -> None:
     async with desk.database.read() as session:
         ivan = await desk.office.viewer(session, "ivan")
         whole = await timeline(session, ivan, deal_id=desk.busy.deals[DESK])
@@ -214,13 +218,15 @@ async def test_timeline_in_parts_tells_everything_once(desk: Desk) -> None:
             told += [(entry.kind, entry.id) for entry in part.entries]
             if part.next is None:
                 break
-            after = Cursor.parse(part.next, desk.now)
+            after = TimelineCursor.parse(part.next, desk.now)
             assert after is not None
     assert told == [(entry.kind, entry.id) for entry in whole.entries]
     assert {kind for kind, _ in told} >= {EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK, EntryKind.MOVE}
 
 
-async def test_facts_are_edited_in_place_and_say_at_the_field_what_is_wrong(browsers: Browsers, desk: Desk) -> None:
+async def test_facts_are_edited_in_place_and_say_at_the_field_what_is_wrong(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
     ivan = await browsers("ivan")
     address = f"/deals/{desk.busy.deals[DESK]}"
     form = (await ivan.get(f"{address}?edit=1", headers=HTMX)).text
@@ -242,7 +248,7 @@ async def test_facts_are_edited_in_place_and_say_at_the_field_what_is_wrong(brow
     assert stale.status_code == 409
 
 
-async def test_a_note_appears_on_top(browsers: Browsers, desk: Desk) -> None:
+async def test_a_note_appears_on_top(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     address = f"/deals/{desk.busy.deals[DESK]}/note"
     region = (await ivan.post(address, data={"text": "<b>called back</b>"}, headers=HTMX)).text
@@ -251,7 +257,7 @@ async def test_a_note_appears_on_top(browsers: Browsers, desk: Desk) -> None:
     assert (await (await browsers("kira")).post(address, data={"text": "QC writes"})).status_code == 403
 
 
-async def test_a_new_deal_is_filled_in_from_a_call_and_makes_its_client(browsers: Browsers, desk: Desk) -> None:
+async def test_a_new_deal_is_filled_in_from_a_call_and_makes_its_client(browsers: Browsers, desk: BrowserDesk) -> None:
     olena = await browsers("olena")
     form = (await olena.get(f"/deals/new?call={desk.busy.calls['1700000000.4']}", headers=HTMX)).text
     assert 'value="+380630000001"' in form
@@ -269,11 +275,11 @@ async def test_a_new_deal_is_filled_in_from_a_call_and_makes_its_client(browsers
     assert (deal.title, contact.name, deal.responsible_id) == ("Новий Клієнт", "Новий Клієнт", desk.office.id("olena"))
 
 
-async def test_the_next_call_of_a_number_that_was_typed_finds_its_deal(browsers: Browsers, desk: Desk) -> None:
+async def test_the_next_call_of_a_number_that_was_typed_finds_its_deal(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     data = {"title": "Typed", "number": " 093 111 22 33 "}
     made = await ivan.post("/deals/new", data=data)
-    story = Story("1700000009.1", client="+380931112233", at=desk.now).ring("101").wait(3).answer("101")
+    story = FactStory("1700000009.1", client="+380931112233", at=desk.now).ring("101").wait(3).answer("101")
     await Intake(desk.database, desk.settings).apply(batch(story))
     async with desk.database.read() as session:
         deals = (await session.exec(select(Deal).where(Deal.client_number == "+380931112233"))).all()
@@ -284,7 +290,7 @@ async def test_the_next_call_of_a_number_that_was_typed_finds_its_deal(browsers:
     assert call.deal_id == deals[0].id
 
 
-async def test_nonsense_in_the_place_of_a_number_is_told_at_the_field(browsers: Browsers, desk: Desk) -> None:
+async def test_nonsense_in_the_place_of_a_number_is_told_at_the_field(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     answer = await ivan.post("/deals/new", data={"title": "Typed", "number": "ask her"}, headers=HTMX)
     assert answer.status_code == 422
@@ -292,7 +298,7 @@ async def test_nonsense_in_the_place_of_a_number_is_told_at_the_field(browsers: 
     assert "“ask her” is not a telephone number." in field
 
 
-async def test_a_task_from_the_card_by_a_quick_choice(browsers: Browsers, desk: Desk) -> None:
+async def test_a_task_from_the_card_by_a_quick_choice(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
     data = {"deal_id": str(desk.busy.deals[DESK]), "title": "Ring again", "quick": "morning"}
     answer = await ivan.post("/tasks/new", data=data)
@@ -305,7 +311,7 @@ async def test_a_task_from_the_card_by_a_quick_choice(browsers: Browsers, desk: 
     assert "Say until when" in missing.text
 
 
-async def fail_to_reach(desk: Desk) -> None:
+async def fail_to_reach(desk: BrowserDesk) -> None:
     """The client was called just now and did not answer; nothing else is planned for the deal."""
     story = outbound("1700000000.99", "101", "+380672223344", at=desk.now - timedelta(minutes=1)).ring("101")
     await Intake(desk.database, desk.settings).apply(batch(story.wait(20).end()))
@@ -315,7 +321,7 @@ async def fail_to_reach(desk: Desk) -> None:
             task.status = TaskStatus.DONE.value
 
 
-async def tasks_of(desk: Desk) -> list[Task]:
+async def tasks_of(desk: BrowserDesk) -> list[Task]:
     async with desk.database.read() as session:
         found = await session.exec(
             select(Task).where(Task.deal_id == desk.busy.deals[DESK], Task.status == TaskStatus.OPEN.value)
@@ -324,7 +330,7 @@ async def tasks_of(desk: Desk) -> list[Task]:
 
 
 async def test_after_a_failed_attempt_a_deal_is_closed_together_with_its_next_task(
-    browsers: Browsers, desk: Desk
+    browsers: Browsers, desk: BrowserDesk
 ) -> None:
     await fail_to_reach(desk)
     ivan, seen = await browsers("ivan"), (await stored(desk)).version

@@ -8,16 +8,16 @@ from redis.asyncio import Redis
 from sqlalchemy import event
 from sqlmodel import select
 
-from pbxcrm.calls.intake import Intake
 from pbxcrm.calls.models import Call
-from pbxcrm.db import Database
 from pbxcrm.deals.models import Deal
-from pbxcrm.settings import Settings
-from tests.calls import NOON, Story, batch
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.calls import NOON, FactStory, batch
 from tests.integration.web.conftest import Clock
 from tests.office import Office
 from web.app import create_app
-from web.live import Asked
+from web.live import RenderRequest
 from web.pages.dock import DRAWN_ANEW_AFTER, pusher
 
 FIRST, SECOND = "17.1", "17.2"
@@ -29,12 +29,12 @@ class Docks:
     def __init__(self, settings: Settings, database: Database, redis: Redis, clock: Clock, office: Office) -> None:
         self.database, self.office = database, office
         self._push = pusher(create_app(settings, database, redis, clock=clock).state.parts)
-        self._asked: Asked | None = None
+        self._asked: RenderRequest | None = None
 
     async def push(self, *about: str) -> str:
         if self._asked is None:
             async with self.database.read() as session:
-                self._asked = Asked(await self.office.viewer(session, "ivan"), {}, set())
+                self._asked = RenderRequest(await self.office.viewer(session, "ivan"), {}, set())
         self._asked.about = set(about)
         ((user_id, html),) = [pushed async for pushed in self._push([self._asked])]
         assert user_id == self.office.id("ivan")
@@ -64,8 +64,8 @@ async def docks(
 ) -> Docks:
     """Ivan has talked to one client, and another one rings."""
     found = Docks(settings, database, redis, clock, office)
-    await intake.apply(batch(Story(FIRST, client="+380671110001").ring("101").answer("101").wait(30).end()))
-    await intake.apply(batch(Story(SECOND, client="+380671110002", at=NOON + timedelta(minutes=4)).ring("101")))
+    await intake.apply(batch(FactStory(FIRST, client="+380671110001").ring("101").answer("101").wait(30).end()))
+    await intake.apply(batch(FactStory(SECOND, client="+380671110002", at=NOON + timedelta(minutes=4)).ring("101")))
     return found
 
 
@@ -94,7 +94,7 @@ async def test_a_card_is_never_older_than_its_call(docks: Docks, intake: Intake)
     """Also where the word of its change was lost."""
     first, second = await docks.call_id(FIRST), await docks.call_id(SECOND)
     await docks.push("")
-    ringing = Story(SECOND, client="+380671110002", at=NOON + timedelta(minutes=4)).ring("101")
+    ringing = FactStory(SECOND, client="+380671110002", at=NOON + timedelta(minutes=4)).ring("101")
     await intake.apply(batch(ringing.wait(3).answer("101")))
     html = await docks.push(first)
     assert (state(html, first), state(html, second)) == ("after", "talking")
@@ -115,7 +115,9 @@ async def test_a_card_that_goes_away_asks_nothing_of_its_client(
     def note(*arguments: object) -> None:
         asked.append(str(arguments[2]))
 
-    await intake.apply(batch(Story(SECOND, client="+380671110002", at=NOON + timedelta(minutes=4)).ring("101").end()))
+    await intake.apply(
+        batch(FactStory(SECOND, client="+380671110002", at=NOON + timedelta(minutes=4)).ring("101").end())
+    )
     event.listen(database.engine.sync_engine, "before_cursor_execute", note)
     html = await docks.push(second)
     event.remove(database.engine.sync_engine, "before_cursor_execute", note)

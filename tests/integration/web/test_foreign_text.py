@@ -7,7 +7,7 @@ from httpx2 import AsyncClient, Response
 from sqlmodel import select
 
 from pbxcrm.contacts.models import Company
-from pbxcrm.db import Database
+from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import PASSWORD, Browsers
 
 DIGITS = "9" * 5000

@@ -14,14 +14,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from pbxcrm.access import Viewer
-from pbxcrm.db import Database
-from pbxcrm.events import CHANNEL, emit, relay
 from pbxcrm.people.models import Role
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import CHANNEL, emit, relay
 from tests.integration.web.conftest import PASSWORD, Clock
 from tests.integration.web.serving import serving
 from tests.waiting import until
 from web import live
-from web.live import WAITING_AT_MOST, Asked, Hint, Hub, speak
+from web.live import WAITING_AT_MOST, Hint, Hub, RenderRequest, speak
 
 
 class Listener:
@@ -184,7 +184,7 @@ async def test_a_new_role_counts_at_once(listen: Listen, database: Database, red
 async def test_finished_html_is_pushed_to_every_tab_of_one_person(listen: Listen, redis: Redis, app: Starlette) -> None:
     rendered: list[str] = []
 
-    async def card(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
         for person in (each.person for each in asked):
             rendered.append(person.login)
             yield person.user_id, f"<b>{person.login} {len(rendered)}</b>"
@@ -205,7 +205,7 @@ async def test_finished_html_is_pushed_to_every_tab_of_one_person(listen: Listen
 
 
 async def test_a_card_that_cannot_be_rendered_silences_nobody(listen: Listen, redis: Redis, app: Starlette) -> None:
-    async def broken(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+    async def broken(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
         for person in (each.person for each in asked):
             if person.login == "olena":
                 raise RuntimeError(person.login)
@@ -247,7 +247,7 @@ async def test_redis_gone_is_said_and_comes_back_by_itself(redis: Redis) -> None
 
 
 async def test_what_redis_could_not_say_is_pushed_when_it_is_back(redis: Redis) -> None:
-    async def card(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
         for each in asked:
             yield each.person.user_id, "as it is now"
 
@@ -287,7 +287,7 @@ async def test_who_is_too_slow_is_dropped_and_costs_no_more_memory(app: Starlett
 async def test_a_browser_that_stops_reading_is_let_go_while_others_hear_on(
     listen: Listen, address: str, app: Starlette, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def huge(asked: Sequence[Asked]) -> AsyncIterator[tuple[int, str]]:
+    async def huge(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
         for person in (each.person for each in asked):
             yield person.user_id, "x" * 4_000_000
 

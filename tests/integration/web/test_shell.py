@@ -14,10 +14,10 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.db import Database
-from pbxcrm.errors import Conflict
 from pbxcrm.people.queries import get_user_by_login, load_directory
-from pbxcrm.settings import Settings
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.settings import Settings
 from tests.integration.web.conftest import HOME, PASSWORD, Browsers, Clock
 from web.app import create_app
 from web.routing import UndeclaredRoute, page

@@ -5,27 +5,27 @@ from datetime import timedelta
 
 from sqlmodel import col, select
 
-from pbxcrm import jobs
 from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.calls.intake import Intake
 from pbxcrm.people.queries import load_directory
-from pbxcrm.reasons import reason
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared import jobs
+from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_close_task
 from pbxcrm.tasks.models import Task, TaskKind
 from pbxcrm.tasks.rules import ENDED_BY
-from tests.calls import Story, batch
-from tests.integration.web.desks import HTMX, Browsers, Desk, browsers, count_queries, desk
+from tests.calls import FactStory, batch
+from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
 
 
-async def stored(desk: Desk, title: str) -> Task:
+async def stored(desk: BrowserDesk, title: str) -> Task:
     async with desk.database.read() as session:
         return (await session.exec(select(Task).where(Task.title == title))).one()
 
 
-async def test_own_tasks_stand_by_day_overdue_first(browsers: Browsers, desk: Desk) -> None:
+async def test_own_tasks_stand_by_day_overdue_first(browsers: Browsers, desk: BrowserDesk) -> None:
     page = (await (await browsers("ivan")).get("/tasks")).text
     groups = re.findall(r'id="group-(\w+)"', page)
     assert groups == ["overdue", "today", "tomorrow", "later"]
@@ -35,14 +35,14 @@ async def test_own_tasks_stand_by_day_overdue_first(browsers: Browsers, desk: De
     assert "style=" not in page
 
 
-async def test_a_seller_sees_nobody_elses_even_when_asking_for_all(browsers: Browsers, desk: Desk) -> None:
+async def test_a_seller_sees_nobody_elses_even_when_asking_for_all(browsers: Browsers, desk: BrowserDesk) -> None:
     olena = await browsers("olena")
     for address in ("/tasks", "/tasks?who=team", f"/tasks?who={desk.office.id('ivan')}"):
         assert "Send the drawings" not in (await olena.get(address)).text
     assert (await olena.get(f"/tasks/{desk.busy.tasks['Send the drawings']}")).status_code == 404
 
 
-async def test_a_manager_sees_the_team_by_person(browsers: Browsers, desk: Desk) -> None:
+async def test_a_manager_sees_the_team_by_person(browsers: Browsers, desk: BrowserDesk) -> None:
     maria = await browsers("maria")
     assert "Send the drawings" in (await maria.get("/tasks?who=team")).text
     assert "Send the drawings" in (await maria.get(f"/tasks?who={desk.office.id('ivan')}")).text
@@ -51,7 +51,7 @@ async def test_a_manager_sees_the_team_by_person(browsers: Browsers, desk: Desk)
     assert "Send the drawings" not in (await oksana.get("/tasks?who=team")).text
 
 
-async def test_done_with_a_result_can_be_taken_back(browsers: Browsers, desk: Desk) -> None:
+async def test_done_with_a_result_can_be_taken_back(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan, task_id = await browsers("ivan"), desk.busy.tasks["Send the drawings"]
     answer = await ivan.post(f"/tasks/{task_id}/done", data={"result": "sent by mail"}, headers=HTMX)
     assert f'hx-post="/tasks/{task_id}/reopen"' in answer.text
@@ -62,7 +62,7 @@ async def test_done_with_a_result_can_be_taken_back(browsers: Browsers, desk: De
     assert (await stored(desk, "Send the drawings")).status == "open"
 
 
-async def test_a_callback_is_closed_in_its_queue_only(browsers: Browsers, desk: Desk) -> None:
+async def test_a_callback_is_closed_in_its_queue_only(browsers: Browsers, desk: BrowserDesk) -> None:
     async with desk.database.read() as session:
         callback = (
             await session.exec(select(Task).where(Task.kind == TaskKind.CALLBACK, Task.status == "open"))
@@ -75,7 +75,7 @@ async def test_a_callback_is_closed_in_its_queue_only(browsers: Browsers, desk: 
     assert "/done" not in row
 
 
-async def test_what_the_product_wrote_is_said_in_the_readers_language(browsers: Browsers, desk: Desk) -> None:
+async def test_what_the_product_wrote_is_said_in_the_readers_language(browsers: Browsers, desk: BrowserDesk) -> None:
     """What became of a callback is stored as a code; what somebody typed stays as it is."""
     why = reason("episode.recovered", who="Ivan Kravets")
     async with desk.database.write() as session:
@@ -98,7 +98,7 @@ async def test_what_the_product_wrote_is_said_in_the_readers_language(browsers: 
     assert "rang them myself" in (await client.get("/tasks?state=done")).text
 
 
-async def test_edit_keeps_what_was_typed_and_refuses_a_stale_form(browsers: Browsers, desk: Desk) -> None:
+async def test_edit_keeps_what_was_typed_and_refuses_a_stale_form(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan, task_id = await browsers("ivan"), desk.busy.tasks["Ask about the oak"]
     form = (await ivan.get(f"/tasks/{task_id}")).text
     seen = re.search(r'name="version" value="(\d+)"', form)
@@ -114,7 +114,7 @@ async def test_edit_keeps_what_was_typed_and_refuses_a_stale_form(browsers: Brow
     assert (await ivan.post(f"/tasks/{task_id}", data={**data, "title": "Stale"}, headers=HTMX)).status_code == 409
 
 
-async def test_a_new_task_goes_to_a_colleague_one_may_give_to(browsers: Browsers, desk: Desk) -> None:
+async def test_a_new_task_goes_to_a_colleague_one_may_give_to(browsers: Browsers, desk: BrowserDesk) -> None:
     maria = await browsers("maria")
     data = {"title": "Look at the lamp", "quick": "2h", "assignee_id": str(desk.office.id("olena"))}
     assert (await maria.post("/tasks/new", data=data)).status_code == 303
@@ -123,20 +123,20 @@ async def test_a_new_task_goes_to_a_colleague_one_may_give_to(browsers: Browsers
     assert foreign.status_code == 422
 
 
-async def test_list_asks_a_fixed_number_of_queries(browsers: Browsers, desk: Desk) -> None:
+async def test_list_asks_a_fixed_number_of_queries(browsers: Browsers, desk: BrowserDesk) -> None:
     maria = await browsers("maria")
     team = await count_queries(desk.database, maria, "/tasks?who=team")
     one = await count_queries(desk.database, maria, f"/tasks?who={desk.office.id('ivan')}")
     assert team == one <= 14
 
 
-async def test_the_rail_counts_what_is_overdue(browsers: Browsers, desk: Desk) -> None:
+async def test_the_rail_counts_what_is_overdue(browsers: Browsers, desk: BrowserDesk) -> None:
     rail = (await (await browsers("ivan")).get("/tasks")).text.partition('id="rail"')[2].partition("</nav>")[0]
     tasks = rail.partition('href="/tasks"')[2].partition("</a>")[0]
     assert re.search(r'class="count amber">\d+<', tasks)
 
 
-async def burning(desk: Desk) -> dict[str, Task]:
+async def burning(desk: BrowserDesk) -> dict[str, Task]:
     """The callback, the lamp and the manager's task of the client nobody has called back, by kind."""
     for minutes in (0, 60):
         await jobs.sweep(desk.database, desk.now + timedelta(minutes=minutes))
@@ -146,7 +146,7 @@ async def burning(desk: Desk) -> dict[str, Task]:
         return {task.kind: task for task in found.all() if task.deal_id == episode.deal_id}
 
 
-async def test_what_ends_by_work_has_no_button_and_says_what_ends_it(browsers: Browsers, desk: Desk) -> None:
+async def test_what_ends_by_work_has_no_button_and_says_what_ends_it(browsers: Browsers, desk: BrowserDesk) -> None:
     found = await burning(desk)
     assert set(found) == set(ENDED_BY)
     maria, ivan = await browsers("maria"), await browsers("ivan")
@@ -168,9 +168,9 @@ async def test_what_ends_by_work_has_no_button_and_says_what_ends_it(browsers: B
     assert "/escalations" not in seen  # a seller has no such page
 
 
-async def test_a_lamp_that_went_out_cannot_be_lit_by_hand(browsers: Browsers, desk: Desk) -> None:
+async def test_a_lamp_that_went_out_cannot_be_lit_by_hand(browsers: Browsers, desk: BrowserDesk) -> None:
     lamp = (await burning(desk))["lamp"]
-    talk = Story("1700000009.1", client="+380630000002", at=desk.now).ring("101").answer("101")
+    talk = FactStory("1700000009.1", client="+380630000002", at=desk.now).ring("101").answer("101")
     await Intake(desk.database, desk.settings).apply(batch(talk))
     ivan = await browsers("ivan")
     assert "/reopen" not in (await ivan.get(f"/tasks/{lamp.id}")).text

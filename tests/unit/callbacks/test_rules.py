@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm import reasons
 from pbxcrm.calendars.rules import WorkingTime
 from pbxcrm.callbacks.rules import (
     check_why,
@@ -19,7 +18,8 @@ from pbxcrm.callbacks.rules import (
     urgency,
     wait_tone,
 )
-from pbxcrm.errors import Invalid
+from pbxcrm.shared import reasons
+from pbxcrm.shared.errors import Invalid
 
 KYIV = ZoneInfo("Europe/Kyiv")
 OFFICE = WorkingTime(KYIV, (((9 * 60, 18 * 60),),) * 5 + ((), ()))

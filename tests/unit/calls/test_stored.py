@@ -11,7 +11,7 @@ from pbxcrm.calls.facts import CallState, Leg
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.calls.rules import clean_name
 from pbxcrm.calls.stored import columns_of, columns_of_leg, state_of
-from tests.unit.ami.streams import all_streams
+from tests.unit.tracker.streams import all_streams
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 

@@ -8,11 +8,11 @@ import sys
 import pytest
 from sqlalchemy.engine import make_url
 
-from pbxcrm import child
-from pbxcrm.backup import libpq_environ
 from pbxcrm.cli.first_people import new_password
-from pbxcrm.doctor.findings import bad, good
 from pbxcrm.people.rules import check_password
+from pbxcrm.shared import child
+from pbxcrm.upkeep.backup import libpq_environ
+from pbxcrm.upkeep.doctor.findings import bad, good
 
 
 def test_a_new_password_is_accepted_easy_to_type_and_never_the_same() -> None:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.errors import Invalid, Unavailable
 from pbxcrm.phone.rules import check_number, check_pbx, choose_extension, choose_pbx
+from pbxcrm.shared.errors import Invalid, Unavailable
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 

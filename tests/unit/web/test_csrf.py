@@ -1,6 +1,6 @@
 import pytest
 
-from pbxcrm.errors import NotAllowed
+from pbxcrm.shared.errors import NotAllowed
 from web.csrf import check, is_ours
 
 HOST = {"host": "crm.example:8080", "cookie": "pbxcrm_session=x"}

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from pbxcrm.errors import Invalid
+from pbxcrm.shared.errors import Invalid
 from web.forms import Form, filled
 
 pytestmark = pytest.mark.usefixtures("english")
@@ -40,10 +40,10 @@ def test_what_is_no_amount(typed: str) -> None:
 
 
 def test_a_moment_is_meant_in_the_readers_time_zone() -> None:
-    assert form(at="2026-07-01T12:00").moment("at") == datetime(2026, 7, 1, 9, 0, tzinfo=UTC)
-    assert form(at="").moment("at") is None
+    assert form(at="2026-07-01T12:00").utc_time("at") == datetime(2026, 7, 1, 9, 0, tzinfo=UTC)
+    assert form(at="").utc_time("at") is None
     with pytest.raises(Invalid):
-        form(at="tomorrow").moment("at")
+        form(at="tomorrow").utc_time("at")
 
 
 def test_an_error_stands_at_its_field_in_the_readers_words() -> None:

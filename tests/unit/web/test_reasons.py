@@ -2,8 +2,8 @@
 
 import pytest
 
-from pbxcrm import reasons
-from pbxcrm.reasons import reason
+from pbxcrm.shared import reasons
+from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.models import Task
 from tests.unit.web.conftest import NOON, place
 from web import words

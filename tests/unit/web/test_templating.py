@@ -57,12 +57,12 @@ def test_a_drawing_with_a_name_from_outside_stays_a_drawing(templates: Templates
 
 def test_a_moment_is_said_in_each_language_and_zone(templates: Templates) -> None:
     for _ in range(2):
-        english = say(templates, "{{ at | moment }}", at=NOW)
+        english = say(templates, "{{ at | time_tag }}", at=NOW)
         assert english.startswith(
             '<time datetime="2026-11-18T12:00:00+00:00" title="Wednesday, 18 November 2026, 14:00:00">'
         )
         assert ">today\u00a014:00<" in english
-        assert "середа" in say(templates, "{{ at | moment }}", Language.UK, at=NOW)
+        assert "середа" in say(templates, "{{ at | time_tag }}", Language.UK, at=NOW)
 
 
 def test_macros_are_built_once(templates: Templates) -> None:

@@ -4,14 +4,26 @@ from typing import Literal
 
 from pydantic import Field
 
-from pbxcrm import reasons
 from pbxcrm.access import Permission
 from pbxcrm.callbacks import claims, results
 from pbxcrm.callbacks.filters import EpisodeFilter
 from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, as_rows, list_episodes
+from pbxcrm.shared import reasons
 from web.api import cursors
-from web.api.fields import NO_NUL, SOMETHING, Asked, IdText, ListQuery, Moment, Number, Said, Version, When, Word
+from web.api.fields import (
+    NO_NUL,
+    SOMETHING,
+    ApiAnswer,
+    ApiRequest,
+    IdText,
+    ListQuery,
+    Moment,
+    Number,
+    Version,
+    When,
+    Word,
+)
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
@@ -20,7 +32,7 @@ callbacks = Resource(
 )
 
 
-class CallbackOut(Said):
+class CallbackOut(ApiAnswer):
     """A client we missed. `reached`: we got through to them; `recovered`: they got through to us."""
 
     id: int
@@ -57,7 +69,7 @@ class CallbackQuery(ListQuery):
     q: Word | None = Field(None, description="A part of the client's name or number.")
 
 
-class CallbackResult(Asked):
+class CallbackResult(ApiRequest):
     result: Literal["reached", "didnt_reach", "wrong_number", "not_interested", "spam", "no_number"]
     why: str = Field("", max_length=200, pattern=NO_NUL, description="Needed when the client is not interested.")
     note: str = Field("", max_length=1000, pattern=NO_NUL)
@@ -66,7 +78,7 @@ class CallbackResult(Asked):
     )
 
 
-class CallbackDismissal(Asked):
+class CallbackDismissal(ApiRequest):
     why: str = Field(min_length=1, max_length=200, pattern=SOMETHING)
 
 

@@ -4,20 +4,20 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from pbxcrm import reasons
 from pbxcrm.access import Permission
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
 from pbxcrm.calls.rendering import as_object
+from pbxcrm.shared import reasons
 from web.api import cursors
-from web.api.fields import NO_NUL, IdText, ListQuery, Moment, Number, Said, When, Word
+from web.api.fields import NO_NUL, ApiAnswer, IdText, ListQuery, Moment, Number, When, Word
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
 calls = Resource("calls", "Every call the PBXs told of.")
 
 
-class TransferOut(Said):
+class TransferOut(ApiAnswer):
     """A transfer that reached somebody; from and to are extensions."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -27,7 +27,7 @@ class TransferOut(Said):
     kind: TransferKind
 
 
-class CallOut(Said):
+class CallOut(ApiAnswer):
     """A call as `pbxcrm replay` prints it, and what was made of it."""
 
     id: int

@@ -18,13 +18,14 @@ from pbxcrm.contacts.queries import (
     special_number,
     with_numbers,
 )
-from pbxcrm.errors import NotFound
-from pbxcrm.numbers import normalise
 from pbxcrm.people.queries import logins_of
+from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.numbers import normalise
 from web.api import cursors
 from web.api.fields import (
     NO_NUL,
-    Asked,
+    ApiAnswer,
+    ApiRequest,
     Id,
     IdText,
     ListQuery,
@@ -32,7 +33,6 @@ from web.api.fields import (
     Moment,
     Number,
     Paragraph,
-    Said,
     Title,
     Version,
     When,
@@ -51,17 +51,17 @@ special_numbers = Resource(
 Email = Annotated[str, Field(min_length=3, max_length=254, pattern=NO_NUL)]
 
 
-class PhoneOut(Said):
+class PhoneOut(ApiAnswer):
     number: str = Field(description="E.164 where it can be.")
     label: str
 
 
-class EmailOut(Said):
+class EmailOut(ApiAnswer):
     address: str
     label: str
 
 
-class ContactOut(Said):
+class ContactOut(ApiAnswer):
     """A client."""
 
     id: int
@@ -85,7 +85,7 @@ class ContactQuery(ListQuery):
     until: When | None = None
 
 
-class NewContact(Asked):
+class NewContact(ApiRequest):
     name: Title
     phones: list[Number] = Field([], max_length=50)
     emails: list[Email] = Field([], max_length=50)
@@ -95,7 +95,7 @@ class NewContact(Asked):
     note: Paragraph = ""
 
 
-class ContactChange(Asked):
+class ContactChange(ApiRequest):
     """What is left away stays as it is."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
@@ -108,7 +108,7 @@ class ContactChange(Asked):
     note: Paragraph | None = None
 
 
-class CompanyOut(Said):
+class CompanyOut(ApiAnswer):
     id: int
     name: str
     responsible: str | None = Field(description="A login.")
@@ -124,18 +124,18 @@ class CompanyQuery(ListQuery):
     until: When | None = None
 
 
-class NewCompany(Asked):
+class NewCompany(ApiRequest):
     name: Title
     note: Paragraph = ""
 
 
-class CompanyChange(Asked):
+class CompanyChange(ApiRequest):
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     name: Title | None = None
     note: Paragraph | None = None
 
 
-class SpecialNumberOut(Said):
+class SpecialNumberOut(ApiAnswer):
     number: str
     kind: NumberKind
     note: str
@@ -143,7 +143,7 @@ class SpecialNumberOut(Said):
     added_at: Moment
 
 
-class NewSpecialNumber(Asked):
+class NewSpecialNumber(ApiRequest):
     number: Number
     kind: Literal["own", "spam"] = Field(description="Our own numbers are for managers and administrators to tell.")
     note: str = Field("", max_length=200, pattern=NO_NUL)

@@ -4,25 +4,25 @@ from typing import Literal
 
 from pydantic import Field
 
-from pbxcrm import reasons
 from pbxcrm.access import Permission
 from pbxcrm.deals import actions
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.models import Deal, StageKind
 from pbxcrm.deals.queries import DealRow, access_deal_row, as_rows, list_deals
+from pbxcrm.shared import reasons
 from web.api import cursors
 from web.api.fields import (
     NO_NUL,
     Amount,
     AmountText,
-    Asked,
+    ApiAnswer,
+    ApiRequest,
     Id,
     IdText,
     ListQuery,
     Login,
     Moment,
     Number,
-    Said,
     Title,
     Version,
     When,
@@ -35,7 +35,7 @@ from web.api.text import number_filter
 deals = Resource("deals", "Cards on the board.")
 
 
-class DealOut(Said):
+class DealOut(ApiAnswer):
     """A deal."""
 
     id: int
@@ -77,7 +77,7 @@ class DealQuery(ListQuery):
     q: Word | None = Field(None, description="A part of the title.")
 
 
-class NewDeal(Asked):
+class NewDeal(ApiRequest):
     title: Title
     amount: AmountText | None = None
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
@@ -90,7 +90,7 @@ class NewDeal(Asked):
     source: str = Field("", max_length=100, pattern=NO_NUL)
 
 
-class DealChange(Asked):
+class DealChange(ApiRequest):
     """What is left away stays as it is."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")

@@ -4,15 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from pbxcrm import reasons
 from pbxcrm.access import Permission
 from pbxcrm.callbacks.escalation_pages import EscalationFilter, access_escalation, page_of_escalations
 from pbxcrm.callbacks.escalations import accept, reassign
 from pbxcrm.callbacks.models import Episode, Escalation, EscalationState
-from pbxcrm.errors import Invalid
 from pbxcrm.people.queries import logins_of
+from pbxcrm.shared import reasons
+from pbxcrm.shared.errors import Invalid
 from web.api import cursors
-from web.api.fields import SOMETHING, Asked, IdText, ListQuery, Login, Moment, Number, Said, When, Word
+from web.api.fields import SOMETHING, ApiAnswer, ApiRequest, IdText, ListQuery, Login, Moment, Number, When, Word
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
@@ -20,7 +20,7 @@ from web.api.text import number_filter
 escalations = Resource("escalations", "Callbacks that were left beyond norm and pause, and went to a manager.")
 
 
-class EscalationOut(Said):
+class EscalationOut(ApiAnswer):
     """An escalation. `accepted`: the manager lets it be and said why; `closed`: somebody did the work."""
 
     id: int
@@ -51,11 +51,11 @@ class EscalationQuery(ListQuery):
     until: When | None = Field(None, description="Went to the manager before this time.")
 
 
-class Accept(Asked):
+class Accept(ApiRequest):
     why: str = Field(min_length=1, max_length=200, pattern=SOMETHING)
 
 
-class Reassign(Asked):
+class Reassign(ApiRequest):
     responsible: Login = Field(description="The login of who gets it.")
 
 

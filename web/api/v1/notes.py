@@ -9,16 +9,16 @@ from pbxcrm.deals.actions import add_note as write_note
 from pbxcrm.deals.models import Note
 from pbxcrm.deals.notes import NoteFilter, access_note, list_notes
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.errors import Invalid
 from pbxcrm.people.queries import logins_of
+from pbxcrm.shared.errors import Invalid
 from web.api import cursors
-from web.api.fields import SOMETHING, Asked, Id, IdText, ListQuery, Moment, Said
+from web.api.fields import SOMETHING, ApiAnswer, ApiRequest, Id, IdText, ListQuery, Moment
 from web.api.resource import Ask, Page, Resource
 
 notes = Resource("notes", "What people wrote on deals and clients and about calls.")
 
 
-class NoteOut(Said):
+class NoteOut(ApiAnswer):
     id: int
     text: str
     deal_id: int | None
@@ -34,7 +34,7 @@ class NoteQuery(ListQuery):
     call_id: IdText | None = None
 
 
-class NewNote(Asked):
+class NewNote(ApiRequest):
     """On a deal, on a client, about a call: at least one of them."""
 
     text: str = Field(min_length=1, max_length=10_000, pattern=SOMETHING)

@@ -5,15 +5,15 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.deals.models import Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import list_pipelines
-from pbxcrm.errors import NotFound
-from web.api.fields import Said
+from pbxcrm.shared.errors import NotFound
+from web.api.fields import ApiAnswer
 from web.api.resource import Ask, Page, Resource
 
 pipelines = Resource("pipelines", "Pipelines with their stages.")
 checkpoints = Resource("checkpoints", "The norms that are watched: how long a deal may stay in a stage.")
 
 
-class StageOut(Said):
+class StageOut(ApiAnswer):
     id: int
     name: str
     kind: StageKind
@@ -23,7 +23,7 @@ class StageOut(Said):
     instruction: str
 
 
-class PipelineOut(Said):
+class PipelineOut(ApiAnswer):
     id: int
     name: str
     position: int
@@ -31,7 +31,7 @@ class PipelineOut(Said):
     stages: list[StageOut]
 
 
-class CheckpointOut(Said):
+class CheckpointOut(ApiAnswer):
     """A stage's norm. The id is the stage's."""
 
     id: int

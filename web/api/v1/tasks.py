@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from pbxcrm import reasons
 from pbxcrm.access import Permission
 from pbxcrm.people.queries import logins_of
+from pbxcrm.shared import reasons
 from pbxcrm.tasks import actions
 from pbxcrm.tasks.filters import TaskFilter
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
@@ -15,7 +15,8 @@ from web.api import cursors
 from web.api.fields import (
     NO_NUL,
     SOMETHING,
-    Asked,
+    ApiAnswer,
+    ApiRequest,
     Id,
     IdText,
     ListQuery,
@@ -23,7 +24,6 @@ from web.api.fields import (
     Moment,
     Number,
     Paragraph,
-    Said,
     Version,
     When,
     Word,
@@ -36,7 +36,7 @@ tasks = Resource("tasks", "Things to do, each with a day and a person.")
 TaskTitle = Field(min_length=1, max_length=300, pattern=SOMETHING)
 
 
-class TaskOut(Said):
+class TaskOut(ApiAnswer):
     """A task."""
 
     id: int
@@ -71,7 +71,7 @@ class TaskQuery(ListQuery):
     q: Word | None = Field(None, description="A part of the title.")
 
 
-class NewTask(Asked):
+class NewTask(ApiRequest):
     title: str = TaskTitle
     due_at: When
     kind: Literal["todo", "assignment"] = "todo"
@@ -81,7 +81,7 @@ class NewTask(Asked):
     note: Paragraph = ""
 
 
-class TaskChange(Asked):
+class TaskChange(ApiRequest):
     """What is left away stays as it is."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
@@ -91,7 +91,7 @@ class TaskChange(Asked):
     note: Paragraph | None = None
 
 
-class TaskEnd(Asked):
+class TaskEnd(ApiRequest):
     result: str = Field("", max_length=1000, pattern=NO_NUL)
     cancelled: bool = Field(False, description="Not done, and no longer to be.")
     version: Version | None = None

@@ -5,16 +5,16 @@ from typing import Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.errors import NotFound
 from pbxcrm.people.models import Role, User
 from pbxcrm.people.queries import extensions_of, list_teams, list_users
-from web.api.fields import Asked, Said, Word
+from pbxcrm.shared.errors import NotFound
+from web.api.fields import ApiAnswer, ApiRequest, Word
 from web.api.resource import Ask, Page, Resource
 
 users = Resource("users", "People: those of one's own teams, or everybody for quality control and administrators.")
 
 
-class UserOut(Said):
+class UserOut(ApiAnswer):
     login: str
     id: int
     name: str
@@ -24,7 +24,7 @@ class UserOut(Said):
     is_active: bool = Field(description="Whether they may still log in.")
 
 
-class UserQuery(Asked):
+class UserQuery(ApiRequest):
     role: Literal["seller", "manager", "qc", "admin"] | None = None
     q: Word | None = Field(None, description="A part of a name or login.")
 

@@ -1,0 +1,439 @@
+"""Follows a PBX: link → journal → tracker → database, while this listener holds the lease; a standby keeps its facts.
+
+Two tasks share a position in the journal. ``_listen`` writes down what comes, and never waits for anything else, because
+Asterisk cuts off who does not read. ``_pump`` feeds the tracker and applies facts; what came while the database worked
+becomes the next batch, so batches are small when it is quiet and large under load. When the pump falls far behind, it
+reads from the journal instead of memory; a start after a crash is the same thing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from time import time
+from typing import Protocol, TypeVar
+
+import structlog
+
+from ami import snapshot as snapshots
+from ami.connection import AmiConnection, Frame, Link
+from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
+from ami.fact_applier import Applier, Sink, describe
+from ami.inheriting import Inherited
+from ami.journal import Journal, Record
+from ami.messages import Message, parse
+from ami.reporting import Reporter
+from ami.snapshot import Snapshot
+from ami.take_snapshot import clock_offset, take_snapshot
+from ami.untold import Untold
+from ami.waiting import wait_at_most
+from pbxcrm.calls.facts import Batch, CallFact, CallState, FactKind, Handover, JournalPosition, Lease, PbxState
+
+log = structlog.get_logger(__name__)
+Thing = TypeVar("Thing")
+
+_TICK = 0.5  # seconds
+_ROUND = 500  # messages fed before the database and the link get their turn
+_RINGS = frozenset({FactKind.OPENED, FactKind.UPDATED, FactKind.QUEUED, FactKind.RINGING, FactKind.SILENCED})
+_FEW = 2  # facts that may make deals and tasks, which a ring may have to wait for
+_CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, however much comes
+_GATHER = 0.03  # seconds in which facts gather: half of what a batch costs is the same for one and for many
+RINGING = b"ChannelStateDesc: Ringing\r\n"  # what does not wait
+_LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
+_CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
+_CLOCK_TOLERANCE = 5.0  # seconds
+_CLOCK_TRUSTED = 30.0  # seconds; events wait less on their way to us
+_PRUNE_EVERY = 3600  # seconds
+_NOBODY_TELLS = 15.0  # seconds after which a standby tells itself of a call that ended
+_ASKED_AT_ONCE = 500  # calls
+_APPLIED_AT_ONCE = 100  # facts
+_DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
+
+
+def in_our_time(message: Message, received_at: datetime) -> Message:
+    """The message without its ``Timestamp`` where that is far from when it came: the PBX's clock is wrong, ours counts.
+
+    Decided message by message from what the journal holds, so that a replay decides the same.
+    """
+    try:
+        wrong = abs(float(message["Timestamp"]) - received_at.timestamp()) > _CLOCK_TRUSTED
+    except (KeyError, ValueError):
+        return message
+    return {name: value for name, value in message.items() if name != "Timestamp"} if wrong else message
+
+
+class CallTracker(Protocol):
+    """``ami.tracker.Tracker``."""
+
+    def feed(
+        self, message: Message, received_at: datetime | None = None, *, position: int | None = None
+    ) -> list[CallFact]: ...
+    def tick(self, now: datetime) -> list[CallFact]: ...
+    def reconcile(self, snapshot: Snapshot, now: datetime) -> list[CallFact]: ...
+    def horizon(self) -> int | None: ...
+    def open_calls(self) -> list[CallState]: ...
+
+
+class Recovery(Protocol):
+    """``ami.backfill.Backfill``: betters what a snapshot could only call unknown, from what Asterisk wrote itself."""
+
+    def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]: ...
+
+
+def rings_first(facts: Sequence[CallFact], waiting: Iterable[CallFact] = ()) -> tuple[list[CallFact], list[CallFact]]:
+    """What makes a card come up, and the rest: a deal of one client must not keep another's telephone waiting.
+
+    The facts of one call keep their order, for each says how the whole call stands; ``waiting`` are earlier ones.
+    """
+    urgent: list[CallFact] = []
+    rest: list[CallFact] = []
+    held = {fact.call.linkedid for fact in waiting}  # calls of which something else comes before
+    for fact in facts:
+        if fact.kind in _RINGS and fact.call.linkedid not in held:
+            urgent.append(fact)
+        else:
+            held.add(fact.call.linkedid)
+            rest.append(fact)
+    return urgent, rest
+
+
+def in_parts(things: Sequence[Thing], size: int) -> Iterator[Sequence[Thing]]:
+    """All of them in order, so many at a time."""
+    return (things[start : start + size] for start in range(0, len(things), size))
+
+
+class Follower:
+    """One term of following a PBX. It hears and writes down at once, and begins to understand with ``begin``.
+
+    Until it has a lease it is a standby: it keeps its facts, and ``compare`` drops those that the database knows.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        tracker: CallTracker,
+        sink: Sink,
+        applier: Applier,
+        reporter: Reporter,
+        connection: AmiConnection,
+        clock: Callable[[], datetime],
+        *,
+        recover: Recovery | None = None,
+        keep: timedelta = timedelta(days=7),
+    ) -> None:
+        self.lease: Lease | None = None
+        self.is_hearing = False  # logged in, and what was going on is known
+        self._journal = journal
+        self._tracker = tracker
+        self._sink = sink
+        self._applier = applier
+        self._reporter = reporter
+        self._connection = connection
+        self._clock = clock
+        self._recover = recover
+        self._keep = keep
+        self._began = journal.began  # what comes before was written in an earlier term
+        self._applied = JournalPosition(0, 0)
+        self._applied_at = clock()
+        self._silent_before = 0  # facts of earlier messages are in the database already
+        self._fed = 0
+        self._heard_at = journal.last_at  # when the PBX was last heard; what ended after it may want recovery
+        self._others_heard_at: datetime | None = None  # the same of whoever listened meanwhile
+        self._inherited = Inherited(Handover())
+        self._untold = Untold(asyncio.get_running_loop().time)
+        self._promoted: tuple[Lease, Handover] | None = None  # what the pump begins to lead with
+        self._begun = asyncio.Event()
+        self._live: deque[Record] = deque()
+        self._reader: Iterator[Record] | None = None
+        self._behind = True  # messages are read from the journal, not from memory
+        self._lost_told = 0
+        self._wake = asyncio.Event()
+        self._rings = asyncio.Event()  # a phone begins to ring: nothing gathers any longer
+
+    def begin(self, cursor: JournalPosition, handover: Handover, lease: Lease | None) -> None:
+        """Understand the journal from where the database knows it; without a lease as a standby."""
+        self._applied = self._applier.applied = cursor
+        self._silent_before = cursor.position
+        self._fed = min(cursor.replay_from, cursor.position)
+        self._others_heard_at = handover.heard_until
+        self._inherited = Inherited(handover)
+        self.lease = lease
+        self._begun.set()
+
+    def take_over(self, lease: Lease, handover: Handover) -> None:
+        """The database is ours now; ``handover`` is what it knows."""
+        self._promoted = (lease, handover)
+        self._wake.set()
+
+    async def compare(self) -> None:
+        """As a standby: drop what the database knows, say how far that is, and tell of calls that nobody else tells of."""
+        if not self._begun.is_set() or self.lease is not None or self._promoted is not None:
+            return
+        pbx, name = self._reporter.pbx, self._journal.name
+        fed, horizon = self._fed, self._tracker.horizon()
+        if linkedids := self._untold.linkedids:
+            for some in in_parts(sorted(linkedids), _ASKED_AT_ONCE):
+                self._untold.forget(await self._sink.already_told(pbx, set(some)))
+        if missing := self._untold.whole_calls(_NOBODY_TELLS):
+            log.warning("calls_told_by_standby", pbx=pbx, calls=len({fact.call.linkedid for fact in missing}))
+            for some_facts in in_parts(missing, _APPLIED_AT_ONCE):
+                await self._sink.add_missing(Batch(pbx, tuple(some_facts), self._applied, name))
+        cursor = self._untold.cursor(fed, horizon)
+        if cursor != self._applied and self._promoted is None:
+            await self._sink.move_cursor(pbx, name, cursor)
+            self._applied = self._applier.applied = cursor
+
+    async def run(self) -> None:
+        """Until cancelled. Raises LeaseLost when another listener has taken over."""
+        self._wake.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._pump())
+            group.create_task(self._look_after_journal())
+
+    # from the link to the journal
+
+    async def _listen(self) -> None:
+        try:
+            async for link in self._connection.links():
+                if await self._begin(link):
+                    self.is_hearing = True
+                    async for frames in link.frames():
+                        self._write(frames)
+                        self._reporter.last_event_at = link.last_event_at
+                self.is_hearing = False
+        except LoginRefused:
+            return  # told already; what was heard before is still applied
+
+    async def _begin(self, link: Link) -> bool:
+        """After a login: ask what is going on while live events wait in the link. False when the link must be given up."""
+        self._reporter.tell(PbxState.SYNCING, "syncing")
+        code, params = "listening", dict[str, str]()
+        try:
+            offset = await clock_offset(link.send, time)
+            seen = await take_snapshot(link.send)
+        except ActionRefused as error:
+            code, params = "snapshot_refused", error.params
+        except AmiError as error:
+            link.give_up(LinkDown("no answer", code="snapshot_failed", why=str(error)))
+            return False
+        else:
+            self._reporter.asterisk_version = seen.asterisk_version
+            self._write([(self._clock(), seen.to_record())])
+        self._reporter.clock_offset = offset
+        if offset is not None and abs(offset) > _CLOCK_TOLERANCE:
+            code, params = "clock_off", {"seconds": f"{offset:.0f}"}
+        self._reporter.tell(PbxState.LISTENING, code, params)
+        return True
+
+    def _write(self, frames: Sequence[Frame]) -> None:
+        records = self._journal.append(frames)
+        if any(RINGING in raw for _, raw in frames):
+            self._rings.set()
+        self._check_space()
+        if not self._behind:
+            self._live.extend(records)
+            if len(self._live) > _LIVE_MOST:
+                self._live.clear()
+                self._behind = True
+        self._wake.set()
+
+    def _check_space(self) -> None:
+        waiting = self._journal.unwritten_bytes
+        if not waiting:
+            self._reporter.trouble("journal", None, {})
+            return
+        try:
+            self._journal.flush()
+        except JournalFull as error:
+            params = {"waiting": str(self._journal.unwritten_bytes), **error.params}
+            self._reporter.trouble("journal", "journal_full", params)
+        else:
+            self._reporter.trouble("journal", None, {})
+
+    async def _look_after_journal(self) -> None:
+        """Once a second make the journal safe against power failure, and write what waited for space; prune each hour."""
+        rounds = 0
+        damaged = told = 0
+        while True:
+            await asyncio.sleep(1.0)
+            rounds += 1
+            self._check_space()
+            try:
+                await self._journal.sync()
+                if rounds % _PRUNE_EVERY == 1:
+                    self._journal.prune(self._applied.replay_from, self._keep, self._clock())
+            except OSError as error:
+                params = {"folder": str(self._journal.folder), "why": describe(error)}
+                self._reporter.trouble("disk", "journal_unusable", params)
+            else:
+                self._reporter.trouble("disk", None, {})
+            if self._journal.damaged > damaged:
+                damaged, told = self._journal.damaged, rounds
+                folder = str(self._journal.folder)
+                self._reporter.trouble("damage", "journal_damaged", {"count": str(damaged), "folder": folder})
+            elif rounds - told > _DAMAGE_SHOWN:
+                self._reporter.trouble("damage", None, {})
+
+    # from the journal to the database
+
+    async def _pump(self) -> None:
+        await self._begun.wait()
+        while True:
+            await wait_at_most(self._wake, _TICK)
+            self._wake.clear()
+            await asyncio.sleep(0)  # the link gets its turn even where the database never makes us wait
+            if not self._behind:
+                await wait_at_most(self._rings, _GATHER)
+            self._rings.clear()
+            if self._promoted is not None:
+                await self._begin_to_lead(*self._promoted)
+            if await (self._round() if self.lease is not None else self._round_of_standby()):
+                self._wake.set()
+
+    async def _round_of_standby(self) -> bool:
+        """Keep the facts of what is ready; True while there is more. What there is no room for waits in the journal."""
+        if self._untold.is_full:
+            return False
+        for record in self._take():
+            horizon = self._tracker.horizon()
+            self._untold.add(await self._feed(record), record.position, horizon)
+        caught_up = not self._behind and not self._live
+        if caught_up:
+            horizon = self._tracker.horizon()
+            self._untold.add(self._inherited.hear(self._tracker.tick(self._clock())), self._fed, horizon)
+        return not caught_up
+
+    async def _begin_to_lead(self, lease: Lease, handover: Handover) -> None:
+        """Tell what we heard and the one before did not tell any more; then go on as the active listener."""
+        self._inherited = Inherited(handover, self._untold.counted)
+        facts = self._inherited.hear(self._untold.take())
+        now = self._clock()
+        if self.is_hearing:
+            there = {name for call in self._tracker.open_calls() for name in (call.linkedid, *call.channel_ids)}
+            if gone := self._inherited.end_missing(there, now):
+                facts += await self._recovered(gone, handover.heard_until or now, now)
+        else:
+            self._others_heard_at = handover.heard_until  # the next snapshot tells who is still there
+        self.lease, self._promoted = lease, None
+        for some in in_parts(facts, _APPLIED_AT_ONCE):
+            await self._applier.apply(self._batch(some, self._applied))
+        await self._apply([])
+        log.info("took_over", pbx=self._reporter.pbx, epoch=lease.epoch, facts=len(facts))
+
+    def _batch(self, facts: Iterable[CallFact], cursor: JournalPosition) -> Batch:
+        return Batch(self._reporter.pbx, tuple(facts), cursor, self._journal.name, self.lease)
+
+    async def _round(self) -> bool:
+        """Feed what is ready and apply its facts, a few at a time while more comes; True while there is more.
+
+        What is applied on the way goes in with the cursor of before: whoever dies in between reads it again, and facts that
+        were applied change nothing. The cursor moves when nothing waits any more, or after a second.
+        """
+        clock = asyncio.get_running_loop().time
+        began, waiting = clock(), deque[CallFact]()
+        received_at, facts = await self._feed_ready()
+        while True:
+            urgent, rest = rings_first(facts, waiting)
+            waiting.extend(rest)
+            if len(waiting) <= _FEW or clock() - began > _CURSOR_WITHIN:
+                break
+            few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # many that wait are soon fewer
+            await self._applier.apply(self._batch((*urgent, *few), self._applied))
+            await asyncio.sleep(0)  # the link gets its turn
+            _, facts = await self._feed_ready()
+        caught_up = not self._behind and not self._live
+        if caught_up:
+            # Only now: a held verdict must first see what the PBX said within its two seconds.
+            waiting.extend(self._inherited.hear(self._tracker.tick(self._clock())))
+        await self._apply([*urgent, *waiting])
+        if received_at is not None:
+            self._reporter.lag = max(0.0, (self._clock() - received_at).total_seconds())
+        return not caught_up
+
+    async def _feed_ready(self) -> tuple[datetime | None, list[CallFact]]:
+        """When the oldest message that is ready was received, and the facts of all that are."""
+        records = self._take()
+        facts = [fact for record in records for fact in await self._feed(record)]
+        return records[0].received_at if records else None, facts
+
+    def _take(self) -> list[Record]:
+        if not self._behind:
+            return [self._live.popleft() for _ in range(min(_ROUND, len(self._live)))]
+        fresh = self._reader is None
+        reader = self._reader = self._reader or self._journal.read(self._fed)
+        records: list[Record] = []
+        expected = self._fed
+        for record in islice(reader, _ROUND):
+            if record.position != expected and not (fresh and not records):
+                self._reader = None  # what waited for space was written behind the reader's back: look again
+                return records
+            expected = record.next_position
+            records.append(record)
+        if fresh and records and records[0].position != self._fed:
+            self._tell_lost()
+        if len(records) < _ROUND:
+            self._reader = None
+            if fresh and not records:
+                self._tell_lost()
+                self._fed = self._journal.end
+            self._behind = self._journal.end > (records[-1].next_position if records else self._fed)
+        return records
+
+    def _tell_lost(self) -> None:
+        """Messages were given up while the disk was full, before the tracker saw them: begin anew with a snapshot."""
+        lost = self._journal.lost - self._lost_told
+        if lost and self._connection.link is not None:
+            self._lost_told = self._journal.lost
+            self._reporter.tell(PbxState.TROUBLE, "journal_lost", {"count": str(lost)})
+            self._connection.link.give_up(LinkDown("messages were lost", code="link_lost", why="to ask anew"))
+
+    async def _feed(self, record: Record) -> list[CallFact]:
+        """The new facts of one record; none where the database knows them already."""
+        since, self._heard_at = self._heard_at, record.received_at
+        self._fed = record.next_position
+        is_of_this_term = record.position >= self._began
+        if is_of_this_term and self._others_heard_at is not None:
+            since, self._others_heard_at = max(since or self._others_heard_at, self._others_heard_at), None
+        try:
+            if snapshots.is_record(record.raw):
+                seen = snapshots.from_record(record.raw, record.position)
+                facts = self._tracker.reconcile(seen, record.received_at)
+            else:
+                seen = None
+                message = in_our_time(parse(record.raw), record.received_at)
+                facts = self._tracker.feed(message, record.received_at, position=record.position)
+            facts = self._inherited.hear(facts, of_this_term=is_of_this_term)
+            if seen is not None and is_of_this_term:
+                there = {channel.get("Uniqueid", "") for channel in seen.channels}
+                facts += self._inherited.end_missing(there, record.received_at)
+        except Exception as error:  # one message we cannot digest must not silence the telephone
+            log.exception("message_not_understood", position=record.position, why=describe(error))
+            return []
+        if record.position < self._silent_before:
+            return []
+        if seen is None or since is None:
+            return facts
+        return await self._recovered(facts, since, record.received_at)
+
+    async def _recovered(self, facts: list[CallFact], since: datetime, until: datetime) -> list[CallFact]:
+        """The facts bettered from what the PBX wrote itself, where there is that."""
+        if self._recover is None:
+            return facts
+        try:
+            return await asyncio.to_thread(self._recover, facts, since, until)
+        except Exception as error:  # without it these calls are unknown; they must not stay open
+            log.exception("gap_not_recovered", since=since.isoformat(), why=describe(error))
+            return facts
+
+    async def _apply(self, facts: list[CallFact]) -> None:
+        position = max(self._fed, self._applied.position)
+        horizon = self._tracker.horizon()
+        cursor = JournalPosition(position, min(self._fed, position if horizon is None else horizon))
+        now = self._clock()
+        idle = cursor == self._applied or now - self._applied_at < _CURSOR_EVERY
+        if not facts and idle:
+            return
+        await self._applier.apply(self._batch(facts, cursor))
+        self._applied, self._applied_at = cursor, now

@@ -1,0 +1,95 @@
+"""What a channel's name says of where its other end stands: a phone of ours, a trunk, the PBX itself.
+
+Direction is decided by this and never by the length of a number.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from fnmatch import fnmatchcase
+
+from ami.tracker.config import TrackerConfig
+
+
+class Kind(Enum):
+    PHONE = auto()  # an extension of ours
+    TRUNK = auto()  # the outside world
+    LOCAL = auto()  # one half of a Local pair: a wire inside the PBX
+    MACHINE = auto()  # announcers, recorders, voice bots, stand-ins of a masquerade: nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """``pair`` and ``half`` only of a LOCAL channel: ``Local/103@office-00000005`` and 1 or 2."""
+
+    kind: Kind
+    endpoint: str
+    extension: str | None = None
+    pair: str = ""
+    half: int = 0
+
+
+#: Technologies behind which nobody stands: parts of the PBX, and programs that speak (AudioSocket, WebSocket, ExternalMedia of ARI).
+_MACHINES = frozenset({
+    "Announcer", "AsyncGoto", "AudioSocket", "Bridge", "CBAnn", "CBRec", "ConfBridgeRecorder", "ExternalMedia", "Message",
+    "MulticastRTP", "Recorder", "Snoop", "Surrogate", "UnicastRTP", "WebSocket",
+})  # fmt: skip
+#: Technologies that name their channels after an endpoint, which may be a phone. The others (DAHDI, Dongle, Khomp …) are lines,
+#: whatever digits they carry: DAHDI/33 is the line on port 33.
+_HAVE_ENDPOINTS = frozenset({"H323", "IAX2", "MGCP", "OOH323", "PJSIP", "SCCP", "SIP", "Skinny", "UNISTIM", "USTM"})
+_LOCAL = re.compile(r"(Local/.*);([12])")
+#: Only when neither the trunks nor the extension pattern know an endpoint: what contexts are usually called.
+_OUTSIDE_CONTEXT = re.compile(r"(?i)from-(trunk|pstn|did|sip-external|dahdi|zaptel)|incoming|inbound")
+_INSIDE_CONTEXT = re.compile(r"(?i)from-internal")
+_MOST_KNOWN = 10_000
+
+
+class Places:
+    """Reads channel names by one PBX's configuration; remembers what it has read."""
+
+    def __init__(self, config: TrackerConfig) -> None:
+        self.region = config.region
+        self._trunks = config.trunks
+        self._extension = re.compile(config.extension_pattern)
+        self._known: dict[tuple[str, str], Endpoint] = {}
+
+    def extension_of(self, name: str) -> str | None:
+        """The extension an endpoint or dialled number belongs to; None where it is not one of ours."""
+        match = self._extension.fullmatch(name)
+        if match is None:
+            return None
+        return next((group for group in match.groups() if group), name)
+
+    def of(self, channel: str, context: str = "") -> Endpoint:
+        """The place of a channel by its name, ``PJSIP/101-0000004c`` or ``Local/103@office-00000005;1``."""
+        channel = channel.partition("<")[0]  # PJSIP/101-0000004c<ZOMBIE>
+        local = _LOCAL.fullmatch(channel)
+        if local is not None:
+            pair = local[1]
+            number = pair.removeprefix("Local/").partition("@")[0]
+            return Endpoint(Kind.LOCAL, number, self.extension_of(number), pair, int(local[2]))
+        device = _device(channel)
+        place = self._known.get((device, context))
+        if place is None:
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            place = self._known[device, context] = self._read(device, context)
+        return place
+
+    def _read(self, device: str, context: str) -> Endpoint:
+        technology, _, endpoint = device.partition("/")
+        if technology in _MACHINES or not endpoint:
+            return Endpoint(Kind.MACHINE, endpoint)
+        if any(fnmatchcase(endpoint, glob) or fnmatchcase(device, glob) for glob in self._trunks):
+            return Endpoint(Kind.TRUNK, endpoint)
+        extension = self.extension_of(endpoint if technology in _HAVE_ENDPOINTS else device)
+        if extension is None and _INSIDE_CONTEXT.match(context) and not _OUTSIDE_CONTEXT.search(context):
+            extension = endpoint
+        return Endpoint(Kind.TRUNK, endpoint) if extension is None else Endpoint(Kind.PHONE, endpoint, extension)
+
+
+def _device(channel: str) -> str:
+    """``PJSIP/my-phone-0000004c`` is of the device ``PJSIP/my-phone``; ``DAHDI/i1/380441234567-2`` of ``DAHDI/i1``."""
+    technology, _, rest = channel.partition("/")
+    endpoint = rest.rpartition("-")[0] or rest
+    return f"{technology}/{endpoint.partition('/')[0]}"

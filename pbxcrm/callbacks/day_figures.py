@@ -1,0 +1,73 @@
+"""Today's picture of missed calls for a manager: how many, how fast they were returned, how many are left."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, visible_episodes, visible_tasks
+from pbxcrm.callbacks.decision_context import load_context, working_of
+from pbxcrm.callbacks.escalations import open_escalations
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class DayFigures:
+    """Counts of clients missed since ``since``; ``median_minutes`` in working minutes from the first miss to the talk."""
+
+    missed: int
+    left: int  # of them, still not returned
+    in_norm: int  # of those that ended in a talk or were left too long
+    judged: int  # those whose time is up or who were talked to
+    median_minutes: float | None
+    lamps: int  # burning first lamps
+    lamps_with_manager: int  # of them, those that have reached the manager
+    overdue: int
+    open_tasks: int
+
+    @property
+    def percent_in_norm(self) -> int | None:
+        return round(100 * self.in_norm / self.judged) if self.judged else None
+
+
+async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetime, now: datetime) -> DayFigures:
+    """Over what the viewer may see."""
+    context = await load_context(session)
+    found = await session.exec(select(Episode).where(visible_episodes(viewer), col(Episode.first_missed_at) >= since))
+    episodes = [episode for episode in found.all() if episode.status != EpisodeStatus.DISMISSED]
+    norm = context.options.callback_due_minutes
+    returned: list[float] = []
+    late = 0
+    for episode in episodes:
+        until = episode.closed_at or now
+        minutes = working_of(context, episode).minutes_between(episode.first_missed_at, until)
+        if episode.status != EpisodeStatus.OPEN:
+            returned.append(minutes)
+        elif minutes > norm:
+            late += 1
+    kinds = await session.exec(
+        select(Task.kind, func.count())
+        .where(visible_tasks(viewer), Task.status == TaskStatus.OPEN.value)
+        .group_by(col(Task.kind))
+    )
+    by_kind = dict(kinds.all())
+    overdue = await session.exec(
+        select(func.count())
+        .select_from(Task)
+        .where(visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, Task.due_at <= now)
+    )
+    return DayFigures(
+        missed=len(episodes),
+        left=sum(episode.status == EpisodeStatus.OPEN for episode in episodes),
+        in_norm=sum(minutes <= norm for minutes in returned),
+        judged=len(returned) + late,
+        median_minutes=median(returned) if returned else None,
+        lamps=by_kind.get(TaskKind.LAMP.value, 0),
+        lamps_with_manager=await open_escalations(session, viewer),
+        overdue=overdue.one(),
+        open_tasks=sum(by_kind.values()),
+    )

@@ -1,0 +1,174 @@
+"""Who calls, for the dialplan: a name for the phone's display and the extension to route to (A9).
+
+A telephone exchange waits for this, so it is quick (two queries; people, calendars and lines are in memory), it never takes longer than ``PATIENCE`` and never fails: whatever is wrong, the answer is an empty one, and the
+dialplan goes on as if we were not there.
+"""
+
+import asyncio
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import structlog
+from sqlalchemy import Executable, String, bindparam, case, cast, literal_column, null, select, union_all
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.calls.models import Line
+from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
+from pbxcrm.deals.models import Deal
+from pbxcrm.reactions.call_context import CallContext, load_call_context
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.numbers import normalise
+from pbxcrm.shared.settings import Settings
+
+log = structlog.get_logger()
+
+PATIENCE = 0.5  # seconds; dialplans give up after one
+AT_ONCE = 100  # look-ups under way; with a database that hangs, further ones are answered empty at once
+NAME_MAX = 40
+# Letters that mean something to a dialplan, a SIP header or AGI; an apostrophe is part of Ukrainian names and becomes a typographic one.
+_APOSTROPHES = str.maketrans(dict.fromkeys("'`´", "\u2019"))
+_MEANING = frozenset('",;\\<>${}[]|&^')
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``name`` and ``extension`` are empty where there is nothing to say."""
+
+    name: str = ""
+    extension: str = ""
+
+
+NOBODY = Caller()
+
+
+class Lookup:
+    def __init__(
+        self, db: Database, settings: Settings, clock: Callable[[], datetime], *, patience: float = PATIENCE
+    ) -> None:
+        self.db = db
+        self.settings = settings
+        self.clock = clock
+        self.patience = patience
+        self._running: set[asyncio.Task[Caller]] = set()
+
+    async def find(self, number: str | None, did: str | None) -> Caller:
+        """Who has this number; ``did`` is what they dialled, for the line's default owner. Never raises, never lasts."""
+        if len(self._running) >= AT_ONCE:
+            log.warning("lookup.busy", running=len(self._running))
+            return NOBODY
+        # In a task of its own: a session that is being closed waits for the query of a database that hangs.
+        task = asyncio.create_task(self._find(number, did))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        done, _ = await asyncio.wait({task}, timeout=self.patience)
+        if not done:
+            task.cancel()
+            log.warning("lookup.slow", seconds=self.patience)
+            return NOBODY
+        return task.result()
+
+    async def close(self) -> None:
+        """Give up whatever is still under way."""
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _find(self, number: str | None, did: str | None) -> Caller:
+        known = normalise((number or "")[:100], self.settings.region)
+        if known is None:
+            return NOBODY
+        try:
+            async with self.db.read() as session:
+                context = await load_call_context(session, self.settings)
+                return await look_up(session, context, known, (did or "")[:100], self.clock())
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("lookup.failed", error=str(error).splitlines()[0])
+            return NOBODY
+
+
+_NUMBER = bindparam("number", type_=String)
+_CONTACTS_OF_IT = select(col(Phone.contact_id)).where(col(Phone.number) == _NUMBER)
+_DEAL: tuple[Any, ...] = (  # the types of a UNION's columns are nobody's
+    literal_column("'deal'").label("kind"),
+    col(Deal.id),
+    cast(col(Deal.stage_since), String),
+    col(Deal.responsible_id),
+    case((col(Deal.closed_at).is_(None), 1), else_=0),
+)
+# One question for everything: a call waits for this. Each part goes by
+# its own index; closed deals are left out afterwards, because SQLite would read all the open ones instead.
+_EVERYTHING: Executable = union_all(
+    select(
+        literal_column("'client'"),
+        col(Contact.id),
+        col(Contact.name),
+        col(Contact.responsible_id),
+        literal_column("1"),
+    ).where(col(Contact.id).in_(_CONTACTS_OF_IT)),
+    select(*_DEAL).where(col(Deal.client_number) == _NUMBER),
+    select(*_DEAL).where(col(Deal.contact_id).in_(_CONTACTS_OF_IT)),
+    select(
+        literal_column("'special'"), literal_column("0"), col(SpecialNumber.number), null(), literal_column("1")
+    ).where(col(SpecialNumber.number) == _NUMBER),
+).limit(500)
+
+
+async def look_up(session: AsyncSession, context: CallContext, number: str, did: str, now: datetime) -> Caller:
+    """``number`` in its one spelling. Our own numbers and spam are nobody, unless a client has them."""
+    found = (await (await session.connection()).execute(_EVERYTHING, {"number": number})).all()
+    clients = sorted((row for row in found if row[0] == "client"), key=lambda row: row[1])
+    if not clients and any(row[0] == "special" for row in found):
+        return NOBODY
+    # The deal that changed its stage last: times of one database, written by one program, sort as text.
+    deals = sorted(
+        (row for row in found if row[0] == "deal" and row[4]), key=lambda row: (row[2], row[1]), reverse=True
+    )
+    owners = [*(row[3] for row in deals[:1]), *(row[3] for row in clients), _line_owner(context.lines, did)]
+    return Caller(display_name([row[2] for row in clients]), _extension(context, owners, now))
+
+
+def display_name(names: list[str]) -> str:
+    """The name for a phone's display: nothing that a dialplan, SIP or AGI would read as more than a letter, at most 40 letters.
+
+    Where several clients share the number the first is named and the others are counted.
+    """
+    shown = [clean for clean in (_clean(name) for name in names) if clean]
+    if not shown:
+        return ""
+    more = f" +{len(shown) - 1}" if len(shown) > 1 else ""
+    return shown[0][: NAME_MAX - len(more)].rstrip() + more
+
+
+def _clean(name: str) -> str:
+    composed = unicodedata.normalize("NFC", name[:400]).translate(_APOSTROPHES)
+    kept = (
+        letter if unicodedata.category(letter)[0] not in "CZ" and letter not in _MEANING else " "
+        for letter in composed
+        if unicodedata.category(letter) not in {"Cf", "Cs"}  # direction marks and halves of letters vanish
+    )
+    return " ".join("".join(kept).split())
+
+
+def _extension(context: CallContext, owners: list[int | None], now: datetime) -> str:
+    """The phone of the first of them who is active, on shift and has one."""
+    for owner_id in dict.fromkeys(owners):
+        if owner_id is None or context.people.active(owner_id) is None:
+            continue
+        numbers = context.people.extensions.get(owner_id)
+        if numbers and context.calendars.on_shift(owner_id, now):
+            return numbers[0]
+    return ""
+
+
+def _line_owner(lines: tuple[Line, ...], did: str) -> int | None:
+    """The default owner of the line with this DID, where a line asks for a DID at all."""
+    for line in lines:
+        if did and line.did != "*" and fnmatchcase(did, line.did):
+            return line.owner_id
+    return None

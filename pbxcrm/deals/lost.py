@@ -1,0 +1,43 @@
+"""Deals that are lost by what a talk was about: the client does not want it, or the number is nobody's."""
+
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.deals.actions import do_move_deal
+from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.queries import stage_of_kind
+from pbxcrm.people.queries import Directory
+from pbxcrm.shared.reasons import N_, Reason
+
+# Written into the deal as the reason why it is lost; pages translate them.
+LOST_WRONG_NUMBER = N_("Wrong number")
+LOST_NOT_A_CLIENT = N_("Not a client")
+
+_RAW = frozenset({StageKind.DIDNT_REACH, StageKind.UNSORTED})
+
+
+async def do_lose_deal(
+    session: AsyncSession,
+    deal: Deal,
+    lost_reason: str,
+    now: datetime,
+    *,
+    actor: Viewer,
+    people: Directory,
+    only_raw: bool = False,
+    why: Reason | None = None,
+) -> bool:
+    """Move an open ``deal`` to the lost stage. Whether it was moved; raises GateRefused.
+
+    With ``only_raw`` a deal that somebody has worked on already stays: one wrong number does not end it.
+    """
+    left = await session.get(Stage, deal.stage_id)
+    if deal.closed_at is not None or left is None or (only_raw and left.kind not in _RAW):
+        return False
+    lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
+    if lost is None:
+        return False
+    await do_move_deal(session, deal, lost, now, actor=actor, people=people, why=why, lost_reason=lost_reason)
+    return True

@@ -1,0 +1,1 @@
+"""What a PBX says of itself."""

@@ -1,0 +1,390 @@
+"""What a call does to deals, callbacks and tasks. Each step looks at what is there first, so doing it again changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.callbacks.actions import Miss, do_attempt, do_close, do_miss, open_episodes
+from pbxcrm.callbacks.attempts import do_failed_attempt
+from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
+from pbxcrm.callbacks.rules import Candidate, choose_owner, client_keys, missed_reason
+from pbxcrm.calls.facts import CallState, Direction, MissedReason, Outcome
+from pbxcrm.calls.models import Call, Line
+from pbxcrm.calls.rules import deal_title, line_of
+from pbxcrm.contacts.models import NumberKind
+from pbxcrm.deals.actions import NewDeal, do_assign_deal, do_create_deal
+from pbxcrm.deals.automatic import do_move_by_itself
+from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.people.models import User
+from pbxcrm.reactions.call_context import CallContext
+from pbxcrm.reactions.clients import Client, identify, last_talked, talk_after
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.tasks.actions import NewTask, do_create_task
+from pbxcrm.tasks.models import TaskKind
+
+HUMAN_GAVE_UP = {MissedReason.ABANDONED_RINGING, MissedReason.ABANDONED_IN_QUEUE, MissedReason.ABANDONED_IN_IVR}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call before us: what the PBX says, the row, the line's rules, the client, and the time it happened."""
+
+    session: AsyncSession
+    context: CallContext
+    call: Call
+    state: CallState
+    line: Line
+    client: Client
+    at: datetime
+
+    @property
+    def keys(self) -> list[str]:
+        return client_keys(self.client.number, self.client.contact_ids, self.line.name)
+
+    @property
+    def number(self) -> str:
+        return format_for_people(self.client.number) if self.client.number else "—"
+
+    @property
+    def client_name(self) -> str:
+        return self.client.contact.name if self.client.contact and self.client.contact.name else self.number
+
+
+def has_consequences(state: CallState, call: Call) -> bool:
+    """Whether somebody talks or it is over. What was considered when they began to talk does not change in the end."""
+    return not call.reason if state.talked else state.outcome is not Outcome.OPEN
+
+
+async def consider(session: AsyncSession, context: CallContext, call: Call, state: CallState, at: datetime) -> None:
+    """Do whatever follows from a call as it stands now: a talk took place, or it is over."""
+    if not has_consequences(state, call):
+        return
+    talked, over = bool(state.talked), state.outcome is not Outcome.OPEN
+    if state.direction is Direction.INTERNAL:
+        if over:  # until then it may still turn out to be a part of a client's call
+            call.reason = reason("call.internal").stored()
+        return
+    line = line_of(state, context.lines)
+    call.line_id = line.id
+    await lock(session, f"client:{call.client_number}")
+    case = Case(session, context, call, state, line, await identify(session, call.client_number, context.numbers), at)
+    if case.client.contact is not None:
+        call.contact_id = case.client.contact.id
+    if state.direction is Direction.INBOUND:
+        await (_inbound_talked(case) if talked else _inbound_over(case))
+    else:
+        await (_outbound_talked(case) if talked else _outbound_over(case))
+
+
+async def _inbound_talked(case: Case) -> None:
+    """A2: the client talked to somebody of us; the deal belongs to whoever answered."""
+    call, context = case.call, case.context
+    if _is_nobodys_client(case):
+        return
+    waiting = await open_episodes(case.session, case.keys) if case.client.number is not None else []
+    user = context.people.user_of(case.state.answered_by)
+    if call.deal_id is None and not call.reason:
+        await _find_or_make_deal(case, user)
+    call.responsible_id = user.id if user else call.responsible_id
+    if user is None and case.state.answered_by:
+        await _ask_whose_extension(case, case.state.answered_by)
+    who = user.name if user else case.state.answered_by or ""
+    await _close_episodes(case, waiting, EpisodeStatus.RECOVERED, reason("episode.recovered", who=who), user)
+
+
+async def _find_or_make_deal(case: Case, user: User | None) -> None:
+    call, line, deal = case.call, case.line, case.client.deal
+    if deal is not None:
+        call.deal_id, call.responsible_id = deal.id, deal.responsible_id
+        call.reason = reason("call.open_deal").stored()
+        await _leave_didnt_reach(case, deal, user)
+        return
+    if not line.makes_deals or (case.client.number is None and not line.anonymous_makes_deals):
+        call.reason = reason("call.line_off", line=line.name).stored()
+        return
+    stage = _stage(case, StageKind.UNSORTED)
+    if stage is None:
+        return
+    facts = {"number": case.number, "stage": stage.name, "extension": case.state.answered_by}
+    if user is not None:
+        owner_id = user.id
+        why = reason(
+            "call.new_deal",
+            reason("owner.answered", who=user.name, extension=case.state.answered_by),
+            who=user.name,
+            **facts,
+        )
+    else:
+        owner_id, behind = await _choose_owner(case)
+        why = reason("call.new_deal_unmapped", behind, **facts)
+    await _make_deal(case, stage, owner_id, why)
+
+
+async def _inbound_over(case: Case) -> None:
+    """A3: the call is over and no human of us talked to the client."""
+    call, line, state = case.call, case.line, case.state
+    if state.outcome in {Outcome.INTERRUPTED, Outcome.UNKNOWN}:
+        call.reason = reason(f"call.{state.outcome.value}").stored()
+        return
+    if _is_nobodys_client(case):
+        return
+    waited = state.wait_seconds or 0.0
+    if state.missed_reason in HUMAN_GAVE_UP and waited < line.short_seconds:
+        call.missed_reason = MissedReason.SHORT.value
+        call.reason = reason("call.short", seconds=round(waited), limit=line.short_seconds, line=line.name).stored()
+        return
+    why_missed = missed_reason(
+        "voicemail" if state.outcome is Outcome.VOICEMAIL else state.missed_reason, state.rang, state.queue
+    )
+    owner_id, why_owner = await _choose_owner(case)
+    deal = await _deal_of_miss(case, owner_id, why_missed, why_owner)
+    call.responsible_id = deal.responsible_id if deal is not None else owner_id
+    if not line.makes_callbacks:
+        return
+    working = case.context.calendars.of_user(owner_id)
+    miss = Miss(
+        call=call,
+        client_keys=case.keys,
+        client=case.client_name,
+        line=line.name,
+        line_id=line.id,
+        contact_id=call.contact_id,
+        deal_id=call.deal_id,
+        owner_id=owner_id,
+        why=Reason(why_missed.code, why_missed.params, (why_owner,)),
+        due_at=working.add_minutes(case.at, case.context.options.callback_due_minutes),
+        at=case.state.ended_at or case.at,
+    )
+    episode = await do_miss(case.session, miss, case.context.people)
+    await _close_if_through_already(case, episode)
+
+
+async def _close_if_through_already(case: Case, episode: Episode) -> None:
+    """Who called again at once may have been answered before the verdict on the first call was sure: nothing is left to do."""
+    call = await talk_after(case.session, case.client, case.call)
+    if call is None:
+        return
+    people = case.context.people
+    user = people.user_of(call.answered_by if call.direction == Direction.INBOUND else call.made_by)
+    who = user.name if user else call.answered_by or call.made_by or ""
+    status = EpisodeStatus.RECOVERED if call.direction == Direction.INBOUND else EpisodeStatus.REACHED
+    why = reason(f"episode.{status.value}", who=who)
+    await do_close(
+        case.session, episode, status, why, case.at, people, call_id=call.id, by_id=user.id if user else None
+    )
+
+
+async def _deal_of_miss(case: Case, owner_id: int | None, why_missed: Reason, why_owner: Reason) -> Deal | None:
+    call, line, deal = case.call, case.line, case.client.deal
+    if call.deal_id is not None:
+        return await case.session.get(Deal, call.deal_id)
+    if deal is None and case.client.number is None:
+        deal = await _deal_of_anonymous(case)
+    if deal is not None:
+        call.deal_id = deal.id
+        call.reason = reason("call.missed_open_deal", why_missed).stored()
+        return deal
+    if not line.makes_deals or (case.client.number is None and not line.anonymous_makes_deals):
+        call.reason = reason("call.missed_no_deal", why_missed, line=line.name).stored()
+        return None
+    stage = _stage(case, StageKind.DIDNT_REACH)
+    if stage is None:
+        return None
+    why = reason("call.missed_new_deal", why_missed, why_owner, number=case.number, stage=stage.name)
+    return await _make_deal(case, stage, owner_id, why)
+
+
+async def _deal_of_anonymous(case: Case) -> Deal | None:
+    """Withheld numbers of a line share one open episode, and so one deal, until somebody closes it."""
+    known = await open_episodes(case.session, case.keys)
+    return await case.session.get(Deal, known[0].deal_id) if known and known[0].deal_id is not None else None
+
+
+async def _outbound_talked(case: Case) -> None:
+    """We called the client and talked: the callback, if one was open, is done."""
+    call = case.call
+    user = case.context.people.user_of(case.state.made_by)
+    call.responsible_id = user.id if user else None
+    if _is_nobodys_client(case):
+        return
+    waiting = await open_episodes(case.session, case.keys)
+    if not call.reason:
+        deal = await _deal_called_about(case)
+        if deal is not None:
+            call.deal_id = deal.id
+            call.reason = reason("call.open_deal").stored()
+            await _leave_didnt_reach(case, deal, user)
+        else:
+            call.reason = reason("call.no_deal", number=case.number).stored()
+    who = user.name if user else case.state.made_by or ""
+    await _close_episodes(case, waiting, EpisodeStatus.REACHED, reason("episode.reached", who=who), user)
+
+
+async def _outbound_over(case: Case) -> None:
+    """We called and nobody picked up: an attempt, if a callback is open."""
+    call = case.call
+    user = case.context.people.user_of(case.state.made_by)
+    call.responsible_id = user.id if user else None
+    if _is_nobodys_client(case):
+        return
+    deal = await _deal_called_about(case)
+    call.deal_id = deal.id if deal is not None else None
+    call.reason = (
+        reason("call.open_deal") if deal is not None else reason("call.no_deal", number=case.number)
+    ).stored()
+    if case.state.outcome not in {Outcome.NO_ANSWER, Outcome.BUSY, Outcome.FAILED}:
+        return
+    for episode in await open_episodes(case.session, case.keys):
+        await do_failed_attempt(
+            case.session, episode, case.at, case.context, user_id=user.id if user else None, call=call
+        )
+
+
+async def _deal_called_about(case: Case) -> Deal | None:
+    """The deal that a click-to-call was made from, while it is open, else the client's open one."""
+    asked = await case.session.get(Deal, case.call.deal_id) if case.call.deal_id is not None else None
+    if asked is not None and asked.closed_at is None:
+        return asked
+    return case.client.deal or asked
+
+
+def _is_nobodys_client(case: Case) -> bool:
+    """Own numbers and spam make neither deals nor misses, and the call says so."""
+    if case.client.special is None:
+        return False
+    code = "call.own_number" if case.client.special is NumberKind.OWN else "call.spam"
+    case.call.reason = reason(code, number=case.number).stored()
+    return True
+
+
+async def _close_episodes(
+    case: Case, waiting: Sequence[Episode], status: EpisodeStatus, why: Reason, user: User | None
+) -> None:
+    over = case.state.ended_at
+    for episode in waiting:
+        if over is not None and over < episode.last_missed_at:
+            continue  # they called once more after this conversation, and that call was missed
+        if status is EpisodeStatus.REACHED:
+            do_attempt(
+                case.session,
+                episode,
+                AttemptResult.REACHED,
+                case.at,
+                case.context.people,
+                user_id=user.id if user else None,
+                call_id=case.call.id,
+            )
+        await do_close(
+            case.session,
+            episode,
+            status,
+            why,
+            case.at,
+            case.context.people,
+            call_id=case.call.id,
+            by_id=user.id if user else None,
+        )
+
+
+async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
+    """A deal whose client has been talked to is no longer "Didn't reach": it goes to Unsorted, to whoever talked."""
+    stages = case.context.funnel.stages
+
+    def left_out() -> Stage | None:
+        stage = stages.get(deal.stage_id)
+        return stage if stage is not None and stage.kind == StageKind.DIDNT_REACH else None
+
+    if left_out() is None:
+        return
+    await lock_row(case.session, Deal, deal.id or 0)
+    stage = left_out()
+    if stage is None:  # somebody has moved it meanwhile
+        return
+    to = case.context.funnel.stage_of_kind(deal.pipeline_id, StageKind.UNSORTED)
+    why = reason("deal.talked", stage=stage.name, who=user.name if user else case.state.answered_by or "")
+    people = case.context.people
+    if to is not None:
+        await do_move_by_itself(case.session, deal, to, case.at, people=people, why=why)
+    if user is not None:
+        do_assign_deal(case.session, deal, user.id, case.at, actor=None, people=people, why=why)
+        case.call.responsible_id = user.id
+
+
+async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason) -> Deal:
+    client, line = case.client, case.line
+    new = NewDeal(
+        title=deal_title(client.contact.name if client.contact else None, case.call.client_name, client.number),
+        stage=stage,
+        responsible_id=owner_id,
+        reason=why,
+        currency=case.context.settings.currency,
+        contact_id=client.contact.id if client.contact else None,
+        company_id=client.contact.company_id if client.contact else None,
+        client_number=client.number,
+        source=line.source or line.name,
+        made_by_call_id=case.call.id,
+    )
+    deal = await do_create_deal(case.session, new, case.at, actor=None, people=case.context.people)
+    case.call.deal_id, case.call.responsible_id = deal.id, owner_id
+    case.call.reason = why.stored()
+    return deal
+
+
+def _stage(case: Case, kind: StageKind) -> Stage | None:
+    """The stage the line asks for, else the one of this kind in the line's or the default pipeline."""
+    line, funnel = case.line, case.context.funnel
+    if kind is StageKind.UNSORTED and line.stage_id in funnel.stages:
+        return funnel.stages[line.stage_id]
+    return funnel.stage_of_kind(line.pipeline_id, kind) or funnel.stage_of_kind(funnel.default_id, kind)
+
+
+async def _choose_owner(case: Case) -> tuple[int | None, Reason]:
+    """C5: the order of the settings, the first who is on shift."""
+    people, line = case.context.people, case.line
+    responsible = (
+        case.client.deal.responsible_id
+        if case.client.deal
+        else (case.client.contact.responsible_id if case.client.contact else None)
+    )
+    rang: Sequence[User] = [user for user in map(people.user_of, case.state.rang) if user is not None]
+    last_rang = rang[-1].id if rang else None
+    asked = {
+        "responsible": responsible,
+        "last_talked": await last_talked(case.session, case.client)
+        if "last_talked" in case.context.options.owner_order
+        else None,
+        "last_rang": last_rang,
+        "line": line.owner_id,
+        "manager": _id(people.manager_of(last_rang if last_rang is not None else line.owner_id)),
+    }
+    candidates = [
+        Candidate(f"owner.{rule}", user.id, user.name, case.context.calendars.on_shift(user.id, case.at), line.name)
+        for rule in case.context.options.owner_order
+        if (user := people.active(asked.get(rule))) is not None and user.id is not None
+    ]
+    return choose_owner(candidates)
+
+
+async def _ask_whose_extension(case: Case, extension: str) -> None:
+    """A8: somebody of nobody answered; a manager shall say who it is."""
+    people = case.context.people
+    manager = people.manager_of(case.line.owner_id)
+    new = NewTask(
+        kind=TaskKind.CONTROL,
+        title=reason("task.unmapped", extension=extension, client=case.client_name),
+        why=reason("task.unmapped_why", extension=extension),
+        due_at=case.at,
+        assignee_id=_id(manager),
+        call_id=case.call.id,
+        about=f"extension:{extension}"[:100],
+    )
+    await do_create_task(case.session, new, case.at, people)
+
+
+def _id(user: User | None) -> int | None:
+    return user.id if user is not None else None

@@ -1,0 +1,257 @@
+"""Applying facts: the rows of calls and their legs say what the PBX says, and what follows from it is done."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import bindparam, insert, update
+from sqlmodel import SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult
+from pbxcrm.calls.models import Call, CallEvent
+from pbxcrm.calls.rules import line_of
+from pbxcrm.calls.stored import columns_of, columns_of_leg
+from pbxcrm.contacts.queries import load_numbers
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import Directory
+from pbxcrm.phone.match_orders import match_order
+from pbxcrm.reactions.actions import consider, has_consequences
+from pbxcrm.reactions.call_context import CallContext
+from pbxcrm.reactions.dialling import dials, take_callback
+from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
+from pbxcrm.shared.core_sql import add_new, execute, fetch, list_param
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.numbers import normalise
+from pbxcrm.shared.text_match import folded_name
+
+Name = tuple[str, str]  # PBX and linkedid
+
+# Built once: this is asked for each batch, and to build a question takes as long as to ask it. Legs and facts pass the ORM,
+# which would take half of the listener's time.
+_CALLS = select(Call).where(col(Call.linkedid).in_(list_param("named")), col(Call.pbx).in_(list_param("pbxs")))
+_LEG = SQLModel.metadata.tables["call_legs"]
+_SAID_OF_LEG = ("dialled_at", "ringing_at", "answered_at", "ended_at", "result", "cause")  # what a fact may change
+_LEGS = select(
+    _LEG.c.call_id, _LEG.c.user_id, _LEG.c.channel_id, _LEG.c.extension, *(_LEG.c[name] for name in _SAID_OF_LEG)
+).where(_LEG.c.call_id.in_(list_param("calls")))
+_ADD_LEGS = insert(_LEG)
+_CHANGE_LEGS = (
+    update(_LEG)
+    .where(_LEG.c.call_id == bindparam("of_call"), _LEG.c.channel_id == bindparam("of_channel"))
+    .values({name: bindparam(name) for name in _SAID_OF_LEG})
+)
+
+
+@dataclass(slots=True, eq=False)
+class _KnownLeg:
+    """A leg as its row says, or will say once it is written."""
+
+    leg: Leg
+    user_id: int | None  # who had the extension when it was dialled
+    is_new: bool = False
+    is_changed: bool = False
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows a batch is about, read once for all of it. Everything later goes through these, never through a second copy."""
+
+    calls: dict[Name, Call]
+    legs: dict[int, dict[str, _KnownLeg]] = field(default_factory=dict)  # call id -> channel id -> leg
+    fresh: set[tuple[int, str]] = field(default_factory=set)  # call id and key of facts not applied before
+
+    @classmethod
+    async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...], context: CallContext) -> "_Rows":
+        rows = cls({})
+        await rows._read_calls(session, *_names(facts))
+        known = [call.id for call in rows.calls.values() if call.id is not None]
+        await rows._add_calls(session, facts, context)
+        rows.legs = {call.id: {} for call in rows.calls.values() if call.id is not None}
+        for row in await fetch(session, _LEGS, {"calls": known}) if known else ():
+            call_id, user_id, channel_id, extension, dialled, ringing, answered, ended, result, cause = row
+            leg = Leg(channel_id, extension, dialled, ringing, answered, ended, LegResult(result), cause)
+            rows.legs[call_id][channel_id] = _KnownLeg(leg, user_id)
+        await rows._add_events(session, facts)
+        return rows
+
+    async def _read_calls(self, session: AsyncSession, named: set[str], pbxs: set[str]) -> None:
+        found = await session.exec(_CALLS, params={"named": list(named), "pbxs": list(pbxs)})
+        self.calls.update(((call.pbx, call.linkedid), call) for call in found.all())
+
+    async def _add_calls(self, session: AsyncSession, facts: tuple[CallFact, ...], context: CallContext) -> None:
+        """Rows of calls heard of for the first time, as they stood then."""
+        first: dict[Name, CallState] = {}
+        for state in (fact.call for fact in facts):
+            if (state.pbx, state.linkedid) not in self.calls:
+                first.setdefault((state.pbx, state.linkedid), state)
+        if first:
+            await add_new(session, Call, [_as_row(state, context) for state in first.values()])
+            await self._read_calls(session, {linkedid for _, linkedid in first}, {pbx for pbx, _ in first})
+
+    async def _add_events(self, session: AsyncSession, facts: tuple[CallFact, ...]) -> None:
+        """Write down what happened; what was written down before was applied before."""
+        events = [
+            {
+                "call_id": self.of(fact).id,
+                "key": _key(fact),
+                "kind": fact.kind.value,
+                "party": fact.party[:150],
+                "at": fact.at,
+            }
+            for fact in facts
+        ]
+        self.fresh.update((row.call_id, row.key) for row in await add_new(session, CallEvent, events, "call_id", "key"))
+
+    def of(self, fact: CallFact) -> Call:
+        return self.calls[fact.call.pbx, fact.call.linkedid]
+
+    def is_fresh(self, fact: CallFact) -> bool:
+        """Whether it is to be applied; then it is not a second time."""
+        name = (self.of(fact).id or 0, _key(fact))
+        if name not in self.fresh:
+            return False
+        self.fresh.remove(name)
+        return True
+
+    async def write_legs(self, session: AsyncSession) -> None:
+        new, changed = [], []
+        for call_id, legs in self.legs.items():
+            for channel_id, known in legs.items():
+                if known.is_new:
+                    more = {"extension": known.leg.extension[:64], "user_id": known.user_id}
+                    new.append({"call_id": call_id, "channel_id": channel_id, **more, **columns_of_leg(known.leg)})
+                elif known.is_changed:
+                    changed.append({"of_call": call_id, "of_channel": channel_id, **columns_of_leg(known.leg)})
+                known.is_new = known.is_changed = False
+        await execute(session, _ADD_LEGS, new)
+        await execute(session, _CHANGE_LEGS, changed)
+
+
+def _names(facts: tuple[CallFact, ...]) -> tuple[set[str], set[str]]:
+    """Linkedids of the calls that facts are about, and their PBXs."""
+    absorbed_by = {fact.party for fact in facts if fact.kind is FactKind.ABSORBED}
+    return {fact.call.linkedid for fact in facts} | absorbed_by, {fact.call.pbx for fact in facts}
+
+
+def _key(fact: CallFact) -> str:
+    return fact.key[:200]
+
+
+async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[CallFact, ...]) -> None:
+    """Apply ``facts`` in order; one that was applied before changes nothing.
+
+    The session is flushed where the next step reads, not before every query: that halves the work of a batch.
+    """
+    with session.no_autoflush:
+        rows = await _Rows.load(session, facts, context)
+        deciding = (fact.call for fact in facts if dials(fact) or has_consequences(fact.call, rows.of(fact)))
+        numbers = {number for state in deciding if (number := _client_number(state, context)) is not None}
+        context = replace(context, numbers=await load_numbers(session, numbers))
+        for fact in facts:
+            if rows.is_fresh(fact):
+                await _apply(session, context, fact, rows)
+        await rows.write_legs(session)
+
+
+async def _apply(session: AsyncSession, context: CallContext, fact: CallFact, rows: _Rows) -> None:
+    state, call = fact.call, rows.of(fact)
+    assert call.id is not None
+    _write(call, state, context)
+    known = rows.legs[call.id]
+    changed = _refresh_legs(known, state, context)
+    if fact.kind is FactKind.ABSORBED:
+        _absorb(call, rows.calls.get((call.pbx, fact.party)))
+    else:
+        await match_order(session, call, state, fact.at)
+        if dials(fact):
+            await take_callback(session, context, call, state.made_by, fact.at)
+        if has_consequences(state, call):
+            await rows.write_legs(session)  # who talked is asked, also in other calls of the client
+            await consider(session, context, call, state, fact.at)
+    await _show(session, call, fact, known.values(), changed, context.people)
+    _say_call_changed(session, call, known.values(), fact, context)
+
+
+def _as_row(state: CallState, context: CallContext) -> dict[str, Any]:
+    """A new row past the model, with what the model would fill in."""
+    said = columns_of(state, _client_number(state, context))
+    return {
+        "pbx": state.pbx,
+        "linkedid": state.linkedid,
+        "reason": {},
+        "client_name_folded": folded_name(said["client_name"]),
+        **said,
+    }
+
+
+def _write(call: Call, state: CallState, context: CallContext) -> None:
+    """Set what is different (most facts change two or three columns). What we made of the call (deal, owner, reason) stays."""
+    for name, value in columns_of(state, _client_number(state, context)).items():
+        if getattr(call, name) != value and (value is not None or name != "recording"):
+            setattr(call, name, value)
+
+
+def _client_number(state: CallState, context: CallContext) -> str | None:
+    """The client's number in our one spelling; None where there is none to know."""
+    if state.direction is Direction.INTERNAL or (state.withheld and state.direction is Direction.INBOUND):
+        return None
+    region = line_of(state, context.lines).region or context.settings.region_of(state.pbx)
+    return (normalise(state.client_heard, region) or "")[:64] or None
+
+
+def _refresh_legs(known: dict[str, _KnownLeg], state: CallState, context: CallContext) -> list[_KnownLeg]:
+    """Bring the legs up to date; those that are not as they were."""
+    changed = []
+    for leg in state.legs:
+        channel_id = leg.channel_id[:150]
+        row = known.get(channel_id)
+        if row is None:
+            user = context.people.user_of(leg.extension)
+            row = known[channel_id] = _KnownLeg(leg, user.id if user else None, is_new=True)
+            if leg.result is not LegResult.DIALLED:
+                changed.append(row)
+        elif row.leg != leg:
+            row.leg, row.is_changed = leg, True
+            changed.append(row)
+    return changed
+
+
+async def _show(
+    session: AsyncSession,
+    call: Call,
+    fact: CallFact,
+    legs: Collection[_KnownLeg],
+    changed: Collection[_KnownLeg],
+    people: Directory,
+) -> None:
+    """Draw anew the docks of those whose screens this fact concerns: whose phone does something else now, and who talked.
+
+    Of a call that rang at ten phones nine have been told already that a colleague answered. A call among colleagues has no
+    card, but shows in the state of their phones.
+    """
+    users = {
+        known.user_id
+        for known in legs
+        if known in changed or known.leg.extension == fact.party or known.leg.answered_at
+    }
+    if fact.kind is FactKind.JOINED and call.direction != Direction.INTERNAL:
+        joined = {known.user_id for known in legs if known.leg.extension == fact.party}
+        await do_owe_wrap_up(session, call, people.with_cards(joined), fact.at)
+    say_dock_changed(session, fact.at, *users, call_id=call.id, rings=fact.kind is FactKind.RINGING)
+
+
+def _absorb(call: Call, survivor: Call | None) -> None:
+    """``call`` turned out to be a part of another; it stays as a row, shown nowhere by itself."""
+    if survivor is not None and survivor.id != call.id:
+        call.merged_into_id = survivor.id
+    call.ringing, call.talking = [], []
+
+
+def _say_call_changed(
+    session: AsyncSession, call: Call, legs: Iterable[_KnownLeg], fact: CallFact, context: CallContext
+) -> None:
+    """Those whose phones take part, who is responsible, and their managers; nobody's call is for the managers."""
+    users = context.people.audience(*(leg.user_id for leg in legs), call.responsible_id)
+    nobodys = [Role.MANAGER.value] if call.responsible_id is None else []
+    emit(session, "call", call.id, fact.at, users=users, roles=[Role.ADMIN.value, Role.QC.value, *nobodys])

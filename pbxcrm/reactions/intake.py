@@ -1,0 +1,117 @@
+"""Where facts enter the database: a batch and its journal position in one transaction (the listener's ``Sink``)."""
+
+from datetime import timedelta
+
+from sqlalchemy import or_
+from sqlmodel import col, select
+
+from pbxcrm.calls import leases
+from pbxcrm.calls.facts import Batch, Handover, JournalPosition, Lease, Outcome, PbxReport, ToldCall
+from pbxcrm.calls.models import Call, CallEvent, PbxStatus
+from pbxcrm.calls.queries import open_calls, told_of_open_calls
+from pbxcrm.people.models import Role
+from pbxcrm.reactions.apply_facts import apply_facts
+from pbxcrm.reactions.call_context import load_call_context
+from pbxcrm.shared.db import Database, database_now
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.settings import Settings
+
+EVERYBODY = [role.value for role in Role]
+
+
+class Intake:
+    """Applies what listeners say. Safe with several at once: each batch is checked against the lease, facts have keys."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self.db = db
+        self.settings = settings
+        self._moved_to: dict[tuple[str, str], JournalPosition] = {}
+
+    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
+        """The name of a journal from now on (a copy gets one of its own), and how far it has been applied."""
+        async with self.db.write() as session:
+            return await leases.open_journal(session, pbx, journal, owner, is_new=is_new)
+
+    async def handover(self, pbx: str) -> Handover:
+        async with self.db.read() as session:
+            status = await session.get(PbxStatus, pbx)
+            heard = status.last_event_at if status is not None else None
+            if status is not None and heard is not None:
+                heard -= timedelta(seconds=status.lag_seconds or 0.0)  # what came later may not have been applied
+            return Handover(heard, await open_calls(session, pbx), await told_of_open_calls(session, pbx))
+
+    async def apply(self, batch: Batch) -> None:
+        """All of the batch or nothing; raises LeaseLost where another listener has taken over."""
+        name = (batch.pbx, batch.journal)
+        async with self.db.write() as session:
+            await leases.check_lease(session, batch)
+            if batch.facts:
+                await apply_facts(session, await load_call_context(session, self.settings), batch.facts)
+            if self._moved_to.get(name) != batch.cursor:
+                await leases.move_cursor(session, batch.pbx, batch.journal, batch.cursor)
+        self._moved_to[name] = batch.cursor
+
+    async def already_told(self, pbx: str, linkedids: set[str]) -> dict[str, ToldCall]:
+        """What the database was told of these calls; calls it does not know are left out."""
+        async with self.db.read() as session:
+            found = await session.exec(
+                select(Call.linkedid, Call.outcome, Call.merged_into_id, CallEvent.key)
+                .join(CallEvent, col(CallEvent.call_id) == col(Call.id))
+                .where(Call.pbx == pbx, col(Call.linkedid).in_(linkedids))
+            )
+            keys: dict[str, set[str]] = {}
+            over = dict[str, bool]()
+            for linkedid, outcome, merged_into_id, key in found.all():
+                keys.setdefault(linkedid, set()).add(key)
+                over[linkedid] = outcome != Outcome.OPEN or merged_into_id is not None
+        return {linkedid: ToldCall(over[linkedid], frozenset(told)) for linkedid, told in keys.items()}
+
+    async def add_missing(self, batch: Batch) -> None:
+        """Calls that a standby heard to their end and that nobody has told of since. Those that are over stay as they are."""
+        async with self.db.write() as session:
+            await leases.check_lease(session, batch)
+            names = {fact.call.linkedid for fact in batch.facts}
+            is_over = or_(col(Call.outcome) != Outcome.OPEN.value, col(Call.merged_into_id).is_not(None))
+            known = select(Call.linkedid).where(Call.pbx == batch.pbx, col(Call.linkedid).in_(names), is_over)
+            over = set((await session.exec(known)).all())
+            facts = tuple(fact for fact in batch.facts if fact.call.linkedid not in over)
+            if facts:
+                await apply_facts(session, await load_call_context(session, self.settings), facts)
+
+    async def move_cursor(self, pbx: str, journal: str, cursor: JournalPosition) -> None:
+        """A standby's journal: how much of it others have applied."""
+        async with self.db.write() as session:
+            await leases.move_cursor(session, pbx, journal, cursor)
+        self._moved_to[pbx, journal] = cursor
+
+    async def report(self, report: PbxReport, owner: str = "") -> None:
+        """Keep what a listener says of a PBX; that of one that does not hold the lease counts while nobody does."""
+        async with self.db.write() as session:
+            status = await leases.locked_status(session, report.pbx)
+            if status.lease_owner not in {"", owner} and owner:
+                now = await database_now(session)
+                if status.lease_until is not None and status.lease_until > now:
+                    return
+            changed = (status.state, status.code) != (report.state.value, report.code)
+            status.state, status.code, status.params = report.state.value, report.code, report.params
+            status.reported_at = report.at
+            status.asterisk_version = report.asterisk_version or status.asterisk_version
+            status.last_event_at = report.last_event_at or status.last_event_at
+            status.clock_offset_seconds = (
+                report.clock_offset_seconds if report.clock_offset_seconds is not None else status.clock_offset_seconds
+            )
+            status.lag_seconds = report.lag_seconds if report.lag_seconds is not None else status.lag_seconds
+            if changed:
+                emit(session, "pbx", report.pbx, report.at, roles=EVERYBODY)
+
+    async def hold_lease(
+        self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
+    ) -> Lease | None:
+        """Get or keep the right to apply what the PBX says for so long; None while another has it."""
+        async with self.db.write() as session:
+            return await leases.hold_lease(session, pbx, journal, owner, seconds, is_hearing=is_hearing)
+
+    async def release_lease(self, pbx: str, owner: str) -> None:
+        """Let a standby take over at once; called when a listener stops in good order."""
+        async with self.db.write() as session:
+            await leases.release_lease(session, pbx, owner)

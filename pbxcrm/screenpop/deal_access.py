@@ -1,0 +1,64 @@
+"""What one reaches from a call card beyond the call itself: the deals one may open, and whose the others are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, can, sees_deal, sees_user, visible_contacts, visible_deals
+from pbxcrm.calls.queries import access_call
+from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.models import Deal
+from pbxcrm.people.queries import Directory
+from pbxcrm.screenpop.cards import Card
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The colleague a deal belongs to. ``extension`` is empty where no phone is theirs."""
+
+    user_id: int
+    name: str
+    extension: str
+    takes_tasks: bool  # the viewer may give them something to do
+
+
+@dataclass(frozen=True, slots=True)
+class DealAccess:
+    deals: frozenset[int | None] = frozenset()  # which of the deals on the cards the viewer may open
+    owners: dict[int | None, Owner] = field(default_factory=dict)  # by user id: who has the others
+
+
+def deal_access_of(viewer: Viewer, cards: Sequence[Card], people: Directory) -> DealAccess:
+    """For all cards of a person at once, without asking the database."""
+    deals = [row.deal for card in cards for row in card.deals]
+    opened = frozenset(deal.id for deal in deals if sees_deal(viewer, deal, people))
+    owners = {deal.responsible_id for deal in deals if deal.id not in opened}
+    gives = can(viewer, Permission.TASKS_EDIT)
+    return DealAccess(
+        opened,
+        {
+            user_id: Owner(
+                user_id,
+                user.name,
+                next(iter(people.extensions.get(user_id, [])), ""),
+                gives and sees_user(viewer, user_id, people),
+            )
+            for user_id in owners
+            if user_id is not None and (user := people.active(user_id)) is not None
+        },
+    )
+
+
+async def about_call(session: AsyncSession, viewer: Viewer, call_id: int) -> tuple[int | None, int | None]:
+    """What a task made of a call is about: ids of its deal and its client. The deal alone where one may see it, else the client."""
+    call = await access_call(session, viewer, call_id)
+    if call.deal_id is not None:
+        deal = await session.exec(select(Deal.id).where(Deal.id == call.deal_id, visible_deals(viewer)))
+        if deal.first() is not None:
+            return call.deal_id, None
+    if call.contact_id is None:
+        return None, None
+    contact = await session.exec(select(Contact.id).where(Contact.id == call.contact_id, visible_contacts(viewer)))
+    return None, contact.first()

@@ -1,0 +1,93 @@
+"""A number that grows whenever something is changed that every decision needs and nobody changes often: people, lines, stages.
+
+Whoever keeps such rows in memory (``kept``) reads this number in the transaction of the decision, instead of the rows
+themselves. Models are marked with ``@configuration``; the number grows in the transaction that changes one.
+"""
+
+from collections.abc import Awaitable, Callable
+from itertools import chain
+from typing import TypeVar
+
+from sqlalchemy import Executable, event, text
+from sqlalchemy.orm import ORMExecuteState, Session
+from sqlmodel import Field, SQLModel, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.shared.columns import ID
+from pbxcrm.shared.core_sql import fetch
+from pbxcrm.shared.db import DATABASE, Database
+
+Model = TypeVar("Model", bound=SQLModel)
+Found = TypeVar("Found")
+_CHANGED = "configuration_changed"  # of a session
+_VERSION_READ = "configuration_version"  # of a session
+_models: set[type[SQLModel]] = set()
+_GROW: Executable = text(
+    "INSERT INTO configuration_version (id, version) VALUES (1, 1)"
+    " ON CONFLICT (id) DO UPDATE SET version = configuration_version.version + 1"
+)
+
+
+class ConfigurationVersion(SQLModel, table=True):
+    """The one row ``id`` 1; none before the first change."""
+
+    __tablename__ = "configuration_version"
+
+    id: int = Field(primary_key=True, sa_type=ID)
+    version: int
+
+
+_VERSION = select(ConfigurationVersion.version)
+
+
+def cached_config(model: type[Model]) -> type[Model]:
+    """Decorator of a model whose rows are configuration."""
+    _models.add(model)
+    return model
+
+
+async def config_version(session: AsyncSession) -> int:
+    found = await fetch(session, _VERSION)
+    return found[0][0] if found else 0
+
+
+async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
+    """What ``load`` reads, kept in memory until somebody changes the configuration. Its rows belong to no session."""
+    if _CHANGED in session.info:  # what is not committed nobody else may see, and may never be
+        return await load(session)
+    database: Database = session.info[DATABASE]
+    version = session.info.get(_VERSION_READ)
+    if version is None:  # once a session: what belongs together is of one version
+        version = session.info[_VERSION_READ] = await config_version(session)
+    known = database.kept.get(load)
+    if known is None or known[0] != version:
+        known = database.kept[load] = version, await _read(session, load)
+    found: Found = known[1]
+    return found
+
+
+async def _read(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
+    """By a session of its own, for a rollback in ``session`` would forget what it had read; but on the same connection: when
+    many ask at once, each with a connection in hand, none would be left for a second one.
+    """
+    info = {name: session.info[name] for name in (DATABASE, _VERSION_READ)}
+    async with AsyncSession(await session.connection(), expire_on_commit=False, autoflush=False, info=info) as reading:
+        return await load(reading)
+
+
+@event.listens_for(Session, "after_flush")
+def _flushed(session: Session, _context: object) -> None:
+    if any(type(row) in _models for row in chain(session.new, session.dirty, session.deleted)):
+        _grow(session)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _executed(state: ORMExecuteState) -> None:
+    """A statement that changes many rows at once passes no flush."""
+    if not state.is_select and state.bind_mapper is not None and state.bind_mapper.class_ in _models:
+        _grow(state.session)
+
+
+def _grow(session: Session) -> None:
+    session.info[_CHANGED] = True
+    session.connection().execute(_GROW)

@@ -1,0 +1,129 @@
+"""Work that happens later: deadlines kept as rows, found by whoever is alive, each done exactly once.
+
+A context registers what its deadlines do and sets them in its own transactions::
+
+    @timer("callbacks.norm")
+    async def norm_passed(session: AsyncSession, row: Timer, now: datetime) -> None: ...
+
+    await set_timer(session, "callbacks.norm", f"callbacks.norm:{episode.id}", due_at, {"episode": episode.id})
+
+``sweep`` claims what is due (``FOR UPDATE SKIP LOCKED``; SQLite has one writer at a time anyway) and runs the handler in
+the very transaction that marks the row as done, so a crash leaves either both or neither, whatever Redis does.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import delete
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.timers import Timer
+
+log = structlog.get_logger()
+
+Handler = Callable[[AsyncSession, Timer, datetime], Awaitable[None]]
+_handlers: dict[str, Handler] = {}
+
+# A handler that fails is tried again after these seconds; the last one for ever, since nothing may be forgotten.
+RETRY_SECONDS = (5, 30, 120, 600, 3600)
+KEEP_DONE = timedelta(days=7)
+SWEEP_AT_MOST = 1000  # rows in one sweep, so that other work gets its turn
+
+
+def timer(kind: str) -> Callable[[Handler], Handler]:
+    """Register what happens when a deadline of this kind is due."""
+
+    def register(handler: Handler) -> Handler:
+        if _handlers.setdefault(kind, handler) is not handler:
+            raise ValueError(f"two handlers for timers of kind {kind}")
+        return handler
+
+    return register
+
+
+async def set_timer(
+    session: AsyncSession, kind: str, key: str, due_at: datetime, payload: dict[str, Any] | None = None
+) -> None:
+    """Set or move the deadline ``key``. One that is already done is set anew."""
+    row = (await session.exec(select(Timer).where(Timer.key == key))).first()
+    if row is None:
+        row = Timer(kind=kind, key=key, due_at=due_at)
+    row.kind, row.due_at, row.payload = kind, due_at, payload or {}
+    row.done_at, row.tries, row.error = None, 0, ""
+    session.add(row)
+    # What follows in this transaction may move or cancel it, also where nothing is flushed by itself.
+    await session.flush()
+
+
+async def cancel_timer(session: AsyncSession, key: str) -> None:
+    """Forget the deadline ``key``; nothing happens when there is none."""
+    await session.exec(delete(Timer).where(col(Timer.key) == key))
+
+
+async def sweep(db: Database, now: datetime) -> int:
+    """Do what is due at ``now``; returns how many deadlines fired. Safe in any number of processes at once.
+
+    Deadlines of a kind that this process does not know are left for one that does.
+    """
+    fired = 0
+    while fired < SWEEP_AT_MOST and (await _anything_due(db, now)):
+        claimed: list[int] = []
+        try:
+            async with db.write() as session:
+                row = await _claim(session, now)
+                if row is None or row.id is None:
+                    break
+                claimed.append(row.id)
+                row.done_at = now  # before the handler runs: it may set the same deadline again
+                row.error = ""
+                await session.flush()
+                await _handlers[row.kind](session, row, now)
+            fired += 1
+        except Exception as error:
+            if not claimed:
+                raise  # the database itself is in trouble: whoever sweeps knows how to wait
+            log.exception("timer.failed", timer=claimed[0])
+            await _put_off(db, claimed[0], now, error)
+    return fired
+
+
+async def next_due(db: Database) -> datetime | None:
+    """When the next deadline is due, or None when there is none."""
+    async with db.read() as session:
+        query = select(Timer.due_at).where(col(Timer.done_at).is_(None), col(Timer.kind).in_(_handlers))
+        return (await session.exec(query.order_by(col(Timer.due_at)).limit(1))).first()
+
+
+async def prune(session: AsyncSession, now: datetime) -> None:
+    """Forget deadlines done long ago."""
+    await session.exec(delete(Timer).where(col(Timer.done_at) < now - KEEP_DONE))
+
+
+async def _anything_due(db: Database, now: datetime) -> bool:
+    # A read first: on SQLite a writing transaction each second would stand in the way of the listener.
+    due = await next_due(db)
+    return due is not None and due <= now
+
+
+async def _claim(session: AsyncSession, now: datetime) -> Timer | None:
+    query = (
+        select(Timer)
+        .where(col(Timer.done_at).is_(None), Timer.due_at <= now, col(Timer.kind).in_(_handlers))
+        .order_by(col(Timer.due_at), col(Timer.id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.exec(query)).first()
+
+
+async def _put_off(db: Database, timer_id: int, now: datetime, error: Exception) -> None:
+    async with db.write() as session:
+        row = await session.get(Timer, timer_id, with_for_update=True)
+        if row is not None and row.done_at is None:
+            row.due_at = now + timedelta(seconds=RETRY_SECONDS[min(row.tries, len(RETRY_SECONDS) - 1)])
+            row.tries += 1
+            row.error = f"{type(error).__name__}: {error}"[:500]

@@ -1,0 +1,45 @@
+"""What an administrator may change while the product runs: one row an option, typed by ``Options``."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic import Field as Limit
+from sqlalchemy import JSON
+from sqlmodel import Field, SQLModel, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.shared.config_cache import cached_config
+
+
+@cached_config
+class Option(SQLModel, table=True):
+    __tablename__ = "options"
+
+    key: str = Field(max_length=64, primary_key=True)
+    value: Any = Field(sa_type=JSON, nullable=False)
+
+
+class Options(BaseModel):
+    """Every option with its default. Times are working minutes unless their name says otherwise."""
+
+    owner_order: tuple[str, ...] = ("responsible", "last_talked", "last_rang", "line", "manager")  # C5
+    callback_due_minutes: int = Limit(20, ge=0)  # norm of a callback
+    callback_pause_minutes: int = Limit(20, ge=0)  # reaction pause before it goes to the manager
+    retry_minutes: tuple[int, ...] = (
+        10,
+        120,
+    )  # next attempts after "didn't reach"; after the last: next working morning
+    click_to_call_expiry_seconds: int = Limit(30, ge=5)
+    claim_minutes: int = Limit(15, ge=1)  # real minutes after which a claimed callback nothing came of is free again
+
+
+async def load_options(session: AsyncSession) -> Options:
+    rows = (await session.exec(select(Option))).all()
+    return Options.model_validate({row.key: row.value for row in rows})
+
+
+async def save_option(session: AsyncSession, options: Options, key: str, value: Any) -> Options:
+    """``options`` with ``key`` changed, checked as a whole and stored; raises pydantic's ValidationError."""
+    changed = Options.model_validate({**options.model_dump(), key: value})
+    await session.merge(Option(key=key, value=changed.model_dump(mode="json")[key]))
+    return changed

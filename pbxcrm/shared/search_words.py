@@ -1,0 +1,83 @@
+"""The words of notes, each with the rows it stands in: a part of a longer text is looked for by the beginnings of its words.
+
+An index of words of our own, the same on both databases, because a note is too long for the one pass that finds names: beginnings of a
+word are a range of the primary key. The session that writes the text keeps it (``keep_words``).
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    String,
+    Subquery,
+    delete,
+    event,
+    insert,
+    inspect,
+    intersect,
+    union,
+)
+from sqlalchemy.orm import Mapper
+from sqlmodel import Field, SQLModel, col, select
+
+from pbxcrm.shared.search_keys import LONGEST_WORD, word_readings, words_of
+
+_LAST = "\U0010ffff"  # sorts behind every letter
+
+
+class SearchWord(SQLModel, table=True):
+    """``kind`` is the table the text stands in, ``row_id`` its row."""
+
+    __tablename__ = "search_words"
+    __table_args__ = (Index("ix_search_words_row", "kind", "row_id"),)
+
+    # Compared byte by byte, so that the beginnings of a word are one range.
+    word: str = Field(
+        sa_column=Column(
+            String(LONGEST_WORD).with_variant(String(LONGEST_WORD, collation="C"), "postgresql"), primary_key=True
+        )
+    )
+    kind: str = Field(max_length=16, primary_key=True)
+    row_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+
+
+def keep_words(table: type[SQLModel], source: str) -> None:
+    """Let the words of ``source`` of each row of ``table`` be found; they go with the row."""
+    kind = str(table.__tablename__)
+
+    def write(connection: Connection, row_id: int, text: str) -> None:
+        rows = [{"word": word, "kind": kind, "row_id": row_id} for word in words_of(text)]
+        if rows:
+            connection.execute(insert(SearchWord), rows)
+
+    def made(_mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
+        write(connection, row.id, getattr(row, source))  # type: ignore[attr-defined]
+
+    def gone(_mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
+        of_it = (col(SearchWord.kind) == kind, col(SearchWord.row_id) == row.id)  # type: ignore[attr-defined]
+        connection.execute(delete(SearchWord).where(*of_it))
+
+    def changed(mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
+        if inspect(row).attrs[source].history.has_changes():
+            gone(mapper, connection, row)
+            write(connection, row.id, getattr(row, source))  # type: ignore[attr-defined]
+
+    event.listen(table, "after_insert", made)
+    event.listen(table, "after_update", changed)
+    event.listen(table, "after_delete", gone)
+
+
+def rows_with(kind: str, text: str) -> Subquery | None:
+    """A query for the ids of ``kind`` in which every word of ``text`` begins some word; None where ``text`` has none to look for."""
+    queries = [intersect(*(_beginning(kind, word) for word in words)).subquery() for words in word_readings(text)]
+    if not queries:
+        return None
+    return union(*(select(query.c[0].label("row_id")) for query in queries)).subquery()
+
+
+def _beginning(kind: str, word: str) -> Any:
+    found = col(SearchWord.word)
+    return select(col(SearchWord.row_id)).where(found >= word, found < word + _LAST, col(SearchWord.kind) == kind)

@@ -1,0 +1,174 @@
+"""Settings from the environment (``PBXCRM_*``) and an optional TOML file; built in an entry point and passed on.
+
+The TOML file is ``PBXCRM_CONFIG``, or ``pbxcrm.toml`` in the data directory; the environment wins over it.
+What people may change while the product runs (rules per line, norms, order of owners) lives in the database instead.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.networks import parse_networks
+
+
+class Pbx(BaseModel):
+    """One Asterisk. ``name`` is its key in the database and the journal; it must not change later."""
+
+    name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    ami_url: str  # ami://user:secret@host:5038
+    trunks: tuple[str, ...] = ()  # globs of endpoint names; empty: whatever is not an extension
+    extension_pattern: str | None = None  # default: the general one
+    region: str | None = None  # default: the general one
+    dial_channel: str = "PJSIP/{extension}"  # how to ring a seller's own phone for click-to-call
+    dial_context: str = "from-internal"  # dialplan context that dials the client for click-to-call
+    recordings_dir: Path | None = None  # where MixMonitor writes, as this machine sees it
+    cel_csv: Path | None = None  # CEL file, to recover what happened while we were away
+    cdr_csv: Path | None = None  # CDR file, the second best
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="PBXCRM_", extra="ignore", frozen=True)
+
+    data_dir: Path = Path("~/.local/share/pbxcrm")
+    database_url: str = ""  # empty: SQLite in the data directory
+    redis_url: str = ""  # empty: an embedded Redis in the data directory
+    ami_url: str = ""  # one PBX; several go into the TOML as [[pbxs]]
+    bind: str = "127.0.0.1:8080"
+    region: str = Field(default="UA", pattern=r"^[A-Z]{2}$")
+    extension_pattern: str = r"\d{2,5}"
+    trunks: tuple[str, ...] = ()
+    timezone: str = "Europe/Kyiv"
+    language: str = Field(default="en", pattern=r"^(en|uk|ru)$")
+    currency: str = Field(default="UAH", pattern=r"^[A-Z]{3}$")
+    recordings_dir: Path | None = None
+    dial_channel: str = "PJSIP/{extension}"
+    dial_context: str = "from-internal"
+    cel_csv: Path | None = None
+    cdr_csv: Path | None = None
+    agi_bind: str = "127.0.0.1:4573"
+    dialplan_networks: str = "127.0.0.0/8, ::1"  # who may look callers up without a token, by HTTP and FastAGI
+    trusted_proxies: tuple[str, ...] = ()
+    log_level: str = "INFO"
+    journal_keep_days: int = Field(default=7, ge=0)
+    pbxs: tuple[Pbx, ...] = ()
+
+    @field_validator("extension_pattern")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+    @field_validator("bind", "agi_bind")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise ValueError("must be HOST:PORT, for example 127.0.0.1:8080")
+        return value
+
+    @field_validator("dialplan_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            parse_networks(value)
+        except ValueError as error:
+            raise ValueError(
+                f"must be networks with commas between them, for example 127.0.0.0/8, ::1 ({error})"
+            ) from None
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _kind_of_database(cls, value: str) -> str:
+        if value and not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?://", value):
+            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _kind_of_redis(cls, value: str) -> str:
+        if value and not re.match(r"(redis|rediss|unix)://", value):
+            raise ValueError("must be redis://HOST:6379/0, rediss://… or unix:///PATH")
+        return value
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Self:
+        data_dir = self.data_dir.expanduser().resolve()
+        object.__setattr__(self, "data_dir", data_dir)
+        if not self.database_url:
+            object.__setattr__(self, "database_url", f"sqlite:///{data_dir / 'pbxcrm.db'}")
+        pbxs = self.pbxs
+        if self.ami_url:
+            pbxs = (Pbx(name="default", ami_url=self.ami_url, trunks=self.trunks), *pbxs)
+        object.__setattr__(self, "pbxs", tuple(self._with_general(pbx) for pbx in pbxs))
+        names = [pbx.name for pbx in self.pbxs]
+        if len(names) != len(set(names)):
+            raise ValueError("two PBXs have the same name")
+        return self
+
+    def _with_general(self, pbx: Pbx) -> Pbx:
+        """A PBX with the general value wherever it says nothing of its own."""
+        general = {
+            name: getattr(self, name)
+            for name in (
+                "extension_pattern",
+                "region",
+                "recordings_dir",
+                "cel_csv",
+                "cdr_csv",
+                "dial_channel",
+                "dial_context",
+            )
+            if name not in pbx.model_fields_set or getattr(pbx, name) is None
+        }
+        return pbx.model_copy(update=general)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # The environment wins over what the caller read from the TOML file.
+        return env_settings, init_settings
+
+    def region_of(self, pbx: str) -> str:
+        return next((p.region for p in self.pbxs if p.name == pbx and p.region), self.region)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+
+def load_settings(environ: dict[str, str]) -> Settings:
+    """Settings from ``environ`` and the TOML file; raises BadSettings with a sentence that says which one is wrong."""
+    data_dir = Path(environ.get("PBXCRM_DATA_DIR") or Settings.model_fields["data_dir"].default).expanduser()
+    named = environ.get("PBXCRM_CONFIG")
+    path = Path(named) if named else data_dir / "pbxcrm.toml"
+    values: dict[str, Any] = {}
+    if named or path.exists():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise BadSettings(
+                "settings.file", "The settings file {path} cannot be read: {error}", path=str(path), error=str(error)
+            ) from error
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "PBXCRM_" + "_".join(str(part) for part in first["loc"]).upper() if first["loc"] else "settings"
+        raise BadSettings(
+            "settings.value", "{name} is wrong: {why}", name=name, why=first["msg"].removeprefix("Value error, ")
+        ) from error

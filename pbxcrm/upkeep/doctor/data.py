@@ -1,0 +1,118 @@
+"""What the database knows: its own shape, how the listeners are, which phones are whose."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import col, select
+
+from pbxcrm import migrations
+from pbxcrm.calls.facts import PbxState
+from pbxcrm.calls.models import PbxStatus
+from pbxcrm.calls.queries import unmapped_extensions
+from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.people.models import Extension, Role, User
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import BadSettings, Unavailable
+from pbxcrm.shared.settings import Settings
+from pbxcrm.upkeep import health
+from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
+
+QUIET = timedelta(hours=12)  # without an event: a night is normal, a working day is not
+SLOW_SECONDS = 2.0  # from the socket to the database
+FAST_CLOCK_SECONDS = 5.0
+
+
+async def check_database(db: Database) -> list[Finding]:
+    kind = "SQLite" if db.is_sqlite else "PostgreSQL"
+    try:
+        await migrations.check(db)
+    except (BadSettings, Unavailable) as error:
+        return [bad(str(error), "")]
+    return [good(f"The database answers and has the right shape ({kind}, {migrations.newest()}).")]
+
+
+async def check_listeners(db: Database, settings: Settings, now: datetime) -> list[Finding]:
+    """What the listener of each PBX last said of it."""
+    async with db.read() as session:
+        known = {row.pbx: row for row in (await session.exec(select(PbxStatus))).all()}
+    findings: list[Finding] = []
+    names = [pbx.name for pbx in settings.pbxs]
+    if not names:
+        todo = "Set PBXCRM_AMI_URL=ami://user:secret@host:5038."
+        findings.append(odd("No PBX is configured in the settings I was started with.", todo))
+        names = [status.pbx for status in known.values() if _is_fresh(status, now)]  # such as the one of the demo
+    for name in names:
+        status = known.get(name)
+        if status is None or status.reported_at is None:
+            todo = "Start pbxcrm run (or pbxcrm listen)."
+            findings.append(odd(f"PBX {name}: no listener has ever followed it.", todo))
+        else:
+            findings.extend(_of_listener(status, status.reported_at, now))
+    return findings
+
+
+def _is_fresh(status: PbxStatus, now: datetime) -> bool:
+    return status.reported_at is not None and (now - status.reported_at).total_seconds() <= health.STALE_SECONDS
+
+
+def _of_listener(status: PbxStatus, reported_at: datetime, now: datetime) -> list[Finding]:
+    name = f"PBX {status.pbx}"
+    age = now - reported_at
+    if not _is_fresh(status, now):
+        return [
+            bad(f"{name}: its listener has said nothing for {_words(age)}.", "Start pbxcrm run (or pbxcrm listen).")
+        ]
+    said = _fill(REPORTS.get(status.code, status.code), status.params)
+    if status.state == PbxState.LISTENING:
+        findings = [good(f"{name}: {said}")]
+    elif status.state in {PbxState.REFUSED, PbxState.UNREACHABLE, PbxState.SILENT, PbxState.TROUBLE}:
+        return [bad(f"{name}: {said}", "")]
+    else:
+        return [odd(f"{name}: {said}", "Look again in a moment.")]
+    if status.last_event_at is None:
+        todo = "Call a phone. If that changes nothing, check read= and eventfilter of our user in manager.conf."
+        findings.append(odd(f"{name}: no event has come yet.", todo))
+    elif now - status.last_event_at > QUIET:
+        todo = "If there were calls since, check read= and eventfilter of our user in manager.conf."
+        findings.append(odd(f"{name}: the last event came {_words(now - status.last_event_at)} ago.", todo))
+    if (status.lag_seconds or 0) > SLOW_SECONDS:
+        todo = "The machine or the database is too slow, or something holds a lock."
+        findings.append(odd(f"{name}: events reach the database {status.lag_seconds:.1f} s late.", todo))
+    if abs(status.clock_offset_seconds or 0) > FAST_CLOCK_SECONDS:
+        todo = "Set both clocks by NTP: times of calls would be wrong."
+        findings.append(odd(f"{name}: its clock is {status.clock_offset_seconds:+.0f} s off ours.", todo))
+    return findings
+
+
+async def check_people(db: Database) -> list[Finding]:
+    """Users without an extension, and extensions that talk without a user (A8)."""
+    async with db.read() as session:
+        users = (await session.exec(select(User).where(col(User.is_active)).order_by(col(User.login)))).all()
+        phones = (await session.exec(select(Extension))).all()
+        strangers = await unmapped_extensions(session)
+    findings: list[Finding] = []
+    if not any(user.role == Role.ADMIN for user in users):
+        todo = "Run: pbxcrm user add LOGIN --name NAME --role admin --password-stdin"
+        findings.append(bad("There is no administrator.", todo))
+    owners = {phone.user_id for phone in phones}
+    without = [user.login for user in users if user.role == Role.SELLER and user.id not in owners]
+    if without:
+        todo = "Give them one on the page People: calls are matched by it."
+        findings.append(odd(f"Sellers without an extension: {', '.join(without)}.", todo))
+    if strangers:
+        todo = "Give each to a user on the page People; what they answer is nobody's deal."
+        findings.append(odd(f"Extensions in calls that belong to nobody: {', '.join(strangers)}.", todo))
+    return findings or [good(f"{len(users)} people, {len(phones)} extensions, all matched.")]
+
+
+def _fill(sentence: str, params: dict[str, str]) -> str:
+    try:
+        return sentence.format(**params)
+    except (KeyError, IndexError, ValueError):
+        return sentence
+
+
+def _words(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 120:
+        return f"{max(minutes, 1)} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

@@ -1,0 +1,61 @@
+"""The machine we run on: the data directory, its space, Redis."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.redis_server import find_server, redis_url
+from pbxcrm.shared.settings import Settings
+from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
+
+LITTLE_SPACE = 1 << 30  # bytes: a busy PBX fills this with journal in about a month
+NO_SPACE = 50 << 20
+
+
+def check_data_dir(data_dir: Path) -> list[Finding]:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=data_dir) as file:
+            file.write(b"x")
+    except OSError as error:
+        why = error.strerror or str(error)
+        return [bad(f"The data directory {data_dir} cannot be written: {why}.", "Set PBXCRM_DATA_DIR to one that can.")]
+    findings = [good(f"The data directory {data_dir} can be written.")]
+    free = shutil.disk_usage(data_dir).free
+    said = f"{free / (1 << 30):.1f} GB free in the data directory."
+    if free < NO_SPACE:
+        findings.append(bad(said, "Make room now: calls cannot be written down."))
+    elif free < LITTLE_SPACE:
+        findings.append(odd(said, "Make room: the journal of calls needs it."))
+    else:
+        findings.append(good(said))
+    if data_dir.stat().st_mode & 0o077:
+        findings.append(odd(f"Others on this machine can look into {data_dir}.", f"Run: chmod 700 {data_dir}"))
+    if data_dir.stat().st_uid != os.getuid():
+        findings.append(odd(f"{data_dir} belongs to another user.", "Run pbxcrm always as the same user."))
+    return findings
+
+
+async def check_redis(settings: Settings) -> list[Finding]:
+    """The user's own Redis must answer; the embedded one only does while pbxcrm runs."""
+    async with Redis.from_url(redis_url(settings), socket_connect_timeout=3) as redis:
+        try:
+            async with asyncio.timeout(3):
+                version = (await redis.info("server")).get("redis_version", "?")
+        except (RedisError, OSError, TimeoutError) as error:
+            why = str(error) or "no answer"
+        else:
+            whose = "Redis" if settings.redis_url else "The embedded Redis"
+            return [good(f"{whose} answers (version {version}).")]
+    if settings.redis_url:
+        return [bad(f"Redis does not answer: {why}.", "Check PBXCRM_REDIS_URL. Meanwhile pages refresh late.")]
+    try:
+        return [good(f"The embedded Redis is not running, but can be ({find_server()}); pbxcrm run starts it.")]
+    except BadSettings as error:
+        return [bad(str(error), "")]

@@ -1,0 +1,172 @@
+"""How this installation is: the facts behind ``/readyz``, ``/metrics`` and ``doctor``."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import func
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.calls.facts import PbxState
+from pbxcrm.calls.models import GOING_ON, Call, PbxStatus
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import Outbox
+from pbxcrm.shared.timers import Timer
+
+ASK_SECONDS = 2.0  # what does not answer in this time counts as away
+STALE_SECONDS = 60.0  # a listener reports at least every few seconds; silent for so long it is dead
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """``database`` and ``redis`` are None when all is well, else why not. Ages and lags are seconds."""
+
+    database: str | None
+    redis: str | None
+    pbxs: tuple[PbxStatus, ...] = ()
+    outbox: int = 0  # hints not published yet
+    overdue_timers: int = 0
+    oldest_overdue_seconds: float = 0.0
+    open_calls: int = 0
+    open_callbacks: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether pages can be served. Without Redis they can: it only wakes."""
+        return self.database is None
+
+    def listening(self, pbx: PbxStatus, now: datetime) -> bool:
+        """Whether somebody follows this PBX now, as far as the database was told."""
+        fresh = pbx.reported_at is not None and (now - pbx.reported_at).total_seconds() < STALE_SECONDS
+        return fresh and pbx.state == PbxState.LISTENING
+
+
+async def collect(db: Database, redis: Redis, now: datetime) -> Health:
+    """Ask database and Redis; never raises, and takes two seconds at most."""
+    away, (why_database, found) = await asyncio.gather(_ask_redis(redis), _ask_database(db, now))
+    return Health(database=why_database, redis=away, **found)
+
+
+async def _ask_redis(redis: Redis) -> str | None:
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await redis.ping()
+    except TimeoutError:
+        return "no answer"
+    except (RedisError, OSError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+_asking: set[asyncio.Task[Any]] = set()  # some given up, which a database that hangs has not let go of yet
+
+
+async def _ask_database(db: Database, now: datetime) -> tuple[str | None, dict[str, Any]]:
+    # In a task of its own: a session that is being closed waits for the query of a database that hangs.
+    asking = asyncio.create_task(_look_into(db, now))
+    _asking.add(asking)
+    asking.add_done_callback(_asking.discard)
+    try:
+        done, _ = await asyncio.wait({asking}, timeout=ASK_SECONDS)
+        return asking.result() if done else ("no answer", {})
+    finally:
+        asking.cancel()
+
+
+async def _look_into(db: Database, now: datetime) -> tuple[str | None, dict[str, Any]]:
+    try:
+        async with db.read() as session:
+            due = select(func.count(), func.min(Timer.due_at)).where(col(Timer.done_at).is_(None), Timer.due_at <= now)
+            overdue, oldest = (await session.exec(due)).one()
+            open_calls = select(func.count()).select_from(Call).where(GOING_ON)
+            waiting = select(func.count()).select_from(Episode).where(Episode.status == EpisodeStatus.OPEN.value)
+            return None, {
+                "pbxs": tuple((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all()),
+                "outbox": (await session.exec(select(func.count()).select_from(Outbox))).one(),
+                "overdue_timers": overdue,
+                "oldest_overdue_seconds": (now - oldest).total_seconds() if overdue else 0.0,
+                "open_calls": (await session.exec(open_calls)).one(),
+                "open_callbacks": (await session.exec(waiting)).one(),
+            }
+    except (SQLAlchemyError, OSError) as error:
+        return str(getattr(error, "orig", None) or error).splitlines()[0], {}
+
+
+def as_json(health: Health, now: datetime) -> dict[str, Any]:
+    """What ``/readyz`` says."""
+    return {
+        "ready": health.ready,
+        "database": health.database or "ok",
+        "redis": health.redis or "ok",
+        "outbox": health.outbox,
+        "overdue_timers": health.overdue_timers,
+        "pbxs": {
+            pbx.pbx: {
+                "state": pbx.state,
+                "listening": health.listening(pbx, now),
+                "last_event_age_seconds": _age(pbx.last_event_at, now),
+                "last_report_age_seconds": _age(pbx.reported_at, now),
+                "lag_seconds": pbx.lag_seconds,
+            }
+            for pbx in health.pbxs
+        },
+    }
+
+
+class _Gauges(Collector):
+    """One look at everything, as Prometheus wants it."""
+
+    def __init__(self, health: Health, now: datetime) -> None:
+        self.health = health
+        self.now = now
+
+    def collect(self) -> Iterable[Metric]:
+        health, now = self.health, self.now
+        yield _gauge("database_up", "Whether the database answers.", health.database is None)
+        yield _gauge("redis_up", "Whether Redis answers.", health.redis is None)
+        yield _gauge("outbox_rows", "Hints not published yet.", health.outbox)
+        yield _gauge("timers_overdue", "Deadlines that are due and not done.", health.overdue_timers)
+        yield _gauge("timers_oldest_overdue_seconds", "How late the oldest of them is.", health.oldest_overdue_seconds)
+        yield _gauge("calls_open", "Calls going on now.", health.open_calls)
+        yield _gauge("callbacks_open", "Clients waiting to be called back.", health.open_callbacks)
+        per_pbx: dict[tuple[str, str], Callable[[PbxStatus], float | None]] = {
+            ("listening", "Whether a listener follows this PBX."): lambda pbx: float(health.listening(pbx, now)),
+            ("last_event_age_seconds", "Since its last event."): lambda pbx: _age(pbx.last_event_at, now),
+            ("last_report_age_seconds", "Since its listener last spoke."): lambda pbx: _age(pbx.reported_at, now),
+            ("lag_seconds", "From the socket to the committed database."): lambda pbx: pbx.lag_seconds,
+            ("clock_offset_seconds", "Its clock minus ours."): lambda pbx: pbx.clock_offset_seconds,
+            ("lease_epoch", "How often another listener took over."): lambda pbx: float(pbx.lease_epoch),
+        }
+        for (name, what), value_of in per_pbx.items():
+            family = GaugeMetricFamily(f"pbxcrm_pbx_{name}", what, labels=["pbx"])
+            for pbx in health.pbxs:
+                value = value_of(pbx)
+                if value is not None:
+                    family.add_metric([pbx.pbx], value)
+            yield family
+
+
+def as_metrics(health: Health, now: datetime) -> bytes:
+    """What ``/metrics`` says, in the text format of Prometheus, with the memory and CPU of this process."""
+    registry = CollectorRegistry()
+    registry.register(_Gauges(health, now))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+def _gauge(name: str, what: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"pbxcrm_{name}", what, value=value)
+
+
+def _age(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else round((now - moment).total_seconds(), 3)

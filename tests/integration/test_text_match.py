@@ -1,0 +1,231 @@
+"""A part of a name or number is found on every database, also where more fit than are gathered, and nobody sees more by it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm import access
+from pbxcrm.access import Viewer, sees_little, visible_calls, visible_contacts
+from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.calls.queries import CallFilter, list_calls
+from pbxcrm.contacts.models import Company, Contact, Phone
+from pbxcrm.contacts.queries import list_contacts
+from pbxcrm.deals.board import BoardFilter, narrowed
+from pbxcrm.deals.models import Deal, Note
+from pbxcrm.deals.queries import list_deals
+from pbxcrm.global_search import search
+from pbxcrm.shared import text_match
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.search_words import SearchWord
+from pbxcrm.shared.settings import Settings
+from tests.busy import Busy, fill
+from tests.calls import NOON
+from tests.office import Office, open_office
+
+EVERYBODY = ("admin", "maria", "ivan", "olena", "kira", "oksana", "petro")
+
+
+@pytest.fixture
+async def office(database: Database) -> Office:
+    return await open_office(database)
+
+
+@pytest.fixture
+async def busy(database: Database, office: Office, settings: Settings) -> Busy:
+    return await fill(database, settings, office, NOON)
+
+
+@pytest.fixture(params=["few", "many"])
+def _how_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way to look for something must find the same: as for few rows, and as for more than are gathered."""
+    if request.param == "many":
+        monkeypatch.setattr(text_match, "MANY", 0)
+        monkeypatch.setattr(access, "LITTLE", 0)
+
+
+async def calls_of(session: AsyncSession, viewer: Viewer, **asked: object) -> set[str]:
+    return {row.call.linkedid for row in await list_calls(session, viewer, CallFilter(**asked))}  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("_how_many", "busy")
+@pytest.mark.parametrize(
+    ("text", "linkedids"),
+    [
+        ("ІРИНА мель", {"2", "3"}),  # the client's name
+        ("iryna", {"2", "3"}),  # what the telephone said, and the name in other letters
+        ("063 000 00 02", {"5", "6"}),
+        ("30000002", {"5", "6"}),
+        ("%", set()),
+        ("_", set()),
+        ("<SCRIPT>", {"4"}),
+        ("nobody at all", set()),
+    ],
+)
+async def test_calls_by_a_part(database: Database, office: Office, text: str, linkedids: set[str]) -> None:
+    async with database.read() as session:
+        found = await calls_of(session, await office.viewer(session, "admin"), text=text)
+        assert found == {f"1700000000.{n}" for n in linkedids}
+        theirs = await calls_of(session, await office.viewer(session, "petro"), text=text)
+        assert theirs == set()
+
+
+@pytest.mark.usefixtures("_how_many", "busy")
+async def test_calls_of_a_person_and_of_a_phone(database: Database, office: Office) -> None:
+    async with database.read() as session:
+        admin = await office.viewer(session, "admin")
+        ids = {int(linkedid.partition(".")[2]) for linkedid in await calls_of(session, admin, mine=office.id("olena"))}
+        assert ids == {2, 4, 6, 7, 10}
+        ids = {int(linkedid.partition(".")[2]) for linkedid in await calls_of(session, admin, extension="103")}
+        assert ids == {3}
+
+
+@pytest.mark.usefixtures("_how_many", "busy")
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("григоренко", {"Олена Григоренко"}),
+        ("(067) 111", {"Олена Григоренко"}),
+        ("067 222 33 44", {"Ірина Мельник"}),
+        ("анна-марія КОСТ", {"Анна-Марія Костянтинопольська-Загоруйко"}),
+        ("100%", set()),
+        ("Григоренко Олена", {"Олена Григоренко"}),
+        ("Hryhorenko", {"Олена Григоренко"}),
+        ("jktyf uhbujhtyrj", {"Олена Григоренко"}),  # the English layout was on
+        ("Ірина", {"Ірина Мельник"}),
+        ("Ирина", {"Ірина Мельник"}),
+        ("Ьфкеф", {"Marta Bilyk"}),  # a Cyrillic layout was on
+        ("Олена Мельник", set()),
+    ],
+)
+async def test_clients_by_a_part(database: Database, office: Office, text: str, names: set[str]) -> None:
+    async with database.read() as session:
+        found = await list_contacts(session, await office.viewer(session, "admin"), text=text)
+        assert {row.contact.name for row in found} == names
+
+
+@pytest.mark.usefixtures("_how_many", "busy")
+async def test_deals_by_a_part_on_the_board_and_everywhere(database: Database, office: Office) -> None:
+    async with database.read() as session:
+        ivan = await office.viewer(session, "ivan")
+        for text, title in (
+            ("KOVAL FURN", "Warehouse shelves"),
+            ("конференц", "Меблі для конференц-зали"),
+            ("2223344", "Reception desk"),
+        ):
+            asked = await narrowed(session, ivan, 1, BoardFilter(text=text))
+            assert [
+                r for r in await list_deals(session, ivan, *asked.conditions()) if r.deal.title.startswith(title)
+            ], text
+        for text in ("Коваль", "Koval stepan", "rjdfkm"):
+            assert "Stepan Koval" in {r.contact.name for r in (await search(session, ivan, text)).contacts}, text
+        everywhere = await search(session, ivan, "об\u2019єднання")
+        assert [company.name for company in everywhere.companies] == ["Всеукраїнське об'єднання виробників меблів"]
+
+
+@pytest.mark.usefixtures("_how_many", "busy")
+async def test_the_best_stands_first(database: Database, office: Office) -> None:
+    async with database.write() as session:
+        session.add_all(
+            Contact(name=name, created_at=NOON)
+            for name in ("Марія Коваль", "Коваль", "Подковальник", "Коваленко Петро", "Ганна Нова")
+        )
+    async with database.read() as session:
+        found = await search(session, await office.viewer(session, "admin"), "коваль")
+    names = [row.contact.name for row in found.contacts]
+    assert names[:2] == ["Коваль", "Коваленко Петро"]  # the name itself, then those that begin with it
+    assert set(names[2:4]) == {"Марія Коваль", "Stepan Koval"}  # a word is it
+    assert names[4:] == ["Подковальник"]  # it is in a word
+
+
+@pytest.mark.usefixtures("busy")
+async def test_words_of_notes(database: Database, office: Office) -> None:
+    async with database.read() as session:
+        ivan = await office.viewer(session, "ivan")
+        for text in ("oak", "discount oak", "OAK,", "wants disc"):
+            found = (await search(session, ivan, text)).notes
+            assert [note.deal and note.deal.title for note in found] == ["Reception desk"], text
+        assert "oak" in found[0].text
+        assert not (await search(session, ivan, "iscount")).notes
+        assert not (await search(session, ivan, "oak nothing")).notes
+        assert not (await search(session, await office.viewer(session, "petro"), "oak")).notes
+
+
+async def test_a_note_that_is_changed_is_found_by_its_new_words(database: Database, office: Office, busy: Busy) -> None:
+    async with database.write() as session:
+        (await session.exec(select(Note))).one().text = "Дзвонити після обіду"
+        (await session.exec(select(Contact).where(Contact.name == "Stepan Koval"))).one().note = "Платить готівкою"
+    async with database.read() as session:
+        admin = await office.viewer(session, "admin")
+        assert not (await search(session, admin, "oak")).notes
+        assert [note.text for note in (await search(session, admin, "обід")).notes] == ["Дзвонити після обіду"]
+        at_client = (await search(session, admin, "готівк плат")).notes
+        assert [note.contact and note.contact.name for note in at_client] == ["Stepan Koval"]
+    async with database.write() as session:
+        await session.delete((await session.exec(select(Note))).one())
+    async with database.read() as session:
+        assert not (await search(session, admin, "обід")).notes
+        assert not (await session.exec(select(SearchWord).where(SearchWord.kind == "notes"))).all()
+
+
+async def test_a_name_that_is_changed_is_found_by_the_new_one(database: Database, office: Office, busy: Busy) -> None:
+    async with database.write() as session:
+        (await session.exec(select(Contact).where(Contact.name == "Stepan Koval"))).one().name = "Богдан Коваль"
+        (await session.exec(select(Deal).where(Deal.title == "Reception desk"))).one().title = "Стійка"
+        (await session.exec(select(Company).where(Company.name == "Dental Plus"))).one().name = "Дентал"
+    async with database.read() as session:
+        admin = await office.viewer(session, "admin")
+        assert not (await search(session, admin, "stepan")).contacts
+        assert (await search(session, admin, "богдан")).contacts
+        assert [row.deal.title for row in (await search(session, admin, "СТІЙКА")).deals] == ["Стійка"]
+        assert (await search(session, admin, "дентал")).companies
+
+
+@pytest.mark.parametrize("login", EVERYBODY)
+async def test_who_sees_little_sees_the_same_as_one_who_sees_much(
+    database: Database, office: Office, busy: Busy, login: str
+) -> None:
+    async with database.read() as session:
+        viewer = await office.viewer(session, login)
+        for ids, little, much in (
+            (col(Call.id), visible_calls(viewer, little=True), visible_calls(viewer)),
+            (col(Contact.id), visible_contacts(viewer, little=True), visible_contacts(viewer)),
+        ):
+            gathered = (await session.exec(select(ids).where(little).order_by(ids))).all()
+            assert gathered == (await session.exec(select(ids).where(much).order_by(ids))).all()
+            assert gathered, login
+
+
+async def test_who_sees_much_is_known_by_any_kind_of_row(database: Database, office: Office, busy: Busy) -> None:
+    async with database.write() as session:
+        petro = await office.viewer(session, "petro")
+        assert await sees_little(session, petro)
+        assert not await sees_little(session, await office.viewer(session, "admin"))
+        call = Call(
+            pbx="default", linkedid="9.1", direction="inbound", outcome="answered", started_at=NOON - timedelta(days=9)
+        )
+        session.add(call)
+        await session.flush()
+        for n in range(access.LITTLE + 1):
+            session.add(
+                CallLeg(
+                    call_id=call.id or 0, channel_id=f"9.{n}", extension="201", user_id=petro.user_id,
+                    dialled_at=NOON, result="talked",
+                )
+            )  # fmt: skip
+        await session.flush()
+        assert not await sees_little(session, petro)
+        assert await sees_little(session, await office.viewer(session, "ivan"))
+
+
+async def test_a_client_with_many_numbers_stands_once_in_the_list(database: Database, office: Office) -> None:
+    async with database.write() as session:
+        client = Contact(name="Two Lines", created_at=NOON)
+        session.add(client)
+        await session.flush()
+        session.add_all(Phone(contact_id=client.id or 0, number=f"+38044555000{n}") for n in range(3))
+    async with database.read() as session:
+        found = await list_contacts(session, await office.viewer(session, "admin"), text="445550")
+        assert [row.contact.name for row in found] == ["Two Lines"]
+        assert len(found[0].phones) == 3
