@@ -141,6 +141,11 @@ class Call:
     def is_over(self) -> bool:
         return self.outcome is not Outcome.OPEN
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing can be added to it: it is over, or its client is gone after a talk and only the verdict is held."""
+        return self.is_over or (self.has_client and self.answered_at is not None and self.ended_at is not None)
+
     def client_channels(self) -> list[Channel]:
         """The client's channels that are alive: the trunk the call came in by, or those it goes out by."""
         if self.direction is Direction.INBOUND:

@@ -242,6 +242,9 @@ class Desk:
 
     def _absorbed(self, absorbed: Call, kept: Call) -> None:
         """A consultation, a pickup, a parked call fetched: what happened to ``absorbed`` happened to ``kept``."""
+        if absorbed.is_finished and kept.has_client:
+            self.end(absorbed, verdict.outcome(absorbed))
+            return
         among_phones = kept.direction is Direction.INTERNAL and absorbed.direction is Direction.INTERNAL
         if not among_phones:  # they talked to each other, not to the client
             for leg in absorbed.legs.values():

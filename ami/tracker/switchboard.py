@@ -37,6 +37,7 @@ class Switchboard:
         self._by_linkedid: dict[str, Call] = {}
         self._halves: dict[tuple[str, int], Channel] = {}
         self._gone: dict[str, None] = {}
+        self._ended: dict[str, None] = {}  # names of calls that are over
 
     # --- channels -------------------------------------------------------------------------------------------------
 
@@ -91,9 +92,7 @@ class Switchboard:
 
     def unplug(self, channel_id: str) -> Channel | None:
         """Forget a channel that hung up; None where it was not known."""
-        self._gone[channel_id] = None
-        if len(self._gone) > _MOST_REMEMBERED:
-            del self._gone[next(iter(self._gone))]
+        _remember(self._gone, channel_id)
         channel = self.channels.pop(channel_id, None)
         if channel is None:
             return None
@@ -144,8 +143,10 @@ class Switchboard:
         call = self._by_linkedid.get(linkedid)
         if call is not None and not (call.is_over and is_trunk):
             return call
-        # A client who comes over a line that an ended call still holds (an agent's phone at rest) is a new call.
-        call = Call(self._pbx, linkedid if call is None else channel_id, at, self.position)
+        # A client who comes over a line that an ended call still holds (an agent's phone at rest) is a new call, and so is what
+        # is left of a call that is over and forgotten: a name is given once.
+        is_free = call is None and linkedid not in self._ended
+        call = Call(self._pbx, linkedid if is_free else channel_id, at, self.position)
         self.calls[call] = None
         self.touched[call] = None
         for name in (linkedid, channel_id):
@@ -171,6 +172,8 @@ class Switchboard:
         if one is other or _have_each_a_client(one, other):
             return one
         kept, absorbed = sorted((one, other), key=_claim_to_live)
+        if kept.is_finished and absorbed.has_client and not absorbed.is_finished:
+            kept, absorbed = absorbed, kept  # the next client comes over a phone that stays where it is
         self._move(absorbed, kept)
         if not absorbed.is_over and not kept.is_over:
             self._on_absorbed(absorbed, kept)
@@ -180,7 +183,7 @@ class Switchboard:
         for channel in absorbed.channels.values():
             channel.call = kept
         kept.channels |= absorbed.channels
-        kept.channel_ids |= dict.fromkeys(absorbed.channels) if absorbed.is_over else absorbed.channel_ids
+        kept.channel_ids |= dict.fromkeys(absorbed.channels) if absorbed.is_finished else absorbed.channel_ids
         absorbed.channels = {}
         for linkedid in absorbed.linkedids:
             self._by_linkedid[linkedid] = kept
@@ -194,6 +197,7 @@ class Switchboard:
     def forget(self, call: Call) -> None:
         """A call is over and its last channel is gone: nothing of it stays in memory."""
         self.calls.pop(call, None)
+        _remember(self._ended, call.name)
         call.first = call.last_talker = call.successor = (
             None  # channels point at their call: a circle would wait for the collector
         )
@@ -213,9 +217,15 @@ class Switchboard:
         return None if call is None else call.legs.get(channel_id)
 
 
+def _remember(names: dict[str, None], name: str) -> None:
+    names[name] = None
+    if len(names) > _MOST_REMEMBERED:
+        del names[next(iter(names))]
+
+
 def _have_each_a_client(one: Call, other: Call) -> bool:
     """Whether each has a client of its own. A program's call of an outside number is but the half of a call, until it is joined."""
-    if one.is_over or other.is_over or not one.has_client or not other.has_client:
+    if one.is_finished or other.is_finished or not one.has_client or not other.has_client:
         return False
     return one.has_line and other.has_line and not one.is_half and not other.is_half
 

@@ -18,10 +18,10 @@ from tests.asterisk.manager import ManagerTap
 from tests.asterisk.office import SECRET, Office, running_office
 from tests.asterisk.phone import Phone, Trunk
 from tests.asterisk.server import AsteriskServer, explained
-from tests.asterisk.stories import calls_in, calls_out, harder, queues, together, transfers
+from tests.asterisk.stories import calls_in, calls_out, harder, outside, programs, queues, together, transfers
 from tests.asterisk.stories.story import STORIES, Story
 
-BOOKS = (calls_in, transfers, queues, calls_out, harder, together)
+BOOKS = (calls_in, transfers, queues, calls_out, harder, together, programs, outside)
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 

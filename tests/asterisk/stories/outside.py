@@ -1,0 +1,98 @@
+"""What the outside lines carry: colleagues' mobiles that answer, and the prefixes of carriers before a client's number."""
+
+from tests.asterisk.office import Office
+from tests.asterisk.stories.programs import taken
+from tests.asterisk.stories.story import OUTSIDE, inbound, outbound, story
+
+NATIONAL = "0" + OUTSIDE.removeprefix("+380")
+
+
+@story(inbound("answered", rang=["101", "102"], did="310"), filtered=True)
+async def mobile_in_the_ring_group_answers(office: Office) -> None:
+    client = await office.trunk.call_in("310")
+    await office.ringing("101", "102")
+    await taken(office, "trunk")
+    await client.wait_answered()
+    await office.talk()
+    await client.hang_up()
+
+
+@story(inbound("answered", rang=["101"], did="311"))
+async def mobile_over_the_trunk_answers(office: Office) -> None:
+    client = await office.trunk.call_in("311")
+    await office.ringing("101")
+    await taken(office, "trunk")
+    await client.wait_answered()
+    await office.talk()
+    await client.hang_up()
+
+
+@story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="311"))
+async def phone_answers_before_the_mobile(office: Office) -> None:
+    client = await office.trunk.call_in("311")
+    (phone,) = await office.ringing("101")
+    (await office.trunk.incoming()).ring()
+    phone.answer()
+    await client.wait_answered()
+    await office.talk()
+    await client.hang_up()
+
+
+@story(inbound("missed", rang=["101"], did="311", missed_reason="abandoned_ringing"))
+async def neither_phone_nor_mobile(office: Office) -> None:
+    client = await office.trunk.call_in("311")
+    await office.ringing("101")
+    (await office.trunk.incoming()).ring()
+    await office.talk()
+    await client.cancel()
+
+
+@story(inbound("answered", did="312", answered_by="102", talked=["102"]), filtered=True)
+async def followed_to_the_mobile(office: Office) -> None:
+    client = await office.trunk.call_in("312")
+    mobile = await taken(office, "trunk")
+    mobile.speak()
+    await office.talk(2)
+    await mobile.dtmf("1")
+    await client.wait_answered()
+    await office.talk()
+    await client.hang_up()
+
+
+@story(inbound("answered", did="302", answered_by="101", talked=["101"]), filtered=True)
+async def forwarded_to_a_mobile(office: Office) -> None:
+    client = await office.trunk.call_in("302")
+    (await office.phones["101"].incoming()).redirect("+380509990001")
+    await taken(office, "trunk")
+    await client.wait_answered()
+    await office.talk()
+    await client.hang_up()
+
+
+async def called(office: Office, number: str) -> None:
+    """101 dials, and the client answers."""
+    seller = await office.phones["101"].call(number)
+    client = await taken(office, "trunk")
+    await seller.wait_answered()
+    await office.talk()
+    await client.hang_up()
+
+
+@story(outbound("answered", talked=["101"]), filtered=True)
+async def carriers_prefix(office: Office) -> None:
+    await called(office, NATIONAL)
+
+
+@story(outbound("answered", talked=["101"]))
+async def nine_for_an_outside_line(office: Office) -> None:
+    await called(office, f"9{NATIONAL}")
+
+
+@story(outbound("answered", talked=["101"]))
+async def nine_and_carriers_prefix(office: Office) -> None:
+    await called(office, f"99{NATIONAL}")
+
+
+@story(outbound("answered", talked=["101"]))
+async def without_ones_number(office: Office) -> None:
+    await called(office, f"*31*{NATIONAL}")
