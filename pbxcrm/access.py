@@ -48,6 +48,7 @@ class Permission(StrEnum):
     ESCALATIONS_WORK = "escalations_work"
     PEOPLE_READ = "people_read"
     PEOPLE_EDIT = "people_edit"
+    LEAVES_EDIT = "leaves_edit"  # who of one's people is away when
     STATUS_READ = "status_read"
     SETTINGS_EDIT = "settings_edit"
 
@@ -72,7 +73,13 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.SELLER: frozenset(_SELLS),
     Role.MANAGER: frozenset(
         _SELLS
-        | {Permission.ESCALATIONS_READ, Permission.ESCALATIONS_WORK, Permission.PEOPLE_READ, Permission.STATUS_READ}
+        | {
+            Permission.ESCALATIONS_READ,
+            Permission.ESCALATIONS_WORK,
+            Permission.PEOPLE_READ,
+            Permission.LEAVES_EDIT,
+            Permission.STATUS_READ,
+        }
     ),
     Role.QC: frozenset(_READS | {Permission.ESCALATIONS_READ, Permission.PEOPLE_READ}),
     Role.ADMIN: frozenset(Permission),

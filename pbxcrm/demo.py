@@ -7,7 +7,8 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.calendars.actions import change_week
+from pbxcrm.calendars.actions import CalendarChange, change_calendar
+from pbxcrm.calendars.queries import default_calendar
 from pbxcrm.callbacks.options import change_options
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.actions import add_note, create_deal
@@ -104,7 +105,10 @@ async def _give_team_a_manager(session: AsyncSession, admin: Viewer, manager: Vi
 
 async def _hurry(session: AsyncSession, admin: Viewer, timezone: str, at: datetime) -> None:
     """A demo is looked at for minutes, at any hour: the office never closes, and who waits burns soon."""
-    await change_week(session, admin, [ALWAYS] * 7, timezone, now=at)
+    office = await default_calendar(session)
+    if office is not None and office.id is not None:
+        always = CalendarChange(timezone=timezone, week=[ALWAYS] * 7)
+        await change_calendar(session, admin, office.id, always, now=at)
     norms = dict.fromkeys(("callback_due_minutes", "callback_pause_minutes"), NORM_MINUTES)
     await change_options(session, admin, norms, now=at)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings as hypothesis_settings
 from jinja2 import Environment, FileSystemBytecodeCache
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -29,6 +30,11 @@ from tests.filled import Filled
 from tests.needs import need
 from tests.quick_folder import quick_folder
 from web import templating
+
+# A slow machine is no fault of the code; and what is submitted is tried with the examples it was seen to pass.
+hypothesis_settings.register_profile("here", deadline=None)
+hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_configure() -> None:

@@ -4,7 +4,7 @@ Everything here speaks the language, time zone and moment of ``web.i18n.here()``
 one, so that a number never parts from its unit at a line's end.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from zlib import crc32
@@ -38,6 +38,13 @@ def day_time(moment: datetime) -> str:
     if then.year == today.year:
         return f"{format_date(then, 'd MMM', locale=place.locale)}{NBSP}{clock}".replace(" ", NBSP)
     return format_date(then, "d MMM yyyy", locale=place.locale).replace(" ", NBSP)
+
+
+def day_date(day: date) -> str:
+    """``Thu, 3 Nov``, with the year where it is not this one."""
+    place = here()
+    pattern = "EEE, d MMM" if day.year == local(place.now).year else "EEE, d MMM yyyy"
+    return format_date(day, pattern, locale=place.locale).replace(" ", NBSP)
 
 
 def full_time(moment: datetime) -> str:

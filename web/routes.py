@@ -16,6 +16,7 @@ from web.api.table import api_routes
 from web.live import live
 from web.pages import (
     board,
+    calendars,
     callback_settings,
     callbacks,
     calls,
@@ -26,7 +27,7 @@ from web.pages import (
     escalations,
     health,
     home,
-    hours,
+    leaves,
     lines,
     people,
     phone,
@@ -120,6 +121,15 @@ def _people() -> list[Route]:
     read, edit = Permission.PEOPLE_READ, Permission.PEOPLE_EDIT
     return [
         page("/people", people.people, needs=read),
+        page("/people/leaves", leaves.listed, needs=read, name="leaves"),
+        page("/people/leaves", leaves.create, needs=Permission.LEAVES_EDIT, methods=POST, name="add_leave"),
+        page(
+            "/people/leaves/{leave_id:int}/delete",
+            leaves.delete,
+            needs=Permission.LEAVES_EDIT,
+            methods=POST,
+            name="delete_leave",
+        ),
         page("/people/new", people.new_person, needs=edit),
         page("/people/new", people.add_person, needs=edit, methods=POST),
         page("/people/{user_id:int}", people.person, needs=edit),
@@ -202,6 +212,7 @@ def _contacts() -> list[Route]:
 
 def _settings() -> list[Route]:
     edit = Permission.SETTINGS_EDIT
+    calendar = "/settings/calendars/{calendar_id:int}"
     return [
         page("/settings/lines", lines.lines, needs=edit),
         page("/settings/lines/new", lines.new, needs=edit, name="new_line"),
@@ -213,8 +224,14 @@ def _settings() -> list[Route]:
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
         page("/settings/callbacks", callback_settings.page, needs=edit, name="callback_settings"),
         page("/settings/callbacks", callback_settings.save, needs=edit, methods=POST, name="save_callback_settings"),
-        page("/settings/hours", hours.page, needs=edit, name="hours"),
-        page("/settings/hours", hours.save, needs=edit, methods=POST, name="save_hours"),
+        page("/settings/calendars", calendars.listed, needs=edit, name="calendars"),
+        page("/settings/calendars/new", calendars.new, needs=edit, name="new_calendar"),
+        page("/settings/calendars/new", calendars.create, needs=edit, methods=POST, name="add_calendar"),
+        page(calendar, calendars.one, needs=edit, name="calendar"),
+        page(calendar, calendars.save, needs=edit, methods=POST, name="save_calendar"),
+        page(f"{calendar}/delete", calendars.delete, needs=edit, methods=POST, name="delete_calendar"),
+        page(f"{calendar}/holidays", calendars.holidays, needs=edit, name="holidays"),
+        page(f"{calendar}/holidays", calendars.enter_holidays, needs=edit, methods=POST, name="enter_holidays"),
     ]
 
 

@@ -62,6 +62,7 @@ class Templates:
         )
         self.env.filters.update(
             day_time=formats.day_time,
+            day_date=formats.day_date,
             full_time=formats.full_time,
             clock_seconds=formats.clock_seconds,
             span=formats.span,

@@ -1,50 +1,154 @@
 """Changing working time; deadlines that are pending move in the same transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 
-from sqlmodel import col, delete
+from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.calendars.models import Calendar, CalendarSpan
-from pbxcrm.calendars.queries import default_calendar, week_of
-from pbxcrm.calendars.rules import Span, check_timezone, check_week, format_spans
+from pbxcrm.calendars.models import Calendar, CalendarDay, CalendarSpan
+from pbxcrm.calendars.queries import CalendarDetails, access_calendar
+from pbxcrm.calendars.rules import DifferingDay, check_days, check_name, check_timezone, check_week, format_spans
+from pbxcrm.calendars.working_time import Span
 from pbxcrm.callbacks.decision_context import load_context
 from pbxcrm.callbacks.timers import do_recompute
-from pbxcrm.shared.errors import NotFound
+from pbxcrm.people.models import Team, User
+from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.locking import lock_row
 
 
-async def change_week(
-    session: AsyncSession, viewer: Viewer, week: Sequence[str], timezone: str, *, now: datetime
-) -> None:
-    """Set the hours of the default calendar: of Monday … Sunday each as ``parse_spans`` reads them, empty for a day off.
+@dataclass(frozen=True, slots=True)
+class CalendarChange:
+    """What is to be different; None leaves as it is. ``week`` has seven texts, Monday first; ``days`` replaces all dates."""
 
-    Raises Invalid at ``timezone``, or at ``day_0`` … ``day_6``.
-    """
+    name: str | None = None
+    timezone: str | None = None
+    week: Sequence[str] | None = None
+    days: Sequence[tuple[date, str, str]] | None = None  # (date, hours, name)
+    team_ids: Sequence[int] | None = None  # whose calendar it is; the others of before work by the default again
+    user_ids: Sequence[int] | None = None
+
+
+async def create_calendar(
+    session: AsyncSession, viewer: Viewer, change: CalendarChange, *, now: datetime
+) -> CalendarDetails:
+    """A new calendar; ``name``, ``timezone`` and ``week`` are needed. Raises Invalid at the field that is wrong."""
     check(viewer, Permission.SETTINGS_EDIT)
-    spans = check_week(week)
-    found = await default_calendar(session)
-    if found is None or found.id is None:
-        raise NotFound("calendars.not_found", "There is no such calendar any more.")
-    calendar = await lock_row(session, Calendar, found.id)
-    if timezone != calendar.timezone:  # one that the settings named may be unknown here, and counts as UTC
-        check_timezone(timezone)
-    before = {"timezone": calendar.timezone, "week": _said(await week_of(session, found.id))}
-    after = {"timezone": timezone, "week": _said(spans)}
-    if after == before:
-        return
-    calendar.timezone = timezone
-    await session.exec(delete(CalendarSpan).where(col(CalendarSpan.calendar_id) == found.id))
-    for weekday, day in enumerate(spans):
-        for start, end in day:
-            session.add(CalendarSpan(calendar_id=found.id, weekday=weekday, start_minute=start, end_minute=end))
+    name = await _check_free_name(session, change.name or "", None)
+    check_timezone(change.timezone or "")
+    check_week(change.week or ())
+    calendar = Calendar(name=name, timezone=change.timezone or "", version=0)
+    session.add(calendar)
     await session.flush()
-    record(session, now, "calendar.changed", "calendar", found.id, actor=viewer, before=before, after=after)
-    await do_recompute(session, await load_context(session), now)
+    return await _change(session, viewer, calendar, change, now, "calendar.created")
 
 
-def _said(week: Sequence[Sequence[Span]]) -> list[str]:
-    return [format_spans(day) for day in week]
+async def change_calendar(
+    session: AsyncSession,
+    viewer: Viewer,
+    calendar_id: int,
+    change: CalendarChange,
+    *,
+    now: datetime,
+    version: int | None = None,
+) -> CalendarDetails:
+    """Raises Invalid at ``name``, ``timezone``, ``day_0`` … ``day_6``, ``days_0`` …; Conflict where ``version`` is no longer true."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    people = await load_directory(session)
+    await access_calendar(session, calendar_id, people)
+    calendar = await lock_row(session, Calendar, calendar_id)
+    if version is not None and calendar.version != version:
+        raise Conflict("calendars.stale", "Somebody else has changed this calendar meanwhile. Look at it again.")
+    return await _change(session, viewer, calendar, change, now, "calendar.changed")
+
+
+async def delete_calendar(session: AsyncSession, viewer: Viewer, calendar_id: int, *, now: datetime) -> None:
+    """Forget a calendar that nobody works by; raises Conflict for the default one and for one that is somebody's."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    found = await access_calendar(session, calendar_id, await load_directory(session))
+    if found.calendar.is_default:
+        raise Conflict("calendars.default", "This is the calendar of everybody who has no other: it has to stay.")
+    if found.team_ids or found.user_ids:
+        raise Conflict("calendars.in_use", "Somebody works by this calendar. Give them another one first.")
+    await session.delete(found.calendar)
+    record(session, now, "calendar.deleted", "calendar", calendar_id, actor=viewer, name=found.calendar.name)
+
+
+async def _change(
+    session: AsyncSession, viewer: Viewer, calendar: Calendar, change: CalendarChange, now: datetime, action: str
+) -> CalendarDetails:
+    assert calendar.id is not None
+    before = await access_calendar(session, calendar.id, await load_directory(session))
+    said_before = _said(before, before.calendar.name, before.calendar.timezone)
+    if change.name is not None:
+        calendar.name = await _check_free_name(session, change.name, calendar.id)
+    if change.timezone is not None and change.timezone != calendar.timezone:
+        check_timezone(change.timezone)  # one that the settings named may be unknown here, and counts as UTC
+        calendar.timezone = change.timezone
+    if change.week is not None:
+        await _set_week(session, calendar.id, check_week(change.week))
+    if change.days is not None:
+        await _set_days(session, calendar.id, check_days(change.days))
+    if change.team_ids is not None or change.user_ids is not None:
+        await _set_whose(session, calendar.id, change, await load_directory(session))
+    await session.flush()
+    after = await access_calendar(session, calendar.id, await load_directory(session))
+    said_after = _said(after, calendar.name, calendar.timezone)
+    if said_after != said_before:
+        calendar.version += 1
+        changed = sorted(key for key, value in said_after.items() if value != said_before[key])
+        kept = {key: said_before[key] for key in changed}, {key: said_after[key] for key in changed}
+        record(session, now, action, "calendar", calendar.id, actor=viewer, before=kept[0], after=kept[1])
+        await session.flush()
+        await do_recompute(session, await load_context(session), now)
+    return after
+
+
+async def _check_free_name(session: AsyncSession, name: str, own_id: int | None) -> str:
+    name = check_name(name)
+    same = (await session.exec(select(Calendar.id).where(Calendar.name == name))).first()
+    if same is not None and same != own_id:
+        raise Invalid("name", "calendars.name_taken", "There is a calendar of this name already.")
+    return name
+
+
+async def _set_week(session: AsyncSession, calendar_id: int, week: Sequence[Sequence[Span]]) -> None:
+    await session.exec(delete(CalendarSpan).where(col(CalendarSpan.calendar_id) == calendar_id))
+    for weekday, day in enumerate(week):
+        for start, end in day:
+            session.add(CalendarSpan(calendar_id=calendar_id, weekday=weekday, start_minute=start, end_minute=end))
+
+
+async def _set_days(session: AsyncSession, calendar_id: int, days: Sequence[DifferingDay]) -> None:
+    await session.exec(delete(CalendarDay).where(col(CalendarDay.calendar_id) == calendar_id))
+    for each in days:
+        session.add(CalendarDay(calendar_id=calendar_id, day=each.day, spans=format_spans(each.spans), name=each.name))
+
+
+async def _set_whose(session: AsyncSession, calendar_id: int, change: CalendarChange, people: Directory) -> None:
+    if change.team_ids is not None:
+        if not set(change.team_ids) <= set(people.teams):
+            raise Invalid("team_ids", "calendars.no_team", "There is no such team any more.")
+        await session.exec(update(Team).where(col(Team.calendar_id) == calendar_id).values(calendar_id=None))
+        await session.exec(update(Team).where(col(Team.id).in_(change.team_ids)).values(calendar_id=calendar_id))
+    if change.user_ids is not None:
+        if not set(change.user_ids) <= set(people.users):
+            raise Invalid("people", "calendars.no_person", "There is no such person any more.")
+        await session.exec(update(User).where(col(User.calendar_id) == calendar_id).values(calendar_id=None))
+        await session.exec(update(User).where(col(User.id).in_(change.user_ids)).values(calendar_id=calendar_id))
+
+
+def _said(found: CalendarDetails, name: str, timezone: str) -> dict[str, object]:
+    """As the audit log keeps it."""
+    return {
+        "name": name,
+        "timezone": timezone,
+        "week": [format_spans(day) for day in found.week],
+        "days": [[each.day.isoformat(), each.spans, each.name] for each in found.days],
+        "teams": found.team_ids,
+        "people": found.user_ids,
+    }

@@ -1,21 +1,26 @@
-"""Working time: a week of spans in a time zone. Days that differ (holidays, moved days) come with the full engine."""
+"""Working time: named calendars of a week of spans with the dates that differ, whose they are, and who is away when."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
+from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import link, row_id
+from pbxcrm.shared.columns import link, maybe_link, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 
 
 @cached_config
 class Calendar(SQLModel, table=True):
+    """Teams and people name theirs (``calendar_id``); who names none works by the default one."""
+
     __tablename__ = "calendars"
 
     id: int | None = row_id()
     name: str = Field(max_length=100, unique=True)
     timezone: str = Field(max_length=64)  # IANA name
     is_default: bool = False
+    version: int = 1
 
 
 @cached_config
@@ -36,9 +41,29 @@ class CalendarDay(SQLModel, table=True):
     """A date that is not like its weekday: a day off, or other spans (as ``HH:MM-HH:MM`` separated by commas)."""
 
     __tablename__ = "calendar_days"
+    __table_args__ = (UniqueConstraint("calendar_id", "day"),)
 
     id: int | None = row_id()
     calendar_id: int = link("calendars.id", ondelete="CASCADE")
     day: date
     spans: str = Field(default="", max_length=200)  # empty: a day off
     name: str = Field(default="", max_length=100)
+
+
+@cached_config
+class Leave(SQLModel, table=True):
+    """Somebody is away from ``starts_at`` until (not including) ``ends_at``; ``deputy_id`` stands in meanwhile."""
+
+    __tablename__ = "leaves"
+
+    id: int | None = row_id()
+    user_id: int = link("users.id")
+    starts_at: datetime = utc_column()
+    ends_at: datetime = utc_column()
+    whole_days: bool = True  # given as dates: whole local days of the person's calendar
+    deputy_id: int | None = maybe_link("users.id", index=False)  # None: their manager
+
+    def days(self, timezone: ZoneInfo) -> tuple[date, date]:
+        """The first and the last whole day."""
+        first, end = self.starts_at.astimezone(timezone), self.ends_at.astimezone(timezone) - timedelta(microseconds=1)
+        return first.date(), end.date()

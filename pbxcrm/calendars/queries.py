@@ -1,41 +1,84 @@
-"""Whose working time is what."""
+"""Whose working time is what, and who stands in for whom."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calendars.models import Calendar, CalendarDay, CalendarSpan
-from pbxcrm.calendars.rules import ROUND_THE_CLOCK, Span, WorkingTime, parse_spans
+from pbxcrm.calendars.models import Calendar, CalendarDay, CalendarSpan, Leave
+from pbxcrm.calendars.rules import parse_spans
+from pbxcrm.calendars.working_time import ROUND_THE_CLOCK, Span, WorkingTime
 from pbxcrm.people.queries import Directory
+from pbxcrm.shared.config_cache import cached_until_changed
+from pbxcrm.shared.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
 class Calendars:
     """Every calendar, and which one is whose: a person's own, else the team's, else the default, else round the clock."""
 
-    by_id: dict[int, WorkingTime]
+    by_id: Mapping[int, WorkingTime]
     default: WorkingTime
     people: Directory
+    leaves: Mapping[int, tuple[Leave, ...]] = field(default_factory=dict)  # of a user, in order of time
 
     def of_user(self, user_id: int | None) -> WorkingTime:
         user = self.people.users.get(user_id) if user_id is not None else None
         if user is None:
             return self.default
-        team = self.people.teams.get(user.team_id) if user.team_id is not None else None
-        for calendar_id in (user.calendar_id, team.calendar_id if team is not None else None):
-            if calendar_id in self.by_id:
-                return self.by_id[calendar_id]
-        return self.default
+        own = self.by_id.get(user.calendar_id) if user.calendar_id is not None else None
+        return own or self.of_team(user.team_id)
+
+    def of_team(self, team_id: int | None) -> WorkingTime:
+        team = self.people.teams.get(team_id) if team_id is not None else None
+        theirs = self.by_id.get(team.calendar_id) if team is not None and team.calendar_id is not None else None
+        return theirs or self.default
+
+    def leave_of(self, user_id: int, at: datetime) -> Leave | None:
+        """The leave somebody is on at that moment."""
+        return next((each for each in self.leaves.get(user_id, ()) if each.starts_at <= at < each.ends_at), None)
 
     def on_shift(self, user_id: int, at: datetime) -> bool:
-        return self.of_user(user_id).is_working(at)
+        """Whether somebody is at work: within their hours and not on leave."""
+        return self.of_user(user_id).is_working(at) and self.leave_of(user_id, at) is None
+
+    def acting(self, user_id: int, at: datetime) -> int | None:
+        """Who does the work of ``user_id`` at that moment: they themselves, or whoever stands in for them.
+
+        None: they are away and nobody who is there stands in; it is their manager's then.
+        """
+        seen: set[int] = set()
+        while (leave := self.leave_of(user_id, at)) is not None:
+            seen.add(user_id)
+            if leave.deputy_id is None or leave.deputy_id in seen or self.people.active(leave.deputy_id) is None:
+                return None
+            user_id = leave.deputy_id
+        return user_id
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarDetails:
+    """A calendar as it is edited: its week, its differing dates in order, and whose it is."""
+
+    calendar: Calendar
+    week: tuple[tuple[Span, ...], ...]
+    days: list[CalendarDay]
+    team_ids: list[int]
+    user_ids: list[int]
 
 
 async def load_calendars(session: AsyncSession, people: Directory) -> Calendars:
+    """As they are now; read anew, and laid out anew, only once somebody has changed one."""
+    by_id, default, leaves = await cached_until_changed(session, _read_calendars)
+    return Calendars(by_id, default, people, leaves)
+
+
+async def _read_calendars(
+    session: AsyncSession,
+) -> tuple[dict[int, WorkingTime], WorkingTime, dict[int, tuple[Leave, ...]]]:
     calendars = (await session.exec(select(Calendar))).all()
     spans = (await session.exec(select(CalendarSpan))).all()
     days = (await session.exec(select(CalendarDay))).all()
@@ -48,19 +91,58 @@ async def load_calendars(session: AsyncSession, people: Directory) -> Calendars:
         by_id[calendar.id] = WorkingTime(_zone(calendar.timezone), week, differing)
         if calendar.is_default:
             default = by_id[calendar.id]
-    return Calendars(by_id, default, people)
+    leaves: dict[int, tuple[Leave, ...]] = {}
+    for leave in (await session.exec(select(Leave).order_by(col(Leave.starts_at)))).all():
+        leaves[leave.user_id] = (*leaves.get(leave.user_id, ()), leave)
+    return by_id, default, leaves
 
 
 async def default_calendar(session: AsyncSession) -> Calendar | None:
     return (await session.exec(select(Calendar).where(col(Calendar.is_default)))).first()
 
 
-async def week_of(session: AsyncSession, calendar_id: int) -> tuple[tuple[Span, ...], ...]:
-    """The spans of Monday … Sunday."""
-    return _week((await session.exec(select(CalendarSpan).where(CalendarSpan.calendar_id == calendar_id))).all())
+async def list_calendars(session: AsyncSession, people: Directory) -> list[CalendarDetails]:
+    """All of them, the default first."""
+    order = (col(Calendar.is_default).desc(), col(Calendar.name))
+    return [
+        await _details(session, calendar, people)
+        for calendar in (await session.exec(select(Calendar).order_by(*order))).all()
+    ]
+
+
+async def access_calendar(session: AsyncSession, calendar_id: int, people: Directory) -> CalendarDetails:
+    """One calendar; raises NotFound. Working hours are nobody's secret."""
+    calendar = await session.get(Calendar, calendar_id)
+    if calendar is None:
+        raise NotFound("calendars.not_found", "There is no such calendar any more.")
+    return await _details(session, calendar, people)
+
+
+async def list_leaves(session: AsyncSession, *, since: datetime | None = None) -> list[Leave]:
+    """In order of time; ``since`` leaves out those that were over before it."""
+    query = select(Leave).order_by(col(Leave.starts_at), col(Leave.id))
+    if since is not None:
+        query = query.where(col(Leave.ends_at) > since)
+    return list((await session.exec(query)).all())
+
+
+async def _details(session: AsyncSession, calendar: Calendar, people: Directory) -> CalendarDetails:
+    assert calendar.id is not None
+    spans = await session.exec(select(CalendarSpan).where(CalendarSpan.calendar_id == calendar.id))
+    days = await session.exec(
+        select(CalendarDay).where(CalendarDay.calendar_id == calendar.id).order_by(col(CalendarDay.day))
+    )
+    return CalendarDetails(
+        calendar,
+        _week(spans.all()),
+        list(days.all()),
+        sorted(id_ for id_, team in people.teams.items() if team.calendar_id == calendar.id),
+        sorted(id_ for id_, user in people.users.items() if user.calendar_id == calendar.id),
+    )
 
 
 def _week(spans: Iterable[CalendarSpan]) -> tuple[tuple[Span, ...], ...]:
+    """The spans of Monday … Sunday."""
     days: list[list[Span]] = [[] for _ in range(7)]
     for span in spans:
         days[span.weekday].append((span.start_minute, span.end_minute))

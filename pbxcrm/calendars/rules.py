@@ -1,91 +1,44 @@
-"""Working time, pure: is somebody at work, how many working minutes lie between two moments, when are they over.
-
-A span is minutes after local midnight and may end after midnight (overnight shifts). Minutes are real minutes: on the day the
-clocks change, a span is an hour shorter or longer, as the people in it are.
-"""
+"""What people type of working time, read and checked: a week of hours, dates that differ, a time zone, who is away when."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from functools import cache, lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from itertools import pairwise
+from zoneinfo import available_timezones
 
+from pbxcrm.calendars.working_time import DAY, Span, WorkingTime
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.texts import one_line
 
-HORIZON_DAYS = 400  # a calendar without a working minute in more than a year has none
-DAY = 24 * 60  # minutes
 MOST_SPANS = 10  # a day
-Span = tuple[int, int]
+MOST_DAYS = 2000  # dates that differ, in one calendar
+LONGEST_NIGHT = 16 * 60  # minutes of a shift that ends on the next day
+LONGEST_LEAVE = timedelta(days=3 * 366)
+NOON = 12 * 60
 # what keyboards and word processors make of a hyphen
 _DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "-" * 6)
 _TIME = re.compile(r"([0-9]{1,2})(?:[:.]([0-9]{2}))?")
 
 
 @dataclass(frozen=True, slots=True)
-class WorkingTime:
-    """``week`` has the spans of Monday … Sunday; ``days`` those of dates that differ (an empty tuple is a day off)."""
+class DifferingDay:
+    """A date that is not like its weekday; no ``spans``: a day off."""
 
-    timezone: ZoneInfo
-    week: tuple[tuple[Span, ...], ...]
-    days: Mapping[date, tuple[Span, ...]] = field(default_factory=dict)
-
-    def spans_from(self, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """Working spans in UTC that end after ``moment``, in order."""
-        first = moment.astimezone(self.timezone).date() - timedelta(days=1)  # yesterday's may run past midnight
-        for offset in range(HORIZON_DAYS):
-            day = first + timedelta(days=offset)
-            for start, end in self.days.get(day, self.week[day.weekday()]):
-                begins, ends = _at(self.timezone, day, start), _at(self.timezone, day, end)
-                if ends > moment and ends > begins:
-                    yield begins, ends
-
-    def is_working(self, moment: datetime) -> bool:
-        found = next(self.spans_from(moment), None)
-        return found is not None and found[0] <= moment
-
-    def minutes_between(self, start: datetime, end: datetime) -> float:
-        """Working minutes from ``start`` to ``end``; 0 where the end is not later."""
-        total = timedelta()
-        reached = start
-        for begins, ends in self.spans_from(start):
-            if begins >= end:
-                break
-            fresh, until = max(begins, reached), min(ends, end)  # overlapping spans count once
-            if until > fresh:
-                total += until - fresh
-                reached = until
-        return total.total_seconds() / 60
-
-    def add_minutes(self, start: datetime, minutes: float) -> datetime:
-        """The moment when ``minutes`` working minutes after ``start`` are over; real minutes where nobody ever works.
-
-        What takes more than ``HORIZON_DAYS`` is due at their end.
-        """
-        left = timedelta(minutes=minutes)
-        reached = start
-        for begins, ends in self.spans_from(start):
-            fresh = max(begins, reached)
-            if ends <= fresh:
-                continue
-            if ends - fresh >= left:
-                return fresh + left
-            left -= ends - fresh
-            reached = ends
-        return reached if reached > start else start + timedelta(minutes=minutes)
-
-    def next_morning(self, moment: datetime) -> datetime:
-        """The beginning of the first working span on a later local day than ``moment``'s."""
-        today = moment.astimezone(self.timezone).date()
-        later = (begins for begins, _ in self.spans_from(moment) if begins.astimezone(self.timezone).date() > today)
-        return next(later, moment + timedelta(days=1))
+    day: date
+    spans: tuple[Span, ...]
+    name: str
 
 
-@lru_cache(maxsize=10_000)  # a queue of hundreds is reckoned over the same few days
-def _at(timezone: ZoneInfo, day: date, minute: int) -> datetime:
-    days, minute = divmod(minute, DAY)
-    local = datetime.combine(day + timedelta(days=days), time(minute // 60, minute % 60), tzinfo=timezone)
-    return local.astimezone(UTC)
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Somebody's leave, as the check for circles wants to know it."""
+
+    user_id: int
+    starts_at: datetime
+    ends_at: datetime
+    deputy_id: int | None
 
 
 def parse_spans(text: str) -> tuple[Span, ...]:
@@ -98,26 +51,8 @@ def parse_spans(text: str) -> tuple[Span, ...]:
     return tuple(sorted(spans))
 
 
-def check_week(week: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
-    """The hours of Monday … Sunday as people type them, an empty day is a day off. Raises Invalid at ``day_0`` … ``day_6``."""
-    spans = tuple(_check_day(f"day_{weekday}", text) for weekday, text in enumerate(week))
-    if not any(spans):
-        raise Invalid("day_0", "calendars.never", "Somebody must be at work at some time of the week.")
-    return spans
-
-
-def check_timezone(name: str) -> None:
-    if name not in timezones():
-        raise Invalid("timezone", "calendars.timezone", "Choose a time zone.")
-
-
-@cache
-def timezones() -> tuple[str, ...]:
-    """Every zone this machine knows, in order; to look takes it 13 ms, for each is a file."""
-    return tuple(sorted(available_timezones()))
-
-
-def _check_day(field: str, text: str) -> tuple[Span, ...]:
+def check_spans(field: str, text: str) -> tuple[Span, ...]:
+    """The hours of one day as people type them, empty for a day off. Raises Invalid at ``field``."""
     try:
         spans = parse_spans(text)
     except ValueError:
@@ -126,12 +61,122 @@ def _check_day(field: str, text: str) -> tuple[Span, ...]:
         raise Invalid(
             field, "calendars.spans", "Write times with commas between them, for example 09:00-13:00, 14:00-18:00."
         )
+    for start, end in spans:
+        is_night = start >= NOON and end - DAY <= NOON and end - start <= LONGEST_NIGHT
+        if end > DAY and not is_night and end - start != DAY:
+            raise Invalid(
+                field,
+                "calendars.backwards",
+                "{span} ends before it begins. A night shift begins after noon, ends before noon and takes at most 16 hours; a duty of a day and a night ends when it began.",
+                span=format_spans([(start, end)]),
+            )
+    if _overlap(spans):
+        raise Invalid(field, "calendars.overlap", "These times overlap. Join them, or move one of them.")
     return spans
+
+
+def check_week(week: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
+    """The hours of Monday … Sunday as people type them, an empty day is a day off. Raises Invalid at ``day_0`` … ``day_6``."""
+    spans = tuple(check_spans(f"day_{weekday}", text) for weekday, text in enumerate(week))
+    if len(spans) != 7:
+        raise Invalid("week", "calendars.week", "Give the hours of all seven days, Monday first.")
+    if not any(spans):
+        raise Invalid("day_0", "calendars.never", "Somebody must be at work at some time of the week.")
+    for weekday, today in enumerate(spans):
+        tomorrow = [(start + DAY, end + DAY) for start, end in spans[(weekday + 1) % 7]]
+        if _overlap([*today, *tomorrow]):
+            raise Invalid(
+                f"day_{weekday}", "calendars.overlap_night", "The night shift runs into the hours of the next day."
+            )
+    return spans
+
+
+def check_days(days: Sequence[tuple[date, str, str]]) -> tuple[DifferingDay, ...]:
+    """Dates that differ as (date, hours, name), in order of date. Raises Invalid at ``days_0`` … with the index of the row."""
+    if len(days) > MOST_DAYS:
+        raise Invalid("days", "calendars.too_many_days", "At most {most} dates can differ.", most=MOST_DAYS)
+    seen: set[date] = set()
+    found: list[DifferingDay] = []
+    for number, (day, text, name) in enumerate(days):
+        if day in seen:
+            raise Invalid(f"days_{number}", "calendars.day_twice", "This date is there twice.")
+        seen.add(day)
+        found.append(DifferingDay(day, check_spans(f"days_{number}", text), one_line(name)[:100]))
+    return tuple(sorted(found, key=lambda each: each.day))
+
+
+def check_timezone(name: str) -> None:
+    if name not in timezones():
+        raise Invalid("timezone", "calendars.timezone", "Choose a time zone.")
+
+
+def check_name(name: str) -> str:
+    name = one_line(name)
+    if not name or len(name) > 100:
+        raise Invalid("name", "calendars.name", "Write a name of up to 100 letters.")
+    return name
+
+
+def check_leave(new: Absence, others: Sequence[Absence]) -> None:
+    """Whether somebody may be away so: forwards in time, once at a time, and with a deputy who in the end is at work.
+
+    ``others`` are all other leaves. Raises Invalid at ``until``, ``from`` or ``deputy``.
+    """
+    if new.ends_at <= new.starts_at:
+        raise Invalid("until", "leaves.backwards", "The leave ends before it begins.")
+    if new.ends_at - new.starts_at > LONGEST_LEAVE:
+        raise Invalid("until", "leaves.too_long", "A leave may take up to three years.")
+    if any(each.user_id == new.user_id and _meet(each, new) for each in others):
+        raise Invalid("from", "leaves.twice", "This person is away already for a part of that time.")
+    if new.deputy_id == new.user_id:
+        raise Invalid("deputy", "leaves.own_deputy", "Nobody can stand in for themselves.")
+    if new.deputy_id is not None and _leads_to(new.user_id, new, new.deputy_id, others, len(others)):
+        raise Invalid(
+            "deputy",
+            "leaves.circle",
+            "They would stand in for each other at the same time, so nobody would do the work. Choose somebody else.",
+        )
+
+
+def _leads_to(user_id: int, during: Absence, deputy_id: int, others: Sequence[Absence], depth: int) -> bool:
+    """Whether at some moment of ``during`` the deputies of ``deputy_id`` lead back to ``user_id``."""
+    for each in others:
+        if each.user_id != deputy_id or each.deputy_id is None or not _meet(each, during):
+            continue
+        both = Absence(
+            user_id, max(each.starts_at, during.starts_at), min(each.ends_at, during.ends_at), each.deputy_id
+        )
+        if each.deputy_id == user_id or (depth and _leads_to(user_id, both, each.deputy_id, others, depth - 1)):
+            return True
+    return False
+
+
+def _meet(one: Absence, other: Absence) -> bool:
+    return one.starts_at < other.ends_at and other.starts_at < one.ends_at
+
+
+@cache
+def timezones() -> tuple[str, ...]:
+    """Every zone this machine knows, in order; to look takes it 13 ms, for each is a file."""
+    return tuple(sorted(available_timezones()))
 
 
 def format_spans(spans: Iterable[Span]) -> str:
     """The text that ``parse_spans`` reads."""
     return ", ".join(f"{_clock(start)}-{_clock(end if end <= DAY else end - DAY)}" for start, end in spans)
+
+
+def whole_days(first: date, last: date, working: WorkingTime) -> tuple[datetime, datetime]:
+    """From the local midnight that begins ``first`` to the one that ends ``last``."""
+    starts, ends = (
+        datetime(day.year, day.month, day.day, tzinfo=working.timezone) for day in (first, last + timedelta(days=1))
+    )
+    return starts, ends
+
+
+def _overlap(spans: Sequence[Span]) -> bool:
+    ordered = sorted(spans)
+    return any(later[0] < earlier[1] for earlier, later in pairwise(ordered))
 
 
 def _minute(text: str) -> int:
@@ -144,6 +189,3 @@ def _minute(text: str) -> int:
 
 def _clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
-
-
-ROUND_THE_CLOCK = WorkingTime(ZoneInfo("UTC"), (((0, DAY),),) * 7)

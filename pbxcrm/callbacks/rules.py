@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pbxcrm.calendars.rules import WorkingTime
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.shared.texts import one_line

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_deals
-from pbxcrm.calendars.rules import WorkingTime
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import DealRow, as_rows

@@ -182,7 +182,7 @@ async def house_of_the_administrator(studio: Studio) -> None:
             ("/people", "people"),
             ("/status", "status"),
             ("/settings/callbacks", "rules-of-callbacks"),
-            ("/settings/hours", "working-hours"),
+            ("/settings/calendars/1", "working-hours"),
         ):
             await studio.go(page, path)
             await take(page, name)

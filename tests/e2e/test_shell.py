@@ -26,7 +26,16 @@ from web.live import RenderRequest
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-PAGES = ("/profile", "/people", "/people/new", "/people/1", "/teams/new", "/settings/hours", "/status", "/nowhere")
+PAGES = (
+    "/profile",
+    "/people",
+    "/people/new",
+    "/people/1",
+    "/teams/new",
+    "/settings/calendars/1",
+    "/status",
+    "/nowhere",
+)
 
 
 @pytest.fixture
@@ -350,4 +359,4 @@ async def test_tabs_keep_their_height_above_a_page_that_is_longer_than_the_windo
     person, page = await at_screen("admin", viewport={"width": 1280, "height": 500})
     await page.goto(person.address + "/settings/callbacks")
     await page.locator(".tabs").get_by_role("link", name="Working hours").click()
-    await page.wait_for_url("**/settings/hours")
+    await page.wait_for_url("**/settings/calendars")

@@ -58,10 +58,10 @@ STREAMS = {"/live"}  # they do not end by themselves
 OWNED = {
     "attempt_id",
     "command_id",
-    "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "login", "note_id",
+    "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
     "session_id", "task_id", "user_id", "team_id",
 }  # fmt: skip
-SHARED = {"checkpoint_id", "line_id", "name", "number", "pipeline_id", "stage_id", "version"}
+SHARED = {"calendar_id", "checkpoint_id", "line_id", "name", "number", "pipeline_id", "stage_id", "version"}
 #: What a GET answers here to those who may ask, where it is not simply there.
 NOT_SEEN_AT_ONCE = {
     "GET /static/{version}/{name:path}": {404},

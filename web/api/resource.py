@@ -96,8 +96,10 @@ class Resource:
     def patch(self, path: str, *, needs: Permission, summary: str) -> Callable[[Handler], Handler]:
         return self._endpoint("PATCH", path, needs, summary, 200, None, conflicts=True)
 
-    def delete(self, path: str, *, needs: Permission, summary: str) -> Callable[[Handler], Handler]:
-        return self._endpoint("DELETE", path, needs, summary, 204, None, conflicts=False)
+    def delete(
+        self, path: str, *, needs: Permission, summary: str, conflicts: bool = False
+    ) -> Callable[[Handler], Handler]:
+        return self._endpoint("DELETE", path, needs, summary, 204, None, conflicts=conflicts)
 
     def _endpoint(
         self,

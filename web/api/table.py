@@ -6,6 +6,7 @@ from web.api import recording
 from web.api.docs import docs, openapi
 from web.api.resource import Resource
 from web.api.serving import PREFIX, routes_of
+from web.api.v1.calendars import calendars, leaves
 from web.api.v1.callbacks import callbacks
 from web.api.v1.calls import calls
 from web.api.v1.contacts import companies, contacts, special_numbers
@@ -28,6 +29,8 @@ RESOURCES: tuple[Resource, ...] = (
     notes,
     pipelines,
     checkpoints,
+    calendars,
+    leaves,
     users,
     special_numbers,
 )

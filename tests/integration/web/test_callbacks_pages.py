@@ -457,23 +457,23 @@ async def test_the_administrator_changes_the_rules_and_pending_lamps_move(site: 
 async def test_the_administrator_changes_the_working_hours_and_pending_lamps_move(site: Site) -> None:
     await site.desk.miss()
     admin, maria = await site.open("admin"), await site.open("maria")
-    page = (await admin.get("/settings/hours")).text
+    page = (await admin.get("/settings/calendars/1")).text
     assert page.count('value="09:00-18:00"') == 5
-    assert (await maria.get("/settings/hours")).status_code == 403
+    assert (await maria.get("/settings/calendars/1")).status_code == 403
     missed = MISSED_AT.astimezone(ZoneInfo("Europe/Kyiv"))
     back = missed.replace(minute=0, second=0, microsecond=0) + timedelta(hours=3)  # after a long lunch
     day = f"08:00-{missed:%H:%M}, {back:%H:%M}\u201319:00"
-    hours = {"timezone": "Europe/Kyiv", **{f"day_{weekday}": day for weekday in range(7)}}
+    hours = {"name": "Office", "timezone": "Europe/Kyiv", **{f"day_{weekday}": day for weekday in range(7)}}
     wrongs = [("day_3", "9-25"), ("timezone", "Europe/Nowhere"), ("day_6", ",".join(["9-10"] * 11))]
     for field, wrong in wrongs:
-        answer = await admin.post("/settings/hours", data={**hours, field: wrong})
+        answer = await admin.post("/settings/calendars/1", data={**hours, field: wrong})
         assert (answer.status_code, f'id="f-{field}-error"' in answer.text) == (422, True)
         assert wrong == "Europe/Nowhere" or f'value="{wrong}"' in answer.text  # what was typed is not lost
-    never = await admin.post("/settings/hours", data={"timezone": "Europe/Kyiv"})
+    never = await admin.post("/settings/calendars/1", data={"name": "Office", "timezone": "Europe/Kyiv"})
     assert (never.status_code, "Somebody must be at work" in never.text) == (422, True)
-    assert (await maria.post("/settings/hours", data=hours)).status_code == 403
-    assert (await admin.post("/settings/hours", data=hours)).status_code == 303
-    assert day.replace("\u2013", "-") in (await admin.get("/settings/hours")).text
+    assert (await maria.post("/settings/calendars/1", data=hours)).status_code == 403
+    assert (await admin.post("/settings/calendars/1", data=hours)).status_code == 303
+    assert day.replace("\u2013", "-") in (await admin.get("/settings/calendars/1")).text
     due_at = back + timedelta(minutes=20)
     assert await jobs.sweep(site.desk.database, due_at - timedelta(minutes=1)) == 0
     assert await jobs.sweep(site.desk.database, due_at) == 1

@@ -285,7 +285,7 @@ async def test_status_without_redis(browser: Browsers, app: Starlette, redis: Re
         ("/companies", "/contacts"),
         ("/numbers", "/contacts"),
         ("/settings/callbacks", "/settings/lines"),
-        ("/settings/hours", "/settings/lines"),
+        ("/settings/calendars", "/settings/lines"),
         ("/teams/new", "/people"),
     ],
 )

@@ -1,15 +1,14 @@
-"""The week as people type it, and working minutes over nights and changes of the clock."""
+"""What people type of working time."""
 
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm.calendars.rules import WorkingTime, format_spans, parse_spans
+from pbxcrm.calendars.rules import check_days, check_week, format_spans, parse_spans
+from pbxcrm.shared.errors import Invalid
 
-KYIV = ZoneInfo("Europe/Kyiv")
 minutes = st.integers(0, 24 * 60 - 1)
 spans = st.tuples(minutes, st.integers(1, 24 * 60)).map(lambda span: (span[0], span[0] + span[1]))
 
@@ -44,33 +43,36 @@ def test_what_is_shown_reads_as_it_was(day: list[tuple[int, int]]) -> None:
     assert parse_spans(format_spans(day)) == tuple(sorted(day))
 
 
-@given(
-    st.lists(st.lists(spans, max_size=2).map(lambda day: tuple(sorted(day))), min_size=7, max_size=7),
-    st.integers(0, 230 * 24 * 60),
-    st.integers(1, 50),
+@pytest.mark.parametrize(
+    ("day", "code"),
+    [
+        ("9-13, 12-18", "calendars.overlap"),
+        ("18:00-9:00, 20-22", "calendars.overlap"),
+        ("10:00-09:00", "calendars.backwards"),
+        ("13:00-09:00", "calendars.backwards"),  # twenty hours
+        ("nine to five", "calendars.spans"),
+    ],
 )
-def test_working_minutes_that_were_added_have_passed(
-    week: list[tuple[tuple[int, int], ...]], later: int, added: int
-) -> None:
-    working = WorkingTime(KYIV, tuple(week))
-    # Up to November, over both changes of the clock.
-    start = datetime(2026, 3, 20, tzinfo=UTC) + timedelta(minutes=later)
-    end = working.add_minutes(start, added)
-    if any(week):
-        assert working.minutes_between(start, end) == pytest.approx(added)
-    else:
-        assert end == start + timedelta(minutes=added)  # nobody ever works: real minutes
+def test_hours_that_cannot_be_are_refused(day: str, code: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_week([day, *[""] * 6])
+    assert (refused.value.field, refused.value.code) == ("day_0", code)
 
 
-def test_what_takes_more_than_a_year_is_not_due_before() -> None:
-    minute_a_week = WorkingTime(KYIV, (((540, 541),), *((),) * 6))
-    start = datetime(2026, 3, 20, tzinfo=UTC)
-    assert minute_a_week.add_minutes(start, 100) > start + timedelta(days=365)
+def test_a_night_shift_does_not_run_into_the_next_day() -> None:
+    check_week(["22-6", "6-14", *[""] * 5])
+    check_week(["9-9"] * 7)  # a duty of a day and a night
+    with pytest.raises(Invalid) as refused:
+        check_week(["", "22-6", "5-14", *[""] * 4])
+    assert (refused.value.field, refused.value.code) == ("day_1", "calendars.overlap_night")
+    with pytest.raises(Invalid) as refused:
+        check_week(["5-14", *[""] * 5, "22-6"])  # the week has no end
+    assert refused.value.field == "day_6"
 
 
-def test_a_night_shift_is_an_hour_shorter_when_the_clocks_go_forward() -> None:
-    night = WorkingTime(KYIV, (((22 * 60, 30 * 60),),) * 7)
-    begins = datetime(2026, 3, 28, 22, tzinfo=KYIV)  # the clocks go from 3 to 4 in this night
-    ends = datetime(2026, 3, 29, 6, tzinfo=KYIV)
-    assert night.minutes_between(begins.astimezone(UTC), ends.astimezone(UTC)) == 7 * 60
-    assert night.is_working(datetime(2026, 3, 29, 2, 30, tzinfo=KYIV).astimezone(UTC))
+def test_a_date_is_there_once() -> None:
+    rows = [(date(2026, 8, 24), "", "Independence"), (date(2026, 8, 22), "9-14", " moved \n day ")]
+    assert [(row.day.day, row.name) for row in check_days(rows)] == [(22, "moved day"), (24, "Independence")]
+    with pytest.raises(Invalid) as refused:
+        check_days([*rows, (date(2026, 8, 24), "9-14", "")])
+    assert refused.value.field == "days_2"

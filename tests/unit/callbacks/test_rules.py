@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm.calendars.rules import WorkingTime
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.callbacks.rules import (
     check_why,
     is_claimed,

@@ -1,0 +1,135 @@
+"""Public holidays of a country and year, as suggestions for a calendar: nothing enters one before somebody has looked at it.
+
+The ``holidays`` library knows most countries, but what governments decide from year to year it learns late or never; what it
+does not know is said, never guessed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from functools import cache
+
+import holidays
+
+from pbxcrm.calendars.rules import format_spans
+from pbxcrm.calendars.working_time import Span, WorkingTime
+from pbxcrm.shared.errors import Invalid
+
+SHORTER = 60  # minutes by which the day before a holiday is shorter
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+
+
+class SuggestionKind(StrEnum):
+    HOLIDAY = "holiday"
+    SUSPENDED = "suspended"  # a holiday that the law has made a working day for the time being
+    MOVED = "moved"  # a weekend day that is worked instead of another one
+    SHORT = "short"  # the working day before a holiday
+
+
+class Lack(StrEnum):
+    NO_MOVED_DAYS = "no_moved_days"  # the country moves working days, but none of this year are known
+    ALL_SUSPENDED = "all_suspended"  # the law has made working days of all holidays of this year
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A row for a calendar. ``is_chosen``: whether it is ticked before anybody has looked at it."""
+
+    day: date
+    spans: str  # as ``parse_spans`` reads them; empty: a day off
+    name: str
+    kind: SuggestionKind
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    rows: list[Suggestion]
+    lacks: list[Lack]
+
+
+@cache
+def countries() -> tuple[str, ...]:
+    """ISO 3166 codes of the countries that the library knows, in order."""
+    return tuple(sorted(code for code in holidays.list_supported_countries(include_aliases=False) if len(code) == 2))
+
+
+def suggest(country: str, year: int, language: str, working: WorkingTime) -> Suggestions:
+    """What ``country`` celebrates in ``year``, named in ``language`` where the library can; raises Invalid."""
+    if country not in countries():
+        raise Invalid("country", "calendars.country", "Choose a country.")
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise Invalid("year", "calendars.year", "Choose a year between {first} and {last}.", first=2000, last=2100)
+    known = holidays.country_holidays(country)
+    has_suspended = holidays.WORKDAY in known.supported_categories
+    said_in = _language(language, known.supported_languages)
+    public = holidays.country_holidays(country, years=year, categories=(holidays.PUBLIC,), language=said_in)
+    suspended = (
+        holidays.country_holidays(country, years=year, categories=(holidays.WORKDAY,), language=said_in)
+        if has_suspended and _suspends(country, year)
+        else {}
+    )
+    off = {day: str(name) for day, name in public.items() if day.year == year}
+    worked = {day: str(name) for day, name in suspended.items() if day.year == year and day not in off}
+    moved = sorted(day for day in public.weekend_workdays if day.year == year)
+    rows = [
+        *(Suggestion(day, "", name, SuggestionKind.HOLIDAY, True) for day, name in off.items()),
+        *(Suggestion(day, "", name, SuggestionKind.SUSPENDED, False) for day, name in worked.items()),
+        *(Suggestion(day, _usual(working), "", SuggestionKind.MOVED, True) for day in moved),
+        *_short_days(off, set(moved), working),
+    ]
+    lacks = []
+    if not moved and _moves_days(country):
+        lacks.append(Lack.NO_MOVED_DAYS)
+    if worked and not off:
+        lacks.append(Lack.ALL_SUSPENDED)
+    return Suggestions(sorted(rows, key=lambda row: (row.day, row.kind)), lacks)
+
+
+@cache
+def _moves_days(country: str) -> bool:
+    """Whether the government has lately made working days of weekend days."""
+    return bool(holidays.country_holidays(country, years=range(2012, 2026)).weekend_workdays)
+
+
+def _suspends(country: str, year: int) -> bool:
+    """Whether working days among the holidays are suspended days off, and not days that were always worked.
+
+    In Ukraine they are the whole list since the martial law of 2022; elsewhere they are lesser feasts, which belong in no calendar.
+    """
+    return country == "UA" and year >= 2022
+
+
+def _language(wanted: str, supported: tuple[str, ...]) -> str | None:
+    for name in (wanted, f"{wanted}_US"):
+        if name in supported:
+            return name
+    return None
+
+
+def _usual(working: WorkingTime) -> str:
+    """The hours of the first weekday that has any: those of a moved day until somebody writes others."""
+    return format_spans(next((day for day in working.week if day), ()))
+
+
+def _short_days(off: dict[date, str], moved: set[date], working: WorkingTime) -> Iterator[Suggestion]:
+    for day, name in off.items():
+        eve = day - timedelta(days=1)
+        spans = working.week[eve.weekday()] if eve not in moved else ()
+        if not spans or eve in off or eve.year != day.year:
+            continue
+        yield Suggestion(eve, format_spans(_shorter(spans)), name, SuggestionKind.SHORT, False)
+
+
+def _shorter(spans: tuple[Span, ...]) -> list[Span]:
+    """``spans`` without the last ``SHORTER`` minutes of work."""
+    left, shorter = SHORTER, list(spans)
+    while shorter and left:
+        start, end = shorter.pop()
+        if end - start > left:
+            shorter.append((start, end - left))
+            left = 0
+        else:
+            left -= end - start
+    return shorter

@@ -1,0 +1,79 @@
+"""Who is away when, and who stands in for them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.calendars.models import Leave
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.calendars.rules import Absence, check_leave, whole_days
+from pbxcrm.callbacks.decision_context import load_context
+from pbxcrm.callbacks.timers import do_recompute
+from pbxcrm.people.queries import access_user, load_directory
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Invalid, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class NewLeave:
+    """Whole local days when given as dates, ``until`` being the last day; else from a moment until another."""
+
+    user_id: int
+    since: date | datetime
+    until: date | datetime
+    deputy_id: int | None = None
+
+
+async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, now: datetime) -> Leave:
+    """Raises Invalid at ``from``, ``until`` or ``deputy``; NotFound for a person the viewer may not see."""
+    check(viewer, Permission.LEAVES_EDIT)
+    people = await load_directory(session)
+    if new.user_id not in people.users:
+        raise Invalid("person", "leaves.person", "Choose a person.")
+    await access_user(session, viewer, new.user_id)
+    if new.deputy_id is not None and people.active(new.deputy_id) is None:
+        raise Invalid("deputy", "leaves.no_deputy", "Choose somebody who works here.")
+    starts, ends = await _moments(session, new)
+    await lock(session, "leaves")  # two that are entered at once could make a circle of deputies
+    rows = (await session.exec(select(Leave))).all()
+    others = [Absence(row.user_id, row.starts_at, row.ends_at, row.deputy_id) for row in rows]
+    check_leave(Absence(new.user_id, starts, ends, new.deputy_id), others)
+    leave = Leave(
+        user_id=new.user_id,
+        starts_at=starts,
+        ends_at=ends,
+        whole_days=not isinstance(new.since, datetime),
+        deputy_id=new.deputy_id,
+    )
+    session.add(leave)
+    await session.flush()
+    record(session, now, "leave.created", "user", new.user_id, actor=viewer, leave=leave.id, deputy=new.deputy_id)
+    await do_recompute(session, await load_context(session), now)
+    return leave
+
+
+async def delete_leave(session: AsyncSession, viewer: Viewer, leave_id: int, *, now: datetime) -> None:
+    check(viewer, Permission.LEAVES_EDIT)
+    leave = await session.get(Leave, leave_id)
+    if leave is None:
+        raise NotFound("leaves.not_found", "There is no such leave any more.")
+    await access_user(session, viewer, leave.user_id)
+    await session.delete(leave)
+    record(session, now, "leave.deleted", "user", leave.user_id, actor=viewer, leave=leave_id)
+    await session.flush()
+    await do_recompute(session, await load_context(session), now)
+
+
+async def _moments(session: AsyncSession, new: NewLeave) -> tuple[datetime, datetime]:
+    if isinstance(new.since, datetime) and isinstance(new.until, datetime):
+        return new.since, new.until
+    if isinstance(new.since, datetime) or isinstance(new.until, datetime):
+        raise Invalid("until", "leaves.mixed", "Give two dates, or two moments.")
+    if new.until < new.since:
+        raise Invalid("until", "leaves.backwards", "The leave ends before it begins.")
+    calendars = await load_calendars(session, await load_directory(session))
+    return whole_days(new.since, new.until, calendars.of_user(new.user_id))

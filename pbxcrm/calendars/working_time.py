@@ -1,0 +1,238 @@
+"""Working time, pure: is somebody at work, how many working minutes lie between two moments, when are they over.
+
+A span is minutes after local midnight and may end after midnight (overnight shifts). Minutes are real minutes: on the day the
+clocks change, a span is an hour shorter or longer, as the people in it are.
+
+A question costs a few microseconds however far it reaches: the working spans of one local year are laid out once, as moments
+in UTC with the working time before each, and looked up by bisection.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+DAY = 24 * 60  # minutes
+HORIZON_YEARS = 50  # what takes longer is due at their end
+Span = tuple[int, int]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO = timedelta(microseconds=1)
+_MINUTE = 60_000_000  # microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingTime:
+    """``week`` has the spans of Monday … Sunday; ``days`` those of dates that differ (an empty tuple is a day off)."""
+
+    timezone: ZoneInfo
+    week: tuple[tuple[Span, ...], ...]
+    days: Mapping[date, tuple[Span, ...]] = field(default_factory=dict)
+    _years: dict[int, "_Year"] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def is_never(self) -> bool:
+        """Whether nobody ever works: not on a weekday, not on a date."""
+        return not any(self.week) and not any(self.days.values())
+
+    def is_working(self, moment: datetime) -> bool:
+        at = _micro(moment)
+        return self._year_of(moment, at).is_working(at)
+
+    def minutes_between(self, start: datetime, end: datetime) -> float:
+        """Working minutes from ``start`` to ``end``; 0 where the end is not later."""
+        begins, ends = _micro(start), _micro(end)
+        if ends <= begins:
+            return 0.0
+        first, last = self._year_of(start, begins), self._year_of(end, ends)
+        worked = last.worked(ends) - first.worked(begins)
+        for number in range(first.number, last.number):
+            worked += self._year(number).total
+        return worked / _MINUTE
+
+    def add_minutes(self, start: datetime, minutes: float) -> datetime:
+        """The moment when ``minutes`` working minutes after ``start`` are over; before ``start`` where they are negative.
+
+        0 is the next moment at which somebody works. Where nobody ever works, minutes are real minutes.
+        """
+        if self.is_never:
+            return start + timedelta(minutes=minutes)
+        wanted = round(minutes * _MINUTE)
+        at = _micro(start)
+        year = self._year_of(start, at)
+        return self._back(year, at, -wanted) if wanted < 0 else self._on(year, at, wanted)
+
+    def _on(self, year: "_Year", at: int, wanted: int) -> datetime:
+        limit = year.number + HORIZON_YEARS
+        if wanted == 0:
+            while (found := year.next_working(at)) is None and year.number < limit:
+                year = self._year(year.number + 1)
+            return _moment(year.ends if found is None else found)
+        target = year.worked(at) + wanted
+        while target > year.total and year.number < limit:
+            target -= year.total
+            year = self._year(year.number + 1)
+        return _moment(year.ends if target > year.total else year.when_over(target))
+
+    def _back(self, year: "_Year", at: int, wanted: int) -> datetime:
+        limit = year.number - HORIZON_YEARS
+        target = year.worked(at) - wanted
+        while target < 0 and year.number > limit:
+            year = self._year(year.number - 1)
+            target += year.total
+        return _moment(year.begins if target < 0 else year.when_left(target))
+
+    def next_morning(self, moment: datetime) -> datetime:
+        """The beginning of the first working span on a later local day than ``moment``'s."""
+        day = moment.astimezone(self.timezone).date()
+        for _ in range(366 * HORIZON_YEARS if not self.is_never else 0):
+            day += timedelta(days=1)
+            if spans := self.spans_of(day):
+                return _local(self.timezone, day, spans[0][0])
+        return moment + timedelta(days=1)
+
+    def add_days(self, moment: datetime, days: int) -> datetime:
+        """The same local time ``days`` working days later (earlier where negative); a working day is one with a span."""
+        local = moment.astimezone(self.timezone)
+        day, step = local.date(), timedelta(days=1 if days > 0 else -1)
+        if self.is_never:
+            day += timedelta(days=days)
+        else:
+            left, looked = abs(days), 0
+            while left and looked < 366 * HORIZON_YEARS:
+                day, looked = day + step, looked + 1
+                left -= bool(self.spans_of(day))
+        return datetime.combine(day, local.timetz(), self.timezone).astimezone(UTC)
+
+    def spans_of(self, day: date) -> tuple[Span, ...]:
+        """The spans that begin on a local date, in order."""
+        return self.days.get(day, self.week[day.weekday()])
+
+    def pieces(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """The stretches of work from ``start`` to ``end``, in UTC and in order: what ``minutes_between`` adds up."""
+        begins, ends = _micro(start), _micro(end)
+        if ends <= begins:
+            return
+        open_from = open_to = begins
+        for number in range(self._year_of(start, begins).number, self._year_of(end, ends).number + 1):
+            for piece_from, piece_to in self._year(number).pieces(begins, ends):
+                if piece_from > open_to:
+                    if open_to > open_from:
+                        yield _moment(open_from), _moment(open_to)
+                    open_from = piece_from
+                open_to = piece_to
+        if open_to > open_from:
+            yield _moment(open_from), _moment(open_to)
+
+    def _year_of(self, moment: datetime, at: int) -> "_Year":
+        year = self._year(moment.year)
+        if at < year.begins:
+            return self._year(moment.year - 1)
+        return year if at < year.ends else self._year(moment.year + 1)
+
+    def _year(self, number: int) -> "_Year":
+        known = self._years.get(number)
+        if known is None:
+            known = self._years[number] = _Year.lay_out(self, number)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Year:
+    """The working time of one local year, in microseconds since 1970 UTC: ``starts[i]`` to ``stops[i]``, none touching another.
+
+    ``over[i]`` is the working time of the year up to ``stops[i]``.
+    """
+
+    number: int
+    begins: int
+    ends: int
+    starts: list[int]
+    stops: list[int]
+    over: list[int]
+
+    @classmethod
+    def lay_out(cls, working: WorkingTime, number: int) -> "_Year":
+        first, last = date(number, 1, 1), date(number + 1, 1, 1)
+        begins, ends = (_micro(_local(working.timezone, day, 0)) for day in (first, last))
+        spans: list[tuple[int, int]] = []
+        day = first - timedelta(days=2)  # a shift of the old year may run into the new one
+        while day < last:
+            for start, stop in working.spans_of(day):
+                since = max(_micro(_local(working.timezone, day, start)), begins)
+                until = min(_micro(_local(working.timezone, day, stop)), ends)
+                if until > since:
+                    spans.append((since, until))
+            day += timedelta(days=1)
+        starts, stops, over = _merged(sorted(spans))
+        return cls(number, begins, ends, starts, stops, over)
+
+    @property
+    def total(self) -> int:
+        return self.over[-1] if self.over else 0
+
+    def is_working(self, at: int) -> bool:
+        found = bisect_right(self.starts, at) - 1
+        return found >= 0 and at < self.stops[found]
+
+    def worked(self, at: int) -> int:
+        """The working time of this year up to ``at``."""
+        found = bisect_right(self.starts, at) - 1
+        if found < 0:
+            return 0
+        return self.over[found] - max(0, self.stops[found] - at)
+
+    def next_working(self, at: int) -> int | None:
+        """``at`` itself where somebody works then."""
+        found = bisect_right(self.stops, at)
+        return max(at, self.starts[found]) if found < len(self.starts) else None
+
+    def when_over(self, worked: int) -> int:
+        """The first moment at which ``worked`` (more than 0, at most ``total``) have passed."""
+        found = bisect_left(self.over, worked)
+        return self.stops[found] - (self.over[found] - worked)
+
+    def when_left(self, worked: int) -> int:
+        """The last moment at which no more than ``worked`` (less than ``total``) have passed."""
+        found = bisect_right(self.over, worked)
+        return self.stops[found] - (self.over[found] - worked)
+
+    def pieces(self, begins: int, ends: int) -> Iterator[tuple[int, int]]:
+        for found in range(bisect_right(self.stops, begins), bisect_left(self.starts, ends)):
+            yield max(begins, self.starts[found]), min(ends, self.stops[found])
+
+
+def _merged(spans: list[tuple[int, int]]) -> tuple[list[int], list[int], list[int]]:
+    starts: list[int] = []
+    stops: list[int] = []
+    for start, stop in spans:
+        if stops and start <= stops[-1]:  # what overlaps counts once
+            stops[-1] = max(stops[-1], stop)
+        else:
+            starts.append(start)
+            stops.append(stop)
+    over: list[int] = []
+    total = 0
+    for start, stop in zip(starts, stops, strict=True):
+        total += stop - start
+        over.append(total)
+    return starts, stops, over
+
+
+def _micro(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICRO
+
+
+def _moment(micro: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micro)
+
+
+def _local(timezone: ZoneInfo, day: date, minute: int) -> datetime:
+    """``minute`` after local midnight of ``day`` as UTC; where the clocks skip it, as if they had not changed yet."""
+    days, minute = divmod(minute, DAY)
+    wall = datetime.combine(day + timedelta(days=days), time(minute // 60, minute % 60), tzinfo=timezone)
+    return wall.astimezone(UTC)
+
+
+ROUND_THE_CLOCK = WorkingTime(ZoneInfo("UTC"), (((0, DAY),),) * 7)

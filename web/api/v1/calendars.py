@@ -1,0 +1,313 @@
+"""Working time: calendars, reckoning with them, and who is away when."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from pbxcrm.access import Permission
+from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar, delete_calendar
+from pbxcrm.calendars.holidays import SuggestionKind, suggest
+from pbxcrm.calendars.leaves import NewLeave, create_leave, delete_leave
+from pbxcrm.calendars.models import Leave
+from pbxcrm.calendars.queries import CalendarDetails, access_calendar, list_calendars, list_leaves, load_calendars
+from pbxcrm.calendars.rules import format_spans
+from pbxcrm.people.queries import Directory, list_users, load_directory
+from pbxcrm.shared.errors import Invalid
+from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, Login, Moment, Version, When
+from web.api.resource import Ask, Page, Resource
+
+calendars = Resource("calendars", "Working time: weeks of hours, the dates that differ, and reckoning with them.")
+leaves = Resource("leaves", "Who is away when, and who stands in for them.")
+
+MOST_MINUTES = 20 * 366 * 24 * 60
+MOST_DAYS = 20 * 366
+
+
+def _in_our_age(day: date) -> date:
+    if not 1970 <= day.year < 2200:
+        raise ValueError("the year must lie between 1970 and 2199")
+    return day
+
+
+Hours = Annotated[str, Field(max_length=200, pattern=NO_NUL, examples=["09:00-13:00, 14:00-18:00"])]
+"""Working hours of a day; empty: a day off. An end that is not later than its beginning is on the next day."""
+Day = Annotated[date, Field(strict=False), AfterValidator(_in_our_age)]
+
+
+class DayBody(ApiRequest):
+    """A date that is not like its weekday."""
+
+    day: Day
+    spans: Hours = ""
+    name: Annotated[str, Field(max_length=100, pattern=NO_NUL)] = ""
+
+
+class DayOut(ApiAnswer):
+    day: date
+    spans: str
+    name: str
+
+
+class CalendarOut(ApiAnswer):
+    id: int
+    name: str
+    timezone: str = Field(description="IANA name.")
+    is_default: bool = Field(description="Whether it is everybody's who has no other.")
+    week: list[str] = Field(description="The hours of Monday … Sunday; empty: a day off.")
+    days: list[DayOut] = Field(description="Dates that differ, in order.")
+    team_ids: list[int]
+    people: list[str] = Field(description="Logins of those who have it for themselves.")
+    version: int
+
+
+class NewCalendar(ApiRequest):
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+    timezone: Annotated[str, Field(max_length=64, pattern=NO_NUL)]
+    week: Annotated[list[Hours], Field(min_length=7, max_length=7)]
+    days: list[DayBody] = Field(default_factory=list, max_length=2000)
+    team_ids: list[Id] | None = None
+    people: list[Login] | None = None
+
+
+class CalendarPatch(ApiRequest):
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)] | None = None
+    timezone: Annotated[str, Field(max_length=64, pattern=NO_NUL)] | None = None
+    week: Annotated[list[Hours], Field(min_length=7, max_length=7)] | None = None
+    days: Annotated[list[DayBody], Field(max_length=2000)] | None = None
+    team_ids: list[Id] | None = None
+    people: list[Login] | None = None
+    version: Version | None = Field(None, description="Refused with 409 when the calendar is of another by now.")
+
+
+@calendars.get("/calendars", needs=Permission.OWN_PROFILE, summary="All calendars, the default first")
+async def read_calendars(ask: Ask) -> Page[CalendarOut]:
+    """All of them at once: `next` is always null."""
+    people = await load_directory(ask.session)
+    rows = await list_calendars(ask.session, people)
+    return Page[CalendarOut](items=[_calendar(row, people) for row in rows], next=None)
+
+
+@calendars.get("/calendars/{calendar_id}", needs=Permission.OWN_PROFILE, summary="One calendar")
+async def read_calendar(ask: Ask, calendar_id: int) -> CalendarOut:
+    people = await load_directory(ask.session)
+    return _calendar(await access_calendar(ask.session, calendar_id, people), people)
+
+
+@calendars.post(
+    "/calendars",
+    needs=Permission.SETTINGS_EDIT,
+    summary="Make a calendar",
+    location=lambda made: f"/calendars/{made.id}",
+)
+async def post_calendar(ask: Ask, body: NewCalendar) -> CalendarOut:
+    change = await _change(ask, body)
+    made = await create_calendar(ask.session, ask.viewer, change, now=ask.now)
+    return _calendar(made, await load_directory(ask.session))
+
+
+@calendars.patch("/calendars/{calendar_id}", needs=Permission.SETTINGS_EDIT, summary="Change a calendar")
+async def patch_calendar(ask: Ask, calendar_id: int, body: CalendarPatch) -> CalendarOut:
+    """`week`, `days`, `team_ids` and `people` replace what was there. Pending deadlines move in the same transaction."""
+    change = await _change(ask, body)
+    found = await change_calendar(ask.session, ask.viewer, calendar_id, change, now=ask.now, version=body.version)
+    return _calendar(found, await load_directory(ask.session))
+
+
+@calendars.delete(
+    "/calendars/{calendar_id}", needs=Permission.SETTINGS_EDIT, summary="Delete a calendar", conflicts=True
+)
+async def remove_calendar(ask: Ask, calendar_id: int) -> None:
+    """One that nobody works by; the default one stays."""
+    await delete_calendar(ask.session, ask.viewer, calendar_id, now=ask.now)
+
+
+class Reckoning(ApiRequest):
+    """`add` needs `minutes`, `between` needs `to`, `add_days` needs `days`; `next_morning` needs nothing more."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    op: Literal["add", "between", "next_morning", "add_days"]
+    since: When = Field(alias="from")
+    to: When | None = None
+    minutes: Annotated[float, Field(ge=-MOST_MINUTES, le=MOST_MINUTES, strict=False)] | None = Field(
+        None, description="Working minutes; negative: before `from`."
+    )
+    days: Annotated[int, Field(ge=-MOST_DAYS, le=MOST_DAYS)] | None = Field(
+        None, description="Working days; negative: before `from`."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {"add": "minutes", "between": "to", "add_days": "days"}.get(self.op)
+        for name in ("minutes", "to", "days"):
+            if (getattr(self, name) is not None) != (name == needed):
+                raise ValueError(f"{self.op} takes {needed or 'nothing'} besides from")
+        return self
+
+
+class Reckoned(ApiAnswer):
+    at: Moment | None = Field(description="Of `add`, `add_days` and `next_morning`.")
+    minutes: float | None = Field(description="Of `between`: working minutes, 0 where `to` is not later.")
+
+
+@calendars.post(
+    "/calendars/{calendar_id}/reckon",
+    needs=Permission.OWN_PROFILE,
+    summary="Add and count working time",
+    status=200,
+)
+async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
+    """Nothing is changed."""
+    people = await load_directory(ask.session)
+    await access_calendar(ask.session, calendar_id, people)
+    working = (await load_calendars(ask.session, people)).by_id[calendar_id]
+    if body.op == "between" and body.to is not None:
+        return Reckoned(at=None, minutes=working.minutes_between(body.since, body.to))
+    try:
+        if body.op == "add":
+            return Reckoned(at=working.add_minutes(body.since, body.minutes or 0), minutes=None)
+        if body.op == "add_days":
+            return Reckoned(at=working.add_days(body.since, body.days or 0), minutes=None)
+        return Reckoned(at=working.next_morning(body.since), minutes=None)
+    except (OverflowError, ValueError):
+        raise Invalid(
+            "minutes" if body.op == "add" else "days", "calendars.too_far", "This is too far away to reckon."
+        ) from None
+
+
+class SuggestionOut(ApiAnswer):
+    day: date
+    spans: str
+    name: str
+    kind: SuggestionKind
+    is_chosen: bool = Field(description="Whether it would be entered unless somebody objects.")
+
+
+class SuggestionsOut(ApiAnswer):
+    items: list[SuggestionOut]
+    lacks: list[str] = Field(description="What is not known: `no_moved_days`, `all_suspended`.")
+
+
+class SuggestionQuery(ApiRequest):
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["UA"])]
+    year: Annotated[int, Field(ge=2000, le=2100, strict=False)]
+
+
+@calendars.get(
+    "/calendars/{calendar_id}/holidays", needs=Permission.SETTINGS_EDIT, summary="Holidays to look at and enter"
+)
+async def read_holidays(ask: Ask, calendar_id: int, query: SuggestionQuery) -> SuggestionsOut:
+    """Nothing is entered: send the days you want with PATCH."""
+    people = await load_directory(ask.session)
+    await access_calendar(ask.session, calendar_id, people)
+    working = (await load_calendars(ask.session, people)).by_id[calendar_id]
+    found = suggest(query.country, query.year, ask.viewer.language or "en", working)
+    return SuggestionsOut(
+        items=[
+            SuggestionOut(day=row.day, spans=row.spans, name=row.name, kind=row.kind, is_chosen=row.is_chosen)
+            for row in found.rows
+        ],
+        lacks=[lack.value for lack in found.lacks],
+    )
+
+
+class LeaveOut(ApiAnswer):
+    id: int
+    login: str
+    since: date | Moment = Field(alias="from", description="A date where whole days were given.")
+    until: date | Moment = Field(description="The last day, or the moment of return.")
+    deputy: str | None = Field(description="Who stands in; null: the manager.")
+
+
+class NewLeaveBody(ApiRequest):
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    login: Login
+    since: Day | When = Field(alias="from", description="A date (whole days), or a moment.")
+    until: Day | When = Field(description="The last day, or the moment of return.")
+    deputy: Login | None = None
+
+
+class LeaveQuery(ApiRequest):
+    login: Login | None = None
+
+
+@leaves.get("/leaves", needs=Permission.OWN_PROFILE, summary="Who is away, now and later")
+async def read_leaves(ask: Ask, query: LeaveQuery) -> Page[LeaveOut]:
+    """Of the people one may see, in order of time; what is over is left out. `next` is always null."""
+    people = await load_directory(ask.session)
+    seen = {user.id: user for user in await list_users(ask.session, ask.viewer)}
+    rows = [
+        leave
+        for leave in await list_leaves(ask.session, since=ask.now)
+        if leave.user_id in seen and query.login in {None, seen[leave.user_id].login}
+    ]
+    return Page[LeaveOut](items=[await _leave(ask, row, people) for row in rows], next=None)
+
+
+@leaves.post("/leaves", needs=Permission.LEAVES_EDIT, summary="Enter a leave")
+async def post_leave(ask: Ask, body: NewLeaveBody) -> LeaveOut:
+    people = await load_directory(ask.session)
+    by_login = {user.login: user.id for user in people.users.values()}
+    user_id, deputy_id = by_login.get(body.login.lower()), None
+    if user_id is None or user_id not in {user.id for user in await list_users(ask.session, ask.viewer)}:
+        raise Invalid("login", "people.not_found", "There is no such person, or they are not in your team.")
+    if body.deputy is not None:
+        deputy_id = by_login.get(body.deputy.lower())
+        if deputy_id is None:
+            raise Invalid("deputy", "leaves.no_deputy", "Choose somebody who works here.")
+    made = await create_leave(
+        ask.session, ask.viewer, NewLeave(user_id, body.since, body.until, deputy_id), now=ask.now
+    )
+    return await _leave(ask, made, people)
+
+
+@leaves.delete("/leaves/{leave_id}", needs=Permission.LEAVES_EDIT, summary="Take a leave back")
+async def remove_leave(ask: Ask, leave_id: int) -> None:
+    await delete_leave(ask.session, ask.viewer, leave_id, now=ask.now)
+
+
+async def _change(ask: Ask, body: NewCalendar | CalendarPatch) -> CalendarChange:
+    user_ids = None
+    if body.people is not None:
+        by_login = {user.login: user.id for user in (await load_directory(ask.session)).users.values()}
+        user_ids = [by_login.get(login.lower()) or 0 for login in body.people]
+    return CalendarChange(
+        name=body.name,
+        timezone=body.timezone,
+        week=body.week,
+        days=None if body.days is None else [(each.day, each.spans, each.name) for each in body.days],
+        team_ids=body.team_ids,
+        user_ids=user_ids,
+    )
+
+
+def _calendar(found: CalendarDetails, people: Directory) -> CalendarOut:
+    calendar = found.calendar
+    return CalendarOut(
+        id=calendar.id or 0,
+        name=calendar.name,
+        timezone=calendar.timezone,
+        is_default=calendar.is_default,
+        week=[format_spans(day) for day in found.week],
+        days=[DayOut(day=each.day, spans=each.spans, name=each.name) for each in found.days],
+        team_ids=found.team_ids,
+        people=[login for user_id in found.user_ids if (login := people.login(user_id)) is not None],
+        version=calendar.version,
+    )
+
+
+async def _leave(ask: Ask, leave: Leave, people: Directory) -> LeaveOut:
+    since: date | datetime = leave.starts_at
+    until: date | datetime = leave.ends_at
+    if leave.whole_days:
+        since, until = leave.days((await load_calendars(ask.session, people)).of_user(leave.user_id).timezone)
+    said = {
+        "id": leave.id or 0,
+        "login": people.login(leave.user_id) or "",
+        "from": since,
+        "until": until,
+        "deputy": people.login(leave.deputy_id),
+    }
+    return LeaveOut.model_validate(said)

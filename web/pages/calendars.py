@@ -1,0 +1,245 @@
+"""Working hours: calendars with their weeks and differing dates, whose they are, and holidays to enter."""
+
+from collections.abc import Sequence
+from datetime import date
+from http import HTTPStatus
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar, delete_calendar
+from pbxcrm.calendars.holidays import FIRST_YEAR, LAST_YEAR, Suggestion, Suggestions, countries, suggest
+from pbxcrm.calendars.models import CalendarDay
+from pbxcrm.calendars.queries import CalendarDetails, access_calendar, default_calendar, list_calendars, load_calendars
+from pbxcrm.calendars.rules import format_spans, timezones
+from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.shared.errors import Invalid
+from web.answers import redirect
+from web.forms import Form, filled, read_form
+from web.i18n import here
+from web.pages.common import show
+from web.parts import now, parts, viewer
+
+PATH = "/settings/calendars"
+DAYS = [f"day_{weekday}" for weekday in range(7)]
+BLANK_ROWS = 3  # for dates to be added
+
+
+async def listed(request: Request) -> Response:
+    """``GET /settings/calendars``."""
+    async with parts(request).db.read() as session:
+        people = await load_directory(session)
+        rows = await list_calendars(session, people)
+    today = now(request).astimezone(here().timezone).date()
+    upcoming = {row.calendar.id: [day for day in row.days if day.day >= today][:3] for row in rows}
+    return show(request, "calendars/list.html", rows=rows, people=people, upcoming=upcoming, weeks=_weeks(rows))
+
+
+async def new(request: Request) -> Response:
+    """``GET``: a form that begins with the hours of the default calendar."""
+    async with parts(request).db.read() as session:
+        people = await load_directory(session)
+        default = await default_calendar(session)
+        like = await access_calendar(session, default.id or 0, people) if default is not None else None
+    values: dict[str, object] = {"timezone": like.calendar.timezone if like else ""}
+    values |= dict(zip(DAYS, (format_spans(day) for day in like.week) if like else (), strict=False))
+    return _page(request, filled(values), None, people)
+
+
+async def create(request: Request) -> Response:
+    form = await read_form(request)
+    async with parts(request).db.write() as session:
+        people = await load_directory(session)
+        try:
+            made = await create_calendar(session, viewer(request), _change(form, ()), now=now(request))
+        except Invalid as error:
+            form.refuse(error)
+            return _page(request, form, None, people, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, f"{PATH}/{made.calendar.id}", done="added")
+
+
+async def one(request: Request) -> Response:
+    """``GET /settings/calendars/12``: dates before this year are kept, but not shown."""
+    async with parts(request).db.read() as session:
+        found, people = await _access(session, request)
+    shown = [day for day in found.days if day.day >= _first_shown(request)]
+    values: dict[str, object] = {
+        "name": found.calendar.name,
+        "timezone": found.calendar.timezone,
+        "version": found.calendar.version,
+        "team": found.team_ids,
+        "person": found.user_ids,
+        "date": [day.day.isoformat() for day in shown],
+        "hours": [day.spans for day in shown],
+        "why": [day.name for day in shown],
+    }
+    values |= dict(zip(DAYS, map(format_spans, found.week), strict=True))
+    return _page(request, filled(values), found, people)
+
+
+async def save(request: Request) -> Response:
+    """``POST``: the whole calendar at once; pending deadlines move in the same transaction."""
+    form = await read_form(request)
+    async with parts(request).db.read() as session:
+        found, people = await _access(session, request)
+    older = [day for day in found.days if day.day < _first_shown(request)]
+    try:
+        change, version = _change(form, older), form.number("version")
+        async with parts(request).db.write() as session:
+            await change_calendar(
+                session, viewer(request), found.calendar.id or 0, change, now=now(request), version=version
+            )
+    except Invalid as error:
+        form.refuse(_at_its_line(error, form, len(older)))
+        return _page(request, form, found, people, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, f"{PATH}/{found.calendar.id}", done="saved")
+
+
+async def delete(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await delete_calendar(session, viewer(request), request.path_params["calendar_id"], now=now(request))
+    return redirect(request, PATH, done="deleted")
+
+
+async def holidays(request: Request) -> Response:
+    """``GET …/holidays?country=UA&year=2027``: what the library knows, to be looked at; without a country the form alone."""
+    async with parts(request).db.read() as session:
+        found, people = await _access(session, request)
+        working = (await load_calendars(session, people)).by_id[found.calendar.id or 0]
+    year = now(request).astimezone(here().timezone).year
+    form = filled(
+        {
+            "country": request.query_params.get("country", parts(request).settings.region),
+            "year": request.query_params.get("year", year),
+        }
+    )
+    suggested: Suggestions | None = None
+    try:
+        if "country" in request.query_params:
+            suggested = suggest(form["country"], form.number("year") or 0, here().language.value, working)
+    except Invalid as error:
+        form.refuse(error)
+    return show(
+        request,
+        "calendars/holidays.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK,
+        form=form,
+        calendar=found.calendar,
+        suggested=suggested,
+        known={day.day for day in found.days},
+        countries=_countries(),
+        years=(max(FIRST_YEAR, year - 1), min(LAST_YEAR, year + 3)),
+    )
+
+
+async def enter_holidays(request: Request) -> Response:
+    """``POST``: the ticked days are entered; one that is there already is replaced."""
+    form = await read_form(request)
+    async with parts(request).db.write() as session:
+        found, people = await _access(session, request)
+        working = (await load_calendars(session, people)).by_id[found.calendar.id or 0]
+        suggested = suggest(form["country"], form.number("year") or 0, here().language.value, working)
+        chosen = {(row.day, row.kind.value): row for row in suggested.rows}
+        ticked = [row for key, row in chosen.items() if f"{key[0].isoformat()} {key[1]}" in form.all("day")]
+        days = _entered(found.days, ticked)
+        await change_calendar(
+            session, viewer(request), found.calendar.id or 0, CalendarChange(days=days), now=now(request)
+        )
+    return redirect(request, f"{PATH}/{found.calendar.id}", done="saved")
+
+
+def _entered(days: Sequence[CalendarDay], ticked: Sequence[Suggestion]) -> list[tuple[date, str, str]]:
+    rows = {day.day: (day.day, day.spans, day.name) for day in days}
+    rows.update({row.day: (row.day, row.spans, row.name) for row in ticked})
+    return list(rows.values())
+
+
+async def _access(session: AsyncSession, request: Request) -> tuple[CalendarDetails, Directory]:
+    people = await load_directory(session)
+    return await access_calendar(session, request.path_params["calendar_id"], people), people
+
+
+def _change(form: Form, older: Sequence[CalendarDay]) -> CalendarChange:
+    """What the form says, with the ``older`` dates that it does not show. Raises Invalid at a date that is none."""
+    days = [(day.day, day.spans, day.name) for day in older]
+    for number, (day, hours, name) in enumerate(_rows(form)):
+        if not (day.strip() or hours.strip() or name.strip()):
+            continue
+        try:
+            days.append((date.fromisoformat(day.strip()), hours, name))
+        except ValueError:
+            raise Invalid(f"days_{number}", "calendars.day", "Choose a date.") from None
+    return CalendarChange(
+        name=form["name"],
+        timezone=form["timezone"],
+        week=[form[name] for name in DAYS],
+        days=days,
+        team_ids=_ids(form, "team"),
+        user_ids=_ids(form, "person"),
+    )
+
+
+def _at_its_line(error: Invalid, form: Form, older: int) -> Invalid:
+    """Days are counted without the empty lines of the form, and after the older ones that it does not show."""
+    name, _, number = error.field.partition("_")
+    if name == "days" and number and error.code != "calendars.day":
+        lines = [line for line, row in enumerate(_rows(form)) if any(map(str.strip, row))]
+        error.field = f"days_{lines[int(number) - older]}"
+    return error
+
+
+def _rows(form: Form) -> list[tuple[str, str, str]]:
+    return list(zip(form.all("date"), form.all("hours"), form.all("why"), strict=False))
+
+
+def _ids(form: Form, name: str) -> list[int]:
+    return [int(text) for text in form.all(name) if text.isascii() and text.isdecimal() and len(text) < 10]
+
+
+def _first_shown(request: Request) -> date:
+    return date(now(request).astimezone(here().timezone).year, 1, 1)
+
+
+def _weeks(rows: Sequence[CalendarDetails]) -> dict[int | None, list[tuple[str, str]]]:
+    """The week of each calendar as a person says it: days with the same hours in one line."""
+    names = here().locale.days["stand-alone"]["abbreviated"]
+    weeks: dict[int | None, list[tuple[str, str]]] = {}
+    for row in rows:
+        lines: list[tuple[int, int, str]] = []
+        for weekday, spans in enumerate(map(format_spans, row.week)):
+            if lines and lines[-1][2] == spans:
+                lines[-1] = (lines[-1][0], weekday, spans)
+            elif spans:
+                lines.append((weekday, weekday, spans))
+        weeks[row.calendar.id] = [
+            (names[first] if first == last else f"{names[first]}–{names[last]}", spans) for first, last, spans in lines
+        ]
+    return weeks
+
+
+def _countries() -> list[tuple[str, str]]:
+    names = here().locale.territories
+    return sorted(((code, names.get(code, code)) for code in countries()), key=lambda each: each[1])
+
+
+def _page(
+    request: Request, form: Form, found: CalendarDetails | None, people: Directory, status: int = 200
+) -> HTMLResponse:
+    names = here().locale.days["stand-alone"]["wide"]
+    days = [(name, names[weekday].capitalize()) for weekday, name in enumerate(DAYS)]
+    known = timezones() if form["timezone"] in timezones() else (form["timezone"], *timezones())
+    zones = [(zone, zone.replace("_", " ")) for zone in known]
+    rows = [*_rows(form), *[("", "", "")] * BLANK_ROWS]
+    return show(
+        request,
+        "calendars/one.html",
+        status=status,
+        form=form,
+        found=found,
+        days=days,
+        zones=zones,
+        rows=rows,
+        teams=sorted(people.teams.values(), key=lambda team: team.name.lower()),
+        users=sorted((user for user in people.users.values() if user.is_active), key=lambda user: user.name.lower()),
+    )

@@ -1,0 +1,77 @@
+"""Leaves: who is away when, and who stands in."""
+
+from datetime import date
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pbxcrm.access import Permission, can
+from pbxcrm.calendars.leaves import NewLeave, create_leave, delete_leave
+from pbxcrm.calendars.queries import list_leaves, load_calendars
+from pbxcrm.people.queries import list_users, load_directory
+from pbxcrm.shared.errors import Invalid
+from web.answers import redirect
+from web.forms import Form, filled, read_form
+from web.i18n import here
+from web.pages.common import show
+from web.parts import now, parts, viewer
+
+PATH = "/people/leaves"
+
+
+async def listed(request: Request) -> Response:
+    """``GET /people/leaves``: of the people one may see; what is over is left out."""
+    today = now(request).astimezone(here().timezone).date().isoformat()
+    return await _page(request, filled({"from": today, "until": today}))
+
+
+async def create(request: Request) -> Response:
+    form = await read_form(request)
+    try:
+        new = NewLeave(form.number("person") or 0, _date(form, "from"), _date(form, "until"), form.number("deputy"))
+        async with parts(request).db.write() as session:
+            await create_leave(session, viewer(request), new, now=now(request))
+    except Invalid as error:
+        form.refuse(error)
+        return await _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, PATH, done="added")
+
+
+async def delete(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await delete_leave(session, viewer(request), request.path_params["leave_id"], now=now(request))
+    return redirect(request, PATH, done="deleted")
+
+
+def _date(form: Form, name: str) -> date:
+    try:
+        found = date.fromisoformat(form[name])
+    except ValueError:
+        raise Invalid(name, "leaves.date", "Choose a date.") from None
+    if not 1970 <= found.year < 2200:  # what is beyond is a slip of the hand
+        raise Invalid(name, "leaves.date", "Choose a date.")
+    return found
+
+
+async def _page(request: Request, form: Form, status: int = 200) -> Response:
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        people = await load_directory(session)
+        calendars = await load_calendars(session, people)
+        users = [user for user in await list_users(session, who) if user.is_active]
+        seen = {user.id for user in users}
+        rows = [row for row in await list_leaves(session, since=now(request)) if row.user_id in seen]
+    active = sorted((user for user in people.users.values() if user.is_active), key=lambda user: user.name.lower())
+    return show(
+        request,
+        "leaves/list.html",
+        status=status,
+        form=form,
+        rows=[(row, *row.days(calendars.of_user(row.user_id).timezone)) for row in rows],
+        people=people,
+        edits=can(who, Permission.LEAVES_EDIT),
+        users=[("", ""), *((user.id, user.name) for user in users)],
+        deputies=[("", ""), *((user.id, user.name) for user in active)],
+        at=now(request),
+    )
