@@ -163,6 +163,7 @@ def _deals() -> list[Route]:
         page("/deals/{deal_id:int}", deals.deal, needs=read),
         page("/deals/{deal_id:int}/timeline", deals.more, needs=read, name="deal_timeline"),
         page("/deals/{deal_id:int}/move", deals.move, needs=write, methods=POST, name="move_deal"),
+        page("/deals/{deal_id:int}/assign", deals.assign, needs=write, methods=POST, name="assign_deal"),
         page("/deals/{deal_id:int}/edit", deals.edit, needs=write, methods=POST, name="edit_deal"),
         page("/deals/{deal_id:int}/note", deals.note, needs=write, methods=POST, name="deal_note"),
     ]

@@ -67,6 +67,15 @@ TASKS: dict[str, str] = {
 }
 #: Why a client is not interested, offered as buttons; anything else may be typed.
 WHY_NOT = (N_("Bought elsewhere"), N_("Too expensive"), N_("No longer needed"), N_("Only asked"))
+#: Why a deal is lost, likewise.
+WHY_LOST = (
+    N_("Too expensive"),
+    N_("Bought elsewhere"),
+    N_("Not needed any more"),
+    N_("We do not have it"),
+    N_("Too slow for them"),
+    N_("Never reached"),
+)
 LOST = frozenset({LOST_WRONG_NUMBER, LOST_NOT_A_CLIENT})
 WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})

@@ -127,7 +127,7 @@ async def test_the_board_by_keys_alone_with_the_reason_a_lost_deal_asks_for(hous
     await page.wait_for_function("t => document.activeElement.textContent.trim() === t", arg=DESK)  # still in hand
     await page.keyboard.press("m")
     await page.wait_for_selector("dialog#move[open]")
-    await page.locator("dialog#move").get_by_role("button", name="Lost").press("Enter")
+    await page.locator("dialog#move").get_by_role("button", name="Lost", exact=True).press("Enter")
     await page.wait_for_selector("dialog#lost[open]")
     await page.keyboard.press("Enter")  # nothing written: the dialog stays
     assert await page.locator("dialog#lost").get_attribute("open") is not None
@@ -226,7 +226,7 @@ async def test_the_board_asks_for_the_next_task_after_a_failed_attempt_and_compl
     async def lose() -> None:
         await page.locator(".card", has_text=DESK).locator("[data-card]").focus()
         await page.keyboard.press("m")
-        await page.locator("dialog#move[open]").get_by_role("button", name="Lost").press("Enter")
+        await page.locator("dialog#move[open]").get_by_role("button", name="Lost", exact=True).press("Enter")
         await page.wait_for_selector("dialog#lost[open]")
         await page.keyboard.type("Never reached")
         await page.keyboard.press("Enter")

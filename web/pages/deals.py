@@ -1,6 +1,7 @@
 """Deals: the card with its timeline, a new deal, and what one does with them."""
 
 from http import HTTPStatus
+from urllib.parse import quote
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -121,7 +122,7 @@ async def move(request: Request) -> Response:
                 form.number("stage_id") or 0,
                 version=version_of(form),
                 now=now(request),
-                lost_reason=form["lost_reason"],
+                lost_reason=form["usual"] or form["lost_reason"],
                 undo=form.ticked("undo"),
             )
             row = (await as_rows(session, [found]))[0]
@@ -185,6 +186,26 @@ async def _lost_page(request: Request, form: Form) -> HTMLResponse:
     async with parts(request).db.read() as session:
         row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
     return show(request, "deals/lost.html", fragment="deals/_lost.html", status=UNPROCESSABLE, row=row, form=form)
+
+
+async def assign(request: Request) -> Response:
+    """``POST /deals/{id}/assign``: ``responsible_id`` and ``version``; the board gets the card as it is now."""
+    form = await read_form(request)
+    async with parts(request).db.write() as session:
+        found = await actions.edit_deal(
+            session,
+            viewer(request),
+            request.path_params["deal_id"],
+            version=version_of(form),
+            now=now(request),
+            responsible_id=form.number("responsible_id"),
+            keep=("amount", "contact_id"),
+        )
+        row = (await as_rows(session, [found]))[0]
+    name = row.responsible.name if row.responsible is not None else _("nobody")
+    page = show(request, "deals/_card.html", row=row, may_move=True)
+    page.headers["x-said"] = quote(_("Given to {name}.").format(name=name))
+    return page
 
 
 async def edit(request: Request) -> Response:

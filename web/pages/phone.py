@@ -1,13 +1,17 @@
 """Calling by a click from any page, transfer and hang-up from the call card, and how one's own phone stands."""
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pbxcrm.contacts.queries import with_numbers
+from pbxcrm.deals.queries import access_deal_row
 from pbxcrm.pbx.reports import REPORTS
 from pbxcrm.phone import actions
 from pbxcrm.phone.models import CommandStatus, PhoneCommand
 from pbxcrm.phone.queries import latest_call_of, latest_order_of
 from pbxcrm.phone.source import wake
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.numbers import format_for_people
 from web.answers import toast
 from web.forms import Form, read_form
@@ -29,7 +33,7 @@ async def order_call(request: Request, form: Form) -> PhoneCommand:
             session,
             viewer(request),
             parts(request).settings,
-            number=form["number"],
+            number=form["number"] or await _number_of_deal(session, request, form.number("deal_id")),
             extension=form["extension"],
             episode_id=form.number("episode_id"),
             deal_id=form.number("deal_id"),
@@ -38,6 +42,18 @@ async def order_call(request: Request, form: Form) -> PhoneCommand:
         )
     await wake(parts(request).redis, command.pbx)
     return command
+
+
+async def _number_of_deal(session: AsyncSession, request: Request, deal_id: int | None) -> str:
+    """The number of a deal's client, where only the deal is named, as on the board."""
+    if deal_id is None:
+        return ""
+    row = await access_deal_row(session, viewer(request), deal_id)
+    client = (await with_numbers(session, [row.contact]))[0] if row.contact is not None else None
+    number = client.phones[0].number if client is not None and client.phones else row.deal.client_number
+    if not number:
+        raise Invalid("number", "phone.no_number", "There is no number to call: add one to the client.")
+    return number
 
 
 async def transfer(request: Request) -> Response:

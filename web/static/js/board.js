@@ -161,7 +161,7 @@ function askWhy(card, stage, from) {
   dialog.querySelector("[data-what]").textContent = titleOf(card);
   form.onsubmit = (event) => {
     event.preventDefault();
-    const reason = form.elements.lost_reason.value.trim();
+    const reason = (event.submitter?.name === "chip" ? event.submitter.value : form.elements.lost_reason.value).trim();
     if (!reason) return form.elements.lost_reason.focus();
     dialog.close();
     move(card, stage, null, { lost_reason: reason });
@@ -187,19 +187,47 @@ function askNext(card, stage, html) {
 
 const titleOf = (card) => card.querySelector("[data-card]").textContent.trim();
 
-function chooseStage(card) {
+// What may be done with a card, by mouse and by keys alike: call, plan, give away, lose, move.
+function choose(card) {
   const dialog = document.getElementById("move");
   dialog.querySelector("[data-what]").textContent = titleOf(card);
   dialog.returnValue = "";
-  for (const button of dialog.querySelectorAll(".choices button")) button.disabled = button.value === card.dataset.stage;
+  for (const button of dialog.querySelectorAll("[data-stage-choice]")) button.disabled = button.value === card.dataset.stage;
+  for (const fold of dialog.querySelectorAll("details")) fold.open = false;
+  const lose = dialog.querySelector('[value="lost"]');
+  if (lose) lose.hidden = !columnOf(card) || ["won", "lost"].includes(columnOf(card).dataset.kind);
+  const task = dialog.querySelector("[data-task]");
+  if (task) task.href = `/tasks/new?deal=${card.dataset.deal}&back=${encodeURIComponent(location.pathname + location.search)}`;
   dialog.onclose = () => {
     const now = cardAt(card.dataset.deal) ?? card;
-    if (dialog.returnValue) move(now, dialog.returnValue, null);
-    else now.querySelector("[data-card]")?.focus({ preventScroll: true });
+    const chosen = dialog.returnValue;
+    now.querySelector("[data-card]")?.focus({ preventScroll: true });
+    if (chosen === "call") call(now);
+    else if (chosen === "lost") move(now, board.querySelector('.col[data-kind="lost"]')?.dataset.stage, null);
+    else if (chosen.startsWith("give-")) give(now, chosen.slice(5));
+    else if (chosen) move(now, chosen, null);
   };
   openDialog(dialog);
-  dialog.querySelector(".choices button:not(:disabled)")?.focus();
+  dialog.querySelector(".choices [data-stage-choice]:not(:disabled)")?.focus();
 }
+
+// One answer for acts that do not move: what it says is said, and the card comes as it is now.
+async function act(card, path, fields) {
+  try {
+    const response = await fetch(path, { method: "POST", headers, body: new URLSearchParams(fields) });
+    const fresh = elementFrom(await response.text());
+    if (response.status === 401) return location.reload();
+    if (fresh?.classList.contains("toast")) document.getElementById("toasts").append(fresh);
+    else if (response.ok && fresh?.classList.contains("card")) {
+      say(decodeURIComponent(response.headers.get("x-said") ?? ""), "green");
+      place(fresh, true);
+      fresh.querySelector("[data-card]")?.focus({ preventScroll: true });
+    } else say(document.body.dataset.sayOffline, "red");
+    if (!response.ok) await again(card.dataset.deal);
+  } catch { say(document.body.dataset.sayOffline, "red"); }
+}
+const call = (card) => act(card, "/phone/call", { deal_id: card.dataset.deal });
+const give = (card, person) => act(card, `/deals/${card.dataset.deal}/assign`, { responsible_id: person, version: card.dataset.version });
 
 function step(card, by) {
   const columns = [...board.querySelectorAll(".col")];
@@ -223,7 +251,13 @@ function go(card, key) {
 
 board.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-move]");
-  if (opener) chooseStage(cardOf(opener));
+  if (opener) return choose(cardOf(opener));
+  // A card opens by a click anywhere on it; what is a button or link in it stays one, and words may be marked.
+  const card = cardOf(event.target);
+  if (!card || event.defaultPrevented || event.target.closest("a, button, summary, details") || getSelection()?.toString()) return;
+  const link = card.querySelector("[data-card]");
+  if (event.ctrlKey || event.metaKey) window.open(link.href, "_blank", "noopener");
+  else link.click();
 });
 board.addEventListener("keydown", (event) => {
   const card = cardOf(event.target);
@@ -234,7 +268,11 @@ board.addEventListener("keydown", (event) => {
   } else if (mayMove && event.code === "KeyM" && !event.shiftKey) {
     event.preventDefault();
     event.stopPropagation();
-    chooseStage(card);
+    choose(card);
+  } else if (event.code === "KeyC" && !event.shiftKey) {
+    event.preventDefault();
+    event.stopPropagation();
+    call(card);
   } else if (event.key.startsWith("Arrow") && go(card, event.key)) event.preventDefault();
 });
 // An arrow with nothing in hand begins at the first card.
@@ -251,13 +289,27 @@ function sortables() {
       group: "deals", sort: false, draggable: ".card", animation: 120, delay: 160, delayOnTouchOnly: true, touchStartThreshold: 6,
       filter: "button, .next a", preventOnFilter: false, scroll: true, bubbleScroll: true,
       onStart: ({ item }) => { from = { parent: item.parentElement, next: item.nextElementSibling }; },
-      onEnd: ({ item, to }) => {
-        const stage = columnOf(to).dataset.stage;
+      onEnd: ({ item }) => {
+        const stage = columnOf(item).dataset.stage;
         if (stage !== item.dataset.stage) move(item, stage, from);
       },
     });
   }
 }
+// In a gutter, beside the first or the last column, above or below a list: the nearest column has the card, and shows it.
+function beside(event) {
+  const dragged = window.Sortable?.dragged;
+  const point = event.touches?.[0] ?? event;
+  if (!dragged || !dragged.isConnected || document.elementFromPoint(point.clientX, point.clientY)?.closest("[data-cards]")) return;
+  if (!point.clientX && !point.clientY) return; // the last drag event of some browsers says nothing
+  const away = (column) => { const box = column.getBoundingClientRect(); return Math.max(box.left - point.clientX, point.clientX - box.right, 0); };
+  const nearest = [...board.querySelectorAll(".col")].sort((one, other) => away(one) - away(other))[0];
+  const list = nearest?.querySelector("[data-cards]");
+  if (list && dragged.parentElement !== list) list.prepend(dragged);
+  event.preventDefault?.();
+}
+for (const moved of ["dragover", "touchmove", "pointermove"]) document.addEventListener(moved, beside, { passive: false });
+
 if (document.readyState === "complete") sortables();
 else addEventListener("load", sortables);
 

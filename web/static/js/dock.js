@@ -6,6 +6,8 @@ const fold = dock?.querySelector(".dock-fold");
 
 function retitle() {
   const cards = dock.querySelectorAll(".callcard");
+  const count = dock.querySelector("[data-dock-count]");
+  if (count.textContent !== String(cards.length || "")) count.textContent = cards.length || "";
   const title = cards[0]?.querySelector("[data-dock-title]");
   if (!title) return;
   const line = dock.querySelector("[data-dock-line]");

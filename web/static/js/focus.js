@@ -31,6 +31,8 @@ document.addEventListener("live:push", find);
 document.querySelector("[data-to-dock]")?.addEventListener("click", () => {
   const dock = document.getElementById("dock");
   if (dock.matches(".folded")) dock.querySelector(".dock-fold").click();
+  const side = dock.querySelector('.dock-side[aria-expanded="false"]');
+  if (side?.checkVisibility()) side.click();
   const stops = [...dock.querySelectorAll(`#dock-cards :is(${STOPS}):not([tabindex="-1"])`)];
   stops.find((stop) => stop.checkVisibility())?.focus();
 });
