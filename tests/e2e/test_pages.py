@@ -301,7 +301,7 @@ async def drag(page: Page, stage: str, meanwhile: Callable[[], Awaitable[object]
     await page.mouse.move(start["x"] + 60, start["y"] + 40)
     await page.mouse.down()
     await meanwhile()
-    x, y = end["x"] + 120, end["y"] + 60
+    x, y = end["x"] + end["width"] / 2, end["y"] + 60  # a column without cards is a narrow one
     await page.mouse.move(x, y, steps=12)
 
     async def lies_there() -> bool:  # a hand that still trembles: the browser tells the page of each place it comes to
