@@ -23,6 +23,7 @@ _GREETING = timedelta(seconds=5)  # who hangs up sooner in a voicemail has heard
 _NEVER_RUNG = {"1", "3", "20", "27", "34", "38"}  # Q.850: out of reach
 _REFUSED = {"17", "21", "23"}  # busy, refused, forwarded: at once it was the phone, later somebody pressed a button
 _CALLER_GAVE_UP = {"", "0", "127"}
+_BY_CALLER = {*_CALLER_GAVE_UP, "16"}
 _STATUS = {"17": "BUSY", "21": "NOANSWER", "26": "CANCEL"} | dict.fromkeys(_NEVER_RUNG, "CHANUNAVAIL")
 _COUNTER = re.compile(r"(?:.*-)?(\d{9,11})\.(\d+)")
 
@@ -346,9 +347,9 @@ class _Translation:
         if row is None or row.at - at > _SAME_MOMENT:
             return False
         source = row.extra.get("hangupsource")
-        if source:
-            return source == row.channel
-        return source is None and row.extra.get("hangupcause", "") in _CALLER_GAVE_UP
+        if source is None:  # a file that does not tell; most callers hang up by themselves
+            return row.extra.get("dialstatus", "CANCEL") == "CANCEL" and row.extra.get("hangupcause", "") in _BY_CALLER
+        return source == row.channel
 
     def _cause(self, unique_id: str) -> str:
         row = self._hangups.get(unique_id)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from pbxcrm.calls.facts import CallState
+from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import Line
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.texts import one_line
@@ -27,6 +27,14 @@ def line_of(state: CallState, lines: Iterable[Line]) -> Line:
 def _no_line(name: str) -> Line:
     """Made once a name: this is asked several times for each fact, and making a row costs more than the decision."""
     return Line(name=name)
+
+
+def is_better_ending(found: Outcome, known: Outcome) -> bool:
+    """Whether an ending may replace the one that is known: only where how the call ended was unknown.
+
+    What is known for certain has had its consequences, and stays.
+    """
+    return known is Outcome.UNKNOWN and found not in {Outcome.UNKNOWN, Outcome.OPEN}
 
 
 def clean_name(heard: str | None) -> str | None:

@@ -8,9 +8,9 @@ from sqlalchemy import bindparam, insert, update
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult
+from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
 from pbxcrm.calls.models import Call, CallEvent
-from pbxcrm.calls.rules import line_of
+from pbxcrm.calls.rules import is_better_ending, line_of
 from pbxcrm.calls.stored import columns_of, columns_of_leg
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.people.models import Role
@@ -60,12 +60,18 @@ class _Rows:
     calls: dict[Name, Call]
     legs: dict[int, dict[str, _KnownLeg]] = field(default_factory=dict)  # call id -> channel id -> leg
     fresh: set[tuple[int, str]] = field(default_factory=set)  # call id and key of facts not applied before
+    over: dict[int, Outcome] = field(default_factory=dict)  # call id -> how it ended; nothing opens it again
 
     @classmethod
     async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...], context: CallContext) -> "_Rows":
         rows = cls({})
         await rows._read_calls(session, *_names(facts))
         known = [call.id for call in rows.calls.values() if call.id is not None]
+        rows.over = {
+            call.id: Outcome(call.outcome)
+            for call in rows.calls.values()
+            if call.id is not None and (call.outcome != Outcome.OPEN or call.merged_into_id is not None)
+        }
         await rows._add_calls(session, facts, context)
         rows.legs = {call.id: {} for call in rows.calls.values() if call.id is not None}
         for row in await fetch(session, _LEGS, {"calls": known}) if known else ():
@@ -106,13 +112,27 @@ class _Rows:
     def of(self, fact: CallFact) -> Call:
         return self.calls[fact.call.pbx, fact.call.linkedid]
 
-    def is_fresh(self, fact: CallFact) -> bool:
-        """Whether it is to be applied; then it is not a second time."""
-        name = (self.of(fact).id or 0, _key(fact))
-        if name not in self.fresh:
+    def is_news(self, fact: CallFact) -> bool:
+        """Whether it is to be applied; then it is not a second time.
+
+        *Ended* is final, in whatever order journals, snapshots and files of the PBX tell of a call: what comes after is
+        known already. Only an ending that nobody knew is bettered, and a call that is over may turn out to be a part of
+        another.
+        """
+        call_id = self.of(fact).id or 0
+        name = (call_id, _key(fact))
+        is_fresh = name in self.fresh
+        self.fresh.discard(name)
+        known = self.over.get(call_id)
+        if fact.kind is FactKind.ENDED:
+            if known is None or is_better_ending(fact.call.outcome, known):
+                self.over[call_id] = fact.call.outcome
+                return is_fresh or known is not None
             return False
-        self.fresh.remove(name)
-        return True
+        if fact.kind is FactKind.ABSORBED:
+            return is_fresh
+        is_of_before = len(fact.call.talked) < len(self.of(fact).talked)  # nobody who talked has not talked later
+        return is_fresh and known is None and not is_of_before
 
     async def write_legs(self, session: AsyncSession) -> None:
         new, changed = [], []
@@ -145,11 +165,15 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
     """
     with session.no_autoflush:
         rows = await _Rows.load(session, facts, context)
-        deciding = (fact.call for fact in facts if dials(fact) or has_consequences(fact.call, rows.of(fact)))
+        deciding = (
+            fact.call
+            for fact in facts
+            if dials(fact) or fact.kind is FactKind.ENDED or has_consequences(fact.call, rows.of(fact))
+        )
         numbers = {number for state in deciding if (number := _client_number(state, context)) is not None}
         context = replace(context, numbers=await load_numbers(session, numbers))
         for fact in facts:
-            if rows.is_fresh(fact):
+            if rows.is_news(fact):
                 await _apply(session, context, fact, rows)
         await rows.write_legs(session)
 
@@ -157,11 +181,17 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
 async def _apply(session: AsyncSession, context: CallContext, fact: CallFact, rows: _Rows) -> None:
     state, call = fact.call, rows.of(fact)
     assert call.id is not None
+    if fact.kind is FactKind.ABSORBED and call.id in rows.over:
+        _absorb(call, rows.calls.get((call.pbx, fact.party)))
+        return
+    if fact.kind is FactKind.ENDED and call.outcome == Outcome.UNKNOWN:
+        call.reason = {}  # nothing followed from it
     _write(call, state, context)
     known = rows.legs[call.id]
     changed = _refresh_legs(known, state, context)
     if fact.kind is FactKind.ABSORBED:
         _absorb(call, rows.calls.get((call.pbx, fact.party)))
+        rows.over[call.id] = state.outcome
     else:
         await match_order(session, call, state, fact.at)
         if dials(fact):
