@@ -20,7 +20,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Incomplete, Invalid
 from web.foreign import known_charset, whole_number
 from web.i18n import gettext as _
 from web.i18n import here
@@ -53,6 +53,8 @@ class Form:
     def refuse(self, error: Invalid) -> None:
         """Note what the business says is wrong, at its field."""
         self.errors[error.field] = _(error.message).format(**error.params)
+        if isinstance(error, Incomplete):
+            self.errors |= {each.key: _(each.message).format(key=each.key) for each in error.missing}
 
     def number(self, name: str) -> int | None:
         """A whole number or None when empty; raises Invalid."""

@@ -6,27 +6,34 @@ from datetime import datetime
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_deals
+from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_attempt, do_close
 from pbxcrm.callbacks.attempts import do_failed_attempt
+from pbxcrm.callbacks.audience import say_episode_changed
 from pbxcrm.callbacks.claims import access_for_work, check_free, closed
 from pbxcrm.callbacks.decision_context import DecisionContext, load_context
+from pbxcrm.callbacks.evidence import call_behind
+from pbxcrm.callbacks.lamps import client_of
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import has_next_task
-from pbxcrm.callbacks.rules import check_why
+from pbxcrm.callbacks.rules import SAY_WHY, check_why
 from pbxcrm.callbacks.undoing import remember
+from pbxcrm.calls.facts import Outcome
+from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import special_number
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.passing_on import decides_for, do_pass_on, edits_deal, owner_to_ask
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcomes import do_say_ended
-from pbxcrm.shared.errors import Conflict, Invalid
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing
+from pbxcrm.shared.reasons import N_, Reason, reason
+from pbxcrm.tasks.models import Task
 
-# Results that close the callback, and what it is then. (REACHED is what it says; the rest let the client go.)
+# Results that close the callback, what it is then, and the reason: of a talk, of a call, and without any call.
 _CLOSING = {
     AttemptResult.REACHED: (EpisodeStatus.REACHED, "episode.said_reached"),
     AttemptResult.WRONG_NUMBER: (EpisodeStatus.DISMISSED, "episode.wrong_number"),
@@ -34,6 +41,8 @@ _CLOSING = {
     AttemptResult.SPAM: (EpisodeStatus.DISMISSED, "episode.spam"),
     AttemptResult.NO_NUMBER: (EpisodeStatus.DISMISSED, "episode.no_number"),
 }
+_NOT_TALKED = {"episode.not_interested": "episode.said_not_interested"}
+_NOT_CALLED = {**_NOT_TALKED, "episode.wrong_number": "episode.said_wrong_number"}
 
 # What the result of a callback says of the talk that closed it.
 _ENDED = {
@@ -42,15 +51,46 @@ _ENDED = {
     AttemptResult.NOT_INTERESTED: Disposition.NOT_INTERESTED,
     AttemptResult.SPAM: Disposition.WRONG_NUMBER,
 }
+_LOST = {
+    AttemptResult.WRONG_NUMBER: LOST_WRONG_NUMBER,
+    AttemptResult.SPAM: LOST_NOT_A_CLIENT,
+}
+NO_CALL = N_("You have not called the client. Call, or say why it is settled without a call.")
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a result. ``ask_task_for`` is the deal whose next task must be asked for now; None: nothing to ask."""
+    """What became of a result. ``attempt`` is None where nothing was decided but passed on.
+
+    ``passed``: the task of whoever decides about their deal or client now. ``ask_task_for``: the deal whose next task must
+    be asked for.
+    """
 
     episode: Episode
-    attempt: Attempt
-    ask_task_for: int | None
+    attempt: Attempt | None
+    ask_task_for: int | None = None
+    passed: Task | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A result as the rules below want to know it. ``call`` is what it stands on; None: ``without_call`` says why there is none."""
+
+    result: AttemptResult
+    why: str
+    without_call: str
+    note: str
+    call: Call | None
+    deal: Deal | None  # the open deal of the callback
+    owner_id: int | None  # who must be asked because the deal or the client is theirs; None: the viewer may decide
+
+    @property
+    def noted(self) -> str:
+        return "; ".join(part for part in (self.why, self.without_call, self.note.strip()) if part)[:1000]
+
+    @property
+    def talked(self) -> bool:
+        return self.call is not None and self.call.outcome == Outcome.ANSWERED
 
 
 async def record_result(
@@ -63,12 +103,15 @@ async def record_result(
     region: str,
     version: int | None = None,
     why: str = "",
+    without_call: str = "",
     note: str = "",
 ) -> Recorded:
     """Note how a callback went. ``version`` is the episode the viewer saw: a key pressed twice counts once (Conflict).
 
-    ``why`` is required for NOT_INTERESTED. A callback that closed itself when the viewer talked to the client still
-    takes what the talk was about (reached, wrong number, not interested, spam).
+    A result stands on a call of the viewer's own (``evidence.call_behind``), or on ``without_call``: why there is none.
+    ``why`` is required for NOT_INTERESTED. Raises Incomplete with all that is missing. What concerns another's deal or
+    client is passed on to them; without a call so is a callback that is another's, or whose lamp burns.
+    A callback that closed itself when the viewer talked to the client still takes what the talk was about.
     """
     episode = await access_for_work(session, viewer, episode_id)
     context = await load_context(session)
@@ -78,58 +121,168 @@ async def record_result(
         raise closed(episode)
     if version is not None and episode.version != version and not settles:
         raise Conflict("callbacks.stale", "This callback changed meanwhile. Look at it again, then say how it went.")
-    if result is AttemptResult.DIDNT_REACH:
-        if settles:
-            raise closed(episode)
-        return await _didnt_reach(session, viewer, episode, now, context, note)
+    if result is AttemptResult.DIDNT_REACH and settles:
+        raise closed(episode)
     if result is AttemptResult.NO_NUMBER and episode.client_number is not None:
         raise Invalid("result", "callbacks.has_number", "The number of this client is known.")
     if result is AttemptResult.SPAM and episode.client_number is None:
         raise Invalid("result", "callbacks.no_number", "A withheld number cannot be put on the list.")
-    said = check_why(why) if result is AttemptResult.NOT_INTERESTED else ""
-    return await _close_by_hand(session, viewer, episode, result, said, note, now, context, region)
+    said = await _as_said(session, viewer, episode, result, why, without_call, note, context, settles=settles)
+    if passed := await _pass_on(session, viewer, episode, said, now, context):
+        return Recorded(episode, None, passed=passed)
+    if result is AttemptResult.DIDNT_REACH:
+        return await _didnt_reach(session, viewer, episode, said, now, context)
+    return await _close_by_hand(session, viewer, episode, said, now, context, region)
 
 
-async def dismiss(session: AsyncSession, viewer: Viewer, episode_id: int, why: str, *, now: datetime) -> Episode:
-    """Close a callback without a call, for a reason."""
+async def dismiss(session: AsyncSession, viewer: Viewer, episode_id: int, why: str, *, now: datetime) -> Recorded:
+    """Close a callback without a call, for a reason; another's, or one whose lamp burns, is passed on."""
     why = check_why(why)
     episode = await access_for_work(session, viewer, episode_id)
     context = await load_context(session)
     check_free(episode, viewer, context, now)
     if episode.status != EpisodeStatus.OPEN:
         raise closed(episode)
+    deal = await _open_deal(session, episode)
+    if passed := await _pass_close(session, viewer, episode, deal, why, now, context):
+        return Recorded(episode, None, passed=passed)
     told = reason("episode.dismissed", who=viewer.name, why=why)
     await do_close(session, episode, EpisodeStatus.DISMISSED, told, now, context.people, by_id=viewer.user_id)
-    return episode
+    return Recorded(episode, None)
+
+
+async def _as_said(
+    session: AsyncSession,
+    viewer: Viewer,
+    episode: Episode,
+    result: AttemptResult,
+    why: str,
+    without_call: str,
+    note: str,
+    context: DecisionContext,
+    *,
+    settles: bool,
+) -> Said:
+    """The result with the call it stands on. Raises Incomplete with everything that is missing."""
+    call = await (session.get(Call, episode.closed_by_call_id) if settles else call_behind(session, viewer, episode))
+    needs_call = result is not AttemptResult.NO_NUMBER and call is None
+    needs_why = result is AttemptResult.NOT_INTERESTED
+    if needs_call and not without_call.strip():
+        missing = [Missing("call", "without_call", NO_CALL)]
+        if needs_why and not why.strip():
+            missing.append(Missing("field", "why", SAY_WHY))
+        raise Incomplete("callbacks.no_call", missing)
+    deal = await _open_deal(session, episode)
+    number = episode.client_number if result is AttemptResult.SPAM else None
+    return Said(
+        result,
+        check_why(why) if needs_why else "",
+        check_why(without_call, "without_call") if needs_call else "",
+        note,
+        call,
+        deal,
+        await owner_to_ask(session, viewer, context.people, deal=deal, number=number),
+    )
+
+
+async def _pass_on(
+    session: AsyncSession, viewer: Viewer, episode: Episode, said: Said, now: datetime, context: DecisionContext
+) -> Task | None:
+    """The task by which the whole result is passed on, so that nothing else happens; None where the viewer may give it.
+
+    To silence another's client is theirs to decide even after a call; anything else only without one.
+    """
+    if said.result is AttemptResult.SPAM and said.owner_id is not None:
+        why = reason("passed.client", *_without(said), who=viewer.name)
+        return await _pass(session, viewer, episode, "spam", said.owner_id, said.deal, why, now, context)
+    if said.call is None and said.result is not AttemptResult.NO_NUMBER:
+        return await _pass_close(session, viewer, episode, said.deal, said.noted, now, context)
+    return None
+
+
+async def _pass_close(
+    session: AsyncSession,
+    viewer: Viewer,
+    episode: Episode,
+    deal: Deal | None,
+    why: str,
+    now: datetime,
+    context: DecisionContext,
+) -> Task | None:
+    """Without a call one closes neither another's callback nor one whose lamp burns: the task of who is asked instead; None: one may."""
+    people = context.people
+    if episode.lamp_lit_at is not None and not can(viewer, Permission.ESCALATIONS_WORK):
+        manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
+        told = reason("passed.lamp", who=viewer.name, why=why)
+        to_id = manager.id if manager is not None else None
+        return await _pass(session, viewer, episode, "close", to_id, deal, told, now, context)
+    theirs = (
+        not edits_deal(viewer, deal, people) if deal is not None else not decides_for(viewer, episode.owner_id, people)
+    )
+    if not theirs:
+        return None
+    owner_id = deal.responsible_id if deal is not None else episode.owner_id
+    told = reason("passed.callback", who=viewer.name, why=why)
+    return await _pass(session, viewer, episode, "close", owner_id, deal, told, now, context)
+
+
+async def _pass(
+    session: AsyncSession,
+    viewer: Viewer,
+    episode: Episode,
+    what: str,
+    to_id: int | None,
+    deal: Deal | None,
+    why: Reason,
+    now: datetime,
+    context: DecisionContext,
+) -> Task:
+    task = await do_pass_on(
+        session,
+        viewer,
+        what,
+        to_id,
+        why,
+        now,
+        context.people,
+        client=await client_of(session, episode),
+        about=f"callback-{episode.id}",
+        deal_id=deal.id if deal is not None else episode.deal_id,
+        contact_id=episode.contact_id,
+        call_id=episode.last_call_id,
+    )
+    record(session, now, "callback.passed_on", "callback", episode.id, actor=viewer, reason=why, task_id=task.id)
+    say_episode_changed(session, episode, now, context.people)
+    return task
 
 
 async def _didnt_reach(
-    session: AsyncSession, viewer: Viewer, episode: Episode, now: datetime, context: DecisionContext, note: str
+    session: AsyncSession, viewer: Viewer, episode: Episode, said: Said, now: datetime, context: DecisionContext
 ) -> Recorded:
     before = await remember(session, episode)
-    attempt = await do_failed_attempt(session, episode, now, context, user_id=viewer.user_id, note=note)
+    attempt = await do_failed_attempt(session, episode, now, context, user_id=viewer.user_id, note=said.noted)
     await session.flush()
     if attempt.call_id is None:
         attempt.before = {**before, "version": episode.version}
-    return Recorded(episode, attempt, None)
+    return Recorded(episode, attempt)
 
 
 async def _close_by_hand(
     session: AsyncSession,
     viewer: Viewer,
     episode: Episode,
-    result: AttemptResult,
-    why: str,
-    note: str,
+    said: Said,
     now: datetime,
     context: DecisionContext,
     region: str,
 ) -> Recorded:
-    deal = await session.get(Deal, episode.deal_id) if episode.deal_id is not None else None
+    result, deal = said.result, said.deal
     before = await remember(session, episode, deal)
     people, (status, code) = context.people, _CLOSING[result]
-    told = reason(code, who=viewer.name, why=why)
-    attempt = await _attempt(session, viewer, episode, result, now, context, note or why)
+    if not said.talked:
+        code = (_NOT_TALKED if said.call is not None else _NOT_CALLED).get(code, code)
+    told = reason(code, *_without(said), who=viewer.name, why=said.why)
+    attempt = await _attempt(session, viewer, episode, said, now, context)
     if episode.status != EpisodeStatus.OPEN:  # it closed itself when the viewer talked: only what it means is new
         episode.status, episode.closed_reason = status.value, told.stored()
         episode.version += 1
@@ -137,8 +290,15 @@ async def _close_by_hand(
             await do_say_ended(session, episode.closed_by_call_id, viewer.user_id, _ENDED[result], now)
     else:
         await do_close(session, episode, status, told, now, people, by_id=viewer.user_id)
-    if deal is not None and deal.closed_at is None:
-        await _lose(session, viewer, deal, result, why, told, now, context)
+    passed = None
+    if deal is not None and result in {*_LOST, AttemptResult.NOT_INTERESTED}:
+        if said.owner_id is None and edits_deal(viewer, deal, people):
+            await _lose(session, viewer, deal, said, told, now, context)
+        else:
+            what = "not_interested" if result is AttemptResult.NOT_INTERESTED else "wrong_number"
+            why = reason("passed.deal", told)
+            passed = await _pass(session, viewer, episode, what, said.owner_id, deal, why, now, context)
+            before["passed"] = passed.id
     if result is AttemptResult.SPAM and episode.client_number is not None:
         if await special_number(session, episode.client_number) is None:
             before["spam"] = episode.client_number
@@ -146,62 +306,49 @@ async def _close_by_hand(
     await session.flush()
     attempt.before = {**before, "version": episode.version}
     if result is not AttemptResult.REACHED or deal is None or deal.closed_at is not None:
-        return Recorded(episode, attempt, None)
-    theirs = await session.exec(select(Deal.id).where(Deal.id == deal.id, visible_deals(viewer)))
-    asks = theirs.first() is not None and not await has_next_task(session, deal)
+        return Recorded(episode, attempt, passed=passed)
+    asks = edits_deal(viewer, deal, people) and not await has_next_task(session, deal)
     return Recorded(episode, attempt, deal.id if asks else None)
 
 
 async def _attempt(
-    session: AsyncSession,
-    viewer: Viewer,
-    episode: Episode,
-    result: AttemptResult,
-    now: datetime,
-    context: DecisionContext,
-    note: str,
+    session: AsyncSession, viewer: Viewer, episode: Episode, said: Said, now: datetime, context: DecisionContext
 ) -> Attempt:
-    """The attempt of the talk that closed the callback, now with what it was about; a new one where there was none."""
-    if episode.status == EpisodeStatus.REACHED and episode.closed_by_call_id is not None:
-        from_call = await attempt_of_call(session, episode, episode.closed_by_call_id)
-        if from_call is not None:
-            from_call.result, from_call.by_hand = result.value, True
-            from_call.note = note[:1000] or from_call.note
-            return from_call
+    """The attempt of the call it stands on, now with what it was about; a new one where there was none."""
+    known = await attempt_of_call(session, episode, said.call.id) if said.call is not None and said.call.id else None
+    if known is not None:
+        known.result, known.by_hand = said.result.value, True
+        known.note = said.noted or known.note
+        return known
     return do_attempt(
         session,
         episode,
-        result,
+        said.result,
         now,
         context.people,
         user_id=viewer.user_id,
         call_id=None,
-        note=note,
+        note=said.noted,
         by_hand=True,
     )
 
 
 async def _lose(
-    session: AsyncSession,
-    viewer: Viewer,
-    deal: Deal,
-    result: AttemptResult,
-    why: str,
-    told: Reason,
-    now: datetime,
-    context: DecisionContext,
+    session: AsyncSession, viewer: Viewer, deal: Deal, said: Said, told: Reason, now: datetime, context: DecisionContext
 ) -> None:
     """A client who is not interested loses the deal; so does a number that is nobody's, where the deal is still raw."""
-    lost = {
-        AttemptResult.NOT_INTERESTED: why,
-        AttemptResult.WRONG_NUMBER: LOST_WRONG_NUMBER,
-        AttemptResult.SPAM: LOST_NOT_A_CLIENT,
-    }.get(result)
-    if lost is None:
-        return
-    only_raw = result is not AttemptResult.NOT_INTERESTED
+    lost, only_raw = _LOST.get(said.result, said.why), said.result is not AttemptResult.NOT_INTERESTED
     if await do_lose_deal(session, deal, lost, now, actor=viewer, people=context.people, only_raw=only_raw, why=told):
         record(session, now, "deal.lost_by_callback", "deal", deal.id, actor=viewer, reason=told)
+
+
+def _without(said: Said) -> tuple[Reason, ...]:
+    return (reason("episode.without_call", why=said.without_call),) if said.without_call else ()
+
+
+async def _open_deal(session: AsyncSession, episode: Episode) -> Deal | None:
+    deal = await session.get(Deal, episode.deal_id) if episode.deal_id is not None else None
+    return deal if deal is not None and deal.closed_at is None else None
 
 
 def _settles_own_talk(episode: Episode, viewer: Viewer) -> bool:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.shared.texts import one_line
 
 # What makes a callback urgent, in working minutes of waiting: a repeat counts as much as a quarter of an hour, and each
@@ -16,6 +16,7 @@ REPEAT_MINUTES = 15.0
 WORTH_MINUTES = 10.0
 WORTH_FLOOR = Decimal(100)
 SAYS_MAX = 200
+SAY_WHY = N_("Say why, in up to 200 letters.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +137,5 @@ def check_why(text: str, field: str = "why") -> str:
     """What somebody says as the reason for letting a client go; raises Invalid."""
     text = one_line(text)
     if not text or len(text) > SAYS_MAX:
-        raise Invalid(field, "callbacks.why", "Say why, in up to 200 letters.")
+        raise Invalid(field, "callbacks.why", SAY_WHY)
     return text

@@ -21,7 +21,7 @@ from pbxcrm.people.queries import Directory
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.tasks.actions import do_restore_task, standing_of
+from pbxcrm.tasks.actions import do_restore_task, do_take_back_task, standing_of
 from pbxcrm.tasks.models import Task
 
 _EPISODE = ("status", "closed_reason", "closed_by_id", "closed_by_call_id", "attempts", "claimed_by_id")
@@ -63,6 +63,9 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
         await do_restore_task(session, task, before["task"], now, people, actor=viewer)
     if "deal" in before and episode.deal_id is not None:
         await _move_back(session, viewer, episode.deal_id, before["deal"], told, now, people)
+    passed = await session.get(Task, before["passed"]) if "passed" in before else None
+    if passed is not None:
+        await do_take_back_task(session, passed, now, people, actor=viewer)
     if "spam" in before:
         special = await session.get(SpecialNumber, before["spam"])
         if special is not None:

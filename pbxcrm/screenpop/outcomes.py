@@ -8,12 +8,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.rules import check_why
+from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import mark_number
-from pbxcrm.contacts.models import NumberKind, SpecialNumber
+from pbxcrm.contacts.models import Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import special_number
 from pbxcrm.deals.actions import access_deal_for_change, do_move_back
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.passing_on import do_pass_on, edits_deal, owner_to_ask
 from pbxcrm.deals.queries import latest_move
 from pbxcrm.people.queries import load_directory
 from pbxcrm.screenpop.actions import say_dock_changed
@@ -25,6 +27,7 @@ from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import create_task, do_take_back_task
 from pbxcrm.tasks.models import Task
 
@@ -39,11 +42,12 @@ async def finish(
     next_title: str = "",
     next_at: datetime | None = None,
     why: str = "",
-) -> None:
+) -> Task | None:
     """How the call ended; with ``next_at`` the next task on its deal. "Not interested" loses the deal and needs ``why``; a wrong
-    number loses a deal that nobody has worked on yet.
+    number loses a deal that nobody has worked on yet. Raises GateRefused.
 
-    A colleague's deal stays as it is: the task is then about the client.
+    A colleague's deal stays as it is: the task is then about the client, and what was to be decided about the deal is passed
+    on to its owner by the task that is returned.
     """
     call = await access_own_call(session, viewer, call_id)
     await _check_unsaid(session, viewer, call_id)
@@ -66,26 +70,43 @@ async def finish(
             contact_id=contact_id,
         )
         made["task"] = task.id
-    if disposition == Disposition.NOT_INTERESTED:
-        made |= await _lose(session, viewer, deal_id, check_why(why), now)
-    elif disposition == Disposition.WRONG_NUMBER:
-        made |= await _lose(session, viewer, deal_id, LOST_WRONG_NUMBER, now, only_raw=True)
+    passed = None
+    if disposition in {Disposition.NOT_INTERESTED, Disposition.WRONG_NUMBER}:
+        only_raw = disposition == Disposition.WRONG_NUMBER
+        lost = LOST_WRONG_NUMBER if only_raw else check_why(why)
+        passed = await _pass_on(session, viewer, call, disposition, lost, now)
+        if passed is None:
+            made |= await _lose(session, viewer, deal_id, lost, now, only_raw=only_raw)
+        else:
+            made["passed"] = passed.id
     await _close_card(session, viewer, call_id, disposition, now, made)
+    return passed
 
 
-async def mark_not_a_client(session: AsyncSession, viewer: Viewer, call_id: int, *, region: str, now: datetime) -> None:
-    """The number goes on the list of those that are not clients, the deal it has just made is lost, and the card goes."""
+async def mark_not_a_client(
+    session: AsyncSession, viewer: Viewer, call_id: int, *, region: str, now: datetime
+) -> Task | None:
+    """The number goes on the list of those that are not clients, the deal it has just made is lost, and the card goes.
+
+    Where the client or the deal is another's nothing is silenced: they get the task that is returned.
+    """
     call = await access_own_call(session, viewer, call_id)
     await _check_unsaid(session, viewer, call_id)
     if call.client_number is None:
         raise Invalid("number", "callbacks.no_number", "A withheld number cannot be put on the list.")
     made: dict[str, Any] = {}
+    passed = await _pass_on(session, viewer, call, "spam", "", now)
+    if passed is not None:
+        made["passed"] = passed.id
+        await _close_card(session, viewer, call_id, Disposition.WRONG_NUMBER, now, made)
+        return passed
     if await special_number(session, call.client_number) is None:
         made["spam"] = call.client_number
     await mark_number(session, viewer, call.client_number, NumberKind.SPAM, region=region, now=now)
     deal_id, _contact_id = await about_call(session, viewer, call_id)
     made |= await _lose(session, viewer, deal_id, LOST_NOT_A_CLIENT, now, only_raw=True)
     await _close_card(session, viewer, call_id, Disposition.WRONG_NUMBER, now, made)
+    return None
 
 
 async def hide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
@@ -125,15 +146,51 @@ async def _check_unsaid(session: AsyncSession, viewer: Viewer, call_id: int) -> 
         raise Conflict("screenpop.finished", "How this call ended has been said already.")
 
 
+async def _pass_on(
+    session: AsyncSession, viewer: Viewer, call: Call, what: str, why: str, now: datetime
+) -> Task | None:
+    """What is said of a colleague's deal, or of a colleague's client who is to be silenced, is theirs to decide."""
+    people = await load_directory(session)
+    deal = await session.get(Deal, call.deal_id) if call.deal_id is not None else None
+    deal = deal if deal is not None and deal.closed_at is None else None
+    if what == "spam":
+        owner_id = await owner_to_ask(session, viewer, people, deal=deal, number=call.client_number)
+        if owner_id is None and (deal is None or edits_deal(viewer, deal, people)):
+            return None
+        told = reason("passed.client", who=viewer.name)
+    elif deal is None or edits_deal(viewer, deal, people):
+        return None
+    else:
+        owner_id = deal.responsible_id
+        code = "episode.not_interested" if what == Disposition.NOT_INTERESTED else "episode.wrong_number"
+        told = reason("passed.deal", reason(code, who=viewer.name, why=why))
+    contact = await session.get(Contact, call.contact_id) if call.contact_id is not None else None
+    number = format_for_people(call.client_number) if call.client_number else "—"
+    return await do_pass_on(
+        session,
+        viewer,
+        what,
+        owner_id,
+        told,
+        now,
+        people,
+        client=contact.name if contact is not None and contact.name else number,
+        about=f"call-{call.id}",
+        deal_id=deal.id if deal is not None else None,
+        contact_id=call.contact_id,
+        call_id=call.id,
+    )
+
+
 async def _lose(
-    session: AsyncSession, viewer: Viewer, deal_id: int | None, reason: str, now: datetime, *, only_raw: bool = False
+    session: AsyncSession, viewer: Viewer, deal_id: int | None, lost: str, now: datetime, *, only_raw: bool = False
 ) -> dict[str, Any]:
     """What is to be taken back of it."""
     if deal_id is None:
         return {}
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     people = await load_directory(session)
-    moved = await do_lose_deal(session, deal, reason, now, actor=viewer, people=people, only_raw=only_raw)
+    moved = await do_lose_deal(session, deal, lost, now, actor=viewer, people=people, only_raw=only_raw)
     return {"deal": deal_id, "version": deal.version} if moved else {}
 
 
@@ -142,6 +199,9 @@ async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any]
     task = await session.get(Task, made["task"]) if "task" in made else None
     if task is not None:
         await do_take_back_task(session, task, now, people, actor=viewer)
+    passed = await session.get(Task, made["passed"]) if "passed" in made else None
+    if passed is not None:
+        await do_take_back_task(session, passed, now, people, actor=viewer)
     deal = await lock_row(session, Deal, made["deal"]) if "deal" in made else None
     move = await latest_move(session, made["deal"]) if deal is not None else None
     if deal is not None and move is not None and deal.version == made["version"]:

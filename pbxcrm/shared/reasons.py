@@ -83,6 +83,9 @@ MESSAGES: dict[str, str | Counted] = {
     "episode.spam": N_("{who} put the number on the list of those that are not clients."),
     "episode.wrong_number": N_("{who} called: it is a wrong number."),
     "episode.not_interested": N_("{who} talked to the client, who is not interested: {why}"),
+    "episode.said_wrong_number": N_("{who} said that it is a wrong number."),
+    "episode.said_not_interested": N_("{who} said that the client is not interested: {why}"),
+    "episode.without_call": N_("Without a call: {why}"),
     "episode.no_number": N_("The number is withheld, so nobody can be called back; {who} noted it."),
     "episode.said_reached": N_("{who} said that the client was reached."),
     # attempts
@@ -136,6 +139,17 @@ MESSAGES: dict[str, str | Counted] = {
         "Extension {extension} answered a client but belongs to no user, so nobody is responsible. Give it to a user under People."
     ),
     "by.command_line": N_("Done on the command line of the server."),
+    # what is passed on to whom it belongs
+    "passed.deal": N_("The deal is another's, so nothing was decided about it."),
+    "passed.client": N_(
+        "{who} said that this is not a client. The client is another's, so the number was not put on the list."
+    ),
+    "passed.callback": N_("The callback is another's and was not called, so it was left open. {who}: {why}"),
+    "passed.lamp": N_("The lamp goes out by a call or by the manager, so the callback was left open. {who}: {why}"),
+    "task.passed_not_interested": N_("{client} is not interested, says {who}: decide about your deal"),
+    "task.passed_wrong_number": N_("The number of {client} is wrong, says {who}: decide about your deal"),
+    "task.passed_spam": N_("{client} is not a client, says {who}: decide whether the number goes on the list"),
+    "task.passed_close": N_("{who} asks to close the callback of {client} without a call"),
     # what a stage asks for (deals/gates.py)
     "gate.lost_reason": N_("Say why the deal is lost."),
     "gate.next_task": N_(

@@ -5,16 +5,19 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import urlencode
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, check
 from pbxcrm.callbacks import claims, results, undoing
+from pbxcrm.callbacks.evidence import call_behind
 from pbxcrm.callbacks.lamps import client_of
-from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempts_of, missed_calls_of
 from pbxcrm.callbacks.worklist import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
 from pbxcrm.calls.models import Call
+from pbxcrm.deals.passing_on import edits_deal
 from pbxcrm.people.queries import load_directory
 from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
@@ -34,7 +37,7 @@ from web.words import WHY_NOT
 SAID: dict[AttemptResult, str] = {
     AttemptResult.REACHED: N_("{client}: reached."),
     AttemptResult.WRONG_NUMBER: N_("{client}: wrong number."),
-    AttemptResult.NOT_INTERESTED: N_("{client}: not interested, the deal is lost."),
+    AttemptResult.NOT_INTERESTED: N_("{client}: not interested."),
     AttemptResult.SPAM: N_("{client}: on the list of those that are not clients."),
     AttemptResult.NO_NUMBER: N_("Noted: the number is withheld."),
 }
@@ -46,6 +49,9 @@ ATTEMPTS: dict[str, str] = {
     AttemptResult.SPAM.value: N_("Not a client"),
     AttemptResult.NO_NUMBER.value: N_("Number withheld"),
 }
+PASSED_ON = N_("{client}: left open and passed on to {who}.")
+DEAL_PASSED_ON = N_("{client}: noted. The deal is another's: passed on to {who}.")
+RESULTS = frozenset(result.value for result in AttemptResult) - {AttemptResult.NO_NUMBER.value}
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -80,7 +86,7 @@ async def call(request: Request) -> Response:
 
 
 async def result(request: Request) -> Response:
-    """``POST result, version, why``: how it went. A missing reason is asked for in the dialog."""
+    """``POST result, version, why, without_call``: how it went. What is missing is asked for in the dialog."""
     form = await read_form(request)
     try:
         said = AttemptResult(form["result"])
@@ -97,17 +103,18 @@ async def result(request: Request) -> Response:
                 region=parts(request).settings.region,
                 version=form.number("version"),
                 why=form["why"],
+                without_call=form["without_call"],
                 note=form["note"],
             )
             client = await client_of(session, recorded.episode, _("Withheld number"))
+            passed_to = await _passed_to(session, recorded)
     except Invalid as error:
-        if error.field != "why":
+        if error.field not in {"why", "without_call"}:
             raise
         form.refuse(error)
         return await _ask(request, form, UNPROCESSABLE)
-    undo = f"/callbacks/undo/{recorded.attempt.id}" if recorded.attempt.before else ""
-    text = _(SAID[said]).format(client=client) if said in SAID else _planned(recorded.episode, client)
-    page = with_toast(request, await _queue(request), text, undo=undo)
+    undo = f"/callbacks/undo/{recorded.attempt.id}" if recorded.attempt and recorded.attempt.before else ""
+    page = with_toast(request, await _queue(request), _said(said, recorded, client, passed_to), undo=undo)
     if recorded.ask_task_for is not None:
         return await _and_ask_next(request, page, recorded.episode)
     return page
@@ -120,7 +127,7 @@ async def undo(request: Request) -> Response:
 
 
 async def ask(request: Request) -> Response:
-    """``GET /callbacks/{id}/ask?what=not_interested|dismiss|next``: the inside of the dialog."""
+    """``GET /callbacks/{id}/ask?what=not_interested|spam|dismiss|next``: the inside of the dialog."""
     what = request.query_params.get("what", "")
     form = filled({"result": what, "version": request.query_params.get("version", "")})
     return await _ask(request, form)
@@ -131,12 +138,15 @@ async def dismiss(request: Request) -> Response:
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
-            await results.dismiss(session, viewer(request), _id(request), form["why"], now=now(request))
+            recorded = await results.dismiss(session, viewer(request), _id(request), form["why"], now=now(request))
+            client = await client_of(session, recorded.episode, _("Withheld number"))
+            passed_to = await _passed_to(session, recorded)
     except Invalid as error:
         form.refuse(error)
         form.values["result"] = "dismiss"
         return await _ask(request, form, UNPROCESSABLE)
-    return with_toast(request, await _queue(request), _("The callback is closed."))
+    text = PASSED_ON if recorded.passed is not None else N_("The callback is closed.")
+    return with_toast(request, await _queue(request), _(text).format(client=client, who=passed_to))
 
 
 async def set_next(request: Request) -> Response:
@@ -209,10 +219,19 @@ async def _ask(request: Request, form: Form, status: int = 200) -> HTMLResponse:
     async with parts(request).db.read() as session:
         row = await access_episode_row(session, viewer(request), _id(request))
         client = await client_of(session, row.episode, _("Withheld number"))
+        people = await load_directory(session)
+        asks_call = (
+            form["result"] in RESULTS
+            and row.episode.status == EpisodeStatus.OPEN
+            and await call_behind(session, viewer(request), row.episode) is None
+        )
+    foreign = row.deal is not None and row.deal.closed_at is None and not edits_deal(viewer(request), row.deal, people)
     response = show(
         request,
         "callbacks/_ask.html",
         status=status,
+        asks_call=asks_call,
+        deals_owner=people.name(row.deal.responsible_id) if row.deal is not None and foreign else "",
         form=form,
         row=row,
         client=client,
@@ -236,6 +255,8 @@ async def _and_ask_next(request: Request, page: HTMLResponse, episode: Episode) 
         form=filled({"result": "next", "title": ""}),
         row=row,
         client=client,
+        asks_call=False,
+        deals_owner="",
         what="next",
         why_not=WHY_NOT,
         quick=QUICK,
@@ -243,6 +264,20 @@ async def _and_ask_next(request: Request, page: HTMLResponse, episode: Episode) 
     partial = f'<hx-partial hx-target="#ask-body" hx-swap="innerHTML">{html}</hx-partial>'
     headers = {key: value for key, value in page.headers.items() if key != "content-length"}
     return HTMLResponse(bytes(page.body) + partial.encode(), page.status_code, headers)
+
+
+async def _passed_to(session: AsyncSession, recorded: results.Recorded) -> str:
+    if recorded.passed is None:
+        return ""
+    return (await load_directory(session)).name(recorded.passed.assignee_id) or _("nobody")
+
+
+def _said(said: AttemptResult, recorded: results.Recorded, client: str, passed_to: str) -> str:
+    """What became of the result, for the toast."""
+    if recorded.passed is not None:
+        text = PASSED_ON if recorded.attempt is None else DEAL_PASSED_ON
+        return _(text).format(client=client, who=passed_to)
+    return _(SAID[said]).format(client=client) if said in SAID else _planned(recorded.episode, client)
 
 
 def _planned(episode: Episode, client: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -20,6 +21,7 @@ from pbxcrm.screenpop.deal_access import deal_access_of
 from pbxcrm.screenpop.queries import CardSlot, Dock, Wanted, access_own_call, load_cards, load_docks
 from pbxcrm.screenpop.rules import CardState
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.tasks.models import Task
 from web.answers import redirect, toast, with_toast
 from web.forms import filled, read_form
 from web.i18n import Here, Language, here, speaking
@@ -213,7 +215,7 @@ async def finish(request: Request) -> Response:
     form = await read_form(request)
     call_id, at = _call_id(request), now(request)
     async with parts(request).db.write() as session:
-        await outcomes.finish(
+        passed = await outcomes.finish(
             session,
             viewer(request),
             call_id,
@@ -223,7 +225,8 @@ async def finish(request: Request) -> Response:
             next_at=form.utc_time("next_at") or await _next_at(request, form["next"], at),
             why=form["why"],
         )
-    return toast(request, _("The call is finished."), undo=f"/dock/{call_id}/unhide")
+        text = await _finished(session, passed, _("The call is finished."))
+    return toast(request, text, undo=f"/dock/{call_id}/unhide")
 
 
 async def hide(request: Request) -> Response:
@@ -244,8 +247,17 @@ async def not_a_client(request: Request) -> Response:
     call_id, at = _call_id(request), now(request)
     region = parts(request).settings.region
     async with parts(request).db.write() as session:
-        await outcomes.mark_not_a_client(session, viewer(request), call_id, region=region, now=at)
-    return toast(request, _("The number is on the list of those that are not clients."), undo=f"/dock/{call_id}/unhide")
+        passed = await outcomes.mark_not_a_client(session, viewer(request), call_id, region=region, now=at)
+        text = await _finished(session, passed, _("The number is on the list of those that are not clients."))
+    return toast(request, text, undo=f"/dock/{call_id}/unhide")
+
+
+async def _finished(session: AsyncSession, passed: Task | None, text: str) -> str:
+    """What is said when a card goes; where something was another's to decide, who was asked."""
+    if passed is None:
+        return text
+    who = (await load_directory(session)).name(passed.assignee_id) or _("nobody")
+    return _("The call is finished. The deal or the client is another's: passed on to {who}.").format(who=who)
 
 
 def _colleagues(everybody: Directory, person: Viewer) -> list[Colleague]:

@@ -132,16 +132,25 @@ async def test_a_callback_is_taken_by_one_and_told_how_it_went(
         [callback] = (await ivan.get("/api/v1/callbacks")).json()["items"]
         path = f"/api/v1/callbacks/{callback['id']}"
         assert (await ivan.post(f"{path}/claim")).json()["claimed_by"] == "ivan"
+        uncalled = await ivan.post(f"{path}/result", json={"result": "not_interested"})
+        assert_problem(uncalled, 422, "callbacks.no_call", "without_call")
+        assert [(m["kind"], m["key"]) for m in uncalled.json()["missing"]] == [
+            ("call", "without_call"),
+            ("field", "why"),
+        ]
         assert_problem(await olena.post(f"{path}/claim"), 409, "callbacks.claimed")
-        late = await olena.post(f"{path}/result", json={"result": "reached"})
+        late = await olena.post(f"{path}/result", json={"result": "reached", "without_call": "by mail"})
         assert_problem(late, 409, "callbacks.claimed")
-        planned = (await ivan.post(f"{path}/result", json={"result": "didnt_reach"})).json()
+        planned = (await ivan.post(f"{path}/result", json={"result": "didnt_reach", "without_call": "by mail"})).json()
         assert (planned["status"], planned["attempts"]) == ("open", 1)
         assert planned["next_attempt_at"] is not None
         assert_problem(
-            await ivan.post(f"{path}/result", json={"result": "not_interested"}), 422, "callbacks.why", "why"
+            await ivan.post(f"{path}/result", json={"result": "not_interested", "without_call": "by mail"}),
+            422,
+            "callbacks.why",
+            "why",
         )
-        closed = (await ivan.post(f"{path}/result", json={"result": "reached"})).json()
+        closed = (await ivan.post(f"{path}/result", json={"result": "reached", "without_call": "by mail"})).json()
         assert (closed["status"], closed["closed_by_call_id"]) == ("reached", None)
         assert "Ivan Kravets" in closed["closed_reason"]
         task = (await ivan.get(f"/api/v1/tasks/{callback['task_id']}")).json()

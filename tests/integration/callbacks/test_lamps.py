@@ -249,7 +249,13 @@ async def test_result_by_hand_stops_the_clock(desk: CallbackDesk) -> None:
     episode = await desk.miss()
     async with desk.database.write() as session:
         await record_result(
-            session, await desk.viewer("ivan"), episode.id or 0, AttemptResult.WRONG_NUMBER, now=NORM, region="UA"
+            session,
+            await desk.viewer("ivan"),
+            episode.id or 0,
+            AttemptResult.WRONG_NUMBER,
+            now=NORM,
+            region="UA",
+            without_call="the number has eight digits",
         )
     assert await sweep(desk, PAUSE + timedelta(days=1)) == 0
 

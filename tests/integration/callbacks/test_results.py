@@ -29,15 +29,24 @@ R = AttemptResult
 
 
 async def say(
-    desk: CallbackDesk, episode: Episode, result: R, login: str = "ivan", at: datetime = SOON, why: str = ""
+    desk: CallbackDesk,
+    episode: Episode,
+    result: R,
+    login: str = "ivan",
+    at: datetime = SOON,
+    why: str = "",
+    without_call: str = "from a mobile of mine",
 ) -> Recorded:
     viewer = await desk.viewer(login)
     assert episode.id
     async with desk.database.write() as session:
-        return await record_result(session, viewer, episode.id, result, now=at, region="UA", why=why)
+        return await record_result(
+            session, viewer, episode.id, result, now=at, region="UA", why=why, without_call=without_call
+        )
 
 
 async def undo(desk: CallbackDesk, recorded: Recorded, at: datetime = SOON, login: str = "ivan") -> None:
+    assert recorded.attempt
     assert recorded.attempt.id
     async with desk.database.write() as session:
         await undo_result(session, await desk.viewer(login), recorded.attempt.id, now=at)
@@ -139,7 +148,11 @@ async def test_reached_closes_and_asks_for_the_next_task(desk: CallbackDesk) -> 
     recorded = await say(desk, await desk.miss(), R.REACHED)
     episode, task = await desk.one(Episode), await desk.one(Task)
     assert (episode.status, task.status, recorded.ask_task_for) == ("reached", "done", episode.deal_id)
-    assert reasons.text(episode.closed_reason) == task.result == "Ivan Kravets said that the client was reached."
+    assert (
+        reasons.text(episode.closed_reason)
+        == task.result
+        == ("Ivan Kravets said that the client was reached. Without a call: from a mobile of mine")
+    )
 
 
 async def test_a_talk_closes_it_and_what_it_was_about_may_still_be_said(desk: CallbackDesk) -> None:
@@ -258,11 +271,20 @@ async def test_a_key_pressed_twice_counts_once(desk: CallbackDesk) -> None:
     ivan = await desk.viewer("ivan")
     assert episode.id
     async with desk.database.write() as session:
-        await record_result(session, ivan, episode.id, R.DIDNT_REACH, now=SOON, region="UA", version=episode.version)
+        await record_result(
+            session, ivan, episode.id, R.DIDNT_REACH, now=SOON, region="UA", without_call="sms", version=episode.version
+        )
     with pytest.raises(Conflict):
         async with desk.database.write() as session:
             await record_result(
-                session, ivan, episode.id, R.DIDNT_REACH, now=SOON, region="UA", version=episode.version
+                session,
+                ivan,
+                episode.id,
+                R.DIDNT_REACH,
+                now=SOON,
+                region="UA",
+                without_call="sms",
+                version=episode.version,
             )
     assert (await desk.one(Episode)).attempts == 1
 

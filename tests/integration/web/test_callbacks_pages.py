@@ -110,7 +110,9 @@ async def test_space_claims_and_calls(site: Site) -> None:
 async def test_didnt_reach_says_when_next_and_can_be_taken_back(site: Site) -> None:
     episode = await site.desk.miss()
     ivan = await site.open("ivan")
-    answer = await press(ivan, f"/callbacks/{episode.id}/result", result="didnt_reach", version=episode.version)
+    answer = await press(
+        ivan, f"/callbacks/{episode.id}/result", result="didnt_reach", version=episode.version, without_call="sms"
+    )
     assert "not reached, next attempt" in answer.text
     assert "Called once, not reached; next attempt" in answer.text
     undo = answer.text.split('hx-post="/callbacks/undo/')[1].split('"')[0]
@@ -121,7 +123,9 @@ async def test_didnt_reach_says_when_next_and_can_be_taken_back(site: Site) -> N
 async def test_reached_asks_for_the_next_task_and_sets_it(site: Site) -> None:
     episode = await site.desk.miss()
     ivan = await site.open("ivan")
-    answer = await press(ivan, f"/callbacks/{episode.id}/result", result="reached", version=episode.version)
+    answer = await press(
+        ivan, f"/callbacks/{episode.id}/result", result="reached", version=episode.version, without_call="sms"
+    )
     assert "Reached: what is next?" in answer.text
     answer = await press(ivan, f"/callbacks/{episode.id}/next", title="", quick="2h")
     assert (answer.status_code, answer.headers["hx-retarget"]) == (422, "#ask-body")
@@ -141,9 +145,9 @@ async def test_not_interested_asks_why_and_loses_the_deal(site: Site) -> None:
     asked = await ivan.get(f"/callbacks/{episode.id}/ask?what=not_interested&version=1", headers=HTMX)
     assert "Why not interested?" in asked.text
     path = f"/callbacks/{episode.id}/result"
-    answer = await press(ivan, path, result="not_interested", version=episode.version, why=" ")
+    answer = await press(ivan, path, result="not_interested", version=episode.version, why=" ", without_call="sms")
     assert (answer.status_code, "Say why, in up to 200 letters." in answer.text) == (422, True)
-    await press(ivan, path, result="not_interested", version=episode.version, why="Too expensive")
+    await press(ivan, path, result="not_interested", version=episode.version, why="Too expensive", without_call="sms")
     assert (await site.desk.one(Deal)).lost_reason == "Too expensive"
 
 
@@ -477,3 +481,23 @@ async def test_the_administrator_changes_the_working_hours_and_pending_lamps_mov
     due_at = back + timedelta(minutes=20)
     assert await jobs.sweep(site.desk.database, due_at - timedelta(minutes=1)) == 0
     assert await jobs.sweep(site.desk.database, due_at) == 1
+
+
+async def test_without_a_call_the_dialog_asks_why_and_spam_always_asks(site: Site) -> None:
+    """R, D and W without any call change nothing; S never acts before it has asked."""
+    episode = await site.desk.miss()
+    ivan = await site.open("ivan")
+    for result in ("reached", "didnt_reach", "wrong_number"):
+        answer = await press(ivan, f"/callbacks/{episode.id}/result", result=result, version=episode.version)
+        assert (answer.status_code, answer.headers["hx-retarget"]) == (422, "#ask-body")
+        assert "Without a call, because…" in answer.text
+    after = await site.desk.one(Episode)
+    assert (after.status, after.attempts, after.version) == ("open", 0, episode.version)
+    page = (await ivan.get("/callbacks")).text
+    spam = page.split('data-do="spam"')[1].split(">")[0]
+    assert "hx-post" not in spam
+    asked = await ivan.get(f"/callbacks/{episode.id}/ask?what=spam&version=1", headers=HTMX)
+    assert "nobody calls it back" in asked.text
+    await site.desk.intake.apply(batch(outbound("17.2", "101", CLIENT, at=site.now).wait(5).end()))
+    asked = await ivan.get(f"/callbacks/{episode.id}/ask?what=not_interested&version=1", headers=HTMX)
+    assert "Without a call" not in asked.text

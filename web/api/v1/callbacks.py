@@ -9,6 +9,7 @@ from pbxcrm.callbacks import claims, results
 from pbxcrm.callbacks.filters import EpisodeFilter
 from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, as_rows, list_episodes
+from pbxcrm.people.queries import load_directory
 from pbxcrm.shared import reasons
 from web.api import cursors
 from web.api.fields import (
@@ -56,6 +57,15 @@ class CallbackOut(ApiAnswer):
     version: int
 
 
+class CallbackTold(CallbackOut):
+    """The callback after somebody said how it went."""
+
+    passed_on_to: str | None = Field(
+        description="A login: what concerns another's deal or client, or a burning lamp, was left open and passed on to them."
+    )
+    passed_on_task_id: int | None = Field(description="The task by which it was passed on.")
+
+
 class CallbackQuery(ListQuery):
     status: Literal["open", "reached", "recovered", "dismissed"] | None = None
     client_number: Number | None = None
@@ -72,6 +82,13 @@ class CallbackQuery(ListQuery):
 class CallbackResult(ApiRequest):
     result: Literal["reached", "didnt_reach", "wrong_number", "not_interested", "spam", "no_number"]
     why: str = Field("", max_length=200, pattern=NO_NUL, description="Needed when the client is not interested.")
+    without_call: str = Field(
+        "",
+        max_length=200,
+        pattern=NO_NUL,
+        description="Why it is settled without a call. Needed where you have not called the client since they were missed and "
+        "since you took the callback; else 422 with `missing`.",
+    )
     note: str = Field("", max_length=1000, pattern=NO_NUL)
     version: Version | None = Field(
         None, description="The version you saw: what changed meanwhile is not closed (409)."
@@ -139,8 +156,11 @@ async def release_callback(ask: Ask, callback_id: int) -> CallbackOut:
     status=200,
     conflicts=True,
 )
-async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult) -> CallbackOut:
-    """`didnt_reach` plans the next attempt; everything else closes the callback."""
+async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult) -> CallbackTold:
+    """`didnt_reach` plans the next attempt; everything else closes the callback. A result stands on a call of yours, or on
+    `without_call`. What concerns another's deal or client is passed on to them; so is a callback that is another's or
+    whose lamp burns, unless you have called.
+    """
     recorded = await results.record_result(
         ask.session,
         ask.viewer,
@@ -150,9 +170,10 @@ async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult)
         region=ask.settings.region,
         version=body.version,
         why=body.why,
+        without_call=body.without_call,
         note=body.note,
     )
-    return await _changed(ask, recorded.episode)
+    return await _told(ask, recorded)
 
 
 @callbacks.post(
@@ -162,9 +183,19 @@ async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult)
     status=200,
     conflicts=True,
 )
-async def dismiss_callback(ask: Ask, callback_id: int, body: CallbackDismissal) -> CallbackOut:
-    episode = await results.dismiss(ask.session, ask.viewer, callback_id, body.why, now=ask.now)
-    return await _changed(ask, episode)
+async def dismiss_callback(ask: Ask, callback_id: int, body: CallbackDismissal) -> CallbackTold:
+    """Another's, or one whose lamp burns, is passed on instead and stays open."""
+    return await _told(ask, await results.dismiss(ask.session, ask.viewer, callback_id, body.why, now=ask.now))
+
+
+async def _told(ask: Ask, recorded: results.Recorded) -> CallbackTold:
+    told, passed = await _changed(ask, recorded.episode), recorded.passed
+    to = (await load_directory(ask.session)).users.get(passed.assignee_id or 0) if passed is not None else None
+    return CallbackTold(
+        **dict(told),
+        passed_on_to=to.login if to is not None else None,
+        passed_on_task_id=passed.id if passed is not None else None,
+    )
 
 
 async def _changed(ask: Ask, episode: Episode) -> CallbackOut:

@@ -1,0 +1,78 @@
+"""What concerns another's deal or client is passed on to them with its reason, never decided."""
+
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, can, sees_deal, sees_user
+from pbxcrm.contacts.queries import contacts_of_number
+from pbxcrm.deals.models import Deal
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import Directory
+from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.tasks.actions import NewTask, do_create_task
+from pbxcrm.tasks.models import Task, TaskKind
+
+
+def edits_deal(viewer: Viewer, deal: Deal, people: Directory) -> bool:
+    """Whether the viewer may change a deal that is in hand: theirs, their people's, and for managers nobody's."""
+    return can(viewer, Permission.DEALS_EDIT) and sees_deal(viewer, deal, people)
+
+
+def decides_for(viewer: Viewer, owner_id: int | None, people: Directory) -> bool:
+    """Whether the viewer may decide about what is ``owner_id``'s: oneself, one's people; what is nobody's, anybody."""
+    if owner_id in {None, viewer.user_id} or viewer.role is Role.ADMIN:
+        return True
+    return viewer.role is Role.MANAGER and sees_user(viewer, owner_id or 0, people)
+
+
+async def owner_to_ask(
+    session: AsyncSession, viewer: Viewer, people: Directory, *, deal: Deal | None, number: str | None
+) -> int | None:
+    """Who must be asked before ``number`` is silenced: whose open deal or client it is; None when the viewer may decide."""
+    if deal is not None and deal.closed_at is None and not edits_deal(viewer, deal, people):
+        return _somebody(deal.responsible_id, people)
+    for contact in await contacts_of_number(session, number):
+        if not decides_for(viewer, contact.responsible_id, people):
+            return contact.responsible_id
+    return None
+
+
+async def do_pass_on(
+    session: AsyncSession,
+    viewer: Viewer,
+    what: str,
+    to_id: int | None,
+    why: Reason,
+    at: datetime,
+    people: Directory,
+    *,
+    client: str,
+    about: str,
+    deal_id: int | None,
+    contact_id: int | None = None,
+    call_id: int | None = None,
+) -> Task:
+    """Give ``to_id`` (where they are no longer with us: their manager) the task to decide, with what the viewer says of it.
+
+    ``what`` is one of ``not_interested wrong_number spam close``. While a task ``about`` the same is open no second is made.
+    """
+    new = NewTask(
+        kind=TaskKind.ASSIGNMENT,
+        title=reason(f"task.passed_{what}", who=viewer.name, client=client),
+        why=why,
+        due_at=at,
+        assignee_id=_somebody(to_id, people),
+        deal_id=deal_id,
+        contact_id=contact_id,
+        call_id=call_id,
+        about=f"passed:{what}:{about}",
+    )
+    return await do_create_task(session, new, at, people)
+
+
+def _somebody(user_id: int | None, people: Directory) -> int | None:
+    if people.active(user_id) is not None:
+        return user_id
+    manager = people.manager_of(user_id)
+    return manager.id if manager is not None else None
