@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from pbxcrm.contacts.caller_lookup import Caller
+from pbxcrm.reactions.caller_lookup import Caller
 from pbxcrm.shared.networks import Network, is_within
 
 log = structlog.get_logger()

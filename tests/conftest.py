@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemBytecodeCache
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from pbxcrm.composition import compose
 from pbxcrm.migrations import upgrade
 from pbxcrm.people import passwords
 from pbxcrm.shared.db import Database
@@ -38,7 +39,8 @@ hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_configure() -> None:
-    """``tmp_path`` lies in memory if it can."""
+    """``tmp_path`` lies in memory if it can; the contexts are put together as every entry point does it."""
+    compose()
     if folder := quick_folder():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
 

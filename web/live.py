@@ -32,7 +32,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pbxcrm.access import Viewer
-from pbxcrm.shared.events import CHANNEL, URGENT
+from pbxcrm.shared.events import CHANNEL
 from web.auth import viewer_by_session
 from web.i18n import here
 from web.parts import parts, viewer
@@ -77,6 +77,7 @@ class Hint:
     ref: str
     users: frozenset[int]
     roles: frozenset[str]
+    urgent: bool = False  # put on screens before what was said earlier
 
     @classmethod
     def parse_all(cls, data: bytes | str) -> "list[Hint]":
@@ -90,6 +91,7 @@ class Hint:
                     str(found.get("ref", "")),
                     frozenset(int(user) for user in found.get("users") or ()),
                     frozenset(str(role) for role in found.get("roles") or ()),
+                    bool(found.get("urgent")),
                 )
                 for found in said
             ]
@@ -259,10 +261,9 @@ class Hub:
             *(self._of_role.get(role, ()) for role in hint.roles)
         )
         pushed = self.pushers.get(hint.topic)
-        about, urgent = hint.ref.removeprefix(URGENT), hint.ref.startswith(URGENT)
         for ears in [self._ears[user_id] for user_id in people]:
             if pushed is not None:
-                self._push(next(iter(ears)).viewer, *pushed, about, urgent=urgent)
+                self._push(next(iter(ears)).viewer, *pushed, hint.ref, urgent=hint.urgent)
                 continue
             for ear in ears:
                 ear.hint(hint)

@@ -6,18 +6,14 @@ database, so it never matters who was first.
 """
 
 import asyncio
-import importlib
-import pkgutil
 import sqlite3
 from datetime import UTC, datetime
 
 import structlog
 from arq.worker import Worker
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-import pbxcrm
 from pbxcrm.people.actions import prune_logins
 from pbxcrm.shared import events, jobs
 from pbxcrm.shared.db import Database
@@ -36,15 +32,14 @@ REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds before arq is started again
 class Work:
     """What a worker does; ``run`` goes on until cancelled."""
 
-    def __init__(self, db: Database, redis: Redis, redis_url: str) -> None:
+    def __init__(self, db: Database, relay: Relay, redis_url: str) -> None:
         self.db = db
         self.redis_url = redis_url
-        self.relay = Relay(db, redis)
+        self.relay = relay
         self._sweeping = asyncio.Lock()
         self._swept_at = 0.0  # by the clock of the event loop
 
     async def run(self) -> None:
-        load_handlers()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.relay.run())
             tasks.create_task(self.relay.carry_leftovers())
@@ -130,13 +125,3 @@ async def _end(worker: Worker) -> None:
         await worker.pool.aclose(close_connection_pool=True)
     except (RedisError, OSError, AttributeError):  # AttributeError: it never had a connection
         log.debug("queue.closed_badly")
-
-
-def load_handlers() -> None:
-    """Import every module that registers deadlines: ``actions`` and ``robots`` of each context."""
-    for context in pkgutil.iter_modules(pbxcrm.__path__):
-        if not context.ispkg or context.name in {"cli", "migrations", "doctor"}:
-            continue
-        for room in pkgutil.iter_modules([f"{pbxcrm.__path__[0]}/{context.name}"]):
-            if room.name in {"actions", "robots", "timers"}:
-                importlib.import_module(f"pbxcrm.{context.name}.{room.name}")

@@ -9,12 +9,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.calendars.hooks import calendar_changed
 from pbxcrm.calendars.models import Calendar, CalendarDay, CalendarSpan
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar
 from pbxcrm.calendars.rules import DifferingDay, check_days, check_name, check_timezone, check_week, format_spans
 from pbxcrm.calendars.working_time import Span
-from pbxcrm.callbacks.decision_context import load_context
-from pbxcrm.callbacks.timers import do_recompute
 from pbxcrm.people.models import Team, User
 from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
@@ -104,7 +103,7 @@ async def _change(
         kept = {key: said_before[key] for key in changed}, {key: said_after[key] for key in changed}
         record(session, now, action, "calendar", calendar.id, actor=viewer, before=kept[0], after=kept[1])
         await session.flush()
-        await do_recompute(session, await load_context(session), now)
+        await calendar_changed(session, now)
     return after
 
 

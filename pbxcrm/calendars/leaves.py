@@ -8,11 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.calendars.hooks import calendar_changed
 from pbxcrm.calendars.models import Leave
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calendars.rules import Absence, check_leave, whole_days
-from pbxcrm.callbacks.decision_context import load_context
-from pbxcrm.callbacks.timers import do_recompute
 from pbxcrm.people.queries import access_user, load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Invalid, NotFound
@@ -52,7 +51,7 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
     session.add(leave)
     await session.flush()
     record(session, now, "leave.created", "user", new.user_id, actor=viewer, leave=leave.id, deputy=new.deputy_id)
-    await do_recompute(session, await load_context(session), now)
+    await calendar_changed(session, now)
     return leave
 
 
@@ -65,7 +64,7 @@ async def delete_leave(session: AsyncSession, viewer: Viewer, leave_id: int, *, 
     await session.delete(leave)
     record(session, now, "leave.deleted", "user", leave.user_id, actor=viewer, leave=leave_id)
     await session.flush()
-    await do_recompute(session, await load_context(session), now)
+    await calendar_changed(session, now)
 
 
 async def _moments(session: AsyncSession, new: NewLeave) -> tuple[datetime, datetime]:

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.audience import say_episode_changed
 from pbxcrm.callbacks.lamps import do_free, do_put_out, do_start_norm, do_stop_clock
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.calls.models import Call
-from pbxcrm.people.queries import Directory
+from pbxcrm.contacts.models import NumberKind
+from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.shared.core_sql import list_param
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
@@ -152,6 +154,36 @@ def do_attempt(
     episode.version += 1
     say_episode_changed(session, episode, at, people)
     return attempt
+
+
+async def adopt_callbacks(session: AsyncSession, contact_id: int, number: str) -> None:
+    """The number's open callback becomes the contact's; where the contact has one already, both stay until one talk closes them."""
+    key = f"contact:{contact_id}"
+    for mine in await open_episodes(session, [f"number:{number}"]):
+        mine.contact_id = contact_id
+        if not await open_episodes(session, [key]):
+            mine.client_key = key
+        mine.version += 1
+
+
+async def dismiss_callbacks(
+    session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, now: datetime
+) -> None:
+    """A number that is nobody's client needs no callback."""
+    people = await load_directory(session)
+    for episode in await open_episodes_of_number(session, number):
+        why = reason(f"episode.{kind.value}", who=viewer.name)
+        await do_close(session, episode, EpisodeStatus.DISMISSED, why, now, people, by_id=viewer.user_id)
+
+
+async def forget_line(session: AsyncSession, line_id: int) -> None:
+    """The line is deleted: its callbacks stay and name no line."""
+    await session.exec(
+        update(Episode)
+        .where(col(Episode.line_id) == line_id)
+        .values(line_id=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def _open_episode(session: AsyncSession, miss: Miss, people: Directory) -> Episode:

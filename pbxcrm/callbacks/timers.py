@@ -19,28 +19,25 @@ from pbxcrm.callbacks.lamps import (
 )
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.rules import is_claimed
-from pbxcrm.shared.jobs import set_timer, timer
+from pbxcrm.shared.jobs import Handler, set_timer
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
 
 
-@timer(NORM)
 async def norm_passed(session: AsyncSession, row: Timer, now: datetime) -> None:
     episode = await _locked(session, row)
     if episode is not None:
         await do_light_lamp(session, episode, now, await load_context(session))
 
 
-@timer(ESCALATE)
 async def pause_passed(session: AsyncSession, row: Timer, now: datetime) -> None:
     episode = await _locked(session, row)
     if episode is not None:
         await do_escalate(session, episode, now, await load_context(session))
 
 
-@timer(CLAIM)
 async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
     """Nothing came of a claim: the callback is anybody's again, and the pages hear of it."""
     episode = await _locked(session, row)
@@ -52,6 +49,11 @@ async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
     before = await do_free(session, episode)
     episode.version += 1
     say_episode_changed(session, episode, now, context.people, before)
+
+
+async def recompute_deadlines(session: AsyncSession, now: datetime) -> None:
+    """Working hours changed: see ``do_recompute``."""
+    await do_recompute(session, await load_context(session), now)
 
 
 async def do_recompute(session: AsyncSession, context: DecisionContext, now: datetime) -> int:
@@ -95,3 +97,6 @@ async def _locked(session: AsyncSession, row: Timer) -> Episode | None:
         .execution_options(populate_existing=True)
     )
     return found.first()
+
+
+HANDLERS: dict[str, Handler] = {NORM: norm_passed, ESCALATE: pause_passed, CLAIM: claim_ended}

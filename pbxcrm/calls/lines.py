@@ -10,14 +10,27 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage
 from pbxcrm.people.queries import access_assignee
+from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.texts import one_line
 
+#: The line with this id is deleted: whoever points at it forgets it.
+line_deleted = Hook[int]("calls.line_deleted")
+
 LONGEST_SHORT = 600  # seconds
+
+
+async def load_lines(session: AsyncSession) -> tuple[Line, ...]:
+    """In the order in which they are tried; read anew only once somebody has changed them."""
+    return await cached_until_changed(session, _read_lines)
+
+
+async def _read_lines(session: AsyncSession) -> tuple[Line, ...]:
+    return tuple((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +106,13 @@ async def delete_line(session: AsyncSession, viewer: Viewer, line_id: int, now: 
     """Take a line away; its calls and callbacks stay, and say no line."""
     check(viewer, Permission.SETTINGS_EDIT)
     line = await _access(session, line_id)
-    for table in (Call, Episode):
-        await session.exec(
-            update(table)
-            .where(col(table.line_id) == line_id)
-            .values(line_id=None)
-            .execution_options(synchronize_session=False)
-        )
+    await session.exec(
+        update(Call)
+        .where(col(Call.line_id) == line_id)
+        .values(line_id=None)
+        .execution_options(synchronize_session=False)
+    )
+    await line_deleted(session, line_id)
     await session.delete(line)
     record(session, now, "line.deleted", "line", line_id, actor=viewer, name=line.name)
 

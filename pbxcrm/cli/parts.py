@@ -42,12 +42,17 @@ class Resources:
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Database (checked to be of the right shape) and Redis (which may be away), closed at the end."""
+    from pbxcrm.composition import compose
+
+    compose()
     with in_use(settings.data_dir):
         db = Database(settings.database_url)
         redis = Redis.from_url(redis_url(settings), socket_connect_timeout=2)
         try:
             await migrations.check(db)
-            yield Resources(db, redis, Relay(db, redis))
+            relay = Relay(db, redis)
+            db.after_commit = relay.say
+            yield Resources(db, redis, relay)
         finally:
             await redis.aclose()
             await db.close()
@@ -130,7 +135,7 @@ def serve_worker(settings: Settings) -> None:
     async def serve() -> None:
         async with open_resources(settings) as on:
             log.info("worker.started")
-            work = Work(on.db, on.redis, redis_url(settings))
+            work = Work(on.db, on.relay, redis_url(settings))
             set_aside()
             await work.run()
 
@@ -207,7 +212,7 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Resources) ->
 async def _answer_dialplans(settings: Settings, on: Resources) -> None:
     """FastAGI look-ups of callers; where several listeners run, one has the port and another takes over when it dies."""
     from ami.agi import LookupServer
-    from pbxcrm.contacts.caller_lookup import Lookup
+    from pbxcrm.reactions.caller_lookup import Lookup
     from pbxcrm.shared.networks import parse_networks
 
     lookup = Lookup(on.db, settings, lambda: datetime.now(UTC))

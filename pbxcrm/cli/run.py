@@ -61,7 +61,9 @@ async def _prepare(settings: Settings, *, demo: bool) -> None:
     try:
         if demo:
             from pbxcrm.cli.first_people import demo_people
+            from pbxcrm.composition import compose
 
+            compose()
             await demo_people(db, settings)
         else:
             await first_admin(db)

@@ -3,27 +3,28 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can, check, visible_companies
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.actions import do_close, open_episodes, open_episodes_of_number
-from pbxcrm.callbacks.models import EpisodeStatus
-from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
-from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import access_assignee, load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.events import emit
+from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.search_keys import folded, search_key
+
+#: The number belongs to this contact alone from now on: what happened under it without a contact is theirs.
+number_linked = Hook[int, str]("contacts.number_linked")
+#: A viewer put a number on the list of those that are nobody's client, at this time.
+number_marked = Hook[Viewer, str, NumberKind, datetime]("contacts.number_marked")
 
 
 async def create_contact(
@@ -165,7 +166,7 @@ async def mark_number(
     special = await session.merge(
         SpecialNumber(number=number, kind=kind.value, note=note.strip()[:200], added_by_id=viewer.user_id, added_at=now)
     )
-    await _dismiss_callbacks(session, viewer, number, kind, now)
+    await number_marked(session, viewer, number, kind, now)
     record(session, now, "number.marked", "number", number, actor=viewer, kind=kind.value)
     return special
 
@@ -212,33 +213,7 @@ async def _link(session: AsyncSession, contact: Contact, number: str) -> None:
         session.add(Phone(contact_id=contact.id, number=number))
     if others:  # ambiguous: what came before may be either's
         return
-    await _adopt_episode(session, contact.id, number)
-    for table in (Call, Deal):
-        await session.exec(
-            update(table)
-            .where(col(table.client_number) == number, col(table.contact_id).is_(None))
-            .values(contact_id=contact.id)
-            .execution_options(synchronize_session=False)
-        )
-
-
-async def _adopt_episode(session: AsyncSession, contact_id: int, number: str) -> None:
-    """The number's open callback becomes the contact's; where the contact has one already, both stay until one talk closes them."""
-    key = f"contact:{contact_id}"
-    for mine in await open_episodes(session, [f"number:{number}"]):
-        mine.contact_id = contact_id
-        if not await open_episodes(session, [key]):
-            mine.client_key = key
-        mine.version += 1
-
-
-async def _dismiss_callbacks(
-    session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, now: datetime
-) -> None:
-    people = await load_directory(session)
-    for episode in await open_episodes_of_number(session, number):
-        why = reason(f"episode.{kind.value}", who=viewer.name)
-        await do_close(session, episode, EpisodeStatus.DISMISSED, why, now, people, by_id=viewer.user_id)
+    await number_linked(session, contact.id, number)
 
 
 async def _company(

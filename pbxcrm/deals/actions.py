@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from sqlalchemy import update
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact
 from pbxcrm.contacts.rules import check_number
@@ -21,11 +22,15 @@ from pbxcrm.people.models import Role
 from pbxcrm.people.queries import Directory, access_assignee, load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
+from pbxcrm.shared.hooks import Question
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason, reason
 
 HEAR_ALL = (Role.ADMIN.value, Role.QC.value)
 UNDO_WITHIN = timedelta(minutes=10)  # so long a move, or a result that made one, can be taken back whole
+
+#: May this open deal not be closed before its next task is set?
+next_task_missing = Question[Deal]("deals.next_task_missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ async def do_move_deal(
     """
     if deal.stage_id == to.id:
         return
-    check_gate(to, GateFacts(lost_reason, is_closing(to) and await failed_without_task(session, deal)))
+    check_gate(to, GateFacts(lost_reason, is_closing(to) and await next_task_missing(session, deal)))
     assert to.id is not None
     assert deal.id is not None
     stored = why.stored() if why else {}
@@ -337,3 +342,13 @@ async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_i
         if found is not None:
             return found
     raise Invalid("pipeline_id", "deals.no_stage", "There is no such stage any more.")
+
+
+async def adopt_deals(session: AsyncSession, contact_id: int, number: str) -> None:
+    """The deals of ``number`` that are nobody's become the contact's."""
+    await session.exec(
+        update(Deal)
+        .where(col(Deal.client_number) == number, col(Deal.contact_id).is_(None))
+        .values(contact_id=contact_id)
+        .execution_options(synchronize_session=False)
+    )

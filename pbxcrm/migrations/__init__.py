@@ -78,14 +78,17 @@ def _render_plainly(kind: str, item: object, _context: object) -> str | Literal[
     return False
 
 
-def newest() -> str | None:
-    return ScriptDirectory(str(FOLDER)).get_current_head()
-
-
 def unreachable(error: Exception) -> Unavailable:
     """What a person reads instead of a driver's traceback; the password is never part of it."""
     why = str(getattr(error, "orig", None) or error).splitlines()[0]
     return Unavailable("database.unreachable", "The database cannot be reached: {why}", why=why)
+
+
+def newest() -> str:
+    """The revision that ``upgrade`` leads to."""
+    head = ScriptDirectory(str(FOLDER)).get_current_head()
+    assert head is not None
+    return head
 
 
 def check_known(revision: str | None) -> None:

@@ -7,11 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.phone.actions import EXPIRY, LOST_AFTER, do_expire
 from pbxcrm.phone.models import ACTIVE, PhoneCommand
-from pbxcrm.shared.jobs import set_timer, timer
+from pbxcrm.shared.jobs import Handler, set_timer
 from pbxcrm.shared.timers import Timer
 
 
-@timer(EXPIRY)
 async def order_expired(session: AsyncSession, row: Timer, now: datetime) -> None:
     found = await session.exec(
         select(PhoneCommand)
@@ -25,3 +24,6 @@ async def order_expired(session: AsyncSession, row: Timer, now: datetime) -> Non
     await do_expire(session, command, now)
     if command.status in ACTIVE and command.call_id is None:  # it was sent: a call of it may still be seen
         await set_timer(session, EXPIRY, row.key, command.expires_at + LOST_AFTER, row.payload)
+
+
+HANDLERS: dict[str, Handler] = {EXPIRY: order_expired}

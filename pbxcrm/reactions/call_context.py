@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.queries import Calendars, load_calendars
+from pbxcrm.calls.lines import load_lines
 from pbxcrm.calls.models import Line
 from pbxcrm.contacts.queries import Numbers
 from pbxcrm.deals.queries import Funnel, load_funnel
@@ -40,12 +40,3 @@ async def _read_context(session: AsyncSession) -> tuple[Options, Directory, Cale
         await load_lines(session),
         await load_funnel(session),
     )
-
-
-async def load_lines(session: AsyncSession) -> tuple[Line, ...]:
-    """In the order in which they are tried; read anew only once somebody has changed them."""
-    return await cached_until_changed(session, _read_lines)
-
-
-async def _read_lines(session: AsyncSession) -> tuple[Line, ...]:
-    return tuple((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())

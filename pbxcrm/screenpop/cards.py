@@ -10,6 +10,7 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.facts import LegResult, Outcome
+from pbxcrm.calls.lines import load_lines
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import named_as
 from pbxcrm.contacts.models import Company, Contact, Phone
@@ -18,7 +19,6 @@ from pbxcrm.deals.queries import DealRow
 from pbxcrm.deals.queries import as_rows as deal_rows
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import Directory, load_directory
-from pbxcrm.reactions.call_context import load_lines
 from pbxcrm.screenpop.rules import CardState
 from pbxcrm.shared.core_sql import fetch, list_param, load_by_id
 

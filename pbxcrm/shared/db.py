@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.constraints import in_words
+from pbxcrm.shared.constraints import in_words
 from pbxcrm.shared.sqlite import WRITES, checkpoint, sqlite_engine
 
 log = structlog.get_logger()
@@ -84,7 +84,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Raises what ``pbxcrm.constraints`` makes of what the database refuses."""
+        """Raises what ``pbxcrm.shared.constraints`` makes of what the database refuses."""
         with _waited_for(), _in_words():
             async with AsyncSession(
                 self.engine, expire_on_commit=False, autoflush=False, info={DATABASE: self}
@@ -93,7 +93,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """Raises what ``pbxcrm.constraints`` makes of what the database refuses."""
+        """Raises what ``pbxcrm.shared.constraints`` makes of what the database refuses."""
         with _waited_for(), _in_words():
             async with (
                 self._in_turn(),

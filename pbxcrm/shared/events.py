@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
-from sqlalchemy import JSON, delete, func, insert
+from sqlalchemy import JSON, delete, false, func, insert
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,7 +23,6 @@ CHANNEL = "pbxcrm:events"
 SAYINGS = "sayings"  # of a session: what it will say when it commits
 RELAY_AT_ONCE = 500
 PUBLISH_SECONDS = 1.0  # a Redis that takes longer to accept a message counts as away: nobody waits for a hint
-URGENT = "urgent "  # before a reference: what this says is put on screens before what was said earlier
 
 
 class Outbox(SQLModel, table=True):
@@ -36,6 +35,7 @@ class Outbox(SQLModel, table=True):
     id: int | None = row_id()
     topic: str = Field(max_length=32)
     ref: str = Field(default="", max_length=64)
+    urgent: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     users: list[int] = Field(default_factory=list, sa_type=JSON, nullable=False)
     roles: list[str] = Field(default_factory=list, sa_type=JSON, nullable=False)
     at: datetime = utc_column()
@@ -55,10 +55,10 @@ def emit(
 
     What is ``urgent`` is put on screens first. Said several times in one transaction it becomes one row, for everybody it was said to.
     """
-    said: dict[tuple[str, str], _Saying] = session.info.setdefault(SAYINGS, {})
+    said: dict[tuple[str, str, bool], _Saying] = session.info.setdefault(SAYINGS, {})
     if not said:
         before_commit(session, _write)
-    saying = said.setdefault((topic, f"{URGENT if urgent else ''}{ref}"), _Saying(at))
+    saying = said.setdefault((topic, str(ref), urgent), _Saying(at))
     saying.at = at
     saying.users.update(user for user in users if user is not None)
     saying.roles.update(roles)
@@ -72,7 +72,9 @@ class _Saying:
 
 
 _TABLE = SQLModel.metadata.tables["outbox"]
-_ADD = insert(_TABLE).returning(_TABLE.c.id, _TABLE.c.topic, _TABLE.c.ref)  # in any order, so in one statement
+_ADD = insert(_TABLE).returning(
+    _TABLE.c.id, _TABLE.c.topic, _TABLE.c.ref, _TABLE.c.urgent
+)  # in any order, so in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class PublishedHint:
     id: int
     topic: str
     ref: str
+    urgent: bool
     users: list[int]
     roles: list[str]
     at: datetime
@@ -90,11 +93,18 @@ class PublishedHint:
 async def _write(session: AsyncSession) -> None:
     """What was said, as rows of the same transaction, in one statement; who commits hands them to ``after_commit``."""
     rows = [
-        {"topic": topic, "ref": ref, "users": sorted(saying.users), "roles": sorted(saying.roles), "at": saying.at}
-        for (topic, ref), saying in session.info.pop(SAYINGS).items()
+        {
+            "topic": topic,
+            "ref": ref,
+            "urgent": urgent,
+            "users": sorted(saying.users),
+            "roles": sorted(saying.roles),
+            "at": saying.at,
+        }
+        for (topic, ref, urgent), saying in session.info.pop(SAYINGS).items()
     ]
-    ids = {(topic, ref): id_ for id_, topic, ref in await fetch(session, _ADD, rows)}
-    session.info[EMITTED] = [PublishedHint(ids[row["topic"], row["ref"]], **row) for row in rows]
+    ids = {tuple(said): id_ for id_, *said in await fetch(session, _ADD, rows)}
+    session.info[EMITTED] = [PublishedHint(ids[row["topic"], row["ref"], row["urgent"]], **row) for row in rows]
 
 
 async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
@@ -131,7 +141,14 @@ async def newest(db: Database) -> int:
 
 
 def _as_hint(row: Outbox | PublishedHint) -> dict[str, object]:
-    return {"id": row.id, "topic": row.topic, "ref": row.ref, "users": row.users, "roles": row.roles}
+    return {
+        "id": row.id,
+        "topic": row.topic,
+        "ref": row.ref,
+        "urgent": row.urgent,
+        "users": row.users,
+        "roles": row.roles,
+    }
 
 
 async def prune(session: AsyncSession, now: datetime) -> None:

@@ -1,9 +1,9 @@
 """Work that happens later: deadlines kept as rows, found by whoever is alive, each done exactly once.
 
-A context registers what its deadlines do and sets them in its own transactions::
+A context says in its ``timers.py`` what its deadlines do (``HANDLERS``; ``pbxcrm.composition`` registers them) and sets them in
+its own transactions::
 
-    @timer("callbacks.norm")
-    async def norm_passed(session: AsyncSession, row: Timer, now: datetime) -> None: ...
+    HANDLERS = {"callbacks.norm": norm_passed}
 
     await set_timer(session, "callbacks.norm", f"callbacks.norm:{episode.id}", due_at, {"episode": episode.id})
 
@@ -11,7 +11,7 @@ A context registers what its deadlines do and sets them in its own transactions:
 the very transaction that marks the row as done, so a crash leaves either both or neither, whatever Redis does.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,15 +34,11 @@ KEEP_DONE = timedelta(days=7)
 SWEEP_AT_MOST = 1000  # rows in one sweep, so that other work gets its turn
 
 
-def timer(kind: str) -> Callable[[Handler], Handler]:
-    """Register what happens when a deadline of this kind is due."""
-
-    def register(handler: Handler) -> Handler:
+def register_timers(handlers: Mapping[str, Handler]) -> None:
+    """Register by kind what happens when a deadline is due. Raises ValueError for a second handler of one kind."""
+    for kind, handler in handlers.items():
         if _handlers.setdefault(kind, handler) is not handler:
             raise ValueError(f"two handlers for timers of kind {kind}")
-        return handler
-
-    return register
 
 
 async def set_timer(

@@ -21,7 +21,7 @@ REST_SECONDS = 1.0  # after a failure, and between two looks at what others left
 
 
 class Relay:
-    """One a process; ``run`` must be running."""
+    """One per process; ``run`` must be running, and ``Database.after_commit`` must be ``say``."""
 
     def __init__(self, db: Database, redis: Redis) -> None:
         self.db = db
@@ -30,9 +30,9 @@ class Relay:
         self._published: list[int] = []
         self._awake = asyncio.Event()
         self._away = False
-        db.after_commit = self.say
 
     async def say(self, rows: list[PublishedHint]) -> None:
+        """For ``Database.after_commit``: publish these soon; does not wait for Redis."""
         self._said += rows
         self._awake.set()
 

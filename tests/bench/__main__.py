@@ -6,6 +6,7 @@ Nothing here passes or fails: machines differ. What can be compared is compared 
 import sys
 from importlib import import_module
 
+from pbxcrm.composition import compose
 from tests.bench.table import show
 
 BENCHES = {
@@ -20,6 +21,7 @@ BENCHES = {
 
 
 def main(names: list[str]) -> None:
+    compose()
     for name in names or BENCHES:
         show(BENCHES[name], import_module(f"tests.bench.bench_{name}").run())
 

@@ -35,7 +35,7 @@ from pbxcrm.people.queries import token_hash
 from pbxcrm.people.rules import SESSION_LIFE
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.events import CHANNEL, URGENT
+from pbxcrm.shared.events import CHANNEL
 from pbxcrm.shared.redis_server import redis_url
 from pbxcrm.shared.settings import Settings
 from tests.bench.table import Figure, percentile
@@ -237,10 +237,10 @@ class Hints:
         async with Redis.from_url(url) as redis, redis.pubsub() as pubsub:
             await pubsub.subscribe(CHANNEL)
             async for message in pubsub.listen():
-                if message["type"] != "message" or URGENT.encode() not in message["data"]:
+                if message["type"] != "message" or b'"urgent": true' not in message["data"]:
                     continue  # cheaply: this process plays the PBX, too
                 for hint in json.loads(message["data"]):
-                    if hint["topic"] == "dock" and hint["ref"].startswith(URGENT):
+                    if hint["topic"] == "dock" and hint["urgent"]:
                         self.heard.append((time.time(), frozenset(hint["users"])))
 
     def after(self, desk: int, at: float) -> float | None:

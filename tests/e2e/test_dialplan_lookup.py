@@ -12,7 +12,7 @@ from ami.replay import calls_in
 from ami.tracker import TrackerConfig
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.contacts.caller_lookup import Lookup
+from pbxcrm.reactions.caller_lookup import Lookup
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.networks import parse_networks
 from pbxcrm.shared.settings import Settings

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from pbxcrm.access import Permission, can
-from pbxcrm.contacts.caller_lookup import Lookup
+from pbxcrm.reactions.caller_lookup import Lookup
 from pbxcrm.shared.networks import is_within, parse_networks
 from web.api.problems import problem
 from web.auth import viewer_by_token

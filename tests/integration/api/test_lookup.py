@@ -14,8 +14,8 @@ from sqlalchemy import text
 from ami.agi import DEADLINE, LookupServer
 from pbxcrm.calls.models import Line
 from pbxcrm.contacts.actions import create_contact, mark_number
-from pbxcrm.contacts.caller_lookup import PATIENCE, Caller, Lookup, display_name
 from pbxcrm.contacts.models import NumberKind
+from pbxcrm.reactions.caller_lookup import PATIENCE, Caller, Lookup, display_name
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.networks import is_within, parse_networks
 from pbxcrm.shared.settings import Settings

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.claims import claim, release
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.shared import jobs

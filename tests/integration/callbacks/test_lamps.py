@@ -6,7 +6,6 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.escalations import accept, escalation_count, list_escalations, reassign
 from pbxcrm.callbacks.models import AttemptResult, Episode, Escalation
 from pbxcrm.callbacks.options import change_options

@@ -13,7 +13,6 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.models import Extension
-from pbxcrm.phone import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.phone.actions import hang_up, transfer
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.phone.source import Answer, Order, Orders, wake

@@ -14,6 +14,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.cli.locks import in_use, only_run, unused
+from pbxcrm.migrations import newest
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Conflict, Invalid, Unavailable
 from pbxcrm.shared.options import Option
@@ -59,7 +60,7 @@ async def test_what_was_backed_up_comes_back(tmp_path: Path, installed: Settings
     with pytest.raises(Conflict, match="--yes"):
         await restore(installed, tmp_path / "b.tar.gz", overwrite=False)
     assert "after" in await found(installed)
-    assert await restore(installed, tmp_path / "b.tar.gz", overwrite=True) == "0001"
+    assert await restore(installed, tmp_path / "b.tar.gz", overwrite=True) == newest()
     back = await found(installed)
     assert back["before"] == "Київ"
     assert "after" not in back

@@ -27,10 +27,11 @@ def _clean() -> Iterator[None]:
 
 
 def count(kind: str = "test.count") -> None:
-    @jobs.timer(kind)
     async def handle(session: AsyncSession, row: Timer, now: datetime) -> None:
         fired[row.key] += 1
         emit(session, "timer", row.key, now)
+
+    jobs.register_timers({kind: handle})
 
 
 async def rows(database: Database) -> list[Timer]:
@@ -75,7 +76,7 @@ async def test_a_handler_that_fails_leaves_nothing_behind_and_is_tried_again_lat
         if row.tries == 0:
             raise ValueError("once")
 
-    jobs.timer("test.fail")(fail)
+    jobs.register_timers({"test.fail": fail})
     async with database.write() as session:
         await jobs.set_timer(session, "test.fail", "f", NOW)
     assert await jobs.sweep(database, NOW) == 0
@@ -91,7 +92,7 @@ async def test_one_that_fails_does_not_hold_up_the_others(database: Database) ->
     async def fail(session: AsyncSession, row: Timer, now: datetime) -> None:
         raise ValueError("always")
 
-    jobs.timer("test.fail")(fail)
+    jobs.register_timers({"test.fail": fail})
     count()
     async with database.write() as session:
         await jobs.set_timer(session, "test.fail", "a", NOW - timedelta(minutes=1))
@@ -105,7 +106,7 @@ async def test_a_handler_may_set_its_own_deadline_again(database: Database) -> N
         fired[row.key] += 1
         await jobs.set_timer(session, "test.again", row.key, now + timedelta(minutes=1))
 
-    jobs.timer("test.again")(again)
+    jobs.register_timers({"test.again": again})
     async with database.write() as session:
         await jobs.set_timer(session, "test.again", "x", NOW)
     assert [await jobs.sweep(database, NOW + timedelta(minutes=n)) for n in (0, 0, 1, 1)] == [1, 0, 1, 0]

@@ -23,12 +23,13 @@ from pbxcrm.shared import jobs
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.shared.db import Database
 
-@jobs.timer("test.kill")
 async def fire(session, row, now):
     session.add(AuditEntry(at=now, action="fired", entity="timer", entity_id=row.key))
     await session.flush()
     print("in the middle", flush=True)
     await asyncio.sleep(0.02)  # a moment to be killed in
+
+jobs.register_timers({"test.kill": fire})
 
 async def main():
     db = Database(sys.argv[1])

@@ -69,9 +69,16 @@ class OwnRedis:
 def _counts() -> None:
     jobs._handlers.pop("test.worker", None)
 
-    @jobs.timer("test.worker")
     async def handle(session: AsyncSession, row: Timer, now: datetime) -> None:
         emit(session, "timer", row.key, now)
+
+    jobs.register_timers({"test.worker": handle})
+
+
+def relay_of(database: Database, redis: Redis) -> Relay:
+    relay = Relay(database, redis)
+    database.after_commit = relay.say
+    return relay
 
 
 async def fire(database: Database, key: str) -> None:
@@ -98,7 +105,7 @@ async def test_deadlines_fire_while_redis_is_killed_and_hints_come_when_it_is_ba
 ) -> None:
     await own_redis.start()
     url = f"unix://{own_redis.socket}"
-    async with Redis.from_url(url) as redis, working(Work(database, redis, url)):
+    async with Redis.from_url(url) as redis, working(Work(database, relay_of(database, redis), url)):
         await fire(database, "with")
         await until(lambda: all_done(database))
         await until(lambda: outbox_empty(database))
@@ -117,7 +124,7 @@ async def test_what_is_committed_is_published_at_once(database: Database, redis_
     async with (
         Redis.from_url(redis_url) as redis,
         redis.pubsub() as listener,
-        working(Work(database, redis, redis_url)),
+        working(Work(database, relay_of(database, redis), redis_url)),
     ):
         await listener.subscribe(CHANNEL)
         assert (await listener.get_message(timeout=2) or {})["type"] == "subscribe"
@@ -140,7 +147,7 @@ async def test_what_a_redis_that_hangs_did_not_take_is_carried_later(database: D
     async with Redis.from_url(redis_url) as redis, redis.pubsub() as listener:
         await listener.subscribe(CHANNEL)
         assert (await listener.get_message(timeout=2) or {})["type"] == "subscribe"
-        relay = Relay(database, redis)
+        relay = relay_of(database, redis)
         running = asyncio.create_task(relay.run())
         try:
             with paused_redis(redis_url), capture_logs() as said:
@@ -178,7 +185,7 @@ async def test_what_is_old_is_thrown_away_also_while_redis_is_away(database: Dat
         return hints == ["new"] and not others
 
     url = f"unix://{tmp_path}/nobody"
-    async with Redis.from_url(url) as redis, working(Work(database, redis, url)):
+    async with Redis.from_url(url) as redis, working(Work(database, relay_of(database, redis), url)):
         await until(tidied)
 
 

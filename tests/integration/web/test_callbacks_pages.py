@@ -13,7 +13,6 @@ from redis.asyncio import Redis
 from sqlalchemy import event
 from starlette.applications import Starlette
 
-from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.models import Call, PbxStatus
 from pbxcrm.deals.models import Deal

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from sqlmodel import col, select
 
-from pbxcrm.callbacks import timers as _timers  # noqa: F401  # registers what its deadlines do
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.people.queries import load_directory
 from pbxcrm.reactions.intake import Intake
