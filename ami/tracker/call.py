@@ -192,6 +192,7 @@ class Call:
     def state(self) -> CallState:
         """Everything known now, as one frozen value."""
         legs = [shown for leg in self.legs.values() if (shown := leg.shown()) is not None]
+        outside = [shown for leg in self.legs.values() if (shown := leg.shown_outside()) is not None]
         missed = self.outcome is Outcome.MISSED and self.ended_at is not None
         return CallState(
             pbx=self.pbx,
@@ -212,6 +213,7 @@ class Call:
             talked=self.talked_in_order(),
             transfers=tuple(self.transfers),
             legs=tuple(legs),
+            outside=tuple(outside),
             ringing=tuple(
                 dict.fromkeys(leg.extension for leg in self.legs.values() if leg.extension and leg.is_ringing)
             ),

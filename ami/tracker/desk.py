@@ -133,6 +133,8 @@ class Desk:
             phones = talk.phones_in_talk(call)
         line = talk.outside_helper(call)
         if line is not None:
+            leg = call.leg_of(line, at)
+            leg.answered_at, leg.talking = leg.answered_at or at, True
             extension = talk.forwarded_by(call, line) if call.direction is Direction.INBOUND else None
             if extension is None:
                 talk.answered(call, None, at)

@@ -11,7 +11,7 @@ from ami.tracker import ending, transfers, voicemail
 from ami.tracker.channel import Channel
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import Kind
-from ami.tracker.numbers import is_withheld, name_in, number_in
+from ami.tracker.numbers import is_withheld, name_in, number_in, number_sent
 from ami.tracker.roles import asked_for, dialled_out, orient, originated, tries_outside
 from pbxcrm.calls.facts import Direction, LegResult
 
@@ -115,7 +115,8 @@ def dial_begin(desk: Desk, message: Message, at: datetime) -> None:
     if dialled.place.kind is not Kind.LOCAL:
         call.leg_of(dialled, at)
     if dialled.place.kind is Kind.TRUNK:
-        dialled_out(call, dialled, message)
+        sent = call.leg_of(dialled, at).number = number_sent(message)
+        dialled_out(call, dialled, sent)
     if not was_known_as_dialled or dialled.place.kind is Kind.TRUNK:
         orient(call, board.places)
     board.touched[call] = None

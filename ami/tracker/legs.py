@@ -27,13 +27,14 @@ class LegRecord:
     """A channel somebody dialled, or a phone that talked. ``extension`` is None for an outside line."""
 
     __slots__ = (
-        "answered_at", "cause", "channel_id", "dialled_at", "ended_at", "extension", "picked_up", "ringing_at", "status",
-        "talking",
+        "answered_at", "cause", "channel_id", "dialled_at", "ended_at", "extension", "number", "picked_up", "ringing_at",
+        "status", "talking",
     )  # fmt: skip
 
     def __init__(self, channel_id: str, extension: str | None, dialled_at: datetime) -> None:
         self.channel_id = channel_id
         self.extension = extension
+        self.number: str | None = None  # of an outside line: what it was given to dial
         self.dialled_at = dialled_at
         self.ringing_at: datetime | None = None
         self.picked_up = False  # the phone was taken off the hook, which is not yet a talk (rule 1)
@@ -112,11 +113,16 @@ class LegRecord:
 
     def shown(self) -> Leg | None:
         """The leg as the business sees it; None for an outside line."""
-        if self.extension is None:
-            return None
+        return None if self.extension is None else self._as_leg(self.extension)
+
+    def shown_outside(self) -> Leg | None:
+        """An outside line that was dialled, with its number in the place of the extension; None for a phone."""
+        return None if self.extension is not None or self.number is None else self._as_leg(self.number)
+
+    def _as_leg(self, name: str) -> Leg:
         return Leg(
             channel_id=self.channel_id,
-            extension=self.extension,
+            extension=name,
             dialled_at=self.dialled_at,
             ringing_at=self.ringing_at,
             answered_at=self.answered_at,

@@ -4,7 +4,7 @@ from ami.messages import Message
 from ami.tracker.call import Call
 from ami.tracker.channel import Channel
 from ami.tracker.endpoints import Kind, Places
-from ami.tracker.numbers import dialled_in, name_in, number_in, number_sent
+from ami.tracker.numbers import dialled_in, name_in, number_in
 from pbxcrm.calls.facts import Direction
 from pbxcrm.shared.numbers import number_called
 
@@ -44,13 +44,12 @@ def asked_for(call: Call, number: str | None, places: Places) -> None:
         call.asked_for = number
 
 
-def dialled_out(call: Call, line: Channel, message: Message) -> None:
-    """An outside line was dialled: the client of an outbound call."""
+def dialled_out(call: Call, line: Channel, sent: str | None) -> None:
+    """An outside line was dialled and given the number ``sent``: the client of an outbound call."""
     first = call.first
     if first is not None and first.place.kind is Kind.TRUNK and not first.dialled:
         return  # an inbound call on its way out again: the client is the one who called
     call.trunk = line.place.endpoint
-    sent = number_sent(message)
     if call.sent is None or (line is not first and _same_number(sent, call.shown_outside)):
         # Of two outside numbers the client is the one that is shown to the other; where that is not told, the first.
         call.sent = sent

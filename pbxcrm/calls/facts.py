@@ -129,6 +129,12 @@ class CallState:
     channel_ids: tuple[str, ...]  # every Uniqueid of the call, to find recordings and CDR/CEL rows
     recording: str | None = None  # file name told by UserEvent PbxcrmRecording, relative to the recordings folder
     closed_hours: bool = False  # the dialplan said so with UserEvent PbxcrmClosed
+    outside: tuple[Leg, ...] = ()  # outside lines that were dialled; ``extension`` is the number each was given
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether somebody talked to the other side: one of our phones, or on our behalf a place outside (a mobile)."""
+        return self.answered_at is not None or self.outcome is Outcome.ANSWERED
 
     @property
     def wait_seconds(self) -> float | None:

@@ -4,13 +4,23 @@ import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.people.models import ApiToken, Extension, FailedLogin, LoginSession, PopupMode, Role, Team, User
+from pbxcrm.people.models import (
+    ApiToken,
+    Extension,
+    FailedLogin,
+    LoginSession,
+    MobileNumber,
+    PopupMode,
+    Role,
+    Team,
+    User,
+)
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import (
     THROTTLE_WINDOW,
@@ -33,6 +43,7 @@ async def add_user(
     role: str,
     password_hash: str,
     extensions: Iterable[str] = (),
+    mobiles: Iterable[str] = (),
     team: str | int | None = None,
     language: str = "",
     now: datetime | None = None,
@@ -57,6 +68,7 @@ async def add_user(
     assert user.id is not None
     for extension in wanted:
         session.add(Extension(number=extension, user_id=user.id))
+    await _set_mobiles(session, user.id, mobiles)
     record(
         session,
         at,
@@ -82,6 +94,7 @@ async def edit_user(
     name: str,
     role: str,
     extensions: Iterable[str],
+    mobiles: Iterable[str] | None = None,
     team: str | int | None,
     is_active: bool = True,
     password_hash: str = "",
@@ -107,6 +120,8 @@ async def edit_user(
     for extension in wanted:
         if extension not in had:
             session.add(Extension(number=extension, user_id=user_id))
+    if mobiles is not None:
+        await _set_mobiles(session, user_id, mobiles)
     if not is_active or password_hash:
         await revoke_sessions(session, user_id, now, but=actor.session_id)
     if not is_active:
@@ -129,6 +144,25 @@ async def edit_user(
     )
     _say_people_changed(session, now)
     return user
+
+
+async def _set_mobiles(session: AsyncSession, user_id: int, mobiles: Iterable[str]) -> None:
+    """These numbers (E.164) and no others are this person's; raises Invalid where one is somebody else's."""
+    wanted = set(mobiles)
+    known = {
+        row.number: row
+        for row in await session.exec(
+            select(MobileNumber).where(or_(MobileNumber.user_id == user_id, col(MobileNumber.number).in_(wanted)))
+        )
+    }
+    for number in sorted(wanted):
+        if number not in known:
+            session.add(MobileNumber(number=number, user_id=user_id))
+        elif known[number].user_id != user_id:
+            raise Invalid("mobiles", "people.mobile_taken", "{number} is somebody else's already.", number=number)
+    for number, row in known.items():
+        if number not in wanted:
+            await session.delete(row)
 
 
 async def edit_profile(

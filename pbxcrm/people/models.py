@@ -62,6 +62,16 @@ class Extension(SQLModel, table=True):
     user_id: int = link("users.id")
 
 
+@cached_config
+class MobileNumber(SQLModel, table=True):
+    """A telephone of a user outside the PBX. Who talks by it talks as their first extension."""
+
+    __tablename__ = "mobile_numbers"
+
+    number: str = Field(max_length=64, primary_key=True)  # E.164
+    user_id: int = link("users.id")
+
+
 class LoginSession(SQLModel, table=True):
     """A logged-in browser. Only the token's SHA-256 is kept; a row can be revoked at any time."""
 

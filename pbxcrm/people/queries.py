@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_users
-from pbxcrm.people.models import ApiToken, Extension, LoginSession, PopupMode, Role, Team, User
+from pbxcrm.people.models import ApiToken, Extension, LoginSession, MobileNumber, PopupMode, Role, Team, User
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.db import UtcDateTime
@@ -26,11 +26,21 @@ class Directory:
     teams: dict[int, Team]
     by_extension: dict[str, int]  # extension -> user id
     extensions: dict[int, list[str]] = field(default_factory=dict)  # user id -> extensions
+    by_mobile: dict[str, int] = field(default_factory=dict)  # E.164 -> user id
 
     def user_of(self, extension: str | None) -> User | None:
         user_id = self.by_extension.get(extension or "")
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
+
+    def user_of_mobile(self, number: str | None) -> User | None:
+        """Whose mobile the number (E.164) is; None where it is nobody's or they are switched off."""
+        return self.active(self.by_mobile.get(number or ""))
+
+    def extension_of_mobile(self, number: str | None) -> str | None:
+        """The first extension of whose mobile it is."""
+        user = self.user_of_mobile(number)
+        return next(iter(self.extensions.get(user.id or 0, ())), None) if user is not None else None
 
     def active(self, user_id: int | None) -> User | None:
         user = self.users.get(user_id) if user_id is not None else None
@@ -116,7 +126,8 @@ async def _read_directory(session: AsyncSession) -> Directory:
     for row in (await session.exec(select(Extension).order_by(col(Extension.number)))).all():
         by_extension[row.number] = row.user_id
         extensions.setdefault(row.user_id, []).append(row.number)
-    return Directory(users, teams, by_extension, extensions)
+    by_mobile = {row.number: row.user_id for row in (await session.exec(select(MobileNumber))).all()}
+    return Directory(users, teams, by_extension, extensions, by_mobile)
 
 
 async def list_users(session: AsyncSession, viewer: Viewer) -> list[User]:
@@ -229,6 +240,17 @@ async def list_sessions(session: AsyncSession, user_id: int, now: datetime) -> l
         .order_by(col(LoginSession.created_at).desc(), col(LoginSession.id).desc())
     )
     return list(found.all())
+
+
+async def mobiles_of(session: AsyncSession, user_ids: list[int]) -> dict[int, list[str]]:
+    """Their mobile numbers (E.164), by person."""
+    found: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
+    rows = await session.exec(
+        select(MobileNumber).where(col(MobileNumber.user_id).in_(user_ids)).order_by(col(MobileNumber.number))
+    )
+    for row in rows.all():
+        found[row.user_id].append(row.number)
+    return found
 
 
 async def extensions_of(session: AsyncSession, user_ids: list[int]) -> dict[int, list[str]]:

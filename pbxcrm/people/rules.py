@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.texts import one_line
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
@@ -41,6 +42,20 @@ def check_password(password: str) -> str:
     if len(password) > 1000:
         raise Invalid("password", "people.password_long", "A password may have at most 1000 characters.")
     return password
+
+
+def check_mobiles(typed: str, region: str) -> list[str]:
+    """The mobile numbers in a field, in E.164, without doubles; raises Invalid for what is no public number."""
+    found = []
+    for text in re.split(r"[,;\n]", typed[:1000]):
+        if text.strip():
+            number = normalise(text, region) or ""
+            if not number.startswith("+"):
+                raise Invalid(
+                    "mobiles", "people.mobile", "“{number}” is not a mobile number.", number=text.strip()[:40]
+                )
+            found.append(number)
+    return list(dict.fromkeys(found))
 
 
 def check_extensions(extensions: list[str]) -> list[str]:

@@ -22,7 +22,7 @@ from pbxcrm.reactions.call_context import CallContext
 from pbxcrm.reactions.clients import Client, identify, last_talked, talk_after
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.numbers import format_for_people, normalise
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_create_task
 from pbxcrm.tasks.models import TaskKind
@@ -51,20 +51,41 @@ class Case:
         return format_for_people(self.client.number) if self.client.number else "—"
 
     @property
+    def who_talked(self) -> User | None:
+        """The person of us who talked first, by a phone of the PBX or a mobile of theirs."""
+        state, people = self.state, self.context.people
+        by_phone = people.user_of(state.made_by if state.direction is Direction.OUTBOUND else state.answered_by)
+        return by_phone or people.user_of_mobile(self._mobile)
+
+    @property
+    def talker(self) -> str:
+        """What talked for us, for texts: an extension, or a number outside."""
+        state = self.state
+        extension = state.made_by if state.direction is Direction.OUTBOUND else state.answered_by
+        return extension or (format_for_people(self._mobile) if self._mobile else "—")
+
+    @property
+    def _mobile(self) -> str | None:
+        """The number outside that answered for us."""
+        region = self.line.region or self.context.settings.region_of(self.state.pbx)
+        numbers = (normalise(leg.extension, region) for leg in self.state.outside if leg.answered_at is not None)
+        return next((number for number in numbers if number is not None and number != self.client.number), None)
+
+    @property
     def client_name(self) -> str:
         return self.client.contact.name if self.client.contact and self.client.contact.name else self.number
 
 
 def has_consequences(state: CallState, call: Call) -> bool:
     """Whether somebody talks or it is over. What was considered when they began to talk does not change in the end."""
-    return not call.reason if state.talked else state.outcome is not Outcome.OPEN
+    return not call.reason if state.was_answered else state.outcome is not Outcome.OPEN
 
 
 async def consider(session: AsyncSession, context: CallContext, call: Call, state: CallState, at: datetime) -> None:
     """Do whatever follows from a call as it stands now: a talk took place, or it is over."""
     if not has_consequences(state, call):
         return
-    talked, over = bool(state.talked), state.outcome is not Outcome.OPEN
+    talked, over = state.was_answered, state.outcome is not Outcome.OPEN
     if state.direction is Direction.INTERNAL:
         if over:  # until then it may still turn out to be a part of a client's call
             call.reason = reason("call.internal").stored()
@@ -87,13 +108,13 @@ async def _inbound_talked(case: Case) -> None:
     if _is_nobodys_client(case):
         return
     waiting = await open_episodes(case.session, case.keys) if case.client.number is not None else []
-    user = context.people.user_of(case.state.answered_by)
+    user = case.who_talked
     if call.deal_id is None and not call.reason:
         await _find_or_make_deal(case, user)
     call.responsible_id = user.id if user else call.responsible_id
     if user is None and case.state.answered_by:
         await _ask_whose_extension(case, case.state.answered_by)
-    who = user.name if user else case.state.answered_by or ""
+    who = user.name if user else case.talker
     await _close_episodes(case, waiting, EpisodeStatus.RECOVERED, reason("episode.recovered", who=who), user)
 
 
@@ -110,18 +131,19 @@ async def _find_or_make_deal(case: Case, user: User | None) -> None:
     stage = _stage(case, StageKind.UNSORTED)
     if stage is None:
         return
-    facts = {"number": case.number, "stage": stage.name, "extension": case.state.answered_by}
+    facts = {"number": case.number, "stage": stage.name, "extension": case.talker}
     if user is not None:
         owner_id = user.id
         why = reason(
             "call.new_deal",
-            reason("owner.answered", who=user.name, extension=case.state.answered_by),
+            reason("owner.answered", who=user.name, extension=case.talker),
             who=user.name,
             **facts,
         )
     else:
         owner_id, behind = await _choose_owner(case)
-        why = reason("call.new_deal_unmapped", behind, **facts)
+        code = "call.new_deal_unmapped" if case.state.answered_by else "call.new_deal_outside"
+        why = reason(code, behind, **facts)
     await _make_deal(case, stage, owner_id, why)
 
 
@@ -171,7 +193,7 @@ async def _close_if_through_already(case: Case, episode: Episode) -> None:
         return
     people = case.context.people
     user = people.user_of(call.answered_by if call.direction == Direction.INBOUND else call.made_by)
-    who = user.name if user else call.answered_by or call.made_by or ""
+    who = user.name if user else call.answered_by or call.made_by or call.trunk or ""
     status = EpisodeStatus.RECOVERED if call.direction == Direction.INBOUND else EpisodeStatus.REACHED
     why = reason(f"episode.{status.value}", who=who)
     await do_close(
@@ -208,7 +230,7 @@ async def _deal_of_anonymous(case: Case) -> Deal | None:
 async def _outbound_talked(case: Case) -> None:
     """We called the client and talked: the callback, if one was open, is done."""
     call = case.call
-    user = case.context.people.user_of(case.state.made_by)
+    user = case.who_talked
     call.responsible_id = user.id if user else None
     if _is_nobodys_client(case):
         return
@@ -221,7 +243,7 @@ async def _outbound_talked(case: Case) -> None:
             await _leave_didnt_reach(case, deal, user)
         else:
             call.reason = reason("call.no_deal", number=case.number).stored()
-    who = user.name if user else case.state.made_by or ""
+    who = user.name if user else case.talker
     await _close_episodes(case, waiting, EpisodeStatus.REACHED, reason("episode.reached", who=who), user)
 
 
@@ -255,9 +277,10 @@ async def _deal_called_about(case: Case) -> Deal | None:
 
 def _is_nobodys_client(case: Case) -> bool:
     """Own numbers and spam make neither deals nor misses, and the call says so."""
-    if case.client.special is None:
+    is_colleague = case.context.people.user_of_mobile(case.client.number) is not None
+    if case.client.special is None and not is_colleague:
         return False
-    code = "call.own_number" if case.client.special is NumberKind.OWN else "call.spam"
+    code = "call.own_number" if is_colleague or case.client.special is NumberKind.OWN else "call.spam"
     case.call.reason = reason(code, number=case.number).stored()
     return True
 
@@ -306,7 +329,7 @@ async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
     if stage is None:  # somebody has moved it meanwhile
         return
     to = case.context.funnel.stage_of_kind(deal.pipeline_id, StageKind.UNSORTED)
-    why = reason("deal.talked", stage=stage.name, who=user.name if user else case.state.answered_by or "")
+    why = reason("deal.talked", stage=stage.name, who=user.name if user else case.talker)
     people = case.context.people
     if to is not None:
         await do_move_by_itself(case.session, deal, to, case.at, people=people, why=why)

@@ -19,6 +19,7 @@ from pbxcrm.phone.match_orders import match_order
 from pbxcrm.reactions.actions import consider, has_consequences
 from pbxcrm.reactions.call_context import CallContext
 from pbxcrm.reactions.dialling import dials, take_callback
+from pbxcrm.reactions.mobiles import with_colleagues
 from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 from pbxcrm.shared.core_sql import add_new, execute, fetch, list_param
 from pbxcrm.shared.events import emit
@@ -163,6 +164,7 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
 
     The session is flushed where the next step reads, not before every query: that halves the work of a batch.
     """
+    facts = tuple(with_colleagues(fact, context.people, _region(fact.call, context)) for fact in facts)
     with session.no_autoflush:
         rows = await _Rows.load(session, facts, context)
         deciding = (
@@ -226,8 +228,11 @@ def _client_number(state: CallState, context: CallContext) -> str | None:
     """The client's number in our one spelling; None where there is none to know."""
     if state.direction is Direction.INTERNAL or (state.withheld and state.direction is Direction.INBOUND):
         return None
-    region = line_of(state, context.lines).region or context.settings.region_of(state.pbx)
-    return (normalise(state.client_heard, region) or "")[:64] or None
+    return (normalise(state.client_heard, _region(state, context)) or "")[:64] or None
+
+
+def _region(state: CallState, context: CallContext) -> str:
+    return line_of(state, context.lines).region or context.settings.region_of(state.pbx)
 
 
 def _refresh_legs(known: dict[str, _KnownLeg], state: CallState, context: CallContext) -> list[_KnownLeg]:

@@ -43,6 +43,9 @@ MESSAGES: dict[str, str | Counted] = {
     "call.new_deal_unmapped": N_(
         "{number} had no open deal, so this call made one in “{stage}”; extension {extension} answered, which is nobody's."
     ),
+    "call.new_deal_outside": N_(
+        "{number} had no open deal, so this call made one in “{stage}”; it was answered outside, at {extension}, which is nobody's mobile."
+    ),
     "call.open_deal": N_("The client's open deal."),
     "call.missed_new_deal": N_("Nobody answered {number}, who had no open deal, so this call made one in “{stage}”."),
     "call.missed_open_deal": N_("Nobody answered; the call is noted on the client's open deal."),

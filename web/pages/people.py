@@ -11,8 +11,10 @@ from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.people import actions
 from pbxcrm.people.models import Role, Team, User
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, load_directory
+from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, load_directory, mobiles_of
+from pbxcrm.people.rules import check_mobiles
 from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.shared.numbers import format_for_people
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import N_
@@ -63,6 +65,7 @@ async def add_person(request: Request) -> Response:
                 role=form["role"],
                 password_hash=hashed,
                 extensions=_extensions(form),
+                mobiles=_mobiles(request, form),
                 team=form.number("team"),
                 now=now(request),
             )
@@ -76,12 +79,14 @@ async def person(request: Request) -> Response:
     async with parts(request).db.read() as session:
         user = await _user(session, request)
         numbers = (await extensions_of(session, [user.id or 0]))[user.id or 0]
+        mobiles = (await mobiles_of(session, [user.id or 0]))[user.id or 0]
     form = filled(
         {
             "name": user.name,
             "role": user.role,
             "team": user.team_id,
             "extensions": ", ".join(numbers),
+            "mobiles": ", ".join(map(format_for_people, mobiles)),
             "is_active": user.is_active,
         }
     )
@@ -102,6 +107,7 @@ async def save_person(request: Request) -> Response:
                 name=form["name"],
                 role=form["role"],
                 extensions=_extensions(form),
+                mobiles=_mobiles(request, form),
                 team=form.number("team"),
                 is_active=form.ticked("is_active"),
                 password_hash=hashed,
@@ -119,6 +125,10 @@ async def _user(session: AsyncSession, request: Request) -> User:
 
 def _extensions(form: Form) -> list[str]:
     return form["extensions"].replace(";", ",").replace(" ", ",").split(",")
+
+
+def _mobiles(request: Request, form: Form) -> list[str]:
+    return check_mobiles(form["mobiles"], parts(request).settings.region)
 
 
 async def _person_page(request: Request, form: Form, user: User | None, status: int = 200) -> Response:

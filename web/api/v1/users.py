@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.people.models import Role, User
-from pbxcrm.people.queries import extensions_of, list_teams, list_users
+from pbxcrm.people.queries import extensions_of, list_teams, list_users, mobiles_of
 from pbxcrm.shared.errors import NotFound
 from web.api.fields import ApiAnswer, ApiRequest, Word
 from web.api.resource import Ask, Page, Resource
@@ -21,6 +21,9 @@ class UserOut(ApiAnswer):
     role: Role
     team: str | None
     extensions: list[str]
+    mobiles: list[str] = Field(
+        description="Telephones outside the PBX, in E.164; who talks by one of them talks as by the first extension."
+    )
     is_active: bool = Field(description="Whether they may still log in.")
 
 
@@ -50,7 +53,8 @@ async def read_user(ask: Ask, login: str) -> UserOut:
 
 
 async def _users(ask: Ask, rows: list[User]) -> list[UserOut]:
-    extensions = await extensions_of(ask.session, [user.id for user in rows if user.id is not None])
+    ids = [user.id for user in rows if user.id is not None]
+    extensions, mobiles = await extensions_of(ask.session, ids), await mobiles_of(ask.session, ids)
     teams = {team.id: team.name for team in await list_teams(ask.session)}
     return [
         UserOut(
@@ -60,6 +64,7 @@ async def _users(ask: Ask, rows: list[User]) -> list[UserOut]:
             role=Role(user.role),
             team=teams.get(user.team_id),
             extensions=extensions.get(user.id or 0, []),
+            mobiles=mobiles.get(user.id or 0, []),
             is_active=user.is_active,
         )
         for user in rows
