@@ -133,13 +133,16 @@ class Desk:
             phones = talk.phones_in_talk(call)
         line = talk.outside_helper(call)
         if line is not None:
-            leg = call.leg_of(line, at)
-            leg.answered_at, leg.talking = leg.answered_at or at, True
+            talk.line_talks(call, line, at)
             extension = talk.forwarded_by(call, line) if call.direction is Direction.INBOUND else None
             if extension is None:
                 talk.answered(call, None, at)
             else:
                 phones.setdefault(extension, line)
+        if phones or line is not None:
+            for client in call.client_channels():
+                if client.dialled and client.bridge is not None:
+                    talk.line_talks(call, client, at)
         for extension, talker in call.talking.items():
             if extension not in phones and talker.left_at is None:
                 self._stops_talking(call, talker, at, now)

@@ -96,6 +96,12 @@ def answered(call: Call, extension: str | None, at: datetime) -> None:
         call.talked.setdefault(extension)
 
 
+def line_talks(call: Call, line: Channel, at: datetime) -> None:
+    """Somebody talks by an outside line that was dialled."""
+    leg = call.leg_of(line, at)
+    leg.answered_at, leg.talking = leg.answered_at or at, True
+
+
 def transfer_reaching(call: Call, extension: str, channel: Channel, now: datetime) -> Transfer | None:
     """The transfer that has reached ``extension`` by its joining now; None where it only takes part, or is back."""
     is_new = channel.id not in call.talked_channels

@@ -152,7 +152,7 @@ async def _set_mobiles(session: AsyncSession, user_id: int, mobiles: Iterable[st
     known = {
         row.number: row
         for row in await session.exec(
-            select(MobileNumber).where(or_(MobileNumber.user_id == user_id, col(MobileNumber.number).in_(wanted)))
+            select(MobileNumber).where(or_(col(MobileNumber.user_id) == user_id, col(MobileNumber.number).in_(wanted)))
         )
     }
     for number in sorted(wanted):

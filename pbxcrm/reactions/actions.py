@@ -104,7 +104,7 @@ async def consider(session: AsyncSession, context: CallContext, call: Call, stat
 
 async def _inbound_talked(case: Case) -> None:
     """A2: the client talked to somebody of us; the deal belongs to whoever answered."""
-    call, context = case.call, case.context
+    call = case.call
     if _is_nobodys_client(case):
         return
     waiting = await open_episodes(case.session, case.keys) if case.client.number is not None else []
