@@ -107,6 +107,7 @@ def _session() -> list[Route]:
         public("/login", session.login, methods=POST, name="login_post"),
         public("/language", session.choose_language, methods=POST),
         page("/shell/rail", session.rail, needs=None),
+        page("/shell/pbx", session.pbx, needs=None, name="shell_pbx"),
         page("/logout", session.logout, needs=None, methods=POST),
         page("/profile", session.profile_form, needs=own, name="profile"),
         page("/profile", session.save_profile, needs=own, methods=POST),

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
 from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.upkeep.silence import Silence, load_silence
 from web.answers import done_word
 from web.i18n import N_
 from web.parts import parts
@@ -69,6 +70,7 @@ class Shell:
     counters: Mapping[str, int]
     done: str  # "Saved." and the like, translated
     heard: int  # the last event this server had heard when the page was made
+    silence: Silence | None  # the PBXs that nobody hears now
     live: str  # ok | offline: whether the server itself hears events
 
     def is_here(self, section: Section) -> bool:
@@ -98,5 +100,6 @@ async def load_shell(request: Request, viewer: Viewer, session: AsyncSession, at
         counters=await count(request.app.state.counters, session, viewer, sections, at),
         done=done_word(request),
         heard=hub.last_id,
+        silence=await load_silence(session, [pbx.name for pbx in parts(request).settings.pbxs], at),
         live="ok" if hub.online else "offline",
     )

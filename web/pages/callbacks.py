@@ -23,6 +23,7 @@ from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.tasks.actions import create_task
+from pbxcrm.upkeep.silence import load_silence
 from web.answers import toast, with_toast
 from web.formats import day_time
 from web.forms import Form, filled, read_form
@@ -195,6 +196,8 @@ async def _queue(request: Request) -> HTMLResponse:
         found: Worklist = await load_worklist(session, viewer(request), wanted, now(request))
         command = await latest_call_of(session, viewer(request).user_id)
         used = await last_extension(session, viewer(request).user_id)
+        configured = [pbx.name for pbx in parts(request).settings.pbxs]
+        silence = await load_silence(session, configured, now(request))
     own = viewer(request).extensions
     fresh = command is not None and now(request) - (command.finished_at or now(request)) < timedelta(minutes=2)
     trouble = command if command is not None and fresh and is_trouble(command) else None
@@ -203,6 +206,7 @@ async def _queue(request: Request) -> HTMLResponse:
         "callbacks/list.html",
         fragment="callbacks/_queue.html",
         queue=found,
+        silence=silence,
         wanted=wanted,
         trouble=trouble,
         trouble_said=said_of(trouble) if trouble is not None else "",

@@ -1,5 +1,6 @@
 """Deals: the card with its timeline, a new deal, and what one does with them."""
 
+from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board import path_of
-from pbxcrm.deals.models import Stage, StageKind
+from pbxcrm.deals.models import Stage, StageKind, StageMove
 from pbxcrm.deals.queries import (
     DealRow,
     access_deal,
@@ -47,6 +48,7 @@ KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
     "tasks": (frozenset({EntryKind.TASK}), N_("Tasks")),
     "moves": (frozenset({EntryKind.MOVE, EntryKind.CHANGE}), N_("Changes")),
 }
+UNDO_SHOWN = timedelta(seconds=20)  # so long a page that is opened offers to take back the move that led to it
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -67,6 +69,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
         found = row.deal
         stages = await stages_of(session, found.pipeline_id)
         told = await _timeline(session, request, found.id or 0)
+        moves = await moves_of(session, found.id or 0)
         contact: ContactRow | None = None
         if row.contact is not None:
             contact = (await with_numbers(session, [row.contact]))[0]
@@ -79,7 +82,8 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             deal=found,
             must_plan=found.responsible_id == who.user_id and await failed_without_task(session, found),
             stages=stages,
-            steps=path_of(found, stages, await moves_of(session, found.id or 0), now(request)),
+            steps=path_of(found, stages, moves, now(request)),
+            undo=_undo_of(request, moves, stages),
             told=told,
             kinds=KINDS,
             kind=_kind(request),
@@ -91,6 +95,14 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             task_form=filled({"deal_id": found.id, "assignee_id": found.responsible_id or who.user_id}),
             quick=QUICK,
         )
+
+
+def _undo_of(request: Request, moves: list[StageMove], stages: list[Stage]) -> Stage | None:
+    """The stage that one's own move of a moment ago can be taken back to."""
+    last = moves[-1] if moves else None
+    if last is None or last.by_id != viewer(request).user_id or now(request) - last.at > UNDO_SHOWN:
+        return None
+    return next((stage for stage in stages if stage.id == last.from_stage_id), None)
 
 
 async def more(request: Request) -> Response:

@@ -9,6 +9,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.people import actions, logins
 from pbxcrm.people.queries import list_sessions
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
+from pbxcrm.upkeep.silence import load_silence
 from web.answers import done_word, redirect
 from web.auth import LOGIN, delete_cookie, give_cookie, local_path, session_token
 from web.forms import Form, filled, read_form
@@ -90,6 +91,14 @@ async def rail(request: Request) -> Response:
             request, viewer(request), session, at, path=local_path(request.query_params.get("at"))
         )
     return render(request, "shell/_rail.html")
+
+
+async def pbx(request: Request) -> Response:
+    """``GET /shell/pbx``: whether the PBX is heard, for the bar."""
+    configured = [found.name for found in parts(request).settings.pbxs]
+    async with parts(request).db.read() as session:
+        silence = await load_silence(session, configured, now(request))
+    return render(request, "shell/_pbx.html", silence=silence)
 
 
 async def profile_form(request: Request) -> Response:

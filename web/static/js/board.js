@@ -93,6 +93,13 @@ async function reload() {
   } catch { /* the next hint or reconnect tries again */ }
 }
 
+// Columns without cards are narrow. Nothing changes its width while a card is in the hand.
+function narrow() {
+  if (window.Sortable?.dragged) return;
+  for (const column of board.querySelectorAll(".col")) column.classList.toggle("empty", !column.querySelector(".card, [data-more]"));
+}
+new MutationObserver(narrow).observe(board, { childList: true, subtree: true });
+
 // Where a card goes back to when a move was refused.
 function goBack(card, from) {
   if (from?.parent?.isConnected) from.parent.insertBefore(card, from.next?.isConnected ? from.next : null);
@@ -290,6 +297,7 @@ function sortables() {
       filter: "button, .next a", preventOnFilter: false, scroll: true, bubbleScroll: true,
       onStart: ({ item }) => { from = { parent: item.parentElement, next: item.nextElementSibling }; },
       onEnd: ({ item }) => {
+        setTimeout(narrow);
         const stage = columnOf(item).dataset.stage;
         if (stage !== item.dataset.stage) move(item, stage, from);
       },

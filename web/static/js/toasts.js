@@ -37,5 +37,13 @@ document.addEventListener("htmx:after:request", (event) => {
   if (toast && event.detail.ctx.response?.status < 400) toast.remove();
 });
 
+// What the page before did can be taken back from here: a form that is sent as it stands.
+const offer = document.querySelector("form[data-offers]");
+if (offer) {
+  const toast = say(offer.dataset.offers, "green");
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "btn undo", textContent: offer.dataset.word });
+  button.addEventListener("click", () => offer.requestSubmit());
+  toast.querySelector(".text").after(button);
+}
 const done = document.querySelector("[data-say]");
 if (done) say(done.dataset.say, "green");

@@ -1,0 +1,36 @@
+"""Whether somebody hears the PBXs now: whoever works by the telephone must know when nobody does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.calls.facts import PbxState
+from pbxcrm.calls.models import PbxStatus
+from pbxcrm.calls.queries import pbx_statuses
+from pbxcrm.upkeep.health import STALE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """``pbxs`` are not heard, the latest of them since ``since``; None: nothing was ever heard."""
+
+    pbxs: tuple[str, ...]
+    since: datetime | None
+
+
+async def load_silence(session: AsyncSession, configured: Sequence[str], now: datetime) -> Silence | None:
+    """None while every PBX of ``configured`` (names), and every other one that has reported, is listened to."""
+    found = {status.pbx: status for status in await pbx_statuses(session)}
+    silent = [name for name in dict.fromkeys([*configured, *found]) if not _heard(found.get(name), now)]
+    if not silent:
+        return None
+    last = [status.last_event_at for name in silent if (status := found.get(name)) is not None]
+    return Silence(tuple(silent), max((at for at in last if at is not None), default=None))
+
+
+def _heard(status: PbxStatus | None, now: datetime) -> bool:
+    if status is None or status.reported_at is None:
+        return False
+    return status.state == PbxState.LISTENING and (now - status.reported_at).total_seconds() < STALE_SECONDS
