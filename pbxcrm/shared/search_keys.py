@@ -20,6 +20,7 @@ _LATIN = str.maketrans({
     "я": "ia", "ў": "u", "'": "", "g": "h", "y": "i", "j": "i", "w": "v", "x": "ks", "q": "k",
 })  # fmt: skip
 _HARD_C = re.compile("c(?!h)")
+_DOUBLED = re.compile(r"([a-z])\1")  # four of a kind are nobody's spelling of one
 # The same keys of the keyboard with each layout.
 _KEYS = "qwertyuiop[]asdfghjkl;'zxcvbnm,.`"
 _RUSSIAN = "йцукенгшщзхъфывапролджэячсмитьбюё"
@@ -78,8 +79,5 @@ def words_of(text: str) -> set[str]:
 
 
 def _key(plain: str) -> str:
-    letters: list[str] = []
-    for letter in _HARD_C.sub("k", plain.translate(_LATIN)):
-        if not (letters and letters[-1] == letter and letter.isalpha()):
-            letters.append(letter)
-    return " ".join("".join(letters).split())[:KEY_MAX]
+    latin = _HARD_C.sub("k", plain.translate(_LATIN))
+    return " ".join(_DOUBLED.sub(r"\1", latin).split())[:KEY_MAX]

@@ -21,9 +21,9 @@ class Silence:
 
 
 async def load_silence(session: AsyncSession, configured: Sequence[str], now: datetime) -> Silence | None:
-    """None while every PBX of ``configured`` (names), and every other one that has reported, is listened to."""
+    """None while every PBX of ``configured`` (names) is listened to; one that was taken out of the settings is nobody's worry."""
     found = {status.pbx: status for status in await pbx_statuses(session)}
-    silent = [name for name in dict.fromkeys([*configured, *found]) if not _heard(found.get(name), now)]
+    silent = [name for name in configured if not _heard(found.get(name), now)]
     if not silent:
         return None
     last = [status.last_event_at for name in silent if (status := found.get(name)) is not None]

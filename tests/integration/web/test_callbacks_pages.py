@@ -81,7 +81,21 @@ async def test_the_queue_is_in_order_and_says_why_and_whose(site: Site) -> None:
 
 
 async def test_an_empty_queue_says_what_will_come(site: Site) -> None:
-    assert "Everybody has been called back" in (await (await site.open("ivan")).get("/callbacks")).text
+    """Also that nobody knows, while the PBX is away: the bar of every page tells since when."""
+    ivan = await site.open("ivan")
+    async with site.desk.database.write() as session:
+        status = await session.get(PbxStatus, "default")
+        assert status is not None
+        status.reported_at = status.last_event_at = site.now - timedelta(seconds=5)
+    page = (await ivan.get("/callbacks")).text
+    assert "Everybody has been called back" in page
+    assert "PBX not heard" not in page
+    site.now += timedelta(minutes=5)
+    page = (await ivan.get("/callbacks")).text
+    assert "Everybody has been called back" not in page
+    assert "Nothing to call back, as far as is known" in page
+    for path in ("/board", "/shell/pbx"):
+        assert "PBX not heard since today" in (await ivan.get(path)).text.replace("\u00a0", " "), path
 
 
 async def test_what_a_colleague_takes_is_grey_with_the_name_and_has_no_buttons(site: Site) -> None:
