@@ -45,6 +45,7 @@ _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
 _CLOCK_TOLERANCE = 5.0  # seconds
 _CLOCK_TRUSTED = 30.0  # seconds; events wait less on their way to us
 _PRUNE_EVERY = 3600  # seconds
+_KNOWS_AFTER = 3.0  # seconds; verdicts are held for two
 _NOBODY_TELLS = 15.0  # seconds after which a standby tells itself of a call that ended
 _ASKED_AT_ONCE = 500  # calls
 _APPLIED_AT_ONCE = 100  # facts
@@ -123,7 +124,7 @@ class Follower:
         keep: timedelta = timedelta(days=7),
     ) -> None:
         self.lease: Lease | None = None
-        self.is_hearing = False  # logged in, and what was going on is known
+        self._hears_since: float | None = None  # logged in, and what was going on is known
         self._journal = journal
         self._tracker = tracker
         self._sink = sink
@@ -151,6 +152,12 @@ class Follower:
         self._wake = asyncio.Event()
         self._rings = asyncio.Event()  # a phone begins to ring: nothing gathers any longer
 
+    @property
+    def is_hearing(self) -> bool:
+        """Whether it has heard the PBX for long enough to know of calls that ended a moment ago how they did."""
+        since = self._hears_since
+        return since is not None and asyncio.get_running_loop().time() - since > _KNOWS_AFTER
+
     def begin(self, cursor: JournalPosition, handover: Handover, lease: Lease | None) -> None:
         """Understand the journal from where the database knows it; without a lease as a standby."""
         self._applied = self._applier.applied = cursor
@@ -172,9 +179,7 @@ class Follower:
             return
         pbx, name = self._reporter.pbx, self._journal.name
         fed, horizon = self._fed, self._tracker.horizon()
-        if linkedids := self._untold.linkedids:
-            for some in in_parts(sorted(linkedids), _ASKED_AT_ONCE):
-                self._untold.forget(await self._sink.already_told(pbx, set(some)))
+        await self.forget_told()
         if missing := self._untold.whole_calls(_NOBODY_TELLS):
             log.warning("calls_told_by_standby", pbx=pbx, calls=len({fact.call.linkedid for fact in missing}))
             for some_facts in in_parts(missing, _APPLIED_AT_ONCE):
@@ -183,6 +188,11 @@ class Follower:
         if cursor != self._applied and self._promoted is None:
             await self._sink.move_cursor(pbx, name, cursor)
             self._applied = self._applier.applied = cursor
+
+    async def forget_told(self) -> None:
+        """Drop what the database knows."""
+        for some in in_parts(sorted(self._untold.linkedids), _ASKED_AT_ONCE):
+            self._untold.forget(await self._sink.already_told(self._reporter.pbx, set(some)))
 
     async def run(self) -> None:
         """Until cancelled. Raises LeaseLost when another listener has taken over."""
@@ -198,11 +208,11 @@ class Follower:
         try:
             async for link in self._connection.links():
                 if await self._begin(link):
-                    self.is_hearing = True
+                    self._hears_since = asyncio.get_running_loop().time()
                     async for frames in link.frames():
                         self._write(frames)
                         self._reporter.last_event_at = link.last_event_at
-                self.is_hearing = False
+                self._hears_since = None
         except LoginRefused:
             return  # told already; what was heard before is still applied
 
@@ -310,7 +320,7 @@ class Follower:
         self._inherited = Inherited(handover, self._untold.counted)
         facts = self._inherited.hear(self._untold.take())
         now = self._clock()
-        if self.is_hearing:
+        if self._hears_since is not None:
             there = {name for call in self._tracker.open_calls() for name in (call.linkedid, *call.channel_ids)}
             if gone := self._inherited.end_missing(there, now):
                 facts += await self._recovered(gone, handover.heard_until or now, now)

@@ -199,6 +199,7 @@ class Listener:
         elif lease is None:
             await follower.compare()
         elif led is None:
+            await follower.forget_told()
             follower.take_over(lease, await self._sink.handover(self.pbx))
 
     async def _open_journal(self, journal: Journal) -> JournalPosition:

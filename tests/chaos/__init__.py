@@ -1,0 +1,1 @@
+"""Long runs in which everything is killed, stopped and cut off at random: ``make chaos``."""
