@@ -29,7 +29,7 @@ from tests.office import open_office
 from tests.waiting import until
 
 EXTENSIONS = ("101", "102", "103", "104")
-SETTLED = 90.0  # seconds until both machines are well again
+SETTLED = 300.0  # seconds until both machines are well again
 _END = {FactKind.ENDED, FactKind.ABSORBED}
 
 
