@@ -128,9 +128,10 @@ async def test_the_board_by_keys_alone_with_the_reason_a_lost_deal_asks_for(hous
     await page.keyboard.press("m")
     await page.wait_for_selector("dialog#move[open]")
     await page.locator("dialog#move").get_by_role("button", name="Lost", exact=True).press("Enter")
-    await page.wait_for_selector("dialog#lost[open]")
+    await page.wait_for_selector("dialog#complete[open]")
+    await ivan.expect_status(422)
     await page.keyboard.press("Enter")  # nothing written: the dialog stays
-    assert await page.locator("dialog#lost").get_attribute("open") is not None
+    assert await page.locator("dialog#complete").get_attribute("open") is not None
     await page.keyboard.type("Too expensive")
     await page.keyboard.press("Enter")
     await until(lambda: house.in_stage("Lost"))
@@ -209,7 +210,7 @@ async def test_lost_on_the_card_asks_why(house: House) -> None:
     ivan, page = await house.person("ivan")
     await page.goto(f"{house.address}/deals/{house.busy.deals[DESK]}")
     await page.locator(".path").get_by_role("button", name="Lost").click()
-    await page.locator("dialog#lost[open] input[name=lost_reason]").fill("Never answered")
+    await page.locator("dialog#complete[open] input[name=lost_reason]").fill("Never answered")
     await page.get_by_role("button", name="Mark as lost").click()
     await until(lambda: house.in_stage("Lost"))
     await page.locator(".path [aria-current=step]", has_text="Lost").wait_for()
@@ -221,17 +222,15 @@ async def test_the_board_asks_for_the_next_task_after_a_failed_attempt_and_compl
     await house.fail_to_reach()
     ivan, page = await house.person("ivan")
     await page.goto(f"{house.address}/board")
-    dialog = page.locator("dialog#next-task[open]")
+    dialog = page.locator("dialog#complete[open]")
 
     async def lose() -> None:
         await page.locator(".card", has_text=DESK).locator("[data-card]").focus()
         await page.keyboard.press("m")
         await page.locator("dialog#move[open]").get_by_role("button", name="Lost", exact=True).press("Enter")
-        await page.wait_for_selector("dialog#lost[open]")
-        await page.keyboard.type("Never reached")
-        await page.keyboard.press("Enter")
         await dialog.wait_for()
         await ivan.expect_status(422)
+        await dialog.get_by_label("Why is it lost?").fill("Never reached")
 
     await lose()
     assert await violations(page) == []
@@ -242,7 +241,7 @@ async def test_the_board_asks_for_the_next_task_after_a_failed_attempt_and_compl
     assert await house.planned() == []
 
     await lose()
-    await page.keyboard.type("Ask in spring")  # what was proposed is selected
+    await dialog.get_by_label("What is to be done").fill("Ask in spring")
     await page.keyboard.press("Enter")  # no time yet: the dialog says so at the field
     await dialog.locator("#f-next_due_at[aria-invalid=true]").wait_for()
     await ivan.expect_status(422)
@@ -320,7 +319,7 @@ async def test_a_dragged_card_goes_back_until_the_next_task_is_set(house: House)
     await live(page)
     was = f"{column(page, 'Proposal sent')} .card"
     order = await page.locator(f"{was} [data-card]").all_inner_texts()
-    dialog = page.locator("dialog#next-task[open]")
+    dialog = page.locator("dialog#complete[open]")
     await drag(page, "Received")
     await dialog.wait_for()
     await ivan.expect_status(422)
@@ -364,7 +363,7 @@ async def test_the_deals_card_asks_for_the_next_task_and_the_reason_at_once(hous
     await (
         page.locator(".path").get_by_role("button", name="Received —", exact=True).click()
     )  # won asks for the task alone
-    dialog = page.locator("dialog#next-task[open]")
+    dialog = page.locator("dialog#complete[open]")
     await dialog.wait_for()
     assert await dialog.get_by_label("Why is it lost?").count() == 0
     await dialog.get_by_role("link", name="Cancel").click()

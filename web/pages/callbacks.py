@@ -18,6 +18,7 @@ from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempt
 from pbxcrm.callbacks.worklist import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.passing_on import edits_deal
+from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.queries import load_directory
 from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
@@ -29,6 +30,7 @@ from web.formats import day_time
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
+from web.pages import completing
 from web.pages.common import page_query, query_number, show
 from web.pages.phone import is_trouble, order_call, said_of
 from web.pages.tasks import QUICK, due_of
@@ -93,8 +95,13 @@ async def result(request: Request) -> Response:
         said = AttemptResult(form["result"])
     except ValueError:
         raise NotFound("callbacks.no_result", "There is no such result.") from None
+    async with parts(request).db.read() as session:
+        deal_id = (await access_episode(session, viewer(request), _id(request))).deal_id
     try:
         async with parts(request).db.write() as session:
+            if completing.is_completed(form) and deal_id is not None:
+                deal = await access_deal(session, viewer(request), deal_id)
+                await completing.plan_next(session, request, form, deal)
             recorded = await results.record_result(
                 session,
                 viewer(request),
@@ -110,6 +117,8 @@ async def result(request: Request) -> Response:
             client = await client_of(session, recorded.episode, _("Withheld number"))
             passed_to = await _passed_to(session, recorded)
     except Invalid as error:
+        if deal_id is not None and completing.asks(form, error):
+            return await completing.ask_missing(request, form, error, deal_id, target="#queue")
         if error.field not in {"why", "without_call"}:
             raise
         form.refuse(error)

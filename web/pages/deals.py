@@ -15,6 +15,7 @@ from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board import path_of
+from pbxcrm.deals.gates import Need
 from pbxcrm.deals.models import Stage, StageKind, StageMove
 from pbxcrm.deals.queries import (
     DealRow,
@@ -29,15 +30,15 @@ from pbxcrm.deals.queries import (
 from pbxcrm.deals.timeline import EntryKind, Timeline, TimelineCursor, timeline
 from pbxcrm.reactions.clients import identify
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.lists import open_tasks_of_deal
 from web import words
 from web.answers import redirect, toast
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
+from web.pages import completing
 from web.pages.common import asked_number, asked_text, choices, colleagues, show, version_of
-from web.pages.tasks import QUICK, due_of
+from web.pages.tasks import QUICK
 from web.parts import now, parts, viewer, wants_fragment
 
 #: The filter of the timeline: word in the address -> what is shown, and how it is called.
@@ -118,15 +119,16 @@ async def move(request: Request) -> Response:
     (``next_title`` with ``next_due_at`` or ``quick``), which is made together with the move or not at all. With ``undo`` it
     takes back one's own move of a moment ago.
 
-    The board gets the card as it is now; 409 when somebody was faster, 422 naming what is missing in ``X-Field``.
+    The board gets the card as it is now; 409 when somebody was faster, 422 with the form of what is missing.
     """
     form = await read_form(request)
     deal_id = request.path_params["deal_id"]
-    with_task = "next_title" in form.values
+    if "next_title" in form.values:
+        form.values.setdefault("asked", Need.NEXT_TASK.value)
     try:
         async with parts(request).db.write() as session:
-            if with_task:
-                await _plan(session, request, form, deal_id)
+            if completing.is_completed(form):
+                await completing.plan_next(session, request, form, await access_deal(session, viewer(request), deal_id))
             found = await actions.move_deal(
                 session,
                 viewer(request),
@@ -134,70 +136,17 @@ async def move(request: Request) -> Response:
                 form.number("stage_id") or 0,
                 version=version_of(form),
                 now=now(request),
-                lost_reason=form["usual"] or form["lost_reason"],
+                lost_reason=completing.lost_reason(form),
                 undo=form.ticked("undo"),
             )
             row = (await as_rows(session, [found]))[0]
     except Invalid as error:
-        if with_task or error.field == "next_task":
-            return await _next_task_page(request, form, error)
-        form.refuse(error)
-        if "board" in form.values:
-            answer = toast(request, form.errors[error.field], tone="red", status=UNPROCESSABLE)
-            answer.headers["x-field"] = error.field
-            return answer
-        return await _lost_page(request, form)
+        if not completing.asks(form, error):
+            raise
+        return await completing.ask_missing(request, form, error, deal_id, stage_id=form.number("stage_id"))
     if "board" in form.values:
         return show(request, "deals/_card.html", row=row, may_move=True)
     return redirect(request, f"/deals/{deal_id}")
-
-
-async def _plan(session: AsyncSession, request: Request, form: Form, deal_id: int) -> None:
-    """Make the next task that the move waits for; it is for whoever is responsible for the deal."""
-    who = viewer(request)
-    found = await access_deal(session, who, deal_id)
-    owner = found.responsible_id or who.user_id
-    when = filled({"due_at": form["next_due_at"], "quick": form["quick"]})
-    await create_task(
-        session,
-        who,
-        title=form["next_title"],
-        due_at=await due_of(session, request, when, owner),
-        assignee_id=owner,
-        deal_id=deal_id,
-        now=now(request),
-    )
-
-
-async def _next_task_page(request: Request, form: Form, error: Invalid) -> HTMLResponse:
-    """The form of the next task, which completes the move; the board and the card show it in a dialog."""
-    if error.field == "next_task":
-        form = filled({"next_title": _("Call again"), **form.values})
-    else:
-        error.field = {"title": "next_title", "due_at": "next_due_at"}.get(error.field, error.field)
-        form.refuse(error)
-    async with parts(request).db.read() as session:
-        row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
-        to = await session.get(Stage, form.number("stage_id") or 0)
-    answer = show(
-        request,
-        "deals/next_task.html",
-        fragment="deals/_next_task.html",
-        status=UNPROCESSABLE,
-        row=row,
-        form=form,
-        to=to,
-        quick=QUICK,
-    )
-    answer.headers["x-field"] = "next_task"
-    return answer
-
-
-async def _lost_page(request: Request, form: Form) -> HTMLResponse:
-    """The form that is missing, for whoever has no script: it completes the move."""
-    async with parts(request).db.read() as session:
-        row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
-    return show(request, "deals/lost.html", fragment="deals/_lost.html", status=UNPROCESSABLE, row=row, form=form)
 
 
 async def assign(request: Request) -> Response:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
@@ -27,6 +28,7 @@ from web.forms import filled, read_form
 from web.i18n import Here, Language, here, speaking
 from web.i18n import gettext as _
 from web.live import Pusher, RenderRequest
+from web.pages import completing
 from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
 from web.words import WHY_NOT
@@ -214,18 +216,29 @@ async def finish(request: Request) -> Response:
     """Outcome and, where there is one, the next step; the second of the two clicks."""
     form = await read_form(request)
     call_id, at = _call_id(request), now(request)
-    async with parts(request).db.write() as session:
-        passed = await outcomes.finish(
-            session,
-            viewer(request),
-            call_id,
-            form["disposition"],
-            at,
-            next_title=form["next_title"] or _("Call again"),
-            next_at=form.utc_time("next_at") or await _next_at(request, form["next"], at),
-            why=form["why"],
-        )
-        text = await _finished(session, passed, _("The call is finished."))
+    async with parts(request).db.read() as session:
+        deal_id = (await access_own_call(session, viewer(request), call_id)).deal_id
+    planned = completing.is_completed(form)  # the next task is made with the deal's move, then, not with the call
+    try:
+        async with parts(request).db.write() as session:
+            if planned and deal_id is not None:
+                deal = await access_deal(session, viewer(request), deal_id)
+                await completing.plan_next(session, request, form, deal)
+            passed = await outcomes.finish(
+                session,
+                viewer(request),
+                call_id,
+                form["disposition"],
+                at,
+                next_title=form["next_title"] or _("Call again"),
+                next_at=None if planned else form.utc_time("next_at") or await _next_at(request, form["next"], at),
+                why=form["why"],
+            )
+            text = await _finished(session, passed, _("The call is finished."))
+    except Invalid as error:
+        if deal_id is None or not completing.asks(form, error):
+            raise
+        return await completing.ask_missing(request, form, error, deal_id)
     return toast(request, text, undo=f"/dock/{call_id}/unhide")
 
 

@@ -157,7 +157,7 @@ async def test_lost_asks_why_and_then_completes_the_move(browsers: Browsers, des
     ivan, seen = await browsers("ivan"), (await stored(desk)).version
     refused = await move(ivan, desk, "Lost", seen=seen)
     assert refused.status_code == 422
-    assert refused.headers["x-field"] == "lost_reason"
+    assert refused.headers["x-gate"] == "refused"
     assert (await stored(desk)).version == seen
     plain = {"stage_id": str(desk.busy.stages["Lost"].id), "version": str(seen)}
     form = await ivan.post(f"/deals/{desk.busy.deals[DESK]}/move", data=plain)  # without script
@@ -335,13 +335,13 @@ async def test_after_a_failed_attempt_a_deal_is_closed_together_with_its_next_ta
     await fail_to_reach(desk)
     ivan, seen = await browsers("ivan"), (await stored(desk)).version
     refused = await move(ivan, desk, "Lost", seen=seen, lost_reason="Never reached")
-    assert (refused.status_code, refused.headers["x-field"]) == (422, "next_task")
+    assert (refused.status_code, refused.headers["x-gate"]) == (422, "refused")
     assert 'name="lost_reason" value="Never reached"' in refused.text
     assert 'name="next_title"' in refused.text
     # Half of it changes nothing, and says at the field what is missing.
     for more in ({"next_title": "Call again"}, {"next_title": " ", "quick": "2h"}):
         refused = await move(ivan, desk, "Lost", seen=seen, lost_reason="Never reached", **more)
-        assert (refused.status_code, refused.headers["x-field"]) == (422, "next_task")
+        assert (refused.status_code, refused.headers["x-gate"]) == (422, "refused")
         assert 'aria-invalid="true"' in refused.text
     refused = await move(ivan, desk, "Lost", seen=seen, next_title="Call again", quick="2h")
     assert (refused.status_code, "Say why the deal is lost" in refused.text) == (422, True)

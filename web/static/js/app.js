@@ -18,3 +18,4 @@ import "./focus.js";
 import "./session.js";
 import "./work.js";
 import "./drafts.js";
+import "./complete.js";

@@ -1,9 +1,9 @@
 // The board: cards are dragged (SortableJS) or moved by menu and keys; every move goes to the server with the version one
 // saw, and the card comes back as it is. What colleagues move, moves here: a hint names the deal, and that card alone is
 // asked for again.
+import { complete, isRefused } from "./complete.js";
 import { openDialog } from "./modal.js";
 import { say } from "./toasts.js";
-import { showNextTask } from "./work.js";
 
 const board = document.getElementById("board");
 const mayMove = board.hasAttribute("data-may-move");
@@ -109,7 +109,6 @@ function goBack(card, from) {
 async function move(card, stage, from, answers = {}) {
   const column = columnAt(stage);
   if (!column) return;
-  if (column.dataset.kind === "lost" && !answers.lost_reason) return askWhy(card, stage, from);
   const was = card.dataset.stage;
   const body = new URLSearchParams({ ...answers, board: "1", stage_id: stage, version: card.dataset.version });
   card.classList.add("sending");
@@ -130,8 +129,10 @@ async function move(card, stage, from, answers = {}) {
     }
     if (response.status === 401) return location.reload();
     goBack(card, from);
-    if (response.status === 422 && response.headers.get("x-field") === "lost_reason") return askWhy(card, stage, from);
-    if (response.status === 422 && response.headers.get("x-field") === "next_task") return askNext(card, stage, html);
+    if (isRefused(response)) {
+      const now = () => cardAt(card.dataset.deal) ?? card;
+      return complete(html, (given) => move(now(), stage, null, given), () => now().querySelector("[data-card]")?.focus({ preventScroll: true }));
+    }
     const toast = elementFrom(html);
     if (toast?.classList.contains("toast")) document.getElementById("toasts").append(toast);
     else say(document.body.dataset.sayOffline, "red");
@@ -157,39 +158,6 @@ function offer(toast, deal, stage) {
     else say(board.dataset.sayGone, "red");
   });
   toast.querySelector(".text").after(button);
-}
-
-// The dialog that asks for what is missing, and then completes the move.
-function askWhy(card, stage, from) {
-  const dialog = document.getElementById("lost");
-  const form = dialog.querySelector("[data-lost]");
-  goBack(card, from);
-  form.reset();
-  dialog.querySelector("[data-what]").textContent = titleOf(card);
-  form.onsubmit = (event) => {
-    event.preventDefault();
-    const reason = (event.submitter?.name === "chip" ? event.submitter.value : form.elements.lost_reason.value).trim();
-    if (!reason) return form.elements.lost_reason.focus();
-    dialog.close();
-    move(card, stage, null, { lost_reason: reason });
-  };
-  dialog.onclose = () => cardAt(card.dataset.deal)?.querySelector("[data-card]")?.focus({ preventScroll: true });
-  openDialog(dialog);
-  form.elements.lost_reason.focus();
-}
-
-// After a failed attempt a deal is closed together with its next task: the form comes from the server, with what is wrong in it.
-function askNext(card, stage, html) {
-  const dialog = showNextTask(html);
-  const form = dialog.querySelector("form");
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    event.stopImmediatePropagation(); // the move is ours, not htmx's
-    dialog.close();
-    const now = cardAt(card.dataset.deal) ?? card;
-    move(now, stage, null, Object.fromEntries(new FormData(form, event.submitter)));
-  }, true);
-  dialog.onclose = () => cardAt(card.dataset.deal)?.querySelector("[data-card]")?.focus({ preventScroll: true });
 }
 
 const titleOf = (card) => card.querySelector("[data-card]").textContent.trim();

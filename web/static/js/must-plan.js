@@ -24,7 +24,7 @@ document.addEventListener("click", (event) => {
 let sent = false; // the form of the new task may go
 document.addEventListener("submit", (event) => {
   const to = new URL(event.target.action || location.href, location.href).pathname;
-  if (to.startsWith("/tasks/") || event.target.matches("[data-next-task]")) sent = true;
+  if (to.startsWith("/tasks/") || event.target.matches("[data-completes]")) sent = true;
 }, true);
 addEventListener("beforeunload", (event) => {
   if (must() && !sent) event.preventDefault();

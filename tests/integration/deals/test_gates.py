@@ -1,0 +1,202 @@
+"""Each gate is tried by each path that moves a deal; the paths are those that the code itself has (issue 5, item 3)."""
+
+import ast
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import pbxcrm
+import web
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
+from pbxcrm.callbacks.results import record_result
+from pbxcrm.callbacks.undoing import undo_result
+from pbxcrm.calls.models import Call
+from pbxcrm.deals import gates
+from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.gates import GateFacts, GateRefused, missing_for
+from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.queries import stage_of_kind
+from pbxcrm.screenpop import outcomes
+from pbxcrm.shared import reasons
+from pbxcrm.shared.errors import Missing
+from pbxcrm.tasks.models import Task
+from tests.calls import NOON, FactStory, batch, outbound
+from tests.integration.callbacks.conftest import CallbackDesk
+from tests.integration.callbacks.conftest import desk as desk  # noqa: PLC0414 - a fixture of theirs
+
+SOON = NOON + timedelta(minutes=3)
+MOVERS = {"do_move_deal", "do_move_back", "do_lose_deal", "do_move_by_itself", "move_deal"}
+
+
+def callers() -> set[str]:
+    """Every function of ours that calls one of those that move, as ``module:function``; not they themselves."""
+    found = set()
+    for package in (pbxcrm, web):
+        root = Path(package.__file__ or "").parent
+        for path in root.rglob("*.py"):
+            module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
+            found |= {f"{module}:{name}" for name in _calling(ast.parse(path.read_text())) if name not in MOVERS}
+    return found
+
+
+def _calling(tree: ast.AST) -> Iterator[str]:
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for node in ast.walk(function):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Name | ast.Attribute):
+                name = called.id if isinstance(called, ast.Name) else called.attr
+                if name in MOVERS:
+                    yield function.name
+
+
+async def _raw(desk: CallbackDesk) -> int:
+    """A missed client's deal in Didn't reach; the id of its callback."""
+    return (await desk.miss()).id or 0
+
+
+async def _say(desk: CallbackDesk, episode_id: int, result: AttemptResult) -> Attempt:
+    async with desk.database.write() as session:
+        ivan = await desk.viewer("ivan")
+        told = await record_result(
+            session, ivan, episode_id, result, now=SOON, region="UA", why="too dear", without_call="by mail"
+        )
+        assert told.attempt
+        return told.attempt
+
+
+async def by_move(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    await _raw(desk)
+    deal, ivan = await desk.one(Deal), await desk.viewer("ivan")
+    refuse()
+    async with desk.database.write() as session:
+        lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
+        assert lost
+        await move_deal(session, ivan, deal.id or 0, lost.id or 0, version=None, now=SOON, lost_reason="too dear")
+
+
+async def by_callback(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    episode_id = await _raw(desk)
+    refuse()
+    await _say(desk, episode_id, AttemptResult.NOT_INTERESTED)
+
+
+async def by_undone_callback(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    attempt = await _say(desk, await _raw(desk), AttemptResult.NOT_INTERESTED)
+    refuse()
+    async with desk.database.write() as session:
+        await undo_result(session, await desk.viewer("ivan"), attempt.id or 0, now=SOON)
+
+
+async def _answered(desk: CallbackDesk) -> int:
+    await desk.intake.apply(batch(FactStory("17.1").ring("101").answer("101").wait(9).end()))
+    return (await desk.one(Call)).id or 0
+
+
+async def by_card(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    call_id = await _answered(desk)
+    refuse()
+    async with desk.database.write() as session:
+        await outcomes.finish(session, await desk.viewer("ivan"), call_id, "not_interested", SOON, why="too dear")
+
+
+async def by_undone_card(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    call_id = await _answered(desk)
+    ivan = await desk.viewer("ivan")
+    async with desk.database.write() as session:
+        await outcomes.finish(session, ivan, call_id, "not_interested", SOON, why="too dear")
+    refuse()
+    async with desk.database.write() as session:
+        await outcomes.unhide(session, ivan, call_id, SOON)
+
+
+async def by_talk(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    await _raw(desk)
+    refuse()
+    await desk.intake.apply(batch(outbound("17.7", "101", at=SOON).wait(3).answer("101").wait(60).end()))
+
+
+Path_ = Callable[[CallbackDesk, Callable[[], None]], Awaitable[None]]
+PATHS: dict[str, Path_] = {
+    "web.pages.deals:move": by_move,  # drag, keys, menu, the stage path and the form; its HTTP in test_deals_pages.py
+    "web.api.v1.deals:change_deal": by_move,  # its HTTP in test_writing.py
+    "pbxcrm.callbacks.results:_lose": by_callback,
+    "pbxcrm.callbacks.undoing:_move_back": by_undone_callback,
+    "pbxcrm.screenpop.outcomes:_lose": by_card,
+    "pbxcrm.screenpop.outcomes:_take_back": by_undone_card,
+    "pbxcrm.reactions.actions:_leave_didnt_reach": by_talk,
+}
+AUTOMATIC = {by_talk}
+
+
+def test_the_paths_are_those_that_the_code_has() -> None:
+    assert callers() == set(PATHS)
+
+
+@pytest.mark.parametrize("path", list(dict.fromkeys(PATHS.values())))
+async def test_no_path_passes_beside_the_gate(desk: CallbackDesk, path: Path_, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a rule that asks for a field on every stage, as stages will from the next issue on."""
+    stood: list[Deal] = []
+
+    def refuse() -> None:
+        monkeypatch.setattr(gates, "_RULES", (lambda _to, _facts: Missing("field", "budget", "Fill in “budget”."),))
+
+    async def before(desk: CallbackDesk) -> None:
+        stood.append(await desk.one(Deal))
+
+    moved: list[int] = []
+    original = gates.check_gate
+
+    def counted(to: Stage, facts: GateFacts) -> None:
+        moved.append(to.id or 0)
+        original(to, facts)
+
+    monkeypatch.setattr("pbxcrm.deals.actions.check_gate", counted)
+    if path in AUTOMATIC:
+        await path(desk, refuse)
+        task = next(task for task in await desk.rows(Task) if task.about.startswith("gate:"))
+        assert (task.status, task.deal_id) == ("open", (await desk.one(Deal)).id)
+        assert "Fill in “budget”." in reasons.text(task.reason)
+        assert "A conversation took place" in reasons.text(task.reason)
+    else:
+        with pytest.raises(GateRefused) as refused:
+            await path(desk, refuse)
+        assert (refused.value.code, refused.value.missing[0].key) == ("deals.gate", "budget")
+    await before(desk)
+    assert moved, "the gate was asked"
+    assert stood[0].stage_id != moved[-1], "and the deal stands where it stood"
+
+
+async def test_an_automatic_move_that_is_refused_again_makes_no_second_task(
+    desk: CallbackDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await by_talk(
+        desk, lambda: monkeypatch.setattr(gates, "_RULES", (lambda _to, _facts: Missing("file", "file", "Attach."),))
+    )
+    await desk.intake.apply(batch(FactStory("17.8", at=SOON + timedelta(minutes=9)).ring("101").answer("101").end()))
+    assert len([task for task in await desk.rows(Task) if task.about.startswith("gate:")]) == 1
+
+
+async def test_on_the_card_a_deal_is_not_lost_after_a_failed_attempt_with_nothing_planned(desk: CallbackDesk) -> None:
+    """The real rule by the path that passed beside it: the dock."""
+    call_id = await _answered(desk)
+    await desk.intake.apply(batch(outbound("17.2", "101", at=SOON).wait(25).end()))
+    assert not await desk.rows(Episode)
+    ivan, at = await desk.viewer("ivan"), SOON + timedelta(minutes=2)
+    async with desk.database.write() as session:
+        with pytest.raises(GateRefused) as refused:
+            await outcomes.finish(session, ivan, call_id, "not_interested", at, why="too dear")
+    assert [missing.kind for missing in refused.value.missing] == ["next_task"]
+    assert (await desk.one(Deal)).closed_at is None
+
+
+def test_a_gate_tells_everything_that_is_missing_at_once() -> None:
+    lost = Stage(pipeline_id=1, name="Lost", kind="lost", position=9)
+    assert [m.kind for m in missing_for(lost, GateFacts("", owes_next_task=True))] == ["lost_reason", "next_task"]
+    won = Stage(pipeline_id=1, name="Won", kind="won", position=8)
+    assert [m.kind for m in missing_for(won, GateFacts("", owes_next_task=True))] == ["next_task"]
+    opened = Stage(pipeline_id=1, name="Call held", kind="open", position=2)
+    assert missing_for(opened, GateFacts("", owes_next_task=True)) == []

@@ -1,0 +1,88 @@
+"""The one form that asks for what a refused move lacks, and sends the same act again with it.
+
+The board, a deal's card, the dock and the callback queue answer with it when a gate refuses (``GateRefused``). With a script it
+stands in the dialog ``#complete`` (``complete.js``), without one it is a page. It sends every field of the act along, and
+``asked``, the needs it asks for.
+"""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from pbxcrm.deals.gates import GateRefused, Need
+from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.queries import stage_of_kind
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.tasks.actions import create_task
+from web.forms import Form, filled
+from web.i18n import gettext as _
+from web.pages.common import show
+from web.pages.tasks import QUICK, due_of
+from web.parts import now, parts, viewer
+
+OWN = frozenset({"asked", "lost_reason", "usual", "next_title", "next_due_at", "quick", "board"})
+_RENAMED = {"title": "next_title", "due_at": "next_due_at"}  # how the form calls what the new task calls otherwise
+
+
+def is_completed(form: Form) -> bool:
+    """Whether the form of this module sent it, with a next task among what it asked for."""
+    return Need.NEXT_TASK.value in form["asked"].split()
+
+
+def lost_reason(form: Form) -> str:
+    return form["usual"] or form["lost_reason"]
+
+
+async def plan_next(session: AsyncSession, request: Request, form: Form, deal: Deal) -> None:
+    """Make the next task that the act waits for, in its transaction; for whoever is responsible for the deal."""
+    who = viewer(request)
+    owner = deal.responsible_id or who.user_id
+    when = filled({"due_at": form["next_due_at"], "quick": form["quick"]})
+    await create_task(
+        session,
+        who,
+        title=form["next_title"],
+        due_at=await due_of(session, request, when, owner),
+        assignee_id=owner,
+        deal_id=deal.id,
+        now=now(request),
+    )
+
+
+def asks(form: Form, error: Invalid) -> bool:
+    """Whether ``error`` is about what this form asks for: a gate refused, or what was typed into the form is wrong."""
+    return isinstance(error, GateRefused) or bool(form["asked"])
+
+
+async def ask_missing(
+    request: Request, form: Form, error: Invalid, deal_id: int, *, stage_id: int | None = None, target: str = ""
+) -> HTMLResponse:
+    """422 with the form. ``stage_id``: where the deal was to go, else its lost stage; ``target``: what the act's answer replaces."""
+    needs = form["asked"].split()
+    if isinstance(error, GateRefused):
+        needs += [missing.kind for missing in error.missing if missing.kind not in needs]
+    if form["asked"]:  # what was asked for and is still missing is said at its field
+        error.field = _RENAMED.get(error.field, error.field)
+        form.refuse(error)
+    async with parts(request).db.read() as session:
+        deal = await session.get(Deal, deal_id)
+        to = await session.get(Stage, stage_id) if stage_id is not None else None
+        if to is None and deal is not None:
+            to = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
+    form.values.setdefault("next_title", _("Call again"))
+    answer = show(
+        request,
+        "deals/complete.html",
+        fragment="deals/_complete.html",
+        status=422,
+        form=form,
+        needs=[Need(need) for need in dict.fromkeys(needs) if need in set(Need)],
+        kept={name: value for name, value in form.values.items() if name not in OWN},
+        deal=deal,
+        to=to,
+        path=request.url.path,
+        target=target,
+        quick=QUICK,
+    )
+    answer.headers.update({"HX-Retarget": "#complete-body", "HX-Reswap": "innerHTML", "X-Gate": "refused"})
+    return answer

@@ -1,0 +1,43 @@
+// The one dialog that asks for what a refused move lacks and sends the act again with it: #complete on every page. It opens when
+// the server's form arrives in #complete-body, and closes when the act has been accepted. Where a script sends the act itself
+// (the board) it hands the form to ``complete`` and gets the answers.
+import { openDialog } from "./modal.js";
+
+const dialog = document.getElementById("complete");
+const body = document.getElementById("complete-body");
+
+function open() {
+  const fresh = body.querySelector("[data-show]");
+  if (!fresh) return false;
+  delete fresh.dataset.show; // shown once: other swaps follow before a closing dialog has been emptied
+  openDialog(dialog);
+  const first = body.querySelector("[aria-invalid]") ?? body.querySelector("[autofocus]");
+  first?.focus();
+  first?.select?.(); // what is proposed is written over
+  return true;
+}
+
+export const isRefused = (response) => response.status === 422 && response.headers.get("x-gate") === "refused";
+
+// ``send`` gets the answers by the names of their fields; ``gone`` is called when the dialog goes away.
+export function complete(html, send, gone) {
+  body.innerHTML = html;
+  const form = body.querySelector("form");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.stopImmediatePropagation(); // the act is the caller's, not htmx's
+    const answers = Object.fromEntries(new FormData(form, event.submitter));
+    dialog.close();
+    send(answers);
+  }, true);
+  open();
+  dialog.onclose = () => { dialog.onclose = null; gone?.(); };
+}
+
+document.addEventListener("htmx:after:swap", () => { if (body) open(); });
+document.addEventListener("htmx:after:request", (event) => {
+  const { sourceElement, response } = event.detail.ctx;
+  if (sourceElement.matches?.("[data-completes]") && response?.status < 400) dialog.close();
+});
+dialog?.addEventListener("close", () => { if (!body.querySelector("[data-show]")) body.replaceChildren(); });
+dialog?.addEventListener("click", (event) => { if (event.target.closest("a[data-close]")) event.preventDefault(); });
