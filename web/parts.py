@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from redis.asyncio import Redis
 from starlette.requests import Request
@@ -11,11 +11,9 @@ from starlette.requests import Request
 from pbxcrm.access import Viewer
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
-
-if TYPE_CHECKING:
-    from web.live import Hub
-    from web.static_files import StaticTree
-    from web.templating import Templates
+from web.live import Hub
+from web.static_files import StaticTree
+from web.templating import Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +24,9 @@ class Parts:
     db: Database
     redis: Redis
     clock: Callable[[], datetime]
-    static: "StaticTree"
-    templates: "Templates"
-    hub: "Hub"
+    static: StaticTree
+    templates: Templates
+    hub: Hub
 
 
 def parts(request: Request) -> Parts:

@@ -29,7 +29,7 @@ from web.forms import Form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.patience import DatabaseHangs
-from web.templating import render
+from web.rendering import render
 
 log = structlog.get_logger()
 SECRETS = frozenset({"password", "old", "new", "again"})  # fields that are never given back

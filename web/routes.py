@@ -13,7 +13,6 @@ from pbxcrm.callbacks.escalations import escalation_count
 from pbxcrm.callbacks.queries import open_count
 from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
-from web.live import live
 from web.pages import (
     board,
     calendars,
@@ -39,6 +38,7 @@ from web.parts import Parts
 from web.routing import POST, page, public
 from web.shell import Counter
 from web.static_files import StaticTree
+from web.stream import live
 
 #: Counters of the rail, by the name a section gives them.
 COUNTERS: dict[str, Counter] = {

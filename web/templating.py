@@ -7,7 +7,7 @@ Macros see their arguments and what is global, never the context: so they are bu
 (which made ten thousand objects a second for the collector of garbage, and held up the loop for it).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,16 +18,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
 
 from pbxcrm.access import Permission, Viewer, can, sees_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.queries import Directory
 from pbxcrm.shared import numbers
 from web import formats, i18n, words
-from web.answers import forget_done
-from web.parts import parts, wants_fragment
 from web.static_files import StaticTree
 
 FOLDER = Path(__file__).parent / "templates"
@@ -83,43 +79,21 @@ class Templates:
         return self.env.get_template(name).render(**context)
 
 
-def render(
-    request: Request,
-    page: str,
-    *,
-    fragment: str | None = None,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    **context: Any,  # template contexts are of any shape
-) -> HTMLResponse:
-    """The page, or its ``fragment`` where htmx asks for a part. Templates see ``request``, ``viewer`` and ``shell`` besides."""
-    name = fragment if fragment and wants_fragment(request) else page
-    viewer = getattr(request.state, "viewer", None)
-    shell = getattr(request.state, "shell", None)
-    context = {"request": request, "viewer": viewer, "shell": shell, **context}
-    with _facing(_Reader(viewer, getattr(request.state, "people", None))):
-        html = parts(request).templates.text(name, **context)
-    # The same address answers with a page or a part of it: caches and the back button must not mix them up.
-    response = HTMLResponse(html, status, {"vary": "HX-Request", **(headers or {})})
-    if name == page:
-        forget_done(request, response)
-    return response
-
-
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class Reader:
     """For whom a page is rendered; nobody where one need not be logged in."""
 
     viewer: Viewer | None
     people: Directory | None
 
 
-_NOBODY = _Reader(None, None)
-_reader: ContextVar[_Reader] = ContextVar("pbxcrm_reader", default=_NOBODY)
+_NOBODY = Reader(None, None)
+_reader: ContextVar[Reader] = ContextVar("pbxcrm_reader", default=_NOBODY)
 
 
 @contextmanager
-def _facing(reader: _Reader) -> Iterator[None]:
+def facing(reader: Reader) -> Iterator[None]:
+    """What is rendered inside is for this reader."""
     token = _reader.set(reader)
     try:
         yield

@@ -1,12 +1,81 @@
-"""One call while it lasts: what is known of it, and the snapshot of that knowledge that goes into a fact."""
+"""One call while it lasts, with the channels and bridges that the PBX shows (rules 1 and 3)."""
 
 from datetime import datetime
 
-from ami.tracker import verdict
-from ami.tracker.channel import Channel
-from ami.tracker.endpoints import Kind
+from ami.tracker.endpoints import Endpoint, Kind
 from ami.tracker.legs import LegRecord
-from pbxcrm.calls.facts import CallState, Direction, FactKind, Outcome, Transfer, TransferKind
+from pbxcrm.calls.facts import Direction, FactKind, Outcome, Transfer, TransferKind
+
+
+class Bridge:
+    """A mixing bridge. In a holding bridge (parking, waiting rooms, agents at rest) nobody hears anybody."""
+
+    __slots__ = ("holding", "id", "members")
+
+    def __init__(self, bridge_id: str, *, holding: bool) -> None:
+        self.id = bridge_id
+        self.holding = holding
+        self.members: dict[str, Channel] = {}
+
+
+class Channel:
+    """One channel, known by its Uniqueid. What its first event said of the caller is frozen here."""
+
+    __slots__ = (
+        "alive", "born_at", "bridge", "call", "dialled", "dialled_by", "exten", "id", "is_first", "linkedid",
+        "name", "other_half", "place", "up",
+    )  # fmt: skip
+
+    def __init__(
+        self, channel_id: str, name: str, linkedid: str, place: Endpoint, born_at: datetime, call: "Call"
+    ) -> None:
+        self.id = channel_id
+        self.name = name
+        self.linkedid = linkedid
+        self.place = place
+        self.born_at = born_at
+        self.call = call
+        self.exten = ""
+        self.is_first = channel_id == linkedid  # the call began with this channel
+        self.dialled = False  # somebody is calling this channel, it is not calling us
+        self.dialled_by: Channel | None = None
+        self.up = False
+        self.alive = True
+        self.bridge: Bridge | None = None
+        self.other_half: Channel | None = None
+
+    def enter(self, bridge: Bridge) -> None:
+        """Stand in ``bridge``, and nowhere else."""
+        self.leave()
+        self.bridge = bridge
+        bridge.members[self.id] = self
+
+    def leave(self) -> None:
+        """Stand in no bridge."""
+        if self.bridge is not None:
+            self.bridge.members.pop(self.id, None)
+            self.bridge = None
+
+    def connected(self) -> "list[Channel]":
+        """Everybody this channel can hear, itself among them: through mixing bridges and through Local pairs (rule 1).
+
+        The two halves of a Local pair are a wire, not somebody, and are left out, as are recorders and announcers.
+        """
+        found: list[Channel] = []
+        seen: set[str] = set()
+        open_ends = [self]
+        while open_ends:
+            channel = open_ends.pop()
+            bridge = channel.bridge
+            if bridge is None or bridge.holding or bridge.id in seen:
+                continue
+            seen.add(bridge.id)
+            for member in bridge.members.values():
+                if member.place.kind is not Kind.LOCAL:
+                    found.append(member)
+                elif member.other_half is not None:
+                    open_ends.append(member.other_half)
+        return found
 
 
 class Talker:
@@ -188,41 +257,3 @@ class Call:
         if self.made_by in self.talked:
             return (self.made_by, *(extension for extension in self.talked if extension != self.made_by))
         return tuple(self.talked)
-
-    def state(self) -> CallState:
-        """Everything known now, as one frozen value."""
-        legs = [shown for leg in self.legs.values() if (shown := leg.shown()) is not None]
-        outside = [shown for leg in self.legs.values() if (shown := leg.shown_outside()) is not None]
-        missed = self.outcome is Outcome.MISSED and self.ended_at is not None
-        return CallState(
-            pbx=self.pbx,
-            linkedid=self.name,
-            direction=self.direction,
-            outcome=self.outcome,
-            missed_reason=verdict.missed_reason(self, self.ended_at) if missed and self.ended_at else None,
-            client_heard=None if self.withheld else self.client_heard,
-            client_name=self.client_name,
-            withheld=self.withheld,
-            trunk=self.trunk,
-            did=self.did,
-            dialled=self.dialled,
-            queue=self.queue or self.queue_hint,
-            made_by=self.made_by,
-            rang=tuple(self.rang),
-            answered_by=self.answered_by,
-            talked=self.talked_in_order(),
-            transfers=tuple(self.transfers),
-            legs=tuple(legs),
-            outside=tuple(outside),
-            ringing=tuple(
-                dict.fromkeys(leg.extension for leg in self.legs.values() if leg.extension and leg.is_ringing)
-            ),
-            talking=tuple(self.talking),
-            started_at=self.started_at,
-            answered_at=self.answered_at,
-            ended_at=self.ended_at,
-            click_to_call=self.click_to_call,
-            channel_ids=tuple(self.channel_ids),
-            recording=self.recording,
-            closed_hours=self.closed_hours,
-        )

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 from ami.messages import Message
 from ami.tracker import talk, verdict
-from ami.tracker.call import Call, Talker
-from ami.tracker.channel import Channel
+from ami.tracker.call import Call, Channel, Talker
 from ami.tracker.clock import DAWN
 from ami.tracker.config import TrackerConfig
 from ami.tracker.endpoints import Kind
 from ami.tracker.roles import introduce, orient
+from ami.tracker.state import state_of
 from ami.tracker.switchboard import Switchboard
 from pbxcrm.calls.facts import CallFact, Direction, FactKind, Outcome, Transfer, TransferKind
 
@@ -61,7 +61,7 @@ class Desk:
     def tell(self, call: Call, kind: FactKind, party: str, at: datetime) -> None:
         """Make a fact of the call as it stands now."""
         ordinal = call.told[kind, party] = call.told.get((kind, party), 0) + 1
-        self._facts.append(CallFact(kind, party, ordinal, at, call.state()))
+        self._facts.append(CallFact(kind, party, ordinal, at, state_of(call)))
 
     def take_facts(self) -> list[CallFact]:
         """The facts made since the last time."""

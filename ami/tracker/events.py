@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ami.messages import Message
 from ami.tracker import ending, transfers, voicemail
-from ami.tracker.channel import Channel
+from ami.tracker.call import Channel
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import Kind
 from ami.tracker.numbers import is_withheld, name_in, number_in, number_sent

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ami.snapshot import Headers, Snapshot
 from ami.tracker import ending
-from ami.tracker.channel import Channel
+from ami.tracker.call import Channel
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import Kind
 from pbxcrm.calls.facts import CallFact, Outcome

@@ -1,8 +1,7 @@
 """Who calls whom: direction, the client, the maker of a call. Decided by where the first channel came from."""
 
 from ami.messages import Message
-from ami.tracker.call import Call
-from ami.tracker.channel import Channel
+from ami.tracker.call import Call, Channel
 from ami.tracker.endpoints import Kind, Places
 from ami.tracker.numbers import dialled_in, name_in, number_in
 from pbxcrm.calls.facts import Direction

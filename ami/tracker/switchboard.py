@@ -8,8 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ami.messages import Message
-from ami.tracker.call import Call
-from ami.tracker.channel import Bridge, Channel
+from ami.tracker.call import Bridge, Call, Channel
 from ami.tracker.config import TrackerConfig
 from ami.tracker.endpoints import Kind, Places
 from ami.tracker.legs import LegRecord

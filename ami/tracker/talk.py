@@ -7,8 +7,7 @@ AttendedTransfer), or the first phone is gone when the second joins (AMI Redirec
 from collections.abc import Container
 from datetime import datetime, timedelta
 
-from ami.tracker.call import Call, Successor, Talker
-from ami.tracker.channel import Channel
+from ami.tracker.call import Call, Channel, Successor, Talker
 from ami.tracker.endpoints import Kind
 from pbxcrm.calls.facts import Direction, Transfer, TransferKind
 

@@ -9,6 +9,7 @@ from ami.tracker.clock import DAWN, event_time
 from ami.tracker.config import TrackerConfig
 from ami.tracker.desk import Desk
 from ami.tracker.events import HANDLERS
+from ami.tracker.state import state_of
 from pbxcrm.calls.facts import CallFact, CallState
 
 
@@ -57,7 +58,7 @@ class Tracker:
     def open_calls(self) -> list[CallState]:
         """The calls that are not over, in the order they began."""
         calls = sorted(self._desk.open_calls(), key=lambda call: (call.started_at, call.name))
-        return [call.state() for call in calls]
+        return [state_of(call) for call in calls]
 
     def horizon(self) -> int | None:
         """Where a journal must be read from to know all that is alive; None where nothing is."""

@@ -4,8 +4,7 @@ from datetime import datetime
 
 from ami.messages import Message
 from ami.tracker import talk
-from ami.tracker.call import Call
-from ami.tracker.channel import Channel
+from ami.tracker.call import Call, Channel
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import Kind
 from pbxcrm.calls.facts import FactKind, TransferKind

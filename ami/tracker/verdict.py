@@ -1,13 +1,10 @@
 """What became of a call: the rules of a telephone exchange, decided once the call is over (rule 5)."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
+from ami.tracker.call import Call
 from ami.tracker.legs import LegRecord
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome
-
-if TYPE_CHECKING:
-    from ami.tracker.call import Call
 
 #: The PBX clears the phones within milliseconds of the caller's hanging up; what ended earlier ended for another reason.
 _SAME_MOMENT = timedelta(seconds=1)
@@ -19,7 +16,7 @@ _NORMAL_CLEARING = 16
 _NOBODY_SERVES = frozenset({"JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL", "FULL"})
 
 
-def outcome(call: "Call") -> Outcome:
+def outcome(call: Call) -> Outcome:
     """The outcome of a call that is over, as far as its own events tell."""
     if call.answered_at is not None:
         return Outcome.ANSWERED
@@ -30,7 +27,7 @@ def outcome(call: "Call") -> Outcome:
     return Outcome.MISSED
 
 
-def _outbound_outcome(call: "Call") -> Outcome:
+def _outbound_outcome(call: Call) -> Outcome:
     """We called the client and did not talk: the last outside line that was tried says why."""
     lines = [leg for leg in call.legs.values() if leg.extension is None]
     if not lines:
@@ -42,7 +39,7 @@ def _outbound_outcome(call: "Call") -> Outcome:
     return Outcome.FAILED if result is LegResult.FAILED else Outcome.NO_ANSWER
 
 
-def missed_reason(call: "Call", over_at: datetime) -> MissedReason:
+def missed_reason(call: Call, over_at: datetime) -> MissedReason:
     """Why nobody talked to the caller, from what the phones and the caller did last."""
     if call.closed_hours:
         return MissedReason.CLOSED_HOURS
@@ -60,14 +57,14 @@ def missed_reason(call: "Call", over_at: datetime) -> MissedReason:
     return _nobody_dialled_reason(call)
 
 
-def _waits_in_queue(call: "Call", over_at: datetime) -> bool:
+def _waits_in_queue(call: Call, over_at: datetime) -> bool:
     """Whether the caller was still in a queue when the call ended; an abandoned caller leaves it in the same moment."""
     if call.queue is None or call.hung_up_after_queue:
         return False
     return call.left_queue_at is None or over_at - call.left_queue_at < _SAME_MOMENT
 
 
-def _rang_until(leg: LegRecord, over_at: datetime, call: "Call") -> bool:
+def _rang_until(leg: LegRecord, over_at: datetime, call: Call) -> bool:
     """Whether the caller gave up while this phone was being called."""
     if leg.is_waiting:
         return True
@@ -77,7 +74,7 @@ def _rang_until(leg: LegRecord, over_at: datetime, call: "Call") -> bool:
     return leg.result is LegResult.CANCELLED or (was_asked_to_confirm and hung_up_by_caller(call))
 
 
-def _queue_reason(call: "Call", phones: list[LegRecord], over_at: datetime, *, waiting: bool) -> MissedReason:
+def _queue_reason(call: Call, phones: list[LegRecord], over_at: datetime, *, waiting: bool) -> MissedReason:
     """No phone rang when the call ended, and the caller had been in a queue."""
     if not waiting or call.queue_status == "TIMEOUT":
         return MissedReason.TIMEOUT
@@ -96,7 +93,7 @@ def _phones_reason(phones: list[LegRecord]) -> MissedReason:
     return MissedReason.TIMEOUT
 
 
-def _nobody_dialled_reason(call: "Call") -> MissedReason:
+def _nobody_dialled_reason(call: Call) -> MissedReason:
     """No phone was ever called: the caller was in a menu, or there was no phone to call."""
     if call.dial_status in {"CHANUNAVAIL", "CONGESTION"}:
         return MissedReason.UNREACHABLE
@@ -110,6 +107,6 @@ def _nobody_dialled_reason(call: "Call") -> MissedReason:
     return MissedReason.NO_AGENTS if call.caller_cause == _NORMAL_CLEARING else MissedReason.UNREACHABLE
 
 
-def hung_up_by_caller(call: "Call") -> bool:
+def hung_up_by_caller(call: Call) -> bool:
     """Whether the caller ended the call; by ``HangupRequest`` where it is not filtered away, else by the cause."""
     return call.caller_hung_up or call.caller_cause in _CALLER_GAVE_UP

@@ -16,7 +16,6 @@ from pbxcrm.callbacks.escalation_pages import access_escalation
 from pbxcrm.callbacks.lamps import do_free, do_put_out, do_start_norm, open_escalation
 from pbxcrm.callbacks.models import Episode, Escalation, EscalationState
 from pbxcrm.callbacks.queries import EpisodeRow, as_rows
-from pbxcrm.callbacks.rules import check_why
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
@@ -25,6 +24,7 @@ from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.why import check_why
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_ESCALATION

@@ -17,7 +17,6 @@ from pbxcrm.callbacks.evidence import call_behind
 from pbxcrm.callbacks.lamps import client_of
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import has_next_task
-from pbxcrm.callbacks.rules import SAY_WHY, check_why
 from pbxcrm.callbacks.undoing import remember
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call
@@ -31,6 +30,7 @@ from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing
 from pbxcrm.shared.reasons import N_, Reason, reason
+from pbxcrm.shared.why import SAY_WHY, check_why
 from pbxcrm.tasks.models import Task
 
 # Results that close the callback, what it is then, and the reason: of a talk, of a call, and without any call.

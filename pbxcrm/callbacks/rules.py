@@ -6,17 +6,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.reasons import N_, Reason, reason
-from pbxcrm.shared.texts import one_line
+from pbxcrm.shared.reasons import Reason, reason
 
 # What makes a callback urgent, in working minutes of waiting: a repeat counts as much as a quarter of an hour, and each
 # tenfold of the deal's worth above a hundred as ten minutes. Waiting itself wins in the end.
 REPEAT_MINUTES = 15.0
 WORTH_MINUTES = 10.0
 WORTH_FLOOR = Decimal(100)
-SAYS_MAX = 200
-SAY_WHY = N_("Say why, in up to 200 letters.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +127,3 @@ def wait_tone(waited: float, norm: int, *, planned: bool) -> str:
     if waited > norm:
         return "red"
     return "amber" if waited >= norm * 0.75 else ""
-
-
-def check_why(text: str, field: str = "why") -> str:
-    """What somebody says as the reason for letting a client go; raises Invalid."""
-    text = one_line(text)
-    if not text or len(text) > SAYS_MAX:
-        raise Invalid(field, "callbacks.why", SAY_WHY)
-    return text

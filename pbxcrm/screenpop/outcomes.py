@@ -7,7 +7,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.rules import check_why
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import Contact, NumberKind, SpecialNumber
@@ -28,6 +27,7 @@ from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.why import check_why
 from pbxcrm.tasks.actions import create_task, do_take_back_task
 from pbxcrm.tasks.models import Task
 

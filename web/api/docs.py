@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from web.api.openapi import ABOUT, Json, describe
 from web.api.resource import Resource
 from web.doors import Handler
-from web.templating import render
+from web.rendering import render
 
 
 def openapi(resources: Sequence[Resource]) -> Handler:

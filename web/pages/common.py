@@ -16,7 +16,7 @@ from pbxcrm.shared.errors import Invalid
 from web.foreign import query_of, whole_number
 from web.forms import Form
 from web.i18n import here
-from web.templating import render
+from web.rendering import render
 
 LISTED = 50  # rows of a list at once
 PERIODS = ("today", "yesterday", "week", "month")

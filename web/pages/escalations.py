@@ -19,10 +19,10 @@ from pbxcrm.callbacks.escalations import (
     list_control_tasks,
     list_escalations,
 )
-from pbxcrm.callbacks.rules import check_why
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import load_directory
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.why import check_why
 from pbxcrm.tasks.actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast

@@ -19,7 +19,7 @@ from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.parts import now, parts, viewer
-from web.templating import render
+from web.rendering import render
 
 ROLES: dict[str, str] = {
     Role.SELLER.value: N_("Seller"),

@@ -17,7 +17,7 @@ from web.answers import toast
 from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.parts import now, parts, viewer
-from web.templating import render
+from web.rendering import render
 
 
 async def call(request: Request) -> Response:

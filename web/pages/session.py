@@ -17,8 +17,8 @@ from web.i18n import Language
 from web.i18n import gettext as _
 from web.middleware import LANGUAGE_COOKIE
 from web.parts import now, parts, viewer
+from web.rendering import render
 from web.shell import load_shell
-from web.templating import render
 
 YEAR_SECONDS = 365 * 24 * 3600
 

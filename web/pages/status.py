@@ -22,7 +22,7 @@ from web import formats
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.parts import now, parts
-from web.templating import render
+from web.rendering import render
 
 Tone = Literal["green", "amber", "red"]
 LAG_SECONDS = 2.0

@@ -12,8 +12,8 @@ from tests.integration.web.conftest import Browsers, Clock
 from web.answers import redirect, toast, with_toast
 from web.app import create_app
 from web.parts import wants_fragment
+from web.rendering import render
 from web.routing import page
-from web.templating import render
 
 HTMX = {"hx-request": "true", "hx-request-type": "partial"}
 

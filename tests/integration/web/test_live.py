@@ -20,8 +20,9 @@ from pbxcrm.shared.events import CHANNEL, emit, relay
 from tests.integration.web.conftest import PASSWORD, Clock
 from tests.integration.web.serving import serving
 from tests.waiting import until
-from web import live
-from web.live import WAITING_AT_MOST, Hint, Hub, RenderRequest, speak
+from web import stream
+from web.live import WAITING_AT_MOST, Hint, Hub, RenderRequest
+from web.stream import speak
 
 
 class Listener:
@@ -291,7 +292,7 @@ async def test_a_browser_that_stops_reading_is_let_go_while_others_hear_on(
         for person in (each.person for each in asked):
             yield person.user_id, "x" * 4_000_000
 
-    monkeypatch.setattr(live, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(stream, "SEND_SECONDS", 0.5)
     hub: Hub = app.state.parts.hub
     hub.pushers.clear()
     hub.add_pusher("dock", "dock", huge)
@@ -316,7 +317,7 @@ async def test_a_browser_that_stops_reading_is_let_go_while_others_hear_on(
 
 
 async def test_a_stream_grows_old_and_says_so(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "LIFE_SECONDS", 0.3)
+    monkeypatch.setattr(stream, "LIFE_SECONDS", 0.3)
     _, olena = await listen("olena")
     await asyncio.wait_for(olena.ended.wait(), 30)
     assert olena.of("bye") == [{"why": "old"}]

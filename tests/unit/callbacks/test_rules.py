@@ -9,17 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.callbacks.rules import (
-    check_why,
-    is_claimed,
-    next_attempt,
-    queue_place,
-    retry_title,
-    urgency,
-    wait_tone,
-)
+from pbxcrm.callbacks.rules import is_claimed, next_attempt, queue_place, retry_title, urgency, wait_tone
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.why import check_why
 
 KYIV = ZoneInfo("Europe/Kyiv")
 OFFICE = WorkingTime(KYIV, (((9 * 60, 18 * 60),),) * 5 + ((), ()))

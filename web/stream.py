@@ -1,0 +1,103 @@
+"""``GET /live``: the stream of one browser; what it says is described in ``web.live``."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sse_starlette.sse import EventSourceResponse, SendTimeoutError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from pbxcrm.access import Viewer
+from web.auth import viewer_by_session
+from web.i18n import here
+from web.live import ABOUT_WHO_ASKS, Hub
+from web.parts import parts, viewer
+
+log = structlog.get_logger()
+
+LIFE_SECONDS = 600.0
+HEARTBEAT_SECONDS = 15
+SEND_SECONDS = 20.0  # a reader who takes longer to accept a line is gone
+CHECK_SECONDS = (
+    60  # between two looks whether who listens is still logged in; when that changes, streams are told at once
+)
+
+
+class _Stream(EventSourceResponse):
+    """A slow reader ends its own stream quietly; everybody else goes on."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("live.slow_reader_dropped")
+
+
+async def live(request: Request) -> Response:
+    """``GET /live``: this browser's stream."""
+    reader = _reading(viewer(request), here().language.value)
+    stream = speak(request, parts(request).hub, reader, life=LIFE_SECONDS)
+    # Browsers return all at once after a restart; what each asks for by the clock must not stay together.
+    beat = HEARTBEAT_SECONDS * random.uniform(0.7, 1)  # noqa: S311
+    return _Stream(stream, ping=beat, send_timeout=SEND_SECONDS, headers={"X-Accel-Buffering": "no"})
+
+
+async def speak(
+    request: Request, hub: Hub, listener: Viewer, *, life: float, check_every: float = CHECK_SECONDS
+) -> AsyncIterator[bytes]:
+    """What one stream says until it is old, slow, or its session is over (looked at with each heartbeat and when told)."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + life * random.uniform(0.9, 1)  # noqa: S311 (so that a thousand browsers do not return at once)
+    with hub.listening(listener) as ear:
+        yield _event("hello", {"last": hub.last_id, "live": "ok" if hub.online else "offline"})
+        hub.push_to(listener.user_id)
+        next_check = loop.time() + check_every * random.uniform(0, 1)  # noqa: S311 (of five hundred at once a ring would wait)
+        while (now := loop.time()) < end:
+            if ear.deaf:
+                yield _event("bye", {"why": "slow"})
+                return
+            messages = await ear.next(min(next_check, end) - now)
+            who_asks = any(
+                hint["topic"] in ABOUT_WHO_ASKS for name, hints in messages if name == "hint" for hint in hints
+            )
+            if who_asks or loop.time() >= next_check:
+                next_check = loop.time() + check_every
+                fresh = await _ask_again(request, ear.viewer)
+                if fresh is None:
+                    yield _event("bye", {"why": "session"})
+                    return
+                hub.now_is(ear, fresh)
+            if messages:
+                yield b"".join(_event(name, data) for name, data in messages)
+        yield _event("bye", {"why": "old"})
+
+
+def _reading(person: Viewer, language: str) -> Viewer:
+    """The person with the language of their page, where they have chosen none: what is pushed into it is in that language."""
+    return replace(person, language=person.language or language)
+
+
+async def _ask_again(request: Request, before: Viewer) -> Viewer | None:
+    """Who asks, as the database knows them now; None once the session is over. A database that is away ends nothing."""
+    request.state.now = parts(request).clock()
+    try:
+        fresh = await viewer_by_session(request)
+        return _reading(fresh, before.language) if fresh is not None else None
+    except SQLAlchemyError:
+        return before
+
+
+_as_json = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":")
+).encode  # JSON has no line breaks: one line of data
+
+
+def _event(name: str, data: Any) -> bytes:
+    return f"event: {name}\r\ndata: {_as_json(data)}\r\n\r\n".encode()
