@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, false, func, literal_column, or_, true, union, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, and_, false, func, literal_column, or_, true, union, union_all
 from sqlalchemy.orm import Mapped
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -260,16 +260,22 @@ def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[b
             _gathered(
                 select(col(Contact.id)).where(_theirs(viewer, col(Contact.responsible_id))),
                 select(col(Deal.contact_id)).where(visible_deals(viewer)),
-                select(col(Task.contact_id)).where(_theirs(viewer, col(Task.assignee_id))),
+                select(col(Task.contact_id)).where(_given_to(viewer)),
                 select(col(Call.contact_id)).where(col(Call.id).in_(_little_calls(viewer))),
             )
         )
     return or_(
         _theirs(viewer, col(Contact.responsible_id)),
         _there_is(Contact, col(Deal.contact_id) == contact_id, visible_deals(viewer)),
-        _there_is(Contact, col(Task.contact_id) == contact_id, _theirs(viewer, col(Task.assignee_id))),
+        _there_is(Contact, col(Task.contact_id) == contact_id, _given_to(viewer)),
         _there_is(Contact, col(Call.contact_id) == contact_id, visible_calls(viewer)),
     )
+
+
+def _given_to(viewer: Viewer) -> ColumnElement[bool]:
+    """Tasks that let one see their client: those somebody else gave. One cannot let oneself in."""
+    maker = col(Task.created_by_id)
+    return and_(_theirs(viewer, col(Task.assignee_id)), or_(maker.is_(None), maker != col(Task.assignee_id)))
 
 
 def visible_companies(viewer: Viewer) -> ColumnElement[bool]:

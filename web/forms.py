@@ -20,6 +20,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Incomplete, Invalid
 from web.foreign import known_charset, whole_number
 from web.i18n import gettext as _
@@ -66,6 +67,14 @@ class Form:
             raise Invalid(name, "form.number", "Write a whole number.")
         return -found if text.startswith("-") else found
 
+    def id(self, name: str) -> int | None:
+        """The id of a row, or None when empty; raises Invalid for what is the id of none. Whose row it is, is asked later."""
+        return _id(name, self[name]) if self[name] else None
+
+    def ids(self, name: str) -> list[int]:
+        """The same for a field that comes several times."""
+        return [_id(name, text.strip()) for text in self.all(name) if text.strip()]
+
     def amount(self, name: str) -> Decimal | None:
         """Money as people write it (``48 000,50``), or None when empty; raises Invalid."""
         text = "".join(self[name].split()).replace(",", ".")
@@ -90,6 +99,13 @@ class Form:
         if not 1970 <= local.year <= 2200:  # what is beyond is a slip of the hand, and no database likes it
             raise Invalid(name, "form.moment", "Choose a date and a time.")
         return local.replace(tzinfo=local.tzinfo or here().timezone).astimezone(UTC)
+
+
+def _id(name: str, text: str) -> int:
+    found = whole_number(text, LARGEST_ID)
+    if not found:
+        raise Invalid(name, "form.id", "There is no such thing any more. Reload the page and choose again.")
+    return found
 
 
 async def read_form(request: Request) -> Form:

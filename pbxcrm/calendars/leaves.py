@@ -12,7 +12,7 @@ from pbxcrm.calendars.hooks import calendar_changed
 from pbxcrm.calendars.models import Leave
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calendars.rules import Absence, check_leave, whole_days
-from pbxcrm.people.queries import access_user, load_directory
+from pbxcrm.people.queries import access_assignee, access_user, load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Invalid, NotFound
 
@@ -34,8 +34,8 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
     if new.user_id not in people.users:
         raise Invalid("person", "leaves.person", "Choose a person.")
     await access_user(session, viewer, new.user_id)
-    if new.deputy_id is not None and people.active(new.deputy_id) is None:
-        raise Invalid("deputy", "leaves.no_deputy", "Choose somebody who works here.")
+    if new.deputy_id is not None:
+        await access_assignee(session, viewer, new.deputy_id, field="deputy")
     starts, ends = await _moments(session, new)
     await lock(session, "leaves")  # two that are entered at once could make a circle of deputies
     rows = (await session.exec(select(Leave))).all()

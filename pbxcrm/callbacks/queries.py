@@ -14,7 +14,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
-from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.errors import not_there
 from pbxcrm.tasks.models import Task, TaskStatus
 
 
@@ -30,10 +30,10 @@ class EpisodeRow:
     line: Line | None
 
 
-async def access_episode(session: AsyncSession, viewer: Viewer, episode_id: int) -> Episode:
+async def access_episode(session: AsyncSession, viewer: Viewer, episode_id: int, *, field: str = "") -> Episode:
     found = (await session.exec(select(Episode).where(Episode.id == episode_id, visible_episodes(viewer)))).first()
     if found is None:
-        raise NotFound("callbacks.not_found", "There is no such callback, or it is another team's.")
+        raise not_there("callbacks.not_found", "There is no such callback, or it is another team's.", field)
     return found
 
 

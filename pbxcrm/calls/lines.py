@@ -147,6 +147,8 @@ async def _check_target(
         stage = await session.get(Stage, stage_id)
         if stage is None or stage.kind in CLOSED_KINDS:
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+        if pipeline_id is not None and pipeline_id != stage.pipeline_id:
+            raise Invalid("pipeline_id", "deals.other_pipeline", "The stage belongs to another pipeline.")
         return stage.pipeline_id, stage_id
     if pipeline_id is not None and await session.get(Pipeline, pipeline_id) is None:
         raise Invalid("pipeline_id", "deals.no_stage", "There is no such stage any more.")

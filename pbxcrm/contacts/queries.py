@@ -11,7 +11,7 @@ from pbxcrm.access import Viewer, sees_little, visible_companies, visible_contac
 from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.shared.core_sql import list_param, load_by_id
-from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.errors import not_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +78,17 @@ async def list_special_numbers(session: AsyncSession) -> list[SpecialNumber]:
     return list((await session.exec(select(SpecialNumber).order_by(col(SpecialNumber.added_at).desc()))).all())
 
 
-async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> Contact:
+async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int, *, field: str = "") -> Contact:
     found = (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
     if found is None:
-        raise NotFound("contacts.not_found", "There is no such client, or it is a colleague's.")
+        raise not_there("contacts.not_found", "There is no such client, or it is a colleague's.", field)
     return found
 
 
-async def access_company(session: AsyncSession, viewer: Viewer, company_id: int) -> Company:
+async def access_company(session: AsyncSession, viewer: Viewer, company_id: int, *, field: str = "") -> Company:
     found = (await session.exec(select(Company).where(Company.id == company_id, visible_companies(viewer)))).first()
     if found is None:
-        raise NotFound("companies.not_found", "There is no such company, or it is a colleague's.")
+        raise not_there("companies.not_found", "There is no such company, or it is a colleague's.", field)
     return found
 
 

@@ -190,10 +190,10 @@ async def create_deal(
     number = check_number(typed, region, "client_number") if typed else None
     stage = await _stage_for_new(session, pipeline_id, stage_id)
     if contact_id is not None:
-        contact = await access_contact(session, viewer, contact_id)
+        contact = await access_contact(session, viewer, contact_id, field="contact_id")
         company_id = company_id if company_id is not None else contact.company_id
     if company_id is not None:
-        await access_company(session, viewer, company_id)
+        await access_company(session, viewer, company_id, field="company_id")
     owner = await access_assignee(
         session, viewer, responsible_id if responsible_id is not None else viewer.user_id, field="responsible_id"
     )
@@ -263,7 +263,9 @@ async def edit_deal(
     if source is not None:
         deal.source = source.strip()[:100]
     if "contact_id" not in kept:
-        contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
+        contact = (
+            await access_contact(session, viewer, contact_id, field="contact_id") if contact_id is not None else None
+        )
         deal.contact_id = contact_id
         deal.company_id = (
             contact.company_id if contact is not None and contact.company_id is not None else deal.company_id
@@ -331,6 +333,8 @@ async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_i
         stage = await session.get(Stage, stage_id)
         if stage is None or is_closing(stage):
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+        if pipeline_id is not None and pipeline_id != stage.pipeline_id:
+            raise Invalid("pipeline_id", "deals.other_pipeline", "The stage belongs to another pipeline.")
         return stage
     if pipeline_id is None:
         pipeline = await default_pipeline(session)

@@ -15,7 +15,7 @@ from pbxcrm.people.models import User
 from pbxcrm.people.queries import load_directory
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import list_param, load_by_id
-from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.errors import not_there
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 Lamp = Literal["none", "first", "second"]
@@ -114,10 +114,10 @@ _OPEN_OF_KNOWN = _open_deal(
 )
 
 
-async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> Deal:
+async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, field: str = "") -> Deal:
     found = (await session.exec(select(Deal).where(Deal.id == deal_id, visible_deals(viewer)))).first()
     if found is None:
-        raise NotFound("deals.not_found", "There is no such deal, or it is a colleague's.")
+        raise not_there("deals.not_found", "There is no such deal, or it is a colleague's.", field)
     return found
 
 

@@ -8,6 +8,8 @@ from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.db import UtcDateTime
 
+LARGEST_ID = 2**63 - 1  # what an id from outside may be: PostgreSQL refuses to compare with a larger one
+
 # Every constraint has a name of its own, so that a later migration can name what it changes, also on SQLite.
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(column_0_label)s",

@@ -80,3 +80,8 @@ class Unavailable(PbxcrmError):
 
 class BadSettings(PbxcrmError):
     status = 500
+
+
+def not_there(code: str, message: str, field: str = "") -> NotFound | Invalid:
+    """What an ``access_…`` raises: NotFound for what an address names, Invalid at ``field`` for what stands in a form or body."""
+    return Invalid(field, code, message) if field else NotFound(code, message)

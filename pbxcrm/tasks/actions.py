@@ -190,10 +190,10 @@ async def create_task(
     if kind not in {TaskKind.TODO, TaskKind.ASSIGNMENT}:
         raise Invalid("kind", "tasks.kind", "Only to-dos and assignments are made by hand.")
     if deal_id is not None:
-        deal = await access_deal(session, viewer, deal_id)
+        deal = await access_deal(session, viewer, deal_id, field="deal_id")
         contact_id = contact_id if contact_id is not None else deal.contact_id
-    elif contact_id is not None:
-        await access_contact(session, viewer, contact_id)
+    if contact_id is not None:  # beside a deal too: who has a task about a client sees the client
+        await access_contact(session, viewer, contact_id, field="contact_id")
     assignee = await access_assignee(
         session, viewer, assignee_id if assignee_id is not None else viewer.user_id, field="assignee_id"
     )
@@ -265,6 +265,8 @@ async def edit_task(
         if not title or len(title) > 300:
             raise Invalid("title", "tasks.title", "Write what is to be done, in up to 300 letters.")
     if assignee_id is not None and assignee_id != task.assignee_id:
+        if task.contact_id is not None:  # whoever gets the task sees the client by it
+            await access_contact(session, viewer, task.contact_id, field="assignee_id")
         assignee_id = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
     await do_change_task(
         session,

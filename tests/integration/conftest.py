@@ -1,5 +1,9 @@
 """The office of a test's own database, and what a listener tells it."""
 
+import asyncio
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
+from tests.integration.walking import Seeded, Walker, seed_two_teams
 from tests.office import Office, open_office
 
 
@@ -18,3 +23,18 @@ async def office(database: Database) -> Office:
 @pytest.fixture
 def intake(database: Database, tmp_path: Path) -> Intake:
     return Intake(database, Settings(data_dir=tmp_path))
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Seeded:
+    file = tmp_path_factory.mktemp("walk") / "two_teams.db"
+    shutil.copyfile(sqlite_template, file)
+    found = asyncio.run(seed_two_teams(file))
+    with closing(sqlite3.connect(file)) as connection:  # one file without its log, so that it can be copied
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return found
+
+
+@pytest.fixture
+def walker(seeded: Seeded, tmp_path: Path, redis_url: str) -> Walker:
+    return Walker(seeded, tmp_path, redis_url)

@@ -5,296 +5,43 @@ declares nothing, or whose path has a parameter this test knows nothing of, fail
 everything of team Other carries ``SECRET`` in its texts, and no answer to a seller of team Sales may contain it.
 """
 
-import asyncio
-import re
-import shutil
-import sqlite3
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from sqlmodel import select
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pbxcrm.access import GRANTS
-from pbxcrm.callbacks.models import Attempt, Episode, Escalation
-from pbxcrm.calls.models import Call, Line
-from pbxcrm.contacts.actions import create_company, create_contact, mark_number
-from pbxcrm.contacts.models import NumberKind
-from pbxcrm.deals.actions import add_note, create_deal
-from pbxcrm.people.actions import create_token
-from pbxcrm.people.logins import log_in
-from pbxcrm.people.models import LoginSession, Role
-from pbxcrm.people.queries import load_directory
-from pbxcrm.phone.models import PhoneCommand
-from pbxcrm.reactions.intake import Intake
+from pbxcrm.people.models import Role
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.settings import Settings
-from pbxcrm.tasks.actions import create_task
-from pbxcrm.tasks.models import Task, TaskKind
-from tests.calls import NOON, FactStory, batch
-from tests.office import PASSWORD, Office, open_office
+from tests.integration.walking import (
+    GONE,
+    MAY_BE_UNREADY,
+    NOT_SEEN_AT_ONCE,
+    OTHERS,
+    OWNED,
+    PEOPLE,
+    ROUTES,
+    SECRET,
+    SHARED,
+    SHOW_EVERYTHING,
+    STREAMS,
+    Answer,
+    Walker,
+    address,
+    ask,
+    lets_in,
+    method_of,
+    owned_by,
+    tells_secrets,
+    told,
+)
 from web.app import create_app
-from web.auth import COOKIE
 from web.doors import Door
-from web.routes import all_routes
 from web.routing import UndeclaredRoute, rule_of
-from web.static_files import StaticTree
-
-SECRET = "Zaporizhzhia"
-SECRET_NUMBER = "+380671110002"
-SECRET_NUMBERS = (SECRET_NUMBER[1:], format_for_people(SECRET_NUMBER)[1:])
-OTHERS = {Role.SELLER: "petro", Role.MANAGER: "oksana", Role.ADMIN: "admin"}
-PEOPLE = {Role.SELLER: "ivan", Role.MANAGER: "maria", Role.QC: "kira", Role.ADMIN: "admin"}
-STREAMS = {"/live"}  # they do not end by themselves
-#: Parameters of paths that name something of one team, and those that name what all teams share.
-OWNED = {
-    "attempt_id",
-    "command_id",
-    "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
-    "session_id", "task_id", "user_id", "team_id",
-}  # fmt: skip
-SHARED = {"calendar_id", "checkpoint_id", "line_id", "name", "number", "pipeline_id", "stage_id", "version"}
-#: What a GET answers here to those who may ask, where it is not simply there.
-NOT_SEEN_AT_ONCE = {
-    "GET /static/{version}/{name:path}": {404},
-    "GET /calls/{call_id:int}/recording": {404},  # it was not recorded
-    "GET /api/v1/calls/{call_id:int}/recording": {404},
-    "GET /dock/{call_id:int}/link": {200, 404},  # only where one's own phone rang
-}
-MAY_BE_UNREADY = {"GET /readyz", "POST /callbacks/{episode_id:int}/call"}  # no listener runs here
-GONE = {"GET /board/cards/{deal_id:int}": {204}}  # how a board is told that a card is not (or no longer) its own
-SHOW_EVERYTHING = {
-    "/calls", "/board", "/contacts", "/companies", "/api/v1/calls", "/api/v1/deals", "/api/v1/contacts",
-    "/api/v1/companies", "/api/v1/tasks", "/api/v1/callbacks", "/api/v1/notes", "/api/v1/escalations",
-}  # fmt: skip
-ROUTES = list(all_routes(StaticTree()))
-
-
-@dataclass
-class Answer:
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8", "replace")
-
-
-async def ask(app: Starlette, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
-    """One request to the application itself; a stream is left as soon as its answer begins."""
-    answer, begun = Answer(), asyncio.Event()
-    sent = False
-
-    async def receive() -> dict[str, object]:
-        nonlocal sent
-        if not sent:
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        await begun.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: dict[str, object]) -> None:
-        if message["type"] == "http.response.start":
-            answer.status = message["status"]  # type: ignore[assignment]  # ASGI messages are untyped
-            answer.headers = {k.decode(): v.decode() for k, v in message["headers"]}  # type: ignore[attr-defined]
-            if answer.headers.get("content-type", "").startswith("text/event-stream"):
-                begun.set()
-        elif message["type"] == "http.response.body":
-            answer.body += message.get("body", b"")  # type: ignore[operator]
-
-    where, _, query = path.partition("?")
-    scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "root_path": "",
-        "path": where, "raw_path": where.encode(), "query_string": query.encode(), "client": ("127.0.0.1", 1), "server": ("crm", 80),
-        "headers": [(b"host", b"crm"), *((name.encode(), value.encode()) for name, value in headers.items())],
-    }  # fmt: skip
-    try:
-        async with asyncio.timeout(30):
-            await app(scope, receive, send)  # type: ignore[arg-type]  # ASGI messages are untyped
-    except Exception as error:  # noqa: BLE001  # a server answers 500 and writes it into its log
-        return Answer(500, body=repr(error).encode())
-    return answer
-
-
-@dataclass(frozen=True)
-class Seeded:
-    """A database file with two teams in it; ``mine`` and ``theirs`` are the parameters of paths, for what is ivan's and petro's."""
-
-    file: Path
-    cookies: dict[str, dict[str, str]]
-    tokens: dict[str, dict[str, str]]
-    mine: dict[str, object]
-    theirs: dict[str, object]
-
-    def headers(self, route: Route, login: str | None) -> dict[str, str]:
-        """As a browser on our own page where the route is for browsers, else as a program."""
-        if login is None:
-            return _from(route)
-        if rule_of(route).door is Door.TOKEN:
-            return {**self.tokens[login], "content-type": "application/json"}
-        return {**self.cookies[login], **_from(route)}
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Seeded:
-    file = tmp_path_factory.mktemp("walk") / "two_teams.db"
-    shutil.copyfile(sqlite_template, file)
-    found = asyncio.run(_seed(file))
-    with closing(sqlite3.connect(file)) as connection:  # one file without its log, so that it can be copied
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return found
-
-
-async def _seed(file: Path) -> Seeded:
-    db, settings = Database(f"sqlite:///{file}"), Settings(data_dir=file.parent)
-    office = await open_office(db)
-    mine = await _settle(db, settings, office, "ivan", "101", "Kharkiv", "+380671110001")
-    theirs = await _settle(db, settings, office, "petro", "201", SECRET, SECRET_NUMBER)
-    cookies, tokens = {}, {}
-    for login in office.users:
-        token, _ = await log_in(db, login, PASSWORD, ip="127.0.0.1", user_agent=f"{login}'s browser", now=NOON)
-        cookies[login] = {"cookie": f"{COOKIE}={token}"}
-    async with db.write() as session:
-        for login in office.users:
-            tokens[login] = {"authorization": f"Bearer {await create_token(session, office[login], now=NOON)}"}
-        for owner, objects in (("ivan", mine), ("petro", theirs)):
-            of_owner = select(LoginSession.id).where(LoginSession.user_id == office.id(owner))
-            objects["session_id"] = (await session.exec(of_owner)).one()
-    await db.close()
-    return Seeded(file, cookies, tokens, mine, theirs)
-
-
-async def _settle(
-    db: Database, settings: Settings, office: Office, seller: str, extension: str, name: str, number: str
-) -> dict[str, object]:
-    """A client of this seller with one of everything: what stands in the paths of routes, by the parameter's name."""
-    async with db.write() as session:
-        viewer = await office.viewer(session, seller)
-        company = await create_company(session, viewer, name=f"{name} Ltd", now=NOON)
-        contact = await create_contact(
-            session, viewer, name=name, now=NOON, region="UA", phones=[number], company_id=company.id
-        )
-        deal = await create_deal(
-            session, viewer, title=f"Deal {name}", now=NOON, currency="UAH", region="UA", contact_id=contact.id
-        )
-        task = await create_task(session, viewer, title=f"Task {name}", due_at=NOON, now=NOON, deal_id=deal.id)
-        note = await add_note(session, viewer, f"Note {name}", NOON, deal=deal)
-        line = Line(name=f"Line of {extension}", did=f"{extension}*")
-        control = Task(
-            kind=TaskKind.CONTROL, title=f"Control {name}", due_at=NOON, created_at=NOON,
-            assignee_id=(await load_directory(session)).managers_of(viewer.user_id)[0].id,
-        )  # fmt: skip
-        session.add_all([line, control])
-        await session.flush()
-        admin = await office.viewer(session, "admin")
-        special = f"{number[:-1]}9"
-        await mark_number(session, admin, special, NumberKind.SPAM, region="UA", now=NOON)
-    missed = FactStory(linkedid=f"{extension}.1", client=number, name=name).ring(extension).wait(20).end()
-    await Intake(db, settings).apply(batch(missed))
-    async with db.read() as session:
-        call = (await session.exec(select(Call).where(Call.client_number == number))).one()
-        episode = (await session.exec(select(Episode).where(Episode.client_number == number))).one()
-        assert episode.owner_id == office.id(seller)
-    async with db.write() as session:
-        escalation = Escalation(
-            episode_id=episode.id or 0, owner_id=episode.owner_id, manager_id=control.assignee_id, task_id=control.id, opened_at=NOON
-        )  # fmt: skip
-        attempt = Attempt(
-            episode_id=episode.id or 0, user_id=episode.owner_id, at=NOON, result="didnt_reach", by_hand=True
-        )
-        command = PhoneCommand(
-            key=f"order-{extension}", pbx="default", kind="originate", user_id=office.id(seller), extension=extension,
-            client_number=number, created_at=NOON, expires_at=NOON,
-        )  # fmt: skip
-        session.add_all([escalation, attempt, command])
-    return {
-        "company_id": company.id, "contact_id": contact.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
-        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "attempt_id": attempt.id, "command_id": command.id,
-        "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
-        # the same for both teams
-        "stage_id": deal.stage_id, "pipeline_id": deal.pipeline_id, "checkpoint_id": deal.stage_id, "line_id": line.id,
-        "version": "any", "name": "none.css",
-    }  # fmt: skip
-
-
-@dataclass
-class Walker:
-    """Gives an application on a copy of the database: a fresh one for each route that may change it."""
-
-    seeded: Seeded
-    folder: Path
-    redis_url: str
-    _copies: int = 0
-
-    @asynccontextmanager
-    async def app(self) -> AsyncIterator[Starlette]:
-        self._copies += 1
-        file = self.folder / f"copy{self._copies}.db"
-        shutil.copyfile(self.seeded.file, file)
-        settings = Settings(data_dir=self.folder, database_url=f"sqlite:///{file}")
-        db, redis = Database(settings.database_url), Redis.from_url(self.redis_url)
-        try:
-            yield create_app(settings, db, redis, clock=lambda: NOON)
-        finally:
-            await redis.aclose()
-            await db.close()
-
-    async def apps(self, routes: Iterable[Route]) -> AsyncIterator[tuple[Route, Starlette]]:
-        """Each route with an application to ask: one for all that only read."""
-        async with self.app() as reading:
-            for route in routes:
-                if method_of(route) == "GET":
-                    yield route, reading
-                else:
-                    async with self.app() as fresh:
-                        yield route, fresh
-
-
-@pytest.fixture
-def walker(seeded: Seeded, tmp_path: Path, redis_url: str) -> Walker:
-    return Walker(seeded, tmp_path, redis_url)
-
-
-def address(route: Route, objects: dict[str, object]) -> str:
-    """Raises KeyError for a parameter that stands for nothing here: say above what it is in both teams."""
-    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: str(objects[found[1]]), route.path)
-
-
-def _from(route: Route) -> dict[str, str]:
-    """Browsers say where a change comes from."""
-    return {} if method_of(route) == "GET" else {"origin": "http://crm"}
-
-
-def method_of(route: Route) -> str:
-    [method] = set(route.methods or ()) - {"HEAD"}
-    return method
-
-
-def told(route: Route) -> str:
-    return f"{method_of(route)} {route.path}"
-
-
-def owned_by(route: Route) -> set[str]:
-    """Parameters of its path that name something of one team."""
-    return set(route.param_convertors) & OWNED
-
-
-def lets_in(route: Route, role: Role) -> bool:
-    needs = rule_of(route).needs
-    return needs is None or needs in GRANTS[role]
-
-
-def tells_secrets(answer: Answer) -> bool:
-    return SECRET in answer.text or any(number in answer.text for number in SECRET_NUMBERS)
 
 
 async def test_doors_open_for_those_they_are_for(walker: Walker) -> None:

@@ -17,8 +17,8 @@ from pydantic import (
 )
 
 from pbxcrm.calls.rendering import rfc3339
+from pbxcrm.shared.columns import LARGEST_ID
 
-LARGEST_ID = 2**31 - 1
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # RFC 3339, 5.6, without its freedoms (a blank for the T, leap seconds).
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -37,7 +37,7 @@ class ApiAnswer(BaseModel):
 
 
 def _from_digits(value: Any) -> Any:
-    if not isinstance(value, str) or re.fullmatch(r"\d{1,10}", value, re.ASCII) is None:
+    if not isinstance(value, str) or re.fullmatch(r"\d{1,19}", value, re.ASCII) is None:
         raise ValueError("write a whole number")
     return int(value)
 
@@ -55,7 +55,7 @@ def _in_our_age(value: datetime) -> datetime:
 
 
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
-Version = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 IdText = Annotated[Id, BeforeValidator(_from_digits)]
 """An id in a query string."""
 Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_from_digits)]

@@ -175,8 +175,8 @@ def _change(form: Form, older: Sequence[CalendarDay]) -> CalendarChange:
         timezone=form["timezone"],
         week=[form[name] for name in DAYS],
         days=days,
-        team_ids=_ids(form, "team"),
-        user_ids=_ids(form, "person"),
+        team_ids=form.ids("team"),
+        user_ids=form.ids("person"),
     )
 
 
@@ -191,10 +191,6 @@ def _at_its_line(error: Invalid, form: Form, older: int) -> Invalid:
 
 def _rows(form: Form) -> list[tuple[str, str, str]]:
     return list(zip(form.all("date"), form.all("hours"), form.all("why"), strict=False))
-
-
-def _ids(form: Form, name: str) -> list[int]:
-    return [int(text) for text in form.all(name) if text.isascii() and text.isdecimal() and len(text) < 10]
 
 
 def _first_shown(request: Request) -> date:

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from pbxcrm.access import Viewer
 from pbxcrm.people.models import Role, User
 from pbxcrm.people.queries import list_users
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Invalid, NotFound
 from web.foreign import query_of, whole_number
 from web.forms import Form
 from web.i18n import here
@@ -59,6 +59,17 @@ def asked_text(request: Request, name: str = "q") -> str:
 def asked_number(request: Request, name: str) -> int | None:
     """A whole number of the address; None where there is none or it is nonsense."""
     return query_number({name: [request.query_params.get(name, "")]}, name)
+
+
+def asked_id(request: Request, name: str) -> int | None:
+    """The id of a row in the address; None where there is none. Raises NotFound for what is the id of no row."""
+    text = request.query_params.get(name, "")
+    if not text:
+        return None
+    found = query_number({name: [text]}, name)
+    if not found:
+        raise NotFound("web.no_row", "There is no such thing, or it is a colleague's.")
+    return found
 
 
 def page_query(request: Request) -> dict[str, list[str]]:

@@ -37,7 +37,7 @@ from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages import completing
-from web.pages.common import asked_number, asked_text, choices, colleagues, show, version_of
+from web.pages.common import asked_id, asked_text, choices, colleagues, show, version_of
 from web.pages.tasks import QUICK
 from web.parts import now, parts, viewer, wants_fragment
 
@@ -133,7 +133,7 @@ async def move(request: Request) -> Response:
                 session,
                 viewer(request),
                 deal_id,
-                form.number("stage_id") or 0,
+                form.id("stage_id") or 0,
                 version=version_of(form),
                 now=now(request),
                 lost_reason=completing.lost_reason(form),
@@ -183,9 +183,9 @@ async def edit(request: Request) -> Response:
                 now=now(request),
                 title=form["title"],
                 amount=form["amount"],
-                responsible_id=form.number("responsible_id"),
+                responsible_id=form.id("responsible_id"),
                 source=form["source"],
-                contact_id=form.number("contact_id"),
+                contact_id=form.id("contact_id"),
                 keep=() if "contact_id" in form.values else ("contact_id",),
             )
     except Invalid as error:
@@ -216,8 +216,8 @@ async def new(request: Request) -> Response:
     """``GET /deals/new?number=&call=&contact=``: filled in from a call or a number."""
     who = viewer(request)
     async with parts(request).db.read() as session:
-        number, heard, contact_id = asked_text(request, "number"), "", asked_number(request, "contact")
-        call_id = asked_number(request, "call")
+        number, heard, contact_id = asked_text(request, "number"), "", asked_id(request, "contact")
+        call_id = asked_id(request, "call")
         if call_id is not None:
             call = await access_call(session, who, call_id)
             number, heard, contact_id = call.client_number or "", named_as(call.client_name) or "", call.contact_id
@@ -242,7 +242,7 @@ async def create(request: Request) -> Response:
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
-            contact_id = form.number("contact_id")
+            contact_id = form.id("contact_id")
             _check_about(form)
             if contact_id is None and form["contact"]:
                 numbers = [form["number"]] if form["number"] else []
@@ -255,8 +255,8 @@ async def create(request: Request) -> Response:
                 who,
                 title=form["title"] or form["contact"],
                 amount=form["amount"],
-                stage_id=form.number("stage_id"),
-                responsible_id=form.number("responsible_id"),
+                stage_id=form.id("stage_id"),
+                responsible_id=form.id("responsible_id"),
                 contact_id=contact_id,
                 client_number=form["number"],
                 source=form["source"],
@@ -265,7 +265,9 @@ async def create(request: Request) -> Response:
                 now=now(request),
             )
     except Invalid as error:
-        error.field = {"name": "contact", "phones": "number", "client_number": "number"}.get(error.field, error.field)
+        error.field = {"name": "contact", "phones": "number", "client_number": "number", "contact_id": "contact"}.get(
+            error.field, error.field
+        )
         form.refuse(error)
         return await _new_page(request, form, UNPROCESSABLE)
     return redirect(request, f"/deals/{found.id}", done="added")

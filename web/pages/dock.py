@@ -148,7 +148,7 @@ async def choose_contact(request: Request) -> Response:
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await actions.choose_contact(
-            session, viewer(request), _call_id(request), form.number("contact_id") or 0, now(request)
+            session, viewer(request), _call_id(request), form.id("contact_id") or 0, now(request)
         )
     return await dock(request)
 
@@ -167,7 +167,7 @@ async def link(request: Request) -> Response:
         region = parts(request).settings.region
         async with parts(request).db.write() as session:
             client = await actions.link_client(
-                session, viewer(request), call_id, form.number("contact_id"), region=region, now=now(request)
+                session, viewer(request), call_id, form.id("contact_id"), region=region, now=now(request)
             )
     except Invalid as error:
         form.refuse(error)
@@ -182,7 +182,7 @@ async def make_client(request: Request) -> Response:
     with ``deal`` a deal is made besides. Asked on the card itself, which is the answer.
     """
     form, call_id, settings = await read_form(request), _call_id(request), parts(request).settings
-    known = form.number("contact_id")
+    known = form.id("contact_id")
     async with parts(request).db.write() as session:
         if known is not None:
             client = await actions.link_client(
@@ -206,9 +206,7 @@ async def make_client(request: Request) -> Response:
 async def attach(request: Request) -> Response:
     form = await read_form(request)
     async with parts(request).db.write() as session:
-        await actions.attach_deal(
-            session, viewer(request), _call_id(request), form.number("deal_id") or 0, now(request)
-        )
+        await actions.attach_deal(session, viewer(request), _call_id(request), form.id("deal_id") or 0, now(request))
     return await dock(request)
 
 

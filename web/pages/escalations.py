@@ -62,7 +62,7 @@ async def ask(request: Request) -> Response:
 async def reassign(request: Request) -> Response:
     form = await read_form(request)
     try:
-        user_id = form.number("user_id")
+        user_id = form.id("user_id")
         async with parts(request).db.write() as session:
             await escalations.reassign(session, viewer(request), _id(request), user_id or 0, now=now(request))
             name = (await load_directory(session)).name(user_id)

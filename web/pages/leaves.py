@@ -29,7 +29,7 @@ async def listed(request: Request) -> Response:
 async def create(request: Request) -> Response:
     form = await read_form(request)
     try:
-        new = NewLeave(form.number("person") or 0, _date(form, "from"), _date(form, "until"), form.number("deputy"))
+        new = NewLeave(form.id("person") or 0, _date(form, "from"), _date(form, "until"), form.id("deputy"))
         async with parts(request).db.write() as session:
             await create_leave(session, viewer(request), new, now=now(request))
     except Invalid as error:
@@ -62,7 +62,6 @@ async def _page(request: Request, form: Form, status: int = 200) -> Response:
         users = [user for user in await list_users(session, who) if user.is_active]
         seen = {user.id for user in users}
         rows = [row for row in await list_leaves(session, since=now(request)) if row.user_id in seen]
-    active = sorted((user for user in people.users.values() if user.is_active), key=lambda user: user.name.lower())
     return show(
         request,
         "leaves/list.html",
@@ -72,6 +71,6 @@ async def _page(request: Request, form: Form, status: int = 200) -> Response:
         people=people,
         edits=can(who, Permission.LEAVES_EDIT),
         users=[("", ""), *((user.id, user.name) for user in users)],
-        deputies=[("", ""), *((user.id, user.name) for user in active)],
+        deputies=[("", ""), *((user.id, user.name) for user in users)],
         at=now(request),
     )

@@ -127,10 +127,10 @@ def _rules(form: Form) -> LineRules:
         makes_deals=form.ticked("makes_deals"),
         makes_callbacks=form.ticked("makes_callbacks"),
         anonymous_makes_deals=form.ticked("anonymous_makes_deals"),
-        pipeline_id=form.number("pipeline_id"),
-        stage_id=form.number("stage_id"),
+        pipeline_id=form.id("pipeline_id"),
+        stage_id=form.id("stage_id"),
         source=form["source"],
-        owner_id=form.number("owner_id"),
+        owner_id=form.id("owner_id"),
         short_seconds=form.number("short_seconds") or 0,
     )
 

@@ -66,7 +66,7 @@ async def add_person(request: Request) -> Response:
                 password_hash=hashed,
                 extensions=_extensions(form),
                 mobiles=_mobiles(request, form),
-                team=form.number("team"),
+                team=form.id("team"),
                 now=now(request),
             )
     except Invalid as error:
@@ -108,7 +108,7 @@ async def save_person(request: Request) -> Response:
                 role=form["role"],
                 extensions=_extensions(form),
                 mobiles=_mobiles(request, form),
-                team=form.number("team"),
+                team=form.id("team"),
                 is_active=form.ticked("is_active"),
                 password_hash=hashed,
                 now=now(request),
@@ -179,7 +179,7 @@ async def _save_team(request: Request, found: Team | None) -> Response:
                 session,
                 viewer(request),
                 name=form["name"],
-                manager_id=form.number("manager_id"),
+                manager_id=form.id("manager_id"),
                 team_id=found.id if found else None,
                 now=now(request),
             )

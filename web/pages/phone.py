@@ -35,9 +35,9 @@ async def order_call(request: Request, form: Form) -> PhoneCommand:
             parts(request).settings,
             number=form["number"] or await _number_of_deal(session, request, form.number("deal_id")),
             extension=form["extension"],
-            episode_id=form.number("episode_id"),
-            deal_id=form.number("deal_id"),
-            contact_id=form.number("contact_id"),
+            episode_id=form.id("episode_id"),
+            deal_id=form.id("deal_id"),
+            contact_id=form.id("contact_id"),
             now=now(request),
         )
     await wake(parts(request).redis, command.pbx)
@@ -65,7 +65,7 @@ async def transfer(request: Request) -> Response:
             session,
             viewer(request),
             parts(request).settings,
-            form.number("call_id") or 0,
+            form.id("call_id") or 0,
             to=form["target"] or form["number"],
             attended=attended,
             now=now(request),
@@ -81,7 +81,7 @@ async def hang_up(request: Request) -> Response:
     """``POST /phone/hangup`` call_id."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
-        command = await actions.hang_up(session, viewer(request), form.number("call_id") or 0, now=now(request))
+        command = await actions.hang_up(session, viewer(request), form.id("call_id") or 0, now=now(request))
     await wake(parts(request).redis, command.pbx)
     return toast(request, _("Hanging up."), tone="")
 

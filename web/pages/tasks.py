@@ -10,9 +10,10 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.models import Role
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.queries import access_user, load_directory
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions
@@ -26,6 +27,7 @@ from web.i18n import N_, here
 from web.i18n import gettext as _
 from web.pages.common import (
     LISTED,
+    asked_id,
     asked_number,
     asked_text,
     choices,
@@ -102,12 +104,16 @@ def _groups(rows: Iterable[TaskRow], *, done: bool) -> list[tuple[str, str, list
 
 async def new(request: Request) -> Response:
     """``GET /tasks/new?deal=&contact=&call=&for=``: about a deal, a client, or a call; for whom, where it is not as usual."""
-    deal_id, contact_id, call_id = (asked_number(request, name) for name in ("deal", "contact", "call"))
+    deal_id, contact_id, call_id = (asked_id(request, name) for name in ("deal", "contact", "call"))
     async with parts(request).db.read() as session:
         if call_id is not None:
             deal_id, contact_id = await about_call(session, viewer(request), call_id)
         deal = await access_deal(session, viewer(request), deal_id) if deal_id is not None else None
-    owner = asked_number(request, "for") or (deal.responsible_id if deal is not None else None)
+        if contact_id is not None:
+            await access_contact(session, viewer(request), contact_id)
+        asked_for = asked_id(request, "for")
+        owner = (await access_user(session, viewer(request), asked_for)).id if asked_for is not None else None
+    owner = owner or (deal.responsible_id if deal is not None else None)
     form = filled(
         {
             "deal_id": deal_id,
@@ -128,14 +134,16 @@ async def create(request: Request) -> Response:
                 session,
                 viewer(request),
                 title=form["title"],
-                due_at=await due_of(session, request, form, form.number("assignee_id")),
-                assignee_id=form.number("assignee_id"),
-                deal_id=form.number("deal_id"),
-                contact_id=form.number("contact_id"),
+                due_at=await due_of(session, request, form, form.id("assignee_id")),
+                assignee_id=form.id("assignee_id"),
+                deal_id=form.id("deal_id"),
+                contact_id=form.id("contact_id"),
                 note=form["note"],
                 now=now(request),
             )
     except Invalid as error:
+        if error.field == "contact_id":  # a hidden field: it is said above the form
+            error.field = ""
         form.refuse(error)
         return await _form_page(request, form, None, UNPROCESSABLE)
     if made.deal_id is not None:
@@ -172,8 +180,8 @@ async def save(request: Request) -> Response:
                 task_id,
                 version=version_of(form),
                 title=form["title"] if "title" in form.values else None,
-                due_at=await due_of(session, request, form, form.number("assignee_id")),
-                assignee_id=form.number("assignee_id"),
+                due_at=await due_of(session, request, form, form.id("assignee_id")),
+                assignee_id=form.id("assignee_id"),
                 note=form["note"],
                 now=now(request),
             )
@@ -227,7 +235,7 @@ async def _form_page(request: Request, form: Form, row: TaskRow | None, status: 
     who: Viewer = viewer(request)
     async with parts(request).db.read() as session:
         people = await colleagues(session, who)
-        deal_id = form.number("deal_id") if row is None else None
+        deal_id = form.id("deal_id") if row is None else None
         deal = await access_deal(session, who, deal_id) if deal_id is not None else row.deal if row else None
     return show(
         request,

@@ -256,7 +256,7 @@ async def post_leave(ask: Ask, body: NewLeaveBody) -> LeaveOut:
     if body.deputy is not None:
         deputy_id = by_login.get(body.deputy.lower())
         if deputy_id is None:
-            raise Invalid("deputy", "leaves.no_deputy", "Choose somebody who works here.")
+            raise Invalid("deputy", "people.not_found", "There is no such person, or they are not in your team.")
     made = await create_leave(
         ask.session, ask.viewer, NewLeave(user_id, body.since, body.until, deputy_id), now=ask.now
     )

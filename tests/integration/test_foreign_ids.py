@@ -1,0 +1,366 @@
+"""Every id that comes in from outside, on every act: another's, a missing one, and what is no id at all.
+
+The fields are not listed here. Those of the API come from its models; those of forms are what each handler reads, noted
+while it reads them; those of addresses likewise. A new field fails this test until it is checked, or until ``PLAIN`` or
+``FILTERS`` says that it names no row. Each act is first done with ids of one's own: were that refused, the test would
+prove nothing.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.routing import Route
+
+from pbxcrm.people.models import Role
+from tests.integration.walking import (
+    PEOPLE,
+    ROUTES,
+    Answer,
+    Seeded,
+    Walker,
+    address,
+    ask,
+    lets_in,
+    method_of,
+    tells_secrets,
+    told,
+)  # fmt: skip
+from web import forms
+from web.api.serving import PREFIX
+from web.api.table import RESOURCES
+from web.doors import Door
+from web.routing import rule_of
+
+#: The field, and which of the things in ``Seeded`` it names.
+NAMES_A_ROW = {
+    "contact_id": "contact_id", "company_id": "company_id", "deal_id": "deal_id",
+    "call_id": "call_id", "task_id": "task_id", "episode_id": "episode_id",
+    "responsible_id": "user_id", "assignee_id": "user_id", "owner_id": "user_id", "user_id": "user_id",
+    "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",
+    "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
+    "deputy": "deputy", "person": "user_id", "team_ids": "team_id",
+}  # fmt: skip
+#: The same for parameters of addresses.
+ASKED_FOR = {"contact": "contact_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
+#: Names that all teams share; of these there is no foreign one, only a missing one.
+SHARED = {"stage_id", "pipeline_id", "line_id"}
+#: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
+PLAIN: dict[str, str] = {
+    "contact": "", "title": "Call about the offer", "name": "Somebody New", "text": "They liked it.", "note": "A note.", "why": "Too dear.",
+    "due_at": "2026-11-19T10:00", "next_title": "Call again", "next_due_at": "2026-11-19T10:00", "quick": "10m", "version": "1",
+    "number": "+380501239999", "phones": "", "emails": "", "company_name": "", "source": "", "amount": "", "client_number": "",
+    "lost_reason": "Too dear", "undo": "", "board": "", "back": "", "result": "reached", "cancelled": "", "disposition": "done", "next": "",
+    "next_at": "", "target": "", "attended": "", "extension": "", "kind": "spam", "to": "up",
+    "role": "seller", "extensions": "", "password": "correct horse battery", "is_active": "1",
+    "did": "", "trunk": "", "queue": "", "pbx": "", "region": "", "makes_deals": "1", "makes_callbacks": "1",
+    "anonymous_makes_deals": "1", "short_seconds": "0", "language": "", "theme": "", "popup": "ringing", "sound": "1", "notify": "1",
+    "old": "", "new": "", "again": "", "timezone": "Europe/Kyiv", "retry_minutes": "10", "callback_due_minutes": "15",
+    "callback_pause_minutes": "15", "claim_minutes": "15", "click_to_call_expiry_seconds": "15", "owner_0": "responsible",
+    "owner_1": "", "owner_2": "", "owner_3": "", "owner_4": "", "day_0": "", "day_1": "", "day_2": "", "day_3": "", "day_4": "", "day_5": "",
+    "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027",
+    "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "",
+}  # fmt: skip
+#: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
+FILTERS = {
+    "q", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
+    "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format",
+}  # fmt: skip
+#: Without a handset that talks these are refused before they look at what else was sent.
+NOT_ON_A_CALL = {"POST /phone/transfer", "POST /phone/hangup"}
+#: What is read and does not count: it stands in the path, too, and that is what is taken; or it is looked for as text.
+NEW_NAMES = {("POST /people/new", "login"), ("POST /login", "login")}
+IN_THE_PATH = {("POST /callbacks/{episode_id:int}/call", "episode_id")}
+AS_TEXT = {("GET /contacts/find", "contact")}
+#: They change nothing and say in words what is wrong with what is typed.
+PREVIEWS = {"POST /settings/lines/preview"}
+NO_ID = ["0", "-1", str(2**31), str(2**63 - 1), str(2**63), "9" * 30, "x", "1.5"]
+MISSING = 2**31 - 1
+ACTS = [route for route in ROUTES if method_of(route) == "POST" and rule_of(route).door is Door.SESSION]
+PAGES = [
+    route
+    for route in ROUTES
+    if method_of(route) == "GET" and rule_of(route).door is Door.SESSION and route.path != "/live"
+]
+Value = TypeVar("Value")
+
+
+class Noted(dict[str, Value]):
+    """Notes the names it is asked for."""
+
+    def __init__(self, read: set[str]) -> None:
+        super().__init__()
+        self.read = read
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._note(name)
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self._note(str(name))
+        return super().__contains__(name)
+
+    def _note(self, name: str) -> None:
+        """A template that shows the form again reads all of it; what counts is what the handler reads."""
+        frame = sys._getframe(2)
+        for _ in range(4):
+            if frame.f_code.co_filename.endswith(".html"):
+                return
+            if frame.f_back is None:
+                break
+            frame = frame.f_back
+        self.read.add(name)
+
+
+@dataclass
+class Reading:
+    """The names of fields and of parameters that the handlers have asked for since ``clear``."""
+
+    fields: set[str] = field(default_factory=set)
+    parameters: set[str] = field(default_factory=set)
+
+    def clear(self) -> None:
+        self.fields.clear()
+        self.parameters.clear()
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> Reading:
+    found = Reading()
+
+    class NotedForm(forms.Form):
+        def __init__(self) -> None:
+            super().__init__(values=Noted(found.fields), lists=Noted(found.fields))
+
+    class NotedParams(QueryParams):
+        def get(self, key: Any, default: Any = None) -> Any:
+            found.parameters.add(key)
+            return super().get(key, default)
+
+        def __contains__(self, key: Any) -> bool:
+            found.parameters.add(key)
+            return super().__contains__(key)
+
+    monkeypatch.setattr(forms, "Form", NotedForm)
+    monkeypatch.setattr(Request, "query_params", property(lambda request: NotedParams(request.scope["query_string"])))
+    return found
+
+
+_ROWS = {**NAMES_A_ROW, **ASKED_FOR}
+
+
+def own(seeded: Seeded, name: str, *, as_login: bool = False) -> str:
+    if name == "manager_id":
+        return str(seeded.ids["maria"])
+    if name == "deputy":
+        return "olena" if as_login else str(seeded.ids["olena"])
+    if name == "login" and not as_login:
+        return "newcomer"
+    return str(seeded.mine[_ROWS[name]])
+
+
+def foreign(seeded: Seeded, name: str, *, as_login: bool = False) -> list[str]:
+    if name in SHARED or name in {"team", "team_ids"}:
+        return []
+    if name == "deputy":
+        return ["petro" if as_login else str(seeded.ids["petro"])]
+    if name == "manager_id":
+        return [str(seeded.ids["petro"])]  # nobody who could lead a team
+    return [str(seeded.theirs[_ROWS[name]])]
+
+
+def who_may(route: Route) -> Role:
+    return next(role for role in (Role.SELLER, Role.MANAGER, Role.ADMIN) if lets_in(route, role))
+
+
+def bad_values(seeded: Seeded, name: str, role: Role, *, as_login: bool = False) -> Iterator[str]:
+    if role is not Role.ADMIN:
+        yield from foreign(seeded, name, as_login=as_login)
+    yield from (str(MISSING), *NO_ID)
+
+
+def said(answer: Answer) -> str:
+    """The words of the page, for the message of a failed test."""
+    return " ".join(
+        re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", answer.text.partition("<main")[2] or answer.text).split()
+    )[:200]
+
+
+async def post(app: Starlette, seeded: Seeded, route: Route, role: Role, fields: dict[str, str]) -> Answer:
+    headers = {**seeded.headers(route, PEOPLE[role]), "content-type": "application/x-www-form-urlencoded"}
+    return await ask(app, "POST", address(route, seeded.mine), headers, urlencode(fields).encode())
+
+
+async def fields_of(walker: Walker, reading: Reading, route: Route, role: Role) -> tuple[dict[str, str], Answer]:
+    """What the handler reads, filled in with what is one's own, and the answer to that."""
+    filled: dict[str, str] = {}
+    answer = Answer()
+    for _ in range(8):  # a handler may read on once it is content with what it read first
+        reading.clear()
+        async with walker.app() as app:
+            answer = await post(app, walker.seeded, route, role, filled)
+        new = reading.fields - filled.keys()
+        unknown = {name for name in new if name not in NAMES_A_ROW and name not in PLAIN}
+        assert not unknown, f"{told(route)} reads {unknown}: say in NAMES_A_ROW or PLAIN what these are"
+        if not new:
+            break
+        filled |= {name: own(walker.seeded, name) if name in NAMES_A_ROW else PLAIN[name] for name in new}
+        filled = {name: value for name, value in filled.items() if value or name in NAMES_A_ROW} | dict.fromkeys(
+            (name for name in filled if not filled[name]), ""
+        )
+    return filled, answer
+
+
+async def test_no_form_takes_an_id_that_is_not_one_s_own(walker: Walker, reading: Reading) -> None:
+    wrong, tried = [], 0
+    for route in ACTS:
+        role = who_may(route)
+        fields, answer = await fields_of(walker, reading, route, role)
+        fields = {name: value for name, value in fields.items() if value}
+        ids = [name for name in fields if name in NAMES_A_ROW]
+        if not ids or told(route) in PREVIEWS:
+            continue
+        async with walker.app() as app:
+            answer = await post(app, walker.seeded, route, role, fields)
+        if answer.status >= 400 and told(route) not in NOT_ON_A_CALL:
+            wrong.append(f"{told(route)} with one's own {ids}: {answer.status} {said(answer)}")
+        async with walker.app() as app:
+            for name in ids:
+                if (told(route), name) in IN_THE_PATH | NEW_NAMES:
+                    continue
+                for value in bad_values(walker.seeded, name, role):
+                    answer = await post(app, walker.seeded, route, role, {**fields, name: value})
+                    tried += 1
+                    if answer.status not in {404, 422} or tells_secrets(answer):
+                        wrong.append(f"{told(route)} {name}={value}: {answer.status} {said(answer)}")
+    assert tried > 100
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_no_address_opens_what_is_not_one_s_own(walker: Walker, reading: Reading) -> None:
+    wrong, tried = [], 0
+    async with walker.app() as app:
+        for route in PAGES:
+            for role in (Role.SELLER, Role.MANAGER):
+                if not lets_in(route, role):
+                    continue
+                path, headers = address(route, walker.seeded.mine), walker.seeded.headers(route, PEOPLE[role])
+                reading.clear()
+                await ask(app, "GET", path, headers)
+                unknown = {name for name in reading.parameters if name not in ASKED_FOR and name not in FILTERS}
+                assert not unknown, f"{told(route)} reads {unknown}: say in ASKED_FOR or FILTERS what these are"
+                for name in reading.parameters:
+                    opens = name in ASKED_FOR and (told(route), name) not in AS_TEXT
+                    values = bad_values(walker.seeded, name, role) if opens else iter(NO_ID)
+                    for value in values:
+                        answer = await ask(app, "GET", f"{path}?{urlencode({name: value})}", headers)
+                        tried += 1
+                        right = {404, 422} if opens else {200, 204, 303, 404}
+                        if answer.status not in right or tells_secrets(answer):
+                            wrong.append(f"{told(route)}?{name}={value}: {answer.status} {said(answer)}")
+    assert tried > 100
+    assert not wrong, "\n".join(wrong)
+
+
+ENDPOINTS = [endpoint for resource in RESOURCES for endpoint in resource.endpoints]
+BODIES: dict[str, object] = {
+    "title": "Call about the offer", "due_at": "2026-11-19T10:00:00Z", "text": "They liked it.", "name": "Somebody New", "why": "Too dear.",
+    "result": "reached", "number": "+380501239999", "kind": "spam", "since": "2027-05-01", "until": "2027-05-02",
+    "timezone": "Europe/Kyiv", "week": ["09:00-18:00"] * 5 + [""] * 2, "op": "add", "from": "2027-05-01T09:00:00Z",
+}  # fmt: skip
+
+
+def names_a_row(name: str, seeded: Seeded) -> bool:
+    assert not name.endswith("_id") or name in NAMES_A_ROW, f"say in NAMES_A_ROW what {name} names"
+    return name in NAMES_A_ROW and NAMES_A_ROW[name] in {*seeded.mine, "manager_id", "deputy"}
+
+
+def as_json(model: type[BaseModel], seeded: Seeded, name: str, value: str) -> object:
+    is_login = NAMES_A_ROW[name] in {"login", "deputy"}
+    found: object = value if is_login else int(value) if value.lstrip("-").isdigit() else value
+    return [found] if "list" in str(model.model_fields[name].annotation) else found
+
+
+async def test_no_body_takes_an_id_that_is_not_one_s_own(walker: Walker) -> None:
+    """One field after the other, beside ids of one's own in all others: a reference beside a checked one is checked, too."""
+    wrong, tried = [], 0
+    seeded = walker.seeded
+    for endpoint in ENDPOINTS:
+        ids = [name for name in (endpoint.body.model_fields if endpoint.body else ()) if names_a_row(name, seeded)]
+        if endpoint.body is None or not ids:
+            continue
+        route = next(r for r in ROUTES if r.name == f"api_{endpoint.name}")
+        role = who_may(route)
+        body: dict[str, object] = {
+            name: BODIES[name]
+            for name, known in endpoint.body.model_fields.items()
+            if known.default is PydanticUndefined and known.default_factory is None and name not in ids
+        }
+        body |= {name: as_json(endpoint.body, seeded, name, own(seeded, name, as_login=True)) for name in ids}
+        path, headers = address(route, seeded.mine), seeded.headers(route, PEOPLE[role])
+        async with walker.app() as app:
+            answer = await ask(app, method_of(route), path, headers, json.dumps(body).encode())
+            if answer.status >= 300:
+                wrong.append(f"{told(route)} with one's own {body}: {answer.status} {answer.text}")
+        async with walker.app() as app:
+            for name in ids:
+                for value in bad_values(seeded, name, role, as_login=True):
+                    sent = {**body, name: as_json(endpoint.body, seeded, name, value)}
+                    answer = await ask(app, method_of(route), path, headers, json.dumps(sent).encode())
+                    tried += 1
+                    if answer.status not in {404, 422} or tells_secrets(answer):
+                        wrong.append(f"{told(route)} {name}={value}: {answer.status} {answer.text[:200]}")
+    assert tried > 50
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_no_filter_finds_what_is_not_one_s_own(walker: Walker) -> None:
+    wrong, tried = [], 0
+    seeded = walker.seeded
+    async with walker.app() as app:
+        for endpoint in ENDPOINTS:
+            for name in endpoint.query.model_fields if endpoint.query else ():
+                if not names_a_row(name, seeded):
+                    continue
+                route = next(r for r in ROUTES if r.name == f"api_{endpoint.name}")
+                role = who_may(route)
+                headers = seeded.headers(route, PEOPLE[role])
+                for value in bad_values(seeded, name, role):
+                    answer = await ask(app, "GET", f"{address(route, seeded.mine)}?{urlencode({name: value})}", headers)
+                    tried += 1
+                    if answer.status not in {200, 422} or tells_secrets(answer):
+                        wrong.append(f"{told(route)}?{name}={value}: {answer.status} {answer.text[:200]}")
+                    elif answer.status == 200 and json.loads(answer.text)["items"]:
+                        wrong.append(f"{told(route)}?{name}={value} finds {answer.text[:200]}")
+    assert tried > 50
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_no_number_in_a_path_is_too_large(walker: Walker) -> None:
+    async with walker.app() as app:
+        await _too_large(app, walker.seeded)
+
+
+async def _too_large(app: Starlette, seeded: Seeded) -> None:
+    wrong = []
+    for route in ROUTES:
+        for name in route.param_convertors:
+            for value in (2**31, 10**17, 2**63, 10**30):
+                if f"{{{name}:int}}" not in route.path:
+                    continue
+                path = address(route, {**seeded.mine, name: value})
+                body = b"{}" if route.path.startswith(PREFIX) else b""
+                answer = await ask(app, method_of(route), path, seeded.headers(route, "admin"), body)
+                if answer.status not in {404, 422, 405}:
+                    wrong.append(f"{told(route)} {name}={value}: {answer.status} {said(answer)}")
+    assert not wrong, "\n".join(wrong)
