@@ -13,6 +13,7 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.integration.walking import Seeded, Walker, seed_two_teams
 from tests.office import Office, open_office
+from web import patience
 
 
 @pytest.fixture
@@ -36,5 +37,6 @@ def seeded(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> S
 
 
 @pytest.fixture
-def walker(seeded: Seeded, tmp_path: Path, redis_url: str) -> Walker:
+def walker(seeded: Seeded, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Walker:
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 60.0)  # a slow machine is no database that hangs
     return Walker(seeded, tmp_path, redis_url)

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from pbxcrm.people.models import Role
 from tests.integration.walking import (
+    GONE,
     PEOPLE,
     ROUTES,
     Answer,
@@ -68,7 +69,7 @@ PLAIN: dict[str, str] = {
     "old": "", "new": "", "again": "", "timezone": "Europe/Kyiv", "retry_minutes": "10", "callback_due_minutes": "15",
     "callback_pause_minutes": "15", "claim_minutes": "15", "click_to_call_expiry_seconds": "15", "owner_0": "responsible",
     "owner_1": "", "owner_2": "", "owner_3": "", "owner_4": "", "day_0": "", "day_1": "", "day_2": "", "day_3": "", "day_4": "", "day_5": "",
-    "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027",
+    "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027", "usual": "",
     "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
@@ -361,6 +362,6 @@ async def _too_large(app: Starlette, seeded: Seeded) -> None:
                 path = address(route, {**seeded.mine, name: value})
                 body = b"{}" if route.path.startswith(PREFIX) else b""
                 answer = await ask(app, method_of(route), path, seeded.headers(route, "admin"), body)
-                if answer.status not in {404, 422, 405}:
+                if answer.status not in {404, 422, 405} | GONE.get(told(route), set()):
                     wrong.append(f"{told(route)} {name}={value}: {answer.status} {said(answer)}")
     assert not wrong, "\n".join(wrong)

@@ -5,7 +5,8 @@ import binascii
 import json
 from datetime import UTC, datetime
 
-from web.api.fields import EARLIEST, LARGEST_ID, LATEST
+from pbxcrm.shared.columns import LARGEST_ID
+from web.api.fields import EARLIEST, LATEST
 from web.api.problems import Wrong
 
 

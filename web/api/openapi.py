@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from web.api.fields import LARGEST_ID, ApiRequest
+from pbxcrm.shared.columns import LARGEST_ID
+from web.api.fields import ApiRequest
 from web.api.problems import MEDIA_TYPE, Problem
 from web.api.resource import Endpoint, Resource
 from web.api.serving import PREFIX

@@ -6,9 +6,9 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from pbxcrm.calls.queries import access_call
+from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound, PbxcrmError
 from web import recordings
-from web.api.fields import LARGEST_ID
 from web.api.problems import problem_of
 from web.parts import parts, viewer
 from web.routing import api

@@ -8,8 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound, PbxcrmError
-from web.api.fields import LARGEST_ID
 from web.api.problems import Wrong, problem, problem_of, wrong_body, wrong_query
 from web.api.resource import Ask, Endpoint
 from web.api.tokens import note_use
