@@ -9,8 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from pbxcrm.access import Viewer, check
 from pbxcrm.people.queries import get_viewer_by_session, get_viewer_by_token
 from pbxcrm.people.rules import SESSION_LIFE
-from pbxcrm.shared.columns import LARGEST_ID
-from pbxcrm.shared.errors import NotAllowed, NotFound
+from pbxcrm.shared.errors import NotAllowed
 from web import csrf, foreign
 from web.doors import Door, Handler, Rule
 from web.parts import now, parts, viewer
@@ -95,8 +94,6 @@ def guarded(rule: Rule, handler: Handler) -> Handler:
                 return to_login(request)
         if rule.needs is not None:
             check(viewer(request), rule.needs)
-        if any(isinstance(value, int) and value > LARGEST_ID for value in request.path_params.values()):
-            raise NotFound("web.no_row", "There is no such thing, or it is a colleague's.")
         return await handler(request)
 
     return enter

@@ -221,7 +221,7 @@ async def _company(
 ) -> int | None:
     """The company with this id, or the one of this name that the viewer may see, made when there is none."""
     if company_id is not None:
-        return (await access_company(session, viewer, company_id, field="company_id")).id
+        return (await access_company(session, viewer, company_id)).id
     if not name.strip():
         return None
     name = check_name(name, "company_name")

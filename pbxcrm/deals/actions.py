@@ -190,10 +190,10 @@ async def create_deal(
     number = check_number(typed, region, "client_number") if typed else None
     stage = await _stage_for_new(session, pipeline_id, stage_id)
     if contact_id is not None:
-        contact = await access_contact(session, viewer, contact_id, field="contact_id")
+        contact = await access_contact(session, viewer, contact_id)
         company_id = company_id if company_id is not None else contact.company_id
     if company_id is not None:
-        await access_company(session, viewer, company_id, field="company_id")
+        await access_company(session, viewer, company_id)
     owner = await access_assignee(
         session, viewer, responsible_id if responsible_id is not None else viewer.user_id, field="responsible_id"
     )
@@ -263,9 +263,7 @@ async def edit_deal(
     if source is not None:
         deal.source = source.strip()[:100]
     if "contact_id" not in kept:
-        contact = (
-            await access_contact(session, viewer, contact_id, field="contact_id") if contact_id is not None else None
-        )
+        contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
         deal.contact_id = contact_id
         deal.company_id = (
             contact.company_id if contact is not None and contact.company_id is not None else deal.company_id

@@ -60,10 +60,10 @@ async def call_client(
     pbx = choose_pbx([pbx.name for pbx in settings.pbxs], await last_pbx(session, extension))
     check_pbx(await session.get(PbxStatus, pbx), now)
     if deal_id is not None:
-        deal = await access_deal(session, viewer, deal_id, field="deal_id")
+        deal = await access_deal(session, viewer, deal_id)
         contact_id = contact_id if contact_id is not None else deal.contact_id
     if contact_id is not None:
-        await access_contact(session, viewer, contact_id, field="contact_id")
+        await access_contact(session, viewer, contact_id)
     await lock(session, f"phone:{number}")
     await _check_nobody_calls(session, viewer, number, now)
     episode = await _claim(session, viewer, number, episode_id, now)
@@ -177,7 +177,7 @@ async def _claim(
 ) -> Episode | None:
     """The client's open callback, taken by the viewer, so that nobody else works on it meanwhile."""
     if episode_id is not None:
-        await access_episode(session, viewer, episode_id, field="episode_id")
+        await access_episode(session, viewer, episode_id)
     else:
         contacts = await contacts_of_number(session, number)
         keys = client_keys(number, [c.id for c in contacts if c.id is not None], "")

@@ -190,10 +190,10 @@ async def create_task(
     if kind not in {TaskKind.TODO, TaskKind.ASSIGNMENT}:
         raise Invalid("kind", "tasks.kind", "Only to-dos and assignments are made by hand.")
     if deal_id is not None:
-        deal = await access_deal(session, viewer, deal_id, field="deal_id")
+        deal = await access_deal(session, viewer, deal_id)
         contact_id = contact_id if contact_id is not None else deal.contact_id
     if contact_id is not None:  # beside a deal too: who has a task about a client sees the client
-        await access_contact(session, viewer, contact_id, field="contact_id")
+        await access_contact(session, viewer, contact_id)
     assignee = await access_assignee(
         session, viewer, assignee_id if assignee_id is not None else viewer.user_id, field="assignee_id"
     )

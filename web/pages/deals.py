@@ -159,7 +159,7 @@ async def assign(request: Request) -> Response:
             request.path_params["deal_id"],
             version=version_of(form),
             now=now(request),
-            responsible_id=form.number("responsible_id"),
+            responsible_id=form.id("responsible_id"),
             keep=("amount", "contact_id"),
         )
         row = (await as_rows(session, [found]))[0]

@@ -33,7 +33,7 @@ async def order_call(request: Request, form: Form) -> PhoneCommand:
             session,
             viewer(request),
             parts(request).settings,
-            number=form["number"] or await _number_of_deal(session, request, form.number("deal_id")),
+            number=form["number"] or await _number_of_deal(session, request, form.id("deal_id")),
             extension=form["extension"],
             episode_id=form.id("episode_id"),
             deal_id=form.id("deal_id"),

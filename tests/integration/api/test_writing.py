@@ -226,7 +226,7 @@ async def test_who_asks_wrongly(programs: Programs) -> None:
         assert_problem(await reader.post("/api/v1/deals", json={"title": "A"}), 403, "access.role")
         assert_problem(await reader.get("/api/v1/nothing"), 404, "http.404")
         assert_problem(await reader.put("/api/v1/deals"), 405, "http.405")
-        assert_problem(await reader.get("/api/v1/calls/99999999999999"), 404, "api.not_found")
+        assert_problem(await reader.get("/api/v1/calls/99999999999999"), 404, "calls.not_found")
     async with await programs.as_("ivan") as client:
         assert_problem(await client.post("/api/v1/deals", content=b"title=A"), 415, "api.media_type")
 
