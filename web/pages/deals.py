@@ -143,7 +143,7 @@ async def move(request: Request) -> Response:
     except Invalid as error:
         if not completing.asks(form, error):
             raise
-        return await completing.ask_missing(request, form, error, deal_id, stage_id=form.number("stage_id"))
+        return await completing.ask_missing(request, form, error, deal_id, stage_id=form.id("stage_id"))
     if "board" in form.values:
         return show(request, "deals/_card.html", row=row, may_move=True)
     return redirect(request, f"/deals/{deal_id}")
