@@ -17,11 +17,11 @@ help:
 run: $(VENV)/.run
 	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
 
-# To install Asterisk takes minutes of waiting: whoever needs it first waits for the rest of them, and says what went wrong.
-# What has neither phones nor browsers runs side by side; the others want the machine for themselves.
+# Asterisk is installed beside the first tests, since that takes minutes. Whoever needs it waits for it and says what went wrong;
+# the log is .cache/asterisk.log. Tests without phones and browsers run side by side, the others one after the other.
 test: $(VENV)/.test
 	@scripts/apt-needs test
-	@$(BIN)/python -m tests.asterisk.setup >/dev/null 2>&1 &
+	@mkdir -p .cache && $(BIN)/python -m tests.asterisk.setup >.cache/asterisk.log 2>&1 &
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy

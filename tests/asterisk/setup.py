@@ -144,10 +144,18 @@ def debian_mirror(apt: Path = Path("/etc/apt")) -> str:
     raise CannotSetUpError(f"no Debian archive in {apt}/sources.list*, so there is nowhere to install Asterisk from")
 
 
-def main() -> int:
+def _known(version: str) -> str:
+    if version not in SUITES:
+        raise argparse.ArgumentTypeError(f"{version} is none of {', '.join(SUITES)}")
+    return version
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Install the versions named in ``arguments`` (the command line's when None), or all of them."""
     parser = argparse.ArgumentParser(description="Install Asterisk for the tests.")
-    parser.add_argument("versions", nargs="*", default=list(SUITES), choices=list(SUITES), metavar="22|16")
-    for version in parser.parse_args().versions:
+    # No ``choices``: with nargs="*" Python 3.11 refuses the default itself as an invalid choice.
+    parser.add_argument("versions", nargs="*", type=_known, metavar="22|16", help="all of them when none is named")
+    for version in parser.parse_args(arguments).versions or list(SUITES):
         try:
             print(f"Asterisk {version}: {ensure(version)}")
         except CannotSetUpError as error:

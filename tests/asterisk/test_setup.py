@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asterisk.setup import CannotSetUpError, cache_folder, debian_mirror, ensure
+from tests.asterisk.setup import SUITES, CannotSetUpError, cache_folder, debian_mirror, ensure, main
 
 ENTRY = (
     "Types: deb\n# a comment with https://wrong.example/debian\nURIs: https://mirror.example/debian\nSuites: bookworm\n"
@@ -38,3 +38,17 @@ def test_the_cache_can_be_elsewhere_and_what_is_there_is_taken(monkeypatch: pyte
     installed.parent.mkdir(parents=True)
     installed.touch()
     assert ensure("22") == tmp_path / "asterisk-22"
+
+
+def test_without_a_version_all_are_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PBXCRM_TEST_CACHE", str(tmp_path))
+    for version in SUITES:
+        installed = tmp_path / f"asterisk-{version}/usr/sbin/asterisk"
+        installed.parent.mkdir(parents=True)
+        installed.touch()
+    assert main([]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [f"Asterisk {v}" for v in SUITES]
+    with pytest.raises(SystemExit):
+        main(["21"])

@@ -53,3 +53,36 @@ def test_the_example_file_is_a_file_of_settings() -> None:
     assert set(values) <= set(Settings.model_fields)
     assert [Pbx.model_validate(each).name for each in values["pbxs"]] == ["kyiv", "lviv"]
     assert all(set(each) <= set(Pbx.model_fields) for each in values["pbxs"])
+
+
+REQUIREMENTS = (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8")
+_CODE = r"[A-K]\d{1,2}"
+
+
+def _codes_in(path: Path) -> set[str]:
+    """Requirement codes in a page, or in the comments, docstrings and test names of a module: in brackets, or before a colon."""
+    return set(re.findall(rf"(?:\(|\# |\"\"\"|, )({_CODE})(?=[):,]|$)", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_requirement_that_is_named_is_defined() -> None:
+    defined = set(re.findall(rf"^\| ({_CODE}) \|", REQUIREMENTS, re.MULTILINE))
+    named = {
+        (code, str(path.relative_to(ROOT)))
+        for folder in ("pbxcrm", "ami", "web", "workers", "docs/decisions")
+        for path in [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.md")]
+        for code in _codes_in(path)
+    }
+    assert {code for code, _ in named} >= {"A8", "A9", "C3", "C5"}  # else nothing is looked at
+    assert [where for where in sorted(named) if where[0] not in defined] == []
+
+
+def test_what_the_requirements_name_is_there() -> None:
+    named = re.findall(r"`((?:pbxcrm|ami|web|workers|tests)/[^`]*)`", REQUIREMENTS)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_requirement_is_built_somewhere_or_said_to_come() -> None:
+    rows = re.findall(rf"^\| ({_CODE}) \| .+ \| (.+) \|$", REQUIREMENTS, re.MULTILINE)
+    assert len(rows) == len(re.findall(rf"^\| {_CODE} ", REQUIREMENTS, re.MULTILINE))
+    assert [code for code, where in rows if "`" not in where and where != "to come"] == []
