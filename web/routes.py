@@ -95,6 +95,14 @@ def _dock() -> list[Route]:
     posts = [page(f"/dock/{{call_id:int}}/{word}", act, needs=use, methods=POST) for word, act in acts.items()]
     return [
         page("/dock", dock.dock, needs=None),
+        page("/dock/finish-together", dock.finish_together, needs=use, methods=POST, name="dock_finish_together"),
+        page(
+            "/dock/together/{token:str}/undo",
+            dock.unfinish_together,
+            needs=use,
+            methods=POST,
+            name="dock_together_undo",
+        ),
         page("/dock/{call_id:int}/link", dock.ask_client, needs=use, name="dock_ask_client"),
         *posts,
     ]

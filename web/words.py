@@ -8,6 +8,7 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
+from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
 from pbxcrm.shared import reasons
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from web.formats import span

@@ -13,6 +13,7 @@ from pbxcrm.callbacks.decision_context import load_context, working_of
 from pbxcrm.callbacks.escalations import open_escalations
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.queries import answered_for, counted_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,9 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
         .group_by(col(Task.kind))
     )
     by_kind = dict(kinds.all())
-    overdue = await session.exec(
-        select(func.count())
-        .select_from(Task)
-        .where(visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, Task.due_at <= now)
-    )
+    own = (visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, counted_once(answered_for(viewer)))
+    open_tasks = await session.exec(select(func.count()).select_from(Task).where(*own))
+    overdue = await session.exec(select(func.count()).select_from(Task).where(*own, Task.due_at <= now))
     return DayFigures(
         missed=len(episodes),
         left=sum(episode.status == EpisodeStatus.OPEN for episode in episodes),
@@ -69,5 +68,5 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
         lamps=by_kind.get(TaskKind.LAMP.value, 0),
         lamps_with_manager=await open_escalations(session, viewer),
         overdue=overdue.one(),
-        open_tasks=sum(by_kind.values()),
+        open_tasks=open_tasks.one(),
     )

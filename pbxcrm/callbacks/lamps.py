@@ -62,6 +62,7 @@ async def do_light_lamp(session: AsyncSession, episode: Episode, at: datetime, c
         deal_id=episode.deal_id,
         contact_id=episode.contact_id,
         call_id=episode.last_call_id,
+        part_of_id=episode.task_id,
         about=lamp_about(episode),
     )
     await do_create_task(session, new, at, context.people)
@@ -100,6 +101,7 @@ async def do_escalate(
         deal_id=episode.deal_id,
         contact_id=episode.contact_id,
         call_id=episode.last_call_id,
+        part_of_id=episode.task_id,
         about=escalation_about(episode.id),
     )
     task = await do_create_task(session, new, at, people)

@@ -2,7 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 
-from pbxcrm.deals.models import CLOSED_KINDS, Stage
+from pbxcrm.deals.models import CLOSED_KINDS, Stage, StageKind
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.texts import one_line
 
@@ -35,3 +35,10 @@ def check_amount(text: str | Decimal | None) -> Decimal | None:
 
 def is_closing(stage: Stage) -> bool:
     return stage.kind in CLOSED_KINDS
+
+
+def owes_next_task(stage: Stage) -> bool:
+    """Whether a deal that stands here must have something planned: one that is worked on. One that has just come in is to be
+    sorted, and one whose client was missed is called back: that is what there is to do.
+    """
+    return stage.kind == StageKind.OPEN

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
@@ -11,7 +12,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import special_number
-from pbxcrm.deals.actions import access_deal_for_change, do_move_back
+from pbxcrm.deals.actions import UNDO_WITHIN, access_deal_for_change, do_move_back
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.passing_on import do_pass_on, edits_deal, owner_to_ask
@@ -124,6 +125,38 @@ async def unhide(session: AsyncSession, viewer: Viewer, call_id: int, now: datet
     if row is not None:
         await _take_back(session, viewer, row.made, now)
         _ask_again(session, row, now)
+
+
+async def finish_together(
+    session: AsyncSession, viewer: Viewer, disposition: str, now: datetime, *, before: datetime, token: str
+) -> int:
+    """Say of every call whose outcome the viewer owes since before ``before`` that it is settled, or (with an empty
+    ``disposition``) put its card away; how many. Calls that still go on stay. ``unfinish_together`` takes it back by ``token``.
+    """
+    if disposition not in {"", Disposition.DONE}:
+        raise Invalid("disposition", "screenpop.disposition", "Choose how the call ended.")
+    owed = await session.exec(
+        select(WrapUp)
+        .where(WrapUp.user_id == viewer.user_id, col(WrapUp.done_at).is_(None), WrapUp.talked_at <= before)
+        .order_by(col(WrapUp.call_id))
+    )
+    count = 0
+    for row in owed.all():
+        if not await is_on_call(session, viewer.user_id, row.call_id):
+            await _close_card(session, viewer, row.call_id, disposition, now, {"together": token})
+            count += 1
+    return count
+
+
+async def unfinish_together(session: AsyncSession, viewer: Viewer, token: str, now: datetime) -> int:
+    """The undo of ``finish_together``; how many cards ask again."""
+    done = await session.exec(
+        select(WrapUp).where(WrapUp.user_id == viewer.user_id, col(WrapUp.done_at) >= now - UNDO_WITHIN)
+    )
+    rows = [row for row in done.all() if row.made.get("together") == token]
+    for row in rows:
+        _ask_again(session, row, now)
+    return len(rows)
 
 
 async def do_say_ended(

@@ -40,6 +40,7 @@ class NewTask:
     deal_id: int | None = None
     contact_id: int | None = None
     call_id: int | None = None
+    part_of_id: int | None = None  # the task it is a part of: lists show the two as one
     about: str = ""  # while a task about the same thing is open, no second one is made
 
 
@@ -58,6 +59,7 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
         deal_id=new.deal_id,
         contact_id=new.contact_id,
         call_id=new.call_id,
+        part_of_id=new.part_of_id,
         about=new.about,
         reason=new.why.stored(),
         created_at=at,

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_tasks
 from pbxcrm.shared.text_match import part_of
 from pbxcrm.tasks.models import Task, TaskStatus
-from pbxcrm.tasks.queries import TaskRow, as_rows
+from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,22 @@ class TaskChoice:
             found.append(part_of(col(Task.title_folded), self.text))
         return found
 
-    def open(self) -> list[ColumnElement[bool]]:
-        return [col(Task.status) == TaskStatus.OPEN.value, *self.conditions()]
+    def open(self, viewer: Viewer) -> list[ColumnElement[bool]]:
+        return [col(Task.status) == TaskStatus.OPEN.value, self._once(viewer, still_open=True), *self.conditions()]
+
+    def closed(self, viewer: Viewer) -> list[ColumnElement[bool]]:
+        return [col(Task.status) != TaskStatus.OPEN.value, self._once(viewer, still_open=False), *self.conditions()]
+
+    def _once(self, viewer: Viewer, *, still_open: bool) -> ColumnElement[bool]:
+        """One miss is one row; who asks for one kind, or looks for words, gets every task of it."""
+        if self.kind or self.text.strip():
+            return true()
+        in_list = answered_for(viewer)
+        if self.assignee_id is not None:
+            return counted_once(lambda whole: col(whole.assignee_id) == self.assignee_id, still_open=still_open)
+        if self.nobodys:
+            return counted_once(lambda whole: col(whole.assignee_id).is_(None), still_open=still_open)
+        return counted_once(in_list, still_open=still_open)
 
 
 async def list_closed(
@@ -51,9 +65,7 @@ async def list_closed(
 ) -> list[TaskRow]:
     """Tasks that are done or cancelled, the latest first; ``before`` is (done_at, id) of the last one seen."""
     done = col(Task.done_at)
-    query = select(Task).where(
-        visible_tasks(viewer), done.is_not(None), col(Task.status) != TaskStatus.OPEN.value, *asked.conditions()
-    )
+    query = select(Task).where(visible_tasks(viewer), done.is_not(None), *asked.closed(viewer))
     if before is not None:
         query = query.where((done < before[0]) | ((done == before[0]) & (col(Task.id) < before[1])))
     found = await session.exec(query.order_by(done.desc(), col(Task.id).desc()).limit(limit))
@@ -61,10 +73,14 @@ async def list_closed(
 
 
 async def open_tasks_of_deal(session: AsyncSession, deal_id: int) -> list[TaskRow]:
-    """What is still to be done on a deal one was given access to, earliest first."""
+    """What is still to be done on a deal one was given access to, earliest first; a miss is one thing."""
     found = await session.exec(
         select(Task)
-        .where(Task.deal_id == deal_id, Task.status == TaskStatus.OPEN.value)
+        .where(
+            Task.deal_id == deal_id,
+            Task.status == TaskStatus.OPEN.value,
+            counted_once(lambda whole: col(whole.deal_id) == deal_id),
+        )
         .order_by(col(Task.due_at), col(Task.id))
     )
     return await as_rows(session, list(found.all()))

@@ -42,6 +42,9 @@ class Task(SQLModel, table=True):
     deal_id: int | None = maybe_link("deals.id")
     contact_id: int | None = maybe_link("contacts.id")
     call_id: int | None = maybe_link("calls.id")
+    part_of_id: int | None = maybe_link(
+        "tasks.id"
+    )  # the callback whose lamp or escalation it is: lists show the two as one
     status: str = Field(default=TaskStatus.OPEN.value, max_length=10)
     about: str = Field(
         default="", max_length=100, index=True

@@ -1,19 +1,23 @@
 """What is read of tasks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, literal_column, or_, true
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_tasks
+from pbxcrm.access import SEES_EVERYTHING, Viewer, teammates, visible_tasks
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import Lamp
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
-from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ended_by
 
 
@@ -23,6 +27,7 @@ class TaskRow:
     assignee: User | None
     deal: Deal | None
     contact: Contact | None
+    lamp: Lamp = "none"  # which of its open parts burns: the lamp of a callback, or its escalation
 
     @property
     def ended_by(self) -> str:
@@ -56,19 +61,67 @@ async def list_tasks(
 
 
 async def overdue_count(session: AsyncSession, user_id: int, now: datetime) -> int:
+    """One miss counts once, however many tasks it has: callback, lamp, escalation."""
     found = await session.exec(
         select(func.count())
         .select_from(Task)
-        .where(Task.assignee_id == user_id, Task.status == TaskStatus.OPEN.value, Task.due_at <= now)
+        .where(
+            Task.assignee_id == user_id,
+            Task.status == TaskStatus.OPEN.value,
+            Task.due_at <= now,
+            counted_once(lambda whole: col(whole.assignee_id) == user_id),
+        )
     )
     return found.one()
+
+
+def counted_once(
+    in_list: Callable[[type[Task]], ColumnElement[bool]], *, still_open: bool = True
+) -> ColumnElement[bool]:
+    """Tasks that are a thing to do of their own: not the parts of a task that the same list shows (``in_list``).
+
+    A missed call is its callback; its lamp and its escalation are parts of that.
+    """
+    whole = aliased(Task)
+    status = col(whole.status)
+    is_open = status == TaskStatus.OPEN.value if still_open else status != TaskStatus.OPEN.value
+    shown: Any = select(literal_column("1")).where(whole.id == Task.part_of_id, is_open, in_list(whole))
+    return or_(col(Task.part_of_id).is_(None), ~shown.correlate(Task).exists())
+
+
+def answered_for(viewer: Viewer) -> Callable[[type[Task]], ColumnElement[bool]]:
+    """``in_list`` of a list of everybody's tasks that the viewer may see: those of the people they answer for."""
+    if viewer.role in SEES_EVERYTHING:
+        return lambda _whole: true()
+    return lambda whole: col(whole.assignee_id).in_(teammates(viewer))
 
 
 async def as_rows(session: AsyncSession, tasks: list[Task]) -> list[TaskRow]:
     users = await load_by_id(session, User, (task.assignee_id for task in tasks))
     deals = await load_by_id(session, Deal, (task.deal_id for task in tasks))
     contacts = await load_by_id(session, Contact, (task.contact_id for task in tasks))
+    lamps = await _lamps(session, tasks)
     return [
-        TaskRow(task, users.get(task.assignee_id), deals.get(task.deal_id), contacts.get(task.contact_id))
+        TaskRow(
+            task,
+            users.get(task.assignee_id),
+            deals.get(task.deal_id),
+            contacts.get(task.contact_id),
+            lamps.get(task.id, "none"),
+        )
         for task in tasks
     ]
+
+
+async def _lamps(session: AsyncSession, tasks: list[Task]) -> dict[int | None, Lamp]:
+    wholes = [task.id for task in tasks if task.kind == TaskKind.CALLBACK]
+    if not wholes:
+        return {}
+    found = await session.exec(
+        select(Task.part_of_id, Task.kind).where(col(Task.part_of_id).in_(wholes), Task.status == TaskStatus.OPEN.value)
+    )
+    burning: dict[int | None, Lamp] = {}
+    for task_id, kind in found.all():
+        if kind == TaskKind.CONTROL or task_id not in burning:
+            burning[task_id] = "second" if kind == TaskKind.CONTROL else "first"
+    return burning

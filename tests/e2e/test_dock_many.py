@@ -50,7 +50,7 @@ async def test_finished_cards_wait_in_lines_under_what_goes_on(at_screen: AtScre
     for number in (4, 3):
         await whole(page, number).to_be_hidden()
     await expect(page.locator("#call-4 .whose")).to_have_text("Юлія")
-    await expect(page.locator("#dock-later > summary")).to_have_text("2 more to finish")
+    await expect(page.locator("#dock-later > summary")).to_have_text("2 more calls without an outcome")
     living = call(6, 9)
     await intake.apply(batch(living))
     await expect(cards.first).to_have_id("call-6")
@@ -69,7 +69,7 @@ async def test_finished_cards_wait_in_lines_under_what_goes_on(at_screen: AtScre
     await whole(page, 1).to_be_visible()
     await page.locator("#call-1").get_by_role("button", name="in 2 hours").click()
     await expect(page.locator("#call-1")).to_have_count(0)
-    await expect(page.locator("#dock-later > summary")).to_have_text("1 more to finish")
+    await expect(page.locator("#dock-later > summary")).to_have_text("1 more call without an outcome")
     await expect(cards.first).to_have_id("call-6")
 
 
@@ -78,7 +78,7 @@ async def test_how_many_are_owed_is_said_also_of_those_without_a_card(at_screen:
     await live(page)
     await owe(intake, 10)
     later = page.locator("#dock-later")
-    await expect(later.locator("summary").first).to_have_text("7 more to finish")
+    await expect(later.locator("summary").first).to_have_text("7 more calls without an outcome")
     await later.locator("summary").first.click()
     await expect(later.locator(".callcard")).to_have_count(5)
     await expect(later.locator("p.sub").last).to_have_text("2 older come up as these are finished.")

@@ -1,5 +1,6 @@
 """The dock: call cards, pushed to every tab of whoever's phone rings, and what is done on them."""
 
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,13 +20,14 @@ from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.deal_access import deal_access_of
+from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.queries import CardSlot, Dock, Wanted, access_own_call, load_cards, load_docks
 from pbxcrm.screenpop.rules import CardState
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.models import Task
 from web.answers import redirect, toast, with_toast
 from web.forms import filled, read_form
-from web.i18n import Here, Language, here, speaking
+from web.i18n import Here, Language, here, ngettext, speaking
 from web.i18n import gettext as _
 from web.live import Pusher, RenderRequest
 from web.pages import completing
@@ -250,6 +252,26 @@ async def hide(request: Request) -> Response:
 async def unhide(request: Request) -> Response:
     async with parts(request).db.write() as session:
         await outcomes.unhide(session, viewer(request), _call_id(request), now(request))
+    return Response(status_code=204)
+
+
+async def finish_together(request: Request) -> Response:
+    """``POST /dock/finish-together``: all calls whose outcome one owes are settled, or (``away``) their cards put away."""
+    form, at, token = await read_form(request), now(request), secrets.token_hex(8)
+    away = form.ticked("away")
+    disposition = "" if away else Disposition.DONE.value
+    async with parts(request).db.write() as session:
+        count = await outcomes.finish_together(session, viewer(request), disposition, at, before=at, token=token)
+    if away:
+        said = ngettext("{num} card is put away.", "{num} cards are put away.", count)
+    else:
+        said = ngettext("{num} call is settled.", "{num} calls are settled.", count)
+    return toast(request, said.format(num=count), undo=f"/dock/together/{token}/undo")
+
+
+async def unfinish_together(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await outcomes.unfinish_together(session, viewer(request), request.path_params["token"], now(request))
     return Response(status_code=204)
 
 

@@ -65,7 +65,7 @@ async def tasks(request: Request) -> Response:
             rows = await list_closed(session, viewing, chosen, before=read_place(request), limit=LISTED + 1)
         else:
             after = read_place(request)
-            rows = await list_tasks(session, viewing, *chosen.open(), after=after, limit=LISTED_OPEN + 1)
+            rows = await list_tasks(session, viewing, *chosen.open(viewing), after=after, limit=LISTED_OPEN + 1)
         people = await colleagues(session, viewing) if may_see_team else []
     size = LISTED if done else LISTED_OPEN
     last = rows[size - 1].task if len(rows) > size else None

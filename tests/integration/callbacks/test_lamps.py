@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.callbacks.day_figures import load_day_figures
 from pbxcrm.callbacks.escalations import accept, escalation_count, list_escalations, reassign
 from pbxcrm.callbacks.models import AttemptResult, Episode, Escalation
 from pbxcrm.callbacks.options import change_options
@@ -16,7 +17,9 @@ from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.actions import finish_task, reopen_task
+from pbxcrm.tasks.lists import TaskChoice, list_closed, open_tasks_of_deal
 from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.queries import list_tasks, overdue_count
 from pbxcrm.tasks.rules import ENDED_BY
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import MISSED_AT, CallbackDesk
@@ -275,3 +278,28 @@ async def test_nobody_finishes_by_hand_what_ends_by_work_nor_opens_it_again(desk
         async with desk.database.write() as session:
             await reopen_task(session, who, task.id, now=PAUSE)
     assert [task.status for task in await desk.rows(Task)] == ["done", "done", "done"]
+
+
+async def test_one_miss_is_one_row_and_counts_once(desk: CallbackDesk) -> None:
+    """Callback, lamp and escalation are three tasks of one miss: one row for the seller, one for the manager, one overdue."""
+    await burn(desk)
+    assert len(await desk.rows(Task)) == 3
+    ivan, maria = await desk.viewer("ivan"), await desk.viewer("maria")
+    async with desk.database.read() as session:
+        (row,) = await list_tasks(session, ivan, *TaskChoice(assignee_id=ivan.user_id).open(ivan))
+        assert (row.task.kind, row.lamp) == ("callback", "second")
+        assert await overdue_count(session, ivan.user_id, PAUSE) == 1
+        (hers,) = await list_tasks(session, maria, *TaskChoice(assignee_id=maria.user_id).open(maria))
+        assert hers.task.kind == "control"
+        (teams,) = await list_tasks(session, maria, *TaskChoice().open(maria))
+        assert teams.task.kind == "callback"
+        figures = await load_day_figures(session, maria, NOON, PAUSE)
+        assert (figures.overdue, figures.open_tasks, figures.lamps) == (1, 1, 1)
+        (on_deal,) = await open_tasks_of_deal(session, row.task.deal_id or 0)
+        assert on_deal.task.id == row.task.id
+        of_kind = await list_tasks(session, ivan, *TaskChoice(assignee_id=ivan.user_id, kind="lamp").open(ivan))
+        assert [found.task.kind for found in of_kind] == ["lamp"]  # who asks for lamps gets them
+    await desk.intake.apply(batch(FactStory("17.7", at=PAUSE).ring("102").answer("102")))
+    async with desk.database.read() as session:
+        (done,) = await list_closed(session, ivan, TaskChoice(assignee_id=ivan.user_id))
+        assert done.task.kind == "callback"

@@ -473,3 +473,24 @@ async def test_an_outgoing_call_knows_the_name_that_was_heard_before(
     await intake.apply(batch(out.answer("102")))
     (card,) = await dock(database, office, "olena")
     assert card.heard_name == "Iryna"
+
+
+async def test_what_is_owed_is_settled_together_and_taken_back(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    for number in range(5):
+        at = NOON + timedelta(minutes=number)
+        await intake.apply(batch(FactStory(f"17.{number}", at=at).ring("102").answer("102").wait(9).end()))
+    goes_on = FactStory("17.9", "+380501110009", at=LATER).ring("102").answer("102")
+    await intake.apply(batch(goes_on))
+    async with database.write() as session:
+        olena = await office.viewer(session, "olena")
+        assert await outcomes.finish_together(session, olena, "done", LATER, before=LATER, token="ab12") == 5
+    assert (await states(database, office))["olena"] == ["talking"]
+    async with database.write() as session:
+        with pytest.raises(Invalid):
+            await outcomes.finish_together(session, olena, "not_interested", LATER, before=LATER, token="ab12")
+        ivan = await office.viewer(session, "ivan")
+        assert await outcomes.unfinish_together(session, ivan, "ab12", LATER) == 0
+        assert await outcomes.unfinish_together(session, olena, "ab12", LATER) == 5
+    assert (await states(database, office))["olena"] == ["talking"] + ["after"] * 5

@@ -48,6 +48,9 @@ class TaskOut(ApiAnswer):
     deal_id: int | None
     contact_id: int | None
     call_id: int | None
+    part_of_id: int | None = Field(
+        description="The task it is a part of: a lamp and an escalation are parts of their callback."
+    )
     status: TaskStatus
     result: str
     reason: str = Field(description="Why it exists and whose it is, in English; empty when made by hand.")
@@ -186,6 +189,7 @@ async def tasks_out(ask: Ask, rows: list[Task]) -> list[TaskOut]:
             deal_id=task.deal_id,
             contact_id=task.contact_id,
             call_id=task.call_id,
+            part_of_id=task.part_of_id,
             status=TaskStatus(task.status),
             result=task.result,
             reason=reasons.text(task.reason),
