@@ -1,7 +1,7 @@
 """Search over clients, companies, deals and the words of notes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_
@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, sees_little, visible_companies, visible_contacts, visible_deals
+from pbxcrm.contacts.known import KnownNumber, whose_numbers
 from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import ContactRow, with_numbers
@@ -16,6 +17,7 @@ from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.notes import visible_notes
 from pbxcrm.deals.queries import DealRow, as_rows
 from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.search_keys import search_key, words_of
 from pbxcrm.shared.search_words import rows_with
 from pbxcrm.shared.text_match import MANY, begins_word, digits_of, part_of
@@ -42,10 +44,11 @@ class Found:
     companies: list[Company]
     deals: list[DealRow]
     notes: list[FoundNote]
+    private: list[KnownNumber] = field(default_factory=list)  # whose a whole number is, where one may not open the card
 
     @property
     def nothing(self) -> bool:
-        return not (self.contacts or self.companies or self.deals or self.notes)
+        return not (self.contacts or self.companies or self.deals or self.notes or self.private)
 
 
 def company_matches(text: str) -> list[ColumnElement[bool]]:
@@ -53,7 +56,9 @@ def company_matches(text: str) -> list[ColumnElement[bool]]:
     return [part_of(col(Company.name_folded), text)] if text.strip() else []
 
 
-async def search(session: AsyncSession, viewer: Viewer, text: str, *, limit: int = 6) -> Found:
+async def search(
+    session: AsyncSession, viewer: Viewer, text: str, *, limit: int = 6, region: str | None = None
+) -> Found:
     """The best of each kind that the viewer may see, the latest of those that fit alike; nothing below three letters."""
     text = text.strip()
     if len(text) < SHORTEST:
@@ -66,7 +71,13 @@ async def search(session: AsyncSession, viewer: Viewer, text: str, *, limit: int
         companies,
         await as_rows(session, deals),
         await _notes(session, viewer, text, limit),
+        await _private(session, viewer, text, region),
     )
+
+
+async def find_clients(session: AsyncSession, viewer: Viewer, text: str, *, limit: int) -> list[ContactRow]:
+    """The best of the clients that fit, to choose from."""
+    return await with_numbers(session, await _contacts(session, viewer, text.strip(), limit))
 
 
 async def _contacts(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[Contact]:
@@ -106,6 +117,14 @@ async def _deals(
     )
     found = list((await session.exec(query)).all())
     return sorted(found, key=lambda deal: (deal.closed_at is not None, -_rank(deal.title, text)))[:limit]
+
+
+async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str | None) -> list[KnownNumber]:
+    """A whole number that is typed says whose it is; ``region`` is that of numbers as they are dialled at home."""
+    number = normalise(text, region) if region is not None and digits_of(text) else None
+    if number is None:
+        return []
+    return [known for known in await whose_numbers(session, viewer, [number]) if known.contact is None]
 
 
 async def _notes(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[FoundNote]:

@@ -195,6 +195,7 @@ def _contacts() -> list[Route]:
     read, write, lists = Permission.CONTACTS_READ, Permission.CONTACTS_EDIT, Permission.STATUS_READ
     return [
         page("/contacts", contacts.contacts, needs=read),
+        page("/contacts/whose", contacts.whose, needs=read, name="whose_number"),
         page("/contacts/find", contacts.find, needs=read, name="find_contact"),
         page("/contacts/new", contacts.new, needs=write, name="new_contact"),
         page("/contacts/new", contacts.create, needs=write, methods=POST, name="create_contact"),
@@ -282,6 +283,7 @@ def _escalations() -> list[Route]:
     one, task = "/escalations/{escalation_id:int}", "/escalations/tasks/{task_id:int}"
     return [
         page("/escalations", escalations.page, needs=read, name="escalations"),
+        page("/escalations/reassign", escalations.reassign_chosen, needs=work, methods=POST, name="reassign_chosen"),
         page(f"{one}/ask", escalations.ask, needs=work, name="escalation_ask"),
         page(f"{one}/reassign", escalations.reassign, needs=work, methods=POST, name="escalation_reassign"),
         page(f"{one}/accept", escalations.accept, needs=work, methods=POST, name="escalation_accept"),

@@ -33,6 +33,7 @@ class WorklistFilter:
     mine: bool = False
     line_id: int | None = None
     limit: int = AT_ONCE
+    since: datetime | None = None  # only clients missed first since then
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,5 +205,7 @@ def _is_mine(episode: Episode, viewer: Viewer) -> bool:
 
 def _wanted(episode: Episode, viewer: Viewer, wanted: WorklistFilter) -> bool:
     if wanted.mine and not _is_mine(episode, viewer) and episode.closed_by_id != viewer.user_id:
+        return False
+    if wanted.since is not None and (episode.first_missed_at < wanted.since or episode.status != EpisodeStatus.OPEN):
         return False
     return wanted.line_id is None or episode.line_id == wanted.line_id

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, func, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -22,6 +22,7 @@ class TaskChoice:
     kind: str = ""
     text: str = ""
     contact_id: int | None = None
+    due_before: datetime | None = None  # only what was due until then
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
@@ -33,6 +34,8 @@ class TaskChoice:
             found.append(col(Task.kind) == self.kind)
         if self.contact_id is not None:
             found.append(col(Task.contact_id) == self.contact_id)
+        if self.due_before is not None:
+            found.append(col(Task.due_at) <= self.due_before)
         if self.text.strip():
             found.append(part_of(col(Task.title_folded), self.text))
         return found
@@ -53,6 +56,17 @@ class TaskChoice:
         if self.nobodys:
             return counted_once(lambda whole: col(whole.assignee_id).is_(None), still_open=still_open)
         return counted_once(in_list, still_open=still_open)
+
+
+async def overdue_by_person(session: AsyncSession, viewer: Viewer, now: datetime) -> dict[int | None, int]:
+    """How many tasks are late, by who has them: as many as the list of each shows. Over what the viewer may see."""
+    once = counted_once(lambda whole: col(whole.assignee_id).is_not_distinct_from(col(Task.assignee_id)))
+    found = await session.exec(
+        select(Task.assignee_id, func.count())
+        .where(visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, col(Task.due_at) <= now, once)
+        .group_by(col(Task.assignee_id))
+    )
+    return dict(found.all())
 
 
 async def list_closed(

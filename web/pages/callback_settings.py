@@ -84,7 +84,10 @@ def _schedule(form: Form) -> list[int]:
 def _order(form: Form) -> list[str]:
     """The rules in the chosen order, each once; raises Invalid when there is none."""
     chosen = [form[f"owner_{place}"] for place in range(len(OWNERS))]
-    order = list(dict.fromkeys(code for code in chosen if code in OWNERS))
+    order = [code for code in chosen if code in OWNERS]
+    for place, code in enumerate(chosen):
+        if code in chosen[:place] and code in OWNERS:  # one of them would be dropped without a word
+            raise Invalid(f"owner_{place}", "options.twice", "This one is chosen above already.")
     if not order:
         raise Invalid("owner_0", "options.order", "Choose at least one.")
     return order

@@ -31,7 +31,7 @@ from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages import completing
-from web.pages.common import page_query, query_number, show
+from web.pages.common import page_query, period, query_number, show
 from web.pages.phone import is_trouble, order_call, said_of
 from web.pages.tasks import QUICK, due_of
 from web.parts import now, parts, viewer
@@ -306,12 +306,14 @@ def _wanted(request: Request) -> WorklistFilter:
         mine=(asked.get("show") or [""])[0] == "mine",
         line_id=query_number(asked, "line"),
         limit=min(max(AT_ONCE, query_number(asked, "rows") or 0), ORDER_AT_MOST),
+        since=period("today")[0] if (asked.get("since") or [""])[0] == "today" else None,
     )
 
 
 def _path(wanted: WorklistFilter) -> str:
     rows = wanted.limit if wanted.limit != AT_ONCE else ""
-    asked = {"show": "mine" if wanted.mine else "", "line": wanted.line_id or "", "rows": rows}
+    today = "today" if wanted.since is not None else ""
+    asked = {"show": "mine" if wanted.mine else "", "since": today, "line": wanted.line_id or "", "rows": rows}
     kept = urlencode({name: value for name, value in asked.items() if value})
     return f"/callbacks?{kept}" if kept else "/callbacks"
 

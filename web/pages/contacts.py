@@ -1,11 +1,13 @@
 """Clients: people with their numbers, companies, and the numbers that are nobody's client."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.contacts import actions
+from pbxcrm.contacts.known import KnownNumber, whose_numbers
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import (
     access_company,
@@ -19,9 +21,10 @@ from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.board import BoardFilter
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.deals.timeline import EntryKind, TimelineCursor, timeline
-from pbxcrm.global_search import company_matches
+from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.queries import load_directory
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.numbers import normalise
 from web.answers import redirect, toast
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
@@ -56,8 +59,34 @@ async def find(request: Request) -> Response:
     """``GET /contacts/find?q=``: a few clients to choose from, for forms."""
     text = asked_text(request) or asked_text(request, "contact")
     async with parts(request).db.read() as session:
-        rows = await list_contacts(session, viewer(request), text=text, limit=SUGGESTED) if len(text) >= 2 else []
+        rows = await find_clients(session, viewer(request), text, limit=SUGGESTED) if len(text) >= 2 else []
     return show(request, "contacts/_found.html", rows=rows, text=text)
+
+
+async def whose(request: Request) -> Response:
+    """``GET /contacts/whose?number=&phones=&without=&contact_id=``: whose the numbers of a form are, as they are typed."""
+    asked = request.query_params
+    typed = [asked.get("number", ""), *asked.get("phones", "").replace(",", "\n").splitlines()]
+    found = [] if asked.get("contact_id") else await known_of(request, typed, without=asked_number(request, "without"))
+    asks = asked_number(request, "without") is None
+    return show(request, "contacts/_known.html", found=found, asks=asks, for_deal="phones" not in asked)
+
+
+async def known_of(request: Request, typed: Iterable[str], *, without: int | None = None) -> list[KnownNumber]:
+    """Whose these numbers are, as far as the reader may know; what is no number yet is nobody's."""
+    region = parts(request).settings.region
+    numbers = [number for text in list(typed)[:20] if (number := normalise(text.strip()[:60], region)) is not None]
+    if not numbers:
+        return []
+    async with parts(request).db.read() as session:
+        return await whose_numbers(session, viewer(request), numbers, without=without)
+
+
+async def check_unknown(request: Request, form: Form, field: str, typed: Iterable[str]) -> None:
+    """Raises Invalid at ``field`` where a number is somebody's already, until the box says that a second client is meant."""
+    known = [] if form.ticked("anyway") else await known_of(request, typed)
+    if known:
+        raise Invalid(field, "contacts.known_number", "This number is known already: see below whose it is.")
 
 
 async def contact(request: Request) -> Response:
@@ -98,6 +127,7 @@ async def new(request: Request) -> Response:
 async def create(request: Request) -> Response:
     form = await read_form(request)
     try:
+        await check_unknown(request, form, "phones", _lines(form, "phones"))
         async with parts(request).db.write() as session:
             made = await actions.create_contact(
                 session,

@@ -38,6 +38,7 @@ from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages import completing
 from web.pages.common import asked_id, asked_text, choices, colleagues, show, version_of
+from web.pages.contacts import check_unknown
 from web.pages.tasks import QUICK
 from web.parts import now, parts, viewer, wants_fragment
 
@@ -241,6 +242,8 @@ async def create(request: Request) -> Response:
     who, settings = viewer(request), parts(request).settings
     form = await read_form(request)
     try:
+        if form.id("contact_id") is None:
+            await check_unknown(request, form, "number", [form["number"]])
         async with parts(request).db.write() as session:
             contact_id = form.id("contact_id")
             _check_about(form)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -27,7 +28,7 @@ from pbxcrm.tasks.actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast
 from web.forms import Form, filled, read_form
-from web.i18n import N_
+from web.i18n import N_, ngettext
 from web.i18n import gettext as _
 from web.pages.common import LISTED, colleagues, page_query, period, query_number, show
 from web.parts import now, parts, viewer
@@ -72,6 +73,23 @@ async def reassign(request: Request) -> Response:
     return with_toast(request, await _page(request), _("Given to {name}; the norm begins anew.").format(name=name))
 
 
+async def reassign_chosen(request: Request) -> Response:
+    """``POST /escalations/reassign``: ``ids`` and ``user_id``: all of them in one transaction, or none."""
+    form = await read_form(request)
+    user_id, at = form.number("user_id"), now(request)
+    chosen = [int(text) for text in form.all("ids")[:LISTED_AT_MOST] if text.isascii() and text.isdigit()]
+    async with parts(request).db.write() as session:
+        for escalation_id in dict.fromkeys(chosen):
+            await escalations.reassign(session, viewer(request), escalation_id, user_id or 0, now=at)
+        name = (await load_directory(session)).name(user_id)
+    said = ngettext(
+        "%(num)d callback given to %(name)s; the norm begins anew.",
+        "%(num)d callbacks given to %(name)s; the norm begins anew.",
+        len(chosen),
+    )
+    return with_toast(request, await _page(request), said % {"num": len(chosen), "name": name})
+
+
 async def accept(request: Request) -> Response:
     form = await read_form(request)
     try:
@@ -113,11 +131,13 @@ async def _page(request: Request) -> HTMLResponse:
         left = max(0, await escalation_count(session, who, at) - len(rows) - len(tasks))
         picture = await load_day_figures(session, who, today or at, at)
         context = await load_context(session)
+        takers = await _takers(session, request)
     return show(
         request,
         "escalations/list.html",
         fragment="escalations/_list.html",
         rows=rows,
+        takers=takers,
         tasks=tasks,
         picture=picture,
         waited=_waited(rows, context, at),
@@ -141,17 +161,22 @@ def _path(rows: int) -> str:
     return f"/escalations?rows={rows}" if rows != LISTED else "/escalations"
 
 
-async def _ask(request: Request, form: Form, what: str, status: int = 200) -> HTMLResponse:
-    async with parts(request).db.read() as session:
-        row = await access_row(session, viewer(request), _id(request))
-        people = await colleagues(session, viewer(request))
-        calendars = await load_calendars(session, await load_directory(session))
+async def _takers(session: AsyncSession, request: Request, owner_id: int | None = None) -> list[Taker]:
+    """Whom a callback may be given to: sellers on shift first, ``owner_id``, who has it, last."""
+    people = await colleagues(session, viewer(request))
+    calendars = await load_calendars(session, await load_directory(session))
     takers = [
-        Taker(user.id, user.name, calendars.on_shift(user.id, now(request)), user.id == row.escalation.owner_id)
+        Taker(user.id, user.name, calendars.on_shift(user.id, now(request)), user.id == owner_id)
         for user in sorted(people, key=lambda user: (user.role != Role.SELLER, user.name))
         if user.id is not None
     ]
-    takers.sort(key=lambda taker: (taker.is_owner, not taker.on_shift))
+    return sorted(takers, key=lambda taker: (taker.is_owner, not taker.on_shift))
+
+
+async def _ask(request: Request, form: Form, what: str, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        row = await access_row(session, viewer(request), _id(request))
+        takers = await _takers(session, request, row.escalation.owner_id)
     return _in_dialog(
         show(
             request,

@@ -35,7 +35,7 @@ async def find(request: Request) -> Response:
     """``GET /search?q=``: the list under the search field, or a page of its own."""
     text = asked_text(request)
     async with parts(request).db.read() as session:
-        found = await search(session, viewer(request), text)
+        found = await search(session, viewer(request), text, region=parts(request).settings.region)
     return show(
         request,
         "search/page.html",

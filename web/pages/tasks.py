@@ -17,7 +17,7 @@ from pbxcrm.people.queries import access_user, load_directory
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions
-from pbxcrm.tasks.lists import TaskChoice, list_closed
+from pbxcrm.tasks.lists import TaskChoice, list_closed, overdue_by_person
 from pbxcrm.tasks.models import TaskKind
 from pbxcrm.tasks.queries import TaskRow, access_task_row, list_tasks
 from web.answers import redirect, toast, with_toast
@@ -58,6 +58,7 @@ async def tasks(request: Request) -> Response:
         nobodys=everybody and whose == "nobody",
         kind=kind if kind in set(TaskKind) else "",
         text=asked_text(request),
+        due_before=now(request) if request.query_params.get("state") == "overdue" else None,
     )
     done = request.query_params.get("state") == "done"
     async with parts(request).db.read() as session:
@@ -67,6 +68,8 @@ async def tasks(request: Request) -> Response:
             after = read_place(request)
             rows = await list_tasks(session, viewing, *chosen.open(viewing), after=after, limit=LISTED_OPEN + 1)
         people = await colleagues(session, viewing) if may_see_team else []
+        late = await overdue_by_person(session, viewing, now(request)) if may_see_team else {}
+    people.sort(key=lambda person: -late.get(person.id, 0))
     size = LISTED if done else LISTED_OPEN
     last = rows[size - 1].task if len(rows) > size else None
     return show(
@@ -79,6 +82,7 @@ async def tasks(request: Request) -> Response:
         done=done,
         people=people,
         may_see_team=may_see_team,
+        late=late,
     )
 
 

@@ -163,3 +163,43 @@ async def test_every_page_speaks_ukrainian(browsers: Browsers, desk: BrowserDesk
         ("/settings/lines", "Лінії"),
     ):
         assert f"<title>{word}" in (await admin.get(path)).text
+
+
+async def test_a_number_that_is_typed_says_whose_it_is(browsers: Browsers, desk: BrowserDesk) -> None:
+    """In any spelling; of a colleague's private client the colleague is named; of another team nothing is told."""
+    ivan, olena, petro = await browsers("ivan"), await browsers("olena"), await browsers("petro")
+    typed, anna = "067 444-55-66", "Анна-Марія"
+    for path in ("/contacts/whose?phones=", "/contacts/whose?number="):
+        own = (await ivan.get(path + typed)).text
+        assert anna in own
+        assert "client of Ivan" in own
+    private = (await olena.get("/contacts/whose?phones=" + typed)).text
+    assert "client of Ivan Kravets" in private
+    assert anna not in private
+    assert "private" in private
+    assert (await petro.get("/contacts/whose?phones=" + typed)).text.strip() == ""
+    found = (await olena.get("/search?q=" + typed, headers=HTMX)).text
+    assert "client of Ivan Kravets" in found
+    assert anna not in found
+    assert "client of" not in (await petro.get("/search?q=" + typed, headers=HTMX)).text
+
+
+async def test_a_second_client_of_one_number_is_made_knowingly_only(browsers: Browsers, desk: BrowserDesk) -> None:
+    ivan, petro = await browsers("ivan"), await browsers("petro")
+    wanted = {"name": "Her husband", "phones": "+380672223344", "emails": "", "company_name": "", "note": ""}
+    refused = await ivan.post("/contacts/new", data=wanted)
+    assert (refused.status_code, "known already" in refused.text) == (422, True)
+    assert 'value="Her husband"' in refused.text
+    deal = {"title": "A sofa", "contact": "Her husband", "number": "067 222 33 44", "contact_id": ""}
+    assert (await ivan.post("/deals/new", data=deal)).status_code == 422
+    assert (await ivan.post("/contacts/new", data=wanted | {"anyway": "1"})).status_code == 303
+    # What another team has is not told, not even by being refused.
+    assert (await petro.post("/contacts/new", data=wanted)).status_code == 303
+
+
+async def test_new_deal_from_a_card_has_the_caller_for_a_client(browsers: Browsers, desk: BrowserDesk) -> None:
+    olena = await browsers("olena")
+    page = (await olena.get(f"/deals/new?call={desk.busy.calls['1700000000.4']}")).text
+    client = page.partition('name="contact"')[2].partition(">")[0]
+    assert "&lt;script&gt;" in client
+    assert 'name="title" type="text" value=""' in page

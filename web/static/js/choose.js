@@ -48,6 +48,17 @@ function take(item) {
   field.focus();
 }
 
+// A client who turned out to have the number that was typed.
+document.addEventListener("click", ({ target }) => {
+  const use = target.closest?.("[data-use]");
+  const box = use?.closest("form")?.querySelector("[data-choose]");
+  if (!box) return;
+  box.querySelector("[data-chosen-id]").value = use.dataset.use;
+  box.querySelector('[role="combobox"]').value = use.dataset.name;
+  hint(box);
+  use.closest("#known").replaceChildren();
+});
+
 function hint(box) {
   const said = box.querySelector("[data-chosen-hint]");
   const known = box.querySelector("[data-chosen-id]").value;

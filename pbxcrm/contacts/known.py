@@ -1,0 +1,46 @@
+"""Whose a number is, before a second client is made of it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer, sees_user, visible_contacts
+from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.queries import load_numbers
+from pbxcrm.people.queries import load_directory
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNumber:
+    """``contact`` has ``number``; None where the card is private, then only ``responsible`` is told. Empty: nobody's."""
+
+    number: str
+    contact: Contact | None
+    responsible: str
+
+
+async def whose_numbers(
+    session: AsyncSession, viewer: Viewer, numbers: Collection[str], *, without: int | None = None
+) -> list[KnownNumber]:
+    """Who has these numbers (each in its one spelling), except the client with the id ``without``.
+
+    Clients one may open are named. Of the private ones of a colleague whom one may see it is told whose they are; of all
+    others nothing, not even that there is one.
+    """
+    named = (await load_numbers(session, numbers)).contacts
+    ids = {contact.id for contacts in named.values() for contact in contacts} - {without}
+    if not ids:
+        return []
+    seen = await session.exec(select(Contact.id).where(col(Contact.id).in_(ids), visible_contacts(viewer)))
+    opened, people = set(seen.all()), await load_directory(session)
+    found: list[KnownNumber] = []
+    for number in dict.fromkeys(numbers):
+        for contact in named.get(number, []):
+            owner = contact.responsible_id
+            if contact.id in opened:
+                found.append(KnownNumber(number, contact, people.name(owner) if owner is not None else ""))
+            elif contact.id in ids and owner is not None and sees_user(viewer, owner, people):
+                found.append(KnownNumber(number, None, people.name(owner)))
+    return found
