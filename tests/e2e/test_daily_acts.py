@@ -230,7 +230,7 @@ async def test_a_deal_is_lost_with_a_reason(day: Day) -> None:
     hand = await day.sit_down("ivan", "/board")
     await hand.click(hand.page.locator(".card", has_text=DESK).locator("[data-move]"))
     await hand.click(hand.page.locator("dialog#move").get_by_role("button", name="Lost…"))
-    await hand.click(hand.page.locator("dialog#lost").get_by_role("button", name="Too expensive"))
+    await hand.click(hand.page.locator("dialog[open]").get_by_role("button", name="Too expensive"))
 
     async def lost() -> bool:
         async with day.database.read() as session:
