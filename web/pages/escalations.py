@@ -76,8 +76,8 @@ async def reassign(request: Request) -> Response:
 async def reassign_chosen(request: Request) -> Response:
     """``POST /escalations/reassign``: ``ids`` and ``user_id``: all of them in one transaction, or none."""
     form = await read_form(request)
-    user_id, at = form.number("user_id"), now(request)
-    chosen = [int(text) for text in form.all("ids")[:LISTED_AT_MOST] if text.isascii() and text.isdigit()]
+    user_id, at = form.id("user_id"), now(request)
+    chosen = form.ids("ids")[:LISTED_AT_MOST]
     async with parts(request).db.write() as session:
         for escalation_id in dict.fromkeys(chosen):
             await escalations.reassign(session, viewer(request), escalation_id, user_id or 0, now=at)
