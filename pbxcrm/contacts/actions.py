@@ -19,6 +19,7 @@ from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.numbers import Written
 from pbxcrm.shared.search_keys import folded, search_key
 
 #: The number belongs to this contact alone from now on: what happened under it without a contact is theirs.
@@ -109,7 +110,7 @@ async def link_number(
     """Give a client one more number; calls, deals and open callbacks of the number become theirs."""
     contact = await access_contact_for_change(session, viewer, contact_id, None)
     number = check_number(number, region)
-    await _link(session, contact, number)
+    await _link(session, contact, Written(number))
     contact.version += 1
     record(session, now, "contact.number_linked", "contact", contact_id, actor=viewer, number=number)
     await _say_contact_changed(session, contact, now)
@@ -195,22 +196,28 @@ async def access_contact_for_change(
     return contact
 
 
-async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[str]) -> None:
-    found = await session.exec(select(Phone.number).where(Phone.contact_id == contact.id))
-    had = set(found.all())
-    await session.exec(delete(Phone).where(col(Phone.contact_id) == contact.id, col(Phone.number).not_in(numbers)))
-    for number in numbers:
-        if number not in had:
-            await _link(session, contact, number)
+async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[Written]) -> None:
+    found = await session.exec(select(Phone).where(Phone.contact_id == contact.id))
+    had = {phone.number: phone for phone in found.all()}
+    for number, phone in had.items():
+        if number not in {one.number for one in numbers}:
+            await session.delete(phone)
+    for one in numbers:
+        if one.number in had:
+            had[one.number].extension = one.extension
+            had[one.number].label = one.name[:50] or had[one.number].label
+        else:
+            await _link(session, contact, one)
 
 
-async def _link(session: AsyncSession, contact: Contact, number: str) -> None:
+async def _link(session: AsyncSession, contact: Contact, written: Written) -> None:
     """The number is the contact's; what happened under it without a contact is theirs too, unless somebody else has it as well."""
     assert contact.id is not None
+    number = written.number
     others = [c for c in await contacts_of_number(session, number) if c.id != contact.id]
     known = await session.exec(select(Phone.id).where(Phone.contact_id == contact.id, Phone.number == number))
     if known.first() is None:
-        session.add(Phone(contact_id=contact.id, number=number))
+        session.add(Phone(contact_id=contact.id, number=number, extension=written.extension, label=written.name[:50]))
     if others:  # ambiguous: what came before may be either's
         return
     await number_linked(session, contact.id, number)

@@ -47,7 +47,13 @@ class Phone(SQLModel, table=True):
     id: int | None = row_id()
     contact_id: int = link("contacts.id", ondelete="CASCADE")
     number: str = Field(max_length=64)
+    extension: str = Field(default="", max_length=8)  # what is dialled once it answers: 12 of "044 200 10 20 ext. 12"
     label: str = Field(default="", max_length=50)
+
+    @property
+    def written(self) -> str:
+        """As one types it into a form."""
+        return f"{self.number} ext. {self.extension}" if self.extension else self.number
 
 
 class Email(SQLModel, table=True):

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable
 
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.numbers import dialable, normalise
+from pbxcrm.shared.numbers import Written, read_numbers
 from pbxcrm.shared.texts import one_line
 
+LEAST_DIGITS, MOST_DIGITS = 3, 15  # the most that E.164 allows
 EMAIL = re.compile(r"[^\s@<>\"',;]{1,64}@[^\s@<>\"',;]{1,185}\.[^\s@<>\"',;.]{2,}")
 
 
@@ -17,21 +18,38 @@ def check_name(name: str, field: str = "name") -> str:
     return name
 
 
-def check_numbers(numbers: Iterable[str], region: str, field: str = "phones") -> list[str]:
-    """The numbers in one spelling, without blanks and doubles; raises Invalid for what cannot be dialled."""
-    found: list[str] = []
+def check_numbers(numbers: Iterable[str], region: str, field: str = "phones") -> list[Written]:
+    """The numbers in one spelling, with their extensions and names, without blanks and doubles; a text may hold several.
+
+    Raises Invalid for what cannot be dialled.
+    """
+    found: dict[str, Written] = {}
     for typed in numbers:
-        if not typed.strip():
-            continue
-        found.append(check_number(typed, region, field))
-    return list(dict.fromkeys(found))
+        if typed.strip():
+            for one in _check_written(typed, region, field):
+                found.setdefault(one.number, one)
+    return list(found.values())
 
 
 def check_number(typed: str, region: str, field: str = "number") -> str:
-    number = normalise(typed, region)
-    if number is None or not dialable(number):
+    """The one number in ``typed``, in one spelling; raises Invalid where there is none or where there are several."""
+    found = _check_written(typed, region, field)
+    if len({one.number for one in found}) > 1:
+        raise Invalid(field, "contacts.one_number", "“{number}” is more than one number.", number=typed.strip()[:80])
+    return found[0].number
+
+
+def _check_written(typed: str, region: str, field: str) -> list[Written]:
+    found = read_numbers(typed, region)
+    if not found or not all(_is_number(one.number) for one in found):
         raise Invalid(field, "contacts.number", "“{number}” is not a telephone number.", number=typed.strip()[:40])
-    return number
+    return found
+
+
+def _is_number(number: str) -> bool:
+    """Whether it can be somebody's number: public, or of a few digits in our own house. No code, not only zeros, not two in one."""
+    digits = number.lstrip("+")
+    return digits.isdecimal() and LEAST_DIGITS <= len(digits) <= MOST_DIGITS and digits.strip("0") != ""
 
 
 def check_emails(addresses: Iterable[str], field: str = "emails") -> list[str]:

@@ -7,7 +7,9 @@ stays as heard, only cleaned, so that the same caller is at least the same text 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import unquote
 
 import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat
@@ -46,10 +48,24 @@ _NO_NUMBER = frozenset(
 
 _DIALABLE = re.compile(r"[+*#0-9]{1,32}")
 _URI = re.compile(r"(?:sips?|tel):([^@;>]*)", re.IGNORECASE)
+#: What phonenumbers calls the region of +888, +870 and their like. Digits without a plus that look so are a carrier's prefix.
+_NO_COUNTRY = "001"
 _DIGITS = re.compile(r"\+?[0-9]+")
 #: What stands between a service code or an account and the number: ``*31*…``, ``1234#…``; also a pause in a dial string.
 _SERVICE_CODE = re.compile(r"[*#wW,]")
-_PUNCTUATION = re.compile(r"[\s().\-/]+")
+_URI_EXTENSION = re.compile(r";\s*ext=([0-9]{1,8})", re.IGNORECASE)
+_PUNCTUATION = re.compile(r"[\s().\-\u2010-\u2015/]+")
+#: A comma with digits at once behind it is a pause before an extension ("…,12"), any other comma is between numbers.
+_BETWEEN_NUMBERS = re.compile(
+    r"[\n\r|]+|;(?!\s*ext=)|,(?!,*[0-9]{1,6}\s*$)(?<!,,)|\s(?:або|чи|или|or|and|та|и|і)\s", re.IGNORECASE
+)
+_EXTENSION_BEHIND = re.compile(
+    r"(?:[*#]|,+|(?:[\s,;(]|(?<=\d))(?:ext(?:ension)?|доб(?:авочн\w*)?|дод(?:атков\w*)?|внутр?(?:енн\w*|ішн\w*)?|вн|x|х)\.?[\s:=№]*)"
+    r"([0-9]{1,6})\s*\)?\s*$",
+    re.IGNORECASE,
+)
+#: Digits as people write a number, not a part of a word.
+_RUN = re.compile(r"(?<!\w)\+?\(?\d(?:[\d\s().\-\u2010-\u2015/]*\d)?\)?(?!\w)")
 
 
 def dialable(number: str) -> bool:
@@ -72,8 +88,10 @@ def _normalise(heard: str, region: str) -> str | None:
         return None
     digits = _PUNCTUATION.sub("", cleaned)
     if not re.fullmatch(r"\+?\d+", digits):
-        return cleaned
+        return _number_among_words(cleaned, region)
     digits = "".join(c if c == "+" else str(unicodedata.digit(c)) for c in digits)
+    if not digits.strip("+0"):
+        return None  # how some carriers say that there is none
     if len(digits.lstrip("+")) <= SHORT_DIGITS:
         return digits
     number = _public_number(digits, region)
@@ -161,6 +179,99 @@ def _own_country(sent: str, region: str) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A number as somebody wrote it: ``number`` is E.164 where it can be, ``extension`` what is dialled once it answers, ``name`` whatever
+    stood beside it."""
+
+    number: str
+    extension: str = ""
+    name: str = ""
+
+
+def read_numbers(text: str, region: str) -> list[Written]:
+    """Every number in a text that people typed or pasted, in order: ``Ivan 067 111-22-33 ext. 12, 0501112233``, ``tel:+380671112233``.
+
+    What has no number in it is not there; what is no public number (an extension, a typing error) is, as it was written.
+    """
+    return [each for part in _parts(text[:LONGEST_READ]) for each in _read_part(part, region.upper())]
+
+
+def number_in_query(text: str) -> str:
+    """What of a search may be a number: ``tel:`` and an extension behind it are left out, and a name beside seven digits or more.
+
+    ``text`` as it is where nothing is to be left out.
+    """
+    uri = _URI.search(text)
+    text = unquote(uri[1]) if uri else text
+    behind = _EXTENSION_BEHIND.search(text)
+    if behind is not None and len(_digits(text[: behind.start()])) > SHORT_DIGITS:
+        text = text[: behind.start()]
+    if any(c.isalpha() for c in text):
+        longest = max((run[0] for run in _RUN.finditer(text)), key=len, default="")
+        text = longest if len(_digits(longest)) > SHORT_DIGITS else text
+    return text
+
+
+def _parts(text: str) -> Iterator[str]:
+    for line in _BETWEEN_NUMBERS.split(text):
+        uri = _URI.search(line)
+        if uri is None:
+            yield "".join(" " if c.isspace() else c for c in line if c.isspace() or c.isprintable())
+            continue
+        extension = _URI_EXTENSION.search(line)
+        yield unquote(uri[1]) + (f" ext. {extension[1]}" if extension else "")
+
+
+def _read_part(part: str, region: str) -> list[Written]:
+    """The numbers of a part without separators: one as a rule; several where blanks alone stand between whole numbers."""
+    behind = _EXTENSION_BEHIND.search(part)
+    extension = behind[1] if behind else ""
+    before = part[: behind.start()] if behind else part
+    runs = list(_RUN.finditer(before))
+    if not runs:
+        return []
+    name = " ".join(_RUN.sub(" ", before).split()).strip("<>()[]\"'«»“”,.:;-–—*#+ ")
+    found = [number for run in runs for number in _whole_numbers(run[0], region)]
+    public = [number for number in found if number.startswith("+")]
+    if public and _SERVICE_CODE.search(before):  # an account before the number: 1234#0671112233
+        found = public
+    if not public and any(c in "*#" for c in part):  # 101*12 is no number with an extension, but some code
+        return [Written("".join(part.split()))]
+    return [Written(number, extension if number == found[-1] else "", name) for number in found]
+
+
+def _whole_numbers(run: str, region: str) -> list[str]:
+    """One number, or several that stand side by side with nothing but blanks (or a stroke) between."""
+    digits = _ascii_digits(_PUNCTUATION.sub("", run))
+    number = _public_number(digits, region) if len(digits.lstrip("+")) > SHORT_DIGITS else None
+    if number is not None:
+        return [phonenumbers.format_number(number, PhoneNumberFormat.E164)]
+    words = run.replace("/", " ").split()
+    for count in range(1, len(words)):
+        first = _ascii_digits(_PUNCTUATION.sub("", "".join(words[:count])))
+        whole = _public_number(first, region) if len(first.lstrip("+")) > SHORT_DIGITS else None
+        if whole is None:
+            continue
+        rest = _whole_numbers(" ".join(words[count:]), region)
+        if all(each.startswith("+") for each in rest):
+            return [phonenumbers.format_number(whole, PhoneNumberFormat.E164), *rest]
+    return [digits]
+
+
+def _number_among_words(cleaned: str, region: str) -> str | None:
+    """The one public number that a caller's text holds beside a name, an account or an extension; else the text as it is."""
+    found = {each.number for each in read_numbers(cleaned, region)}
+    public = {number for number in found if number.startswith("+")}
+    if not any(c.isalnum() or c in "*#" for c in cleaned):
+        return None
+    return public.pop() if len(public) == 1 and len(found) == 1 else cleaned
+
+
+def _ascii_digits(text: str) -> str:
+    return "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in text)
+
+
 def _digits(text: str) -> str:
     return "".join(c for c in text if c.isdecimal())
 
@@ -193,7 +304,9 @@ def _public_number(digits: str, region: str) -> PhoneNumber | None:
             readings.append(("+" + digits, None))  # carriers often leave the plus away
     for text, seen_from in readings:
         number = _parse(text, seen_from)
-        if number is not None and phonenumbers.is_valid_number(number):
+        if number is None or not phonenumbers.is_valid_number(number):
+            continue
+        if digits.startswith(("+", "00")) or phonenumbers.region_code_for_number(number) != _NO_COUNTRY:
             return number
     return None
 

@@ -15,11 +15,14 @@ from sqlalchemy.orm import Mapped, Mapper
 from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.shared.numbers import number_in_query
 from pbxcrm.shared.search_keys import readings, search_key
 
 MANY = 500
 SHORTEST_NUMBER = 3  # digits
 _NATIONAL = 9  # from so many digits on a leading zero is how one dials at home, and no part of the number as it is kept
+_WITH_PREFIX = 11  # digits of a whole number that begins with the national prefix 8
+_TOWN = 4  # so many digits are a prefix and a town, where something stands between the two
 _BETWEEN_DIGITS = frozenset(
     "+()./\u00a0\u202f\u2060\u200e\u202a\u202c"
 )  # also what comes along when one copies a number
@@ -69,13 +72,17 @@ def begins_word(column: Mapped[str], text: str) -> ColumnElement[bool]:
 def digits_of(text: str) -> str:
     """What to look for in numbers as they are kept (E.164); empty where ``text`` cannot be a part of a number.
 
-    ``067 111 22 33`` is looked for as ``671112233``: the zero is not part of ``+380671112233``.
+    ``067 111 22 33`` is looked for as ``671112233``: the zero is not part of ``+380671112233``. Neither is the 8 by which one dials
+    another town in Russia, Kazakhstan and Belarus: ``8 (916) 123-45-67`` is ``+79161234567``, ``8 029 …`` is ``+37529…``.
     """
+    text = number_in_query(text.strip())
     rest = "".join(letter for letter in text if not letter.isdecimal())
     if any(unicodedata.category(letter) != "Pd" and letter not in _BETWEEN_DIGITS for letter in rest.replace(" ", "")):
         return ""
     digits = "".join(str(unicodedata.decimal(letter)) for letter in text if letter.isdecimal())
-    if len(digits) >= _NATIONAL:
+    if digits.startswith("8") and (len(digits) == _WITH_PREFIX or (len(digits) >= _TOWN and not text[1:2].isdecimal())):
+        digits = digits[1:].lstrip("0")
+    elif len(digits) >= _NATIONAL:
         digits = digits.lstrip("0")
     return digits if len(digits) >= SHORTEST_NUMBER else ""
 

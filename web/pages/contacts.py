@@ -156,7 +156,7 @@ async def edit(request: Request) -> Response:
     form = filled(
         {
             "name": found.name,
-            "phones": "\n".join(phone.number for phone in row.phones),
+            "phones": "\n".join(phone.written for phone in row.phones),
             "emails": "\n".join(email.address for email in row.emails),
             "company_name": row.company.name if row.company is not None else "",
             "responsible_id": found.responsible_id,

@@ -53,6 +53,7 @@ Email = Annotated[str, Field(min_length=3, max_length=254, pattern=NO_NUL)]
 
 class PhoneOut(ApiAnswer):
     number: str = Field(description="E.164 where it can be.")
+    extension: str = Field(description="What is dialled once it answers, empty as a rule.")
     label: str
 
 
@@ -323,7 +324,9 @@ async def _contacts(ask: Ask, rows: list[ContactRow]) -> list[ContactOut]:
         ContactOut(
             id=row.contact.id or 0,
             name=row.contact.name,
-            phones=[PhoneOut(number=phone.number, label=phone.label) for phone in row.phones],
+            phones=[
+                PhoneOut(number=phone.number, extension=phone.extension, label=phone.label) for phone in row.phones
+            ],
             emails=[EmailOut(address=email.address, label=email.label) for email in row.emails],
             company_id=row.contact.company_id,
             company=row.company.name if row.company else None,
