@@ -182,7 +182,8 @@ def _own_country(sent: str, region: str) -> str | None:
 @dataclass(frozen=True, slots=True)
 class Written:
     """A number as somebody wrote it: ``number`` is E.164 where it can be, ``extension`` what is dialled once it answers, ``name`` whatever
-    stood beside it."""
+    stood beside it.
+    """
 
     number: str
     extension: str = ""

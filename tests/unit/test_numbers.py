@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm.shared.numbers import dialable, format_for_people, format_line, national, normalise
+from pbxcrm.shared.numbers import (
+    dialable,
+    format_for_people,
+    format_line,
+    national,
+    normalise,
+    number_called,
+    read_numbers,
+)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +128,170 @@ def test_hostile_text_is_harmless_and_settles_at_once(heard: str, region: str) -
 )
 def test_the_dialled_number_is_told_as_one_says_it(dialled: str, shown: str) -> None:
     assert format_line(dialled) == shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("0671112233", [("+380671112233", "", "")]),
+        ("0671112233, 0501112233", [("+380671112233", "", ""), ("+380501112233", "", "")]),
+        ("0671112233; 0501112233", [("+380671112233", "", ""), ("+380501112233", "", "")]),
+        ("0671112233/0501112233", [("+380671112233", "", ""), ("+380501112233", "", "")]),
+        ("0671112233 0501112233", [("+380671112233", "", ""), ("+380501112233", "", "")]),
+        ("067 111 22 33 050 111 22 33", [("+380671112233", "", ""), ("+380501112233", "", "")]),
+        ("0671112233 або 0501112233", [("+380671112233", "", ""), ("+380501112233", "", "")]),
+        ("044 200 10 20, 101", [("+380442001020", "", ""), ("101", "", "")]),
+        ("0671112233*12", [("+380671112233", "12", "")]),
+        ("0671112233#12", [("+380671112233", "12", "")]),
+        ("0671112233,12", [("+380671112233", "12", "")]),
+        ("+380 67 111 22 33,,12", [("+380671112233", "12", "")]),
+        ("0671112233x12", [("+380671112233", "12", "")]),
+        ("0671112233 доб. 12", [("+380671112233", "12", "")]),
+        ("0671112233 (доб.12)", [("+380671112233", "12", "")]),
+        ("067-111-22-33 вн.5", [("+380671112233", "5", "")]),
+        ("0671112233 дод. 12", [("+380671112233", "12", "")]),
+        ("tel:+380-67-111-22-33;ext=12", [("+380671112233", "12", "")]),
+        ("tel:%2B380671112233", [("+380671112233", "", "")]),
+        ('"Олена" <0671112233>', [("+380671112233", "", "Олена")]),
+        ("Олена Петренко 067 111-22-33", [("+380671112233", "", "Олена Петренко")]),
+        ("0671112233 Олена", [("+380671112233", "", "Олена")]),
+        ("Іван +380671112233, Петро 0501112233", [("+380671112233", "", "Іван"), ("+380501112233", "", "Петро")]),
+        ("*31*0671112233", [("+380671112233", "", "")]),
+        ("1234#380671112233", [("+380671112233", "", "")]),
+        ("101", [("101", "", "")]),
+        ("101*12", [("101*12", "", "")]),
+        ("#211#", [("#211#", "", "")]),
+        ("+", []),
+        ("call me", []),
+        ("user380671112233", []),
+        ("", []),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(typed: str, read: list[tuple[str, str, str]]) -> None:
+    assert [(one.number, one.extension, one.name) for one in read_numbers(typed, "UA")] == read
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        "0671112233*12",
+        "0671112233#12",
+        "0671112233 доб. 12",
+        "+380671112233;ext=12",
+        "1234#380671112233",
+        "Олена 0671112233",
+    ],
+)
+def test_a_caller_is_recognised_behind_extensions_accounts_and_names(heard: str) -> None:
+    assert normalise(heard, "UA") == "+380671112233"
+
+
+@pytest.mark.parametrize("heard", ["+", "++", "000000", "0000000000", "+000", "-", "()"])
+def test_what_holds_no_digit_that_tells_is_no_number(heard: str) -> None:
+    assert normalise(heard, "UA") is None
+
+
+@pytest.mark.parametrize(
+    ("heard", "region", "number"),
+    [
+        ("8 (916) 123-45-67", "RU", "+79161234567"),
+        ("8 701 123 45 67", "KZ", "+77011234567"),
+        ("8 029 123 45 67", "BY", "+375291234567"),
+        ("80291234567", "BY", "+375291234567"),
+        ("88880673330077", "UA", "88880673330077"),  # a carrier's prefix is no country +888
+    ],
+)
+def test_national_prefixes(heard: str, region: str, number: str) -> None:
+    assert normalise(heard, region) == number
+
+
+@pytest.mark.parametrize(
+    ("dialled", "sent", "called"),
+    [
+        (["0503330077"], "8888380503330077", "+380503330077"),
+        (["0673330077"], "88880673330077", "+380673330077"),
+        (["0503330077"], "1234#380503330077", "+380503330077"),
+        (["0503330077"], "*31*0503330077", "+380503330077"),
+        (["*31*0503330077"], "*31*0503330077", "+380503330077"),
+        (["#31#0503330077"], "0503330077", "+380503330077"),
+        (["+493012345670"], "010*493012345670", "+493012345670"),
+        (["+380503330077"], "99380503330077", "+380503330077"),
+        (["0503330077"], "0103800503330077", "+380503330077"),
+        (["90503330077"], "0503330077", "+380503330077"),
+        (["90503330077"], "380503330077", "+380503330077"),
+        (["90503330077"], "8888380503330077", "+380503330077"),
+        (["900493012345670"], "00493012345670", "+493012345670"),
+        (["2345678"], "0442345678", "+380442345678"),  # the dialplan knows the town
+        (["103"], "0503330103", "+380503330103"),  # a speed dial
+        (["103"], "103", "103"),
+        (["103"], "8888103", "103"),
+        (["0503330077"], "0671112233", "+380671112233"),  # sent elsewhere
+        ([], "8888380503330077", "+380503330077"),
+        ([], "88880673330077", "+380673330077"),
+        ([], "1234#380503330077", "+380503330077"),
+        ([], "9w0503330077", "+380503330077"),
+        (["0503330077"], None, "+380503330077"),
+        ([], None, None),
+        (["alice"], "alice", "alice"),
+    ],
+)
+def test_the_number_that_was_called(dialled: list[str], sent: str | None, called: str | None) -> None:
+    assert normalise(number_called(dialled, sent, "UA"), "UA") == called
+
+
+def test_the_number_that_was_called_in_russia() -> None:
+    for dialled, sent in (
+        ("84951234567", "74951234567"),
+        ("984951234567", "99874951234567"),
+        ("84951234567", "88884951234567"),
+    ):
+        assert normalise(number_called([dialled], sent, "RU"), "RU") == "+74951234567"
+
+
+MOBILE = st.builds(
+    "{}{:07d}".format,
+    st.sampled_from(["50", "63", "66", "67", "68", "93", "95", "97", "99"]),
+    st.integers(0, 9_999_999),
+)
+PREFIX = st.from_regex(r"[1-9][0-9]{1,6}|[0-9]{2,4}[*#]|\*[0-9]{2}\*|#[0-9]{2}#", fullmatch=True)
+
+
+@given(
+    mobile=MOBILE,
+    prefix=PREFIX,
+    written=st.sampled_from(["0", "380", "+380", "90"]),
+    sent=st.sampled_from(["0", "380", ""]),
+)
+def test_whatever_a_carrier_puts_before_it_the_dialled_number_is_the_client(
+    mobile: str, prefix: str, written: str, sent: str
+) -> None:
+    assert normalise(number_called([written + mobile], prefix + sent + mobile, "UA"), "UA") == f"+380{mobile}"
+
+
+@given(
+    mobiles=st.lists(MOBILE, min_size=1, max_size=3, unique=True),
+    between=st.sampled_from([", ", ";", "\n", " / ", "/", " ", " або "]),
+    start=st.sampled_from(["0", "+380", "380"]),
+)
+def test_several_numbers_in_one_field_are_several(mobiles: list[str], between: str, start: str) -> None:
+    typed = between.join(start + mobile for mobile in mobiles)
+    assert [one.number for one in read_numbers(typed, "UA")] == [f"+380{mobile}" for mobile in mobiles]
+
+
+@given(
+    mobile=MOBILE,
+    extension=st.from_regex(r"[0-9]{1,6}", fullmatch=True),
+    word=st.sampled_from(["*", "#", " доб. ", " ext ", ",,", " вн.", ";ext=", "x"]),
+)
+def test_an_extension_is_kept_apart(mobile: str, extension: str, word: str) -> None:
+    written = f"+380{mobile}{word}{extension}"
+    assert [(one.number, one.extension) for one in read_numbers(written, "UA")] == [(f"+380{mobile}", extension)]
+    assert normalise(written, "UA") == f"+380{mobile}"
+
+
+@given(st.text(max_size=300), st.sampled_from(["UA", "RU", "KZ", "BY", "US", ""]))
+def test_reading_foreign_text_never_fails(text: str, region: str) -> None:
+    for one in read_numbers(text, region):
+        assert one.number
+    number_called([text, text[::-1]], text, region)
+    normalise(text, region)
