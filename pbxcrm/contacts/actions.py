@@ -61,7 +61,8 @@ async def create_contact(
         session.add(Email(contact_id=contact.id, address=address))
     for number in numbers:
         await _link(session, contact, number)
-    record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=numbers)
+    written = [one.number for one in numbers]
+    record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=written)
     await _say_contact_changed(session, contact, now)
     return contact
 

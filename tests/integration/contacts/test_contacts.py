@@ -1,12 +1,13 @@
 """What somebody may bring about with clients, companies and the lists of numbers, and what not."""
 
 import pytest
+from sqlmodel import col, select
 
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number, unmark_number
-from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
+from pbxcrm.contacts.models import Company, Contact, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.queries import access_company
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.errors import Conflict, NotFound
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from tests.calls import NOON
 from tests.office import Office
 
@@ -67,3 +68,28 @@ async def test_a_seller_does_not_take_a_number_off_the_list_of_our_own(database:
         await unmark_number(session, await office.viewer(session, "maria"), NUMBER, now=NOON)
     await mark("ivan", NumberKind.SPAM)
     assert await kind() == "spam"
+
+
+async def test_a_field_of_numbers_takes_several_with_extensions_and_names(database: Database, office: Office) -> None:
+    async with database.write() as session:
+        viewer = await office.viewer(session, "ivan")
+        typed = ["0671112233, 0501112233 Taras", "044 200 10 20 ext. 12"]
+        made = await create_contact(session, viewer, name="Olena", phones=typed, region="UA", now=NOON)
+    async with database.read() as session:
+        phones = (
+            await session.exec(select(Phone).where(Phone.contact_id == made.id).order_by(col(Phone.number)))
+        ).all()
+    assert [(one.number, one.extension, one.label) for one in phones] == [
+        ("+380442001020", "12", ""),
+        ("+380501112233", "", "Taras"),
+        ("+380671112233", "", ""),
+    ]
+
+
+@pytest.mark.parametrize("typed", ["+", "000000", "0", "#211#", "06711122330501112234999", "call me"])
+async def test_what_is_no_number_is_an_error_at_its_field(database: Database, office: Office, typed: str) -> None:
+    async with database.write() as session:
+        viewer = await office.viewer(session, "ivan")
+        with pytest.raises(Invalid, match="not a telephone number") as error:
+            await create_contact(session, viewer, name="Olena", phones=[typed], region="UA", now=NOON)
+    assert error.value.field == "phones"
