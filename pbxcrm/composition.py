@@ -1,9 +1,10 @@
-"""The composition root: which context takes part in which change of a lower one, and what each deadline does.
+"""The composition root: which context takes part in which change of a lower one, and what each deadline does, what each reason says.
 
 Every entry point that changes data calls ``compose`` first. Calling it again changes nothing.
 """
 
 from pbxcrm.calendars.hooks import calendar_changed
+from pbxcrm.callbacks import reasons as callbacks
 from pbxcrm.callbacks.actions import adopt_callbacks, dismiss_callbacks, forget_line
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
@@ -11,17 +12,22 @@ from pbxcrm.callbacks.timers import recompute_deadlines
 from pbxcrm.calls.actions import adopt_calls
 from pbxcrm.calls.lines import line_deleted
 from pbxcrm.contacts.actions import number_linked, number_marked
+from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.actions import adopt_deals, next_task_missing
+from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
+from pbxcrm.reactions import reasons as reactions
 from pbxcrm.shared.jobs import register_timers
+from pbxcrm.shared.reasons import register_reasons
 
 
 def compose() -> None:
-    """Fill the registries: hooks of lower contexts, handlers of deadlines."""
+    """Fill the registries: hooks of lower contexts, sentences of reasons, handlers of deadlines."""
     calendar_changed.register(recompute_deadlines)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)
     number_marked.register(dismiss_callbacks)
     next_task_missing.register(failed_without_task)
     line_deleted.register(forget_line)
+    register_reasons(people.REASONS, deals.REASONS, callbacks.REASONS, reactions.REASONS)
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)

@@ -3,6 +3,7 @@
 import asyncio
 
 from pbxcrm import migrations
+from pbxcrm.composition import compose
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import get_user_by_login
@@ -15,6 +16,7 @@ def add_user(
     settings: Settings, *, login: str, name: str, role: str, extensions: list[str], team: str | None, password: str
 ) -> None:
     async def start() -> None:
+        compose()
         db = Database(settings.database_url, pool_size=1)
         try:
             await migrations.check(db)
@@ -32,6 +34,7 @@ def add_user(
 
 def create_token(settings: Settings, login: str, name: str) -> None:
     async def start() -> None:
+        compose()
         db = Database(settings.database_url, pool_size=1)
         try:
             await migrations.check(db)

@@ -57,13 +57,14 @@ async def _prepare(settings: Settings, *, demo: bool) -> None:
     before, after = await prepare(settings)
     if before != after:
         log.info("database.upgraded", before=before or "nothing", after=after)
+    from pbxcrm.composition import compose
+
+    compose()
     db = Database(settings.database_url, pool_size=1)
     try:
         if demo:
             from pbxcrm.cli.first_people import demo_people
-            from pbxcrm.composition import compose
 
-            compose()
             await demo_people(db, settings)
         else:
             await first_admin(db)

@@ -25,16 +25,16 @@ from pbxcrm.phone.rules import choose_extension
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.upkeep.silence import load_silence
+from web import completing
 from web.answers import toast, with_toast
+from web.due_dates import QUICK, due_of
 from web.formats import day_time
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.pages import completing
 from web.pages.common import page_query, period, query_number, show
-from web.pages.phone import is_trouble, order_call, said_of
-from web.pages.tasks import QUICK, due_of
 from web.parts import now, parts, viewer
+from web.phone_orders import is_trouble, order_call, said_of
 from web.words import WHY_NOT
 
 SAID: dict[AttemptResult, str] = {

@@ -1,13 +1,11 @@
 """Clients: people with their numbers, companies, and the numbers that are nobody's client."""
 
-from collections.abc import Iterable
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.contacts import actions
-from pbxcrm.contacts.known import KnownNumber, whose_numbers
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import (
     access_company,
@@ -24,10 +22,10 @@ from pbxcrm.deals.timeline import EntryKind, TimelineCursor, timeline
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.queries import load_directory
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.numbers import normalise
 from web.answers import redirect, toast
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
+from web.known_numbers import check_unknown, known_of
 from web.pages.common import LISTED, asked_number, asked_text, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer
 
@@ -70,23 +68,6 @@ async def whose(request: Request) -> Response:
     found = [] if asked.get("contact_id") else await known_of(request, typed, without=asked_number(request, "without"))
     asks = asked_number(request, "without") is None
     return show(request, "contacts/_known.html", found=found, asks=asks, for_deal="phones" not in asked)
-
-
-async def known_of(request: Request, typed: Iterable[str], *, without: int | None = None) -> list[KnownNumber]:
-    """Whose these numbers are, as far as the reader may know; what is no number yet is nobody's."""
-    region = parts(request).settings.region
-    numbers = [number for text in list(typed)[:20] if (number := normalise(text.strip()[:60], region)) is not None]
-    if not numbers:
-        return []
-    async with parts(request).db.read() as session:
-        return await whose_numbers(session, viewer(request), numbers, without=without)
-
-
-async def check_unknown(request: Request, form: Form, field: str, typed: Iterable[str]) -> None:
-    """Raises Invalid at ``field`` where a number is somebody's already, until the box says that a second client is meant."""
-    known = [] if form.ticked("anyway") else await known_of(request, typed)
-    if known:
-        raise Invalid(field, "contacts.known_number", "This number is known already: see below whose it is.")
 
 
 async def contact(request: Request) -> Response:

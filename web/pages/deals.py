@@ -31,15 +31,14 @@ from pbxcrm.deals.timeline import EntryKind, Timeline, TimelineCursor, timeline
 from pbxcrm.reactions.clients import identify
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.lists import open_tasks_of_deal
-from web import words
+from web import completing, words
 from web.answers import redirect, toast
+from web.due_dates import QUICK
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.pages import completing
+from web.known_numbers import check_unknown
 from web.pages.common import asked_id, asked_text, choices, colleagues, show, version_of
-from web.pages.contacts import check_unknown
-from web.pages.tasks import QUICK
 from web.parts import now, parts, viewer, wants_fragment
 
 #: The filter of the timeline: word in the address -> what is shown, and how it is called.

@@ -25,12 +25,12 @@ from pbxcrm.screenpop.queries import CardSlot, Dock, Wanted, access_own_call, lo
 from pbxcrm.screenpop.rules import CardState
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.models import Task
+from web import completing
 from web.answers import redirect, toast, with_toast
 from web.forms import filled, read_form
 from web.i18n import Here, Language, here, ngettext, speaking
 from web.i18n import gettext as _
 from web.live import Pusher, RenderRequest
-from web.pages import completing
 from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
 from web.words import WHY_NOT

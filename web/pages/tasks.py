@@ -4,16 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
-from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.models import Role
-from pbxcrm.people.queries import access_user, load_directory
+from pbxcrm.people.queries import access_user
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions
@@ -22,6 +20,7 @@ from pbxcrm.tasks.models import TaskKind
 from pbxcrm.tasks.queries import TaskRow, access_task_row, list_tasks
 from web.answers import redirect, toast, with_toast
 from web.auth import local_path
+from web.due_dates import QUICK, due_of
 from web.forms import Form, filled, read_form
 from web.i18n import N_, here
 from web.i18n import gettext as _
@@ -41,8 +40,6 @@ from web.pages.common import (
 from web.parts import now, parts, viewer, wants_fragment
 
 GROUPS = (("overdue", N_("Overdue")), ("today", N_("Today")), ("tomorrow", N_("Tomorrow")), ("later", N_("Later")))
-QUICK = (("10m", N_("in 10 min")), ("2h", N_("in 2 hours")), ("morning", N_("tomorrow morning")))
-QUICK_SPANS = {"10m": timedelta(minutes=10), "2h": timedelta(hours=2)}
 LISTED_OPEN = 200
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -219,20 +216,6 @@ async def reopen(request: Request) -> Response:
     if wants_fragment(request):
         return toast(request, _("The task is open again."))
     return redirect(request, "/tasks", done="saved")
-
-
-async def due_of(session: AsyncSession, request: Request, form: Form, user_id: int | None) -> datetime:
-    """When it is due: a quick choice of the button that was pressed, else the field. Raises Invalid."""
-    quick = form["quick"]
-    if quick in QUICK_SPANS:
-        return now(request) + QUICK_SPANS[quick]
-    if quick == "morning":
-        calendars = await load_calendars(session, await load_directory(session))
-        return calendars.of_user(user_id or viewer(request).user_id).next_morning(now(request))
-    due_at = form.utc_time("due_at")
-    if due_at is None:
-        raise Invalid("due_at", "tasks.due", "Say until when it is to be done.")
-    return due_at
 
 
 async def _form_page(request: Request, form: Form, row: TaskRow | None, status: int = 200) -> HTMLResponse:

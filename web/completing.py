@@ -14,10 +14,10 @@ from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.actions import create_task
+from web.due_dates import QUICK, due_of
 from web.forms import Form, filled
 from web.i18n import gettext as _
 from web.pages.common import show
-from web.pages.tasks import QUICK, due_of
 from web.parts import now, parts, viewer
 
 OWN = frozenset({"asked", "lost_reason", "usual", "next_title", "next_due_at", "quick", "board"})

@@ -1,0 +1,7 @@
+"""Who did it, where nobody was logged in."""
+
+from pbxcrm.shared.reasons import N_, Counted
+
+REASONS: dict[str, str | Counted] = {
+    "by.command_line": N_("Done on the command line of the server."),
+}
