@@ -18,9 +18,12 @@ DONE: dict[str, str] = {
     "saved": N_("Saved."),
     "added": N_("Added."),
     "deleted": N_("Deleted."),
-    "password": N_("Your password has been changed. Other browsers have been logged out."),
+    "password": N_(
+        "Your password has been changed. Other browsers have been logged out, and your API tokens have ended."
+    ),
     "logged_out": N_("You have been logged out."),
     "logged_out_everywhere": N_("Every other browser has been logged out."),
+    "token_revoked": N_("The token has been revoked."),
     "browser_logged_out": N_("That browser has been logged out."),
 }
 

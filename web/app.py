@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
+from web.hosts import OnlyOurNames
 from web.live import Hub
 from web.middleware import SecurityHeaders, WhoAndWhen
 from web.parts import Parts
@@ -61,6 +62,7 @@ def create_app(
         routes=routes,
         middleware=[
             Middleware(SecurityHeaders),
+            Middleware(OnlyOurNames, settings=settings),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6),
             Middleware(WhoAndWhen, parts=parts),
         ],

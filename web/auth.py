@@ -7,20 +7,27 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Viewer, check
-from pbxcrm.people.queries import get_viewer_by_session, get_viewer_by_token
+from pbxcrm.people.queries import get_viewer_by_session, viewer_of
 from pbxcrm.people.rules import SESSION_LIFE
+from pbxcrm.people.tokens import user_of_token
 from pbxcrm.shared.errors import NotAllowed
 from web import csrf, foreign
 from web.doors import Door, Handler, Rule
 from web.parts import now, parts, viewer
 
 COOKIE = "pbxcrm_session"
+DEVICE = "pbxcrm_device"  # the browser, known again after a log-out; it opens nothing (``pbxcrm.people.throttle``)
+DEVICE_SECONDS = 365 * 24 * 3600
 LOGIN = "/login"
 
 
 def cookie_name(request: Request) -> str:
     """Over HTTPS the name itself forbids a cookie planted by a neighbouring site (RFC 6265bis, ``__Host-``)."""
-    return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
+    return _named(request, COOKIE)
+
+
+def _named(request: Request, name: str) -> str:
+    return f"__Host-{name}" if request.url.scheme == "https" else name
 
 
 def session_token(request: Request) -> str | None:
@@ -32,6 +39,23 @@ def give_cookie(request: Request, response: Response, token: str) -> None:
         cookie_name(request),
         token,
         max_age=int(SESSION_LIFE.total_seconds()),
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+def device_of(request: Request) -> str:
+    """The browser's own token; empty where it has none yet."""
+    return request.cookies.get(_named(request, DEVICE), "")[:100]
+
+
+def remember_device(request: Request, response: Response, token: str) -> None:
+    response.set_cookie(
+        _named(request, DEVICE),
+        token,
+        max_age=DEVICE_SECONDS,
         path="/",
         httponly=True,
         samesite="lax",
@@ -60,7 +84,8 @@ async def viewer_by_token(request: Request) -> Viewer | None:
     if scheme.lower() != "bearer" or not token.strip():
         return None
     async with parts(request).db.read() as session:
-        return await get_viewer_by_token(session, token.strip())
+        user = await user_of_token(session, token.strip(), now(request))
+        return None if user is None else await viewer_of(session, user)
 
 
 def local_path(target: str | None) -> str:

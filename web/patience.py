@@ -1,6 +1,6 @@
 """Giving up on a database that hangs: whoever waits for a page hears after three seconds that it is away.
 
-The request runs in a task of its own. When its work with the database (``pbxcrm.db.WAITING``) takes too long, the task is
+The request runs in a task of its own. When its work with the database (``pbxcrm.shared.db.WAITING``) takes too long, the task is
 cancelled and not waited for: closing a session waits for the very query that hangs.
 """
 

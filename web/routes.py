@@ -33,6 +33,7 @@ from web.pages import (
     session,
     status,
     tasks,
+    tokens,
 )
 from web.parts import Parts
 from web.routing import POST, page, public
@@ -122,6 +123,8 @@ def _session() -> list[Route]:
         page("/profile/look", session.save_look, needs=own, methods=POST),
         page("/profile/password", session.change_password, needs=own, methods=POST),
         page("/profile/sessions/end-others", session.end_other_sessions, needs=own, methods=POST),
+        page("/profile/tokens", tokens.create, needs=own, methods=POST, name="create_token"),
+        page("/profile/tokens/{token_id:int}/end", tokens.revoke_own, needs=own, methods=POST, name="revoke_token"),
         page("/profile/sessions/{session_id:int}/end", session.end_session, needs=own, methods=POST),
     ]
 
@@ -143,6 +146,13 @@ def _people() -> list[Route]:
         page("/people/new", people.add_person, needs=edit, methods=POST),
         page("/people/{user_id:int}", people.person, needs=edit),
         page("/people/{user_id:int}", people.save_person, needs=edit, methods=POST),
+        page(
+            "/people/{user_id:int}/tokens/{token_id:int}/end",
+            tokens.revoke_of,
+            needs=edit,
+            methods=POST,
+            name="revoke_token_of",
+        ),
         page("/teams/new", people.new_team, needs=edit),
         page("/teams/new", people.add_team, needs=edit, methods=POST),
         page("/teams/{team_id:int}", people.team, needs=edit),

@@ -21,6 +21,7 @@ class UndeclaredRoute(RuntimeError):
 RULE = "_pbxcrm_rule"
 GET = ("GET",)
 POST = ("POST",)
+STRANGERS_BODY = 64 * 1024  # bytes of a form of somebody who is not logged in
 
 
 class RowId(IntegerConvertor):
@@ -52,7 +53,10 @@ def public(path: str, handler: Handler, *, methods: Sequence[str] = GET, name: s
 
 
 def _declared(path: str, handler: Handler, rule: Rule, methods: Sequence[str], name: str | None) -> Route:
-    route = Route(path, guarded(rule, handler), methods=list(methods), name=name or handler.__name__)
+    largest = STRANGERS_BODY if rule.door is Door.OPEN else None
+    route = Route(
+        path, guarded(rule, handler), methods=list(methods), name=name or handler.__name__, max_body_size=largest
+    )
     setattr(route, RULE, rule)
     return route
 

@@ -13,7 +13,9 @@ def main() -> None:
 
         sys.exit(replay(sys.argv[2:]))
     from pbxcrm.cli.app import app
+    from pbxcrm.shared.private_files import keep_private
 
+    keep_private()
     try:
         app(prog_name="pbxcrm")
     except PbxcrmError as error:

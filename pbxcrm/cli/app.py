@@ -128,12 +128,14 @@ def add_user(
 
 @token.command("create")
 def create_token(
-    login: str, name: Annotated[str, typer.Option(help="What it is for, to know it again.")] = "command line"
+    login: str,
+    name: Annotated[str, typer.Option(help="What it is for, to know it again.")] = "command line",
+    days: Annotated[int | None, typer.Option(help="Valid for so many days; else until it is revoked.")] = None,
 ) -> None:
     """Print a new API token of a person. It is shown this once."""
     from pbxcrm.cli.people import create_token as start
 
-    start(settings_and_logs(), login, name)
+    start(settings_and_logs(), login, name, days)
 
 
 @app.command()

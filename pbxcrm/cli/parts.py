@@ -18,6 +18,7 @@ from pbxcrm import migrations
 from pbxcrm.cli.locks import in_use
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.private_files import make_private
 from pbxcrm.shared.redis_server import redis_url
 from pbxcrm.shared.relay import Relay
 from pbxcrm.shared.settings import Pbx, Settings
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from ami.url import AmiUrl
 
 log = structlog.get_logger()
-
-GRACE_SECONDS = 1  # for requests under way when a stop is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
 
     compose()
     with in_use(settings.data_dir):
+        make_private(settings.data_dir)
         db = Database(settings.database_url)
         redis = Redis.from_url(redis_url(settings), socket_connect_timeout=2)
         try:
@@ -71,24 +71,13 @@ def set_aside() -> None:
 
 def serve_web(settings: Settings, fd: int | None) -> None:
     """Pages and API on ``settings.bind``, or on the listening socket ``fd`` that a supervisor keeps open."""
-    import uvicorn
-
     from web.app import create_app
+    from web.server import server_of
 
     async def serve() -> None:
         async with open_resources(settings) as on:
-            config = uvicorn.Config(
-                create_app(settings, on.db, on.redis),
-                log_config=None,
-                access_log=False,
-                proxy_headers=bool(settings.trusted_proxies),
-                forwarded_allow_ips=list(settings.trusted_proxies),
-                server_header=False,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-                lifespan="on",
-            )
             listening = socket.socket(fileno=fd) if fd is not None else bind(settings)
-            server = uvicorn.Server(config)
+            server = server_of(create_app(settings, on.db, on.redis), settings)
 
             def stop(_relaying: asyncio.Task[None]) -> None:
                 server.should_exit = True

@@ -4,7 +4,7 @@ import asyncio
 
 from pbxcrm import migrations
 from pbxcrm.composition import compose
-from pbxcrm.people import actions
+from pbxcrm.people import actions, tokens
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import get_user_by_login
 from pbxcrm.shared.db import Database
@@ -32,7 +32,7 @@ def add_user(
     asyncio.run(start())
 
 
-def create_token(settings: Settings, login: str, name: str) -> None:
+def create_token(settings: Settings, login: str, name: str, days: int | None) -> None:
     async def start() -> None:
         compose()
         db = Database(settings.database_url, pool_size=1)
@@ -42,7 +42,7 @@ def create_token(settings: Settings, login: str, name: str) -> None:
                 user = await get_user_by_login(session, login)
                 if user is None or not user.is_active:
                     raise NotFound("people.unknown_login", "Nobody active has the login “{login}”.", login=login)
-                found = await actions.create_token(session, user, name=name)
+                found = await tokens.create_token(session, user, name=name, days=days)
             print(found)
         finally:
             await db.close()

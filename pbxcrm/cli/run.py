@@ -20,6 +20,7 @@ from pbxcrm.shared import redis_server
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Unavailable
 from pbxcrm.shared.logs import configure
+from pbxcrm.shared.private_files import make_private
 from pbxcrm.shared.settings import Settings, load_settings
 
 log = structlog.get_logger()
@@ -39,6 +40,7 @@ def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
     configure(settings.log_level)
     with only_run(settings.data_dir), contextlib.closing(bind(settings)) as listening:
         with in_use(settings.data_dir):
+            make_private(settings.data_dir)
             asyncio.run(_prepare(settings, demo=demo))
         parts = _parts(settings, listening)
         if demo:

@@ -1,6 +1,5 @@
 """Changing people: adding and editing them, their extensions and teams, and how they log in and out."""
 
-import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +10,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.people.models import (
-    ApiToken,
     Extension,
     FailedLogin,
     LoginSession,
@@ -22,12 +20,9 @@ from pbxcrm.people.models import (
     User,
 )
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
-from pbxcrm.people.rules import (
-    THROTTLE_WINDOW,
-    check_extensions,
-    check_login,
-    check_name,
-)
+from pbxcrm.people.rules import check_extensions, check_login, check_name
+from pbxcrm.people.throttle import ACCOUNT_WINDOW
+from pbxcrm.people.tokens import revoke_tokens
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.events import emit
@@ -100,7 +95,9 @@ async def edit_user(
     password_hash: str = "",
     now: datetime,
 ) -> User:
-    """Change a person; an empty ``password_hash`` leaves the password as it is. Who is switched off is logged out everywhere at once."""
+    """Change a person; an empty ``password_hash`` leaves the password as it is. Who is switched off or gets a new one
+    is logged out everywhere at once, and their API tokens end.
+    """
     check(actor, Permission.PEOPLE_EDIT)
     user = await session.get(User, user_id)
     if user is None:
@@ -124,12 +121,7 @@ async def edit_user(
         await _set_mobiles(session, user_id, mobiles)
     if not is_active or password_hash:
         await revoke_sessions(session, user_id, now, but=actor.session_id)
-    if not is_active:
-        await session.exec(
-            update(ApiToken)
-            .where(col(ApiToken.user_id) == user_id, col(ApiToken.revoked_at).is_(None))
-            .values(revoked_at=now)
-        )
+        await revoke_tokens(session, user_id, now)
     record(
         session,
         now,
@@ -260,25 +252,10 @@ async def revoke_sessions(session: AsyncSession, user_id: int, now: datetime, *,
     _say_session_ended(session, user_id, now)
 
 
-async def create_token(session: AsyncSession, user: User, *, name: str = "api", now: datetime | None = None) -> str:
-    """A new API token of ``user``; the only time it can be read."""
-    at = now or datetime.now(UTC)
-    token = "pbx_" + secrets.token_urlsafe(32)
-    assert user.id is not None
-    session.add(ApiToken(token_hash=token_hash(token), user_id=user.id, name=name[:100], created_at=at))
-    record(session, at, "token.created", "user", user.id, actor=None, reason=reason("by.command_line"))
-    return token
-
-
-async def note_token_used(session: AsyncSession, hashed: str, now: datetime) -> None:
-    """Note when an API token was used last; ``hashed`` is its SHA-256 as kept."""
-    await session.exec(update(ApiToken).where(col(ApiToken.token_hash) == hashed).values(used_at=now))
-
-
 async def prune_logins(session: AsyncSession, now: datetime) -> None:
     """Forget expired sessions and old failures."""
     await session.exec(delete(LoginSession).where(col(LoginSession.expires_at) < now - timedelta(days=30)))
-    await session.exec(delete(FailedLogin).where(col(FailedLogin.at) < now - THROTTLE_WINDOW))
+    await session.exec(delete(FailedLogin).where(col(FailedLogin.at) < now - ACCOUNT_WINDOW))
 
 
 async def _check_free(session: AsyncSession, extensions: list[str], user_id: int | None) -> None:

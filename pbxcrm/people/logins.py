@@ -6,10 +6,11 @@ have changed meanwhile, so the writing step looks again.
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete
-from sqlmodel import col, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
@@ -18,33 +19,50 @@ from pbxcrm.people.actions import revoke_sessions
 from pbxcrm.people.models import FailedLogin, LoginSession, User
 from pbxcrm.people.passwords import hash_password, matches
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
-from pbxcrm.people.rules import FAILURES_PER_ADDRESS, FAILURES_PER_LOGIN, SESSION_LIFE, THROTTLE_WINDOW
+from pbxcrm.people.rules import SESSION_LIFE
+from pbxcrm.people.throttle import check_throttle, note_failure
+from pbxcrm.people.tokens import revoke_tokens
 from pbxcrm.shared.db import Database, lock
-from pbxcrm.shared.errors import Invalid, TooManyAttempts
+from pbxcrm.shared.errors import Invalid
 
 
 async def log_in(
-    db: Database, login: str, password: str, ip: str, user_agent: str, now: datetime
+    db: Database, login: str, password: str, ip: str, user_agent: str, now: datetime, device: str = ""
 ) -> tuple[str | None, User | None]:
     """The token of a new session and its user; (None, None) when login or password is wrong. Raises TooManyAttempts.
+    ``device`` is the browser's own token, by which it is known again after a log-out; empty where it has none.
 
     Of many attempts at once only as many are answered as the throttle allows: it is asked again, one attempt after the
     other, before anybody hears whether the password was right.
     """
-    login, ip = login.strip().lower()[:64], ip[:64]
+    login = login.strip().lower()[:64]
     async with db.read() as session:
-        await _check_throttle(session, login, ip, now)
         user = await get_user_by_login(session, login)
+        attempt = _Attempt(login, ip[:64], device, now)
+        await attempt.check(session, user)
     checked = user.password_hash if user is not None else None
-    right = await matches(password, checked)
+    right = await matches(password, checked, whose=ip)
     async with db.write() as session:
         await _one_at_a_time(session, (f"login:{login}", f"login-from:{ip}"))
-        await _check_throttle(session, login, ip, now)
         user = await get_user_by_login(session, login)
+        await attempt.check(session, user)
         if user is None or not right or not user.is_active or user.password_hash != checked:
-            session.add(FailedLogin(login=login, ip=ip, at=now))
+            note_failure(session, login=login, ip=attempt.ip, device=device, now=now)
             return None, None
-        return await _open_session(session, user, ip, user_agent, now), user
+        return await _open_session(session, user, attempt, user_agent), user
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    login: str
+    ip: str
+    device: str
+    now: datetime
+
+    async def check(self, session: AsyncSession, user: User | None) -> None:
+        """Raises TooManyAttempts."""
+        user_id = user.id if user is not None else None
+        await check_throttle(session, login=self.login, user_id=user_id, ip=self.ip, device=self.device, now=self.now)
 
 
 async def change_password(db: Database, viewer: Viewer, *, old: str, new: str, now: datetime) -> None:
@@ -63,20 +81,25 @@ async def change_password(db: Database, viewer: Viewer, *, old: str, new: str, n
             raise _wrong()
         user.password_hash = hashed
         await revoke_sessions(session, viewer.user_id, now, but=viewer.session_id)
+        await revoke_tokens(session, viewer.user_id, now)
         record(session, now, "user.password", "user", viewer.user_id, actor=viewer)
 
 
-async def _open_session(session: AsyncSession, user: User, ip: str, user_agent: str, now: datetime) -> str:
+async def _open_session(session: AsyncSession, user: User, attempt: _Attempt, user_agent: str) -> str:
     assert user.id is not None
-    await session.exec(delete(FailedLogin).where(col(FailedLogin.login) == user.login))
+    # Those from elsewhere are a guesser's, who must not begin anew each time the person logs in.
+    await session.exec(
+        delete(FailedLogin).where(col(FailedLogin.login) == user.login, col(FailedLogin.ip) == attempt.ip)
+    )
     token = secrets.token_urlsafe(32)
     session.add(
         LoginSession(
             token_hash=token_hash(token),
             user_id=user.id,
-            created_at=now,
-            expires_at=now + SESSION_LIFE,
-            ip=ip,
+            created_at=attempt.now,
+            expires_at=attempt.now + SESSION_LIFE,
+            ip=attempt.ip,
+            device_hash=token_hash(attempt.device) if attempt.device else "",
             user_agent=user_agent[:300],
         )
     )
@@ -87,26 +110,6 @@ async def _one_at_a_time(session: AsyncSession, keys: Iterable[str]) -> None:
     """Attempts on one login, and those from one address, one after the other; always in this order, so none waits in a circle."""
     for key in keys:
         await lock(session, key)
-
-
-async def _check_throttle(session: AsyncSession, login: str, ip: str, now: datetime) -> None:
-    since = now - THROTTLE_WINDOW
-    for condition, limit in (
-        (FailedLogin.login == login, FAILURES_PER_LOGIN),
-        (FailedLogin.ip == ip, FAILURES_PER_ADDRESS),
-    ):
-        found = await session.exec(
-            select(FailedLogin.at)
-            .where(condition, FailedLogin.at > since)
-            .order_by(col(FailedLogin.at).desc())
-            .limit(limit)
-        )
-        failures = found.all()
-        if len(failures) >= limit:
-            wait = int((failures[-1] - since).total_seconds()) + 1
-            raise TooManyAttempts(
-                "login.throttled", "Too many wrong passwords. Try again in {retry_after} s.", retry_after=wait
-            )
 
 
 def _wrong() -> Invalid:

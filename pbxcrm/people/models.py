@@ -85,9 +85,12 @@ class LoginSession(SQLModel, table=True):
     revoked_at: datetime | None = maybe_utc_column()
     ip: str = Field(default="", max_length=64)
     user_agent: str = Field(default="", max_length=300)
+    device_hash: str = Field(default="", max_length=64)  # SHA-256 of the browser's own token; empty: it has none
 
 
 class ApiToken(SQLModel, table=True):
+    """A key for programs, with the rights of its person. Only its SHA-256 is kept."""
+
     __tablename__ = "api_tokens"
 
     id: int | None = row_id()
@@ -95,6 +98,7 @@ class ApiToken(SQLModel, table=True):
     user_id: int = link("users.id")
     name: str = Field(max_length=100)
     created_at: datetime = utc_column()
+    expires_at: datetime | None = maybe_utc_column()  # None: never
     used_at: datetime | None = maybe_utc_column()
     revoked_at: datetime | None = maybe_utc_column()
 
@@ -107,4 +111,5 @@ class FailedLogin(SQLModel, table=True):
     id: int | None = row_id()
     login: str = Field(max_length=64, index=True)
     ip: str = Field(max_length=64, index=True)
+    device_hash: str = Field(default="", max_length=64)  # as of ``LoginSession``
     at: datetime = utc_column(index=True)

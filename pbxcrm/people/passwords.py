@@ -1,39 +1,70 @@
 """Hashing passwords with argon2, in threads and two at a time: each takes 64 MB and a core, and a flood must not take them all.
+The queue before them has an end, and one address may not fill it.
 
 Never inside a writing transaction: on SQLite nobody else could write for those 60 ms.
 """
 
 import asyncio
 import secrets
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from pwdlib import PasswordHash
 
 from pbxcrm.people.rules import check_password
+from pbxcrm.shared.errors import TooManyAttempts
 
+MOST_WAITING = 100  # three seconds of work
+MOST_OF_ONE = 50  # of one address: an office in the morning
 LONGEST = 1000  # letters; a longer one would only keep the processor busy
 
 hasher = PasswordHash.recommended()
 _two = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
 _nobody: str | None = None
+_queue: Counter[str] = Counter()  # how many of each address wait or are at work
 
 
 async def hash_password(password: str) -> str:
-    """What is stored of a new password. Raises Invalid for one that is too short or too long."""
+    """What is stored of a new password. Raises Invalid for one that is too short or too long, TooManyAttempts when too many wait."""
     check_password(password)
-    return await asyncio.get_running_loop().run_in_executor(_two, hasher.hash, password)
+    with _in_queue(""):
+        return await asyncio.get_running_loop().run_in_executor(_two, hasher.hash, password)
 
 
-async def matches(password: str, hashed: str | None) -> bool:
-    """Whether the password is right; as slow for a login that does not exist (``hashed`` None) as for a wrong password."""
-    nobodys = await _nobodys()  # for everybody: made for unknown logins only, the first of a process would be slower
-    against = nobodys if hashed is None else hashed
-    right = await asyncio.get_running_loop().run_in_executor(_two, hasher.verify, password[:LONGEST], against)
+async def matches(password: str, hashed: str | None, whose: str = "") -> bool:
+    """Whether the password is right; as slow for a login that does not exist (``hashed`` None) as for a wrong password.
+
+    ``whose`` is the address it comes from. Raises TooManyAttempts when too many wait, in all or of this address.
+    """
+    with _in_queue(whose):
+        nobodys = (
+            await _nobodys()
+        )  # for everybody: made for unknown logins only, the first of a process would be slower
+        against = nobodys if hashed is None else hashed
+        right = await asyncio.get_running_loop().run_in_executor(_two, hasher.verify, password[:LONGEST], against)
     return right and hashed is not None
+
+
+@contextmanager
+def _in_queue(whose: str) -> Iterator[None]:
+    if _queue.total() >= MOST_WAITING or (whose and _queue[whose] >= MOST_OF_ONE):
+        raise TooManyAttempts(
+            "login.busy", "Many people are logging in right now. Try again in {retry_after} s.", retry_after=3
+        )
+    _queue[whose] += 1
+    try:
+        yield
+    finally:
+        _queue[whose] -= 1
+        if not _queue[whose]:
+            del _queue[whose]
 
 
 async def _nobodys() -> str:
     global _nobody  # noqa: PLW0603 - made once a process; it guards nothing
     if _nobody is None:
-        _nobody = await hash_password(secrets.token_urlsafe(16))
+        word = secrets.token_urlsafe(16)
+        _nobody = await asyncio.get_running_loop().run_in_executor(_two, hasher.hash, word)
     return _nobody

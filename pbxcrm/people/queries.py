@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, visible_users
-from pbxcrm.people.models import ApiToken, Extension, LoginSession, MobileNumber, PopupMode, Role, Team, User
+from pbxcrm.people.models import Extension, LoginSession, MobileNumber, PopupMode, Role, Team, User
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.db import UtcDateTime
@@ -219,17 +219,6 @@ async def get_viewer_by_session(session: AsyncSession, token: str, now: datetime
         user = people.active(user_id)
         return None if user is None else _as_viewer(people, user, session_id)
     return None
-
-
-async def get_viewer_by_token(session: AsyncSession, token: str) -> Viewer | None:
-    """The person whose API token it is, or None when it is unknown or revoked."""
-    found = await session.exec(
-        select(User)
-        .join(ApiToken, col(ApiToken.user_id) == col(User.id))
-        .where(ApiToken.token_hash == token_hash(token), col(ApiToken.revoked_at).is_(None), col(User.is_active))
-    )
-    user = found.first()
-    return None if user is None else await viewer_of(session, user)
 
 
 async def list_sessions(session: AsyncSession, user_id: int, now: datetime) -> list[LoginSession]:

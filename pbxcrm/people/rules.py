@@ -1,4 +1,4 @@
-"""Pure decisions about people: what a login, a password, an extension may look like, and when to slow a guesser down."""
+"""Pure decisions about people: what a login, a password, an extension may look like."""
 
 import re
 from datetime import timedelta
@@ -13,10 +13,6 @@ LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 EXTENSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,31}")
 PASSWORD_MIN = 8
 SESSION_LIFE = timedelta(days=14)
-# Five wrong passwords for a login, or twenty from an address, and one has to wait until the oldest is a quarter of an hour old.
-THROTTLE_WINDOW = timedelta(minutes=15)
-FAILURES_PER_LOGIN = 5
-FAILURES_PER_ADDRESS = 20
 
 
 def check_login(login: str) -> str:

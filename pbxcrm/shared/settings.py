@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     agi_bind: str = "127.0.0.1:4573"
     dialplan_networks: str = "127.0.0.0/8, ::1"  # who may look callers up without a token, by HTTP and FastAGI
     trusted_proxies: tuple[str, ...] = ()
+    allowed_hosts: str = ""  # names we answer under beside addresses and names of the office; "*" for all
+    connections_per_address: int = Field(default=1000, ge=10)
+    metrics_networks: str = "127.0.0.0/8, ::1"  # who may read /metrics and the details of /readyz without a token
     log_level: str = "INFO"
     journal_keep_days: int = Field(default=7, ge=0)
     pbxs: tuple[Pbx, ...] = ()
@@ -74,7 +77,7 @@ class Settings(BaseSettings):
             raise ValueError("must be HOST:PORT, for example 127.0.0.1:8080")
         return value
 
-    @field_validator("dialplan_networks")
+    @field_validator("dialplan_networks", "metrics_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
         try:

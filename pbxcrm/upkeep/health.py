@@ -1,9 +1,11 @@
 """How this installation is: the facts behind ``/readyz``, ``/metrics`` and ``doctor``."""
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -23,16 +25,18 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import Timer
 
+PROBE_BYTES = 64 * 1024  # what a disk must still have room for
 ASK_SECONDS = 2.0  # what does not answer in this time counts as away
 STALE_SECONDS = 60.0  # a listener reports at least every few seconds; silent for so long it is dead
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """``database`` and ``redis`` are None when all is well, else why not. Ages and lags are seconds."""
+    """``database``, ``redis`` and ``disk`` are None when all is well, else why not. Ages and lags are seconds."""
 
-    database: str | None
+    database: str | None  # it must answer, and be written
     redis: str | None
+    disk: str | None = None  # of the data directory
     pbxs: tuple[PbxStatus, ...] = ()
     outbox: int = 0  # hints not published yet
     overdue_timers: int = 0
@@ -42,8 +46,8 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether pages can be served. Without Redis they can: it only wakes."""
-        return self.database is None
+        """Whether pages can be served and what is done on them kept. Without Redis they can: it only wakes."""
+        return self.database is None and self.disk is None
 
     def listening(self, pbx: PbxStatus, now: datetime) -> bool:
         """Whether somebody follows this PBX now, as far as the database was told."""
@@ -51,10 +55,31 @@ class Health:
         return fresh and pbx.state == PbxState.LISTENING
 
 
-async def collect(db: Database, redis: Redis, now: datetime) -> Health:
-    """Ask database and Redis; never raises, and takes two seconds at most."""
-    away, (why_database, found) = await asyncio.gather(_ask_redis(redis), _ask_database(db, now))
-    return Health(database=why_database, redis=away, **found)
+async def collect(db: Database, redis: Redis, now: datetime, data_dir: Path | None = None) -> Health:
+    """Ask database, Redis and, where ``data_dir`` is given, the disk; never raises, and takes two seconds at most."""
+    away, (why_database, found), disk = await asyncio.gather(
+        _ask_redis(redis), _ask_database(db, now), _ask_disk(data_dir)
+    )
+    return Health(database=why_database, redis=away, disk=disk, **found)
+
+
+async def _ask_disk(data_dir: Path | None) -> str | None:
+    if data_dir is None:
+        return None
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await asyncio.to_thread(_write_something, data_dir)
+    except TimeoutError:
+        return "no answer"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _write_something(folder: Path) -> None:
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(PROBE_BYTES))
+        file.flush()
 
 
 async def _ask_redis(redis: Redis) -> str | None:
@@ -85,6 +110,7 @@ async def _ask_database(db: Database, now: datetime) -> tuple[str | None, dict[s
 
 async def _look_into(db: Database, now: datetime) -> tuple[str | None, dict[str, Any]]:
     try:
+        await db.check_writable()
         async with db.read() as session:
             due = select(func.count(), func.min(Timer.due_at)).where(col(Timer.done_at).is_(None), Timer.due_at <= now)
             overdue, oldest = (await session.exec(due)).one()
@@ -108,6 +134,7 @@ def as_json(health: Health, now: datetime) -> dict[str, Any]:
         "ready": health.ready,
         "database": health.database or "ok",
         "redis": health.redis or "ok",
+        "disk": health.disk or "ok",
         "outbox": health.outbox,
         "overdue_timers": health.overdue_timers,
         "pbxs": {
@@ -133,6 +160,7 @@ class _Gauges(Collector):
     def collect(self) -> Iterable[Metric]:
         health, now = self.health, self.now
         yield _gauge("database_up", "Whether the database answers.", health.database is None)
+        yield _gauge("disk_writable", "Whether the data directory can be written.", health.disk is None)
         yield _gauge("redis_up", "Whether Redis answers.", health.redis is None)
         yield _gauge("outbox_rows", "Hints not published yet.", health.outbox)
         yield _gauge("timers_overdue", "Deadlines that are due and not done.", health.overdue_timers)

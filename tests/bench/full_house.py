@@ -27,8 +27,9 @@ from pbxcrm.cli.parts import set_aside
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.deals.models import Deal, Note, Stage, StageMove
 from pbxcrm.migrations import upgrade
-from pbxcrm.people.actions import add_user, create_token
+from pbxcrm.people.actions import add_user
 from pbxcrm.people.passwords import hash_password
+from pbxcrm.people.tokens import create_token
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.search_keys import search_key, words_of
 from pbxcrm.shared.search_words import SearchWord

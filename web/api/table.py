@@ -15,6 +15,7 @@ from web.api.v1.escalations import escalations
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import checkpoints, pipelines
 from web.api.v1.tasks import tasks
+from web.api.v1.tokens import tokens
 from web.api.v1.users import users
 from web.routing import public
 
@@ -32,6 +33,7 @@ RESOURCES: tuple[Resource, ...] = (
     calendars,
     leaves,
     users,
+    tokens,
     special_numbers,
 )
 

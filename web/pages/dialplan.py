@@ -11,12 +11,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from pbxcrm.access import Permission, can
 from pbxcrm.reactions.caller_lookup import Lookup
-from pbxcrm.shared.networks import is_within, parse_networks
 from web.api.problems import problem
 from web.auth import viewer_by_token
+from web.nearness import is_near
 from web.parts import parts
-
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 async def lookup(request: Request) -> Response:
@@ -33,24 +31,10 @@ async def lookup(request: Request) -> Response:
 
 
 async def _may_ask(request: Request) -> bool:
-    if _is_near(request):
+    if is_near(request, parts(request).settings.dialplan_networks):
         return True
     asker = await viewer_by_token(request)
     return asker is not None and can(asker, Permission.CONTACTS_READ)
-
-
-def _is_near(request: Request) -> bool:
-    """Whether it comes straight from a network of ours, and from a program.
-
-    Behind a proxy of ours that we were not told of, the whole world would seem near; and a page of another site in a
-    browser here must not ask for us.
-    """
-    settings, headers = parts(request).settings, request.headers
-    if not settings.trusted_proxies and any(name in headers for name in FORWARDED):
-        return False
-    if headers.get("sec-fetch-site", "none") != "none" or "origin" in headers:
-        return False
-    return is_within(request.client.host if request.client else None, parse_networks(settings.dialplan_networks))
 
 
 def _lookup(request: Request) -> Lookup:

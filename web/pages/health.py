@@ -1,10 +1,19 @@
 """What machines ask: is the process alive, can it serve, how is everything."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from pbxcrm.access import Permission, can
 from pbxcrm.upkeep import health
+from pbxcrm.upkeep.health import Health
+from web.api.problems import problem
+from web.auth import viewer_by_token
+from web.nearness import is_near
 from web.parts import now, parts
+
+STRANGERS_SECONDS = 2.0  # a stranger asks the database no more often than this
 
 
 async def healthz(_request: Request) -> Response:
@@ -13,12 +22,44 @@ async def healthz(_request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """200 when pages can be served, else 503; with the state of database, Redis and each PBX."""
-    found = await health.collect(parts(request).db, parts(request).redis, now(request))
-    return JSONResponse(health.as_json(found, now(request)), status_code=200 if found.ready else 503)
+    """200 when pages can be served and what is done on them kept, else 503.
+
+    The state of database, disk, Redis and each PBX is for the networks of ``metrics_networks`` and for tokens.
+    """
+    if await _may_know(request):
+        found = await _collect(request)
+        said = health.as_json(found, now(request))
+    else:
+        found = await _lately(request)
+        said = {"ready": found.ready}
+    return JSONResponse(said, status_code=200 if found.ready else 503)
 
 
 async def metrics(request: Request) -> Response:
-    """For Prometheus."""
-    found = await health.collect(parts(request).db, parts(request).redis, now(request))
+    """For Prometheus, of the networks of ``metrics_networks`` or with a token."""
+    if not await _may_know(request):
+        detail = "Metrics are for the networks of PBXCRM_METRICS_NETWORKS, or with Authorization: Bearer TOKEN."
+        return problem(403, "metrics.foreign", detail)
+    found = await _collect(request)
     return Response(health.as_metrics(found, now(request)), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _may_know(request: Request) -> bool:
+    if is_near(request, parts(request).settings.metrics_networks):
+        return True
+    asker = await viewer_by_token(request)
+    return asker is not None and can(asker, Permission.STATUS_READ)
+
+
+async def _collect(request: Request) -> Health:
+    on = parts(request)
+    return await health.collect(on.db, on.redis, now(request), on.settings.data_dir)
+
+
+async def _lately(request: Request) -> Health:
+    """The state of a moment ago; many who ask at once are told of one look."""
+    state, clock = request.app.state, asyncio.get_running_loop().time
+    looked: tuple[float, asyncio.Task[Health]] | None = getattr(state, "looked", None)
+    if looked is None or clock() - looked[0] > STRANGERS_SECONDS:
+        looked = state.looked = (clock(), asyncio.create_task(_collect(request)))
+    return await asyncio.shield(looked[1])

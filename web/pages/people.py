@@ -13,6 +13,7 @@ from pbxcrm.people.models import Role, Team, User
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, load_directory, mobiles_of
 from pbxcrm.people.rules import check_mobiles
+from pbxcrm.people.tokens import list_tokens
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.numbers import format_for_people
 from web.answers import redirect
@@ -134,6 +135,7 @@ def _mobiles(request: Request, form: Form) -> list[str]:
 async def _person_page(request: Request, form: Form, user: User | None, status: int = 200) -> Response:
     async with parts(request).db.read() as session:
         teams = await list_teams(session)
+        tokens = await list_tokens(session, user.id) if user is not None and user.id is not None else []
     return render(
         request,
         "people/person.html",
@@ -143,6 +145,7 @@ async def _person_page(request: Request, form: Form, user: User | None, status: 
         user=user,
         teams=teams,
         roles=ROLES,
+        tokens=tokens,
     )
 
 

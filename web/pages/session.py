@@ -1,5 +1,6 @@
 """Logging in and out, one's own profile, and the rail that refreshes itself."""
 
+import secrets
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -8,10 +9,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from pbxcrm.access import Viewer
 from pbxcrm.people import actions, logins
 from pbxcrm.people.queries import list_sessions
+from pbxcrm.people.tokens import list_tokens
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
 from pbxcrm.upkeep.silence import load_silence
 from web.answers import done_word, redirect
-from web.auth import LOGIN, delete_cookie, give_cookie, local_path, session_token
+from web.auth import LOGIN, delete_cookie, device_of, give_cookie, local_path, remember_device, session_token
 from web.forms import Form, filled, read_form
 from web.i18n import Language
 from web.i18n import gettext as _
@@ -36,6 +38,8 @@ async def login(request: Request) -> Response:
     address = request.client.host if request.client else ""
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     token: str | None = None
+    wait = 0
+    device = device_of(request) or secrets.token_urlsafe(32)
     try:
         token, _user = await logins.log_in(
             parts(request).db,
@@ -44,16 +48,21 @@ async def login(request: Request) -> Response:
             address,
             request.headers.get("user-agent", ""),
             now(request),
+            device,
         )
         if token is None:
             form.errors[""] = _("The login or the password is wrong.")
     except TooManyAttempts as error:
         form.errors[""] = _(error.message).format(**error.params)
-        status = HTTPStatus.TOO_MANY_REQUESTS
+        status, wait = HTTPStatus.TOO_MANY_REQUESTS, error.retry_after
     if token is None:
-        return _login_page(request, form, target, status)
+        page = _login_page(request, form, target, status)
+        if wait:
+            page.headers["Retry-After"] = str(wait)
+        return page
     response = redirect(request, target)
     give_cookie(request, response, token)
+    remember_device(request, response, device)
     return response
 
 
@@ -102,18 +111,38 @@ async def pbx(request: Request) -> Response:
 
 
 async def profile_form(request: Request) -> Response:
-    who = viewer(request)
-    return await _profile_page(request, _as_it_is(who), Form())
+    return await profile_page(request)
 
 
 def _as_it_is(who: Viewer) -> Form:
     return filled({name: getattr(who, name) for name in ("name", "language", "theme", "popup", "sound", "notify")})
 
 
-async def _profile_page(request: Request, form: Form, password: Form, status: int = 200) -> HTMLResponse:
+async def profile_page(
+    request: Request,
+    *,
+    form: Form | None = None,
+    password: Form | None = None,
+    token: Form | None = None,
+    secret: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    """The profile; ``secret`` is a token that was just made."""
+    who = viewer(request)
     async with parts(request).db.read() as session:
-        sessions = await list_sessions(session, viewer(request).user_id, now(request))
-    return render(request, "session/profile.html", status=status, form=form, password=password, sessions=sessions)
+        sessions = await list_sessions(session, who.user_id, now(request))
+        tokens = await list_tokens(session, who.user_id)
+    return render(
+        request,
+        "session/profile.html",
+        status=status,
+        form=form or _as_it_is(who),
+        password=password or Form(),
+        token=token or filled({"days": "365"}),
+        secret=secret,
+        sessions=sessions,
+        tokens=tokens,
+    )
 
 
 async def save_profile(request: Request) -> Response:
@@ -133,7 +162,7 @@ async def save_profile(request: Request) -> Response:
             )
     except Invalid as error:
         form.refuse(error)
-        return await _profile_page(request, form, Form(), HTTPStatus.UNPROCESSABLE_ENTITY)
+        return await profile_page(request, form=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, "/profile", done="saved")
 
 
@@ -172,7 +201,7 @@ async def change_password(request: Request) -> Response:
         )
     except Invalid as error:
         password.refuse(error)
-        return await _profile_page(request, _as_it_is(who), password, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return await profile_page(request, password=password, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, "/profile", done="password")
 
 

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from pbxcrm.people.actions import create_token
+from pbxcrm.people.tokens import create_token
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings

@@ -14,7 +14,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.people import passwords
 from pbxcrm.people.logins import change_password, log_in
 from pbxcrm.people.models import FailedLogin, LoginSession, User
-from pbxcrm.people.rules import FAILURES_PER_LOGIN
+from pbxcrm.people.throttle import PER_PAIR
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
 from tests.office import PASSWORD, Office, open_office
@@ -134,11 +134,11 @@ async def test_guesses_at_once_get_no_more_answers_than_one_after_the_other(
     guesses.append(asyncio.ensure_future(try_it(database, "ivan", PASSWORD)))
     watched.go_on.set()
     answers = await asyncio.gather(*guesses, return_exceptions=True)
-    assert answers.count((None, None)) == FAILURES_PER_LOGIN
+    assert answers.count((None, None)) == PER_PAIR
     assert isinstance(answers[-1], TooManyAttempts)
-    assert sum(isinstance(answer, TooManyAttempts) for answer in answers) == 13 - FAILURES_PER_LOGIN
+    assert sum(isinstance(answer, TooManyAttempts) for answer in answers) == 13 - PER_PAIR
     async with database.read() as session:
-        assert len((await session.exec(select(FailedLogin))).all()) == FAILURES_PER_LOGIN
+        assert len((await session.exec(select(FailedLogin))).all()) == PER_PAIR
 
 
 async def test_an_unknown_login_costs_the_same_work_as_a_wrong_password(

@@ -11,8 +11,8 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, Note
-from pbxcrm.people.actions import create_token
 from pbxcrm.people.models import User
+from pbxcrm.people.tokens import create_token
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.tasks.models import Task
 from tests.calls import FactStory, batch

@@ -1,0 +1,115 @@
+"""API tokens: keys for programs, each with a name, perhaps an end, and the rights of the person whose it is."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import or_, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, can, check
+from pbxcrm.audit.actions import record
+from pbxcrm.people.models import ApiToken, User
+from pbxcrm.people.queries import token_hash
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.texts import one_line
+
+MOST_DAYS = 3650
+MOST_TOKENS = 50  # of one person
+
+
+@dataclass(frozen=True, slots=True)
+class ListedToken:
+    token: ApiToken
+    user: User
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.token.expires_at is not None and self.token.expires_at <= now
+
+
+async def create_token(
+    session: AsyncSession,
+    user: User,
+    *,
+    name: str = "api",
+    days: int | None = None,
+    actor: Viewer | None = None,
+    now: datetime | None = None,
+) -> str:
+    """A new token of ``user``, valid for ``days`` (None: until it is revoked); the only time it can be read.
+
+    Without ``actor`` it is the command line. Raises Invalid for ``name`` or ``days``, Conflict when there are too many.
+    """
+    at = now or datetime.now(UTC)
+    name = one_line(name)
+    if not name or len(name) > 100:
+        raise Invalid("token_name", "tokens.name", "Write what the token is for, in up to 100 letters.")
+    if days is not None and not 1 <= days <= MOST_DAYS:
+        raise Invalid("days", "tokens.days", "A token is valid for 1 to {most} days.", most=MOST_DAYS)
+    assert user.id is not None
+    if len(await list_tokens(session, user.id)) >= MOST_TOKENS:
+        raise Conflict("tokens.too_many", "There are {most} tokens already. Revoke one first.", most=MOST_TOKENS)
+    token = "pbx_" + secrets.token_urlsafe(32)
+    expires_at = at + timedelta(days=days) if days is not None else None
+    row = ApiToken(token_hash=token_hash(token), user_id=user.id, name=name, created_at=at, expires_at=expires_at)
+    session.add(row)
+    await session.flush()
+    why = reason("by.command_line") if actor is None else None
+    record(session, at, "token.created", "user", user.id, actor=actor, reason=why, name=name, days=days)
+    return token
+
+
+async def list_tokens(session: AsyncSession, user_id: int | None = None) -> Sequence[ListedToken]:
+    """Tokens that are not revoked, also expired ones, the newest first; of one person or of everybody."""
+    rows = select(ApiToken, User).join(User, col(User.id) == col(ApiToken.user_id))
+    rows = rows.where(col(ApiToken.revoked_at).is_(None)).order_by(col(ApiToken.id).desc())
+    if user_id is not None:
+        rows = rows.where(ApiToken.user_id == user_id)
+    return [ListedToken(token, user) for token, user in (await session.exec(rows)).all()]
+
+
+async def revoke_token(session: AsyncSession, viewer: Viewer, token_id: int, now: datetime) -> int:
+    """End a token of one's own, or, for the administrator, of anybody; returns whose it was."""
+    check(viewer, Permission.OWN_PROFILE)
+    token = await session.get(ApiToken, token_id)
+    if (
+        token is None
+        or token.revoked_at is not None
+        or (token.user_id != viewer.user_id and not can(viewer, Permission.PEOPLE_EDIT))
+    ):
+        raise NotFound("tokens.not_found", "There is no such token, or it has been revoked already.")
+    token.revoked_at = now
+    record(session, now, "token.revoked", "user", token.user_id, actor=viewer, name=token.name)
+    return token.user_id
+
+
+async def revoke_tokens(session: AsyncSession, user_id: int, now: datetime) -> None:
+    """End all tokens of a person: the password was set anew, or they may not log in any more."""
+    await session.exec(
+        update(ApiToken)
+        .where(col(ApiToken.user_id) == user_id, col(ApiToken.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+
+
+async def note_token_used(session: AsyncSession, hashed: str, now: datetime) -> None:
+    """Note when a token was used last; ``hashed`` is its SHA-256 as kept."""
+    await session.exec(update(ApiToken).where(col(ApiToken.token_hash) == hashed).values(used_at=now))
+
+
+async def user_of_token(session: AsyncSession, token: str, now: datetime) -> User | None:
+    """Whose token it is; None when it is unknown, expired or revoked, or the person may not log in."""
+    found = await session.exec(
+        select(User)
+        .join(ApiToken, col(ApiToken.user_id) == col(User.id))
+        .where(
+            ApiToken.token_hash == token_hash(token),
+            col(ApiToken.revoked_at).is_(None),
+            or_(col(ApiToken.expires_at).is_(None), col(ApiToken.expires_at) > now),
+            col(User.is_active),
+        )
+    )
+    return found.first()

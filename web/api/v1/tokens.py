@@ -1,0 +1,49 @@
+"""API tokens: one's own; everybody's for the administrator. They are made in the profile or on the command line."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from pbxcrm.access import Permission, can
+from pbxcrm.people.tokens import ListedToken, list_tokens, revoke_token
+from web.api.fields import ApiAnswer, Moment
+from web.api.resource import Ask, Page, Resource
+
+tokens = Resource("tokens", "API tokens: one's own, everybody's for administrators. The secret is never shown again.")
+
+
+class TokenOut(ApiAnswer):
+    id: int
+    name: str
+    user: str = Field(description="The login of the person whose rights it has.")
+    created_at: Moment
+    expires_at: Moment | None = Field(description="Null: it does not expire.")
+    used_at: Moment | None = Field(description="When it was last used, to the minute.")
+    is_expired: bool
+
+
+@tokens.get("/tokens", needs=Permission.OWN_PROFILE, summary="Tokens that have not been revoked")
+async def read_tokens(ask: Ask) -> Page[TokenOut]:
+    """All of them at once: `next` is always null."""
+    whose = None if can(ask.viewer, Permission.PEOPLE_EDIT) else ask.viewer.user_id
+    rows = await list_tokens(ask.session, whose)
+    return Page[TokenOut](items=[_token(row, ask.now) for row in rows], next=None)
+
+
+@tokens.delete("/tokens/{token_id}", needs=Permission.OWN_PROFILE, summary="Revoke a token")
+async def delete_token(ask: Ask, token_id: int) -> None:
+    """It ends at once, also the one this request is made with."""
+    await revoke_token(ask.session, ask.viewer, token_id, ask.now)
+
+
+def _token(row: ListedToken, now: datetime) -> TokenOut:
+    token = row.token
+    return TokenOut(
+        id=token.id or 0,
+        name=token.name,
+        user=row.user.login,
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+        used_at=token.used_at,
+        is_expired=row.is_expired(now),
+    )
