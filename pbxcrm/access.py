@@ -210,6 +210,23 @@ def visible_calls(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool
     return or_(_theirs(viewer, col(Call.responsible_id)), took_part, on_own_deal)
 
 
+def audible_calls(viewer: Viewer) -> ColumnElement[bool]:
+    """Calls whose recording one may hear: who talked, whose client or deal it is, and who manages these.
+
+    To see that a call was is more: one whose phone merely rang may know of it, and hears nothing.
+    """
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    talked = _there_is(
+        Call, col(CallLeg.call_id) == col(Call.id), _took_part(viewer), col(CallLeg.answered_at).is_not(None)
+    )
+    on_own_deal = _there_is(Call, col(Deal.id) == col(Call.deal_id), visible_deals(viewer))
+    of_own_client = _there_is(
+        Call, col(Contact.id) == col(Call.contact_id), _theirs(viewer, col(Contact.responsible_id))
+    )
+    return or_(_theirs(viewer, col(Call.responsible_id)), talked, on_own_deal, of_own_client)
+
+
 def _little_calls(viewer: Viewer) -> CompoundSelect[Any]:
     deals = select(col(Deal.id)).where(visible_deals(viewer))
     return _gathered(

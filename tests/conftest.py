@@ -151,4 +151,4 @@ def redis_url(_redis: str) -> str:
 @pytest.fixture
 def settings(tmp_path: Path, sqlite_url: str) -> Settings:
     """Settings of a fresh installation on SQLite in the test's own folder."""
-    return Settings(data_dir=tmp_path, database_url=sqlite_url, allowed_hosts="crm.example")
+    return Settings(data_dir=tmp_path, database_url=sqlite_url)

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pbxcrm.shared.settings import Settings
 
-#: Names that no stranger can register (RFC 6761, RFC 6762, RFC 8375, and ``.internal``).
-_OF_OFFICES = (".local", ".lan", ".home.arpa", ".internal", ".localhost", ".intranet", ".corp", ".home")
+#: Names that no stranger can register (RFC 2606, RFC 6761, RFC 6762, RFC 8375, and ``.internal``).
+_OF_OFFICES = (".local", ".lan", ".home.arpa", ".internal", ".localhost", ".test", ".example")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?")
 _PORT = re.compile(r":\d{1,5}\Z")
 

@@ -6,7 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from pbxcrm.calls.models import Call
-from pbxcrm.calls.recordings import Recording, find_recording, log_listening
+from pbxcrm.calls.recordings import Recording, check_audible, find_recording, log_listening
 from web.parts import now, parts, viewer
 
 FIRST_BYTE = re.compile(r"bytes=\s*0+-", re.IGNORECASE)
@@ -23,7 +23,12 @@ async def find(request: Request, call: Call) -> Recording:
 
 
 async def listen(request: Request, call: Call) -> Recording:
-    """The file whose bytes are about to be sent; that somebody listens is logged before the first one leaves."""
+    """The file whose bytes are about to be sent; that somebody listens is logged before the first one leaves.
+
+    Raises NotAllowed for whoever may see the call and not hear it.
+    """
+    async with parts(request).db.read() as session:
+        await check_audible(session, viewer(request), call)
     found = await find(request, call)
     if request.method != "HEAD":
         asked = request.headers.get("range", "")

@@ -15,11 +15,11 @@ from pathlib import Path
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, can, check
+from pbxcrm.access import Permission, Viewer, audible_calls, can, check
 from pbxcrm.audit.actions import record
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
-from pbxcrm.shared.errors import Conflict, NotFound, Unavailable
+from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound, Unavailable
 from pbxcrm.shared.reasons import N_
 
 MEDIA_TYPES = {
@@ -36,6 +36,9 @@ WAV_HEADER = 44  # bytes; a file that is no longer has nothing in it
 SETTLED = timedelta(seconds=2)  # a file that grew later than this ago may still grow
 SAME_LISTENING = timedelta(hours=1)  # further parts of one recording asked for within this time are one listening
 NO_RECORDING = N_("There is no recording of this call: it was not recorded, or the file was removed.")
+NOT_YOURS = N_(
+    "Only who talked, whose client or deal it is, and their managers may hear the recording. Your phone merely rang."
+)
 DAY_FOLDERS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d", "%Y/%m")
 
 
@@ -143,6 +146,21 @@ def _folders(started_at: datetime, root: Path) -> Iterable[Path]:
     days = [started_at + timedelta(days=shift) for shift in (0, 1, -1)]
     wanted = dict.fromkeys([root, *(root / day.strftime(form) for day in days for form in DAY_FOLDERS)])
     return [folder for folder in wanted if folder.is_dir() and folder.resolve().is_relative_to(root)]
+
+
+async def audible(session: AsyncSession, viewer: Viewer, call_ids: Iterable[int | None]) -> frozenset[int]:
+    """Those of the calls whose recording the viewer may hear."""
+    ids = {call_id for call_id in call_ids if call_id is not None}
+    if not ids or not can(viewer, Permission.RECORDINGS_LISTEN):
+        return frozenset()
+    found = await session.exec(select(Call.id).where(col(Call.id).in_(ids), audible_calls(viewer)))
+    return frozenset(call_id for call_id in found.all() if call_id is not None)
+
+
+async def check_audible(session: AsyncSession, viewer: Viewer, call: Call) -> None:
+    """Raises NotAllowed unless the viewer may hear the recording of a call they see."""
+    if call.id not in await audible(session, viewer, [call.id]):
+        raise NotAllowed("recordings.not_yours", NOT_YOURS)
 
 
 async def log_listening(

@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer, visible_calls, visible_deals, visible_tasks
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
+from pbxcrm.calls.recordings import audible
 from pbxcrm.deals.models import Deal, Note, Stage, StageMove
 from pbxcrm.people.models import User
 from pbxcrm.shared.db import UtcDateTime
@@ -67,6 +68,7 @@ class Timeline:
     stages: dict[int, Stage]
     users: dict[int, User]
     next: str | None  # cursor of the next part
+    audible: frozenset[int]  # calls whose recording may be heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ async def timeline(
         {stage.id: stage for stage in stages if stage.id is not None},
         users,
         named[-1].cursor if more else None,
+        await audible(session, viewer, (entry.call.id for entry in shown if entry.call is not None)),
     )
 
 

@@ -10,6 +10,7 @@ from sqlmodel import select
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
+from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.people.models import User
 from pbxcrm.people.tokens import create_token
@@ -222,6 +223,63 @@ async def test_each_listening_is_logged_once_however_many_parts_are_asked_for(
         assert whole.content == SOUND
         assert whole.headers["content-encoding"] == "identity"
     assert await listenings(desk) == 4
+
+
+@pytest.mark.parametrize(
+    ("login", "sees", "hears"),
+    [
+        ("ivan", True, True),  # talked
+        ("olena", True, False),  # her phone merely rang
+        ("maria", True, True),  # manages who talked
+        ("kira", True, True),
+        ("admin", True, True),
+        ("petro", False, False),
+        ("oksana", False, False),
+    ],
+)
+async def test_whoever_merely_rang_hears_nothing(
+    browsers: Browsers, desk: BrowserDesk, login: str, sees: bool, hears: bool
+) -> None:
+    path = record_call(desk)
+    await name_recording(desk, path.name)
+    client = await browsers(login)
+    page = await client.get(f"/calls/{desk.busy.calls[TALKED]}")
+    assert (page.status_code == 200) is sees
+    assert ("<audio" in page.text) is hears
+    assert ("Your phone merely rang." in page.text) is (sees and not hears)
+    answer = await client.get(recording(desk), headers={"accept": "application/json"})
+    assert answer.status_code == (200 if hears else 403 if sees else 404)
+    part = await client.get(f"/calls/{desk.busy.calls[TALKED]}", headers={"hx-request": "true"})
+    assert ("<audio" in part.text) is hears, "what a live refresh asks for"
+    async with desk.database.write() as session:
+        token = await create_token(session, desk.office[login], now=desk.now)
+    headers = {"authorization": f"Bearer {token}"}
+    sound = await client.get(f"/api/v1{recording(desk)}", headers=headers)
+    assert sound.status_code == (200 if hears else 403 if sees else 404)
+    if sees:
+        told = (await client.get(f"/api/v1/calls/{desk.busy.calls[TALKED]}", headers=headers)).json()
+        assert (told["recording_url"] is not None) is hears
+        listed = (await client.get("/api/v1/calls", headers=headers, params={"limit": "200"})).json()["items"]
+        assert [call["recording_url"] is not None for call in listed if call["id"] == told["id"]] == [hears]
+    assert await listenings(desk) == (2 if hears else 0)
+
+
+async def test_a_timeline_plays_only_what_may_be_heard(browsers: Browsers, desk: BrowserDesk) -> None:
+    """Olena knows the client by a call of her own, and sees there that Ivan talked to them."""
+    record_call(desk)
+    client = f"/contacts/{desk.busy.contacts['Ірина Мельник']}"
+    sound = f'src="{recording(desk)}"'
+    assert sound in (await (await browsers("ivan")).get(client)).text
+    page = await (await browsers("olena")).get(client)
+    assert sound not in page.text
+
+
+async def test_the_owner_of_the_client_hears_who_talked_to_them(browsers: Browsers, desk: BrowserDesk) -> None:
+    record_call(desk)
+    async with desk.database.write() as session:
+        contact = await session.get_one(Contact, desk.busy.contacts["Ірина Мельник"])
+        contact.responsible_id = desk.office.id("olena")
+    assert (await (await browsers("olena")).get(recording(desk))).status_code == 200
 
 
 @pytest.mark.parametrize(

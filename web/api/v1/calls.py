@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from pbxcrm.access import Permission
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
+from pbxcrm.calls.recordings import audible
 from pbxcrm.calls.rendering import as_object
 from pbxcrm.shared import reasons
 from web.api import cursors
@@ -54,7 +55,7 @@ class CallOut(ApiAnswer):
     deal_id: int | None
     contact_id: int | None
     responsible: str | None = Field(description="A login.")
-    recording_url: str | None
+    recording_url: str | None = Field(description="Null where there is none, or one may not hear it.")
     reason: str = Field(description="What was made of the call and why, in English.")
 
 
@@ -103,18 +104,22 @@ async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
     )
     before = cursors.read_moment(query.cursor)
     rows = await list_calls(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
+    heard = await audible(ask.session, ask.viewer, (row.call.id for row in rows))
     return Page[CallOut].of(
-        [call_out(row) for row in rows], query.limit, lambda call: cursors.next_of_moment(call.started_at, call.id)
+        [call_out(row, heard) for row in rows],
+        query.limit,
+        lambda call: cursors.next_of_moment(call.started_at, call.id),
     )
 
 
 @calls.get("/calls/{call_id}", needs=Permission.CALLS_READ, summary="One call")
 async def read_call(ask: Ask, call_id: int) -> CallOut:
     call = await access_call(ask.session, ask.viewer, call_id)
-    return call_out((await as_rows(ask.session, [call]))[0])
+    heard = await audible(ask.session, ask.viewer, [call.id])
+    return call_out((await as_rows(ask.session, [call]))[0], heard)
 
 
-def call_out(row: CallRow) -> CallOut:
+def call_out(row: CallRow, heard: frozenset[int]) -> CallOut:
     call = row.call
     return CallOut(
         **as_object(call, call.client_number),
@@ -123,6 +128,6 @@ def call_out(row: CallRow) -> CallOut:
         deal_id=call.deal_id,
         contact_id=call.contact_id,
         responsible=row.responsible.login if row.responsible else None,
-        recording_url=f"/api/v1/calls/{call.id}/recording" if call.recording else None,
+        recording_url=f"/api/v1/calls/{call.id}/recording" if call.recording and call.id in heard else None,
         reason=reasons.text(call.reason),
     )
