@@ -1,0 +1,80 @@
+"""Nobody else on the machine opens our files, whatever the umask of whoever started us."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.private_files import make_private
+from tests.running import running
+from tests.waiting import until
+
+
+def open_to_others(folder: Path) -> list[str]:
+    return [
+        str(path.relative_to(folder))
+        for path in (folder, *folder.rglob("*"))
+        if not path.is_symlink() and stat.S_IMODE(path.lstat().st_mode) & 0o077
+    ]
+
+
+def test_what_lies_there_is_mended_and_links_are_left(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("somebody else's")
+    outside.chmod(0o644)
+    data = tmp_path / "data"
+    (data / "journal" / "default").mkdir(parents=True)
+    (data / "link").symlink_to(outside)
+    (data / "folder").symlink_to(tmp_path)
+    for name in ("pbxcrm.db", "pbxcrm.toml", "journal/default/1.journal"):
+        (data / name).write_text("x")
+        (data / name).chmod(0o666)
+    (data / "journal").chmod(0o777)
+    make_private(data)
+    assert open_to_others(data) == []
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o644
+    assert stat.S_IMODE((data / "pbxcrm.db").stat().st_mode) == 0o600
+    assert stat.S_IMODE((data / "journal").stat().st_mode) == 0o700
+    make_private(tmp_path / "not there yet")
+
+
+def test_what_cannot_be_mended_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pbxcrm.db").write_text("x")
+    (tmp_path / "pbxcrm.db").chmod(0o644)
+
+    def not_ours(_path: Path, _mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", not_ours)
+    with pytest.raises(BadSettings, match="chown"):
+        make_private(tmp_path)
+
+
+async def test_everything_that_runs_writes_private_files(tmp_path: Path) -> None:
+    """With the embedded Redis, the journal of a simulated PBX and a backup."""
+    data = tmp_path / "data"
+    before = os.umask(0)
+    try:
+        async with running("--demo", "--rate", "60", PBXCRM_DATA_DIR=str(data)) as run:
+            await until(lambda: run.address, 60)
+            await until(run.well, 60)
+            await until(lambda: list(data.glob("journal/*/*")), 60)
+            assert open_to_others(data) == []
+            backup = tmp_path / "backup.tar.gz"
+            environ = {**os.environ, "PBXCRM_DATA_DIR": str(data)}
+            words = [sys.executable, "-m", "pbxcrm", "backup", str(backup)]
+            assert await run_it(words, environ) == 0
+            assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+    assert open_to_others(data) == []
+
+
+async def run_it(words: list[str], environ: dict[str, str]) -> int:
+    import asyncio
+
+    process = await asyncio.create_subprocess_exec(*words, env=environ)
+    return await process.wait()
