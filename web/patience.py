@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pbxcrm.shared.db import WAITING, Wait
 
 PATIENCE_SECONDS = 3.0
+LOOKS = 10  # in this time
 _given_up: set[asyncio.Task[Any]] = set()  # until the database lets go of them
 
 
@@ -29,11 +30,12 @@ async def patiently(work: Callable[[], Coroutine[Any, Any, None]], *, started: C
     finally:
         WAITING.reset(token)
     try:
-        left = PATIENCE_SECONDS
-        while not started() and not (await asyncio.wait({task}, timeout=left))[0]:
-            waited = 0.0 if wait.since is None else loop.time() - wait.since
-            left = PATIENCE_SECONDS - waited
-            if left <= 0:
+        ticks, seen = 0, None
+        while not started() and not (await asyncio.wait({task}, timeout=PATIENCE_SECONDS / LOOKS))[0]:
+            # Counted in looks, not by the clock: while we are busy ourselves, the database is not to blame.
+            ticks = ticks + 1 if wait.since is not None and wait.since == seen else 0
+            seen = wait.since
+            if ticks >= LOOKS:
                 _given_up.add(task)
                 task.add_done_callback(_forget)
                 task.cancel()

@@ -1,5 +1,6 @@
 """Ready means that it serves and keeps what is done; how everything is, is not everybody's business."""
 
+import tempfile
 from pathlib import Path
 
 import pytest

@@ -93,9 +93,8 @@ async def busy(_request: Request) -> Response:
 
 
 async def away(request: Request) -> Response:
-    async with request.app.state.parts.db.read() as session:
-        await session.exec(text("SELECT * FROM no_such_table"))
-    return Response()
+    async with request.app.state.parts.db.read():
+        raise OperationalError("SELECT 1", {}, Exception("the server closed the connection unexpectedly"))
 
 
 @pytest.fixture
