@@ -261,7 +261,7 @@ async def test_whoever_merely_rang_hears_nothing(
         assert (told["recording_url"] is not None) is hears
         listed = (await client.get("/api/v1/calls", headers=headers, params={"limit": "200"})).json()["items"]
         assert [call["recording_url"] is not None for call in listed if call["id"] == told["id"]] == [hears]
-    assert await listenings(desk) == (2 if hears else 0)
+    assert await listenings(desk) == (1 if hears else 0), "at one moment"
 
 
 async def test_a_timeline_plays_only_what_may_be_heard(browsers: Browsers, desk: BrowserDesk) -> None:
