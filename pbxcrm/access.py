@@ -9,6 +9,7 @@ Sellers see their own cards; managers see those of the people in their teams (pe
 control reads everything; the administrator may do everything. A callback queue is shared within the team.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -225,6 +226,15 @@ def audible_calls(viewer: Viewer) -> ColumnElement[bool]:
         Call, col(Contact.id) == col(Call.contact_id), _theirs(viewer, col(Contact.responsible_id))
     )
     return or_(_theirs(viewer, col(Call.responsible_id)), talked, on_own_deal, of_own_client)
+
+
+async def audible_of(session: AsyncSession, viewer: Viewer, call_ids: Iterable[int | None]) -> frozenset[int]:
+    """Those of the calls whose recording the viewer may hear."""
+    ids = {call_id for call_id in call_ids if call_id is not None}
+    if not ids or not can(viewer, Permission.RECORDINGS_LISTEN):
+        return frozenset()
+    found = await session.exec(select(col(Call.id)).where(col(Call.id).in_(ids), audible_calls(viewer)))
+    return frozenset(call_id for call_id in found.all() if call_id is not None)
 
 
 def _little_calls(viewer: Viewer) -> CompoundSelect[Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, audible_calls, can, check
+from pbxcrm.access import Permission, Viewer, audible_of, can, check
 from pbxcrm.audit.actions import record
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
@@ -148,18 +148,9 @@ def _folders(started_at: datetime, root: Path) -> Iterable[Path]:
     return [folder for folder in wanted if folder.is_dir() and folder.resolve().is_relative_to(root)]
 
 
-async def audible(session: AsyncSession, viewer: Viewer, call_ids: Iterable[int | None]) -> frozenset[int]:
-    """Those of the calls whose recording the viewer may hear."""
-    ids = {call_id for call_id in call_ids if call_id is not None}
-    if not ids or not can(viewer, Permission.RECORDINGS_LISTEN):
-        return frozenset()
-    found = await session.exec(select(Call.id).where(col(Call.id).in_(ids), audible_calls(viewer)))
-    return frozenset(call_id for call_id in found.all() if call_id is not None)
-
-
 async def check_audible(session: AsyncSession, viewer: Viewer, call: Call) -> None:
     """Raises NotAllowed unless the viewer may hear the recording of a call they see."""
-    if call.id not in await audible(session, viewer, [call.id]):
+    if call.id not in await audible_of(session, viewer, [call.id]):
         raise NotAllowed("recordings.not_yours", NOT_YOURS)
 
 

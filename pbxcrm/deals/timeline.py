@@ -12,10 +12,9 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_calls, visible_deals, visible_tasks
+from pbxcrm.access import Viewer, audible_of, visible_calls, visible_deals, visible_tasks
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
-from pbxcrm.calls.recordings import audible
 from pbxcrm.deals.models import Deal, Note, Stage, StageMove
 from pbxcrm.people.models import User
 from pbxcrm.shared.db import UtcDateTime
@@ -117,7 +116,7 @@ async def timeline(
         {stage.id: stage for stage in stages if stage.id is not None},
         users,
         named[-1].cursor if more else None,
-        await audible(session, viewer, (entry.call.id for entry in shown if entry.call is not None)),
+        await audible_of(session, viewer, (entry.call.id for entry in shown if entry.call is not None)),
     )
 
 

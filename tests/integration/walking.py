@@ -22,10 +22,10 @@ from pbxcrm.calls.models import Call, Line, PbxStatus
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
-from pbxcrm.people.actions import create_token
 from pbxcrm.people.logins import log_in
-from pbxcrm.people.models import LoginSession, Role
+from pbxcrm.people.models import ApiToken, LoginSession, Role
 from pbxcrm.people.queries import load_directory
+from pbxcrm.people.tokens import create_token
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
@@ -53,7 +53,7 @@ OWNED = {
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
-    "session_id", "task_id", "user_id", "team_id",
+    "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 SHARED = {"calendar_id", "checkpoint_id", "line_id", "name", "number", "pipeline_id", "stage_id", "version"}
 #: What a GET answers here to those who may ask, where it is not simply there.
@@ -204,11 +204,12 @@ async def _settle(
             key=f"order-{extension}", pbx="default", kind="originate", user_id=office.id(seller), extension=extension,
             client_number=number, created_at=NOON, expires_at=NOON,
         )  # fmt: skip
-        session.add_all([escalation, attempt, command])
+        token = ApiToken(token_hash=f"hash-{extension}", user_id=office.id(seller), name="its name", created_at=NOON)
+        session.add_all([escalation, attempt, command, token])
     return {
         "company_id": company.id, "contact_id": contact.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
-        "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
+        "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": deal.stage_id, "line_id": line.id,
         "version": "any", "name": "none.css",

@@ -7,10 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access import Permission, Viewer, audible_of, can
 from pbxcrm.calls.models import CallLeg
 from pbxcrm.calls.queries import CallCard, CallFilter, access_call, access_call_card, list_calls
-from pbxcrm.calls.recordings import NOT_YOURS, Recording, audible
+from pbxcrm.calls.recordings import NOT_YOURS, Recording
 from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
@@ -57,7 +57,7 @@ async def call(request: Request) -> Response:
     who = viewer(request)
     async with parts(request).db.read() as session:
         card = await access_call_card(session, who, request.path_params["call_id"])
-        hears = card.row.call.id in await audible(session, who, [card.row.call.id])
+        hears = card.row.call.id in await audible_of(session, who, [card.row.call.id])
     recording, trouble = None, ""
     if can(who, Permission.RECORDINGS_LISTEN) and (card.row.call.talk_seconds or card.row.call.recording):
         recording, trouble = await recording_of(request, card) if hears else (None, _(NOT_YOURS))

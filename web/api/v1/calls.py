@@ -4,10 +4,9 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from pbxcrm.access import Permission
+from pbxcrm.access import Permission, audible_of
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
-from pbxcrm.calls.recordings import audible
 from pbxcrm.calls.rendering import as_object
 from pbxcrm.shared import reasons
 from web.api import cursors
@@ -104,7 +103,7 @@ async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
     )
     before = cursors.read_moment(query.cursor)
     rows = await list_calls(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
-    heard = await audible(ask.session, ask.viewer, (row.call.id for row in rows))
+    heard = await audible_of(ask.session, ask.viewer, (row.call.id for row in rows))
     return Page[CallOut].of(
         [call_out(row, heard) for row in rows],
         query.limit,
@@ -115,7 +114,7 @@ async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
 @calls.get("/calls/{call_id}", needs=Permission.CALLS_READ, summary="One call")
 async def read_call(ask: Ask, call_id: int) -> CallOut:
     call = await access_call(ask.session, ask.viewer, call_id)
-    heard = await audible(ask.session, ask.viewer, [call.id])
+    heard = await audible_of(ask.session, ask.viewer, [call.id])
     return call_out((await as_rows(ask.session, [call]))[0], heard)
 
 
