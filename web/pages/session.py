@@ -6,15 +6,12 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pbxcrm.access import Viewer
 from pbxcrm.people import actions, logins
-from pbxcrm.people.queries import list_sessions
-from pbxcrm.people.tokens import list_tokens
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
 from pbxcrm.upkeep.silence import load_silence
 from web.answers import done_word, redirect
 from web.auth import LOGIN, delete_cookie, device_of, give_cookie, local_path, remember_device, session_token
-from web.forms import Form, filled, read_form
+from web.forms import Form, read_form
 from web.i18n import Language
 from web.i18n import gettext as _
 from web.middleware import LANGUAGE_COOKIE
@@ -112,37 +109,6 @@ async def pbx(request: Request) -> Response:
 
 async def profile_form(request: Request) -> Response:
     return await profile_page(request)
-
-
-def _as_it_is(who: Viewer) -> Form:
-    return filled({name: getattr(who, name) for name in ("name", "language", "theme", "popup", "sound", "notify")})
-
-
-async def profile_page(
-    request: Request,
-    *,
-    form: Form | None = None,
-    password: Form | None = None,
-    token: Form | None = None,
-    secret: str = "",
-    status: int = 200,
-) -> HTMLResponse:
-    """The profile; ``secret`` is a token that was just made."""
-    who = viewer(request)
-    async with parts(request).db.read() as session:
-        sessions = await list_sessions(session, who.user_id, now(request))
-        tokens = await list_tokens(session, who.user_id)
-    return render(
-        request,
-        "session/profile.html",
-        status=status,
-        form=form or _as_it_is(who),
-        password=password or Form(),
-        token=token or filled({"days": "365"}),
-        secret=secret,
-        sessions=sessions,
-        tokens=tokens,
-    )
 
 
 async def save_profile(request: Request) -> Response:

@@ -9,8 +9,8 @@ from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect
 from web.forms import Form, read_form
 from web.i18n import N_
-from web.pages.session import profile_page
 from web.parts import now, parts, viewer
+from web.profile_page import profile_page
 
 #: How long a token may be valid, as offered; None until it is revoked.
 DAYS = {"30": N_("30 days"), "90": N_("90 days"), "365": N_("a year"), "": N_("until it is revoked")}
