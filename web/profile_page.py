@@ -8,7 +8,7 @@ from pbxcrm.people.queries import list_sessions
 from pbxcrm.people.tokens import list_tokens
 from web.forms import Form, filled
 from web.parts import now, parts, viewer
-from web.templating import render
+from web.rendering import render
 
 
 def _as_it_is(who: Viewer) -> Form:

@@ -16,6 +16,7 @@ from web.i18n import Language
 from web.i18n import gettext as _
 from web.middleware import LANGUAGE_COOKIE
 from web.parts import now, parts, viewer
+from web.profile_page import profile_page
 from web.rendering import render
 from web.shell import load_shell
 
