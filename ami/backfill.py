@@ -13,7 +13,9 @@ from typing import Protocol
 import structlog
 
 from ami import cdr, cel, cel_translation
+from ami.cel_translation import Told
 from ami.messages import Message
+from ami.snapshot import Snapshot
 from pbxcrm.calls.facts import CallFact, CallState, FactKind, Leg, Outcome
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,32 @@ class Backfill:
             log.info("gap_recovered", since=since.isoformat(), known=len(in_gap) - len(unseen), unseen=len(unseen))
         return bettered + unseen
 
+    def missed(self, snapshot: Snapshot, since: datetime | None, until: datetime) -> list[Told]:
+        """The events of calls that went on after ``since``, or go on in ``snapshot``, from their beginning, by CEL.
+
+        Nothing that happened after the snapshot was asked for: that is heard. None where there is no such file.
+        """
+        if self.cel_csv is None:
+            return []
+        try:
+            rows = cel.read(self.cel_csv)
+        except OSError as error:
+            log.warning("gap_file_unreadable", file=str(self.cel_csv), why=error.strerror)
+            return []
+        there = {channel.get("Uniqueid", "") for channel in snapshot.channels}
+        asked_at = snapshot.asked_at or until
+        shift = _clock_error(asked_at, until)
+        rows = [replace(row, at=row.at - shift) for row in cel.known_by(rows, asked_at, there)]
+        begin = None if since is None else since - _MARGIN
+
+        def matters(call: Sequence[cel.Row]) -> bool:
+            if any(row.unique_id in there for row in call):
+                return True
+            return begin is not None and call[-1].at >= begin
+
+        wanted = {id(row) for call in cel.calls(rows) if matters(call) for row in call}
+        return list(cel_translation.messages(row for row in rows if id(row) in wanted))
+
     def _ended(self) -> list[CallFact]:
         """All endings by CEL, or by CDR where there is no CEL."""
         for path, judge in ((self.cel_csv, self._by_cel), (self.cdr_csv, self._by_cdr)):
@@ -84,6 +112,12 @@ class Backfill:
         tracker = self.make_tracker()
         facts = [fact for at, message in messages for fact in tracker.feed(message, at)] + tracker.close()
         return [fact for fact in facts if fact.kind is FactKind.ENDED]
+
+
+def _clock_error(asked_at: datetime, until: datetime) -> timedelta:
+    """How far the PBX's clock is off, where it is so wrong that ours counts; a snapshot is taken within seconds."""
+    error = asked_at - until
+    return error if abs(error) > _MARGIN else timedelta(0)
 
 
 def _is_unknown(fact: CallFact) -> bool:

@@ -6,7 +6,7 @@ The file is written by cel_custom in the column order of Asterisk's sample confi
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,7 +124,10 @@ def _parse(line: Sequence[str]) -> Row | None:
 
 
 def calls(rows: Iterable[Row]) -> list[list[Row]]:
-    """The rows of each call, calls in order of their first row. A transfer may have changed a channel's Linkedid."""
+    """The rows of each call, calls in order of their first row. A transfer may have changed a channel's Linkedid.
+
+    Who met in a bridge belongs together, whoever called them.
+    """
     leader: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -134,13 +137,34 @@ def calls(rows: Iterable[Row]) -> list[list[Row]]:
 
     rows = list(rows)
     for row in rows:
-        first, second = find(row.linked_id), find(row.unique_id)
-        if first != second:
-            leader[second] = first
+        names = [row.linked_id, row.unique_id]
+        bridge = row.extra.get("bridge_id")
+        if bridge and row.extra.get("bridge_technology") != "holding_bridge":
+            names.append(f"bridge {bridge}")
+        for name in names[1:]:
+            first, second = find(names[0]), find(name)
+            if first != second:
+                leader[second] = first
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(find(row.linked_id), []).append(row)
     return list(groups.values())
+
+
+def known_by(rows: Iterable[Row], asked_at: datetime, there: Collection[str]) -> list[Row]:
+    """What a snapshot that was asked for at ``asked_at``, and shows the channels ``there``, already knows.
+
+    Who was born before, and is not in it, has hung up while it was being taken.
+    """
+    known: set[str] = set()
+    found = []
+    for row in rows:
+        if row.at <= asked_at:
+            known.add(row.unique_id)
+        elif row.unique_id not in known or row.unique_id in there:
+            continue
+        found.append(row)
+    return found
 
 
 def is_over(call: Sequence[Row]) -> bool:

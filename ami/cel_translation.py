@@ -320,15 +320,24 @@ class _Translation:
         known = _STATUS.get(row.extra.get("hangupcause", ""))
         if known is not None:
             return known
-        root = self._root(row.unique_id)
-        if root is not None and self._hangs_up_now(root, row.at):
-            return "CANCEL"
         source = self._dialled_by[row.unique_id]
+        root = self._root(row.unique_id)
+        if root is not None and self._hangs_up_now(root, row.at) and not self._rang_out(source, root):
+            return "CANCEL"
         another = any(
             leg != row.unique_id and by.unique_id == source.unique_id and leg in self._answers and leg in self._told
             for leg, by in self._dialled_by.items()
         )
         return "CANCEL" if another else "NOANSWER"
+
+    def _rang_out(self, source: Row, root: str) -> bool:
+        """Whether the dial had come to its end before its caller hung up: they went on, or Asterisk says so."""
+        over = self._hangups.get(source.unique_id)
+        if source.app != "Dial" or over is None or source.unique_id != root:
+            return False
+        later = (self.rows[number] for number in range(self._indexes[id(source)] + 1, self._indexes[id(over)]))
+        went_on = any(row.unique_id == root and row.event in {"APP_START", "ANSWER"} for row in later)
+        return went_on or over.extra.get("dialstatus") == "NOANSWER"
 
     def _root(self, unique_id: str) -> str | None:
         """Who began to dial, followed through Local channels."""

@@ -9,6 +9,7 @@ reads from the journal instead of memory; a start after a crash is the same thin
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from time import time
@@ -17,9 +18,11 @@ from typing import Protocol, TypeVar
 import structlog
 
 from ami import snapshot as snapshots
+from ami.cel_translation import Told
 from ami.connection import AmiConnection, Frame, Link
 from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
 from ami.fact_applier import Applier, Sink, describe
+from ami.heard import Heard
 from ami.inheriting import Inherited
 from ami.journal import Journal, Record
 from ami.messages import Message, parse
@@ -28,7 +31,7 @@ from ami.snapshot import Snapshot
 from ami.take_snapshot import clock_offset, take_snapshot
 from ami.untold import Untold
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Batch, CallFact, CallState, FactKind, Handover, JournalPosition, Lease, PbxState
+from pbxcrm.calls.facts import Batch, CallFact, CallState, FactKind, Handover, JournalPosition, Lease, Outcome, PbxState
 
 log = structlog.get_logger(__name__)
 Thing = TypeVar("Thing")
@@ -49,6 +52,7 @@ _KNOWS_AFTER = 3.0  # seconds; verdicts are held for two
 _NOBODY_TELLS = 15.0  # seconds after which a standby tells itself of a call that ended
 _ASKED_AT_ONCE = 500  # calls
 _APPLIED_AT_ONCE = 100  # facts
+LINK_LOST = b"Event: PbxcrmLinkLost"  # in the journal: until then the PBX was heard
 _DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
 
 
@@ -71,13 +75,16 @@ class CallTracker(Protocol):
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None
     ) -> list[CallFact]: ...
     def tick(self, now: datetime) -> list[CallFact]: ...
-    def reconcile(self, snapshot: Snapshot, now: datetime) -> list[CallFact]: ...
+    def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]: ...
     def horizon(self) -> int | None: ...
     def open_calls(self) -> list[CallState]: ...
 
 
 class Recovery(Protocol):
-    """``ami.backfill.Backfill``: betters what a snapshot could only call unknown, from what Asterisk wrote itself."""
+    """``ami.backfill.Backfill``: what Asterisk wrote itself while nobody listened."""
+
+    def missed(self, snapshot: Snapshot, since: datetime | None, until: datetime) -> list[Told]:
+        """The events of the calls that went on since then or go on now, from their beginning; none without such a record."""
 
     def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]: ...
 
@@ -140,6 +147,7 @@ class Follower:
         self._silent_before = 0  # facts of earlier messages are in the database already
         self._fed = 0
         self._heard_at = journal.last_at  # when the PBX was last heard; what ended after it may want recovery
+        self._heard = Heard()
         self._others_heard_at: datetime | None = None  # the same of whoever listened meanwhile
         self._inherited = Inherited(Handover())
         self._untold = Untold(asyncio.get_running_loop().time)
@@ -212,6 +220,7 @@ class Follower:
                     async for frames in link.frames():
                         self._write(frames)
                         self._reporter.last_event_at = link.last_event_at
+                    self._write([(self._clock(), LINK_LOST)])
                 self._hears_since = None
         except LoginRefused:
             return  # told already; what was heard before is still applied
@@ -222,7 +231,8 @@ class Follower:
         code, params = "listening", dict[str, str]()
         try:
             offset = await clock_offset(link.send, time)
-            seen = await take_snapshot(link.send)
+            asked_at = self._clock() + timedelta(seconds=offset or 0.0)
+            seen = replace(await take_snapshot(link.send), asked_at=asked_at)
         except ActionRefused as error:
             code, params = "snapshot_refused", error.params
         except AmiError as error:
@@ -408,24 +418,55 @@ class Follower:
             since, self._others_heard_at = max(since or self._others_heard_at, self._others_heard_at), None
         try:
             if snapshots.is_record(record.raw):
-                seen = snapshots.from_record(record.raw, record.position)
-                facts = self._tracker.reconcile(seen, record.received_at)
-            else:
-                seen = None
-                message = in_our_time(parse(record.raw), record.received_at)
-                facts = self._tracker.feed(message, record.received_at, position=record.position)
+                return await self._compare(record, since, is_of_this_term=is_of_this_term)
+            message = in_our_time(parse(record.raw), record.received_at)
+            self._heard.note(message)
+            facts = self._tracker.feed(message, record.received_at, position=record.position)
             facts = self._inherited.hear(facts, of_this_term=is_of_this_term)
-            if seen is not None and is_of_this_term:
-                there = {channel.get("Uniqueid", "") for channel in seen.channels}
-                facts += self._inherited.end_missing(there, record.received_at)
         except Exception as error:  # one message we cannot digest must not silence the telephone
             log.exception("message_not_understood", position=record.position, why=describe(error))
             return []
+        return [] if record.position < self._silent_before else facts
+
+    async def _compare(self, record: Record, since: datetime | None, *, is_of_this_term: bool) -> list[CallFact]:
+        """After a gap: what the PBX wrote down meanwhile is told first; then the snapshot shows who is still there.
+
+        A replay meets the same snapshot at the same place, and reads no further than its time.
+        """
+        now = record.received_at
+        if since is not None and since > now:
+            since = None  # a replay that begins with this snapshot
+        seen = snapshots.from_record(record.raw, record.position)
+        told = await self._told_by_pbx(seen, since, now)
+        facts = self._inherited.hear_whole(self._fed_from_file(told, record.position))
+        compared = self._inherited.hear(self._tracker.reconcile(seen, now, since), of_this_term=is_of_this_term)
+        if is_of_this_term:
+            there = {channel.get("Uniqueid", "") for channel in seen.channels}
+            compared += self._inherited.end_missing(there, now)
         if record.position < self._silent_before:
             return []
-        if seen is None or since is None:
-            return facts
-        return await self._recovered(facts, since, record.received_at)
+        if since is None or (told and not any(fact.call.outcome is Outcome.UNKNOWN for fact in compared)):
+            return facts + compared
+        return facts + await self._recovered(compared, since, now)
+
+    async def _told_by_pbx(self, seen: Snapshot, since: datetime | None, now: datetime) -> list[Told]:
+        if self._recover is None:
+            return []
+        try:
+            return await asyncio.to_thread(self._recover.missed, seen, since, now)
+        except Exception as error:  # without it these calls are unknown; they must not stay open
+            log.exception("gap_not_read", since=str(since), why=describe(error))
+            return []
+
+    def _fed_from_file(self, told: Sequence[Told], position: int) -> list[CallFact]:
+        self._heard.begin_file()
+        facts: list[CallFact] = []
+        for at, message in told:
+            if self._heard.is_new(message):
+                facts += self._tracker.feed(message, at, position=position)
+        if facts:
+            log.info("gap_recovered", calls=len({fact.call.linkedid for fact in facts}), facts=len(facts))
+        return facts
 
     async def _recovered(self, facts: list[CallFact], since: datetime, until: datetime) -> list[CallFact]:
         """The facts bettered from what the PBX wrote itself, where there is that."""

@@ -41,6 +41,15 @@ class Inherited:
             if not set(fact.call.channel_ids).isdisjoint(call.channel_ids)
         ]
 
+    def hear_whole(self, facts: list[CallFact]) -> list[CallFact]:
+        """What a record of the PBX tells of calls from their beginning: nothing is missing, so nothing is counted on.
+
+        Those told by others before are said as they stand: some of what they told may have other keys.
+        """
+        met = {fact.call.linkedid: fact.at for fact in facts if fact.call.linkedid in self._unheard}
+        told = self.hear(facts, of_this_term=False)
+        return told + [self._as_it_is(self._heard[name], at) for name, at in met.items() if name in self._heard]
+
     def end_missing(self, there: Collection[str], at: datetime) -> list[CallFact]:
         """The endings of those nobody told of and of which no channel is ``there`` any more, as a tracker would tell them."""
         there = set(there)

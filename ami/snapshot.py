@@ -37,6 +37,7 @@ class Snapshot:
     ``booted_at`` is the PBX's own wall clock at its last start, taken as UTC without knowing its time zone (AMI does not
     say it): compare it with an earlier ``booted_at`` of the same PBX, never with our clock.
     ``position`` is where the journal holds this snapshot; the horizon of a call first seen here.
+    ``asked_at`` is when it was asked for, by the PBX's clock as far as that is known: what happened before, it knows.
     """
 
     channels: tuple[Headers, ...]
@@ -45,6 +46,7 @@ class Snapshot:
     booted_at: datetime | None = None
     asterisk_version: str | None = None
     position: int | None = None
+    asked_at: datetime | None = None
 
     def to_record(self) -> bytes:
         """The snapshot as one journal record (without ``position``, which only the journal knows)."""
@@ -54,6 +56,7 @@ class Snapshot:
             "waiting": self.waiting,
             "booted_at": self.booted_at.isoformat() if self.booted_at else None,
             "asterisk_version": self.asterisk_version,
+            "asked_at": self.asked_at.isoformat() if self.asked_at else None,
         }
         return RECORD_START + json.dumps(data).encode() + b"\r\n\r\n"
 
@@ -74,6 +77,7 @@ def from_record(raw: bytes, position: int | None = None) -> Snapshot:
         waiting=tuple(data["waiting"]),
         booted_at=datetime.fromisoformat(data["booted_at"]) if data["booted_at"] else None,
         asterisk_version=data["asterisk_version"],
+        asked_at=datetime.fromisoformat(data["asked_at"]) if data.get("asked_at") else None,
         position=position,
     )
 

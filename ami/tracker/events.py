@@ -4,7 +4,7 @@ Only the events that a least-privilege manager user hears are needed; VarSet, Ne
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ami.messages import Message
 from ami.tracker import ending, transfers, voicemail
@@ -17,6 +17,8 @@ from pbxcrm.calls.facts import Direction, LegResult
 
 Handler = Callable[[Desk, Message, datetime], None]
 
+#: A caller who hangs up leaves the queue in the same moment, whichever of the two is told first.
+_LEFT_BY_HANGING_UP = timedelta(milliseconds=100)
 #: Words in a context's name that say the office is closed; a hint for PBXs that send no UserEvent.
 _CLOSED_WORDS = ("closed", "afterhours", "after-hours", "after_hours")
 
@@ -89,12 +91,13 @@ def hangup(desk: Desk, message: Message, at: datetime) -> None:
             call.closed_hours = True
 
 
-def hangup_request(desk: Desk, message: Message, _at: datetime) -> None:
+def hangup_request(desk: Desk, message: Message, at: datetime) -> None:
     """The far end hung up (a SoftHangupRequest would be the dialplan)."""
     channel = desk.board.find(message)
     if channel is not None and channel is channel.call.first:
         channel.call.caller_hung_up = True
-        channel.call.hung_up_after_queue = channel.call.left_queue_at is not None
+        left_at = channel.call.left_queue_at
+        channel.call.hung_up_after_queue = left_at is not None and at - left_at > _LEFT_BY_HANGING_UP
 
 
 def dial_begin(desk: Desk, message: Message, at: datetime) -> None:

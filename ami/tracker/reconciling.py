@@ -8,16 +8,17 @@ from datetime import datetime, timedelta
 
 from ami.snapshot import Headers, Snapshot
 from ami.tracker import ending
-from ami.tracker.call import Channel
+from ami.tracker.call import Call, Channel
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import Kind
+from ami.tracker.numbers import number_in
 from pbxcrm.calls.facts import CallFact, Outcome
 
 #: ``Application`` of a channel that was dialled, and of one that is served by the PBX itself.
 _DIALLED_APPS = frozenset({"AppDial", "AppDial2", "AppQueue"})
 
 
-def reconcile(desk: Desk, snapshot: Snapshot, now: datetime) -> list[CallFact]:
+def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
     """Bring the desk to what ``snapshot`` shows; return the facts."""
     facts = desk.release(now)
     board = desk.board
@@ -26,7 +27,8 @@ def reconcile(desk: Desk, snapshot: Snapshot, now: datetime) -> list[CallFact]:
     restarted = desk.booted_at is not None and snapshot.booted_at is not None and snapshot.booted_at != desk.booted_at
     desk.booted_at = snapshot.booted_at or desk.booted_at
     if restarted:
-        ending.shutdown(desk, now)  # channel names and numbers begin anew: nothing of before is alive
+        # Channel names and numbers begin anew: nothing of before is alive.
+        ending.shutdown(desk, _last_sign_of_life(desk, now, heard_until))
     _end_what_is_gone(desk, snapshot, now)
     for seen in snapshot.channels:
         _adopt(desk, seen, now)
@@ -38,6 +40,14 @@ def reconcile(desk: Desk, snapshot: Snapshot, now: datetime) -> list[CallFact]:
             channel.call.left_queue_at = None
             board.touched[channel.call] = None
     return facts + desk.settle(now, now)
+
+
+def _last_sign_of_life(desk: Desk, now: datetime, heard_until: datetime | None) -> datetime:
+    """Until when the PBX that was started anew is known to have lived: heard, or by its own record."""
+    if heard_until is None:
+        return now
+    signs = [call.quiet_since for call in desk.open_calls() if call.quiet_since is not None]
+    return min(now, max([heard_until, *signs]))
 
 
 def _end_what_is_gone(desk: Desk, snapshot: Snapshot, now: datetime) -> None:
@@ -62,10 +72,8 @@ def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:
     if channel is None:
         return
     call = channel.call
-    if known is None and seen.get("Application") in _DIALLED_APPS and channel is not call.first:
-        channel.dialled = True
-        if channel.place.kind is not Kind.LOCAL:
-            call.leg_of(channel, now)
+    if known is None:
+        _meet_late(call, channel, seen, now)
     state = seen.get("ChannelStateDesc", "")
     leg = call.legs.get(channel.id)
     if state == "Up":
@@ -78,6 +86,19 @@ def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:
         leg.ringing_at = leg.ringing_at or now
         call.rang.setdefault(leg.extension)
     desk.board.touched[call] = None
+
+
+def _meet_late(call: Call, channel: Channel, seen: Headers, now: datetime) -> None:
+    """What a channel says of itself in the middle of a call. Its extension is where the dialplan is now, not what was dialled."""
+    kind = channel.place.kind
+    if channel is call.first:
+        call.did = None
+    elif seen.get("Application") in _DIALLED_APPS:
+        channel.dialled = True
+        if kind is not Kind.LOCAL:
+            call.leg_of(channel, now)
+        if kind is Kind.TRUNK and call.client_heard is None:
+            call.client_heard = number_in(seen.get("CallerIDNum"))
 
 
 def _set_bridges(desk: Desk, snapshot: Snapshot) -> None:

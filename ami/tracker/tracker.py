@@ -47,9 +47,12 @@ class Tracker:
         """Time has passed without a message: release verdicts whose waiting time is over, end what was long forgotten."""
         return self._desk.release(now) + ending.forgotten(self._desk, now)
 
-    def reconcile(self, snapshot: Snapshot, now: datetime) -> list[CallFact]:
-        """Compare with what the PBX says of itself after a gap (rule 7). What cannot be known is "unknown", never "missed"."""
-        return reconciling.reconcile(self._desk, snapshot, now)
+    def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
+        """Compare with what the PBX says of itself after a gap (rule 7). What cannot be known is "unknown", never "missed".
+
+        ``heard_until``: until when the PBX was heard before the gap; where it was started anew, nobody talked longer.
+        """
+        return reconciling.reconcile(self._desk, snapshot, now, heard_until)
 
     def close(self) -> list[CallFact]:
         """The stream is at its end: give every verdict that is being held. Calls that go on stay open."""

@@ -21,6 +21,7 @@ UNTOLD = {
     # The phone in the story refuses or forwards within 3 ms of ringing, as no hand does: it looks like one that was busy.
     "refused_by_the_phone": {"rang"},
     "forward_302_outside_answered": {"rang"},
+    "click_to_call_seller_refuses": {"rang"},
     # Why everybody was hung up is seen when channels are counted anew, which is after the end of these files.
     "restart_of_the_pbx": {"outcome"},
     "restart_while_ringing": {"outcome"},

@@ -121,8 +121,8 @@ def test_a_caller_who_hears_a_greeting_after_the_queue_has_left_the_queue() -> N
 0  up     client
 0  event  QueueCallerJoin   Queue=sales  Channel=@client
 5  event  QueueCallerLeave  Queue=sales  Channel=@client
-5  event  HangupRequest     Channel=@client
-5  hangup client  0
+5.3  event  HangupRequest     Channel=@client
+5.3  hangup client  0
 """).wait(9)
     assert story.call.missed_reason is MissedReason.TIMEOUT
     assert story.call.queue == "sales"

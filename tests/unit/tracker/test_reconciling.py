@@ -87,7 +87,7 @@ def test_a_talk_begun_unheard_is_adopted_and_followed_to_its_end() -> None:
     assert (call.direction, call.client_heard, call.did, call.talking) == (
         Direction.INBOUND,
         "0671112233",
-        "100",
+        None,  # the extension is where the dialplan is now, not what the client dialled
         ("101",),
     )
     assert call.started_at == NOW - timedelta(seconds=65)
