@@ -435,7 +435,7 @@ class Follower:
         """
         now = record.received_at
         if since is not None and since > now:
-            since = None  # a replay that begins with this snapshot
+            since = now if is_of_this_term else None  # None: a replay that begins with this snapshot
         seen = snapshots.from_record(record.raw, record.position)
         told = await self._told_by_pbx(seen, since, now)
         facts = self._inherited.hear_whole(self._fed_from_file(told, record.position))

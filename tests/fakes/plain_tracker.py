@@ -31,7 +31,7 @@ class PlainTracker:
     def tick(self, now: datetime) -> list[CallFact]:
         return []
 
-    def reconcile(self, snapshot: Snapshot, now: datetime) -> list[CallFact]:
+    def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
         there = {channel["Uniqueid"] for channel in snapshot.channels}
         gone = [self._end(call, now, Outcome.UNKNOWN) for call in list(self.open) if call not in there]
         new = [call for call in sorted(there) if call not in self.open]
