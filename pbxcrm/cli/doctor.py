@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.settings import Pbx, Settings, load_settings
-from pbxcrm.upkeep.doctor.data import FAST_CLOCK_SECONDS, check_database, check_listeners, check_people
+from pbxcrm.upkeep.doctor.data import FAST_CLOCK_SECONDS, check_database, check_endpoints, check_listeners, check_people
 from pbxcrm.upkeep.doctor.findings import Finding, Mark, bad, good, odd
 from pbxcrm.upkeep.doctor.machine import check_data_dir, check_redis
 
@@ -49,7 +49,11 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
             for finding in await check_pbx(pbx):
                 yield finding
         if all(finding.mark is Mark.GOOD for finding in of_database):
-            for finding in [*await check_listeners(db, settings, now), *await check_people(db)]:
+            for finding in [
+                *await check_listeners(db, settings, now),
+                *await check_people(db),
+                *await check_endpoints(db, settings),
+            ]:
                 yield finding
     finally:
         await db.close()

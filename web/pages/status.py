@@ -15,6 +15,7 @@ from starlette.responses import Response
 from pbxcrm.calls.facts import PbxState
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.queries import pbx_statuses, unmapped_extensions
+from pbxcrm.calls.unmapped import UnmappedEndpoint, unmapped_endpoints
 from pbxcrm.pbx.reports import REPORTS
 from pbxcrm.shared.events import Outbox
 from pbxcrm.upkeep.health import STALE_SECONDS
@@ -73,6 +74,7 @@ async def status(request: Request) -> Response:
         worst=worst,
         configured=[pbx.name for pbx in parts(request).settings.pbxs],
         strays=await _strays(request),
+        unmapped=await _unmapped(request),
     )
 
 
@@ -143,6 +145,14 @@ def _live(request: Request) -> Finding:
     if not hub.online:
         return Finding(name, "amber", _("away"), _("They come back by themselves when Redis answers."))
     return Finding(name, "green", _("well"), _("Open streams of this server: {count}.").format(count=hub.open_streams))
+
+
+async def _unmapped(request: Request) -> list[UnmappedEndpoint]:
+    try:
+        async with parts(request).db.read() as session:
+            return await unmapped_endpoints(session, parts(request).settings)
+    except SQLAlchemyError:
+        return []
 
 
 async def _strays(request: Request) -> list[str]:

@@ -8,6 +8,7 @@ from pbxcrm import migrations
 from pbxcrm.calls.facts import PbxState
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.queries import unmapped_extensions
+from pbxcrm.calls.unmapped import unmapped_endpoints
 from pbxcrm.pbx.reports import REPORTS
 from pbxcrm.people.models import Extension, Role, User
 from pbxcrm.shared.db import Database
@@ -102,6 +103,19 @@ async def check_people(db: Database) -> list[Finding]:
         todo = "Give each to a user on the page People; what they answer is nobody's deal."
         findings.append(odd(f"Extensions in calls that belong to nobody: {', '.join(strangers)}.", todo))
     return findings or [good(f"{len(users)} people, {len(phones)} extensions, all matched.")]
+
+
+async def check_endpoints(db: Database, settings: Settings) -> list[Finding]:
+    """Telephones that the settings take for outside lines."""
+    async with db.read() as session:
+        found = await unmapped_endpoints(session, settings)
+    return [
+        odd(
+            f"{one.pbx}: {one.endpoint} calls as {one.number} and is taken for an outside line ({one.calls} calls).",
+            f"If it is a telephone of yours, set {one.setting} (or extension_pattern of this PBX) and start again.",
+        )
+        for one in found
+    ]
 
 
 def _fill(sentence: str, params: dict[str, str]) -> str:

@@ -1,0 +1,47 @@
+"""Telephones that the settings take for lines are found, with the setting that makes them extensions."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pbxcrm.calls.unmapped import pattern_with, unmapped_endpoints
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.calls import FactStory, batch
+from tests.office import Office
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "number", "extension"),
+    [("101-WS", "101", "101"), ("phone-101", "101", "101"), ("olena", "104", "olena"), ("olena.k", "104", "olena.k")],
+)
+def test_the_setting_makes_the_endpoint_an_extension(endpoint: str, number: str, extension: str) -> None:
+    setting = pattern_with(r"\d{2,5}", endpoint, number)
+    assert setting.startswith("PBXCRM_EXTENSION_PATTERN='")
+    pattern = re.compile(setting.partition("'")[2].removesuffix("'"))
+    for name, read in ((endpoint, extension), ("102", "102")):
+        match = pattern.fullmatch(name)
+        assert match is not None
+        assert next((group for group in match.groups() if group), name) == read
+    assert pattern.fullmatch("trunk") is None
+
+
+async def test_a_phone_taken_for_a_line_is_found(
+    database: Database, office: Office, intake: Intake, tmp_path: Path
+) -> None:
+    assert office
+    settings = Settings(data_dir=tmp_path)
+    async with database.read() as session:
+        assert not await unmapped_endpoints(session, settings)
+    await intake.apply(
+        batch(
+            FactStory("17.1", client="101", trunk="101-WS").ring("102").wait(9).end(),
+            FactStory("17.2", client="0671112233", trunk="provider").ring("102").wait(9).end(),
+        )
+    )
+    async with database.read() as session:
+        (found,) = await unmapped_endpoints(session, settings)
+    assert (found.endpoint, found.number, found.calls) == ("101-WS", "101", 1)
+    assert found.setting == r"PBXCRM_EXTENSION_PATTERN='(\d{2,5})(?:-WS)?'"
