@@ -41,6 +41,7 @@ class Record:
 
     @property
     def is_local(self) -> bool:
+        """Whether the record is of a Local channel, which is no telephone."""
         return self.channel.startswith("Local/") or self.dest_channel.startswith("Local/")
 
 

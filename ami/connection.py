@@ -1,7 +1,6 @@
 """The link to Asterisk's Manager Interface: the one module that knows panoramisk.
 
-panoramisk 1.4 formats actions, numbers them and gathers their answers; everything it does wrong (see "What to wrap" in
-docs/architecture.md) is done here instead: bytes are framed before they are decoded, nothing runs in its callbacks but
+panoramisk 1.4 formats actions, numbers them and gathers their answers; what it does wrong is done here instead: bytes are framed before they are decoded, nothing runs in its callbacks but
 putting on a queue, a link is watched and given up, a refused login is final, nothing is ever sent twice.
 """
 
@@ -177,6 +176,7 @@ class Link:
         return True
 
     def lost(self, error: Exception | None) -> None:
+        """The link is gone; everybody who waits for an answer hears ``LinkDown``."""
         code = "pbx_stopped" if self._stopping else "link_lost"
         self.give_up(_down(code, str(error) if error else "the PBX closed it"))
 
@@ -257,6 +257,7 @@ class Link:
                 self.give_up(LinkDown("the PBX does not answer", code="silent", why="silent", seconds=seconds))
 
     def close(self) -> None:
+        """Hang up; nothing is sent afterwards."""
         self.give_up(LinkDown("closed by us"))
 
 

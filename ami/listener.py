@@ -85,6 +85,7 @@ class Listener:
         return self._reporter.current()
 
     def stop(self) -> None:
+        """Let ``run`` end."""
         self._stop.set()
 
     async def run(self) -> None:

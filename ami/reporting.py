@@ -40,6 +40,7 @@ class Reporter:
 
     @property
     def state(self) -> PbxState:
+        """The state that was reported last."""
         return self.current().state
 
     def current(self) -> PbxReport:

@@ -88,6 +88,7 @@ class Simulator:
 
     @property
     def url(self) -> str:
+        """Where to connect, as ``PBXCRM_AMI_URL`` wants it."""
         return f"ami://{self.user}:{self.secret}@{self.host}:{self.port}"
 
     async def __aenter__(self) -> Self:

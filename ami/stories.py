@@ -75,6 +75,7 @@ class Story:
 
     @property
     def seconds(self) -> float:
+        """How long the recording lasts."""
         return self.lines[-1].offset
 
 
@@ -195,6 +196,7 @@ class Crowd:
         self._known: list[Client] = list(known)
 
     def somebody(self) -> Client:
+        """A client at random: with the chance ``again`` one who is known, else a new one."""
         dice = self._dice
         if self._known and dice.random() < self._again:
             return dice.choice(self._known)

@@ -37,6 +37,7 @@ class Untold:
 
     @property
     def is_full(self) -> bool:
+        """Whether no more can be kept in memory."""
         return len(self._kept) >= MOST
 
     @property

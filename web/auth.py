@@ -31,10 +31,12 @@ def _named(request: Request, name: str) -> str:
 
 
 def session_token(request: Request) -> str | None:
+    """The token of the browser's cookie; None without one."""
     return request.cookies.get(cookie_name(request))
 
 
 def give_cookie(request: Request, response: Response, token: str) -> None:
+    """Log this browser in."""
     response.set_cookie(
         cookie_name(request),
         token,
@@ -64,6 +66,7 @@ def remember_device(request: Request, response: Response, token: str) -> None:
 
 
 def delete_cookie(request: Request, response: Response) -> None:
+    """Log this browser out; the session itself is ended elsewhere."""
     response.delete_cookie(
         cookie_name(request), path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https"
     )

@@ -21,6 +21,7 @@ SYMBOLS_OF = "ru"  # the locale whose currency signs are short ones (₴, €, $
 
 
 def local(moment: datetime) -> datetime:
+    """In the reader's time zone."""
     return moment.astimezone(here().timezone)
 
 
@@ -102,6 +103,7 @@ def _money(value: Decimal, currency: str, language: Language) -> str:
 
 
 def number(value: float) -> str:
+    """With the separators of the reader's language."""
     return format_decimal(value, locale=here().locale)
 
 

@@ -43,12 +43,15 @@ class Form:
         return self.values.get(name, "").strip()
 
     def get(self, name: str, default: str = "") -> str:
+        """The value of a field as it came, or ``default``."""
         return self.values.get(name, default)
 
     def all(self, name: str) -> list[str]:
+        """Every value of a field, in order."""
         return self.lists.get(name, [])
 
     def ticked(self, name: str) -> bool:
+        """Whether a box was ticked."""
         return name in self.values
 
     def refuse(self, error: Invalid) -> None:

@@ -1,4 +1,4 @@
-"""Live updates: one stream a browser, one Redis subscription a process, fan-out in between.
+"""Live updates: one stream per browser, one Redis subscription per process, fan-out in between.
 
 A browser hears hints (a topic and a reference) that its person may hear, never data: it asks for the page again through
 the ordinary, access-checked path. Only what must be on the screen at once is pushed as finished HTML by a *pusher*, made
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 PING_SECONDS = 15  # Redis that does not answer for so long is away
 WAITING_AT_MOST = 256  # messages a reader may be behind
-RETRY_SECONDS = (0.1, 0.5)  # one connection a process: Redis that is back is found at once
+RETRY_SECONDS = (0.1, 0.5)  # one connection per process: Redis that is back is found at once
 ROUND = 10  # people whose pushed HTML is made at once
 GATHER_SECONDS, GATHER_STEPS = 0.05, 10  # what is not urgent waits so long for others; a phone that rings does not
 ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
@@ -108,6 +108,7 @@ class Ear:
         self._something.set()
 
     def hint(self, hint: "Hint") -> None:
+        """Say the hint a moment later, together with others."""
         if not self._hints:
             asyncio.get_running_loop().call_later(HINT_SECONDS, self._ripen)
         self._hints[hint.topic, hint.ref] = {"id": hint.id, "topic": hint.topic, "ref": hint.ref}
@@ -162,6 +163,7 @@ class Hub:
 
     @contextmanager
     def listening(self, listener: Viewer) -> Iterator[Ear]:
+        """An open stream of this person, for as long as the block lasts."""
         ear = Ear(listener)
         self._ears.setdefault(listener.user_id, set()).add(ear)
         self._sort_in(listener)
@@ -190,6 +192,7 @@ class Hub:
 
     @property
     def open_streams(self) -> int:
+        """How many there are in this process."""
         return sum(len(ears) for ears in self._ears.values())
 
     async def run(self) -> None:

@@ -30,6 +30,7 @@ class Parts:
 
 
 def parts(request: Request) -> Parts:
+    """The parts of the application that serves this request."""
     return cast("Parts", request.app.state.parts)
 
 

@@ -60,6 +60,7 @@ def said_of(command: PhoneCommand) -> str:
 
 
 def is_trouble(command: PhoneCommand) -> bool:
+    """Whether the person must be told why it did not work."""
     return command.status in {CommandStatus.FAILED, CommandStatus.EXPIRED}
 
 

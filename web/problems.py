@@ -60,6 +60,7 @@ WORDS: dict[int, tuple[str, str]] = {
 
 
 def handlers() -> Mapping[type[Exception] | int, ExceptionHandler]:
+    """Which handler answers for which error, for Starlette."""
     return {
         PbxcrmError: _known,
         HTTPException: _http,

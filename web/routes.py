@@ -50,6 +50,7 @@ COUNTERS: dict[str, Counter] = {
 
 
 def all_routes(static: StaticTree) -> Sequence[Route]:
+    """Every route of pages, API and static files."""
     return [
         public("/static/{version}/{name:path}", static.serve, name="static"),
         public("/healthz", health.healthz),

@@ -62,6 +62,7 @@ def _declared(path: str, handler: Handler, rule: Rule, methods: Sequence[str], n
 
 
 def rule_of(route: BaseRoute) -> Rule:
+    """Whom the route is for. Raises UndeclaredRoute."""
     rule: Rule | None = getattr(route, RULE, None)
     if rule is None:
         raise UndeclaredRoute(f"{route!r} does not say who may use it: make it with page(), api() or public()")

@@ -74,6 +74,7 @@ class Shell:
     live: str  # ok | offline: whether the server itself hears events
 
     def is_here(self, section: Section) -> bool:
+        """Whether the section is the one that is shown."""
         return any(self.path == path or self.path.startswith(path + "/") for path in (section.path, *section.also))
 
 
@@ -85,6 +86,7 @@ def sections_for(viewer: Viewer, served: frozenset[str]) -> tuple[Section, ...]:
 async def count(
     counters: Mapping[str, Counter], session: AsyncSession, viewer: Viewer, sections: tuple[Section, ...], at: datetime
 ) -> dict[str, int]:
+    """The numbers on the badges of these sections, by the name of their counter."""
     wanted = [section.counter for section in sections if section.counter in counters]
     return {name: await counters[name](session, viewer, at) for name in wanted}
 

@@ -30,6 +30,7 @@ class StaticTree:
 
     @cached_property
     def version(self) -> str:
+        """A hash of the content, for an address that may be kept for ever."""
         digest = hashlib.sha256()
         for name, path in self.files.items():
             digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
@@ -41,6 +42,7 @@ class StaticTree:
         return f"/static/{self.version}/{name}"
 
     async def serve(self, request: Request) -> Response:
+        """``GET /static/…``."""
         path = self.files.get(request.path_params["name"])
         if path is None:
             raise HTTPException(404)

@@ -4,7 +4,7 @@ A handler calls ``render(request, "calls/list.html", fragment="calls/_list.html"
 the fragment, a browser's own request the whole page. A name that a template uses and nobody gave is an error.
 
 Macros see their arguments and what is global, never the context: so they are built once, not for each page and card
-(which made ten thousand objects a second for the collector of garbage, and held up the loop for it).
+(which made ten thousand objects a second for the garbage collector, and held up the loop for it).
 """
 
 from collections.abc import Callable, Iterator

@@ -32,6 +32,7 @@ class Library:
 
 
 def libraries() -> list[Library]:
+    """What ``VENDOR.toml`` lists."""
     return [Library(**row) for row in tomllib.loads(LIST.read_text(encoding="utf-8"))["library"]]
 
 

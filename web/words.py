@@ -83,6 +83,7 @@ BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.v
 
 
 def direction(call: Call) -> str:
+    """Inbound, outbound or internal, in words."""
     return _(DIRECTIONS.get(call.direction, call.direction))
 
 
@@ -111,6 +112,7 @@ def sign(call: Call) -> str:
 
 
 def leg(result: str) -> str:
+    """What became of one telephone, in words."""
     return _(LEGS.get(result, result))
 
 
@@ -171,6 +173,7 @@ def kind_of_task(kind: str) -> str:
 
 
 def is_open(task: Task) -> bool:
+    """Whether the task is still to be done."""
     return task.status == TaskStatus.OPEN
 
 

@@ -17,10 +17,12 @@ JOB_SECONDS = 30  # after kill -9 a job waits for this and 10 s more, so it is s
 
 
 def to_json(value: dict[str, Any]) -> bytes:
+    """How arq writes a job: as JSON, never as pickle."""
     return json.dumps(value, default=str).encode()
 
 
 def from_json(data: bytes) -> dict[str, Any]:
+    """How arq reads a job."""
     found: dict[str, Any] = json.loads(data)
     return found
 
@@ -47,6 +49,7 @@ def make_worker(url: str, sweep: Callable[[], Coroutine[Any, Any, int]]) -> Work
 
 
 def redis_settings(url: str) -> RedisSettings:
+    """The address as arq wants it."""
     settings = RedisSettings.from_dsn(url)
     settings.conn_retries = 0  # the loop around the worker waits and tries again, and says so
     return settings

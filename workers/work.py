@@ -40,6 +40,7 @@ class Work:
         self._swept_at = 0.0  # by the clock of the event loop
 
     async def run(self) -> None:
+        """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.relay.run())
             tasks.create_task(self.relay.carry_leftovers())

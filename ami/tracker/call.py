@@ -188,6 +188,7 @@ class Call:
 
     @property
     def click_to_call(self) -> bool:
+        """Whether a click in the CRM ordered the call."""
         return self.originated and self.direction is Direction.OUTBOUND
 
     @property
@@ -208,6 +209,7 @@ class Call:
 
     @property
     def is_over(self) -> bool:
+        """Whether the verdict has been given."""
         return self.outcome is not Outcome.OPEN
 
     @property

@@ -56,6 +56,7 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
 
 
 async def delete_leave(session: AsyncSession, viewer: Viewer, leave_id: int, *, now: datetime) -> None:
+    """Take a leave away and move the deadlines that it had moved. Raises NotFound."""
     check(viewer, Permission.LEAVES_EDIT)
     leave = await session.get(Leave, leave_id)
     if leave is None:

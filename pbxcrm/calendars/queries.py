@@ -26,6 +26,7 @@ class Calendars:
     leaves: Mapping[int, tuple[Leave, ...]] = field(default_factory=dict)  # of a user, in order of time
 
     def of_user(self, user_id: int | None) -> WorkingTime:
+        """The person's working time: their own calendar, their team's, or the default."""
         user = self.people.users.get(user_id) if user_id is not None else None
         if user is None:
             return self.default
@@ -33,6 +34,7 @@ class Calendars:
         return own or self.of_team(user.team_id)
 
     def of_team(self, team_id: int | None) -> WorkingTime:
+        """The team's working time, or the default."""
         team = self.people.teams.get(team_id) if team_id is not None else None
         theirs = self.by_id.get(team.calendar_id) if team is not None and team.calendar_id is not None else None
         return theirs or self.default
@@ -98,6 +100,7 @@ async def _read_calendars(
 
 
 async def default_calendar(session: AsyncSession) -> Calendar | None:
+    """The calendar of whoever has no other; None before the first start."""
     return (await session.exec(select(Calendar).where(col(Calendar.is_default)))).first()
 
 

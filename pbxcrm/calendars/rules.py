@@ -106,11 +106,13 @@ def check_days(days: Sequence[tuple[date, str, str]]) -> tuple[DifferingDay, ...
 
 
 def check_timezone(name: str) -> None:
+    """Raises Invalid at ``timezone`` for a zone that is not in the IANA database."""
     if name not in timezones():
         raise Invalid("timezone", "calendars.timezone", "Choose a time zone.")
 
 
 def check_name(name: str) -> str:
+    """The name in one line. Raises Invalid at ``name``."""
     name = one_line(name)
     if not name or len(name) > 100:
         raise Invalid("name", "calendars.name", "Write a name of up to 100 letters.")

@@ -37,6 +37,7 @@ class WorkingTime:
         return not any(self.week) and not any(self.days.values())
 
     def is_working(self, moment: datetime) -> bool:
+        """Whether ``moment`` lies in working time."""
         at = _micro(moment)
         return self._year_of(moment, at).is_working(at)
 

@@ -22,6 +22,7 @@ def say_episode_changed(
 
 
 def say_escalation_changed(session: AsyncSession, escalation: Escalation, at: datetime, people: Directory) -> None:
+    """Managers of the owner hear of it; of one without an owner every manager does."""
     nobodys = [Role.MANAGER.value] if escalation.manager_id is None or escalation.owner_id is None else []
     managers = {manager.id for manager in people.managers_of(escalation.owner_id)}
     roles = [Role.ADMIN.value, Role.QC.value, *nobodys]

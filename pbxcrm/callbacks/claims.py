@@ -33,6 +33,7 @@ async def claim(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: 
 async def do_claim(
     session: AsyncSession, episode: Episode, user_id: int, now: datetime, context: DecisionContext
 ) -> None:
+    """Take the callback for a person, until the claim expires; access was checked before."""
     before = episode.claimed_by_id
     episode.claimed_by_id, episode.claimed_at = user_id, now
     episode.version += 1
@@ -63,6 +64,7 @@ async def access_for_work(session: AsyncSession, viewer: Viewer, episode_id: int
 
 
 async def lock_episode(session: AsyncSession, episode_id: int) -> Episode:
+    """The callback, locked for this transaction and read anew. It must exist."""
     found = await session.exec(
         select(Episode)
         .where(Episode.id == episode_id)
@@ -82,6 +84,7 @@ def check_free(episode: Episode, viewer: Viewer, context: DecisionContext, now: 
 
 
 def closed(episode: Episode) -> Conflict:
+    """The Conflict that says how the callback was closed meanwhile."""
     if episode.status == EpisodeStatus.RECOVERED:
         return Conflict("callbacks.recovered", "The client called meanwhile and got through: this callback is closed.")
     if episode.status == EpisodeStatus.REACHED:

@@ -32,6 +32,7 @@ class DayFigures:
 
     @property
     def percent_in_norm(self) -> int | None:
+        """Share returned in the norm, 0 to 100; None while nothing can be judged."""
         return round(100 * self.in_norm / self.judged) if self.judged else None
 
 

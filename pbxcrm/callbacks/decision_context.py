@@ -31,6 +31,7 @@ class LoadedContext:
 
 
 async def load_context(session: AsyncSession) -> LoadedContext:
+    """As it is now, with this session."""
     people = await load_directory(session)
     return LoadedContext(await load_options(session), people, await load_calendars(session, people))
 

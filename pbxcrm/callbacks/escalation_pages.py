@@ -26,6 +26,7 @@ class EscalationFilter:
     until: datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of escalations joined with their callbacks."""
         found: list[ColumnElement[bool]] = []
         if self.status:
             found.append(col(Escalation.state) == self.status)
@@ -63,6 +64,7 @@ async def page_of_escalations(
 
 
 async def access_escalation(session: AsyncSession, viewer: Viewer, escalation_id: int) -> tuple[Escalation, Episode]:
+    """One that the viewer may see, with its callback. Raises NotFound."""
     query = (
         select(Escalation, Episode)
         .join(Episode, col(Episode.id) == col(Escalation.episode_id))

@@ -29,6 +29,7 @@ class EpisodeFilter:
     text: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of callbacks."""
         found: list[ColumnElement[bool]] = []
         for column, value in (
             (Episode.status, self.status or None),

@@ -35,6 +35,7 @@ async def do_start_norm(session: AsyncSession, episode: Episode, since: datetime
 
 
 async def do_stop_clock(session: AsyncSession, episode: Episode) -> None:
+    """Forget the deadlines of the norm, the reaction pause and the claim."""
     for kind in (NORM, ESCALATE, CLAIM):
         await cancel_timer(session, f"{kind}:{episode.id}")
 
@@ -166,6 +167,7 @@ async def _close_escalation(
 
 
 async def open_escalation(session: AsyncSession, episode: Episode) -> Escalation | None:
+    """The escalation of the callback that is still open, or None."""
     found = await session.exec(
         select(Escalation).where(Escalation.episode_id == episode.id, Escalation.state == EscalationState.OPEN.value)
     )
@@ -181,10 +183,12 @@ async def client_of(session: AsyncSession, episode: Episode, withheld: str = "â€
 
 
 def lamp_about(episode: Episode) -> str:
+    """What the lamp's task is about: its key, so that there is only one."""
     return f"callback:{episode.id}"
 
 
 def escalation_about(episode_id: int | None) -> str:
+    """What the escalation's task is about: its key, so that there is only one."""
     return f"{ABOUT_ESCALATION}{episode_id}"
 
 

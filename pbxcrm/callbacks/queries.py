@@ -31,6 +31,7 @@ class EpisodeRow:
 
 
 async def access_episode(session: AsyncSession, viewer: Viewer, episode_id: int, *, field: str = "") -> Episode:
+    """The callback, if the viewer may see it. Raises NotFound."""
     found = (await session.exec(select(Episode).where(Episode.id == episode_id, visible_episodes(viewer)))).first()
     if found is None:
         raise not_there("callbacks.not_found", "There is no such callback, or it is another team's.", field)
@@ -38,6 +39,7 @@ async def access_episode(session: AsyncSession, viewer: Viewer, episode_id: int,
 
 
 async def access_episode_row(session: AsyncSession, viewer: Viewer, episode_id: int) -> EpisodeRow:
+    """The callback with what a list shows beside it. Raises NotFound."""
     return (await as_rows(session, [await access_episode(session, viewer, episode_id)]))[0]
 
 
@@ -52,6 +54,7 @@ async def list_episodes(
 
 
 async def attempts_of(session: AsyncSession, episode_id: int) -> list[Attempt]:
+    """The attempts of a callback, oldest first."""
     found = await session.exec(
         select(Attempt).where(Attempt.episode_id == episode_id).order_by(col(Attempt.at), col(Attempt.id))
     )
@@ -102,6 +105,7 @@ NOT_REACHED = (Outcome.NO_ANSWER.value, Outcome.BUSY.value, Outcome.FAILED.value
 
 
 async def has_next_task(session: AsyncSession, deal: Deal) -> bool:
+    """Whether an open task about the deal is planned."""
     query = select(Task.id).where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value).limit(1)
     return (await session.exec(query)).first() is not None
 

@@ -361,5 +361,6 @@ def _settles_own_talk(episode: Episode, viewer: Viewer) -> bool:
 
 
 async def attempt_of_call(session: AsyncSession, episode: Episode, call_id: int) -> Attempt | None:
+    """The attempt that this call was counted as, or None."""
     found = await session.exec(select(Attempt).where(Attempt.episode_id == episode.id, Attempt.call_id == call_id))
     return found.first()

@@ -27,12 +27,14 @@ from pbxcrm.tasks.models import Task
 
 
 async def norm_passed(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """The norm is over: the first lamp."""
     episode = await _locked(session, row)
     if episode is not None:
         await do_light_lamp(session, episode, now, await load_context(session))
 
 
 async def pause_passed(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """The reaction pause is over: to the manager."""
     episode = await _locked(session, row)
     if episode is not None:
         await do_escalate(session, episode, now, await load_context(session))

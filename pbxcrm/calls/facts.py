@@ -92,7 +92,7 @@ class Leg:
     extension: str
     dialled_at: datetime
     ringing_at: datetime | None
-    answered_at: datetime | None  # first talk with the other side (rule 1 of telephony.md), not "picked up"
+    answered_at: datetime | None  # first talk with the other side, not "picked up"
     ended_at: datetime | None
     result: LegResult
     cause: int | None = None  # Q.850 hang-up cause, a hint only
@@ -166,6 +166,7 @@ class CallFact:
 
     @property
     def key(self) -> str:
+        """The same whoever replays the messages: kind, party and ordinal."""
         return f"{self.kind}:{self.party}#{self.ordinal}"
 
 

@@ -54,6 +54,7 @@ class LineRules:
 
 
 async def get_line(session: AsyncSession, line_id: int) -> Line | None:
+    """The line with this id, or None."""
     return await session.get(Line, line_id)
 
 

@@ -61,6 +61,7 @@ class CallFilter:
     responsible: str = ""  # a login
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of calls."""
         found: list[ColumnElement[bool]] = []
         for column, value in (
             (Call.direction, self.direction),
@@ -125,6 +126,7 @@ async def access_call(session: AsyncSession, viewer: Viewer, call_id: int) -> Ca
 
 
 async def access_call_card(session: AsyncSession, viewer: Viewer, call_id: int) -> CallCard:
+    """The call with what its page shows. Raises NotFound."""
     call = await access_call(session, viewer, call_id)
     legs = (
         await session.exec(
@@ -185,10 +187,12 @@ async def told_of_open_calls(session: AsyncSession, pbx: str) -> dict[tuple[str,
 
 
 async def list_lines(session: AsyncSession) -> list[Line]:
+    """All lines, in the order in which they are tried."""
     return list((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())
 
 
 async def pbx_statuses(session: AsyncSession) -> list[PbxStatus]:
+    """What each PBX said of itself last."""
     return list((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all())
 
 

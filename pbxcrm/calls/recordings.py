@@ -52,6 +52,7 @@ class Recording:
 
     @property
     def playable(self) -> bool:
+        """Whether browsers can play this format."""
         return self.path.suffix.lower() in PLAYABLE
 
 

@@ -25,7 +25,7 @@ def line_of(state: CallState, lines: Iterable[Line]) -> Line:
 
 @lru_cache(maxsize=1000)
 def _no_line(name: str) -> Line:
-    """Made once a name: this is asked several times for each fact, and making a row costs more than the decision."""
+    """Made once per name: every fact asks several times, and making a row costs more than the decision."""
     return Line(name=name)
 
 
@@ -43,7 +43,7 @@ def clean_name(heard: str | None) -> str | None:
 
 
 def clean_path(heard: str | None) -> str | None:
-    """The name of a file as it was told, to the blank, or it would not be found; without what no database keeps."""
+    """Exactly as reported, blanks included, minus control characters: another name would not be found on the disk."""
     return _CONTROL.sub("", heard) or None if heard is not None else None
 
 

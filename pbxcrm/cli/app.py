@@ -42,6 +42,7 @@ def pbxcrm(
 
 
 def settings_and_logs() -> Settings:
+    """Settings of this process, with logging set up by them. Raises BadSettings."""
     from pbxcrm.shared.logs import configure
 
     settings = load_settings(dict(os.environ))

@@ -23,6 +23,7 @@ async def prepare(settings: Settings) -> tuple[str | None, str | None]:
 
 
 def upgrade(settings: Settings) -> None:
+    """``pbxcrm db upgrade``."""
     with in_use(settings.data_dir):
         before, after = asyncio.run(prepare(settings))
     if before == after:
@@ -32,6 +33,7 @@ def upgrade(settings: Settings) -> None:
 
 
 def backup(settings: Settings, file: Path) -> None:
+    """``pbxcrm backup FILE``."""
     from pbxcrm.upkeep.backup import back_up
 
     with in_use(settings.data_dir):
@@ -40,6 +42,7 @@ def backup(settings: Settings, file: Path) -> None:
 
 
 def restore(settings: Settings, file: Path, *, overwrite: bool) -> None:
+    """``pbxcrm restore FILE``."""
     from pbxcrm.upkeep.backup import restore as put_back
 
     with unused(settings.data_dir):

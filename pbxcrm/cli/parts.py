@@ -119,6 +119,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def serve_worker(settings: Settings) -> None:
+    """``pbxcrm work``, until SIGTERM."""
     from workers.work import Work
 
     async def serve() -> None:
@@ -132,6 +133,7 @@ def serve_worker(settings: Settings) -> None:
 
 
 def serve_listeners(settings: Settings, only: str | None) -> None:
+    """``pbxcrm listen``: one listener per PBX, or the PBX ``only``, until SIGTERM."""
     chosen = [pbx for pbx in settings.pbxs if only in {None, pbx.name}]
     if not chosen:
         what = f"There is no PBX “{only}” in the settings." if only else "No PBX is configured."

@@ -52,6 +52,7 @@ class Supervisor:
         self._width = max(len(part.name) for part in parts)
 
     def stop(self) -> None:
+        """Ask every part to end; ``run`` returns when they have."""
         self._stopping.set()
 
     async def run(self, started: Callable[[], Awaitable[None]] | None = None) -> int:

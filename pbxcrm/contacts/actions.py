@@ -119,6 +119,7 @@ async def link_number(
 
 
 async def create_company(session: AsyncSession, viewer: Viewer, *, name: str, now: datetime, note: str = "") -> Company:
+    """A company with a checked name. Raises Invalid and NotAllowed."""
     check(viewer, Permission.CONTACTS_EDIT)
     company = Company(name=check_name(name), responsible_id=viewer.user_id, note=note.strip()[:4000], created_at=now)
     session.add(company)
@@ -137,6 +138,7 @@ async def edit_company(
     name: str,
     note: str = "",
 ) -> Company:
+    """Change a company that the viewer may see. Raises Conflict for an old ``version``."""
     check(viewer, Permission.CONTACTS_EDIT)
     await access_company(session, viewer, company_id)
     company = await lock_row(session, Company, company_id)

@@ -21,6 +21,7 @@ class ContactFilter:
     until: datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of clients."""
         found = _common(Contact, self.responsible, self.since, self.until)
         if self.client_number:
             found.append(col(Contact.id).in_(select(Phone.contact_id).where(Phone.number == self.client_number)))
@@ -37,6 +38,7 @@ class CompanyFilter:
     text: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of companies."""
         found = _common(Company, self.responsible, self.since, self.until)
         if self.text.strip():
             found.append(part_of(col(Company.name_folded), self.text))

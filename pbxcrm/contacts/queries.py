@@ -71,14 +71,17 @@ async def load_numbers(session: AsyncSession, numbers: Collection[str]) -> Numbe
 
 
 async def special_number(session: AsyncSession, number: str | None) -> SpecialNumber | None:
+    """The entry of the list of numbers that are no clients, or None."""
     return await session.get(SpecialNumber, number) if number else None
 
 
 async def list_special_numbers(session: AsyncSession) -> list[SpecialNumber]:
+    """Our own numbers and spam, newest first."""
     return list((await session.exec(select(SpecialNumber).order_by(col(SpecialNumber.added_at).desc()))).all())
 
 
 async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int, *, field: str = "") -> Contact:
+    """The client, if the viewer may see them. Raises NotFound."""
     found = (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
     if found is None:
         raise not_there("contacts.not_found", "There is no such client, or it is a colleague's.", field)
@@ -86,6 +89,7 @@ async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int,
 
 
 async def access_company(session: AsyncSession, viewer: Viewer, company_id: int, *, field: str = "") -> Company:
+    """The company, if the viewer may see it. Raises NotFound."""
     found = (await session.exec(select(Company).where(Company.id == company_id, visible_companies(viewer)))).first()
     if found is None:
         raise not_there("companies.not_found", "There is no such company, or it is a colleague's.", field)
@@ -116,6 +120,7 @@ async def list_contacts(
 async def list_companies(
     session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
 ) -> list[Company]:
+    """Companies that the viewer may see and that fit all ``filters``, newest first; ``before`` is an id."""
     query = select(Company).where(visible_companies(viewer), *filters).order_by(col(Company.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Company.id) < before)
@@ -123,6 +128,7 @@ async def list_companies(
 
 
 async def with_numbers(session: AsyncSession, contacts: list[Contact]) -> list[ContactRow]:
+    """Clients with their numbers and companies, in the same order, by one query per table."""
     ids = [contact.id for contact in contacts]
     phones = (await session.exec(select(Phone).where(col(Phone.contact_id).in_(ids)).order_by(col(Phone.id)))).all()
     emails = (await session.exec(select(Email).where(col(Email.contact_id).in_(ids)).order_by(col(Email.id)))).all()

@@ -12,6 +12,7 @@ EMAIL = re.compile(r"[^\s@<>\"',;]{1,64}@[^\s@<>\"',;]{1,185}\.[^\s@<>\"',;.]{2,
 
 
 def check_name(name: str, field: str = "name") -> str:
+    """The name in one line. Raises Invalid at ``field``."""
     name = one_line(name)
     if not name or len(name) > 200:
         raise Invalid(field, "contacts.name", "Write a name of up to 200 letters.")
@@ -53,6 +54,7 @@ def _is_number(number: str) -> bool:
 
 
 def check_emails(addresses: Iterable[str], field: str = "emails") -> list[str]:
+    """Addresses without blanks, each once. Raises Invalid at ``emails``."""
     found: list[str] = []
     for typed in addresses:
         address = typed.strip()

@@ -53,6 +53,7 @@ class NewDeal:
 async def do_create_deal(
     session: AsyncSession, new: NewDeal, at: datetime, *, actor: Viewer | None, people: Directory
 ) -> Deal:
+    """Store the deal with its first stage move, audit entry and hint; access was checked before."""
     deal = Deal(
         title=new.title[:200],
         pipeline_id=new.stage.pipeline_id,
@@ -154,6 +155,7 @@ def do_assign_deal(
     people: Directory,
     why: Reason,
 ) -> None:
+    """Change who is responsible; nothing happens when they are already."""
     if deal.responsible_id == user_id:
         return
     before = deal.responsible_id
@@ -322,6 +324,7 @@ async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id:
 def say_deal_changed(
     session: AsyncSession, deal: Deal, at: datetime, people: Directory, also: Iterable[int | None] = ()
 ) -> None:
+    """Those whom the deal concerns, and ``also`` these people, hear that it changed."""
     nobodys = [Role.MANAGER.value] if deal.responsible_id is None else []
     emit(session, "deal", deal.id, at, users=people.audience(deal.responsible_id, *also), roles=[*HEAR_ALL, *nobodys])
 

@@ -31,6 +31,7 @@ class BoardFilter:
     deal_ids: tuple[int, ...] | None = None  # what ``text`` means, where it is known (``narrowed``)
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of deals."""
         found: list[ColumnElement[bool]] = []
         for column, value in (
             (Deal.responsible_id, self.responsible_id),

@@ -35,6 +35,7 @@ class DealFilter:
     text: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of deals."""
         found: list[ColumnElement[bool]] = []
         for column, value in ((Deal.contact_id, self.contact_id), (Deal.company_id, self.company_id)):
             if value is not None:

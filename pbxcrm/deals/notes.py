@@ -20,6 +20,7 @@ class NoteFilter:
     call_id: int | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of notes."""
         asked = ((Note.deal_id, self.deal_id), (Note.contact_id, self.contact_id), (Note.call_id, self.call_id))
         return [col(column) == value for column, value in asked if value is not None]
 
@@ -46,6 +47,7 @@ async def list_notes(
 
 
 async def access_note(session: AsyncSession, viewer: Viewer, note_id: int) -> Note:
+    """The note, if the viewer may see it. Raises NotFound."""
     found = (await session.exec(select(Note).where(Note.id == note_id, visible_notes(viewer)))).first()
     if found is None:
         raise NotFound("notes.not_found", "There is no such note, or it is a colleague's.")

@@ -65,6 +65,7 @@ async def _read_funnel(session: AsyncSession) -> Funnel:
 
 
 async def default_pipeline(session: AsyncSession) -> Pipeline | None:
+    """The pipeline for deals that name none; None before the first start."""
     found = await session.exec(
         select(Pipeline).order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Pipeline.id))
     )
@@ -72,12 +73,14 @@ async def default_pipeline(session: AsyncSession) -> Pipeline | None:
 
 
 async def list_pipelines(session: AsyncSession) -> list[tuple[Pipeline, list[Stage]]]:
+    """All pipelines with their stages, in order."""
     pipelines = (await session.exec(select(Pipeline).order_by(col(Pipeline.position), col(Pipeline.id)))).all()
     stages = (await session.exec(select(Stage).order_by(col(Stage.position), col(Stage.id)))).all()
     return [(pipeline, [stage for stage in stages if stage.pipeline_id == pipeline.id]) for pipeline in pipelines]
 
 
 async def stages_of(session: AsyncSession, pipeline_id: int) -> list[Stage]:
+    """The stages of a pipeline, in order."""
     found = await session.exec(
         select(Stage).where(Stage.pipeline_id == pipeline_id).order_by(col(Stage.position), col(Stage.id))
     )
@@ -85,6 +88,7 @@ async def stages_of(session: AsyncSession, pipeline_id: int) -> list[Stage]:
 
 
 async def stage_of_kind(session: AsyncSession, pipeline_id: int, kind: StageKind) -> Stage | None:
+    """The first stage of this kind in the pipeline, or None."""
     found = await session.exec(
         select(Stage)
         .where(Stage.pipeline_id == pipeline_id, Stage.kind == kind.value)
@@ -115,6 +119,7 @@ _OPEN_OF_KNOWN = _open_deal(
 
 
 async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, field: str = "") -> Deal:
+    """The deal, if the viewer may see it. Raises NotFound."""
     found = (await session.exec(select(Deal).where(Deal.id == deal_id, visible_deals(viewer)))).first()
     if found is None:
         raise not_there("deals.not_found", "There is no such deal, or it is a colleague's.", field)
@@ -122,6 +127,7 @@ async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, fi
 
 
 async def access_deal_row(session: AsyncSession, viewer: Viewer, deal_id: int) -> DealRow:
+    """The deal with what a list shows beside it. Raises NotFound."""
     return (await as_rows(session, [await access_deal(session, viewer, deal_id)]))[0]
 
 
@@ -177,6 +183,7 @@ def lamp_of(open_tasks: Sequence[Task]) -> Lamp:
 
 
 async def moves_of(session: AsyncSession, deal_id: int) -> list[StageMove]:
+    """Moves between stages, oldest first."""
     found = await session.exec(
         select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.at), col(StageMove.id))
     )

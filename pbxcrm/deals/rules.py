@@ -10,6 +10,7 @@ MAX_AMOUNT = Decimal("1e13")
 
 
 def check_title(title: str) -> str:
+    """The title in one line. Raises Invalid at ``title``."""
     title = one_line(title)
     if not title or len(title) > 200:
         raise Invalid("title", "deals.title", "Write a title of up to 200 letters.")
@@ -34,6 +35,7 @@ def check_amount(text: str | Decimal | None) -> Decimal | None:
 
 
 def is_closing(stage: Stage) -> bool:
+    """Whether a deal that moves there is over."""
     return stage.kind in CLOSED_KINDS
 
 

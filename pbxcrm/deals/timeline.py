@@ -1,6 +1,6 @@
 """Everything that happened to a deal or with a client, in one list, newest on top.
 
-One query a kind for a page of any length: calls, tasks, notes, moves between stages and changes, merged by their moment.
+One query per kind for a page of any length: calls, tasks, notes, moves between stages and changes, merged by their moment.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ CHANGES = ("deal.assigned", "deal.edited")  # what the audit log knows that no o
 
 
 class EntryKind(StrEnum):
-    """Order decides between things of one moment: the later word stands above."""
+    """Declaration order breaks ties; later members are shown first."""
 
     CALL = "call"
     MOVE = "move"
@@ -58,6 +58,7 @@ class Entry:
 
     @property
     def cursor(self) -> str:
+        """Where the next part of the list begins, for ``TimelineCursor.parse``."""
         return f"{self.at.timestamp()!r}_{self.kind.value}_{self.id}"
 
 

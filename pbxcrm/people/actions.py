@@ -169,6 +169,7 @@ async def edit_profile(
     notify: bool,
     now: datetime,
 ) -> None:
+    """Change one's own name, language and habits. Raises Invalid."""
     user = await access_self(session, viewer)
     user.name = check_name(name)
     if language not in {"", "en", "uk", "ru"}:

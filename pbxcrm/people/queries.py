@@ -29,6 +29,7 @@ class Directory:
     by_mobile: dict[str, int] = field(default_factory=dict)  # E.164 -> user id
 
     def user_of(self, extension: str | None) -> User | None:
+        """Whose extension it is; None for nobody, and for somebody who has left."""
         user_id = self.by_extension.get(extension or "")
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
@@ -43,6 +44,7 @@ class Directory:
         return next(iter(self.extensions.get(user.id or 0, ())), None) if user is not None else None
 
     def active(self, user_id: int | None) -> User | None:
+        """The person, unless they have left."""
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
 
@@ -75,6 +77,7 @@ class Directory:
         return found
 
     def manager_of(self, user_id: int | None) -> User | None:
+        """The manager of the person's team, or None."""
         return next(iter(self.managers_of(user_id)), None)
 
     def team_of(self, user_id: int | None) -> set[int]:
@@ -105,10 +108,12 @@ class Directory:
         }
 
     def name(self, user_id: int | None) -> str:
+        """Their name, empty for nobody."""
         user = self.users.get(user_id) if user_id is not None else None
         return user.name if user is not None else ""
 
     def login(self, user_id: int | None) -> str | None:
+        """Their login, None for nobody."""
         user = self.users.get(user_id) if user_id is not None else None
         return user.login if user is not None else None
 
@@ -131,6 +136,7 @@ async def _read_directory(session: AsyncSession) -> Directory:
 
 
 async def list_users(session: AsyncSession, viewer: Viewer) -> list[User]:
+    """Everybody whom the viewer may see, by name; those who have left come last."""
     found = await session.exec(
         select(User).where(visible_users(viewer)).order_by(col(User.is_active).desc(), col(User.name), col(User.id))
     )
@@ -138,10 +144,12 @@ async def list_users(session: AsyncSession, viewer: Viewer) -> list[User]:
 
 
 async def list_teams(session: AsyncSession) -> list[Team]:
+    """All teams by name."""
     return list((await session.exec(select(Team).order_by(col(Team.name)))).all())
 
 
 async def access_user(session: AsyncSession, viewer: Viewer, user_id: int) -> User:
+    """The person, if the viewer may see them. Raises NotFound."""
     user = (await session.exec(select(User).where(User.id == user_id, visible_users(viewer)))).first()
     if user is None:
         raise NotFound("people.not_found", "There is no such person, or they are not in your team.")
@@ -166,6 +174,7 @@ async def access_assignee(session: AsyncSession, viewer: Viewer, user_id: int, *
 
 
 async def get_user_by_login(session: AsyncSession, login: str) -> User | None:
+    """The person with this login, in any case of letters; None when there is none."""
     return (await session.exec(select(User).where(User.login == login.strip().lower()))).first()
 
 
@@ -201,6 +210,7 @@ def _as_viewer(people: Directory, user: User, session_id: int | None = None) -> 
 
 
 def token_hash(token: str) -> str:
+    """What is stored of a token: its SHA-256; the token itself is nowhere."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -243,6 +253,7 @@ async def mobiles_of(session: AsyncSession, user_ids: list[int]) -> dict[int, li
 
 
 async def extensions_of(session: AsyncSession, user_ids: list[int]) -> dict[int, list[str]]:
+    """Each person's extensions, in order."""
     found: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
     rows = await session.exec(
         select(Extension).where(col(Extension.user_id).in_(user_ids)).order_by(col(Extension.number))

@@ -24,6 +24,7 @@ def check_login(login: str) -> str:
 
 
 def check_name(name: str) -> str:
+    """The name in one line. Raises Invalid at ``name``."""
     name = one_line(name)
     if not name or len(name) > 100:
         raise Invalid("name", "people.name", "Write a name of up to 100 letters.")
@@ -31,6 +32,7 @@ def check_name(name: str) -> str:
 
 
 def check_password(password: str) -> str:
+    """The password as it is. Raises Invalid at ``password`` for one that is too short or too long."""
     if len(password) < PASSWORD_MIN:
         raise Invalid(
             "password", "people.password_short", "A password needs at least {count} characters.", count=PASSWORD_MIN

@@ -73,6 +73,7 @@ class Case:
 
     @property
     def client_name(self) -> str:
+        """The client's name, or the number as people write it."""
         return self.client.contact.name if self.client.contact and self.client.contact.name else self.number
 
 
@@ -394,7 +395,7 @@ async def _choose_owner(case: Case) -> tuple[int | None, Reason]:
 
 
 async def _ask_whose_extension(case: Case, extension: str) -> None:
-    """A8: somebody of nobody answered; a manager shall say who it is."""
+    """A8: an extension that belongs to no user answered; ask a manager whose it is."""
     people = case.context.people
     manager = people.manager_of(case.line.owner_id)
     new = NewTask(

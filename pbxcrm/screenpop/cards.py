@@ -76,6 +76,7 @@ class Card:
 
     @property
     def is_unknown(self) -> bool:
+        """Whether the number is no known client's."""
         return self.contact is None and not self.candidates
 
 
@@ -137,6 +138,7 @@ class Known:
         now: datetime,
         today: datetime,
     ) -> "Known":
+        """Everything the cards of these calls show, by one query per table."""
         numbers = {call.client_number for call in calls if call.client_number}
         call_ids = {call.id for call in calls}
         contacts, by_id = await _contacts(session, numbers, {call.contact_id for call in calls})
@@ -157,6 +159,7 @@ class Known:
         )
 
     def card(self, user_id: int, call: Call, state: CardState, legs: Sequence[LiveLeg]) -> Card:
+        """The card of one call, of rows in memory."""
         named = self.contacts.get(call.client_number or "", [])
         contact = self.by_id.get(call.contact_id) or (named[0] if len(named) == 1 else self._known_as(call, named))
         same = _keys(call.client_number, contact.id if contact else None)

@@ -43,6 +43,7 @@ class Dock:
 
     @property
     def places(self) -> list[CardSlot]:
+        """Every place that holds a card, the one that goes on first."""
         return [*self.living, *self.finished]
 
 

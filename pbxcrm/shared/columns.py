@@ -51,10 +51,12 @@ def maybe_link(target: str, *, index: bool = True, use_alter: bool = False, name
 
 
 def json_list() -> list[Any]:
+    """A JSON column that begins as an empty list."""
     return Field(default_factory=_empty_list, sa_type=JSON, nullable=False)  # type: ignore[no-any-return]
 
 
 def json_object() -> dict[str, Any]:
+    """A JSON column that begins as an empty object."""
     return Field(default_factory=_empty_dict, sa_type=JSON, nullable=False)  # type: ignore[no-any-return]
 
 

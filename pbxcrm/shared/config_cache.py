@@ -47,6 +47,7 @@ def cached_config(model: type[Model]) -> type[Model]:
 
 
 async def config_version(session: AsyncSession) -> int:
+    """The number of changes so far; 0 before the first."""
     found = await fetch(session, _VERSION)
     return found[0][0] if found else 0
 
@@ -67,8 +68,8 @@ async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSessi
 
 
 async def _read(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
-    """By a session of its own, for a rollback in ``session`` would forget what it had read; but on the same connection: when
-    many ask at once, each with a connection in hand, none would be left for a second one.
+    """Uses a separate session, so that a rollback does not expire cached rows, on the same connection, so that a loader never
+    waits for a second one.
     """
     info = {name: session.info[name] for name in (DATABASE, _VERSION_READ)}
     async with AsyncSession(await session.connection(), expire_on_commit=False, autoflush=False, info=info) as reading:
@@ -83,7 +84,7 @@ def _flushed(session: Session, _context: object) -> None:
 
 @event.listens_for(Session, "do_orm_execute")
 def _executed(state: ORMExecuteState) -> None:
-    """A statement that changes many rows at once passes no flush."""
+    """Bulk statements bypass ``after_flush``; they are caught here."""
     if not state.is_select and state.bind_mapper is not None and state.bind_mapper.class_ in _models:
         _grow(state.session)
 

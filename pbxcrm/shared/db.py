@@ -116,6 +116,7 @@ class Database:
         return self._turn if self.is_sqlite else nullcontext()
 
     async def ping(self) -> None:
+        """Raises what the driver raises when the database does not answer."""
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
@@ -139,6 +140,7 @@ class Database:
             await asyncio.to_thread(checkpoint, self.url)
 
     async def close(self) -> None:
+        """Close all connections; the object cannot be used afterwards."""
         await self.engine.dispose()
 
 

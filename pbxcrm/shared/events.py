@@ -130,6 +130,7 @@ async def publish(redis: Redis, rows: Iterable[Outbox | PublishedHint]) -> None:
 
 
 async def forget(db: Database, ids: Iterable[int | None]) -> None:
+    """Delete these rows of the outbox: they are published."""
     async with db.write() as session:
         await session.exec(delete(Outbox).where(col(Outbox.id).in_(ids)))
 

@@ -1,4 +1,4 @@
-"""What an administrator may change while the product runs: one row an option, typed by ``Options``."""
+"""What an administrator may change while the product runs: one row per option, typed by ``Options``."""
 
 from typing import Any
 
@@ -34,6 +34,7 @@ class Options(BaseModel):
 
 
 async def load_options(session: AsyncSession) -> Options:
+    """Stored options over the defaults."""
     rows = (await session.exec(select(Option))).all()
     return Options.model_validate({row.key: row.value for row in rows})
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate this later"
+    """Marks a sentence for the catalogues and returns it as it is."""
     return message
 
 
@@ -24,6 +25,7 @@ class Counted:
 
 
 def N_counted(one: str, many: str, by: str) -> Counted:  # noqa: N802 - like N_: it marks both forms for the catalogues
+    """Marks both forms of a counted sentence for the catalogues."""
     return Counted(one, many, by)
 
 
@@ -54,6 +56,7 @@ class Reason:
             raise KeyError(self.code)
 
     def stored(self) -> dict[str, Any]:
+        """As JSON, for ``load``."""
         found: dict[str, Any] = {"code": self.code, "params": dict(self.params)}
         if self.because:
             found["because"] = [reason.stored() for reason in self.because]
@@ -106,6 +109,7 @@ def text(
     _: Callable[[str], str] = N_,
     ngettext: Callable[[str, str, int], str] = english,
 ) -> str:
+    """``sentences`` in one string."""
     return " ".join(sentences(stored, _, ngettext))
 
 

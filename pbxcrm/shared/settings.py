@@ -147,10 +147,12 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     def region_of(self, pbx: str) -> str:
+        """The region for numbers of this PBX, two letters."""
         return next((p.region for p in self.pbxs if p.name == pbx and p.region), self.region)
 
     @property
     def is_sqlite(self) -> bool:
+        """Whether the database is an SQLite file."""
         return self.database_url.startswith("sqlite")
 
 

@@ -52,6 +52,7 @@ def folded_name(text: str | None) -> str:
 
 
 def has_letters(text: str) -> bool:
+    """Whether the text can be a name and not only a number."""
     return any(letter.isalpha() for letter in text)
 
 

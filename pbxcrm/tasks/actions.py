@@ -45,6 +45,7 @@ class NewTask:
 
 
 async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
+    """Store the task; while one about the same thing (``about``) is open, it is returned instead. Access was checked before."""
     if new.about:
         found = await session.exec(select(Task).where(Task.about == new.about, Task.status == TaskStatus.OPEN.value))
         same = found.first()
@@ -185,6 +186,7 @@ async def create_task(
     note: str = "",
     kind: TaskKind = TaskKind.TODO,
 ) -> Task:
+    """A task made by a person. Raises Invalid at the field that is wrong, NotFound for what they may not see."""
     check(viewer, Permission.TASKS_EDIT)
     title = one_line(title)
     if not title or len(title) > 300:
@@ -297,6 +299,7 @@ async def access_task_for_change(session: AsyncSession, viewer: Viewer, task_id:
 async def say_task_changed(
     session: AsyncSession, task: Task, at: datetime, people: Directory, *also: int | None
 ) -> None:
+    """Those whom the task concerns hear that it changed, and so do those of its deal."""
     nobodys = [Role.MANAGER.value] if task.assignee_id is None else []
     roles = [Role.ADMIN.value, Role.QC.value, *nobodys]
     emit(session, "task", task.id, at, users=people.audience(task.assignee_id, task.created_by_id, *also), roles=roles)

@@ -28,6 +28,7 @@ class TaskFilter:
     text: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of tasks."""
         found: list[ColumnElement[bool]] = []
         for column, value in (
             (Task.status, self.status or None),

@@ -25,6 +25,7 @@ class TaskChoice:
     due_before: datetime | None = None  # only what was due until then
 
     def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of tasks."""
         found: list[ColumnElement[bool]] = []
         if self.assignee_id is not None:
             found.append(col(Task.assignee_id) == self.assignee_id)
@@ -41,9 +42,11 @@ class TaskChoice:
         return found
 
     def open(self, viewer: Viewer) -> list[ColumnElement[bool]]:
+        """The same choice, of tasks that are open."""
         return [col(Task.status) == TaskStatus.OPEN.value, self._once(viewer, still_open=True), *self.conditions()]
 
     def closed(self, viewer: Viewer) -> list[ColumnElement[bool]]:
+        """The same choice, of tasks that are done or cancelled."""
         return [col(Task.status) != TaskStatus.OPEN.value, self._once(viewer, still_open=False), *self.conditions()]
 
     def _once(self, viewer: Viewer, *, still_open: bool) -> ColumnElement[bool]:

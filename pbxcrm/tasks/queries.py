@@ -35,6 +35,7 @@ class TaskRow:
 
 
 async def access_task(session: AsyncSession, viewer: Viewer, task_id: int) -> Task:
+    """The task, if the viewer may see it. Raises NotFound."""
     found = (await session.exec(select(Task).where(Task.id == task_id, visible_tasks(viewer)))).first()
     if found is None:
         raise NotFound("tasks.not_found", "There is no such task, or it is a colleague's.")
@@ -42,6 +43,7 @@ async def access_task(session: AsyncSession, viewer: Viewer, task_id: int) -> Ta
 
 
 async def access_task_row(session: AsyncSession, viewer: Viewer, task_id: int) -> TaskRow:
+    """The task with what a list shows beside it. Raises NotFound."""
     return (await as_rows(session, [await access_task(session, viewer, task_id)]))[0]
 
 
@@ -97,6 +99,7 @@ def answered_for(viewer: Viewer) -> Callable[[type[Task]], ColumnElement[bool]]:
 
 
 async def as_rows(session: AsyncSession, tasks: list[Task]) -> list[TaskRow]:
+    """Tasks with what a list shows beside them, in the same order, by one query per table."""
     users = await load_by_id(session, User, (task.assignee_id for task in tasks))
     deals = await load_by_id(session, Deal, (task.deal_id for task in tasks))
     contacts = await load_by_id(session, Contact, (task.contact_id for task in tasks))

@@ -75,6 +75,7 @@ def here() -> Here:
 
 @contextmanager
 def speaking(place: Here) -> Iterator[None]:
+    """What is rendered inside speaks to this reader: language, zone, time."""
     token = _here.set(place)
     try:
         yield
@@ -83,6 +84,7 @@ def speaking(place: Here) -> Iterator[None]:
 
 
 def catalogue_path(language: Language) -> Path:
+    """Where the translations of a language lie."""
     return FOLDER / language.value / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 

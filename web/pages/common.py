@@ -53,6 +53,7 @@ def _addresses(request: Request) -> Any:  # a function for templates, whose argu
 
 
 def asked_text(request: Request, name: str = "q") -> str:
+    """A value of the query string without blanks around it, at most 100 letters; empty when it is missing."""
     return request.query_params.get(name, "").replace("\x00", "").strip()[:100]
 
 

@@ -222,7 +222,7 @@ async def _form_page(request: Request, form: Form, contact_id: int | None = None
 
 
 def _lines(form: Form, name: str) -> list[str]:
-    """The numbers or addresses of a field, one a line or separated by commas."""
+    """The numbers or addresses of a field, one per line or separated by commas."""
     return [part.strip() for line in form.get(name).splitlines() for part in line.split(",") if part.strip()]
 
 

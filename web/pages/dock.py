@@ -60,6 +60,7 @@ class Drawn:
     html: Markup
 
     def serves(self, place: CardSlot, language: str, at: datetime) -> bool:
+        """Whether what was drawn can be shown again as it is."""
         return self.state is place.state and self.language == language and at - self.at < DRAWN_ANEW_AFTER
 
 

@@ -92,6 +92,7 @@ async def delete(request: Request) -> Response:
 
 
 def preview_of(found: Line, pipelines: Pipelines, owner: str) -> list[str]:
+    """What the rule makes of a call, in sentences."""
     return words.line_preview(found, stage_name=_stage_name(found, pipelines), owner_name=owner)
 
 

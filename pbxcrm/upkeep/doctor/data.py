@@ -23,6 +23,7 @@ FAST_CLOCK_SECONDS = 5.0
 
 
 async def check_database(db: Database) -> list[Finding]:
+    """Whether the database answers, is of the right shape, and can be written."""
     kind = "SQLite" if db.is_sqlite else "PostgreSQL"
     try:
         await migrations.check(db)

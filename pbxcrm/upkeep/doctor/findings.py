@@ -23,12 +23,15 @@ class Finding:
 
 
 def good(what: str) -> Finding:
+    """Nothing to do."""
     return Finding(Mark.GOOD, what)
 
 
 def odd(what: str, todo: str) -> Finding:
+    """It works, but somebody should look at it; ``hint`` says what to do."""
     return Finding(Mark.ODD, what, todo)
 
 
 def bad(what: str, todo: str) -> Finding:
+    """It does not work; ``hint`` says what to do."""
     return Finding(Mark.BAD, what, todo)

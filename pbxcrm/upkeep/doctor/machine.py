@@ -19,6 +19,7 @@ NO_SPACE = 50 << 20
 
 
 def check_data_dir(data_dir: Path) -> list[Finding]:
+    """Whether the data directory can be written and has room."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=data_dir) as file:
