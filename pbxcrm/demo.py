@@ -132,11 +132,10 @@ async def _make(
         now=began,
         currency=settings.currency,
         region=settings.region,
-        amount=sample.amount,
         stage_id=stages[sample.stage].id,
         contact_id=contact.id,
         client_number=sample.number,
-        source="Sample data",
+        values={"amount": sample.amount, "source": "Sample data"},
     )
     if sample.note:
         await add_note(session, owner, sample.note, began, deal=deal)

@@ -75,9 +75,8 @@ async def fill(database: Database, settings: Settings, office: Office, now: date
                 now=entered - timedelta(days=2),
                 currency="UAH",
                 region="UA",
-                amount=Decimal(amount),
+                values={"amount": Decimal(amount), "source": "Sales"},
                 contact_id=busy.contacts[names[client]],
-                source="Sales",
                 responsible_id=office.id(owner),
             )
             await move_deal(session, viewer, deal.id or 0, busy.stages[stage].id or 0, version=None, now=entered)

@@ -3,9 +3,11 @@
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
+from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import NO_NUMBER
+from pbxcrm.deals.fields import FIELDS as DEAL_FIELDS
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
@@ -175,6 +177,17 @@ def kind_of_task(kind: str) -> str:
 def is_open(task: Task) -> bool:
     """Whether the task is still to be done."""
     return task.status == TaskStatus.OPEN
+
+
+def deal_changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """Name, value before and after of each field that an edited deal changed; the values of a client are not told."""
+    changed: dict[str, Any] = entry.data.get("changed", {})
+    told = [
+        (_(field.name), str(changed[field.key]["before"] or "—"), str(changed[field.key]["after"] or "—"))
+        for field in DEAL_FIELDS
+        if field.key in changed
+    ]
+    return [*told, (_("Client"), "", "")] if "contact_id" in changed else told
 
 
 def stage(found: Stage | None) -> str:

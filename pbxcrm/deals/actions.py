@@ -1,9 +1,9 @@
 """Changing deals. ``do_…`` changes and emits without asking who it is for; the others check access first."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
+from types import MappingProxyType
 
 from sqlalchemy import update
 from sqlmodel import col
@@ -14,10 +14,11 @@ from pbxcrm.audit.actions import record
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact
 from pbxcrm.contacts.rules import check_number
+from pbxcrm.deals.fields import Value, apply
 from pbxcrm.deals.gates import GateFacts, check_gate
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import access_deal, default_pipeline, latest_move, stage_of_kind
-from pbxcrm.deals.rules import check_amount, check_title, is_closing
+from pbxcrm.deals.rules import check_title, is_closing
 from pbxcrm.people.models import Role
 from pbxcrm.people.queries import Directory, access_assignee, load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -45,8 +46,7 @@ class NewDeal:
     contact_id: int | None = None
     company_id: int | None = None
     client_number: str | None = None
-    amount: Decimal | None = None
-    source: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)  # of its other fields (deals/fields.py)
     made_by_call_id: int | None = None
 
 
@@ -62,15 +62,14 @@ async def do_create_deal(
         contact_id=new.contact_id,
         company_id=new.company_id,
         client_number=new.client_number,
-        amount=new.amount,
         currency=new.currency,
-        source=new.source[:100],
         made_by_call_id=new.made_by_call_id,
         created_at=at,
         stage_since=at,
         closed_at=at if is_closing(new.stage) else None,
         reason=new.reason.stored(),
     )
+    apply(deal, new.values)
     session.add(deal)
     await session.flush()
     assert deal.id is not None
@@ -158,11 +157,19 @@ def do_assign_deal(
     """Change who is responsible; nothing happens when they are already."""
     if deal.responsible_id == user_id:
         return
+    before = _give(session, deal, user_id, at, actor, why)
+    deal.version += 1
+    say_deal_changed(session, deal, at, people, also=[before])
+
+
+def _give(
+    session: AsyncSession, deal: Deal, user_id: int | None, at: datetime, actor: Viewer | None, why: Reason
+) -> int | None:
+    """Change whose it is, with its record; whose it was."""
     before = deal.responsible_id
     deal.responsible_id = user_id
-    deal.version += 1
     record(session, at, "deal.assigned", "deal", deal.id, actor=actor, reason=why, before=before, after=user_id)
-    say_deal_changed(session, deal, at, people, also=[before])
+    return before
 
 
 async def create_deal(
@@ -173,21 +180,21 @@ async def create_deal(
     now: datetime,
     currency: str,
     region: str,
-    amount: str | Decimal | None = None,
+    values: Mapping[str, Value] = MappingProxyType({}),
     pipeline_id: int | None = None,
     stage_id: int | None = None,
     responsible_id: int | None = None,
     contact_id: int | None = None,
     company_id: int | None = None,
     client_number: str | None = None,
-    source: str = "",
 ) -> Deal:
     """A deal made by hand: in the given stage, else the first open one; the maker's own unless given to somebody.
 
+    ``values`` of its fields besides the title, by their keys (``deals/fields.py``).
     ``client_number`` as somebody types it in ``region``; calls of the number find the deal by it. Raises Invalid.
     """
     check(viewer, Permission.DEALS_EDIT)
-    title, value = check_title(title), check_amount(amount)
+    title = check_title(title)
     typed = (client_number or "").strip()
     number = check_number(typed, region, "client_number") if typed else None
     stage = await _stage_for_new(session, pipeline_id, stage_id)
@@ -201,7 +208,7 @@ async def create_deal(
     )
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name)
-    new = NewDeal(title, stage, owner.id, why, currency, contact_id, company_id, number, value, source)
+    new = NewDeal(title, stage, owner.id, why, currency, contact_id, company_id, number, values)
     return await do_create_deal(session, new, now, actor=viewer, people=people)
 
 
@@ -246,39 +253,32 @@ async def edit_deal(
     *,
     version: int | None,
     now: datetime,
-    title: str | None = None,
-    amount: str | Decimal | None = None,
+    values: Mapping[str, Value] = MappingProxyType({}),
     responsible_id: int | None = None,
     contact_id: int | None = None,
-    source: str | None = None,
-    keep: Iterable[str] = (),
+    keep_contact: bool = True,
 ) -> Deal:
-    """Change what is given; fields named in ``keep`` stay as they are (``amount`` and ``contact_id`` may be cleared)."""
+    """Change what is given: ``values`` of its fields by their keys (``deals/fields.py``), whose it is, and whose deal (None
+    with ``keep_contact`` false: nobody's). However much changes, the version counts it once; nothing changed counts nothing.
+    """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, version)
-    kept = set(keep)
-    before = {"title": deal.title, "amount": str(deal.amount), "contact_id": deal.contact_id, "source": deal.source}
-    if title is not None:
-        deal.title = check_title(title)
-    if "amount" not in kept:
-        deal.amount = check_amount(amount)
-    if source is not None:
-        deal.source = source.strip()[:100]
-    if "contact_id" not in kept:
+    changed = apply(deal, values)
+    if not keep_contact and contact_id != deal.contact_id:
         contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
+        changed["contact_id"] = {"before": deal.contact_id, "after": contact_id}
         deal.contact_id = contact_id
-        deal.company_id = (
-            contact.company_id if contact is not None and contact.company_id is not None else deal.company_id
-        )
-    people = await load_directory(session)
-    if responsible_id is not None and responsible_id != deal.responsible_id:
+        if contact is not None and contact.company_id is not None:
+            deal.company_id = contact.company_id
+    given, before = responsible_id is not None and responsible_id != deal.responsible_id, deal.responsible_id
+    if given and responsible_id is not None:
         owner = await access_assignee(session, viewer, responsible_id, field="responsible_id")
-        why = reason("owner.by_hand", by=viewer.name, who=owner.name)
-        do_assign_deal(session, deal, owner.id, now, actor=viewer, people=people, why=why)
-        deal.version -= 1  # counted once below
-    deal.version += 1
-    record(session, now, "deal.edited", "deal", deal_id, actor=viewer, before=before)
-    say_deal_changed(session, deal, now, people)
+        _give(session, deal, owner.id, now, viewer, reason("owner.by_hand", by=viewer.name, who=owner.name))
+    if changed:
+        record(session, now, "deal.edited", "deal", deal_id, actor=viewer, changed=changed)
+    if changed or given:
+        deal.version += 1
+        say_deal_changed(session, deal, now, await load_directory(session), also=[before])
     return deal
 
 

@@ -350,7 +350,7 @@ async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason
         contact_id=client.contact.id if client.contact else None,
         company_id=client.contact.company_id if client.contact else None,
         client_number=client.number,
-        source=line.source or line.name,
+        values={"source": line.source or line.name},
         made_by_call_id=case.call.id,
     )
     deal = await do_create_deal(case.session, new, case.at, actor=None, people=case.context.people)

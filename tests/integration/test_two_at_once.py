@@ -47,7 +47,7 @@ async def busy(database: Database, office: Office, tmp_path: Path) -> Busy:
 
 
 async def change_deal(session: AsyncSession, viewer: Viewer, row: int, version: int) -> object:
-    return await deals.edit_deal(session, viewer, row, version=version, now=NOON, title=viewer.name)
+    return await deals.edit_deal(session, viewer, row, version=version, now=NOON, values={"title": viewer.name})
 
 
 async def change_task(session: AsyncSession, viewer: Viewer, row: int, version: int) -> object:

@@ -15,6 +15,7 @@ from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board import path_of
+from pbxcrm.deals.fields import BY_KEY, Value, values_of
 from pbxcrm.deals.gates import Need
 from pbxcrm.deals.models import Stage, StageKind, StageMove
 from pbxcrm.deals.queries import (
@@ -160,7 +161,6 @@ async def assign(request: Request) -> Response:
             version=version_of(form),
             now=now(request),
             responsible_id=form.id("responsible_id"),
-            keep=("amount", "contact_id"),
         )
         row = (await as_rows(session, [found]))[0]
     name = row.responsible.name if row.responsible is not None else _("nobody")
@@ -181,12 +181,10 @@ async def edit(request: Request) -> Response:
                 deal_id,
                 version=version_of(form),
                 now=now(request),
-                title=form["title"],
-                amount=form["amount"],
+                values=_values(form),
                 responsible_id=form.id("responsible_id"),
-                source=form["source"],
                 contact_id=form.id("contact_id"),
-                keep=() if "contact_id" in form.values else ("contact_id",),
+                keep_contact="contact_id" not in form.values,
             )
     except Invalid as error:
         form.refuse(error)
@@ -256,12 +254,11 @@ async def create(request: Request) -> Response:
                 session,
                 who,
                 title=form["title"] or form["contact"],
-                amount=form["amount"],
+                values={key: value for key, value in _values(form).items() if key != "title"},
                 stage_id=form.id("stage_id"),
                 responsible_id=form.id("responsible_id"),
                 contact_id=contact_id,
                 client_number=form["number"],
-                source=form["source"],
                 currency=settings.currency,
                 region=settings.region,
                 now=now(request),
@@ -309,16 +306,19 @@ async def _timeline(session: AsyncSession, request: Request, deal_id: int) -> Ti
     return await timeline(session, viewer(request), deal_id=deal_id, kinds=KINDS[_kind(request)][0], after=after)
 
 
+def _values(form: Form) -> dict[str, Value]:
+    """What a form says of the deal's fields."""
+    return {key: form[key] for key in BY_KEY if key in form.values}
+
+
 def _facts(row: DealRow) -> Form:
     found = row.deal
     return filled(
         {
-            "title": found.title,
-            "amount": found.amount,
+            **values_of(found),
             "responsible_id": found.responsible_id,
             "contact_id": found.contact_id,
             "contact": row.contact.name if row.contact is not None else "",
-            "source": found.source,
             "version": found.version,
         }
     )

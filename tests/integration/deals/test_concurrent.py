@@ -28,7 +28,7 @@ async def test_who_waited_for_the_other_sees_what_the_other_did(postgres_url: st
 
     async def first(viewer: Viewer) -> None:
         async with database.write() as session:
-            await edit_deal(session, viewer, 1, version=1, now=NOON, title="Ivan's", keep=("amount", "contact_id"))
+            await edit_deal(session, viewer, 1, version=1, now=NOON, values={"title": "Ivan's"})
             await session.flush()
             changed.set()
             await until(_somebody_waits)
@@ -42,7 +42,7 @@ async def test_who_waited_for_the_other_sees_what_the_other_did(postgres_url: st
     async def second(viewer: Viewer) -> None:
         await changed.wait()
         async with database.write() as session:
-            await edit_deal(session, viewer, 1, version=1, now=NOON, title="Maria's", keep=("amount", "contact_id"))
+            await edit_deal(session, viewer, 1, version=1, now=NOON, values={"title": "Maria's"})
 
     found = await asyncio.gather(first(viewers[0]), second(viewers[1]), return_exceptions=True)
     assert [type(result) for result in found] == [type(None), Conflict], found

@@ -6,15 +6,15 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.deals import actions
+from pbxcrm.deals.fields import values_of
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.models import Deal, StageKind
 from pbxcrm.deals.queries import DealRow, access_deal_row, as_rows, list_deals
 from pbxcrm.shared import reasons
 from web.api import cursors
+from web.api.deal_fields import Use, sent_values, with_deal_fields
 from web.api.fields import (
     NO_NUL,
-    Amount,
-    AmountText,
     ApiAnswer,
     ApiRequest,
     Id,
@@ -23,7 +23,6 @@ from web.api.fields import (
     Login,
     Moment,
     Number,
-    Title,
     Version,
     When,
     Word,
@@ -35,11 +34,11 @@ from web.api.text import number_filter
 deals = Resource("deals", "Cards on the board.")
 
 
+@with_deal_fields(Use.ANSWER)
 class DealOut(ApiAnswer):
     """A deal."""
 
     id: int
-    title: str
     pipeline: str
     pipeline_id: int
     stage: str
@@ -49,9 +48,7 @@ class DealOut(ApiAnswer):
     contact_id: int | None
     company_id: int | None
     client_number: str | None
-    amount: Amount | None
     currency: str
-    source: str
     lost_reason: str
     created_at: Moment
     stage_since: Moment
@@ -77,9 +74,8 @@ class DealQuery(ListQuery):
     q: Word | None = Field(None, description="A part of the title.")
 
 
+@with_deal_fields(Use.NEW)
 class NewDeal(ApiRequest):
-    title: Title
-    amount: AmountText | None = None
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
     pipeline_id: Id | None = Field(None, description="Else the default pipeline.")
     stage_id: Id | None = Field(None, description="Else the first open stage.")
@@ -87,20 +83,17 @@ class NewDeal(ApiRequest):
     contact_id: Id | None = None
     company_id: Id | None = None
     client_number: Number | None = None
-    source: str = Field("", max_length=100, pattern=NO_NUL)
 
 
+@with_deal_fields(Use.CHANGE)
 class DealChange(ApiRequest):
     """What is left away stays as it is."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
-    title: Title | None = None
-    amount: AmountText | None = Field(None, description="null takes it away.")
     stage_id: Id | None = Field(None, description="Moves the deal.")
     lost_reason: str = Field("", max_length=200, pattern=NO_NUL, description="Needed when the stage is a lost one.")
     responsible: Login | None = None
     contact_id: Id | None = Field(None, description="null takes it away.")
-    source: str | None = Field(None, max_length=100, pattern=NO_NUL)
 
 
 @deals.get("/deals", needs=Permission.DEALS_READ, summary="Deals, newest first")
@@ -131,21 +124,21 @@ async def read_deal(ask: Ask, deal_id: int) -> DealOut:
 
 @deals.post("/deals", needs=Permission.DEALS_EDIT, summary="Make a deal", location=lambda deal: f"/deals/{deal.id}")
 async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
+    values = sent_values(body)
     deal = await actions.create_deal(
         ask.session,
         ask.viewer,
-        title=body.title,
+        title=str(values.pop("title")),
         now=ask.now,
         currency=body.currency or ask.settings.currency,
         region=ask.settings.region,
-        amount=body.amount,
+        values=values,
         pipeline_id=body.pipeline_id,
         stage_id=body.stage_id,
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
         contact_id=body.contact_id,
         company_id=body.company_id,
         client_number=body.client_number,
-        source=body.source,
     )
     return await _changed(ask, deal)
 
@@ -172,12 +165,10 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             deal_id,
             version=version,
             now=ask.now,
-            title=body.title,
-            amount=body.amount,
+            values=sent_values(body),
             responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
             contact_id=body.contact_id,
-            source=body.source,
-            keep={"amount", "contact_id"} - sent,
+            keep_contact="contact_id" not in sent,
         )
     return await _changed(ask, deal)
 
@@ -192,7 +183,6 @@ def deal_out(row: DealRow) -> DealOut:
     deal = row.deal
     return DealOut(
         id=deal.id or 0,
-        title=deal.title,
         pipeline=row.pipeline.name,
         pipeline_id=deal.pipeline_id,
         stage=row.stage.name,
@@ -202,9 +192,7 @@ def deal_out(row: DealRow) -> DealOut:
         contact_id=deal.contact_id,
         company_id=deal.company_id,
         client_number=deal.client_number,
-        amount=deal.amount,
         currency=deal.currency,
-        source=deal.source,
         lost_reason=deal.lost_reason,
         created_at=deal.created_at,
         stage_since=deal.stage_since,
@@ -213,4 +201,5 @@ def deal_out(row: DealRow) -> DealOut:
         lamp=row.lamp,
         reason=reasons.text(deal.reason),
         version=deal.version,
+        **values_of(deal),
     )

@@ -1,0 +1,51 @@
+"""The fields of a deal in the models of the API, derived from ``pbxcrm.deals.fields``."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, Field, create_model
+
+from pbxcrm.deals.fields import FIELDS, DealField, FieldKind, Value
+from web.api.fields import NO_NUL, Amount, AmountText, Title
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Use(StrEnum):
+    ANSWER = "answer"  # every field is there
+    NEW = "new"
+    CHANGE = "change"  # what is left away stays as it is
+
+
+def with_deal_fields(use: Use) -> Callable[[type[Model]], type[Model]]:
+    """Give a model every field of a deal, as an answer says it or as a request may send it."""
+
+    def add(model: type[Model]) -> type[Model]:
+        added: dict[str, Any] = {field.key: _typed(field, use) for field in FIELDS}
+        return create_model(model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **added)
+
+    return add
+
+
+def sent_values(body: BaseModel) -> dict[str, Value]:
+    """What a request says of the deal's fields; null takes an amount away, and leaves a text as it is."""
+    return {
+        field.key: getattr(body, field.key)
+        for field in FIELDS
+        if field.key in body.model_fields_set
+        and (field.kind is FieldKind.AMOUNT or getattr(body, field.key) is not None)
+    }
+
+
+def _typed(field: DealField, use: Use) -> tuple[Any, Any]:
+    if field.kind is FieldKind.AMOUNT:
+        if use is Use.ANSWER:
+            return (Amount | None, ...)
+        return (AmountText | None, Field(None, description="null takes it away." if use is Use.CHANGE else None))
+    if use is Use.ANSWER:
+        return (str, ...)
+    if field.required:
+        return (Title, ...) if use is Use.NEW else (Title | None, None)
+    text = Field("" if use is Use.NEW else None, max_length=field.max_length, pattern=NO_NUL)
+    return (str, text) if use is Use.NEW else (str | None, text)
