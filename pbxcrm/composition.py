@@ -19,6 +19,9 @@ from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
 from pbxcrm.shared.jobs import register_timers
 from pbxcrm.shared.reasons import register_reasons
+from pbxcrm.timeline.entries import EntryKind
+from pbxcrm.timeline.queries import register_sources
+from pbxcrm.timeline.sources import read_calls, read_changes, read_moves, read_notes, read_tasks
 
 
 def compose() -> None:
@@ -29,5 +32,14 @@ def compose() -> None:
     next_task_missing.register(failed_without_task)
     line_deleted.register(forget_line)
     register_reasons(people.REASONS, deals.REASONS, callbacks.REASONS, reactions.REASONS)
+    register_sources(
+        {
+            EntryKind.CALL: read_calls,
+            EntryKind.MOVE: read_moves,
+            EntryKind.CHANGE: read_changes,
+            EntryKind.NOTE: read_notes,
+            EntryKind.TASK: read_tasks,
+        }
+    )
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)

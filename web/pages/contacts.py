@@ -18,10 +18,11 @@ from pbxcrm.contacts.queries import (
 from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.board import BoardFilter
 from pbxcrm.deals.queries import list_deals
-from pbxcrm.deals.timeline import EntryKind, TimelineCursor, timeline
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.queries import load_directory
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.timeline.entries import EntryKind, TimelineCursor
+from pbxcrm.timeline.queries import timeline
 from web.answers import redirect, toast
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _

@@ -28,10 +28,11 @@ from pbxcrm.deals.queries import (
     moves_of,
     stages_of,
 )
-from pbxcrm.deals.timeline import EntryKind, Timeline, TimelineCursor, timeline
 from pbxcrm.reactions.clients import identify
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.lists import open_tasks_of_deal
+from pbxcrm.timeline.entries import EntryKind, Timeline, TimelineCursor
+from pbxcrm.timeline.queries import timeline
 from web import completing, words
 from web.answers import redirect, toast
 from web.due_dates import QUICK

@@ -10,9 +10,10 @@ from sqlmodel import col, select
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.timeline import EntryKind, TimelineCursor, timeline
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.timeline.entries import EntryKind, TimelineCursor
+from pbxcrm.timeline.queries import timeline
 from tests.calls import FactStory, batch, outbound
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
