@@ -100,6 +100,13 @@ function hear(message) {
   }
 }
 
+// What grows older by the server's reckoning (working minutes, what has become late): asked for again once a minute.
+setInterval(() => {
+  if (document.hidden) return;
+  for (const region of document.querySelectorAll("[data-live][data-ages]")) due.add(region);
+  if (due.size) later(GATHER);
+}, 60000);
+
 let offlineTimer = 0;
 function state(live) {
   document.documentElement.dataset.stream = live;

@@ -1,0 +1,110 @@
+"""What stays and what goes on in a real Chromium: folded rail and dock, drafts over a reload, ages, a card that opens anywhere."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.browser import live, overflow
+from tests.e2e.test_daily_acts import DESK, IRYNA, NOON, Day, day
+from tests.waiting import until
+
+__all__ = ["day"]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_rail_and_dock_fold_and_stay_so_and_four_columns_are_seen(day: Day) -> None:
+    hand = await day.sit_down("ivan", "/board", width=1280)
+    page = hand.page
+    await day.talk(IRYNA, 8)
+    await page.locator(".callcard").first.wait_for()
+    edge = await page.locator("#dock").bounding_box()
+    assert edge
+    boxes = [await column.bounding_box() for column in await page.locator(".col:not(.empty)").all()]
+    whole = [box for box in boxes if box and box["x"] + box["width"] <= edge["x"]]
+    assert len(whole) >= 4
+    assert await page.evaluate("document.documentElement.dataset.rail") == "folded"  # too narrow for both
+    await page.locator("[data-fold=rail]").click()
+    await page.locator("[data-fold=dock]").click()
+    await page.reload()
+    await live(page)
+    assert await page.evaluate("({...document.documentElement.dataset})") | {"rail": "open", "dock": "folded"} == (
+        await page.evaluate("({...document.documentElement.dataset})")
+    )
+    await expect(page.locator("#rail .section .word").first).to_be_visible()
+    await expect(page.locator(".callcard").first).to_be_hidden()
+    assert await overflow(page) == 0
+
+
+async def test_what_is_typed_survives_a_reload_until_it_is_sent(day: Day) -> None:
+    hand = await day.sit_down("ivan", f"/deals/{day.busy.deals[DESK]}")
+    note = hand.page.get_by_label("New note")
+    await note.fill("They want it by Christmas")
+    await hand.page.reload()
+    await expect(note).to_have_value("They want it by Christmas")
+    await hand.page.get_by_role("button", name="Save note").click()
+    await hand.page.locator("#timeline", has_text="by Christmas").wait_for()
+    await hand.page.reload()
+    await expect(note).to_have_value("")
+
+
+async def test_a_step_of_the_path_is_taken_back(day: Day) -> None:
+    hand = await day.sit_down("ivan", f"/deals/{day.busy.deals[DESK]}")
+    await hand.page.locator("#path").get_by_role("button", name=re.compile("Invoice issued")).click()
+    await hand.page.locator(".toast", has_text="Moved to “Invoice issued”").get_by_role("button", name="Undo").click()
+    await expect(hand.page.locator("#path [aria-current=step] b")).to_have_text("Proposal sent")
+
+
+async def test_a_card_opens_by_a_click_anywhere_on_it(day: Day) -> None:
+    hand = await day.sit_down("ivan", "/board")
+    await hand.page.locator(".card", has_text=DESK).locator(".line").click()
+    await hand.page.wait_for_url(re.compile(rf"/deals/{day.busy.deals[DESK]}$"))
+
+
+async def test_ages_on_the_board_go_on(day: Day) -> None:
+    hand = await day.sit_down("ivan", "/board")
+    time = hand.page.locator(".card", has_text=DESK).locator("time[data-age]")
+    await expect(time).to_have_text("7\N{NO-BREAK SPACE}d")
+    later = (NOON - timedelta(hours=3)).isoformat()
+    await time.evaluate("(time, at) => { time.dateTime = at; }", later)
+    await expect(time).to_have_text(
+        re.compile("^3\N{NO-BREAK SPACE}h")
+    )  # by the clock of the server, within ten seconds
+
+
+async def test_a_card_let_go_beside_the_last_column_lands_in_it(day: Day) -> None:
+    hand = await day.sit_down("ivan", "/board", width=3000)
+    page = hand.page
+    card = await page.locator(".card", has_text=DESK).bounding_box()
+    last = await page.locator('.col[data-kind="lost"]').bounding_box()
+    assert card
+    assert last
+    await page.mouse.move(card["x"] + 60, card["y"] + 40)
+    await page.mouse.down()
+    x, y = last["x"] + last["width"] + 30, last["y"] + 300
+    await page.mouse.move(x, y, steps=15)
+
+    async def shown_there() -> bool:
+        await page.mouse.move(x + 1, y)
+        await page.mouse.move(x, y)
+        return await page.locator('.col[data-kind="lost"] .card', has_text=DESK).count() == 1
+
+    await until(shown_there)
+    await page.mouse.up()
+    await page.locator("dialog[open]", has_text="lost").wait_for()  # why it is lost: it landed where it showed
+
+
+async def test_a_number_typed_into_a_new_deal_names_its_client(day: Day) -> None:
+    hand = await day.sit_down("ivan", "/board")
+    await hand.page.locator(".bar a[href='/deals/new']").click()
+    await hand.page.get_by_label("Number").press_sequentially("067 222 33 44")
+    await hand.page.locator("#known", has_text="Ірина Мельник").get_by_role("button", name="The deal is theirs").click()
+    await expect(hand.page.locator("#f-contact")).to_have_value("Ірина Мельник")
+
+
+async def test_the_key_c_calls_whom_one_has_in_hand(day: Day) -> None:
+    for path in (f"/deals/{day.busy.deals[DESK]}", f"/contacts/{day.busy.contacts['Ірина Мельник']}"):
+        hand = await day.sit_down("ivan", path)
+        await hand.press("c")
+        await hand.page.locator(".toast", has_text="67 222 33 44").wait_for()
