@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import expect
 
+from tests.calls import NOON
 from tests.e2e.browser import live, overflow
-from tests.e2e.test_daily_acts import DESK, IRYNA, NOON, Day, day
+from tests.e2e.test_daily_acts import DESK, IRYNA, Day, day
 from tests.waiting import until
 
 __all__ = ["day"]
@@ -21,7 +22,7 @@ async def test_rail_and_dock_fold_and_stay_so_and_four_columns_are_seen(day: Day
     await page.locator(".callcard").first.wait_for()
     edge = await page.locator("#dock").bounding_box()
     assert edge
-    boxes = [await column.bounding_box() for column in await page.locator(".col:not(.empty)").all()]
+    boxes = [await column.bounding_box() for column in await page.locator(".col").all()]
     whole = [box for box in boxes if box and box["x"] + box["width"] <= edge["x"]]
     assert len(whole) >= 4
     assert await page.evaluate("document.documentElement.dataset.rail") == "folded"  # too narrow for both
@@ -98,13 +99,16 @@ async def test_a_card_let_go_beside_the_last_column_lands_in_it(day: Day) -> Non
 async def test_a_number_typed_into_a_new_deal_names_its_client(day: Day) -> None:
     hand = await day.sit_down("ivan", "/board")
     await hand.page.locator(".bar a[href='/deals/new']").click()
-    await hand.page.get_by_label("Number").press_sequentially("067 222 33 44")
+    await hand.page.get_by_role("textbox", name="Number", exact=True).press_sequentially("067 222 33 44")
     await hand.page.locator("#known", has_text="Ірина Мельник").get_by_role("button", name="The deal is theirs").click()
     await expect(hand.page.locator("#f-contact")).to_have_value("Ірина Мельник")
 
 
-async def test_the_key_c_calls_whom_one_has_in_hand(day: Day) -> None:
-    for path in (f"/deals/{day.busy.deals[DESK]}", f"/contacts/{day.busy.contacts['Ірина Мельник']}"):
-        hand = await day.sit_down("ivan", path)
-        await hand.press("c")
-        await hand.page.locator(".toast", has_text="67 222 33 44").wait_for()
+@pytest.mark.parametrize("page", ["deal", "client", "board"])
+async def test_the_key_c_calls_whom_one_has_in_hand(day: Day, page: str) -> None:
+    paths = {"deal": f"/deals/{day.busy.deals[DESK]}", "client": f"/contacts/{day.busy.contacts['Ірина Мельник']}"}
+    hand = await day.sit_down("ivan", paths.get(page, "/board"))
+    if page == "board":
+        await hand.page.locator(".card", has_text=DESK).locator("[data-card]").focus()
+    await hand.press("c")
+    await until(lambda: day.ordered(IRYNA))
