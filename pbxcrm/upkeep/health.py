@@ -20,7 +20,7 @@ from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import GOING_ON, Call, PbxStatus
+from pbxcrm.calls.models import GOING_ON, Call, PbxJournal, PbxStatus
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import Timer
@@ -38,6 +38,7 @@ class Health:
     redis: str | None
     disk: str | None = None  # of the data directory
     pbxs: tuple[PbxStatus, ...] = ()
+    journals: tuple[PbxJournal, ...] = ()
     outbox: int = 0  # hints not published yet
     overdue_timers: int = 0
     oldest_overdue_seconds: float = 0.0
@@ -118,6 +119,7 @@ async def _look_into(db: Database, now: datetime) -> tuple[str | None, dict[str,
             waiting = select(func.count()).select_from(Episode).where(Episode.status == EpisodeStatus.OPEN.value)
             return None, {
                 "pbxs": tuple((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all()),
+                "journals": tuple((await session.exec(select(PbxJournal))).all()),
                 "outbox": (await session.exec(select(func.count()).select_from(Outbox))).one(),
                 "overdue_timers": overdue,
                 "oldest_overdue_seconds": (now - oldest).total_seconds() if overdue else 0.0,
@@ -182,6 +184,12 @@ class _Gauges(Collector):
                 if value is not None:
                     family.add_metric([pbx.pbx], value)
             yield family
+        read = GaugeMetricFamily(
+            "pbxcrm_pbx_journal_position_bytes", "How far a journal is applied.", labels=["pbx", "journal"]
+        )
+        for journal in health.journals:
+            read.add_metric([journal.pbx, journal.journal], journal.position)
+        yield read
 
 
 def as_metrics(health: Health, now: datetime) -> bytes:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 from sqlalchemy import text
 
-from pbxcrm.calls.models import Call, CallLeg, PbxStatus
+from pbxcrm.calls.models import Call, CallLeg, PbxJournal, PbxStatus
 from pbxcrm.cli.doctor import check_pbx
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.passwords import hash_password
@@ -40,8 +40,9 @@ async def status(database: Database, **values: Any) -> None:
 
 
 async def test_a_well_installation_is_ready_and_measured(database: Database, redis_url: str) -> None:
-    await status(database, lag_seconds=0.02, position=1234)
+    await status(database, lag_seconds=0.02)
     async with database.write() as session:
+        session.add(PbxJournal(pbx="default", journal="j1", position=1234))
         emit(session, "deal", 1, NOW)
         await set_timer(session, "x", "x", NOW - timedelta(seconds=90))
         await set_timer(session, "x", "later", NOW + timedelta(seconds=90))
