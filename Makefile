@@ -7,12 +7,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := pbxcrm ami web workers tests scripts/migration
 
-.PHONY: run test lint types format bench screenshots i18n lock migration clean help
+.PHONY: run test lint types format bench chaos screenshots i18n lock migration clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# //'
-	@echo "also: make lint types format bench screenshots i18n lock clean"
+	@echo "also: make lint types format bench chaos screenshots i18n lock clean"
 
 run: $(VENV)/.run
 	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
@@ -44,6 +44,12 @@ format: $(VENV)/.test
 bench: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.bench
+
+# Kills during real calls: what one listener tells after it, and what two tell of which one is always alive.
+chaos: $(VENV)/.test
+	@scripts/apt-needs test
+	$(BIN)/python -m tests.chaos.recovery
+	$(BIN)/python -m tests.chaos.failover
 
 screenshots: $(VENV)/.test
 	@scripts/apt-needs test

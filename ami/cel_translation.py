@@ -66,6 +66,8 @@ class _Translation:
         """The events of one row; rows must come in their order."""
         self._last = row
         self._linkedids[row.unique_id] = row.linked_id
+        if row.app == "FollowMe" and row.unique_id not in self._dialling and row.event != "APP_END":
+            self._dials(row)  # this application calls, too, and old configurations do not tell of its beginning
         match row.event:
             case "CHAN_START":
                 yield from self._born(row)
