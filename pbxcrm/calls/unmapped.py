@@ -1,4 +1,4 @@
-"""Endpoints that were heard and mapped to nobody: telephones that the settings take for outside lines (B6)."""
+"""Endpoints that were heard and mapped to nobody: telephones that the settings take for outside lines."""
 
 import re
 from dataclasses import dataclass
