@@ -112,3 +112,10 @@ async def test_the_key_c_calls_whom_one_has_in_hand(day: Day, page: str) -> None
         await hand.page.locator(".card", has_text=DESK).locator("[data-card]").focus()
     await hand.press("c")
     await until(lambda: day.ordered(IRYNA))
+
+
+async def test_the_rules_of_a_line_are_said_in_plain_words_as_one_types(day: Day) -> None:
+    hand = await day.sit_down("admin", "/settings/lines/new")
+    await expect(hand.page.locator("#preview")).not_to_contain_text("vip")
+    await hand.page.locator("#f-queue").fill("vip")
+    await expect(hand.page.locator("#preview")).to_contain_text("vip")
