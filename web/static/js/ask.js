@@ -11,7 +11,7 @@ document.addEventListener("htmx:after:swap", () => {
   delete fresh.dataset.show; // shown once: other swaps follow before a closing dialog has been emptied
   openDialog(dialog);
 });
-dialog?.addEventListener("close", () => { if (!body.querySelector("[data-show]")) body.replaceChildren(); });
+dialog?.addEventListener("close", () => { if (!dialog.open && !body.querySelector("[data-show]")) body.replaceChildren(); }); // unless it asks on
 document.addEventListener("htmx:after:request", (event) => {
   const { sourceElement, response } = event.detail.ctx;
   if (sourceElement.matches?.("[data-closes]") && response?.status < 400) dialog.close();

@@ -39,5 +39,5 @@ document.addEventListener("htmx:after:request", (event) => {
   const { sourceElement, response } = event.detail.ctx;
   if (sourceElement.matches?.("[data-completes]") && response?.status < 400) dialog.close();
 });
-dialog?.addEventListener("close", () => { if (!body.querySelector("[data-show]")) body.replaceChildren(); });
+dialog?.addEventListener("close", () => { if (!dialog.open && !body.querySelector("[data-show]")) body.replaceChildren(); }); // unless it asks on
 dialog?.addEventListener("click", (event) => { if (event.target.closest("a[data-close]")) event.preventDefault(); });
