@@ -10,7 +10,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pbxcrm.access import Viewer
-from pbxcrm.people.queries import get_viewer_by_session, load_directory
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.queries import get_viewer_by_session
 from web.auth import session_token
 from web.i18n import Here, Language, preferred, speaking
 from web.parts import Parts

@@ -228,7 +228,7 @@ def _contacts() -> list[Route]:
         page("/companies/{company_id:int}", contacts.save_company, needs=write, methods=POST),
         page("/numbers", contacts.numbers, needs=lists),
         page("/numbers", contacts.mark_number, needs=lists, methods=POST),
-        page("/numbers/remove", contacts.unmark_number, needs=lists, methods=POST),
+        page("/numbers/remove", contacts.unmark_number, needs=Permission.CALLBACKS_WORK, methods=POST),
     ]
 
 

@@ -19,9 +19,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from pbxcrm.access import Permission, Viewer, can, sees_deal
+from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.deals.access import sees_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared import numbers
 from web import formats, i18n, words
 from web.static_files import StaticTree

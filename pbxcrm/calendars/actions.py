@@ -14,8 +14,8 @@ from pbxcrm.calendars.models import Calendar, CalendarDay, CalendarSpan
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar
 from pbxcrm.calendars.rules import DifferingDay, check_days, check_name, check_timezone, check_week, format_spans
 from pbxcrm.calendars.working_time import Span
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import Team, User
-from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.locking import lock_row
 

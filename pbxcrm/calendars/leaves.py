@@ -12,7 +12,8 @@ from pbxcrm.calendars.hooks import calendar_changed
 from pbxcrm.calendars.models import Leave
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calendars.rules import Absence, check_leave, whole_days
-from pbxcrm.people.queries import access_assignee, access_user, load_directory
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.queries import access_assignee, access_user
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Invalid, NotFound
 

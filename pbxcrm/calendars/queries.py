@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.calendars.models import Calendar, CalendarDay, CalendarSpan, Leave
 from pbxcrm.calendars.rules import parse_spans
 from pbxcrm.calendars.working_time import ROUND_THE_CLOCK, Span, WorkingTime
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import NotFound
 

@@ -15,7 +15,7 @@ from pbxcrm.callbacks.lamps import do_free, do_put_out, do_start_norm, do_stop_c
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import NumberKind
-from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.core_sql import list_param
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
@@ -84,7 +84,7 @@ async def do_miss(session: AsyncSession, miss: Miss, people: Directory) -> Episo
         await _client_waits_again(session, episode, miss, people)
     assert episode.id is not None
     session.add(EpisodeCall(episode_id=episode.id, call_id=miss.call.id))
-    say_episode_changed(session, episode, miss.at, people)
+    await say_episode_changed(session, episode, miss.at, people)
     return episode
 
 
@@ -123,10 +123,10 @@ async def do_close(
                 by_id=by_id,
                 cancelled=status is EpisodeStatus.DISMISSED,
             )
-    say_episode_changed(session, episode, at, people)
+    await say_episode_changed(session, episode, at, people)
 
 
-def do_attempt(
+async def do_attempt(
     session: AsyncSession,
     episode: Episode,
     result: AttemptResult,
@@ -152,7 +152,7 @@ def do_attempt(
     session.add(attempt)
     episode.attempts += 1
     episode.version += 1
-    say_episode_changed(session, episode, at, people)
+    await say_episode_changed(session, episode, at, people)
     return attempt
 
 

@@ -44,7 +44,7 @@ async def do_failed_attempt(
         known.by_hand = known.by_hand or call is None
         known.note = known.note or note[:1000]
         return known
-    attempt = do_attempt(
+    attempt = await do_attempt(
         session,
         episode,
         AttemptResult.DIDNT_REACH,
@@ -91,7 +91,7 @@ async def _plan_next(
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is not None:
         await do_change_task(session, task, at, context.people, actor=None, why=why, title=title, due_at=planned)
-    say_episode_changed(session, episode, at, context.people, was_claimed_by)
+    await say_episode_changed(session, episode, at, context.people, was_claimed_by)
 
 
 async def _told_by_hand(session: AsyncSession, episode: Episode, user_id: int | None, call: Call) -> Attempt | None:

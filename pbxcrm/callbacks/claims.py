@@ -39,7 +39,7 @@ async def do_claim(
     episode.version += 1
     ends = now + timedelta(minutes=context.options.claim_minutes)
     await set_timer(session, CLAIM, f"{CLAIM}:{episode.id}", ends, {"episode": episode.id})
-    say_episode_changed(session, episode, now, context.people, before)
+    await say_episode_changed(session, episode, now, context.people, before)
 
 
 async def release(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:
@@ -52,7 +52,7 @@ async def release(session: AsyncSession, viewer: Viewer, episode_id: int, *, now
     before = await do_free(session, episode)
     episode.version += 1
     record(session, now, "callback.released", "callback", episode.id, actor=viewer)
-    say_episode_changed(session, episode, now, context.people, before)
+    await say_episode_changed(session, episode, now, context.people, before)
     return episode
 
 

@@ -8,10 +8,12 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_episodes, visible_tasks
+from pbxcrm.access import Viewer
+from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.decision_context import load_context, working_of
 from pbxcrm.callbacks.escalations import open_escalations
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import answered_for, counted_once
 

@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.options import Options, load_options
 
 

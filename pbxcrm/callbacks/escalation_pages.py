@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_escalations
+from pbxcrm.access import Viewer
+from pbxcrm.callbacks.access import visible_escalations
 from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.people.models import User
 from pbxcrm.shared.errors import NotFound

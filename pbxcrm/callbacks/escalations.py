@@ -8,7 +8,8 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check, visible_escalations, visible_tasks
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.callbacks.access import visible_escalations
 from pbxcrm.callbacks.audience import say_episode_changed
 from pbxcrm.callbacks.claims import lock_episode
 from pbxcrm.callbacks.decision_context import load_context
@@ -25,6 +26,7 @@ from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.why import check_why
+from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_ESCALATION
@@ -115,7 +117,7 @@ async def accept(session: AsyncSession, viewer: Viewer, escalation_id: int, why:
     escalation.note = why
     episode.norm_from = None
     episode.version += 1
-    say_episode_changed(session, episode, now, context.people)
+    await say_episode_changed(session, episode, now, context.people)
     return escalation
 
 
@@ -134,7 +136,7 @@ async def reassign(
     state = EscalationState.REASSIGNED
     await do_put_out(session, episode, told, now, context.people, by_id=viewer.user_id, state=state, actor=viewer)
     await do_give(session, viewer, episode, to, now)
-    say_episode_changed(session, episode, now, context.people, before)
+    await say_episode_changed(session, episode, now, context.people, owner_before=before)
     return escalation
 
 

@@ -15,7 +15,7 @@ from pbxcrm.callbacks.audience import say_episode_changed, say_escalation_change
 from pbxcrm.callbacks.decision_context import DecisionContext, working_of
 from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation, EscalationState
 from pbxcrm.contacts.models import Contact
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.jobs import cancel_timer, set_timer
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import Reason, reason
@@ -72,7 +72,7 @@ async def do_light_lamp(session: AsyncSession, episode: Episode, at: datetime, c
     record(session, at, "callback.lamp", "callback", episode.id, actor=None, reason=why)
     pause = working_of(context, episode).add_minutes(at, context.options.callback_pause_minutes)
     await set_timer(session, ESCALATE, f"{ESCALATE}:{episode.id}", pause, {"episode": episode.id})
-    say_episode_changed(session, episode, at, context.people)
+    await say_episode_changed(session, episode, at, context.people)
 
 
 async def do_escalate(
@@ -119,7 +119,7 @@ async def do_escalate(
     await session.flush()
     record(session, at, "callback.escalated", "callback", episode.id, actor=None, reason=why)
     say_escalation_changed(session, escalation, at, people)
-    say_episode_changed(session, episode, at, people)
+    await say_episode_changed(session, episode, at, people)
     return escalation
 
 

@@ -6,7 +6,8 @@ from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_episodes
+from pbxcrm.access import Viewer
+from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, Line

@@ -80,4 +80,11 @@ REASONS: dict[str, str | Counted] = {
     "task.passed_spam": N_("{client} is not a client, says {who}: decide whether the number goes on the list"),
     "task.passed_close": N_("{who} asks to close the callback of {client} without a call"),
     "task.norm_changed": N_("The norm of callbacks was changed to {norm} min."),
+    # numbers that are silenced
+    "task.number_spam": N_("{who} put {number} on the list of those that are not clients: {why}"),
+    "task.number_own": N_("{who} put {number} on the list of our own numbers: {why}"),
+    "number.spam": N_(
+        "The client, a deal or a callback of this number is yours; its calls make no callbacks any more."
+    ),
+    "number.own": N_("The client, a deal or a callback of this number is yours; its calls make no callbacks any more."),
 }

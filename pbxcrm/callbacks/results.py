@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access import Permission, Viewer, can, decides_for
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_attempt, do_close
 from pbxcrm.callbacks.attempts import do_failed_attempt
@@ -23,9 +23,10 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import special_number
+from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passing_on import decides_for, do_pass_on, edits_deal, owner_to_ask
+from pbxcrm.deals.passing_on import do_pass_on, owner_to_ask
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing
@@ -252,7 +253,7 @@ async def _pass(
         call_id=episode.last_call_id,
     )
     record(session, now, "callback.passed_on", "callback", episode.id, actor=viewer, reason=why, task_id=task.id)
-    say_episode_changed(session, episode, now, context.people)
+    await say_episode_changed(session, episode, now, context.people)
     return task
 
 
@@ -320,7 +321,7 @@ async def _attempt(
         known.result, known.by_hand = said.result.value, True
         known.note = said.noted or known.note
         return known
-    return do_attempt(
+    return await do_attempt(
         session,
         episode,
         said.result,

@@ -50,7 +50,7 @@ async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
         return
     before = await do_free(session, episode)
     episode.version += 1
-    say_episode_changed(session, episode, now, context.people, before)
+    await say_episode_changed(session, episode, now, context.people, before)
 
 
 async def recompute_deadlines(session: AsyncSession, now: datetime) -> None:

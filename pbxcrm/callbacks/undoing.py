@@ -17,7 +17,7 @@ from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.actions import UNDO_WITHIN, do_move_back
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import latest_move
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.locking import lock_row
@@ -75,7 +75,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
         due_at = working_of(context, episode).add_minutes(episode.norm_from, context.options.callback_due_minutes)
         await do_start_norm(session, episode, episode.norm_from, max(due_at, now))
     record(session, now, "callback.undone", "callback", episode.id, actor=viewer, result=attempt.result)
-    say_episode_changed(session, episode, now, people)
+    await say_episode_changed(session, episode, now, people)
     return episode
 
 

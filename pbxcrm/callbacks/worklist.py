@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_episodes
+from pbxcrm.access import Viewer
+from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.decision_context import DecisionContext, load_context, working_of
 from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation, EscalationState
 from pbxcrm.callbacks.queries import EpisodeRow, as_rows

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Select, exists, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, sees_little, visible_calls
+from pbxcrm.access import Viewer
+from pbxcrm.calls.access import sees_little, visible_calls
 from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line, PbxStatus
 from pbxcrm.calls.stored import state_of

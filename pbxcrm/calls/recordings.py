@@ -15,9 +15,10 @@ from pathlib import Path
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, audible_of, can, check
+from pbxcrm.access import Permission, Viewer, can, check
 from pbxcrm.audit.actions import record
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calls.access import audible_of
 from pbxcrm.calls.models import Call
 from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound, Unavailable
 from pbxcrm.shared.reasons import N_

@@ -2,20 +2,29 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
-from pbxcrm.access import Permission, Viewer, can, check, visible_companies
+from pbxcrm.access import Permission, Viewer, can, check, decides_for
 from pbxcrm.audit.actions import record
+from pbxcrm.contacts.access import (
+    audience_of_company,
+    audience_of_contact,
+    editable_companies,
+    editable_contacts,
+    visible_companies,
+)
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import access_assignee, load_directory
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.db import lock
-from pbxcrm.shared.errors import Conflict, NotFound
+from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.locking import lock_row
@@ -63,7 +72,7 @@ async def create_contact(
         await _link(session, contact, number)
     written = [one.number for one in numbers]
     record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=written)
-    await _say_contact_changed(session, contact, now)
+    await say_contact_changed(session, contact, now)
     return contact
 
 
@@ -101,7 +110,7 @@ async def edit_contact(
         contact.note = note.strip()[:4000]
     contact.version += 1
     record(session, now, "contact.edited", "contact", contact_id, actor=viewer)
-    await _say_contact_changed(session, contact, now)
+    await say_contact_changed(session, contact, now)
     return contact
 
 
@@ -114,7 +123,7 @@ async def link_number(
     await _link(session, contact, Written(number))
     contact.version += 1
     record(session, now, "contact.number_linked", "contact", contact_id, actor=viewer, number=number)
-    await _say_contact_changed(session, contact, now)
+    await say_contact_changed(session, contact, now)
     return contact
 
 
@@ -125,6 +134,7 @@ async def create_company(session: AsyncSession, viewer: Viewer, *, name: str, no
     session.add(company)
     await session.flush()
     record(session, now, "company.created", "company", company.id, actor=viewer, name=company.name)
+    await say_company_changed(session, company, now)
     return company
 
 
@@ -140,7 +150,10 @@ async def edit_company(
 ) -> Company:
     """Change a company that the viewer may see. Raises Conflict for an old ``version``."""
     check(viewer, Permission.CONTACTS_EDIT)
-    await access_company(session, viewer, company_id)
+    company = await access_company(session, viewer, company_id)
+    await _check_editable(
+        session, viewer, select(Company.id).where(Company.id == company_id, editable_companies(viewer)), company
+    )
     company = await lock_row(session, Company, company_id)
     if version is not None and company.version != version:
         raise Conflict(
@@ -149,6 +162,7 @@ async def edit_company(
     company.name, company.note = check_name(name), note.strip()[:4000]
     company.version += 1
     record(session, now, "company.edited", "company", company_id, actor=viewer, name=company.name)
+    await say_company_changed(session, company, now)
     return company
 
 
@@ -157,7 +171,8 @@ async def mark_number(
 ) -> SpecialNumber:
     """Put a number on the list of our own, or of those that are not clients; open callbacks of it are closed.
 
-    Spam may be marked by whoever works callbacks; our own numbers by a manager or an administrator.
+    Spam may be marked by whoever works callbacks; our own numbers by a manager or an administrator. Whether the number is
+    another's is asked before (``callbacks.number_lists``).
     """
     check(viewer, Permission.CALLBACKS_WORK)
     if kind is NumberKind.OWN:
@@ -176,11 +191,13 @@ async def mark_number(
 
 
 async def unmark_number(session: AsyncSession, viewer: Viewer, number: str, *, now: datetime) -> None:
-    """Take a number off the lists: its calls make deals again."""
-    check(viewer, Permission.STATUS_READ)
+    """Take a number off the lists: its calls make deals again. Whoever put it there may, and who answers for them."""
+    check(viewer, Permission.CALLBACKS_WORK)
     special = await session.get(SpecialNumber, number)
     if special is None:
         raise NotFound("numbers.not_found", "This number is on no list.")
+    if not decides_for(viewer, special.added_by_id or 0, await load_directory(session)):
+        raise NotAllowed("numbers.not_yours", "Only whoever put the number on the list may do this, or their manager.")
     await session.delete(special)
     record(session, now, "number.unmarked", "number", number, actor=viewer, kind=special.kind)
 
@@ -190,13 +207,25 @@ async def access_contact_for_change(
 ) -> Contact:
     """The contact, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
     check(viewer, Permission.CONTACTS_EDIT)
-    await access_contact(session, viewer, contact_id)
+    contact = await access_contact(session, viewer, contact_id)
+    await _check_editable(
+        session, viewer, select(Contact.id).where(Contact.id == contact_id, editable_contacts(viewer)), contact
+    )
     contact = await lock_row(session, Contact, contact_id)
     if version is not None and contact.version != version:
         raise Conflict(
             "contacts.stale", "Somebody changed this client meanwhile. Look at it again before you change it."
         )
     return contact
+
+
+async def _check_editable(
+    session: AsyncSession, viewer: Viewer, editable: SelectOfScalar[Any], row: Contact | Company
+) -> None:
+    """Who sees a row by a call or a task alone reads it; whose it is changes it."""
+    if (await session.exec(editable)).first() is None:
+        who = (await load_directory(session)).name(row.responsible_id) or "—"
+        raise NotAllowed("contacts.not_yours", "{who} is responsible here: ask them to change it.", who=who)
 
 
 async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[Written]) -> None:
@@ -242,13 +271,11 @@ async def _company(
     return known.id if known is not None else (await create_company(session, viewer, name=name, now=now)).id
 
 
-async def _say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:
-    people = await load_directory(session)
-    emit(
-        session,
-        "contact",
-        contact.id,
-        at,
-        users=people.audience(contact.responsible_id),
-        roles=[Role.ADMIN.value, Role.QC.value],
-    )
+async def say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:
+    heard = await audience_of_contact(session, contact, await load_directory(session))
+    emit(session, "contact", contact.id, at, users=heard.users, roles=heard.roles)
+
+
+async def say_company_changed(session: AsyncSession, company: Company, at: datetime) -> None:
+    heard = await audience_of_company(session, company, await load_directory(session))
+    emit(session, "company", company.id, at, users=heard.users, roles=heard.roles)

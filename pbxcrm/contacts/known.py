@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, sees_user, visible_contacts
+from pbxcrm.access import Viewer
+from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.access import sees_user
+from pbxcrm.people.directory import load_directory
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, sees_little, visible_companies, visible_contacts
+from pbxcrm.access import Viewer
+from pbxcrm.contacts.access import sees_little, visible_companies, visible_contacts
 from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.shared.core_sql import list_param, load_by_id
@@ -51,7 +52,7 @@ _HAVING = (
     select(Phone.number, Contact)
     .join(Contact, col(Contact.id) == col(Phone.contact_id))
     .where(col(Phone.number).in_(_NUMBERS))
-    .order_by(col(Contact.id))
+    .order_by(col(Phone.id))  # who had it first stands first
 )
 _MARKED = select(SpecialNumber).where(col(SpecialNumber.number).in_(_NUMBERS))
 
@@ -86,6 +87,17 @@ async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int,
     if found is None:
         raise not_there("contacts.not_found", "There is no such client, or it is a colleague's.", field)
     return found
+
+
+async def get_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> Contact | None:
+    return (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
+
+
+async def only_contact_of_number(session: AsyncSession, viewer: Viewer, number: str) -> int | None:
+    """The client with this number, where the viewer sees exactly one."""
+    of_number = select(Contact.id).join(Phone, col(Phone.contact_id) == col(Contact.id)).where(Phone.number == number)
+    found = set((await session.exec(of_number.where(visible_contacts(viewer)).limit(2))).all())
+    return found.pop() if len(found) == 1 else None
 
 
 async def access_company(session: AsyncSession, viewer: Viewer, company_id: int, *, field: str = "") -> Company:

@@ -5,29 +5,29 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from sqlalchemy import update
-from sqlmodel import col
+from sqlalchemy import or_, update
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.models import Contact
-from pbxcrm.contacts.queries import access_company, access_contact
+from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
 from pbxcrm.contacts.rules import check_number
+from pbxcrm.deals.access import audience_of_deal
 from pbxcrm.deals.fields import Value, apply
 from pbxcrm.deals.gates import GateFacts, check_gate
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import access_deal, default_pipeline, latest_move, stage_of_kind
 from pbxcrm.deals.rules import check_title, is_closing
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import Directory, access_assignee, load_directory
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Question
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason, reason
 
-HEAR_ALL = (Role.ADMIN.value, Role.QC.value)
 UNDO_WITHIN = timedelta(minutes=10)  # so long a move, or a result that made one, can be taken back whole
 
 #: May this open deal not be closed before its next task is set?
@@ -198,6 +198,8 @@ async def create_deal(
     typed = (client_number or "").strip()
     number = check_number(typed, region, "client_number") if typed else None
     stage = await _stage_for_new(session, pipeline_id, stage_id)
+    if contact_id is None and number is not None:
+        contact_id = await only_contact_of_number(session, viewer, number)
     if contact_id is not None:
         contact = await access_contact(session, viewer, contact_id)
         company_id = company_id if company_id is not None else contact.company_id
@@ -314,6 +316,7 @@ async def add_note(
 
 async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:
     """The deal, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
+    check(viewer, Permission.DEALS_EDIT)
     await access_deal(session, viewer, deal_id)
     deal = await lock_row(session, Deal, deal_id)
     if version is not None and deal.version != version:
@@ -324,9 +327,9 @@ async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id:
 def say_deal_changed(
     session: AsyncSession, deal: Deal, at: datetime, people: Directory, also: Iterable[int | None] = ()
 ) -> None:
-    """Those whom the deal concerns, and ``also`` these people, hear that it changed."""
-    nobodys = [Role.MANAGER.value] if deal.responsible_id is None else []
-    emit(session, "deal", deal.id, at, users=people.audience(deal.responsible_id, *also), roles=[*HEAR_ALL, *nobodys])
+    """Told to those who see it, and to those who answer for ``also``: whose it was before."""
+    heard = audience_of_deal(deal, people)
+    emit(session, "deal", deal.id, at, users=heard.users | people.answering_for(*also), roles=heard.roles)
 
 
 async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_id: int | None) -> Stage:
@@ -350,10 +353,16 @@ async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_i
 
 
 async def adopt_deals(session: AsyncSession, contact_id: int, number: str) -> None:
-    """The deals of ``number`` that are nobody's become the contact's."""
+    """The deals of ``number`` that are nobody's become the contact's: those that calls made, and those of who has the contact."""
+    whose = select(Contact.responsible_id).where(Contact.id == contact_id).scalar_subquery()
     await session.exec(
         update(Deal)
-        .where(col(Deal.client_number) == number, col(Deal.contact_id).is_(None))
+        .where(
+            col(Deal.client_number) == number,
+            col(Deal.contact_id).is_(None),
+            # Into a deal made by hand anybody types any number, and who has a deal with a client sees the client.
+            or_(col(Deal.made_by_call_id).is_not(None), col(Deal.responsible_id) == whose),
+        )
         .values(contact_id=contact_id)
         .execution_options(synchronize_session=False)
     )

@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.deals.actions import do_move_deal
 from pbxcrm.deals.gates import GateRefused
 from pbxcrm.deals.models import Deal, Stage
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_create_task
 from pbxcrm.tasks.models import TaskKind

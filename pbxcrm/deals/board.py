@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_deals
+from pbxcrm.access import Viewer
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.contacts.models import Company, Contact, Phone
+from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import DealRow, as_rows
 from pbxcrm.shared.text_match import digits_of, few, part_of

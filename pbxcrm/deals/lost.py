@@ -8,7 +8,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.deals.actions import do_move_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import stage_of_kind
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import N_, Reason
 
 # Written into the deal as the reason why it is lost; pages translate them.

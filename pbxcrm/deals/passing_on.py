@@ -4,26 +4,14 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, can, sees_deal, sees_user
+from pbxcrm.access import Viewer, decides_for
 from pbxcrm.contacts.queries import contacts_of_number
+from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
-
-
-def edits_deal(viewer: Viewer, deal: Deal, people: Directory) -> bool:
-    """Whether the viewer may change a deal that is in hand: theirs, their people's, and for managers nobody's."""
-    return can(viewer, Permission.DEALS_EDIT) and sees_deal(viewer, deal, people)
-
-
-def decides_for(viewer: Viewer, owner_id: int | None, people: Directory) -> bool:
-    """Whether the viewer may decide about what is ``owner_id``'s: oneself, one's people; what is nobody's, anybody."""
-    if owner_id in {None, viewer.user_id} or viewer.role is Role.ADMIN:
-        return True
-    return viewer.role is Role.MANAGER and sees_user(viewer, owner_id or 0, people)
 
 
 async def owner_to_ask(

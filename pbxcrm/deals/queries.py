@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import ColumnElement, bindparam, case, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_deals
+from pbxcrm.access import Viewer
 from pbxcrm.contacts.models import Company, Contact
+from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
-from pbxcrm.people.queries import load_directory
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
@@ -101,20 +102,27 @@ async def open_deal_of_client(session: AsyncSession, number: str | None, contact
     """The client's open deal, the one that changed its stage last when there are several; None for an unknown client."""
     if not number and not contact_ids:
         return None
-    asked = {"number": number or "", **({"contacts": list(contact_ids)} if contact_ids else {})}
+    asked = {
+        "number": number or "",
+        **({"contacts": list(contact_ids), "first": contact_ids[0]} if contact_ids else {}),
+    }
     found: Deal | None = (await session.exec(_OPEN_OF_KNOWN if contact_ids else _OPEN_OF_NUMBER, params=asked)).first()
     return found
 
 
-def _open_deal(of_client: ColumnElement[bool]) -> Any:  # Select[Deal], built once
-    latest = (col(Deal.stage_since).desc(), col(Deal.id).desc())
-    return select(Deal).where(of_client, col(Deal.closed_at).is_(None)).order_by(*latest).limit(1)
+def _open_deal(of_client: ColumnElement[bool], before_others: ColumnElement[bool]) -> Any:  # Select[Deal], built once
+    order = (case((before_others, 0), else_=1), col(Deal.stage_since).desc(), col(Deal.id).desc())
+    return select(Deal).where(of_client, col(Deal.closed_at).is_(None)).order_by(*order).limit(1)
 
 
+# By a number that was only typed into a deal the calls of somebody else's client must not become one's own: what a call
+# made counts first, and where a client has the number, nothing else does. Of several clients it is the first that had it.
 _OF_NUMBER = col(Deal.client_number) == bindparam("number")
-_OPEN_OF_NUMBER = _open_deal(_OF_NUMBER)
+_BY_CALL = col(Deal.made_by_call_id).is_not(None)
+_OPEN_OF_NUMBER = _open_deal(_OF_NUMBER, _BY_CALL)
 _OPEN_OF_KNOWN = _open_deal(
-    col(Deal.contact_id).in_(list_param("contacts")) | (_OF_NUMBER & col(Deal.contact_id).is_(None))
+    col(Deal.contact_id).in_(list_param("contacts")) | (_OF_NUMBER & col(Deal.contact_id).is_(None) & _BY_CALL),
+    or_(col(Deal.contact_id) == bindparam("first"), col(Deal.contact_id).is_(None)),
 )
 
 

@@ -7,18 +7,9 @@ from sqlalchemy import delete, func, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.people.models import (
-    Extension,
-    FailedLogin,
-    LoginSession,
-    MobileNumber,
-    PopupMode,
-    Role,
-    Team,
-    User,
-)
+from pbxcrm.people.models import Extension, FailedLogin, LoginSession, MobileNumber, PopupMode, Team, User
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import check_extensions, check_login, check_name
 from pbxcrm.people.throttle import ACCOUNT_WINDOW

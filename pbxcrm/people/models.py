@@ -9,13 +9,6 @@ from pbxcrm.shared.columns import link, maybe_link, maybe_utc_column, row_id, ut
 from pbxcrm.shared.config_cache import cached_config
 
 
-class Role(StrEnum):
-    SELLER = "seller"  # sees and edits own cards; an operator is a seller who answers
-    MANAGER = "manager"  # sees all of the team
-    QC = "qc"  # reads everything, edits nothing but its own judgements
-    ADMIN = "admin"
-
-
 class PopupMode(StrEnum):
     RINGING = "ringing"
     ANSWERED = "answered"

@@ -7,8 +7,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check, visible_episodes
+from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.claims import check_free, do_claim, lock_episode
 from pbxcrm.callbacks.decision_context import load_context
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
@@ -20,7 +21,7 @@ from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, special_number
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.phone.models import ACTIVE, CommandKind, CommandStatus, PhoneCommand
 from pbxcrm.phone.queries import active_call_to, calls_under_way, last_extension, last_pbx, own_channel
 from pbxcrm.phone.rules import check_number, check_pbx, choose_extension, choose_pbx, whose_extension

@@ -294,7 +294,7 @@ async def _close_episodes(
         if over is not None and over < episode.last_missed_at:
             continue  # they called once more after this conversation, and that call was missed
         if status is EpisodeStatus.REACHED:
-            do_attempt(
+            await do_attempt(
                 case.session,
                 episode,
                 AttemptResult.REACHED,

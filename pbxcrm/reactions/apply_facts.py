@@ -4,17 +4,18 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, insert, inspect, update
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.calls.access import audience_of_call
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
 from pbxcrm.calls.models import Call, CallEvent
 from pbxcrm.calls.rules import is_better_ending, line_of
 from pbxcrm.calls.stored import columns_of, columns_of_leg
 from pbxcrm.contacts.queries import load_numbers
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import Directory
+from pbxcrm.deals.models import Deal
+from pbxcrm.people.directory import Directory
 from pbxcrm.phone.match_orders import match_order
 from pbxcrm.reactions.actions import consider, has_consequences
 from pbxcrm.reactions.call_context import CallContext
@@ -30,7 +31,13 @@ Name = tuple[str, str]  # PBX and linkedid
 
 # Built once: this is asked for each batch, and to build a question takes as long as to ask it. Legs and facts pass the ORM,
 # which would take half of the listener's time.
-_CALLS = select(Call).where(col(Call.linkedid).in_(list_param("named")), col(Call.pbx).in_(list_param("pbxs")))
+# Whose the deal of a call is comes along: they hear of the call, too.
+_CALLS = (
+    select(Call, Deal.id, Deal.responsible_id)
+    .join(Deal, col(Deal.id) == col(Call.deal_id), isouter=True)
+    .where(col(Call.linkedid).in_(list_param("named")), col(Call.pbx).in_(list_param("pbxs")))
+)
+_DEAL_KEY = inspect(Deal).identity_key_from_primary_key
 _LEG = SQLModel.metadata.tables["call_legs"]
 _SAID_OF_LEG = ("dialled_at", "ringing_at", "answered_at", "ended_at", "result", "cause")  # what a fact may change
 _LEGS = select(
@@ -62,6 +69,7 @@ class _Rows:
     legs: dict[int, dict[str, _KnownLeg]] = field(default_factory=dict)  # call id -> channel id -> leg
     fresh: set[tuple[int, str]] = field(default_factory=set)  # call id and key of facts not applied before
     over: dict[int, Outcome] = field(default_factory=dict)  # call id -> how it ended; nothing opens it again
+    deal_owners: dict[int | None, int | None] = field(default_factory=dict)  # of the deals of these calls, as they were
 
     @classmethod
     async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...], context: CallContext) -> "_Rows":
@@ -84,7 +92,19 @@ class _Rows:
 
     async def _read_calls(self, session: AsyncSession, named: set[str], pbxs: set[str]) -> None:
         found = await session.exec(_CALLS, params={"named": list(named), "pbxs": list(pbxs)})
-        self.calls.update(((call.pbx, call.linkedid), call) for call in found.all())
+        for call, deal_id, owner_id in found.all():
+            self.calls[call.pbx, call.linkedid] = call
+            self.deal_owners[deal_id] = owner_id
+
+    async def deal_owner(self, session: AsyncSession, call: Call) -> tuple[int | None] | None:
+        """(Whose the call's deal is,); None where it has none. A deal that this batch has in hand says it itself."""
+        if call.deal_id is None:
+            return None
+        deal: Deal | None = session.identity_map.get(_DEAL_KEY((call.deal_id,)))
+        if deal is None and call.deal_id in self.deal_owners:
+            return (self.deal_owners[call.deal_id],)
+        deal = deal or await session.get(Deal, call.deal_id)
+        return (deal.responsible_id,) if deal is not None else None
 
     async def _add_calls(self, session: AsyncSession, facts: tuple[CallFact, ...], context: CallContext) -> None:
         """Rows of calls heard of for the first time, as they stood then."""
@@ -202,7 +222,7 @@ async def _apply(session: AsyncSession, context: CallContext, fact: CallFact, ro
             await rows.write_legs(session)  # who talked is asked, also in other calls of the client
             await consider(session, context, call, state, fact.at)
     await _show(session, call, fact, known.values(), changed, context.people)
-    _say_call_changed(session, call, known.values(), fact, context)
+    await _say_call_changed(session, call, known.values(), fact, context, rows)
 
 
 def _as_row(state: CallState, context: CallContext) -> dict[str, Any]:
@@ -283,10 +303,10 @@ def _absorb(call: Call, survivor: Call | None) -> None:
     call.ringing, call.talking = [], []
 
 
-def _say_call_changed(
-    session: AsyncSession, call: Call, legs: Iterable[_KnownLeg], fact: CallFact, context: CallContext
+async def _say_call_changed(
+    session: AsyncSession, call: Call, legs: Iterable[_KnownLeg], fact: CallFact, context: CallContext, rows: _Rows
 ) -> None:
-    """Those whose phones take part, who is responsible, and their managers; nobody's call is for the managers."""
-    users = context.people.audience(*(leg.user_id for leg in legs), call.responsible_id)
-    nobodys = [Role.MANAGER.value] if call.responsible_id is None else []
-    emit(session, "call", call.id, fact.at, users=users, roles=[Role.ADMIN.value, Role.QC.value, *nobodys])
+    """Told to those who see it: whose phones take part, who is responsible for it or for its deal, and their managers."""
+    deal_owner = await rows.deal_owner(session, call)
+    heard = audience_of_call(call.responsible_id, [leg.user_id for leg in legs], deal_owner, context.people)
+    emit(session, "call", call.id, fact.at, users=heard.users, roles=heard.roles)

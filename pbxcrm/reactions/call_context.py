@@ -9,7 +9,7 @@ from pbxcrm.calls.lines import load_lines
 from pbxcrm.calls.models import Line
 from pbxcrm.contacts.queries import Numbers
 from pbxcrm.deals.queries import Funnel, load_funnel
-from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.options import Options, load_options
 from pbxcrm.shared.settings import Settings

@@ -16,9 +16,12 @@ import structlog
 from sqlalchemy import Executable, String, bindparam, case, cast, literal_column, null, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
+from sqlmodel import select as sqlmodel_select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access import Viewer, answers_for
 from pbxcrm.calls.models import Line
+from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import CallContext, load_call_context
@@ -57,13 +60,15 @@ class Lookup:
         self.patience = patience
         self._running: set[asyncio.Task[Caller]] = set()
 
-    async def find(self, number: str | None, did: str | None) -> Caller:
-        """Who has this number; ``did`` is what they dialled, for the line's default owner. Never raises, never lasts."""
+    async def find(self, number: str | None, did: str | None, asker: Viewer | None = None) -> Caller:
+        """Who has this number, as far as ``asker`` may know (None: the PBX, all of it); ``did`` is what they dialled, for the line's
+        default owner. Never raises, never lasts.
+        """
         if len(self._running) >= AT_ONCE:
             log.warning("lookup.busy", running=len(self._running))
             return NOBODY
         # In a task of its own: a session that is being closed waits for the query of a database that hangs.
-        task = asyncio.create_task(self._find(number, did))
+        task = asyncio.create_task(self._find(number, did, asker))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         done, _ = await asyncio.wait({task}, timeout=self.patience)
@@ -79,14 +84,14 @@ class Lookup:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _find(self, number: str | None, did: str | None) -> Caller:
+    async def _find(self, number: str | None, did: str | None, asker: Viewer | None) -> Caller:
         known = normalise((number or "")[:100], self.settings.region)
         if known is None:
             return NOBODY
         try:
             async with self.db.read() as session:
                 context = await load_call_context(session, self.settings)
-                return await look_up(session, context, known, (did or "")[:100], self.clock())
+                return await look_up(session, context, known, (did or "")[:100], self.clock(), asker)
         except (SQLAlchemyError, OSError) as error:
             log.warning("lookup.failed", error=str(error).splitlines()[0])
             return NOBODY
@@ -97,40 +102,72 @@ _CONTACTS_OF_IT = select(col(Phone.contact_id)).where(col(Phone.number) == _NUMB
 _DEAL: tuple[Any, ...] = (  # the types of a UNION's columns are nobody's
     literal_column("'deal'").label("kind"),
     col(Deal.id),
-    cast(col(Deal.stage_since), String),
-    col(Deal.responsible_id),
-    case((col(Deal.closed_at).is_(None), 1), else_=0),
+    cast(col(Deal.stage_since), String).label("text"),
+    col(Deal.responsible_id).label("owner_id"),
+    case((col(Deal.closed_at).is_(None), 1), else_=0).label("place"),
+    col(Deal.contact_id),
+    case((col(Deal.made_by_call_id).is_(None), 0), else_=1).label("by_call"),
 )
+_NONE: tuple[Any, ...] = (null(), literal_column("0"))
 # One question for everything: a call waits for this. Each part goes by
 # its own index; closed deals are left out afterwards, because SQLite would read all the open ones instead.
 _EVERYTHING: Executable = union_all(
+    select(*_DEAL).where(col(Deal.client_number) == _NUMBER),
+    select(*_DEAL).where(col(Deal.contact_id).in_(_CONTACTS_OF_IT)),
     select(
         literal_column("'client'"),
         col(Contact.id),
         col(Contact.name),
         col(Contact.responsible_id),
-        literal_column("1"),
-    ).where(col(Contact.id).in_(_CONTACTS_OF_IT)),
-    select(*_DEAL).where(col(Deal.client_number) == _NUMBER),
-    select(*_DEAL).where(col(Deal.contact_id).in_(_CONTACTS_OF_IT)),
+        col(Phone.id),
+        *_NONE,
+    )
+    .join(Phone, col(Phone.contact_id) == col(Contact.id))
+    .where(col(Phone.number) == _NUMBER),
     select(
-        literal_column("'special'"), literal_column("0"), col(SpecialNumber.number), null(), literal_column("1")
+        literal_column("'special'"), literal_column("0"), col(SpecialNumber.number), null(), literal_column("1"), *_NONE
     ).where(col(SpecialNumber.number) == _NUMBER),
 ).limit(500)
 
 
-async def look_up(session: AsyncSession, context: CallContext, number: str, did: str, now: datetime) -> Caller:
-    """``number`` in its one spelling. Our own numbers and spam are nobody, unless a client has them."""
+async def look_up(
+    session: AsyncSession, context: CallContext, number: str, did: str, now: datetime, asker: Viewer | None = None
+) -> Caller:
+    """``number`` in its one spelling. Our own numbers and spam are nobody, unless a client has them.
+
+    ``asker`` is told of clients and deals they may see; of others the answer is that of a number nobody has. None: the PBX.
+    """
     found = (await (await session.connection()).execute(_EVERYTHING, {"number": number})).all()
-    clients = sorted((row for row in found if row[0] == "client"), key=lambda row: row[1])
-    if not clients and any(row[0] == "special" for row in found):
+    # Who had the number first stands first: one cannot put oneself before others by typing their number.
+    clients = sorted((row for row in found if row.kind == "client"), key=lambda row: row.place)
+    deals = [row for row in found if row.kind == "deal" and row.place]
+    if asker is not None:
+        seen = visible_contacts(asker)
+        visible = await session.exec(
+            sqlmodel_select(Contact.id).where(col(Contact.id).in_(_CONTACTS_OF_IT), seen), params={"number": number}
+        )
+        ids = set(visible.all())
+        clients = [row for row in clients if row.id in ids]
+        deals = [row for row in deals if answers_for(asker, row.owner_id, context.people)]
+    if not clients and any(row.kind == "special" for row in found):
         return NOBODY
-    # The deal that changed its stage last: times of one database, written by one program, sort as text.
-    deals = sorted(
-        (row for row in found if row[0] == "deal" and row[4]), key=lambda row: (row[2], row[1]), reverse=True
+    owners = [*_deal_owners(deals, clients), *(row.owner_id for row in clients), _line_owner(context.lines, did)]
+    return Caller(display_name([row.text for row in clients]), _extension(context, owners, now))
+
+
+def _deal_owners(deals: list[Any], clients: list[Any]) -> list[int | None]:  # rows of _EVERYTHING
+    """Whose the open deal is: the one that changed its stage last, of whoever had the number first, or that a call made.
+
+    A deal that somebody made by hand and only typed the number into counts where the number is nobody's.
+    """
+    first = clients[0].id if clients else None
+    known = [row for row in deals if row.by_call or row.contact_id is not None or not clients]
+    # Times of one database, written by one program, sort as text.
+    ranked = sorted(
+        known,
+        key=lambda row: (row.contact_id == first if row.contact_id is not None else row.by_call, row.text, row.id),
     )
-    owners = [*(row[3] for row in deals[:1]), *(row[3] for row in clients), _line_owner(context.lines, did)]
-    return Caller(display_name([row[2] for row in clients]), _extension(context, owners, now))
+    return [row.owner_id for row in reversed(ranked)][:1]
 
 
 def display_name(names: list[str]) -> str:

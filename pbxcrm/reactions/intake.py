@@ -5,11 +5,11 @@ from datetime import timedelta
 from sqlalchemy import or_
 from sqlmodel import col, select
 
+from pbxcrm.access import Role
 from pbxcrm.calls import leases
 from pbxcrm.calls.facts import Batch, Handover, JournalPosition, Lease, Outcome, PbxReport, ToldCall
 from pbxcrm.calls.models import Call, CallEvent, PbxStatus
 from pbxcrm.calls.queries import open_calls, told_of_open_calls
-from pbxcrm.people.models import Role
 from pbxcrm.reactions.apply_facts import apply_facts
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.shared.db import Database, database_now

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pbxcrm.calls.facts import CallFact, CallState, Direction, Leg, LegResult, Outcome
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.numbers import normalise
 
 _NOBODY_TALKED = {Outcome.NO_ANSWER, Outcome.BUSY, Outcome.FAILED, Outcome.NOT_DIALLED}

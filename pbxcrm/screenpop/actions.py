@@ -16,7 +16,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.actions import access_deal_for_change, create_deal, say_deal_changed
 from pbxcrm.deals.models import Deal, Note
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.queries import access_own_call
 from pbxcrm.shared.core_sql import add_new

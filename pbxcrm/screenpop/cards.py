@@ -17,8 +17,8 @@ from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow
 from pbxcrm.deals.queries import as_rows as deal_rows
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
-from pbxcrm.people.queries import Directory, load_directory
 from pbxcrm.screenpop.rules import CardState
 from pbxcrm.shared.core_sql import fetch, list_param, load_by_id
 

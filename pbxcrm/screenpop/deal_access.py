@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, can, sees_deal, sees_user, visible_contacts, visible_deals
+from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calls.queries import access_call
+from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.access import sees_deal, visible_deals
 from pbxcrm.deals.models import Deal
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.access import sees_user
+from pbxcrm.people.directory import Directory
 from pbxcrm.screenpop.cards import Card
 
 

@@ -15,14 +15,15 @@ from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import Directory, access_assignee, load_directory
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason
 from pbxcrm.shared.texts import one_line
+from pbxcrm.tasks.access import audience_of_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task
 from pbxcrm.tasks.rules import check_finishable
@@ -299,10 +300,9 @@ async def access_task_for_change(session: AsyncSession, viewer: Viewer, task_id:
 async def say_task_changed(
     session: AsyncSession, task: Task, at: datetime, people: Directory, *also: int | None
 ) -> None:
-    """Those whom the task concerns hear that it changed, and so do those of its deal."""
-    nobodys = [Role.MANAGER.value] if task.assignee_id is None else []
-    roles = [Role.ADMIN.value, Role.QC.value, *nobodys]
-    emit(session, "task", task.id, at, users=people.audience(task.assignee_id, task.created_by_id, *also), roles=roles)
+    """Told to those who see it, and to those who answer for ``also``: whose it was before."""
     deal = await session.get(Deal, task.deal_id) if task.deal_id is not None else None
-    if deal is not None:  # its card shows the next task and the lamp, to whoever is responsible for the deal
-        say_deal_changed(session, deal, at, people, also=[task.assignee_id, task.created_by_id, *also])
+    heard = audience_of_task(task, deal, people)
+    emit(session, "task", task.id, at, users=heard.users | people.answering_for(*also), roles=heard.roles)
+    if deal is not None:  # its card shows the next task and the lamp
+        say_deal_changed(session, deal, at, people)

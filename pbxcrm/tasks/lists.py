@@ -7,8 +7,9 @@ from sqlalchemy import ColumnElement, func, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_tasks
+from pbxcrm.access import Viewer
 from pbxcrm.shared.text_match import part_of
+from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
 

@@ -10,13 +10,14 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import SEES_EVERYTHING, Viewer, teammates, visible_tasks
+from pbxcrm.access import SEES_EVERYTHING, Viewer, teammates
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import Lamp
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
+from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ended_by
 

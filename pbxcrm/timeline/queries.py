@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, audible_of
+from pbxcrm.access import Viewer
+from pbxcrm.calls.access import audible_of
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.models import User
 from pbxcrm.timeline.entries import RANK, Entry, EntryKind, Timeline, TimelineCursor

@@ -6,11 +6,14 @@ from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, visible_calls, visible_deals, visible_tasks
+from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
+from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note, StageMove
 from pbxcrm.shared.db import UtcDateTime
+from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task
 from pbxcrm.timeline.entries import RANK, Entry, EntryKind, TimelineCursor
 

@@ -27,10 +27,11 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from ami.simulator import Simulator
+from pbxcrm.access import Role
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.seed import seed
 from pbxcrm.migrations import upgrade
-from pbxcrm.people.models import Extension, LoginSession, Role, Team, User
+from pbxcrm.people.models import Extension, LoginSession, Team, User
 from pbxcrm.people.queries import token_hash
 from pbxcrm.people.rules import SESSION_LIFE
 from pbxcrm.screenpop.models import WrapUp

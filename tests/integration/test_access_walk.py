@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pbxcrm.access import GRANTS
-from pbxcrm.people.models import Role
+from pbxcrm.access import GRANTS, Role
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.integration.walking import (

@@ -9,7 +9,7 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.seed import seed
 from pbxcrm.demo import NORM_MINUTES, PEOPLE, SAMPLES, fill
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.options import load_options
 from pbxcrm.shared.settings import Settings

@@ -22,7 +22,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.routing import Route
 
-from pbxcrm.people.models import Role
+from pbxcrm.access import Role
 from tests.integration.walking import (
     GONE,
     PEOPLE,

@@ -6,10 +6,11 @@ import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm import access
-from pbxcrm.access import Viewer, sees_little, visible_calls, visible_contacts
+from pbxcrm.access import Viewer, ways
+from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.calls.queries import CallFilter, list_calls
+from pbxcrm.contacts.access import sees_little, visible_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import list_contacts
 from pbxcrm.deals.board import BoardFilter, narrowed
@@ -42,7 +43,7 @@ def _how_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Every way to look for something must find the same: as for few rows, and as for more than are gathered."""
     if request.param == "many":
         monkeypatch.setattr(text_match, "MANY", 0)
-        monkeypatch.setattr(access, "LITTLE", 0)
+        monkeypatch.setattr(ways, "LITTLE", 0)
 
 
 async def calls_of(session: AsyncSession, viewer: Viewer, **asked: object) -> set[str]:
@@ -207,7 +208,7 @@ async def test_who_sees_much_is_known_by_any_kind_of_row(database: Database, off
         )
         session.add(call)
         await session.flush()
-        for n in range(access.LITTLE + 1):
+        for n in range(ways.LITTLE + 1):
             session.add(
                 CallLeg(
                     call_id=call.id or 0, channel_id=f"9.{n}", extension="201", user_id=petro.user_id,

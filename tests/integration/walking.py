@@ -14,7 +14,7 @@ from sqlmodel import select
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from pbxcrm.access import GRANTS
+from pbxcrm.access import GRANTS, Role
 from pbxcrm.calendars.models import Leave
 from pbxcrm.callbacks.models import Attempt, Episode, Escalation
 from pbxcrm.calls.facts import PbxState
@@ -22,9 +22,9 @@ from pbxcrm.calls.models import Call, Line, PbxStatus
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.logins import log_in
-from pbxcrm.people.models import ApiToken, LoginSession, Role
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.models import ApiToken, LoginSession
 from pbxcrm.people.tokens import create_token
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.reactions.intake import Intake

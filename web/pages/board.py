@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access import Permission, Role, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
 from pbxcrm.deals.board import (
@@ -20,8 +20,7 @@ from pbxcrm.deals.board import (
     norm_limits,
 )
 from pbxcrm.deals.models import Pipeline, Stage
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import NotFound
 from web.pages.common import asked_number, asked_text, colleagues, place, read_place, show
 from web.parts import now, parts, viewer

@@ -13,7 +13,7 @@ from pbxcrm.calendars.holidays import FIRST_YEAR, LAST_YEAR, Suggestion, Suggest
 from pbxcrm.calendars.models import CalendarDay
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar, default_calendar, list_calendars, load_calendars
 from pbxcrm.calendars.rules import format_spans, timezones
-from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.forms import Form, filled, read_form

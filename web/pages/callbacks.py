@@ -17,9 +17,9 @@ from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStat
 from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempts_of, missed_calls_of
 from pbxcrm.callbacks.worklist import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
 from pbxcrm.calls.models import Call
-from pbxcrm.deals.passing_on import edits_deal
+from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
 from pbxcrm.shared.errors import Invalid, NotFound

@@ -7,7 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from pbxcrm.access import Permission, Viewer, audible_of, can
+from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.calls.access import audible_of
 from pbxcrm.calls.models import CallLeg
 from pbxcrm.calls.queries import CallCard, CallFilter, access_call, access_call_card, list_calls
 from pbxcrm.calls.recordings import NOT_YOURS, Recording

@@ -9,8 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from pbxcrm.access import Viewer
-from pbxcrm.people.models import Role, User
+from pbxcrm.access import Role, Viewer
+from pbxcrm.people.models import User
 from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid, NotFound
 from web.foreign import query_of, whole_number

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.callbacks.number_lists import put_on_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import (
@@ -19,7 +20,7 @@ from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.board import BoardFilter
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.global_search import company_matches, find_clients
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.timeline.entries import EntryKind, TimelineCursor
 from pbxcrm.timeline.queries import timeline
@@ -328,7 +329,7 @@ async def mark_number(request: Request) -> Response:
     try:
         kind = NumberKind(form["kind"]) if form["kind"] in set(NumberKind) else NumberKind.SPAM
         async with parts(request).db.write() as session:
-            await actions.mark_number(
+            await put_on_list(
                 session,
                 viewer(request),
                 form["number"],

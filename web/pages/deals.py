@@ -12,7 +12,7 @@ from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.queries import access_call
 from pbxcrm.calls.rules import named_as
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.contacts.queries import ContactRow, access_contact, load_numbers, with_numbers
+from pbxcrm.contacts.queries import ContactRow, access_contact, get_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board import path_of
 from pbxcrm.deals.fields import BY_KEY, Value, values_of
@@ -222,8 +222,11 @@ async def new(request: Request) -> Response:
             number, heard, contact_id = call.client_number or "", named_as(call.client_name) or "", call.contact_id
         if contact_id is None and number:
             client = await identify(session, number, await load_numbers(session, [number] if number else []))
-            contact_id = client.contact.id if client.contact is not None else None
-        contact = await access_contact(session, who, contact_id) if contact_id is not None else None
+            known = client.contact.id if client.contact is not None else None
+            # A client one may not see is as one there is not: the same page, whoever has the number.
+            contact = await get_contact(session, who, known or 0)
+        else:
+            contact = await access_contact(session, who, contact_id) if contact_id is not None else None
     form = filled(
         {
             "contact_id": contact.id if contact is not None else None,

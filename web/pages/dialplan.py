@@ -18,23 +18,18 @@ from web.parts import parts
 
 
 async def lookup(request: Request) -> Response:
-    if not await _may_ask(request):
+    near = is_near(request, parts(request).settings.dialplan_networks)
+    asker = None if near else await viewer_by_token(request)
+    if not near and (asker is None or not can(asker, Permission.CONTACTS_READ)):
         detail = (
             "Look-ups are answered to the networks of PBXCRM_DIALPLAN_NETWORKS, or with Authorization: Bearer TOKEN."
         )
         return problem(403, "dialplan.foreign", detail)
     query = request.query_params
-    caller = await _lookup(request).find(query.get("number"), query.get("did"))
+    caller = await _lookup(request).find(query.get("number"), query.get("did"), asker)
     if query.get("format") == "text":
         return PlainTextResponse(f"{caller.name}\n{caller.extension}\n")
     return JSONResponse({"name": caller.name, "extension": caller.extension})
-
-
-async def _may_ask(request: Request) -> bool:
-    if is_near(request, parts(request).settings.dialplan_networks):
-        return True
-    asker = await viewer_by_token(request)
-    return asker is not None and can(asker, Permission.CONTACTS_READ)
 
 
 def _lookup(request: Request) -> Lookup:

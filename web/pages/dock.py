@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
 from pbxcrm.screenpop.deal_access import deal_access_of

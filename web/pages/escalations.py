@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, check
+from pbxcrm.access import Permission, Role, check
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.callbacks import escalations
 from pbxcrm.callbacks.day_figures import load_day_figures
@@ -20,8 +20,7 @@ from pbxcrm.callbacks.escalations import (
     list_control_tasks,
     list_escalations,
 )
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.why import check_why
 from pbxcrm.tasks.actions import finish_task

@@ -3,10 +3,10 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pbxcrm.access import Role
 from pbxcrm.callbacks.queries import open_count
 from pbxcrm.calls.queries import pbx_statuses
 from pbxcrm.global_search import SHORTEST, search
-from pbxcrm.people.models import Role
 from web.pages.common import asked_text, show
 from web.parts import parts, viewer
 

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from pbxcrm.access import Permission, can
 from pbxcrm.calendars.leaves import NewLeave, create_leave, delete_leave
 from pbxcrm.calendars.queries import list_leaves, load_calendars
-from pbxcrm.people.queries import list_users, load_directory
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.forms import Form, filled, read_form

@@ -11,7 +11,7 @@ from pbxcrm.calls.models import Line
 from pbxcrm.calls.queries import list_lines
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import list_pipelines
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
 from web import words
 from web.answers import redirect

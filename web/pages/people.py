@@ -6,12 +6,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Permission, can
+from pbxcrm.access import Permission, Role, can
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.people import actions
-from pbxcrm.people.models import Role, Team, User
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.models import Team, User
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, load_directory, mobiles_of
+from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, mobiles_of
 from pbxcrm.people.rules import check_mobiles
 from pbxcrm.people.tokens import list_tokens
 from pbxcrm.shared.errors import Invalid, NotFound

@@ -7,10 +7,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access import Permission, Role, Viewer, can
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.people.models import Role
 from pbxcrm.people.queries import access_user
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid

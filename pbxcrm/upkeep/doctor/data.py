@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 
 from pbxcrm import migrations
+from pbxcrm.access import Role
 from pbxcrm.calls.facts import PbxState
 from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import unmapped_endpoints
 from pbxcrm.pbx.reports import REPORTS
-from pbxcrm.people.models import Extension, Role, User
+from pbxcrm.people.models import Extension, User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.shared.settings import Settings

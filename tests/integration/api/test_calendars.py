@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database
 from tests.integration.api.conftest import Programs
 from tests.integration.api.test_writing import assert_problem

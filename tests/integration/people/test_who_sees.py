@@ -3,12 +3,13 @@
 import pytest
 from sqlmodel import select
 
-from pbxcrm.access import sees_deal, sees_user, visible_deals, visible_users
 from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.callbacks.queries import access_episode_row
+from pbxcrm.deals.access import sees_deal, visible_deals
 from pbxcrm.deals.models import Deal
+from pbxcrm.people.access import sees_user, visible_users
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import Team, User
-from pbxcrm.people.queries import load_directory
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import NotFound

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import Extension
-from pbxcrm.people.queries import load_directory
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.shared.config_cache import config_version
 from pbxcrm.shared.db import Database

@@ -13,8 +13,8 @@ from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.people.actions import edit_user
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
-from pbxcrm.people.queries import load_directory
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card

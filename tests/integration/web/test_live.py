@@ -13,8 +13,7 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from pbxcrm.access import Viewer
-from pbxcrm.people.models import Role
+from pbxcrm.access import Role, Viewer
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import CHANNEL, emit, relay
 from tests.integration.web.conftest import PASSWORD, Clock

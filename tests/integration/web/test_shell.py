@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from pbxcrm.calls.models import PbxStatus
-from pbxcrm.people.queries import get_user_by_login, load_directory
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.queries import get_user_by_login
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.settings import Settings

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import jobs
 from pbxcrm.shared.reasons import reason

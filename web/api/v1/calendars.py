@@ -12,7 +12,8 @@ from pbxcrm.calendars.leaves import NewLeave, create_leave, delete_leave
 from pbxcrm.calendars.models import Leave
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar, list_calendars, list_leaves, load_calendars
 from pbxcrm.calendars.rules import format_spans
-from pbxcrm.people.queries import Directory, list_users, load_directory
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid
 from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, Login, Moment, Version, When
 from web.api.resource import Ask, Page, Resource

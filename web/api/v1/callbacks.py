@@ -9,7 +9,7 @@ from pbxcrm.callbacks import claims, results
 from pbxcrm.callbacks.filters import EpisodeFilter
 from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, as_rows, list_episodes
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared import reasons
 from web.api import cursors
 from web.api.fields import (

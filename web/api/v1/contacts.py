@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
+from pbxcrm.callbacks.number_lists import put_on_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
 from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
@@ -291,7 +292,7 @@ async def read_special_number(ask: Ask, number: str) -> SpecialNumberOut:
 )
 async def add_special_number(ask: Ask, body: NewSpecialNumber) -> SpecialNumberOut:
     """Open callbacks of the number are closed."""
-    special = await actions.mark_number(
+    special = await put_on_list(
         ask.session,
         ask.viewer,
         body.number,
@@ -304,7 +305,7 @@ async def add_special_number(ask: Ask, body: NewSpecialNumber) -> SpecialNumberO
 
 
 @special_numbers.delete(
-    "/special-numbers/{number}", needs=Permission.STATUS_READ, summary="Take a number off the lists"
+    "/special-numbers/{number}", needs=Permission.CALLBACKS_WORK, summary="Take a number off the lists"
 )
 async def remove_special_number(ask: Ask, number: str) -> None:
     special = await _access_special(ask, number)

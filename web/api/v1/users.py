@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from pbxcrm.access import Permission
-from pbxcrm.people.models import Role, User
+from pbxcrm.access import Permission, Role
+from pbxcrm.people.models import User
 from pbxcrm.people.queries import extensions_of, list_teams, list_users, mobiles_of
 from pbxcrm.shared.errors import NotFound
 from web.api.fields import ApiAnswer, ApiRequest, Word

@@ -1,0 +1,97 @@
+"""Which kinds of acts a role may do at all, and who asks. No tables: this is what everything else may import."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pbxcrm.shared.errors import NotAllowed
+
+
+class Role(StrEnum):
+    SELLER = "seller"  # sees and edits own cards; an operator is a seller who answers
+    MANAGER = "manager"  # sees all of the team
+    QC = "qc"  # reads everything, edits nothing but its own judgements
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    OWN_PROFILE = "own_profile"
+    CALLS_READ = "calls_read"
+    DEALS_READ = "deals_read"
+    DEALS_EDIT = "deals_edit"
+    TASKS_READ = "tasks_read"
+    TASKS_EDIT = "tasks_edit"
+    CALLBACKS_READ = "callbacks_read"
+    CALLBACKS_WORK = "callbacks_work"
+    CONTACTS_READ = "contacts_read"
+    CONTACTS_EDIT = "contacts_edit"
+    PHONE_USE = "phone_use"  # click-to-call, transfer, hang up
+    RECORDINGS_LISTEN = "recordings_listen"
+    ESCALATIONS_READ = "escalations_read"
+    ESCALATIONS_WORK = "escalations_work"
+    PEOPLE_READ = "people_read"
+    PEOPLE_EDIT = "people_edit"
+    LEAVES_EDIT = "leaves_edit"  # who of one's people is away when
+    STATUS_READ = "status_read"
+    SETTINGS_EDIT = "settings_edit"
+
+
+_READS = {
+    Permission.OWN_PROFILE,
+    Permission.CALLS_READ,
+    Permission.DEALS_READ,
+    Permission.TASKS_READ,
+    Permission.CALLBACKS_READ,
+    Permission.CONTACTS_READ,
+    Permission.RECORDINGS_LISTEN,
+}
+_SELLS = _READS | {
+    Permission.DEALS_EDIT,
+    Permission.TASKS_EDIT,
+    Permission.CALLBACKS_WORK,
+    Permission.CONTACTS_EDIT,
+    Permission.PHONE_USE,
+}
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.SELLER: frozenset(_SELLS),
+    Role.MANAGER: frozenset(
+        _SELLS
+        | {
+            Permission.ESCALATIONS_READ,
+            Permission.ESCALATIONS_WORK,
+            Permission.PEOPLE_READ,
+            Permission.LEAVES_EDIT,
+            Permission.STATUS_READ,
+        }
+    ),
+    Role.QC: frozenset(_READS | {Permission.ESCALATIONS_READ, Permission.PEOPLE_READ}),
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A person who is logged in (or whose API token it is), as every query and action wants to know them."""
+
+    user_id: int
+    login: str
+    name: str
+    role: Role
+    team_id: int | None
+    managed_team_ids: tuple[int, ...] = ()
+    extensions: tuple[str, ...] = ()
+    language: str = ""
+    theme: str = "auto"
+    popup: str = "ringing"
+    sound: bool = True
+    notify: bool = True
+    session_id: int | None = field(default=None, compare=False)
+
+
+def can(viewer: Viewer, permission: Permission) -> bool:
+    return permission in GRANTS[viewer.role]
+
+
+def check(viewer: Viewer, permission: Permission) -> None:
+    """Raise NotAllowed unless ``viewer`` may do this kind of act."""
+    if not can(viewer, permission):
+        raise NotAllowed("access.role", "Your role does not allow this. Ask an administrator.")

@@ -1,0 +1,124 @@
+"""Whose calls one sees: those one is responsible for, took part in (also only by a ringing phone), or that belong to one's deal."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, CompoundSelect, Select, or_, true, union
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.owners import (
+    SEES_EVERYTHING,
+    Audience,
+    People,
+    gathered,
+    heard_by,
+    owned,
+    teammates,
+    there_is,
+)
+from pbxcrm.access.permissions import Permission, Role, Viewer, can
+from pbxcrm.access.ways import Way, WaysToSee, are_few
+from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.contacts.models import Contact
+
+ways_to_see_calls = WaysToSee("calls.access.ways_to_see_calls")
+
+
+def visible_calls(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
+    """With ``little`` (``sees_little``) they are gathered first."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    if little:
+        return col(Call.id).in_(_little(viewer))
+    took_part = there_is(Call, col(CallLeg.call_id) == col(Call.id), _took_part(viewer))
+    others = (way.one(viewer) for way in ways_to_see_calls.all)
+    return or_(owned(viewer, col(Call.responsible_id)), took_part, *others)
+
+
+def audible_calls(viewer: Viewer) -> ColumnElement[bool]:
+    """Calls whose recording one may hear: who talked, whose client or deal it is, and who manages these.
+
+    To see that a call was is more: one whose phone merely rang may know of it, and hears nothing.
+    """
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    talked = there_is(
+        Call, col(CallLeg.call_id) == col(Call.id), _took_part(viewer), col(CallLeg.answered_at).is_not(None)
+    )
+    on_own_deal = there_is(Call, col(Deal.id) == col(Call.deal_id), visible_deals(viewer))
+    of_own_client = there_is(Call, col(Contact.id) == col(Call.contact_id), owned(viewer, col(Contact.responsible_id)))
+    return or_(owned(viewer, col(Call.responsible_id)), talked, on_own_deal, of_own_client)
+
+
+async def audible_of(session: AsyncSession, viewer: Viewer, call_ids: Iterable[int | None]) -> frozenset[int]:
+    """Those of the calls whose recording the viewer may hear."""
+    ids = {call_id for call_id in call_ids if call_id is not None}
+    if not ids or not can(viewer, Permission.RECORDINGS_LISTEN):
+        return frozenset()
+    found = await session.exec(select(Call.id).where(col(Call.id).in_(ids), audible_calls(viewer)))
+    return frozenset(call_id for call_id in found.all() if call_id is not None)
+
+
+def own_calls(viewer: Viewer) -> ColumnElement[bool]:
+    """Calls one changes (what is said on their cards): one's own phone takes or took part."""
+    return there_is(Call, col(CallLeg.call_id) == col(Call.id), col(CallLeg.user_id) == viewer.user_id)
+
+
+def audience_of_call(
+    responsible_id: int | None, phones_of: Collection[int | None], deal_owner: tuple[int | None] | None, people: People
+) -> Audience:
+    """``phones_of``: the people of its legs; ``deal_owner``: (whose,) where it belongs to a deal."""
+    heard = heard_by(people, responsible_id, *phones_of)
+    return heard | heard_by(people, *deal_owner) if deal_owner is not None else heard
+
+
+def _little(viewer: Viewer) -> CompoundSelect[Any]:
+    return gathered(
+        select(Call.id).where(owned(viewer, col(Call.responsible_id))),
+        select(CallLeg.call_id).where(_took_part(viewer)),
+        *(way.ids(viewer) for way in ways_to_see_calls.all),
+    )
+
+
+def _took_part(viewer: Viewer) -> ColumnElement[bool]:
+    if viewer.role is Role.MANAGER:
+        return col(CallLeg.user_id).in_(teammates(viewer))
+    return col(CallLeg.user_id) == viewer.user_id
+
+
+async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
+    """Whether the viewer has to do with so few rows that their calls are best gathered first."""
+    if viewer.role in SEES_EVERYTHING:
+        return False
+    return await are_few(session, *_few(viewer))
+
+
+def _few(viewer: Viewer) -> tuple[Select[Any], ...]:
+    return (
+        select(CallLeg.id).where(_took_part(viewer)),
+        select(Call.id).where(owned(viewer, col(Call.responsible_id))),
+        *(query for way in ways_to_see_calls.all for query in way.few(viewer)),
+    )
+
+
+def _owners(contacts: Any) -> Select[Any]:  # whatever IN takes
+    """Whose the calls with these clients are: who is responsible, whose phones took part, whose deals they belong to."""
+    of_them = col(Call.contact_id).in_(contacts)
+    calls = select(Call.id).where(of_them)
+    phones = select(CallLeg.user_id).where(col(CallLeg.call_id).in_(calls), col(CallLeg.user_id).is_not(None))
+    found = union(
+        select(Call.responsible_id.label("owner_id")).where(of_them),  # type: ignore[union-attr]  # a column
+        phones,
+        *(way.owners(calls) for way in ways_to_see_calls.all),
+    ).subquery()
+    return select(found.c.owner_id)
+
+
+#: A client is seen by whoever sees a call with them; to have spoken with them is not enough to change them.
+CLIENT_OF_CALL = Way(
+    one=lambda viewer: there_is(Contact, col(Call.contact_id) == col(Contact.id), visible_calls(viewer)),
+    ids=lambda viewer: select(Call.contact_id).where(col(Call.id).in_(_little(viewer))),
+    few=_few,
+    owners=_owners,
+)

@@ -1,0 +1,76 @@
+"""Whose clients one sees and changes.
+
+One sees those one is responsible for and those one has a deal, a task or a call with; one changes those one is responsible for
+or has a deal with: to have answered the telephone for a colleague is not enough.
+"""
+
+from sqlalchemy import ColumnElement, or_, true
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, gathered, heard_by, owned, there_is
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.access.ways import WaysToSee, are_few
+from pbxcrm.contacts.models import Company, Contact
+
+ways_to_see_contacts = WaysToSee("contacts.access.ways_to_see_contacts")
+
+
+def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
+    """With ``little`` (``sees_little``) they are gathered first."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    own = owned(viewer, col(Contact.responsible_id))
+    if little:
+        ways = (way.ids(viewer) for way in ways_to_see_contacts.all)
+        return col(Contact.id).in_(gathered(select(Contact.id).where(own), *ways))
+    return or_(own, *(way.one(viewer) for way in ways_to_see_contacts.all))
+
+
+def editable_contacts(viewer: Viewer) -> ColumnElement[bool]:
+    ways = (way.one(viewer) for way in ways_to_see_contacts.all if way.edits)
+    return editing(viewer, or_(owned(viewer, col(Contact.responsible_id)), *ways))
+
+
+async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
+    """Whether the viewer has to do with so few rows that their clients are best gathered first."""
+    if viewer.role in SEES_EVERYTHING:
+        return False
+    others = (query for way in ways_to_see_contacts.all for query in way.few(viewer))
+    return await are_few(session, select(Contact.id).where(owned(viewer, col(Contact.responsible_id))), *others)
+
+
+async def audience_of_contact(session: AsyncSession, contact: Contact, people: People) -> Audience:
+    """One question more, with a change by hand: whose the deals, tasks and calls are through which the client is seen."""
+    return heard_by(people, contact.responsible_id) | await _through_ways(session, [contact.id or 0], people)
+
+
+async def audience_of_company(session: AsyncSession, company: Company, people: People) -> Audience:
+    found = await session.exec(select(Contact.id, Contact.responsible_id).where(Contact.company_id == company.id))
+    heard = heard_by(people, company.responsible_id)
+    contacts = found.all()
+    for _, responsible_id in contacts:
+        heard |= heard_by(people, responsible_id)
+    return heard | await _through_ways(session, [contact_id or 0 for contact_id, _ in contacts], people)
+
+
+async def _through_ways(session: AsyncSession, contact_ids: list[int], people: People) -> Audience:
+    heard = Audience(frozenset())
+    if contact_ids:
+        owners = gathered(*(way.owners(contact_ids) for way in ways_to_see_contacts.all))
+        for (owner_id,) in (await session.exec(owners)).all():  # type: ignore[call-overload]
+            heard |= heard_by(people, owner_id)
+    return heard
+
+
+def visible_companies(viewer: Viewer) -> ColumnElement[bool]:
+    """Companies one is responsible for, and those of clients one sees."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    by_contact = there_is(Company, col(Contact.company_id) == col(Company.id), visible_contacts(viewer))
+    return or_(owned(viewer, col(Company.responsible_id)), by_contact)
+
+
+def editable_companies(viewer: Viewer) -> ColumnElement[bool]:
+    by_contact = there_is(Company, col(Contact.company_id) == col(Company.id), editable_contacts(viewer))
+    return editing(viewer, or_(owned(viewer, col(Company.responsible_id)), by_contact))
