@@ -9,13 +9,13 @@ from pbxcrm.callbacks.actions import adopt_callbacks, dismiss_callbacks, forget_
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
 from pbxcrm.callbacks.timers import recompute_deadlines
-from pbxcrm.calls.access import CLIENT_OF_CALL, ways_to_see_calls
+from pbxcrm.calls.access import CLIENT_OF_CALL
 from pbxcrm.calls.actions import adopt_calls
 from pbxcrm.calls.lines import line_deleted
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked
 from pbxcrm.deals import reasons as deals
-from pbxcrm.deals.access import CALL_OF_DEAL, CLIENT_OF_DEAL
+from pbxcrm.deals.access import CLIENT_OF_DEAL
 from pbxcrm.deals.actions import adopt_deals, next_task_missing
 from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
@@ -30,7 +30,6 @@ from pbxcrm.timeline.sources import read_calls, read_changes, read_moves, read_n
 
 def compose() -> None:
     """Fill the registries: ways by which rows are seen, hooks of lower contexts, sentences of reasons, handlers of deadlines."""
-    ways_to_see_calls.register(CALL_OF_DEAL)
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     calendar_changed.register(recompute_deadlines)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)

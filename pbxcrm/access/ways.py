@@ -1,4 +1,4 @@
-"""How rows of a lower context are seen through those of upper ones: clients through deals, calls and tasks, calls through deals.
+"""How rows of a lower context are seen through those of upper ones: clients through deals, tasks and calls.
 
 The lower context asks its ``WaysToSee``; the upper ones say how, and ``pbxcrm.composition`` puts them in. Not filled it raises:
 a rule that forgot half of its ways would hide rows in one process and show them in another.

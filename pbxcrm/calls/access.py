@@ -18,11 +18,11 @@ from pbxcrm.access.owners import (
     there_is,
 )
 from pbxcrm.access.permissions import Permission, Role, Viewer, can
-from pbxcrm.access.ways import Way, WaysToSee, are_few
+from pbxcrm.access.ways import Way, are_few
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Contact
-
-ways_to_see_calls = WaysToSee("calls.access.ways_to_see_calls")
+from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.models import Deal
 
 
 def visible_calls(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
@@ -32,8 +32,8 @@ def visible_calls(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool
     if little:
         return col(Call.id).in_(_little(viewer))
     took_part = there_is(Call, col(CallLeg.call_id) == col(Call.id), _took_part(viewer))
-    others = (way.one(viewer) for way in ways_to_see_calls.all)
-    return or_(owned(viewer, col(Call.responsible_id)), took_part, *others)
+    on_own_deal = there_is(Call, col(Deal.id) == col(Call.deal_id), visible_deals(viewer))
+    return or_(owned(viewer, col(Call.responsible_id)), took_part, on_own_deal)
 
 
 def audible_calls(viewer: Viewer) -> ColumnElement[bool]:
@@ -77,7 +77,7 @@ def _little(viewer: Viewer) -> CompoundSelect[Any]:
     return gathered(
         select(Call.id).where(owned(viewer, col(Call.responsible_id))),
         select(CallLeg.call_id).where(_took_part(viewer)),
-        *(way.ids(viewer) for way in ways_to_see_calls.all),
+        select(Call.id).where(col(Call.deal_id).in_(select(Deal.id).where(visible_deals(viewer)))),
     )
 
 
@@ -98,7 +98,7 @@ def _few(viewer: Viewer) -> tuple[Select[Any], ...]:
     return (
         select(CallLeg.id).where(_took_part(viewer)),
         select(Call.id).where(owned(viewer, col(Call.responsible_id))),
-        *(query for way in ways_to_see_calls.all for query in way.few(viewer)),
+        select(Deal.id).where(visible_deals(viewer)),
     )
 
 
@@ -110,7 +110,7 @@ def _owners(contacts: Any) -> Select[Any]:  # whatever IN takes
     found = union(
         select(Call.responsible_id.label("owner_id")).where(of_them),  # type: ignore[union-attr]  # a column
         phones,
-        *(way.owners(calls) for way in ways_to_see_calls.all),
+        select(Deal.responsible_id).where(col(Deal.id).in_(select(Call.deal_id).where(of_them))),
     ).subquery()
     return select(found.c.owner_id)
 

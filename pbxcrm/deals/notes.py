@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.deals.access import visible_notes
-from pbxcrm.deals.models import Note
+from pbxcrm.calls.access import visible_calls
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.access import visible_contacts
+from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.models import Deal, Note
 from pbxcrm.shared.errors import NotFound
 
 
@@ -22,6 +26,17 @@ class NoteFilter:
         """For the WHERE clause of notes."""
         asked = ((Note.deal_id, self.deal_id), (Note.contact_id, self.contact_id), (Note.call_id, self.call_id))
         return [col(column) == value for column, value in asked if value is not None]
+
+
+def visible_notes(viewer: Viewer) -> ColumnElement[bool]:
+    """One's own, and those on a deal one may see; a note on no deal goes by its client, or by its call."""
+    deal, contact, call = col(Note.deal_id), col(Note.contact_id), col(Note.call_id)
+    return or_(
+        col(Note.author_id) == viewer.user_id,
+        deal.in_(select(Deal.id).where(visible_deals(viewer))),
+        and_(deal.is_(None), contact.in_(select(Contact.id).where(visible_contacts(viewer)))),
+        and_(deal.is_(None), contact.is_(None), call.in_(select(Call.id).where(visible_calls(viewer)))),
+    )
 
 
 async def list_notes(
