@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from pbxcrm.access import Permission, Viewer, can
-from pbxcrm.deals.access import sees_deal
+from pbxcrm.deals.access import edits_deal, sees_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared import numbers
@@ -52,6 +52,7 @@ class Templates:
             can=can,
             may=may,
             may_open=may_open,
+            may_edit=may_edit,
             Permission=Permission,
             words=words,
             static=static.url,
@@ -112,6 +113,12 @@ def may_open(deal: Deal) -> bool:
     """Whether the reader of the page may open this deal."""
     reader = _reader.get()
     return reader.viewer is not None and reader.people is not None and sees_deal(reader.viewer, deal, reader.people)
+
+
+def may_edit(deal: Deal) -> bool:
+    """Whether the reader of the page may change this deal."""
+    reader = _reader.get()
+    return reader.viewer is not None and reader.people is not None and edits_deal(reader.viewer, deal, reader.people)
 
 
 def said(message: str, **facts: object) -> Markup:

@@ -6,8 +6,8 @@
   a row one may not see is never fetched), ``sees_…`` and ``edits_…`` (of a row in hand), ``audience_of_…`` (who hears of a change).
 """
 
-from pbxcrm.access.owners import SEES_EVERYTHING, Audience, answers_for, decides_for, teammates
-from pbxcrm.access.permissions import GRANTS, Permission, Role, Viewer, can, check
+from pbxcrm.access.owners import SEES_EVERYTHING, Audience, answers_for, decides_for, sees_others, teammates
+from pbxcrm.access.permissions import GRANTS, Permission, Role, Viewer, can, check, may
 
 __all__ = [
     "GRANTS",
@@ -20,5 +20,7 @@ __all__ = [
     "can",
     "check",
     "decides_for",
+    "may",
+    "sees_others",
     "teammates",
 ]

@@ -83,6 +83,11 @@ def answers_for(viewer: Viewer, owner_id: int | None, people: People) -> bool:
     return owner_id == viewer.user_id
 
 
+def sees_others(viewer: Viewer) -> bool:
+    """Whether the viewer sees what is other people's at all: their lists ask whose."""
+    return viewer.role is Role.MANAGER or viewer.role in SEES_EVERYTHING
+
+
 def decides_for(viewer: Viewer, owner_id: int | None, people: People) -> bool:
     """Whether the viewer may decide about what is ``owner_id``'s: oneself, one's people; what is nobody's, anybody."""
     return viewer.role is not Role.QC and (owner_id is None or answers_for(viewer, owner_id, people))

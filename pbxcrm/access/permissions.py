@@ -87,6 +87,11 @@ class Viewer:
     session_id: int | None = field(default=None, compare=False)
 
 
+def may(role: str, permission: Permission) -> bool:
+    """Whether people of this role may do this kind of act."""
+    return permission in GRANTS[Role(role)]
+
+
 def can(viewer: Viewer, permission: Permission) -> bool:
     return permission in GRANTS[viewer.role]
 

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.contacts.access import sees_little, visible_companies, visible_contacts
+from pbxcrm.contacts.access import editable_contacts, sees_little, visible_companies, visible_contacts
 from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.shared.core_sql import list_param, load_by_id
@@ -91,6 +91,18 @@ async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int,
 
 async def get_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> Contact | None:
     return (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
+
+
+async def edits_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> bool:
+    editable = select(Contact.id).where(Contact.id == contact_id, editable_contacts(viewer))
+    return (await session.exec(editable)).first() is not None
+
+
+async def special_numbers_of(session: AsyncSession, row: ContactRow) -> dict[str, SpecialNumber]:
+    """Which of the client's numbers are on a list, by the number."""
+    numbers = [phone.number for phone in row.phones]
+    found = await session.exec(select(SpecialNumber).where(col(SpecialNumber.number).in_(numbers)))
+    return {special.number: special for special in found.all()}
 
 
 async def only_contact_of_number(session: AsyncSession, viewer: Viewer, number: str) -> int | None:

@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Permission, Role, Viewer, can
+from pbxcrm.access import Permission, Viewer, can, sees_others
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
 from pbxcrm.deals.board import (
@@ -48,7 +48,7 @@ async def board(request: Request) -> Response:
         shown = replace(shown, chosen=await narrowed(session, who, pipeline_id, shown.chosen))
         columns = await first_cards(session, who, pipeline_id, shown.stages, shown.chosen, cards=FIRST)
         heads = await _figures(session, request, shown)
-        people = await colleagues(session, who) if who.role is not Role.SELLER else []
+        people = await colleagues(session, who) if sees_others(who) else []
     return show(
         request,
         "deals/board.html",

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from pbxcrm.access import Role, Viewer
+from pbxcrm.access import Permission, Viewer, may
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid, NotFound
@@ -116,7 +116,9 @@ def period(name: str) -> tuple[datetime | None, datetime | None]:
 
 async def colleagues(session: AsyncSession, viewer: Viewer) -> list[User]:
     """People one may give things to, oneself first."""
-    users = [user for user in await list_users(session, viewer) if user.is_active and user.role != Role.QC]
+    users = [
+        user for user in await list_users(session, viewer) if user.is_active and may(user.role, Permission.TASKS_EDIT)
+    ]
     return sorted(users, key=lambda user: user.id != viewer.user_id)
 
 

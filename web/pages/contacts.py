@@ -5,15 +5,18 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.access import decides_for
 from pbxcrm.callbacks.number_lists import put_on_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import (
     access_company,
     access_contact,
+    edits_contact,
     list_companies,
     list_contacts,
     list_special_numbers,
+    special_numbers_of,
     with_numbers,
 )
 from pbxcrm.deals.actions import add_note
@@ -25,6 +28,7 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.timeline.entries import EntryKind, TimelineCursor
 from pbxcrm.timeline.queries import timeline
 from web.answers import redirect, toast
+from web.foreign import local_path
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.known_numbers import check_unknown, known_of
@@ -78,6 +82,8 @@ async def contact(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found = await access_contact(session, who, contact_id)
         row = (await with_numbers(session, [found]))[0]
+        special = await special_numbers_of(session, row)
+        edits = await edits_contact(session, who, contact_id)
         after = TimelineCursor.parse(request.query_params.get("after", ""), now(request))
         told = await timeline(session, who, contact_id=contact_id, kinds=WITH_CLIENT, after=after)
         deals = await list_deals(session, who, *BoardFilter(contact_id=contact_id).conditions(), limit=LISTED)
@@ -87,6 +93,9 @@ async def contact(request: Request) -> Response:
         "contacts/contact.html",
         fragment="contacts/_timeline.html",
         row=row,
+        special=special,
+        may_unmark={number for number, each in special.items() if decides_for(who, each.added_by_id or 0, people)},
+        edits=edits,
         contact=found,
         told=told,
         deals=deals,
@@ -348,7 +357,7 @@ async def unmark_number(request: Request) -> Response:
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await actions.unmark_number(session, viewer(request), form["number"], now=now(request))
-    return redirect(request, "/numbers", done="deleted")
+    return redirect(request, local_path(form["back"]) if form["back"] else "/numbers", done="deleted")
 
 
 async def _numbers_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:

@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, Role, check
+from pbxcrm.access import Permission, check, may
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.callbacks import escalations
 from pbxcrm.callbacks.day_figures import load_day_figures
@@ -166,7 +166,7 @@ async def _takers(session: AsyncSession, request: Request, owner_id: int | None 
     calendars = await load_calendars(session, await load_directory(session))
     takers = [
         Taker(user.id, user.name, calendars.on_shift(user.id, now(request)), user.id == owner_id)
-        for user in sorted(people, key=lambda user: (user.role != Role.SELLER, user.name))
+        for user in sorted(people, key=lambda user: (may(user.role, Permission.ESCALATIONS_WORK), user.name))
         if user.id is not None
     ]
     return sorted(takers, key=lambda taker: (taker.is_owner, not taker.on_shift))

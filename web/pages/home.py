@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pbxcrm.access import Role
+from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import open_count
 from pbxcrm.calls.queries import pbx_statuses
 from pbxcrm.global_search import SHORTEST, search
@@ -19,13 +19,13 @@ async def home(request: Request) -> Response:
 async def _front(request: Request) -> str:
     who = viewer(request)
     served: frozenset[str] = request.app.state.served
-    if who.role is Role.QC:
+    if not can(who, Permission.CALLBACKS_WORK):
         return "/calls"
     async with parts(request).db.read() as session:
-        if who.role is Role.ADMIN:
+        if can(who, Permission.SETTINGS_EDIT):
             heard = [status for status in await pbx_statuses(session) if status.last_event_at is not None]
             return "/board" if heard else "/status"
-        if who.role is Role.MANAGER:
+        if can(who, Permission.ESCALATIONS_WORK):
             return "/escalations" if "/escalations" in served else "/board"
         waiting = await open_count(session, who)
     return "/callbacks" if waiting and "/callbacks" in served else "/board"

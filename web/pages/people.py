@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Permission, Role, can
+from pbxcrm.access import Permission, Role, can, may
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.people import actions
 from pbxcrm.people.directory import load_directory
@@ -196,7 +196,7 @@ async def _save_team(request: Request, found: Team | None) -> Response:
 async def _team_page(request: Request, form: Form, found: Team | None, status: int = 200) -> Response:
     async with parts(request).db.read() as session:
         users = await list_users(session, viewer(request))
-    leaders = [user for user in users if user.is_active and user.role in {Role.MANAGER, Role.ADMIN}]
+    leaders = [user for user in users if user.is_active and may(user.role, Permission.ESCALATIONS_WORK)]
     return render(
         request,
         "people/team.html",

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, Role, Viewer, can
+from pbxcrm.access import Permission, Viewer, can, sees_others
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.queries import access_user
@@ -46,7 +46,7 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 async def tasks(request: Request) -> Response:
     """``GET /tasks?who=&state=&kind=&q=``: without ``who`` one's own; ``team`` everybody's, or a person's id."""
     viewing, whose = viewer(request), request.query_params.get("who", "")
-    may_see_team = viewing.role is not Role.SELLER
+    may_see_team = sees_others(viewing)
     person, kind = asked_number(request, "who") if may_see_team else None, asked_text(request, "kind")
     everybody = may_see_team and (whose in {"team", "nobody"} or person is not None)
     chosen = TaskChoice(
