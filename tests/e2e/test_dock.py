@@ -73,6 +73,8 @@ async def test_outcome_and_next_task_by_keys_alone(at_screen: AtScreen, intake: 
     await expect(card.get_by_role("button", name="Finish")).to_be_visible()
     await page.keyboard.press("ArrowLeft")
     await page.keyboard.press("Tab")
+    await expect(card.get_by_label("What is to be done")).to_be_focused()  # left empty: to call again
+    await page.keyboard.press("Tab")
     await expect(card.get_by_role("button", name="in 10 min")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.locator("#dock .callcard")).to_have_count(0)

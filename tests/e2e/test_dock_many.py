@@ -202,7 +202,7 @@ async def test_who_works_by_keys_keeps_their_place(at_screen: AtScreen, intake: 
     await page.goto(person.address + "/tasks")
     await live(page)
     await expect(page.locator(".callcard.after")).to_have_count(2)
-    await page.keyboard.press("c")
+    await page.keyboard.press("a")
     await page.locator("#call-2").get_by_role("button", name="next morning").focus()
     await page.keyboard.press("Enter")
     await expect(page.locator("#call-2")).to_have_count(0)
