@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
@@ -86,6 +86,9 @@ class Call(SQLModel, table=True):
     talk_seconds: float = 0.0
     click_to_call: bool = False
     channel_ids: list[str] = json_list()
+    outside: list[dict[str, Any]] | None = Field(
+        default=None, sa_type=JSON(none_as_null=True)
+    )  # outside lines that were dialled
     recording: str | None = Field(default=None, max_length=500)
 
     line_id: int | None = maybe_link("lines.id", index=False)

@@ -1,5 +1,6 @@
 """What the PBX said of a call as the columns of its rows, and back again for a listener that takes over."""
 
+from datetime import datetime
 from typing import Any
 
 from pbxcrm.calls.facts import CallState, Direction, Leg, LegResult, Outcome, Transfer, TransferKind
@@ -35,6 +36,7 @@ def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
         "talk_seconds": state.talk_seconds,
         "click_to_call": state.click_to_call,
         "channel_ids": list(state.channel_ids),
+        "outside": [_line_as_json(leg) for leg in state.outside] or None,
         "recording": _cut(clean_path(state.recording), 500),
     }
 
@@ -68,6 +70,7 @@ def state_of(call: Call, legs: list[CallLeg]) -> CallState:
         click_to_call=call.click_to_call,
         channel_ids=tuple(call.channel_ids),
         recording=call.recording,
+        outside=tuple(_line_of(line) for line in call.outside or ()),
     )
 
 
@@ -94,6 +97,26 @@ def _leg_of(leg: CallLeg) -> Leg:
         result=LegResult(leg.result),
         cause=leg.cause,
     )
+
+
+_TIMES = ("dialled_at", "ringing_at", "answered_at", "ended_at")
+
+
+def _line_as_json(leg: Leg) -> dict[str, Any]:
+    """An outside line that was dialled, for the column ``outside``. A colleague's mobile is one of them."""
+    times = {name: at.isoformat() for name in _TIMES if (at := getattr(leg, name)) is not None}
+    return {
+        "channel_id": leg.channel_id,
+        "extension": leg.extension,
+        "result": leg.result.value,
+        "cause": leg.cause,
+        **times,
+    }
+
+
+def _line_of(line: dict[str, Any]) -> Leg:
+    times: dict[str, Any] = {name: datetime.fromisoformat(line[name]) if name in line else None for name in _TIMES}
+    return Leg(line["channel_id"], line["extension"], **times, result=LegResult(line["result"]), cause=line["cause"])
 
 
 def _cut(value: str | None, length: int) -> str | None:

@@ -55,7 +55,10 @@ def _with(state: CallState, leg: Leg) -> CallState:
     """What this mobile did: it rang, somebody talked by it."""
     name = leg.extension
     rang = state.rang if leg.ringing_at is None and leg.answered_at is None else _also(state.rang, name)
-    state = replace(state, legs=(*state.legs, leg), rang=rang)
+    others = (
+        one for one in state.legs if one.channel_id != leg.channel_id
+    )  # after a takeover it is among them already
+    state = replace(state, legs=(*others, leg), rang=rang)
     if leg.result is LegResult.RINGING:
         state = replace(state, ringing=_also(state.ringing, name))
     if leg.answered_at is None:

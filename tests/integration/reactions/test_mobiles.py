@@ -1,9 +1,11 @@
 """A colleague's mobile answers over the trunk (recorded with Asterisk 22): what it makes of deals and callbacks, on both databases."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ami.inheriting import Inherited
 from ami.replay import facts_in
 from ami.tracker import TrackerConfig
 from pbxcrm.callbacks.models import Episode
@@ -135,3 +137,22 @@ async def test_a_mobile_belongs_to_one_person(database: Database, office: Office
         await give_mobile(database, office, "olena", MOBILE)
     await give_mobile(database, office, "maria")
     await give_mobile(database, office, "olena", MOBILE)
+
+
+async def test_a_listener_that_takes_over_ends_the_talk_on_the_mobile(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await give_mobile(database, office, "maria", MOBILE)
+    told = recorded("asterisk-22/mobile_in_the_ring_group_answers")
+    answered = next(n for n, fact in enumerate(told.facts) if any(line.answered_at for line in fact.call.outside))
+    await intake.apply(replace(told, facts=told.facts[: answered + 1]))
+    handover = await intake.handover("default")
+    assert [line.extension for line in handover.open_calls[0].outside] == [
+        line.extension for line in told.facts[answered].call.outside
+    ]
+    ended = Inherited(handover).end_missing((), told.facts[-1].at)
+    await intake.apply(replace(told, facts=tuple(ended)))
+    call = await one(database, Call)
+    assert (call.outcome, call.answered_by, call.talking) == ("answered", "103", [])
+    (mobile,) = [leg for leg in await rows(database, CallLeg) if leg.extension == "103" and leg.answered_at is not None]
+    assert (mobile.result, mobile.ended_at) == ("talked", told.facts[-1].at)
