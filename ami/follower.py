@@ -239,6 +239,9 @@ class Follower:
             link.give_up(LinkDown("no answer", code="snapshot_failed", why=str(error)))
             return False
         else:
+            if seen.asterisk_version is None and offset is None:  # it says yes to everything and answers nothing
+                link.give_up(LinkDown("not an Asterisk", code="not_asterisk", why="it answers nothing that we ask"))
+                return False
             self._reporter.asterisk_version = seen.asterisk_version
             self._write([(self._clock(), seen.to_record())])
         self._reporter.clock_offset = offset
@@ -368,7 +371,9 @@ class Follower:
             # Only now: a held verdict must first see what the PBX said within its two seconds.
             waiting.extend(self._inherited.hear(self._tracker.tick(self._clock())))
         await self._apply([*urgent, *waiting])
-        if received_at is not None:
+        if caught_up and (received_at is None or self._fed <= self._began):
+            self._reporter.lag = 0.0  # also after a gap: what was late then is not late now
+        elif received_at is not None:
             self._reporter.lag = max(0.0, (self._clock() - received_at).total_seconds())
         return not caught_up
 

@@ -158,6 +158,7 @@ class Call:
         self.left_voicemail = False
         self.closed_hours = False
         self.caller_hung_up = False
+        self.was_let_go = False  # the dialplan ended it, for it says when callers do and nobody did
         self.hung_up_after_queue = False
         self.caller_cause: int | None = None
         self.quiet_since: datetime | None = None  # nothing heard of it since; by the listener's clock

@@ -33,6 +33,7 @@ class Desk:
         self.board = Switchboard(config, self._absorbed)
         self.mailboxes: dict[str, int] = {}  # mailbox → new messages in it
         self.booted_at: datetime | None = None
+        self.hears_hangup_requests = False  # they are not filtered away
         self.at = DAWN  # when the message being worked on happened
         self._facts: list[CallFact] = []
         self._due: list[tuple[datetime, int, Call]] = []

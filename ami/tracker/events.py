@@ -21,6 +21,7 @@ Handler = Callable[[Desk, Message, datetime], None]
 _LEFT_BY_HANGING_UP = timedelta(milliseconds=100)
 #: Words in a context's name that say the office is closed; a hint for PBXs that send no UserEvent.
 _CLOSED_WORDS = ("closed", "afterhours", "after-hours", "after_hours")
+_NORMAL_CLEARING = 16
 
 
 def newchannel(desk: Desk, message: Message, at: datetime) -> None:
@@ -86,6 +87,7 @@ def hangup(desk: Desk, message: Message, at: datetime) -> None:
         leg.hung_up(at, cause)
     if channel is call.first:
         call.caller_cause = cause
+        call.was_let_go = desk.hears_hangup_requests and not call.caller_hung_up and cause == _NORMAL_CLEARING
         context = message.get("Context", "").lower()
         if not call.legs and any(word in context for word in _CLOSED_WORDS):
             call.closed_hours = True
@@ -93,6 +95,7 @@ def hangup(desk: Desk, message: Message, at: datetime) -> None:
 
 def hangup_request(desk: Desk, message: Message, at: datetime) -> None:
     """The far end hung up (a SoftHangupRequest would be the dialplan)."""
+    desk.hears_hangup_requests = True
     channel = desk.board.find(message)
     if channel is not None and channel is channel.call.first:
         channel.call.caller_hung_up = True

@@ -98,7 +98,9 @@ def _nobody_dialled_reason(call: Call) -> MissedReason:
     if call.dial_status in {"CHANUNAVAIL", "CONGESTION"}:
         return MissedReason.UNREACHABLE
     if call.was_picked_up_by_pbx:
-        return MissedReason.ABANDONED_IN_IVR
+        # Where the PBX says who hangs up, and nobody did, it was the dialplan that let the caller go: a queue that nobody
+        # serves tells no more than that. Where it does not say, most of these callers gave up in a menu.
+        return MissedReason.NO_AGENTS if call.was_let_go else MissedReason.ABANDONED_IN_IVR
     if call.caller_cause in _UNREACHABLE:
         return MissedReason.UNREACHABLE
     if hung_up_by_caller(call):

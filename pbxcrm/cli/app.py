@@ -61,6 +61,14 @@ def run(
     sys.exit(start(dict(os.environ), demo=demo, rate=rate))
 
 
+@app.command(hidden=True)
+def prepare(demo: Annotated[bool, typer.Option("--demo")] = False) -> None:
+    """What ``run`` does to the database first."""
+    from pbxcrm.cli.database import prepare_to_run
+
+    prepare_to_run(settings_and_logs(), demo=demo)
+
+
 @app.command()
 def web(fd: Annotated[int | None, typer.Option("--fd", hidden=True)] = None) -> None:
     """The pages and the API alone."""

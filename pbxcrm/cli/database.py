@@ -3,11 +3,15 @@
 import asyncio
 from pathlib import Path
 
+import structlog
+
 from pbxcrm import migrations
 from pbxcrm.cli.locks import in_use, unused
 from pbxcrm.deals.seed import seed
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
+
+log = structlog.get_logger()
 
 
 async def prepare(settings: Settings) -> tuple[str | None, str | None]:
@@ -20,6 +24,30 @@ async def prepare(settings: Settings) -> tuple[str | None, str | None]:
     finally:
         await db.close()
     return before, after
+
+
+def prepare_to_run(settings: Settings, *, demo: bool) -> None:
+    """What ``pbxcrm run`` does to the database before anybody uses it."""
+    with in_use(settings.data_dir):
+        asyncio.run(_prepare_to_run(settings, demo=demo))
+
+
+async def _prepare_to_run(settings: Settings, *, demo: bool) -> None:
+    from pbxcrm.cli.first_people import demo_people, first_admin
+    from pbxcrm.composition import compose
+
+    before, after = await prepare(settings)
+    if before != after:
+        log.info("database.upgraded", before=before or "nothing", after=after)
+    compose()
+    db = Database(settings.database_url, pool_size=1)
+    try:
+        if demo:
+            await demo_people(db, settings)
+        else:
+            await first_admin(db)
+    finally:
+        await db.close()
 
 
 def upgrade(settings: Settings) -> None:

@@ -4,10 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+from pbxcrm.cli.doctor_records import check_records
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.settings import Pbx, Settings, load_settings
-from pbxcrm.upkeep.doctor.data import FAST_CLOCK_SECONDS, check_database, check_endpoints, check_listeners, check_people
+from pbxcrm.upkeep.doctor.data import (
+    FAST_CLOCK_SECONDS,
+    check_database,
+    check_endpoints,
+    check_listeners,
+    check_people,
+    last_ended,
+)
 from pbxcrm.upkeep.doctor.findings import Finding, Mark, bad, good, odd
 from pbxcrm.upkeep.doctor.machine import check_data_dir, check_redis
 
@@ -45,10 +53,12 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
         of_database = await check_database(db)
         for finding in of_database:
             yield finding
+        is_well = all(finding.mark is Mark.GOOD for finding in of_database)
+        ended = await last_ended(db) if is_well else {}
         for pbx in settings.pbxs:
-            for finding in await check_pbx(pbx):
+            for finding in [*await check_pbx(pbx), *check_records(pbx, ended.get(pbx.name))]:
                 yield finding
-        if all(finding.mark is Mark.GOOD for finding in of_database):
+        if is_well:
             for finding in [
                 *await check_listeners(db, settings, now),
                 *await check_people(db),
@@ -80,6 +90,13 @@ async def check_pbx(pbx: Pbx) -> list[Finding]:
         said = REPORTS.get(code, "{why}").format_map(_Known(known | error.params))
         said = said.split(" Trying again")[0]  # doctor does not
         return [bad(f"{name}: {said}", "")]
+    if seen.asterisk_version is None and seen.clock_offset_seconds is None:
+        return [
+            bad(
+                f"{name}: what answers at {url} is not an Asterisk: it answers nothing that we ask.",
+                "Check host and port.",
+            )
+        ]
     found = [good(f"{name}: logged in at {url}, Asterisk {seen.asterisk_version or 'of unknown version'}.")]
     found.extend(
         odd(f"{name}: we may not use {missing}.", "Change our user in manager.conf.") for missing in seen.missing

@@ -1,5 +1,6 @@
 """Who uses a data directory: one ``run`` at a time, and no ``restore`` while any part is at work."""
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pbxcrm.shared.errors import Conflict, Unavailable
+
+PREPARE = "prepare.lock"
 
 
 @contextmanager
@@ -29,6 +32,32 @@ def only_run(data_dir: Path) -> Iterator[None]:
     message = "pbxcrm run is already running on {path}. Stop it, or set PBXCRM_DATA_DIR to another folder."
     with _held(data_dir, "run.lock", fcntl.LOCK_EX, message):
         yield
+
+
+@contextmanager
+def preparing(data_dir: Path) -> Iterator[None]:
+    """Held while the database is brought to its shape; ``prepared`` waits for it."""
+    message = "The database of {path} is being prepared. Wait until it is done."
+    with _held(data_dir, PREPARE, fcntl.LOCK_EX, message):
+        yield
+
+
+async def prepared(data_dir: Path) -> None:
+    """Return once nobody is preparing the database any more."""
+    while True:
+        try:
+            handle = os.open(data_dir / PREPARE, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return  # nobody ever did
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            return
+        finally:
+            os.close(handle)
+        await asyncio.sleep(0.02)  # a lock of another process cannot be awaited
 
 
 @contextmanager

@@ -15,7 +15,8 @@ import uvloop
 from redis.asyncio import Redis
 
 from pbxcrm import migrations
-from pbxcrm.cli.locks import in_use
+from pbxcrm.cli.bind import bind
+from pbxcrm.cli.locks import in_use, prepared
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.private_files import make_private
@@ -49,6 +50,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         db = Database(settings.database_url)
         redis = Redis.from_url(redis_url(settings), socket_connect_timeout=2)
         try:
+            await prepared(settings.data_dir)
             await migrations.check(db)
             relay = Relay(db, redis)
             db.after_commit = relay.say
@@ -95,27 +97,6 @@ def serve_web(settings: Settings, fd: int | None) -> None:
                 listening.close()
 
     uvloop.run(serve())
-
-
-def bind(settings: Settings) -> socket.socket:
-    """The listening socket of ``settings.bind``; raises BadSettings with a plain sentence when it cannot be had."""
-    host, _, port = settings.bind.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, int(port)))
-        listening.listen(2048)
-    except OSError as error:
-        listening.close()
-        raise BadSettings(
-            "bind.refused",
-            "The address {bind} cannot be used: {why}. Set PBXCRM_BIND to another one, for example 127.0.0.1:8081.",
-            bind=settings.bind,
-            why=(error.strerror or str(error)).lower(),
-        ) from error
-    return listening
 
 
 def serve_worker(settings: Settings) -> None:

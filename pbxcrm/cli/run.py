@@ -1,9 +1,14 @@
-"""``pbxcrm run``: everything in one command, supervised."""
+"""``pbxcrm run``: everything in one command, supervised.
+
+The supervisor lives as long as the product, so it imports neither the database layer nor the pages: what is to be done to the
+database before the parts may use it, a child of its own does. The web part starts beside it, and waits for it where it must.
+"""
 
 import asyncio
 import contextlib
 import os
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -11,13 +16,10 @@ from pathlib import Path
 
 import structlog
 
-from pbxcrm.cli.database import prepare
-from pbxcrm.cli.first_people import first_admin
-from pbxcrm.cli.locks import in_use, only_run
-from pbxcrm.cli.parts import bind
+from pbxcrm.cli.bind import bind
+from pbxcrm.cli.locks import only_run, preparing
 from pbxcrm.cli.supervisor import Part, Supervisor
-from pbxcrm.shared import redis_server
-from pbxcrm.shared.db import Database
+from pbxcrm.shared import child, redis_server
 from pbxcrm.shared.errors import Unavailable
 from pbxcrm.shared.logs import configure
 from pbxcrm.shared.private_files import make_private
@@ -39,10 +41,8 @@ def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
     settings = load_settings(dict(os.environ))
     configure(settings.log_level)
     with only_run(settings.data_dir), contextlib.closing(bind(settings)) as listening:
-        with in_use(settings.data_dir):
-            make_private(settings.data_dir)
-            asyncio.run(_prepare(settings, demo=demo))
-        parts = _parts(settings, listening)
+        make_private(settings.data_dir)
+        parts = _parts(settings, listening, demo=demo)
         if demo:
             parts.append(_pbx(rate))
         elif not settings.pbxs:
@@ -52,35 +52,49 @@ def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
                 file=sys.stderr,
             )
         host, port = listening.getsockname()[:2]
-        return asyncio.run(Supervisor(parts).run(_announce(host, port)))
+        try:
+            return asyncio.run(Supervisor(parts).run(_announce(host, port)))
+        except NotPreparedError as error:  # it said itself why
+            return error.code
+
+
+class NotPreparedError(Exception):
+    """The database cannot be used; ``code`` is what the child that prepares it ended with."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 async def _prepare(settings: Settings, *, demo: bool) -> None:
-    before, after = await prepare(settings)
-    if before != after:
-        log.info("database.upgraded", before=before or "nothing", after=after)
-    from pbxcrm.composition import compose
-
-    compose()
-    db = Database(settings.database_url, pool_size=1)
-    try:
-        if demo:
-            from pbxcrm.cli.first_people import demo_people
-
-            await demo_people(db, settings)
-        else:
-            await first_admin(db)
-    finally:
-        await db.close()
+    with preparing(settings.data_dir):
+        program = _pbxcrm("prepare", *(["--demo"] if demo else []))
+        process = await asyncio.create_subprocess_exec(*child.command(program, at_parents_death=signal.SIGKILL))
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:  # a stop was asked for
+            process.terminate()
+            await process.wait()
+            raise
+    if code:
+        raise NotPreparedError(code)
 
 
-def _parts(settings: Settings, listening: socket.socket) -> list[Part]:
+def _parts(settings: Settings, listening: socket.socket, *, demo: bool) -> list[Part]:
     """What is always there, with the embedded Redis unless the user has one."""
     environ = {"PBXCRM_REDIS_URL": redis_server.redis_url(settings)}
     fd = listening.fileno()
     # The supervisor keeps the listening socket, so a web part that is started again refuses nobody meanwhile.
     parts = [
-        Part("web", lambda: _pbxcrm("web", "--fd", str(fd)), level=2, environ=environ, pass_fds=(fd,), needed=True),
+        Part(
+            "web",
+            lambda: _pbxcrm("web", "--fd", str(fd)),
+            ready=lambda: _prepare(settings, demo=demo),
+            level=1,
+            environ=environ,
+            pass_fds=(fd,),
+            needed=True,
+        ),
         Part("work", lambda: _pbxcrm("work"), level=2, environ=environ, needed=True),
     ]
     for pbx in settings.pbxs:
@@ -104,7 +118,7 @@ def _parts(settings: Settings, listening: socket.socket) -> list[Part]:
 
 
 def _pbx(rate: float) -> Part:
-    return Part("pbx", lambda: _pbxcrm("simulate", "--rate", str(rate)), level=1)
+    return Part("pbx", lambda: _pbxcrm("simulate", "--rate", str(rate)), level=2)
 
 
 def _pbxcrm(*words: str) -> list[str]:

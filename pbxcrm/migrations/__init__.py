@@ -1,26 +1,24 @@
 """The shape of the database and its steps from version to version (Alembic), shipped inside the package.
 
 ``upgrade`` brings a database to the shape this code needs; ``check`` refuses one that has another. Both go through the
-asynchronous engine, because PostgreSQL has no other driver here.
+asynchronous engine, because PostgreSQL has no other driver here. Every part checks and one upgrades, so Alembic, which takes
+15 MB, is imported only there.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, TypeDecorator, event, text
+from sqlalchemy import Connection, TypeDecorator, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import AutoString
 
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.shared.sqlite import WRITES
-from pbxcrm.tables import metadata
 
 FOLDER = Path(__file__).parent
+_STEP = re.compile(r'^revision = "(\w+)"\ndown_revision = (?:"(\w+)"|None)$', re.MULTILINE)
 _UPGRADE_LOCK = 7_210_101  # an advisory lock on PostgreSQL: two machines may start at once
 
 
@@ -66,6 +64,8 @@ async def check(database: Database) -> None:
 
 def comparing() -> dict[str, Any]:
     """What Alembic needs to compare a database with the models, and to write down what differs."""
+    from pbxcrm.tables import metadata
+
     return {"target_metadata": metadata, "compare_type": True, "render_item": _render_plainly}
 
 
@@ -86,14 +86,23 @@ def unreachable(error: Exception) -> Unavailable:
 
 def newest() -> str:
     """The revision that ``upgrade`` leads to."""
-    head = ScriptDirectory(str(FOLDER)).get_current_head()
-    assert head is not None
+    steps = _steps()
+    (head,) = steps.keys() - steps.values()
     return head
+
+
+def _steps() -> dict[str, str | None]:
+    """Each revision and the one before it, read from the files without running them."""
+    steps: dict[str, str | None] = {}
+    for path in (FOLDER / "versions").glob("[0-9]*.py"):
+        if found := _STEP.search(path.read_text(encoding="utf-8")):
+            steps[found[1]] = found[2]
+    return steps
 
 
 def check_known(revision: str | None) -> None:
     """Raises BadSettings for a revision that only a newer pbxcrm knows."""
-    if revision and revision not in {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}:
+    if revision and revision not in _steps():
         raise BadSettings(
             "database.newer",
             "The database was made by a newer pbxcrm (its revision {found} is unknown here). Upgrade pbxcrm first.",
@@ -102,10 +111,16 @@ def check_known(revision: str | None) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
 
 
 def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection

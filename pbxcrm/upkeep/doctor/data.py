@@ -1,19 +1,22 @@
 """What the database knows: its own shape, how the listeners are, which phones are whose."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import func
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from pbxcrm import migrations
 from pbxcrm.access import Role
 from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import PbxStatus
+from pbxcrm.calls.models import Call, PbxStatus
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import unmapped_endpoints
 from pbxcrm.pbx.reports import REPORTS
 from pbxcrm.people.models import Extension, User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
+from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep import health
 from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
@@ -30,7 +33,32 @@ async def check_database(db: Database) -> list[Finding]:
         await migrations.check(db)
     except (BadSettings, Unavailable) as error:
         return [bad(str(error), "")]
-    return [good(f"The database answers and has the right shape ({kind}, {migrations.newest()}).")]
+    try:
+        await _write(db)
+    except (SQLAlchemyError, OSError) as error:
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        todo = "Look for a full disk, a server that only reads, or a transaction that holds a lock."
+        return [bad(f"The database answers, but cannot be written to ({kind}): {why}.", todo)]
+    return [
+        good(f"The database answers, takes what is written, and has the right shape ({kind}, {migrations.newest()}).")
+    ]
+
+
+async def _write(db: Database) -> None:
+    """Write a hint for nobody and take it away again: a full disk shows at a commit only."""
+    async with db.write() as session:
+        row = Outbox(topic="doctor", at=datetime.now(UTC))
+        session.add(row)
+        await session.flush()
+    async with db.write() as session:
+        await session.delete(row)
+
+
+async def last_ended(db: Database) -> dict[str, datetime]:
+    """When the last call of each PBX ended."""
+    async with db.read() as session:
+        rows = await session.exec(select(Call.pbx, func.max(Call.ended_at)).group_by(Call.pbx))
+        return {pbx: at for pbx, at in rows.all() if at is not None}
 
 
 async def check_listeners(db: Database, settings: Settings, now: datetime) -> list[Finding]:
@@ -60,6 +88,10 @@ def _is_fresh(status: PbxStatus, now: datetime) -> bool:
 def _of_listener(status: PbxStatus, reported_at: datetime, now: datetime) -> list[Finding]:
     name = f"PBX {status.pbx}"
     age = now - reported_at
+    if status.code == "stopped":
+        return [
+            bad(f"{name}: nobody listens; it was stopped {_words(age)} ago.", "Start pbxcrm run (or pbxcrm listen).")
+        ]
     if not _is_fresh(status, now):
         return [
             bad(f"{name}: its listener has said nothing for {_words(age)}.", "Start pbxcrm run (or pbxcrm listen).")

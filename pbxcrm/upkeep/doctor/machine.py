@@ -23,7 +23,9 @@ def check_data_dir(data_dir: Path) -> list[Finding]:
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=data_dir) as file:
-            file.write(b"x")
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         why = error.strerror or str(error)
         return [bad(f"The data directory {data_dir} cannot be written: {why}.", "Set PBXCRM_DATA_DIR to one that can.")]
@@ -49,13 +51,19 @@ async def check_redis(settings: Settings) -> list[Finding]:
         try:
             async with asyncio.timeout(3):
                 version = (await redis.info("server")).get("redis_version", "?")
+                await redis.set("pbxcrm:doctor", "1", ex=5)  # one that is full, or only reads, answers all the same
         except (RedisError, OSError, TimeoutError) as error:
             why = str(error) or "no answer"
         else:
             whose = "Redis" if settings.redis_url else "The embedded Redis"
-            return [good(f"{whose} answers (version {version}).")]
+            return [good(f"{whose} answers and takes what is written (version {version}).")]
     if settings.redis_url:
-        return [bad(f"Redis does not answer: {why}.", "Check PBXCRM_REDIS_URL. Meanwhile pages refresh late.")]
+        return [
+            bad(
+                f"Redis does not answer, or takes nothing: {why}.",
+                "Check PBXCRM_REDIS_URL. Meanwhile pages refresh late.",
+            )
+        ]
     try:
         return [good(f"The embedded Redis is not running, but can be ({find_server()}); pbxcrm run starts it.")]
     except BadSettings as error:

@@ -40,7 +40,7 @@ async def status(database: Database, **values: Any) -> None:
 
 
 async def test_a_well_installation_is_ready_and_measured(database: Database, redis_url: str) -> None:
-    await status(database, lag_seconds=0.02)
+    await status(database, lag_seconds=0.02, lease_epoch=3)
     async with database.write() as session:
         session.add(PbxJournal(pbx="default", journal="j1", position=1234))
         emit(session, "deal", 1, NOW)
@@ -61,7 +61,7 @@ async def test_a_well_installation_is_ready_and_measured(database: Database, red
     assert values["pbxcrm_database_up"] == values["pbxcrm_redis_up"] == values["pbxcrm_pbx_listening"] == 1
     assert values["pbxcrm_outbox_rows"] == values["pbxcrm_timers_overdue"] == values["pbxcrm_calls_open"] == 1
     assert values["pbxcrm_timers_oldest_overdue_seconds"] == 90
-    assert values["pbxcrm_pbx_journal_position_bytes"] == 1234
+    assert values["pbxcrm_pbx_lease_epoch"] == 3
 
 
 async def test_without_redis_it_is_ready_and_without_database_it_is_not(tmp_path: Path, database: Database) -> None:
@@ -117,6 +117,11 @@ async def test_a_dead_listener_does_not_count_as_listening(database: Database) -
             "“u”",
         ),
         ({"state": "standby", "code": "standby"}, Mark.ODD, "takes over"),
+        (
+            {"state": "standby", "code": "stopped"},
+            Mark.BAD,
+            "nobody listens; it was stopped 1 min ago. Start pbxcrm run",
+        ),
         ({"last_event_at": None}, Mark.ODD, "Call a phone"),
         ({"last_event_at": NOW - timedelta(days=3)}, Mark.ODD, "3 days ago"),
         ({"lag_seconds": 12.0}, Mark.ODD, "12.0 s late"),
@@ -195,3 +200,43 @@ async def test_a_pbx_is_asked_what_we_may_do_there() -> None:
         assert "manager.conf" in wrong
     assert "Nobody answers" in the_only(await check_pbx(Pbx(ami_url=server.url)), Mark.BAD)
     assert "begin with ami://" in the_only(await check_pbx(Pbx(ami_url="http://x")), Mark.BAD)
+
+
+async def test_the_doctor_writes_as_well_as_reads(
+    database: Database, redis_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "takes what is written" in the_only(await data.check_database(database), Mark.GOOD)
+    async with database.read() as session:
+        assert (await session.exec(text("SELECT count(*) FROM outbox"))).one() == (0,)  # type: ignore[call-overload]
+    with_redis = settings.model_copy(update={"redis_url": redis_url})
+    assert "takes what is written" in the_only(await machine.check_redis(with_redis), Mark.GOOD)
+    async with Redis.from_url(redis_url) as redis:
+        await redis.execute_command("REPLICAOF", "127.0.0.1", "1")  # it only reads then
+        try:
+            assert "takes nothing" in the_only(await machine.check_redis(with_redis), Mark.BAD)
+        finally:
+            await redis.execute_command("REPLICAOF", "NO", "ONE")
+
+
+async def test_a_database_that_takes_nothing_is_seen(tmp_path: Path, sqlite_template: Path) -> None:
+    path = tmp_path / "locked.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    db = Database(f"sqlite:///{path}", pool_size=1)
+    try:
+        async with db.write() as session:  # whoever is first waits for the lock in vain
+            await session.exec(text("SELECT 1"))  # type: ignore[call-overload]
+            blocked = Database(f"sqlite:///{path}", pool_size=1)
+            try:
+                assert "cannot be written" in the_only(await data.check_database(blocked), Mark.BAD)
+            finally:
+                await blocked.close()
+    finally:
+        await db.close()
+
+
+async def test_a_peer_that_says_yes_to_everything_is_no_asterisk() -> None:
+    async with FakeAmiServer() as server:
+        for name in list(server.responders):
+            if name != "login":
+                server.responders[name] = success
+        assert "is not an Asterisk" in the_only(await check_pbx(Pbx(ami_url=server.url)), Mark.BAD)

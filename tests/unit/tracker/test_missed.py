@@ -128,6 +128,24 @@ def test_a_caller_who_hears_a_greeting_after_the_queue_has_left_the_queue() -> N
     assert story.call.queue == "sales"
 
 
+@pytest.mark.parametrize(
+    ("who_hangs_up", "reason"),
+    [("", MissedReason.NO_AGENTS), ("5 event HangupRequest Channel=@client\n", MissedReason.ABANDONED_IN_IVR)],
+)
+def test_a_queue_that_nobody_serves_is_no_menu(who_hangs_up: str, reason: MissedReason) -> None:
+    """Such a queue says nothing of itself. Where the PBX says who hangs up, and nobody did, the dialplan let the caller go."""
+    story = MessageStory(f"""
+0  new    other   SIP/trunk-00000001  Ring  0501112233 > 300
+0  up     other
+1  event  HangupRequest  Channel=@other
+1  hangup other   16
+2  new    client  SIP/trunk-00000002  Ring  0671112233 > 200
+2  up     client
+{who_hangs_up}5  hangup client  16
+""").wait(9)
+    assert story.calls[1].missed_reason is reason
+
+
 def test_a_colleague_who_leaves_a_message_does_not_hide_a_missed_client() -> None:
     story = MessageStory("""
 0  new    client     SIP/trunk-00000001  Ring  0671112233 > 307

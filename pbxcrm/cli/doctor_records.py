@@ -1,0 +1,76 @@
+"""The doctor looks at what the PBX writes itself, its CEL and CDR files: what ends while nobody listens is read from there."""
+
+import csv
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from pbxcrm.shared.settings import Pbx
+from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
+
+Row = TypeVar("Row")
+_LOOKED_AT = 256 << 10  # bytes at the end of a file
+_LATE = timedelta(minutes=2)  # a file is written when a call ends, give or take a buffer
+
+
+def check_records(pbx: Pbx, last_ended: datetime | None) -> list[Finding]:
+    """``last_ended``: when the last call ended that we heard of ourselves; the files must know of it."""
+    from ami import cdr, cel
+
+    name = f"PBX {pbx.name}"
+    if not pbx.cel_csv and not pbx.cdr_csv:
+        todo = "Let it write CEL (dialplan_examples/README.md) and set PBXCRM_CEL_CSV."
+        return [odd(f"{name}: how calls end while nobody listens cannot be known.", todo)]
+    findings: list[Finding] = []
+    if pbx.cel_csv:
+        findings.append(_look(f"{name}: its CEL file", Path(pbx.cel_csv), cel.read, last_ended, _of_cel))
+    if pbx.cdr_csv:
+        findings.append(_look(f"{name}: its CDR file", Path(pbx.cdr_csv), cdr.read, last_ended, lambda _: None))
+    return findings
+
+
+def _look(
+    what: str,
+    path: Path,
+    read: Callable[[Path, int], list[Row]],
+    last_ended: datetime | None,
+    lacks: Callable[[Sequence[Row]], str | None],
+) -> Finding:
+    try:
+        rows = read(path, _LOOKED_AT)
+        lines = sum(1 for line in csv.reader(_tail(path)) if line)
+        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        return bad(f"{what} {path} cannot be read: {why}.", "Check the setting, and whether our user may read it.")
+    if not lines:
+        return odd(
+            f"{what} {path} is empty.", "Call a phone. If that changes nothing, see dialplan_examples/README.md."
+        )
+    if len(rows) * 2 < lines:
+        todo = "Write the columns as in dialplan_examples."
+        return bad(f"{what} {path} has other columns than we read ({lines - len(rows)} of {lines} lines).", todo)
+    if lack := lacks(rows):
+        return bad(f"{what} {path} {lack}.", "Write the columns as in dialplan_examples.")
+    if last_ended is not None and changed + _LATE < last_ended:
+        since = f"{changed:%Y-%m-%d %H:%M} UTC"
+        return bad(
+            f"{what} {path} has not grown since {since}, though calls have ended.", "Is it the file of this PBX?"
+        )
+    return good(f"{what} can be read and grows ({path}).")
+
+
+def _tail(path: Path) -> list[str]:
+    from ami import cel
+
+    return cel.tail(path, _LOOKED_AT)
+
+
+def _of_cel(rows: "Sequence[object]") -> str | None:
+    hangups = [row for row in rows if getattr(row, "event", "") == "HANGUP"]
+    if hangups and not any(getattr(row, "extra", None) for row in hangups):
+        return "does not say why calls ended (eventextra)"
+    if not any(getattr(row, "linked_id", "") for row in rows):
+        return "does not say which channels belong together (linkedid)"
+    return None
