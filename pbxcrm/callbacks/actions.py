@@ -50,14 +50,29 @@ _OPEN_OF_CLIENT = _OPEN.where(col(Episode.client_key).in_(list_param("keys")))
 _OPEN_OF_NUMBER = _OPEN.where(col(Episode.client_number) == bindparam("number"))
 
 
+READ_BEFORE = "open_episodes"  # of a session: what ``read_open_episodes`` read, by client key
+
+
 async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> list[Episode]:
     """Open episodes of a client, oldest first; more than one only until a number has been linked to a contact.
 
     They are locked for this transaction: what somebody closes meanwhile is waited for, and is not among them. Whoever
     locks the deal of an episode too locks it afterwards.
     """
+    read_before: dict[str, list[Episode]] = session.info.get(READ_BEFORE, {})
+    if len(client_keys) == 1 and (known := read_before.pop(client_keys[0], None)) is not None:
+        return [episode for episode in known if episode.status == EpisodeStatus.OPEN]
     await session.flush()  # or what this transaction has changed itself would be read away
     return list((await session.exec(_OPEN_OF_CLIENT, params={"keys": list(client_keys)})).all())
+
+
+async def read_open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> None:
+    """Read, and lock, the open episodes of many clients at once, for the next ``open_episodes`` of each that has one key only."""
+    read: dict[str, list[Episode]] = {key: [] for key in client_keys}
+    if read:
+        for episode in (await session.exec(_OPEN_OF_CLIENT, params={"keys": list(read)})).all():
+            read[episode.client_key].append(episode)
+    session.info[READ_BEFORE] = read
 
 
 async def open_episodes_of_number(session: AsyncSession, number: str) -> list[Episode]:

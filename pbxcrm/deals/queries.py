@@ -1,6 +1,6 @@
 """What is read of the funnel."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -110,6 +110,16 @@ async def open_deal_of_client(session: AsyncSession, number: str | None, contact
     return found
 
 
+async def open_deals_of_numbers(session: AsyncSession, numbers: Collection[str]) -> dict[str, Deal | None]:
+    """The same as ``open_deal_of_client`` for many numbers of unknown clients, in one query."""
+    found: dict[str, Deal | None] = dict.fromkeys(numbers)
+    if numbers:
+        for deal in (await session.exec(_OPEN_OF_NUMBERS, params={"numbers": list(numbers)})).all():
+            if found.get(deal.client_number) is None:
+                found[deal.client_number] = deal
+    return found
+
+
 def _open_deal(of_client: ColumnElement[bool], before_others: ColumnElement[bool]) -> Any:  # Select[Deal], built once
     order = (case((before_others, 0), else_=1), col(Deal.stage_since).desc(), col(Deal.id).desc())
     return select(Deal).where(of_client, col(Deal.closed_at).is_(None)).order_by(*order).limit(1)
@@ -120,6 +130,11 @@ def _open_deal(of_client: ColumnElement[bool], before_others: ColumnElement[bool
 _OF_NUMBER = col(Deal.client_number) == bindparam("number")
 _BY_CALL = col(Deal.made_by_call_id).is_not(None)
 _OPEN_OF_NUMBER = _open_deal(_OF_NUMBER, _BY_CALL)
+_OPEN_OF_NUMBERS: Any = (
+    select(Deal)
+    .where(col(Deal.client_number).in_(list_param("numbers")), col(Deal.closed_at).is_(None))
+    .order_by(case((_BY_CALL, 0), else_=1), col(Deal.stage_since).desc(), col(Deal.id).desc())
+)
 _OPEN_OF_KNOWN = _open_deal(
     col(Deal.contact_id).in_(list_param("contacts")) | (_OF_NUMBER & col(Deal.contact_id).is_(None) & _BY_CALL),
     or_(col(Deal.contact_id) == bindparam("first"), col(Deal.contact_id).is_(None)),

@@ -16,6 +16,7 @@ from sqlmodel.sql.sqltypes import AutoString
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.shared.sqlite import WRITES
+from pbxcrm.tables import metadata
 
 FOLDER = Path(__file__).parent
 _STEP = re.compile(r'^revision = "(\w+)"\ndown_revision = (?:"(\w+)"|None)$', re.MULTILINE)
@@ -64,8 +65,6 @@ async def check(database: Database) -> None:
 
 def comparing() -> dict[str, Any]:
     """What Alembic needs to compare a database with the models, and to write down what differs."""
-    from pbxcrm.tables import metadata
-
     return {"target_metadata": metadata, "compare_type": True, "render_item": _render_plainly}
 
 

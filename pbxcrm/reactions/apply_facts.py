@@ -19,10 +19,12 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.phone.match_orders import match_order
 from pbxcrm.reactions.actions import consider, has_consequences
 from pbxcrm.reactions.call_context import CallContext
+from pbxcrm.reactions.clients import read_clients
 from pbxcrm.reactions.dialling import dials, take_callback
 from pbxcrm.reactions.mobiles import with_colleagues
 from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 from pbxcrm.shared.core_sql import add_new, execute, fetch, list_param
+from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.text_match import folded_name
@@ -193,7 +195,10 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
             if dials(fact) or fact.kind is FactKind.ENDED or has_consequences(fact.call, rows.of(fact))
         )
         numbers = {number for state in deciding if (number := _client_number(state, context)) is not None}
-        context = replace(context, numbers=await load_numbers(session, numbers))
+        if numbers:
+            await lock_all(session, [f"client:{number}" for number in numbers])
+            context = replace(context, numbers=await load_numbers(session, numbers))
+            await read_clients(session, context.numbers, numbers)
         for fact in facts:
             if rows.is_news(fact):
                 await _apply(session, context, fact, rows)
@@ -219,10 +224,18 @@ async def _apply(session: AsyncSession, context: CallContext, fact: CallFact, ro
         if dials(fact):
             await take_callback(session, context, call, state.made_by, fact.at)
         if has_consequences(state, call):
-            await rows.write_legs(session)  # who talked is asked, also in other calls of the client
+            if not _is_known_talk(state, context):
+                await rows.write_legs(session)  # who talked is asked, also in other calls of the client
             await consider(session, context, call, state, fact.at)
     await _show(session, call, fact, known.values(), changed, context.people)
     await _say_call_changed(session, call, known.values(), fact, context, rows)
+
+
+def _is_known_talk(state: CallState, context: CallContext) -> bool:
+    """Whether somebody talks who is known, so that nobody else is looked for to take care of the client."""
+    return bool(state.talked) and (
+        state.direction is Direction.OUTBOUND or context.people.user_of(state.answered_by) is not None
+    )
 
 
 def _as_row(state: CallState, context: CallContext) -> dict[str, Any]:

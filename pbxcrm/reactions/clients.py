@@ -1,16 +1,19 @@
 """Who is on the other side of a call, as far as we know them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.callbacks.actions import read_open_episodes
+from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Contact, NumberKind
 from pbxcrm.contacts.queries import Numbers
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import open_deal_of_client
+from pbxcrm.deals.queries import open_deal_of_client, open_deals_of_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,27 @@ class Client:
         return [contact.id for contact in self.contacts if contact.id is not None]
 
 
+READ_BEFORE = "open_deals"  # of a session: what ``read_clients`` read, by number
+
+
+async def read_clients(session: AsyncSession, numbers: Numbers, asked: Collection[str]) -> None:
+    """Read at once what the first call of each unknown client in a batch is decided by: their open deal and callbacks.
+
+    Each is used once: what the batch itself does to a client is read anew. The clients must be locked.
+    """
+    unknown = [number for number in asked if number not in numbers.contacts]
+    session.info[READ_BEFORE] = await open_deals_of_numbers(session, unknown)
+    await read_open_episodes(session, [key for number in unknown for key in client_keys(number, [], "")])
+
+
 async def identify(session: AsyncSession, number: str | None, numbers: Numbers) -> Client:
     """Whose ``number`` it is, as ``numbers`` knows it, and which of their deals is open now."""
     contacts = numbers.contacts.get(number or "", [])
-    deal = await open_deal_of_client(session, number, [c.id for c in contacts if c.id is not None])
+    read_before: dict[str, Deal | None] = session.info.get(READ_BEFORE, {})
+    if not contacts and number in read_before:
+        deal = read_before.pop(number)
+    else:
+        deal = await open_deal_of_client(session, number, [c.id for c in contacts if c.id is not None])
     contact = contacts[0] if len(contacts) == 1 else None
     if contact is None and contacts:  # what somebody chose beats what the deal lets one guess
         contact = await _chosen_before(session, number, contacts)

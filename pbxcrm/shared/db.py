@@ -8,7 +8,7 @@ each other's updates silently (measured: half of 900). WAL lets readers go on me
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,8 +30,12 @@ log = structlog.get_logger()
 
 DATABASE = "database"  # of a session: the ``Database`` that it is of
 BEFORE_COMMIT = "before_commit"  # of a session: what is still to be written right before its commit
+LOCKED = "locked"  # of a session: the keys that this transaction has locked
 EMITTED = "emitted"  # of a session: what whoever hears of its commit is handed
 
+
+# Sorted here and not by the database: there each client's number is locked in the order of the list.
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
 
 #: Is handed what ``pbxcrm.shared.events`` calls ``Said``, which this module does not know.
 AfterCommit = Callable[[list[Any]], Awaitable[None]]
@@ -104,6 +108,7 @@ class Database:
                 for write in gathered:
                     await write(session)
                 await session.commit()
+            session.info.pop(LOCKED, None)
         emitted = session.info.pop(EMITTED, None)
         if emitted and self.after_commit is not None:
             await self.after_commit(emitted)
@@ -186,10 +191,16 @@ def before_commit(session: AsyncSession, write: Callable[[AsyncSession], Awaitab
 
 async def lock(session: AsyncSession, key: str) -> None:
     """Until this transaction ends nobody else works on ``key``. SQLite has one writer at a time anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        await (await session.connection()).execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key}
-        )
+    await lock_all(session, [key])
+
+
+async def lock_all(session: AsyncSession, keys: Iterable[str]) -> None:
+    """The same for several, in one round trip, and in the same order for everybody who asks like this."""
+    held: set[str] = session.info.setdefault(LOCKED, set())
+    wanted = sorted(set(keys) - held)
+    if wanted and session.get_bind().dialect.name == "postgresql":
+        await (await session.connection()).execute(_LOCK, {"keys": wanted})
+    held.update(wanted)
 
 
 async def database_now(session: AsyncSession) -> datetime:

@@ -20,6 +20,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.shared.core_sql import set_row
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.timers import Timer
 
@@ -45,14 +46,8 @@ async def set_timer(
     session: AsyncSession, kind: str, key: str, due_at: datetime, payload: dict[str, Any] | None = None
 ) -> None:
     """Set or move the deadline ``key``. One that is already done is set anew."""
-    row = (await session.exec(select(Timer).where(Timer.key == key))).first()
-    if row is None:
-        row = Timer(kind=kind, key=key, due_at=due_at)
-    row.kind, row.due_at, row.payload = kind, due_at, payload or {}
-    row.done_at, row.tries, row.error = None, 0, ""
-    session.add(row)
-    # What follows in this transaction may move or cancel it, also where nothing is flushed by itself.
-    await session.flush()
+    row = {"kind": kind, "key": key, "due_at": due_at, "payload": payload or {}}
+    await set_row(session, Timer, row | {"done_at": None, "tries": 0, "error": ""}, "key")
 
 
 async def cancel_timer(session: AsyncSession, key: str) -> None:
