@@ -19,7 +19,7 @@ from ami.errors import ActionRefused, ActionTimeout, AmiError, LinkDown, LoginRe
 from ami.messages import Framer, Message, is_wanted, parse
 from ami.url import AmiUrl
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import PbxState
+from pbxcrm.pbx.state import PbxState
 
 #: A message as it came, and when.
 Frame = tuple[datetime, bytes]

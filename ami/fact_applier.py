@@ -10,7 +10,8 @@ from typing import Protocol
 import sqlalchemy.exc
 import structlog
 
-from pbxcrm.calls.facts import Batch, Handover, JournalPosition, Lease, LeaseLost, PbxReport, ToldCall
+from pbxcrm.calls.facts import Batch, Handover, ToldCall
+from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost, PbxReport
 from pbxcrm.shared.errors import PbxcrmError, Unavailable
 
 log = structlog.get_logger(__name__)

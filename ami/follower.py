@@ -31,7 +31,8 @@ from ami.snapshot import Snapshot
 from ami.take_snapshot import clock_offset, take_snapshot
 from ami.untold import Untold
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Batch, CallFact, CallState, FactKind, Handover, JournalPosition, Lease, Outcome, PbxState
+from pbxcrm.calls.facts import Batch, CallFact, CallState, FactKind, Handover, Outcome
+from pbxcrm.pbx.state import JournalPosition, Lease, PbxState
 
 log = structlog.get_logger(__name__)
 Thing = TypeVar("Thing")

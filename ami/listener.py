@@ -25,7 +25,7 @@ from ami.journal import Journal
 from ami.reporting import Reporter
 from ami.url import AmiUrl
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import JournalPosition, Lease, LeaseLost, PbxReport, PbxState
+from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost, PbxReport, PbxState
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from pbxcrm.calls.facts import CallFact, FactKind, JournalPosition, ToldCall
+from pbxcrm.calls.facts import CallFact, FactKind, ToldCall
+from pbxcrm.pbx.state import JournalPosition
 
 Name = tuple[str, str, str]  # linkedid, kind, party
 

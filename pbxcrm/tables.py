@@ -8,6 +8,7 @@ from pbxcrm.callbacks import models as callbacks
 from pbxcrm.calls import models as calls
 from pbxcrm.contacts import models as contacts
 from pbxcrm.deals import models as deals
+from pbxcrm.pbx import models as pbx
 from pbxcrm.people import models as people
 from pbxcrm.phone import models as phone
 from pbxcrm.screenpop import models as screenpop
@@ -26,6 +27,7 @@ __all__ = [
     "events",
     "metadata",
     "options",
+    "pbx",
     "people",
     "phone",
     "screenpop",

@@ -3,18 +3,8 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from pbxcrm.calls.facts import (
-    Batch,
-    CallFact,
-    CallState,
-    Direction,
-    FactKind,
-    JournalPosition,
-    Leg,
-    LegResult,
-    MissedReason,
-    Outcome,
-)
+from pbxcrm.calls.facts import Batch, CallFact, CallState, Direction, FactKind, Leg, LegResult, MissedReason, Outcome
+from pbxcrm.pbx.state import JournalPosition
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday, 14:00 in Kyiv
 

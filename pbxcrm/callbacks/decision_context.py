@@ -1,7 +1,6 @@
-"""What decisions about callbacks stand on: the options, the people, whose working time is what."""
+"""What decisions about callbacks need to know: the options, the people, and everybody's working time."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,28 +11,19 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.options import Options, load_options
 
 
-class DecisionContext(Protocol):
-    """``pbxcrm.reactions.call_context.CallContext`` is one too."""
-
-    @property
-    def options(self) -> Options: ...
-    @property
-    def people(self) -> Directory: ...
-    @property
-    def calendars(self) -> Calendars: ...
-
-
 @dataclass(frozen=True, slots=True)
-class LoadedContext:
+class DecisionContext:
+    """The same for all decisions of one transaction. Decisions about calls need more: ``pbxcrm.reactions.call_context``."""
+
     options: Options
     people: Directory
     calendars: Calendars
 
 
-async def load_context(session: AsyncSession) -> LoadedContext:
+async def load_context(session: AsyncSession) -> DecisionContext:
     """As it is now, with this session."""
     people = await load_directory(session)
-    return LoadedContext(await load_options(session), people, await load_calendars(session, people))
+    return DecisionContext(await load_options(session), people, await load_calendars(session, people))
 
 
 def working_of(context: DecisionContext, episode: Episode) -> WorkingTime:

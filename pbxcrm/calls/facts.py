@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from pbxcrm.pbx.state import JournalPosition, Lease
+
 
 class Direction(StrEnum):
     INBOUND = "inbound"  # the client called
@@ -171,14 +173,6 @@ class CallFact:
 
 
 @dataclass(frozen=True, slots=True)
-class JournalPosition:
-    """How far one journal of a PBX has been applied. Positions are byte offsets that only grow; 0 is the beginning."""
-
-    position: int  # what it says before this is in the database
-    replay_from: int  # where reading must begin so that the tracker knows the calls that are still open
-
-
-@dataclass(frozen=True, slots=True)
 class Handover:
     """What the database knows of a PBX when a listener begins. Its journal may know less: the one before wrote another.
 
@@ -189,18 +183,6 @@ class Handover:
     open_calls: tuple[CallState, ...] = ()
     told: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     """Of these calls: how many facts there are of a linkedid, kind and party."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right of one listener to apply what a PBX says. ``epoch`` grows with each new holder, so a former one is refused."""
-
-    owner: str
-    epoch: int
-
-
-class LeaseLost(RuntimeError):
-    """Another listener follows the PBX now; nothing of this batch was applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +198,11 @@ class Batch:
     journal: str = ""
     lease: Lease | None = None
 
+    @property
+    def heard_until(self) -> datetime | None:
+        """The time of its latest fact; None where there is none."""
+        return max((fact.at for fact in self.facts), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class ToldCall:
@@ -223,33 +210,3 @@ class ToldCall:
 
     is_over: bool
     keys: frozenset[str]
-
-
-class PbxState(StrEnum):
-    STARTING = "starting"
-    CONNECTING = "connecting"
-    SYNCING = "syncing"  # logged in, comparing what is going on with what we knew
-    LISTENING = "listening"
-    STANDBY = "standby"  # another listener holds the lease
-    REFUSED = "refused"  # the PBX refuses our name or secret; not tried again until the settings change
-    UNREACHABLE = "unreachable"
-    SILENT = "silent"  # the link is there, but the PBX does not answer
-    TROUBLE = "trouble"  # connected, but something is wrong on our side (disk full, database gone)
-
-
-@dataclass(frozen=True, slots=True)
-class PbxReport:
-    """What the listener has to say of one PBX, in plain words; shown by ``doctor`` and the status page.
-
-    ``code`` names the message in ``pbxcrm.shared.reasons``; ``params`` fill it in.
-    """
-
-    pbx: str
-    state: PbxState
-    code: str
-    params: dict[str, str]
-    at: datetime
-    asterisk_version: str | None = None
-    last_event_at: datetime | None = None
-    clock_offset_seconds: float | None = None  # PBX's clock minus ours
-    lag_seconds: float | None = None  # from the socket to the committed database

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.calls.access import sees_little, visible_calls
 from pbxcrm.calls.facts import CallState, Outcome
-from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line, PbxStatus
+from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line
 from pbxcrm.calls.stored import state_of
 from pbxcrm.contacts.matching import named
 from pbxcrm.contacts.models import Contact
@@ -190,11 +190,6 @@ async def told_of_open_calls(session: AsyncSession, pbx: str) -> dict[tuple[str,
 async def list_lines(session: AsyncSession) -> list[Line]:
     """All lines, in the order in which they are tried."""
     return list((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())
-
-
-async def pbx_statuses(session: AsyncSession) -> list[PbxStatus]:
-    """What each PBX said of itself last."""
-    return list((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all())
 
 
 async def unmapped_extensions(session: AsyncSession) -> list[str]:

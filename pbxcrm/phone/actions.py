@@ -16,11 +16,11 @@ from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import access_episode
 from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.calls.facts import Direction, LegResult
-from pbxcrm.calls.models import PbxStatus
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, special_number
 from pbxcrm.deals.queries import access_deal
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.people.directory import load_directory
 from pbxcrm.phone.models import ACTIVE, CommandKind, CommandStatus, PhoneCommand
 from pbxcrm.phone.queries import active_call_to, calls_under_way, last_extension, last_pbx, own_channel

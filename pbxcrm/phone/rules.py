@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import PbxStatus
+from pbxcrm.pbx.models import PbxStatus
+from pbxcrm.pbx.state import PbxState
 from pbxcrm.shared.errors import Invalid, Unavailable
 from pbxcrm.shared.numbers import dialable, normalise
 

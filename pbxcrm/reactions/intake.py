@@ -6,10 +6,12 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 
 from pbxcrm.access import Role
-from pbxcrm.calls import leases
-from pbxcrm.calls.facts import Batch, Handover, JournalPosition, Lease, Outcome, PbxReport, ToldCall
-from pbxcrm.calls.models import Call, CallEvent, PbxStatus
+from pbxcrm.calls.facts import Batch, Handover, Outcome, ToldCall
+from pbxcrm.calls.models import Call, CallEvent
 from pbxcrm.calls.queries import open_calls, told_of_open_calls
+from pbxcrm.pbx import leases
+from pbxcrm.pbx.models import PbxStatus
+from pbxcrm.pbx.state import JournalPosition, Lease, PbxReport
 from pbxcrm.reactions.apply_facts import apply_facts
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.shared.db import Database, database_now
@@ -44,7 +46,7 @@ class Intake:
         """All of the batch or nothing; raises LeaseLost where another listener has taken over."""
         name = (batch.pbx, batch.journal)
         async with self.db.write() as session:
-            await leases.check_lease(session, batch)
+            await leases.check_lease(session, batch.pbx, batch.lease, batch.heard_until)
             if batch.facts:
                 await apply_facts(session, await load_call_context(session, self.settings), batch.facts)
             if self._moved_to.get(name) != batch.cursor:
@@ -69,7 +71,7 @@ class Intake:
     async def add_missing(self, batch: Batch) -> None:
         """Calls that a standby heard to their end and that nobody has told of since. Those that are over stay as they are."""
         async with self.db.write() as session:
-            await leases.check_lease(session, batch)
+            await leases.check_lease(session, batch.pbx, batch.lease, batch.heard_until)
             names = {fact.call.linkedid for fact in batch.facts}
             is_over = or_(col(Call.outcome) != Outcome.OPEN.value, col(Call.merged_into_id).is_not(None))
             known = select(Call.linkedid).where(Call.pbx == batch.pbx, col(Call.linkedid).in_(names), is_over)

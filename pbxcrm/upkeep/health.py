@@ -19,8 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
-from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import GOING_ON, Call, PbxJournal, PbxStatus
+from pbxcrm.calls.models import GOING_ON, Call
+from pbxcrm.pbx.models import PbxJournal, PbxStatus
+from pbxcrm.pbx.state import PbxState
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import Timer

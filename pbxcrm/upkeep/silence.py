@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import PbxStatus
-from pbxcrm.calls.queries import pbx_statuses
+from pbxcrm.pbx.models import PbxStatus
+from pbxcrm.pbx.queries import pbx_statuses
+from pbxcrm.pbx.state import PbxState
 from pbxcrm.upkeep.health import STALE_SECONDS
 
 

@@ -22,7 +22,8 @@ from ami.messages import Framer, parse
 from ami.simulator import Simulator
 from ami.tracker import Tracker, TrackerConfig
 from pbxcrm.calls.facts import CallFact, CallState, FactKind
-from pbxcrm.calls.models import Call, CallEvent, PbxJournal, PbxStatus
+from pbxcrm.calls.models import Call, CallEvent
+from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.shared.db import Database, database_now
 from tests.databases import Postgres, fresh_name
 from tests.office import open_office

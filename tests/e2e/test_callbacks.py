@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from pbxcrm.calendars.models import CalendarSpan
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.calls.models import PbxStatus
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import publish

@@ -19,9 +19,9 @@ from redis.asyncio import Redis
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation
-from pbxcrm.calls.models import PbxStatus
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.deals.models import Deal, Note
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database

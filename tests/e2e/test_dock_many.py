@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Page, expect
 from sqlmodel import select
 
-from pbxcrm.calls.models import PbxStatus
 from pbxcrm.deals.models import Note
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database

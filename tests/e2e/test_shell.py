@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
-from pbxcrm.calls.models import PbxStatus
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.shared.db import Database

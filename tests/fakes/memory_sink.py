@@ -6,20 +6,8 @@ from datetime import datetime, timedelta
 
 import sqlalchemy.exc
 
-from pbxcrm.calls.facts import (
-    Batch,
-    CallFact,
-    CallState,
-    FactKind,
-    Handover,
-    JournalPosition,
-    Lease,
-    LeaseLost,
-    Outcome,
-    PbxReport,
-    PbxState,
-    ToldCall,
-)
+from pbxcrm.calls.facts import Batch, CallFact, CallState, FactKind, Handover, Outcome, ToldCall
+from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost, PbxReport, PbxState
 
 
 class MemorySink:

@@ -17,11 +17,12 @@ from starlette.routing import Route
 from pbxcrm.access import GRANTS, Role
 from pbxcrm.calendars.models import Leave
 from pbxcrm.callbacks.models import Attempt, Episode, Escalation
-from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import Call, Line, PbxStatus
+from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
+from pbxcrm.pbx.models import PbxStatus
+from pbxcrm.pbx.state import PbxState
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.logins import log_in
 from pbxcrm.people.models import ApiToken, LoginSession

@@ -5,8 +5,8 @@ from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import open_count
-from pbxcrm.calls.queries import pbx_statuses
 from pbxcrm.global_search import SHORTEST, search
+from pbxcrm.pbx.queries import pbx_statuses
 from web.pages.common import asked_text, show
 from web.parts import parts, viewer
 

@@ -12,11 +12,12 @@ from sqlmodel import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import PbxStatus
-from pbxcrm.calls.queries import pbx_statuses, unmapped_extensions
+from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import UnmappedEndpoint, unmapped_endpoints
+from pbxcrm.pbx.models import PbxStatus
+from pbxcrm.pbx.queries import pbx_statuses
 from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.state import PbxState
 from pbxcrm.shared.events import Outbox
 from pbxcrm.upkeep.health import STALE_SECONDS
 from web import formats

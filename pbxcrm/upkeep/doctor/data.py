@@ -8,11 +8,12 @@ from sqlmodel import col, select
 
 from pbxcrm import migrations
 from pbxcrm.access import Role
-from pbxcrm.calls.facts import PbxState
-from pbxcrm.calls.models import Call, PbxStatus
+from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import unmapped_endpoints
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.state import PbxState
 from pbxcrm.people.models import Extension, User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable

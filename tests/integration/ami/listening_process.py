@@ -14,7 +14,8 @@ from ami.connection import Timing
 from ami.listener import Listener, ListenerSettings
 from ami.tracker import Tracker
 from ami.url import AmiUrl
-from pbxcrm.calls.facts import Batch, Handover, JournalPosition, Lease, PbxReport, ToldCall
+from pbxcrm.calls.facts import Batch, Handover, ToldCall
+from pbxcrm.pbx.state import JournalPosition, Lease, PbxReport
 from tests.integration.ami.office import now
 
 SCHEMA = """

@@ -11,7 +11,7 @@ from typing import Any
 from ami.connection import Timing
 from ami.listener import Listener, ListenerSettings
 from ami.url import AmiUrl
-from pbxcrm.calls.facts import PbxState
+from pbxcrm.pbx.state import PbxState
 from tests.fakes.ami_server import Action, FakeAmiServer, listing, message
 from tests.fakes.memory_sink import MemorySink
 from tests.fakes.plain_tracker import PlainTracker

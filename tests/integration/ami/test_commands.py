@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ami.executing import CommandRequest, CommandResult
-from pbxcrm.calls.facts import PbxState
 from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.state import PbxState
 from tests.fakes.ami_server import FakeAmiServer, error, success
 from tests.integration.ami.office import Office, now, quick
 

@@ -12,8 +12,8 @@ from ami.connection import AmiConnection, Frame, Link, Timing
 from ami.errors import ActionRefused, ActionTimeout, LinkDown, LoginRefused, UnsafeValue
 from ami.messages import parse
 from ami.url import AmiUrl
-from pbxcrm.calls.facts import PbxState
 from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.state import PbxState
 from tests.fakes.ami_server import FakeAmiServer, error, listing, message, success
 
 QUICK = Timing(connect=2, answer=0.3, ping_after=0.2, ping_answer=0.2, retry_first=0.05, retry_most=0.2)

@@ -17,7 +17,8 @@ from ami.simulator import Simulator
 from ami.tracker import Tracker, TrackerConfig
 from ami.url import AmiUrl
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.calls.models import Call, CallLeg, PbxJournal, PbxStatus
+from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.phone.models import CommandKind, CommandStatus, PhoneCommand
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database

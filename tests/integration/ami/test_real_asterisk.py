@@ -16,7 +16,8 @@ from ami.executing import CommandResult
 from ami.listener import Listener, ListenerSettings
 from ami.tracker import Tracker
 from ami.url import AmiUrl
-from pbxcrm.calls.facts import CallState, FactKind, Outcome, PbxState
+from pbxcrm.calls.facts import CallState, FactKind, Outcome
+from pbxcrm.pbx.state import PbxState
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.fakes.memory_sink import MemorySink
 from tests.integration.ami.office import now

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pbxcrm.calls.models import PbxStatus
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.phone.actions import call_client
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.shared.db import Database

@@ -22,10 +22,11 @@ from ami.cel_translation import Told
 from ami.snapshot import Snapshot
 from ami.tracker import Tracker
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.calls.facts import Batch, CallFact, FactKind, JournalPosition, Outcome
+from pbxcrm.calls.facts import Batch, CallFact, FactKind, Outcome
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.calls.queries import open_calls
 from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.pbx.state import JournalPosition
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from pbxcrm.calls.facts import Batch, JournalPosition, Lease, LeaseLost
-from pbxcrm.calls.models import Call, PbxJournal, PbxStatus
+from pbxcrm.calls.facts import Batch
+from pbxcrm.calls.models import Call
+from pbxcrm.pbx.models import PbxJournal, PbxStatus
+from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database, database_now
 from pbxcrm.shared.settings import Settings

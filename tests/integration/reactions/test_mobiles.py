@@ -9,9 +9,10 @@ from ami.inheriting import Inherited
 from ami.replay import facts_in
 from ami.tracker import TrackerConfig
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.calls.facts import Batch, JournalPosition
+from pbxcrm.calls.facts import Batch
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.deals.models import Deal
+from pbxcrm.pbx.state import JournalPosition
 from pbxcrm.people.actions import edit_user
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import reasons

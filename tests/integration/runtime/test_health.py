@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 from sqlalchemy import text
 
-from pbxcrm.calls.models import Call, CallLeg, PbxJournal, PbxStatus
+from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.cli.doctor import check_pbx
+from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.shared.db import Database

@@ -14,8 +14,9 @@ from sqlalchemy import event
 from starlette.applications import Starlette
 
 from pbxcrm.callbacks.models import Episode, Escalation
-from pbxcrm.calls.models import Call, PbxStatus
+from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.shared import jobs
 from pbxcrm.shared.db import Database

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
-from pbxcrm.calls.models import PbxStatus
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import get_user_by_login
 from pbxcrm.shared.db import Database

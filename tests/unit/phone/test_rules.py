@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pbxcrm.calls.models import PbxStatus
+from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.phone.rules import check_number, check_pbx, choose_extension, choose_pbx
 from pbxcrm.shared.errors import Invalid, Unavailable
 

@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, func, update
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calls.facts import Batch, JournalPosition, Lease, LeaseLost
-from pbxcrm.calls.models import PbxJournal, PbxStatus
+from pbxcrm.pbx.models import PbxJournal, PbxStatus
+from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost
 from pbxcrm.shared.core_sql import execute
 from pbxcrm.shared.db import UtcDateTime, database_now, lock
 
@@ -33,15 +33,18 @@ _MOVE = (
 )
 
 
-async def check_lease(session: AsyncSession, batch: Batch) -> None:
-    """Until this transaction ends nobody else applies what the PBX says, nor takes the lease. Raises LeaseLost."""
-    params: dict[str, Any] = {"of": batch.pbx, "heard": max((fact.at for fact in batch.facts), default=None)}
-    if batch.lease is not None:
-        fenced = params | {"owned_by": batch.lease.owner, "since": batch.lease.epoch}
+async def check_lease(session: AsyncSession, pbx: str, lease: Lease | None, heard: datetime | None) -> None:
+    """Until this transaction ends nobody else applies what the PBX says, nor takes the lease.
+
+    ``heard``: the time of the latest of what is to be applied. Without a lease nothing is checked. Raises LeaseLost.
+    """
+    params: dict[str, Any] = {"of": pbx, "heard": heard}
+    if lease is not None:
+        fenced = params | {"owned_by": lease.owner, "since": lease.epoch}
         if not await execute(session, _FENCE, [fenced]):
-            raise LeaseLost(f"another listener follows {batch.pbx}")
+            raise LeaseLost(f"another listener follows {pbx}")
     elif not await execute(session, _HOLD, [params]):
-        await locked_status(session, batch.pbx)
+        await locked_status(session, pbx)
         await execute(session, _HOLD, [params])
 
 
