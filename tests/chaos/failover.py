@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pbxcrm.composition import compose
 from tests.chaos.two_machines import TwoMachines, Verdict
 from tests.databases import postgres_programs, running_postgres
 
@@ -34,6 +35,7 @@ async def run(blows: int, seed: int) -> Verdict:
 
 
 def main() -> None:
+    compose()
     blows = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     found = asyncio.run(run(blows, seed))
