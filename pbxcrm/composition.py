@@ -18,6 +18,9 @@ from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL
 from pbxcrm.deals.actions import adopt_deals, next_task_missing
 from pbxcrm.people import reasons as people
+from pbxcrm.deals.follow_ups import follow_closing
+from pbxcrm.deals.hooks import stage_entered
+from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
 from pbxcrm.shared.jobs import register_timers
@@ -46,5 +49,7 @@ def compose() -> None:
             EntryKind.TASK: read_tasks,
         }
     )
+    stage_entered.register(follow_closing)
+    register_timers(FUNNEL_TIMERS)
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from pbxcrm.deals.gates import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import stage_of_kind
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
 from web.due_dates import QUICK, due_of
 from web.forms import Form, filled
@@ -20,13 +20,19 @@ from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
 
-OWN = frozenset({"asked", "lost_reason", "usual", "next_title", "next_due_at", "quick", "board"})
+FIELDS = ("amount", "source", "contact_id")  # of a deal, that a stage may require
+OWN = frozenset({"asked", "lost_reason", "usual", "next_title", "next_due_at", "quick", "board", "contact", *FIELDS})
 _RENAMED = {"title": "next_title", "due_at": "next_due_at"}  # how the form calls what the new task calls otherwise
 
 
 def is_completed(form: Form) -> bool:
     """Whether the form of this module sent it, with a next task among what it asked for."""
     return Need.NEXT_TASK.value in form["asked"].split()
+
+
+def answers(form: Form) -> dict[str, str]:
+    """The required fields that the form of this module asked for, as they were typed."""
+    return {key: form[key] for key in FIELDS if f"field.{key}" in form["asked"].split()}
 
 
 def lost_reason(form: Form) -> str:
@@ -54,13 +60,17 @@ def asks(form: Form, error: Invalid) -> bool:
     return isinstance(error, GateRefused) or bool(form["asked"])
 
 
+def _need(missing: Missing) -> str:
+    return f"{missing.kind}.{missing.key}" if missing.kind == Need.FIELD else missing.kind
+
+
 async def ask_missing(
     request: Request, form: Form, error: Invalid, deal_id: int, *, stage_id: int | None = None, target: str = ""
 ) -> HTMLResponse:
     """422 with the form. ``stage_id``: where the deal was to go, else its lost stage; ``target``: what the act's answer replaces."""
     needs = form["asked"].split()
     if isinstance(error, GateRefused):
-        needs += [missing.kind for missing in error.missing if missing.kind not in needs]
+        needs += [need for missing in error.missing if (need := _need(missing)) not in needs]
     if form["asked"]:  # what was asked for and is still missing is said at its field
         error.field = _RENAMED.get(error.field, error.field)
         form.refuse(error)
@@ -76,7 +86,7 @@ async def ask_missing(
         fragment="deals/_complete.html",
         status=422,
         form=form,
-        needs=[Need(need) for need in dict.fromkeys(needs) if need in set(Need)],
+        needs=[need for need in dict.fromkeys(needs) if need.partition(".")[0] in set(Need)],
         kept={name: value for name, value in form.values.items() if name not in OWN},
         deal=deal,
         to=to,

@@ -30,6 +30,7 @@ from web.pages import (
     lines,
     people,
     phone,
+    pipelines,
     session,
     status,
     tasks,
@@ -235,7 +236,23 @@ def _contacts() -> list[Route]:
 def _settings() -> list[Route]:
     edit = Permission.SETTINGS_EDIT
     calendar = "/settings/calendars/{calendar_id:int}"
+    pipeline, stage = "/settings/pipelines/{pipeline_id:int}", "/settings/stages/{stage_id:int}"
     return [
+        page("/settings/pipelines", pipelines.listed, needs=edit, name="pipelines"),
+        page("/settings/pipelines/new", pipelines.new, needs=edit, name="new_pipeline"),
+        page("/settings/pipelines/new", pipelines.create, needs=edit, methods=POST, name="add_pipeline"),
+        page(pipeline, pipelines.one, needs=edit, name="pipeline"),
+        page(pipeline, pipelines.save, needs=edit, methods=POST, name="save_pipeline"),
+        page(f"{pipeline}/archive", pipelines.archive, needs=edit, methods=POST, name="archive_pipeline"),
+        page(f"{pipeline}/stages/new", pipelines.new_stage, needs=edit, name="new_stage"),
+        page(f"{pipeline}/stages/new", pipelines.create_stage, needs=edit, methods=POST, name="add_stage"),
+        page(stage, pipelines.stage, needs=edit, name="stage"),
+        page(stage, pipelines.save_stage, needs=edit, methods=POST, name="save_stage"),
+        page(f"{stage}/position", pipelines.move_stage, needs=edit, methods=POST, name="move_stage"),
+        page(f"{stage}/split", pipelines.ask_split, needs=edit, name="ask_split_stage"),
+        page(f"{stage}/split", pipelines.split, needs=edit, methods=POST, name="split_stage"),
+        page(f"{stage}/remove", pipelines.ask_remove, needs=edit, name="ask_remove_stage"),
+        page(f"{stage}/remove", pipelines.remove, needs=edit, methods=POST, name="remove_stage"),
         page("/settings/lines", lines.lines, needs=edit),
         page("/settings/lines/new", lines.new, needs=edit, name="new_line"),
         page("/settings/lines/new", lines.save, needs=edit, methods=POST, name="add_line"),

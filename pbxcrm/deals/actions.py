@@ -15,11 +15,13 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
 from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.access import audience_of_deal
-from pbxcrm.deals.fields import Value, apply
+from pbxcrm.deals.fields import BY_KEY, Value, apply
 from pbxcrm.deals.gates import GateFacts, check_gate
+from pbxcrm.deals.hooks import StageEntry, stage_entered
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
-from pbxcrm.deals.queries import access_deal, default_pipeline, latest_move, stage_of_kind
+from pbxcrm.deals.queries import access_deal, default_pipeline, has_open_task, latest_move, stage_of_kind
 from pbxcrm.deals.rules import check_title, is_closing
+from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -48,6 +50,7 @@ class NewDeal:
     client_number: str | None = None
     values: Mapping[str, Value] = field(default_factory=dict)  # of its other fields (deals/fields.py)
     made_by_call_id: int | None = None
+    follows_id: int | None = None
 
 
 async def do_create_deal(
@@ -64,6 +67,7 @@ async def do_create_deal(
         client_number=new.client_number,
         currency=new.currency,
         made_by_call_id=new.made_by_call_id,
+        follows_id=new.follows_id,
         created_at=at,
         stage_since=at,
         closed_at=at if is_closing(new.stage) else None,
@@ -74,17 +78,18 @@ async def do_create_deal(
     await session.flush()
     assert deal.id is not None
     assert deal.stage_id
-    session.add(
-        StageMove(
-            deal_id=deal.id,
-            to_stage_id=deal.stage_id,
-            by_id=actor.user_id if actor else None,
-            at=at,
-            reason=new.reason.stored(),
-        )
+    move = StageMove(
+        deal_id=deal.id,
+        to_stage_id=deal.stage_id,
+        by_id=actor.user_id if actor else None,
+        at=at,
+        reason=new.reason.stored(),
     )
+    session.add(move)
     record(session, at, "deal.created", "deal", deal.id, actor=actor, reason=new.reason)
     say_deal_changed(session, deal, at, people)
+    await session.flush()
+    await stage_entered(session, StageEntry(deal, new.stage, move, None, at, actor, people))
     return deal
 
 
@@ -98,38 +103,53 @@ async def do_move_deal(
     people: Directory,
     why: Reason | None = None,
     lost_reason: str = "",
+    since: datetime | None = None,
 ) -> None:
     """Move ``deal`` into ``to``; nothing happens when it is there already. The only function that changes a deal's stage.
 
+    ``since``: it has stood there from then on, because a move is taken back. Raises Invalid for an archived stage.
     Raises GateRefused with everything that ``to`` asks for and the deal lacks; what moves by itself goes through
     ``automatic.do_move_by_itself``, which leaves the deal then and says so in a task.
     """
     if deal.stage_id == to.id:
         return
-    check_gate(to, GateFacts(lost_reason, is_closing(to) and await next_task_missing(session, deal)))
+    if to.archived_at is not None:
+        raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+    check_gate(to, await _gate_facts(session, deal, to, lost_reason))
     assert to.id is not None
     assert deal.id is not None
-    stored = why.stored() if why else {}
-    session.add(
-        StageMove(
-            deal_id=deal.id,
-            from_stage_id=deal.stage_id,
-            from_since=deal.stage_since,
-            from_lost_reason=deal.lost_reason,
-            to_stage_id=to.id,
-            by_id=actor.user_id if actor else None,
-            at=at,
-            reason=stored,
-        )
+    left = await session.get(Stage, deal.stage_id)
+    move = StageMove(
+        deal_id=deal.id,
+        from_stage_id=deal.stage_id,
+        from_since=deal.stage_since,
+        from_lost_reason=deal.lost_reason,
+        to_stage_id=to.id,
+        by_id=actor.user_id if actor else None,
+        at=at,
+        reason=why.stored() if why else {},
     )
+    session.add(move)
     record(
         session, at, "deal.moved", "deal", deal.id, actor=actor, reason=why, from_stage=deal.stage_id, to_stage=to.id
     )
-    deal.stage_id, deal.pipeline_id, deal.stage_since = to.id, to.pipeline_id, at
-    deal.closed_at = at if is_closing(to) else None
+    deal.stage_id, deal.pipeline_id, deal.stage_since = to.id, to.pipeline_id, since or at
+    deal.closed_at = deal.stage_since if is_closing(to) else None
     deal.lost_reason = lost_reason.strip()[:200] if to.kind == StageKind.LOST else ""
     deal.version += 1
     say_deal_changed(session, deal, at, people)
+    await session.flush()
+    await stage_entered(session, StageEntry(deal, to, move, left, at, actor, people))
+
+
+async def _gate_facts(session: AsyncSession, deal: Deal, to: Stage, lost_reason: str) -> GateFacts:
+    asked = Requirements.load(to.requires)
+    return GateFacts(
+        lost_reason,
+        is_closing(to) and await next_task_missing(session, deal),
+        asked.next_task and await has_open_task(session, deal),
+        frozenset(key for key in asked.fields if getattr(deal, key) in {None, ""}),
+    )
 
 
 async def do_move_back(
@@ -139,9 +159,16 @@ async def do_move_back(
     left = await session.get(Stage, move.from_stage_id)
     if left is None:
         return
-    await do_move_deal(session, deal, left, at, actor=actor, people=people, lost_reason=move.from_lost_reason)
-    deal.stage_since = move.from_since or at
-    deal.closed_at = deal.stage_since if is_closing(left) else None
+    await do_move_deal(
+        session,
+        deal,
+        left,
+        at,
+        actor=actor,
+        people=people,
+        lost_reason=move.from_lost_reason,
+        since=move.from_since,
+    )
 
 
 def do_assign_deal(
@@ -224,9 +251,11 @@ async def move_deal(
     now: datetime,
     lost_reason: str = "",
     undo: bool = False,
+    answers: Mapping[str, str] | None = None,
 ) -> Deal:
     """Move a deal one may edit. ``version`` is the one the mover saw: a newer move is never overwritten (Conflict).
 
+    ``answers`` are required fields that are filled in together with the move, by their keys, as somebody typed them.
     With ``undo`` the deal is as old in its stage again as it was before one's own move out of it. Raises GateRefused.
     """
     check(viewer, Permission.DEALS_EDIT)
@@ -234,6 +263,8 @@ async def move_deal(
     to = await session.get(Stage, stage_id)
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+    if answers:
+        await _fill_in(session, viewer, deal, answers, now)
     people = await load_directory(session)
     last = await latest_move(session, deal_id) if undo else None
     if last is not None and _is_own(last, viewer, to, now):
@@ -241,6 +272,18 @@ async def move_deal(
     else:
         await do_move_deal(session, deal, to, now, actor=viewer, people=people, lost_reason=lost_reason)
     return deal
+
+
+async def _fill_in(
+    session: AsyncSession, viewer: Viewer, deal: Deal, answers: Mapping[str, str], now: datetime
+) -> None:
+    changed = apply(deal, {key: value for key, value in answers.items() if key in BY_KEY})
+    if answers.get("contact_id"):
+        contact = await access_contact(session, viewer, int(answers["contact_id"]))
+        changed["contact_id"] = {"before": deal.contact_id, "after": contact.id}
+        deal.contact_id, deal.company_id = contact.id, contact.company_id or deal.company_id
+    if changed:
+        record(session, now, "deal.edited", "deal", deal.id, actor=viewer, changed=changed)
 
 
 def _is_own(last: StageMove, viewer: Viewer, left: Stage, now: datetime) -> bool:

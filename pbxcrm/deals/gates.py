@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.deals.rules import is_closing
+from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.shared.errors import Incomplete, Missing
 from pbxcrm.shared.reasons import MESSAGES, Reason, reason
 
@@ -29,6 +30,8 @@ class GateFacts:
 
     lost_reason: str = ""
     owes_next_task: bool = False  # the last try to reach the client failed, and nothing is planned
+    has_next_task: bool = False  # something with a date is to be done
+    empty_fields: frozenset[str] = frozenset()  # keys of what the stage may require and the deal lacks
 
 
 class GateRefused(Incomplete):
@@ -45,7 +48,7 @@ class GateRefused(Incomplete):
 
 def missing_for(to: Stage, facts: GateFacts) -> list[Missing]:
     """Everything that is missing before a deal may enter ``to``; empty when the way is free."""
-    return [missing for rule in _RULES if (missing := rule(to, facts)) is not None]
+    return [*_fields(to, facts), *(missing for rule in _RULES if (missing := rule(to, facts)) is not None)]
 
 
 def check_gate(to: Stage, facts: GateFacts) -> None:
@@ -55,17 +58,23 @@ def check_gate(to: Stage, facts: GateFacts) -> None:
 
 
 def _lost_reason(to: Stage, facts: GateFacts) -> Missing | None:
-    if to.kind != StageKind.LOST or facts.lost_reason.strip():
-        return None
-    return _missing(Need.LOST_REASON)
+    asked = to.kind == StageKind.LOST or Requirements.load(to.requires).lost_reason
+    return _missing(Need.LOST_REASON) if asked and not facts.lost_reason.strip() else None
 
 
 def _next_task(to: Stage, facts: GateFacts) -> Missing | None:
-    """C3: after an attempt that failed, a deal is not closed before its next task is set."""
-    return _missing(Need.NEXT_TASK) if facts.owes_next_task and is_closing(to) else None
+    """C3: after an attempt that failed, a deal is not closed before its next task is set; some stages ask for one anyway."""
+    owed = facts.owes_next_task and is_closing(to)
+    asked = Requirements.load(to.requires).next_task and not facts.has_next_task
+    return _missing(Need.NEXT_TASK) if owed or asked else None
 
 
 _RULES: tuple[Callable[[Stage, GateFacts], Missing | None], ...] = (_lost_reason, _next_task)
+
+
+def _fields(to: Stage, facts: GateFacts) -> list[Missing]:
+    """The required fields that are empty, in the order in which the stage names them."""
+    return [_missing(Need.FIELD, key) for key in Requirements.load(to.requires).fields if key in facts.empty_fields]
 
 
 def _missing(need: Need, key: str = "") -> Missing:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.db import Money
 from pbxcrm.shared.search_words import keep_words
@@ -23,6 +23,28 @@ class StageKind(StrEnum):
     LOST = "lost"
 
 
+class Colour(StrEnum):
+    """What a stage's head may be marked with; signal colours mean something else and are none of these."""
+
+    NONE = ""
+    BLUE = "blue"
+    VIOLET = "violet"
+    TEAL = "teal"
+    PINK = "pink"
+    BROWN = "brown"
+    GREY = "grey"
+
+
+class Carried(StrEnum):
+    """What a deal hands on to the one that follows it in the next pipeline."""
+
+    CLIENT = "client"  # contact, company and number
+    RESPONSIBLE = "responsible"
+    AMOUNT = "amount"
+    SOURCE = "source"
+    NOTES = "notes"
+
+
 CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 
 
@@ -34,6 +56,11 @@ class Pipeline(SQLModel, table=True):
     name: str = Field(max_length=100, unique=True)
     position: int = 0
     is_default: bool = False
+    next_pipeline_id: int | None = maybe_link("pipelines.id", index=False)  # a won deal goes on there as a new one
+    carries: list[str] = json_list()  # what goes along: ``Carried``
+    asks_why_lost: bool = False  # a lost deal makes a task to find out why
+    archived_at: datetime | None = maybe_utc_column()
+    version: int = 1
 
 
 @cached_config
@@ -48,6 +75,12 @@ class Stage(SQLModel, table=True):
     probability: int = 0  # percent of winning
     norm_minutes: int | None = None  # working minutes; None: no norm
     instruction: str = Field(default="", max_length=4000)
+    colour: str = Field(default="", max_length=8)  # a Colour
+    waits_for_client: bool = False  # the client waits for us here, or we for them
+    extra_control: bool = False  # quality control looks at these deals
+    requires: dict[str, Any] = json_object()  # ``rules.Requirements``, as stored
+    archived_at: datetime | None = maybe_utc_column()  # nothing enters any more; what happened here stands
+    version: int = 1
 
 
 class Deal(SQLModel, table=True):
@@ -71,6 +104,7 @@ class Deal(SQLModel, table=True):
     amount: Decimal | None = Field(default=None, sa_type=Money)
     currency: str = Field(max_length=3)
     source: str = Field(default="", max_length=100)
+    follows_id: int | None = maybe_link("deals.id")  # the won deal that went on as this one
     made_by_call_id: int | None = maybe_link("calls.id", use_alter=True, name="fk_deals_made_by_call_id")
     lost_reason: str = Field(default="", max_length=200)
     created_at: datetime = utc_column(index=True)

@@ -45,8 +45,12 @@ class Funnel:
     pipelines: dict[int | None, Pipeline]
 
     def stage_of_kind(self, pipeline_id: int | None, kind: StageKind) -> Stage | None:
-        """The first stage of this kind in the pipeline."""
-        return next((s for s in self.stages.values() if s.pipeline_id == pipeline_id and s.kind == kind), None)
+        """The first stage of this kind in the pipeline that is not archived."""
+        return next((s for s in self.stages_of(pipeline_id) if s.kind == kind), None)
+
+    def stages_of(self, pipeline_id: int | None) -> list[Stage]:
+        """The stages of a pipeline that are not archived, in order."""
+        return [s for s in self.stages.values() if s.pipeline_id == pipeline_id and s.archived_at is None]
 
 
 async def load_funnel(session: AsyncSession) -> Funnel:
@@ -66,33 +70,39 @@ async def _read_funnel(session: AsyncSession) -> Funnel:
 
 
 async def default_pipeline(session: AsyncSession) -> Pipeline | None:
-    """The pipeline for deals that name none; None before the first start."""
+    """Where new deals come in; None before there is a pipeline."""
     found = await session.exec(
-        select(Pipeline).order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Pipeline.id))
+        select(Pipeline)
+        .where(col(Pipeline.archived_at).is_(None))
+        .order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Pipeline.id))
     )
     return found.first()
 
 
 async def list_pipelines(session: AsyncSession) -> list[tuple[Pipeline, list[Stage]]]:
-    """All pipelines with their stages, in order."""
-    pipelines = (await session.exec(select(Pipeline).order_by(col(Pipeline.position), col(Pipeline.id)))).all()
-    stages = (await session.exec(select(Stage).order_by(col(Stage.position), col(Stage.id)))).all()
+    """Pipelines with their stages, in order; what is archived is left out."""
+    order = (col(Pipeline.position), col(Pipeline.id))
+    pipelines = (await session.exec(select(Pipeline).where(col(Pipeline.archived_at).is_(None)).order_by(*order))).all()
+    kept = select(Stage).where(col(Stage.archived_at).is_(None)).order_by(col(Stage.position), col(Stage.id))
+    stages = (await session.exec(kept)).all()
     return [(pipeline, [stage for stage in stages if stage.pipeline_id == pipeline.id]) for pipeline in pipelines]
 
 
 async def stages_of(session: AsyncSession, pipeline_id: int) -> list[Stage]:
-    """The stages of a pipeline, in order."""
+    """The stages of a pipeline that are not archived, in order."""
     found = await session.exec(
-        select(Stage).where(Stage.pipeline_id == pipeline_id).order_by(col(Stage.position), col(Stage.id))
+        select(Stage)
+        .where(Stage.pipeline_id == pipeline_id, col(Stage.archived_at).is_(None))
+        .order_by(col(Stage.position), col(Stage.id))
     )
     return list(found.all())
 
 
 async def stage_of_kind(session: AsyncSession, pipeline_id: int, kind: StageKind) -> Stage | None:
-    """The first stage of this kind in the pipeline, or None."""
+    """The first stage of this kind in the pipeline that is not archived."""
     found = await session.exec(
         select(Stage)
-        .where(Stage.pipeline_id == pipeline_id, Stage.kind == kind.value)
+        .where(Stage.pipeline_id == pipeline_id, Stage.kind == kind.value, col(Stage.archived_at).is_(None))
         .order_by(col(Stage.position), col(Stage.id))
     )
     return found.first()
@@ -203,6 +213,14 @@ def lamp_of(open_tasks: Sequence[Task]) -> Lamp:
     if TaskKind.CONTROL in kinds:
         return "second"
     return "first" if TaskKind.LAMP in kinds else "none"
+
+
+async def has_open_task(session: AsyncSession, deal: Deal) -> bool:
+    """Whether something is to be done about a deal."""
+    found = await session.exec(
+        select(Task.id).where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value).limit(1)
+    )
+    return found.first() is not None
 
 
 async def moves_of(session: AsyncSession, deal_id: int) -> list[StageMove]:

@@ -13,5 +13,11 @@ REASONS: dict[str, str | Counted] = {
         "The deal was to move to “{stage}” by itself, but something is missing, so it stayed where it was."
     ),
     "task.gate": N_("Complete the deal: it could not move to “{stage}”"),
+    "deal.stage_archived": N_("{by} removed the stage “{stage}”."),
+    "deal.follows_already": N_("The client has an open deal there already: “{title}”."),
+    "deal.follows": N_("“{title}” was won, and its pipeline goes on here."),
+    "deal.win_taken_back": N_("The win that it followed was taken back."),
+    "task.why_lost": N_("Find out why it is lost: {title}"),
+    "task.why_lost_why": N_("The deal was lost ({reason}), and its pipeline asks to find out why."),
     "deal.talked": N_("A conversation took place, so it is no longer “{stage}”: {who} talked."),
 }

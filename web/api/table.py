@@ -9,11 +9,12 @@ from web.api.serving import PREFIX, routes_of
 from web.api.v1.calendars import calendars, leaves
 from web.api.v1.callbacks import callbacks
 from web.api.v1.calls import calls
+from web.api.v1.checkpoints import checkpoints
 from web.api.v1.contacts import companies, contacts, special_numbers
 from web.api.v1.deals import deals
 from web.api.v1.escalations import escalations
 from web.api.v1.notes import notes
-from web.api.v1.pipelines import checkpoints, pipelines
+from web.api.v1.pipelines import pipelines
 from web.api.v1.tasks import tasks
 from web.api.v1.tokens import tokens
 from web.api.v1.users import users

@@ -140,6 +140,7 @@ async def move(request: Request) -> Response:
                 now=now(request),
                 lost_reason=completing.lost_reason(form),
                 undo=form.ticked("undo"),
+                answers=completing.answers(form),
             )
             row = (await as_rows(session, [found]))[0]
     except Invalid as error:

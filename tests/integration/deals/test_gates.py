@@ -17,6 +17,7 @@ from pbxcrm.deals import gates
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.gates import GateFacts, GateRefused, missing_for
 from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.pipelines import archive_stage
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.screenpop import outcomes
 from pbxcrm.shared import reasons
@@ -119,6 +120,16 @@ async def by_talk(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
     await desk.intake.apply(batch(outbound("17.7", "101", at=SOON).wait(3).answer("101").wait(60).end()))
 
 
+async def by_removed_stage(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    await _raw(desk)
+    deal, admin = await desk.one(Deal), await desk.viewer("admin")
+    refuse()
+    async with desk.database.write() as session:
+        to = await stage_of_kind(session, deal.pipeline_id, StageKind.OPEN)
+        assert to
+        await archive_stage(session, admin, deal.stage_id, to.id, now=SOON)
+
+
 Path_ = Callable[[CallbackDesk, Callable[[], None]], Awaitable[None]]
 PATHS: dict[str, Path_] = {
     "web.pages.deals:move": by_move,  # drag, keys, menu, the stage path and the form; its HTTP in test_deals_pages.py
@@ -128,6 +139,9 @@ PATHS: dict[str, Path_] = {
     "pbxcrm.screenpop.outcomes:_lose": by_card,
     "pbxcrm.screenpop.outcomes:_take_back": by_undone_card,
     "pbxcrm.reactions.actions:_leave_didnt_reach": by_talk,
+    "pbxcrm.deals.pipelines:archive_stage": by_removed_stage,
+    "pbxcrm.deals.pipelines:clear_stage": by_talk,  # by itself, as a talk does; in batches in test_pipelines.py
+    "pbxcrm.deals.follow_ups:_take_back": by_talk,  # by itself, too
 }
 AUTOMATIC = {by_talk}
 

@@ -147,7 +147,20 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
 async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
     """Moving into a lost stage needs `lost_reason`. Either everything asked is done, or nothing."""
     sent, version = body.model_fields_set, body.version
-    if body.stage_id is not None:
+    values, deal = sent_values(body), None
+    if values or "contact_id" in sent:
+        deal = await actions.edit_deal(
+            ask.session,
+            ask.viewer,
+            deal_id,
+            version=version,
+            now=ask.now,
+            values=values,
+            contact_id=body.contact_id,
+            keep_contact="contact_id" not in sent,
+        )
+        version = None  # the row is ours until the transaction ends
+    if body.stage_id is not None:  # after the fields that its gate may ask for
         deal = await actions.move_deal(
             ask.session,
             ask.viewer,
@@ -157,18 +170,15 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             now=ask.now,
             lost_reason=body.lost_reason,
         )
-        version = None  # the row is ours until the transaction ends
-    if sent - {"version", "stage_id", "lost_reason"} or body.stage_id is None:
+        version = None
+    if body.responsible is not None or deal is None:  # at last: whoever gives a deal away may no longer see it
         deal = await actions.edit_deal(
             ask.session,
             ask.viewer,
             deal_id,
             version=version,
             now=ask.now,
-            values=sent_values(body),
             responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
-            contact_id=body.contact_id,
-            keep_contact="contact_id" not in sent,
         )
     return await _changed(ask, deal)
 

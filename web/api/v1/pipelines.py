@@ -1,113 +1,263 @@
-"""Pipelines with their stages, and the checkpoints on them."""
+"""Pipelines with their stages, read by everybody and written by whoever may change the settings."""
+
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.deals.models import Pipeline, Stage, StageKind
-from pbxcrm.deals.queries import list_pipelines
+from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
+from pbxcrm.deals.pipelines import (
+    PipelineChange,
+    StageChange,
+    archive_pipeline,
+    archive_stage,
+    change_pipeline,
+    change_stage,
+    create_pipeline,
+    create_stage,
+    split_stage,
+)
+from pbxcrm.deals.queries import list_pipelines, stages_of
+from pbxcrm.deals.stage_rules import LONGEST_NORM, Requirements
 from pbxcrm.shared.errors import NotFound
-from web.api.fields import ApiAnswer
+from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, Paragraph, Version
 from web.api.resource import Ask, Page, Resource
 
 pipelines = Resource("pipelines", "Pipelines with their stages.")
-checkpoints = Resource("checkpoints", "The norms that are watched: how long a deal may stay in a stage.")
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+Norm = Annotated[int, Field(ge=1, le=LONGEST_NORM)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Position = Annotated[int, Field(ge=0, le=1000)]
+
+
+class RequiresOut(ApiAnswer):
+    """What a deal must have before it enters the stage."""
+
+    fields: list[str]
+    files: int
+    lost_reason: bool
+    next_task: bool
+
+
+class RequiresBody(ApiRequest):
+    """What a deal must have before it enters the stage; a lost stage asks for a reason anyway."""
+
+    fields: list[Annotated[str, Field(max_length=64, pattern=NO_NUL)]] = Field(default_factory=list, max_length=50)
+    files: Annotated[int, Field(ge=0, le=20)] = 0
+    lost_reason: bool = False
+    next_task: bool = False
 
 
 class StageOut(ApiAnswer):
     id: int
+    pipeline_id: int
     name: str
     kind: StageKind
     position: int
     probability: int = Field(description="Percent of winning.")
     norm_minutes: int | None = Field(description="Working minutes; null: no norm.")
     instruction: str
+    colour: Colour
+    waits_for_client: bool = Field(description="The client waits for us here, or we for them.")
+    extra_control: bool = Field(description="Quality control looks at these deals.")
+    requires: RequiresOut
+    archived: bool = Field(description="Nothing enters it any more.")
+    version: int
 
 
 class PipelineOut(ApiAnswer):
     id: int
     name: str
     position: int
-    is_default: bool
-    stages: list[StageOut]
+    is_default: bool = Field(description="New deals come in here.")
+    next_pipeline_id: int | None = Field(description="Where a won deal goes on as a new one.")
+    carries: list[Carried] = Field(description="What the next deal takes over.")
+    asks_why_lost: bool = Field(description="Whether a lost deal makes a task to find out why.")
+    stages: list[StageOut] = Field(description="Those that are not archived, in order.")
+    version: int
 
 
-class CheckpointOut(ApiAnswer):
-    """A stage's norm. The id is the stage's."""
+class NewPipeline(ApiRequest):
+    name: Name | None = Field(None, description="Needed without a template.")
+    template: Literal["b2b", "leads", "cold", "repeat", "six", "complaint", "event"] | None = None
+    next_pipeline_id: Id | None = None
+    carries: list[Carried] | None = Field(None, max_length=10, strict=False)
+    asks_why_lost: bool | None = None
+    is_default: bool | None = None
 
-    id: int
-    name: str
-    pipeline_id: int
-    pipeline: str
-    stage_id: int
-    stage: str
-    norm_minutes: int = Field(description="Working minutes of the responsible person's calendar.")
+
+class PipelinePatch(ApiRequest):
+    name: Name | None = None
+    next_pipeline_id: Id | None = Field(None, description="null: won deals end here.")
+    carries: list[Carried] | None = Field(None, max_length=10, strict=False)
+    asks_why_lost: bool | None = None
+    is_default: bool | None = None
+    version: Version | None = Field(None, description="Refused with 409 when the pipeline is of another by now.")
+
+
+class NewStage(ApiRequest):
+    name: Name
+    kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] = "open"
+    position: Position | None = Field(None, description="From 0; null: before the first closing stage.")
+    norm_minutes: Norm | None = Field(None, description="Working minutes; null: no norm.")
+    probability: Percent = 0
+    instruction: Paragraph = ""
+    colour: Literal["", "blue", "violet", "teal", "pink", "brown", "grey"] = ""
+    waits_for_client: bool = False
+    extra_control: bool = False
+    requires: RequiresBody | None = None
+
+
+class StagePatch(ApiRequest):
+    name: Name | None = None
+    kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] | None = Field(
+        None, description="Only while there is no deal in the stage."
+    )
+    position: Position | None = None
+    norm_minutes: Norm | None = Field(None, description="null: no norm.")
+    probability: Percent | None = None
+    instruction: Paragraph | None = None
+    colour: Literal["", "blue", "violet", "teal", "pink", "brown", "grey"] | None = None
+    waits_for_client: bool | None = None
+    extra_control: bool | None = None
+    requires: RequiresBody | None = None
+    version: Version | None = Field(None, description="Refused with 409 when the stage is of another by now.")
+
+
+class ArchiveStage(ApiRequest):
+    move_to: Id | None = Field(None, description="The stage its deals go to; needed unless it is empty.")
+
+
+class Archived(ApiAnswer):
+    stage: StageOut
+    deals: int = Field(description="How many deals go to the other stage; more than a few are moved in the background.")
+
+
+class SplitStage(ApiRequest):
+    name: Name = Field(description="The new stage's, right behind this one and with its settings.")
 
 
 @pipelines.get("/pipelines", needs=Permission.DEALS_READ, summary="All pipelines, in order")
 async def read_pipelines(ask: Ask) -> Page[PipelineOut]:
-    """All of them at once: `next` is always null."""
-    return Page[PipelineOut](items=await _pipelines(ask), next=None)
+    """All of them at once: `next` is always null. What is archived is left out."""
+    items = [_pipeline(pipeline, stages) for pipeline, stages in await list_pipelines(ask.session)]
+    return Page[PipelineOut](items=items, next=None)
 
 
 @pipelines.get("/pipelines/{pipeline_id}", needs=Permission.DEALS_READ, summary="One pipeline")
 async def read_pipeline(ask: Ask, pipeline_id: int) -> PipelineOut:
-    found = next((pipeline for pipeline in await _pipelines(ask) if pipeline.id == pipeline_id), None)
-    if found is None:
-        raise NotFound("pipelines.not_found", "There is no such pipeline.")
-    return found
+    return await _one(ask, pipeline_id)
 
 
-@checkpoints.get("/checkpoints", needs=Permission.DEALS_READ, summary="All checkpoints")
-async def read_checkpoints(ask: Ask) -> Page[CheckpointOut]:
-    """All of them at once: `next` is always null."""
-    return Page[CheckpointOut](items=await _checkpoints(ask), next=None)
+@pipelines.post(
+    "/pipelines",
+    needs=Permission.SETTINGS_EDIT,
+    summary="Make a pipeline",
+    location=lambda made: f"/pipelines/{made.id}",
+)
+async def post_pipeline(ask: Ask, body: NewPipeline) -> PipelineOut:
+    """With the stages of `template`, or with the fewest it can work with."""
+    change = PipelineChange(**body.model_dump(exclude={"template"}, exclude_unset=True))
+    made = await create_pipeline(ask.session, ask.viewer, change, template=body.template or "", now=ask.now)
+    await ask.session.flush()
+    return _pipeline(made, await stages_of(ask.session, made.id or 0))
 
 
-@checkpoints.get("/checkpoints/{checkpoint_id}", needs=Permission.DEALS_READ, summary="One checkpoint")
-async def read_checkpoint(ask: Ask, checkpoint_id: int) -> CheckpointOut:
-    found = next((checkpoint for checkpoint in await _checkpoints(ask) if checkpoint.id == checkpoint_id), None)
-    if found is None:
-        raise NotFound("checkpoints.not_found", "There is no such checkpoint.")
-    return found
+@pipelines.patch("/pipelines/{pipeline_id}", needs=Permission.SETTINGS_EDIT, summary="Change a pipeline")
+async def patch_pipeline(ask: Ask, pipeline_id: int, body: PipelinePatch) -> PipelineOut:
+    given = body.model_dump(exclude={"version"}, exclude_unset=True)
+    change = PipelineChange(**given, unset=frozenset(name for name, value in given.items() if value is None))
+    changed = await change_pipeline(ask.session, ask.viewer, pipeline_id, change, now=ask.now, version=body.version)
+    return _pipeline(changed, await stages_of(ask.session, pipeline_id))
 
 
-async def _pipelines(ask: Ask) -> list[PipelineOut]:
-    return [_pipeline_out(pipeline, stages) for pipeline, stages in await list_pipelines(ask.session)]
+@pipelines.post(
+    "/pipelines/{pipeline_id}/archive",
+    needs=Permission.SETTINGS_EDIT,
+    summary="Close a pipeline that has no open deal",
+    status=204,
+    conflicts=True,
+)
+async def post_archive_pipeline(ask: Ask, pipeline_id: int) -> None:
+    await archive_pipeline(ask.session, ask.viewer, pipeline_id, now=ask.now)
 
 
-async def _checkpoints(ask: Ask) -> list[CheckpointOut]:
-    return [
-        CheckpointOut(
-            id=stage.id or 0,
-            name=stage.name,
-            pipeline_id=stage.pipeline_id,
-            pipeline=pipeline.name,
-            stage_id=stage.id or 0,
-            stage=stage.name,
-            norm_minutes=stage.norm_minutes,
-        )
-        for pipeline, stages in await list_pipelines(ask.session)
-        for stage in stages
-        if stage.norm_minutes is not None
-    ]
+@pipelines.post("/pipelines/{pipeline_id}/stages", needs=Permission.SETTINGS_EDIT, summary="Add a stage")
+async def post_stage(ask: Ask, pipeline_id: int, body: NewStage) -> StageOut:
+    made = await create_stage(ask.session, ask.viewer, pipeline_id, _change(body), now=ask.now)
+    return _stage(made)
 
 
-def _pipeline_out(pipeline: Pipeline, stages: list[Stage]) -> PipelineOut:
+@pipelines.patch("/stages/{stage_id}", needs=Permission.SETTINGS_EDIT, summary="Change a stage")
+async def patch_stage(ask: Ask, stage_id: int, body: StagePatch) -> StageOut:
+    changed = await change_stage(ask.session, ask.viewer, stage_id, _change(body), now=ask.now, version=body.version)
+    return _stage(changed)
+
+
+@pipelines.post(
+    "/stages/{stage_id}/archive", needs=Permission.SETTINGS_EDIT, summary="Remove a stage", status=200, conflicts=True
+)
+async def post_archive_stage(ask: Ask, stage_id: int, body: ArchiveStage) -> Archived:
+    """Its history stands; its deals go to `move_to`, each with an entry in its own history."""
+    count = await archive_stage(ask.session, ask.viewer, stage_id, body.move_to, now=ask.now)
+    stage = await ask.session.get_one(Stage, stage_id)
+    return Archived(stage=_stage(stage), deals=count)
+
+
+@pipelines.post("/stages/{stage_id}/split", needs=Permission.SETTINGS_EDIT, summary="Split a stage")
+async def post_split_stage(ask: Ask, stage_id: int, body: SplitStage) -> StageOut:
+    return _stage(await split_stage(ask.session, ask.viewer, stage_id, body.name, now=ask.now))
+
+
+def _change(body: NewStage | StagePatch) -> StageChange:
+    given = body.model_dump(exclude={"version", "requires"}, exclude_unset=True)
+    requires = None
+    if body.requires is not None:
+        asked = body.requires
+        requires = Requirements(tuple(asked.fields), asked.files, asked.lost_reason, asked.next_task)
+    unset = frozenset(name for name, value in given.items() if value is None)
+    return StageChange(
+        **{name: value for name, value in given.items() if value is not None}, requires=requires, unset=unset
+    )
+
+
+async def _one(ask: Ask, pipeline_id: int) -> PipelineOut:
+    for pipeline, stages in await list_pipelines(ask.session):
+        if pipeline.id == pipeline_id:
+            return _pipeline(pipeline, stages)
+    raise NotFound("pipelines.not_found", "There is no such pipeline.")
+
+
+def _pipeline(pipeline: Pipeline, stages: list[Stage]) -> PipelineOut:
     return PipelineOut(
         id=pipeline.id or 0,
         name=pipeline.name,
         position=pipeline.position,
         is_default=pipeline.is_default,
-        stages=[
-            StageOut(
-                id=stage.id or 0,
-                name=stage.name,
-                kind=StageKind(stage.kind),
-                position=stage.position,
-                probability=stage.probability,
-                norm_minutes=stage.norm_minutes,
-                instruction=stage.instruction,
-            )
-            for stage in stages
-        ],
+        next_pipeline_id=pipeline.next_pipeline_id,
+        carries=[Carried(each) for each in pipeline.carries],
+        asks_why_lost=pipeline.asks_why_lost,
+        stages=[_stage(stage) for stage in stages],
+        version=pipeline.version,
+    )
+
+
+def _stage(stage: Stage) -> StageOut:
+    requires = Requirements.load(stage.requires)
+    return StageOut(
+        id=stage.id or 0,
+        pipeline_id=stage.pipeline_id,
+        name=stage.name,
+        kind=StageKind(stage.kind),
+        position=stage.position,
+        probability=stage.probability,
+        norm_minutes=stage.norm_minutes,
+        instruction=stage.instruction,
+        colour=Colour(stage.colour),
+        waits_for_client=stage.waits_for_client,
+        extra_control=stage.extra_control,
+        requires=RequiresOut(**requires.stored()),
+        archived=stage.archived_at is not None,
+        version=stage.version,
     )

@@ -1,0 +1,25 @@
+"""What contexts above the funnel may take part in; ``pbxcrm.composition`` registers who does."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pbxcrm.access import Viewer
+from pbxcrm.deals.models import Deal, Stage, StageMove
+from pbxcrm.people.queries import Directory
+from pbxcrm.shared.hooks import Hook
+
+
+@dataclass(frozen=True, slots=True)
+class StageEntry:
+    """A deal has entered a stage. ``move`` has an id; ``left`` is where it stood, None for a new deal; ``actor`` None: the product."""
+
+    deal: Deal
+    stage: Stage
+    move: StageMove
+    left: Stage | None
+    at: datetime
+    actor: Viewer | None
+    people: Directory
+
+
+stage_entered: Hook[StageEntry] = Hook("deals.stage_entered")

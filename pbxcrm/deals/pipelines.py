@@ -1,0 +1,443 @@
+"""Changing pipelines and their stages. A stage is archived, never deleted: what happened in it stands."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.deals import stage_rules
+from pbxcrm.deals.actions import do_move_deal
+from pbxcrm.deals.automatic import do_move_by_itself
+from pbxcrm.deals.fields import FIELDS
+from pbxcrm.deals.funnel_templates import TEMPLATES
+from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
+from pbxcrm.deals.queries import stages_of
+from pbxcrm.deals.stage_rules import CARRIED_BY_DEFAULT, Requirements
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import load_directory
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.jobs import Handler, set_timer
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.timers import Timer
+
+CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
+CLEAR_AT_ONCE = 200  # deals in one transaction
+#: Keys of what a stage may require of a deal.
+REQUIRABLE = (*(each.key for each in FIELDS if not each.required), "contact_id")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineChange:
+    """None leaves as it is; ``unset`` names what is emptied (``next_pipeline_id``)."""
+
+    name: str | None = None
+    next_pipeline_id: int | None = None
+    carries: Sequence[str] | None = None
+    asks_why_lost: bool | None = None
+    is_default: bool | None = None
+    unset: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class StageChange:
+    """None leaves as it is; ``unset`` names what is emptied (``norm_minutes``). ``position`` counts from 0."""
+
+    name: str | None = None
+    kind: str | None = None
+    position: int | None = None
+    norm_minutes: int | None = None
+    probability: int | None = None
+    instruction: str | None = None
+    colour: str | None = None
+    waits_for_client: bool | None = None
+    extra_control: bool | None = None
+    requires: Requirements | None = None
+    unset: frozenset[str] = frozenset()
+
+
+async def create_pipeline(
+    session: AsyncSession, viewer: Viewer, change: PipelineChange, *, template: str = "", now: datetime
+) -> Pipeline:
+    """A pipeline with the stages of ``template`` (a key of ``TEMPLATES``; empty: the fewest it can work with)."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    if template and template not in TEMPLATES:
+        raise Invalid("template", "pipelines.template", "Choose one of the templates.")
+    chosen = TEMPLATES.get(template)
+    await lock(session, "pipelines")
+    known = await _pipelines(session)
+    pipeline = Pipeline(
+        name=await _free_name(session, change.name or (chosen.name if chosen else ""), None),
+        position=max((each.position for each in known), default=-1) + 1,
+        is_default=not any(each.archived_at is None for each in known),
+        carries=[each.value for each in CARRIED_BY_DEFAULT],
+        asks_why_lost=chosen.asks_why_lost if chosen else False,
+    )
+    session.add(pipeline)
+    await session.flush()
+    assert pipeline.id is not None
+    _fill(session, pipeline.id, template)
+    await session.flush()
+    await _change_pipeline(session, pipeline, change, known)
+    record(session, now, "pipeline.created", "pipeline", pipeline.id, actor=viewer, template=template)
+    _say_changed(session, pipeline.id, now)
+    return pipeline
+
+
+async def seed_pipeline(session: AsyncSession) -> None:
+    """The pipeline that a new installation begins with."""
+    first = Pipeline(name=TEMPLATES["b2b"].name, is_default=True, carries=[each.value for each in CARRIED_BY_DEFAULT])
+    session.add(first)
+    await session.flush()
+    assert first.id is not None
+    _fill(session, first.id, "b2b")
+    await session.flush()
+
+
+async def change_pipeline(
+    session: AsyncSession,
+    viewer: Viewer,
+    pipeline_id: int,
+    change: PipelineChange,
+    *,
+    now: datetime,
+    version: int | None = None,
+) -> Pipeline:
+    check(viewer, Permission.SETTINGS_EDIT)
+    await lock(session, "pipelines")
+    pipeline = await _lock_pipeline(session, pipeline_id)
+    _check_version(pipeline.version, version)
+    before = _said_of_pipeline(pipeline)
+    if change.name is not None:
+        pipeline.name = await _free_name(session, change.name, pipeline_id)
+    await _change_pipeline(session, pipeline, change, await _pipelines(session))
+    _record_change(session, viewer, "pipeline", pipeline_id, before, _said_of_pipeline(pipeline), now)
+    pipeline.version += 1
+    _say_changed(session, pipeline_id, now)
+    return pipeline
+
+
+async def archive_pipeline(session: AsyncSession, viewer: Viewer, pipeline_id: int, *, now: datetime) -> None:
+    """Close a pipeline that has no open deal; raises Conflict for the default one and while deals are open."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    await lock(session, "pipelines")
+    pipeline = await _lock_pipeline(session, pipeline_id)
+    if pipeline.is_default:
+        raise Conflict("pipelines.default", "New deals come into this pipeline. Make another one the default first.")
+    still = await _count_open(session, Deal.pipeline_id == pipeline_id)
+    if still:
+        raise Conflict("pipelines.in_use", "{count} deals are still open here. Move or close them first.", count=still)
+    for other in await _pipelines(session):
+        if other.next_pipeline_id == pipeline_id:
+            other.next_pipeline_id = None
+            session.add(other)
+    pipeline.archived_at = now
+    pipeline.version += 1
+    record(session, now, "pipeline.archived", "pipeline", pipeline_id, actor=viewer)
+    _say_changed(session, pipeline_id, now)
+
+
+async def create_stage(
+    session: AsyncSession, viewer: Viewer, pipeline_id: int, change: StageChange, *, now: datetime
+) -> Stage:
+    """A stage at ``position`` (else before the first closing one); those behind it move on."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    await _lock_pipeline(session, pipeline_id)
+    others = await stages_of(session, pipeline_id)
+    kind = change.kind or StageKind.OPEN.value
+    if kind not in set(StageKind):
+        raise Invalid("kind", "stages.kind", "Choose the kind of the stage.")
+    stage = Stage(
+        pipeline_id=pipeline_id,
+        name=stage_rules.check_stage_name(change.name or "", others),
+        kind=kind,
+        position=len(others),
+    )
+    session.add(stage)
+    await session.flush()
+    _change_stage(stage, change, others)
+    closing = (number for number, each in enumerate(others) if each.kind in {StageKind.WON, StageKind.LOST})
+    where = change.position if change.position is not None else next(closing, len(others))
+    _set_order([*others[:where], stage, *others[where:]])
+    stage_rules.check_kinds([*others, stage])
+    record(session, now, "stage.created", "stage", stage.id, actor=viewer, after=_said_of_stage(stage))
+    _say_changed(session, pipeline_id, now)
+    return stage
+
+
+async def change_stage(
+    session: AsyncSession,
+    viewer: Viewer,
+    stage_id: int,
+    change: StageChange,
+    *,
+    now: datetime,
+    version: int | None = None,
+) -> Stage:
+    """Raises Invalid at the field that is wrong; Conflict where ``version`` is no longer true."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    stage = await _access_stage(session, stage_id)
+    await _lock_pipeline(session, stage.pipeline_id)
+    stage = await lock_row(session, Stage, stage_id)
+    _check_version(stage.version, version)
+    before = _said_of_stage(stage)
+    others = [each for each in await stages_of(session, stage.pipeline_id) if each.id != stage_id]
+    if change.name is not None:
+        stage.name = stage_rules.check_stage_name(change.name, others)
+    if change.kind is not None and change.kind != stage.kind:
+        await _change_kind(session, stage, change.kind)
+    _change_stage(stage, change, others)
+    if change.position is not None:
+        where = max(0, min(change.position, len(others)))
+        _set_order([*others[:where], stage, *others[where:]])
+    stage_rules.check_kinds([*others, stage])
+    _record_change(session, viewer, "stage", stage_id, before, _said_of_stage(stage), now)
+    stage.version += 1
+    _say_changed(session, stage.pipeline_id, now)
+    return stage
+
+
+async def archive_stage(
+    session: AsyncSession, viewer: Viewer, stage_id: int, move_to: int | None, *, now: datetime
+) -> int:
+    """Close a stage to new deals and move those in it to ``move_to``; returns how many there are to move.
+
+    Some are moved at once, the rest by the worker in batches; each keeps its history. ``move_to`` may be None where the stage is
+    empty. Raises Invalid at ``move_to``; GateRefused where the first of them cannot enter it.
+    """
+    check(viewer, Permission.SETTINGS_EDIT)
+    stage = await _access_stage(session, stage_id)
+    await _lock_pipeline(session, stage.pipeline_id)
+    stage = await lock_row(session, Stage, stage_id)
+    if stage.archived_at is not None:
+        raise Conflict("stages.archived", "This stage has been removed already.")
+    others = [each for each in await stages_of(session, stage.pipeline_id) if each.id != stage_id]
+    stage_rules.check_kinds(others)
+    count = (await session.exec(select(func.count()).select_from(Deal).where(Deal.stage_id == stage_id))).one()
+    to = await session.get(Stage, move_to) if move_to is not None else None
+    if count and (to is None or to.archived_at is not None or to.id == stage_id):
+        raise Invalid("move_to", "stages.move_to", "Choose the stage that the {count} deals go to.", count=count)
+    stage.archived_at = now
+    stage.version += 1
+    _set_order(others)
+    await session.flush()
+    record(session, now, "stage.archived", "stage", stage_id, actor=viewer, moved_to=move_to, deals=count)
+    if to is not None and count:
+        people, why = await load_directory(session), reason("deal.stage_archived", stage=stage.name, by=viewer.name)
+        first, more = await _deals_in(session, stage, after=0)
+        for deal in first:
+            await do_move_deal(
+                session, deal, to, now, actor=viewer, people=people, why=why, lost_reason=deal.lost_reason
+            )
+        if more:
+            payload = {"stage": stage_id, "to": to.id, "by": viewer.name, "after": first[-1].id}
+            await set_timer(session, CLEAR, f"{CLEAR}:{stage_id}", now, payload)
+    _say_changed(session, stage.pipeline_id, now)
+    return count
+
+
+async def split_stage(session: AsyncSession, viewer: Viewer, stage_id: int, name: str, *, now: datetime) -> Stage:
+    """A new stage right behind this one with the same settings; deals stay until somebody moves them."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    stage = await _access_stage(session, stage_id)
+    siblings = await stages_of(session, stage.pipeline_id)
+    where = next(number for number, each in enumerate(siblings) if each.id == stage_id)
+    change = StageChange(
+        name=name,
+        kind=stage.kind,
+        position=where + 1,
+        norm_minutes=stage.norm_minutes,
+        probability=stage.probability,
+        instruction=stage.instruction,
+        colour=stage.colour,
+        waits_for_client=stage.waits_for_client,
+        extra_control=stage.extra_control,
+        requires=Requirements.load(stage.requires),
+    )
+    return await create_stage(session, viewer, stage.pipeline_id, change, now=now)
+
+
+async def clear_stage(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """The next batch of deals out of an archived stage. One that cannot enter the other stays, and its task says so."""
+    stage = await session.get(Stage, int(row.payload["stage"]))
+    to = await session.get(Stage, int(row.payload["to"]))
+    if stage is None or to is None:
+        return
+    people = await load_directory(session)
+    why = reason("deal.stage_archived", stage=stage.name, by=row.payload["by"])
+    batch, more = await _deals_in(session, stage, after=int(row.payload["after"]))
+    for deal in batch:
+        await do_move_by_itself(session, deal, to, now, people=people, why=why, lost_reason=deal.lost_reason)
+    if more:
+        await set_timer(session, CLEAR, row.key, now, {**row.payload, "after": batch[-1].id})
+
+
+async def _deals_in(session: AsyncSession, stage: Stage, *, after: int) -> tuple[list[Deal], bool]:
+    """A batch of the deals in ``stage`` with ids above ``after``, locked; and whether there are more."""
+    found = await session.exec(
+        select(Deal)
+        .where(Deal.stage_id == stage.id, col(Deal.id) > after)
+        .order_by(col(Deal.id))
+        .limit(CLEAR_AT_ONCE + 1)
+        .with_for_update(key_share=True)
+    )
+    deals = list(found.all())
+    return deals[:CLEAR_AT_ONCE], len(deals) > CLEAR_AT_ONCE
+
+
+def _fill(session: AsyncSession, pipeline_id: int, template: str) -> None:
+    stages = TEMPLATES[template or "b2b"].stages
+    kept = stages if template else [stage for stage in stages if stage.kind is not StageKind.OPEN or stage is stages[0]]
+    for position, stage in enumerate(kept):
+        session.add(
+            Stage(
+                pipeline_id=pipeline_id,
+                name=stage.name,
+                kind=stage.kind.value,
+                position=position,
+                probability=stage.probability,
+                norm_minutes=stage.norm,
+                instruction=stage.instruction,
+                waits_for_client=stage.is_key,
+                extra_control=stage.is_extra,
+            )
+        )
+
+
+async def _change_pipeline(
+    session: AsyncSession, pipeline: Pipeline, change: PipelineChange, known: Sequence[Pipeline]
+) -> None:
+    assert pipeline.id is not None
+    if change.next_pipeline_id is not None:
+        following = next((each for each in known if each.id == change.next_pipeline_id), None)
+        if change.next_pipeline_id != pipeline.id and (following is None or following.archived_at is not None):
+            raise Invalid("next_pipeline_id", "pipelines.no_next", "There is no such pipeline any more.")
+        pipeline.next_pipeline_id = change.next_pipeline_id
+    elif "next_pipeline_id" in change.unset:
+        pipeline.next_pipeline_id = None
+    chain: dict[int, int | None] = {each.id: each.next_pipeline_id for each in known if each.id is not None}
+    stage_rules.check_next(pipeline.id, {**chain, pipeline.id: pipeline.next_pipeline_id})
+    if change.carries is not None:
+        pipeline.carries = stage_rules.check_carries(change.carries)
+    if change.asks_why_lost is not None:
+        pipeline.asks_why_lost = change.asks_why_lost
+    if change.is_default and not pipeline.is_default:
+        for each in known:
+            each.is_default = False
+            session.add(each)
+        pipeline.is_default = True
+
+
+async def _change_kind(session: AsyncSession, stage: Stage, kind: str) -> None:
+    """Deals are open or closed by the kind of their stage, so it may only change while there is none in it."""
+    if kind not in set(StageKind):
+        raise Invalid("kind", "stages.kind", "Choose the kind of the stage.")
+    if (await session.exec(select(Deal.id).where(Deal.stage_id == stage.id).limit(1))).first() is not None:
+        raise Invalid("kind", "stages.kind_in_use", "There are deals in this stage, so its kind must stay as it is.")
+    stage.kind = kind
+
+
+def _change_stage(stage: Stage, change: StageChange, others: Sequence[Stage]) -> None:
+    if change.norm_minutes is not None:
+        stage.norm_minutes = stage_rules.check_norm(change.norm_minutes)
+    elif "norm_minutes" in change.unset:
+        stage.norm_minutes = None
+    if change.probability is not None:
+        stage.probability = stage_rules.check_probability(change.probability)
+    if change.instruction is not None:
+        stage.instruction = stage_rules.check_instruction(change.instruction)
+    if change.colour is not None:
+        stage.colour = stage_rules.check_colour(change.colour)
+    if change.waits_for_client is not None:
+        stage.waits_for_client = change.waits_for_client
+    if change.extra_control is not None:
+        stage.extra_control = change.extra_control
+    if change.requires is not None:
+        stage.requires = stage_rules.check_requirements(change.requires, REQUIRABLE).stored()
+
+
+def _set_order(stages: Sequence[Stage]) -> None:
+    for position, stage in enumerate(stages):
+        stage.position = position
+
+
+async def _pipelines(session: AsyncSession) -> list[Pipeline]:
+    return list((await session.exec(select(Pipeline).order_by(col(Pipeline.position), col(Pipeline.id)))).all())
+
+
+async def _free_name(session: AsyncSession, name: str, own_id: int | None) -> str:
+    name = stage_rules.check_pipeline_name(name)
+    same = (await session.exec(select(Pipeline.id).where(Pipeline.name == name))).first()
+    if same is not None and same != own_id:
+        raise Invalid("name", "pipelines.name_taken", "There is a pipeline of this name already.")
+    return name
+
+
+async def _lock_pipeline(session: AsyncSession, pipeline_id: int) -> Pipeline:
+    if await session.get(Pipeline, pipeline_id) is None:
+        raise NotFound("pipelines.not_found", "There is no such pipeline.")
+    return await lock_row(session, Pipeline, pipeline_id)
+
+
+async def _access_stage(session: AsyncSession, stage_id: int) -> Stage:
+    """A stage that can still be changed; raises NotFound."""
+    stage = await session.get(Stage, stage_id)
+    if stage is None or stage.archived_at is not None:
+        raise NotFound("stages.not_found", "There is no such stage.")
+    return stage
+
+
+async def _count_open(session: AsyncSession, *conditions: bool) -> int:
+    query = select(func.count()).select_from(Deal).where(*conditions, col(Deal.closed_at).is_(None))
+    return (await session.exec(query)).one()
+
+
+def _check_version(now: int, seen: int | None) -> None:
+    if seen is not None and now != seen:
+        raise Conflict("pipelines.stale", "Somebody else has changed this pipeline meanwhile. Look at it again.")
+
+
+def _said_of_pipeline(pipeline: Pipeline) -> dict[str, object]:
+    return pipeline.model_dump(include={"name", "next_pipeline_id", "carries", "asks_why_lost", "is_default"})
+
+
+def _said_of_stage(stage: Stage) -> dict[str, object]:
+    return stage.model_dump(exclude={"id", "pipeline_id", "archived_at", "version"})
+
+
+def _record_change(
+    session: AsyncSession,
+    viewer: Viewer,
+    entity: str,
+    entity_id: int,
+    before: Mapping[str, object],
+    after: Mapping[str, object],
+    now: datetime,
+) -> None:
+    changed = {key for key, value in after.items() if value != before[key]}
+    if changed:
+        record(
+            session,
+            now,
+            f"{entity}.changed",
+            entity,
+            entity_id,
+            actor=viewer,
+            before={key: before[key] for key in sorted(changed)},
+            after={key: after[key] for key in sorted(changed)},
+        )
+
+
+def _say_changed(session: AsyncSession, pipeline_id: int | None, now: datetime) -> None:
+    """Every board that is open shows the stages."""
+    emit(session, "pipeline", pipeline_id, now, roles=[role.value for role in Role])
+
+
+HANDLERS: dict[str, Handler] = {CLEAR: clear_stage}

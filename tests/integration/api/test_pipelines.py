@@ -1,0 +1,190 @@
+"""Pipelines and stages as programs change them, and what follows when a deal is closed."""
+
+from typing import Any
+
+from httpx2 import AsyncClient
+from sqlmodel import select
+
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.pipelines import CLEAR_AT_ONCE
+from pbxcrm.shared import jobs
+from tests.calls import NOON
+from tests.integration.api.conftest import Programs
+from tests.integration.api.test_writing import TOMORROW, assert_problem
+
+
+async def make(client: AsyncClient, **body: Any) -> dict[str, Any]:
+    answer = await client.post("/api/v1/pipelines", json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def of_kind(pipeline: dict[str, Any], kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(stage for stage in pipeline["stages"] if stage["kind"] == kind)
+    return found
+
+
+async def test_every_template_makes_a_pipeline_that_works(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        for template in ("leads", "cold", "repeat", "six", "complaint", "event"):
+            made = await make(client, template=template)
+            kinds = {stage["kind"] for stage in made["stages"]}
+            assert {"open", "won", "lost"} <= kinds
+            assert any(stage["waits_for_client"] for stage in made["stages"])
+        assert_problem(
+            await client.post("/api/v1/pipelines", json={"template": "leads"}), 422, "pipelines.name_taken", "name"
+        )
+        b2b = await make(client, name="Second", template="b2b")
+        assert len([stage for stage in b2b["stages"] if stage["waits_for_client"]]) == 6  # article 000
+        empty = await make(client, name="Empty")
+        assert sorted(stage["kind"] for stage in empty["stages"]) == ["didnt_reach", "lost", "open", "unsorted", "won"]
+
+
+async def test_stages_are_added_renamed_reordered_split_and_removed(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        pipeline = await make(client, name="Mine")
+        path = f"/api/v1/pipelines/{pipeline['id']}"
+        body = {
+            "name": "Meeting held",
+            "norm_minutes": 120,
+            "probability": 40,
+            "instruction": "Hand over the sample.",
+            "waits_for_client": True,
+            "extra_control": True,
+            "colour": "teal",
+            "requires": {"fields": ["amount"], "next_task": True},
+        }
+        made = await client.post(f"{path}/stages", json=body)
+        assert made.status_code == 201, made.text
+        stage = made.json()
+        assert {name: stage[name] for name in body if name != "requires"} == {
+            name: value for name, value in body.items() if name != "requires"
+        }
+        assert stage["requires"] == {"fields": ["amount"], "files": 0, "lost_reason": False, "next_task": True}
+        names = [each["name"] for each in (await client.get(path)).json()["stages"]]
+        assert names.index("Meeting held") == len(names) - 3  # before won and lost
+        moved = await client.patch(f"/api/v1/stages/{stage['id']}", json={"position": 0, "norm_minutes": None})
+        assert (moved.json()["position"], moved.json()["norm_minutes"]) == (0, None)
+        stale = await client.patch(f"/api/v1/stages/{stage['id']}", json={"name": "x", "version": 1})
+        assert_problem(stale, 409, "pipelines.stale")
+        half = (await client.post(f"/api/v1/stages/{stage['id']}/split", json={"name": "Silent after it"})).json()
+        assert (half["position"], half["requires"]) == (1, stage["requires"])
+        gone = await client.post(f"/api/v1/stages/{half['id']}/archive", json={})
+        assert (gone.json()["stage"]["archived"], gone.json()["deals"]) == (True, 0)
+        assert "Silent after it" not in [each["name"] for each in (await client.get(path)).json()["stages"]]
+        for change, code, field in (
+            ({"name": "Won"}, None, None),
+            ({"kind": "open", "name": "Meeting held"}, "stages.name_taken", "name"),
+            ({"name": "y", "requires": {"fields": ["shoe_size"]}}, "stages.no_field", "requires"),
+            ({"name": "y", "requires": {"files": 2}}, "stages.files", "requires"),
+        ):
+            answer = await client.post(f"{path}/stages", json=change)
+            if code:
+                assert_problem(answer, 422, code, field)
+        lost = of_kind((await client.get(path)).json(), "lost")
+        assert_problem(await client.post(f"/api/v1/stages/{lost['id']}/archive", json={}), 422, "stages.kinds", "kind")
+    async with await programs.as_("ivan") as client:
+        assert (await client.post("/api/v1/pipelines", json={"name": "Ivan's"})).status_code == 403
+
+
+async def test_a_removed_stage_gives_its_deals_away_with_their_history(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        pipeline = await make(client, name="Mine", template="b2b")
+        stages = {stage["name"]: stage["id"] for stage in pipeline["stages"]}
+        deals = [
+            (await client.post("/api/v1/deals", json={"title": f"Fence {n}", "stage_id": stages["Call held"]})).json()
+            for n in range(3)
+        ]
+        path = f"/api/v1/stages/{stages['Call held']}/archive"
+        assert_problem(await client.post(path, json={}), 422, "stages.move_to", "move_to")
+        refused = await client.post(path, json={"move_to": stages["Lost"]})
+        assert_problem(refused, 422, "deals.gate", "lost_reason")
+        assert (await client.post(path, json={"move_to": stages["Proposal sent"]})).json()["deals"] == 3
+        for deal in deals:
+            now = (await client.get(f"/api/v1/deals/{deal['id']}")).json()
+            assert (now["stage"], now["version"]) == ("Proposal sent", deal["version"] + 1)
+        back = await client.patch(f"/api/v1/deals/{deals[0]['id']}", json={"stage_id": stages["Call held"]})
+        assert_problem(back, 422, "deals.no_stage", "stage_id")
+
+
+async def test_many_deals_leave_in_batches(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        pipeline = await make(client, name="Mine", template="b2b")
+        stages = {stage["name"]: stage["id"] for stage in pipeline["stages"]}
+        for n in range(CLEAR_AT_ONCE + 3):
+            body = {"title": f"Fence {n}", "stage_id": stages["Call held"]}
+            assert (await client.post("/api/v1/deals", json=body)).status_code == 201
+        await client.post(f"/api/v1/stages/{stages['Call held']}/archive", json={"move_to": stages["Proposal sent"]})
+        await jobs.sweep(programs.db, NOON)
+    async with programs.db.read() as session:
+        stood = (await session.exec(select(Deal.id).where(Deal.stage_id == stages["Call held"]))).all()
+        moved = (await session.exec(select(Deal.id).where(Deal.stage_id == stages["Proposal sent"]))).all()
+    assert (len(stood), len(moved)) == (0, CLEAR_AT_ONCE + 3)
+
+
+async def test_a_stage_asks_for_fields_and_a_next_task(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        pipeline = await make(client, name="Mine", template="b2b")
+        stages = {stage["name"]: stage["id"] for stage in pipeline["stages"]}
+        requires = {"fields": ["amount", "source"], "next_task": True}
+        await client.patch(f"/api/v1/stages/{stages['Proposal sent']}", json={"requires": requires})
+        deal = (await client.post("/api/v1/deals", json={"title": "Fence", "stage_id": stages["Call held"]})).json()
+        path = f"/api/v1/deals/{deal['id']}"
+        refused = await client.patch(path, json={"stage_id": stages["Proposal sent"]})
+        assert_problem(refused, 422, "deals.gate", "amount")
+        assert [(each["kind"], each["key"]) for each in refused.json()["missing"]] == [
+            ("field", "amount"),
+            ("field", "source"),
+            ("next_task", "next_task"),
+        ]
+        task = {"title": "Call", "due_at": TOMORROW, "deal_id": deal["id"]}
+        assert (await client.post("/api/v1/tasks", json=task)).status_code == 201
+        moved = await client.patch(
+            path, json={"stage_id": stages["Proposal sent"], "amount": "100.00", "source": "Fair"}
+        )
+        assert moved.json()["stage"] == "Proposal sent", moved.text
+
+
+async def test_a_won_deal_goes_on_once_and_is_taken_back(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        repeat = await make(client, template="repeat")
+        leads = await make(client, template="leads", next_pipeline_id=repeat["id"], carries=["client", "amount"])
+        assert leads["next_pipeline_id"] == repeat["id"]
+        circle = await client.patch(f"/api/v1/pipelines/{repeat['id']}", json={"next_pipeline_id": leads["id"]})
+        assert_problem(circle, 422, "pipelines.circle", "next_pipeline_id")
+        own = await client.patch(f"/api/v1/pipelines/{repeat['id']}", json={"next_pipeline_id": repeat["id"]})
+        assert own.status_code == 200  # repeat sales follow themselves
+        first, won = leads["stages"][0]["id"], of_kind(leads, "won")["id"]
+        contact = (await client.post("/api/v1/contacts", json={"name": "Olga", "phones": ["0671110001"]})).json()
+        body = {"title": "Fence", "stage_id": first, "amount": "500.00", "contact_id": contact["id"], "source": "Fair"}
+        deal = (await client.post("/api/v1/deals", json=body)).json()
+        path = f"/api/v1/deals/{deal['id']}"
+
+        async def followers() -> list[dict[str, Any]]:
+            items = (await client.get(f"/api/v1/deals?contact_id={contact['id']}")).json()["items"]
+            return [each for each in items if each["pipeline"] == repeat["name"]]
+
+        await client.patch(path, json={"stage_id": won})
+        [following] = await followers()
+        assert (following["title"], following["amount"], following["source"]) == ("Fence", "500.00", "")
+        assert "goes on" in following["reason"]
+        await client.patch(path, json={"stage_id": first})
+        [following] = await followers()
+        assert (following["stage_kind"], following["lost_reason"]) == ("lost", "The win was taken back")
+        await client.patch(path, json={"stage_id": won})
+        assert sorted(each["stage_kind"] for each in await followers()) == ["lost", "open"]
+        await client.patch(path, json={"stage_id": won})
+        assert len(await followers()) == 2
+
+
+async def test_a_lost_deal_is_asked_about(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        cold = await make(client, template="cold")
+        assert cold["asks_why_lost"]
+        deal = (await client.post("/api/v1/deals", json={"title": "Fence", "stage_id": cold["stages"][0]["id"]})).json()
+        lost = {"stage_id": of_kind(cold, "lost")["id"], "lost_reason": "Too expensive"}
+        await client.patch(f"/api/v1/deals/{deal['id']}", json=lost)
+        tasks = (await client.get(f"/api/v1/tasks?deal_id={deal['id']}")).json()["items"]
+        assert [task["title"] for task in tasks] == ["Find out why it is lost: Fence"]
+        assert "Too expensive" in tasks[0]["reason"]

@@ -1,0 +1,374 @@
+"""Pipelines and their stages: made from templates, reordered, split, removed with a move of their deals."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from sqlalchemy import func
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.deals import pipelines as actions
+from pbxcrm.deals.fields import BY_KEY
+from pbxcrm.deals.funnel_templates import TEMPLATES
+from pbxcrm.deals.gates import GateRefused
+from pbxcrm.deals.models import Carried, Colour, Deal, Pipeline, Stage, StageKind
+from pbxcrm.deals.pipelines import PipelineChange, StageChange
+from pbxcrm.deals.queries import list_pipelines, load_funnel
+from pbxcrm.deals.stage_rules import Requirements
+from pbxcrm.shared.errors import Invalid, NotFound
+from web.answers import redirect
+from web.forms import Form, filled, read_form
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.pages.common import show
+from web.parts import now, parts, viewer
+from web.words import WORKING_DAY
+
+PATH = "/settings/pipelines"
+KINDS: dict[str, str] = {
+    StageKind.OPEN.value: N_("Open"),
+    StageKind.UNSORTED.value: N_("Unsorted: callers arrive here"),
+    StageKind.DIDNT_REACH.value: N_("Didn't reach: missed callers arrive here"),
+    StageKind.WON.value: N_("Won"),
+    StageKind.LOST.value: N_("Lost"),
+}
+CARRIED: dict[str, str] = {
+    Carried.CLIENT.value: N_("the client"),
+    Carried.RESPONSIBLE.value: N_("who is responsible"),
+    Carried.AMOUNT.value: N_("the amount"),
+    Carried.SOURCE.value: N_("the source"),
+    Carried.NOTES.value: N_("the notes"),
+}
+COLOURS: dict[str, str] = {
+    Colour.NONE.value: N_("none"),
+    Colour.BLUE.value: N_("blue"),
+    Colour.VIOLET.value: N_("violet"),
+    Colour.TEAL.value: N_("teal"),
+    Colour.PINK.value: N_("pink"),
+    Colour.BROWN.value: N_("brown"),
+    Colour.GREY.value: N_("grey"),
+}
+FIELDS: dict[str, str] = {**{key: field.name for key, field in BY_KEY.items()}, "contact_id": N_("Client")}
+UNITS: dict[str, tuple[str, int]] = {
+    "min": (N_("working minutes"), 1),
+    "h": (N_("working hours"), 60),
+    "d": (N_("working days"), WORKING_DAY),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A pipeline with its stages and how many deals stand in each."""
+
+    pipeline: Pipeline
+    stages: list[Stage]
+    deals: dict[int, int]
+
+
+async def listed(request: Request) -> Response:
+    """``GET /settings/pipelines``."""
+    async with parts(request).db.read() as session:
+        rows = await list_pipelines(session)
+    names = {pipeline.id: pipeline.name for pipeline, _stages in rows}
+    return show(request, "pipelines/list.html", rows=rows, names=names)
+
+
+async def new(request: Request) -> Response:
+    return _new_page(request, filled({"template": "b2b"}))
+
+
+async def create(request: Request) -> Response:
+    form = await read_form(request)
+    template = form["template"]
+    name = form["name"] or (_(TEMPLATES[template].name) if template in TEMPLATES else "")
+    try:
+        async with parts(request).db.write() as session:
+            made = await actions.create_pipeline(
+                session, viewer(request), PipelineChange(name=name), template=template, now=now(request)
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return _new_page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, f"{PATH}/{made.id}", done="added")
+
+
+async def one(request: Request) -> Response:
+    """``GET /settings/pipelines/2``: its settings and its stages in order."""
+    async with parts(request).db.read() as session:
+        shown = await _shown(session, request.path_params["pipeline_id"])
+        others = await list_pipelines(session)
+    pipeline = shown.pipeline
+    form = filled(
+        {
+            "name": pipeline.name,
+            "next_pipeline_id": pipeline.next_pipeline_id,
+            "carries": pipeline.carries,
+            "asks_why_lost": pipeline.asks_why_lost,
+            "is_default": pipeline.is_default,
+            "version": pipeline.version,
+        }
+    )
+    return _pipeline_page(request, form, shown, others)
+
+
+async def save(request: Request) -> Response:
+    form = await read_form(request)
+    pipeline_id: int = request.path_params["pipeline_id"]
+    async with parts(request).db.read() as session:
+        shown = await _shown(session, pipeline_id)
+        others = await list_pipelines(session)
+    try:
+        upcoming = form.number("next_pipeline_id")
+        change = PipelineChange(
+            name=form["name"],
+            next_pipeline_id=upcoming,
+            carries=form.all("carries"),
+            asks_why_lost=form.ticked("asks_why_lost"),
+            is_default=form.ticked("is_default"),
+            unset=frozenset() if upcoming else frozenset({"next_pipeline_id"}),
+        )
+        version = form.number("version")
+        async with parts(request).db.write() as session:
+            await actions.change_pipeline(
+                session, viewer(request), pipeline_id, change, now=now(request), version=version
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return _pipeline_page(request, form, shown, others, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, f"{PATH}/{pipeline_id}", done="saved")
+
+
+async def archive(request: Request) -> Response:
+    async with parts(request).db.write() as session:
+        await actions.archive_pipeline(session, viewer(request), request.path_params["pipeline_id"], now=now(request))
+    return redirect(request, PATH, done="deleted")
+
+
+async def new_stage(request: Request) -> Response:
+    async with parts(request).db.read() as session:
+        shown = await _shown(session, request.path_params["pipeline_id"])
+    return _stage_page(request, filled({"kind": StageKind.OPEN.value, "norm_unit": "h", "probability": 0}), shown, None)
+
+
+async def create_stage(request: Request) -> Response:
+    form = await read_form(request)
+    pipeline_id: int = request.path_params["pipeline_id"]
+    try:
+        change = _change(form)
+        async with parts(request).db.write() as session:
+            await actions.create_stage(session, viewer(request), pipeline_id, change, now=now(request))
+    except Invalid as error:
+        form.refuse(error)
+        async with parts(request).db.read() as session:
+            shown = await _shown(session, pipeline_id)
+        return _stage_page(request, form, shown, None, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, f"{PATH}/{pipeline_id}", done="added")
+
+
+async def stage(request: Request) -> Response:
+    """``GET /settings/stages/7``."""
+    async with parts(request).db.read() as session:
+        found, shown = await _stage(session, request)
+    requires = Requirements.load(found.requires)
+    amount, unit = _norm_as_typed(found.norm_minutes)
+    form = filled(
+        {
+            "name": found.name,
+            "kind": found.kind,
+            "norm": amount,
+            "norm_unit": unit,
+            "probability": found.probability,
+            "instruction": found.instruction,
+            "colour": found.colour,
+            "waits_for_client": found.waits_for_client,
+            "extra_control": found.extra_control,
+            "fields": list(requires.fields),
+            "next_task": requires.next_task,
+            "lost_reason": requires.lost_reason,
+            "version": found.version,
+        }
+    )
+    return _stage_page(request, form, shown, found)
+
+
+async def save_stage(request: Request) -> Response:
+    form = await read_form(request)
+    async with parts(request).db.read() as session:
+        found, shown = await _stage(session, request)
+    try:
+        change, version = _change(form), form.number("version")
+        async with parts(request).db.write() as session:
+            await actions.change_stage(
+                session, viewer(request), found.id or 0, change, now=now(request), version=version
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return _stage_page(request, form, shown, found, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, f"{PATH}/{found.pipeline_id}", done="saved")
+
+
+async def move_stage(request: Request) -> Response:
+    """``POST …/position``: to the place it was dragged to, or one up or down by a button."""
+    form = await read_form(request)
+    stage_id: int = request.path_params["stage_id"]
+    async with parts(request).db.write() as session:
+        position = form.number("position")
+        moved = await actions.change_stage(
+            session, viewer(request), stage_id, StageChange(position=max(0, position or 0)), now=now(request)
+        )
+        await session.flush()
+        shown = await _shown(session, moved.pipeline_id)
+    return show(request, "pipelines/_stages.html", shown=shown, kinds=KINDS, focus=stage_id)
+
+
+async def ask_split(request: Request) -> Response:
+    async with parts(request).db.read() as session:
+        found, shown = await _stage(session, request)
+    return show(request, "pipelines/split.html", form=filled({}), stage=found, shown=shown)
+
+
+async def split(request: Request) -> Response:
+    form = await read_form(request)
+    async with parts(request).db.read() as session:
+        found, shown = await _stage(session, request)
+    try:
+        async with parts(request).db.write() as session:
+            await actions.split_stage(session, viewer(request), found.id or 0, form["name"], now=now(request))
+    except Invalid as error:
+        form.refuse(error)
+        return show(
+            request, "pipelines/split.html", status=HTTPStatus.UNPROCESSABLE_ENTITY, form=form, stage=found, shown=shown
+        )
+    return redirect(request, f"{PATH}/{found.pipeline_id}", done="added")
+
+
+async def ask_remove(request: Request) -> Response:
+    """``GET …/remove``: how many deals there are, and where they go."""
+    async with parts(request).db.read() as session:
+        found, shown = await _stage(session, request)
+    return _remove_page(request, filled({}), found, shown)
+
+
+async def remove(request: Request) -> Response:
+    form = await read_form(request)
+    async with parts(request).db.read() as session:
+        found, shown = await _stage(session, request)
+    try:
+        move_to = form.number("move_to")
+        async with parts(request).db.write() as session:
+            await actions.archive_stage(session, viewer(request), found.id or 0, move_to, now=now(request))
+    except GateRefused as refused:
+        form.errors["move_to"] = " ".join(_(each.message).format(key=each.key) for each in refused.missing)
+        return _remove_page(request, form, found, shown, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except Invalid as error:
+        form.refuse(error)
+        return _remove_page(request, form, found, shown, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, f"{PATH}/{found.pipeline_id}", done="deleted")
+
+
+async def _shown(session: AsyncSession, pipeline_id: int) -> Shown:
+    found = next((each for each in await list_pipelines(session) if each[0].id == pipeline_id), None)
+    if found is None:
+        raise NotFound("pipelines.not_found", "There is no such pipeline.")
+    counted = await session.exec(
+        select(Deal.stage_id, func.count()).where(Deal.pipeline_id == pipeline_id).group_by(Deal.stage_id)  # type: ignore[arg-type]  # SQLModel types a column as its value
+    )
+    return Shown(*found, dict(counted.all()))
+
+
+async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, Shown]:
+    found = (await load_funnel(session)).stages.get(request.path_params["stage_id"])
+    if found is None or found.archived_at is not None:
+        raise NotFound("stages.not_found", "There is no such stage.")
+    return found, await _shown(session, found.pipeline_id)
+
+
+def _change(form: Form) -> StageChange:
+    amount, unset = form.number("norm"), set()
+    if amount is None:
+        unset.add("norm_minutes")
+    elif amount < 1:
+        raise Invalid("norm", "stages.norm_positive", "A norm is more than nothing; leave it empty for none.")
+    per_unit = UNITS.get(form["norm_unit"], UNITS["min"])[1]
+    try:
+        return StageChange(
+            name=form["name"],
+            kind=form["kind"],
+            norm_minutes=None if amount is None else amount * per_unit,
+            probability=form.number("probability") or 0,
+            instruction=form["instruction"],
+            colour=form["colour"],
+            waits_for_client=form.ticked("waits_for_client"),
+            extra_control=form.ticked("extra_control"),
+            requires=Requirements(tuple(form.all("fields")), 0, form.ticked("lost_reason"), form.ticked("next_task")),
+            unset=frozenset(unset),
+        )
+    except Invalid as error:
+        if error.field == "norm_minutes":
+            error.field = "norm"
+        raise
+
+
+def _norm_as_typed(minutes: int | None) -> tuple[str, str]:
+    if minutes is None:
+        return "", "h"
+    unit = next(name for name in ("d", "h", "min") if minutes % UNITS[name][1] == 0)
+    return str(minutes // UNITS[unit][1]), unit
+
+
+def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    return show(request, "pipelines/new.html", status=status, form=form, templates=TEMPLATES)
+
+
+def _pipeline_page(
+    request: Request, form: Form, shown: Shown, others: list[tuple[Pipeline, list[Stage]]], status: int = 200
+) -> HTMLResponse:
+    following = [("", _("nothing: a won deal ends here"))]
+    following += [
+        (
+            str(each.id),
+            _("this one again: {name}").format(name=_(each.name)) if each.id == shown.pipeline.id else _(each.name),
+        )
+        for each, _stages in others
+    ]
+    return show(
+        request,
+        "pipelines/one.html",
+        status=status,
+        form=form,
+        shown=shown,
+        following=following,
+        carried=CARRIED,
+        kinds=KINDS,
+        focus=None,
+    )
+
+
+def _stage_page(request: Request, form: Form, shown: Shown, stage: Stage | None, status: int = 200) -> HTMLResponse:
+    return show(
+        request,
+        "pipelines/stage.html",
+        status=status,
+        form=form,
+        shown=shown,
+        stage=stage,
+        kinds=[(name, _(text)) for name, text in KINDS.items()],
+        colours=[(name, _(text)) for name, text in COLOURS.items()],
+        units=[(name, _(text)) for name, (text, _minutes) in UNITS.items()],
+        fields={key: FIELDS[key] for key in actions.REQUIRABLE},
+    )
+
+
+def _remove_page(request: Request, form: Form, stage: Stage, shown: Shown, status: int = 200) -> HTMLResponse:
+    return show(
+        request,
+        "pipelines/remove.html",
+        status=status,
+        form=form,
+        stage=stage,
+        shown=shown,
+        count=shown.deals.get(stage.id or 0, 0),
+        targets=[(str(each.id), _(each.name)) for each in shown.stages if each.id != stage.id],
+    )
