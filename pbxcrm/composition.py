@@ -17,10 +17,10 @@ from pbxcrm.contacts.actions import number_linked, number_marked
 from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL
 from pbxcrm.deals.actions import adopt_deals, next_task_missing
-from pbxcrm.people import reasons as people
 from pbxcrm.deals.follow_ups import follow_closing
 from pbxcrm.deals.hooks import stage_entered
 from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
+from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
 from pbxcrm.shared.jobs import register_timers

@@ -9,8 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.gates import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.pipelines import REQUIRABLE
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
@@ -20,7 +22,7 @@ from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
 
-FIELDS = ("amount", "source", "contact_id")  # of a deal, that a stage may require
+FIELDS = REQUIRABLE  # keys of what a stage may ask for
 OWN = frozenset({"asked", "lost_reason", "usual", "next_title", "next_due_at", "quick", "board", "contact", *FIELDS})
 _RENAMED = {"title": "next_title", "due_at": "next_due_at"}  # how the form calls what the new task calls otherwise
 
@@ -93,6 +95,7 @@ async def ask_missing(
         path=request.url.path,
         target=target,
         quick=QUICK,
+        fields=BY_KEY,
     )
     answer.headers.update({"HX-Retarget": "#complete-body", "HX-Reswap": "innerHTML", "X-Gate": "refused"})
     return answer
