@@ -50,12 +50,12 @@ NAMES_A_ROW = {
     "responsible_id": "user_id", "assignee_id": "user_id", "owner_id": "user_id", "user_id": "user_id",
     "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
-    "deputy": "deputy", "person": "user_id", "team_ids": "team_id",
+    "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "next_pipeline_id": "pipeline_id", "move_to": "stage_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {"contact": "contact_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
 #: Names that all teams share; of these there is no foreign one, only a missing one.
-SHARED = {"stage_id", "pipeline_id", "line_id"}
+SHARED = {"stage_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to"}
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
     "contact": "", "title": "Call about the offer", "name": "Somebody New", "text": "They liked it.", "note": "A note.", "why": "Too dear.",
@@ -70,7 +70,9 @@ PLAIN: dict[str, str] = {
     "callback_pause_minutes": "15", "claim_minutes": "15", "click_to_call_expiry_seconds": "15", "owner_0": "responsible",
     "owner_1": "", "owner_2": "", "owner_3": "", "owner_4": "", "day_0": "", "day_1": "", "day_2": "", "day_3": "", "day_4": "", "day_5": "",
     "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027", "usual": "", "mobiles": "", "without": "1", "by_call": "",
-    "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "",
+    "template": "b2b", "carries": "client", "asks_why_lost": "", "is_default": "", "norm": "", "norm_unit": "h", "probability": "10",
+    "instruction": "", "colour": "", "waits_for_client": "", "extra_control": "", "fields": "", "lost_reason_asked": "", "next_task": "", "position": "1",
+    "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {

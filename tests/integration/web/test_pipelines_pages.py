@@ -1,0 +1,79 @@
+"""Pipelines and stages on the pages of the administrator."""
+
+import re
+
+import pytest
+
+from pbxcrm.deals.seed import seed
+from pbxcrm.shared.db import Database
+from tests.integration.web.conftest import Browsers
+
+
+@pytest.fixture(autouse=True)
+async def _seeded(database: Database) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+
+
+def order(page: str) -> list[str]:
+    return re.findall(r'<li data-stage="(\d+)"', page)
+
+
+async def test_a_pipeline_is_made_from_a_template_and_its_stages_are_put_in_order(browser: Browsers) -> None:
+    admin, iryna = await browser("admin"), await browser("iryna")
+    assert (await iryna.get("/settings/pipelines")).status_code == 403
+    assert "Cold sales" in (await admin.get("/settings/pipelines/new")).text
+    made = await admin.post("/settings/pipelines/new", data={"template": "cold", "name": ""})
+    assert made.status_code == 303
+    path = made.headers["location"]
+    before = order((await admin.get(path)).text)
+    moved = await admin.post(f"/settings/stages/{before[0]}/position", data={"position": "1"})
+    assert order(moved.text)[:2] == [before[1], before[0]]
+    assert order((await admin.get(path)).text)[:2] == [before[1], before[0]]
+    assert "Cold sales" in (await admin.get("/board")).text  # among the pipelines of the board
+
+
+async def test_a_stage_is_edited_split_and_removed(browser: Browsers) -> None:
+    admin = await browser("admin")
+    page = (await admin.get("/settings/stages/1")).text
+    assert 'name="norm" type="text" value="1"' in page  # an hour
+    form = {"name": "Fresh request", "kind": "open", "norm": "0", "norm_unit": "h", "probability": "10", "version": "1"}
+    wrong = await admin.post("/settings/stages/1", data=form)
+    assert (wrong.status_code, 'id="f-norm-error"' in wrong.text) == (422, True)
+    assert 'value="Fresh request"' in wrong.text  # what was typed is not lost
+    saved = await admin.post("/settings/stages/1", data={**form, "norm": "2", "fields": ["amount"]})
+    assert saved.status_code == 303
+    assert "Fresh request" in (await admin.get("/settings/pipelines/1")).text
+    assert (await admin.post("/settings/stages/1", data={**form, "norm": "3"})).status_code == 409  # of the first version
+    assert (await admin.post("/settings/stages/1/split", data={"name": "Fresh request"})).status_code == 422
+    assert (await admin.post("/settings/stages/1/split", data={"name": "Looked at"})).status_code == 303
+    assert "No deal is in this stage" in (await admin.get("/settings/stages/1/remove")).text
+    assert (await admin.post("/settings/stages/1/remove")).status_code == 303
+    assert (await admin.get("/settings/stages/1")).status_code == 404
+
+
+async def test_a_stage_with_deals_asks_where_they_go(browser: Browsers) -> None:
+    admin = await browser("admin")
+    made = await admin.post("/deals/new", data={"title": "Fence", "stage_id": "4"})
+    assert made.status_code == 303
+    assert "1 deal is in this stage" in (await admin.get("/settings/stages/4/remove")).text
+    nowhere = await admin.post("/settings/stages/4/remove")
+    assert (nowhere.status_code, 'id="f-move_to-error"' in nowhere.text) == (422, True)
+    lost = await admin.post("/settings/stages/4/remove", data={"move_to": "11"})
+    assert (lost.status_code, "Say why the deal is lost" in lost.text) == (422, True)
+    assert (await admin.post("/settings/stages/4/remove", data={"move_to": "5"})).status_code == 303
+    assert "Proposal sent" in (await admin.get("/deals/1")).text
+
+
+async def test_a_move_that_lacks_a_field_asks_for_it_and_completes(browser: Browsers) -> None:
+    admin = await browser("admin")
+    form = {"name": "Proposal sent", "kind": "open", "norm": "3", "norm_unit": "d", "fields": ["amount"], "version": "1"}
+    assert (await admin.post("/settings/stages/5", data=form)).status_code == 303
+    await admin.post("/deals/new", data={"title": "Fence", "stage_id": "4"})
+    refused = await admin.post("/deals/1/move", data={"stage_id": "5", "version": "1"})
+    assert (refused.status_code, 'name="amount"' in refused.text) == (422, True)
+    answers = {"stage_id": "5", "version": "1", "asked": "field.amount", "amount": "much"}
+    wrong = await admin.post("/deals/1/move", data=answers)
+    assert (wrong.status_code, 'id="f-amount-error"' in wrong.text) == (422, True)
+    assert (await admin.post("/deals/1/move", data={**answers, "amount": "1 200,50"})).status_code == 303
+    assert "1\u00a0200,50" in (await admin.get("/deals/1")).text or "1,200.50" in (await admin.get("/deals/1")).text
