@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pbxcrm.access import Viewer
 from pbxcrm.deals.models import Deal, Stage, StageMove
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.hooks import Hook
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.deals import stage_rules
 from pbxcrm.deals.actions import do_move_deal
@@ -18,8 +18,7 @@ from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import stages_of
 from pbxcrm.deals.stage_rules import CARRIED_BY_DEFAULT, Requirements
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
@@ -29,7 +28,7 @@ from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.timers import Timer
 
 CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
-CLEAR_AT_ONCE = 200  # deals in one transaction
+CLEAR_AT_ONCE = 50  # deals in one transaction: nobody waits long for them
 #: Keys of what a stage may require of a deal.
 REQUIRABLE = (*(each.key for each in FIELDS if not each.required), "contact_id")
 

@@ -115,7 +115,9 @@ async def test_many_deals_leave_in_batches(programs: Programs) -> None:
         for n in range(CLEAR_AT_ONCE + 3):
             body = {"title": f"Fence {n}", "stage_id": stages["Call held"]}
             assert (await client.post("/api/v1/deals", json=body)).status_code == 201
-        await client.post(f"/api/v1/stages/{stages['Call held']}/archive", json={"move_to": stages["Proposal sent"]})
+        path = f"/api/v1/stages/{stages['Call held']}/archive"
+        answer = await client.post(path, json={"move_to": stages["Proposal sent"]})
+        assert answer.status_code == 200, answer.text
         await jobs.sweep(programs.db, NOON)
     async with programs.db.read() as session:
         stood = (await session.exec(select(Deal.id).where(Deal.stage_id == stages["Call held"]))).all()
