@@ -26,7 +26,10 @@ def local(moment: datetime) -> datetime:
 
 
 def day_time(moment: datetime) -> str:
-    """``today 14:05``, ``yesterday 9:10``, ``Thu 16:05`` within six days, else ``3 Nov 14:05`` or ``3 Nov 2025``."""
+    """``today 14:05``, ``yesterday 9:10``, ``Thu 3 Nov 16:05`` within six days, else ``3 Nov 14:05`` or ``3 Nov 2025``.
+
+    A weekday never stands alone: in one list the last Saturday may stand beside the next Sunday.
+    """
     place = here()
     then, today = local(moment), local(place.now).date()
     clock = f"{then:%H:%M}"
@@ -35,7 +38,7 @@ def day_time(moment: datetime) -> str:
         word = {-1: _("yesterday"), 0: _("today"), 1: _("tomorrow")}[days]
         return f"{word}{NBSP}{clock}"
     if abs(days) < 7:
-        return f"{format_date(then, 'EEE', locale=place.locale)}{NBSP}{clock}"
+        return f"{format_date(then, 'EEE d MMM', locale=place.locale)}{NBSP}{clock}".replace(" ", NBSP)
     if then.year == today.year:
         return f"{format_date(then, 'd MMM', locale=place.locale)}{NBSP}{clock}".replace(" ", NBSP)
     return format_date(then, "d MMM yyyy", locale=place.locale).replace(" ", NBSP)

@@ -14,7 +14,7 @@ from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414
 from pbxcrm.shared import reasons
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from web.formats import span
-from web.i18n import N_, ngettext
+from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
 
 DIRECTIONS: dict[str, str] = {
@@ -95,6 +95,27 @@ def outcome(call: Call) -> str:
     if call.outcome == Outcome.MISSED and call.missed_reason in MISSED:
         return f"{word}, {_(MISSED[call.missed_reason])}"
     return word
+
+
+def direction_filter(value: str) -> str:
+    """The calls of a direction as a filter names them: in the plural where the language has one."""
+    names = {
+        Direction.INBOUND.value: pgettext("filter of calls", "Incoming"),
+        Direction.OUTBOUND.value: pgettext("filter of calls", "Outgoing"),
+        Direction.INTERNAL.value: pgettext("filter of calls", "Internal"),
+    }
+    return names.get(value, value)
+
+
+def outcome_filter(value: str) -> str:
+    """The calls of an outcome as a filter names them, likewise."""
+    names = {
+        Outcome.ANSWERED.value: pgettext("filter of calls", "Answered"),
+        Outcome.MISSED.value: pgettext("filter of calls", "Missed"),
+        Outcome.NO_ANSWER.value: pgettext("filter of calls", "No answer"),
+        Outcome.VOICEMAIL.value: pgettext("filter of calls", "Voicemail"),
+    }
+    return names.get(value) or _(OUTCOMES.get(value, value))
 
 
 def tone(call: Call) -> str:

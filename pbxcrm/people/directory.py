@@ -27,6 +27,11 @@ class Directory:
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
 
+    def called(self, extension: str) -> str:
+        """``Ivan (101)``: an extension as a sentence names it; by itself where it is nobody's."""
+        user = self.users.get(self.by_extension.get(extension, 0))
+        return f"{user.name} ({extension})" if user is not None else extension
+
     def user_of_mobile(self, number: str | None) -> User | None:
         """Whose mobile the number (E.164) is; None where it is nobody's or they are switched off."""
         return self.active(self.by_mobile.get(number or ""))

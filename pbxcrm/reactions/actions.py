@@ -162,7 +162,9 @@ async def _inbound_over(case: Case) -> None:
         call.reason = reason("call.short", seconds=round(waited), limit=line.short_seconds, line=line.name).stored()
         return
     why_missed = missed_reason(
-        "voicemail" if state.outcome is Outcome.VOICEMAIL else state.missed_reason, state.rang, state.queue
+        "voicemail" if state.outcome is Outcome.VOICEMAIL else state.missed_reason,
+        [case.context.people.called(extension) for extension in state.rang],
+        state.queue,
     )
     owner_id, why_owner = await _choose_owner(case)
     deal = await _deal_of_miss(case, owner_id, why_missed, why_owner)

@@ -1,6 +1,7 @@
 """Is everything well? The PBXs, the database, Redis and the delay in between, in plain words with what to do."""
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -115,12 +116,19 @@ def _pbx(request: Request, row: PbxStatus) -> Finding:
     return Finding(row.pbx, tone, _(word), sentence)
 
 
+def _number(value: object) -> object:
+    """``8.5`` as the reader's language writes it; anything else as it is."""
+    return formats.number(float(value)) if isinstance(value, str) and re.fullmatch(r"\d+\.\d+", value) else value
+
+
 def _said(row: PbxStatus) -> str:
     message = REPORTS.get(row.code)
     if message is None:
         return row.code
     try:
-        return _(message).format(**row.params)
+        return _(message).format(
+            **{name: _number(value) if name.endswith("seconds") else value for name, value in row.params.items()}
+        )
     except (KeyError, IndexError):
         return _(message)
 

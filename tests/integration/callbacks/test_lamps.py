@@ -53,7 +53,7 @@ async def test_norm_then_lamp_then_pause_then_manager(desk: CallbackDesk) -> Non
     assert lamp.title == "Not called back in time: +380 67 111 22 33"
     assert reasons.sentences(lamp.reason)[:2] == [
         "The norm of 20 working minutes has passed without a call back.",
-        "The caller hung up while 101 rang.",
+        "The caller hung up while Ivan Kravets (101) rang.",
     ]
     await sweep(desk, PAUSE - timedelta(seconds=1))
     assert not await desk.rows(Escalation)

@@ -79,7 +79,7 @@ async def test_missed_call_makes_didnt_reach_and_a_callback_with_owner_and_reaso
     assert episode.missed_count == 1
     assert episode.owner_id == task.assignee_id == deal.responsible_id == office.id("olena")  # whose phone rang last
     assert (task.kind, task.status, task.title) == ("callback", "open", "Call back +380 67 111 22 33")
-    assert "hung up while 101, 102 rang" in reasons.text(task.reason)
+    assert "hung up while Ivan Kravets (101), Olena Hryhorenko (102) rang" in reasons.text(task.reason)
     assert "Olena Hryhorenko's phone rang last" in reasons.text(task.reason)
     assert task.due_at == NOON + timedelta(seconds=20, minutes=20)  # the norm, in working minutes
 

@@ -73,7 +73,7 @@ async def test_the_queue_is_in_order_and_says_why_and_whose(site: Site) -> None:
     ivan = await site.open("ivan")
     page = (await ivan.get("/callbacks")).text
     assert page.index("+380 50 111 00 01") < page.index("+380 50 111 00 02")
-    assert "The caller hung up while 101 rang." in page
+    assert "The caller hung up while Ivan Kravets (101) rang." in page
     assert "of Olena Hryhorenko" in page
     assert '<span class="wait red">52' in page
     mine = (await ivan.get("/callbacks?show=mine")).text

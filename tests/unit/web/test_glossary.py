@@ -1,0 +1,99 @@
+"""docs/glossary.md is kept: one word for one thing in the catalogues of both languages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from web.i18n import Language
+from web.i18n.update import TRANSLATED, read
+
+GLOSSARY = Path(__file__).parents[3] / "docs" / "glossary.md"
+NEVER = {Language.UK: 3, Language.RU: 4}  # columns of the table
+# Sentences that the review of the words found wrong as a whole (docs/glossary.md has the words).
+WRONG = {
+    Language.UK: (
+        "останнім часом говорить",
+        "зателефонував і поговорив",
+        "поки дзвонили",
+        "завершити: ще",
+        "(-ла)",
+        "(-а)",
+    ),
+    Language.RU: (
+        "в последний раз говорит",
+        "позвонил и поговорил",
+        "пока звонили",
+        "линия, что подходит",
+        "(а) ",
+        "(-ая)",
+    ),
+}
+UNITS = {Language.UK: "с|хв|мс|год", Language.RU: "с|мин|мс|ч"}
+
+
+def never(language: Language) -> list[str]:
+    rows = [line.strip().strip("|").split("|") for line in GLOSSARY.read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) > 30
+    return [word for row in rows[2:] for word in (part.strip() for part in row[NEVER[language]].split(",")) if word]
+
+
+def strings(language: Language) -> list[tuple[str, str]]:
+    """Each message with each of its translations."""
+    found = []
+    for message in read(language):
+        if message.id:
+            said = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
+            found += [(str(message.id), str(text)) for text in said]
+    return found
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_words_that_the_glossary_has_done_with_do_not_come_back(language: Language) -> None:
+    words = never(language)
+    assert len(words) > 25
+    found = [
+        (word, text)
+        for word in words
+        for _, text in strings(language)
+        if re.search(rf"(?<!\w){re.escape(word.lower())}(?!\w)", text.lower())
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_sentences_that_a_reader_found_wrong_do_not_come_back(language: Language) -> None:
+    assert [text for _, text in strings(language) for wrong in WRONG[language] if wrong in text.lower()] == []
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_signs_are_those_of_the_language(language: Language) -> None:
+    texts = [text for _, text in strings(language)]
+    assert [text for text in texts if re.search(r"[“”\"]|\w'\w", text)] == []
+    assert [text for text in texts if re.search(rf"(?:\}}|\)s|\d) (?:{UNITS[language]})(?!\w)", text)] == []
+
+
+def test_roles_are_translated() -> None:
+    for language in TRANSLATED:
+        catalogue = read(language)
+        for role in ("Seller", "Manager", "Quality control", "Administrator"):
+            assert str(catalogue.get(role).string) not in {"", role}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("message", "uk", "ru"),
+    [
+        ("%(name)s is at it…", "Займається %(name)s…", "Занимается %(name)s…"),
+        ("{who} called and reached the client.", "{who}: додзвонилися.", "{who}: дозвонились."),
+        ("{who} talked to the client last.", "Останньою була розмова з {who}.", "Последним был разговор с {who}."),
+        ("in 2 hours", "через 2 години", "через 2 часа"),
+        ("Accept…", "Зняти з контролю…", "Снять с контроля…"),
+        ("Lost", "Програно", "Проиграно"),
+        ("A claim lasts, minutes", "Бронь діє, хвилин", "Бронь действует, минут"),
+        ("Number withheld", "Прихований номер", "Скрытый номер"),
+        ("PBX", "АТС", "АТС"),
+    ],
+)
+def test_terms_of_the_trade(message: str, uk: str, ru: str) -> None:
+    said = [str(read(language).get(message).string) for language in TRANSLATED]  # type: ignore[union-attr]
+    assert said == [uk, ru]
