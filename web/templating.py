@@ -25,6 +25,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared import numbers
 from web import formats, i18n, words
+from web.cursors import next_of_entry
 from web.static_files import StaticTree
 
 FOLDER = Path(__file__).parent / "templates"
@@ -59,6 +60,7 @@ class Templates:
             icon=_icon_of(static),
         )
         self.env.filters.update(
+            cursor=next_of_entry,
             day_time=formats.day_time,
             day_date=formats.day_date,
             full_time=formats.full_time,

@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.calls.access import audible_of
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.models import User
+from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.timeline.entries import RANK, Entry, EntryKind, Timeline, TimelineCursor
 
 Reader = Callable[
@@ -40,42 +40,12 @@ async def timeline(
         entries += await _readers[kind](session, viewer, deal_id, contact_id, after, limit + 1)
     entries.sort(key=lambda entry: (entry.at, RANK[entry.kind], entry.id), reverse=True)
     shown, more = entries[:limit], len(entries) > limit
-    users = await _users(session, shown)
-    stage_ids = {
-        stage_id for e in shown if e.move is not None for stage_id in (e.move.from_stage_id, e.move.to_stage_id)
-    }
-    stages = (await session.exec(select(Stage).where(col(Stage.id).in_(stage_ids)))).all() if stage_ids else []
-    named = [_with_name(entry, users) for entry in shown]
+    users = await load_by_id(session, User, (user_id for e in shown for user_id in (e.by_id, *e.users)))
+    stages = await load_by_id(session, Stage, (stage_id for e in shown for stage_id in e.stages))
     return Timeline(
-        named,
-        {stage.id: stage for stage in stages if stage.id is not None},
+        shown,
+        stages,
         users,
-        named[-1].cursor if more else None,
-        await audible_of(session, viewer, (entry.call.id for entry in shown if entry.call is not None)),
+        shown[-1].cursor if more else None,
+        await audible_of(session, viewer, (entry.id for entry in shown if entry.kind is EntryKind.CALL)),
     )
-
-
-def _who(entry: Entry) -> int | None:
-    if entry.move is not None:
-        return entry.move.by_id
-    if entry.note is not None:
-        return entry.note.author_id
-    if entry.task is not None:
-        return entry.task.done_by_id if entry.task.done_at is not None else entry.task.created_by_id
-    if entry.change is not None:
-        return entry.change.actor_id
-    return entry.call.responsible_id if entry.call is not None else None
-
-
-async def _users(session: AsyncSession, entries: list[Entry]) -> dict[int, User]:
-    wanted = {_who(entry) for entry in entries} | {e.task.assignee_id for e in entries if e.task is not None}
-    for entry in entries:
-        if entry.change is not None:
-            wanted |= {value for value in (entry.change.data.get("after"),) if isinstance(value, int)}
-    found = await session.exec(select(User).where(col(User.id).in_(wanted - {None})))
-    return {user.id: user for user in found.all() if user.id is not None}
-
-
-def _with_name(entry: Entry, users: dict[int, User]) -> Entry:
-    by = users.get(_who(entry) or 0)
-    return Entry(entry.kind, entry.at, entry.id, by, entry.call, entry.move, entry.note, entry.task, entry.change)

@@ -50,7 +50,10 @@ async def read_calls(
         .order_by(at.desc(), col(Call.id).desc())
         .limit(limit)
     )
-    return [Entry(EntryKind.CALL, call.started_at, call.id or 0, call=call) for call in found.all()]
+    return [
+        Entry(EntryKind.CALL, call.started_at, call.id or 0, call, call.responsible_id, call.reason)
+        for call in found.all()
+    ]
 
 
 async def read_moves(
@@ -71,7 +74,18 @@ async def read_moves(
         .order_by(at.desc(), col(StageMove.id).desc())
         .limit(limit)
     )
-    return [Entry(EntryKind.MOVE, move.at, move.id or 0, move=move) for move in found.all()]
+    return [
+        Entry(
+            EntryKind.MOVE,
+            move.at,
+            move.id or 0,
+            move,
+            move.by_id,
+            move.reason,
+            stages=(move.from_stage_id, move.to_stage_id),
+        )
+        for move in found.all()
+    ]
 
 
 async def read_changes(
@@ -93,7 +107,18 @@ async def read_changes(
         .order_by(at.desc(), col(AuditEntry.id).desc())
         .limit(limit)
     )
-    return [Entry(EntryKind.CHANGE, entry.at, entry.id or 0, change=entry) for entry in found.all()]
+    return [
+        Entry(
+            EntryKind.CHANGE,
+            change.at,
+            change.id or 0,
+            change,
+            change.actor_id,
+            change.reason,
+            users=_given_to(change),
+        )
+        for change in found.all()
+    ]
 
 
 async def read_notes(
@@ -116,7 +141,7 @@ async def read_notes(
         .order_by(at.desc(), col(Note.id).desc())
         .limit(limit)
     )
-    return [Entry(EntryKind.NOTE, note.at, note.id or 0, note=note) for note in found.all()]
+    return [Entry(EntryKind.NOTE, note.at, note.id or 0, note, note.author_id, {}) for note in found.all()]
 
 
 async def read_tasks(
@@ -136,8 +161,25 @@ async def read_tasks(
         .order_by(at.desc(), col(Task.id).desc())
         .limit(limit)
     )
-    return [Entry(EntryKind.TASK, task.done_at or task.created_at, task.id or 0, task=task) for task in found.all()]
+    return [
+        Entry(
+            EntryKind.TASK,
+            task.done_at or task.created_at,
+            task.id or 0,
+            task,
+            task.done_by_id if task.done_at is not None else task.created_by_id,
+            task.reason,
+            users=(task.assignee_id,),
+        )
+        for task in found.all()
+    ]
 
 
 def _of(table: type[Call | Note | Task], deal_id: int | None, contact_id: int | None) -> ColumnElement[bool]:
     return col(table.deal_id) == deal_id if deal_id is not None else col(table.contact_id) == contact_id
+
+
+def _given_to(change: AuditEntry) -> tuple[int | None, ...]:
+    """Whom a deal was given to; nobody for other changes, whose values may be numbers, too."""
+    after = change.data.get("after")
+    return (after,) if change.action == "deal.assigned" and isinstance(after, int) else ()

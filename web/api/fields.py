@@ -18,8 +18,8 @@ from pydantic import (
 
 from pbxcrm.calls.rendering import rfc3339
 from pbxcrm.shared.columns import LARGEST_ID
+from web.cursors import EARLIEST, LATEST
 
-EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # RFC 3339, 5.6, without its freedoms (a blank for the T, leap seconds).
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 

@@ -22,7 +22,8 @@ from pbxcrm.deals.board import (
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import NotFound
-from web.pages.common import asked_number, asked_text, colleagues, place, read_place, show
+from web.cursors import next_of_time
+from web.pages.common import asked_cursor, asked_number, asked_text, colleagues, show
 from web.parts import now, parts, viewer
 
 FIRST = 16  # cards of a column at first: more than fit on a screen
@@ -58,7 +59,9 @@ async def board(request: Request) -> Response:
         people=people,
         may_move=can(who, Permission.DEALS_EDIT),
         next_of={
-            stage_id: place(rows[-1].deal.stage_since, rows[-1].deal.id) for stage_id, rows in columns.items() if rows
+            stage_id: next_of_time(rows[-1].deal.stage_since, rows[-1].deal.id)
+            for stage_id, rows in columns.items()
+            if rows
         },
         cards_at_once=FIRST,
     )
@@ -72,8 +75,8 @@ async def column(request: Request) -> Response:
         stage = next((found for found in shown.stages if found.id == request.path_params["stage_id"]), None)
         if stage is None or stage.id is None:
             raise NotFound("deals.no_stage", "There is no such stage any more.")
-        rows = await column_cards(session, who, stage.id, shown.chosen, after=read_place(request), limit=CARDS + 1)
-    more = place(rows[CARDS - 1].deal.stage_since, rows[CARDS - 1].deal.id) if len(rows) > CARDS else ""
+        rows = await column_cards(session, who, stage.id, shown.chosen, after=asked_cursor(request), limit=CARDS + 1)
+    more = next_of_time(rows[CARDS - 1].deal.stage_since, rows[CARDS - 1].deal.id) if len(rows) > CARDS else ""
     return show(
         request,
         "deals/_cards.html",

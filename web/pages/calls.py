@@ -18,9 +18,10 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound, Unavailable
 from web import recordings, words
 from web.answers import redirect, toast
+from web.cursors import next_of_time
 from web.forms import read_form
 from web.i18n import gettext as _
-from web.pages.common import LISTED, PERIODS, asked_text, period, place, read_place, show
+from web.pages.common import LISTED, PERIODS, asked_cursor, asked_text, period, show
 from web.parts import now, parts, viewer
 
 OUTCOME_CHIPS = ("answered", "missed", "voicemail", "no_answer")
@@ -39,8 +40,8 @@ async def calls(request: Request) -> Response:
         until=until,
     )
     async with parts(request).db.read() as session:
-        rows = await list_calls(session, viewer(request), chosen, before=read_place(request), limit=LISTED + 1)
-    more = place(rows[LISTED - 1].call.started_at, rows[LISTED - 1].call.id) if len(rows) > LISTED else ""
+        rows = await list_calls(session, viewer(request), chosen, before=asked_cursor(request), limit=LISTED + 1)
+    more = next_of_time(rows[LISTED - 1].call.started_at, rows[LISTED - 1].call.id) if len(rows) > LISTED else ""
     return show(
         request,
         "calls/list.html",

@@ -13,6 +13,7 @@ from pbxcrm.access import Permission, Viewer, may
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid, NotFound
+from web.cursors import read_time
 from web.foreign import query_of, whole_number
 from web.forms import Form
 from web.i18n import here
@@ -20,9 +21,6 @@ from web.rendering import render
 
 LISTED = 50  # rows of a list at once
 PERIODS = ("today", "yesterday", "week", "month")
-PageCursor = tuple[datetime, int]
-LATEST_MICROSECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-LARGEST_ROW = 2**63 - 1
 
 
 def show(
@@ -85,18 +83,9 @@ def query_number(asked: Mapping[str, list[str]], name: str) -> int | None:
     return whole_number((asked.get(name) or [""])[0])
 
 
-def place(at: datetime, row_id: int | None) -> str:
-    """A cursor: the moment and id of the last row shown."""
-    return f"{int(at.timestamp() * 1_000_000)}_{row_id or 0}"
-
-
-def read_place(request: Request, name: str = "cursor") -> PageCursor | None:
-    """The cursor of the address; None at the top of the list, and for nonsense."""
-    micros, _, row_id = request.query_params.get(name, "").partition("_")
-    found, row = whole_number(micros, LATEST_MICROSECOND), whole_number(row_id, LARGEST_ROW)
-    if found is None or row is None:
-        return None
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found), row
+def asked_cursor(request: Request) -> tuple[datetime, int] | None:
+    """Where the list of the address goes on; None at the top, and for nonsense."""
+    return read_time(request.query_params.get("cursor", ""))
 
 
 def period(name: str) -> tuple[datetime | None, datetime | None]:

@@ -25,9 +25,10 @@ from pbxcrm.deals.queries import list_deals
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.timeline.entries import EntryKind, TimelineCursor
+from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
 from web.answers import redirect, toast
+from web.cursors import read_entry
 from web.foreign import local_path
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
@@ -84,7 +85,7 @@ async def contact(request: Request) -> Response:
         row = (await with_numbers(session, [found]))[0]
         special = await special_numbers_of(session, row)
         edits = await edits_contact(session, who, contact_id)
-        after = TimelineCursor.parse(request.query_params.get("after", ""), now(request))
+        after = read_entry(request.query_params.get("after", ""))
         told = await timeline(session, who, contact_id=contact_id, kinds=WITH_CLIENT, after=after)
         deals = await list_deals(session, who, *BoardFilter(contact_id=contact_id).conditions(), limit=LISTED)
         people = await load_directory(session)

@@ -31,10 +31,11 @@ from pbxcrm.deals.queries import (
 from pbxcrm.reactions.clients import identify
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.lists import open_tasks_of_deal
-from pbxcrm.timeline.entries import EntryKind, Timeline, TimelineCursor
+from pbxcrm.timeline.entries import EntryKind, Timeline
 from pbxcrm.timeline.queries import timeline
 from web import completing, words
 from web.answers import redirect, toast
+from web.cursors import read_entry
 from web.due_dates import QUICK
 from web.forms import Form, filled, read_form
 from web.i18n import N_
@@ -307,7 +308,7 @@ def _kind(request: Request) -> str:
 
 
 async def _timeline(session: AsyncSession, request: Request, deal_id: int) -> Timeline:
-    after = TimelineCursor.parse(request.query_params.get("after", ""), now(request))
+    after = read_entry(request.query_params.get("after", ""))
     return await timeline(session, viewer(request), deal_id=deal_id, kinds=KINDS[_kind(request)][0], after=after)
 
 

@@ -19,20 +19,20 @@ from pbxcrm.tasks.models import TaskKind
 from pbxcrm.tasks.queries import TaskRow, access_task_row, list_tasks
 from web.answers import redirect, toast, with_toast
 from web.auth import local_path
+from web.cursors import next_of_time
 from web.due_dates import QUICK, due_of
 from web.forms import Form, filled, read_form
 from web.i18n import N_, here
 from web.i18n import gettext as _
 from web.pages.common import (
     LISTED,
+    asked_cursor,
     asked_id,
     asked_number,
     asked_text,
     choices,
     colleagues,
     local_input,
-    place,
-    read_place,
     show,
     version_of,
 )
@@ -59,9 +59,9 @@ async def tasks(request: Request) -> Response:
     done = request.query_params.get("state") == "done"
     async with parts(request).db.read() as session:
         if done:
-            rows = await list_closed(session, viewing, chosen, before=read_place(request), limit=LISTED + 1)
+            rows = await list_closed(session, viewing, chosen, before=asked_cursor(request), limit=LISTED + 1)
         else:
-            after = read_place(request)
+            after = asked_cursor(request)
             rows = await list_tasks(session, viewing, *chosen.open(viewing), after=after, limit=LISTED_OPEN + 1)
         people = await colleagues(session, viewing) if may_see_team else []
         late = await overdue_by_person(session, viewing, now(request)) if may_see_team else {}
@@ -72,7 +72,7 @@ async def tasks(request: Request) -> Response:
         request,
         "tasks/list.html",
         groups=_groups(rows[:size], done=done),
-        more=place(last.done_at if done and last.done_at else last.due_at, last.id) if last is not None else "",
+        more=next_of_time(last.done_at if done and last.done_at else last.due_at, last.id) if last is not None else "",
         chosen=chosen,
         whose=whose if everybody else "",
         done=done,

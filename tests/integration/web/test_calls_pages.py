@@ -18,6 +18,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.tasks.models import Task
 from tests.calls import FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
+from web.cursors import next_of_time
 
 __all__ = ["browsers", "desk"]
 SOUND = b"RIFF" + bytes(range(256)) * 40
@@ -93,7 +94,7 @@ async def test_more_goes_on_where_the_list_ended(browsers: Browsers, desk: Brows
     async with desk.database.read() as session:
         calls = sorted((await session.exec(select(Call))).all(), key=lambda call: call.started_at)
     middle = calls[4]
-    cursor = f"{int(middle.started_at.timestamp() * 1_000_000)}_{middle.id}"
+    cursor = next_of_time(middle.started_at, middle.id)
     rows = (await maria.get(f"/calls?cursor={cursor}", headers=HTMX)).text
     assert "<html" not in rows
     shown = [call.id for call in calls if f'id="call-{call.id}"' in rows]

@@ -102,13 +102,13 @@ async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
         linkedid=query.linkedid or "",
         responsible=query.responsible or "",
     )
-    before = cursors.read_moment(query.cursor)
+    before = cursors.read_time(query.cursor)
     rows = await list_calls(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
     heard = await audible_of(ask.session, ask.viewer, (row.call.id for row in rows))
     return Page[CallOut].of(
         [call_out(row, heard) for row in rows],
         query.limit,
-        lambda call: cursors.next_of_moment(call.started_at, call.id),
+        lambda call: cursors.next_of_time(call.started_at, call.id),
     )
 
 

@@ -113,12 +113,12 @@ async def read_tasks(ask: Ask, query: TaskQuery) -> Page[TaskOut]:
         until=query.until,
         text=query.q or "",
     )
-    after = cursors.read_moment(query.cursor)
+    after = cursors.read_time(query.cursor)
     rows = await list_tasks(ask.session, ask.viewer, *asked.conditions(), after=after, limit=query.limit + 1)
     return Page[TaskOut].of(
         await tasks_out(ask, [row.task for row in rows]),
         query.limit,
-        lambda task: cursors.next_of_moment(task.due_at, task.id),
+        lambda task: cursors.next_of_time(task.due_at, task.id),
     )
 
 

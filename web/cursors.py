@@ -1,0 +1,73 @@
+"""Where a list goes on: one codec for pages and API. Opaque to whoever keeps it, checked when it comes back.
+
+A cursor grants nothing: rows are filtered as always.
+"""
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime, timedelta
+
+from pbxcrm.shared.columns import LARGEST_ID
+from pbxcrm.timeline.entries import EntryKind, TimelineCursor
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LATEST = (LATEST - EARLIEST) // _MICROSECOND
+_KINDS = tuple(EntryKind)
+
+
+def next_of_id(row_id: int | None) -> str:
+    """The cursor behind the row of this id."""
+    return _packed(row_id)
+
+
+def read_id(cursor: str) -> int | None:
+    """The id of the last row seen; None for what is no such cursor."""
+    found = _unpacked(cursor, LARGEST_ID)
+    return found[0] if found is not None else None
+
+
+def next_of_time(at: datetime, row_id: int | None) -> str:
+    """The cursor behind a row of a list that is sorted by a time and then by id."""
+    return _packed(_microseconds(at), row_id)
+
+
+def read_time(cursor: str) -> tuple[datetime, int] | None:
+    """The sort time and id of the last row seen; None for what is no such cursor."""
+    found = _unpacked(cursor, _LATEST, LARGEST_ID)
+    return (EARLIEST + found[0] * _MICROSECOND, found[1]) if found is not None else None
+
+
+def next_of_entry(entry: TimelineCursor) -> str:
+    """The cursor behind an entry of a timeline."""
+    return _packed(_microseconds(entry.at), _KINDS.index(entry.kind), entry.id)
+
+
+def read_entry(cursor: str) -> TimelineCursor | None:
+    """The last entry of a timeline that was seen; None for what is no such cursor."""
+    found = _unpacked(cursor, _LATEST, len(_KINDS) - 1, LARGEST_ID)
+    return TimelineCursor(EARLIEST + found[0] * _MICROSECOND, _KINDS[found[1]], found[2]) if found is not None else None
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - EARLIEST) // _MICROSECOND
+
+
+def _packed(*parts: int | None) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _unpacked(cursor: str, *most: int) -> list[int] | None:
+    """As many whole numbers as there are maxima, each from 0 to its maximum."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+    if not isinstance(parts, list) or len(parts) != len(most):
+        return None
+    for part, largest in zip(parts, most, strict=True):
+        if not isinstance(part, int) or isinstance(part, bool) or not 0 <= part <= largest:
+            return None
+    return parts
