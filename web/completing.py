@@ -81,7 +81,8 @@ async def ask_missing(
         to = await session.get(Stage, stage_id) if stage_id is not None else None
         if to is None and deal is not None:
             to = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
-    form.values.setdefault("next_title", _("Call again"))
+    if not form["asked"] and not form["next_title"]:  # the act's own form may have had such a field, left empty
+        form.values["next_title"] = _("Call again")
     answer = show(
         request,
         "deals/complete.html",
