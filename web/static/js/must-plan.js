@@ -8,7 +8,7 @@ function planFirst(event) {
   event.preventDefault();
   event.stopPropagation();
   say(must().dataset.mustPlan, "red");
-  const title = document.querySelector('.task-form [name="title"], form[action="/tasks/new"] [name="title"]');
+  const title = document.querySelector('form:is(.task-form, [action="/tasks/new"]) [name="title"]:not([type="hidden"])');
   title?.closest("details")?.setAttribute("open", "");
   title?.focus();
 }
