@@ -28,9 +28,10 @@ class Babble(Exception):
 
 
 class LookupServer:
-    def __init__(self, find: Find, networks: tuple[Network, ...]) -> None:
+    def __init__(self, find: Find, networks: tuple[Network, ...], *, deadline: float = DEADLINE) -> None:
         self.find = find
         self.networks = networks
+        self.deadline = deadline
         self._connections = 0
 
     async def run(self, host: str, port: int) -> None:
@@ -60,14 +61,16 @@ class LookupServer:
             return
         self._connections += 1
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(self.deadline):
                 await self._answer(reader, writer)
         except TimeoutError:
-            log.warning("agi.slow", address=address, seconds=DEADLINE)
+            log.warning("agi.slow", address=address, seconds=self.deadline)
         except Babble as error:
             log.warning("agi.babble", address=address, why=str(error))
         except (OSError, EOFError):
             log.info("agi.left_early", address=address)
+        except asyncio.CancelledError:
+            pass  # we stop; what is left of it is below, and asyncio's streams would log a cancelled task as a fault
         finally:
             self._connections -= 1
             writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()

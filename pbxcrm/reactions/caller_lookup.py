@@ -71,9 +71,11 @@ class Lookup:
         task = asyncio.create_task(self._find(number, did, asker))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        done, _ = await asyncio.wait({task}, timeout=self.patience)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self.patience)
+        finally:
+            task.cancel()  # of no use to anybody any more, also where whoever asks has been given up; else it is done
         if not done:
-            task.cancel()
             log.warning("lookup.slow", seconds=self.patience)
             return NOBODY
         return task.result()

@@ -97,7 +97,7 @@ async def test_a_database_that_hangs_is_not_waited_for(
         os.kill(pid, signal.SIGCONT)
         await db.close()
     assert (found.ready, found.database, found.redis) == (False, "no answer", None)
-    assert took < 1.5  # giving up its connection takes two seconds more
+    assert took < 2.1  # giving up its connection takes two seconds more
 
 
 async def test_a_dead_listener_does_not_count_as_listening(database: Database) -> None:

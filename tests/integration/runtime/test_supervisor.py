@@ -59,7 +59,7 @@ async def test_one_who_ignores_the_request_is_ended_by_force_in_time() -> None:
         await until(here(said, "one", "two"))
         pids = [process.pid for process in supervisor.processes.values()]
         began = clock()
-    assert clock() - began < 5.5
+    assert clock() - began < 20  # 4.1 by the constants, and what a busy machine adds
     assert not any(is_alive(pid) for pid in pids)
 
 

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.testing import capture_logs
 
 from pbxcrm.people.models import FailedLogin
-from pbxcrm.shared import jobs, redis_server
+from pbxcrm.shared import events, jobs, redis_server, relay
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import CHANNEL, Outbox, emit
 from pbxcrm.shared.relay import Relay
@@ -76,9 +76,9 @@ def _counts() -> None:
 
 
 def relay_of(database: Database, redis: Redis) -> Relay:
-    relay = Relay(database, redis)
-    database.after_commit = relay.say
-    return relay
+    carrier = Relay(database, redis)
+    database.after_commit = carrier.say
+    return carrier
 
 
 async def fire(database: Database, key: str) -> None:
@@ -87,10 +87,10 @@ async def fire(database: Database, key: str) -> None:
 
 
 async def all_done(database: Database) -> bool:
-    """Whether every deadline has fired; none may be late by two seconds."""
+    """Whether every deadline has fired. None waits for Redis, which is away for longer than the busiest machine takes."""
     async with database.read() as session:
         rows = (await session.exec(select(Timer))).all()
-    assert all((row.done_at or datetime.now(UTC)) - row.due_at < timedelta(seconds=2) for row in rows)
+    assert all((row.done_at or datetime.now(UTC)) - row.due_at < timedelta(seconds=20) for row in rows)
     return all(row.done_at for row in rows)
 
 
@@ -120,35 +120,32 @@ async def test_deadlines_fire_while_redis_is_killed_and_hints_come_when_it_is_ba
 
 
 @pytest.mark.usefixtures("_counts")
-async def test_what_is_committed_is_published_at_once(database: Database, redis_url: str) -> None:
+async def test_what_is_committed_is_published_at_once(
+    database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "REST_SECONDS", 3600.0)  # what is not said at once, nobody says
+    monkeypatch.setattr(events, "PUBLISH_SECONDS", 30.0)
     async with (
         Redis.from_url(redis_url) as redis,
         redis.pubsub() as listener,
         working(Work(database, relay_of(database, redis), redis_url)),
     ):
         await listener.subscribe(CHANNEL)
-        assert (await listener.get_message(timeout=2) or {})["type"] == "subscribe"
-        clock = asyncio.get_running_loop().time
-        waits = []
+        assert (await listener.get_message(timeout=30) or {})["type"] == "subscribe"
         for ref in range(5):
-            began = clock()
             async with database.write() as session:
                 emit(session, "deal", ref, datetime.now(UTC), users=[7])
-            found = None
-            while found is None and clock() - began < 2:
-                found = await listener.get_message(ignore_subscribe_messages=True, timeout=1)
-            waits.append(clock() - began)
+            found = await listener.get_message(ignore_subscribe_messages=True, timeout=30)
             assert found
             assert [hint["ref"] for hint in json.loads(found["data"])] == [str(ref)]
-        assert min(waits) < 0.2  # the sweep alone would take up to a second
 
 
 async def test_what_a_redis_that_hangs_did_not_take_is_carried_later(database: Database, redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis, redis.pubsub() as listener:
         await listener.subscribe(CHANNEL)
-        assert (await listener.get_message(timeout=2) or {})["type"] == "subscribe"
-        relay = relay_of(database, redis)
-        running = asyncio.create_task(relay.run())
+        assert (await listener.get_message(timeout=30) or {})["type"] == "subscribe"
+        carrier = relay_of(database, redis)
+        running = asyncio.create_task(carrier.run())
         try:
             with paused_redis(redis_url), capture_logs() as said:
                 async with database.write() as session:
@@ -156,18 +153,19 @@ async def test_what_a_redis_that_hangs_did_not_take_is_carried_later(database: D
                 await until(lambda: "redis.away" in [line["event"] for line in said], 20)
             async with database.write() as session:
                 emit(session, "deal", 8, datetime.now(UTC), users=[7])
-            await until(lambda: not relay._away)
+            await until(lambda: not carrier._away)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-        carrying = asyncio.create_task(relay.carry_leftovers())
+        carrying = asyncio.create_task(carrier.carry_leftovers())
         await until(lambda: outbox_empty(database))
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
         refs = set()
-        while message := await listener.get_message(ignore_subscribe_messages=True, timeout=0.1):
+        while refs != {"7", "8"}:
+            message = await listener.get_message(ignore_subscribe_messages=True, timeout=30)
+            assert message, refs
             refs |= {hint["ref"] for hint in json.loads(message["data"])}
-        assert refs == {"7", "8"}
 
 
 async def test_what_is_old_is_thrown_away_also_while_redis_is_away(database: Database, tmp_path: Path) -> None:
