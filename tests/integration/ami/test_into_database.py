@@ -72,7 +72,7 @@ async def test_calls_end_up_in_the_database_as_they_were(database: Database, tmp
             while len([call for call in await rows(database) if call.ended_at]) < len(stories):
                 await asyncio.sleep(0.1)  # a database cannot be awaited
         listener.stop()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
     calls = await rows(database)
     found = sorted((call.direction, call.outcome) for call in calls)
     assert found == [

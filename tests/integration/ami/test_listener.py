@@ -64,13 +64,13 @@ async def test_reports_tell_version_clock_lag_and_last_event(office: Office) -> 
     report = await office.sink.until_state(PbxState.LISTENING, "clock_off")
     assert report.asterisk_version == "22.10.1"
     assert report.clock_offset_seconds is not None
-    assert 3590 < report.clock_offset_seconds < 3610
+    assert 3540 < report.clock_offset_seconds < 3660
     await office.call("1.1")
     await office.heard("1.1 ended:#1")
     last = office.listeners[0].report
     assert last.last_event_at is not None
     assert last.lag_seconds is not None
-    assert 0 <= last.lag_seconds < 5
+    assert 0 <= last.lag_seconds < 60
 
 
 async def test_what_happens_while_we_ask_comes_after_the_answer(office: Office) -> None:
@@ -122,7 +122,7 @@ async def test_recovery_betters_what_a_snapshot_could_not_know(office: Office) -
     await office.heard("1.3 ended:#1")
     assert ("1.1", "ended:#1") not in office.sink.facts
     assert len(gaps) == 1
-    assert timedelta(0) < gaps[0] < timedelta(seconds=15)
+    assert timedelta(0) < gaps[0] < timedelta(seconds=60)
 
 
 async def test_a_recovery_that_fails_leaves_endings_unknown(office: Office) -> None:

@@ -112,13 +112,13 @@ def test_it_keeps_its_word(name: str, mode: GenerationMode, served: Served, oper
         suppress_health_check=list(HealthCheck),
     )
     def ask(case: Any) -> None:
-        case.call_and_validate(headers={"Authorization": f"Bearer {served.token}"}, checks=CHECKED, timeout=20)
+        case.call_and_validate(headers={"Authorization": f"Bearer {served.token}"}, checks=CHECKED, timeout=60)
 
     ask()
 
 
 def test_the_document_is_public_and_whole(served: Served) -> None:
-    with httpx2.Client(base_url=served.url) as client:
+    with httpx2.Client(base_url=served.url, timeout=60) as client:
         document = client.get("/api/v1/openapi.json").json()
         page = client.get("/api/docs")
     assert document["openapi"] == "3.1.0"

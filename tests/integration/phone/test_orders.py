@@ -265,5 +265,5 @@ async def test_a_redis_that_hangs_holds_up_no_click(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
         await redis.ping()
         with paused_redis(redis_url):
-            await asyncio.wait_for(wake(redis, "default"), 20)  # the order is committed: its listener looks by itself
+            await asyncio.wait_for(wake(redis, "default"), 60)  # the order is committed: its listener looks by itself
         assert await redis.ping()

@@ -98,7 +98,7 @@ async def test_postgres_that_hangs(browser: Browsers, database: Database, frozen
     async def back() -> bool:
         return (await admin.get("/companies")).status_code == 200
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await back():
             await asyncio.sleep(0.1)  # another process cannot be awaited
     await well_again(admin)

@@ -67,7 +67,7 @@ async def listen(address: str) -> AsyncIterator[Listen]:
         tasks: list[asyncio.Task[None]] = []
 
         async def opened(login: str) -> tuple[AsyncClient, Listener]:
-            client = AsyncClient(base_url=address, headers={"origin": address, "accept": "text/html"})
+            client = AsyncClient(base_url=address, headers={"origin": address, "accept": "text/html"}, timeout=60)
             await stack.enter_async_context(client)
             answer = await client.post("/login", data={"login": login, "password": PASSWORD})
             assert answer.status_code == 303
@@ -330,7 +330,7 @@ async def test_no_database_connection_is_held_while_streaming(listen: Listen, da
 
 async def test_a_closed_tab_leaves_nothing_behind(address: str, app: Starlette) -> None:
     hub: Hub = app.state.parts.hub
-    async with AsyncClient(base_url=address, headers={"origin": address}) as client:
+    async with AsyncClient(base_url=address, headers={"origin": address}, timeout=60) as client:
         await client.post("/login", data={"login": "olena", "password": PASSWORD})
         async with client.stream("GET", "/live") as answer:
             await anext(answer.aiter_lines())
