@@ -161,7 +161,7 @@ async def test_what_a_redis_that_hangs_did_not_take_is_carried_later(database: D
         await until(lambda: outbox_empty(database))
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
-        refs = set()
+        refs: set[str] = set()
         while refs != {"7", "8"}:
             message = await listener.get_message(ignore_subscribe_messages=True, timeout=30)
             assert message, refs
