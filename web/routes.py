@@ -14,6 +14,7 @@ from pbxcrm.callbacks.queries import open_count
 from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
 from web.pages import (
+    audit,
     board,
     calendars,
     callback_settings,
@@ -168,7 +169,7 @@ def _calls() -> list[Route]:
         page("/calls", calls.calls, needs=read),
         page("/calls/{call_id:int}", calls.call, needs=read),
         page("/calls/{call_id:int}/recording", calls.recording, needs=Permission.RECORDINGS_LISTEN),
-        page("/calls/{call_id:int}/note", calls.note, needs=Permission.DEALS_EDIT, methods=POST, name="call_note"),
+        page("/calls/{call_id:int}/note", calls.note, needs=Permission.NOTES_WRITE, methods=POST, name="call_note"),
     ]
 
 
@@ -186,7 +187,7 @@ def _deals() -> list[Route]:
         page("/deals/{deal_id:int}/move", deals.move, needs=write, methods=POST, name="move_deal"),
         page("/deals/{deal_id:int}/assign", deals.assign, needs=write, methods=POST, name="assign_deal"),
         page("/deals/{deal_id:int}/edit", deals.edit, needs=write, methods=POST, name="edit_deal"),
-        page("/deals/{deal_id:int}/note", deals.note, needs=write, methods=POST, name="deal_note"),
+        page("/deals/{deal_id:int}/note", deals.note, needs=Permission.NOTES_WRITE, methods=POST, name="deal_note"),
     ]
 
 
@@ -218,7 +219,7 @@ def _contacts() -> list[Route]:
         page(
             "/contacts/{contact_id:int}/note",
             contacts.note,
-            needs=Permission.DEALS_EDIT,
+            needs=Permission.NOTES_WRITE,
             methods=POST,
             name="contact_note",
         ),
@@ -261,6 +262,15 @@ def _settings() -> list[Route]:
         page("/settings/lines/{line_id:int}", lines.save, needs=edit, methods=POST, name="save_line"),
         page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
+        page("/settings/audit", audit.listed, needs=edit, name="audit"),
+        page("/settings/tokens", tokens.listed, needs=Permission.PEOPLE_EDIT, name="all_tokens"),
+        page(
+            "/settings/tokens/{token_id:int}/end",
+            tokens.revoke_any,
+            needs=Permission.PEOPLE_EDIT,
+            methods=POST,
+            name="revoke_any_token",
+        ),
         page("/settings/callbacks", callback_settings.page, needs=edit, name="callback_settings"),
         page("/settings/callbacks", callback_settings.save, needs=edit, methods=POST, name="save_callback_settings"),
         page("/settings/calendars", calendars.listed, needs=edit, name="calendars"),

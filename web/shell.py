@@ -53,7 +53,7 @@ SECTIONS = (
         "i",
         phone=False,
         last=True,
-        also=("/settings/pipelines", "/settings/stages", "/settings/callbacks", "/settings/calendars"),
+        also=("/settings",),
     ),
     Section("/people", "people", N_("People"), Permission.PEOPLE_READ, "p", phone=False, last=True, also=("/teams",)),
     Section("/status", "status", N_("Status"), Permission.STATUS_READ, "s", phone=False, last=True),

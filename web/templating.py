@@ -26,6 +26,7 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.shared import numbers
 from web import formats, i18n, words
 from web.cursors import next_of_entry
+from web.settings_pages import SETTINGS_PAGES
 from web.static_files import StaticTree
 
 FOLDER = Path(__file__).parent / "templates"
@@ -56,6 +57,7 @@ class Templates:
             may_edit=may_edit,
             Permission=Permission,
             words=words,
+            settings_pages=SETTINGS_PAGES,
             static=static.url,
             icon=_icon_of(static),
         )

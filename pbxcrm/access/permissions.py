@@ -9,12 +9,16 @@ from pbxcrm.shared.errors import NotAllowed
 class Role(StrEnum):
     SELLER = "seller"  # sees and edits own cards; an operator is a seller who answers
     MANAGER = "manager"  # sees all of the team
-    QC = "qc"  # reads everything, edits nothing but its own judgements
+    QC = "qc"  # reads everything, writes notes and flags, edits nothing else
     ADMIN = "admin"
 
 
 class Permission(StrEnum):
     OWN_PROFILE = "own_profile"
+    NOTES_WRITE = "notes_write"  # on what one sees; also who changes nothing else
+    FLAGS_READ = "flags_read"
+    FLAGS_RESOLVE = "flags_resolve"  # say what was done about one
+    FLAGS_EDIT = "flags_edit"  # raise one
     CALLS_READ = "calls_read"
     DEALS_READ = "deals_read"
     DEALS_EDIT = "deals_edit"
@@ -37,6 +41,9 @@ class Permission(StrEnum):
 
 _READS = {
     Permission.OWN_PROFILE,
+    Permission.NOTES_WRITE,
+    Permission.FLAGS_READ,
+    Permission.FLAGS_RESOLVE,
     Permission.CALLS_READ,
     Permission.DEALS_READ,
     Permission.TASKS_READ,
@@ -59,11 +66,12 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.ESCALATIONS_READ,
             Permission.ESCALATIONS_WORK,
             Permission.PEOPLE_READ,
+            Permission.FLAGS_EDIT,
             Permission.LEAVES_EDIT,
             Permission.STATUS_READ,
         }
     ),
-    Role.QC: frozenset(_READS | {Permission.ESCALATIONS_READ, Permission.PEOPLE_READ}),
+    Role.QC: frozenset(_READS | {Permission.FLAGS_EDIT, Permission.ESCALATIONS_READ, Permission.PEOPLE_READ}),
     Role.ADMIN: frozenset(Permission),
 }
 

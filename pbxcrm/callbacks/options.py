@@ -41,7 +41,9 @@ async def change_options(session: AsyncSession, viewer: Viewer, values: Mapping[
     if not changed:
         return options
     await session.flush()
-    record(session, now, "options.changed", "options", "callbacks", actor=viewer, changed=sorted(changed))
+    after = options.model_dump(mode="json")
+    told = {key: {"before": before[key], "after": after[key]} for key in sorted(changed)}
+    record(session, now, "options.changed", "options", "callbacks", actor=viewer, changed=told)
     if changed & _MOVE_DEADLINES:
         await do_recompute(session, await load_context(session), now)
     return options

@@ -338,7 +338,7 @@ async def add_note(
     call_id: int | None = None,
 ) -> Note:
     """Write down something about what one was already given access to."""
-    check(viewer, Permission.DEALS_EDIT)
+    check(viewer, Permission.NOTES_WRITE)
     text = text.strip()
     if not text or len(text) > 10_000:
         raise Invalid("text", "deals.note", "Write a note of up to 10 000 letters.")

@@ -1,16 +1,17 @@
-"""API tokens in one's profile and, for the administrator, on a person's page."""
+"""API tokens in one's profile and, for the administrator, on a person's page and in the list of all."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.people.queries import access_self, access_user
-from pbxcrm.people.tokens import create_token, revoke_token
+from pbxcrm.people.tokens import create_token, list_tokens, revoke_token
 from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect
 from web.forms import Form, read_form
 from web.i18n import N_
 from web.parts import now, parts, viewer
 from web.profile_page import profile_page
+from web.rendering import render
 
 #: How long a token may be valid, as offered; None until it is revoked.
 DAYS = {"30": N_("30 days"), "90": N_("90 days"), "365": N_("a year"), "": N_("until it is revoked")}
@@ -49,6 +50,20 @@ async def revoke_of(request: Request) -> Response:
         await access_user(session, viewer(request), user_id)
     await _revoke(request, user_id)
     return redirect(request, f"/people/{user_id}", done="token_revoked")
+
+
+async def listed(request: Request) -> Response:
+    """``GET /settings/tokens``: everybody's that are not revoked, the newest first."""
+    async with parts(request).db.read() as session:
+        rows = await list_tokens(session)
+    return render(request, "tokens/list.html", rows=rows)
+
+
+async def revoke_any(request: Request) -> Response:
+    """The administrator ends a token in the list of all."""
+    async with parts(request).db.write() as session:
+        await revoke_token(session, viewer(request), request.path_params["token_id"], now(request))
+    return redirect(request, "/settings/tokens", done="token_revoked")
 
 
 async def _revoke(request: Request, user_id: int) -> None:

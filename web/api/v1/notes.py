@@ -56,7 +56,7 @@ async def read_note(ask: Ask, note_id: int) -> NoteOut:
     return (await _notes(ask, [await access_note(ask.session, ask.viewer, note_id)]))[0]
 
 
-@notes.post("/notes", needs=Permission.DEALS_EDIT, summary="Write a note", location=lambda note: f"/notes/{note.id}")
+@notes.post("/notes", needs=Permission.NOTES_WRITE, summary="Write a note", location=lambda note: f"/notes/{note.id}")
 async def add_note(ask: Ask, body: NewNote) -> NoteOut:
     if body.deal_id is None and body.contact_id is None and body.call_id is None:
         raise Invalid("deal_id", "notes.about", "Say what the note is about: a deal, a client or a call.")

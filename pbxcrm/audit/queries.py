@@ -1,0 +1,53 @@
+"""What is read of the audit log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.models import AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """None and empty: of all. ``by_itself``: what the product did, not a person. ``since`` is inclusive, ``until`` is not."""
+
+    actor_id: int | None = None
+    by_itself: bool = False
+    action: str = ""
+    entity: str = ""
+    entity_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of entries."""
+        found: list[ColumnElement[bool]] = [col(AuditEntry.actor_id).is_(None)] if self.by_itself else []
+        if self.actor_id is not None:
+            found.append(col(AuditEntry.actor_id) == self.actor_id)
+        asked = (
+            (AuditEntry.action, self.action),
+            (AuditEntry.entity, self.entity),
+            (AuditEntry.entity_id, self.entity_id),
+        )
+        found += [col(column) == value for column, value in asked if value]
+        if self.since is not None:
+            found.append(col(AuditEntry.at) >= self.since)
+        if self.until is not None:
+            found.append(col(AuditEntry.at) < self.until)
+        return found
+
+
+async def list_entries(
+    session: AsyncSession, viewer: Viewer, asked: AuditFilter, *, before: int | None = None, limit: int = 50
+) -> Sequence[AuditEntry]:
+    """Newest first; ``before`` is an id. For those who may change the settings: they see whatever anybody did."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    query = select(AuditEntry).where(*asked.conditions()).order_by(col(AuditEntry.id).desc()).limit(limit)
+    if before is not None:
+        query = query.where(col(AuditEntry.id) < before)
+    return (await session.exec(query)).all()

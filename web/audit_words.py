@@ -1,0 +1,220 @@
+"""What the audit log keeps as codes, in plain words: acts, things, and how something was before and after."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.deals.fields import FIELDS as DEAL_FIELDS
+from pbxcrm.deals.models import Stage
+from pbxcrm.people.directory import Directory
+from web import words
+from web.i18n import N_
+from web.i18n import gettext as _
+
+#: What happened, by the entry's action. One that is missing here is shown as its code.
+ACTIONS: dict[str, str] = {
+    "deal.created": N_("Deal made"),
+    "deal.moved": N_("Deal moved to another stage"),
+    "deal.assigned": N_("Deal given to somebody"),
+    "deal.edited": N_("Deal changed"),
+    "deal.lost_by_callback": N_("Deal lost by the result of a callback"),
+    "deal.follow_up": N_("Next deal made from a won one"),
+    "task.created": N_("Task made"),
+    "task.closed": N_("Task closed"),
+    "task.edited": N_("Task changed"),
+    "task.restored": N_("Task put back as it was"),
+    "task.taken_back": N_("Task taken back"),
+    "task.reopened": N_("Task opened again"),
+    "line.saved": N_("Line saved"),
+    "line.moved": N_("Line moved in the order"),
+    "line.deleted": N_("Line deleted"),
+    "recording.listened": N_("Recording listened to"),
+    "contact.created": N_("Client added"),
+    "contact.edited": N_("Client changed"),
+    "contact.number_linked": N_("Number linked to a client"),
+    "company.created": N_("Company added"),
+    "company.edited": N_("Company changed"),
+    "number.marked": N_("Number put on the list of those that are not clients"),
+    "number.unmarked": N_("Number taken off the list of those that are not clients"),
+    "callback.opened": N_("Callback opened"),
+    "callback.attempt": N_("Next attempt planned"),
+    "callback.done": N_("Callback done"),
+    "callback.dismissed": N_("Callback dismissed"),
+    "callback.lamp": N_("Lamp lit"),
+    "callback.escalated": N_("Callback escalated to the manager"),
+    "callback.passed_on": N_("Result of a callback passed on"),
+    "callback.released": N_("Callback released"),
+    "callback.undone": N_("Result of a callback taken back"),
+    "options.changed": N_("Options changed"),
+    "call.contact_chosen": N_("Client of a call chosen"),
+    "call.attached": N_("Call attached to a deal"),
+    "call.wrapped_up": N_("Result of a call noted"),
+    "phone.originate": N_("Call ordered by a click"),
+    "phone.transfer": N_("Transfer ordered"),
+    "phone.hangup": N_("Hang-up ordered"),
+    "calendar.created": N_("Calendar added"),
+    "calendar.changed": N_("Working hours changed"),
+    "calendar.deleted": N_("Calendar deleted"),
+    "leave.created": N_("Leave entered"),
+    "leave.deleted": N_("Leave deleted"),
+    "token.created": N_("API token made"),
+    "token.revoked": N_("API token revoked"),
+    "user.added": N_("Person added"),
+    "user.edited": N_("Person changed"),
+    "user.profile": N_("Own profile changed"),
+    "user.password": N_("Own password changed"),
+    "team.saved": N_("Team saved"),
+    "pipeline.created": N_("Pipeline added"),
+    "pipeline.changed": N_("Pipeline changed"),
+    "pipeline.archived": N_("Pipeline archived"),
+    "stage.created": N_("Stage added"),
+    "stage.changed": N_("Stage changed"),
+    "stage.archived": N_("Stage archived"),
+    "flag.raised": N_("Flag raised"),
+    "flag.resolved": N_("Flag resolved"),
+}
+#: What it happened to, and where that is shown (None: nowhere by its number).
+ENTITIES: dict[str, tuple[str, str | None]] = {
+    "deal": (N_("deal"), "/deals/{id}"),
+    "task": (N_("task"), "/tasks/{id}"),
+    "callback": (N_("callback"), "/callbacks/{id}"),
+    "call": (N_("call"), "/calls/{id}"),
+    "contact": (N_("client"), "/contacts/{id}"),
+    "company": (N_("company"), "/companies/{id}"),
+    "number": (N_("number"), None),
+    "user": (N_("person"), "/people/{id}"),
+    "team": (N_("team"), "/teams/{id}"),
+    "line": (N_("line"), "/settings/lines/{id}"),
+    "calendar": (N_("calendar"), "/settings/calendars/{id}"),
+    "pipeline": (N_("pipeline"), "/settings/pipelines/{id}"),
+    "stage": (N_("stage"), None),
+    "options": (N_("options"), None),
+}
+_GONE = (".deleted", ".taken_back")  # nothing is left to be opened
+FACTS: dict[str, str] = {
+    **{field.key: field.name for field in DEAL_FIELDS},
+    "name": N_("Name"),
+    "note": N_("Note"),
+    "reason": N_("Reason"),
+    "word": N_("What was done"),
+    "number": N_("Number"),
+    "phones": N_("Numbers"),
+    "extension": N_("Extension"),
+    "extensions": N_("Extensions"),
+    "mobiles": N_("Mobile numbers"),
+    "login": N_("Login"),
+    "role": N_("Role"),
+    "is_active": N_("May log in"),
+    "team_id": N_("Team"),
+    "manager_id": N_("Manager"),
+    "assignee_id": N_("Assigned to"),
+    "responsible_id": N_("Responsible"),
+    "owner_id": N_("Responsible"),
+    "deputy": N_("Stands in"),
+    "by": N_("By"),
+    "due_at": N_("Due"),
+    "result": N_("Result"),
+    "disposition": N_("Result"),
+    "kind": N_("Kind"),
+    "days": N_("Days"),
+    "week": N_("Week"),
+    "timezone": N_("Time zone"),
+    "teams": N_("Teams"),
+    "people": N_("People"),
+    "norm_minutes": N_("Norm, working minutes"),
+    "probability": N_("Probability, %"),
+    "position": N_("Place in the order"),
+    "instruction": N_("Instruction"),
+    "planned": N_("Planned for"),
+    "deal_id": N_("Deal"),
+    "contact_id": N_("Client"),
+    "call_id": N_("Call"),
+    "task_id": N_("Task"),
+    "owner_order": N_("Whose callback it is, in this order"),
+    "callback_due_minutes": N_("Call back within, working minutes"),
+    "callback_pause_minutes": N_("Then escalate after, working minutes"),
+    "retry_minutes": N_("Next attempts after, working minutes"),
+    "click_to_call_expiry_seconds": N_("A call by a click waits at most, seconds"),
+    "claim_minutes": N_("A claim holds, minutes"),
+}
+_PEOPLE = {"assignee_id", "responsible_id", "owner_id", "manager_id", "deputy", "by"}
+_STAGES = {"from_stage", "to_stage", "moved_to", "stage_id"}
+
+
+def action(code: str) -> str:
+    """What happened, in words."""
+    return _(ACTIONS.get(code, code))
+
+
+def entity(entry: AuditEntry) -> str:
+    """``deal 12``."""
+    word, _path = ENTITIES.get(entry.entity, (entry.entity, None))
+    return f"{_(word)} {entry.entity_id}" if entry.entity != "options" else _(word)
+
+
+def path(entry: AuditEntry) -> str:
+    """Where the thing is shown; empty where it is not, or not any more."""
+    _word, where = ENTITIES.get(entry.entity, ("", None))
+    if where is None or entry.action.endswith(_GONE) or not entry.entity_id.isdecimal():
+        return ""
+    return where.format(id=entry.entity_id)
+
+
+def details(entry: AuditEntry, people: Directory, stages: Mapping[int, Stage]) -> list[str]:
+    """``Name: before → after`` of each thing that changed, as far as it is known; else what is known of the act."""
+    told = _Told(people, stages)
+    data = dict(entry.data)
+    if "from_stage" in data or "to_stage" in data:
+        return [f"{told.value('to_stage', data.get('from_stage'))} → {told.value('to_stage', data.get('to_stage'))}"]
+    lines: list[str] = []
+    changed = data.pop("changed", None)
+    if isinstance(changed, Mapping):
+        lines += [told.change(name, each.get("before"), each.get("after")) for name, each in changed.items()]
+    elif changed:
+        lines.append(", ".join(told.name(name) for name in changed))
+    if "before" in data or "after" in data:
+        before, after = data.pop("before", None), data.pop("after", None)
+        if isinstance(before, Mapping) or isinstance(after, Mapping):
+            was, now = before or {}, after or {}
+            lines += [
+                told.change(name, was.get(name), now.get(name), known="after" in entry.data) for name in {**was, **now}
+            ]
+        else:
+            lines.append(told.change("responsible_id", before, after))
+    lines += [
+        f"{told.name(name)}: {told.value(name, value)}" for name, value in data.items() if value not in (None, "", [])
+    ]
+    return lines
+
+
+class _Told:
+    def __init__(self, people: Directory, stages: Mapping[int, Stage]) -> None:
+        self._people = people
+        self._stages = stages
+
+    def name(self, key: str) -> str:
+        return _(FACTS.get(key, key))
+
+    def change(self, key: str, before: Any, after: Any, *, known: bool = True) -> str:
+        if not known:
+            return _("{name}: was {before}").format(name=self.name(key), before=self.value(key, before))
+        return f"{self.name(key)}: {self.value(key, before)} → {self.value(key, after)}"
+
+    def value(self, key: str, value: Any) -> str:
+        """A stored value as people read it."""
+        if value is None or value in ("", [], {}):
+            return "—"
+        if isinstance(value, bool):
+            return _("yes") if value else _("no")
+        if isinstance(value, int) and key in _PEOPLE:
+            return self._people.name(value) or str(value)
+        if isinstance(value, int) and key in _STAGES:
+            return words.stage(self._stages.get(value))
+        if isinstance(value, int) and key == "team_id":
+            team = self._people.teams.get(value)
+            return team.name if team is not None else str(value)
+        if isinstance(value, list | tuple):
+            return ", ".join(self.value(key, each) for each in value)
+        if isinstance(value, Mapping):
+            return ", ".join(f"{self.name(name)} {self.value(name, each)}" for name, each in value.items())
+        return str(value)[:500]

@@ -1,0 +1,31 @@
+"""The pages of the settings, each declared once: the tabs of all of them and the rail derive from this list."""
+
+from dataclasses import dataclass
+
+from pbxcrm.access import Permission
+from web.i18n import N_
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPage:
+    """``path`` begins with ``/settings/``; ``word`` is English, the template translates. Shown only where the path is served."""
+
+    path: str
+    word: str
+    needs: Permission = Permission.SETTINGS_EDIT
+
+    @property
+    def tab(self) -> str:
+        """What a page of the settings calls itself by ``here_tab``."""
+        return self.path.rpartition("/")[2]
+
+
+SETTINGS_PAGES = (
+    SettingsPage("/settings/start", N_("First steps")),
+    SettingsPage("/settings/pipelines", N_("Pipelines")),
+    SettingsPage("/settings/lines", N_("Lines")),
+    SettingsPage("/settings/callbacks", N_("Callbacks")),
+    SettingsPage("/settings/calendars", N_("Working hours")),
+    SettingsPage("/settings/tokens", N_("API tokens"), Permission.PEOPLE_EDIT),
+    SettingsPage("/settings/audit", N_("Audit log")),
+)
