@@ -18,7 +18,7 @@ ACTIONS: dict[str, str] = {
     "deal.assigned": N_("Deal given to somebody"),
     "deal.edited": N_("Deal changed"),
     "deal.lost_by_callback": N_("Deal lost by the result of a callback"),
-    "deal.follow_up": N_("Next deal made from a won one"),
+    "deal.not_followed": N_("No next deal made after a won one"),
     "task.created": N_("Task made"),
     "task.closed": N_("Task closed"),
     "task.edited": N_("Task changed"),
