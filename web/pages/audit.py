@@ -8,6 +8,7 @@ from pbxcrm.audit.queries import AuditFilter, list_entries
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.directory import load_directory
 from web import audit_words
+from web.cursors import next_of_id, read_id
 from web.pages.common import LISTED, PERIODS, asked_number, asked_text, period, show
 from web.parts import parts, viewer
 
@@ -29,7 +30,7 @@ async def listed(request: Request) -> Response:
         until=until,
     )
     async with parts(request).db.read() as session:
-        before = asked_number(request, "cursor")
+        before = read_id(request.query_params.get("cursor", ""))
         rows = await list_entries(session, viewer(request), chosen, before=before, limit=LISTED + 1)
         people = await load_directory(session)
         stages = {stage.id: stage for stage in (await session.exec(select(Stage))).all() if stage.id is not None}
@@ -38,7 +39,7 @@ async def listed(request: Request) -> Response:
         "audit/list.html",
         fragment="audit/_rows.html",
         rows=[(row, audit_words.details(row, people, stages)) for row in rows[:LISTED]],
-        more=str(rows[LISTED - 1].id) if len(rows) > LISTED else "",
+        more=next_of_id(rows[LISTED - 1].id) if len(rows) > LISTED else "",
         chosen=chosen,
         period=days if days in PERIODS else "",
         people=people,
