@@ -16,8 +16,8 @@ from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import ContactRow, with_numbers
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note
-from pbxcrm.deals.notes import visible_notes
 from pbxcrm.deals.queries import DealRow, as_rows
+from pbxcrm.notes.access import visible_notes
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.search_keys import search_key, words_of

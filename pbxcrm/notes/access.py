@@ -1,6 +1,4 @@
-"""What is read of notes."""
-
-from dataclasses import dataclass
+"""Whose notes one may see."""
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
@@ -16,18 +14,6 @@ from pbxcrm.deals.models import Deal, Note
 from pbxcrm.shared.errors import NotFound
 
 
-@dataclass(frozen=True, slots=True)
-class NoteFilter:
-    deal_id: int | None = None
-    contact_id: int | None = None
-    call_id: int | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of notes."""
-        asked = ((Note.deal_id, self.deal_id), (Note.contact_id, self.contact_id), (Note.call_id, self.call_id))
-        return [col(column) == value for column, value in asked if value is not None]
-
-
 def visible_notes(viewer: Viewer) -> ColumnElement[bool]:
     """One's own, and those on a deal one may see; a note on no deal goes by its client, or by its call."""
     deal, contact, call = col(Note.deal_id), col(Note.contact_id), col(Note.call_id)
@@ -37,16 +23,6 @@ def visible_notes(viewer: Viewer) -> ColumnElement[bool]:
         and_(deal.is_(None), contact.in_(select(Contact.id).where(visible_contacts(viewer)))),
         and_(deal.is_(None), contact.is_(None), call.in_(select(Call.id).where(visible_calls(viewer)))),
     )
-
-
-async def list_notes(
-    session: AsyncSession, viewer: Viewer, asked: NoteFilter, *, before: int | None = None, limit: int = 50
-) -> list[Note]:
-    """Newest first; ``before`` is an id."""
-    query = select(Note).where(visible_notes(viewer), *asked.conditions()).order_by(col(Note.id).desc()).limit(limit)
-    if before is not None:
-        query = query.where(col(Note.id) < before)
-    return list((await session.exec(query)).all())
 
 
 async def access_note(session: AsyncSession, viewer: Viewer, note_id: int) -> Note:

@@ -1,0 +1,1 @@
+"""Notes: on a deal, on a client, about a call."""

@@ -1,0 +1,35 @@
+"""What is read of notes."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.deals.models import Note
+from pbxcrm.notes.access import visible_notes
+
+
+@dataclass(frozen=True, slots=True)
+class NoteFilter:
+    """What one may ask a list of notes for."""
+
+    deal_id: int | None = None
+    contact_id: int | None = None
+    call_id: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of notes."""
+        asked = ((Note.deal_id, self.deal_id), (Note.contact_id, self.contact_id), (Note.call_id, self.call_id))
+        return [col(column) == value for column, value in asked if value is not None]
+
+
+async def list_notes(
+    session: AsyncSession, viewer: Viewer, asked: NoteFilter, *, before: int | None = None, limit: int = 50
+) -> list[Note]:
+    """Newest first; ``before`` is an id."""
+    query = select(Note).where(visible_notes(viewer), *asked.conditions()).order_by(col(Note.id).desc()).limit(limit)
+    if before is not None:
+        query = query.where(col(Note.id) < before)
+    return list((await session.exec(query)).all())
