@@ -1,0 +1,101 @@
+"""When a lamp is due, pure: from the entry, the work done since, the pauses and a calendar. Never by shifting a stored date.
+
+``due(first step) = add(calendar, base, norm)`` and ``due(later step) = add(calendar, lamp before, pause)``, where working minutes
+of pauses do not count, and the base is the entry or the last work that counts, whichever is later.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pbxcrm.calendars.working_time import WorkingTime
+from pbxcrm.checkpoints.models import WorkKind
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A pause of a deal, from a moment until (not including) another."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that counts as work. ``clock_from`` is when silence begins again: a dated next task may keep it silent until then."""
+
+    at: datetime
+    kind: WorkKind
+    key: str  # names the work: "call:17"
+    clock_from: datetime
+    by_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What the clock runs from, and the name of that (a part of a lamp's ``entry``)."""
+
+    at: datetime
+    key: str
+
+
+def base_of(entered_at: datetime, works: Iterable[Work]) -> Base:
+    """The entry or whatever work lets silence begin latest."""
+    base = Base(entered_at, "")
+    for work in works:
+        if work.at >= entered_at and work.clock_from > base.at:
+            base = Base(work.clock_from, work.key)
+    return base
+
+
+def due_of(working: WorkingTime, since: datetime, minutes: float, rests: Sequence[Rest] = ()) -> datetime:
+    """When ``minutes`` working minutes after ``since`` are over that lie in no rest."""
+    due = working.add_minutes(since, minutes)
+    for begins, ends in _joined(rests):
+        if ends <= since:
+            continue
+        if begins >= due:
+            break
+        due = working.add_minutes(due, working.minutes_between(max(begins, since), ends))
+    # A pause that ends when the lamp is due ends outside working time: the lamp waits for work to begin again.
+    return due
+
+
+def worked_between(working: WorkingTime, since: datetime, until: datetime, rests: Sequence[Rest] = ()) -> float:
+    """Working minutes from ``since`` to ``until`` that lie in no rest."""
+    minutes = working.minutes_between(since, until)
+    for begins, ends in _joined(rests):
+        minutes -= working.minutes_between(max(begins, since), min(ends, until))
+    return minutes
+
+
+def pieces(
+    working: WorkingTime, since: datetime, until: datetime, rests: Sequence[Rest] = ()
+) -> Iterator[tuple[datetime, datetime]]:
+    """The stretches of work that ``worked_between`` adds up: the arithmetic of a lamp, for whoever asks why."""
+    pauses = list(_joined(rests))
+    for begins, ends in working.pieces(since, until):
+        reached = begins
+        for rests_from, rests_until in pauses:
+            if rests_until <= reached or rests_from >= ends:
+                continue
+            if rests_from > reached:
+                yield reached, rests_from
+            reached = max(reached, rests_until)
+        if reached < ends:
+            yield reached, ends
+
+
+def _joined(rests: Sequence[Rest]) -> Iterator[tuple[datetime, datetime]]:
+    """In order, those that touch as one."""
+    begins: datetime | None = None
+    ends: datetime | None = None
+    for rest in sorted(rests, key=lambda each: each.since):
+        if begins is None or ends is None or rest.since > ends:
+            if begins is not None and ends is not None:
+                yield begins, ends
+            begins, ends = rest.since, rest.until
+        else:
+            ends = max(ends, rest.until)
+    if begins is not None and ends is not None:
+        yield begins, ends
