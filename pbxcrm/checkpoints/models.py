@@ -70,7 +70,9 @@ class Checkpoint(SQLModel, table=True):
     offset_minutes: int = 0  # of a date: so long after it, negative before it
     work: list[str] = json_list()  # WorkKinds
     talked_seconds: int = 0
+    begins_at: datetime | None = maybe_utc_column()  # no clock runs from before: those that stood there may begin anew
     is_active: bool = True
+    archived_at: datetime | None = maybe_utc_column()  # taken away; its lamps stand
     version: int = 1
 
 
@@ -128,6 +130,7 @@ class Lamp(SQLModel, table=True):
     minutes: int  # working minutes from there until it is due, pauses not counted
     due_at: datetime = utc_column()
     lit_at: datetime | None = maybe_utc_column()
+    asked_at: datetime | None = maybe_utc_column()  # since when the addressee of now has it: the next step counts from there
     out_at: datetime | None = maybe_utc_column()
     out_by_id: int | None = maybe_link("users.id", index=False)  # whose work; None: the client's, or the product's own
     out_reason: dict[str, Any] = json_object()  # a stored Reason

@@ -24,6 +24,7 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason
 from pbxcrm.shared.texts import one_line
 from pbxcrm.tasks.access import audience_of_task
+from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task
 from pbxcrm.tasks.rules import check_finishable
@@ -43,6 +44,7 @@ class NewTask:
     call_id: int | None = None
     part_of_id: int | None = None  # the task it is a part of: lists show the two as one
     about: str = ""  # while a task about the same thing is open, no second one is made
+    note: str = ""
 
 
 async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
@@ -63,6 +65,7 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
         call_id=new.call_id,
         part_of_id=new.part_of_id,
         about=new.about,
+        note=new.note[:4000],
         reason=new.why.stored(),
         created_at=at,
     )
@@ -98,6 +101,7 @@ async def do_close_task(
     task.version += 1
     record(session, at, "task.closed", "task", task.id, actor=actor, reason=why, result=task.result)
     await say_task_changed(session, task, at, people)
+    await _planned(session, task, at)
 
 
 async def do_change_task(
@@ -124,6 +128,8 @@ async def do_change_task(
         was = getattr(task, name)
         if value is not None and value != was:
             before[name] = was.isoformat() if isinstance(was, datetime) else was
+            if name == "due_at" and task.first_due_at is None:
+                task.first_due_at = was
             setattr(task, name, value)
     if said is not None and (("title" in before) or code):
         task.title_code = code
@@ -132,6 +138,8 @@ async def do_change_task(
     task.version += 1
     record(session, at, "task.edited", "task", task.id, actor=actor, reason=why, before=before)
     await say_task_changed(session, task, at, people, before.get("assignee_id"))
+    if "due_at" in before:
+        await _planned(session, task, at)
     return True
 
 
@@ -217,7 +225,14 @@ async def create_task(
     await session.flush()
     record(session, now, "task.created", "task", task.id, actor=viewer, deal_id=deal_id)
     await say_task_changed(session, task, now, await load_directory(session))
+    await _planned(session, task, now)
     return task
+
+
+async def _planned(session: AsyncSession, task: Task, at: datetime) -> None:
+    """Those who mind what is planned for a deal hear of a task that a person has made."""
+    if task.deal_id is not None and task.created_by_id is not None:
+        await next_task_changed(session, task.deal_id, at)
 
 
 async def finish_task(
@@ -248,6 +263,7 @@ async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, no
     task.version += 1
     record(session, now, "task.reopened", "task", task_id, actor=viewer)
     await say_task_changed(session, task, now, await load_directory(session))
+    await _planned(session, task, now)
     return task
 
 

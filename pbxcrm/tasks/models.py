@@ -38,6 +38,7 @@ class Task(SQLModel, table=True):
     title_code: dict[str, Any] = json_object()  # a stored Reason, or empty
     note: str = Field(default="", max_length=4000)
     due_at: datetime = utc_column(index=True)
+    first_due_at: datetime | None = maybe_utc_column()  # what it was due first, once somebody has postponed it
     assignee_id: int | None = maybe_link("users.id", index=False)
     deal_id: int | None = maybe_link("deals.id")
     contact_id: int | None = maybe_link("contacts.id")

@@ -1,0 +1,82 @@
+"""Who is asked when a lamp lights, pure, and why it is they."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.people.models import Role, User
+from pbxcrm.shared.reasons import Reason, reason
+
+RESPONSIBLE, MANAGER, JOINT = "responsible", "manager", "joint"
+ROLE, USER = "role:", "user:"
+
+
+def goes_to_manager(whom: str) -> bool:
+    """Whether a step asks a manager: then it is an escalation."""
+    return whom in {MANAGER, JOINT} or whom == f"{ROLE}{Role.MANAGER}"
+
+
+def addressee_of(context: EngineContext, whom: str, owner_id: int | None, at: datetime) -> tuple[int | None, list[Reason]]:
+    """Their id and the reasons; None where nobody is there at all.
+
+    Who is away is stood in for by a deputy, else by the manager; for who has left, the manager; nobody is their own manager.
+    """
+    people = context.people
+    if whom in {MANAGER, JOINT}:
+        return _manager(context, owner_id, at)
+    if whom.startswith(USER):
+        login = whom.removeprefix(USER)
+        wanted = next((user for user in people.users.values() if user.login == login), None)
+    elif whom.startswith(ROLE):
+        wanted = _of_role(context, whom.removeprefix(ROLE), owner_id)
+    else:
+        wanted = people.users.get(owner_id) if owner_id is not None else None
+    return _who_is_there(context, wanted, at)
+
+
+def _who_is_there(context: EngineContext, wanted: User | None, at: datetime) -> tuple[int | None, list[Reason]]:
+    if wanted is None or wanted.id is None:
+        found, why = _manager(context, None, at)
+        return found, [reason("lamp.to_nobodys", manager=context.people.name(found)), *why]
+    if not wanted.is_active:
+        found, why = _manager(context, wanted.id, at)
+        return found, [reason("lamp.to_left", who=wanted.name, manager=context.people.name(found)), *why]
+    acting = context.calendars.acting(wanted.id, at)
+    if acting == wanted.id:
+        return acting, []
+    if acting is not None:
+        return acting, [reason("lamp.to_deputy", who=wanted.name, deputy=context.people.name(acting))]
+    found, why = _manager(context, wanted.id, at)
+    return found, [reason("lamp.to_away", who=wanted.name, manager=context.people.name(found)), *why]
+
+
+def _manager(context: EngineContext, of_id: int | None, at: datetime) -> tuple[int | None, list[Reason]]:
+    """The first who answers for them and is there, or whose deputy is; where all are away, the first of them nevertheless."""
+    candidates = _managers(context, of_id)
+    for manager in candidates:
+        acting = context.calendars.acting(manager.id or 0, at)
+        if acting is not None and acting != of_id:
+            if acting == manager.id:
+                return acting, []
+            return acting, [reason("lamp.to_deputy", who=manager.name, deputy=context.people.name(acting))]
+    return (candidates[0].id, []) if candidates else (None, [])
+
+
+def _managers(context: EngineContext, of_id: int | None) -> list[User]:
+    people = context.people
+    found = list(people.managers_of(of_id))
+    rest: Iterable[User] = (
+        user
+        for role in (Role.MANAGER, Role.ADMIN)
+        for _, user in sorted(people.users.items())
+        if user.is_active and user.role == role and user.id != of_id
+    )
+    return found + [user for user in rest if user not in found]
+
+
+def _of_role(context: EngineContext, role: str, owner_id: int | None) -> User | None:
+    """Somebody of this role: of the owner's team if there is one."""
+    owner = context.people.users.get(owner_id) if owner_id is not None else None
+    of_role = [user for _, user in sorted(context.people.users.items()) if user.is_active and user.role == role]
+    same = [user for user in of_role if owner is not None and user.team_id == owner.team_id]
+    return next(iter(same or of_role), None)

@@ -1,0 +1,105 @@
+"""What a checkpoint may look like: pure checks of what an administrator enters, each with its word at the field."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from pbxcrm.checkpoints.addressees import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
+from pbxcrm.checkpoints.facts import DATES
+from pbxcrm.checkpoints.models import StepKind, TriggerKind, WorkKind
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import Directory
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.texts import one_line
+
+MOST_STEPS = 10
+MOST_ITEMS = 50  # of a checklist
+LONGEST_ITEM = 200
+LONGEST_MINUTES = 5 * 366 * 24 * 60
+LONGEST_OFFSET = 366 * 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class StepChange:
+    """``after_minutes`` None on the first step: the norm of the stage."""
+
+    after_minutes: int | None
+    whom: str
+    what: str
+    text: str = ""
+    checklist: tuple[str, ...] = ()
+
+
+def check_name(name: str) -> str:
+    name = one_line(name)
+    if not name or len(name) > 100:
+        raise Invalid("name", "checkpoints.name", "Write a name of up to 100 letters.")
+    return name
+
+
+def check_trigger(kind: str, field: str, offset: int) -> None:
+    """Raises Invalid at ``trigger``."""
+    if kind not in set(TriggerKind):
+        raise Invalid("trigger", "checkpoints.trigger", "Choose what is watched: a stage, a date or silence.")
+    if kind == TriggerKind.CALLBACK:
+        raise Invalid("trigger", "checkpoints.callback", "Callbacks have their checkpoint: change it there.")
+    if kind == TriggerKind.DATE and field not in DATES:
+        raise Invalid("trigger", "checkpoints.date", "Choose the date that is watched.")
+    if abs(offset) > LONGEST_OFFSET:
+        raise Invalid("trigger", "checkpoints.offset", "A lamp lights at most a year before or after its date.")
+
+
+def check_work(work: Sequence[str], talked_seconds: int) -> list[str]:
+    """In our order, each once; raises Invalid at ``work``."""
+    if not set(work) <= set(WorkKind):
+        raise Invalid("work", "checkpoints.work", "Choose what counts as work.")
+    if not 0 <= talked_seconds <= 24 * 3600:
+        raise Invalid("talked_seconds", "checkpoints.talked", "A conversation that counts lasts at most a day.")
+    return [kind.value for kind in WorkKind if kind in work]
+
+
+def check_steps(steps: Sequence[StepChange], people: Directory, *, needs_minutes: bool) -> list[StepChange]:
+    """Raises Invalid at ``steps``. ``needs_minutes``: there is no norm that the first step could take."""
+    if not 1 <= len(steps) <= MOST_STEPS:
+        raise Invalid("steps", "checkpoints.steps", "A checkpoint has one to {most} steps.", most=MOST_STEPS)
+    return [_check_step(position, step, people, needs_minutes) for position, step in enumerate(steps)]
+
+
+def _check_step(position: int, step: StepChange, people: Directory, needs_minutes: bool) -> StepChange:
+    if step.after_minutes is None and (position or needs_minutes):
+        raise Invalid("steps", "checkpoints.after", "Say after how many working minutes the step comes.")
+    if step.after_minutes is not None and not 1 <= step.after_minutes <= LONGEST_MINUTES:
+        raise Invalid("steps", "checkpoints.minutes", "A step comes after at least a minute and at most five years.")
+    if step.what not in set(StepKind):
+        raise Invalid("steps", "checkpoints.what", "A step makes a task or a control task.")
+    _check_whom(step.whom, people)
+    text = one_line(step.text)
+    if len(text) > 300:
+        raise Invalid("steps", "checkpoints.text", "Write a text of up to 300 letters.")
+    items = tuple(line for line in (one_line(item) for item in step.checklist) if line)
+    if len(items) > MOST_ITEMS or any(len(item) > LONGEST_ITEM for item in items):
+        raise Invalid(
+            "steps",
+            "checkpoints.checklist",
+            "A checklist has at most {most} items of up to {longest} letters.",
+            most=MOST_ITEMS,
+            longest=LONGEST_ITEM,
+        )
+    return StepChange(step.after_minutes, step.whom, step.what, text, items)
+
+
+def _check_whom(whom: str, people: Directory) -> None:
+    if whom in {RESPONSIBLE, MANAGER, JOINT}:
+        return
+    if whom.startswith(ROLE) and whom.removeprefix(ROLE) in set(Role):
+        return
+    login = whom.removeprefix(USER)
+    if whom.startswith(USER) and any(user.login == login and user.is_active for user in people.users.values()):
+        return
+    raise Invalid("steps", "checkpoints.whom", "Choose who is asked: the responsible, the manager, a role or a person.")
+
+
+def check_field(work: Collection[str], trigger: str, field: str, known: Collection[str]) -> str:
+    """The field whose filling is work, or the date that is watched; raises Invalid at ``field``."""
+    if WorkKind.FIELD_FILLED in work and trigger != TriggerKind.DATE and field not in known:
+        raise Invalid("field", "checkpoints.field", "Choose the field whose filling is work.")
+    return field

@@ -1,0 +1,57 @@
+"""The checkpoints that come along: one for each stage where somebody waits, as article 000 asks.
+
+The norm of the stage → a task for the responsible; a reaction pause → a control task for the manager. Talking to the client, a dated
+next task or the next stage is work.
+"""
+
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.checkpoints.addressees import MANAGER, RESPONSIBLE
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
+from pbxcrm.deals.models import Stage
+
+REACTION_MINUTES = 60
+TALKED_SECONDS = 30
+
+
+async def watch_key_stages(session: AsyncSession, pipeline_id: int | None = None, *, begins_at: datetime | None = None) -> int:
+    """Give every stage that waits for the client, has a norm and no checkpoint its two steps; how many there were.
+
+    ``begins_at``: no clock runs from before, so that the deals that stand there do not all light at once.
+    """
+    watched = select(Checkpoint.stage_id).where(col(Checkpoint.stage_id).is_not(None))
+    query = select(Stage).where(
+        col(Stage.waits_for_client),
+        col(Stage.norm_minutes).is_not(None),
+        col(Stage.archived_at).is_(None),
+        col(Stage.id).not_in(watched),
+    )
+    if pipeline_id is not None:
+        query = query.where(Stage.pipeline_id == pipeline_id)
+    stages = (await session.exec(query.order_by(col(Stage.id)))).all()
+    for stage in stages:
+        checkpoint = Checkpoint(
+            name=stage.name,
+            trigger=TriggerKind.STAGE.value,
+            pipeline_id=stage.pipeline_id,
+            stage_id=stage.id,
+            work=[WorkKind.STAGE_MOVED.value, WorkKind.TALKED.value, WorkKind.NEXT_TASK.value],
+            talked_seconds=TALKED_SECONDS,
+            begins_at=begins_at,
+        )
+        session.add(checkpoint)
+        await session.flush()
+        assert checkpoint.id is not None
+        for position, (after, whom, what) in enumerate(
+            ((None, RESPONSIBLE, StepKind.TASK), (REACTION_MINUTES, MANAGER, StepKind.CONTROL))
+        ):
+            session.add(
+                CheckpointStep(
+                    checkpoint_id=checkpoint.id, position=position, after_minutes=after, whom=whom, what=what.value
+                )
+            )
+    await session.flush()
+    return len(stages)

@@ -1,0 +1,186 @@
+"""What the clocks of deals run by, read from where it was recorded first: moves, calls, tasks, the audit log, pauses."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calls.facts import Direction
+from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.config import Watched
+from pbxcrm.checkpoints.models import Pause, TriggerKind, WorkKind
+from pbxcrm.checkpoints.rules import Rest, Work
+from pbxcrm.deals.models import Deal, StageMove
+from pbxcrm.people.queries import Directory
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+
+#: The dates of a deal that a checkpoint may watch.
+DATES = ("created_at", "stage_since", "next_task_at")
+
+
+@dataclass(slots=True)
+class Talk:
+    """A conversation with the client of a deal."""
+
+    at: datetime
+    seconds: float
+    call_id: int
+    by_id: int | None
+
+
+@dataclass(slots=True)
+class DealFacts:
+    """``move_id`` names the entry into the stage."""
+
+    deal: Deal
+    move_id: int
+    talks: list[Talk] = field(default_factory=list)
+    planned: list[Work] = field(default_factory=list)
+    filled: list[tuple[str, Work]] = field(default_factory=list)  # with the field
+    rests: tuple[Rest, ...] = ()
+    next_task_at: datetime | None = None
+
+    @property
+    def entered_at(self) -> datetime:
+        return self.deal.stage_since
+
+    def works_for(self, watched: Watched) -> list[Work]:
+        """What counts as work for this checkpoint, in no order."""
+        kinds, found = set(watched.checkpoint.work), []
+        if WorkKind.TALKED in kinds:
+            found += [
+                Work(talk.at, WorkKind.TALKED, f"call:{talk.call_id}", talk.at, talk.by_id)
+                for talk in self.talks
+                if talk.seconds >= watched.checkpoint.talked_seconds
+            ]
+        if WorkKind.NEXT_TASK in kinds:
+            found += self.planned
+        if WorkKind.FIELD_FILLED in kinds:
+            found += [work for key, work in self.filled if key == watched.checkpoint.field]
+        return found
+
+    def date(self, name: str) -> datetime | None:
+        """One of ``DATES``; None where it is empty."""
+        if name == "next_task_at":
+            return self.next_task_at
+        found: datetime | None = getattr(self.deal, name) if name in DATES else None
+        return found
+
+
+async def load_facts(
+    session: AsyncSession, deals: Sequence[Deal], watched: Iterable[Watched], people: Directory
+) -> dict[int, DealFacts]:
+    """Of each deal by its id; only what these checkpoints ask about is read."""
+    ids = [deal.id for deal in deals if deal.id is not None]
+    moves = await session.exec(
+        select(StageMove.deal_id, func.max(StageMove.id)).where(col(StageMove.deal_id).in_(ids)).group_by(
+            col(StageMove.deal_id)
+        )
+    )
+    last = dict(moves.all())
+    facts = {deal.id: DealFacts(deal, last.get(deal.id) or 0) for deal in deals if deal.id is not None}
+    watched = list(watched)
+    asked = {kind for each in watched for kind in each.checkpoint.work}
+    triggers = {each.checkpoint.trigger for each in watched}
+    if WorkKind.TALKED in asked or TriggerKind.SILENCE in triggers:
+        await _add_talks(session, facts, people)
+    if WorkKind.NEXT_TASK in asked or TriggerKind.DATE in triggers:
+        await _add_tasks(session, facts)
+    if WorkKind.FIELD_FILLED in asked:
+        await _add_filled(session, facts)
+    for deal_id, rests in (await load_rests(session, ids)).items():
+        facts[deal_id].rests = rests
+    return facts
+
+
+async def load_rests(session: AsyncSession, deal_ids: Collection[int]) -> dict[int, tuple[Rest, ...]]:
+    """The pauses of deals that count: those that wait for a manager's approval do not yet."""
+    rows = await session.exec(
+        select(Pause).where(col(Pause.deal_id).in_(deal_ids), ~col(Pause.waits_for_approval)).order_by(col(Pause.id))
+    )
+    found: dict[int, tuple[Rest, ...]] = {}
+    for row in rows.all():
+        found[row.deal_id] = (*found.get(row.deal_id, ()), Rest(row.from_at, row.until_at))
+    return found
+
+
+async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people: Directory) -> None:
+    """Conversations with the client: on the deal, with its contact on whatever number, from its number."""
+    by_contact: dict[int, list[DealFacts]] = {}
+    by_number: dict[str, list[DealFacts]] = {}
+    for each in facts.values():
+        if each.deal.contact_id is not None:
+            by_contact.setdefault(each.deal.contact_id, []).append(each)
+        if each.deal.client_number:
+            by_number.setdefault(each.deal.client_number, []).append(each)
+    since = min(each.deal.created_at for each in facts.values())
+    for condition in (
+        col(Call.deal_id).in_(list(facts)),
+        col(Call.contact_id).in_(list(by_contact)),
+        col(Call.client_number).in_(list(by_number)),
+    ):
+        rows = await session.exec(
+            select(
+                Call.id, Call.deal_id, Call.contact_id, Call.client_number, Call.ended_at, Call.talk_seconds,
+                Call.made_by, Call.answered_by, Call.direction,
+            ).where(
+                condition,
+                Call.talk_seconds > 0,
+                Call.direction != Direction.INTERNAL.value,
+                col(Call.merged_into_id).is_(None),
+                col(Call.ended_at) >= since,
+            )
+        )  # type: ignore[call-overload]  # more columns than its types know
+        for call_id, deal_id, contact_id, number, ended_at, seconds, made_by, answered_by, direction in rows.all():
+            user = people.user_of(made_by if direction == Direction.OUTBOUND else answered_by)
+            talk = Talk(ended_at, seconds, call_id, user.id if user else None)
+            whose = {id(each): each for each in by_contact.get(contact_id, ())}
+            whose |= {id(each): each for each in by_number.get(number or "", ())}
+            if deal_id in facts:
+                whose[id(facts[deal_id])] = facts[deal_id]
+            for each in whose.values():
+                if all(known.call_id != call_id for known in each.talks):
+                    each.talks.append(talk)
+
+
+async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
+    """Next tasks that people have set. Silence lasts to the date one was first given: to postpone it changes nothing."""
+    rows = await session.exec(
+        select(Task).where(
+            col(Task.deal_id).in_(list(facts)),
+            col(Task.created_by_id).is_not(None),
+            col(Task.kind).in_([TaskKind.TODO.value, TaskKind.ASSIGNMENT.value]),
+        )
+    )
+    for task in rows.all():
+        each = facts[task.deal_id or 0]
+        until = task.first_due_at or task.due_at
+        if task.done_at is not None:
+            until = min(until, task.done_at)
+        each.planned.append(
+            Work(task.created_at, WorkKind.NEXT_TASK, f"task:{task.id}", max(until, task.created_at), task.created_by_id)
+        )
+        if task.status == TaskStatus.OPEN and (each.next_task_at is None or task.due_at < each.next_task_at):
+            each.next_task_at = task.due_at
+
+
+async def _add_filled(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
+    rows = await session.exec(
+        select(AuditEntry).where(
+            AuditEntry.entity == "deal",
+            col(AuditEntry.entity_id).in_([str(deal_id) for deal_id in facts]),
+            AuditEntry.action == "deal.edited",
+        )
+    )
+    for row in rows.all():
+        changed = row.data.get("changed") or {}
+        for key, values in changed.items():
+            if isinstance(values, dict) and values.get("after") not in {None, ""}:
+                work = Work(row.at, WorkKind.FIELD_FILLED, f"audit:{row.id}", row.at, row.actor_id)
+                facts[int(row.entity_id)].filled.append((key, work))
+
+

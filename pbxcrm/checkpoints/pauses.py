@@ -1,0 +1,110 @@
+"""A deal rests for a reason and until a day; longer than a limit, a manager has to agree first."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.checkpoints.engine import settle_deals
+from pbxcrm.checkpoints.models import Pause
+from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
+from pbxcrm.deals.models import Deal
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import load_directory
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.why import check_why
+from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+
+APPROVE_BEYOND = timedelta(days=14)
+LONGEST = timedelta(days=366)
+ABOUT_PAUSE = "pause:"
+
+
+async def pause_deal(
+    session: AsyncSession, viewer: Viewer, deal_id: int, until: datetime, why: str, *, now: datetime
+) -> Pause:
+    """Let it rest from now on, instead of as it was paused before. Raises Invalid at ``until`` or ``reason``."""
+    check(viewer, Permission.DEALS_EDIT)
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
+    why = check_why(why, "reason")
+    if not now < until <= now + LONGEST:
+        raise Invalid("until", "pauses.until", "A pause ends later than now, and within a year.")
+    if deal.closed_at is not None:
+        raise Conflict("pauses.closed", "The deal is closed: nobody is asked about it.")
+    before = await pause_of(session, deal_id, now)
+    if before is not None:
+        before.until_at = now
+    decides = viewer.role in {Role.MANAGER, Role.ADMIN}
+    waits = until - now > APPROVE_BEYOND and not decides
+    pause = Pause(
+        deal_id=deal_id,
+        from_at=now,
+        until_at=until,
+        why=why,
+        by_id=viewer.user_id,
+        approved_by_id=viewer.user_id if decides else None,
+        waits_for_approval=waits,
+    )
+    session.add(pause)
+    await session.flush()
+    people = await load_directory(session)
+    record(session, now, "deal.paused", "deal", deal_id, actor=viewer, until=until.isoformat(), why=why, waits=waits)
+    say_deal_changed(session, deal, now, people)
+    if waits:
+        manager = people.manager_of(viewer.user_id)
+        said = reason("pause.waits", who=viewer.name, until=f"{until:%Y-%m-%d}", why=why)
+        task = NewTask(
+            TaskKind.CONTROL, reason("task.pause", title=deal.title), said, now, manager.id if manager else None,
+            deal_id, deal.contact_id, about=f"{ABOUT_PAUSE}{pause.id}",
+        )
+        await do_create_task(session, task, now, people)
+    await settle_deals(session, [deal_id], now)
+    return pause
+
+
+async def approve_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: datetime) -> Pause:
+    """A manager agrees to the pause that waits. Raises NotFound."""
+    check(viewer, Permission.ESCALATIONS_WORK)
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
+    pause = await pause_of(session, deal_id, now)
+    if pause is None or not pause.waits_for_approval:
+        raise NotFound("pauses.none", "No pause of this deal waits for approval.")
+    pause.waits_for_approval, pause.approved_by_id = False, viewer.user_id
+    await _over(session, viewer, deal, pause, "pause.approved", now)
+    return pause
+
+
+async def end_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: datetime) -> None:
+    """The deal is minded again from now on; what it has rested stays rested. Raises NotFound."""
+    check(viewer, Permission.DEALS_EDIT)
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
+    pause = await pause_of(session, deal_id, now)
+    if pause is None:
+        raise NotFound("pauses.none", "The deal is not paused.")
+    pause.until_at = now
+    await _over(session, viewer, deal, pause, "pause.ended", now)
+
+
+async def pause_of(session: AsyncSession, deal_id: int, now: datetime) -> Pause | None:
+    """The pause a deal is in, also one that still waits for approval."""
+    rows = await session.exec(
+        select(Pause).where(Pause.deal_id == deal_id, Pause.until_at > now).order_by(col(Pause.id).desc())
+    )
+    return rows.first()
+
+
+async def _over(session: AsyncSession, viewer: Viewer, deal: Deal, pause: Pause, code: str, now: datetime) -> None:
+    people = await load_directory(session)
+    said = reason(code, who=viewer.name)
+    record(session, now, f"deal.{code.replace('.', '_')}", "deal", deal.id, actor=viewer)
+    rows = await session.exec(
+        select(Task).where(Task.about == f"{ABOUT_PAUSE}{pause.id}", Task.status == TaskStatus.OPEN.value)
+    )
+    for task in rows.all():
+        await do_close_task(session, task, now, people, result=said, actor=viewer)
+    say_deal_changed(session, deal, now, people)
+    await settle_deals(session, [deal.id or 0], now)

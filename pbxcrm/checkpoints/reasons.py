@@ -1,0 +1,51 @@
+"""Why a lamp burns, who is asked, and why it went out."""
+
+from pbxcrm.shared.reasons import N_, Counted, N_counted
+
+REASONS: dict[str, str | Counted] = {
+    "lamp.stage": N_counted(
+        "Nobody has worked on it in “{stage}” for {norm} working minute.",
+        "Nobody has worked on it in “{stage}” for {norm} working minutes.",
+        "norm",
+    ),
+    "lamp.silence": N_counted(
+        "Nobody has talked to the client for {norm} working minute.",
+        "Nobody has talked to the client for {norm} working minutes.",
+        "norm",
+    ),
+    "lamp.date": N_("A date of the deal that is watched has come: {checkpoint}."),
+    "lamp.later": N_counted(
+        "{norm} more working minute passed after the lamp before.",
+        "{norm} more working minutes passed after the lamp before.",
+        "norm",
+    ),
+    "lamp.to_deputy": N_("{who} is away; {deputy} stands in."),
+    "lamp.to_away": N_("{who} is away and nobody stands in, so {manager} has it."),
+    "lamp.to_left": N_("{who} has left, so {manager} has it."),
+    "lamp.to_nobodys": N_("It is nobody's, so {manager} has it."),
+    "lamp.out_talked": N_("{who} talked to the client."),
+    "lamp.out_planned": N_("{who} set the next task."),
+    "lamp.out_filled": N_("{who} filled in what was asked for."),
+    "lamp.out_moved": N_("The deal has moved on."),
+    "lamp.out_closed": N_("The deal is closed."),
+    "lamp.out_rules": N_("What is watched here was changed."),
+    "lamp.out_given": N_("The deal was given to {who}."),
+    "lamp.out_accepted": N_("{who} accepted it: {why}"),
+    "lamp.given": N_("The deal is {who}'s now."),
+    "task.lamp_stage": N_("No work on “{title}” within the norm of “{stage}”"),
+    "task.lamp_silence": N_("The client has not been talked to: {title}"),
+    "task.lamp_date": N_("{checkpoint}: {title}"),
+    "task.lamp_said": N_("{text}: {title}"),
+    "task.lamp_control": N_("{who} has left “{title}” beyond the norm"),
+    "task.lamp_control_nobodys": N_("“{title}” is left beyond the norm, and it is nobody's"),
+    "task.lamp_digest": N_counted(
+        "{count} client has waited longer than the norm",
+        "{count} clients have waited longer than the norm",
+        "count",
+    ),
+    "lamp.digest": N_("They lit late and all at once, so they are one task: {titles}"),
+    "pause.waits": N_("{who} wants to pause it until {until}: {why}"),
+    "task.pause": N_("Approve the pause of “{title}”"),
+    "pause.approved": N_("{who} approved the pause."),
+    "pause.ended": N_("{who} ended the pause."),
+}

@@ -1,0 +1,75 @@
+"""Changed rules (a norm, a step, a calendar, a leave): the lamps of the deals they touch are settled anew, in batches, from facts."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.checkpoints.engine import OPEN, settle_deals
+from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.deals.models import Deal
+from pbxcrm.shared.background import BackgroundJob, Batch, start
+
+RECOMPUTE = "checkpoints.recompute"
+BATCH = 500
+
+
+async def recompute(
+    session: AsyncSession,
+    now: datetime,
+    *,
+    stage_id: int | None = None,
+    pipeline_id: int | None = None,
+    checkpoint_id: int | None = None,
+    owner_id: int | None = None,
+) -> BackgroundJob:
+    """Settle the open deals of a stage, a pipeline, or all of them, and whatever has a lamp of the checkpoint.
+
+    What fits into one batch is done at once, in this transaction; the rest by the worker.
+    """
+    await session.flush()
+    payload = {"stage": stage_id, "pipeline": pipeline_id, "checkpoint": checkpoint_id}
+    total = (await session.exec(select(func.count()).select_from(Deal).where(_touched(payload)))).one()
+    job = await start(session, RECOMPUTE, payload, now, total=total, owner_id=owner_id)
+    if total <= BATCH and await recompute_batch(session, job, now):
+        job.state, job.finished_at = "done", now
+    return job
+
+
+async def recompute_all(session: AsyncSession, now: datetime) -> None:
+    """Working hours or leaves changed."""
+    await recompute(session, now)
+
+
+async def recompute_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
+    """The next deals, by id."""
+    after = int(job.cursor.get("after", 0))
+    rows = await session.exec(
+        select(Deal.id).where(_touched(job.payload), col(Deal.id) > after).order_by(col(Deal.id)).limit(BATCH)
+    )
+    ids = [deal_id for deal_id in rows.all() if deal_id is not None]
+    await settle_deals(session, ids, now)
+    job.done += len(ids)
+    if len(ids) < BATCH:
+        job.total = job.done
+        return True
+    job.cursor = {"after": ids[-1]}
+    return False
+
+
+def _touched(payload: dict[str, Any]) -> ColumnElement[bool]:
+    stage_id, pipeline_id, checkpoint_id = payload["stage"], payload["pipeline"], payload["checkpoint"]
+    found: ColumnElement[bool] = col(Deal.closed_at).is_(None)
+    if stage_id is not None:
+        found = found & (col(Deal.stage_id) == stage_id)
+    elif pipeline_id is not None:
+        found = found & (col(Deal.pipeline_id) == pipeline_id)
+    if checkpoint_id is None:
+        return found
+    lit = select(Lamp.deal_id).where(Lamp.checkpoint_id == checkpoint_id, col(Lamp.state).in_(OPEN))
+    return or_(found, col(Deal.id).in_(lit))
+
+
+WORK: dict[str, Batch] = {RECOMPUTE: recompute_batch}

@@ -1,0 +1,147 @@
+"""The sweep: what is due is claimed in batches and lit. Any number of workers at once, each lamp exactly once.
+
+A batch is one transaction. Where it fails, each of its lamps is tried in a savepoint of its own, and one that fails alone is
+parked: it is shown to the administrator and never stops the others.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
+
+from pbxcrm.checkpoints.context import EngineContext, load_engine
+from pbxcrm.checkpoints.models import EngineBeat, Lamp, LampState, Subject
+from pbxcrm.shared.db import Database
+
+log = structlog.get_logger()
+
+BATCH = 200
+MOST_BATCHES = 25  # in one sweep, so that other work gets its turn
+CANARY = "canary"
+BEAT_SECONDS = 60
+
+Lighter = Callable[[AsyncSession, EngineContext, Sequence[Lamp], datetime], Awaitable[int]]
+_lighters: dict[str, Lighter] = {}
+
+
+def register_lighter(subject: Subject, lighter: Lighter) -> None:
+    """Say how due lamps about this kind of thing are lit; ``pbxcrm.composition`` does. How many lit is returned."""
+    _lighters[subject.value] = lighter
+
+
+async def sweep_lamps(db: Database, now: datetime) -> int:
+    """Light what is due at ``now``; how many lamps lit."""
+    lit = 0
+    await beat(db, now)
+    for _ in range(MOST_BATCHES):
+        if not await _anything_due(db, now):
+            break
+        claimed, done = await _batch(db, now)
+        lit += done
+        if claimed < BATCH:
+            break
+    return lit
+
+
+async def beat(db: Database, now: datetime) -> None:
+    """The canary: each minute the engine writes down that it lives."""
+    async with db.read() as session:
+        last = await session.get(EngineBeat, CANARY)
+    if last is not None and 0 <= (now - last.beat_at).total_seconds() < BEAT_SECONDS:
+        return
+    async with db.write() as session:
+        await session.merge(EngineBeat(name=CANARY, beat_at=now))
+
+
+async def _anything_due(db: Database, now: datetime) -> bool:
+    # A read first: on SQLite a writing transaction each second would stand in the way of the listener.
+    async with db.read() as session:
+        return (await session.exec(_due(now).with_only_columns(col(Lamp.id)).limit(1))).first() is not None  # type: ignore[call-overload]
+
+
+async def _batch(db: Database, now: datetime) -> tuple[int, int]:
+    """How many were claimed, and how many lit."""
+    async with db.write() as session:
+        rows = await session.exec(_due(now).limit(BATCH).with_for_update(skip_locked=True, key_share=True))
+        claimed = list(rows.all())
+        if not claimed:
+            return 0, 0
+        context = await load_engine(session)
+        kept = _Said.of(session)
+        try:
+            async with session.begin_nested():
+                return len(claimed), await _light(session, context, claimed, now)
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError) and getattr(error, "connection_invalidated", False):
+                raise
+            kept.restore(session)
+            log.warning("lamps.batch_failed", lamps=len(claimed), why=str(error))
+        ids = [lamp.id for lamp in claimed]
+        lit = 0
+        for lamp_id in ids:
+            lit += await _alone(session, context, lamp_id, now)
+        return len(ids), lit
+
+
+async def _alone(session: AsyncSession, context: EngineContext, lamp_id: int | None, now: datetime) -> int:
+    kept = _Said.of(session)
+    try:
+        async with session.begin_nested():
+            lamp = await session.get(Lamp, lamp_id, populate_existing=True)
+            return await _light(session, context, [lamp], now) if lamp is not None else 0
+    except Exception as error:
+        if isinstance(error, SQLAlchemyError) and getattr(error, "connection_invalidated", False):
+            raise
+        kept.restore(session)
+        log.exception("lamp.parked", lamp=lamp_id)
+        lamp = await session.get(Lamp, lamp_id, populate_existing=True)
+        if lamp is not None:
+            lamp.parked_at, lamp.error = now, f"{type(error).__name__}: {error}"[:500]
+            await session.flush()
+        return 0
+
+
+async def _light(session: AsyncSession, context: EngineContext, claimed: list[Lamp], now: datetime) -> int:
+    lit = 0
+    for subject, lighter in _lighters.items():
+        theirs = [lamp for lamp in claimed if lamp.subject == subject]
+        if theirs:
+            lit += await lighter(session, context, theirs, now)
+    return lit
+
+
+def _due(now: datetime) -> SelectOfScalar[Lamp]:
+    return (
+        select(Lamp)
+        .where(
+            Lamp.state == LampState.ARMED.value,
+            col(Lamp.parked_at).is_(None),
+            Lamp.due_at <= now,
+            col(Lamp.subject).in_(list(_lighters)),
+        )
+        .order_by(col(Lamp.due_at), col(Lamp.id))
+    )
+
+
+class _Said:
+    """What a transaction will say and log when it commits, to be taken back with a savepoint."""
+
+    def __init__(self, kept: dict[str, object]) -> None:
+        self._kept = kept
+
+    @classmethod
+    def of(cls, session: AsyncSession) -> "_Said":
+        return cls({k: (list(v) if isinstance(v, list) else dict(v)) for k, v in session.info.items() if isinstance(v, (list, dict))})
+
+    def restore(self, session: AsyncSession) -> None:
+        for key in [key for key, value in session.info.items() if isinstance(value, (list, dict))]:
+            if key in self._kept:
+                session.info[key] = self._kept[key]
+            elif isinstance(session.info[key], list):
+                session.info[key].clear()
+            else:
+                session.info[key].clear()

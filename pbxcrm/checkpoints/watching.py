@@ -1,0 +1,87 @@
+"""What happens elsewhere and concerns lamps: hooks of lower contexts, registered in the composition root."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.checkpoints.context import load_engine
+from pbxcrm.checkpoints.engine import OPEN, apply, settle_deals
+from pbxcrm.checkpoints.facts import DealFacts, load_rests
+from pbxcrm.checkpoints.models import Lamp, TriggerKind
+from pbxcrm.deals.hooks import StageEntry
+from pbxcrm.deals.models import Deal
+
+
+async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
+    """A deal came into a stage: the lamps of the old one are of the past, those of the new one are armed, in one statement."""
+    deal = entry.deal
+    assert deal.id is not None
+    context = await load_engine(session)
+    watching = context.watching.of_deal(deal)
+    is_new = entry.left is None
+    if is_new and not watching:
+        return
+    is_plain = all(each.checkpoint.trigger == TriggerKind.STAGE for each in watching) and deal.stage_since == entry.at
+    if not is_plain:
+        await settle_deals(session, [deal.id], entry.at)
+        return
+    await session.flush()
+    facts = DealFacts(deal, entry.move.id or 0)
+    lamps: list[Lamp] = []
+    if not is_new:
+        lamps = await _open_lamps(session, deal.id)
+        facts.rests = (await load_rests(session, [deal.id])).get(deal.id, ())
+    await apply(session, context, {deal.id: facts}, lamps, entry.at)
+
+
+async def deal_changed(session: AsyncSession, deal: Deal, at: datetime) -> None:
+    """A deal was edited, or given to somebody."""
+    if deal.id is not None:
+        await settle_deals(session, [deal.id], at)
+
+
+async def task_changed(session: AsyncSession, deal_id: int, at: datetime) -> None:
+    """A task of a deal that somebody planned was made, ended or opened again."""
+    await settle_deals(session, [deal_id], at)
+
+
+async def client_talked(
+    session: AsyncSession, contact_id: int | None, number: str | None, deal_id: int | None, at: datetime
+) -> None:
+    """A conversation with a client is over: it counts for every deal of theirs."""
+    settled = await deals_of_client(session, contact_id, number, deal_id)
+    if settled:
+        await settle_deals(session, settled, at)
+
+
+async def deals_of_client(
+    session: AsyncSession, contact_id: int | None, number: str | None, deal_id: int | None
+) -> Collection[int]:
+    """Deals of the client that have a lamp."""
+    found: set[int] = set()
+    conditions = [
+        *([col(Deal.contact_id) == contact_id] if contact_id is not None else []),
+        *([col(Deal.client_number) == number] if number else []),
+        *([col(Deal.id) == deal_id] if deal_id is not None else []),
+    ]
+    for condition in conditions:
+        rows = await session.exec(
+            select(Deal.id)
+            .join(Lamp, col(Lamp.deal_id) == col(Deal.id))
+            .where(condition, col(Deal.closed_at).is_(None), col(Lamp.state).in_(OPEN))
+        )
+        found.update(deal for deal in rows.all() if deal is not None)
+    return sorted(found)
+
+
+async def _open_lamps(session: AsyncSession, deal_id: int) -> list[Lamp]:
+    rows = await session.exec(
+        select(Lamp)
+        .where(Lamp.deal_id == deal_id, col(Lamp.state).in_(OPEN))
+        .order_by(col(Lamp.id))
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return list(rows.all())

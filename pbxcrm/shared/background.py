@@ -1,0 +1,165 @@
+"""Long work in the background: a row that says how far it is, done by the worker in batches, each in a transaction of its own.
+
+A context says in its ``timers.py`` what a kind of work does with one batch (``pbxcrm.composition`` registers it) and starts it in its
+own transaction::
+
+    WORK = {"checkpoints.recompute": recompute_batch}
+
+    job = await start(session, "checkpoints.recompute", {"stage": 7}, now, owner_id=viewer.user_id)
+
+A batch that fails is tried again, then the work stops and says why. Whoever dies in a batch leaves it undone: the next worker does it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from sqlalchemy import Index, delete, text
+from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.shared.columns import json_list, json_object, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.db import Database
+
+log = structlog.get_logger()
+
+MOST_TRIES = 5
+MOST_BATCHES = 5  # in one turn, so that deadlines get theirs
+KEEP = timedelta(days=30)
+ACTIVE = text("state IN ('queued', 'running', 'undoing')")
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class BackgroundJob(SQLModel, table=True):
+    """``payload`` is what to do, ``cursor`` how far it is; ``refused`` what could not be done, with why."""
+
+    __tablename__ = "background_jobs"
+    __table_args__ = (Index("ix_background_jobs_active", "id", sqlite_where=ACTIVE, postgresql_where=ACTIVE),)
+
+    id: int | None = row_id()
+    kind: str = Field(max_length=64)
+    payload: dict[str, Any] = json_object()
+    cursor: dict[str, Any] = json_object()
+    state: str = Field(default=JobState.QUEUED.value, max_length=8)
+    done: int = 0
+    total: int = 0
+    refused: list[dict[str, Any]] = json_list()
+    result: dict[str, Any] = json_object()
+    tries: int = 0
+    error: str = Field(default="", max_length=500)
+    owner_id: int | None = maybe_link("users.id")  # None: the product itself
+    created_at: datetime = utc_column()
+    finished_at: datetime | None = maybe_utc_column()
+
+
+#: Does one batch from ``job.cursor`` on, moves the cursor and counts; True when nothing is left. Must not commit.
+Batch = Callable[[AsyncSession, BackgroundJob, datetime], Awaitable[bool]]
+_work: dict[str, Batch] = {}
+_undo: dict[str, Batch] = {}
+
+
+def register_work(work: Mapping[str, Batch], undo: Mapping[str, Batch] | None = None) -> None:
+    """Register by kind what a batch does, and what a batch of taking it back does. Raises ValueError for a second one of a kind."""
+    for known, given in ((_work, work), (_undo, undo or {})):
+        for kind, batch in given.items():
+            if known.setdefault(kind, batch) is not batch:
+                raise ValueError(f"two kinds of work called {kind}")
+
+
+def can_undo(job: BackgroundJob) -> bool:
+    """Whether what it did can be taken back."""
+    return job.kind in _undo and job.state in {JobState.DONE, JobState.FAILED}
+
+
+async def start(
+    session: AsyncSession,
+    kind: str,
+    payload: dict[str, Any],
+    now: datetime,
+    *,
+    total: int = 0,
+    owner_id: int | None = None,
+) -> BackgroundJob:
+    """Leave it to the worker; the row has its id."""
+    job = BackgroundJob(kind=kind, payload=payload, total=total, owner_id=owner_id, created_at=now)
+    session.add(job)
+    await session.flush()
+    return job
+
+
+def begin_undo(job: BackgroundJob) -> None:
+    """Let the worker take it back."""
+    job.state, job.cursor, job.tries, job.error, job.finished_at = JobState.UNDOING.value, {}, 0, "", None
+
+
+async def work_on(db: Database, now: datetime) -> int:
+    """Do a few batches of whatever is to be done; how many. Safe in any number of processes at once."""
+    batches = 0
+    while batches < MOST_BATCHES and await _anything(db):
+        claimed: int | None = None
+        try:
+            async with db.write() as session:
+                job = await _claim(session)
+                if job is None:
+                    break
+                claimed = job.id
+                await _one(session, job, now)
+            batches += 1
+        except Exception as error:
+            if claimed is None:
+                raise  # the database itself is in trouble: whoever sweeps knows how to wait
+            log.exception("background.failed", job=claimed)
+            await _failed(db, claimed, now, error)
+    return batches
+
+
+async def prune(session: AsyncSession, now: datetime) -> None:
+    """Forget what was over long ago."""
+    await session.exec(delete(BackgroundJob).where(col(BackgroundJob.finished_at) < now - KEEP))
+
+
+async def _one(session: AsyncSession, job: BackgroundJob, now: datetime) -> None:
+    undoing = job.state == JobState.UNDOING
+    if not undoing:
+        job.state = JobState.RUNNING.value
+    if await (_undo if undoing else _work)[job.kind](session, job, now):
+        job.state = (JobState.UNDONE if undoing else JobState.DONE).value
+        job.finished_at = now
+    job.tries = 0
+
+
+async def _anything(db: Database) -> bool:
+    async with db.read() as session:
+        query = select(BackgroundJob.id).where(ACTIVE, col(BackgroundJob.kind).in_(list(_work))).limit(1)
+        return (await session.exec(query)).first() is not None
+
+
+async def _claim(session: AsyncSession) -> BackgroundJob | None:
+    query = (
+        select(BackgroundJob)
+        .where(ACTIVE, col(BackgroundJob.kind).in_(list(_work)))
+        .order_by(col(BackgroundJob.id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.exec(query)).first()
+
+
+async def _failed(db: Database, job_id: int, now: datetime, error: Exception) -> None:
+    async with db.write() as session:
+        job = await session.get(BackgroundJob, job_id, with_for_update=True)
+        if job is None:
+            return
+        job.tries, job.error = job.tries + 1, f"{type(error).__name__}: {error}"[:500]
+        if job.tries >= MOST_TRIES:
+            job.state, job.finished_at = JobState.FAILED.value, now
