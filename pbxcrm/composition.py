@@ -12,20 +12,29 @@ from pbxcrm.callbacks.timers import recompute_deadlines
 from pbxcrm.calls.access import CLIENT_OF_CALL
 from pbxcrm.calls.actions import adopt_calls
 from pbxcrm.calls.lines import line_deleted
+from pbxcrm.checkpoints import reasons as checkpoints
+from pbxcrm.checkpoints import watching
+from pbxcrm.checkpoints.engine import light_due
+from pbxcrm.checkpoints.models import Subject
+from pbxcrm.checkpoints.recompute import WORK as CHECKPOINT_WORK
+from pbxcrm.checkpoints.recompute import recompute_all
+from pbxcrm.checkpoints.sweep import register_lighter
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked
 from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL
 from pbxcrm.deals.actions import adopt_deals, next_task_missing
 from pbxcrm.deals.follow_ups import follow_closing
-from pbxcrm.deals.hooks import stage_entered
+from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered
 from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
+from pbxcrm.shared.background import register_work
 from pbxcrm.shared.jobs import register_timers
 from pbxcrm.shared.reasons import register_reasons
 from pbxcrm.tasks.access import CLIENT_OF_TASK
+from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import register_sources
 from pbxcrm.timeline.sources import read_calls, read_changes, read_moves, read_notes, read_tasks
@@ -34,12 +43,12 @@ from pbxcrm.timeline.sources import read_calls, read_changes, read_moves, read_n
 def compose() -> None:
     """Fill the registries: ways by which rows are seen, hooks of lower contexts, sentences of reasons, handlers of deadlines."""
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
-    calendar_changed.register(recompute_deadlines)
+    calendar_changed.register(recompute_deadlines, recompute_all)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)
     number_marked.register(dismiss_callbacks)
     next_task_missing.register(failed_without_task)
     line_deleted.register(forget_line)
-    register_reasons(people.REASONS, deals.REASONS, callbacks.REASONS, reactions.REASONS)
+    register_reasons(people.REASONS, deals.REASONS, checkpoints.REASONS, callbacks.REASONS, reactions.REASONS)
     register_sources(
         {
             EntryKind.CALL: read_calls,
@@ -49,7 +58,13 @@ def compose() -> None:
             EntryKind.TASK: read_tasks,
         }
     )
-    stage_entered.register(follow_closing)
+    stage_entered.register(watching.deal_entered, follow_closing)
+    deal_changed.register(watching.deal_changed)
+    stage_changed.register(watching.stage_changed)
+    pipeline_made.register(watching.pipeline_made)
+    next_task_changed.register(watching.task_changed)
+    register_lighter(Subject.DEAL, light_due)
+    register_work(CHECKPOINT_WORK)
     register_timers(FUNNEL_TIMERS)
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)

@@ -6,22 +6,25 @@ from pbxcrm.audit import models as audit
 from pbxcrm.calendars import models as calendars
 from pbxcrm.callbacks import models as callbacks
 from pbxcrm.calls import models as calls
+from pbxcrm.checkpoints import models as checkpoints
 from pbxcrm.contacts import models as contacts
 from pbxcrm.deals import models as deals
 from pbxcrm.pbx import models as pbx
 from pbxcrm.people import models as people
 from pbxcrm.phone import models as phone
 from pbxcrm.screenpop import models as screenpop
-from pbxcrm.shared import events, options, timers
+from pbxcrm.shared import background, events, options, timers
 from pbxcrm.tasks import models as tasks
 
 metadata = SQLModel.metadata
 
 __all__ = [
     "audit",
+    "background",
     "calendars",
     "callbacks",
     "calls",
+    "checkpoints",
     "contacts",
     "deals",
     "events",

@@ -14,8 +14,9 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.people.actions import prune_logins
-from pbxcrm.shared import events, jobs
+from pbxcrm.shared import background, events, jobs
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import PbxcrmError
 from pbxcrm.shared.relay import Relay
@@ -53,6 +54,8 @@ class Work:
         """Do what is due now."""
         async with self._sweeping:
             fired = await jobs.sweep(self.db, datetime.now(UTC))
+            fired += await sweep_lamps(self.db, datetime.now(UTC))
+            await background.work_on(self.db, datetime.now(UTC))
             self._swept_at = asyncio.get_running_loop().time()
         return fired
 
@@ -63,6 +66,7 @@ class Work:
             await events.prune(session, now)
             await prune_logins(session, now)
             await jobs.prune(session, now)
+            await background.prune(session, now)
 
     async def _tidy_each_hour(self) -> None:
         """Every worker for itself, whatever Redis does: what another one has thrown away is just not there any more."""

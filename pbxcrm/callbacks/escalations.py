@@ -158,7 +158,7 @@ async def do_give(session: AsyncSession, viewer: Viewer, episode: Episode, to: U
         await do_change_task(session, task, now, people, actor=viewer, why=why, assignee_id=to.id, due_at=due_at)
     deal = await lock_row(session, Deal, episode.deal_id) if episode.deal_id is not None else None
     if deal is not None and deal.closed_at is None and deal.responsible_id in {before, None}:
-        do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
+        await do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
 
 
 async def access_for_decision(session: AsyncSession, viewer: Viewer, escalation_id: int) -> tuple[Escalation, Episode]:

@@ -72,7 +72,9 @@ async def change_checkpoint(
     return checkpoint, await _recompute(session, viewer, checkpoint, now)
 
 
-async def delete_checkpoint(session: AsyncSession, viewer: Viewer, checkpoint_id: int, *, now: datetime) -> BackgroundJob:
+async def delete_checkpoint(
+    session: AsyncSession, viewer: Viewer, checkpoint_id: int, *, now: datetime
+) -> BackgroundJob:
     """Watch it no longer: what is armed is forgotten, what burns goes out, what fired stands."""
     check(viewer, Permission.SETTINGS_EDIT)
     checkpoint = await access_checkpoint(session, checkpoint_id)
@@ -98,8 +100,9 @@ async def _set(session: AsyncSession, checkpoint: Checkpoint, change: Checkpoint
     work = checks.check_work(change.work, change.talked_seconds)
     stage = await _place(session, change)
     steps = checks.check_steps(
-        change.steps, people, needs_minutes=change.trigger == TriggerKind.SILENCE or
-        (change.trigger == TriggerKind.STAGE and stage is None)
+        change.steps,
+        people,
+        needs_minutes=change.trigger == TriggerKind.SILENCE or (change.trigger == TriggerKind.STAGE and stage is None),
     )
     checkpoint.name = checks.check_name(change.name)
     checkpoint.field = checks.check_field(work, change.trigger, change.field, BY_KEY)
@@ -151,8 +154,10 @@ async def _place(session: AsyncSession, change: CheckpointChange) -> Stage | Non
 
 async def _recompute(session: AsyncSession, viewer: Viewer, checkpoint: Checkpoint, now: datetime) -> BackgroundJob:
     return await recompute(
-        session, now, stage_id=checkpoint.stage_id, pipeline_id=checkpoint.pipeline_id, checkpoint_id=checkpoint.id,
+        session,
+        now,
+        stage_id=checkpoint.stage_id,
+        pipeline_id=checkpoint.pipeline_id,
+        checkpoint_id=checkpoint.id,
         owner_id=viewer.user_id,
     )
-
-

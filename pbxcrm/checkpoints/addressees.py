@@ -16,7 +16,9 @@ def goes_to_manager(whom: str) -> bool:
     return whom in {MANAGER, JOINT} or whom == f"{ROLE}{Role.MANAGER}"
 
 
-def addressee_of(context: EngineContext, whom: str, owner_id: int | None, at: datetime) -> tuple[int | None, list[Reason]]:
+def addressee_of(
+    context: EngineContext, whom: str, owner_id: int | None, at: datetime
+) -> tuple[int | None, list[Reason]]:
     """Their id and the reasons; None where nobody is there at all.
 
     Who is away is stood in for by a deputy, else by the manager; for who has left, the manager; nobody is their own manager.

@@ -72,10 +72,7 @@ async def _read(session: AsyncSession) -> Watching:
     for step in (await session.exec(select(CheckpointStep).order_by(col(CheckpointStep.position)))).all():
         steps.setdefault(step.checkpoint_id, []).append(step)
     norms = dict((await session.exec(select(Stage.id, Stage.norm_minutes))).all())
-    found = [
-        Watched(row, tuple(steps.get(row.id or 0, ())), norms.get(row.stage_id))
-        for row in rows.all()
-    ]
+    found = [Watched(row, tuple(steps.get(row.id or 0, ())), norms.get(row.stage_id)) for row in rows.all()]
     return Watching(
         {each.id: each for each in found},
         [each for each in found if each.checkpoint.trigger != TriggerKind.CALLBACK and each.minutes is not None],

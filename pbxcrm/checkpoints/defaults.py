@@ -17,7 +17,9 @@ REACTION_MINUTES = 60
 TALKED_SECONDS = 30
 
 
-async def watch_key_stages(session: AsyncSession, pipeline_id: int | None = None, *, begins_at: datetime | None = None) -> int:
+async def watch_key_stages(
+    session: AsyncSession, pipeline_id: int | None = None, *, begins_at: datetime | None = None
+) -> int:
     """Give every stage that waits for the client, has a norm and no checkpoint its two steps; how many there were.
 
     ``begins_at``: no clock runs from before, so that the deals that stand there do not all light at once.

@@ -49,7 +49,7 @@ async def settle_deals(session: AsyncSession, deal_ids: Collection[int], now: da
     watched = _watched(context, deals.values(), lamps)
     if not watched and not lamps:
         return
-    facts = await load_facts(session, [deal for deal in deals.values() if deal is not None], watched, context.people)
+    facts = await load_facts(session, list(deals.values()), watched, context.people)
     await apply(session, context, facts, lamps, now)
 
 
@@ -116,9 +116,7 @@ async def _reassigned(
     """The responsible's lamp goes to the new one, with a new pause; what had reached the manager is answered by that. What stays open."""
     owner_id = facts.deal.responsible_id
     first = min(lamp.step for lamp in burning)
-    answered = [
-        lamp for lamp in burning if lamp.step > first and watched.steps[lamp.step].whom != RESPONSIBLE
-    ]
+    answered = [lamp for lamp in burning if lamp.step > first and watched.steps[lamp.step].whom != RESPONSIBLE]
     why = reason("lamp.out_given", who=context.people.name(owner_id))
     await put_out(session, context, [(lamp, why, None) for lamp in answered], now, decision="reassigned")
     for lamp in burning:
@@ -181,9 +179,14 @@ async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequ
     burning: dict[tuple[int | None, int], list[Lamp]] = {}
     for lamp in others.all():
         burning.setdefault((lamp.deal_id, lamp.checkpoint_id), []).append(lamp)
-    watched = [context.watching.by_id[lamp.checkpoint_id] for lamp in claimed if lamp.checkpoint_id in context.watching.by_id]
+    watched = [
+        context.watching.by_id[lamp.checkpoint_id] for lamp in claimed if lamp.checkpoint_id in context.watching.by_id
+    ]
     facts = await load_facts(
-        session, [deal for deal in deals.values() if deal is not None], {each.id: each for each in watched}.values(), context.people
+        session,
+        list(deals.values()),
+        {each.id: each for each in watched}.values(),
+        context.people,
     )
     due: list[DueLamp] = []
     new: list[dict[str, object]] = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,6 +17,7 @@ from pbxcrm.checkpoints.models import Pause, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work
 from pbxcrm.deals.models import Deal, StageMove
 from pbxcrm.people.queries import Directory
+from pbxcrm.shared.core_sql import fetch
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 #: The dates of a deal that a checkpoint may watch.
@@ -77,9 +79,9 @@ async def load_facts(
     """Of each deal by its id; only what these checkpoints ask about is read."""
     ids = [deal.id for deal in deals if deal.id is not None]
     moves = await session.exec(
-        select(StageMove.deal_id, func.max(StageMove.id)).where(col(StageMove.deal_id).in_(ids)).group_by(
-            col(StageMove.deal_id)
-        )
+        select(StageMove.deal_id, func.max(StageMove.id))
+        .where(col(StageMove.deal_id).in_(ids))
+        .group_by(col(StageMove.deal_id))
     )
     last = dict(moves.all())
     facts = {deal.id: DealFacts(deal, last.get(deal.id) or 0) for deal in deals if deal.id is not None}
@@ -108,6 +110,19 @@ async def load_rests(session: AsyncSession, deal_ids: Collection[int]) -> dict[i
     return found
 
 
+_TALKS = columns(
+    col(Call.id),
+    col(Call.deal_id),
+    col(Call.contact_id),
+    col(Call.client_number),
+    col(Call.ended_at),
+    col(Call.talk_seconds),
+    col(Call.made_by),
+    col(Call.answered_by),
+    col(Call.direction),
+).where(col(Call.talk_seconds) > 0, col(Call.direction) != Direction.INTERNAL.value, col(Call.merged_into_id).is_(None))
+
+
 async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people: Directory) -> None:
     """Conversations with the client: on the deal, with its contact on whatever number, from its number."""
     by_contact: dict[int, list[DealFacts]] = {}
@@ -123,19 +138,8 @@ async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people:
         col(Call.contact_id).in_(list(by_contact)),
         col(Call.client_number).in_(list(by_number)),
     ):
-        rows = await session.exec(
-            select(
-                Call.id, Call.deal_id, Call.contact_id, Call.client_number, Call.ended_at, Call.talk_seconds,
-                Call.made_by, Call.answered_by, Call.direction,
-            ).where(
-                condition,
-                Call.talk_seconds > 0,
-                Call.direction != Direction.INTERNAL.value,
-                col(Call.merged_into_id).is_(None),
-                col(Call.ended_at) >= since,
-            )
-        )  # type: ignore[call-overload]  # more columns than its types know
-        for call_id, deal_id, contact_id, number, ended_at, seconds, made_by, answered_by, direction in rows.all():
+        rows = await fetch(session, _TALKS.where(condition, col(Call.ended_at) >= since))
+        for call_id, deal_id, contact_id, number, ended_at, seconds, made_by, answered_by, direction in rows:
             user = people.user_of(made_by if direction == Direction.OUTBOUND else answered_by)
             talk = Talk(ended_at, seconds, call_id, user.id if user else None)
             whose = {id(each): each for each in by_contact.get(contact_id, ())}
@@ -162,7 +166,9 @@ async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None
         if task.done_at is not None:
             until = min(until, task.done_at)
         each.planned.append(
-            Work(task.created_at, WorkKind.NEXT_TASK, f"task:{task.id}", max(until, task.created_at), task.created_by_id)
+            Work(
+                task.created_at, WorkKind.NEXT_TASK, f"task:{task.id}", max(until, task.created_at), task.created_by_id
+            )
         )
         if task.status == TaskStatus.OPEN and (each.next_task_at is None or task.due_at < each.next_task_at):
             each.next_task_at = task.due_at
@@ -182,5 +188,3 @@ async def _add_filled(session: AsyncSession, facts: dict[int, DealFacts]) -> Non
             if isinstance(values, dict) and values.get("after") not in {None, ""}:
                 work = Work(row.at, WorkKind.FIELD_FILLED, f"audit:{row.id}", row.at, row.actor_id)
                 facts[int(row.entity_id)].filled.append((key, work))
-
-

@@ -133,8 +133,16 @@ async def _give_task(
         theirs, _ = addressee_of(context, RESPONSIBLE, deal.responsible_id, now)
         if theirs != lamp.addressee_id:
             joint = NewTask(
-                TaskKind.LAMP, new.title, why, now, theirs, deal.id, deal.contact_id, part_of_id=task.id,
-                about=f"{ABOUT_LAMP}{lamp.id}:joint", note=new.note,
+                TaskKind.LAMP,
+                new.title,
+                why,
+                now,
+                theirs,
+                deal.id,
+                deal.contact_id,
+                part_of_id=task.id,
+                about=f"{ABOUT_LAMP}{lamp.id}:joint",
+                note=new.note,
             )
             await do_create_task(session, joint, now, context.people)
 
@@ -149,7 +157,13 @@ async def _digest(
     task = known.first()
     before = 0
     if task is not None:
-        before = len((await session.exec(select(Lamp.id).where(Lamp.task_id == task.id, Lamp.state == LampState.BURNING.value))).all())
+        before = len(
+            (
+                await session.exec(
+                    select(Lamp.id).where(Lamp.task_id == task.id, Lamp.state == LampState.BURNING.value)
+                )
+            ).all()
+        )
     title = reason("task.lamp_digest", count=before + len(theirs))
     lines = [each.facts.deal.title for each in theirs]
     if task is not None:
@@ -159,7 +173,12 @@ async def _digest(
     said = ", ".join(lines[:TITLES_SAID]) + (" …" if len(lines) > TITLES_SAID else "")
     new = NewTask(
         TaskKind.CONTROL if any(each.step.what == StepKind.CONTROL for each in theirs) else TaskKind.LAMP,
-        title, reason("lamp.digest", titles=said), now, user_id, about=about, note="\n".join(lines)[:4000],
+        title,
+        reason("lamp.digest", titles=said),
+        now,
+        user_id,
+        about=about,
+        note="\n".join(lines)[:4000],
     )
     return await do_create_task(session, new, now, context.people)
 

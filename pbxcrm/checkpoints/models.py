@@ -130,7 +130,9 @@ class Lamp(SQLModel, table=True):
     minutes: int  # working minutes from there until it is due, pauses not counted
     due_at: datetime = utc_column()
     lit_at: datetime | None = maybe_utc_column()
-    asked_at: datetime | None = maybe_utc_column()  # since when the addressee of now has it: the next step counts from there
+    asked_at: datetime | None = (
+        maybe_utc_column()
+    )  # since when the addressee of now has it: the next step counts from there
     out_at: datetime | None = maybe_utc_column()
     out_by_id: int | None = maybe_link("users.id", index=False)  # whose work; None: the client's, or the product's own
     out_reason: dict[str, Any] = json_object()  # a stored Reason

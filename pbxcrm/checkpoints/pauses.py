@@ -58,8 +58,14 @@ async def pause_deal(
         manager = people.manager_of(viewer.user_id)
         said = reason("pause.waits", who=viewer.name, until=f"{until:%Y-%m-%d}", why=why)
         task = NewTask(
-            TaskKind.CONTROL, reason("task.pause", title=deal.title), said, now, manager.id if manager else None,
-            deal_id, deal.contact_id, about=f"{ABOUT_PAUSE}{pause.id}",
+            TaskKind.CONTROL,
+            reason("task.pause", title=deal.title),
+            said,
+            now,
+            manager.id if manager else None,
+            deal_id,
+            deal.contact_id,
+            about=f"{ABOUT_PAUSE}{pause.id}",
         )
         await do_create_task(session, task, now, people)
     await settle_deals(session, [deal_id], now)

@@ -159,4 +159,6 @@ async def _watched(session: AsyncSession, context: EngineContext, stage_id: int)
 
 def _check(norm: int) -> None:
     if not 1 <= norm <= LONGEST_MINUTES:
-        raise Invalid("norm_minutes", "checkpoints.minutes", "A step comes after at least a minute and at most five years.")
+        raise Invalid(
+            "norm_minutes", "checkpoints.minutes", "A step comes after at least a minute and at most five years."
+        )

@@ -135,7 +135,13 @@ class _Said:
 
     @classmethod
     def of(cls, session: AsyncSession) -> "_Said":
-        return cls({k: (list(v) if isinstance(v, list) else dict(v)) for k, v in session.info.items() if isinstance(v, (list, dict))})
+        return cls(
+            {
+                k: (list(v) if isinstance(v, list) else dict(v))
+                for k, v in session.info.items()
+                if isinstance(v, (list, dict))
+            }
+        )
 
     def restore(self, session: AsyncSession) -> None:
         for key in [key for key, value in session.info.items() if isinstance(value, (list, dict))]:

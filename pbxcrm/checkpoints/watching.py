@@ -7,11 +7,13 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.context import load_engine
+from pbxcrm.checkpoints.defaults import watch_key_stages
 from pbxcrm.checkpoints.engine import OPEN, apply, settle_deals
 from pbxcrm.checkpoints.facts import DealFacts, load_rests
 from pbxcrm.checkpoints.models import Lamp, TriggerKind
+from pbxcrm.checkpoints.recompute import recompute
 from pbxcrm.deals.hooks import StageEntry
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, Pipeline, Stage
 
 
 async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
@@ -40,6 +42,16 @@ async def deal_changed(session: AsyncSession, deal: Deal, at: datetime) -> None:
     """A deal was edited, or given to somebody."""
     if deal.id is not None:
         await settle_deals(session, [deal.id], at)
+
+
+async def stage_changed(session: AsyncSession, stage: Stage, at: datetime) -> None:
+    """Another norm: the lamps of its deals are settled anew."""
+    await recompute(session, at, stage_id=stage.id)
+
+
+async def pipeline_made(session: AsyncSession, pipeline: Pipeline) -> None:
+    """The stages of a template where somebody waits are watched from the beginning."""
+    await watch_key_stages(session, pipeline.id)
 
 
 async def task_changed(session: AsyncSession, deal_id: int, at: datetime) -> None:

@@ -7,6 +7,7 @@ import structlog
 
 from pbxcrm import migrations
 from pbxcrm.cli.locks import in_use, unused
+from pbxcrm.composition import compose
 from pbxcrm.deals.seed import seed
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
@@ -16,6 +17,7 @@ log = structlog.get_logger()
 
 async def prepare(settings: Settings) -> tuple[str | None, str | None]:
     """Bring the database to the newest shape and give it what every installation begins with; (before, after)."""
+    compose()
     before, after = await migrations.upgrade(settings.database_url)
     db = Database(settings.database_url, pool_size=1)
     try:

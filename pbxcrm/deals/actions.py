@@ -17,7 +17,7 @@ from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.access import audience_of_deal
 from pbxcrm.deals.fields import BY_KEY, Value, apply
 from pbxcrm.deals.gates import GateFacts, check_gate
-from pbxcrm.deals.hooks import StageEntry, stage_entered
+from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import access_deal, default_pipeline, has_open_task, latest_move, stage_of_kind
 from pbxcrm.deals.rules import check_title, is_closing
@@ -171,7 +171,7 @@ async def do_move_back(
     )
 
 
-def do_assign_deal(
+async def do_assign_deal(
     session: AsyncSession,
     deal: Deal,
     user_id: int | None,
@@ -187,6 +187,7 @@ def do_assign_deal(
     before = _give(session, deal, user_id, at, actor, why)
     deal.version += 1
     say_deal_changed(session, deal, at, people, also=[before])
+    await deal_changed(session, deal, at)
 
 
 def _give(
@@ -324,6 +325,7 @@ async def edit_deal(
     if changed or given:
         deal.version += 1
         say_deal_changed(session, deal, now, await load_directory(session), also=[before])
+        await deal_changed(session, deal, now)
     return deal
 
 

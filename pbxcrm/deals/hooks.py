@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pbxcrm.access import Viewer
-from pbxcrm.deals.models import Deal, Stage, StageMove
+from pbxcrm.deals.models import Deal, Pipeline, Stage, StageMove
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.hooks import Hook
 
@@ -23,3 +23,12 @@ class StageEntry:
 
 
 stage_entered: Hook[StageEntry] = Hook("deals.stage_entered")
+
+#: An open deal was edited or given to somebody.
+deal_changed = Hook[Deal, datetime]("deals.deal_changed")
+
+#: The norm or the kind of a stage was changed, or it was archived.
+stage_changed = Hook[Stage, datetime]("deals.stage_changed")
+
+#: A pipeline was made with its first stages.
+pipeline_made = Hook[Pipeline]("deals.pipeline_made")

@@ -15,6 +15,7 @@ from pbxcrm.deals.actions import do_move_deal
 from pbxcrm.deals.automatic import do_move_by_itself
 from pbxcrm.deals.fields import FIELDS
 from pbxcrm.deals.funnel_templates import TEMPLATES
+from pbxcrm.deals.hooks import pipeline_made, stage_changed
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import stages_of
 from pbxcrm.deals.stage_rules import CARRIED_BY_DEFAULT, Requirements
@@ -86,6 +87,8 @@ async def create_pipeline(
     await session.flush()
     await _change_pipeline(session, pipeline, change, known)
     record(session, now, "pipeline.created", "pipeline", pipeline.id, actor=viewer, template=template)
+    if template:
+        await pipeline_made(session, pipeline)
     _say_changed(session, pipeline.id, now)
     return pipeline
 
@@ -98,6 +101,7 @@ async def seed_pipeline(session: AsyncSession) -> None:
     assert first.id is not None
     _fill(session, first.id, "b2b")
     await session.flush()
+    await pipeline_made(session, first)
 
 
 async def change_pipeline(
@@ -200,6 +204,8 @@ async def change_stage(
     _record_change(session, viewer, "stage", stage_id, before, _said_of_stage(stage), now)
     stage.version += 1
     _say_changed(session, stage.pipeline_id, now)
+    if (before["norm_minutes"], before["kind"]) != (stage.norm_minutes, stage.kind):
+        await stage_changed(session, stage, now)
     return stage
 
 

@@ -337,7 +337,7 @@ async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
     if to is not None:
         await do_move_by_itself(case.session, deal, to, case.at, people=people, why=why)
     if user is not None:
-        do_assign_deal(case.session, deal, user.id, case.at, actor=None, people=people, why=why)
+        await do_assign_deal(case.session, deal, user.id, case.at, actor=None, people=people, why=why)
         case.call.responsible_id = user.id
 
 

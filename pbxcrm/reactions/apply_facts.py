@@ -13,6 +13,7 @@ from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, Le
 from pbxcrm.calls.models import Call, CallEvent
 from pbxcrm.calls.rules import is_better_ending, line_of
 from pbxcrm.calls.stored import columns_of, columns_of_leg
+from pbxcrm.checkpoints.watching import client_talked
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory
@@ -227,6 +228,8 @@ async def _apply(session: AsyncSession, context: CallContext, fact: CallFact, ro
             if not _is_known_talk(state, context):
                 await rows.write_legs(session)  # who talked is asked, also in other calls of the client
             await consider(session, context, call, state, fact.at)
+        if fact.kind is FactKind.ENDED and call.talk_seconds and call.direction != Direction.INTERNAL:
+            await client_talked(session, call.contact_id, call.client_number, call.deal_id, fact.at)
     await _show(session, call, fact, known.values(), changed, context.people)
     await _say_call_changed(session, call, known.values(), fact, context, rows)
 
