@@ -58,6 +58,8 @@ Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 IdText = Annotated[Id, BeforeValidator(_from_digits)]
 """An id in a query string."""
+CountText = Annotated[int, Field(ge=-(2**31), le=2**31 - 1), BeforeValidator(_from_digits)]
+"""A whole number in a query string."""
 Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_from_digits)]
 When = Annotated[AwareDatetime, BeforeValidator(_from_rfc3339), AfterValidator(_in_our_age)]
 """A time somebody sends."""

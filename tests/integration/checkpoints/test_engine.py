@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 from pbxcrm.checkpoints.models import LampState
-from tests.calls import NOON
 from tests.integration.checkpoints.conftest import DealDesk
 
 MINUTE = timedelta(minutes=1)

@@ -1,0 +1,214 @@
+"""Lamps, the pauses of deals, and long work in the background."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from pbxcrm.access import Permission, Viewer
+from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject
+from pbxcrm.checkpoints.pauses import approve_pause, end_pause, pause_deal
+from pbxcrm.checkpoints.queries import LampFilter, access_lamp, page_of_lamps
+from pbxcrm.people.models import Role
+from pbxcrm.people.queries import logins_of
+from pbxcrm.shared import reasons
+from pbxcrm.shared.background import BackgroundJob, JobState, begin_undo, can_undo
+from pbxcrm.shared.errors import Conflict, NotFound
+from web.api import cursors
+from web.api.fields import SOMETHING, ApiAnswer, ApiRequest, IdText, ListQuery, Moment, When, Word
+from web.api.resource import Ask, Page, Resource
+
+lamps = Resource("lamps", "What is armed, what burns, what burned: each step of a checkpoint for a deal or a callback.")
+jobs = Resource("jobs", "Long work in the background, with its progress.")
+
+
+class LampOut(ApiAnswer):
+    id: int
+    checkpoint_id: int
+    step: int = Field(description="0 is the first.")
+    subject: Subject
+    deal_id: int | None
+    callback_id: int | None
+    owner: str | None = Field(description="The login of whose work is watched.")
+    addressee: str | None = Field(description="The login of who was asked; null while it is armed.")
+    state: LampState
+    entered_at: Moment = Field(description="What the clock runs from.")
+    minutes: int = Field(description="Working minutes from there.")
+    due_at: Moment
+    lit_at: Moment | None
+    out_at: Moment | None
+    out_by: str | None = Field(description="The login of whose work put it out.")
+    out_reason: str
+    task_id: int | None
+    reason: str = Field(description="Why it burns, in English.")
+    decision: Decision
+    note: str
+    parked: bool = Field(description="Its calendar or deal is broken: it waits for an administrator.")
+    version: int
+
+
+class LampQuery(ListQuery):
+    state: Literal["armed", "burning", "out"] | None = None
+    deal_id: IdText | None = None
+    callback_id: IdText | None = None
+    checkpoint_id: IdText | None = None
+    owner: Word | None = Field(None, description="A login.")
+    addressee: Word | None = Field(None, description="A login.")
+
+
+class PauseBody(ApiRequest):
+    until: When
+    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=SOMETHING)]
+
+
+class PauseOut(ApiAnswer):
+    deal_id: int
+    since: Moment
+    until: Moment
+    reason: str
+    by: str | None
+    approved_by: str | None
+    waits_for_approval: bool = Field(description="Longer than two weeks: it counts once a manager has agreed.")
+
+
+class Refused(ApiAnswer):
+    id: int | None
+    missing: list[dict[str, Any]]
+
+
+class JobOut(ApiAnswer):
+    id: int
+    kind: str
+    state: JobState
+    done: int
+    total: int
+    refused: list[Refused]
+    result: dict[str, Any]
+    error: str
+    created_at: Moment
+    finished_at: Moment | None
+
+
+@lamps.get("/lamps", needs=Permission.DEALS_READ, summary="Lamps, newest first")
+async def read_lamps(ask: Ask, query: LampQuery) -> Page[LampOut]:
+    asked = LampFilter(
+        state=query.state or "",
+        deal_id=query.deal_id,
+        callback_id=query.callback_id,
+        checkpoint_id=query.checkpoint_id,
+        owner=query.owner or "",
+        addressee=query.addressee or "",
+    )
+    before = cursors.read_id(query.cursor)
+    rows = await page_of_lamps(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
+    return Page[LampOut].of(await _lamps(ask, rows), query.limit, lambda lamp: cursors.next_of_id(lamp.id))
+
+
+@lamps.get("/lamps/{lamp_id}", needs=Permission.DEALS_READ, summary="One lamp")
+async def read_lamp(ask: Ask, lamp_id: int) -> LampOut:
+    return (await _lamps(ask, [await access_lamp(ask.session, ask.viewer, lamp_id)]))[0]
+
+
+@lamps.post(
+    "/deals/{deal_id}/pause", needs=Permission.DEALS_EDIT, summary="Let a deal rest", status=200, conflicts=True
+)
+async def post_pause(ask: Ask, deal_id: int, body: PauseBody) -> PauseOut:
+    """Its working minutes do not count meanwhile."""
+    return await _pause(ask, await pause_deal(ask.session, ask.viewer, deal_id, body.until, body.reason, now=ask.now))
+
+
+@lamps.post(
+    "/deals/{deal_id}/pause/approve", needs=Permission.ESCALATIONS_WORK, summary="Agree to a long pause", status=200
+)
+async def post_approve_pause(ask: Ask, deal_id: int) -> PauseOut:
+    return await _pause(ask, await approve_pause(ask.session, ask.viewer, deal_id, now=ask.now))
+
+
+@lamps.delete("/deals/{deal_id}/pause", needs=Permission.DEALS_EDIT, summary="Mind a deal again")
+async def remove_pause(ask: Ask, deal_id: int) -> None:
+    await end_pause(ask.session, ask.viewer, deal_id, now=ask.now)
+
+
+@jobs.get("/jobs/{job_id}", needs=Permission.DEALS_READ, summary="How far it is")
+async def read_job(ask: Ask, job_id: int) -> JobOut:
+    """One's own; an administrator sees all."""
+    return _job(await _access_job(ask, job_id))
+
+
+@jobs.post("/jobs/{job_id}/undo", needs=Permission.DEALS_EDIT, summary="Take it back", status=200, conflicts=True)
+async def undo_job(ask: Ask, job_id: int) -> JobOut:
+    job = await _access_job(ask, job_id)
+    if not can_undo(job):
+        raise Conflict("jobs.no_undo", "This cannot be taken back.")
+    begin_undo(job)
+    return _job(job)
+
+
+async def _access_job(ask: Ask, job_id: int) -> BackgroundJob:
+    job = await ask.session.get(BackgroundJob, job_id)
+    if job is None or not _is_theirs(ask.viewer, job):
+        raise NotFound("jobs.not_found", "There is no such work.")
+    return job
+
+
+def _is_theirs(viewer: Viewer, job: BackgroundJob) -> bool:
+    return viewer.role is Role.ADMIN or job.owner_id == viewer.user_id
+
+
+def _job(job: BackgroundJob) -> JobOut:
+    return JobOut(
+        id=job.id or 0,
+        kind=job.kind,
+        state=JobState(job.state),
+        done=job.done,
+        total=job.total,
+        refused=[Refused(id=each.get("id"), missing=each.get("missing", [])) for each in job.refused],
+        result=job.result,
+        error=job.error,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+    )
+
+
+async def _pause(ask: Ask, pause: Pause) -> PauseOut:
+    logins = await logins_of(ask.session, [pause.by_id, pause.approved_by_id])
+    return PauseOut(
+        deal_id=pause.deal_id,
+        since=pause.from_at,
+        until=pause.until_at,
+        reason=pause.why,
+        by=logins.get(pause.by_id),
+        approved_by=logins.get(pause.approved_by_id),
+        waits_for_approval=pause.waits_for_approval,
+    )
+
+
+async def _lamps(ask: Ask, rows: list[Lamp]) -> list[LampOut]:
+    people = [user_id for row in rows for user_id in (row.owner_id, row.addressee_id, row.out_by_id)]
+    logins = await logins_of(ask.session, people)
+    return [
+        LampOut(
+            id=row.id or 0,
+            checkpoint_id=row.checkpoint_id,
+            step=row.step,
+            subject=Subject(row.subject),
+            deal_id=row.deal_id,
+            callback_id=row.callback_id,
+            owner=logins.get(row.owner_id),
+            addressee=logins.get(row.addressee_id),
+            state=LampState(row.state),
+            entered_at=row.entered_at,
+            minutes=row.minutes,
+            due_at=row.due_at,
+            lit_at=row.lit_at,
+            out_at=row.out_at,
+            out_by=logins.get(row.out_by_id),
+            out_reason=reasons.text(row.out_reason),
+            task_id=row.task_id,
+            reason=reasons.text(row.reason),
+            decision=Decision(row.decision),
+            note=row.note,
+            parked=row.parked_at is not None,
+            version=row.version,
+        )
+        for row in rows
+    ]
