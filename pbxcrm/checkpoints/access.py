@@ -3,9 +3,8 @@
 from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col
 
-from pbxcrm.access import SEES_EVERYTHING, Viewer, teammates
+from pbxcrm.access import SEES_EVERYTHING, Role, Viewer, teammates
 from pbxcrm.checkpoints.models import Lamp
-from pbxcrm.people.models import Role
 
 
 def visible_lamps(viewer: Viewer) -> ColumnElement[bool]:

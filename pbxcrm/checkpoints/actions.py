@@ -15,7 +15,7 @@ from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.checkpoints.recompute import recompute
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.models import Pipeline, Stage
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.background import BackgroundJob
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.locking import lock_row

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from pbxcrm.access import Role
 from pbxcrm.checkpoints.context import EngineContext
-from pbxcrm.people.models import Role, User
+from pbxcrm.people.models import User
 from pbxcrm.shared.reasons import Reason, reason
 
 RESPONSIBLE, MANAGER, JOINT = "responsible", "manager", "joint"

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from pbxcrm.access import Role
 from pbxcrm.checkpoints.addressees import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
 from pbxcrm.checkpoints.facts import DATES
 from pbxcrm.checkpoints.models import StepKind, TriggerKind, WorkKind
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.texts import one_line
 

@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.config import Watching, load_watching
-from pbxcrm.people.queries import Directory, load_directory
+from pbxcrm.people.directory import Directory, load_directory
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pbxcrm.checkpoints.config import Watched
 from pbxcrm.checkpoints.models import Pause, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work
 from pbxcrm.deals.models import Deal, StageMove
-from pbxcrm.people.queries import Directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 

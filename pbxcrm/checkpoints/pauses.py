@@ -5,14 +5,13 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.models import Pause
 from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.models import Deal
-from pbxcrm.people.models import Role
-from pbxcrm.people.queries import load_directory
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.why import check_why

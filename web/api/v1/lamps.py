@@ -4,11 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pbxcrm.access import Permission, Viewer
+from pbxcrm.access import Permission, Role, Viewer
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject
 from pbxcrm.checkpoints.pauses import approve_pause, end_pause, pause_deal
 from pbxcrm.checkpoints.queries import LampFilter, access_lamp, page_of_lamps
-from pbxcrm.people.models import Role
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared import reasons
 from pbxcrm.shared.background import BackgroundJob, JobState, begin_undo, can_undo
