@@ -18,6 +18,7 @@ from pbxcrm.access import GRANTS, Role
 from pbxcrm.calendars.models import Leave
 from pbxcrm.callbacks.models import Attempt, Episode, Escalation
 from pbxcrm.calls.models import Call, Line
+from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
@@ -29,6 +30,7 @@ from pbxcrm.people.models import ApiToken, LoginSession
 from pbxcrm.people.tokens import create_token
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.background import BackgroundJob
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.settings import Settings
@@ -54,7 +56,7 @@ OWNED = {
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
-    "session_id", "task_id", "token_id", "user_id", "team_id",
+    "job_id", "lamp_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
 SHARED = {"calendar_id", "checkpoint_id", "line_id", "name", "number", "pipeline_id", "stage_id", "token", "version"}
@@ -207,13 +209,18 @@ async def _settle(
             client_number=number, created_at=NOON, expires_at=NOON,
         )  # fmt: skip
         token = ApiToken(token_hash=f"hash-{extension}", user_id=office.id(seller), name="its name", created_at=NOON)
-        session.add_all([escalation, attempt, command, token])
+        lamp = Lamp(
+            checkpoint_id=1, step=0, subject="deal", deal_id=deal.id, entry=f"walk {extension}", owner_id=office.id(seller),
+            entered_at=NOON, minutes=1, due_at=NOON,
+        )  # fmt: skip
+        job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
+        session.add_all([escalation, attempt, command, token, lamp, job])
     return {
         "company_id": company.id, "contact_id": contact.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
-        "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
+        "lamp_id": lamp.id, "job_id": job.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": deal.stage_id, "line_id": line.id,
+        "stage_id": deal.stage_id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": 1, "line_id": line.id,
         "version": "any", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 
