@@ -70,6 +70,14 @@ ACTIONS: dict[str, str] = {
     "stage.created": N_("Stage added"),
     "stage.changed": N_("Stage changed"),
     "stage.archived": N_("Stage archived"),
+    "deal.lamp_lit": N_("A lamp of the deal lit"),
+    "deal.lamp_out": N_("A lamp of the deal went out"),
+    "deal.paused": N_("Deal paused"),
+    "deal.pause_approved": N_("Pause of a deal approved"),
+    "deal.pause_ended": N_("Pause of a deal ended"),
+    "checkpoint.created": N_("Checkpoint added"),
+    "checkpoint.changed": N_("Checkpoint changed"),
+    "checkpoint.deleted": N_("Checkpoint taken away"),
     "flag.raised": N_("Flag raised"),
     "flag.resolved": N_("Flag resolved"),
 }
@@ -88,6 +96,7 @@ ENTITIES: dict[str, tuple[str, str | None]] = {
     "calendar": (N_("calendar"), "/settings/calendars/{id}"),
     "pipeline": (N_("pipeline"), "/settings/pipelines/{id}"),
     "stage": (N_("stage"), None),
+    "checkpoint": (N_("checkpoint"), None),
     "options": (N_("options"), None),
 }
 _GONE = (".deleted", ".taken_back")  # nothing is left to be opened
