@@ -46,6 +46,8 @@ ACTIONS: dict[str, str] = {
     "callback.released": N_("Callback released"),
     "callback.undone": N_("Result of a callback taken back"),
     "options.changed": N_("Options changed"),
+    "first_run.kept": N_("First steps: kept as it is"),
+    "first_run.put_away": N_("First steps put away or brought back"),
     "call.contact_chosen": N_("Client of a call chosen"),
     "call.attached": N_("Call attached to a deal"),
     "call.wrapped_up": N_("Result of a call noted"),

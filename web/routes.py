@@ -25,6 +25,7 @@ from web.pages import (
     dialplan,
     dock,
     escalations,
+    first_run,
     health,
     home,
     leaves,
@@ -262,6 +263,10 @@ def _settings() -> list[Route]:
         page("/settings/lines/{line_id:int}", lines.save, needs=edit, methods=POST, name="save_line"),
         page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
+        page("/settings", first_run.settings, needs=edit, name="settings"),
+        page("/settings/start", first_run.steps, needs=edit, name="first_run"),
+        page("/settings/start/keep", first_run.keep, needs=edit, methods=POST, name="first_run_keep"),
+        page("/settings/start/away", first_run.away, needs=edit, methods=POST, name="first_run_away"),
         page("/settings/audit", audit.listed, needs=edit, name="audit"),
         page("/settings/tokens", tokens.listed, needs=Permission.PEOPLE_EDIT, name="all_tokens"),
         page(

@@ -7,7 +7,9 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
-from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access import Permission, Viewer, can, may
+from pbxcrm.people.directory import load_directory
+from pbxcrm.upkeep.first_run import count_left
 from pbxcrm.upkeep.silence import Silence, load_silence
 from web.answers import done_word
 from web.i18n import N_
@@ -46,14 +48,15 @@ SECTIONS = (
         also=("/companies", "/numbers"),
     ),
     Section(
-        "/settings/lines",
+        "/settings",
         "settings",
         N_("Settings"),
         Permission.SETTINGS_EDIT,
         "i",
+        "first_steps",
+        "amber",
         phone=False,
         last=True,
-        also=("/settings",),
     ),
     Section("/people", "people", N_("People"), Permission.PEOPLE_READ, "p", phone=False, last=True, also=("/teams",)),
     Section("/status", "status", N_("Status"), Permission.STATUS_READ, "s", phone=False, last=True),
@@ -71,6 +74,8 @@ class Shell:
     done: str  # "Saved." and the like, translated
     heard: int  # the last event this server had heard when the page was made
     silence: Silence | None  # the PBXs that nobody hears now
+    has_pbx: bool  # the settings name one
+    admins: tuple[str, ...]  # whom to ask for one, where there is none
     live: str  # ok | offline: whether the server itself hears events
 
     def is_here(self, section: Section) -> bool:
@@ -95,13 +100,25 @@ async def load_shell(request: Request, viewer: Viewer, session: AsyncSession, at
     """``path`` is the page the rail stands on, where that is not the one asked for."""
     served: frozenset[str] = request.app.state.served
     sections = sections_for(viewer, served)
-    hub = parts(request).hub
+    hub, configured = parts(request).hub, [pbx.name for pbx in parts(request).settings.pbxs]
+    counters = await count(request.app.state.counters, session, viewer, sections, at)
+    if can(viewer, Permission.SETTINGS_EDIT):
+        counters["first_steps"] = await count_left(session, configured)
     return Shell(
         sections=sections,
         path=path or request.url.path,
-        counters=await count(request.app.state.counters, session, viewer, sections, at),
+        counters=counters,
         done=done_word(request),
         heard=hub.last_id,
-        silence=await load_silence(session, [pbx.name for pbx in parts(request).settings.pbxs], at),
+        silence=await load_silence(session, configured, at),
+        has_pbx=bool(configured),
+        admins=() if configured else await _admins(session),
         live="ok" if hub.online else "offline",
+    )
+
+
+async def _admins(session: AsyncSession) -> tuple[str, ...]:
+    people = await load_directory(session)
+    return tuple(
+        user.name for user in people.users.values() if user.is_active and may(user.role, Permission.SETTINGS_EDIT)
     )

@@ -31,6 +31,8 @@ class Options(BaseModel):
     )  # next attempts after "didn't reach"; after the last: next working morning
     click_to_call_expiry_seconds: int = Limit(30, ge=5)
     claim_minutes: int = Limit(15, ge=1)  # real minutes after which a claimed callback nothing came of is free again
+    first_run_kept: tuple[str, ...] = ()  # first steps that were looked at and are right as shipped
+    first_run_put_away: bool = False
 
 
 async def load_options(session: AsyncSession) -> Options:

@@ -6,13 +6,13 @@ from starlette.responses import RedirectResponse, Response
 from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import open_count
 from pbxcrm.global_search import SHORTEST, search
-from pbxcrm.pbx.queries import pbx_statuses
+from pbxcrm.upkeep.first_run import load_first_run
 from web.pages.common import asked_text, show
 from web.parts import parts, viewer
 
 
 async def home(request: Request) -> Response:
-    """``GET /``: sellers to callbacks while there are any, managers to what burns, QC to calls, admins to a PBX that is silent."""
+    """``GET /``: sellers to callbacks while there are any, managers to what burns, QC to calls, admins to the first steps while something essential is missing."""
     return RedirectResponse(await _front(request), 303)
 
 
@@ -23,8 +23,8 @@ async def _front(request: Request) -> str:
         return "/calls"
     async with parts(request).db.read() as session:
         if can(who, Permission.SETTINGS_EDIT):
-            heard = [status for status in await pbx_statuses(session) if status.last_event_at is not None]
-            return "/board" if heard else "/status"
+            run = await load_first_run(session, [pbx.name for pbx in parts(request).settings.pbxs])
+            return "/settings/start" if run.comes_by_itself else "/board"
         if can(who, Permission.ESCALATIONS_WORK):
             return "/escalations" if "/escalations" in served else "/board"
         waiting = await open_count(session, who)

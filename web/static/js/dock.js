@@ -24,7 +24,9 @@ function tellPhone() {
   if (!now || !bar || bar.dataset.state === now.dataset.state) return;
   if (now.dataset.state === "free" && "dials" in bar.dataset) return; // an order is on its way to the phone
   bar.dataset.state = now.dataset.state;
-  bar.querySelector("[data-phone-word]").textContent = now.dataset.word;
+  // Nobody knows that a phone is free while no PBX is heard.
+  const unknown = now.dataset.state === "free" && document.querySelector("[data-no-pbx], #pbx.pbx-away");
+  bar.querySelector("[data-phone-word]").textContent = unknown ? "" : now.dataset.word;
 }
 
 if (dock) {

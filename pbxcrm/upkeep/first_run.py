@@ -1,0 +1,101 @@
+"""What a new installation still lacks. Each step is ticked by facts in the database; what cannot be seen there (“the shipped
+working hours are ours”) may be said to be right as it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check, may
+from pbxcrm.audit.actions import record
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calls.models import Call
+from pbxcrm.pbx.queries import pbx_statuses
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.options import load_options, save_option
+
+
+class Step(StrEnum):
+    """In the order in which they are done."""
+
+    PBX = "pbx"  # one of those in the settings has been heard
+    CALL = "call"  # a call has been heard
+    PEOPLE = "people"  # somebody who takes calls has an extension
+    HOURS = "hours"  # a calendar was changed, or the shipped one is right
+    STAGES = "stages"  # a pipeline or stage was changed, or the shipped ones are right
+
+
+ESSENTIAL = frozenset({Step.PBX, Step.CALL, Step.PEOPLE})
+KEEPABLE = frozenset({Step.HOURS, Step.STAGES})
+_CHANGES = {Step.HOURS: ("calendar",), Step.STAGES: ("pipeline", "stage")}  # what the audit log calls them
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """``done``: the steps that are; ``put_away``: the administrator does not want to be reminded."""
+
+    done: frozenset[Step]
+    put_away: bool
+
+    @property
+    def left(self) -> int:
+        """How many steps remain."""
+        return len(Step) - len(self.done)
+
+    @property
+    def comes_by_itself(self) -> bool:
+        """Whether something essential is missing, and nobody has put the page away."""
+        return not self.put_away and not self.done >= ESSENTIAL
+
+
+async def load_first_run(session: AsyncSession, configured: Sequence[str]) -> FirstRun:
+    """``configured``: the names of the PBXs in the settings."""
+    options = await load_options(session)
+    done = {Step(name) for name in options.first_run_kept if name in KEEPABLE}
+    heard = {status.pbx for status in await pbx_statuses(session) if status.last_event_at is not None}
+    if heard & set(configured):
+        done.add(Step.PBX)
+    if (await session.exec(select(Call.id).limit(1))).first() is not None:
+        done.add(Step.CALL)
+    people = await load_directory(session)
+    if any(
+        user.is_active and may(user.role, Permission.CALLBACKS_WORK) and people.extensions.get(user_id)
+        for user_id, user in people.users.items()
+    ):
+        done.add(Step.PEOPLE)
+    for step, entities in _CHANGES.items():
+        changed = select(AuditEntry.id).where(col(AuditEntry.entity).in_(entities)).limit(1)
+        if step not in done and (await session.exec(changed)).first() is not None:
+            done.add(step)
+    return FirstRun(frozenset(done), options.first_run_put_away)
+
+
+async def count_left(session: AsyncSession, configured: Sequence[str]) -> int:
+    """For the rail: the steps that remain while one has not put them away."""
+    run = await load_first_run(session, configured)
+    return 0 if run.put_away else run.left
+
+
+async def keep_as_it_is(session: AsyncSession, viewer: Viewer, step: str, now: datetime) -> None:
+    """The administrator has looked at it, and it is right as it was shipped. Raises Invalid for a step that facts tick."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    if step not in KEEPABLE:
+        raise Invalid("step", "first_run.step", "This step is ticked by itself once it is done.")
+    options = await load_options(session)
+    if step not in options.first_run_kept:
+        await save_option(session, options, "first_run_kept", (*options.first_run_kept, step))
+        record(session, now, "first_run.kept", "options", step, actor=viewer)
+
+
+async def put_away(session: AsyncSession, viewer: Viewer, now: datetime, *, away: bool) -> None:
+    """Do not come by itself and do not count in the rail any more; or do again."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    options = await load_options(session)
+    if options.first_run_put_away != away:
+        await save_option(session, options, "first_run_put_away", away)
+        record(session, now, "first_run.put_away", "options", "first_run", actor=viewer, away=away)

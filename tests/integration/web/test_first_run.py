@@ -1,0 +1,121 @@
+"""The first steps: led by them on an empty installation, ticked by facts, put away; calm pages for everybody else."""
+
+import re
+
+import pytest
+from starlette.applications import Starlette
+
+from pbxcrm.deals.seed import seed
+from pbxcrm.pbx.models import PbxStatus
+from pbxcrm.pbx.state import PbxState
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.calls import FactStory, batch
+from tests.integration.web.conftest import Browsers, Clock
+
+HTMX = {"hx-request": "true", "hx-request-type": "partial"}
+
+
+def done(page: str) -> list[str]:
+    """The steps that are ticked."""
+    return re.findall(r'class="panel step-row is-done" id="step-(\w+)"', page)
+
+
+def left(page: str) -> int:
+    """The number in the rail beside the settings."""
+    found = re.search(r'href="/settings" data-go="i".*?</a>', page, re.DOTALL)
+    assert found
+    number = re.search(r'class="count amber">(\d+)<', found[0])
+    return int(number[1]) if number else 0
+
+
+@pytest.fixture
+def with_pbx(settings: Settings) -> Settings:
+    """As if the settings named a PBX (the application reads them when it is asked)."""
+    object.__setattr__(
+        settings, "pbxs", Settings(ami_url="ami://crm:secret@127.0.0.1:1", data_dir=settings.data_dir).pbxs
+    )
+    return settings
+
+
+async def test_an_empty_installation_leads_the_administrator_through_it(browser: Browsers, database: Database) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+    admin = await browser("admin")
+    assert (await admin.get("/")).headers["location"] == "/settings/start"
+    assert (await admin.get("/settings")).headers["location"] == "/settings/start"
+    page = (await admin.get("/settings/start")).text
+    assert done(page) == ["people"]  # those of the fixture have extensions
+    assert left(page) == 4
+    assert "read=system,call,agent,cdr,user" in page
+    assert "PBXCRM_AMI_URL=" in page
+
+
+async def test_steps_are_ticked_by_what_happened(
+    with_pbx: Settings, browser: Browsers, database: Database, clock: Clock
+) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+    admin = await browser("admin")
+    page = (await admin.get("/settings/start")).text
+    assert "no listener has spoken of it yet" in page
+    await Intake(database, with_pbx).apply(
+        batch(FactStory(linkedid="1.1", client="+380671110001").ring("101").wait(5).end())
+    )
+    async with database.write() as session:
+        status = await session.get(PbxStatus, "default") or PbxStatus(pbx="default")
+        status.state, status.code = PbxState.LISTENING.value, "listening"
+        status.reported_at = status.last_event_at = clock()
+        session.add(status)
+    part = (await admin.get("/settings/start", headers=HTMX)).text  # what a live hint fetches
+    assert done(part) == ["pbx", "call", "people"]
+    assert "<html" not in part
+    assert (await admin.get("/")).headers["location"] == "/board"  # nothing essential is missing
+    calendar = re.search(r"/settings/calendars/\d+", (await admin.get("/settings/calendars")).text)
+    assert calendar
+    form = {
+        "name": "Office",
+        "timezone": "Europe/Kyiv",
+        **{f"day_{day}": "10:00-17:00" for day in range(5)},
+        "version": "1",
+    }
+    assert (await admin.post(calendar[0], data=form)).status_code == 303
+    assert done((await admin.get("/settings/start")).text) == ["pbx", "call", "people", "hours"]
+    await admin.post("/settings/start/keep", data={"step": "stages"})
+    page = (await admin.get("/settings/start")).text
+    assert "All steps are done" in page
+    assert left(page) == 0
+    assert (await admin.get("/settings")).headers["location"] == "/settings/lines"
+
+
+async def test_facts_are_not_ticked_by_hand(browser: Browsers) -> None:
+    admin = await browser("admin")
+    for step in ("call", "", "everything"):
+        assert (await admin.post("/settings/start/keep", data={"step": step})).status_code == 422
+    assert "call" not in done((await admin.get("/settings/start")).text)
+
+
+async def test_it_is_put_away_and_found_again(browser: Browsers) -> None:
+    admin = await browser("admin")
+    assert (await admin.post("/settings/start/away", data={"away": "1"})).status_code == 303
+    assert (await admin.get("/")).headers["location"] == "/board"
+    page = (await admin.get("/settings/start")).text
+    assert left(page) == 0
+    assert "Remind me again" in page
+    await admin.post("/settings/start/away", data={})
+    assert (await admin.get("/")).headers["location"] == "/settings/start"
+
+
+@pytest.mark.parametrize("login", ["olena", "iryna", "petro"])
+async def test_others_see_whom_to_ask(app: Starlette, browser: Browsers, database: Database, login: str) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+    who = await browser(login)
+    for path in ("/board", "/calls", "/callbacks"):
+        page = (await who.get(path)).text
+        assert "No PBX is connected yet" in page, path
+        assert "Ask: Адміністратор." in page, path
+        assert "/settings" not in page, path
+        assert "data-no-pbx" in page  # the phone is not called free (js/dock.js)
+    assert (await who.get("/settings/start")).status_code == 403
