@@ -61,7 +61,7 @@ class Sink(Protocol):
     async def hold_lease(
         self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
     ) -> Lease | None:
-        """Become or stay the one listener that applies what a PBX says, for so long; None while another is."""
+        """Become or stay the one listener that applies what a PBX says, for ``seconds``; None while another is."""
 
     async def release_lease(self, pbx: str, owner: str) -> None:
         """Let a standby take over at once."""

@@ -38,7 +38,7 @@ class ListenerSettings:
     """How a listener behaves; all times in seconds."""
 
     timing: Timing = field(default_factory=Timing)
-    lease: float = 2.0  # a standby takes over so long after the active one died
+    lease: float = 2.0  # seconds after the death of the active listener until a standby takes over
     renew: float = 0.5
     retry_most: float = 30.0  # pause after a fault of our own
     keep: timedelta = timedelta(days=7)  # old journal segments, for looking back

@@ -77,7 +77,7 @@ class Untold:
         return JournalPosition(position, min([position, *needed, position if horizon is None else horizon]))
 
     def whole_calls(self, seconds: float) -> list[CallFact]:
-        """What was heard of calls that ended so long ago, and that nobody has told the end of since."""
+        """Facts of calls that ended more than ``seconds`` ago and whose end nobody has told since."""
         before = self._clock() - seconds
         ended = {kept.fact.call.linkedid for kept in self._kept if kept.fact.kind in _LAST and kept.heard_at < before}
         return [kept.fact for kept in self._kept if kept.fact.call.linkedid in ended]

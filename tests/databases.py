@@ -1,4 +1,4 @@
-"""Real databases and a real Redis for tests: started once a session on Unix sockets, gone with it."""
+"""Real databases and a real Redis for tests: started once per session on Unix sockets, gone with it."""
 
 import asyncio
 import os

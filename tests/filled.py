@@ -1,4 +1,4 @@
-"""The office in the middle of its day, made once a session for each kind of database and copied for each test."""
+"""The office in the middle of its day, made once per session for each kind of database and copied for each test."""
 
 import pickle
 from pathlib import Path

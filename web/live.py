@@ -32,14 +32,14 @@ from pbxcrm.shared.events import CHANNEL
 
 log = structlog.get_logger()
 
-PING_SECONDS = 15  # Redis that does not answer for so long is away
+PING_SECONDS = 15  # Redis that has not answered for this long is away
 WAITING_AT_MOST = 256  # messages a reader may be behind
 RETRY_SECONDS = (0.1, 0.5)  # one connection per process: Redis that is back is found at once
 ROUND = 10  # people whose pushed HTML is made at once
-GATHER_SECONDS, GATHER_STEPS = 0.05, 10  # what is not urgent waits so long for others; a phone that rings does not
+GATHER_SECONDS, GATHER_STEPS = 0.05, 10  # what is not urgent waits this long for others; a ringing phone does not
 ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
 
-HINT_SECONDS = 0.15  # so long a hint waits for others, or for what is pushed: pages ask again once for all of them
+HINT_SECONDS = 0.15  # how long a hint waits for others, so that pages ask again once for all of them
 
 
 @dataclass(slots=True, eq=False)

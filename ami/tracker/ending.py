@@ -7,7 +7,7 @@ from ami.tracker.call import Call
 from ami.tracker.desk import Desk
 from pbxcrm.calls.facts import CallFact, Outcome
 
-#: A call of which nothing was heard for so long has lost its Hangup.
+#: A call that nothing was heard of for this long has lost its Hangup.
 FORGOTTEN_AFTER = timedelta(hours=24)
 
 

@@ -3,7 +3,7 @@
 * ``permissions`` whether a kind of act is for a role at all; each route declares one permission.
 * ``owners`` whose a row is, and who answers for them.
 * ``<context>/access.py`` the rule for each kind of row: ``visible_…`` and ``editable_…`` (conditions for the WHERE clause, so that
-  a row one may not see is never fetched), ``sees_…`` and ``edits_…`` (of a row in hand), ``audience_of_…`` (who hears of a change).
+  a row one may not see is never fetched), ``sees_…`` and ``edits_…`` (of a loaded row), ``audience_of_…`` (who hears of a change).
 """
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, answers_for, decides_for, sees_others, teammates

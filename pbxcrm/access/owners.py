@@ -1,4 +1,4 @@
-"""Whose a row is, and who answers for them: said once as a condition for the database, once of a row in hand, once as who hears.
+"""Whose a row is, and who answers for them: as a condition for the database, as a check of a loaded row, and as the audience of a change.
 
 Sellers answer for themselves; managers for the people of their own team and of those they lead (people without a team are one
 team) and for what is nobody's; quality control sees everything and changes nothing; the administrator does both.
@@ -75,7 +75,7 @@ def editing(viewer: Viewer, condition: ColumnElement[bool]) -> ColumnElement[boo
 
 
 def answers_for(viewer: Viewer, owner_id: int | None, people: People) -> bool:
-    """The same as ``owned``, of a row in hand with one owner."""
+    """The same as ``owned``, for a loaded row with one owner."""
     if viewer.role in SEES_EVERYTHING:
         return True
     if viewer.role is Role.MANAGER:

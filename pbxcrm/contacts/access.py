@@ -28,6 +28,7 @@ def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[b
 
 
 def editable_contacts(viewer: Viewer) -> ColumnElement[bool]:
+    """Clients the viewer may change: their own, and those they reach by a way that lets one edit."""
     ways = (way.one(viewer) for way in ways_to_see_contacts.all if way.edits)
     return editing(viewer, or_(owned(viewer, col(Contact.responsible_id)), *ways))
 
@@ -46,6 +47,7 @@ async def audience_of_contact(session: AsyncSession, contact: Contact, people: P
 
 
 async def audience_of_company(session: AsyncSession, company: Company, people: People) -> Audience:
+    """Who hears that a company changed: those who see it or one of its clients."""
     found = await session.exec(select(Contact.id, Contact.responsible_id).where(Contact.company_id == company.id))
     heard = heard_by(people, company.responsible_id)
     contacts = found.all()
@@ -72,5 +74,6 @@ def visible_companies(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def editable_companies(viewer: Viewer) -> ColumnElement[bool]:
+    """Companies the viewer may change: their own, and those of a client they may change."""
     by_contact = there_is(Company, col(Contact.company_id) == col(Company.id), editable_contacts(viewer))
     return editing(viewer, or_(owned(viewer, col(Company.responsible_id)), by_contact))

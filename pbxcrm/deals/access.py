@@ -13,15 +13,17 @@ from pbxcrm.deals.models import Deal
 
 
 def visible_deals(viewer: Viewer) -> ColumnElement[bool]:
+    """Deals the viewer may open: those of the people they answer for."""
     return owned(viewer, col(Deal.responsible_id))
 
 
 def editable_deals(viewer: Viewer) -> ColumnElement[bool]:
+    """Deals the viewer may change: the visible ones, for everybody but quality control."""
     return editing(viewer, visible_deals(viewer))
 
 
 def sees_deal(viewer: Viewer, deal: Deal, people: People) -> bool:
-    """The same as ``visible_deals``, of a deal that is in hand for another reason: of a colleague's one may know that it is there."""
+    """The same as ``visible_deals``, for a loaded deal. That a colleague's deal exists may be known."""
     return answers_for(viewer, deal.responsible_id, people)
 
 
@@ -31,6 +33,7 @@ def edits_deal(viewer: Viewer, deal: Deal, people: People) -> bool:
 
 
 def audience_of_deal(deal: Deal, people: People) -> Audience:
+    """Who hears that a deal changed: those who see it."""
     return heard_by(people, deal.responsible_id)
 
 

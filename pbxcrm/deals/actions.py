@@ -30,7 +30,7 @@ from pbxcrm.shared.hooks import Question
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason, reason
 
-UNDO_WITHIN = timedelta(minutes=10)  # so long a move, or a result that made one, can be taken back whole
+UNDO_WITHIN = timedelta(minutes=10)  # how long a move, or a result that made one, can be undone
 
 #: May this open deal not be closed before its next task is set?
 next_task_missing = Question[Deal]("deals.next_task_missing")

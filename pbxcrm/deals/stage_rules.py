@@ -41,6 +41,7 @@ class Requirements:
 
 
 def check_pipeline_name(name: str) -> str:
+    """The name in one line. Raises Invalid at ``name``."""
     return _name(name)
 
 
@@ -62,12 +63,14 @@ def check_norm(minutes: int | None) -> int | None:
 
 
 def check_probability(percent: int) -> int:
+    """Percent from 0 to 100. Raises Invalid at ``probability``."""
     if not 0 <= percent <= 100:
         raise Invalid("probability", "stages.probability", "Write a percentage from 0 to 100.")
     return percent
 
 
 def check_instruction(text: str) -> str:
+    """The text without blanks around it, up to 4,000 letters. Raises Invalid at ``instruction``."""
     text = text.strip()
     if len(text) > 4000:
         raise Invalid("instruction", "stages.instruction", "Write an instruction of up to 4,000 letters.")
@@ -75,12 +78,14 @@ def check_instruction(text: str) -> str:
 
 
 def check_colour(colour: str) -> str:
+    """One of ``Colour``. Raises Invalid at ``colour``."""
     if colour not in set(Colour):
         raise Invalid("colour", "stages.colour", "Choose a colour.")
     return colour
 
 
 def check_carries(carries: Sequence[str]) -> list[str]:
+    """Values of ``Carried`` in their order, each once. Raises Invalid at ``carries``."""
     if not set(carries) <= set(Carried):
         raise Invalid("carries", "pipelines.carries", "Choose what the next deal takes over.")
     return [each.value for each in Carried if each in carries]

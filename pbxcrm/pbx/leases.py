@@ -22,7 +22,7 @@ KEPT = timedelta(days=90)  # the position of a journal that nobody writes any mo
 
 _STATUS: Any = SQLModel.metadata.tables["pbx_status"].c
 _JOURNAL: Any = SQLModel.metadata.tables["pbx_journals"].c
-# Built once, and past the ORM: they are done for each batch. The first takes the lock of the row, too.
+# Built once and executed through Core, because every batch needs them. The first one also locks the row.
 _HEARD = {"last_event_at": func.coalesce(bindparam("heard", type_=UtcDateTime), _STATUS.last_event_at)}
 _HOLD = update(_STATUS.pbx.table).where(_STATUS.pbx == bindparam("of")).values(_HEARD)
 _FENCE = _HOLD.where(_STATUS.lease_owner == bindparam("owned_by"), _STATUS.lease_epoch == bindparam("since"))
@@ -87,7 +87,7 @@ def _continued(pbx: str, journal: str, before: PbxJournal | None) -> PbxJournal:
 async def hold_lease(
     session: AsyncSession, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool
 ) -> Lease | None:
-    """Get or keep the lease for so long; None while another listener has it.
+    """Get or keep the lease for ``seconds``; None while another listener has it.
 
     One that does not hear the PBX leaves it to one that does.
     """

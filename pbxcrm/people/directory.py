@@ -23,6 +23,7 @@ class Directory:
     by_mobile: dict[str, int] = field(default_factory=dict)  # E.164 -> user id
 
     def user_of(self, extension: str | None) -> User | None:
+        """Whose the extension is; None where it is nobody's or its owner is switched off."""
         user_id = self.by_extension.get(extension or "")
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
@@ -42,6 +43,7 @@ class Directory:
         return next(iter(self.extensions.get(user.id or 0, ())), None) if user is not None else None
 
     def active(self, user_id: int | None) -> User | None:
+        """The person of this id; None where there is none or they are switched off."""
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
 
@@ -74,6 +76,7 @@ class Directory:
         return found
 
     def manager_of(self, user_id: int | None) -> User | None:
+        """The first of the managers who answer for a person; None where there is none."""
         return next(iter(self.managers_of(user_id)), None)
 
     def team_of(self, user_id: int | None) -> set[int]:
@@ -124,10 +127,12 @@ class Directory:
         return found
 
     def name(self, user_id: int | None) -> str:
+        """A person's name, also of one who is switched off; empty for nobody."""
         user = self.users.get(user_id) if user_id is not None else None
         return user.name if user is not None else ""
 
     def login(self, user_id: int | None) -> str | None:
+        """A person's login, also of one who is switched off; None for nobody."""
         user = self.users.get(user_id) if user_id is not None else None
         return user.login if user is not None else None
 

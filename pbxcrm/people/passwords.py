@@ -63,7 +63,7 @@ def _in_queue(whose: str) -> Iterator[None]:
 
 
 async def _nobodys() -> str:
-    global _nobody  # noqa: PLW0603 - made once a process; it guards nothing
+    global _nobody  # noqa: PLW0603 - made once per process; it guards nothing
     if _nobody is None:
         word = secrets.token_urlsafe(16)
         _nobody = await asyncio.get_running_loop().run_in_executor(_two, hasher.hash, word)

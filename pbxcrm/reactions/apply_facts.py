@@ -32,8 +32,8 @@ from pbxcrm.shared.text_match import folded_name
 
 Name = tuple[str, str]  # PBX and linkedid
 
-# Built once: this is asked for each batch, and to build a question takes as long as to ask it. Legs and facts pass the ORM,
-# which would take half of the listener's time.
+# Built once: every batch asks this, and building a query takes as long as executing it. Legs and facts go through Core, because
+# the ORM would take half of the listener's time.
 # Whose the deal of a call is comes along: they hear of the call, too.
 _CALLS = (
     select(Call, Deal.id, Deal.responsible_id)
@@ -100,7 +100,10 @@ class _Rows:
             self.deal_owners[deal_id] = owner_id
 
     async def deal_owner(self, session: AsyncSession, call: Call) -> tuple[int | None] | None:
-        """(Whose the call's deal is,); None where it has none. A deal that this batch has in hand says it itself."""
+        """The owner of the call's deal, in a tuple because a deal may have none; None where the call has no deal.
+
+        A deal that this batch has loaded is asked itself.
+        """
         if call.deal_id is None:
             return None
         deal: Deal | None = session.identity_map.get(_DEAL_KEY((call.deal_id,)))
@@ -242,7 +245,7 @@ def _is_known_talk(state: CallState, context: CallContext) -> bool:
 
 
 def _as_row(state: CallState, context: CallContext) -> dict[str, Any]:
-    """A new row past the model, with what the model would fill in."""
+    """A new row for Core, with the defaults that the model would fill in."""
     said = columns_of(state, _client_number(state, context))
     return {
         "pbx": state.pbx,

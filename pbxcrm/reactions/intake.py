@@ -109,7 +109,7 @@ class Intake:
     async def hold_lease(
         self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
     ) -> Lease | None:
-        """Get or keep the right to apply what the PBX says for so long; None while another has it."""
+        """Get or keep the right to apply what the PBX says for ``seconds``; None while another has it."""
         async with self.db.write() as session:
             return await leases.hold_lease(session, pbx, journal, owner, seconds, is_hearing=is_hearing)
 

@@ -58,7 +58,7 @@ async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSessi
         return await load(session)
     database: Database = session.info[DATABASE]
     version = session.info.get(_VERSION_READ)
-    if version is None:  # once a session: what belongs together is of one version
+    if version is None:  # once per session, so that everything it reads is of one version
         version = session.info[_VERSION_READ] = await config_version(session)
     known = database.kept.get(load)
     if known is None or known[0] != version:

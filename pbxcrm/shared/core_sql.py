@@ -63,7 +63,7 @@ def _tell(session: Session, statement: Executable, params: Any) -> int:
 
 
 async def set_row(session: AsyncSession, model: type[SQLModel], row: Mapping[str, Any], key: str) -> None:
-    """Insert a row, or change the one that has this ``key``, in one statement past the ORM; no row of the session follows."""
+    """Insert a row, or change the one that has this ``key``, in one Core statement. Rows that the session has loaded are not refreshed."""
     await execute(session, _set_row(model, session.get_bind().dialect.name, tuple(row), key), [row])
 
 

@@ -28,7 +28,7 @@ from pbxcrm.shared.timers import Timer
 
 PROBE_BYTES = 64 * 1024  # what a disk must still have room for
 ASK_SECONDS = 2.0  # what does not answer in this time counts as away
-STALE_SECONDS = 60.0  # a listener reports at least every few seconds; silent for so long it is dead
+STALE_SECONDS = 60.0  # a listener reports at least every few seconds; after this silence it is dead
 
 
 @dataclass(frozen=True, slots=True)

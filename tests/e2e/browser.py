@@ -1,4 +1,4 @@
-"""A real Chromium: found on the machine, started once a session, watched for anything that goes wrong in a page."""
+"""A real Chromium: found on the machine, started once per session, watched for anything that goes wrong in a page."""
 
 import json
 import os

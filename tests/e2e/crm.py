@@ -69,7 +69,7 @@ class Crm:
 
 @cache
 def _installed() -> tuple[bytes, str]:
-    """The database that the README's first steps make (upgrade, people, a token), and the token: made once a session.
+    """The database that the README's first steps make (upgrade, people, a token), and the token: made once per session.
 
     Each step as a command of its own is what ``test_cli`` runs; here seven processes a test would be the same again.
     """

@@ -39,6 +39,7 @@ class Language(StrEnum):
 
     @property
     def own_name(self) -> str:
+        """What the language calls itself."""
         return {"en": "English", "uk": "Українська", "ru": "Русский"}[self.value]
 
     @property
@@ -102,15 +103,18 @@ def translations(language: Language) -> gettext_module.NullTranslations:
 
 
 def gettext(message: str) -> str:
+    """The message in the reader's language; in English where the catalogue lacks it."""
     # An empty message is the catalogue's own header.
     return translations(here().language).gettext(message) if message else ""
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
+    """The form of the message for this number in the reader's language."""
     return translations(here().language).ngettext(singular, plural, number)
 
 
 def pgettext(context: str, message: str) -> str:
+    """The message in the reader's language, where one English word has several meanings: ``context`` says which."""
     return translations(here().language).pgettext(context, message)
 
 

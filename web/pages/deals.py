@@ -52,7 +52,7 @@ KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
     "tasks": (frozenset({EntryKind.TASK}), N_("Tasks")),
     "moves": (frozenset({EntryKind.MOVE, EntryKind.CHANGE}), N_("Changes")),
 }
-UNDO_SHOWN = timedelta(seconds=20)  # so long a page that is opened offers to take back the move that led to it
+UNDO_SHOWN = timedelta(seconds=20)  # how long a newly opened page offers to undo the move that led to it
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 

@@ -81,7 +81,7 @@ def pusher(of: Parts) -> Pusher:
 
 
 async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> AsyncIterator[tuple[int, str]]:
-    """Docks by user id, each in its person's language. What they show is fetched for all at once, but for cards in hand."""
+    """Docks by user id, each in its person's language. What they show is fetched for all at once, except cards that are given."""
     docks, cards, people = await _load(of, asked, at)
     timezone = ZoneInfo(of.settings.timezone)
     for each in asked:
@@ -141,6 +141,7 @@ def _language(of: Parts, person: Viewer) -> Language:
 
 
 async def save_note(request: Request) -> Response:
+    """``POST /dock/{call}/note``: ``text``; kept while it is typed."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await actions.save_note(session, viewer(request), _call_id(request), form.get("text"), now(request))
@@ -207,6 +208,7 @@ async def make_client(request: Request) -> Response:
 
 
 async def attach(request: Request) -> Response:
+    """``POST /dock/{call}/attach``: ``deal_id``, the deal that the call belongs to."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await actions.attach_deal(session, viewer(request), _call_id(request), form.id("deal_id") or 0, now(request))
@@ -244,6 +246,7 @@ async def finish(request: Request) -> Response:
 
 
 async def hide(request: Request) -> Response:
+    """``POST /dock/{call}/hide``: the card goes from the viewer's own dock."""
     call_id = _call_id(request)
     async with parts(request).db.write() as session:
         await outcomes.hide(session, viewer(request), call_id, now(request))
@@ -251,6 +254,7 @@ async def hide(request: Request) -> Response:
 
 
 async def unhide(request: Request) -> Response:
+    """``POST /dock/{call}/unhide``: the undo of ``hide``."""
     async with parts(request).db.write() as session:
         await outcomes.unhide(session, viewer(request), _call_id(request), now(request))
     return Response(status_code=204)
@@ -271,6 +275,7 @@ async def finish_together(request: Request) -> Response:
 
 
 async def unfinish_together(request: Request) -> Response:
+    """``POST /dock/together/{token}/undo``: cards finished together come back."""
     async with parts(request).db.write() as session:
         await outcomes.unfinish_together(session, viewer(request), request.path_params["token"], now(request))
     return Response(status_code=204)

@@ -81,6 +81,7 @@ async def choose_language(request: Request) -> Response:
 
 
 async def logout(request: Request) -> Response:
+    """``POST /logout``: ends this browser's session."""
     token = session_token(request)
     if token:
         async with parts(request).db.write() as session:
@@ -178,6 +179,7 @@ def _check_same(password: Form) -> None:
 
 
 async def end_session(request: Request) -> Response:
+    """``POST /profile/sessions/{id}/end``: ends one of the viewer's own sessions."""
     async with parts(request).db.write() as session:
         await actions.revoke_session(session, viewer(request), request.path_params["session_id"], now(request))
     return redirect(request, "/profile", done="browser_logged_out")

@@ -1,4 +1,4 @@
-"""What the access module says of a row in hand is what it says to the database."""
+"""What the access module says of a loaded row is what it says to the database."""
 
 import pytest
 from sqlmodel import select
