@@ -47,7 +47,7 @@ class Sink(Protocol):
         """Apply facts and cursor in one transaction. A fact applied before changes nothing. Raises LeaseLost."""
 
     async def add_missing(self, batch: Batch) -> None:
-        """Apply whole calls that a standby heard and nobody told of; those that are over stay as they are."""
+        """Apply whole calls that a standby heard and nobody told the ending of; endings that are known stay as they are."""
 
     async def already_told(self, pbx: str, linkedids: set[str]) -> dict[str, ToldCall]:
         """What the database was told of these calls."""
@@ -59,9 +59,19 @@ class Sink(Protocol):
         """Keep the latest state of a PBX for ``doctor`` and the status page, unless another listener is active."""
 
     async def hold_lease(
-        self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
+        self,
+        pbx: str,
+        journal: str,
+        owner: str,
+        seconds: float,
+        *,
+        is_hearing: bool = True,
+        has_waited: bool = True,
     ) -> Lease | None:
-        """Become or stay the one listener that applies what a PBX says, for ``seconds``; None while another is."""
+        """Become or stay the one listener that applies what a PBX says, for ``seconds``; None while another is.
+
+        ``has_waited``: it has asked for so long that another one, which may know more, would have come by now.
+        """
 
     async def release_lease(self, pbx: str, owner: str) -> None:
         """Let a standby take over at once."""

@@ -30,6 +30,7 @@ from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost, PbxReport, PbxSt
 log = structlog.get_logger(__name__)
 
 _GOODBYE = 2.0  # seconds at most for the last report
+_OTHERS_COME = 5.0  # seconds within which whoever was cut off from the database comes back to it
 __all__ = ["Listener", "ListenerSettings", "Sink"]
 
 
@@ -167,14 +168,23 @@ class Listener:
     ) -> None:
         cursor = await self._open_journal(journal)
         begun, led = False, None  # the lease that we lead with
+        clock = asyncio.get_running_loop().time
+        asked_since: float | None = None  # since when the database answers
         while True:
             try:
                 lease = await self._sink.hold_lease(
-                    self.pbx, journal.name, self._owner, self._settings.lease, is_hearing=follower.is_hearing
+                    self.pbx,
+                    journal.name,
+                    self._owner,
+                    self._settings.lease,
+                    is_hearing=follower.is_hearing,
+                    has_waited=asked_since is not None and clock() - asked_since > _OTHERS_COME,
                 )
+                asked_since = asked_since or clock()
                 if led is None or lease == led:
                     await self._go_on(follower, cursor, lease, begun=begun, led=led)
             except Exception as error:  # noqa: BLE001  # a database that is away takes the lease from nobody
+                asked_since = None
                 log.warning("lease_not_renewed", pbx=self.pbx, why=describe(error))
                 if not begun:
                     self._reporter.trouble("database", "database_away", {"why": describe(error)})

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from pbxcrm.calls.facts import CallFact, FactKind, ToldCall
+from pbxcrm.calls.facts import CallFact, FactKind, Outcome, ToldCall
 from pbxcrm.pbx.state import JournalPosition
 
 Name = tuple[str, str, str]  # linkedid, kind, party
@@ -32,6 +32,7 @@ class Untold:
         self._clock = clock
         self._kept: deque[_Kept] = deque()
         self._counted: dict[str, dict[Name, int]] = {}  # of calls that go on
+        self._bettered: set[str] = set()  # calls that ended, as far as the database knows, nobody knows how
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -62,13 +63,22 @@ class Untold:
             self._kept.append(_Kept(fact, position, replay_from, self._clock()))
 
     def forget(self, told: Mapping[str, ToldCall]) -> None:
-        """Drop what the database knows, and what was heard of calls that are over there: nothing opens them again."""
+        """Drop what the database knows, and what was heard of calls that are over there: nothing opens them again.
+
+        How a call ended that is *unknown* there is kept: whoever told so had not heard it.
+        """
 
         def is_needless(fact: CallFact) -> bool:
             call = told.get(fact.call.linkedid)
-            return call is not None and (call.is_over or fact.key in call.keys)
+            if call is None:
+                return False
+            if call.is_unknown and fact.kind in _LAST:
+                return fact.call.outcome is Outcome.UNKNOWN if fact.kind is FactKind.ENDED else fact.key in call.keys
+            return call.is_over or fact.key in call.keys
 
         self._kept = deque(kept for kept in self._kept if not is_needless(kept.fact))
+        unknown = {name for name, call in told.items() if call.is_unknown}
+        self._bettered = ((self._bettered - told.keys()) | unknown) & self.linkedids
 
     def cursor(self, fed: int, horizon: int | None) -> JournalPosition:
         """How much of the journal the database knows, when everything before ``fed`` was heard."""
@@ -77,13 +87,21 @@ class Untold:
         return JournalPosition(position, min([position, *needed, position if horizon is None else horizon]))
 
     def whole_calls(self, seconds: float) -> list[CallFact]:
-        """Facts of calls that ended more than ``seconds`` ago and whose end nobody has told since."""
+        """Facts of calls that ended more than ``seconds`` ago and whose end nobody has told since.
+
+        Calls that others ended without knowing how are told at once.
+        """
         before = self._clock() - seconds
-        ended = {kept.fact.call.linkedid for kept in self._kept if kept.fact.kind in _LAST and kept.heard_at < before}
+        ended = {
+            kept.fact.call.linkedid
+            for kept in self._kept
+            if kept.fact.kind in _LAST and (kept.heard_at < before or kept.fact.call.linkedid in self._bettered)
+        }
         return [kept.fact for kept in self._kept if kept.fact.call.linkedid in ended]
 
     def take(self) -> list[CallFact]:
         """Everything, to be told by us."""
         facts = [kept.fact for kept in self._kept]
         self._kept.clear()
+        self._bettered.clear()
         return facts

@@ -206,7 +206,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class ToldCall:
-    """What the database was told of a call: the keys of its facts, and whether it is over there."""
+    """What the database was told of a call: the keys of its facts, and whether it is over there.
+
+    ``is_unknown``: it is over, and whoever told so did not know how it ended; a better ending may still be told.
+    """
 
     is_over: bool
     keys: frozenset[str]
+    is_unknown: bool = False

@@ -85,11 +85,19 @@ def _continued(pbx: str, journal: str, before: PbxJournal | None) -> PbxJournal:
 
 
 async def hold_lease(
-    session: AsyncSession, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool
+    session: AsyncSession,
+    pbx: str,
+    journal: str,
+    owner: str,
+    seconds: float,
+    *,
+    is_hearing: bool,
+    has_waited: bool = True,
 ) -> Lease | None:
     """Get or keep the lease for ``seconds``; None while another listener has it.
 
-    One that does not hear the PBX leaves it to one that does.
+    One that does not hear the PBX leaves it to one that does. A lease may have lapsed because the database was away: then
+    one that has just been started also waits (until ``has_waited``) for another that was alive then, and may know more.
     """
     status = await locked_status(session, pbx)
     now = await database_now(session)
@@ -100,8 +108,11 @@ async def hold_lease(
             status.lease_owner, status.lease_until = "", None
         return None
     if not holds:
-        if status.lease_owner and status.lease_until is not None and status.lease_until > now:
-            return None
+        if status.lease_owner and status.lease_until is not None:
+            if status.lease_until > now:
+                return None
+            if not (is_hearing or has_waited) and await _another_was_alive(session, pbx, owner, status.lease_until):
+                return None
         status.lease_owner, status.lease_epoch = owner, status.lease_epoch + 1
     status.lease_until = now + timedelta(seconds=seconds)
     return Lease(owner, status.lease_epoch)
@@ -150,6 +161,13 @@ async def _say_alive(
 
 async def _another_hears(session: AsyncSession, pbx: str, owner: str, now: datetime) -> bool:
     fresh = now - timedelta(seconds=2)
+    return any(row.is_hearing for row in await _others_seen(session, pbx, owner, fresh))
+
+
+async def _another_was_alive(session: AsyncSession, pbx: str, owner: str, lapsed_at: datetime) -> bool:
+    return bool(await _others_seen(session, pbx, owner, lapsed_at - ALIVE))
+
+
+async def _others_seen(session: AsyncSession, pbx: str, owner: str, since: datetime) -> list[PbxJournal]:
     others = select(PbxJournal).where(PbxJournal.pbx == pbx, col(PbxJournal.owner).not_in(["", owner]))
-    rows = (await session.exec(others)).all()
-    return any(row.is_hearing and row.seen_at is not None and row.seen_at > fresh for row in rows)
+    return [row for row in (await session.exec(others)).all() if row.seen_at is not None and row.seen_at > since]

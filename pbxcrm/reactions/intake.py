@@ -62,18 +62,20 @@ class Intake:
                 .where(Call.pbx == pbx, col(Call.linkedid).in_(linkedids))
             )
             keys: dict[str, set[str]] = {}
-            over = dict[str, bool]()
+            over, unknown = dict[str, bool](), dict[str, bool]()
             for linkedid, outcome, merged_into_id, key in found.all():
                 keys.setdefault(linkedid, set()).add(key)
                 over[linkedid] = outcome != Outcome.OPEN or merged_into_id is not None
-        return {linkedid: ToldCall(over[linkedid], frozenset(told)) for linkedid, told in keys.items()}
+                unknown[linkedid] = outcome == Outcome.UNKNOWN and merged_into_id is None
+        return {name: ToldCall(over[name], frozenset(told), unknown[name]) for name, told in keys.items()}
 
     async def add_missing(self, batch: Batch) -> None:
-        """Calls that a standby heard to their end and that nobody has told of since. Those that are over stay as they are."""
+        """Calls that a standby heard to their end and of which nobody has told how they ended. Endings that are known stay."""
         async with self.db.write() as session:
             await leases.check_lease(session, batch.pbx, batch.lease, batch.heard_until)
             names = {fact.call.linkedid for fact in batch.facts}
-            is_over = or_(col(Call.outcome) != Outcome.OPEN.value, col(Call.merged_into_id).is_not(None))
+            unended = [Outcome.OPEN.value, Outcome.UNKNOWN.value]
+            is_over = or_(col(Call.outcome).not_in(unended), col(Call.merged_into_id).is_not(None))
             known = select(Call.linkedid).where(Call.pbx == batch.pbx, col(Call.linkedid).in_(names), is_over)
             over = set((await session.exec(known)).all())
             facts = tuple(fact for fact in batch.facts if fact.call.linkedid not in over)
@@ -107,11 +109,20 @@ class Intake:
                 emit(session, "pbx", report.pbx, report.at, roles=EVERYBODY)
 
     async def hold_lease(
-        self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
+        self,
+        pbx: str,
+        journal: str,
+        owner: str,
+        seconds: float,
+        *,
+        is_hearing: bool = True,
+        has_waited: bool = True,
     ) -> Lease | None:
         """Get or keep the right to apply what the PBX says for ``seconds``; None while another has it."""
         async with self.db.write() as session:
-            return await leases.hold_lease(session, pbx, journal, owner, seconds, is_hearing=is_hearing)
+            return await leases.hold_lease(
+                session, pbx, journal, owner, seconds, is_hearing=is_hearing, has_waited=has_waited
+            )
 
     async def release_lease(self, pbx: str, owner: str) -> None:
         """Let a standby take over at once; called when a listener stops in good order."""

@@ -89,7 +89,14 @@ class MemorySink:
         await self._tell()
 
     async def hold_lease(
-        self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
+        self,
+        pbx: str,
+        journal: str,
+        owner: str,
+        seconds: float,
+        *,
+        is_hearing: bool = True,
+        has_waited: bool = True,
     ) -> Lease | None:
         self._check()
         now = self._clock()

@@ -60,7 +60,14 @@ class FileSink:
         print(report.state, report.code, flush=True)
 
     async def hold_lease(
-        self, pbx: str, journal: str, owner: str, seconds: float, *, is_hearing: bool = True
+        self,
+        pbx: str,
+        journal: str,
+        owner: str,
+        seconds: float,
+        *,
+        is_hearing: bool = True,
+        has_waited: bool = True,
     ) -> Lease | None:
         return Lease(owner, 1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from pbxcrm.calls.facts import Batch
+from pbxcrm.calls.facts import Batch, Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost
@@ -72,6 +72,38 @@ async def test_who_does_not_hear_the_pbx_leaves_it_to_one_that_does(database: Da
     assert await intake.hold_lease("default", "j2", "b", 30, is_hearing=True) == Lease("b", 2)
 
 
+async def test_one_just_started_waits_for_another_that_was_alive_when_the_database_went_away(
+    database: Database, intake: Intake
+) -> None:
+    await intake.hold_lease("default", "j1", "a", 30)
+    assert await intake.hold_lease("default", "j2", "b", 30, is_hearing=False) is None
+    await lapse(database)
+    hasty = {"is_hearing": False, "has_waited": False}
+    assert await intake.hold_lease("default", "j1", "a2", 30, **hasty) is None
+    assert await intake.hold_lease("default", "j2", "b", 30) == Lease("b", 2)
+    await lapse(database)
+    assert await intake.hold_lease("default", "j1", "a2", 30, **hasty) is None
+    async with database.write() as session:
+        silent = await session.get(PbxJournal, ("default", "j2"))
+        assert silent is not None
+        silent.seen_at = await database_now(session) - timedelta(seconds=3)
+    assert await intake.hold_lease("default", "j1", "a2", 30, **hasty) is None
+    assert await intake.hold_lease("default", "j1", "a2", 30, is_hearing=False, has_waited=True) == Lease("a2", 3)
+
+
+async def test_one_just_started_waits_for_nobody_on_the_only_machine(database: Database, intake: Intake) -> None:
+    """Neither for itself before it died, nor for a machine that was given up long ago."""
+    await intake.open_journal("default", "j2", "b", is_new=True)
+    async with database.write() as session:
+        given_up = await session.get(PbxJournal, ("default", "j2"))
+        assert given_up is not None
+        given_up.seen_at = await database_now(session) - timedelta(minutes=1)
+    await intake.open_journal("default", "j1", "a", is_new=True)
+    await intake.hold_lease("default", "j1", "a", 30)
+    await lapse(database)
+    assert await intake.hold_lease("default", "j1", "a2", 30, is_hearing=False, has_waited=False) == Lease("a2", 2)
+
+
 async def test_each_journal_has_its_own_position(database: Database, intake: Intake) -> None:
     assert await intake.open_journal("default", "j1", "a", is_new=True) == ("j1", JournalPosition(0, 0))
     assert await intake.open_journal("default", "j2", "b", is_new=True) == ("j2", JournalPosition(0, 0))
@@ -107,6 +139,20 @@ async def test_the_database_says_what_it_was_told(database: Database, office: Of
     told = await intake.already_told("default", {"1.1", "1.2", "1.3"})
     assert {name: call.is_over for name, call in told.items()} == {"1.1": True, "1.2": False}
     assert told["1.2"].keys == {fact.key for fact in open_.facts}
+
+
+async def test_a_standby_betters_an_ending_that_nobody_knew(database: Database, office: Office, intake: Intake) -> None:
+    heard = FactStory("1.1").ring("101").end()
+    *before, last = heard.facts
+    guessed = replace(last, call=replace(last.call, outcome=Outcome.UNKNOWN, missed_reason=None))
+    await intake.apply(replace(batch(heard), facts=(*before, guessed)))
+    assert (await intake.already_told("default", {"1.1"}))["1.1"].is_unknown
+    await intake.add_missing(batch(heard))
+    told = (await intake.already_told("default", {"1.1"}))["1.1"]
+    assert (told.is_over, told.is_unknown) == (True, False)
+    await intake.add_missing(replace(batch(heard), facts=(guessed,)))
+    async with database.read() as session:
+        assert (await session.exec(select(Call.outcome))).one() == "missed"
 
 
 async def test_calls_nobody_told_of_are_added_and_those_that_are_over_stay(
