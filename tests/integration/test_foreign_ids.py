@@ -50,7 +50,7 @@ NAMES_A_ROW = {
     "responsible_id": "user_id", "assignee_id": "user_id", "owner_id": "user_id", "user_id": "user_id",
     "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
-    "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "next_pipeline_id": "pipeline_id", "move_to": "stage_id",
+    "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "next_pipeline_id": "pipeline_id", "move_to": "stage_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {"contact": "contact_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
@@ -73,7 +73,7 @@ PLAIN: dict[str, str] = {
     "template": "b2b", "carries": "client", "asks_why_lost": "", "is_default": "", "norm": "", "norm_unit": "h", "probability": "10",
     "instruction": "", "colour": "", "waits_for_client": "", "extra_control": "", "fields": "", "lost_reason_asked": "", "next_task": "", "position": "1",
     "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "", "without_call": "1",
-    "step": "hours", "away": "1",
+    "step": "hours", "away": "1", "token_name": "A program", "days": "30",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {

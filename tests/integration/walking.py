@@ -244,7 +244,9 @@ class Walker:
         )
         db, redis = Database(settings.database_url), Redis.from_url(self.redis_url)
         try:
-            yield create_app(settings, db, redis, clock=lambda: NOON)
+            app = create_app(settings, db, redis, clock=lambda: NOON)
+            app.state.lookup.patience = 30  # what is told is asked, however busy the machine is
+            yield app
         finally:
             await redis.aclose()
             await db.close()

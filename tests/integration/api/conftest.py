@@ -42,6 +42,7 @@ async def office(database: Database) -> Office:
 async def programs(database: Database, settings: Settings, redis_url: str, office: Office) -> AsyncIterator[Programs]:
     redis = Redis.from_url(redis_url)
     app = create_app(settings, database, redis, clock=lambda: NOON)
+    app.state.lookup.patience = 30  # what is found is asked, however busy the machine is
     yield Programs(database, office, httpx2.ASGITransport(app))
     await redis.aclose()
 
