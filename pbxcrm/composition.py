@@ -31,6 +31,11 @@ from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
 from pbxcrm.shared.background import register_work
+from pbxcrm.reports.efficiency import EFFICIENCY
+from pbxcrm.reports.missed import MISSED
+from pbxcrm.reports.own_kpi import OWN_KPI
+from pbxcrm.reports.report import register_reports
+from pbxcrm.reports.stage_time import STAGE_TIME
 from pbxcrm.shared.jobs import register_timers
 from pbxcrm.shared.reasons import register_reasons
 from pbxcrm.tasks.access import CLIENT_OF_TASK
@@ -65,6 +70,8 @@ def compose() -> None:
     next_task_changed.register(watching.task_changed)
     register_lighter(Subject.DEAL, light_due)
     register_work(CHECKPOINT_WORK)
+    register_reports(MISSED, STAGE_TIME, EFFICIENCY, OWN_KPI)
+    stage_entered.register(follow_closing)
     register_timers(FUNNEL_TIMERS)
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)

@@ -33,6 +33,7 @@ from web.pages import (
     people,
     phone,
     pipelines,
+    reports,
     session,
     status,
     tasks,
@@ -67,6 +68,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *_tasks(),
         *_callbacks(),
         *_escalations(),
+        *_reports(),
         *_phone(),
         *_contacts(),
         *_settings(),
@@ -318,6 +320,15 @@ def _phone() -> list[Route]:
         page("/phone/transfer", phone.transfer, needs=use, methods=POST, name="phone_transfer"),
         page("/phone/hangup", phone.hang_up, needs=use, methods=POST, name="phone_hangup"),
         page("/phone/state", phone.state, needs=use, name="phone_state"),
+    ]
+
+
+def _reports() -> list[Route]:
+    anybody = Permission.OWN_PROFILE  # each report says itself whom it is for
+    return [
+        page("/reports", reports.listed, needs=anybody, name="reports"),
+        page("/reports/{report}", reports.one, needs=anybody, name="report"),
+        page("/reports/{report}/rows", reports.rows, needs=anybody, name="report_rows"),
     ]
 
 

@@ -47,6 +47,7 @@ SECTIONS = (
         phone=False,
         also=("/companies", "/numbers"),
     ),
+    Section("/reports", "reports", N_("Reports"), Permission.OWN_PROFILE, "o", phone=False),
     Section(
         "/settings",
         "settings",

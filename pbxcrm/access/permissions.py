@@ -35,6 +35,7 @@ class Permission(StrEnum):
     PEOPLE_READ = "people_read"
     PEOPLE_EDIT = "people_edit"
     LEAVES_EDIT = "leaves_edit"  # who of one's people is away when
+    REPORTS_READ = "reports_read"
     STATUS_READ = "status_read"
     SETTINGS_EDIT = "settings_edit"
 
@@ -68,10 +69,18 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.PEOPLE_READ,
             Permission.FLAGS_EDIT,
             Permission.LEAVES_EDIT,
+            Permission.REPORTS_READ,
             Permission.STATUS_READ,
         }
     ),
-    Role.QC: frozenset(_READS | {Permission.FLAGS_EDIT, Permission.ESCALATIONS_READ, Permission.PEOPLE_READ}),
+    Role.QC: frozenset(_READS
+        | {
+            Permission.FLAGS_EDIT,
+            Permission.ESCALATIONS_READ,
+            Permission.PEOPLE_READ,
+            Permission.REPORTS_READ,
+        }
+    ),
     Role.ADMIN: frozenset(Permission),
 }
 

@@ -118,6 +118,7 @@ class StageMove(SQLModel, table=True):
     """A deal entered a stage. The first row of a deal has no ``from_…``: what it left, to be taken back to."""
 
     __tablename__ = "stage_moves"
+    __table_args__ = (Index("ix_stage_moves_at", "at"),)  # reports ask for a period
 
     id: int | None = row_id()
     deal_id: int = link("deals.id", ondelete="CASCADE")

@@ -59,7 +59,7 @@ OWNED = {
     "job_id", "lamp_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
-SHARED = {"calendar_id", "checkpoint_id", "line_id", "name", "number", "pipeline_id", "stage_id", "token", "version"}
+SHARED = {"calendar_id", "checkpoint_id", "line_id", "name", "number", "pipeline_id", "report", "stage_id", "token", "version"}
 #: What a GET answers here to those who may ask, where it is not simply there.
 NOT_SEEN_AT_ONCE = {
     "GET /static/{version}/{name:path}": {404},
@@ -221,7 +221,7 @@ async def _settle(
         "lamp_id": lamp.id, "job_id": job.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": 1, "line_id": line.id,
-        "version": "any", "name": "none.css", "token": "0123456789abcdef",
+        "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 
 

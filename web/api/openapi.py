@@ -99,6 +99,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Json:
     said: Json = {"description": "Done." if endpoint.answer is None else "The answer."}
     if endpoint.answer is not None:
         said["content"] = {"application/json": {"schema": schemas.of(endpoint.answer, SAID)}}
+        said["content"] |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in endpoint.files}
     if endpoint.location is not None:
         said["headers"] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
     found: Json = {

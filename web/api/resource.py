@@ -8,17 +8,18 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Self, TypeVar, get_type_hints
+from typing import Any, Generic, Self, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, Field
 from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.responses import Response
 
 from pbxcrm.access import Permission, Viewer
 from pbxcrm.shared.settings import Settings
 from web.api.fields import ApiAnswer, ApiRequest
 
 Item = TypeVar("Item", bound=BaseModel)
-Handler = TypeVar("Handler", bound=Callable[..., Awaitable[BaseModel | None]])
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[BaseModel | Response | None]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Page(ApiAnswer, Generic[Item]):
 class Endpoint:
     method: str
     path: str  # "/deals/{deal_id}", below /api/v1
-    run: Callable[..., Awaitable[BaseModel | None]]
+    run: Callable[..., Awaitable[BaseModel | Response | None]]
     needs: Permission
     summary: str
     tag: str
@@ -60,6 +61,7 @@ class Endpoint:
     location: Callable[[Any], str] | None  # of what was made, below /api/v1
     conflicts: bool  # whether 409 is among the answers
     fields: frozenset[str] = field(default_factory=frozenset)
+    files: tuple[str, ...] = ()  # media types it may answer with besides JSON
 
     @property
     def name(self) -> str:
@@ -78,8 +80,11 @@ class Resource:
     about: str
     endpoints: list[Endpoint] = field(default_factory=list)
 
-    def get(self, path: str, *, needs: Permission, summary: str) -> Callable[[Handler], Handler]:
-        return self._endpoint("GET", path, needs, summary, 200, None, conflicts=False)
+    def get(
+        self, path: str, *, needs: Permission, summary: str, files: tuple[str, ...] = ()
+    ) -> Callable[[Handler], Handler]:
+        """``files``: media types of a ``Response`` that the function may return instead of its model."""
+        return self._endpoint("GET", path, needs, summary, 200, None, conflicts=False, files=files)
 
     def post(
         self,
@@ -111,10 +116,13 @@ class Resource:
         location: Callable[[Any], str] | None,
         *,
         conflicts: bool,
+        files: tuple[str, ...] = (),
     ) -> Callable[[Handler], Handler]:
         def declare(run: Handler) -> Handler:
             hints = get_type_hints(run)
             answer = hints.pop("return")
+            if files:  # the model or a file
+                answer = next(each for each in get_args(answer) if issubclass(each, BaseModel))
             hints.pop("ask")
             query, body = hints.pop("query", None), hints.pop("body", None)
             names = frozenset((query.model_fields if query else {}) | (body.model_fields if body else {}))
@@ -134,6 +142,7 @@ class Resource:
                     location,
                     conflicts,
                     names,
+                    files,
                 )
             )
             return run

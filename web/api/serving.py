@@ -56,6 +56,8 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response:
         answer = await endpoint.run(Ask(session, viewer(request), now(request), on.settings), **arguments)
         if endpoint.method != "GET":
             await session.flush()
+    if isinstance(answer, Response):
+        return answer
     headers = {"Location": PREFIX + endpoint.location(answer)} if endpoint.location is not None else {}
     if answer is None:
         return Response(status_code=endpoint.status, headers=headers)

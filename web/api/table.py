@@ -16,6 +16,7 @@ from web.api.v1.escalations import escalations
 from web.api.v1.lamps import jobs, lamps
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
+from web.api.v1.reports import reports
 from web.api.v1.tasks import tasks
 from web.api.v1.tokens import tokens
 from web.api.v1.users import users
@@ -36,6 +37,7 @@ RESOURCES: tuple[Resource, ...] = (
     jobs,
     calendars,
     leaves,
+    reports,
     users,
     tokens,
     special_numbers,

@@ -1,0 +1,80 @@
+"""Efficiency (I2): tasks in work, done, new, and the share that is overdue."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.models import User
+from pbxcrm.reports.grouping import of_person, percent, split
+from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.shared.reasons import N_
+from pbxcrm.tasks.access import visible_tasks
+from pbxcrm.tasks.models import Task, TaskStatus
+
+NOBODY = N_("Nobody")
+
+
+async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    people = await load_directory(session)
+    open_then = col(Task.created_at) < asked.until
+    not_done_before = or_(col(Task.done_at).is_(None), col(Task.done_at) >= asked.since)
+    query = select(Task).where(visible_tasks(viewer), col(Task.part_of_id).is_(None), open_then, not_done_before)
+    if asked.user_id is not None:
+        query = query.where(Task.assignee_id == asked.user_id)
+    if asked.team_id is not None:
+        query = query.where(col(Task.assignee_id).in_(select(User.id).where(User.team_id == asked.team_id)))
+    tasks = (await session.exec(query.order_by(col(Task.due_at), col(Task.id)))).all()
+
+    def key_of(task: Task) -> tuple[str, str]:
+        if asked.by == "kind":
+            return task.kind, task.kind
+        return of_person(task.assignee_id, people.name(task.assignee_id), NOBODY)
+
+    def line_of(key: str, name: str, group: Sequence[Task]) -> Line:
+        return _line(key, name, group, asked)
+
+    return split(tasks, key_of, line_of, lambda everything: line_of("", "", everything))
+
+
+def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> Line:
+    end = min(asked.until, asked.now)
+    kept = [task for task in tasks if task.status != TaskStatus.CANCELLED]
+    in_work = [task for task in kept if task.done_at is None or task.done_at >= end]
+    done = [task for task in kept if task.done_at is not None and asked.since <= task.done_at < end]
+    new = [task for task in kept if task.created_at >= asked.since]
+    late = [task for task in kept if task.due_at < (task.done_at or end)]
+    behind = {"in_work": in_work, "done": done, "new": new, "overdue": late}
+    values = {
+        **{column: len(rows) for column, rows in behind.items()},
+        "percent_overdue": percent(len(late), len(kept)),
+    }
+    return Line(key, name, values, {column: [_behind(each) for each in rows] for column, rows in behind.items()})
+
+
+def _behind(task: Task) -> Behind:
+    return Behind("task", task.id or 0, task.title, task.due_at)
+
+
+EFFICIENCY = Report(
+    name="efficiency",
+    title=N_("Efficiency"),
+    definition=N_(
+        "Tasks that were open at some time of the period. In work: open at its end. Done and new: finished or made in it. "
+        "Overdue: finished after their deadline, or past it and still open; the share is of all of them. Cancelled tasks do not count; "
+        "a missed call with its lamp and its escalation is one task."
+    ),
+    dimensions={"owner": N_("By person"), "kind": N_("By kind")},
+    columns=(
+        Column("in_work", N_("In work"), Kind.COUNT, opens=True),
+        Column("done", N_("Done"), Kind.COUNT, opens=True),
+        Column("new", N_("New"), Kind.COUNT, opens=True),
+        Column("overdue", N_("Overdue"), Kind.COUNT, opens=True),
+        Column("percent_overdue", N_("Share overdue"), Kind.PERCENT),
+    ),
+    load=load,
+    bar="in_work",
+)

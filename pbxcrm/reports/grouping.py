@@ -1,0 +1,64 @@
+"""Splitting rows into the lines of a report, and the arithmetic that reports share."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from statistics import median, quantiles
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from pbxcrm.reports.report import Line, Table
+
+Row = TypeVar("Row")
+
+
+def split(
+    rows: Iterable[Row],
+    key_of: Callable[[Row], tuple[str, str]],
+    line_of: Callable[[str, str, Sequence[Row]], Line],
+    total_of: Callable[[Sequence[Row]], Line],
+) -> Table:
+    """A line for each key, in order of their names; the totals are those of all rows, never sums of lines."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    everything = list(rows)
+    for row in everything:
+        groups.setdefault(key_of(row), []).append(row)
+    lines = [line_of(key, name, group) for (key, name), group in sorted(groups.items(), key=lambda each: each[0][1])]
+    return Table(lines, total_of(everything).values)
+
+
+def percent(part: int, whole: int) -> int | None:
+    return round(100 * part / whole) if whole else None
+
+
+def middle(values: Sequence[float]) -> float | None:
+    """The median, rounded to a minute; None of nothing."""
+    return round(median(values)) if values else None
+
+
+def ninth_tenth(values: Sequence[float]) -> float | None:
+    """The 90th percentile, rounded to a minute; None of nothing."""
+    if not values:
+        return None
+    return round(quantiles(values, n=10, method="inclusive")[-1] if len(values) > 1 else values[0])
+
+
+def day_of(at: datetime, timezone: ZoneInfo) -> tuple[str, str]:
+    day = at.astimezone(timezone).date().isoformat()
+    return day, day
+
+
+def hour_of(at: datetime, timezone: ZoneInfo) -> tuple[str, str]:
+    hour = at.astimezone(timezone).hour
+    return f"{hour:02}", f"{hour:02}:00"
+
+
+def of_person(user_id: int | None, name: str, nobody: str) -> tuple[str, str]:
+    return (str(user_id), name) if user_id is not None and name else ("nobody", nobody)
+
+
+def cell(value: Any) -> str:
+    """A value as text for CSV; what a spreadsheet would take for a formula is quoted."""
+    if value is None:
+        return ""
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

@@ -1,0 +1,107 @@
+"""Missed calls (I5): who got through by themselves, whom we called back and how fast, and who is left."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.callbacks.access import visible_episodes
+from pbxcrm.callbacks.decision_context import DecisionContext, load_context, working_of
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.calls.models import Line as PhoneLine
+from pbxcrm.people.models import User
+from pbxcrm.reports.grouping import day_of, hour_of, middle, of_person, percent, split
+from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.reasons import N_
+
+NOBODY = N_("Nobody")
+NO_LINE = N_("No line")
+
+
+async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    context = await load_context(session)
+    query = select(Episode).where(
+        visible_episodes(viewer),
+        col(Episode.first_missed_at) >= asked.since,
+        col(Episode.first_missed_at) < asked.until,
+    )
+    if asked.user_id is not None:
+        query = query.where(Episode.owner_id == asked.user_id)
+    if asked.team_id is not None:
+        query = query.where(col(Episode.owner_id).in_(select(User.id).where(User.team_id == asked.team_id)))
+    episodes = (await session.exec(query.order_by(col(Episode.first_missed_at)))).all()
+    lines = {line.id: line.name for line in (await session.exec(select(PhoneLine))).all()}
+
+    def key_of(episode: Episode) -> tuple[str, str]:
+        timezone = context.calendars.default.timezone
+        if asked.by == "line":
+            return str(episode.line_id or "none"), lines.get(episode.line_id, NO_LINE)
+        if asked.by == "hour":
+            return hour_of(episode.first_missed_at, timezone)
+        if asked.by == "day":
+            return day_of(episode.first_missed_at, timezone)
+        return of_person(episode.owner_id, context.people.name(episode.owner_id), NOBODY)
+
+    def line_of(key: str, name: str, group: Sequence[Episode]) -> Line:
+        return _line(key, name, group, context, asked.now)
+
+    return split(episodes, key_of, line_of, lambda everything: line_of("", "", everything))
+
+
+def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContext, now: datetime) -> Line:
+    def of(*statuses: EpisodeStatus) -> list[Episode]:
+        return [episode for episode in group if episode.status in statuses]
+
+    counted = [episode for episode in group if episode.status != EpisodeStatus.DISMISSED]
+    lucky, reached, left = of(EpisodeStatus.RECOVERED), of(EpisodeStatus.REACHED), of(EpisodeStatus.OPEN)
+    waited: Callable[[Episode], float] = lambda episode: working_of(context, episode).minutes_between(  # noqa: E731
+        episode.first_missed_at, episode.closed_at or now
+    )
+    norm = context.options.callback_due_minutes
+    in_norm = [episode for episode in reached if waited(episode) <= norm]
+    behind = {
+        "missed": counted,
+        "recovered": lucky,
+        "reached": reached,
+        "in_norm": in_norm,
+        "left": left,
+        "dismissed": of(EpisodeStatus.DISMISSED),
+    }
+    values = {
+        **{column: len(rows) for column, rows in behind.items()},
+        "median_minutes": middle([waited(episode) for episode in reached]),
+        "percent_returned": percent(len(lucky) + len(reached), len(counted)),
+    }
+    return Line(key, name, values, {column: [_behind(each) for each in rows] for column, rows in behind.items()})
+
+
+def _behind(episode: Episode) -> Behind:
+    title = format_for_people(episode.client_number) if episode.client_number else "—"
+    return Behind("callback", episode.id or 0, title, episode.first_missed_at)
+
+
+MISSED = Report(
+    name="missed",
+    title=N_("Missed calls"),
+    definition=N_(
+        "Clients missed in the period, each counted once however often they called. Lucky: the client got through by themselves. "
+        "Called back: we reached them; how fast is the median of working minutes from the first missed call to the talk. "
+        "Left: still open. Those that somebody dismissed with a reason are shown apart and count nowhere else."
+    ),
+    dimensions={"owner": N_("By person"), "line": N_("By line"), "hour": N_("By hour"), "day": N_("By day")},
+    columns=(
+        Column("missed", N_("Missed clients"), Kind.COUNT, opens=True),
+        Column("recovered", N_("Lucky"), Kind.COUNT, opens=True),
+        Column("reached", N_("Called back"), Kind.COUNT, opens=True),
+        Column("in_norm", N_("Called back in the norm"), Kind.COUNT, opens=True),
+        Column("median_minutes", N_("Called back within, median"), Kind.MINUTES),
+        Column("left", N_("Left"), Kind.COUNT, opens=True),
+        Column("percent_returned", N_("Talked to"), Kind.PERCENT),
+        Column("dismissed", N_("Dismissed"), Kind.COUNT, opens=True),
+    ),
+    load=load,
+    bar="missed",
+)

@@ -1,0 +1,71 @@
+"""Asking for a report: who may, of whom, and what stands behind one of its figures."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Permission, Viewer, can, check
+from pbxcrm.people.queries import access_user, list_teams
+from pbxcrm.reports.report import Asked, Behind, Report, Table, all_reports, get_report
+from pbxcrm.shared.errors import Invalid, NotFound
+
+LONGEST_DAYS = 5 * 366
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """As somebody asks: ids as they came, checked here."""
+
+    since: datetime
+    until: datetime
+    by: str = ""
+    team_id: int | None = None
+    user_id: int | None = None
+    pipeline_id: int | None = None
+
+
+def reports_for(viewer: Viewer) -> list[Report]:
+    """Those the viewer may read, in order."""
+    return [report for report in all_reports() if can(viewer, report.needs)]
+
+
+def access_report(viewer: Viewer, name: str) -> Report:
+    """Raises NotFound for one that is not there, NotAllowed for one that is not for this role."""
+    report = get_report(name)
+    if report is None:
+        raise NotFound("reports.not_found", "There is no such report.")
+    check(viewer, report.needs)
+    return report
+
+
+async def load_report(
+    session: AsyncSession, viewer: Viewer, report: Report, wanted: Filter, *, now: datetime
+) -> tuple[Asked, Table]:
+    """The figures over what the viewer may see. Raises Invalid at ``until``, ``by``, ``team`` or ``login``."""
+    if wanted.until <= wanted.since:
+        raise Invalid("until", "reports.backwards", "The period ends before it begins.")
+    if (wanted.until - wanted.since).days > LONGEST_DAYS:
+        raise Invalid("until", "reports.too_long", "A report covers at most five years.")
+    by = wanted.by or next(iter(report.dimensions))
+    if by not in report.dimensions:
+        raise Invalid("by", "reports.by", "This report cannot be split so.")
+    if wanted.team_id is not None and wanted.team_id not in {team.id for team in await list_teams(session)}:
+        raise Invalid("team", "reports.no_team", "There is no such team.")
+    if wanted.user_id is not None and wanted.user_id != viewer.user_id:
+        if not can(viewer, Permission.REPORTS_READ):
+            raise Invalid("login", "reports.own", "Only your own figures are shown to you.")
+        await access_user(session, viewer, wanted.user_id)
+    asked = Asked(wanted.since, wanted.until, now, by, wanted.team_id, wanted.user_id, wanted.pipeline_id)
+    return asked, await report.load(session, viewer, asked)
+
+
+def rows_behind(report: Report, table: Table, line: str, column: str) -> list[Behind]:
+    """What a figure counts; ``line`` is the key of its line. Raises Invalid where the figure opens nothing."""
+    known = report.column(column)
+    if known is None or not known.opens:
+        raise Invalid("column", "reports.no_column", "Nothing stands behind this column.")
+    found = next((each for each in table.lines if each.key == line), None)
+    if found is None:
+        raise Invalid("row", "reports.no_row", "There is no such line in this report.")
+    return list(found.behind.get(column, ()))

@@ -1,0 +1,114 @@
+"""Time in stage against its norm (I9)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.models import Deal, Stage, StageMove
+from pbxcrm.deals.queries import load_funnel
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.models import User
+from pbxcrm.reports.grouping import middle, ninth_tenth, of_person, percent, split
+from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.shared.reasons import N_
+
+NOBODY = N_("Nobody")
+MOST = 50_000  # stays in one report; a longer period is asked for in parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """A deal that left a stage in the period, after ``minutes`` working minutes of its owner's team."""
+
+    deal: Deal
+    stage: Stage
+    move: StageMove
+    minutes: float
+
+
+async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    people, funnel = await load_directory(session), await load_funnel(session)
+    calendars = await load_calendars(session, people)
+    query = (
+        select(StageMove, Deal)
+        .join(Deal, col(Deal.id) == col(StageMove.deal_id))
+        .where(
+            visible_deals(viewer),
+            col(StageMove.at) >= asked.since,
+            col(StageMove.at) < asked.until,
+            col(StageMove.from_stage_id).is_not(None),
+            col(StageMove.from_since).is_not(None),
+        )
+        .order_by(col(StageMove.at), col(StageMove.id))
+        .limit(MOST)
+    )
+    if asked.user_id is not None:
+        query = query.where(Deal.responsible_id == asked.user_id)
+    if asked.team_id is not None:
+        query = query.where(col(Deal.responsible_id).in_(select(User.id).where(User.team_id == asked.team_id)))
+    stays = []
+    for move, deal in (await session.exec(query)).all():
+        stage = funnel.stages.get(move.from_stage_id)
+        if stage is None or move.from_since is None or asked.pipeline_id not in {None, stage.pipeline_id}:
+            continue
+        working = calendars.of_user(deal.responsible_id)
+        stays.append(_Stay(deal, stage, move, working.minutes_between(move.from_since, move.at)))
+
+    def key_of(stay: _Stay) -> tuple[str, str]:
+        if asked.by == "owner":
+            return of_person(stay.deal.responsible_id, people.name(stay.deal.responsible_id), NOBODY)
+        return str(stay.stage.id), stay.stage.name
+
+    table = split(stays, key_of, _line, lambda everything: _line("", "", everything))
+    if asked.by == "owner":
+        return table
+    order = {str(stage.id): (stage.pipeline_id, stage.position) for stage in funnel.stages.values()}
+    return Table(sorted(table.lines, key=lambda line: order[line.key]), table.totals)
+
+
+def _line(key: str, name: str, stays: Sequence[_Stay]) -> Line:
+    minutes = [stay.minutes for stay in stays]
+    judged = [stay for stay in stays if stay.stage.norm_minutes is not None]
+    over = [stay for stay in judged if stay.minutes > (stay.stage.norm_minutes or 0)]
+    norms = {stay.stage.norm_minutes for stay in stays}
+    values = {
+        "left": len(stays),
+        "norm_minutes": next(iter(norms)) if len(norms) == 1 else None,
+        "median_minutes": middle(minutes),
+        "p90_minutes": ninth_tenth(minutes),
+        "over": len(over),
+        "percent_over": percent(len(over), len(judged)),
+    }
+    behind = {"left": [_behind(stay) for stay in stays], "over": [_behind(stay) for stay in over]}
+    return Line(key, name, values, behind)
+
+
+def _behind(stay: _Stay) -> Behind:
+    return Behind("deal", stay.deal.id or 0, stay.deal.title, stay.move.at)
+
+
+STAGE_TIME = Report(
+    name="stage_time",
+    title=N_("Time in stage"),
+    definition=N_(
+        "Deals that left a stage in the period, and how many working minutes they had stood there, by the calendar of whoever is "
+        "responsible. The median is the middle one; nine of ten took no longer than the 90th percentile. Over the norm counts "
+        "those that stood longer than the norm the stage has now."
+    ),
+    dimensions={"stage": N_("By stage"), "owner": N_("By person")},
+    columns=(
+        Column("left", N_("Deals that left it"), Kind.COUNT, opens=True),
+        Column("norm_minutes", N_("Norm"), Kind.MINUTES),
+        Column("median_minutes", N_("Median"), Kind.MINUTES),
+        Column("p90_minutes", N_("90th percentile"), Kind.MINUTES),
+        Column("over", N_("Over the norm"), Kind.COUNT, opens=True),
+        Column("percent_over", N_("Share over the norm"), Kind.PERCENT),
+    ),
+    load=load,
+    bar="median_minutes",
+)

@@ -1,0 +1,174 @@
+"""Reports, and what stands behind each figure."""
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+from starlette.responses import Response
+
+from pbxcrm.access.permissions import Permission
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.people.directory import load_directory
+from pbxcrm.reports.queries import Filter, access_report, load_report, reports_for, rows_behind
+from pbxcrm.reports.report import Asked, Kind, Report, Table
+from pbxcrm.shared.errors import Invalid
+from web.api.fields import ApiAnswer, ApiRequest, IdText, Login, Moment, Word
+from web.api.resource import Ask, Page, Resource
+from web.exports import XLSX, csv_file, xlsx_file
+
+reports = Resource("reports", "Reports over what one may see, and the rows behind each figure.")
+
+
+def _in_our_age(day: date) -> date:
+    if not 1970 <= day.year < 2200:
+        raise ValueError("the year must lie between 1970 and 2199")
+    return day
+
+
+Day = Annotated[date, Field(strict=False), AfterValidator(_in_our_age)]
+
+
+class ColumnOut(ApiAnswer):
+    key: str
+    title: str
+    kind: Kind
+    opens: bool = Field(description="Whether `/rows` says what its figures count.")
+
+
+class ReportOut(ApiAnswer):
+    name: str
+    title: str
+    definition: str
+    dimensions: list[str] = Field(description="What `by` takes; the first by itself.")
+    columns: list[ColumnOut]
+
+
+class LineOut(ApiAnswer):
+    key: str = Field(description="Send it as `row` to see what stands behind its figures.")
+    name: str
+    values: dict[str, Any]
+
+
+class TableOut(ApiAnswer):
+    name: str
+    definition: str
+    by: str
+    since: Moment = Field(alias="from")
+    until: Moment
+    columns: list[ColumnOut]
+    rows: list[LineOut]
+    totals: dict[str, Any] = Field(description="Of all rows together; medians and shares are reckoned anew.")
+
+
+class BehindOut(ApiAnswer):
+    kind: Literal["call", "callback", "deal", "task", "lamp"]
+    id: int
+    title: str
+    at: Moment
+
+
+class ReportQuery(ApiRequest):
+    """Days of the default calendar's time zone; `until` is the last day."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    since: Day | None = Field(None, alias="from", description="null: thirty days ago.")
+    until: Day | None = Field(None, description="The last day; null: today.")
+    by: Word | None = None
+    team: IdText | None = Field(None, description="The id of a team.")
+    login: Login | None = None
+    pipeline: IdText | None = None
+    format: Literal["json", "csv", "xlsx"] = "json"
+
+
+class RowsQuery(ReportQuery):
+    row: Annotated[str, Field(max_length=100)] = Field(description="`key` of the line.")
+    column: Annotated[str, Field(max_length=64)] = Field(description="`key` of the column.")
+
+
+@reports.get("/reports", needs=Permission.OWN_PROFILE, summary="The reports one may read")
+async def read_reports(ask: Ask) -> Page[ReportOut]:
+    """All of them at once: `next` is always null."""
+    return Page[ReportOut](items=[_report(report) for report in reports_for(ask.viewer)], next=None)
+
+
+@reports.get("/reports/{report}", needs=Permission.OWN_PROFILE, summary="One report", files=("text/csv", XLSX))
+async def read_report(ask: Ask, report: str, query: ReportQuery) -> TableOut | Response:
+    """`format=csv` and `format=xlsx` answer with a file."""
+    found = access_report(ask.viewer, report)
+    asked, table = await load_report(ask.session, ask.viewer, found, await _filter(ask, query), now=ask.now)
+    if query.format != "json":
+        return as_file(found, table, query.format)
+    return _table(found, asked, table)
+
+
+@reports.get("/reports/{report}/rows", needs=Permission.OWN_PROFILE, summary="What stands behind a figure")
+async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[BehindOut]:
+    """All of them at once: `next` is always null."""
+    found = access_report(ask.viewer, report)
+    _, table = await load_report(ask.session, ask.viewer, found, await _filter(ask, query), now=ask.now)
+    rows = rows_behind(found, table, query.row, query.column)
+    items = [BehindOut(kind=row.kind, id=row.id, title=row.title, at=row.at) for row in rows]  # type: ignore[arg-type]
+    return Page[BehindOut](items=items, next=None)
+
+
+def as_file(report: Report, table: Table, kind: str) -> Response:
+    head = [report.title, *(column.title for column in report.columns)]
+    rows = [[line.name, *(line.values.get(column.key) for column in report.columns)] for line in table.lines]
+    if table.totals:
+        rows.append(["", *(table.totals.get(column.key) for column in report.columns)])
+    return (csv_file if kind == "csv" else xlsx_file)(report.name, head, rows)
+
+
+async def _filter(ask: Ask, query: ReportQuery) -> Filter:
+    people = await load_directory(ask.session)
+    zone = (await load_calendars(ask.session, people)).default.timezone
+    today = ask.now.astimezone(zone).date()
+    last = query.until or today
+    first = query.since or last - timedelta(days=29)
+    user_id = None
+    if query.login is not None:
+        user_id = next((id_ for id_, user in people.users.items() if user.login == query.login.lower()), None)
+        if user_id is None:
+            raise Invalid("login", "people.not_found", "There is no such person, or they are not in your team.")
+    return Filter(
+        datetime.combine(first, time(), zone),
+        datetime.combine(last + timedelta(days=1), time(), zone),
+        query.by or "",
+        query.team,
+        user_id,
+        query.pipeline,
+    )
+
+
+def _report(report: Report) -> ReportOut:
+    return ReportOut(
+        name=report.name,
+        title=report.title,
+        definition=report.definition,
+        dimensions=list(report.dimensions),
+        columns=_columns(report),
+    )
+
+
+def _columns(report: Report) -> list[ColumnOut]:
+    return [ColumnOut(key=each.key, title=each.title, kind=each.kind, opens=each.opens) for each in report.columns]
+
+
+def _table(report: Report, asked: Asked, table: Table) -> TableOut:
+    said = {
+        "name": report.name,
+        "definition": report.definition,
+        "by": asked.by,
+        "from": asked.since,
+        "until": asked.until,
+        "columns": _columns(report),
+        "rows": [LineOut(key=line.key, name=line.name, values=_plain(line.values)) for line in table.lines],
+        "totals": _plain(table.totals),
+    }
+    return TableOut.model_validate(said)
+
+
+def _plain(values: Any) -> dict[str, Any]:
+    return {key: format(value, ".2f") if isinstance(value, Decimal) else value for key, value in values.items()}

@@ -1,0 +1,159 @@
+"""Reports: chosen by period, team and person, kept in the address; each figure opens the rows behind it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from http import HTTPStatus
+from zoneinfo import ZoneInfo
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pbxcrm.access.permissions import Permission, can
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.deals.queries import list_pipelines
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.queries import list_teams, list_users
+from pbxcrm.reports.queries import Filter, access_report, load_report, reports_for, rows_behind
+from pbxcrm.reports.report import Behind, Line, Report, Table
+from pbxcrm.shared.errors import Invalid
+from web.exports import csv_file, xlsx_file
+from web.forms import Form, filled
+from web.i18n import gettext as _
+from web.pages.common import asked_id, show
+from web.parts import now, parts, viewer
+
+DAYS = 30
+PATHS = {"call": "/calls/{id}", "callback": "/callbacks/{id}", "deal": "/deals/{id}", "task": "/tasks/{id}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the address asks for, as typed and as understood."""
+
+    form: Form
+    filter: Filter
+
+
+async def listed(request: Request) -> Response:
+    """``GET /reports``."""
+    return show(request, "reports/list.html", reports=reports_for(viewer(request)))
+
+
+async def one(request: Request) -> Response:
+    """``GET /reports/{name}?from=&until=&by=&team=&who=&pipeline=&format=csv|xlsx``."""
+    report = access_report(viewer(request), request.path_params["report"])
+    async with parts(request).db.read() as session:
+        chosen = await _chosen(session, request, report)
+        try:
+            table = await _load(session, request, report, chosen)
+        except Invalid as error:
+            chosen.form.refuse(error)
+            table = Table([], {})
+        teams, people = await list_teams(session), await list_users(session, viewer(request))
+        pipelines = await list_pipelines(session)
+    if request.query_params.get("format") in {"csv", "xlsx"} and not chosen.form.errors:
+        return _file(request, report, table)
+    most = max((float(line.values.get(report.bar) or 0) for line in table.lines), default=0) if report.bar else 0
+    return show(
+        request,
+        "reports/one.html",
+        fragment="reports/_table.html",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if chosen.form.errors else HTTPStatus.OK,
+        report=report,
+        reports=reports_for(viewer(request)),
+        form=chosen.form,
+        table=table,
+        by=chosen.filter.by or next(iter(report.dimensions)),
+        bars={line.key: round(100 * float(line.values.get(report.bar) or 0) / most) for line in table.lines}
+        if most
+        else {},
+        teams=[("", _("all teams")), *((team.id, team.name) for team in teams)],
+        people=[("", _("everybody")), *((user.id, user.name) for user in people if user.is_active)],
+        pipelines=[("", _("all pipelines")), *((each.id, _(each.name)) for each, _stages in pipelines)],
+        of_others=can(viewer(request), Permission.REPORTS_READ),
+        dimensions=[(key, _(title)) for key, title in report.dimensions.items()],
+    )
+
+
+async def rows(request: Request) -> Response:
+    """``GET /reports/{name}/rows?row=&column=`` with the same filters: what a figure counts."""
+    report = access_report(viewer(request), request.path_params["report"])
+    async with parts(request).db.read() as session:
+        chosen = await _chosen(session, request, report)
+        table = await _load(session, request, report, chosen)
+    line, column = request.query_params.get("row", ""), request.query_params.get("column", "")
+    found = rows_behind(report, table, line, column)
+    known = report.column(column)
+    return show(
+        request,
+        "reports/rows.html",
+        report=report,
+        line=next(each for each in table.lines if each.key == line),
+        column=known,
+        rows=[(row, _path(row)) for row in found],
+    )
+
+
+def _path(row: Behind) -> str:
+    return PATHS[row.kind].format(id=row.id)
+
+
+async def _load(session: AsyncSession, request: Request, report: Report, chosen: Chosen) -> Table:
+    if chosen.form.errors:
+        return Table([], {})
+    return (await load_report(session, viewer(request), report, chosen.filter, now=now(request)))[1]
+
+
+async def _chosen(session: AsyncSession, request: Request, report: Report) -> Chosen:
+    calendars = await load_calendars(session, await load_directory(session))
+    zone, given = calendars.default.timezone, request.query_params
+    today = now(request).astimezone(zone).date()
+    form = filled(
+        {
+            "from": given.get("from") or (today - timedelta(days=DAYS - 1)).isoformat(),
+            "until": given.get("until") or today.isoformat(),
+            "by": given.get("by", ""),
+            "team": given.get("team", ""),
+            "who": given.get("who", ""),
+            "pipeline": given.get("pipeline", ""),
+        }
+    )
+    since, until = _day(form, "from", today), _day(form, "until", today)
+    return Chosen(
+        form,
+        Filter(
+            _midnight(since, zone),
+            _midnight(until + timedelta(days=1), zone),
+            form["by"] if form["by"] in report.dimensions else "",
+            asked_id(request, "team"),
+            asked_id(request, "who"),
+            asked_id(request, "pipeline"),
+        ),
+    )
+
+
+def _day(form: Form, name: str, otherwise: date) -> date:
+    try:
+        found = date.fromisoformat(form[name])
+    except ValueError:
+        found = date.min
+    if not 1970 <= found.year < 2200:
+        form.errors[name] = _("Choose a date.")
+        return otherwise
+    return found
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone)
+
+
+def _file(request: Request, report: Report, table: Table) -> Response:
+    """In the reader's language."""
+    head = [_(report.title), *(_(column.title) for column in report.columns)]
+    lines = [*table.lines, *([Line("", _("All"), table.totals)] if table.totals else [])]
+    found = [
+        [_(line.name) if line.name else "", *(line.values.get(each.key) for each in report.columns)] for line in lines
+    ]
+    make = csv_file if request.query_params["format"] == "csv" else xlsx_file
+    return make(report.name, head, found)
