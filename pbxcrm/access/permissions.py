@@ -73,7 +73,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.STATUS_READ,
         }
     ),
-    Role.QC: frozenset(_READS
+    Role.QC: frozenset(
+        _READS
         | {
             Permission.FLAGS_EDIT,
             Permission.ESCALATIONS_READ,

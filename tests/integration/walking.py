@@ -59,7 +59,18 @@ OWNED = {
     "job_id", "lamp_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
-SHARED = {"calendar_id", "checkpoint_id", "line_id", "name", "number", "pipeline_id", "report", "stage_id", "token", "version"}
+SHARED = {
+    "calendar_id",
+    "checkpoint_id",
+    "line_id",
+    "name",
+    "number",
+    "pipeline_id",
+    "report",
+    "stage_id",
+    "token",
+    "version",
+}
 #: What a GET answers here to those who may ask, where it is not simply there.
 NOT_SEEN_AT_ONCE = {
     "GET /static/{version}/{name:path}": {404},

@@ -13,8 +13,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_stage_moves_at", ["at"], unique=False)
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("stage_moves", schema=None) as batch_op:
         batch_op.drop_index("ix_stage_moves_at")
-

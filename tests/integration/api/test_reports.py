@@ -25,13 +25,7 @@ async def day(programs: Programs, database: Database, settings: Settings) -> Pro
         FactStory(f"17.{n}", f"+38067111000{n}", at=NOON - timedelta(minutes=40 - n)).ring("101").wait(20).end()
         for n in (1, 2)
     ]
-    lucky = (
-        FactStory("17.9", "+380671110001", at=NOON - timedelta(minutes=10))
-        .ring("101")
-        .answer("101")
-        .wait(60)
-        .end()
-    )
+    lucky = FactStory("17.9", "+380671110001", at=NOON - timedelta(minutes=10)).ring("101").answer("101").wait(60).end()
     await hear(database, settings, *missed, lucky)
     return programs
 
