@@ -30,12 +30,12 @@ from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
-from pbxcrm.shared.background import register_work
 from pbxcrm.reports.efficiency import EFFICIENCY
 from pbxcrm.reports.missed import MISSED
 from pbxcrm.reports.own_kpi import OWN_KPI
 from pbxcrm.reports.report import register_reports
 from pbxcrm.reports.stage_time import STAGE_TIME
+from pbxcrm.shared.background import register_work
 from pbxcrm.shared.jobs import register_timers
 from pbxcrm.shared.reasons import register_reasons
 from pbxcrm.tasks.access import CLIENT_OF_TASK
