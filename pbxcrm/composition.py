@@ -71,7 +71,6 @@ def compose() -> None:
     register_lighter(Subject.DEAL, light_due)
     register_work(CHECKPOINT_WORK)
     register_reports(MISSED, STAGE_TIME, EFFICIENCY, OWN_KPI)
-    stage_entered.register(follow_closing)
     register_timers(FUNNEL_TIMERS)
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)
