@@ -9,11 +9,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pbxcrm.deals import actions
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.gates import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipelines import REQUIRABLE
-from pbxcrm.deals.queries import stage_of_kind
+from pbxcrm.deals.queries import access_deal, stage_of_kind
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
 from web.due_dates import QUICK, due_of
@@ -34,7 +35,16 @@ def is_completed(form: Form) -> bool:
 
 def answers(form: Form) -> dict[str, str]:
     """The required fields that the form of this module asked for, as they were typed."""
-    return {key: form[key] for key in FIELDS if f"field.{key}" in form["asked"].split()}
+    asked = [key for key in FIELDS if f"field.{key}" in form["asked"].split()]
+    return {key: str(form.id(key) or "") if key == "contact_id" else form[key] for key in asked}
+
+
+async def fill_in(session: AsyncSession, request: Request, form: Form, deal_id: int) -> None:
+    """What the form asked for, before the act itself and in its transaction: the required fields, the next task."""
+    if typed := answers(form):
+        await actions.fill_in(session, viewer(request), deal_id, typed, now(request))
+    if is_completed(form):
+        await plan_next(session, request, form, await access_deal(session, viewer(request), deal_id))
 
 
 def lost_reason(form: Form) -> str:

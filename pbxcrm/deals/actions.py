@@ -275,6 +275,13 @@ async def move_deal(
     return deal
 
 
+async def fill_in(
+    session: AsyncSession, viewer: Viewer, deal_id: int, answers: Mapping[str, str], now: datetime
+) -> None:
+    """Fill in required fields (``answers`` as of ``move_deal``) before another act moves the deal, in its transaction."""
+    await _fill_in(session, viewer, await access_deal_for_change(session, viewer, deal_id, None), answers, now)
+
+
 async def _fill_in(
     session: AsyncSession, viewer: Viewer, deal: Deal, answers: Mapping[str, str], now: datetime
 ) -> None:

@@ -1,16 +1,19 @@
 """What a refused act lacks is asked for at once, also from the dock and from the callback queue; then the act itself is done."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from playwright.async_api import Page, expect
 from sqlmodel import select
 
 from pbxcrm.calls.models import Call
+from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.reactions.intake import Intake
 from tests.calls import NOON, FactStory, batch
 from tests.e2e.browser import live, violations
-from tests.e2e.test_pages import House, house
+from tests.e2e.test_pages import DESK, House, house
 
 __all__ = ["house"]
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -21,16 +24,24 @@ async def tell(house: House, story: FactStory) -> None:
     await Intake(house.database, house.settings).apply(batch(story))
 
 
-async def ask_on(page: Page) -> None:
-    """The form says what is missing, proposes what is to be done, and keeps it when there is no time yet."""
-    dialog = page.locator("dialog#complete[open]")
-    await expect(dialog.get_by_label("What is to be done")).to_be_focused()
-    await expect(dialog.get_by_label("What is to be done")).to_have_value("Call again")
+async def require_amount(house: House) -> None:
+    """A deal is lost only with an amount, and the desk has none."""
+    async with house.database.write() as session:
+        for stage in await session.exec(select(Stage).where(Stage.kind == StageKind.LOST.value)):
+            stage.requires = Requirements(fields=("amount",)).stored()
+        (await session.exec(select(Deal).where(Deal.title == DESK))).one().amount = None
+
+
+async def say_amount(page: Page) -> None:
+    """The form has the focus in its first field, and keeps what was typed when it is wrong."""
+    amount = page.locator("dialog#complete[open]").get_by_label("Amount")
+    await expect(amount).to_be_focused()
     assert await violations(page) == []
-    await page.keyboard.type("Ask in spring")  # what is proposed is written over
+    await page.keyboard.type("much")
     await page.keyboard.press("Enter")
-    await expect(dialog.locator("#f-next_due_at[aria-invalid=true]")).to_be_visible()
-    await expect(dialog.get_by_label("What is to be done")).to_have_value("Ask in spring")
+    await expect(page.locator("dialog#complete").get_by_text("Write the amount as a number")).to_be_visible()
+    await expect(amount).to_have_value("much")
+    await amount.fill("12 400,50")
 
 
 async def test_from_the_dock(house: House) -> None:
@@ -40,60 +51,73 @@ async def test_from_the_dock(house: House) -> None:
     async with house.database.read() as session:
         call_id = (await session.exec(select(Call.id).where(Call.linkedid == "1700000001.1"))).one()
     await house.fail_to_reach()
+    await require_amount(house)
     ivan, page = await house.person("ivan")
     await page.goto(f"{house.address}/board")
     await live(page)
     card = page.locator(f"#call-{call_id}")
     await expect(card.locator("h2")).to_have_text("Ірина Мельник")
-    await card.get_by_label("Note").fill("Bought elsewhere")
     await card.locator(".chip", has_text="Not interested").click()
     await card.get_by_role("button", name="Too expensive").click()
-    await ask_on(page)
-    await ivan.expect_status(422)
-    await ivan.expect_status(422)
     dialog = page.locator("dialog#complete")
+    await expect(dialog).to_be_visible()
+    await ivan.expect_status(422)
     await page.keyboard.press("Escape")  # thought better of it: the card and the deal are as they were
     await expect(dialog).to_be_hidden()
     await expect(card.get_by_role("radio", name="Not interested")).to_be_checked()
     assert await house.in_stage("Proposal sent")
-    assert await house.planned() == []
+
     await card.get_by_role("button", name="Too expensive").click()
+    await expect(dialog.get_by_label("What is to be done")).to_have_value("Call again")  # what is proposed
+    await ivan.expect_status(422)
+    await say_amount(page)
     await ivan.expect_status(422)
     await dialog.get_by_label("What is to be done").fill("Ask in spring")
+    await page.keyboard.press("Enter")  # no time yet: said at its field
+    await expect(dialog.locator("#f-next_due_at[aria-invalid=true]")).to_be_visible()
+    await ivan.expect_status(422)
+    await expect(dialog.get_by_label("Amount")).to_have_value("12 400,50")
+    assert await house.planned() == []
     await dialog.get_by_role("button", name="tomorrow morning").click()
     await expect(page.locator(".toast", has_text="The call is finished")).to_be_visible()
     await expect(dialog).to_be_hidden()
     await expect(card).to_have_count(0)
     assert await house.in_stage("Lost")
-    assert (await house.deal()).lost_reason == "Too expensive"
+    deal = await house.deal()
+    assert (deal.lost_reason, deal.amount) == ("Too expensive", Decimal("12400.50"))
     assert await house.planned() == ["Ask in spring"]
     assert ivan.troubles == []
 
 
 async def test_from_the_callback_queue(house: House) -> None:
-    missed = FactStory("1700000001.2", IRYNA, at=NOON - timedelta(minutes=9)).ring("101").wait(20).end()
-    await tell(house, missed)
-    await house.fail_to_reach()
+    await tell(house, FactStory("1700000001.2", IRYNA, at=NOON - timedelta(minutes=9)).ring("101").wait(20).end())
+    await require_amount(house)
     ivan, page = await house.person("ivan")
     await page.goto(f"{house.address}/callbacks")
     await live(page)
     row = page.locator("#queue tr[data-row]", has_text="Ірина Мельник")
     await row.locator("td.reason").click()
     await page.keyboard.press("n")
-    why = page.locator("dialog#ask[open]")
-    await why.get_by_role("textbox", name="Reason").fill("Too expensive")
-    if await why.get_by_label("Without a call, because…").count():
-        await why.get_by_label("Without a call, because…").fill("By mail")
+    asked, dialog = page.locator("dialog#ask"), page.locator("dialog#complete")
+    await asked.get_by_role("textbox", name="Reason").fill("Too expensive")
+    await asked.get_by_label("Without a call, because…").fill("By mail")
     await page.keyboard.press("Enter")
-    await ask_on(page)
-    await expect(page.locator("dialog[open]")).to_have_count(1)
-    await page.locator("dialog#complete").get_by_role("button", name="tomorrow morning").click()
-    await expect(page.locator("dialog[open]")).to_have_count(0)
+    await expect(dialog).to_be_visible()
+    await ivan.expect_status(422)
+    await page.keyboard.press("Escape")  # back to what was typed, and nothing is done
+    await expect(dialog).to_be_hidden()
+    await expect(asked.get_by_role("textbox", name="Reason")).to_have_value("Too expensive")
+    assert await house.in_stage("Proposal sent")
+
+    await asked.get_by_role("button", name="Close the callback").click()
+    await say_amount(page)
+    await ivan.expect_status(422)
+    await ivan.expect_status(422)
+    await page.keyboard.press("Enter")
     await expect(page.locator(".toast", has_text="not interested")).to_be_visible()
+    await expect(page.locator("dialog[open]")).to_have_count(0)
     await expect(row).to_have_count(0)
-    await ivan.expect_status(422)
-    await ivan.expect_status(422)
     assert await house.in_stage("Lost")
-    assert (await house.deal()).lost_reason == "Too expensive"
-    assert await house.planned() == ["Ask in spring"]
+    deal = await house.deal()
+    assert (deal.lost_reason, deal.amount) == ("Too expensive", Decimal("12400.50"))
     assert ivan.troubles == []

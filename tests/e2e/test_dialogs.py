@@ -109,7 +109,7 @@ async def test_a_dialog_of_the_page_itself_is_over_the_page(at_screen: AtScreen,
     card = page.locator("#board [data-card]").first
     await card.focus()
     await page.keyboard.press("m")
-    moving = page.get_by_role("dialog", name="Move to")
+    moving = page.get_by_role("dialog", name="+380 67 111 22 33")  # called as its card is
     await expect(moving).to_be_visible()
     assert await violations(page) == []
     await expect(page.locator("#board")).to_have_attribute("inert", "")
@@ -123,7 +123,7 @@ async def test_a_dialog_of_the_page_itself_is_over_the_page(at_screen: AtScreen,
     await page.keyboard.press("Escape")
     await expect(asked).to_be_hidden()
     await expect(moving).to_be_visible()
-    assert await uncovered(moving.get_by_role("button", name="Lost"))
+    assert await uncovered(moving.get_by_role("button", name="Lost", exact=True))
     await moving.get_by_role("button", name="Close").focus()
     await page.keyboard.press("Escape")
     await expect(moving).to_be_hidden()

@@ -18,7 +18,6 @@ from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempt
 from pbxcrm.callbacks.worklist import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.access import edits_deal
-from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
@@ -99,9 +98,8 @@ async def result(request: Request) -> Response:
         deal_id = (await access_episode(session, viewer(request), _id(request))).deal_id
     try:
         async with parts(request).db.write() as session:
-            if completing.is_completed(form) and deal_id is not None:
-                deal = await access_deal(session, viewer(request), deal_id)
-                await completing.plan_next(session, request, form, deal)
+            if deal_id is not None:
+                await completing.fill_in(session, request, form, deal_id)
             recorded = await results.record_result(
                 session,
                 viewer(request),

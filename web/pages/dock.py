@@ -15,7 +15,6 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
@@ -224,9 +223,8 @@ async def finish(request: Request) -> Response:
     planned = completing.is_completed(form)  # the next task is made with the deal's move, then, not with the call
     try:
         async with parts(request).db.write() as session:
-            if planned and deal_id is not None:
-                deal = await access_deal(session, viewer(request), deal_id)
-                await completing.plan_next(session, request, form, deal)
+            if deal_id is not None:
+                await completing.fill_in(session, request, form, deal_id)
             passed = await outcomes.finish(
                 session,
                 viewer(request),

@@ -5,6 +5,7 @@ import { openDialog } from "./modal.js";
 
 const dialog = document.getElementById("complete");
 const body = document.getElementById("complete-body");
+let asker = null; // the dialog whose form was refused: it stays below with what was typed, and goes when the act is done
 
 function open() {
   const fresh = body.querySelector("[data-show]");
@@ -34,10 +35,14 @@ export function complete(html, send, gone) {
   dialog.onclose = () => { dialog.onclose = null; gone?.(); };
 }
 
-document.addEventListener("htmx:after:swap", () => { if (body) open(); });
+document.addEventListener("htmx:after:swap", (event) => {
+  if (!body || !open()) return;
+  const from = event.detail.ctx.sourceElement?.closest?.("dialog");
+  if (from !== dialog) asker = from;
+});
 document.addEventListener("htmx:after:request", (event) => {
   const { sourceElement, response } = event.detail.ctx;
-  if (sourceElement.matches?.("[data-completes]") && response?.status < 400) dialog.close();
+  if (sourceElement.matches?.("[data-completes]") && response?.status < 400) { dialog.close(); asker?.close(); }
 });
 dialog?.addEventListener("close", () => { if (!dialog.open && !body.querySelector("[data-show]")) body.replaceChildren(); }); // unless it asks on
 dialog?.addEventListener("click", (event) => { if (event.target.closest("a[data-close]")) event.preventDefault(); });
