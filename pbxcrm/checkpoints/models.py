@@ -93,6 +93,9 @@ class CheckpointStep(SQLModel, table=True):
     checklist: list[str] = json_list()
 
 
+PARKED = text("parked_at IS NOT NULL")
+
+
 class Lamp(SQLModel, table=True):
     """A step of a checkpoint for one subject: armed until it is due, burning until somebody works, then out.
 
@@ -108,6 +111,7 @@ class Lamp(SQLModel, table=True):
             sqlite_where=text("state = 'armed' AND parked_at IS NULL"),
             postgresql_where=text("state = 'armed' AND parked_at IS NULL"),
         ),
+        Index("ix_lamps_parked", "parked_at", sqlite_where=PARKED, postgresql_where=PARKED),
         Index("ix_lamps_deal", "deal_id", "state"),
         Index("ix_lamps_callback", "callback_id", "state"),
         Index("ix_lamps_addressee", "addressee_id", "state"),

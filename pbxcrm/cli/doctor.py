@@ -10,6 +10,7 @@ from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.settings import Pbx, Settings, load_settings
 from pbxcrm.upkeep.doctor.data import (
     FAST_CLOCK_SECONDS,
+    check_checkpoints,
     check_database,
     check_endpoints,
     check_listeners,
@@ -61,6 +62,7 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
         if is_well:
             for finding in [
                 *await check_listeners(db, settings, now),
+                *await check_checkpoints(db, now),
                 *await check_people(db),
                 *await check_endpoints(db, settings),
             ]:

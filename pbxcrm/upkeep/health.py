@@ -20,6 +20,8 @@ from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import GOING_ON, Call
+from pbxcrm.checkpoints.models import PARKED, Lamp, LampState
+from pbxcrm.checkpoints.queries import last_beat
 from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.shared.db import Database
@@ -45,6 +47,9 @@ class Health:
     oldest_overdue_seconds: float = 0.0
     open_calls: int = 0
     open_callbacks: int = 0
+    engine_beat_at: datetime | None = None  # when the checkpoints' canary fired last; None: never yet
+    parked_lamps: int = 0  # whose calendar or deal is broken
+    overdue_lamps: int = 0
 
     @property
     def ready(self) -> bool:
@@ -118,7 +123,13 @@ async def _look_into(db: Database, now: datetime) -> tuple[str | None, dict[str,
             overdue, oldest = (await session.exec(due)).one()
             open_calls = select(func.count()).select_from(Call).where(GOING_ON)
             waiting = select(func.count()).select_from(Episode).where(Episode.status == EpisodeStatus.OPEN.value)
+            lamps = select(func.count()).select_from(Lamp).where(Lamp.state == LampState.ARMED.value)
+            parked = select(func.count()).select_from(Lamp).where(PARKED)
+            late = lamps.where(col(Lamp.parked_at).is_(None), Lamp.due_at <= now)
             return None, {
+                "engine_beat_at": await last_beat(session),
+                "parked_lamps": (await session.exec(parked)).one(),
+                "overdue_lamps": (await session.exec(late)).one(),
                 "pbxs": tuple((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all()),
                 "journals": tuple((await session.exec(select(PbxJournal))).all()),
                 "outbox": (await session.exec(select(func.count()).select_from(Outbox))).one(),
@@ -140,6 +151,11 @@ def as_json(health: Health, now: datetime) -> dict[str, Any]:
         "disk": health.disk or "ok",
         "outbox": health.outbox,
         "overdue_timers": health.overdue_timers,
+        "checkpoints": {
+            "last_fired_age_seconds": _age(health.engine_beat_at, now),
+            "overdue_lamps": health.overdue_lamps,
+            "parked_lamps": health.parked_lamps,
+        },
         "pbxs": {
             pbx.pbx: {
                 "state": pbx.state,
@@ -168,6 +184,11 @@ class _Gauges(Collector):
         yield _gauge("outbox_rows", "Hints not published yet.", health.outbox)
         yield _gauge("timers_overdue", "Deadlines that are due and not done.", health.overdue_timers)
         yield _gauge("timers_oldest_overdue_seconds", "How late the oldest of them is.", health.oldest_overdue_seconds)
+        beat = _age(health.engine_beat_at, now)
+        if beat is not None:
+            yield _gauge("checkpoints_last_fired_age_seconds", "Since the canary checkpoint fired.", beat)
+        yield _gauge("lamps_overdue", "Lamps that are due and not lit.", health.overdue_lamps)
+        yield _gauge("lamps_parked", "Lamps whose calendar or deal is broken.", health.parked_lamps)
         yield _gauge("calls_open", "Calls going on now.", health.open_calls)
         yield _gauge("callbacks_open", "Clients waiting to be called back.", health.open_callbacks)
         per_pbx: dict[tuple[str, str], Callable[[PbxStatus], float | None]] = {

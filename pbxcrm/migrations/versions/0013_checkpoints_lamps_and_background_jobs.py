@@ -194,6 +194,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_lamps_lit", ["lit_at"], unique=False)
         batch_op.create_index("ix_lamps_owner", ["owner_id", "state"], unique=False)
+        batch_op.create_index(
+            "ix_lamps_parked",
+            ["parked_at"],
+            unique=False,
+            sqlite_where=sa.text("parked_at IS NOT NULL"),
+            postgresql_where=sa.text("parked_at IS NOT NULL"),
+        )
 
     with op.batch_alter_table("tasks", schema=None) as batch_op:
         batch_op.add_column(sa.Column("first_due_at", sa.DateTime(timezone=True), nullable=True))

@@ -11,6 +11,7 @@ from pbxcrm.access import Role
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import unmapped_endpoints
+from pbxcrm.checkpoints.queries import last_beat, parked_lamps
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.reports import REPORTS
 from pbxcrm.pbx.state import PbxState
@@ -53,6 +54,30 @@ async def _write(db: Database) -> None:
         await session.flush()
     async with db.write() as session:
         await session.delete(row)
+
+
+BEAT_MINUTES = 3  # the canary fires each minute
+
+
+async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
+    """Whether lamps light: when the canary fired last, and which lamps are parked."""
+    async with db.read() as session:
+        beat, parked = await last_beat(session), await parked_lamps(session)
+    if beat is None:
+        found = [
+            odd("The canary checkpoint has never fired.", "Start pbxcrm (or a worker): no lamp lights without it.")
+        ]
+    elif now - beat > timedelta(minutes=BEAT_MINUTES):
+        minutes = round((now - beat).total_seconds() / 60)
+        todo = "Look whether a worker runs, and into its log: no lamp lights meanwhile."
+        found = [bad(f"The canary checkpoint fired {minutes} min ago, not within the last minute.", todo)]
+    else:
+        found = [good(f"Lamps light: the canary checkpoint fired {max(0, round((now - beat).total_seconds()))} s ago.")]
+    if parked:
+        named = "; ".join(f"lamp {lamp.id} of deal {lamp.deal_id}: {lamp.error}" for lamp in parked[:5])
+        todo = "Mend the calendar or the deal; a change of either, or of the checkpoint, lets them go on."
+        found.append(odd(f"{len(parked)} lamps are parked: {named}", todo))
+    return found
 
 
 async def last_ended(db: Database) -> dict[str, datetime]:

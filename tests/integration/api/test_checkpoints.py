@@ -1,0 +1,122 @@
+"""Checkpoints, lamps and pauses as programs use them."""
+
+from typing import Any
+
+from httpx2 import AsyncClient
+
+from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.shared.db import Database
+from tests.calls import NOON
+from tests.integration.api.conftest import Programs
+from tests.integration.api.test_writing import assert_problem
+
+STEPS = [
+    {"after_minutes": None, "whom": "responsible", "what": "task", "text": "Ask for an answer", "checklist": ["Call"]},
+    {"after_minutes": 30, "whom": "manager", "what": "control"},
+]
+
+
+async def stage_called(client: AsyncClient, name: str) -> dict[str, Any]:
+    pipelines = (await client.get("/api/v1/pipelines")).json()["items"]
+    found: dict[str, Any] = next(
+        stage for pipeline in pipelines for stage in pipeline["stages"] if stage["name"] == name
+    )
+    return found
+
+
+async def deal_in(client: AsyncClient, stage: dict[str, Any]) -> int:
+    body = {"title": "Roof", "stage_id": stage["id"], "responsible": "ivan"}
+    answer = await client.post("/api/v1/deals", json=body)
+    assert answer.status_code == 201, answer.text
+    made: int = answer.json()["id"]
+    return made
+
+
+async def test_a_checkpoint_is_made_changed_and_taken_away(programs: Programs, database: Database) -> None:
+    async with await programs.as_("admin") as client:
+        stage = await stage_called(client, "Call held")
+        deal_id = await deal_in(client, stage)
+        assert (await client.get("/api/v1/lamps", params={"deal_id": deal_id})).json()["items"] == []
+        body = {"stage_id": stage["id"], "steps": STEPS, "work": ["stage_moved", "talked"], "talked_seconds": 20}
+        answer = await client.post("/api/v1/checkpoints", json=body)
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        assert (made["name"], made["norm_minutes"], made["trigger"]["kind"]) == ("Call held", 1080, "stage")
+        [lamp] = (await client.get("/api/v1/lamps", params={"deal_id": deal_id})).json()["items"]
+        assert (lamp["state"], lamp["step"], lamp["owner"], lamp["subject"]) == ("armed", 0, "ivan", "deal")
+        answer = await client.patch(
+            f"/api/v1/checkpoints/{made['id']}", json={"steps": [{**STEPS[0], "after_minutes": 1}, STEPS[1]]}
+        )
+        assert answer.status_code == 200, answer.text
+        [lamp] = (await client.get("/api/v1/lamps", params={"deal_id": deal_id})).json()["items"]
+        assert lamp["due_at"] == "2026-11-18T12:01:00Z"
+        await sweep_lamps(database, NOON.replace(minute=1))
+        [burning] = (await client.get("/api/v1/lamps", params={"deal_id": deal_id, "state": "burning"})).json()["items"]
+        task = (await client.get(f"/api/v1/tasks/{burning['task_id']}")).json()
+        assert (task["kind"], task["assignee"], task["title"]) == ("lamp", "ivan", "Ask for an answer: Roof")
+        assert (await client.get(f"/api/v1/deals/{deal_id}")).json()["lamp"] == "first"
+        assert_problem(await client.post(f"/api/v1/tasks/{task['id']}/finish", json={}), 409, "tasks.lamp")
+        assert (await client.delete(f"/api/v1/checkpoints/{made['id']}")).status_code == 204
+        assert (await client.get(f"/api/v1/lamps/{burning['id']}")).json()["state"] == "out"
+        assert (await client.get(f"/api/v1/deals/{deal_id}")).json()["lamp"] == "none"
+        assert_problem(await client.get(f"/api/v1/checkpoints/{made['id']}"), 404, "checkpoints.not_found")
+
+
+async def test_what_cannot_be_is_refused_where_it_is_entered(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        stage = await stage_called(client, "Call held")
+        for steps in (
+            [],
+            [{"after_minutes": 0, "whom": "responsible", "what": "task"}],
+            [{"after_minutes": 10 * 366 * 24 * 60, "whom": "responsible", "what": "task"}],
+            [{"whom": "user:nobody", "what": "task"}],
+            [{"whom": "responsible", "what": "task", "checklist": ["x"] * 1000}],
+            [{"whom": "responsible", "what": "task"}, {"whom": "manager", "what": "control"}],
+        ):
+            answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": steps})
+            assert answer.status_code == 422, (steps, answer.text)
+            assert "steps" in answer.text
+    async with await programs.as_("ivan") as client:
+        answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": STEPS})
+        assert answer.status_code == 403
+
+
+async def test_a_norm_is_looked_at_before_it_is_saved(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        stage = await stage_called(client, "Proposal sent")
+        await deal_in(client, stage)
+        asked = {"stage_id": str(stage["id"]), "norm_minutes": "60"}
+        assert (await client.get("/api/v1/checkpoints/preview", params=asked)).json() == {
+            "deals": 1,
+            "would_light_now": 0,
+        }
+        past = (await client.get("/api/v1/checkpoints/what-if", params=asked)).json()
+        assert (past["stays"], past["then"]) == (1, {"lamps": 0, "at_managers": 0})
+
+
+async def test_a_pause_moves_what_is_armed_and_its_end_moves_it_back(programs: Programs) -> None:
+    async with await programs.as_("ivan") as client:
+        stage = await stage_called(client, "New request")
+        deal_id = await deal_in(client, stage)
+
+        async def due() -> str:
+            [lamp] = (await client.get("/api/v1/lamps", params={"deal_id": deal_id})).json()["items"]
+            found: str = lamp["due_at"]
+            return found
+
+        assert await due() == "2026-11-18T13:00:00Z"
+        pause = {"until": "2026-11-20T12:00:00Z", "reason": "The client is away"}
+        answer = await client.post(f"/api/v1/deals/{deal_id}/pause", json=pause)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["waits_for_approval"] is False
+        assert await due() == "2026-11-20T13:00:00Z"
+        assert (await client.delete(f"/api/v1/deals/{deal_id}/pause")).status_code == 204
+        assert await due() == "2026-11-18T13:00:00Z"
+        long = {"until": "2027-01-20T12:00:00Z", "reason": "A long holiday"}
+        assert (await client.post(f"/api/v1/deals/{deal_id}/pause", json=long)).json()["waits_for_approval"] is True
+        assert await due() == "2026-11-18T13:00:00Z"
+    async with await programs.as_("maria") as client:
+        answer = await client.post(f"/api/v1/deals/{deal_id}/pause/approve")
+        assert answer.json()["approved_by"] == "maria", answer.text
+        [lamp] = (await client.get("/api/v1/lamps", params={"deal_id": deal_id})).json()["items"]
+        assert lamp["due_at"] == "2027-01-20T13:00:00Z"
