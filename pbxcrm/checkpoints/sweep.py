@@ -71,6 +71,7 @@ async def _batch(db: Database, now: datetime) -> tuple[int, int]:
         if not claimed:
             return 0, 0
         context = await load_engine(session)
+        ids = [lamp.id for lamp in claimed]  # before a rollback makes the session forget them
         kept = _Said.of(session)
         try:
             async with session.begin_nested():
@@ -80,7 +81,6 @@ async def _batch(db: Database, now: datetime) -> tuple[int, int]:
                 raise
             kept.restore(session)
             log.warning("lamps.batch_failed", lamps=len(claimed), why=str(error))
-        ids = [lamp.id for lamp in claimed]
         lit = 0
         for lamp_id in ids:
             lit += await _alone(session, context, lamp_id, now)
