@@ -10,7 +10,7 @@ from tests.calls import NOON
 from tests.integration.api.conftest import Programs
 from tests.integration.api.test_writing import assert_problem
 
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"after_minutes": None, "whom": "responsible", "what": "task", "text": "Ask for an answer", "checklist": ["Call"]},
     {"after_minutes": 30, "whom": "manager", "what": "control"},
 ]
