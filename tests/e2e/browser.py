@@ -163,6 +163,22 @@ async def overflow(page: Page) -> int:
     return wide
 
 
+async def small_targets(page: Page) -> list[str]:
+    """What is pressed and is smaller than 24 px one way or the other; a box counts with its label (WCAG 2.2, 2.5.8).
+
+    Links inside a sentence are left out, as the criterion leaves them out.
+    """
+    await still(page)
+    found: list[str] = await page.evaluate(
+        """() => [...document.querySelectorAll('button, summary, select, input:not([type=hidden]), a.btn, a.chip, a.item, a.section, .tabs a, [role=button]')]
+            .filter(e => e.checkVisibility({visibilityProperty: true, opacityProperty: false}) && !e.matches('.hidden-text, [inert] *') && !e.closest('.hidden-text'))
+            .map(e => [e, (e.matches('[type=checkbox], [type=radio]') && e.closest('label') || e).getBoundingClientRect()])
+            .filter(([, box]) => box.width && (box.width < 23.9 || box.height < 23.9))
+            .map(([e, box]) => `${e.outerHTML.slice(0, 110)} ${Math.round(box.width)}x${Math.round(box.height)}`)"""
+    )
+    return found
+
+
 async def cut_words(page: Page) -> list[str]:
     """Words of the shell that do not fit where they stand (cut, or running out of their box)."""
     found: list[str] = await page.evaluate(

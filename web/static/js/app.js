@@ -12,6 +12,8 @@ import "./ages.js";
 import "./dock.js";
 import "./notes.js";
 import "./ring.js";
+import "./announce.js";
+import "./errors.js";
 import "./live.js";
 import "./phone.js";
 import "./focus.js";

@@ -6,21 +6,61 @@ const option = (list, by) => {
   return items[(here + by + items.length + (here < 0 && by < 0 ? 1 : 0)) % items.length];
 };
 
-// The search of the bar: arrows walk through the links, Escape goes back to the field and closes.
+// The search of the bar is a combobox with a grid: the focus stays in the field, up and down walk through the rows, right and left
+// through what a row has (its link, its call button), Enter takes what is chosen, Escape closes.
 const search = document.querySelector(".bar .search");
-search?.addEventListener("keydown", (event) => {
+const searchField = search?.querySelector('[role="combobox"]');
+const stopsOf = (row) => [...row.querySelectorAll("a, button")];
+const chosenOf = () => document.getElementById(searchField.getAttribute("aria-activedescendant") ?? "");
+
+function choose(stop) {
+  for (const old of search.querySelectorAll(".chosen")) old.classList.remove("chosen");
+  if (!stop) { searchField.removeAttribute("aria-activedescendant"); return; }
+  stop.classList.add("chosen");
+  stop.scrollIntoView({ block: "nearest" });
+  searchField.setAttribute("aria-activedescendant", stop.id);
+}
+
+// Whether the key led somewhere.
+function walk(key) {
+  const rows = [...search.querySelectorAll('.found [role="row"]')];
+  const chosen = chosenOf();
+  const at = rows.findIndex((row) => row.contains(chosen));
+  if (key === "ArrowRight" || key === "ArrowLeft") {
+    const stops = chosen ? stopsOf(rows[at]) : [];
+    const next = stops[stops.indexOf(chosen) + (key === "ArrowRight" ? 1 : -1)];
+    if (next) choose(next);
+    return Boolean(next);
+  }
+  if (!rows.length) return false;
+  const by = key === "ArrowDown" ? 1 : -1;
+  choose(stopsOf(rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : (at + by + rows.length) % rows.length])[0]);
+  return true;
+}
+
+searchField?.addEventListener("keydown", (event) => {
   const found = search.querySelector(".found");
-  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-    const next = option(found, event.key === "ArrowDown" ? 1 : -1);
-    if (next) { event.preventDefault(); next.focus(); }
-  } else if (event.key === "Escape" && event.target.matches(".item")) {
+  if (event.key.startsWith("Arrow")) {
+    if (walk(event.key)) event.preventDefault();
+  } else if (event.key === "Escape" && found.childElementCount) {
+    event.preventDefault();
     found.replaceChildren();
-    search.querySelector("input").focus();
-  } else if (event.key === "Enter" && event.target.matches("input")) {
-    const first = found.querySelector(".item");
-    if (first && found.querySelectorAll(".item").length === 1) { event.preventDefault(); first.click(); }
+  } else if (event.key === "Enter") {
+    const all = found.querySelectorAll(".item");
+    const take = chosenOf() ?? (all.length === 1 ? all[0] : null);
+    if (take) { event.preventDefault(); take.click(); }
   }
 });
+if (search) {
+  // What was found is said as a number; the rows are said as one walks through them.
+  new MutationObserver(() => {
+    const found = search.querySelector(".found");
+    const rows = found.querySelector("#found-rows");
+    choose(null);
+    searchField.setAttribute("aria-expanded", String(Boolean(rows)));
+    search.querySelector("[data-found-says]").textContent = rows?.dataset.says ?? found.textContent.trim();
+  }).observe(search.querySelector(".found"), { childList: true });
+}
 document.addEventListener("click", (event) => {
   for (const found of document.querySelectorAll(".found")) {
     if (!found.parentElement.contains(event.target)) close(found);
@@ -28,7 +68,7 @@ document.addEventListener("click", (event) => {
 });
 
 function close(found) {
-  found.replaceChildren();
+  if (found.childElementCount) found.replaceChildren();
   found.parentElement.querySelector('[role="combobox"]')?.setAttribute("aria-expanded", "false");
 }
 

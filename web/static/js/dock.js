@@ -10,6 +10,8 @@ function retitle() {
   if (count.textContent !== String(cards.length || "")) count.textContent = cards.length || "";
   const title = cards[0]?.querySelector("[data-dock-title]");
   if (!title) return;
+  const state = ["ringing", "talking"].find((word) => cards[0].classList.contains(word)) ?? "after";
+  if (dock.dataset.state !== state) dock.dataset.state = state;
   const line = dock.querySelector("[data-dock-line]");
   const more = Number(document.getElementById("dock-phone")?.dataset.cards ?? cards.length) - 1;
   const word = cards[0].dataset.word;

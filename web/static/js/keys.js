@@ -51,7 +51,7 @@ function focusSearch(event) {
 
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && !event.altKey && event.code === "KeyK") return focusSearch(event);
-  if (event.key === "Escape" && event.target.id === "search") {
+  if (event.key === "Escape" && event.target.id === "search" && !event.defaultPrevented) {
     event.target.value = "";
     document.getElementById("found").replaceChildren();
     return event.target.blur();
