@@ -42,7 +42,7 @@ from pbxcrm.tasks.access import CLIENT_OF_TASK
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import register_sources
-from pbxcrm.timeline.sources import read_calls, read_changes, read_moves, read_notes, read_tasks
+from pbxcrm.timeline.sources import read_calls, read_changes, read_flags, read_moves, read_notes, read_tasks
 
 
 def compose() -> None:
@@ -61,6 +61,7 @@ def compose() -> None:
             EntryKind.CHANGE: read_changes,
             EntryKind.NOTE: read_notes,
             EntryKind.TASK: read_tasks,
+            EntryKind.FLAG: read_flags,
         }
     )
     stage_entered.register(watching.deal_entered, follow_closing)

@@ -9,6 +9,7 @@ from pbxcrm.calls import models as calls
 from pbxcrm.checkpoints import models as checkpoints
 from pbxcrm.contacts import models as contacts
 from pbxcrm.deals import models as deals
+from pbxcrm.flags import models as flags
 from pbxcrm.pbx import models as pbx
 from pbxcrm.people import models as people
 from pbxcrm.phone import models as phone
@@ -28,6 +29,7 @@ __all__ = [
     "contacts",
     "deals",
     "events",
+    "flags",
     "metadata",
     "options",
     "pbx",

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from pbxcrm.access import Permission
 from pbxcrm.callbacks.escalations import escalation_count
 from pbxcrm.callbacks.queries import open_count
+from pbxcrm.flags.queries import open_flags
 from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
 from web.pages import (
@@ -26,6 +27,7 @@ from web.pages import (
     dock,
     escalations,
     first_run,
+    flags,
     health,
     home,
     leaves,
@@ -50,6 +52,7 @@ COUNTERS: dict[str, Counter] = {
     "callbacks": lambda session, viewer, _now: open_count(session, viewer),
     "tasks": lambda session, viewer, now: overdue_count(session, viewer.user_id, now),
     "escalations": escalation_count,
+    "flags": open_flags,
 }
 
 
@@ -69,6 +72,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *_callbacks(),
         *_escalations(),
         *_reports(),
+        *_flags(),
         *_phone(),
         *_contacts(),
         *_settings(),
@@ -191,6 +195,16 @@ def _deals() -> list[Route]:
         page("/deals/{deal_id:int}/assign", deals.assign, needs=write, methods=POST, name="assign_deal"),
         page("/deals/{deal_id:int}/edit", deals.edit, needs=write, methods=POST, name="edit_deal"),
         page("/deals/{deal_id:int}/note", deals.note, needs=Permission.NOTES_WRITE, methods=POST, name="deal_note"),
+    ]
+
+
+def _flags() -> list[Route]:
+    edit, word = Permission.FLAGS_EDIT, Permission.FLAGS_RESOLVE
+    return [
+        page("/flags", flags.listed, needs=Permission.FLAGS_READ, name="flags"),
+        page("/deals/{deal_id:int}/flag", flags.on_deal, needs=edit, methods=POST, name="flag_deal"),
+        page("/calls/{call_id:int}/flag", flags.on_call, needs=edit, methods=POST, name="flag_call"),
+        page("/flags/{flag_id:int}/resolve", flags.resolve, needs=word, methods=POST, name="resolve_flag"),
     ]
 
 

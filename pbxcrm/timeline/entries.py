@@ -19,6 +19,7 @@ class EntryKind(StrEnum):
     CHANGE = "change"
     NOTE = "note"
     TASK = "task"
+    FLAG = "flag"
 
 
 RANK = {kind: place for place, kind in enumerate(EntryKind)}

@@ -12,6 +12,8 @@ from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note, StageMove
+from pbxcrm.flags.access import visible_flags
+from pbxcrm.flags.models import Flag
 from pbxcrm.shared.db import UtcDateTime
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task
@@ -142,6 +144,33 @@ async def read_notes(
         .limit(limit)
     )
     return [Entry(EntryKind.NOTE, note.at, note.id or 0, note, note.author_id, {}) for note in found.all()]
+
+
+async def read_flags(
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int | None,
+    contact_id: int | None,
+    after: TimelineCursor | None,
+    limit: int,
+) -> list[Entry]:
+    """Flags on the deal or its calls, or on the deals and calls of the client, as far as one sees them."""
+    at = col(Flag.raised_at)
+    calls = select(Call.id).where(_of(Call, deal_id, contact_id))
+    deals = col(Flag.deal_id) == deal_id
+    if deal_id is None:
+        deals = col(Flag.deal_id).in_(select(Deal.id).where(col(Deal.contact_id) == contact_id))
+    found = await session.exec(
+        select(Flag)
+        .where(or_(deals, col(Flag.call_id).in_(calls)), visible_flags(viewer))
+        .where(_before(after, EntryKind.FLAG, at, col(Flag.id)))
+        .order_by(at.desc(), col(Flag.id).desc())
+        .limit(limit)
+    )
+    return [
+        Entry(EntryKind.FLAG, flag.raised_at, flag.id or 0, flag, flag.raised_by_id, {}, (flag.resolved_by_id,))
+        for flag in found.all()
+    ]
 
 
 async def read_tasks(

@@ -74,6 +74,7 @@ PLAIN: dict[str, str] = {
     "instruction": "", "colour": "", "waits_for_client": "", "extra_control": "", "fields": "", "lost_reason_asked": "", "next_task": "", "position": "1",
     "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
+    "word": "Done.", "reason": "Too slow.",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
@@ -282,7 +283,7 @@ async def test_no_address_opens_what_is_not_one_s_own(walker: Walker, reading: R
 
 ENDPOINTS = [endpoint for resource in RESOURCES for endpoint in resource.endpoints]
 BODIES: dict[str, object] = {
-    "title": "Call about the offer", "due_at": "2026-11-19T10:00:00Z", "text": "They liked it.", "name": "Somebody New", "why": "Too dear.",
+    "title": "Call about the offer", "due_at": "2026-11-19T10:00:00Z", "text": "They liked it.", "name": "Somebody New", "why": "Too dear.", "reason": "Too slow.", "word": "Done.",
     "result": "reached", "number": "+380501239999", "kind": "spam", "since": "2027-05-01", "until": "2027-05-02",
     "timezone": "Europe/Kyiv", "week": ["09:00-18:00"] * 5 + [""] * 2, "op": "add", "from": "2027-05-01T09:00:00Z",
 }  # fmt: skip

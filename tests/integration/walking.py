@@ -22,6 +22,7 @@ from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
+from pbxcrm.flags.models import Flag
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.people.directory import load_directory
@@ -53,6 +54,7 @@ PEOPLE = {Role.SELLER: "ivan", Role.MANAGER: "maria", Role.QC: "kira", Role.ADMI
 STREAMS = {"/live"}  # they do not end by themselves
 #: Parameters of paths that name something of one team, and those that name what all teams share.
 OWNED = {
+    "flag_id",
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
@@ -83,7 +85,7 @@ MAY_BE_UNREADY = {"GET /readyz", "POST /callbacks/{episode_id:int}/call"}  # no 
 GONE = {"GET /board/cards/{deal_id:int}": {204}}  # how a board is told that a card is not (or no longer) its own
 SHOW_EVERYTHING = {
     "/calls", "/board", "/contacts", "/companies", "/api/v1/calls", "/api/v1/deals", "/api/v1/contacts",
-    "/api/v1/companies", "/api/v1/tasks", "/api/v1/callbacks", "/api/v1/notes", "/api/v1/escalations",
+    "/api/v1/companies", "/flags", "/api/v1/flags", "/api/v1/tasks", "/api/v1/callbacks", "/api/v1/notes", "/api/v1/escalations",
 }  # fmt: skip
 ROUTES = list(all_routes(StaticTree()))
 
@@ -219,16 +221,17 @@ async def _settle(
             key=f"order-{extension}", pbx="default", kind="originate", user_id=office.id(seller), extension=extension,
             client_number=number, created_at=NOON, expires_at=NOON,
         )  # fmt: skip
+        flag = Flag(deal_id=deal.id, reason=f"Flag {name}", raised_at=NOON)
         token = ApiToken(token_hash=f"hash-{extension}", user_id=office.id(seller), name="its name", created_at=NOON)
         lamp = Lamp(
             checkpoint_id=1, step=0, subject="deal", deal_id=deal.id, entry=f"walk {extension}", owner_id=office.id(seller),
             entered_at=NOON, minutes=1, due_at=NOON,
         )  # fmt: skip
         job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
-        session.add_all([escalation, attempt, command, token, lamp, job])
+        session.add_all([flag, escalation, attempt, command, token, lamp, job])
     return {
         "company_id": company.id, "contact_id": contact.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
-        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
+        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": 1, "line_id": line.id,

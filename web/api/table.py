@@ -13,6 +13,7 @@ from web.api.v1.checkpoints import checkpoints
 from web.api.v1.contacts import companies, contacts, special_numbers
 from web.api.v1.deals import deals
 from web.api.v1.escalations import escalations
+from web.api.v1.flags import flags
 from web.api.v1.lamps import jobs, lamps
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
@@ -31,6 +32,7 @@ RESOURCES: tuple[Resource, ...] = (
     callbacks,
     escalations,
     notes,
+    flags,
     pipelines,
     checkpoints,
     lamps,

@@ -15,6 +15,8 @@ from pbxcrm.calls.recordings import NOT_YOURS, Recording
 from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
+from pbxcrm.flags.queries import FlagFilter, list_flags
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound, Unavailable
 from web import recordings, words
 from web.answers import redirect, toast
@@ -59,6 +61,8 @@ async def call(request: Request) -> Response:
     who = viewer(request)
     async with parts(request).db.read() as session:
         card = await access_call_card(session, who, request.path_params["call_id"])
+        flags = [each.flag for each in await list_flags(session, who, FlagFilter(call_id=card.row.call.id))]
+        people = await load_directory(session)
         hears = card.row.call.id in await audible_of(session, who, [card.row.call.id])
     recording, trouble = None, ""
     if can(who, Permission.RECORDINGS_LISTEN) and (card.row.call.talk_seconds or card.row.call.recording):
@@ -69,6 +73,8 @@ async def call(request: Request) -> Response:
         card=card,
         row=card.row,
         call=card.row.call,
+        flags=flags,
+        flag_people=people,
         bars=bars_of(card, now(request)),
         recording=recording,
         trouble=trouble,

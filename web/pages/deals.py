@@ -28,6 +28,8 @@ from pbxcrm.deals.queries import (
     moves_of,
     stages_of,
 )
+from pbxcrm.flags.queries import FlagFilter, list_flags
+from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.clients import identify
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.lists import open_tasks_of_deal
@@ -98,6 +100,8 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             form=form,
             task_form=filled({"deal_id": found.id, "assignee_id": found.responsible_id or who.user_id}),
             quick=QUICK,
+            flags=[each.flag for each in await list_flags(session, who, FlagFilter(deal_id=found.id))],
+            flag_people=await load_directory(session),
         )
 
 

@@ -1,0 +1,23 @@
+"""The table of flags."""
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.shared.columns import maybe_link, maybe_utc_column, row_id, utc_column
+
+
+class Flag(SQLModel, table=True):
+    """On a deal or on a call: exactly one of ``deal_id call_id`` is set. Open until ``resolved_at``."""
+
+    __tablename__ = "flags"
+
+    id: int | None = row_id()
+    deal_id: int | None = maybe_link("deals.id")
+    call_id: int | None = maybe_link("calls.id")
+    reason: str = Field(max_length=1000)
+    raised_by_id: int | None = maybe_link("users.id", index=False)
+    raised_at: datetime = utc_column(index=True)
+    word: str = Field(default="", max_length=1000)  # what was done about it
+    resolved_by_id: int | None = maybe_link("users.id", index=False)
+    resolved_at: datetime | None = maybe_utc_column(index=True)

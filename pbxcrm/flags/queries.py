@@ -1,0 +1,62 @@
+"""What is read of flags."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.calls.models import Call
+from pbxcrm.deals.models import Deal
+from pbxcrm.flags.access import visible_flags
+from pbxcrm.flags.models import Flag
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFilter:
+    """``open``: True those not resolved, False those resolved, None all."""
+
+    open: bool | None = None
+    deal_id: int | None = None
+    call_id: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of flags."""
+        asked = ((Flag.deal_id, self.deal_id), (Flag.call_id, self.call_id))
+        found = [col(column) == value for column, value in asked if value is not None]
+        if self.open is not None:
+            found.append(col(Flag.resolved_at).is_(None) if self.open else col(Flag.resolved_at).is_not(None))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFlag:
+    flag: Flag
+    deal: Deal | None
+    call: Call | None
+
+
+async def list_flags(
+    session: AsyncSession, viewer: Viewer, asked: FlagFilter, *, before: int | None = None, limit: int = 50
+) -> Sequence[ListedFlag]:
+    """Newest first; ``before`` is an id."""
+    query = (
+        select(Flag, Deal, Call)
+        .join(Deal, col(Deal.id) == col(Flag.deal_id), isouter=True)
+        .join(Call, col(Call.id) == col(Flag.call_id), isouter=True)
+        .where(visible_flags(viewer), *asked.conditions())
+        .order_by(col(Flag.id).desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(col(Flag.id) < before)
+    return [ListedFlag(*row) for row in (await session.exec(query)).all()]
+
+
+async def open_flags(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
+    """For the rail: the flags one sees that nobody has resolved."""
+    query = select(func.count()).select_from(Flag).where(col(Flag.resolved_at).is_(None), visible_flags(viewer))
+    return (await session.exec(query)).one()
