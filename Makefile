@@ -1,5 +1,6 @@
 # make run    everything with a simulated PBX; with PBXCRM_AMI_URL=ami://user:secret@host:5038 your own PBX
 # make test   installs what the tests need, then style, types, import rules, tests
+# make chaos  kills, stops and cuts off listeners at random during calls (an hour or more)
 # make help   what else there is
 
 PYTHON ?= python3

@@ -1,5 +1,6 @@
-"""A hundred blows to two listeners during real calls: ``python -m tests.chaos.failover [BLOWS] [SEED]``.
+"""A hundred blows to two listeners during real calls: ``python -m tests.chaos.failover [BLOWS] [SEED] [RATE]``.
 
+``RATE``: calls that begin in a second. The tree must not change meanwhile: processes are started from it again and again.
 Exit code 1 when one call was lost, doubled, reopened or told otherwise than the PBX did it.
 """
 
@@ -16,7 +17,7 @@ from tests.databases import postgres_programs, running_postgres
 KEPT = Path(tempfile.gettempdir()) / "pbxcrm-chaos"  # data directories and logs of a run that went wrong
 
 
-async def run(blows: int, seed: int) -> Verdict:
+async def run(blows: int, seed: int, rate: float) -> Verdict:
     programs = postgres_programs()
     if programs is None:
         sys.exit("PostgreSQL is missing (apt-get install postgresql)")
@@ -24,7 +25,7 @@ async def run(blows: int, seed: int) -> Verdict:
         server = running_postgres(programs)
         postgres = await asyncio.to_thread(server.__enter__)
         try:
-            async with TwoMachines(postgres, Path(folder), seed=seed) as machines:
+            async with TwoMachines(postgres, Path(folder), seed=seed, rate=rate) as machines:
                 await machines.go(blows)
                 found = await machines.verdict()
                 if found.wrong:
@@ -38,7 +39,8 @@ def main() -> None:
     compose()
     blows = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    found = asyncio.run(run(blows, seed))
+    rate = float(sys.argv[3]) if len(sys.argv) > 3 else 3.0
+    found = asyncio.run(run(blows, seed, rate))
     for sentence in [*found.notes, *found.wrong]:
         print(sentence)
     print(

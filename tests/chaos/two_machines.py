@@ -153,6 +153,12 @@ class Machine:
                 self.process.kill()
             await self.process.wait()
 
+    def check_runs(self) -> None:
+        """Raises RuntimeError with its last words when the process ended; nobody needs to wait for it."""
+        if self.process is not None and self.process.returncode is not None:
+            last = (self.folder / "log").read_text(errors="replace").rstrip().rpartition("\n")[2]
+            raise RuntimeError(f"machine {self.folder.name} ended by itself: {last}")
+
     @property
     def journals(self) -> set[str]:
         return {path.read_text().strip() for path in self.folder.glob("journal/*/name")}
@@ -310,7 +316,9 @@ class TwoMachines:
         return next((machine for machine in self.machines if machine.journals & names), None)
 
     async def _both_hear(self) -> bool:
-        """Whether both processes are logged in at the PBX and one of them leads."""
+        """Whether both processes are logged in at the PBX and one of them leads. Raises when one ended by itself."""
+        for machine in self.machines:
+            machine.check_runs()
         async with self.database.read() as session:
             status = await session.get(PbxStatus, "default")
             now = await database_now(session)
