@@ -25,7 +25,6 @@ NOISE: tuple[str, ...] = (
     "ExtensionStatus",
     "QueueMemberStatus",
     "DialState",
-    "HangupRequest",
     "SoftHangupRequest",
     "ContactStatus",
     "VarSet",

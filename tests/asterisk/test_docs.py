@@ -49,4 +49,4 @@ def test_both_spellings_of_the_filters_say_the_same() -> None:
         flags=re.MULTILINE,
     )
     assert new == old
-    assert len(new) == len(set(new)) == 12
+    assert len(new) == len(set(new)) == 11
