@@ -22,6 +22,7 @@ from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
+from pbxcrm.deals.queries import stages_of
 from pbxcrm.flags.models import Flag
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
@@ -30,6 +31,7 @@ from pbxcrm.people.logins import log_in
 from pbxcrm.people.models import ApiToken, LoginSession
 from pbxcrm.people.tokens import create_token
 from pbxcrm.phone.models import PhoneCommand
+from pbxcrm.reactions.caller_lookup import Lookup
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.background import BackgroundJob
 from pbxcrm.shared.db import Database
@@ -79,6 +81,9 @@ NOT_SEEN_AT_ONCE = {
     "GET /calls/{call_id:int}/recording": {404},  # it was not recorded
     "GET /api/v1/calls/{call_id:int}/recording": {404},
     "GET /api/v1/calendars/{calendar_id:int}/holidays": {422},  # it asks of which country
+    "GET /api/v1/checkpoints/preview": {422},  # it asks of which stage
+    "GET /api/v1/checkpoints/what-if": {422},
+    "GET /api/v1/jobs/{job_id:int}": {200, 404},  # only one's own
     "GET /dock/{call_id:int}/link": {200, 404},  # only where one's own phone rang
 }
 MAY_BE_UNREADY = {"GET /readyz", "POST /callbacks/{episode_id:int}/call"}  # no listener runs here
@@ -193,6 +198,7 @@ async def _settle(
             session, viewer, title=f"Deal {name}", now=NOON, currency="UAH", region="UA", contact_id=contact.id
         )
         task = await create_task(session, viewer, title=f"Task {name}", due_at=NOON, now=NOON, deal_id=deal.id)
+        other_stage = next(s for s in await stages_of(session, deal.pipeline_id) if s.id != deal.stage_id)
         note = await add_note(session, viewer, f"Note {name}", NOON, deal=deal)
         line = Line(name=f"Line of {extension}", did=f"{extension}*")
         control = Task(
@@ -202,7 +208,7 @@ async def _settle(
         leave = Leave(user_id=office.id(seller), starts_at=NOON + timedelta(days=90), ends_at=NOON + timedelta(days=91))
         session.add_all([line, control, leave])
         await session.flush()
-        special = f"{number[:-1]}9"
+        special = f"{number[:-2]}9{number[-1]}"
         await mark_number(session, viewer, special, NumberKind.SPAM, region="UA", now=NOON)
     missed = FactStory(linkedid=f"{extension}.1", client=number, name=name).ring(extension).wait(20).end()
     await Intake(db, settings).apply(batch(missed))
@@ -234,7 +240,7 @@ async def _settle(
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": 1, "line_id": line.id,
+        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": 1, "line_id": line.id,
         "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 
@@ -259,7 +265,9 @@ class Walker:
         db, redis = Database(settings.database_url), Redis.from_url(self.redis_url)
         try:
             app = create_app(settings, db, redis, clock=lambda: NOON)
-            app.state.lookup.patience = 30  # what is told is asked, however busy the machine is
+            app.state.lookup = Lookup(
+                db, settings, lambda: NOON, patience=30
+            )  # what is told is asked, however busy the machine is
             yield app
         finally:
             await redis.aclose()

@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from pbxcrm.people.tokens import create_token
+from pbxcrm.reactions.caller_lookup import Lookup
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
@@ -42,7 +43,9 @@ async def office(database: Database) -> Office:
 async def programs(database: Database, settings: Settings, redis_url: str, office: Office) -> AsyncIterator[Programs]:
     redis = Redis.from_url(redis_url)
     app = create_app(settings, database, redis, clock=lambda: NOON)
-    app.state.lookup.patience = 30  # what is found is asked, however busy the machine is
+    app.state.lookup = Lookup(
+        database, settings, lambda: NOON, patience=30
+    )  # what is found is asked, however busy the machine is
     yield Programs(database, office, httpx2.ASGITransport(app))
     await redis.aclose()
 
