@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.checkpoints.queries import list_checkpoints
 from pbxcrm.deals import pipelines as actions
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.funnel_templates import TEMPLATES
@@ -65,6 +66,7 @@ class Shown:
     pipeline: Pipeline
     stages: list[Stage]
     deals: dict[int, int]
+    watched: frozenset[int | None] = frozenset()  # stages whose norm lights a lamp
 
 
 async def listed(request: Request) -> Response:
@@ -275,7 +277,9 @@ async def _shown(session: AsyncSession, pipeline_id: int) -> Shown:
     counted = await session.exec(
         select(Deal.stage_id, func.count()).where(Deal.pipeline_id == pipeline_id).group_by(Deal.stage_id)  # type: ignore[arg-type]  # SQLModel types a column as its value
     )
-    return Shown(*found, dict(counted.all()))
+    rows = await list_checkpoints(session, pipeline_id=pipeline_id)
+    watched = frozenset(checkpoint.stage_id for checkpoint, _steps in rows if checkpoint.is_active)
+    return Shown(*found, dict(counted.all()), watched)
 
 
 async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, Shown]:

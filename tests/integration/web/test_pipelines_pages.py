@@ -86,3 +86,10 @@ async def test_a_move_that_lacks_a_field_asks_for_it_and_completes(browser: Brow
     assert (wrong.status_code, 'id="f-amount-error"' in wrong.text) == (422, True)
     assert (await admin.post("/deals/1/move", data={**answers, "amount": "1 200,50"})).status_code == 303
     assert "1\u00a0200,50" in (await admin.get("/deals/1")).text or "1,200.50" in (await admin.get("/deals/1")).text
+
+
+async def test_a_stage_says_that_nobody_minds_its_norm(browser: Browsers) -> None:
+    admin = await browser("admin")
+    said = "No checkpoint watches this stage"
+    assert said in (await admin.get("/settings/stages/4")).text  # Call held: nobody waits there
+    assert said not in (await admin.get("/settings/stages/5")).text  # Proposal sent is a key stage
