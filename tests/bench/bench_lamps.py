@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import insert
 from sqlmodel import select
@@ -17,13 +18,14 @@ from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.shared.db import Database
+from tests.bench.table import Figure
 from tests.office import open_office
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 ENTERED = NOW - timedelta(days=30)
 
 
-def run() -> list[tuple[str, str]]:
+def run() -> list[Figure]:
     due, armed = (int(number) for number in os.environ.get("PBXCRM_BENCH_LAMPS", "2000,50000").split(","))
     seconds, lit = asyncio.run(_sweep(due, armed))
     return [
@@ -53,11 +55,11 @@ async def _fill(db: Database, due: int, armed: int) -> None:
         stage = (await session.exec(select(Stage).where(Stage.name == "Proposal sent"))).one()
         watched = (await session.exec(select(Checkpoint.id).where(Checkpoint.stage_id == stage.id))).one()
         numbers = range(1, due + armed + 1)
-        deal = {
+        deal: dict[str, Any] = {
             "title_folded": "", "pipeline_id": stage.pipeline_id, "stage_id": stage.id, "currency": "UAH", "source": "", "lost_reason": "",
             "created_at": ENTERED, "reason": {}, "version": 1,
         }  # fmt: skip
-        lamp = {
+        lamp: dict[str, Any] = {
             "checkpoint_id": watched, "step": 0, "subject": "deal", "state": "armed", "entered_at": ENTERED, "minutes": 1620,
             "out_reason": {}, "reason": {}, "decision": "", "note": "", "error": "", "version": 1,
         }  # fmt: skip
@@ -68,7 +70,7 @@ async def _fill(db: Database, due: int, armed: int) -> None:
                 for n in numbers
             ],
         )  # fmt: skip
-        move = {"to_stage_id": stage.id, "from_lost_reason": "", "at": ENTERED, "reason": {}}
+        move: dict[str, Any] = {"to_stage_id": stage.id, "from_lost_reason": "", "at": ENTERED, "reason": {}}
         await session.exec(insert(StageMove), params=[{**move, "id": n, "deal_id": n} for n in numbers])
         await session.exec(
             insert(Lamp),
