@@ -29,7 +29,10 @@ def run() -> list[Figure]:
     due, armed = (int(number) for number in os.environ.get("PBXCRM_BENCH_LAMPS", "2000,50000").split(","))
     seconds, lit = asyncio.run(_sweep(due, armed))
     return [
-        (f"{lit} lamps due at once of {due + armed} armed, to the last one", f"{seconds:.1f} s, {lit / seconds:.0f}/s")
+        Figure(
+            f"{lit} lamps due at once of {due + armed} armed, to the last one",
+            f"{seconds:.1f} s, {lit / seconds:.0f}/s",
+        )
     ]
 
 
