@@ -12,7 +12,7 @@ _SHARED: list[Processor] = [
     structlog.processors.StackInfoRenderer(),
 ]
 # What these say of every request and every poll is noise here.
-_QUIET = ("uvicorn.access", "arq.worker", "arq.connections", "alembic.runtime.migration", "asyncio", "panoramisk")
+_QUIET = ("uvicorn.access", "arq.worker", "arq.connections", "alembic", "asyncio", "panoramisk")
 
 
 def configure(level: str) -> None:
