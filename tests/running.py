@@ -58,6 +58,11 @@ class Running:
             return False
         return answer["redis"] == "ok" and all(pbx["listening"] for pbx in answer["pbxs"].values())
 
+    async def listens(self) -> bool:
+        """Whether the listener has said of a PBX that it hears it; before its first word there is none, and ``well`` is true."""
+        pbxs = (await self.ready())["pbxs"].values()
+        return bool(pbxs) and all(pbx["listening"] for pbx in pbxs)
+
     async def hears(self) -> bool:
         """Whether the PBX has said anything yet: following it begins before its first event."""
         return (await self.ready())["pbxs"]["default"]["last_event_age_seconds"] is not None

@@ -112,4 +112,6 @@ async def crm(folder: Path, **environ: str) -> AsyncIterator[Crm]:
     ):
         await until(lambda: run.address, START_SECONDS)
         await until(run.well, START_SECONDS)
+        if "PBXCRM_AMI_URL" in environ:
+            await until(run.listens, START_SECONDS)
         yield Crm(run, folder, client)
