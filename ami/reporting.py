@@ -35,6 +35,7 @@ class Reporter:
         self._clock = clock
         self._state = (PbxState.STARTING, "starting", dict[str, str]())
         self._troubles: dict[str, tuple[str, dict[str, str]]] = {}
+        self._said = ""  # the code that was logged last
         self._pending: deque[PbxReport] = deque(maxlen=100)
         self._changed = asyncio.Event()
 
@@ -86,6 +87,9 @@ class Reporter:
 
     def _say(self) -> None:
         report = self.current()
+        if self._standing_by and self._said == "standby":
+            return  # what its link does meanwhile is no news
+        self._said = report.code
         write = log.warning if report.state in _BAD else log.info
         write(REPORTS[report.code].format_map(report.params), pbx=self.pbx, state=str(report.state), code=report.code)
         if not self._standing_by:

@@ -1,5 +1,6 @@
 """What the business stores as codes, in plain words: outcomes of calls, parts of legs, kinds of tasks, changes."""
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from web.formats import span
 from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
+
+_NUMBER = re.compile(r"\+?\d[\d ()-]{5,}\d")
 
 DIRECTIONS: dict[str, str] = {
     Direction.INBOUND.value: N_("Incoming"),
@@ -156,15 +159,20 @@ def _spoken(reason: reasons.Reason) -> reasons.Reason:
     return reasons.Reason(reason.code, params, tuple(map(_spoken, reason.because)))
 
 
+def numbers_together(text: str) -> str:
+    """``text`` with no-break spaces within its telephone numbers: half a number on a line cannot be read out."""
+    return _NUMBER.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+
+
 def deal_title(deal: Deal) -> str:
     """The title as somebody typed it or the caller is called; in the reader's language where nothing is known."""
-    return _("Number withheld") if deal.title == NO_NUMBER else deal.title
+    return _("Number withheld") if deal.title == NO_NUMBER else numbers_together(deal.title)
 
 
 def task_title(task: Task) -> str:
     """The title in the reader's language where the product wrote it, else as somebody typed it."""
     said = reasons.text(task.title_code, _, ngettext) if task.title_code else ""
-    return said or task.title
+    return numbers_together(said or task.title)
 
 
 def lost_reason(deal: Deal) -> str:

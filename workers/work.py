@@ -39,6 +39,7 @@ class Work:
         self.relay = relay
         self._sweeping = asyncio.Lock()
         self._swept_at = 0.0  # by the clock of the event loop
+        self._away = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -57,6 +58,20 @@ class Work:
             fired += await sweep_lamps(self.db, datetime.now(UTC))
             await background.work_on(self.db, datetime.now(UTC))
             self._swept_at = asyncio.get_running_loop().time()
+        return fired
+
+    async def sweep_or_say(self) -> int:
+        """As ``sweep``; a database that is away is said in one line when it goes, and again when it is back."""
+        try:
+            fired = await self.sweep()
+        except (SQLAlchemyError, PbxcrmError, OSError) as error:
+            if not self._away:
+                log.warning("database.away", why=str(getattr(error, "orig", None) or error))
+            self._away = True
+            return 0
+        if self._away:
+            log.info("database.back")
+        self._away = False
         return fired
 
     async def tidy(self) -> None:
@@ -87,25 +102,19 @@ class Work:
 
     async def _each_second(self) -> None:
         clock = asyncio.get_running_loop().time
-        away = False
         while True:
             await asyncio.sleep(max(0.05, self._swept_at + SWEEP_SECONDS - clock()))
             if clock() - self._swept_at < SWEEP_SECONDS:
                 continue
-            try:
-                await self.sweep()
-                away = False
-            except (SQLAlchemyError, PbxcrmError, OSError) as error:
-                if not away:
-                    log.warning("database.away", why=str(getattr(error, "orig", None) or error))
-                away = True
+            await self.sweep_or_say()
+            if self._away:
                 await asyncio.sleep(SWEEP_SECONDS)
 
     async def _arq(self) -> None:
         """Arq's own loop; it dies whenever Redis does, and is started again."""
         failures = 0
         while True:
-            worker = make_worker(self.redis_url, self.sweep)
+            worker = make_worker(self.redis_url, self.sweep_or_say)
             started = asyncio.get_running_loop().time()
             try:
                 await worker.async_run()

@@ -18,7 +18,8 @@ from pbxcrm.shared import child
 
 log = structlog.get_logger()
 
-BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before a part that died again and again is started
+# Seconds before a part that died again and again is started: never long, for a PBX that nobody hears rings for nothing.
+BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 30.0  # a child that lived this long starts again with the shortest pause
 STOP_SECONDS = 2.5  # from the request to stop to the end by force of the first level; the others get at least
 LEAST_PATIENCE = 0.2

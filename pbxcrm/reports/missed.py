@@ -61,12 +61,13 @@ def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContex
         episode.first_missed_at, episode.closed_at or now
     )
     norm = context.options.callback_due_minutes
-    in_norm = [episode for episode in reached if waited(episode) <= norm]
+    returned, late = [*lucky, *reached], [episode for episode in left if waited(episode) > norm]
     behind = {
         "missed": counted,
         "recovered": lucky,
         "reached": reached,
-        "in_norm": in_norm,
+        "in_norm": [episode for episode in returned if waited(episode) <= norm],
+        "judged": [*returned, *late],
         "left": left,
         "dismissed": of(EpisodeStatus.DISMISSED),
     }
@@ -89,6 +90,7 @@ MISSED = Report(
     definition=N_(
         "Clients missed in the period, each counted once however often they called. Lucky: the client got through by themselves. "
         "Called back: we reached them; how fast is the median of working minutes from the first missed call to the talk. "
+        "Returned in the norm: lucky or called back before the time was up, out of those we have talked to or whose time is up. "
         "Left: still open. Those that somebody dismissed with a reason are shown apart and count nowhere else."
     ),
     dimensions={"owner": N_("By person"), "line": N_("By line"), "hour": N_("By hour"), "day": N_("By day")},
@@ -96,7 +98,8 @@ MISSED = Report(
         Column("missed", N_("Missed clients"), Kind.COUNT, opens=True),
         Column("recovered", N_("Lucky"), Kind.COUNT, opens=True),
         Column("reached", N_("Called back"), Kind.COUNT, opens=True),
-        Column("in_norm", N_("Called back in the norm"), Kind.COUNT, opens=True),
+        Column("in_norm", N_("Returned in the norm"), Kind.COUNT, opens=True),
+        Column("judged", N_("Judged by the norm"), Kind.COUNT, opens=True),
         Column("median_minutes", N_("Called back within, median"), Kind.MINUTES),
         Column("left", N_("Left"), Kind.COUNT, opens=True),
         Column("percent_returned", N_("Talked to"), Kind.PERCENT),

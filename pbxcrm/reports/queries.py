@@ -25,6 +25,9 @@ class Filter:
     pipeline_id: int | None = None
 
 
+ALL = "all"  # in place of the key of a line: the rows of the totals
+
+
 def reports_for(viewer: Viewer) -> list[Report]:
     """Those the viewer may read, in order."""
     return [report for report in all_reports() if can(viewer, report.needs)]
@@ -61,10 +64,12 @@ async def load_report(
 
 
 def rows_behind(report: Report, table: Table, line: str, column: str) -> list[Behind]:
-    """What a figure counts; ``line`` is the key of its line. Raises Invalid where the figure opens nothing."""
+    """What a figure counts; ``line`` is the key of its line, or ``ALL``. Raises Invalid where the figure opens nothing."""
     known = report.column(column)
     if known is None or not known.opens:
         raise Invalid("column", "reports.no_column", "Nothing stands behind this column.")
+    if line == ALL:
+        return [row for each in table.lines for row in each.behind.get(column, ())]
     found = next((each for each in table.lines if each.key == line), None)
     if found is None:
         raise Invalid("row", "reports.no_row", "There is no such line in this report.")

@@ -21,7 +21,7 @@ from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.shared.columns import json_list, json_object, maybe_link, maybe_utc_column, row_id, utc_column
-from pbxcrm.shared.db import Database
+from pbxcrm.shared.db import Database, is_away
 
 log = structlog.get_logger()
 
@@ -116,7 +116,7 @@ async def work_on(db: Database, now: datetime) -> int:
                 await _one(session, job, now)
             batches += 1
         except Exception as error:
-            if claimed is None:
+            if claimed is None or is_away(error):
                 raise  # the database itself is in trouble: whoever sweeps knows how to wait
             log.exception("background.failed", job=claimed)
             await _failed(db, claimed, now, error)

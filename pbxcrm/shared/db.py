@@ -173,6 +173,11 @@ def _waited_for() -> Iterator[None]:
         wait.since = None
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the connection broke, so that the work itself is not to blame and waits for the database."""
+    return isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
 @contextmanager
 def _in_words() -> Iterator[None]:
     try:

@@ -21,7 +21,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.shared.core_sql import set_row
-from pbxcrm.shared.db import Database
+from pbxcrm.shared.db import Database, is_away
 from pbxcrm.shared.timers import Timer
 
 log = structlog.get_logger()
@@ -75,7 +75,7 @@ async def sweep(db: Database, now: datetime) -> int:
                 await _handlers[row.kind](session, row, now)
             fired += 1
         except Exception as error:
-            if not claimed:
+            if not claimed or is_away(error):
                 raise  # the database itself is in trouble: whoever sweeps knows how to wait
             log.exception("timer.failed", timer=claimed[0])
             await _put_off(db, claimed[0], now, error)

@@ -50,6 +50,17 @@ async def test_what_is_typed_survives_a_reload_until_it_is_sent(day: Day) -> Non
     await expect(note).to_have_value("")
 
 
+@pytest.mark.parametrize(("path", "label"), [("/deals/new", "Title"), ("/contacts/new", "Name")])
+async def test_what_a_form_asks_meanwhile_does_not_forget_what_is_typed(day: Day, path: str, label: str) -> None:
+    hand = await day.sit_down("ivan", path)
+    field = hand.page.locator("#page").get_by_label(label).first
+    async with hand.page.expect_response("**/contacts/whose*"):
+        await field.press_sequentially("Forty chairs")
+    await hand.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    await hand.page.reload()
+    await expect(field).to_have_value("Forty chairs")
+
+
 async def test_a_step_of_the_path_is_taken_back(day: Day) -> None:
     hand = await day.sit_down("ivan", f"/deals/{day.busy.deals[DESK]}")
     await hand.page.locator("#path").get_by_role("button", name=re.compile("Invoice issued")).click()

@@ -27,7 +27,7 @@ from pbxcrm.tasks.actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast
 from web.forms import Form, filled, read_form
-from web.i18n import N_, ngettext
+from web.i18n import N_, here, ngettext
 from web.i18n import gettext as _
 from web.pages.common import LISTED, colleagues, page_query, period, query_number, show
 from web.parts import now, parts, viewer
@@ -144,6 +144,7 @@ async def _page(request: Request) -> HTMLResponse:
             task.id: context.calendars.of_user(task.assignee_id).minutes_between(task.created_at, at) for task in tasks
         },
         day=WORKING_DAY,
+        today=here().now.astimezone(here().timezone).date().isoformat(),
         left=left,
         path=_path(limit),
         more=_path(limit + LISTED) if left and limit < LISTED_AT_MOST else "",

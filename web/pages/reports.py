@@ -14,7 +14,7 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import list_teams, list_users
-from pbxcrm.reports.queries import Filter, access_report, load_report, reports_for, rows_behind
+from pbxcrm.reports.queries import ALL, Filter, access_report, load_report, reports_for, rows_behind
 from pbxcrm.reports.report import Behind, Line, Report, Table
 from pbxcrm.shared.errors import Invalid
 from web.exports import csv_file, xlsx_file
@@ -89,7 +89,7 @@ async def rows(request: Request) -> Response:
         request,
         "reports/rows.html",
         report=report,
-        line=next(each for each in table.lines if each.key == line),
+        line=_("All") if line == ALL else _(next(each.name for each in table.lines if each.key == line)),
         column=known,
         rows=[(row, _path(row)) for row in found],
     )

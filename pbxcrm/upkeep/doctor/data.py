@@ -94,9 +94,10 @@ async def check_listeners(db: Database, settings: Settings, now: datetime) -> li
     findings: list[Finding] = []
     names = [pbx.name for pbx in settings.pbxs]
     if not names:
-        todo = "Set PBXCRM_AMI_URL=ami://user:secret@host:5038."
-        findings.append(odd("No PBX is configured in the settings I was started with.", todo))
         names = [status.pbx for status in known.values() if _is_fresh(status, now)]  # such as the one of the demo
+        if not names:
+            todo = "Set PBXCRM_AMI_URL=ami://user:secret@host:5038."
+            findings.append(odd("No PBX is configured in the settings I was started with.", todo))
     for name in names:
         status = known.get(name)
         if status is None or status.reported_at is None:

@@ -143,6 +143,13 @@ async def test_no_listener_and_no_pbx_are_said(database: Database, settings: Set
     assert "ever" in the_only(await data.check_listeners(database, with_pbx, NOW), Mark.ODD)
 
 
+async def test_a_pbx_that_is_listened_to_is_not_said_to_be_missing(database: Database, settings: Settings) -> None:
+    """As of a demo: its PBX stands in the settings of its own parts only."""
+    await status(database)
+    (found,) = await data.check_listeners(database, settings, NOW)
+    assert "Listening" in str(found)
+
+
 async def test_people_without_phones_and_phones_without_people(database: Database) -> None:
     assert "no administrator" in the_only(await data.check_people(database), Mark.BAD)
     hashed = await hash_password("long enough")

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from pbxcrm.cli import supervisor as module
 from pbxcrm.cli.supervisor import Part, Supervisor
 from tests.waiting import is_alive, until
 
@@ -51,6 +53,17 @@ async def test_a_killed_part_is_started_again() -> None:
         os.kill(first, signal.SIGKILL)
         await until(lambda: "one" in supervisor.processes and supervisor.processes["one"].pid != first)
         await until(lambda: said.count("one | here") == 2)
+
+
+async def test_the_pause_is_never_long_and_begins_anew_after_a_steady_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert max(module.BACKOFF) <= 10
+    assert module.STEADY_SECONDS <= 60
+    monkeypatch.setattr(module, "BACKOFF", (0.01, 0.02))
+    monkeypatch.setattr(module, "STEADY_SECONDS", 0.0)  # every life is long enough
+    with capture_logs() as said:
+        async with supervised(part("one", "raise SystemExit(1)")):
+            await until(lambda: len([line for line in said if line["event"] == "part.died"]) > 3)
+    assert {line["again_in_seconds"] for line in said if line["event"] == "part.died"} == {0.01}
 
 
 async def test_one_who_ignores_the_request_is_ended_by_force_in_time() -> None:

@@ -200,3 +200,24 @@ async def test_arq_sweeps_each_second_and_speaks_json(redis_url: str) -> None:
     task.cancel()
     await _end(worker)
     assert from_json(to_json({"t": 1, "a": ("x",), "r": ValueError("x")})) == {"t": 1, "a": ["x"], "r": "x"}
+
+
+async def test_a_database_that_is_away_is_said_in_one_line(
+    tmp_path: Path, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the tracebacks of arq, once a second."""
+    gone = Database(f"postgresql://postgres@/nothing?host={tmp_path}")
+    tried: list[str] = []
+
+    class Counting(Work):
+        async def sweep(self) -> int:
+            tried.append(getattr(asyncio.current_task(), "get_name", str)())
+            return await super().sweep()
+
+    async with Redis.from_url(redis_url) as redis:
+        with capture_logs() as said:
+            async with working(Counting(gone, Relay(gone, redis), redis_url)):
+                await until(lambda: len(tried) > 4 and len(set(tried)) > 1)  # by arq, too
+    await gone.close()
+    assert [line["event"] for line in said].count("database.away") == 1
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []

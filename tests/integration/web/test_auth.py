@@ -1,5 +1,7 @@
 """Logging in and out, sessions as rows that can be revoked, the throttle."""
 
+import re
+
 import pytest
 from sqlmodel import select
 
@@ -55,6 +57,7 @@ async def test_a_wrong_password_keeps_the_login_and_says_so(browser: Browsers) -
     assert answer.status_code == 422
     assert 'value="olena"' in answer.text
     assert "The login or the password is wrong." in answer.text
+    assert re.findall(r'<input[^>]*name="(\w+)"[^>]*autofocus', answer.text) == ["password"]
     assert "set-cookie" not in answer.headers
 
 

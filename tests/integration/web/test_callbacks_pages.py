@@ -281,7 +281,7 @@ async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: Site) 
 
 async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
     def tile(page: str) -> str:
-        found = page.partition("Returned in the norm</div>")[2].partition("</a>")[0]
+        found = page.partition("Returned in the norm</div>")[2].partition("</div>\n")[0]
         return " ".join(re.sub(r"<[^>]+>", " ", found).split())
 
     maria = await site.open("maria")
@@ -295,6 +295,12 @@ async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
         batch(FactStory("17.2", "+380501110002", at=later).ring("102").answer("102").wait(60).end())
     )
     assert tile((await maria.get("/escalations")).text) == "50 % 1 of 2 · median 5 working min"
+    page = (await maria.get("/escalations")).text
+    for column, count in (("in_norm", 1), ("judged", 2)):  # each figure opens exactly what it counts
+        (path,) = re.findall(rf'href="(/reports/missed/rows[^"]*column={column})"', page)
+        shown = await maria.get(path.replace("&amp;", "&"))
+        assert shown.status_code == 200
+        assert len(re.findall(r'class="whole" href="/callbacks/', shown.text)) == count
 
 
 async def test_the_tile_counts_lamps_before_the_manager_and_opens_what_it_counts(site: Site) -> None:

@@ -51,8 +51,9 @@ document.addEventListener("input", ({ target }) => {
   if (form && addressOf(form) && !form.querySelector("[type=password]")) write(form);
 });
 document.addEventListener("htmx:after:request", ({ detail }) => {
-  const form = detail.ctx.sourceElement?.closest?.("form");
-  if (form && addressOf(form) && detail.ctx.response?.status < 400) sessionStorage.removeItem(keyOf(form));
+  // Only the form itself: what a part of it asks meanwhile (whose number it is, which client is meant) sends nothing.
+  const form = detail.ctx.sourceElement;
+  if (form?.matches?.("form") && addressOf(form) && detail.ctx.response?.status < 400) sessionStorage.removeItem(keyOf(form));
 });
 // A form that is sent without htmx: the page that comes is the answer, and a refused form brings what was typed itself.
 document.addEventListener("submit", ({ target }) => {
