@@ -90,6 +90,14 @@ async def test_what_nobody_spoke_of_is_not_drawn_again(docks: Docks, clock: Cloc
     assert "7,300" in await docks.push(second)
 
 
+async def test_a_client_with_somebody_responsible_is_not_said_to_be_unknown(docks: Docks) -> None:
+    """Ivan has talked to somebody without a name: their deal is his, so they are his client."""
+    html = await docks.push("")
+    card = html.partition(f'id="call-{await docks.call_id(FIRST)}" ')[2].partition('class="callcard ')[0]
+    assert "your client" in card
+    assert "not known yet" not in card
+
+
 async def test_a_card_is_never_older_than_its_call(docks: Docks, intake: Intake) -> None:
     """Also where the word of its change was lost."""
     first, second = await docks.call_id(FIRST), await docks.call_id(SECOND)
