@@ -23,6 +23,12 @@ def program(app: Starlette, client: tuple[str, int], **headers: str) -> AsyncCli
     return AsyncClient(transport=ASGITransport(app, client=client), base_url="http://127.0.0.1", headers=headers)
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers late here is a busy machine; how long is waited is asked in tests/integration/runtime/test_health.py."""
+    monkeypatch.setattr(health, "ASK_SECONDS", 30.0)
+
+
 async def test_details_are_for_listed_networks_and_tokens(app: Starlette, database: Database, clock: Clock) -> None:
     async with program(app, NEAR) as near, program(app, FAR) as far:
         assert (await near.get("/readyz")).json()["database"] == "ok"
