@@ -55,7 +55,7 @@ NAMES_A_ROW = {
 #: The same for parameters of addresses.
 ASKED_FOR = {"contact": "contact_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
 #: Names that all teams share; of these there is no foreign one, only a missing one.
-SHARED = {"stage_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to"}
+SHARED = {"stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to"}
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
     "contact": "", "title": "Call about the offer", "name": "Somebody New", "text": "They liked it.", "note": "A note.", "why": "Too dear.",
