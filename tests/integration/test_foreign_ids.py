@@ -68,11 +68,11 @@ PLAIN: dict[str, str] = {
     "anonymous_makes_deals": "1", "short_seconds": "0", "language": "", "theme": "", "popup": "ringing", "sound": "1", "notify": "1",
     "old": "", "new": "", "again": "", "timezone": "Europe/Kyiv", "retry_minutes": "10", "callback_due_minutes": "15",
     "callback_pause_minutes": "15", "claim_minutes": "15", "click_to_call_expiry_seconds": "15", "owner_0": "responsible",
-    "owner_1": "", "owner_2": "", "owner_3": "", "owner_4": "", "day_0": "", "day_1": "", "day_2": "", "day_3": "", "day_4": "", "day_5": "",
+    "owner_1": "", "owner_2": "", "owner_3": "", "owner_4": "", "day_0": "09:00-18:00", "day_1": "", "day_2": "", "day_3": "", "day_4": "", "day_5": "",
     "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027", "usual": "", "mobiles": "", "without": "1", "by_call": "",
     "template": "b2b", "carries": "client", "asks_why_lost": "", "is_default": "", "norm": "", "norm_unit": "h", "probability": "10",
     "instruction": "", "colour": "", "waits_for_client": "", "extra_control": "", "fields": "", "lost_reason_asked": "", "next_task": "", "position": "1",
-    "anyway": "", "monday": "09:00-18:00", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
+    "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
     "word": "Done.", "reason": "Too slow.",
 }  # fmt: skip
