@@ -143,7 +143,7 @@ async def test_search_finds_from_the_third_letter_what_one_may_see(browsers: Bro
     assert await count_queries(desk.database, ivan, "/search?q=мельник") <= 20
 
 
-@pytest.mark.parametrize(("login", "path"), [("olena", "/"), ("kira", "/calls"), ("admin", "/board")])
+@pytest.mark.parametrize(("login", "path"), [("olena", "/"), ("kira", "/calls"), ("admin", "/settings/start")])
 async def test_the_front_page_is_another_for_everybody(
     browsers: Browsers, desk: BrowserDesk, login: str, path: str
 ) -> None:

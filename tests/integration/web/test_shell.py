@@ -284,8 +284,8 @@ async def test_status_without_redis(browser: Browsers, app: Starlette, redis: Re
     [
         ("/companies", "/contacts"),
         ("/numbers", "/contacts"),
-        ("/settings/callbacks", "/settings/lines"),
-        ("/settings/calendars", "/settings/lines"),
+        ("/settings/callbacks", "/settings"),
+        ("/settings/calendars", "/settings"),
         ("/teams/new", "/people"),
     ],
 )
