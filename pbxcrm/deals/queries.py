@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, bindparam, case, or_
+from sqlalchemy import ColumnElement, bindparam, case, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -213,6 +213,14 @@ def lamp_of(open_tasks: Sequence[Task]) -> Lamp:
     if TaskKind.CONTROL in kinds:
         return "second"
     return "first" if TaskKind.LAMP in kinds else "none"
+
+
+async def deals_in_stages(session: AsyncSession, pipeline_id: int) -> dict[int, int]:
+    """How many deals stand in each stage of a pipeline, whoever's: for whoever changes its stages."""
+    counted = await session.exec(
+        select(col(Deal.stage_id), func.count()).where(Deal.pipeline_id == pipeline_id).group_by(col(Deal.stage_id))
+    )
+    return dict(counted.all())
 
 
 async def has_open_task(session: AsyncSession, deal: Deal) -> bool:

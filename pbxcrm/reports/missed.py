@@ -1,6 +1,6 @@
 """Missed calls (I5): who got through by themselves, whom we called back and how fast, and who is left."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -57,9 +57,10 @@ def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContex
 
     counted = [episode for episode in group if episode.status != EpisodeStatus.DISMISSED]
     lucky, reached, left = of(EpisodeStatus.RECOVERED), of(EpisodeStatus.REACHED), of(EpisodeStatus.OPEN)
-    waited: Callable[[Episode], float] = lambda episode: working_of(context, episode).minutes_between(  # noqa: E731
-        episode.first_missed_at, episode.closed_at or now
-    )
+
+    def waited(episode: Episode) -> float:
+        return working_of(context, episode).minutes_between(episode.first_missed_at, episode.closed_at or now)
+
     norm = context.options.callback_due_minutes
     returned, late = [*lucky, *reached], [episode for episode in left if waited(episode) > norm]
     behind = {

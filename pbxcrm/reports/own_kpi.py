@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access.permissions import Permission, Viewer
 from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.access import visible_deals
@@ -24,15 +25,18 @@ from pbxcrm.tasks.models import Task, TaskStatus
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     """Of ``asked.user_id``, else of the viewer; only what the viewer may see counts."""
     who = asked.user_id if asked.user_id is not None else viewer.user_id
-    lines = [*await _calls(session, who, asked), *await _callbacks(session, viewer, who, asked)]
+    lines = [*await _calls(session, viewer, who, asked), *await _callbacks(session, viewer, who, asked)]
     lines += [*await _deals(session, viewer, who, asked), *await _tasks(session, viewer, who, asked)]
     return Table(lines, {})
 
 
-async def _calls(session: AsyncSession, who: int, asked: Asked) -> list[Line]:
+async def _calls(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[Line]:
     found = await session.exec(
         select(Call).where(
-            Call.responsible_id == who, col(Call.started_at) >= asked.since, col(Call.started_at) < asked.until
+            visible_calls(viewer),
+            Call.responsible_id == who,
+            col(Call.started_at) >= asked.since,
+            col(Call.started_at) < asked.until,
         )
     )
     calls = [call for call in found.all() if call.merged_into_id is None and call.direction != Direction.INTERNAL]

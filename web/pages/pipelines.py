@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from sqlalchemy import func
-from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -14,9 +12,9 @@ from pbxcrm.deals import pipelines as actions
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gates import GateRefused
-from pbxcrm.deals.models import Carried, Colour, Deal, Pipeline, Stage, StageKind
+from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipelines import PipelineChange, StageChange
-from pbxcrm.deals.queries import list_pipelines, load_funnel
+from pbxcrm.deals.queries import deals_in_stages, list_pipelines, load_funnel
 from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect
@@ -274,12 +272,9 @@ async def _shown(session: AsyncSession, pipeline_id: int) -> Shown:
     found = next((each for each in await list_pipelines(session) if each[0].id == pipeline_id), None)
     if found is None:
         raise NotFound("pipelines.not_found", "There is no such pipeline.")
-    counted = await session.exec(
-        select(Deal.stage_id, func.count()).where(Deal.pipeline_id == pipeline_id).group_by(Deal.stage_id)  # type: ignore[arg-type]  # SQLModel types a column as its value
-    )
     rows = await list_checkpoints(session, pipeline_id=pipeline_id)
     watched = frozenset(checkpoint.stage_id for checkpoint, _steps in rows if checkpoint.is_active)
-    return Shown(*found, dict(counted.all()), watched)
+    return Shown(*found, await deals_in_stages(session, pipeline_id), watched)
 
 
 async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, Shown]:
