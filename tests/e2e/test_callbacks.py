@@ -12,15 +12,19 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 from redis.asyncio import Redis
 from sqlalchemy import delete
+from sqlmodel import select
 from starlette.applications import Starlette
 
 from pbxcrm.calendars.models import CalendarSpan
-from pbxcrm.callbacks.models import Episode
+from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.contacts.models import Contact
 from pbxcrm.pbx.models import PbxStatus
+from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import publish
 from pbxcrm.shared.options import Option
+from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.settings import Pbx, Settings
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.calls import FactStory, batch, outbound
@@ -236,6 +240,79 @@ async def test_the_queue_has_room_beside_the_dock(at_screen: AtScreen, phones: P
     assert room[0] <= room[1]
     assert await page.locator("#queue tr.held button:visible, #queue tr.held .at-it:visible").count() >= 3
     assert await violations(page) == []
+
+
+LINES = """(rows) => rows.map((row) => {
+  // Boxes of words and buttons of a row, gathered into lines: what overlaps by half a letter stands in one line.
+  const boxes = [...row.querySelectorAll('td *')].filter((one) => !one.closest('.hidden-text, details:not([open]) > .pop') && one.checkVisibility()
+    && (one.matches('.btn, .mark, .wait, a.whole, .sub, .said, summary') || one.closest('td.num') === one.parentElement))
+    .flatMap((one) => [...one.getClientRects()]).filter((box) => box.width && box.height).sort((a, b) => a.top - b.top);
+  let lines = 0, bottom = -1;
+  for (const box of boxes) { if (box.top >= bottom - 6) { lines += 1; bottom = box.bottom; } else bottom = Math.max(bottom, Math.min(box.bottom, bottom + 8)); }
+  return lines;
+})"""
+#: What runs out of the list or of its own box; ``.said`` and what stands beside a name may end in dots.
+CUT = """(list) => [...list.querySelectorAll('td, .btn, .at-it, .wait, .mark')].filter((one) => {
+  const all = list.getBoundingClientRect(), box = one.getBoundingClientRect();
+  return box.right > all.right + 1 || one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0 && getComputedStyle(one).display !== 'inline';
+}).map((one) => one.textContent.trim())"""
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "uk-UA", "ru-RU"])
+async def test_rows_take_two_lines_with_and_without_the_dock_and_fit_a_phone(
+    at_screen: AtScreen, phones: Phones, db: Database, locale: str
+) -> None:
+    """The queue and the escalations at 1280 px: a long name, one in hand, one planned, one without a number, one to control."""
+    await phones.miss("+380501110001", ago=90)
+    await phones.miss("+380501110002", ago=300)
+    await phones.miss("+380501110003", ago=1)
+    await phones.tell(phones.story("").ring("101").wait(5).end())
+    await phones.tell(phones.story("+380501110009").ring("177").answer("177").wait(5).end())  # an extension of nobody
+    async with db.write() as session:
+        manager = (await session.exec(select(User).where(User.login == "iryna"))).one()
+        for number in ("+380501110001", "+380501110002"):
+            client = Contact(
+                name="Товариство «Верхньодніпровські меблі та двері»",
+                responsible_id=manager.id,
+                created_at=datetime.now(UTC),
+            )
+            session.add(client)
+            await session.flush()
+            episode = (await session.exec(select(Episode).where(Episode.client_number == number))).one()
+            episode.owner_id, episode.contact_id = manager.id, client.id
+            why = reason("escalation.callback", minutes=20, who="Костянтин Верхньодніпровський").stored()
+            session.add(
+                Escalation(episode_id=episode.id or 0, owner_id=manager.id, opened_at=datetime.now(UTC), reason=why)
+            )
+    person, page = await at_screen("iryna", locale=locale, viewport={"width": 1280, "height": 800})
+    await at_queue(page, person)
+    await row(page, "+380 50 111 00 02").locator("td.num").first.click()
+    await page.keyboard.press("Space")
+    await expect(page.locator("#queue tr.held")).to_have_count(1)
+    for dock in (False, True):
+        if dock:
+            await phones.tell(phones.story("+380501110008").ring("103").answer("103"))
+            await expect(page.locator("#dock .callcard.talking")).to_have_count(1)
+        for path in ("/callbacks", "/escalations"):
+            await page.goto(person.address + path)
+            await live(page)
+            rows = page.locator(".twoline tbody tr:not(.group)")
+            assert await rows.count() >= 3
+            assert set(await rows.evaluate_all(LINES)) == {2}, (path, dock)
+            assert await page.locator(".twoline").evaluate(CUT) == [], (path, dock)
+    await page.set_viewport_size({"width": 360, "height": 740})
+    for path in ("/callbacks", "/escalations"):
+        await page.goto(person.address + path)
+        await live(page)
+        assert await overflow(page) == 0
+        assert await page.locator(".twoline").evaluate(CUT) == [], path
+        dots = ".twoline :is(.said, a.whole, .sub)"
+        assert (
+            await page.locator(dots).evaluate_all(
+                "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth).length"
+            )
+            == 0
+        )
 
 
 @asynccontextmanager
