@@ -26,13 +26,18 @@ class KnownNumber:
 async def whose_numbers(
     session: AsyncSession, viewer: Viewer, numbers: Collection[str], *, without: int | None = None
 ) -> list[KnownNumber]:
-    """Who has these numbers (each in its one spelling), except the client with the id ``without``.
+    """Who has these numbers (each in its one spelling), except those that the client with the id ``without`` has, too.
 
     Clients one may open are named. Of the private ones of a colleague whom one may see it is told whose they are; of all
     others nothing, not even that there is one.
     """
     named = (await load_numbers(session, numbers)).contacts
-    ids = {contact.id for contacts in named.values() for contact in contacts} - {without}
+    named = {
+        number: contacts
+        for number, contacts in named.items()
+        if without is None or without not in {contact.id for contact in contacts}
+    }
+    ids = {contact.id for contacts in named.values() for contact in contacts}
     if not ids:
         return []
     seen = await session.exec(select(Contact.id).where(col(Contact.id).in_(ids), visible_contacts(viewer)))

@@ -32,7 +32,7 @@ from web.cursors import read_entry
 from web.foreign import local_path
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
-from web.known_numbers import check_unknown, known_of
+from web.known_numbers import MEANT, check_unknown, known_of
 from web.pages.common import LISTED, asked_number, asked_text, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer
 
@@ -65,16 +65,18 @@ async def find(request: Request) -> Response:
     text = asked_text(request) or asked_text(request, "contact")
     async with parts(request).db.read() as session:
         rows = await find_clients(session, viewer(request), text, limit=SUGGESTED) if len(text) >= 2 else []
-    return show(request, "contacts/_found.html", rows=rows, text=text)
+    private = [known for known in await known_of(request, [text]) if known.contact is None]
+    return show(request, "contacts/_found.html", rows=rows, private=private, text=text)
 
 
 async def whose(request: Request) -> Response:
-    """``GET /contacts/whose?number=&phones=&without=&contact_id=``: whose the numbers of a form are, as they are typed."""
+    """``GET /contacts/whose?meant=&number=&phones=&mobiles=&without=&contact_id=``: whose the numbers of a form are, as one types."""
     asked = request.query_params
-    typed = [asked.get("number", ""), *asked.get("phones", "").replace(",", "\n").splitlines()]
+    several = ",".join((asked.get("phones", ""), asked.get("mobiles", "")))
+    typed = [asked.get("number", ""), *several.replace(",", "\n").splitlines()]
     found = [] if asked.get("contact_id") else await known_of(request, typed, without=asked_number(request, "without"))
-    asks = asked_number(request, "without") is None
-    return show(request, "contacts/_known.html", found=found, asks=asks, for_deal="phones" not in asked)
+    meant = asked.get("meant", "")
+    return show(request, "contacts/_known.html", found=found, meant=meant if meant in MEANT else "client")
 
 
 async def contact(request: Request) -> Response:
@@ -163,6 +165,7 @@ async def edit(request: Request) -> Response:
 async def save(request: Request) -> Response:
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     try:
+        await check_unknown(request, form, "phones", _lines(form, "phones"), without=contact_id)
         async with parts(request).db.write() as session:
             await actions.edit_contact(
                 session,
@@ -188,6 +191,7 @@ async def link_number(request: Request) -> Response:
     """``POST /contacts/{id}/numbers``: one more number; calls and deals under it become the client's."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     try:
+        await check_unknown(request, form, "number", [form["number"]], without=contact_id)
         async with parts(request).db.write() as session:
             region = parts(request).settings.region
             await actions.link_number(

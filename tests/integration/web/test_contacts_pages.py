@@ -1,6 +1,8 @@
 """The pages of clients, companies, numbers and lines; search; the front page."""
 
+import html
 import re
+from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -8,6 +10,7 @@ from sqlmodel import select
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
+from web.app import create_app
 
 __all__ = ["browsers", "desk"]
 IRYNA = "Ірина Мельник"
@@ -195,6 +198,70 @@ async def test_a_second_client_of_one_number_is_made_knowingly_only(browsers: Br
     assert (await ivan.post("/contacts/new", data=wanted | {"anyway": "1"})).status_code == 303
     # What another team has is not told, not even by being refused.
     assert (await petro.post("/contacts/new", data=wanted)).status_code == 303
+
+
+#: Every form in which a number is typed, with the field it is typed into: a new one says whose the number is, or here why not.
+TYPED_INTO = {
+    "/contacts/new": "phones", "/contacts/{contact}/edit": "phones", "/contacts/{contact}": "number", "/deals/new": "number",
+    "/numbers": "number", "/people/new": "mobiles", "/people/1": "mobiles",
+}  # fmt: skip
+#: Numbers of ours that callers dial, with wildcards; and the extension or number a call is passed to, asked on the card itself.
+NOT_A_CLIENTS = {"lines/_form.html", "dock/_card.html"}
+TEMPLATES = Path(create_app.__code__.co_filename).parent / "templates"
+
+
+def test_each_form_with_a_number_asks_whose_it_is() -> None:
+    names = r"name=\"(number|phones|mobiles|did)\"|(field|text_area)\(form, '(number|phones|mobiles|did)'"
+    typed = {
+        path.relative_to(TEMPLATES).as_posix(): text
+        for path in TEMPLATES.rglob("*.html")
+        for text in [path.read_text(encoding="utf-8")]
+        if re.search(names, re.sub(r'<input type="hidden"[^>]*>', "", text))
+    }
+    assert typed.keys() > NOT_A_CLIENTS
+    silent = {name for name, text in typed.items() if "known_numbers(" not in text} - NOT_A_CLIENTS
+    assert silent == set()
+    assert "/contacts/whose?meant=call" in typed["dock/_card.html"]
+
+
+@pytest.mark.parametrize("path", TYPED_INTO)
+async def test_each_form_says_whose_the_number_is(browsers: Browsers, desk: BrowserDesk, path: str) -> None:
+    admin = await browsers("admin")
+    contact = desk.busy.contacts["Ірина Мельник"]
+    page = (await admin.get(path.format(contact=contact))).text
+    asked = html.unescape(re.findall(r'hx-get="(/contacts/whose[^"]*)"', page)[0])
+    said = (await admin.get(f"{asked}&{TYPED_INTO[path]}=067+444-55-66")).text
+    assert "Анна-Марія" in said
+    assert "client of Ivan Kravets" in said
+    assert ('name="anyway"' in said) is (TYPED_INTO[path] != "mobiles" and path != "/numbers")
+
+
+async def test_a_number_of_another_client_is_linked_knowingly_only(browsers: Browsers, desk: BrowserDesk) -> None:
+    ivan, contact = await browsers("ivan"), desk.busy.contacts["Ірина Мельник"]
+    taken = {"number": "067 444-55-66"}
+    refused = await ivan.post(f"/contacts/{contact}/numbers", data=taken)
+    assert (refused.status_code, "known already" in refused.text) == (422, True)
+    assert (await ivan.post(f"/contacts/{contact}/numbers", data=taken | {"anyway": "1"})).status_code == 303
+    page = (await ivan.get(f"/contacts/{contact}/edit")).text
+    form = dict(re.findall(r'name="(version|name)"[^>]*value="([^"]*)"', page))
+    form |= {
+        "name": "Ірина Мельник",
+        "phones": "+380672223344\n+380674445566",
+        "emails": "",
+        "company_name": "",
+        "note": "",
+    }
+    form["responsible_id"] = str(desk.office.id("ivan"))
+    saved = await ivan.post(f"/contacts/{contact}/edit", data=form)  # both are theirs already: nothing is asked
+    assert saved.status_code == 303
+
+
+async def test_choosing_a_client_by_a_private_number_says_whose_it_is(browsers: Browsers, desk: BrowserDesk) -> None:
+    olena, petro = await browsers("olena"), await browsers("petro")
+    found = (await olena.get("/contacts/find?contact=067+444-55-66")).text
+    assert "client of Ivan Kravets" in found
+    assert "Анна-Марія" not in found
+    assert "client of" not in (await petro.get("/contacts/find?contact=067+444-55-66")).text
 
 
 async def test_new_deal_from_a_card_has_the_caller_for_a_client(browsers: Browsers, desk: BrowserDesk) -> None:

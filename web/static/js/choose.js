@@ -96,7 +96,7 @@ document.addEventListener("click", ({ target }) => {
   box.querySelector("[data-chosen-id]").value = use.dataset.use;
   box.querySelector('[role="combobox"]').value = use.dataset.name;
   hint(box);
-  use.closest("#known").replaceChildren();
+  use.closest("[data-known-numbers]").replaceChildren();
 });
 
 function hint(box) {
