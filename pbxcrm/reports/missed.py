@@ -36,13 +36,12 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     lines = {line.id: line.name for line in (await session.exec(select(PhoneLine))).all()}
 
     def key_of(episode: Episode) -> tuple[str, str]:
-        timezone = context.calendars.default.timezone
         if asked.by == "line":
             return str(episode.line_id or "none"), lines.get(episode.line_id, NO_LINE)
         if asked.by == "hour":
-            return hour_of(episode.first_missed_at, timezone)
+            return hour_of(episode.first_missed_at, asked.timezone)
         if asked.by == "day":
-            return day_of(episode.first_missed_at, timezone)
+            return day_of(episode.first_missed_at, asked.timezone)
         return of_person(episode.owner_id, context.people.name(episode.owner_id), NOBODY)
 
     def line_of(key: str, name: str, group: Sequence[Episode]) -> Line:

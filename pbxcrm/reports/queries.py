@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -19,6 +20,7 @@ class Filter:
 
     since: datetime
     until: datetime
+    timezone: ZoneInfo  # whose days and hours are meant: that in which times are shown
     by: str = ""
     team_id: int | None = None
     user_id: int | None = None
@@ -59,7 +61,9 @@ async def load_report(
         if not can(viewer, Permission.REPORTS_READ):
             raise Invalid("login", "reports.own", "Only your own figures are shown to you.")
         await access_user(session, viewer, wanted.user_id)
-    asked = Asked(wanted.since, wanted.until, now, by, wanted.team_id, wanted.user_id, wanted.pipeline_id)
+    asked = Asked(
+        wanted.since, wanted.until, wanted.timezone, now, by, wanted.team_id, wanted.user_id, wanted.pipeline_id
+    )
     return asked, await report.load(session, viewer, asked)
 
 

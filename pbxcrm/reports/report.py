@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -33,10 +34,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a report is asked for: from ``since`` until (not including) ``until``; of whom; split ``by`` what."""
+    """What a report is asked for: from ``since`` until (not including) ``until``, in the days of ``timezone``; of whom; split ``by`` what."""
 
     since: datetime
     until: datetime
+    timezone: ZoneInfo
     now: datetime
     by: str
     team_id: int | None = None

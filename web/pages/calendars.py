@@ -18,7 +18,7 @@ from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import here
-from web.pages.common import show
+from web.pages.common import show, today
 from web.parts import now, parts, viewer
 
 PATH = "/settings/calendars"
@@ -31,8 +31,8 @@ async def listed(request: Request) -> Response:
     async with parts(request).db.read() as session:
         people = await load_directory(session)
         rows = await list_calendars(session, people)
-    today = now(request).astimezone(here().timezone).date()
-    upcoming = {row.calendar.id: [day for day in row.days if day.day >= today][:3] for row in rows}
+    begins = today()
+    upcoming = {row.calendar.id: [day for day in row.days if day.day >= begins][:3] for row in rows}
     return show(request, "calendars/list.html", rows=rows, people=people, upcoming=upcoming, weeks=_weeks(rows))
 
 

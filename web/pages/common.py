@@ -1,7 +1,7 @@
 """What the pages of calls, deals, tasks and clients share: addresses that keep filters, cursors, choices of people."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -86,6 +86,11 @@ def query_number(asked: Mapping[str, list[str]], name: str) -> int | None:
 def asked_cursor(request: Request) -> tuple[datetime, int] | None:
     """Where the list of the address goes on; None at the top, and for nonsense."""
     return read_time(request.query_params.get("cursor", ""))
+
+
+def today() -> date:
+    """The day it is where times are shown: what "today" means in every figure and in every list behind one."""
+    return here().now.astimezone(here().timezone).date()
 
 
 def period(name: str) -> tuple[datetime | None, datetime | None]:

@@ -27,9 +27,9 @@ from pbxcrm.tasks.actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast
 from web.forms import Form, filled, read_form
-from web.i18n import N_, here, ngettext
+from web.i18n import N_, ngettext
 from web.i18n import gettext as _
-from web.pages.common import LISTED, colleagues, page_query, period, query_number, show
+from web.pages.common import LISTED, colleagues, page_query, period, query_number, show, today
 from web.parts import now, parts, viewer
 from web.words import WORKING_DAY
 
@@ -121,14 +121,14 @@ async def close_task(request: Request) -> Response:
 
 
 async def _page(request: Request) -> HTMLResponse:
-    today, _until = period("today")
+    since, _until = period("today")
     who, at = viewer(request), now(request)
     limit = min(max(LISTED, query_number(page_query(request), "rows") or 0), LISTED_AT_MOST)
     async with parts(request).db.read() as session:
         rows = await list_escalations(session, who, limit=limit)
         tasks = await list_control_tasks(session, who, limit=limit - len(rows))
         left = max(0, await escalation_count(session, who, at) - len(rows) - len(tasks))
-        picture = await load_day_figures(session, who, today or at, at)
+        picture = await load_day_figures(session, who, since or at, at)
         context = await load_context(session)
         takers = await _takers(session, request)
     return show(
@@ -144,7 +144,7 @@ async def _page(request: Request) -> HTMLResponse:
             task.id: context.calendars.of_user(task.assignee_id).minutes_between(task.created_at, at) for task in tasks
         },
         day=WORKING_DAY,
-        today=here().now.astimezone(here().timezone).date().isoformat(),
+        today=today().isoformat(),
         left=left,
         path=_path(limit),
         more=_path(limit + LISTED) if left and limit < LISTED_AT_MOST else "",

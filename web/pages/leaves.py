@@ -14,8 +14,7 @@ from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.forms import Form, filled, read_form
-from web.i18n import here
-from web.pages.common import show
+from web.pages.common import show, today
 from web.parts import now, parts, viewer
 
 PATH = "/people/leaves"
@@ -23,8 +22,8 @@ PATH = "/people/leaves"
 
 async def listed(request: Request) -> Response:
     """``GET /people/leaves``: of the people one may see; what is over is left out."""
-    today = now(request).astimezone(here().timezone).date().isoformat()
-    return await _page(request, filled({"from": today, "until": today}))
+    day = today().isoformat()
+    return await _page(request, filled({"from": day, "until": day}))
 
 
 async def create(request: Request) -> Response:

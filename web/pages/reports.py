@@ -10,9 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.access.permissions import Permission, can
-from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import list_pipelines
-from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import list_teams, list_users
 from pbxcrm.reports.queries import ALL, Filter, access_report, load_report, reports_for, rows_behind
 from pbxcrm.reports.report import Behind, Line, Report, Table
@@ -20,7 +18,8 @@ from pbxcrm.shared.errors import Invalid
 from web.exports import csv_file, xlsx_file
 from web.forms import Form, filled
 from web.i18n import gettext as _
-from web.pages.common import asked_id, show
+from web.i18n import here
+from web.pages.common import asked_id, show, today
 from web.parts import now, parts, viewer
 
 DAYS = 30
@@ -106,25 +105,24 @@ async def _load(session: AsyncSession, request: Request, report: Report, chosen:
 
 
 async def _chosen(session: AsyncSession, request: Request, report: Report) -> Chosen:
-    calendars = await load_calendars(session, await load_directory(session))
-    zone, given = calendars.default.timezone, request.query_params
-    today = now(request).astimezone(zone).date()
+    zone, given, day = here().timezone, request.query_params, today()
     form = filled(
         {
-            "from": given.get("from") or (today - timedelta(days=DAYS - 1)).isoformat(),
-            "until": given.get("until") or today.isoformat(),
+            "from": given.get("from") or (day - timedelta(days=DAYS - 1)).isoformat(),
+            "until": given.get("until") or day.isoformat(),
             "by": given.get("by", ""),
             "team": given.get("team", ""),
             "who": given.get("who", ""),
             "pipeline": given.get("pipeline", ""),
         }
     )
-    since, until = _day(form, "from", today), _day(form, "until", today)
+    since, until = _day(form, "from", day), _day(form, "until", day)
     return Chosen(
         form,
         Filter(
             _midnight(since, zone),
             _midnight(until + timedelta(days=1), zone),
+            zone,
             form["by"] if form["by"] in report.dimensions else "",
             asked_id(request, "team"),
             asked_id(request, "who"),

@@ -11,8 +11,10 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 from redis.asyncio import Redis
 from sqlalchemy import event
+from sqlmodel import select
 from starlette.applications import Starlette
 
+from pbxcrm.calendars.models import Calendar
 from pbxcrm.callbacks.models import Episode, Escalation
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal
@@ -301,6 +303,37 @@ async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
         shown = await maria.get(path.replace("&amp;", "&"))
         assert shown.status_code == 200
         assert len(re.findall(r'class="whole" href="/callbacks/', shown.text)) == count
+
+
+@pytest.mark.parametrize("calendar", ["Pacific/Auckland", "America/New_York", "Europe/Kyiv"])
+async def test_today_is_the_same_day_in_a_figure_and_behind_it(site: Site, calendar: str) -> None:
+    """At 1:30 at night, while it is another day already, or still, where the default calendar counts."""
+    async with site.desk.database.write() as session:
+        default = (await session.exec(select(Calendar).where(Calendar.is_default))).one()
+        default.timezone = calendar
+    night = datetime(2026, 11, 18, 1, tzinfo=ZoneInfo("Europe/Kyiv")).astimezone(UTC)
+    for n, minutes in ((1, -90), (2, -70), (3, 0), (4, 1), (5, 2)):  # two before midnight, three after it
+        client, at = f"+38050111000{n}", night + timedelta(minutes=minutes)
+        await site.desk.miss(client, at=at)
+        if n in {1, 3}:  # they get through themselves ten minutes later
+            again = FactStory(f"18.{n}", client, at=at + timedelta(minutes=10)).ring("102").answer("102").wait(60).end()
+            await site.desk.intake.apply(batch(again))
+    site.now = night + timedelta(minutes=30)
+    maria = await site.open("maria")
+    page = (await maria.get("/escalations")).text
+    missed = re.findall(r'href="/callbacks\?since=today">.*?class="v[^"]*">(\d+)</div><div class="d">of (\d+) ', page)
+    assert missed == [("2", "3")]
+    queue = (await maria.get("/callbacks?since=today")).text
+    assert len(re.findall(r"<tr[^>]* data-row", queue)) == 2
+    ((in_norm, judged),) = re.findall(r"column=judged\">(\d+) of (\d+)", page)
+    assert (in_norm, int(judged) >= 1) == ("1", True)
+    for column, count in (("in_norm", 1), ("judged", int(judged))):
+        (path,) = re.findall(rf'href="(/reports/missed/rows[^"]*column={column})"', page)
+        shown = (await maria.get(path.replace("&amp;", "&"))).text
+        assert len(re.findall(r'class="whole" href="/callbacks/', shown)) == count, column
+    by_day = (await maria.get("/reports/missed?from=2026-11-17&until=2026-11-18&by=day")).text
+    rows = re.findall(r"row=(2026-11-1\d)&amp;column=missed[^>]*>(\d+)", by_day)
+    assert sorted(rows) == [("2026-11-17", "2"), ("2026-11-18", "3")]
 
 
 async def test_the_tile_counts_lamps_before_the_manager_and_opens_what_it_counts(site: Site) -> None:

@@ -3,12 +3,12 @@
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from pbxcrm.access.permissions import Permission
-from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.queries import Filter, access_report, load_report, reports_for, rows_behind
 from pbxcrm.reports.report import Asked, Kind, Report, Table
@@ -123,7 +123,7 @@ def as_file(report: Report, table: Table, kind: str) -> Response:
 
 async def _filter(ask: Ask, query: ReportQuery) -> Filter:
     people = await load_directory(ask.session)
-    zone = (await load_calendars(ask.session, people)).default.timezone
+    zone = ZoneInfo(ask.settings.timezone)
     today = ask.now.astimezone(zone).date()
     last = query.until or today
     first = query.since or last - timedelta(days=29)
@@ -135,6 +135,7 @@ async def _filter(ask: Ask, query: ReportQuery) -> Filter:
     return Filter(
         datetime.combine(first, time(), zone),
         datetime.combine(last + timedelta(days=1), time(), zone),
+        zone,
         query.by or "",
         query.team,
         user_id,
