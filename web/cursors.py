@@ -14,6 +14,7 @@ from pbxcrm.timeline.entries import EntryKind, TimelineCursor
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LATEST = (LATEST - EARLIEST) // _MICROSECOND
+LONGEST_CURSOR = 200  # letters
 _KINDS = tuple(EntryKind)
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from pbxcrm.contacts.known import KnownNumber, whose_numbers
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.numbers import normalise
+from pbxcrm.shared.numbers import LONGEST_NUMBER, normalise
 from web.forms import Form
 from web.parts import parts, viewer
 
@@ -18,7 +18,9 @@ MEANT = frozenset({"client", "deal", "link", "list", "person", "call"})
 async def known_of(request: Request, typed: Iterable[str], *, without: int | None = None) -> list[KnownNumber]:
     """Whose these numbers are, as far as the reader may know; what is no number yet is nobody's."""
     region = parts(request).settings.region
-    numbers = [number for text in list(typed)[:20] if (number := normalise(text.strip()[:60], region)) is not None]
+    numbers = [
+        number for text in list(typed)[:20] if (number := normalise(text.strip()[:LONGEST_NUMBER], region)) is not None
+    ]
     if not numbers:
         return []
     async with parts(request).db.read() as session:

@@ -23,7 +23,10 @@ from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.deals.access import edits_deal, sees_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory
+from pbxcrm.people.rules import LONGEST_LIST, PASSWORD_MAX
 from pbxcrm.shared import numbers
+from pbxcrm.shared.lengths import LONGEST_SEARCH, longest_of
+from pbxcrm.shared.why import LONGEST_WHY
 from web import formats, i18n, words
 from web.cursors import next_of_entry
 from web.settings_pages import SETTINGS_PAGES
@@ -52,6 +55,11 @@ class Templates:
             here=i18n.here,
             languages=tuple(i18n.Language),
             can=can,
+            longest=longest_of,
+            LONGEST_LIST=LONGEST_LIST,
+            LONGEST_SEARCH=LONGEST_SEARCH,
+            LONGEST_WHY=LONGEST_WHY,
+            PASSWORD_MAX=PASSWORD_MAX,
             may=may,
             may_open=may_open,
             may_edit=may_edit,

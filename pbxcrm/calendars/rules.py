@@ -8,8 +8,10 @@ from functools import cache
 from itertools import pairwise
 from zoneinfo import available_timezones
 
+from pbxcrm.calendars.models import Calendar, CalendarDay
 from pbxcrm.calendars.working_time import DAY, Span, WorkingTime
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import check_line, longest
 from pbxcrm.shared.texts import one_line
 
 MOST_SPANS = 10  # a day
@@ -101,7 +103,9 @@ def check_days(days: Sequence[tuple[date, str, str]]) -> tuple[DifferingDay, ...
         if day in seen:
             raise Invalid(f"days_{number}", "calendars.day_twice", "This date is there twice.")
         seen.add(day)
-        found.append(DifferingDay(day, check_spans(f"days_{number}", text), one_line(name)[:100]))
+        found.append(
+            DifferingDay(day, check_spans(f"days_{number}", text), one_line(name)[: longest(CalendarDay.name)])
+        )
     return tuple(sorted(found, key=lambda each: each.day))
 
 
@@ -113,10 +117,7 @@ def check_timezone(name: str) -> None:
 
 def check_name(name: str) -> str:
     """The name in one line. Raises Invalid at ``name``."""
-    name = one_line(name)
-    if not name or len(name) > 100:
-        raise Invalid("name", "calendars.name", "Write a name of up to 100 letters.")
-    return name
+    return check_line(name, Calendar.name, "name", "calendars.name", "Write a name of up to {most} characters.")
 
 
 def check_leave(new: Absence, others: Sequence[Absence]) -> None:

@@ -16,7 +16,7 @@ from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.hooks import Hook
-from pbxcrm.shared.texts import one_line
+from pbxcrm.shared.lengths import check_line, check_optional_text, longest
 
 #: The line with this id is deleted: whoever points at it forgets it.
 line_deleted = Hook[int]("calls.line_deleted")
@@ -67,7 +67,7 @@ async def save_line(
     line.name = await _check_name(session, rules.name, line_id)
     for field in ("pbx", "trunk", "did", "queue"):
         glob = getattr(rules, field).strip() or "*"
-        if len(glob) > (32 if field == "pbx" else 100):
+        if len(glob) > longest(getattr(Line, field)):
             raise Invalid(field, "lines.glob", "Write a shorter pattern.")
         setattr(line, field, glob)
     line.region = rules.region.strip().upper()
@@ -79,7 +79,7 @@ async def save_line(
     if rules.owner_id is not None:
         await access_assignee(session, viewer, rules.owner_id, field="owner_id")
     line.owner_id, line.short_seconds = rules.owner_id, rules.short_seconds
-    line.source = rules.source.strip()[:100]
+    line.source = check_optional_text(rules.source, Line.source, "source")
     line.makes_deals, line.makes_callbacks = rules.makes_deals, rules.makes_callbacks
     line.anonymous_makes_deals = rules.anonymous_makes_deals
     session.add(line)
@@ -131,9 +131,7 @@ async def _last(session: AsyncSession) -> int:
 
 
 async def _check_name(session: AsyncSession, name: str, line_id: int | None) -> str:
-    name = one_line(name)
-    if not name or len(name) > 100:
-        raise Invalid("name", "lines.name", "Write a name of up to 100 letters.")
+    name = check_line(name, Line.name, "name", "lines.name", "Write a name of up to {most} characters.")
     same = (await session.exec(select(Line.id).where(func.lower(Line.name) == name.lower()))).first()
     if same is not None and same != line_id:
         raise Invalid("name", "lines.name_taken", "There is a line of this name already.")

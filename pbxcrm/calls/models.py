@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
+from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
 #: Of a call that goes on. As plain text, because with a parameter SQLite does not see that ``ix_calls_open`` fits.
@@ -63,7 +64,7 @@ class Call(SQLModel, table=True):
     direction: str = Field(max_length=10)
     outcome: str = Field(max_length=16)
     missed_reason: str | None = Field(default=None, max_length=24)
-    client_number: str | None = Field(default=None, max_length=64)
+    client_number: str | None = Field(default=None, max_length=LONGEST_NUMBER)
     client_heard: str | None = Field(default=None, max_length=255)
     client_name: str | None = Field(default=None, max_length=255)
     client_name_folded: str = folded_text()  # empty where the phone only repeats a number as its name

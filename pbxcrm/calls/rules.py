@@ -7,10 +7,12 @@ from functools import lru_cache
 
 from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import Line
+from pbxcrm.contacts.models import Contact
+from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.texts import one_line
 
-NAME_MAX = 200
+_LONGEST_NAME = longest(Contact.name)  # it may become a client's
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -38,8 +40,8 @@ def is_better_ending(found: Outcome, known: Outcome) -> bool:
 
 
 def clean_name(heard: str | None) -> str | None:
-    """A caller's name, which is whatever the caller's phone sent, safe to keep: at most 200 letters."""
-    return (one_line(heard)[:NAME_MAX] or None) if heard is not None else None
+    """A caller's name, which is whatever the caller's phone sent, safe to keep, and no longer than the name of a client."""
+    return (one_line(heard)[:_LONGEST_NAME] or None) if heard is not None else None
 
 
 def clean_path(heard: str | None) -> str | None:

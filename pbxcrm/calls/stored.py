@@ -6,6 +6,12 @@ from typing import Any
 from pbxcrm.calls.facts import CallState, Direction, Leg, LegResult, Outcome, Transfer, TransferKind
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.calls.rules import clean_name, clean_path
+from pbxcrm.shared.lengths import longest
+
+# Asked once: this runs for every fact.
+_CLIENT_HEARD, _RECORDING = longest(Call.client_heard), longest(Call.recording)
+_TRUNK, _DID, _DIALLED, _QUEUE = (longest(column) for column in (Call.trunk, Call.did, Call.dialled, Call.queue))
+_MADE_BY, _ANSWERED_BY = longest(Call.made_by), longest(Call.answered_by)
 
 
 def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
@@ -15,15 +21,15 @@ def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
         "direction": state.direction.value,
         "outcome": state.outcome.value,
         "missed_reason": state.missed_reason.value if state.missed_reason else None,
-        "client_heard": _cut(state.client_heard, 255),
+        "client_heard": _cut(state.client_heard, _CLIENT_HEARD),
         "client_name": clean_name(state.client_name),
         "withheld": state.withheld,
-        "trunk": _cut(state.trunk, 100),
-        "did": _cut(state.did, 100),
-        "dialled": _cut(state.dialled, 100),
-        "queue": _cut(state.queue, 100),
-        "made_by": _cut(state.made_by, 32),
-        "answered_by": _cut(state.answered_by, 32),
+        "trunk": _cut(state.trunk, _TRUNK),
+        "did": _cut(state.did, _DID),
+        "dialled": _cut(state.dialled, _DIALLED),
+        "queue": _cut(state.queue, _QUEUE),
+        "made_by": _cut(state.made_by, _MADE_BY),
+        "answered_by": _cut(state.answered_by, _ANSWERED_BY),
         "rang": list(state.rang),
         "talked": list(state.talked),
         "ringing": list(state.ringing),
@@ -37,7 +43,7 @@ def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
         "click_to_call": state.click_to_call,
         "channel_ids": list(state.channel_ids),
         "outside": [_line_as_json(leg) for leg in state.outside] or None,
-        "recording": _cut(clean_path(state.recording), 500),
+        "recording": _cut(clean_path(state.recording), _RECORDING),
     }
 
 

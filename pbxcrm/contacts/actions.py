@@ -27,6 +27,7 @@ from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Hook
+from pbxcrm.shared.lengths import check_optional_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import Written
 from pbxcrm.shared.search_keys import folded, search_key
@@ -60,7 +61,7 @@ async def create_contact(
         name=name,
         company_id=await _company(session, viewer, company_id, company_name, now),
         responsible_id=responsible_id if responsible_id is not None else viewer.user_id,
-        note=note.strip()[:4000],
+        note=check_optional_text(note, Contact.note, "note"),
         created_at=now,
     )
     session.add(contact)
@@ -107,7 +108,7 @@ async def edit_contact(
     if responsible_id is not None and responsible_id != contact.responsible_id:
         contact.responsible_id = (await access_assignee(session, viewer, responsible_id, field="responsible_id")).id
     if note is not None:
-        contact.note = note.strip()[:4000]
+        contact.note = check_optional_text(note, Contact.note, "note")
     contact.version += 1
     record(session, now, "contact.edited", "contact", contact_id, actor=viewer)
     await say_contact_changed(session, contact, now)
@@ -130,7 +131,8 @@ async def link_number(
 async def create_company(session: AsyncSession, viewer: Viewer, *, name: str, now: datetime, note: str = "") -> Company:
     """A company with a checked name. Raises Invalid and NotAllowed."""
     check(viewer, Permission.CONTACTS_EDIT)
-    company = Company(name=check_name(name), responsible_id=viewer.user_id, note=note.strip()[:4000], created_at=now)
+    kept = check_optional_text(note, Company.note, "note")
+    company = Company(name=check_name(name), responsible_id=viewer.user_id, note=kept, created_at=now)
     session.add(company)
     await session.flush()
     record(session, now, "company.created", "company", company.id, actor=viewer, name=company.name)
@@ -159,7 +161,7 @@ async def edit_company(
         raise Conflict(
             "companies.stale", "Somebody changed this company meanwhile. Look at it again before you change it."
         )
-    company.name, company.note = check_name(name), note.strip()[:4000]
+    company.name, company.note = check_name(name), check_optional_text(note, Company.note, "note")
     company.version += 1
     record(session, now, "company.edited", "company", company_id, actor=viewer, name=company.name)
     await say_company_changed(session, company, now)
@@ -182,8 +184,9 @@ async def mark_number(
     known = await special_number(session, number)
     if known is not None and known.kind == NumberKind.OWN and not can(viewer, Permission.STATUS_READ):
         raise Conflict("numbers.own", "This number is on the list of our own. Only a manager can change that.")
+    note = check_optional_text(note, SpecialNumber.note, "note")
     special = await session.merge(
-        SpecialNumber(number=number, kind=kind.value, note=note.strip()[:200], added_by_id=viewer.user_id, added_at=now)
+        SpecialNumber(number=number, kind=kind.value, note=note, added_by_id=viewer.user_id, added_at=now)
     )
     await number_marked(session, viewer, number, kind, now)
     record(session, now, "number.marked", "number", number, actor=viewer, kind=kind.value)
@@ -237,7 +240,7 @@ async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[Wr
     for one in numbers:
         if one.number in had:
             had[one.number].extension = one.extension
-            had[one.number].label = one.name[:50] or had[one.number].label
+            had[one.number].label = cut(one.name, Phone.label) or had[one.number].label
         else:
             await _link(session, contact, one)
 
@@ -249,7 +252,11 @@ async def _link(session: AsyncSession, contact: Contact, written: Written) -> No
     others = [c for c in await contacts_of_number(session, number) if c.id != contact.id]
     known = await session.exec(select(Phone.id).where(Phone.contact_id == contact.id, Phone.number == number))
     if known.first() is None:
-        session.add(Phone(contact_id=contact.id, number=number, extension=written.extension, label=written.name[:50]))
+        session.add(
+            Phone(
+                contact_id=contact.id, number=number, extension=written.extension, label=cut(written.name, Phone.label)
+            )
+        )
     if others:  # ambiguous: what came before may be either's
         return
     await number_linked(session, contact.id, number)

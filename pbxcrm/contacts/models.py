@@ -7,6 +7,7 @@ from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.columns import link, maybe_link, row_id, utc_column
+from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
@@ -46,7 +47,7 @@ class Phone(SQLModel, table=True):
 
     id: int | None = row_id()
     contact_id: int = link("contacts.id", ondelete="CASCADE")
-    number: str = Field(max_length=64)
+    number: str = Field(max_length=LONGEST_NUMBER)
     extension: str = Field(default="", max_length=8)  # what is dialled once it answers: 12 of "044 200 10 20 ext. 12"
     label: str = Field(default="", max_length=50)
 
@@ -73,7 +74,7 @@ class NumberKind(StrEnum):
 class SpecialNumber(SQLModel, table=True):
     __tablename__ = "special_numbers"
 
-    number: str = Field(max_length=64, primary_key=True)
+    number: str = Field(max_length=LONGEST_NUMBER, primary_key=True)
     kind: str = Field(max_length=8)  # a NumberKind
     note: str = Field(default="", max_length=200)
     added_by_id: int | None = maybe_link("users.id", index=False)

@@ -27,6 +27,7 @@ from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Question
+from pbxcrm.shared.lengths import check_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason, reason
 
@@ -58,7 +59,7 @@ async def do_create_deal(
 ) -> Deal:
     """Store the deal with its first stage move, audit entry and hint; access was checked before."""
     deal = Deal(
-        title=new.title[:200],
+        title=cut(new.title, Deal.title),
         pipeline_id=new.stage.pipeline_id,
         stage_id=new.stage.id or 0,
         responsible_id=new.responsible_id,
@@ -135,7 +136,7 @@ async def do_move_deal(
     )
     deal.stage_id, deal.pipeline_id, deal.stage_since = to.id, to.pipeline_id, since or at
     deal.closed_at = deal.stage_since if is_closing(to) else None
-    deal.lost_reason = lost_reason.strip()[:200] if to.kind == StageKind.LOST else ""
+    deal.lost_reason = cut(lost_reason.strip(), Deal.lost_reason) if to.kind == StageKind.LOST else ""
     deal.version += 1
     say_deal_changed(session, deal, at, people)
     await session.flush()
@@ -348,9 +349,7 @@ async def add_note(
 ) -> Note:
     """Write down something about what one was already given access to."""
     check(viewer, Permission.NOTES_WRITE)
-    text = text.strip()
-    if not text or len(text) > 10_000:
-        raise Invalid("text", "deals.note", "Write a note of up to 10 000 letters.")
+    text = check_text(text, Note.text, "text", "deals.note", "Write a note of up to {most} characters.")
     note = Note(
         deal_id=deal.id if deal else None,
         contact_id=contact.id if contact else (deal.contact_id if deal else None),

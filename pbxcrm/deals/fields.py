@@ -12,6 +12,7 @@ from typing import Any
 
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import check_amount, check_title
+from pbxcrm.shared.lengths import check_optional_text, longest
 from pbxcrm.shared.reasons import N_
 
 Value = str | Decimal | None
@@ -29,23 +30,27 @@ class DealField:
     key: str
     name: str
     kind: FieldKind
-    max_length: int = 200
     required: bool = False
     asked_first: bool = False  # the form of a new deal asks for it
+
+    @property
+    def max_length(self) -> int | None:
+        """Letters, as the column says; None for an amount."""
+        return longest(getattr(Deal, self.key)) if self.kind is FieldKind.TEXT else None
 
     def check(self, value: Value) -> Value:
         """The value as it is stored; raises Invalid at ``key``."""
         if self.kind is FieldKind.AMOUNT:
             return check_amount(value)
         text = str(value or "")
-        return check_title(text) if self.required else text.strip()[: self.max_length]
+        return check_title(text) if self.required else check_optional_text(text, getattr(Deal, self.key), self.key)
 
 
 TITLE = DealField("title", N_("Title"), FieldKind.TEXT, required=True, asked_first=True)
 FIELDS: tuple[DealField, ...] = (
     TITLE,
     DealField("amount", N_("Amount"), FieldKind.AMOUNT, asked_first=True),
-    DealField("source", N_("Source"), FieldKind.TEXT, max_length=100),
+    DealField("source", N_("Source"), FieldKind.TEXT),
 )
 BY_KEY: Mapping[str, DealField] = {field.key: field for field in FIELDS}
 

@@ -11,8 +11,10 @@ from sqlmodel import Field, SQLModel
 from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.db import Money
+from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
 from pbxcrm.shared.text_match import folded_text, keep_folded
+from pbxcrm.shared.why import LONGEST_WHY
 
 
 class StageKind(StrEnum):
@@ -100,13 +102,13 @@ class Deal(SQLModel, table=True):
     responsible_id: int | None = maybe_link("users.id")
     contact_id: int | None = maybe_link("contacts.id", index=False)
     company_id: int | None = maybe_link("companies.id")
-    client_number: str | None = Field(default=None, max_length=64, index=True)
+    client_number: str | None = Field(default=None, max_length=LONGEST_NUMBER, index=True)
     amount: Decimal | None = Field(default=None, sa_type=Money)
     currency: str = Field(max_length=3)
     source: str = Field(default="", max_length=100)
     follows_id: int | None = maybe_link("deals.id")  # the won deal that went on as this one
     made_by_call_id: int | None = maybe_link("calls.id", use_alter=True, name="fk_deals_made_by_call_id")
-    lost_reason: str = Field(default="", max_length=200)
+    lost_reason: str = Field(default="", max_length=LONGEST_WHY)
     created_at: datetime = utc_column(index=True)
     stage_since: datetime = utc_column()
     closed_at: datetime | None = maybe_utc_column()  # no index: SQLite would find all the open ones by it
@@ -124,7 +126,7 @@ class StageMove(SQLModel, table=True):
     deal_id: int = link("deals.id", ondelete="CASCADE")
     from_stage_id: int | None = maybe_link("stages.id", index=False)
     from_since: datetime | None = maybe_utc_column()  # since when it had stood there
-    from_lost_reason: str = Field(default="", max_length=200)
+    from_lost_reason: str = Field(default="", max_length=LONGEST_WHY)
     to_stage_id: int = link("stages.id", index=False)
     by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself, for ``reason``
     at: datetime = utc_column()

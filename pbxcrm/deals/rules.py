@@ -2,19 +2,16 @@
 
 from decimal import Decimal, InvalidOperation
 
-from pbxcrm.deals.models import CLOSED_KINDS, Stage, StageKind
+from pbxcrm.deals.models import CLOSED_KINDS, Deal, Stage, StageKind
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.texts import one_line
+from pbxcrm.shared.lengths import check_line
 
 MAX_AMOUNT = Decimal("1e13")
 
 
 def check_title(title: str) -> str:
     """The title in one line. Raises Invalid at ``title``."""
-    title = one_line(title)
-    if not title or len(title) > 200:
-        raise Invalid("title", "deals.title", "Write a title of up to 200 letters.")
-    return title
+    return check_line(title, Deal.title, "title", "deals.title", "Write a title of up to {most} characters.")
 
 
 def check_amount(text: str | Decimal | None) -> Decimal | None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pbxcrm.deals.models import Carried, Colour, Stage, StageKind
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.texts import one_line
+from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, check_optional_text
 
 MOST_STAGES = 60  # not archived, in one pipeline
 LONGEST_NORM = 10 * 366 * 24 * 60  # minutes
@@ -70,11 +70,8 @@ def check_probability(percent: int) -> int:
 
 
 def check_instruction(text: str) -> str:
-    """The text without blanks around it, up to 4,000 letters. Raises Invalid at ``instruction``."""
-    text = text.strip()
-    if len(text) > 4000:
-        raise Invalid("instruction", "stages.instruction", "Write an instruction of up to 4,000 letters.")
-    return text
+    """The text without blanks around it; may be empty. Raises Invalid at ``instruction``."""
+    return check_optional_text(text, Stage.instruction, "instruction")
 
 
 def check_colour(colour: str) -> str:
@@ -94,7 +91,7 @@ def check_carries(carries: Sequence[str]) -> list[str]:
 def check_requirements(asked: Requirements, known_fields: Sequence[str]) -> Requirements:
     unknown = next((key for key in asked.fields if key not in known_fields), None)
     if unknown is not None:
-        raise Invalid("requires", "stages.no_field", "There is no field “{key}”.", key=unknown[:60])
+        raise Invalid("requires", "stages.no_field", "There is no field “{key}”.", key=unknown[:LONGEST_REPEATED])
     if asked.files:
         raise Invalid("requires", "stages.files", "Deals carry no files yet, so a stage cannot ask for any.")
     return asked
@@ -130,7 +127,4 @@ def check_next(pipeline_id: int, following: Mapping[int, int | None]) -> None:
 
 
 def _name(name: str) -> str:
-    name = one_line(name)
-    if not name or len(name) > 100:
-        raise Invalid("name", "pipelines.name", "Write a name of up to 100 letters.")
-    return name
+    return check_line(name, Stage.name, "name", "pipelines.name", "Write a name of up to {most} characters.")

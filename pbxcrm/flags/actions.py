@@ -13,9 +13,8 @@ from pbxcrm.flags.models import Flag
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
+from pbxcrm.shared.lengths import check_text
 from pbxcrm.shared.locking import lock_row
-
-LONGEST = 1000
 
 
 async def raise_flag(
@@ -29,9 +28,7 @@ async def raise_flag(
 ) -> Flag:
     """Flag a deal or a call one sees; its responsible and their managers hear of it. Raises Invalid, NotFound."""
     check(viewer, Permission.FLAGS_EDIT)
-    why = why.strip()
-    if not why or len(why) > LONGEST:
-        raise Invalid("reason", "flags.reason", "Write why you flag it, in up to {most} letters.", most=LONGEST)
+    why = check_text(why, Flag.reason, "reason", "flags.reason", "Write why you flag it, in up to {most} characters.")
     if (deal_id is None) == (call_id is None):
         raise Invalid("deal_id", "flags.about", "Say what the flag is on: a deal or a call.")
     if deal_id is not None:
@@ -49,9 +46,7 @@ async def raise_flag(
 async def resolve_flag(session: AsyncSession, viewer: Viewer, flag_id: int, word: str, now: datetime) -> Flag:
     """Whoever sees it says what was done. Raises Conflict where somebody was faster."""
     check(viewer, Permission.FLAGS_RESOLVE)
-    word = word.strip()
-    if not word or len(word) > LONGEST:
-        raise Invalid("word", "flags.word", "Write what was done, in up to {most} letters.", most=LONGEST)
+    word = check_text(word, Flag.word, "word", "flags.word", "Write what was done, in up to {most} characters.")
     await access_flag(session, viewer, flag_id)
     flag = await lock_row(session, Flag, flag_id)
     if flag.resolved_at is not None:

@@ -16,6 +16,7 @@ from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost
 from pbxcrm.shared.core_sql import execute
 from pbxcrm.shared.db import UtcDateTime, database_now, lock
+from pbxcrm.shared.lengths import cut
 
 ALIVE = timedelta(seconds=5)  # a listener says every half second that it is there
 KEPT = timedelta(days=90)  # the position of a journal that nobody writes any more
@@ -71,7 +72,7 @@ async def open_journal(
     elif row is None:
         unnamed = None if is_new else await session.get(PbxJournal, (pbx, ""))
         row = _continued(pbx, journal, unnamed)
-    row.owner, row.host, row.seen_at, row.is_hearing = owner, socket.gethostname()[:100], now, False
+    row.owner, row.host, row.seen_at, row.is_hearing = owner, cut(socket.gethostname(), PbxJournal.host), now, False
     session.add(row)
     for old in (await session.exec(select(PbxJournal).where(PbxJournal.pbx == pbx))).all():
         if old.seen_at is not None and now - old.seen_at > KEPT:
@@ -154,7 +155,7 @@ async def _say_alive(
 ) -> None:
     row = await session.get(PbxJournal, (pbx, journal))
     if row is None:
-        row = PbxJournal(pbx=pbx, journal=journal, host=socket.gethostname()[:100])
+        row = PbxJournal(pbx=pbx, journal=journal, host=cut(socket.gethostname(), PbxJournal.host))
         session.add(row)
     row.owner, row.seen_at, row.is_hearing = owner, now, is_hearing
 

@@ -24,6 +24,7 @@ from pbxcrm.people.throttle import check_throttle, note_failure
 from pbxcrm.people.tokens import revoke_tokens
 from pbxcrm.shared.db import Database, lock
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import cut
 
 
 async def log_in(
@@ -35,10 +36,10 @@ async def log_in(
     Of many attempts at once only as many are answered as the throttle allows: it is asked again, one attempt after the
     other, before anybody hears whether the password was right.
     """
-    login = login.strip().lower()[:64]
+    login = cut(login.strip().lower(), FailedLogin.login)
     async with db.read() as session:
         user = await get_user_by_login(session, login)
-        attempt = _Attempt(login, ip[:64], device, now)
+        attempt = _Attempt(login, cut(ip, FailedLogin.ip), device, now)
         await attempt.check(session, user)
     checked = user.password_hash if user is not None else None
     right = await matches(password, checked, whose=ip)
@@ -100,7 +101,7 @@ async def _open_session(session: AsyncSession, user: User, attempt: _Attempt, us
             expires_at=attempt.now + SESSION_LIFE,
             ip=attempt.ip,
             device_hash=token_hash(attempt.device) if attempt.device else "",
-            user_agent=user_agent[:300],
+            user_agent=cut(user_agent, LoginSession.user_agent),
         )
     )
     return token

@@ -7,6 +7,7 @@ from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.columns import link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
+from pbxcrm.shared.numbers import LONGEST_NUMBER
 
 
 class PopupMode(StrEnum):
@@ -61,7 +62,7 @@ class MobileNumber(SQLModel, table=True):
 
     __tablename__ = "mobile_numbers"
 
-    number: str = Field(max_length=64, primary_key=True)  # E.164
+    number: str = Field(max_length=LONGEST_NUMBER, primary_key=True)  # E.164
     user_id: int = link("users.id")
 
 

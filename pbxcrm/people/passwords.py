@@ -13,12 +13,11 @@ from contextlib import contextmanager
 
 from pwdlib import PasswordHash
 
-from pbxcrm.people.rules import check_password
+from pbxcrm.people.rules import PASSWORD_MAX, check_password
 from pbxcrm.shared.errors import TooManyAttempts
 
 MOST_WAITING = 100  # three seconds of work
 MOST_OF_ONE = 50  # of one address: an office in the morning
-LONGEST = 1000  # letters; a longer one would only keep the processor busy
 
 hasher = PasswordHash.recommended()
 _two = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
@@ -43,7 +42,7 @@ async def matches(password: str, hashed: str | None, whose: str = "") -> bool:
             await _nobodys()
         )  # for everybody: made for unknown logins only, the first of a process would be slower
         against = nobodys if hashed is None else hashed
-        right = await asyncio.get_running_loop().run_in_executor(_two, hasher.verify, password[:LONGEST], against)
+        right = await asyncio.get_running_loop().run_in_executor(_two, hasher.verify, password[:PASSWORD_MAX], against)
     return right and hashed is not None
 
 

@@ -3,15 +3,18 @@
 import re
 from datetime import timedelta
 
+from pbxcrm.people.models import User
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line
 from pbxcrm.shared.numbers import normalise
-from pbxcrm.shared.texts import one_line
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 # What a PBX may be told to ring (``ami.commands``): a part of a channel's name that is nothing else, like an address, a
 # list of channels or a feature code.
 EXTENSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,31}")
 PASSWORD_MIN = 8
+PASSWORD_MAX = 1000  # letters; a longer one would only keep the processor busy
+LONGEST_LIST = 1000  # letters of a field with several extensions or numbers
 SESSION_LIFE = timedelta(days=14)
 
 
@@ -25,10 +28,7 @@ def check_login(login: str) -> str:
 
 def check_name(name: str) -> str:
     """The name in one line. Raises Invalid at ``name``."""
-    name = one_line(name)
-    if not name or len(name) > 100:
-        raise Invalid("name", "people.name", "Write a name of up to 100 letters.")
-    return name
+    return check_line(name, User.name, "name", "people.name", "Write a name of up to {most} characters.")
 
 
 def check_password(password: str) -> str:
@@ -37,20 +37,25 @@ def check_password(password: str) -> str:
         raise Invalid(
             "password", "people.password_short", "A password needs at least {count} characters.", count=PASSWORD_MIN
         )
-    if len(password) > 1000:
-        raise Invalid("password", "people.password_long", "A password may have at most 1000 characters.")
+    if len(password) > PASSWORD_MAX:
+        raise Invalid(
+            "password", "people.password_long", "A password may have at most {most} characters.", most=PASSWORD_MAX
+        )
     return password
 
 
 def check_mobiles(typed: str, region: str) -> list[str]:
     """The mobile numbers in a field, in E.164, without doubles; raises Invalid for what is no public number."""
     found = []
-    for text in re.split(r"[,;\n]", typed[:1000]):
+    for text in re.split(r"[,;\n]", typed[:LONGEST_LIST]):
         if text.strip():
             number = normalise(text, region) or ""
             if not number.startswith("+"):
                 raise Invalid(
-                    "mobiles", "people.mobile", "“{number}” is not a mobile number.", number=text.strip()[:40]
+                    "mobiles",
+                    "people.mobile",
+                    "“{number}” is not a mobile number.",
+                    number=text.strip()[:LONGEST_REPEATED],
                 )
             found.append(number)
     return list(dict.fromkeys(found))
@@ -66,6 +71,6 @@ def check_extensions(extensions: list[str]) -> list[str]:
                 "people.extension",
                 "“{extension}” is not an extension: that is 1 to 32 Latin letters, digits, dots, dashes or underscores, "
                 "with a letter or a digit first.",
-                extension=extension[:40],
+                extension=extension[:LONGEST_REPEATED],
             )
     return wanted

@@ -14,8 +14,8 @@ from pbxcrm.audit.actions import record
 from pbxcrm.people.models import ApiToken, User
 from pbxcrm.people.queries import token_hash
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.reasons import reason
-from pbxcrm.shared.texts import one_line
 
 MOST_DAYS = 3650
 MOST_TOKENS = 50  # of one person
@@ -44,9 +44,9 @@ async def create_token(
     Without ``actor`` it is the command line. Raises Invalid for ``name`` or ``days``, Conflict when there are too many.
     """
     at = now or datetime.now(UTC)
-    name = one_line(name)
-    if not name or len(name) > 100:
-        raise Invalid("token_name", "tokens.name", "Write what the token is for, in up to 100 letters.")
+    name = check_line(
+        name, ApiToken.name, "token_name", "tokens.name", "Write what the token is for, in up to {most} characters."
+    )
     if days is not None and not 1 <= days <= MOST_DAYS:
         raise Invalid("days", "tokens.days", "A token is valid for 1 to {most} days.", most=MOST_DAYS)
     assert user.id is not None

@@ -8,6 +8,7 @@ from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.columns import json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.numbers import LONGEST_NUMBER
 
 
 class CommandKind(StrEnum):
@@ -45,8 +46,8 @@ class PhoneCommand(SQLModel, table=True):
     kind: str = Field(max_length=12)  # a CommandKind
     user_id: int = link("users.id")
     extension: str = Field(max_length=32)
-    client_number: str | None = Field(default=None, max_length=64)  # originate: who is called
-    target: str = Field(default="", max_length=64)  # transfer: to whom
+    client_number: str | None = Field(default=None, max_length=LONGEST_NUMBER)  # originate: who is called
+    target: str = Field(default="", max_length=LONGEST_NUMBER)  # transfer: to whom
     channel_id: str = Field(default="", max_length=150)  # the channel it makes, or acts on
     call_id: int | None = maybe_link("calls.id")  # the call it made, or acts on
     episode_id: int | None = maybe_link("episodes.id")

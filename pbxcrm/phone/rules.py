@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.shared.errors import Invalid, Unavailable
+from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.numbers import dialable, normalise
 
 #: States in which the listener can still send an order.
@@ -31,7 +32,10 @@ def choose_extension(own: Sequence[str], asked: str, last_used: str | None) -> s
     if asked:
         if asked not in own:
             raise Invalid(
-                "extension", "phone.not_yours", "{extension} is not an extension of yours.", extension=asked[:40]
+                "extension",
+                "phone.not_yours",
+                "{extension} is not an extension of yours.",
+                extension=asked[:LONGEST_REPEATED],
             )
         return asked
     return last_used if last_used is not None and last_used in own else own[0]

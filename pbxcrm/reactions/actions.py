@@ -21,11 +21,12 @@ from pbxcrm.people.models import User
 from pbxcrm.reactions.call_context import CallContext
 from pbxcrm.reactions.clients import Client, identify, last_talked, talk_after
 from pbxcrm.shared.db import lock
+from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import format_for_people, normalise
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_create_task
-from pbxcrm.tasks.models import TaskKind
+from pbxcrm.tasks.models import Task, TaskKind
 
 HUMAN_GAVE_UP = {MissedReason.ABANDONED_RINGING, MissedReason.ABANDONED_IN_QUEUE, MissedReason.ABANDONED_IN_IVR}
 
@@ -407,7 +408,7 @@ async def _ask_whose_extension(case: Case, extension: str) -> None:
         due_at=case.at,
         assignee_id=_id(manager),
         call_id=case.call.id,
-        about=f"extension:{extension}"[:100],
+        about=cut(f"extension:{extension}", Task.about),
     )
     await do_create_task(case.session, new, case.at, people)
 

@@ -20,13 +20,14 @@ from sqlmodel import select as sqlmodel_select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, answers_for
-from pbxcrm.calls.models import Line
+from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import CallContext, load_call_context
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.numbers import normalise
+from pbxcrm.shared.lengths import cut
+from pbxcrm.shared.numbers import LONGEST_READ, normalise
 from pbxcrm.shared.settings import Settings
 
 log = structlog.get_logger()
@@ -87,13 +88,13 @@ class Lookup:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _find(self, number: str | None, did: str | None, asker: Viewer | None) -> Caller:
-        known = normalise((number or "")[:100], self.settings.region)
+        known = normalise((number or "")[:LONGEST_READ], self.settings.region)
         if known is None:
             return NOBODY
         try:
             async with self.db.read() as session:
                 context = await load_call_context(session, self.settings)
-                return await look_up(session, context, known, (did or "")[:100], self.clock(), asker)
+                return await look_up(session, context, known, cut(did or "", Call.did), self.clock(), asker)
         except (SQLAlchemyError, OSError) as error:
             log.warning("lookup.failed", error=str(error).splitlines()[0])
             return NOBODY
@@ -185,7 +186,7 @@ def display_name(names: list[str]) -> str:
 
 
 def _clean(name: str) -> str:
-    composed = unicodedata.normalize("NFC", name[:400]).translate(_APOSTROPHES)
+    composed = unicodedata.normalize("NFC", name[: 10 * NAME_MAX]).translate(_APOSTROPHES)
     kept = (
         letter if unicodedata.category(letter)[0] not in "CZ" and letter not in _MEANING else " "
         for letter in composed

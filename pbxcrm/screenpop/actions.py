@@ -23,9 +23,8 @@ from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
+from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.locking import lock_row
-
-NOTE_MAX = 10_000
 
 
 def say_dock_changed(
@@ -50,9 +49,7 @@ async def save_note(session: AsyncSession, viewer: Viewer, call_id: int, text: s
     """What is typed on the card, kept as one types: one note a call and person. An emptied one is taken away."""
     check(viewer, Permission.DEALS_EDIT)
     call = await access_own_call(session, viewer, call_id)
-    text = text.strip()
-    if len(text) > NOTE_MAX:
-        raise Invalid("text", "deals.note", "Write a note of up to 10 000 letters.")
+    text = check_optional_text(text, Note.text, "text")
     found = await session.exec(
         select(Note).where(Note.call_id == call_id, Note.author_id == viewer.user_id).order_by(col(Note.id))
     )

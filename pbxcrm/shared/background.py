@@ -22,6 +22,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.shared.columns import json_list, json_object, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.db import Database, is_away
+from pbxcrm.shared.lengths import cut
 
 log = structlog.get_logger()
 
@@ -160,6 +161,6 @@ async def _failed(db: Database, job_id: int, now: datetime, error: Exception) ->
         job = await session.get(BackgroundJob, job_id, with_for_update=True)
         if job is None:
             return
-        job.tries, job.error = job.tries + 1, f"{type(error).__name__}: {error}"[:500]
+        job.tries, job.error = job.tries + 1, cut(f"{type(error).__name__}: {error}", BackgroundJob.error)
         if job.tries >= MOST_TRIES:
             job.state, job.finished_at = JobState.FAILED.value, now

@@ -22,6 +22,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.shared.core_sql import set_row
 from pbxcrm.shared.db import Database, is_away
+from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.timers import Timer
 
 log = structlog.get_logger()
@@ -117,4 +118,4 @@ async def _put_off(db: Database, timer_id: int, now: datetime, error: Exception)
         if row is not None and row.done_at is None:
             row.due_at = now + timedelta(seconds=RETRY_SECONDS[min(row.tries, len(RETRY_SECONDS) - 1)])
             row.tries += 1
-            row.error = f"{type(error).__name__}: {error}"[:500]
+            row.error = cut(f"{type(error).__name__}: {error}", Timer.error)

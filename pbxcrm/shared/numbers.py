@@ -17,7 +17,7 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat
 #: Numbers up to this many digits are extensions and service numbers; never E.164.
 SHORT_DIGITS = 6
 #: Longer than any number; the rest of such a text is not kept.
-MAX_HEARD = 64
+LONGEST_NUMBER = 64
 #: From so many digits on, digits alone may be a number with its country code.
 _WHOLE_DIGITS = 11
 #: Of a hostile text, so much is looked at (and remembered).
@@ -135,7 +135,9 @@ def number_called(dialled: Iterable[str], sent: str | None, region: str) -> str 
     is right: carriers and accounts want prefixes (``8888…``, ``1234#…``, ``*31*…``, ``010*…``), and an office may dial 9 for an outside
     line. What was dialled counts where the number that was sent ends with its significant digits.
     """
-    return _number_called(tuple(text[:MAX_HEARD] for text in dialled), sent and sent[:MAX_HEARD], region.upper())
+    return _number_called(
+        tuple(text[:LONGEST_NUMBER] for text in dialled), sent and sent[:LONGEST_NUMBER], region.upper()
+    )
 
 
 @lru_cache(maxsize=20_000)
@@ -287,7 +289,7 @@ def _clean(heard: str) -> str:
     visible = "".join(" " if c.isspace() else c for c in heard if c.isspace() or c.isprintable())
     uri = _URI.search(visible)
     text = uri.group(1) if uri else visible
-    return " ".join(text.split())[:MAX_HEARD].strip()
+    return " ".join(text.split())[:LONGEST_NUMBER].strip()
 
 
 def _public_number(digits: str, region: str) -> PhoneNumber | None:

@@ -20,14 +20,14 @@ from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
+from pbxcrm.shared.lengths import check_optional_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason
-from pbxcrm.shared.texts import one_line
 from pbxcrm.tasks.access import audience_of_task
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task
-from pbxcrm.tasks.rules import check_finishable
+from pbxcrm.tasks.rules import check_finishable, check_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
             return same
     task = Task(
         kind=new.kind.value,
-        title=reasons.text(new.title)[:300],
+        title=cut(reasons.text(new.title), Task.title),
         title_code=new.title.stored(),
         due_at=new.due_at,
         assignee_id=new.assignee_id,
@@ -65,7 +65,7 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
         call_id=new.call_id,
         part_of_id=new.part_of_id,
         about=new.about,
-        note=new.note[:4000],
+        note=cut(new.note, Task.note),
         reason=new.why.stored(),
         created_at=at,
     )
@@ -95,7 +95,7 @@ async def do_close_task(
         return
     task.status = TaskStatus.CANCELLED.value if cancelled else TaskStatus.DONE.value
     why = result if isinstance(result, Reason) else None
-    task.result = (result if isinstance(result, str) else reasons.text(result))[:1000]
+    task.result = cut(result if isinstance(result, str) else reasons.text(result), Task.result)
     task.result_code = why.stored() if why is not None else {}
     task.done_at, task.done_by_id = at, actor.user_id if actor else by_id
     task.version += 1
@@ -122,7 +122,7 @@ async def do_change_task(
     ``why``: why the product changes it. A title is what somebody typed, or a reason in every language.
     """
     before: dict[str, Any] = {}
-    said, code = (reasons.text(title)[:300], title.stored()) if isinstance(title, Reason) else (title, {})
+    said, code = (cut(reasons.text(title), Task.title), title.stored()) if isinstance(title, Reason) else (title, {})
     new = {"title": said, "due_at": due_at, "assignee_id": assignee_id, "note": note}
     for name, value in new.items():
         was = getattr(task, name)
@@ -197,9 +197,7 @@ async def create_task(
 ) -> Task:
     """A task made by a person. Raises Invalid at the field that is wrong, NotFound for what they may not see."""
     check(viewer, Permission.TASKS_EDIT)
-    title = one_line(title)
-    if not title or len(title) > 300:
-        raise Invalid("title", "tasks.title", "Write what is to be done, in up to 300 letters.")
+    title = check_title(title)
     if kind not in {TaskKind.TODO, TaskKind.ASSIGNMENT}:
         raise Invalid("kind", "tasks.kind", "Only to-dos and assignments are made by hand.")
     if deal_id is not None:
@@ -213,7 +211,7 @@ async def create_task(
     task = Task(
         kind=kind.value,
         title=title,
-        note=note.strip()[:4000],
+        note=check_optional_text(note, Task.note, "note"),
         due_at=due_at,
         assignee_id=assignee.id,
         deal_id=deal_id,
@@ -249,7 +247,13 @@ async def finish_task(
     task = await access_task_for_change(session, viewer, task_id, version)
     check_finishable(task)
     await do_close_task(
-        session, task, now, await load_directory(session), result=result.strip(), actor=viewer, cancelled=cancelled
+        session,
+        task,
+        now,
+        await load_directory(session),
+        result=check_optional_text(result, Task.result, "result"),
+        actor=viewer,
+        cancelled=cancelled,
     )
     return task
 
@@ -282,9 +286,7 @@ async def edit_task(
     """Change what is given."""
     task = await access_task_for_change(session, viewer, task_id, version)
     if title is not None:
-        title = one_line(title)
-        if not title or len(title) > 300:
-            raise Invalid("title", "tasks.title", "Write what is to be done, in up to 300 letters.")
+        title = check_title(title)
     if assignee_id is not None and assignee_id != task.assignee_id:
         if task.contact_id is not None:  # whoever gets the task sees the client by it
             await access_contact(session, viewer, task.contact_id, field="assignee_id")
@@ -298,7 +300,7 @@ async def edit_task(
         title=title,
         due_at=due_at,
         assignee_id=assignee_id,
-        note=note.strip()[:4000] if note is not None else None,
+        note=check_optional_text(note, Task.note, "note") if note is not None else None,
     )
     return task
 

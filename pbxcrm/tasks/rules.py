@@ -1,6 +1,7 @@
-"""Pure decisions about tasks: which of them a person may finish."""
+"""Pure decisions about tasks: what they may be called, and which of them a person may finish."""
 
 from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.models import Task, TaskKind
 
@@ -17,6 +18,13 @@ ENDED_BY = {
         "This ends when the client is called, or when the manager reassigns or accepts it among the escalations."
     ),
 }
+
+
+def check_title(title: str) -> str:
+    """The title in one line. Raises Invalid at ``title``."""
+    return check_line(
+        title, Task.title, "title", "tasks.title", "Write what is to be done, in up to {most} characters."
+    )
 
 
 def ended_by(task: Task) -> str:

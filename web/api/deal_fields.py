@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, create_model
 
 from pbxcrm.deals.fields import FIELDS, DealField, FieldKind, Value
-from web.api.fields import NO_NUL, Amount, AmountText, Title
+from web.api.fields import NO_NUL, SOMETHING, Amount, AmountText
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -46,6 +46,7 @@ def _typed(field: DealField, use: Use) -> tuple[Any, Any]:
     if use is Use.ANSWER:
         return (str, ...)
     if field.required:
-        return (Title, ...) if use is Use.NEW else (Title | None, None)
+        title = Field(min_length=1, max_length=field.max_length, pattern=SOMETHING)
+        return (Annotated[str, title], ...) if use is Use.NEW else (Annotated[str, title] | None, None)
     text = Field("" if use is Use.NEW else None, max_length=field.max_length, pattern=NO_NUL)
     return (str, text) if use is Use.NEW else (str | None, text)

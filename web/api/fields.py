@@ -17,8 +17,12 @@ from pydantic import (
 )
 
 from pbxcrm.calls.rendering import rfc3339
+from pbxcrm.people.models import User
 from pbxcrm.shared.columns import LARGEST_ID
-from web.cursors import EARLIEST, LATEST
+from pbxcrm.shared.lengths import LONGEST_SEARCH, longest
+from pbxcrm.shared.numbers import LONGEST_NUMBER
+from pbxcrm.shared.why import LONGEST_WHY
+from web.cursors import EARLIEST, LATEST, LONGEST_CURSOR
 
 # RFC 3339, 5.6, without its freedoms (a blank for the T, leap seconds).
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -67,12 +71,24 @@ When = Annotated[AwareDatetime, BeforeValidator(_from_rfc3339), AfterValidator(_
 NO_NUL = r"^[^\u0000]*$"  # PostgreSQL keeps no NUL in a text
 SOMETHING = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"  # not only blanks
 
-Word = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+
+def needed_text(column: str | None) -> Any:  # as ``Field`` of pydantic does
+    """Limits for a text that must be given and goes into ``column``; pydantic adds them by ``Annotated``."""
+    return Field(min_length=1, max_length=longest(column), pattern=SOMETHING)
+
+
+def optional_text(column: str | None) -> Any:
+    """Limits for a text that may be empty and goes into ``column``."""
+    return Field(max_length=longest(column), pattern=NO_NUL)
+
+
+Word = Annotated[str, Field(min_length=1, max_length=LONGEST_SEARCH, pattern=NO_NUL)]
 """Something to look for."""
-Title = Annotated[str, Field(min_length=1, max_length=200, pattern=SOMETHING)]
-Paragraph = Annotated[str, Field(max_length=4000, pattern=NO_NUL)]
-Login = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
-Number = Annotated[str, Field(min_length=1, max_length=64, pattern=NO_NUL)]
+Login = Annotated[str, Field(min_length=1, max_length=longest(User.login), pattern=NO_NUL)]
+Number = Annotated[str, Field(min_length=1, max_length=LONGEST_NUMBER, pattern=NO_NUL)]
+Why = Annotated[str, Field(min_length=1, max_length=LONGEST_WHY, pattern=SOMETHING)]
+"""The reason that somebody writes."""
+OptionalWhy = Annotated[str, Field(max_length=LONGEST_WHY, pattern=NO_NUL)]
 AmountText = Annotated[str, Field(pattern=r"^[0-9]{1,13}(\.[0-9]{1,2})?$", examples=["12400.50"])]
 """Money as a decimal string; the currency stands beside it."""
 
@@ -93,4 +109,4 @@ class ListQuery(ApiRequest):
     """What every list understands."""
 
     limit: Limit = Field(50, description="How many at most.")
-    cursor: str | None = Field(None, max_length=200, description="The `next` of the page before.")
+    cursor: str | None = Field(None, max_length=LONGEST_CURSOR, description="The `next` of the page before.")

@@ -39,6 +39,8 @@ KEYWORDS = {
     "NotFound": (2,),
     "Conflict": (2,),
     "Invalid": (3,),
+    "check_line": (5,),
+    "check_text": (5,),
     "TooManyAttempts": (2,),
     "Unavailable": (2,),
 }

@@ -13,6 +13,7 @@ from pbxcrm.access import Permission, Viewer, may
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.shared.lengths import LONGEST_SEARCH
 from web.cursors import read_time
 from web.foreign import query_of, whole_number
 from web.forms import Form
@@ -51,8 +52,8 @@ def _addresses(request: Request) -> Any:  # a function for templates, whose argu
 
 
 def asked_text(request: Request, name: str = "q") -> str:
-    """A value of the query string without blanks around it, at most 100 letters; empty when it is missing."""
-    return request.query_params.get(name, "").replace("\x00", "").strip()[:100]
+    """A value of the query string without blanks around it, cut where nobody looks for so much; empty when it is missing."""
+    return request.query_params.get(name, "").replace("\x00", "").strip()[:LONGEST_SEARCH]
 
 
 def asked_number(request: Request, name: str) -> int | None:

@@ -66,7 +66,7 @@ async def test_what_was_done_is_said_once_on_the_next_page(browser: Browsers) ->
     assert 'data-say="Saved."' in (await olena.get("/profile")).text
     wrong = await olena.post("/profile", data={**data, "name": " "})
     assert wrong.status_code == 422
-    assert "Write a name of up to 100 letters." in wrong.text
+    assert "Write a name of up to 100 characters." in wrong.text
 
 
 async def test_nobody_can_put_words_in_our_mouth(browser: Browsers) -> None:

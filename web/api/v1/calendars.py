@@ -9,20 +9,21 @@ from pbxcrm.access import Permission
 from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar, delete_calendar
 from pbxcrm.calendars.holidays import SuggestionKind, suggest
 from pbxcrm.calendars.leaves import NewLeave, create_leave, delete_leave
-from pbxcrm.calendars.models import Leave
+from pbxcrm.calendars.models import Calendar, CalendarDay, Leave
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar, list_calendars, list_leaves, load_calendars
-from pbxcrm.calendars.rules import format_spans
+from pbxcrm.calendars.rules import MOST_DAYS, format_spans
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid
-from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, Login, Moment, Version, When
+from pbxcrm.shared.lengths import longest
+from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, Login, Moment, Version, When, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
 calendars = Resource("calendars", "Working time: weeks of hours, the dates that differ, and reckoning with them.")
 leaves = Resource("leaves", "Who is away when, and who stands in for them.")
 
 MOST_MINUTES = 20 * 366 * 24 * 60
-MOST_DAYS = 20 * 366
+MOST_DAYS_SHIFTED = 20 * 366
 
 
 def _in_our_age(day: date) -> date:
@@ -31,7 +32,9 @@ def _in_our_age(day: date) -> date:
     return day
 
 
-Hours = Annotated[str, Field(max_length=200, pattern=NO_NUL, examples=["09:00-13:00, 14:00-18:00"])]
+Hours = Annotated[
+    str, Field(max_length=longest(CalendarDay.spans), pattern=NO_NUL, examples=["09:00-13:00, 14:00-18:00"])
+]
 """Working hours of a day; empty: a day off. An end that is not later than its beginning is on the next day."""
 Day = Annotated[date, Field(strict=False), AfterValidator(_in_our_age)]
 
@@ -41,7 +44,7 @@ class DayBody(ApiRequest):
 
     day: Day
     spans: Hours = ""
-    name: Annotated[str, Field(max_length=100, pattern=NO_NUL)] = ""
+    name: Annotated[str, optional_text(CalendarDay.name)] = ""
 
 
 class DayOut(ApiAnswer):
@@ -63,19 +66,19 @@ class CalendarOut(ApiAnswer):
 
 
 class NewCalendar(ApiRequest):
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
-    timezone: Annotated[str, Field(max_length=64, pattern=NO_NUL)]
+    name: Annotated[str, needed_text(Calendar.name)]
+    timezone: Annotated[str, optional_text(Calendar.timezone)]
     week: Annotated[list[Hours], Field(min_length=7, max_length=7)]
-    days: list[DayBody] = Field(default_factory=list, max_length=2000)
+    days: list[DayBody] = Field(default_factory=list, max_length=MOST_DAYS)
     team_ids: list[Id] | None = None
     people: list[Login] | None = None
 
 
 class CalendarPatch(ApiRequest):
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)] | None = None
-    timezone: Annotated[str, Field(max_length=64, pattern=NO_NUL)] | None = None
+    name: Annotated[str, needed_text(Calendar.name)] | None = None
+    timezone: Annotated[str, optional_text(Calendar.timezone)] | None = None
     week: Annotated[list[Hours], Field(min_length=7, max_length=7)] | None = None
-    days: Annotated[list[DayBody], Field(max_length=2000)] | None = None
+    days: Annotated[list[DayBody], Field(max_length=MOST_DAYS)] | None = None
     team_ids: list[Id] | None = None
     people: list[Login] | None = None
     version: Version | None = Field(None, description="Refused with 409 when the calendar is of another by now.")
@@ -134,7 +137,7 @@ class Reckoning(ApiRequest):
     minutes: Annotated[float, Field(ge=-MOST_MINUTES, le=MOST_MINUTES, strict=False)] | None = Field(
         None, description="Working minutes; negative: before `from`."
     )
-    days: Annotated[int, Field(ge=-MOST_DAYS, le=MOST_DAYS)] | None = Field(
+    days: Annotated[int, Field(ge=-MOST_DAYS_SHIFTED, le=MOST_DAYS_SHIFTED)] | None = Field(
         None, description="Working days; negative: before `from`."
     )
 

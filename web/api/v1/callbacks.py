@@ -1,29 +1,30 @@
 """Missed-call episodes and the callbacks they ask for."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.callbacks import claims, results
 from pbxcrm.callbacks.filters import EpisodeFilter
-from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, as_rows, list_episodes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared import reasons
 from web.api import cursors
 from web.api.fields import (
-    NO_NUL,
-    SOMETHING,
     ApiAnswer,
     ApiRequest,
     IdText,
     ListQuery,
     Moment,
     Number,
+    OptionalWhy,
     Version,
     When,
+    Why,
     Word,
+    optional_text,
 )
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
@@ -81,22 +82,20 @@ class CallbackQuery(ListQuery):
 
 class CallbackResult(ApiRequest):
     result: Literal["reached", "didnt_reach", "wrong_number", "not_interested", "spam", "no_number"]
-    why: str = Field("", max_length=200, pattern=NO_NUL, description="Needed when the client is not interested.")
-    without_call: str = Field(
+    why: OptionalWhy = Field("", description="Needed when the client is not interested.")
+    without_call: OptionalWhy = Field(
         "",
-        max_length=200,
-        pattern=NO_NUL,
         description="Why it is settled without a call. Needed where you have not called the client since they were missed and "
         "since you took the callback; else 422 with `missing`.",
     )
-    note: str = Field("", max_length=1000, pattern=NO_NUL)
+    note: Annotated[str, optional_text(Attempt.note)] = ""
     version: Version | None = Field(
         None, description="The version you saw: what changed meanwhile is not closed (409)."
     )
 
 
 class CallbackDismissal(ApiRequest):
-    why: str = Field(min_length=1, max_length=200, pattern=SOMETHING)
+    why: Why
 
 
 @callbacks.get("/callbacks", needs=Permission.CALLBACKS_READ, summary="Missed-call episodes, newest first")

@@ -1,17 +1,18 @@
 """Calls."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from pbxcrm.access import Permission
 from pbxcrm.calls.access import audible_of
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
+from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
 from pbxcrm.calls.rendering import as_object
 from pbxcrm.shared import reasons
 from web.api import cursors
-from web.api.fields import NO_NUL, ApiAnswer, IdText, ListQuery, Moment, Number, When, Word
+from web.api.fields import ApiAnswer, IdText, ListQuery, Moment, Number, When, Word, needed_text
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
@@ -81,7 +82,7 @@ class CallQuery(ListQuery):
     extension: Word | None = Field(None, description="An extension that took part.")
     contact_id: IdText | None = None
     deal_id: IdText | None = None
-    linkedid: str | None = Field(None, min_length=1, max_length=150, pattern=NO_NUL)
+    linkedid: Annotated[str, needed_text(Call.linkedid)] | None = None
     since: When | None = Field(None, description="Calls that started at this time or later.")
     until: When | None = Field(None, description="Calls that started before this time.")
     q: Word | None = Field(None, description="A part of a name or number.")

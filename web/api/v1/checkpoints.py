@@ -12,20 +12,20 @@ from pbxcrm.checkpoints.actions import (
     create_checkpoint,
     delete_checkpoint,
 )
-from pbxcrm.checkpoints.checks import LONGEST_MINUTES, LONGEST_OFFSET, MOST_ITEMS, MOST_STEPS, StepChange
+from pbxcrm.checkpoints.checks import LONGEST_ITEM, LONGEST_MINUTES, LONGEST_OFFSET, MOST_ITEMS, MOST_STEPS, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.checkpoints.preview import preview_norm, what_if
 from pbxcrm.checkpoints.queries import list_checkpoints, steps_of
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.shared.errors import Invalid
-from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, CountText, Id, IdText, Version
+from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, CountText, Id, IdText, Version, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
 checkpoints = Resource("checkpoints", "What is watched: how long a deal may wait, and who is asked then.")
 
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+Name = Annotated[str, needed_text(Checkpoint.name)]
 Minutes = Annotated[int, Field(ge=1, le=LONGEST_MINUTES)]
-Item = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
+Item = Annotated[str, Field(max_length=LONGEST_ITEM, pattern=NO_NUL)]
 
 
 DEFAULT_WORK = (WorkKind.STAGE_MOVED.value, WorkKind.TALKED.value, WorkKind.NEXT_TASK.value)
@@ -35,22 +35,22 @@ class TriggerBody(ApiRequest):
     """`field`: the date that is watched, or the field whose filling is work. `offset_minutes`: after the date, negative before it."""
 
     kind: Literal["stage", "date", "silence"] = "stage"
-    field: Annotated[str, Field(max_length=64, pattern=NO_NUL)] | None = None
+    field: Annotated[str, optional_text(Checkpoint.field)] | None = None
     offset_minutes: Annotated[int, Field(ge=-LONGEST_OFFSET, le=LONGEST_OFFSET)] | None = None
 
 
 class StepBody(ApiRequest):
     after_minutes: Minutes | None = Field(None, description="Working minutes; null on the first: the stage's norm.")
-    whom: Annotated[str, Field(max_length=80, pattern=NO_NUL)] = Field(
+    whom: Annotated[str, optional_text(CheckpointStep.whom)] = Field(
         "responsible", description="`responsible`, `manager`, `joint`, `role:ROLE` or `user:LOGIN`."
     )
     what: Literal["task", "control"] = "task"
-    text: Annotated[str, Field(max_length=300, pattern=NO_NUL)] = ""
+    text: Annotated[str, optional_text(CheckpointStep.text)] = ""
     checklist: list[Item] = Field(default_factory=list, max_length=MOST_ITEMS)
 
 
 Steps = Annotated[list[StepBody], Field(min_length=1, max_length=MOST_STEPS)]
-Work = Annotated[list[Literal["stage_moved", "talked", "next_task", "field_filled"]], Field(max_length=4)]
+Work = Annotated[list[Literal["stage_moved", "talked", "next_task", "field_filled"]], Field(max_length=len(WorkKind))]
 
 
 class NewCheckpoint(ApiRequest):

@@ -9,6 +9,7 @@ from pbxcrm.callbacks.number_lists import put_on_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
 from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
+from pbxcrm.contacts.models import Email as EmailRow
 from pbxcrm.contacts.queries import (
     ContactRow,
     access_company,
@@ -21,6 +22,7 @@ from pbxcrm.contacts.queries import (
 )
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.numbers import normalise
 from web.api import cursors
 from web.api.fields import (
@@ -33,11 +35,11 @@ from web.api.fields import (
     Login,
     Moment,
     Number,
-    Paragraph,
-    Title,
     Version,
     When,
     Word,
+    needed_text,
+    optional_text,
 )
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
@@ -49,7 +51,13 @@ special_numbers = Resource(
     "special-numbers", "Numbers that are ours or spam: their calls make no deals and no callbacks."
 )
 
-Email = Annotated[str, Field(min_length=3, max_length=254, pattern=NO_NUL)]
+Email = Annotated[str, Field(min_length=3, max_length=longest(EmailRow.address), pattern=NO_NUL)]
+
+MOST_LISTED = 50  # numbers, addresses of one client
+ContactName = Annotated[str, needed_text(Contact.name)]
+ContactNote = Annotated[str, optional_text(Contact.note)]
+CompanyName = Annotated[str, needed_text(Company.name)]
+CompanyNote = Annotated[str, optional_text(Company.note)]
 
 
 class PhoneOut(ApiAnswer):
@@ -88,26 +96,28 @@ class ContactQuery(ListQuery):
 
 
 class NewContact(ApiRequest):
-    name: Title
-    phones: list[Number] = Field([], max_length=50)
-    emails: list[Email] = Field([], max_length=50)
+    name: ContactName
+    phones: list[Number] = Field([], max_length=MOST_LISTED)
+    emails: list[Email] = Field([], max_length=MOST_LISTED)
     company_id: Id | None = None
-    company: str = Field("", max_length=200, pattern=NO_NUL, description="A name; made when there is none.")
+    company: Annotated[str, optional_text(Company.name)] = Field("", description="A name; made when there is none.")
     responsible: Login | None = Field(None, description="A login; else whose token it is.")
-    note: Paragraph = ""
+    note: ContactNote = ""
 
 
 class ContactChange(ApiRequest):
     """What is left away stays as it is."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
-    name: Title | None = None
-    phones: list[Number] | None = Field(None, max_length=50, description="All of them; those left away are taken away.")
-    emails: list[Email] | None = Field(None, max_length=50, description="All of them.")
+    name: ContactName | None = None
+    phones: list[Number] | None = Field(
+        None, max_length=MOST_LISTED, description="All of them; those left away are taken away."
+    )
+    emails: list[Email] | None = Field(None, max_length=MOST_LISTED, description="All of them.")
     company_id: Id | None = None
-    company: str | None = Field(None, max_length=200, pattern=NO_NUL, description="Empty: none any more.")
+    company: Annotated[str, optional_text(Company.name)] | None = Field(None, description="Empty: none any more.")
     responsible: Login | None = None
-    note: Paragraph | None = None
+    note: ContactNote | None = None
 
 
 class CompanyOut(ApiAnswer):
@@ -127,14 +137,14 @@ class CompanyQuery(ListQuery):
 
 
 class NewCompany(ApiRequest):
-    name: Title
-    note: Paragraph = ""
+    name: CompanyName
+    note: CompanyNote = ""
 
 
 class CompanyChange(ApiRequest):
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
-    name: Title | None = None
-    note: Paragraph | None = None
+    name: CompanyName | None = None
+    note: CompanyNote | None = None
 
 
 class SpecialNumberOut(ApiAnswer):
@@ -148,7 +158,7 @@ class SpecialNumberOut(ApiAnswer):
 class NewSpecialNumber(ApiRequest):
     number: Number
     kind: Literal["own", "spam"] = Field(description="Our own numbers are for managers and administrators to tell.")
-    note: str = Field("", max_length=200, pattern=NO_NUL)
+    note: Annotated[str, optional_text(SpecialNumber.note)] = ""
 
 
 @contacts.get("/contacts", needs=Permission.CONTACTS_READ, summary="Clients, newest first")

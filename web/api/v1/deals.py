@@ -14,7 +14,6 @@ from pbxcrm.shared import reasons
 from web.api import cursors
 from web.api.deal_fields import Use, sent_values, with_deal_fields
 from web.api.fields import (
-    NO_NUL,
     ApiAnswer,
     ApiRequest,
     Id,
@@ -23,6 +22,7 @@ from web.api.fields import (
     Login,
     Moment,
     Number,
+    OptionalWhy,
     Version,
     When,
     Word,
@@ -91,7 +91,7 @@ class DealChange(ApiRequest):
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     stage_id: Id | None = Field(None, description="Moves the deal.")
-    lost_reason: str = Field("", max_length=200, pattern=NO_NUL, description="Needed when the stage is a lost one.")
+    lost_reason: OptionalWhy = Field("", description="Needed when the stage is a lost one.")
     responsible: Login | None = None
     contact_id: Id | None = Field(None, description="null takes it away.")
 

@@ -12,7 +12,7 @@ from pbxcrm.people.queries import logins_of
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Invalid
 from web.api import cursors
-from web.api.fields import SOMETHING, ApiAnswer, ApiRequest, IdText, ListQuery, Login, Moment, Number, When, Word
+from web.api.fields import ApiAnswer, ApiRequest, IdText, ListQuery, Login, Moment, Number, When, Why, Word
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
@@ -52,7 +52,7 @@ class EscalationQuery(ListQuery):
 
 
 class Accept(ApiRequest):
-    why: str = Field(min_length=1, max_length=200, pattern=SOMETHING)
+    why: Why
 
 
 class Reassign(ApiRequest):

@@ -1,6 +1,6 @@
 """Flags on deals and calls that somebody has to look at."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from pbxcrm.flags.models import Flag
 from pbxcrm.flags.queries import FlagFilter, list_flags
 from pbxcrm.people.queries import logins_of
 from web.api import cursors
-from web.api.fields import SOMETHING, ApiAnswer, ApiRequest, Id, IdText, ListQuery, Moment
+from web.api.fields import ApiAnswer, ApiRequest, Id, IdText, ListQuery, Moment, needed_text
 from web.api.resource import Ask, Page, Resource
 
 flags = Resource("flags", "Flags that quality control or a manager puts on deals and calls.")
@@ -38,13 +38,13 @@ class FlagQuery(ListQuery):
 class NewFlag(ApiRequest):
     """On a deal or on a call: one of them."""
 
-    reason: str = Field(min_length=1, max_length=1000, pattern=SOMETHING)
+    reason: Annotated[str, needed_text(Flag.reason)]
     deal_id: Id | None = None
     call_id: Id | None = None
 
 
 class Resolve(ApiRequest):
-    word: str = Field(min_length=1, max_length=1000, pattern=SOMETHING, description="What was done about it.")
+    word: Annotated[str, needed_text(Flag.word)] = Field(description="What was done about it.")
 
 
 @flags.get("/flags", needs=Permission.FLAGS_READ, summary="Flags, newest first")

@@ -1,6 +1,6 @@
 """Lamps, the pauses of deals, and long work in the background."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from pbxcrm.shared import reasons
 from pbxcrm.shared.background import BackgroundJob, JobState, begin_undo, can_undo
 from pbxcrm.shared.errors import Conflict, NotFound
 from web.api import cursors
-from web.api.fields import SOMETHING, ApiAnswer, ApiRequest, IdText, ListQuery, Moment, When, Word
+from web.api.fields import ApiAnswer, ApiRequest, IdText, ListQuery, Moment, When, Why, Word
 from web.api.resource import Ask, Page, Resource
 
 lamps = Resource("lamps", "What is armed, what burns, what burned: each step of a checkpoint for a deal or a callback.")
@@ -56,7 +56,7 @@ class LampQuery(ListQuery):
 
 class PauseBody(ApiRequest):
     until: When
-    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=SOMETHING)]
+    reason: Why
 
 
 class PauseOut(ApiAnswer):

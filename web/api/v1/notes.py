@@ -1,5 +1,7 @@
 """What people wrote on deals and clients and about calls."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from pbxcrm.access import Permission
@@ -13,7 +15,7 @@ from pbxcrm.notes.queries import NoteFilter, list_notes
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import Invalid
 from web.api import cursors
-from web.api.fields import SOMETHING, ApiAnswer, ApiRequest, Id, IdText, ListQuery, Moment
+from web.api.fields import ApiAnswer, ApiRequest, Id, IdText, ListQuery, Moment, needed_text
 from web.api.resource import Ask, Page, Resource
 
 notes = Resource("notes", "What people wrote on deals and clients and about calls.")
@@ -38,7 +40,7 @@ class NoteQuery(ListQuery):
 class NewNote(ApiRequest):
     """On a deal, on a client, about a call: at least one of them."""
 
-    text: str = Field(min_length=1, max_length=10_000, pattern=SOMETHING)
+    text: Annotated[str, needed_text(Note.text)]
     deal_id: Id | None = None
     contact_id: Id | None = None
     call_id: Id | None = None

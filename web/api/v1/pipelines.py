@@ -20,12 +20,15 @@ from pbxcrm.deals.pipelines import (
 from pbxcrm.deals.queries import list_pipelines, stages_of
 from pbxcrm.deals.stage_rules import LONGEST_NORM, Requirements
 from pbxcrm.shared.errors import NotFound
-from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, Paragraph, Version
+from web.api.fields import ApiAnswer, ApiRequest, Id, Version, Word, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
 pipelines = Resource("pipelines", "Pipelines with their stages.")
 
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+PipelineName = Annotated[str, needed_text(Pipeline.name)]
+StageName = Annotated[str, needed_text(Stage.name)]
+Instruction = Annotated[str, optional_text(Stage.instruction)]
+MOST_FIELDS = 50  # a stage may ask for
 Norm = Annotated[int, Field(ge=1, le=LONGEST_NORM)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Position = Annotated[int, Field(ge=0, le=1000)]
@@ -43,7 +46,7 @@ class RequiresOut(ApiAnswer):
 class RequiresBody(ApiRequest):
     """What a deal must have before it enters the stage; a lost stage asks for a reason anyway."""
 
-    fields: list[Annotated[str, Field(max_length=64, pattern=NO_NUL)]] = Field(default_factory=list, max_length=50)
+    fields: list[Word] = Field(default_factory=list, max_length=MOST_FIELDS)
     files: Annotated[int, Field(ge=0, le=20)] = 0
     lost_reason: bool = False
     next_task: bool = False
@@ -79,30 +82,30 @@ class PipelineOut(ApiAnswer):
 
 
 class NewPipeline(ApiRequest):
-    name: Name | None = Field(None, description="Needed without a template.")
+    name: PipelineName | None = Field(None, description="Needed without a template.")
     template: Literal["b2b", "leads", "cold", "repeat", "six", "complaint", "event"] | None = None
     next_pipeline_id: Id | None = None
-    carries: list[Carried] | None = Field(None, max_length=10, strict=False)
+    carries: list[Carried] | None = Field(None, max_length=len(Carried), strict=False)
     asks_why_lost: bool | None = None
     is_default: bool | None = None
 
 
 class PipelinePatch(ApiRequest):
-    name: Name | None = None
+    name: PipelineName | None = None
     next_pipeline_id: Id | None = Field(None, description="null: won deals end here.")
-    carries: list[Carried] | None = Field(None, max_length=10, strict=False)
+    carries: list[Carried] | None = Field(None, max_length=len(Carried), strict=False)
     asks_why_lost: bool | None = None
     is_default: bool | None = None
     version: Version | None = Field(None, description="Refused with 409 when the pipeline is of another by now.")
 
 
 class NewStage(ApiRequest):
-    name: Name
+    name: StageName
     kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] = "open"
     position: Position | None = Field(None, description="From 0; null: before the first closing stage.")
     norm_minutes: Norm | None = Field(None, description="Working minutes; null: no norm.")
     probability: Percent = 0
-    instruction: Paragraph = ""
+    instruction: Instruction = ""
     colour: Literal["", "blue", "violet", "teal", "pink", "brown", "grey"] = ""
     waits_for_client: bool = False
     extra_control: bool = False
@@ -110,14 +113,14 @@ class NewStage(ApiRequest):
 
 
 class StagePatch(ApiRequest):
-    name: Name | None = None
+    name: StageName | None = None
     kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] | None = Field(
         None, description="Only while there is no deal in the stage."
     )
     position: Position | None = None
     norm_minutes: Norm | None = Field(None, description="null: no norm.")
     probability: Percent | None = None
-    instruction: Paragraph | None = None
+    instruction: Instruction | None = None
     colour: Literal["", "blue", "violet", "teal", "pink", "brown", "grey"] | None = None
     waits_for_client: bool | None = None
     extra_control: bool | None = None
@@ -135,7 +138,7 @@ class Archived(ApiAnswer):
 
 
 class SplitStage(ApiRequest):
-    name: Name = Field(description="The new stage's, right behind this one and with its settings.")
+    name: StageName = Field(description="The new stage's, right behind this one and with its settings.")
 
 
 @pipelines.get("/pipelines", needs=Permission.DEALS_READ, summary="All pipelines, in order")

@@ -83,8 +83,8 @@ class ReportQuery(ApiRequest):
 
 
 class RowsQuery(ReportQuery):
-    row: Annotated[str, Field(max_length=100)] = Field(description="`key` of the line.")
-    column: Annotated[str, Field(max_length=64)] = Field(description="`key` of the column.")
+    row: Word = Field(description="`key` of the line.")
+    column: Word = Field(description="`key` of the column.")
 
 
 @reports.get("/reports", needs=Permission.OWN_PROFILE, summary="The reports one may read")

@@ -1,6 +1,6 @@
 """Tasks."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,8 +13,6 @@ from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, list_tasks
 from web.api import cursors
 from web.api.fields import (
-    NO_NUL,
-    SOMETHING,
     ApiAnswer,
     ApiRequest,
     Id,
@@ -23,17 +21,19 @@ from web.api.fields import (
     Login,
     Moment,
     Number,
-    Paragraph,
     Version,
     When,
     Word,
+    needed_text,
+    optional_text,
 )
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
 tasks = Resource("tasks", "Things to do, each with a day and a person.")
-TaskTitle = Field(min_length=1, max_length=300, pattern=SOMETHING)
+TaskTitle = Annotated[str, needed_text(Task.title)]
+TaskNote = Annotated[str, optional_text(Task.note)]
 
 
 class TaskOut(ApiAnswer):
@@ -75,27 +75,27 @@ class TaskQuery(ListQuery):
 
 
 class NewTask(ApiRequest):
-    title: str = TaskTitle
+    title: TaskTitle
     due_at: When
     kind: Literal["todo", "assignment"] = "todo"
     assignee: Login | None = Field(None, description="A login; else whose token it is.")
     deal_id: Id | None = None
     contact_id: Id | None = None
-    note: Paragraph = ""
+    note: TaskNote = ""
 
 
 class TaskChange(ApiRequest):
     """What is left away stays as it is."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
-    title: str | None = Field(None, min_length=1, max_length=300, pattern=SOMETHING)
+    title: TaskTitle | None = None
     due_at: When | None = None
     assignee: Login | None = None
-    note: Paragraph | None = None
+    note: TaskNote | None = None
 
 
 class TaskEnd(ApiRequest):
-    result: str = Field("", max_length=1000, pattern=NO_NUL)
+    result: Annotated[str, optional_text(Task.result)] = ""
     cancelled: bool = Field(False, description="Not done, and no longer to be.")
     version: Version | None = None
 
