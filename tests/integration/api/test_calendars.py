@@ -49,7 +49,7 @@ async def test_what_is_wrong_is_said_at_its_place(programs: Programs) -> None:
             ({"week": [""] * 7}, "calendars.never", "day_0"),
             ({"timezone": "Europe/Nowhere"}, "calendars.timezone", "timezone"),
             ({"name": "Office"}, "calendars.name_taken", "name"),
-            ({"name": " "}, "calendars.name", "name"),
+            ({"name": " "}, "api.value", "name"),
             ({"people": ["nobody"]}, "calendars.no_person", "people"),
             ({"team_ids": [77]}, "calendars.no_team", "team_ids"),
         ):
