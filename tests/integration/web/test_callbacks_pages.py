@@ -162,7 +162,7 @@ async def test_not_interested_asks_why_and_loses_the_deal(site: Site) -> None:
     assert "Why not interested?" in asked.text
     path = f"/callbacks/{episode.id}/result"
     answer = await press(ivan, path, result="not_interested", version=episode.version, why=" ", without_call="sms")
-    assert (answer.status_code, "Say why." in answer.text) == (422, True)
+    assert (answer.status_code, "Say why, in up to 200 characters." in answer.text) == (422, True)
     await press(ivan, path, result="not_interested", version=episode.version, why="Too expensive", without_call="sms")
     assert (await site.desk.one(Deal)).lost_reason == "Too expensive"
 
