@@ -16,7 +16,7 @@ from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.core_sql import list_param
+from pbxcrm.shared.core_sql import add_rows, list_param
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
@@ -214,8 +214,7 @@ async def _open_episode(session: AsyncSession, miss: Miss, people: Directory) ->
         owner_id=miss.owner_id,
         reason=miss.why.stored(),
     )
-    session.add(episode)
-    await session.flush()
+    await add_rows(session, episode)
     task = await do_create_task(
         session,
         NewTask(

@@ -1,6 +1,5 @@
 """What happens elsewhere and concerns lamps: hooks of lower contexts, registered in the composition root."""
 
-from collections.abc import Collection
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -57,35 +56,6 @@ async def pipeline_made(session: AsyncSession, pipeline: Pipeline) -> None:
 async def task_changed(session: AsyncSession, deal_id: int, at: datetime) -> None:
     """A task of a deal that somebody planned was made, ended or opened again."""
     await settle_deals(session, [deal_id], at)
-
-
-async def client_talked(
-    session: AsyncSession, contact_id: int | None, number: str | None, deal_id: int | None, at: datetime
-) -> None:
-    """A conversation with a client is over: it counts for every deal of theirs."""
-    settled = await deals_of_client(session, contact_id, number, deal_id)
-    if settled:
-        await settle_deals(session, settled, at)
-
-
-async def deals_of_client(
-    session: AsyncSession, contact_id: int | None, number: str | None, deal_id: int | None
-) -> Collection[int]:
-    """Deals of the client that have a lamp."""
-    found: set[int] = set()
-    conditions = [
-        *([col(Deal.contact_id) == contact_id] if contact_id is not None else []),
-        *([col(Deal.client_number) == number] if number else []),
-        *([col(Deal.id) == deal_id] if deal_id is not None else []),
-    ]
-    for condition in conditions:
-        rows = await session.exec(
-            select(Deal.id)
-            .join(Lamp, col(Lamp.deal_id) == col(Deal.id))
-            .where(condition, col(Deal.closed_at).is_(None), col(Lamp.state).in_(OPEN))
-        )
-        found.update(deal for deal in rows.all() if deal is not None)
-    return sorted(found)
 
 
 async def _open_lamps(session: AsyncSession, deal_id: int) -> list[Lamp]:

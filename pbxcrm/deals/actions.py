@@ -24,6 +24,7 @@ from pbxcrm.deals.rules import check_title, is_closing
 from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
+from pbxcrm.shared.core_sql import add_rows
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Question
@@ -75,8 +76,7 @@ async def do_create_deal(
         reason=new.reason.stored(),
     )
     apply(deal, new.values)
-    session.add(deal)
-    await session.flush()
+    await add_rows(session, deal)
     assert deal.id is not None
     assert deal.stage_id
     move = StageMove(
@@ -86,10 +86,9 @@ async def do_create_deal(
         at=at,
         reason=new.reason.stored(),
     )
-    session.add(move)
+    await add_rows(session, move)
     record(session, at, "deal.created", "deal", deal.id, actor=actor, reason=new.reason)
     say_deal_changed(session, deal, at, people)
-    await session.flush()
     await stage_entered(session, StageEntry(deal, new.stage, move, None, at, actor, people))
     return deal
 

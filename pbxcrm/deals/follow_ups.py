@@ -8,7 +8,7 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.actions import NewDeal, do_create_deal
 from pbxcrm.deals.automatic import do_move_by_itself
 from pbxcrm.deals.hooks import StageEntry
-from pbxcrm.deals.models import Carried, Deal, Note, Pipeline, StageKind
+from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Note, Pipeline, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.shared.reasons import N_, reason
 from pbxcrm.tasks.actions import NewTask, do_create_task
@@ -21,6 +21,8 @@ async def follow_closing(session: AsyncSession, entry: StageEntry) -> None:
     """Handler of ``stage_entered``."""
     if entry.left is not None and entry.left.kind == StageKind.WON and entry.stage.kind != StageKind.WON:
         await _take_back(session, entry)
+    if entry.stage.kind not in CLOSED_KINDS:
+        return
     pipeline = await session.get(Pipeline, entry.stage.pipeline_id)
     if pipeline is None:
         return

@@ -95,7 +95,10 @@ async def consider(session: AsyncSession, context: CallContext, call: Call, stat
     line = line_of(state, context.lines)
     call.line_id = line.id
     await lock(session, f"client:{call.client_number}")
-    case = Case(session, context, call, state, line, await identify(session, call.client_number, context.numbers), at)
+    client = await identify(session, call.client_number, context.numbers, context.before)
+    if client.deal is not None:
+        context.deals.append(client.deal)
+    case = Case(session, context, call, state, line, client, at)
     if case.client.contact is not None:
         call.contact_id = case.client.contact.id
     if state.direction is Direction.INBOUND:
@@ -192,7 +195,7 @@ async def _inbound_over(case: Case) -> None:
 
 async def _close_if_through_already(case: Case, episode: Episode) -> None:
     """Who called again at once may have been answered before the verdict on the first call was sure: nothing is left to do."""
-    call = await talk_after(case.session, case.client, case.call)
+    call = await talk_after(case.session, case.client, case.call, case.context.write_down)
     if call is None:
         return
     people = case.context.people
@@ -357,6 +360,7 @@ async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason
         made_by_call_id=case.call.id,
     )
     deal = await do_create_deal(case.session, new, case.at, actor=None, people=case.context.people)
+    case.context.deals.append(deal)
     case.call.deal_id, case.call.responsible_id = deal.id, owner_id
     case.call.reason = why.stored()
     return deal
@@ -382,7 +386,7 @@ async def _choose_owner(case: Case) -> tuple[int | None, Reason]:
     last_rang = rang[-1].id if rang else None
     asked = {
         "responsible": responsible,
-        "last_talked": await last_talked(case.session, case.client)
+        "last_talked": await last_talked(case.session, case.client, case.context.write_down)
         if "last_talked" in case.context.options.owner_order
         else None,
         "last_rang": last_rang,

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import bindparam, insert, inspect, update
+from sqlalchemy import Update, bindparam, insert, inspect, update
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,7 +15,7 @@ from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, Le
 from pbxcrm.calls.models import Call, CallEvent
 from pbxcrm.calls.rules import is_better_ending, line_of
 from pbxcrm.calls.stored import columns_of, columns_of_leg
-from pbxcrm.checkpoints.watching import client_talked
+from pbxcrm.checkpoints.talks import TalkOver, clients_talked
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory
@@ -47,6 +49,8 @@ _LEGS = select(
     _LEG.c.call_id, _LEG.c.user_id, _LEG.c.channel_id, _LEG.c.extension, *(_LEG.c[name] for name in _SAID_OF_LEG)
 ).where(_LEG.c.call_id.in_(list_param("calls")))
 _ADD_LEGS = insert(_LEG)
+_CALL = SQLModel.metadata.tables["calls"]
+_OF_CALL = tuple(column.name for column in _CALL.c if column.name not in {"id", "pbx", "linkedid"})
 _CHANGE_LEGS = (
     update(_LEG)
     .where(_LEG.c.call_id == bindparam("of_call"), _LEG.c.channel_id == bindparam("of_channel"))
@@ -72,6 +76,7 @@ class _Rows:
     legs: dict[int, dict[str, _KnownLeg]] = field(default_factory=dict)  # call id -> channel id -> leg
     fresh: set[tuple[int, str]] = field(default_factory=set)  # call id and key of facts not applied before
     over: dict[int, Outcome] = field(default_factory=dict)  # call id -> how it ended; nothing opens it again
+    stored: dict[int, dict[str, Any]] = field(default_factory=dict)  # call id -> its columns as the database has them
     deal_owners: dict[int | None, int | None] = field(default_factory=dict)  # of the deals of these calls, as they were
 
     @classmethod
@@ -97,6 +102,7 @@ class _Rows:
         found = await session.exec(_CALLS, params={"named": list(named), "pbxs": list(pbxs)})
         for call, deal_id, owner_id in found.all():
             self.calls[call.pbx, call.linkedid] = call
+            self.stored[call.id or 0] = {name: getattr(call, name) for name in _OF_CALL}
             self.deal_owners[deal_id] = owner_id
 
     async def deal_owner(self, session: AsyncSession, call: Call) -> tuple[int | None] | None:
@@ -161,6 +167,29 @@ class _Rows:
         is_of_before = len(fact.call.talked) < len(self.of(fact).talked)  # nobody who talked has not talked later
         return is_fresh and known is None and not is_of_before
 
+    async def write_down(self, session: AsyncSession) -> None:
+        """All that is known so far, for whoever asks the database next."""
+        await self.write_legs(session)
+        await self.write_calls(session)
+        await session.flush()
+
+    async def write_calls(self, session: AsyncSession) -> None:
+        """What has changed of the calls, those with the same columns in one statement; the ORM would take one for each call.
+
+        What somebody flushed meanwhile is written once more.
+        """
+        changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for call in self.calls.values():
+            stored = self.stored[call.id or 0]
+            new = {name: value for name, was in stored.items() if (value := getattr(call, name)) != was}
+            if new:
+                changed.setdefault(tuple(new), []).append({**new, "of_call": call.id})
+                stored.update(new)
+                for name, value in new.items():
+                    set_committed_value(call, name, value)
+        for names, rows in changed.items():
+            await execute(session, _change_calls(names), rows)
+
     async def write_legs(self, session: AsyncSession) -> None:
         new, changed = [], []
         for call_id, legs in self.legs.items():
@@ -173,6 +202,11 @@ class _Rows:
                 known.is_new = known.is_changed = False
         await execute(session, _ADD_LEGS, new)
         await execute(session, _CHANGE_LEGS, changed)
+
+
+@cache
+def _change_calls(names: tuple[str, ...]) -> Update:
+    return update(_CALL).where(_CALL.c.id == bindparam("of_call")).values({name: bindparam(name) for name in names})
 
 
 def _names(facts: tuple[CallFact, ...]) -> tuple[set[str], set[str]]:
@@ -193,23 +227,33 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
     facts = tuple(with_colleagues(fact, context.people, _region(fact.call, context)) for fact in facts)
     with session.no_autoflush:
         rows = await _Rows.load(session, facts, context)
-        deciding = (
+        deciding = [
             fact.call
             for fact in facts
             if dials(fact) or fact.kind is FactKind.ENDED or has_consequences(fact.call, rows.of(fact))
-        )
+        ]
         numbers = {number for state in deciding if (number := _client_number(state, context)) is not None}
         if numbers:
             await lock_all(session, [f"client:{number}" for number in numbers])
-            context = replace(context, numbers=await load_numbers(session, numbers))
-            await read_clients(session, context.numbers, numbers)
+            known = await load_numbers(session, numbers)
+            missed = {_client_number(state, context) or "" for state in deciding if _may_be_missed(state)}
+            before = await read_clients(session, known, numbers, missed)
+            context = replace(context, numbers=known, before=before, write_down=partial(rows.write_down, session))
+        talks: list[TalkOver] = []
         for fact in facts:
             if rows.is_news(fact):
-                await _apply(session, context, fact, rows)
-        await rows.write_legs(session)
+                await _apply(session, context, fact, rows, talks)
+        await rows.write_down(session)
+        await clients_talked(session, talks)
 
 
-async def _apply(session: AsyncSession, context: CallContext, fact: CallFact, rows: _Rows) -> None:
+def _may_be_missed(state: CallState) -> bool:
+    return state.direction is Direction.INBOUND and state.outcome is not Outcome.OPEN and not state.was_answered
+
+
+async def _apply(
+    session: AsyncSession, context: CallContext, fact: CallFact, rows: _Rows, talks: list[TalkOver]
+) -> None:
     state, call = fact.call, rows.of(fact)
     assert call.id is not None
     if fact.kind is FactKind.ABSORBED and call.id in rows.over:
@@ -218,6 +262,8 @@ async def _apply(session: AsyncSession, context: CallContext, fact: CallFact, ro
     if fact.kind is FactKind.ENDED and call.outcome == Outcome.UNKNOWN:
         call.reason = {}  # nothing followed from it
     _write(call, state, context)
+    if state.was_answered and (number := call.client_number) in context.before:  # one talk more than was read
+        context.before[number] = replace(context.before[number], talks=None)
     known = rows.legs[call.id]
     changed = _refresh_legs(known, state, context)
     if fact.kind is FactKind.ABSORBED:
@@ -228,20 +274,11 @@ async def _apply(session: AsyncSession, context: CallContext, fact: CallFact, ro
         if dials(fact):
             await take_callback(session, context, call, state.made_by, fact.at)
         if has_consequences(state, call):
-            if not _is_known_talk(state, context):
-                await rows.write_legs(session)  # who talked is asked, also in other calls of the client
             await consider(session, context, call, state, fact.at)
         if fact.kind is FactKind.ENDED and call.talk_seconds and call.direction != Direction.INTERNAL:
-            await client_talked(session, call.contact_id, call.client_number, call.deal_id, fact.at)
+            talks.append(TalkOver(call.contact_id, call.client_number, call.deal_id, fact.at))
     await _show(session, call, fact, known.values(), changed, context.people)
     await _say_call_changed(session, call, known.values(), fact, context, rows)
-
-
-def _is_known_talk(state: CallState, context: CallContext) -> bool:
-    """Whether somebody talks who is known, so that nobody else is looked for to take care of the client."""
-    return bool(state.talked) and (
-        state.direction is Direction.OUTBOUND or context.people.user_of(state.answered_by) is not None
-    )
 
 
 def _as_row(state: CallState, context: CallContext) -> dict[str, Any]:
@@ -261,6 +298,8 @@ def _write(call: Call, state: CallState, context: CallContext) -> None:
     for name, value in columns_of(state, _client_number(state, context)).items():
         if getattr(call, name) != value and (value is not None or name != "recording"):
             setattr(call, name, value)
+            if name == "client_name":
+                call.client_name_folded = folded_name(value)
 
 
 def _client_number(state: CallState, context: CallContext) -> str | None:
@@ -311,7 +350,7 @@ async def _show(
     }
     if fact.kind is FactKind.JOINED and call.direction != Direction.INTERNAL:
         joined = {known.user_id for known in legs if known.leg.extension == fact.party}
-        await do_owe_wrap_up(session, call, people.with_cards(joined), fact.at)
+        do_owe_wrap_up(session, call, people.with_cards(joined), fact.at)
     say_dock_changed(session, fact.at, *users, call_id=call.id, rings=fact.kind is FactKind.RINGING)
 
 

@@ -8,9 +8,15 @@ from pbxcrm.callbacks.decision_context import DecisionContext, load_context
 from pbxcrm.calls.lines import load_lines
 from pbxcrm.calls.models import Line
 from pbxcrm.contacts.queries import Numbers
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import Funnel, load_funnel
+from pbxcrm.reactions.clients import Before, WriteDown
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.settings import Settings
+
+
+async def nothing_to_write() -> None:
+    """Outside of a batch the database knows everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,11 @@ class CallContext(DecisionContext):
     lines: tuple[Line, ...]
     funnel: Funnel
     numbers: Numbers = field(default_factory=Numbers)  # who has the numbers of the batch
+    before: dict[str, Before] = field(default_factory=dict)  # what was known of them
+    write_down: WriteDown = nothing_to_write
+    deals: list[Deal] = field(
+        default_factory=list
+    )  # the session forgets rows that nobody holds, and would read them again
 
 
 async def load_call_context(session: AsyncSession, settings: Settings) -> CallContext:

@@ -1,9 +1,11 @@
 """Who is on the other side of a call, as far as we know them."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import or_
+from sqlalchemy import bindparam, case, func, or_
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,6 +16,26 @@ from pbxcrm.contacts.models import Contact, NumberKind
 from pbxcrm.contacts.queries import Numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import open_deal_of_client, open_deals_of_numbers
+from pbxcrm.shared.core_sql import fetch, list_param
+
+WriteDown = Callable[[], Awaitable[None]]  # writes what a batch knows and the database does not yet, before it is read
+
+
+@dataclass(frozen=True, slots=True)
+class Talks:
+    """Conversations with a number: who of us talked last, whether one goes on, and when the last one was over."""
+
+    last_talker_id: int | None = None
+    goes_on: bool = False
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the database said of a number before the batch. ``talks``: None where nobody asked, or the batch has more of them."""
+
+    deal: Deal | None
+    talks: Talks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +49,34 @@ class Client:
     contacts: tuple[Contact, ...]
     contact: Contact | None
     deal: Deal | None
+    talks: Talks | None = None  # as they are now; None: to be asked for
 
     @property
     def contact_ids(self) -> list[int]:
         return [contact.id for contact in self.contacts if contact.id is not None]
 
 
-READ_BEFORE = "open_deals"  # of a session: what ``read_clients`` read, by number
-
-
-async def read_clients(session: AsyncSession, numbers: Numbers, asked: Collection[str]) -> None:
+async def read_clients(
+    session: AsyncSession, numbers: Numbers, asked: Collection[str], missed: Collection[str]
+) -> dict[str, Before]:
     """Read at once what the first call of each unknown client in a batch is decided by: their open deal and callbacks.
 
-    Each is used once: what the batch itself does to a client is read anew. The clients must be locked.
+    ``missed``: those of ``asked`` of whom a missed call is decided, so that it counts who has talked to them. Each is used once:
+    what the batch itself does to a client is read anew. The clients must be locked.
     """
     unknown = [number for number in asked if number not in numbers.contacts]
-    session.info[READ_BEFORE] = await open_deals_of_numbers(session, unknown)
+    deals = await open_deals_of_numbers(session, unknown)
+    talks = await _read_talks(session, [number for number in unknown if number in missed])
     await read_open_episodes(session, [key for number in unknown for key in client_keys(number, [], "")])
+    return {number: Before(deals[number], talks.get(number)) for number in unknown}
 
 
-async def identify(session: AsyncSession, number: str | None, numbers: Numbers) -> Client:
+async def identify(session: AsyncSession, number: str | None, numbers: Numbers, before: dict[str, Before]) -> Client:
     """Whose ``number`` it is, as ``numbers`` knows it, and which of their deals is open now."""
     contacts = numbers.contacts.get(number or "", [])
-    read_before: dict[str, Deal | None] = session.info.get(READ_BEFORE, {})
-    if not contacts and number in read_before:
-        deal = read_before.pop(number)
+    known = before.pop(number or "", None)
+    if known is not None:
+        deal = known.deal
     else:
         deal = await open_deal_of_client(session, number, [c.id for c in contacts if c.id is not None])
     contact = contacts[0] if len(contacts) == 1 else None
@@ -59,7 +84,8 @@ async def identify(session: AsyncSession, number: str | None, numbers: Numbers) 
         contact = await _chosen_before(session, number, contacts)
     if contact is None and deal is not None:
         contact = next((c for c in contacts if c.id == deal.contact_id), None)
-    return Client(number, numbers.special.get(number or ""), tuple(contacts), contact, deal)
+    talks = known.talks if known is not None else None
+    return Client(number, numbers.special.get(number or ""), tuple(contacts), contact, deal, talks)
 
 
 async def _chosen_before(session: AsyncSession, number: str | None, contacts: list[Contact]) -> Contact | None:
@@ -75,42 +101,86 @@ async def _chosen_before(session: AsyncSession, number: str | None, contacts: li
     return next((contact for contact in contacts if contact.id == chosen), None)
 
 
-async def last_talked(session: AsyncSession, client: Client) -> int | None:
+async def last_talked(session: AsyncSession, client: Client, write_down: WriteDown) -> int | None:
     """The user who talked to the client last; None where nobody did."""
+    if client.talks is not None:
+        return client.talks.last_talker_id
     if client.number is None:
         return None
-    await session.flush()  # who talked a moment ago, in the same batch
-    same = col(Call.client_number) == client.number
-    if client.contact_ids:
-        same = same | col(Call.contact_id).in_(client.contact_ids)
-    found = await session.exec(
-        select(CallLeg.user_id)
-        .join(Call, col(Call.id) == col(CallLeg.call_id))
-        .where(same, col(CallLeg.answered_at).is_not(None), col(CallLeg.user_id).is_not(None))
-        .order_by(col(CallLeg.answered_at).desc())
-        .limit(1)
-    )
-    return found.first()
+    await write_down()  # who talked a moment ago, in the same batch
+    asked = {"number": client.number, "contacts": client.contact_ids}
+    found = await fetch(session, _LAST_TALKER, asked)
+    return found[0][0] if found else None
 
 
-async def talk_after(session: AsyncSession, client: Client, missed: Call) -> Call | None:
+async def talk_after(session: AsyncSession, client: Client, missed: Call, write_down: WriteDown) -> Call | None:
     """A conversation with the client that went on, or began, after ``missed`` was over; None where there is none."""
     if client.number is None or missed.ended_at is None:
         return None
-    await session.flush()
-    same = col(Call.client_number) == client.number
-    if client.contact_ids:
-        same = same | col(Call.contact_id).in_(client.contact_ids)
-    found = await session.exec(
-        select(Call)
-        .where(
-            same,
-            col(Call.id) != missed.id,
-            col(Call.answered_at).is_not(None),
-            col(Call.merged_into_id).is_(None),
-            or_(col(Call.ended_at).is_(None), col(Call.ended_at) > missed.ended_at),
-        )
-        .order_by(col(Call.answered_at).desc())
-        .limit(1)
+    talks = client.talks
+    if talks is not None and not talks.goes_on and (talks.until is None or talks.until <= missed.ended_at):
+        return None
+    await write_down()
+    asked = {"number": client.number, "contacts": client.contact_ids, "missed": missed.id, "over": missed.ended_at}
+    found: Call | None = (await session.exec(_TALK_AFTER, params=asked)).first()
+    return found
+
+
+async def _read_talks(session: AsyncSession, numbers: Collection[str]) -> dict[str, Talks]:
+    if not numbers:
+        return {}
+    asked = {"numbers": list(numbers)}
+    last = {number: user_id for number, user_id, _ in await fetch(session, _LAST_TALKERS, asked)}
+    talked = {number: (bool(going), until) for number, going, until in await fetch(session, _TALKED, asked)}
+    return {number: Talks(last.get(number), *talked.get(number, (False, None))) for number in numbers}
+
+
+# Built once: to build a question takes as long as to ask it.
+_OF_CLIENT = or_(
+    col(Call.client_number) == bindparam("number"),
+    col(Call.contact_id).in_(list_param("contacts")),
+)
+_TALKER = (
+    select(CallLeg.user_id)
+    .join(Call, col(Call.id) == col(CallLeg.call_id))
+    .where(col(CallLeg.answered_at).is_not(None), col(CallLeg.user_id).is_not(None))
+)
+_LAST_TALKER = _TALKER.where(_OF_CLIENT).order_by(col(CallLeg.answered_at).desc()).limit(1)
+_RANKED = (
+    columns(
+        col(Call.client_number).label("number"),
+        col(CallLeg.user_id).label("user_id"),
+        func.row_number()
+        .over(partition_by=col(Call.client_number), order_by=col(CallLeg.answered_at).desc())
+        .label("place"),
     )
-    return found.first()
+    .join(Call, col(Call.id) == col(CallLeg.call_id))
+    .where(
+        col(Call.client_number).in_(list_param("numbers")),
+        col(CallLeg.answered_at).is_not(None),
+        col(CallLeg.user_id).is_not(None),
+    )
+    .subquery()
+)
+_LAST_TALKERS = columns(_RANKED).where(_RANKED.c.place == 1)
+_IS_TALK = (col(Call.answered_at).is_not(None), col(Call.merged_into_id).is_(None))
+_TALKED = (
+    columns(
+        col(Call.client_number),
+        func.max(case((col(Call.ended_at).is_(None), 1), else_=0)),
+        func.max(col(Call.ended_at)),
+    )
+    .where(col(Call.client_number).in_(list_param("numbers")), *_IS_TALK)
+    .group_by(col(Call.client_number))
+)
+_TALK_AFTER = (
+    select(Call)
+    .where(
+        _OF_CLIENT,
+        *_IS_TALK,
+        col(Call.id) != bindparam("missed"),
+        or_(col(Call.ended_at).is_(None), col(Call.ended_at) > bindparam("over")),
+    )
+    .order_by(col(Call.answered_at).desc())
+    .limit(1)
+)

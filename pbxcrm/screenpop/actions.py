@@ -20,7 +20,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.queries import access_own_call
 from pbxcrm.shared.core_sql import add_new
-from pbxcrm.shared.db import lock
+from pbxcrm.shared.db import before_commit, lock
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text
@@ -39,10 +39,20 @@ def say_dock_changed(
         emit(session, "dock", call_id or "", at, users=users, urgent=rings)
 
 
-async def do_owe_wrap_up(session: AsyncSession, call: Call, user_ids: Iterable[int | None], at: datetime) -> None:
+OWED = "wrap_ups"  # of a session: gathered and written at once, right before the commit
+
+
+def do_owe_wrap_up(session: AsyncSession, call: Call, user_ids: Iterable[int | None], at: datetime) -> None:
     """These people talk to a client: they will owe the outcome."""
+    owed: list[dict[str, Any]] = session.info.setdefault(OWED, [])
+    if not owed:
+        before_commit(session, _write_owed)
     new: dict[str, Any] = {"call_id": call.id, "talked_at": at, "disposition": "", "made": {}}
-    await add_new(session, WrapUp, [{**new, "user_id": user_id} for user_id in user_ids])
+    owed += [{**new, "user_id": user_id} for user_id in user_ids]
+
+
+async def _write_owed(session: AsyncSession) -> None:
+    await add_new(session, WrapUp, session.info.pop(OWED))
 
 
 async def save_note(session: AsyncSession, viewer: Viewer, call_id: int, text: str, now: datetime) -> None:

@@ -41,6 +41,26 @@ async def execute(session: AsyncSession, statement: Executable, params: Sequence
     return await session.run_sync(_tell, statement, params) if params else 0
 
 
+async def add_rows(session: AsyncSession, *rows: SQLModel) -> None:
+    """Insert new rows of models, with their ids, and nothing else.
+
+    A flush would also write what else the session has changed: in a batch of facts the same calls again and again. Rows of
+    one model go in one statement.
+    """
+    await session.run_sync(_insert, rows)
+
+
+def _insert(session: Session, rows: Sequence[SQLModel]) -> None:
+    # A session of their own on the same connection: it does all that a flush does, to these rows alone.
+    with Session(
+        session.connection(), expire_on_commit=False, autoflush=False, join_transaction_mode="rollback_only"
+    ) as adding:
+        adding.add_all(rows)
+        adding.flush()
+        adding.expunge_all()
+    session.add_all(rows)
+
+
 async def add_new(
     session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *returning: str
 ) -> Sequence[Any]:

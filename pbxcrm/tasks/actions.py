@@ -18,6 +18,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared import reasons
+from pbxcrm.shared.core_sql import add_rows
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, cut
@@ -69,8 +70,7 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
         reason=new.why.stored(),
         created_at=at,
     )
-    session.add(task)
-    await session.flush()
+    await add_rows(session, task)
     record(session, at, "task.created", "task", task.id, actor=None, reason=new.why, deal_id=new.deal_id)
     await say_task_changed(session, task, at, people)
     return task

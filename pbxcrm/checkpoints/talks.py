@@ -1,0 +1,76 @@
+"""Conversations with clients that are over: each counts for every deal of the client that has a lamp."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, union
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.checkpoints.engine import OPEN, settle_deals
+from pbxcrm.checkpoints.models import Lamp, Subject
+from pbxcrm.deals.models import Deal
+from pbxcrm.shared.core_sql import fetch, list_param
+
+
+@dataclass(frozen=True, slots=True)
+class TalkOver:
+    """With whom it was, what deal it was about, and when it was over."""
+
+    contact_id: int | None
+    number: str | None
+    deal_id: int | None
+    at: datetime
+
+
+async def clients_talked(session: AsyncSession, talks: Sequence[TalkOver]) -> None:
+    """Settle the deals of these clients, talk by talk; one query finds those of all."""
+    if not talks:
+        return
+    asked = {
+        "deals": [talk.deal_id for talk in talks if talk.deal_id is not None],
+        "contacts": [talk.contact_id for talk in talks if talk.contact_id is not None],
+        "numbers": [talk.number for talk in talks if talk.number],
+    }
+    watched = [WatchedDeal(*row) for row in await fetch(session, _WATCHED, asked)]
+    for talk in talks if watched else ():
+        await settle_deals(session, sorted(deal.id for deal in watched if deal.is_of(talk)), talk.at)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedDeal:
+    """A deal with a lamp, as far as it says whose it is."""
+
+    id: int
+    contact_id: int | None
+    number: str | None
+
+    def is_of(self, talk: TalkOver) -> bool:
+        return (
+            self.id == talk.deal_id
+            or (self.contact_id is not None and self.contact_id == talk.contact_id)
+            or (bool(self.number) and self.number == talk.number)
+        )
+
+
+def _watched(condition: ColumnElement[bool]) -> Any:  # Select of id, contact, number
+    return (
+        select(Deal.id, Deal.contact_id, Deal.client_number)  # type: ignore[call-overload]
+        .join(Lamp, col(Lamp.deal_id) == col(Deal.id))
+        .where(
+            condition,
+            col(Lamp.subject) == Subject.DEAL.value,
+            col(Deal.closed_at).is_(None),
+            col(Lamp.state).in_(OPEN),
+        )
+    )
+
+
+# Three questions in one, each by its own index. Built once: to build a question takes as long as to ask it.
+_WATCHED = union(
+    _watched(col(Deal.id).in_(list_param("deals"))),
+    _watched(col(Deal.contact_id).in_(list_param("contacts"))),
+    _watched(col(Deal.client_number).in_(list_param("numbers"))),
+)
