@@ -40,7 +40,7 @@ Thing = TypeVar("Thing")
 _TICK = 0.5  # seconds
 _ROUND = 500  # messages fed before the database and the link get their turn
 _RINGS = frozenset({FactKind.OPENED, FactKind.UPDATED, FactKind.QUEUED, FactKind.RINGING, FactKind.SILENCED})
-_FEW = 2  # facts that may make deals and tasks, which a ring may have to wait for
+_FEW = 8  # facts that may make deals and tasks, which a ring may have to wait for
 _CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, however much comes
 _GATHER = 0.03  # seconds in which facts gather: half of what a batch costs is the same for one and for many
 RINGING = b"ChannelStateDesc: Ringing\r\n"  # what does not wait
@@ -361,10 +361,14 @@ class Follower:
         while True:
             urgent, rest = rings_first(facts, waiting)
             waiting.extend(rest)
-            if len(waiting) <= _FEW or clock() - began > _CURSOR_WITHIN:
+            if urgent and waiting:  # by themselves: a card is told when its transaction ends
+                await self._applier.apply(self._batch(urgent, self._applied))
+                urgent = []
+            elif len(waiting) <= _FEW or clock() - began > _CURSOR_WITHIN:
                 break
-            few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # many that wait are soon fewer
-            await self._applier.apply(self._batch((*urgent, *few), self._applied))
+            else:
+                few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # many that wait are soon fewer
+                await self._applier.apply(self._batch(few, self._applied))
             await asyncio.sleep(0)  # the link gets its turn
             _, facts = await self._feed_ready()
         caught_up = not self._behind and not self._live
