@@ -71,10 +71,12 @@ async def read_clients(
     return {number: Before(deals[number], talks.get(number)) for number in unknown}
 
 
-async def identify(session: AsyncSession, number: str | None, numbers: Numbers, before: dict[str, Before]) -> Client:
+async def identify(
+    session: AsyncSession, number: str | None, numbers: Numbers, before: dict[str, Before] | None = None
+) -> Client:
     """Whose ``number`` it is, as ``numbers`` knows it, and which of their deals is open now."""
     contacts = numbers.contacts.get(number or "", [])
-    known = before.pop(number or "", None)
+    known = before.pop(number or "", None) if before else None
     if known is not None:
         deal = known.deal
     else:
