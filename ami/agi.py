@@ -28,6 +28,8 @@ class Babble(Exception):
 
 
 class LookupServer:
+    """A FastAGI server that answers the one script of ``dialplan_examples`` with what the CRM knows of a caller."""
+
     def __init__(self, find: Find, networks: tuple[Network, ...], *, deadline: float = DEADLINE) -> None:
         self.find = find
         self.networks = networks

@@ -28,8 +28,11 @@ class JudgingTracker(Protocol):
 
     def feed(
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None
-    ) -> list[CallFact]: ...
-    def close(self) -> list[CallFact]: ...
+    ) -> list[CallFact]:
+        """One message, in the order of the PBX; the facts that follow from it."""
+
+    def close(self) -> list[CallFact]:
+        """The facts that were held back until the stream ended. Calls that go on stay open."""
 
 
 @dataclass(frozen=True, slots=True)

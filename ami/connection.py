@@ -137,6 +137,7 @@ class Link:
     # called by the protocol
 
     def opened(self, protocol: _Protocol) -> None:
+        """The transport is connected; the banner and the login come next."""
         self._protocol = protocol
         self.last_heard = asyncio.get_running_loop().time()
 

@@ -29,40 +29,60 @@ class AmiError(Exception):
 
 
 class BadAmiUrl(AmiError, ValueError):
+    """The address of a PBX in the settings cannot be read."""
+
     code = "bad_url"
 
 
 class LinkDown(AmiError, ConnectionError):
+    """The connection to the PBX is lost or was never there; it is tried again."""
+
     code = "link_lost"
 
 
 class LoginRefused(AmiError):
+    """The PBX refuses name or secret; not tried again until the settings change."""
+
     code = "login_refused"
 
 
 class ActionTimeout(AmiError, TimeoutError):
+    """The PBX did not answer an action in time; whether it was done is not known."""
+
     code = "silent"
 
 
 class ActionRefused(AmiError):
+    """The PBX answered that it will not do the action."""
+
     code = "action_refused"
 
 
 class UnsafeValue(AmiError, ValueError):
+    """A value would change the meaning of an AMI message; it is not sent."""
+
     code = "unsafe_value"
 
 
 class CommandExpired(AmiError):
+    """An order was not sent in time; nobody expects the call any more."""
+
     code = "command_expired"
 
 
 class NumberUnknown(AmiError):
+    """There is no number to call."""
+
     code = "number_unknown"
 
 
 class JournalFull(AmiError, OSError):
+    """The disk takes no more records; events wait in memory meanwhile."""
+
     code = "journal_full"
 
 
 class JournalInUse(AmiError):
+    """Another process writes to this folder of the journal."""
+
     code = "journal_in_use"

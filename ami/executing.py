@@ -59,7 +59,8 @@ class CommandSource(Protocol):
 class Sender(Protocol):
     """The link to the PBX."""
 
-    async def send(self, action: Mapping[str, str], *, as_list: bool = False) -> list[Message]: ...
+    async def send(self, action: Mapping[str, str], *, as_list: bool = False) -> list[Message]:
+        """Send an action and wait for its answer. Raises LinkDown, ActionTimeout, ActionRefused."""
 
 
 class Executor:

@@ -74,11 +74,20 @@ class CallTracker(Protocol):
 
     def feed(
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None
-    ) -> list[CallFact]: ...
-    def tick(self, now: datetime) -> list[CallFact]: ...
-    def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]: ...
-    def horizon(self) -> int | None: ...
-    def open_calls(self) -> list[CallState]: ...
+    ) -> list[CallFact]:
+        """One message of the PBX, in order; the facts that follow from it."""
+
+    def tick(self, now: datetime) -> list[CallFact]:
+        """The facts that follow when time has passed without a message."""
+
+    def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
+        """The facts that follow from a snapshot of all channels, after a gap that began at ``heard_until``."""
+
+    def horizon(self) -> int | None:
+        """The journal position to read from to know every open call again; None where no call is open."""
+
+    def open_calls(self) -> list[CallState]:
+        """The calls that are not over."""
 
 
 class Recovery(Protocol):

@@ -183,6 +183,7 @@ class Serial:
         self._last = 0
 
     def next(self) -> int:
+        """The next number; unique in one run of the simulator."""
         self._last += 1
         return self._last
 

@@ -49,6 +49,7 @@ class Untold:
 
     @property
     def linkedids(self) -> set[str]:
+        """Linkedids of the calls whose facts are kept here."""
         return {kept.fact.call.linkedid for kept in self._kept}
 
     def add(self, facts: Iterable[CallFact], position: int, horizon: int | None) -> None:

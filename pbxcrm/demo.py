@@ -23,6 +23,8 @@ from pbxcrm.tasks.actions import create_task
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """Somebody of the sample office."""
+
     login: str
     name: str
     role: str

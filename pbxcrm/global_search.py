@@ -42,6 +42,8 @@ class FoundNote:
 
 @dataclass(frozen=True, slots=True)
 class Found:
+    """The best matches of each kind that the viewer may see."""
+
     contacts: list[ContactRow]
     companies: list[Company]
     deals: list[DealRow]
@@ -50,6 +52,7 @@ class Found:
 
     @property
     def nothing(self) -> bool:
+        """Whether nothing of any kind was found."""
         return not (self.contacts or self.companies or self.deals or self.notes or self.private)
 
 

@@ -27,6 +27,7 @@ MAX_BODY = 32 * 1024 * 1024  # a photo or a spreadsheet; recordings are never up
 
 
 def utc_now() -> datetime:
+    """The clock of the application; tests give another one."""
     return datetime.now(UTC)
 
 

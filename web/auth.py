@@ -54,6 +54,7 @@ def device_of(request: Request) -> str:
 
 
 def remember_device(request: Request, response: Response, token: str) -> None:
+    """Set the cookie by which a browser is known again after a log-out."""
     response.set_cookie(
         _named(request, DEVICE),
         token,

@@ -48,6 +48,7 @@ async def fill_in(session: AsyncSession, request: Request, form: Form, deal_id: 
 
 
 def lost_reason(form: Form) -> str:
+    """The reason typed in a form, or chosen from its list."""
     return form["usual"] or form["lost_reason"]
 
 

@@ -32,6 +32,7 @@ def csv_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> R
 
 
 def xlsx_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
+    """A workbook with one sheet; texts stay texts, so that no cell becomes a formula."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet(name[:31])
     for row in (head, *rows):

@@ -60,6 +60,8 @@ Pusher = Callable[[Sequence[RenderRequest]], AsyncIterator[tuple[int, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Hint:
+    """One event of the stream: what changed, never what it says now."""
+
     id: int
     topic: str
     ref: str

@@ -38,6 +38,8 @@ SAY_EVERY = 10.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """What one connection may take of the server, in bytes, lines and seconds."""
+
     head_bytes: int = 64 * 1024
     head_lines: int = 100
     head_seconds: float = 10.0  # from the first moment of a connection, or the first byte of a further request
@@ -79,6 +81,7 @@ class Doorman:
         return True
 
     def leave(self, guest: "Guarded") -> None:
+        """A connection is closed."""
         self.asks(guest)
         self.total -= 1
         self.connected[guest.address] -= 1
@@ -93,6 +96,7 @@ class Doorman:
             self.silent.setdefault(guest.address, {})[guest] = None
 
     def asks(self, guest: "Guarded") -> None:
+        """A connection has sent a whole head: it is no longer one of the silent ones."""
         self.resting.pop(guest, None)
         mine = self.silent.get(guest.address)
         if mine is not None:
@@ -132,6 +136,7 @@ class Guarded(HttpToolsProtocol):
     doorman: ClassVar[Doorman]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Ask the doorman for a place, and start the clock of the first request."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self.limits = self.doorman.limits
@@ -149,6 +154,7 @@ class Guarded(HttpToolsProtocol):
         self._set_timer(self.limits.head_seconds, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
         self._gone = True
         self._leave()
         self._cancel_timers()
@@ -161,6 +167,7 @@ class Guarded(HttpToolsProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        """Count head and body before the parser sees them."""
         if self._refused:
             self._discarded += len(data)
             if self._discarded > LINGER_BYTES:
@@ -205,10 +212,12 @@ class Guarded(HttpToolsProtocol):
     # What the parser says.
 
     def on_message_begin(self) -> None:
+        """A request begins."""
         self._in_head, self._head_lines = True, 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Count the lines of the head and look at the announced length."""
         self._head_lines += 1
         if self._head_lines > self.limits.head_lines:
             self._too_many_lines = True
@@ -218,6 +227,7 @@ class Guarded(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        """The head is whole: from here the body's clock runs."""
         self._in_head, self._head_bytes = False, 0
         self.doorman.asks(self)
         if self._too_many_lines or self._too_large:
@@ -227,18 +237,21 @@ class Guarded(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        """A piece of the body, also of one that is sent in chunks."""
         self._body_bytes += len(body)
         self._too_large = self._too_large or self._body_bytes > self.limits.body_bytes  # sent in chunks
         if not self._too_large and not self._too_many_lines:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """The request is whole; the head of the next one may follow."""
         self._in_head, self._head_bytes = True, 0  # the next one
         self._cancel_timer()
         if not self._too_large and not self._too_many_lines:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """The connection rests until it asks again."""
         super().on_response_complete()
         if self._inside and not self.pipeline and not self.transport.is_closing():
             self.doorman.waits(self, has_asked=True)
@@ -246,11 +259,13 @@ class Guarded(HttpToolsProtocol):
     # Deadlines.
 
     def pause_writing(self) -> None:
+        """The other side takes nothing: start its clock."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self.limits.taking_seconds, self._takes_nothing)
 
     def resume_writing(self) -> None:
+        """The other side takes again."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()

@@ -70,6 +70,8 @@ Counter = Callable[[AsyncSession, Viewer, datetime], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Shell:
+    """What surrounds every page: menu, counters, the state of the PBXs."""
+
     sections: tuple[Section, ...]
     path: str
     counters: Mapping[str, int]

@@ -19,6 +19,8 @@ SERVED = {".css", ".js", ".svg", ".png", ".mp3", ".ogg", ".webmanifest"}
 
 
 class StaticTree:
+    """Static files with their content's hash in the address, so that browsers keep them for ever."""
+
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
 

@@ -36,6 +36,8 @@ FOLDER = Path(__file__).parent / "templates"
 
 
 class Templates:
+    """The Jinja environment of the application; made once per process."""
+
     def __init__(self, static: StaticTree) -> None:
         self.env = Environment(
             loader=FileSystemLoader(FOLDER),

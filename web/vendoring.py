@@ -22,6 +22,8 @@ LIST = VENDOR / "VENDOR.toml"
 
 @dataclass(frozen=True, slots=True)
 class Library:
+    """A line of VENDOR.toml: where a file of others comes from and what its hash must be."""
+
     package: str
     version: str
     licence: str
@@ -74,6 +76,7 @@ def fetch() -> None:
 
 
 def main(arguments: list[str]) -> int:
+    """Check the files, after fetching them with ``--fetch``. The exit status: 1 where one differs."""
     if "--fetch" in arguments:
         fetch()
     wrong = faults()

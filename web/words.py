@@ -196,10 +196,12 @@ def stage_choices(pipelines: Sequence[tuple[Pipeline, list[Stage]]], kinds: Cont
 
 
 def task_kind(task: Task) -> str:
+    """The kind of a task in the reader's language."""
     return kind_of_task(task.kind)
 
 
 def kind_of_task(kind: str) -> str:
+    """A ``TaskKind`` in the reader's language; one that is unknown as it is."""
     return _(TASKS.get(kind, kind))
 
 

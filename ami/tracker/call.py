@@ -178,6 +178,7 @@ class Call:
 
     @property
     def has_client(self) -> bool:
+        """Whether a party outside the office takes part."""
         return self.direction is not Direction.INTERNAL
 
     @property

@@ -12,6 +12,8 @@ from ami.tracker.config import TrackerConfig
 
 
 class Kind(Enum):
+    """What a channel leads to: a telephone of the office, a trunk, or a part of the PBX itself."""
+
     PHONE = auto()  # an extension of ours
     TRUNK = auto()  # the outside world
     LOCAL = auto()  # one half of a Local pair: a wire inside the PBX

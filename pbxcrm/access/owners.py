@@ -33,10 +33,17 @@ _USERS = table("users", column("id", Integer), column("team_id", Integer))  # pe
 class People(Protocol):
     """As much of ``pbxcrm.people.directory.Directory`` as is asked here."""
 
-    def teammates(self, viewer: Viewer) -> set[int]: ...
-    def sharing_with(self, user_id: int) -> set[int]: ...
-    def managing(self, user_id: int) -> set[int]: ...
-    def answering_for(self, *user_ids: int | None) -> set[int]: ...
+    def teammates(self, viewer: Viewer) -> set[int]:
+        """Ids of the viewer's own team and of those the viewer leads, the viewer included."""
+
+    def sharing_with(self, user_id: int) -> set[int]:
+        """Ids of those who have this person among their ``teammates``."""
+
+    def managing(self, user_id: int) -> set[int]:
+        """Ids of every manager who sees the rows of this person."""
+
+    def answering_for(self, *user_ids: int | None) -> set[int]:
+        """Ids of these people and of all their managers; None is skipped."""
 
 
 @dataclass(frozen=True, slots=True)

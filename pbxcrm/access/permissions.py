@@ -7,6 +7,8 @@ from pbxcrm.shared.errors import NotAllowed
 
 
 class Role(StrEnum):
+    """What a person is in the office; ``GRANTS`` says what each may do."""
+
     SELLER = "seller"  # sees and edits own cards; an operator is a seller who answers
     MANAGER = "manager"  # sees all of the team
     QC = "qc"  # reads everything, writes notes and flags, edits nothing else
@@ -14,6 +16,8 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
+    """One thing that a role may do; each route and each act declares the one it needs."""
+
     OWN_PROFILE = "own_profile"
     NOTES_WRITE = "notes_write"  # on what one sees; also who changes nothing else
     FLAGS_READ = "flags_read"
@@ -111,6 +115,7 @@ def may(role: str, permission: Permission) -> bool:
 
 
 def can(viewer: Viewer, permission: Permission) -> bool:
+    """Whether the viewer's role has the permission; says nothing about a particular row."""
     return permission in GRANTS[viewer.role]
 
 

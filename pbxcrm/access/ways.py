@@ -32,6 +32,8 @@ class Way:
 
 
 class WaysToSee:
+    """Conditions by which rows are seen through rows of upper contexts; registered in ``pbxcrm.composition``."""
+
     def __init__(self, name: str) -> None:
         self.name = name
         self._ways: tuple[Way, ...] | None = None
@@ -42,6 +44,7 @@ class WaysToSee:
 
     @property
     def all(self) -> tuple[Way, ...]:
+        """The registered ways. Raises RuntimeError before ``compose()`` was called."""
         if self._ways is None:
             raise RuntimeError(f"nobody has composed the parts: {self.name} has no ways (pbxcrm.composition)")
         return self._ways

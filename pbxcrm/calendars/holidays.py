@@ -21,6 +21,8 @@ FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 
 class SuggestionKind(StrEnum):
+    """Why a date is suggested as different from its weekday."""
+
     HOLIDAY = "holiday"
     SUSPENDED = "suspended"  # a holiday that the law has made a working day for the time being
     MOVED = "moved"  # a weekend day that is worked instead of another one
@@ -28,6 +30,8 @@ class SuggestionKind(StrEnum):
 
 
 class Lack(StrEnum):
+    """What the calendar of a country cannot tell for a year; pages warn of it."""
+
     NO_MOVED_DAYS = "no_moved_days"  # the country moves working days, but none of this year are known
     ALL_SUSPENDED = "all_suspended"  # the law has made working days of all holidays of this year
 
@@ -45,6 +49,8 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Suggestions:
+    """Dates that may differ in a year, and what is not known of it."""
+
     rows: list[Suggestion]
     lacks: list[Lack]
 

@@ -14,12 +14,16 @@ from pbxcrm.pbx.state import JournalPosition, Lease
 
 
 class Direction(StrEnum):
+    """Who called whom, as seen from the office."""
+
     INBOUND = "inbound"  # the client called
     OUTBOUND = "outbound"  # we called the client
     INTERNAL = "internal"
 
 
 class Outcome(StrEnum):
+    """How a call ended; ``missed`` is for inbound calls only, ``no_answer`` for outbound ones."""
+
     OPEN = "open"  # the call is not over
     ANSWERED = "answered"
     MISSED = "missed"
@@ -33,6 +37,8 @@ class Outcome(StrEnum):
 
 
 class MissedReason(StrEnum):
+    """Why nobody answered an inbound call."""
+
     ABANDONED_RINGING = "abandoned_ringing"
     ABANDONED_IN_QUEUE = "abandoned_in_queue"
     ABANDONED_IN_IVR = "abandoned_in_ivr"
@@ -45,6 +51,8 @@ class MissedReason(StrEnum):
 
 
 class TransferKind(StrEnum):
+    """Whether the one who transferred had talked to the target first."""
+
     BLIND = "blind"
     ATTENDED = "attended"
 
@@ -65,6 +73,8 @@ class LegResult(StrEnum):
 
 
 class FactKind(StrEnum):
+    """What happened in a call; ``party`` of the fact depends on it, as said behind each."""
+
     OPENED = "opened"  # the call exists
     RINGING = "ringing"  # party = extension whose phone began to ring
     SILENCED = "silenced"  # party = extension whose phone stopped ringing without answering

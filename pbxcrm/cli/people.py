@@ -15,6 +15,8 @@ from pbxcrm.shared.settings import Settings
 def add_user(
     settings: Settings, *, login: str, name: str, role: str, extensions: list[str], team: str | None, password: str
 ) -> None:
+    """Add a person with a hashed password from the command line. Raises Invalid, and BadSettings for an old database."""
+
     async def start() -> None:
         compose()
         db = Database(settings.database_url, pool_size=1)
@@ -33,6 +35,8 @@ def add_user(
 
 
 def create_token(settings: Settings, login: str, name: str, days: int | None) -> None:
+    """Print a new API token of the person; it cannot be shown again. ``days`` None: valid until it is revoked."""
+
     async def start() -> None:
         compose()
         db = Database(settings.database_url, pool_size=1)

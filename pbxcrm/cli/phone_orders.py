@@ -13,8 +13,10 @@ class PhoneOrders:
         self._orders = orders
 
     async def requests(self, pbx: str) -> AsyncIterator[CommandRequest]:
+        """Orders of this PBX as the listener takes them, as soon as they are asked."""
         async for order in self._orders.requests(pbx):
             yield CommandRequest(order.id, order.kind, order.params, order.expires_at)
 
     async def finish(self, result: CommandResult) -> None:
+        """Store what the PBX answered to an order."""
         await self._orders.finish(Answer(result.id, result.done, result.code, result.params))

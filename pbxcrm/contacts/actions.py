@@ -279,10 +279,12 @@ async def _company(
 
 
 async def say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:
+    """Emit a hint to everybody who sees the client."""
     heard = await audience_of_contact(session, contact, await load_directory(session))
     emit(session, "contact", contact.id, at, users=heard.users, roles=heard.roles)
 
 
 async def say_company_changed(session: AsyncSession, company: Company, at: datetime) -> None:
+    """Emit a hint to everybody who sees the company."""
     heard = await audience_of_company(session, company, await load_directory(session))
     emit(session, "company", company.id, at, users=heard.users, roles=heard.roles)

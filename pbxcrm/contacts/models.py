@@ -13,6 +13,8 @@ from pbxcrm.shared.text_match import folded_text, keep_folded
 
 
 class Company(SQLModel, table=True):
+    """A firm that clients belong to. ``name_folded`` is kept by the ORM for searching."""
+
     __tablename__ = "companies"
     __table_args__ = (Index("ix_companies_name_folded", "name_folded"),)
 
@@ -26,6 +28,8 @@ class Company(SQLModel, table=True):
 
 
 class Contact(SQLModel, table=True):
+    """A client: a person who calls or is called."""
+
     __tablename__ = "contacts"
     __table_args__ = (Index("ix_contacts_name_folded", "name_folded"),)
 
@@ -58,6 +62,8 @@ class Phone(SQLModel, table=True):
 
 
 class Email(SQLModel, table=True):
+    """An address of a contact, as it was typed."""
+
     __tablename__ = "emails"
 
     id: int | None = row_id()
@@ -67,11 +73,15 @@ class Email(SQLModel, table=True):
 
 
 class NumberKind(StrEnum):
+    """Why a number is nobody's client."""
+
     OWN = "own"  # ours: a branch, a colleague's mobile; makes no deals and no misses
     SPAM = "spam"  # not a client
 
 
 class SpecialNumber(SQLModel, table=True):
+    """A number whose calls make no deals and no callbacks."""
+
     __tablename__ = "special_numbers"
 
     number: str = Field(max_length=LONGEST_NUMBER, primary_key=True)

@@ -90,10 +90,12 @@ async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int,
 
 
 async def get_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> Contact | None:
+    """The client where the viewer sees them, else None."""
     return (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
 
 
 async def edits_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> bool:
+    """Whether the viewer may change this client; seeing them is not enough."""
     editable = select(Contact.id).where(Contact.id == contact_id, editable_contacts(viewer))
     return (await session.exec(editable)).first() is not None
 

@@ -136,6 +136,8 @@ async def get_card(
 
 @dataclass(frozen=True, slots=True)
 class ColumnFigures:
+    """What the head of a board column says about all its deals, shown or not. ``amount`` is their sum."""
+
     count: int
     amount: Decimal
     over: int  # how many have been in the stage longer than its norm

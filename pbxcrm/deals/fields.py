@@ -19,6 +19,8 @@ Value = str | Decimal | None
 
 
 class FieldKind(StrEnum):
+    """How a field is typed, checked and shown."""
+
     TEXT = "text"
     AMOUNT = "amount"  # money in the deal's currency; may be empty
 

@@ -27,6 +27,8 @@ class StageTemplate:
 
 @dataclass(frozen=True, slots=True)
 class FunnelTemplate:
+    """A pipeline with its stages that an administrator can begin with; names are English, for pages to translate."""
+
     name: str
     about: str  # one sentence for whoever chooses
     stages: tuple[StageTemplate, ...]

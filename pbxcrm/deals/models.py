@@ -18,6 +18,8 @@ from pbxcrm.shared.why import LONGEST_WHY
 
 
 class StageKind(StrEnum):
+    """What a stage means to the product, whatever its name is."""
+
     UNSORTED = "unsorted"
     DIDNT_REACH = "didnt_reach"
     OPEN = "open"
@@ -52,6 +54,8 @@ CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 
 @cached_config
 class Pipeline(SQLModel, table=True):
+    """A sequence of stages. New deals come into the default one."""
+
     __tablename__ = "pipelines"
 
     id: int | None = row_id()
@@ -67,6 +71,8 @@ class Pipeline(SQLModel, table=True):
 
 @cached_config
 class Stage(SQLModel, table=True):
+    """A column of the board, with its norm and what a deal must have to enter."""
+
     __tablename__ = "stages"
 
     id: int | None = row_id()

@@ -113,6 +113,7 @@ async def change_pipeline(
     now: datetime,
     version: int | None = None,
 ) -> Pipeline:
+    """Change what is given in ``change``. Raises Invalid at the field, Conflict for an old ``version``."""
     check(viewer, Permission.SETTINGS_EDIT)
     await lock(session, "pipelines")
     pipeline = await _lock_pipeline(session, pipeline_id)

@@ -24,6 +24,7 @@ class Requirements:
 
     @classmethod
     def load(cls, stored: Mapping[str, Any]) -> Self:
+        """From the JSON column ``Stage.requires``; keys that are missing there ask for nothing."""
         return cls(
             tuple(stored.get("fields", ())),
             int(stored.get("files", 0)),
@@ -32,6 +33,7 @@ class Requirements:
         )
 
     def stored(self) -> dict[str, Any]:
+        """As the JSON column ``Stage.requires`` keeps it."""
         return {
             "fields": list(self.fields),
             "files": self.files,
@@ -89,6 +91,7 @@ def check_carries(carries: Sequence[str]) -> list[str]:
 
 
 def check_requirements(asked: Requirements, known_fields: Sequence[str]) -> Requirements:
+    """The same, if deals have these fields. Raises Invalid at ``requires``."""
     unknown = next((key for key in asked.fields if key not in known_fields), None)
     if unknown is not None:
         raise Invalid("requires", "stages.no_field", "There is no field “{key}”.", key=unknown[:LONGEST_REPEATED])

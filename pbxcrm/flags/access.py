@@ -31,6 +31,7 @@ async def access_flag(session: AsyncSession, viewer: Viewer, flag_id: int) -> Fl
 
 
 async def audience_of_flag(session: AsyncSession, flag: Flag, people: People) -> Audience:
+    """Who hears of the flag: those who see the deal or the call it is on."""
     if flag.call_id is None:
         deal = await session.get_one(Deal, flag.deal_id)
         return audience_of_deal(deal, people)

@@ -34,6 +34,8 @@ class FlagFilter:
 
 @dataclass(frozen=True, slots=True)
 class ListedFlag:
+    """A flag with what it is on: ``deal`` or ``call``, the other one is None."""
+
     flag: Flag
     deal: Deal | None
     call: Call | None

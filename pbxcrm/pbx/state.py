@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class PbxState(StrEnum):
+    """What the listener of a PBX does now; the status page and ``/metrics`` say it."""
+
     STARTING = "starting"
     CONNECTING = "connecting"
     SYNCING = "syncing"  # logged in, comparing what is going on with what we knew

@@ -11,6 +11,8 @@ from pbxcrm.shared.numbers import LONGEST_NUMBER
 
 
 class PopupMode(StrEnum):
+    """When the card of a call appears for this person."""
+
     RINGING = "ringing"
     ANSWERED = "answered"
     OFF = "off"
@@ -18,6 +20,8 @@ class PopupMode(StrEnum):
 
 @cached_config
 class Team(SQLModel, table=True):
+    """People with one manager, who sees their rows."""
+
     __tablename__ = "teams"
 
     id: int | None = row_id()
@@ -28,6 +32,8 @@ class Team(SQLModel, table=True):
 
 @cached_config
 class User(SQLModel, table=True):
+    """Somebody who logs in. Users are not deleted: ``is_active`` False ends every access."""
+
     __tablename__ = "users"
 
     id: int | None = row_id()

@@ -52,6 +52,7 @@ async def check_throttle(
 
 
 def note_failure(session: AsyncSession, *, login: str, ip: str, device: str, now: datetime) -> None:
+    """Remember a wrong password, so that ``check_throttle`` counts it."""
     session.add(FailedLogin(login=login, ip=ip, device_hash=token_hash(device) if device else "", at=now))
 
 

@@ -23,10 +23,13 @@ MOST_TOKENS = 50  # of one person
 
 @dataclass(frozen=True, slots=True)
 class ListedToken:
+    """A token as lists show it: never the secret itself, which is not kept."""
+
     token: ApiToken
     user: User
 
     def is_expired(self, now: datetime) -> bool:
+        """Whether its time is over at ``now``; a revoked one need not be."""
         return self.token.expires_at is not None and self.token.expires_at <= now
 
 

@@ -123,6 +123,7 @@ def do_finish(
 
 
 def say_command_changed(session: AsyncSession, command: PhoneCommand, at: datetime) -> None:
+    """Tell the person whose order it is, in all their browsers."""
     emit(session, "phone", command.id, at, users=[command.user_id])
 
 

@@ -12,6 +12,8 @@ from pbxcrm.shared.numbers import LONGEST_NUMBER
 
 
 class CommandKind(StrEnum):
+    """What the PBX is asked to do. ``attended`` is a transfer for which one talks to the target first."""
+
     ORIGINATE = "originate"
     TRANSFER = "transfer"
     ATTENDED = "attended"
@@ -19,6 +21,8 @@ class CommandKind(StrEnum):
 
 
 class CommandStatus(StrEnum):
+    """How far an order is."""
+
     ASKED = "asked"  # waits for the listener, until ``expires_at``
     SENT = "sent"  # the listener took it; it is never sent a second time
     RINGING = "ringing"  # a call: the PBX took the order, and the call is going on

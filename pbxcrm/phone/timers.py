@@ -12,6 +12,7 @@ from pbxcrm.shared.timers import Timer
 
 
 async def order_expired(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """Deadline of an order: one that nobody has sent by now is expired, and its person is told."""
     found = await session.exec(
         select(PhoneCommand)
         .where(PhoneCommand.id == int(row.payload["command"]))

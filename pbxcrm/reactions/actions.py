@@ -45,10 +45,12 @@ class Case:
 
     @property
     def keys(self) -> list[str]:
+        """The names that an open callback of this client may have, the one for a new callback first."""
         return client_keys(self.client.number, self.client.contact_ids, self.line.name)
 
     @property
     def number(self) -> str:
+        """The client's number as people write it; a dash where it is withheld."""
         return format_for_people(self.client.number) if self.client.number else "—"
 
     @property

@@ -52,6 +52,8 @@ NOBODY = Caller()
 
 
 class Lookup:
+    """Answers the dialplan's question who is calling, from a read-only session with a time limit."""
+
     def __init__(
         self, db: Database, settings: Settings, clock: Callable[[], datetime], *, patience: float = PATIENCE
     ) -> None:

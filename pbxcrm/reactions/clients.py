@@ -53,6 +53,7 @@ class Client:
 
     @property
     def contact_ids(self) -> list[int]:
+        """Ids of the clients that have the number; several where they share it."""
         return [contact.id for contact in self.contacts if contact.id is not None]
 
 

@@ -35,6 +35,7 @@ class Intake:
             return await leases.open_journal(session, pbx, journal, owner, is_new=is_new)
 
     async def handover(self, pbx: str) -> Handover:
+        """What a listener that takes over must know: until when the PBX was heard, the open calls, and the facts known of them."""
         async with self.db.read() as session:
             status = await session.get(PbxStatus, pbx)
             heard = status.last_event_at if status is not None else None

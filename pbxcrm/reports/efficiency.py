@@ -19,6 +19,7 @@ NOBODY = N_("Nobody")
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    """Lines by person or kind, of the tasks that the viewer sees and that were open at some time of the period."""
     people = await load_directory(session)
     open_then = col(Task.created_at) < asked.until
     not_done_before = or_(col(Task.done_at).is_(None), col(Task.done_at) >= asked.since)

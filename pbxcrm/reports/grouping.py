@@ -27,6 +27,7 @@ def split(
 
 
 def percent(part: int, whole: int) -> int | None:
+    """``part`` in percent of ``whole``, rounded; None where ``whole`` is 0."""
     return round(100 * part / whole) if whole else None
 
 
@@ -43,16 +44,19 @@ def ninth_tenth(values: Sequence[float]) -> float | None:
 
 
 def day_of(at: datetime, timezone: ZoneInfo) -> tuple[str, str]:
+    """Key and name of the line for the local day."""
     day = at.astimezone(timezone).date().isoformat()
     return day, day
 
 
 def hour_of(at: datetime, timezone: ZoneInfo) -> tuple[str, str]:
+    """Key and name of the line for the local hour of the day, ``09`` and ``09:00``."""
     hour = at.astimezone(timezone).hour
     return f"{hour:02}", f"{hour:02}:00"
 
 
 def of_person(user_id: int | None, name: str, nobody: str) -> tuple[str, str]:
+    """Key and name of the line for a person; ``nobody`` is the name where there is none."""
     return (str(user_id), name) if user_id is not None and name else ("nobody", nobody)
 
 

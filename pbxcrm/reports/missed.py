@@ -22,6 +22,7 @@ NO_LINE = N_("No line")
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    """Lines by line, hour, day or person, of the callbacks that the viewer sees and that began in the period."""
     context = await load_context(session)
     query = select(Episode).where(
         visible_episodes(viewer),

@@ -68,6 +68,8 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A report as it is shown: its lines in order and the sum below."""
+
     lines: Sequence[Line]
     totals: Mapping[str, Any]
 
@@ -89,6 +91,7 @@ class Report:
     bar: str = ""  # the column that is drawn as bars
 
     def column(self, key: str) -> Column | None:
+        """The column of this key, else None."""
         return next((each for each in self.columns if each.key == key), None)
 
 
@@ -102,8 +105,10 @@ def register_reports(*reports: Report) -> None:
 
 
 def all_reports() -> list[Report]:
+    """Every registered report, in the order in which they are shown."""
     return list(_reports.values())
 
 
 def get_report(name: str) -> Report | None:
+    """The report of this name, else None."""
     return _reports.get(name)

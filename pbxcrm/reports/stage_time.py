@@ -32,6 +32,7 @@ class _Stay:
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    """Lines by stage or person, of the stays in a stage that ended in the period; the first ``MOST`` of them."""
     people, funnel = await load_directory(session), await load_funnel(session)
     calendars = await load_calendars(session, people)
     query = (

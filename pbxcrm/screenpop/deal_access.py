@@ -29,6 +29,8 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class DealAccess:
+    """Which deals on the cards the viewer may open, and who has the others."""
+
     deals: frozenset[int | None] = frozenset()  # which of the deals on the cards the viewer may open
     owners: dict[int | None, Owner] = field(default_factory=dict)  # by user id: who has the others
 

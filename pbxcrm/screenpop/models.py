@@ -10,6 +10,8 @@ from pbxcrm.shared.columns import ID, json_object, maybe_utc_column, utc_column
 
 
 class Disposition(StrEnum):
+    """What the operator said came of a conversation."""
+
     NEXT_STEP = "next_step"  # there is something to do next
     DONE = "done"  # what they wanted is settled
     NOT_INTERESTED = "not_interested"

@@ -8,6 +8,8 @@ from pbxcrm.people.models import PopupMode
 
 
 class CardState(StrEnum):
+    """How a card of the dock looks, from the state of its call."""
+
     RINGING = "ringing"
     TALKING = "talking"
     AFTER = "after"  # the call is over for this person, its outcome is not recorded yet
@@ -35,6 +37,8 @@ def card_state(
 
 
 class PhoneState(StrEnum):
+    """What the telephone of a person does now."""
+
     FREE = "free"
     RINGING = "ringing"
     CALLING = "calling"  # we ring somebody

@@ -33,6 +33,8 @@ ACTIVE = text("state IN ('queued', 'running', 'undoing')")
 
 
 class JobState(StrEnum):
+    """How far a background job is."""
+
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"

@@ -20,6 +20,7 @@ def command(program: list[str], *, at_parents_death: signal.Signals) -> list[str
 
 
 def main(arguments: list[str]) -> None:
+    """Become the program. ``arguments``: the id of the parent, the signal at the parent's death, the program."""
     parent, at_death, program = int(arguments[0]), int(arguments[1]), arguments[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, at_death, 0, 0, 0)

@@ -20,6 +20,8 @@ from typing import ClassVar
 
 
 class PbxcrmError(Exception):
+    """The root of the tree. ``params`` fill the places of ``message``."""
+
     status: ClassVar[int] = 500
 
     def __init__(self, code: str, message: str, **params: str | int) -> None:
@@ -30,18 +32,26 @@ class PbxcrmError(Exception):
 
 
 class NotAllowed(PbxcrmError):
+    """Who asks sees the thing and may not do this with it."""
+
     status = 403
 
 
 class NotFound(PbxcrmError):
+    """It is not there, or not for who asks: the two are told alike, so that nothing is given away."""
+
     status = 404
 
 
 class Conflict(PbxcrmError):
+    """The state of the data forbids it now, often because somebody else was faster."""
+
     status = 409
 
 
 class Invalid(PbxcrmError):
+    """A value is wrong; ``field`` is the name of the form field or of the API member, empty for the whole."""
+
     status = 422
 
     def __init__(self, field: str, code: str, message: str, **params: str | int) -> None:
@@ -67,6 +77,8 @@ class Incomplete(Invalid):
 
 
 class TooManyAttempts(PbxcrmError):
+    """Try again after ``retry_after`` seconds."""
+
     status = 429
 
     def __init__(self, code: str, message: str, *, retry_after: int, **params: str | int) -> None:
@@ -75,10 +87,14 @@ class TooManyAttempts(PbxcrmError):
 
 
 class Unavailable(PbxcrmError):
+    """A part that we need is away; the same request may succeed later."""
+
     status = 503
 
 
 class BadSettings(PbxcrmError):
+    """The process cannot start with these settings; the message says which one and what to do."""
+
     status = 500
 
 

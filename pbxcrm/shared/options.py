@@ -13,6 +13,8 @@ from pbxcrm.shared.config_cache import cached_config
 
 @cached_config
 class Option(SQLModel, table=True):
+    """A setting that an administrator changes while the product runs, as JSON under a stable key."""
+
     __tablename__ = "options"
 
     key: str = Field(max_length=64, primary_key=True)

@@ -47,6 +47,8 @@ def register_reasons(*parts: Mapping[str, str | Counted]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
+    """Why the product did something: a code with its facts, said in the reader's language when shown."""
+
     code: str
     params: Mapping[str, str] = field(default_factory=dict)
     because: tuple["Reason", ...] = ()

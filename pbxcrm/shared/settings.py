@@ -32,6 +32,8 @@ class Pbx(BaseModel):
 
 
 class Settings(BaseSettings):
+    """What a process must know before it starts: the environment (``PBXCRM_…``), then the TOML file. See docs/settings.md."""
+
     model_config = SettingsConfigDict(env_prefix="PBXCRM_", extra="ignore", frozen=True)
 
     data_dir: Path = Path("~/.local/share/pbxcrm")
@@ -143,6 +145,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The sources for pydantic, the strongest first."""
         # The environment wins over what the caller read from the TOML file.
         return env_settings, init_settings
 

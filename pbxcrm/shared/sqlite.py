@@ -38,30 +38,38 @@ class InlineCursor:
 
     @property
     def description(self) -> Any:  # DB-API's tuples
+        """Columns of the last query, as DB-API says."""
         return self._cursor.description
 
     @property
     def rowcount(self) -> int:
+        """Rows that the last statement changed."""
         return self._cursor.rowcount
 
     @property
     def lastrowid(self) -> int | None:
+        """Id of the last inserted row."""
         return self._cursor.lastrowid
 
     @property
     def arraysize(self) -> int:
+        """As DB-API wants it; we fetch all rows at once."""
         return self._cursor.arraysize
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        """Run one statement in this thread."""
         self._cursor.execute(statement, parameters)
 
     async def executemany(self, statement: str, parameters: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each set of parameters."""
         self._cursor.executemany(statement, parameters)
 
     async def fetchall(self) -> list[Any]:
+        """The rows that are left."""
         return self._cursor.fetchall()
 
     async def close(self) -> None:
+        """Give the statement back."""
         self._cursor.close()
 
 
@@ -72,21 +80,27 @@ class InlineConnection:
         self._connection: sqlite3.Connection = connection  # under the name by which the dialect asks whether it is open
 
     def cursor(self) -> InlineCursor:
+        """A new cursor of this connection."""
         return InlineCursor(self._connection.cursor())
 
     async def commit(self) -> None:
+        """End the transaction; SQLAlchemy alone calls it."""
         self._connection.commit()
 
     async def rollback(self) -> None:
+        """Undo the transaction."""
         self._connection.rollback()
 
     async def close(self) -> None:
+        """Close the file."""
         self._connection.close()
 
     def stop(self) -> None:
+        """What SQLAlchemy calls on a connection that it gives up; there is no thread to stop."""
         self._connection.close()
 
     async def create_function(self, *args: Any, **options: Any) -> None:
+        """Make a Python function known to SQL."""
         self._connection.create_function(*args, **options)
 
     async def begin_immediate(self) -> bool:

@@ -13,6 +13,7 @@ from pbxcrm.tasks.models import Task
 
 
 def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
+    """The condition for tasks that the viewer sees: given to or made by one of theirs, or on a deal they see."""
     mine = owned(viewer, col(Task.assignee_id), col(Task.created_by_id))
     if viewer.role in SEES_EVERYTHING:
         return mine
@@ -20,6 +21,7 @@ def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def editable_tasks(viewer: Viewer) -> ColumnElement[bool]:
+    """The condition for tasks that the viewer may change or finish."""
     return editing(viewer, visible_tasks(viewer))
 
 

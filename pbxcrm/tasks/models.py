@@ -12,6 +12,8 @@ from pbxcrm.shared.text_match import folded_text, keep_folded
 
 
 class TaskKind(StrEnum):
+    """Where a task comes from. ``todo`` and ``assignment`` are made by hand, the others by the product."""
+
     CALLBACK = "callback"  # a client was missed
     LAMP = "lamp"  # a checkpoint lit
     CONTROL = "control"  # for a manager: look into it
@@ -20,6 +22,8 @@ class TaskKind(StrEnum):
 
 
 class TaskStatus(StrEnum):
+    """Open, done, or cancelled as no longer needed."""
+
     OPEN = "open"
     DONE = "done"
     CANCELLED = "cancelled"

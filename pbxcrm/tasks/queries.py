@@ -24,6 +24,8 @@ from pbxcrm.tasks.rules import ended_by
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
+    """A task with what a list shows beside it."""
+
     task: Task
     assignee: User | None
     deal: Deal | None
@@ -32,6 +34,7 @@ class TaskRow:
 
     @property
     def ended_by(self) -> str:
+        """What ends the task where no person may tick it off, in English; empty where one may."""
         return ended_by(self.task)
 
 

@@ -13,6 +13,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Use(StrEnum):
+    """In which kind of API model the fields of a deal stand."""
+
     ANSWER = "answer"  # every field is there
     NEW = "new"
     CHANGE = "change"  # what is left away stays as it is

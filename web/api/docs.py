@@ -15,6 +15,7 @@ from web.rendering import render
 
 
 def openapi(resources: Sequence[Resource]) -> Handler:
+    """``GET /api/v1/openapi.json``: the description of the API, made from the routes and models."""
     described = cache(lambda: describe(resources))
 
     async def serve(_request: Request) -> Response:

@@ -39,6 +39,7 @@ SAID: JsonSchemaMode = "serialization"
 
 
 def describe(resources: Sequence[Resource]) -> Json:
+    """The OpenAPI 3.1 document of these resources, as JSON data."""
     endpoints = [endpoint for resource in resources for endpoint in resource.endpoints]
     bodies = [endpoint.body for endpoint in endpoints if endpoint.body is not None]
     answers = [endpoint.answer for endpoint in endpoints if endpoint.answer is not None]
@@ -118,6 +119,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Json:
 
 
 def problems(statuses: Iterable[int], schema: Json) -> Json:
+    """The error answers an endpoint may give, by status."""
     return {
         str(status): {"description": WHY[status], "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in sorted(statuses)

@@ -21,6 +21,8 @@ class MissingThing(ApiAnswer):
 
 
 class Problem(ApiAnswer):
+    """An error as RFC 9457 says it, with our stable ``code`` and the ``field`` that is wrong."""
+
     model_config = ConfigDict(json_schema_extra={"description": "What went wrong (RFC 9457)."})
 
     type: str
@@ -43,6 +45,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     missing: Sequence[Missing] = (),
 ) -> Response:
+    """The answer ``application/problem+json`` for an error."""
     body: dict[str, object] = {
         "type": "about:blank",  # the title is then the status's own words (RFC 9457, 4.2.1)
         "title": HTTPStatus(status).phrase,
@@ -85,6 +88,7 @@ class Wrong(PbxcrmError):
 
 
 def wrong_query(error: ValidationError, known: list[str]) -> Wrong:
+    """Say which parameter of the query string is wrong, from pydantic's first error."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
@@ -93,6 +97,7 @@ def wrong_query(error: ValidationError, known: list[str]) -> Wrong:
 
 
 def wrong_body(error: ValidationError, known: list[str]) -> Wrong:
+    """Say which member of the body is wrong, from pydantic's first error."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":

@@ -15,11 +15,13 @@ from web.routing import api
 
 
 def routes() -> list[Route]:
+    """The route of a call's recording: the only answer of the API that is no JSON."""
     path = "/api/v1/calls/{call_id:int}/recording"
     return [api(path, read_recording, needs=Permission.RECORDINGS_LISTEN, name="api_read_recording")]
 
 
 async def read_recording(request: Request) -> Response:
+    """``GET /api/v1/calls/{call_id}/recording``: the sound file, in ranges where asked. Listening is kept in the audit log."""
     try:
         return await _recording(request)
     except PbxcrmError as error:

@@ -47,6 +47,8 @@ class Page(ApiAnswer, Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
+    """One method of one path with its models and the permission it needs; routes and OpenAPI derive from it."""
+
     method: str
     path: str  # "/deals/{deal_id}", below /api/v1
     run: Callable[..., Awaitable[BaseModel | Response | None]]
@@ -65,10 +67,12 @@ class Endpoint:
 
     @property
     def name(self) -> str:
+        """A unique name, used as the route's name and OpenAPI's ``operationId``."""
         return self.run.__name__
 
     @property
     def detail(self) -> str:
+        """What OpenAPI says below the summary: the docstring of the handler."""
         return inspect.getdoc(self.run) or ""
 
 
@@ -96,14 +100,17 @@ class Resource:
         location: Callable[[Any], str] | None = None,
         conflicts: bool = False,
     ) -> Callable[[Handler], Handler]:
+        """Declare a handler for POST on ``path``."""
         return self._endpoint("POST", path, needs, summary, status, location, conflicts=conflicts)
 
     def patch(self, path: str, *, needs: Permission, summary: str) -> Callable[[Handler], Handler]:
+        """Declare a handler for PATCH on ``path``."""
         return self._endpoint("PATCH", path, needs, summary, 200, None, conflicts=True)
 
     def delete(
         self, path: str, *, needs: Permission, summary: str, conflicts: bool = False
     ) -> Callable[[Handler], Handler]:
+        """Declare a handler for DELETE on ``path``."""
         return self._endpoint("DELETE", path, needs, summary, 204, None, conflicts=conflicts)
 
     def _endpoint(

@@ -21,6 +21,7 @@ MAX_BODY = 1024 * 1024  # bytes; the longest note is 10 000 letters
 
 
 def routes_of(endpoints: Sequence[Endpoint]) -> list[Route]:
+    """Starlette routes of a resource: parameters and body are checked, errors become problems."""
     return [_route(endpoint) for endpoint in endpoints]
 
 

@@ -47,6 +47,7 @@ RESOURCES: tuple[Resource, ...] = (
 
 
 def api_routes() -> list[Route]:
+    """Every route of the API, its description and its documentation page."""
     return [
         public(f"{PREFIX}/openapi.json", openapi(RESOURCES), name="api_openapi"),
         public("/api/docs", docs(RESOURCES), name="api_docs"),

@@ -28,6 +28,8 @@ FOLDER = Path(__file__).parent
 
 
 class Language(StrEnum):
+    """A language of the pages; its value is the code in cookies, addresses and catalogues."""
+
     EN = "en"
     UK = "uk"
     RU = "ru"
@@ -44,6 +46,7 @@ class Language(StrEnum):
 
     @property
     def locale(self) -> Locale:
+        """Babel's locale, for dates, numbers and plurals."""
         return _locale(self.value)
 
 
@@ -63,6 +66,7 @@ class Here:
 
     @property
     def locale(self) -> Locale:
+        """Babel's locale of the reader's language."""
         return self.language.locale
 
 

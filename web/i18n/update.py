@@ -75,6 +75,7 @@ def collect() -> Catalog:
 
 
 def read(language: Language) -> Catalog:
+    """The catalogue as it is on the disk; an empty one where there is none."""
     path = catalogue_path(language)
     if not path.exists():
         return Catalog(locale=language.value, domain=DOMAIN, charset="utf-8")
@@ -140,6 +141,7 @@ def _faults_of(source: Message, mine: Message, plurals: int) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
+    """Write the catalogues, or only check them (``--check``). The exit status: 1 where a translation is missing."""
     sources = collect()
     broken = False
     for language in TRANSLATED:

@@ -48,6 +48,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
+    """``POST /settings/calendars/new``."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         people = await load_directory(session)
@@ -97,6 +98,7 @@ async def save(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
+    """``POST /settings/calendars/{id}/delete``. Refused while people or teams use it."""
     async with parts(request).db.write() as session:
         await delete_calendar(session, viewer(request), request.path_params["calendar_id"], now=now(request))
     return redirect(request, PATH, done="deleted")

@@ -63,12 +63,14 @@ async def queue(request: Request) -> Response:
 
 
 async def claim(request: Request) -> Response:
+    """``POST /callbacks/{id}/claim``: the viewer works on it, and others see that."""
     async with parts(request).db.write() as session:
         await claims.claim(session, viewer(request), _id(request), now=now(request))
     return await _queue(request)
 
 
 async def release(request: Request) -> Response:
+    """``POST /callbacks/{id}/release``: give it back to everybody."""
     async with parts(request).db.write() as session:
         await claims.release(session, viewer(request), _id(request), now=now(request))
     return await _queue(request)
@@ -129,6 +131,7 @@ async def result(request: Request) -> Response:
 
 
 async def undo(request: Request) -> Response:
+    """``POST /callbacks/undo/{attempt_id}``: take a result back."""
     async with parts(request).db.write() as session:
         await undoing.undo_result(session, viewer(request), request.path_params["attempt_id"], now=now(request))
     return toast(request, _("Taken back."))

@@ -120,6 +120,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
+    """``POST /contacts/new``; goes to the card, or shows the form again with what is wrong."""
     form = await read_form(request)
     try:
         await check_unknown(request, form, "phones", _lines(form, "phones"))
@@ -163,6 +164,7 @@ async def edit(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
+    """``POST /contacts/{id}/edit``. A stale ``version`` is refused and nothing typed is lost."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     try:
         await check_unknown(request, form, "phones", _lines(form, "phones"), without=contact_id)
@@ -211,6 +213,7 @@ async def link_number(request: Request) -> Response:
 
 
 async def note(request: Request) -> Response:
+    """``POST /contacts/{id}/note``; back to the card."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     try:
         async with parts(request).db.write() as session:
@@ -270,10 +273,12 @@ async def company(request: Request) -> Response:
 
 
 async def new_company(request: Request) -> Response:
+    """``GET /companies/new``."""
     return show(request, "contacts/company_new.html", form=filled({}), company_id=None)
 
 
 async def create_company(request: Request) -> Response:
+    """``POST /companies/new``."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -294,6 +299,7 @@ async def create_company(request: Request) -> Response:
 
 
 async def save_company(request: Request) -> Response:
+    """``POST /companies/{id}``."""
     form, company_id = await read_form(request), request.path_params["company_id"]
     try:
         async with parts(request).db.write() as session:
@@ -339,6 +345,7 @@ async def numbers(request: Request) -> Response:
 
 
 async def mark_number(request: Request) -> Response:
+    """``POST /numbers``: put a number on the list of our own, or of those that are not clients."""
     form = await read_form(request)
     try:
         kind = NumberKind(form["kind"]) if form["kind"] in set(NumberKind) else NumberKind.SPAM
@@ -359,6 +366,7 @@ async def mark_number(request: Request) -> Response:
 
 
 async def unmark_number(request: Request) -> Response:
+    """``POST /numbers/remove``: the number may be a client's again."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await actions.unmark_number(session, viewer(request), form["number"], now=now(request))

@@ -18,6 +18,7 @@ from web.parts import parts
 
 
 async def lookup(request: Request) -> Response:
+    """``GET /dialplan/lookup``: who is calling, for a dialplan that asks by HTTP. Answered to known networks, or with an API token."""
     near = is_near(request, parts(request).settings.dialplan_networks)
     asker = None if near else await viewer_by_token(request)
     if not near and (asker is None or not can(asker, Permission.CONTACTS_READ)):

@@ -43,6 +43,8 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 @dataclass(frozen=True, slots=True)
 class Colleague:
+    """Somebody to whom a call may be transferred."""
+
     name: str
     extension: str
 
@@ -148,6 +150,7 @@ async def save_note(request: Request) -> Response:
 
 
 async def choose_contact(request: Request) -> Response:
+    """``POST /dock/{call_id}/contact``: whose call it was, where several clients share the number."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await actions.choose_contact(

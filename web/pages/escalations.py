@@ -60,6 +60,7 @@ async def ask(request: Request) -> Response:
 
 
 async def reassign(request: Request) -> Response:
+    """``POST /escalations/{id}/reassign``: give the callback to somebody else."""
     form = await read_form(request)
     try:
         user_id = form.id("user_id")
@@ -90,6 +91,7 @@ async def reassign_chosen(request: Request) -> Response:
 
 
 async def accept(request: Request) -> Response:
+    """``POST /escalations/{id}/accept``: take it off control, with a reason."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:

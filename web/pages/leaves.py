@@ -27,6 +27,7 @@ async def listed(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
+    """``POST /people/leaves``."""
     form = await read_form(request)
     try:
         new = NewLeave(form.id("person") or 0, _date(form, "from"), _date(form, "until"), form.id("deputy"))
@@ -39,6 +40,7 @@ async def create(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
+    """``POST /people/leaves/{id}/delete``."""
     async with parts(request).db.write() as session:
         await delete_leave(session, viewer(request), request.path_params["leave_id"], now=now(request))
     return redirect(request, PATH, done="deleted")

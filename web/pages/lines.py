@@ -38,6 +38,7 @@ async def lines(request: Request) -> Response:
 
 
 async def new(request: Request) -> Response:
+    """``GET /settings/lines/new``."""
     form = filled({"makes_deals": True, "makes_callbacks": True, "anonymous_makes_deals": True, "short_seconds": 0})
     return await _form_page(request, form, None)
 
@@ -86,6 +87,7 @@ async def move(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
+    """``POST /settings/lines/{id}/delete``; its calls stay and say no line."""
     async with parts(request).db.write() as session:
         await delete_line(session, viewer(request), request.path_params["line_id"], now(request))
     return redirect(request, PATH, done="deleted")

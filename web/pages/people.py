@@ -50,11 +50,13 @@ async def people(request: Request) -> Response:
 
 
 async def new_person(request: Request) -> Response:
+    """``GET /people/new?extension=``."""
     form = filled({"role": Role.SELLER.value, "extensions": request.query_params.get("extension", "")})
     return await _person_page(request, form, None)
 
 
 async def add_person(request: Request) -> Response:
+    """``POST /people/new``."""
     form = await read_form(request)
     try:
         hashed = await hash_password(form.get("password"))
@@ -78,6 +80,7 @@ async def add_person(request: Request) -> Response:
 
 
 async def person(request: Request) -> Response:
+    """``GET /people/{id}``."""
     async with parts(request).db.read() as session:
         user = await _user(session, request)
         numbers = (await extensions_of(session, [user.id or 0]))[user.id or 0]
@@ -96,6 +99,7 @@ async def person(request: Request) -> Response:
 
 
 async def save_person(request: Request) -> Response:
+    """``POST /people/{id}``; an empty password leaves the old one."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         user = await _user(session, request)
@@ -151,10 +155,12 @@ async def _person_page(request: Request, form: Form, user: User | None, status: 
 
 
 async def new_team(request: Request) -> Response:
+    """``GET /teams/new``."""
     return await _team_page(request, Form(), None)
 
 
 async def team(request: Request) -> Response:
+    """``GET /teams/{id}``."""
     found = await _team(request)
     return await _team_page(request, filled({"name": found.name, "manager_id": found.manager_id}), found)
 
@@ -168,10 +174,12 @@ async def _team(request: Request) -> Team:
 
 
 async def add_team(request: Request) -> Response:
+    """``POST /teams/new``."""
     return await _save_team(request, None)
 
 
 async def save_team(request: Request) -> Response:
+    """``POST /teams/{id}``."""
     return await _save_team(request, await _team(request))
 
 

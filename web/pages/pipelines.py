@@ -76,10 +76,12 @@ async def listed(request: Request) -> Response:
 
 
 async def new(request: Request) -> Response:
+    """``GET /settings/pipelines/new``."""
     return _new_page(request, filled({"template": "b2b"}))
 
 
 async def create(request: Request) -> Response:
+    """``POST /settings/pipelines/new``: from a template; an empty name is that of the template."""
     form = await read_form(request)
     template = form["template"]
     name = form["name"] or (_(TEMPLATES[template].name) if template in TEMPLATES else "")
@@ -114,6 +116,7 @@ async def one(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
+    """``POST /settings/pipelines/{id}``."""
     form = await read_form(request)
     pipeline_id: int = request.path_params["pipeline_id"]
     async with parts(request).db.read() as session:
@@ -141,18 +144,21 @@ async def save(request: Request) -> Response:
 
 
 async def archive(request: Request) -> Response:
+    """``POST /settings/pipelines/{id}/archive``. Refused while deals are in it."""
     async with parts(request).db.write() as session:
         await actions.archive_pipeline(session, viewer(request), request.path_params["pipeline_id"], now=now(request))
     return redirect(request, PATH, done="deleted")
 
 
 async def new_stage(request: Request) -> Response:
+    """``GET /settings/pipelines/{id}/stages/new``."""
     async with parts(request).db.read() as session:
         shown = await _shown(session, request.path_params["pipeline_id"])
     return _stage_page(request, filled({"kind": StageKind.OPEN.value, "norm_unit": "h", "probability": 0}), shown, None)
 
 
 async def create_stage(request: Request) -> Response:
+    """``POST /settings/pipelines/{id}/stages/new``."""
     form = await read_form(request)
     pipeline_id: int = request.path_params["pipeline_id"]
     try:
@@ -194,6 +200,7 @@ async def stage(request: Request) -> Response:
 
 
 async def save_stage(request: Request) -> Response:
+    """``POST /settings/stages/{id}``."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
@@ -224,12 +231,14 @@ async def move_stage(request: Request) -> Response:
 
 
 async def ask_split(request: Request) -> Response:
+    """``GET /settings/stages/{id}/split``."""
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
     return show(request, "pipelines/split.html", form=filled({}), stage=found, shown=shown)
 
 
 async def split(request: Request) -> Response:
+    """``POST /settings/stages/{id}/split``: a new stage behind this one, with the same rules."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
@@ -252,6 +261,7 @@ async def ask_remove(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
+    """``POST /settings/stages/{id}/remove``: move its deals and archive it; says what a deal lacks for the new stage."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)

@@ -24,6 +24,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 
 
 async def login_form(request: Request) -> Response:
+    """``GET /login?next=``; who is logged in goes on to ``next``."""
     target = local_path(request.query_params.get("next"))
     if request.state.viewer is not None:
         return RedirectResponse(target, HTTPStatus.SEE_OTHER)
@@ -31,6 +32,7 @@ async def login_form(request: Request) -> Response:
 
 
 async def login(request: Request) -> Response:
+    """``POST /login``: sets the session's cookie. Says after how many seconds to try again when there were too many attempts."""
     form = await read_form(request)
     target = local_path(form["next"])
     address = request.client.host if request.client else ""
@@ -110,10 +112,12 @@ async def pbx(request: Request) -> Response:
 
 
 async def profile_form(request: Request) -> Response:
+    """``GET /profile``."""
     return await profile_page(request)
 
 
 async def save_profile(request: Request) -> Response:
+    """``POST /profile``."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -160,6 +164,7 @@ def _back(request: Request) -> str:
 
 
 async def change_password(request: Request) -> Response:
+    """``POST /profile/password``: every other browser and every token ends."""
     password = await read_form(request)
     who = viewer(request)
     try:
@@ -186,6 +191,7 @@ async def end_session(request: Request) -> Response:
 
 
 async def end_other_sessions(request: Request) -> Response:
+    """``POST /profile/sessions/end-others``."""
     who = viewer(request)
     async with parts(request).db.write() as session:
         await actions.revoke_sessions(session, who.user_id, now(request), but=who.session_id)

@@ -27,6 +27,8 @@ PING_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class PbxFinding:
+    """A PBX with what the status page says of it."""
+
     finding: Finding
     status: PbxStatus
 

@@ -39,6 +39,7 @@ def _days(form: Form) -> int | None:
 
 
 async def revoke_own(request: Request) -> Response:
+    """``POST /profile/tokens/{id}/end``."""
     await _revoke(request, viewer(request).user_id)
     return redirect(request, "/profile", done="token_revoked")
 

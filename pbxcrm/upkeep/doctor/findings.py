@@ -5,6 +5,8 @@ from enum import StrEnum
 
 
 class Mark(StrEnum):
+    """How bad a finding of ``pbxcrm doctor`` is."""
+
     GOOD = "✓"
     ODD = "!"  # it works, but somebody should look
     BAD = "✗"  # it does not work

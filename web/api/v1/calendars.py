@@ -48,12 +48,16 @@ class DayBody(ApiRequest):
 
 
 class DayOut(ApiAnswer):
+    """A date that is not like its weekday."""
+
     day: date
     spans: str
     name: str
 
 
 class CalendarOut(ApiAnswer):
+    """Working hours of people and teams."""
+
     id: int
     name: str
     timezone: str = Field(description="IANA name.")
@@ -66,6 +70,8 @@ class CalendarOut(ApiAnswer):
 
 
 class NewCalendar(ApiRequest):
+    """A calendar to be made; nobody uses it without people or teams."""
+
     name: Annotated[str, needed_text(Calendar.name)]
     timezone: Annotated[str, optional_text(Calendar.timezone)]
     week: Annotated[list[Hours], Field(min_length=7, max_length=7)]
@@ -75,6 +81,8 @@ class NewCalendar(ApiRequest):
 
 
 class CalendarPatch(ApiRequest):
+    """What is left away stays as it is."""
+
     name: Annotated[str, needed_text(Calendar.name)] | None = None
     timezone: Annotated[str, optional_text(Calendar.timezone)] | None = None
     week: Annotated[list[Hours], Field(min_length=7, max_length=7)] | None = None
@@ -151,6 +159,8 @@ class Reckoning(ApiRequest):
 
 
 class Reckoned(ApiAnswer):
+    """The result of adding or counting working time."""
+
     at: Moment | None = Field(description="Of `add`, `add_days` and `next_morning`.")
     minutes: float | None = Field(description="Of `between`: working minutes, 0 where `to` is not later.")
 
@@ -181,6 +191,8 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
 
 
 class SuggestionOut(ApiAnswer):
+    """A date that may differ, with why."""
+
     day: date
     spans: str
     name: str
@@ -189,11 +201,15 @@ class SuggestionOut(ApiAnswer):
 
 
 class SuggestionsOut(ApiAnswer):
+    """Dates to be entered by hand after a look, and what is not known of the year."""
+
     items: list[SuggestionOut]
     lacks: list[str] = Field(description="What is not known: `no_moved_days`, `all_suspended`.")
 
 
 class SuggestionQuery(ApiRequest):
+    """Which country and year."""
+
     country: Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["UA"])]
     year: Annotated[int, Field(ge=2000, le=2100, strict=False)]
 
@@ -217,6 +233,8 @@ async def read_holidays(ask: Ask, calendar_id: int, query: SuggestionQuery) -> S
 
 
 class LeaveOut(ApiAnswer):
+    """When somebody is away and who stands in for them."""
+
     id: int
     login: str
     since: date | Moment = Field(alias="from", description="A date where whole days were given.")
@@ -225,6 +243,8 @@ class LeaveOut(ApiAnswer):
 
 
 class NewLeaveBody(ApiRequest):
+    """A leave to be entered; the deputy must be at work meanwhile."""
+
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
     login: Login
@@ -234,6 +254,8 @@ class NewLeaveBody(ApiRequest):
 
 
 class LeaveQuery(ApiRequest):
+    """Whose leaves, and when."""
+
     login: Login | None = None
 
 

@@ -68,6 +68,8 @@ class CallbackTold(CallbackOut):
 
 
 class CallbackQuery(ListQuery):
+    """Which callbacks; conditions are combined with *and*."""
+
     status: Literal["open", "reached", "recovered", "dismissed"] | None = None
     client_number: Number | None = None
     owner: Word | None = Field(None, description="A login.")
@@ -81,6 +83,8 @@ class CallbackQuery(ListQuery):
 
 
 class CallbackResult(ApiRequest):
+    """What came of a callback."""
+
     result: Literal["reached", "didnt_reach", "wrong_number", "not_interested", "spam", "no_number"]
     why: OptionalWhy = Field("", description="Needed when the client is not interested.")
     without_call: OptionalWhy = Field(
@@ -95,6 +99,8 @@ class CallbackResult(ApiRequest):
 
 
 class CallbackDismissal(ApiRequest):
+    """Why nobody will call back."""
+
     why: Why
 
 
@@ -204,6 +210,7 @@ async def _changed(ask: Ask, episode: Episode) -> CallbackOut:
 
 
 def callback_out(row: EpisodeRow) -> CallbackOut:
+    """The episode as the API says it."""
     episode = row.episode
     return CallbackOut(
         id=episode.id or 0,

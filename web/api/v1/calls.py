@@ -61,6 +61,8 @@ class CallOut(ApiAnswer):
 
 
 class CallQuery(ListQuery):
+    """Which calls; conditions are combined with *and*."""
+
     client_number: Number | None = None
     direction: Literal["inbound", "outbound", "internal"] | None = None
     outcome: (
@@ -121,6 +123,7 @@ async def read_call(ask: Ask, call_id: int) -> CallOut:
 
 
 def call_out(row: CallRow, heard: frozenset[int]) -> CallOut:
+    """The call as the API says it."""
     call = row.call
     return CallOut(
         **as_object(call, call.client_number),

@@ -61,12 +61,16 @@ CompanyNote = Annotated[str, optional_text(Company.note)]
 
 
 class PhoneOut(ApiAnswer):
+    """A number of a client."""
+
     number: str = Field(description="E.164 where it can be.")
     extension: str = Field(description="What is dialled once it answers, empty as a rule.")
     label: str
 
 
 class EmailOut(ApiAnswer):
+    """An e-mail address of a client."""
+
     address: str
     label: str
 
@@ -87,6 +91,8 @@ class ContactOut(ApiAnswer):
 
 
 class ContactQuery(ListQuery):
+    """Which clients; conditions are combined with *and*."""
+
     q: Word | None = Field(None, description="A part of a name or of a number.")
     client_number: Number | None = None
     company_id: IdText | None = None
@@ -96,6 +102,8 @@ class ContactQuery(ListQuery):
 
 
 class NewContact(ApiRequest):
+    """A client to be made; the history of the numbers comes along."""
+
     name: ContactName
     phones: list[Number] = Field([], max_length=MOST_LISTED)
     emails: list[Email] = Field([], max_length=MOST_LISTED)
@@ -121,6 +129,8 @@ class ContactChange(ApiRequest):
 
 
 class CompanyOut(ApiAnswer):
+    """A firm that clients belong to."""
+
     id: int
     name: str
     responsible: str | None = Field(description="A login.")
@@ -130,6 +140,8 @@ class CompanyOut(ApiAnswer):
 
 
 class CompanyQuery(ListQuery):
+    """Which companies; conditions are combined with *and*."""
+
     q: Word | None = Field(None, description="A part of the name.")
     responsible: Word | None = Field(None, description="A login.")
     since: When | None = None
@@ -137,17 +149,23 @@ class CompanyQuery(ListQuery):
 
 
 class NewCompany(ApiRequest):
+    """A company to be made."""
+
     name: CompanyName
     note: CompanyNote = ""
 
 
 class CompanyChange(ApiRequest):
+    """What is left away stays as it is."""
+
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     name: CompanyName | None = None
     note: CompanyNote | None = None
 
 
 class SpecialNumberOut(ApiAnswer):
+    """A number that is nobody's client."""
+
     number: str
     kind: NumberKind
     note: str
@@ -156,6 +174,8 @@ class SpecialNumberOut(ApiAnswer):
 
 
 class NewSpecialNumber(ApiRequest):
+    """A number to be put on the list; open callbacks of it are closed."""
+
     number: Number
     kind: Literal["own", "spam"] = Field(description="Our own numbers are for managers and administrators to tell.")
     note: Annotated[str, optional_text(SpecialNumber.note)] = ""

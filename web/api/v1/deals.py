@@ -60,6 +60,8 @@ class DealOut(ApiAnswer):
 
 
 class DealQuery(ListQuery):
+    """Which deals; conditions are combined with *and*."""
+
     status: Literal["open", "won", "lost"] | None = None
     responsible: Word | None = Field(None, description="A login.")
     stage: Word | None = Field(None, description="A stage's name or id.")
@@ -76,6 +78,8 @@ class DealQuery(ListQuery):
 
 @with_deal_fields(Use.NEW)
 class NewDeal(ApiRequest):
+    """A deal to be made, in the first stage of its pipeline unless a stage is given."""
+
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
     pipeline_id: Id | None = Field(None, description="Else the default pipeline.")
     stage_id: Id | None = Field(None, description="Else the first open stage.")
@@ -190,6 +194,7 @@ async def _changed(ask: Ask, deal: Deal) -> DealOut:
 
 
 def deal_out(row: DealRow) -> DealOut:
+    """The deal as the API says it."""
     deal = row.deal
     return DealOut(
         id=deal.id or 0,

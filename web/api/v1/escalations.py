@@ -42,6 +42,8 @@ class EscalationOut(ApiAnswer):
 
 
 class EscalationQuery(ListQuery):
+    """Which escalations; conditions are combined with *and*."""
+
     status: Literal["open", "accepted", "reassigned", "closed"] | None = None
     responsible: Word | None = Field(None, description="The login of whose callback it was.")
     deal_id: IdText | None = None
@@ -52,10 +54,14 @@ class EscalationQuery(ListQuery):
 
 
 class Accept(ApiRequest):
+    """Why the manager takes the callback off control."""
+
     why: Why
 
 
 class Reassign(ApiRequest):
+    """Who gets the callback."""
+
     responsible: Login = Field(description="The login of who gets it.")
 
 

@@ -18,6 +18,8 @@ flags = Resource("flags", "Flags that quality control or a manager puts on deals
 
 
 class FlagOut(ApiAnswer):
+    """A deal or call that somebody wants looked at."""
+
     id: int
     deal_id: int | None
     call_id: int | None
@@ -30,6 +32,8 @@ class FlagOut(ApiAnswer):
 
 
 class FlagQuery(ListQuery):
+    """Which flags; conditions are combined with *and*."""
+
     status: Literal["open", "resolved"] | None = None
     deal_id: IdText | None = None
     call_id: IdText | None = None
@@ -44,6 +48,8 @@ class NewFlag(ApiRequest):
 
 
 class Resolve(ApiRequest):
+    """What was done about a flag."""
+
     word: Annotated[str, needed_text(Flag.word)] = Field(description="What was done about it.")
 
 

@@ -21,6 +21,8 @@ jobs = Resource("jobs", "Long work in the background, with its progress.")
 
 
 class LampOut(ApiAnswer):
+    """A clock that runs for a deal or callback: armed, burning or out."""
+
     id: int
     checkpoint_id: int
     step: int = Field(description="0 is the first.")
@@ -46,6 +48,8 @@ class LampOut(ApiAnswer):
 
 
 class LampQuery(ListQuery):
+    """Which lamps; conditions are combined with *and*."""
+
     state: Literal["armed", "burning", "out"] | None = None
     deal_id: IdText | None = None
     callback_id: IdText | None = None
@@ -55,11 +59,15 @@ class LampQuery(ListQuery):
 
 
 class PauseBody(ApiRequest):
+    """Until when a deal is not watched, and why."""
+
     until: When
     reason: Why
 
 
 class PauseOut(ApiAnswer):
+    """A pause of a deal, approved or not yet."""
+
     deal_id: int
     since: Moment
     until: Moment
@@ -70,11 +78,15 @@ class PauseOut(ApiAnswer):
 
 
 class Refused(ApiAnswer):
+    """A deal that was left as it is, and why."""
+
     id: int | None
     missing: list[dict[str, Any]]
 
 
 class JobOut(ApiAnswer):
+    """How far a background job is."""
+
     id: int
     kind: str
     state: JobState

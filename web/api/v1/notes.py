@@ -22,6 +22,8 @@ notes = Resource("notes", "What people wrote on deals and clients and about call
 
 
 class NoteOut(ApiAnswer):
+    """What somebody wrote about a deal, a client or a call."""
+
     id: int
     text: str
     deal_id: int | None
@@ -32,6 +34,8 @@ class NoteOut(ApiAnswer):
 
 
 class NoteQuery(ListQuery):
+    """Which notes; conditions are combined with *and*."""
+
     deal_id: IdText | None = None
     contact_id: IdText | None = None
     call_id: IdText | None = None

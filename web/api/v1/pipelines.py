@@ -53,6 +53,8 @@ class RequiresBody(ApiRequest):
 
 
 class StageOut(ApiAnswer):
+    """A stage of a pipeline."""
+
     id: int
     pipeline_id: int
     name: str
@@ -70,6 +72,8 @@ class StageOut(ApiAnswer):
 
 
 class PipelineOut(ApiAnswer):
+    """A pipeline with its stages."""
+
     id: int
     name: str
     position: int
@@ -82,6 +86,8 @@ class PipelineOut(ApiAnswer):
 
 
 class NewPipeline(ApiRequest):
+    """A pipeline to be made, from a template or with the shortest possible funnel."""
+
     name: PipelineName | None = Field(None, description="Needed without a template.")
     template: Literal["b2b", "leads", "cold", "repeat", "six", "complaint", "event"] | None = None
     next_pipeline_id: Id | None = None
@@ -91,6 +97,8 @@ class NewPipeline(ApiRequest):
 
 
 class PipelinePatch(ApiRequest):
+    """What is left away stays as it is."""
+
     name: PipelineName | None = None
     next_pipeline_id: Id | None = Field(None, description="null: won deals end here.")
     carries: list[Carried] | None = Field(None, max_length=len(Carried), strict=False)
@@ -100,6 +108,8 @@ class PipelinePatch(ApiRequest):
 
 
 class NewStage(ApiRequest):
+    """A stage to be added."""
+
     name: StageName
     kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] = "open"
     position: Position | None = Field(None, description="From 0; null: before the first closing stage.")
@@ -113,6 +123,8 @@ class NewStage(ApiRequest):
 
 
 class StagePatch(ApiRequest):
+    """What is left away stays as it is."""
+
     name: StageName | None = None
     kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] | None = Field(
         None, description="Only while there is no deal in the stage."
@@ -129,15 +141,21 @@ class StagePatch(ApiRequest):
 
 
 class ArchiveStage(ApiRequest):
+    """Where the deals of the stage go."""
+
     move_to: Id | None = Field(None, description="The stage its deals go to; needed unless it is empty.")
 
 
 class Archived(ApiAnswer):
+    """The archived stage and the deals that leave it."""
+
     stage: StageOut
     deals: int = Field(description="How many deals go to the other stage; more than a few are moved in the background.")
 
 
 class SplitStage(ApiRequest):
+    """A new stage behind this one, with its settings."""
+
     name: StageName = Field(description="The new stage's, right behind this one and with its settings.")
 
 

@@ -30,6 +30,8 @@ Day = Annotated[date, Field(strict=False), AfterValidator(_in_our_age)]
 
 
 class ColumnOut(ApiAnswer):
+    """A column of a report."""
+
     key: str
     title: str
     kind: Kind
@@ -37,6 +39,8 @@ class ColumnOut(ApiAnswer):
 
 
 class ReportOut(ApiAnswer):
+    """A report and how it may be grouped."""
+
     name: str
     title: str
     definition: str
@@ -45,12 +49,16 @@ class ReportOut(ApiAnswer):
 
 
 class LineOut(ApiAnswer):
+    """A line of a report."""
+
     key: str = Field(description="Send it as `row` to see what stands behind its figures.")
     name: str
     values: dict[str, Any]
 
 
 class TableOut(ApiAnswer):
+    """A report for a period."""
+
     name: str
     definition: str
     by: str
@@ -62,6 +70,8 @@ class TableOut(ApiAnswer):
 
 
 class BehindOut(ApiAnswer):
+    """A row behind a figure."""
+
     kind: Literal["call", "callback", "deal", "task", "lamp"]
     id: int
     title: str
@@ -83,6 +93,8 @@ class ReportQuery(ApiRequest):
 
 
 class RowsQuery(ReportQuery):
+    """Which figure, of which period."""
+
     row: Word = Field(description="`key` of the line.")
     column: Word = Field(description="`key` of the column.")
 
@@ -114,6 +126,7 @@ async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[Behi
 
 
 def as_file(report: Report, table: Table, kind: str) -> Response:
+    """The answer as a file to be saved."""
     head = [report.title, *(column.title for column in report.columns)]
     rows = [[line.name, *(line.values.get(column.key) for column in report.columns)] for line in table.lines]
     if table.totals:

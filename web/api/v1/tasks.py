@@ -62,6 +62,8 @@ class TaskOut(ApiAnswer):
 
 
 class TaskQuery(ListQuery):
+    """Which tasks; conditions are combined with *and*."""
+
     status: Literal["open", "done", "cancelled"] | None = None
     kind: Literal["callback", "lamp", "control", "todo", "assignment"] | None = None
     assignee: Word | None = Field(None, description="A login.")
@@ -75,6 +77,8 @@ class TaskQuery(ListQuery):
 
 
 class NewTask(ApiRequest):
+    """A task to be made by hand."""
+
     title: TaskTitle
     due_at: When
     kind: Literal["todo", "assignment"] = "todo"
@@ -95,6 +99,8 @@ class TaskChange(ApiRequest):
 
 
 class TaskEnd(ApiRequest):
+    """How a task ended."""
+
     result: Annotated[str, optional_text(Task.result)] = ""
     cancelled: bool = Field(False, description="Not done, and no longer to be.")
     version: Version | None = None
@@ -176,6 +182,7 @@ async def end_task(ask: Ask, task_id: int, body: TaskEnd) -> TaskOut:
 
 
 async def tasks_out(ask: Ask, rows: list[Task]) -> list[TaskOut]:
+    """Tasks as the API says them, in the same order; people are read once for all."""
     people = [user_id for task in rows for user_id in (task.assignee_id, task.created_by_id, task.done_by_id)]
     logins = await logins_of(ask.session, people)
     return [

@@ -13,6 +13,8 @@ tokens = Resource("tokens", "API tokens: one's own, everybody's for administrato
 
 
 class TokenOut(ApiAnswer):
+    """An API token, without its secret."""
+
     id: int
     name: str
     user: str = Field(description="The login of the person whose rights it has.")

@@ -15,6 +15,8 @@ users = Resource("users", "People: those of one's own teams, or everybody for qu
 
 
 class UserOut(ApiAnswer):
+    """Somebody who logs in, as everybody may know them."""
+
     login: str
     id: int
     name: str
@@ -28,6 +30,8 @@ class UserOut(ApiAnswer):
 
 
 class UserQuery(ApiRequest):
+    """Which people; conditions are combined with *and*."""
+
     role: Literal["seller", "manager", "qc", "admin"] | None = None
     q: Word | None = Field(None, description="A part of a name or login.")
 
