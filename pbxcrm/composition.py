@@ -38,6 +38,7 @@ from pbxcrm.reports.stage_time import STAGE_TIME
 from pbxcrm.shared.background import register_work
 from pbxcrm.shared.jobs import register_timers
 from pbxcrm.shared.reasons import register_reasons
+from pbxcrm.tasks import reasons as tasks
 from pbxcrm.tasks.access import CLIENT_OF_TASK
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.timeline.entries import EntryKind
@@ -53,7 +54,9 @@ def compose() -> None:
     number_marked.register(dismiss_callbacks)
     next_task_missing.register(failed_without_task)
     line_deleted.register(forget_line)
-    register_reasons(people.REASONS, deals.REASONS, checkpoints.REASONS, callbacks.REASONS, reactions.REASONS)
+    register_reasons(
+        people.REASONS, tasks.REASONS, deals.REASONS, checkpoints.REASONS, callbacks.REASONS, reactions.REASONS
+    )
     register_sources(
         {
             EntryKind.CALL: read_calls,

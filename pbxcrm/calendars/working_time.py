@@ -106,6 +106,15 @@ class WorkingTime:
                 left -= bool(self.spans_of(day))
         return datetime.combine(day, local.timetz(), self.timezone).astimezone(UTC)
 
+    def next_working_day(self, day: date) -> date:
+        """The first later local date with a span; the next date where nobody ever works."""
+        following = day + timedelta(days=1)
+        for _ in range(366 * HORIZON_YEARS if not self.is_never else 0):
+            if self.spans_of(following):
+                return following
+            following += timedelta(days=1)
+        return day + timedelta(days=1)
+
     def spans_of(self, day: date) -> tuple[Span, ...]:
         """The spans that begin on a local date, in order."""
         return self.days.get(day, self.week[day.weekday()])

@@ -14,7 +14,7 @@ from pbxcrm.tasks.models import Task
 
 def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
     """The condition for tasks that the viewer sees: given to or made by one of theirs, or on a deal they see."""
-    mine = owned(viewer, col(Task.assignee_id), col(Task.created_by_id))
+    mine = owned(viewer, col(Task.assignee_id), col(Task.created_by_id), col(Task.given_by_id))
     if viewer.role in SEES_EVERYTHING:
         return mine
     return or_(mine, there_is(Task, col(Deal.id) == col(Task.deal_id), visible_deals(viewer)))
@@ -27,7 +27,7 @@ def editable_tasks(viewer: Viewer) -> ColumnElement[bool]:
 
 def audience_of_task(task: Task, deal: Deal | None, people: People) -> Audience:
     """``deal`` is the task's."""
-    heard = heard_by(people, task.assignee_id, task.created_by_id)
+    heard = heard_by(people, task.assignee_id, task.created_by_id, task.given_by_id)
     return heard | audience_of_deal(deal, people) if deal is not None else heard
 
 

@@ -2,6 +2,7 @@
 the others check access first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.models import Deal
@@ -23,12 +25,13 @@ from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, cut
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.reasons import Reason
+from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.tasks import checklists
 from pbxcrm.tasks.access import audience_of_task
 from pbxcrm.tasks.hooks import next_task_changed
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task
-from pbxcrm.tasks.rules import check_finishable, check_title
+from pbxcrm.tasks.rules import ABOUT_POSTPONED, MADE_BY_HAND, SIGNALLED_EACH, check_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class NewTask:
     part_of_id: int | None = None  # the task it is a part of: lists show the two as one
     about: str = ""  # while a task about the same thing is open, no second one is made
     note: str = ""
+    instruction: str = ""
+    checklist: tuple[checklists.Item, ...] = ()
 
 
 async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
@@ -67,6 +72,8 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
         part_of_id=new.part_of_id,
         about=new.about,
         note=cut(new.note, Task.note),
+        instruction=cut(new.instruction, Task.instruction),
+        checklist=[dict(each) for each in new.checklist],
         reason=new.why.stored(),
         created_at=at,
     )
@@ -101,7 +108,7 @@ async def do_close_task(
     task.version += 1
     record(session, at, "task.closed", "task", task.id, actor=actor, reason=why, result=task.result)
     await say_task_changed(session, task, at, people)
-    await _planned(session, task, at)
+    await do_say_planned(session, task, at)
 
 
 async def do_change_task(
@@ -121,26 +128,57 @@ async def do_change_task(
 
     ``why``: why the product changes it. A title is what somebody typed, or a reason in every language.
     """
-    before: dict[str, Any] = {}
     said, code = (cut(reasons.text(title), Task.title), title.stored()) if isinstance(title, Reason) else (title, {})
-    new = {"title": said, "due_at": due_at, "assignee_id": assignee_id, "note": note}
+    given = {"title": said, "due_at": due_at, "assignee_id": assignee_id, "note": note}
+    new = {name: value for name, value in given.items() if value is not None}
+    if said is not None and said == task.title and code:
+        task.title_code = code
+    return await do_set_task(session, task, at, people, new, actor=actor, why=why, title_code=code)
+
+
+async def do_set_task(
+    session: AsyncSession,
+    task: Task,
+    at: datetime,
+    people: Directory,
+    new: Mapping[str, Any],  # columns of any kind
+    *,
+    actor: Viewer | None,
+    action: str = "task.edited",
+    why: Reason | None = None,
+    title_code: dict[str, Any] | None = None,
+) -> bool:
+    """Set those columns of ``new`` that differ; the audit log gets how they were. Whether anything changed."""
+    before: dict[str, Any] = {}
     for name, value in new.items():
         was = getattr(task, name)
-        if value is not None and value != was:
+        if value != was:
             before[name] = was.isoformat() if isinstance(was, datetime) else was
             if name == "due_at" and task.first_due_at is None:
                 task.first_due_at = was
             setattr(task, name, value)
-    if said is not None and (("title" in before) or code):
-        task.title_code = code
     if not before:
         return False
+    if "title" in before:
+        task.title_code = title_code or {}
     task.version += 1
-    record(session, at, "task.edited", "task", task.id, actor=actor, reason=why, before=before)
+    record(session, at, action, "task", task.id, actor=actor, reason=why, before=before, version=task.version)
     await say_task_changed(session, task, at, people, before.get("assignee_id"))
-    if "due_at" in before:
-        await _planned(session, task, at)
+    if before.keys() & {"due_at", "status"}:
+        await do_say_planned(session, task, at)
     return True
+
+
+def do_comment(
+    session: AsyncSession, task: Task, at: datetime, *, author_id: int | None, text: str, act: TaskAct = TaskAct.SAID
+) -> TaskComment:
+    """Add to the thread of a task; whoever calls tells that the task changed."""
+    assert task.id is not None
+    comment = TaskComment(
+        task_id=task.id, act=act.value, text=cut(text.strip(), TaskComment.text), author_id=author_id, at=at
+    )
+    session.add(comment)
+    return comment
 
 
 _STANDING = ("title", "title_code", "status", "result", "result_code", "done_by_id")
@@ -194,11 +232,14 @@ async def create_task(
     contact_id: int | None = None,
     note: str = "",
     kind: TaskKind = TaskKind.TODO,
+    instruction: str = "",
+    checklist: list[checklists.Item] | None = None,
+    repeat: Repeat = Repeat.NEVER,
 ) -> Task:
     """A task made by a person. Raises Invalid at the field that is wrong, NotFound for what they may not see."""
     check(viewer, Permission.TASKS_EDIT)
     title = check_title(title)
-    if kind not in {TaskKind.TODO, TaskKind.ASSIGNMENT}:
+    if kind not in MADE_BY_HAND:
         raise Invalid("kind", "tasks.kind", "Only to-dos and assignments are made by hand.")
     if deal_id is not None:
         deal = await access_deal(session, viewer, deal_id)
@@ -218,57 +259,34 @@ async def create_task(
         contact_id=contact_id,
         created_by_id=viewer.user_id,
         created_at=now,
+        instruction=check_optional_text(instruction, Task.instruction, "instruction"),
+        checklist=checklists.check_items(checklist or ()),
+        given_by_id=viewer.user_id if assignee.id != viewer.user_id or kind is TaskKind.ASSIGNMENT else None,
     )
+    people = await load_directory(session)
+    task.repeat, task.repeat_day = repeat.value, await _repeat_day(session, task, repeat, people)
     session.add(task)
     await session.flush()
+    if task.kind == TaskKind.ASSIGNMENT:
+        do_comment(session, task, now, author_id=viewer.user_id, text="", act=TaskAct.GIVEN)
     record(session, now, "task.created", "task", task.id, actor=viewer, deal_id=deal_id)
-    await say_task_changed(session, task, now, await load_directory(session))
-    await _planned(session, task, now)
+    await say_task_changed(session, task, now, people)
+    await do_say_planned(session, task, now)
     return task
 
 
-async def _planned(session: AsyncSession, task: Task, at: datetime) -> None:
+async def _repeat_day(session: AsyncSession, task: Task, repeat: Repeat, people: Directory) -> int | None:
+    """The day of the month a monthly task begins with."""
+    if repeat is not Repeat.MONTHLY:
+        return None
+    working = (await load_calendars(session, people)).of_user(task.assignee_id)
+    return task.due_at.astimezone(working.timezone).day
+
+
+async def do_say_planned(session: AsyncSession, task: Task, at: datetime) -> None:
     """Those who mind what is planned for a deal hear of a task that a person has made."""
     if task.deal_id is not None and task.created_by_id is not None:
         await next_task_changed(session, task.deal_id, at)
-
-
-async def finish_task(
-    session: AsyncSession,
-    viewer: Viewer,
-    task_id: int,
-    *,
-    result: str,
-    now: datetime,
-    version: int | None = None,
-    cancelled: bool = False,
-) -> Task:
-    """Done, or cancelled. What ends by work (callback, lamp, escalation) is closed through its episode, never past it."""
-    task = await access_task_for_change(session, viewer, task_id, version)
-    check_finishable(task)
-    await do_close_task(
-        session,
-        task,
-        now,
-        await load_directory(session),
-        result=check_optional_text(result, Task.result, "result"),
-        actor=viewer,
-        cancelled=cancelled,
-    )
-    return task
-
-
-async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime) -> Task:
-    """The undo of ``finish_task``."""
-    task = await access_task_for_change(session, viewer, task_id, None)
-    check_finishable(task)
-    task.status, task.result, task.result_code = TaskStatus.OPEN.value, "", {}
-    task.done_at, task.done_by_id = None, None
-    task.version += 1
-    record(session, now, "task.reopened", "task", task_id, actor=viewer)
-    await say_task_changed(session, task, now, await load_directory(session))
-    await _planned(session, task, now)
-    return task
 
 
 async def edit_task(
@@ -282,27 +300,77 @@ async def edit_task(
     due_at: datetime | None = None,
     assignee_id: int | None = None,
     note: str | None = None,
+    instruction: str | None = None,
+    checklist: list[checklists.Item] | None = None,
+    repeat: Repeat | None = None,
 ) -> Task:
-    """Change what is given."""
+    """Change what is given. Whoever gives their task to somebody else has given an assignment, which begins anew."""
     task = await access_task_for_change(session, viewer, task_id, version)
+    people = await load_directory(session)
+    new: dict[str, Any] = {}
     if title is not None:
-        title = check_title(title)
+        new["title"] = check_title(title)
+    if note is not None:
+        new["note"] = check_optional_text(note, Task.note, "note")
+    if instruction is not None:
+        new["instruction"] = check_optional_text(instruction, Task.instruction, "instruction")
+    if checklist is not None:
+        new["checklist"] = checklists.check_items(checklist)
+    if due_at is not None:
+        new["due_at"] = due_at
+        if task.snoozed_until is not None:
+            new["snoozed_until"] = None
+    given = False
     if assignee_id is not None and assignee_id != task.assignee_id:
+        given = True
         if task.contact_id is not None:  # whoever gets the task sees the client by it
             await access_contact(session, viewer, task.contact_id, field="assignee_id")
-        assignee_id = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
-    await do_change_task(
-        session,
-        task,
-        now,
-        await load_directory(session),
-        actor=viewer,
-        title=title,
-        due_at=due_at,
-        assignee_id=assignee_id,
-        note=check_optional_text(note, Task.note, "note") if note is not None else None,
-    )
+        new["assignee_id"] = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
+        if task.kind in MADE_BY_HAND:
+            new |= _given_on(viewer, task, new["assignee_id"])
+    if repeat is not None and repeat.value != task.repeat:
+        if task.kind not in MADE_BY_HAND:
+            raise Invalid("repeat", "tasks.repeat", "Only to-dos and assignments are repeated.")
+        new |= {"repeat": repeat.value, "repeat_day": await _repeat_day(session, task, repeat, people)}
+    if task.status == TaskStatus.OPEN and due_at is not None and due_at > task.due_at:
+        new["postponed"] = task.postponed + 1
+    await do_set_task(session, task, now, people, new, actor=viewer)
+    if new.get("kind") == TaskKind.ASSIGNMENT or (given and task.kind == TaskKind.ASSIGNMENT):
+        words = people.name(task.assignee_id)
+        do_comment(session, task, now, author_id=viewer.user_id, text=words, act=TaskAct.GIVEN)
+    if "postponed" in new:
+        await do_signal_postponed(session, task, now, people)
     return task
+
+
+def _given_on(viewer: Viewer, task: Task, assignee_id: int) -> dict[str, Any]:
+    """What changes when somebody gives a task to somebody else: it is theirs to accept, and the giver's to look at."""
+    if assignee_id == viewer.user_id:  # taken over, not given
+        return {"accepted_at": None}
+    return {
+        "kind": TaskKind.ASSIGNMENT.value,
+        "given_by_id": task.given_by_id if task.given_by_id not in {None, assignee_id} else viewer.user_id,
+        "accepted_at": None,
+        "returned_at": None,
+    }
+
+
+async def do_signal_postponed(session: AsyncSession, task: Task, at: datetime, people: Directory) -> None:
+    """Every third time that people put a task off is a signal of its own: a task for the manager to look into it."""
+    if task.postponed == 0 or task.postponed % SIGNALLED_EACH:
+        return
+    manager = people.manager_of(task.assignee_id)
+    new = NewTask(
+        kind=TaskKind.CONTROL,
+        title=reason("task.postponed", title=task.title),
+        why=reason("task.postponed_why", n=task.postponed, who=people.name(task.assignee_id)),
+        due_at=at,
+        assignee_id=manager.id if manager is not None else None,
+        deal_id=task.deal_id,
+        contact_id=task.contact_id,
+        about=f"{ABOUT_POSTPONED}{task.id}",
+    )
+    await do_create_task(session, new, at, people)
 
 
 async def access_task_for_change(session: AsyncSession, viewer: Viewer, task_id: int, version: int | None) -> Task:

@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import json_object, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
 
@@ -29,11 +29,34 @@ class TaskStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Repeat(StrEnum):
+    NEVER = ""
+    DAILY = "daily"
+    WORKDAYS = "workdays"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class TaskAct(StrEnum):
+    """What a comment tells of besides its words."""
+
+    SAID = ""
+    GIVEN = "given"
+    ACCEPTED = "accepted"
+    DONE = "done"
+    CHECKED = "checked"
+    RETURNED = "returned"
+    SNOOZED = "snoozed"
+
+
 class Task(SQLModel, table=True):
     """``title`` and ``result`` are English where the product wrote them; ``title_code`` and ``result_code`` then say them in any language."""
 
     __tablename__ = "tasks"
-    __table_args__ = (Index("ix_tasks_list", "assignee_id", "status", "due_at"),)
+    __table_args__ = (
+        Index("ix_tasks_list", "assignee_id", "status", "due_at"),
+        UniqueConstraint("follows_id", name="uq_tasks_follows_id"),
+    )
 
     id: int | None = row_id()
     kind: str = Field(max_length=12)  # a TaskKind
@@ -59,9 +82,34 @@ class Task(SQLModel, table=True):
     reason: dict[str, Any] = json_object()
     created_by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself
     created_at: datetime = utc_column()
+    instruction: str = Field(default="", max_length=4000)  # how it is to be done
+    checklist: list[dict[str, Any]] = json_list()  # {"text", "required", "done"} each, see ``checklists``
+    repeat: str = Field(default=Repeat.NEVER.value, max_length=10)
+    repeat_day: int | None = None  # of a monthly one: the day of the month it began with
+    follows_id: int | None = maybe_link("tasks.id", index=False)  # the repeated task it is the next of, once each
+    snoozed_until: datetime | None = maybe_utc_column()
+    postponed: int = 0  # how often a person put it off
+    given_by_id: int | None = maybe_link("users.id")  # who gave it to somebody else
+    accepted_at: datetime | None = maybe_utc_column()
+    checked_at: datetime | None = maybe_utc_column()
+    checked_by_id: int | None = maybe_link("users.id", index=False)
+    returned_at: datetime | None = maybe_utc_column()  # not good enough: open again
     done_at: datetime | None = maybe_utc_column()
     done_by_id: int | None = maybe_link("users.id", index=False)
     version: int = 1
+
+
+class TaskComment(SQLModel, table=True):
+    """The thread of a task: what people wrote, and what they did with it, each with who and when."""
+
+    __tablename__ = "task_comments"
+
+    id: int | None = row_id()
+    task_id: int = link("tasks.id", ondelete="CASCADE")
+    act: str = Field(default=TaskAct.SAID.value, max_length=10)
+    text: str = Field(default="", max_length=4000)
+    author_id: int | None = maybe_link("users.id", index=False)
+    at: datetime = utc_column()
 
 
 keep_folded(Task, "title")

@@ -18,7 +18,7 @@ from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.models import Task, TaskComment, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ended_by
 
 
@@ -49,6 +49,14 @@ async def access_task(session: AsyncSession, viewer: Viewer, task_id: int) -> Ta
 async def access_task_row(session: AsyncSession, viewer: Viewer, task_id: int) -> TaskRow:
     """The task with what a list shows beside it. Raises NotFound."""
     return (await as_rows(session, [await access_task(session, viewer, task_id)]))[0]
+
+
+async def comments_of(session: AsyncSession, task_id: int) -> list[TaskComment]:
+    """The thread of a task one was given access to, the earliest first."""
+    found = await session.exec(
+        select(TaskComment).where(TaskComment.task_id == task_id).order_by(col(TaskComment.at), col(TaskComment.id))
+    )
+    return list(found.all())
 
 
 async def list_tasks(

@@ -1,13 +1,20 @@
-"""Pure decisions about tasks: what they may be called, and which of them a person may finish."""
+"""Pure decisions about tasks: what they may be called, which of them a person may finish, and how far an assignment is."""
 
-from pbxcrm.shared.errors import Conflict
+from enum import StrEnum
+
+from pbxcrm.access import Role, Viewer
+from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.reasons import N_
-from pbxcrm.tasks.models import Task, TaskKind
+from pbxcrm.tasks import checklists
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 ABOUT_ESCALATION = "escalation:"  # how ``Task.about`` begins where a callback has reached the manager
 ABOUT_LAMP = "lamp:"  # … where a checkpoint lit: it ends by work on the deal
 ABOUT_DIGEST = "lamps:"  # … where many lit at once: it ends with the last of them
+ABOUT_POSTPONED = "postponed:"  # … where a task was put off again and again
+MADE_BY_HAND = frozenset({TaskKind.TODO, TaskKind.ASSIGNMENT})
+SIGNALLED_EACH = 3  # how often a task is put off before the manager looks into it
 LAMP_ENDED_BY = N_(
     "This ends by work on the deal: talk to the client, set a next task, move the deal, or let the manager decide."
 )
@@ -40,3 +47,54 @@ def check_finishable(task: Task) -> None:
     """Raise Conflict, with what ends the task, where it ends by work only."""
     if said := ended_by(task):
         raise Conflict(f"tasks.{task.kind}", said)
+
+
+def check_ticked(task: Task) -> None:
+    """Raise Invalid with the first required item that is not ticked."""
+    if left := checklists.missing(task.checklist):
+        raise Invalid(
+            "checklist",
+            "tasks.checklist_open",
+            "First tick what is required: {items}.",
+            items="; ".join(left[:3])[:300],
+        )
+
+
+class Progress(StrEnum):
+    """How far an assignment is."""
+
+    GIVEN = "given"
+    ACCEPTED = "accepted"
+    DONE = "done"  # nobody has looked at it yet
+    CHECKED = "checked"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+
+
+def progress_of(task: Task) -> Progress:
+    """How far an assignment is; of other tasks it says nothing useful."""
+    if task.status == TaskStatus.CANCELLED:
+        return Progress.CANCELLED
+    if task.status == TaskStatus.DONE:
+        return Progress.CHECKED if task.checked_at is not None else Progress.DONE
+    if task.returned_at is not None:
+        return Progress.RETURNED
+    return Progress.ACCEPTED if task.accepted_at is not None else Progress.GIVEN
+
+
+def may_accept(viewer: Viewer, task: Task) -> bool:
+    """Whoever has an assignment says once that they take it on."""
+    return (
+        task.kind == TaskKind.ASSIGNMENT
+        and task.assignee_id == viewer.user_id
+        and progress_of(task) in {Progress.GIVEN, Progress.RETURNED}
+    )
+
+
+def may_judge(viewer: Viewer, task: Task) -> bool:
+    """Whether the viewer says if a done assignment is good: whoever gave it, or a manager who has not done it themself."""
+    if task.kind != TaskKind.ASSIGNMENT or progress_of(task) is not Progress.DONE:
+        return False
+    return viewer.user_id == task.given_by_id or (
+        viewer.role in {Role.MANAGER, Role.ADMIN} and viewer.user_id != task.assignee_id
+    )

@@ -23,7 +23,7 @@ from pbxcrm.callbacks.escalations import (
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.why import check_why
-from pbxcrm.tasks.actions import finish_task
+from pbxcrm.tasks.finishing import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast
 from web.forms import Form, filled, read_form

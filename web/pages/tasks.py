@@ -13,7 +13,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.queries import access_user
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.tasks import actions
+from pbxcrm.tasks import actions, finishing
 from pbxcrm.tasks.lists import TaskChoice, list_closed, overdue_by_person
 from pbxcrm.tasks.models import TaskKind
 from pbxcrm.tasks.queries import TaskRow, access_task_row, list_tasks
@@ -199,7 +199,7 @@ async def done(request: Request) -> Response:
     task_id = request.path_params["task_id"]
     async with parts(request).db.write() as session:
         cancelled = "cancelled" in form.values
-        found = await actions.finish_task(
+        found = await finishing.finish_task(
             session, viewer(request), task_id, result=form["result"], now=now(request), cancelled=cancelled
         )
     if not wants_fragment(request):
@@ -211,7 +211,7 @@ async def done(request: Request) -> Response:
 async def reopen(request: Request) -> Response:
     """``POST /tasks/{id}/reopen``: the undo of ``done``."""
     async with parts(request).db.write() as session:
-        await actions.reopen_task(session, viewer(request), request.path_params["task_id"], now=now(request))
+        await finishing.reopen_task(session, viewer(request), request.path_params["task_id"], now=now(request))
     if wants_fragment(request):
         return toast(request, _("The task is open again."))
     return redirect(request, "/tasks", done="saved")

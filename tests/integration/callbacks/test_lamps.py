@@ -16,7 +16,7 @@ from pbxcrm.shared import jobs, reasons
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import Timer
-from pbxcrm.tasks.actions import finish_task, reopen_task
+from pbxcrm.tasks.finishing import finish_task, reopen_task
 from pbxcrm.tasks.lists import TaskChoice, list_closed, open_tasks_of_deal
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.queries import list_tasks, overdue_count

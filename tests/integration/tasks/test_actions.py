@@ -16,10 +16,9 @@ from pbxcrm.tasks.actions import (
     do_restore_task,
     do_take_back_task,
     edit_task,
-    finish_task,
-    reopen_task,
     standing_of,
 )
+from pbxcrm.tasks.finishing import finish_task, reopen_task
 from pbxcrm.tasks.models import Task, TaskKind
 from tests.calls import NOON
 from tests.office import Office

@@ -5,14 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared import reasons
-from pbxcrm.tasks import actions
+from pbxcrm.tasks import actions, acts, assignments, checklists, finishing
 from pbxcrm.tasks.filters import TaskFilter
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
-from pbxcrm.tasks.queries import access_task, list_tasks
+from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
+from pbxcrm.tasks.queries import access_task, comments_of, list_tasks
 from web.api import cursors
 from web.api.fields import (
+    NO_NUL,
+    SOMETHING,
     ApiAnswer,
     ApiRequest,
     Id,
@@ -34,6 +37,24 @@ from web.api.text import number_filter
 tasks = Resource("tasks", "Things to do, each with a day and a person.")
 TaskTitle = Annotated[str, needed_text(Task.title)]
 TaskNote = Annotated[str, optional_text(Task.note)]
+TaskInstruction = Annotated[str, optional_text(Task.instruction)]
+Said = Annotated[str, needed_text(TaskComment.text)]
+
+
+class ChecklistItem(ApiAnswer):
+    """One item of a checklist."""
+
+    text: str
+    required: bool = Field(description="The task is not done before this is ticked.")
+    done: bool
+
+
+class NewItem(ApiRequest):
+    """One item of a checklist."""
+
+    text: str = Field(min_length=1, max_length=checklists.LONGEST_ITEM, pattern=SOMETHING)
+    required: bool = False
+    done: bool = False
 
 
 class TaskOut(ApiAnswer):
@@ -58,7 +79,32 @@ class TaskOut(ApiAnswer):
     created_at: Moment
     done_by: str | None
     done_at: Moment | None
+    instruction: str = Field(description="How it is to be done.")
+    checklist: list[ChecklistItem]
+    repeat: Repeat = Field(description="The next is made when one is done; empty: once.")
+    snoozed_until: Moment | None = Field(description="It was put off until then.")
+    postponed: int = Field(description="How often it was put off by people.")
+    given_by: str | None = Field(description="A login: who gave it to somebody else.")
+    accepted_at: Moment | None = Field(description="When whoever has the assignment took it on.")
+    checked_at: Moment | None = Field(description="When it was found to be done well.")
+    checked_by: str | None
+    returned_at: Moment | None = Field(description="When it was returned: something is still to be done.")
     version: int = Field(description="Grows with each change.")
+
+
+class CommentOut(ApiAnswer):
+    """Something that was said of a task, or done with it."""
+
+    id: int
+    task_id: int
+    act: TaskAct = Field(description="What was done; empty where somebody only wrote.")
+    text: str
+    author: str | None = Field(description="A login.")
+    at: Moment
+
+
+class CommentsOut(ApiAnswer):
+    items: list[CommentOut]
 
 
 class TaskQuery(ListQuery):
@@ -86,6 +132,9 @@ class NewTask(ApiRequest):
     deal_id: Id | None = None
     contact_id: Id | None = None
     note: TaskNote = ""
+    instruction: TaskInstruction = ""
+    checklist: list[NewItem] = Field([], max_length=checklists.MOST_ITEMS)
+    repeat: Literal["", "daily", "workdays", "weekly", "monthly"] = ""
 
 
 class TaskChange(ApiRequest):
@@ -96,6 +145,43 @@ class TaskChange(ApiRequest):
     due_at: When | None = None
     assignee: Login | None = None
     note: TaskNote | None = None
+    instruction: TaskInstruction | None = None
+    checklist: list[NewItem] | None = Field(None, max_length=checklists.MOST_ITEMS)
+    repeat: Literal["", "daily", "workdays", "weekly", "monthly"] | None = None
+
+
+class ItemTick(ApiRequest):
+    """Which item of the checklist: by its place, or by its text."""
+
+    item: int | None = Field(None, ge=0, le=checklists.MOST_ITEMS, description="Its place, from 0.")
+    text: str | None = Field(None, min_length=1, max_length=checklists.LONGEST_ITEM, pattern=NO_NUL)
+    done: bool = True
+    version: Version | None = None
+
+
+class Acceptance(ApiRequest):
+    version: Version | None = None
+
+
+class Judgement(ApiRequest):
+    text: Annotated[str, optional_text(TaskComment.text)] = ""
+    version: Version | None = None
+
+
+class Returned(ApiRequest):
+    text: Said = Field(description="What is still to be done.")
+    due_at: When | None = Field(None, description="Until when now; else as before.")
+    version: Version | None = None
+
+
+class Snooze(ApiRequest):
+    until: When
+    reason: Said
+    version: Version | None = None
+
+
+class NewComment(ApiRequest):
+    text: Said
 
 
 class TaskEnd(ApiRequest):
@@ -146,6 +232,9 @@ async def add_task(ask: Ask, body: NewTask) -> TaskOut:
         contact_id=body.contact_id,
         note=body.note,
         kind=TaskKind(body.kind),
+        instruction=body.instruction,
+        checklist=[each.model_dump() for each in body.checklist],
+        repeat=Repeat(body.repeat),
     )
     return (await tasks_out(ask, [task]))[0]
 
@@ -162,14 +251,41 @@ async def change_task(ask: Ask, task_id: int, body: TaskChange) -> TaskOut:
         due_at=body.due_at,
         assignee_id=await user_id_of(ask.session, body.assignee, "assignee"),
         note=body.note,
+        instruction=body.instruction,
+        checklist=[each.model_dump() for each in body.checklist] if body.checklist is not None else None,
+        repeat=Repeat(body.repeat) if body.repeat is not None else None,
+    )
+    return (await tasks_out(ask, [task]))[0]
+
+
+@tasks.post(
+    "/tasks/{task_id}/check",
+    needs=Permission.TASKS_EDIT,
+    summary="Tick an item of the checklist",
+    status=200,
+    conflicts=True,
+)
+async def tick(ask: Ask, task_id: int, body: ItemTick) -> TaskOut:
+    """`done: false` takes the tick away."""
+    task = await access_task(ask.session, ask.viewer, task_id)
+    task = await acts.tick_item(
+        ask.session,
+        ask.viewer,
+        task_id,
+        checklists.position_of(task.checklist, body.item, body.text),
+        done=body.done,
+        now=ask.now,
+        version=body.version,
     )
     return (await tasks_out(ask, [task]))[0]
 
 
 @tasks.post("/tasks/{task_id}/finish", needs=Permission.TASKS_EDIT, summary="Finish a task", status=200, conflicts=True)
 async def end_task(ask: Ask, task_id: int, body: TaskEnd) -> TaskOut:
-    """A callback, its lamp and its escalation are ended by work instead: `POST /callbacks/{callback_id}/result`."""
-    task = await actions.finish_task(
+    """422 while a required item of the checklist is not ticked. A callback, its lamp and its escalation are ended by work
+    instead: `POST /callbacks/{callback_id}/result`.
+    """
+    task = await finishing.finish_task(
         ask.session,
         ask.viewer,
         task_id,
@@ -181,9 +297,95 @@ async def end_task(ask: Ask, task_id: int, body: TaskEnd) -> TaskOut:
     return (await tasks_out(ask, [task]))[0]
 
 
+@tasks.post(
+    "/tasks/{task_id}/reopen", needs=Permission.TASKS_EDIT, summary="Open a task again", status=200, conflicts=True
+)
+async def reopen(ask: Ask, task_id: int) -> TaskOut:
+    """The next task of a repeated one goes again, unless somebody has changed it."""
+    task = await finishing.reopen_task(ask.session, ask.viewer, task_id, now=ask.now)
+    return (await tasks_out(ask, [task]))[0]
+
+
+@tasks.post(
+    "/tasks/{task_id}/accept", needs=Permission.TASKS_EDIT, summary="Accept an assignment", status=200, conflicts=True
+)
+async def accept(ask: Ask, task_id: int, body: Acceptance) -> TaskOut:
+    """By whoever has it."""
+    task = await assignments.accept_task(ask.session, ask.viewer, task_id, now=ask.now, version=body.version)
+    return (await tasks_out(ask, [task]))[0]
+
+
+@tasks.post(
+    "/tasks/{task_id}/approve",
+    needs=Permission.TASKS_EDIT,
+    summary="Say that an assignment is done well",
+    status=200,
+    conflicts=True,
+)
+async def approve(ask: Ask, task_id: int, body: Judgement) -> TaskOut:
+    """By whoever gave it, or a manager. It gets its `checked_at`."""
+    task = await assignments.approve_task(
+        ask.session, ask.viewer, task_id, now=ask.now, version=body.version, text=body.text
+    )
+    return (await tasks_out(ask, [task]))[0]
+
+
+@tasks.post(
+    "/tasks/{task_id}/return", needs=Permission.TASKS_EDIT, summary="Return an assignment", status=200, conflicts=True
+)
+async def give_back(ask: Ask, task_id: int, body: Returned) -> TaskOut:
+    """By whoever gave it, or a manager: something is still to be done. The task is open again."""
+    task = await assignments.return_task(
+        ask.session, ask.viewer, task_id, text=body.text, now=ask.now, version=body.version, due_at=body.due_at
+    )
+    return (await tasks_out(ask, [task]))[0]
+
+
+@tasks.post(
+    "/tasks/{task_id}/snooze", needs=Permission.TASKS_EDIT, summary="Put a task off", status=200, conflicts=True
+)
+async def snooze(ask: Ask, task_id: int, body: Snooze) -> TaskOut:
+    """Its `due_at` becomes `until`. Each third time the manager gets a task to look into it."""
+    task = await acts.snooze_task(
+        ask.session, ask.viewer, task_id, until=body.until, why=body.reason, now=ask.now, version=body.version
+    )
+    return (await tasks_out(ask, [task]))[0]
+
+
+@tasks.get("/tasks/{task_id}/comments", needs=Permission.TASKS_READ, summary="What was said of a task and done with it")
+async def read_comments(ask: Ask, task_id: int) -> CommentsOut:
+    """The earliest first."""
+    await access_task(ask.session, ask.viewer, task_id)
+    found = await comments_of(ask.session, task_id)
+    return CommentsOut(items=[await _comment_out(ask, each) for each in found])
+
+
+@tasks.post("/tasks/{task_id}/comments", needs=Permission.TASKS_EDIT, summary="Say something of a task")
+async def add_comment(ask: Ask, task_id: int, body: NewComment) -> CommentOut:
+    return await _comment_out(
+        ask, await acts.comment_task(ask.session, ask.viewer, task_id, text=body.text, now=ask.now)
+    )
+
+
+async def _comment_out(ask: Ask, comment: TaskComment) -> CommentOut:
+    people = await load_directory(ask.session)
+    return CommentOut(
+        id=comment.id or 0,
+        task_id=comment.task_id,
+        act=TaskAct(comment.act),
+        text=comment.text,
+        author=people.login(comment.author_id),
+        at=comment.at,
+    )
+
+
 async def tasks_out(ask: Ask, rows: list[Task]) -> list[TaskOut]:
     """Tasks as the API says them, in the same order; people are read once for all."""
-    people = [user_id for task in rows for user_id in (task.assignee_id, task.created_by_id, task.done_by_id)]
+    people = [
+        user_id
+        for task in rows
+        for user_id in (task.assignee_id, task.created_by_id, task.done_by_id, task.given_by_id, task.checked_by_id)
+    ]
     logins = await logins_of(ask.session, people)
     return [
         TaskOut(
@@ -204,6 +406,16 @@ async def tasks_out(ask: Ask, rows: list[Task]) -> list[TaskOut]:
             created_at=task.created_at,
             done_by=logins.get(task.done_by_id),
             done_at=task.done_at,
+            instruction=task.instruction,
+            checklist=[ChecklistItem(**each) for each in task.checklist],
+            repeat=Repeat(task.repeat),
+            snoozed_until=task.snoozed_until,
+            postponed=task.postponed,
+            given_by=logins.get(task.given_by_id),
+            accepted_at=task.accepted_at,
+            checked_at=task.checked_at,
+            checked_by=logins.get(task.checked_by_id),
+            returned_at=task.returned_at,
             version=task.version,
         )
         for task in rows

@@ -1,0 +1,147 @@
+"""Small acts on a task: tick an item, put it off with a reason, say something; and the undo of such acts."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.lengths import check_text
+from pbxcrm.tasks import checklists
+from pbxcrm.tasks.actions import (
+    access_task_for_change,
+    do_comment,
+    do_set_task,
+    do_signal_postponed,
+    do_take_back_task,
+    say_task_changed,
+)
+from pbxcrm.tasks.models import Task, TaskAct, TaskComment, TaskStatus
+from pbxcrm.tasks.rules import ABOUT_POSTPONED, SIGNALLED_EACH, check_finishable
+
+UNDONE = (
+    "task.edited",
+    "task.ticked",
+    "task.snoozed",
+    "task.accepted",
+    "task.checked",
+    "task.returned",
+    "task.planned",
+)
+_TIMES = frozenset({"due_at", "first_due_at", "snoozed_until", "accepted_at", "checked_at", "returned_at", "done_at"})
+
+
+async def tick_item(
+    session: AsyncSession,
+    viewer: Viewer,
+    task_id: int,
+    position: int,
+    *,
+    done: bool,
+    now: datetime,
+    version: int | None = None,
+) -> Task:
+    """Tick the item of the checklist at ``position`` (from 0), or take the tick away."""
+    task = await access_task_for_change(session, viewer, task_id, version)
+    if task.status != TaskStatus.OPEN:
+        raise Conflict("tasks.closed", "The task is closed. Open it again first.")
+    items = checklists.ticked(task.checklist, position, done=done)
+    people = await load_directory(session)
+    await do_set_task(session, task, now, people, {"checklist": items}, actor=viewer, action="task.ticked")
+    return task
+
+
+async def snooze_task(
+    session: AsyncSession,
+    viewer: Viewer,
+    task_id: int,
+    *,
+    until: datetime,
+    why: str,
+    now: datetime,
+    version: int | None = None,
+) -> Task:
+    """Put a task off until a later time, with the reason; the third time the manager hears of it."""
+    task = await access_task_for_change(session, viewer, task_id, version)
+    check_finishable(task)
+    if task.status != TaskStatus.OPEN:
+        raise Conflict("tasks.closed", "The task is closed. Open it again first.")
+    why = check_text(why, TaskComment.text, "reason", "tasks.snooze_why", "Say why it is put off.")
+    if until <= now or until <= task.due_at:
+        raise Invalid("until", "tasks.snooze_until", "Put it off to a later time than it is due now.")
+    people = await load_directory(session)
+    new = {"due_at": until, "snoozed_until": until, "postponed": task.postponed + 1}
+    await do_set_task(session, task, now, people, new, actor=viewer, action="task.snoozed")
+    do_comment(session, task, now, author_id=viewer.user_id, text=why, act=TaskAct.SNOOZED)
+    await do_signal_postponed(session, task, now, people)
+    return task
+
+
+async def plan_task(
+    session: AsyncSession, viewer: Viewer, task_id: int, *, due_at: datetime, now: datetime, version: int | None = None
+) -> Task:
+    """Move a task to another time of the week; to a later one it counts as put off."""
+    task = await access_task_for_change(session, viewer, task_id, version)
+    check_finishable(task)
+    if task.status != TaskStatus.OPEN:
+        raise Conflict("tasks.closed", "The task is closed. Open it again first.")
+    people = await load_directory(session)
+    later = due_at > task.due_at
+    new = {"due_at": due_at, "snoozed_until": None, "postponed": task.postponed + later}
+    await do_set_task(session, task, now, people, new, actor=viewer, action="task.planned")
+    if later:
+        await do_signal_postponed(session, task, now, people)
+    return task
+
+
+async def comment_task(session: AsyncSession, viewer: Viewer, task_id: int, *, text: str, now: datetime) -> TaskComment:
+    """Add to the thread of a task one may change."""
+    task = await access_task_for_change(session, viewer, task_id, None)
+    text = check_text(text, TaskComment.text, "text", "tasks.comment", "Write something, in up to {most} characters.")
+    comment = do_comment(session, task, now, author_id=viewer.user_id, text=text)
+    await session.flush()
+    await say_task_changed(session, task, now, await load_directory(session))
+    return comment
+
+
+async def undo_act(session: AsyncSession, viewer: Viewer, task_id: int, version: int, *, now: datetime) -> Task:
+    """Take back the viewer's own last act on a task, which made it ``version``. Raises Conflict once it was changed since."""
+    task = await access_task_for_change(session, viewer, task_id, version)
+    found = await session.exec(
+        select(AuditEntry)
+        .where(
+            AuditEntry.entity == "task",
+            AuditEntry.entity_id == str(task_id),
+            AuditEntry.actor_id == viewer.user_id,
+            col(AuditEntry.action).in_(UNDONE),
+        )
+        .order_by(col(AuditEntry.id).desc())
+        .limit(1)
+    )
+    entry = found.first()
+    if entry is None or entry.data.get("version") != version:
+        raise Conflict("tasks.no_undo", "There is nothing to be taken back: the task was changed since.")
+    before: dict[str, Any] = {
+        name: datetime.fromisoformat(value) if name in _TIMES and value else value
+        for name, value in entry.data["before"].items()
+    }
+    people = await load_directory(session)
+    if "postponed" in before and task.postponed % SIGNALLED_EACH == 0:
+        signal = await session.exec(select(Task).where(Task.about == f"{ABOUT_POSTPONED}{task.id}"))
+        for each in signal.all():
+            if each.status == TaskStatus.OPEN:
+                await do_take_back_task(session, each, now, people, actor=viewer)
+    await do_set_task(session, task, now, people, before, actor=viewer, action="task.restored")
+    comment = await session.exec(
+        select(TaskComment)
+        .where(TaskComment.task_id == task.id, TaskComment.author_id == viewer.user_id, TaskComment.at == entry.at)
+        .order_by(col(TaskComment.id).desc())
+    )
+    for said in comment.all():
+        if said.act:
+            await session.delete(said)
+    return task

@@ -1,0 +1,124 @@
+"""The end of a task and its undo; the next of a repeated one."""
+
+from datetime import datetime
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.audit.actions import record
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.lengths import check_optional_text
+from pbxcrm.tasks import checklists
+from pbxcrm.tasks.actions import (
+    access_task_for_change,
+    do_close_task,
+    do_comment,
+    do_say_planned,
+    do_take_back_task,
+    say_task_changed,
+)
+from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
+from pbxcrm.tasks.repetition import next_due
+from pbxcrm.tasks.rules import check_finishable, check_ticked
+
+
+async def finish_task(
+    session: AsyncSession,
+    viewer: Viewer,
+    task_id: int,
+    *,
+    result: str,
+    now: datetime,
+    version: int | None = None,
+    cancelled: bool = False,
+) -> Task:
+    """Done, or cancelled. What ends by work (callback, lamp, escalation) is closed through its episode, never past it.
+
+    Raises Invalid while a required item of the checklist is open. A repeated task that is done makes the next one; one that
+    is cancelled ends the repetition.
+    """
+    task = await access_task_for_change(session, viewer, task_id, version)
+    check_finishable(task)
+    if not cancelled:
+        check_ticked(task)
+    if task.status != TaskStatus.OPEN:
+        return task
+    people = await load_directory(session)
+    if task.kind == TaskKind.ASSIGNMENT and not cancelled:
+        task.accepted_at = task.accepted_at or now
+        do_comment(session, task, now, author_id=viewer.user_id, text=result, act=TaskAct.DONE)
+        if viewer.user_id == task.given_by_id:  # whoever gave it and did it needs nobody to look at it
+            task.checked_at, task.checked_by_id = now, viewer.user_id
+    await do_close_task(
+        session,
+        task,
+        now,
+        people,
+        result=check_optional_text(result, Task.result, "result"),
+        actor=viewer,
+        cancelled=cancelled,
+    )
+    if task.repeat and not cancelled:
+        await _make_next(session, viewer, task, now, people)
+    return task
+
+
+async def _make_next(session: AsyncSession, viewer: Viewer, task: Task, now: datetime, people: Directory) -> None:
+    """The next of a repeated task, unless it is there already."""
+    if await following_task(session, task) is not None:
+        return
+    working = (await load_calendars(session, people)).of_user(task.assignee_id)
+    due_at = next_due(Repeat(task.repeat), task.first_due_at or task.due_at, now, working, task.repeat_day)
+    following = Task(
+        kind=task.kind,
+        title=task.title,
+        note=task.note,
+        due_at=due_at,
+        assignee_id=task.assignee_id,
+        deal_id=task.deal_id,
+        contact_id=task.contact_id,
+        created_by_id=task.created_by_id,
+        created_at=now,
+        instruction=task.instruction,
+        checklist=checklists.unticked(task.checklist),
+        repeat=task.repeat,
+        repeat_day=task.repeat_day,
+        follows_id=task.id,
+        given_by_id=task.given_by_id,
+    )
+    session.add(following)
+    await session.flush()
+    record(session, now, "task.created", "task", following.id, actor=viewer, follows_id=task.id)
+    await say_task_changed(session, following, now, people)
+    await do_say_planned(session, following, now)
+
+
+async def following_task(session: AsyncSession, task: Task) -> Task | None:
+    """The next of a repeated task, once it was made."""
+    return (await session.exec(select(Task).where(Task.follows_id == task.id))).first()
+
+
+async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime) -> Task:
+    """The undo of ``finish_task``; a next task that was made by it and is untouched goes again."""
+    task = await access_task_for_change(session, viewer, task_id, None)
+    check_finishable(task)
+    if task.status == TaskStatus.OPEN:
+        return task
+    people = await load_directory(session)
+    following = await following_task(session, task) if task.repeat else None
+    if following is not None and following.status == TaskStatus.OPEN:
+        await do_take_back_task(session, following, now, people, actor=viewer)
+    do_open_task(task)
+    record(session, now, "task.reopened", "task", task_id, actor=viewer)
+    await say_task_changed(session, task, now, people)
+    await do_say_planned(session, task, now)
+    return task
+
+
+def do_open_task(task: Task) -> None:
+    """Let a closed task be open again; whoever calls records and tells it."""
+    task.status, task.result, task.result_code = TaskStatus.OPEN.value, "", {}
+    task.done_at = task.done_by_id = task.checked_at = task.checked_by_id = None
+    task.version += 1
