@@ -30,6 +30,8 @@ class TaskStatus(StrEnum):
 
 
 class Repeat(StrEnum):
+    """When the next of a task that is done comes."""
+
     NEVER = ""
     DAILY = "daily"
     WORKDAYS = "workdays"

@@ -104,6 +104,8 @@ class CommentOut(ApiAnswer):
 
 
 class CommentsOut(ApiAnswer):
+    """The thread of a task, the earliest first."""
+
     items: list[CommentOut]
 
 
@@ -160,27 +162,37 @@ class ItemTick(ApiRequest):
 
 
 class Acceptance(ApiRequest):
+    """Whoever has the assignment takes it on."""
+
     version: Version | None = None
 
 
 class Judgement(ApiRequest):
+    """It is done well, with a word if there is one to say."""
+
     text: Annotated[str, optional_text(TaskComment.text)] = ""
     version: Version | None = None
 
 
 class Returned(ApiRequest):
+    """It is not done well."""
+
     text: Said = Field(description="What is still to be done.")
     due_at: When | None = Field(None, description="Until when now; else as before.")
     version: Version | None = None
 
 
 class Snooze(ApiRequest):
+    """A later time, and why."""
+
     until: When
     reason: Said
     version: Version | None = None
 
 
 class NewComment(ApiRequest):
+    """Something to say of a task."""
+
     text: Said
 
 
@@ -362,6 +374,7 @@ async def read_comments(ask: Ask, task_id: int) -> CommentsOut:
 
 @tasks.post("/tasks/{task_id}/comments", needs=Permission.TASKS_EDIT, summary="Say something of a task")
 async def add_comment(ask: Ask, task_id: int, body: NewComment) -> CommentOut:
+    """Everybody who sees the task reads it."""
     return await _comment_out(
         ask, await acts.comment_task(ask.session, ask.viewer, task_id, text=body.text, now=ask.now)
     )
