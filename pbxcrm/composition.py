@@ -19,6 +19,7 @@ from pbxcrm.checkpoints.models import Subject
 from pbxcrm.checkpoints.recompute import WORK as CHECKPOINT_WORK
 from pbxcrm.checkpoints.recompute import recompute_all
 from pbxcrm.checkpoints.sweep import register_lighter
+from pbxcrm.checkpoints.trials import WORK as TRIAL_WORK
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked
 from pbxcrm.deals import reasons as deals
@@ -74,6 +75,7 @@ def compose() -> None:
     next_task_changed.register(watching.task_changed)
     register_lighter(Subject.DEAL, light_due)
     register_work(CHECKPOINT_WORK)
+    register_work(TRIAL_WORK)
     register_reports(MISSED, STAGE_TIME, EFFICIENCY, OWN_KPI)
     register_timers(FUNNEL_TIMERS)
     register_timers(CALLBACK_TIMERS)

@@ -1,7 +1,6 @@
 """Changing checkpoints. What is pending moves with them, from facts; lamps that fired keep their reason."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -9,33 +8,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.checkpoints import checks
 from pbxcrm.checkpoints.checks import StepChange
+from pbxcrm.checkpoints.defaults import key_stages, watch_key_stages
+from pbxcrm.checkpoints.drafts import CheckpointChange, check_change
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.checkpoints.recompute import recompute
-from pbxcrm.deals.fields import BY_KEY
-from pbxcrm.deals.models import Pipeline, Stage
-from pbxcrm.people.directory import load_directory
+from pbxcrm.deals.models import Pipeline
 from pbxcrm.shared.background import BackgroundJob
-from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.locking import lock_row
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointChange:
-    """The whole of a checkpoint as it should be. ``begin_now``: for the deals that stand there already, too, its clock begins now."""
-
-    name: str
-    trigger: str
-    steps: Sequence[StepChange]
-    work: Sequence[str] = ()
-    pipeline_id: int | None = None
-    stage_id: int | None = None
-    field: str = ""
-    offset_minutes: int = 0
-    talked_seconds: int = 0
-    is_active: bool = True
-    begin_now: bool = False
 
 
 async def create_checkpoint(
@@ -86,6 +67,45 @@ async def delete_checkpoint(
     return await _recompute(session, viewer, checkpoint, now)
 
 
+async def watch_pipeline(
+    session: AsyncSession, viewer: Viewer, pipeline_id: int, *, begin_now: bool, now: datetime
+) -> tuple[int, BackgroundJob]:
+    """Give each key stage of a pipeline that nobody watches the two steps of article 000; how many there were.
+
+    ``begin_now``: no clock of a deal that stands there runs from before. Raises NotFound, Conflict where each is watched.
+    """
+    check(viewer, Permission.SETTINGS_EDIT)
+    if await session.get(Pipeline, pipeline_id) is None:
+        raise NotFound("pipelines.not_found", "There is no such pipeline.")
+    stages = await key_stages(session, pipeline_id)
+    if not stages:
+        raise Conflict("checkpoints.watched", "Every key stage with a norm is watched already.")
+    await watch_key_stages(session, pipeline_id, begins_at=now if begin_now else None)
+    for stage in stages:
+        record(session, now, "checkpoint.created", "stage", stage.id, actor=viewer, name=stage.name)
+    return len(stages), await recompute(session, now, pipeline_id=pipeline_id, owner_id=viewer.user_id)
+
+
+async def begin_anew(session: AsyncSession, viewer: Viewer, stage_id: int, *, now: datetime) -> None:
+    """No clock of a deal that stands in the stage runs from before: another norm does not light them all at once.
+
+    To be called before the norm is changed: what is pending is settled then.
+    """
+    check(viewer, Permission.SETTINGS_EDIT)
+    rows = await session.exec(
+        select(Checkpoint).where(
+            Checkpoint.stage_id == stage_id,
+            Checkpoint.trigger == TriggerKind.STAGE.value,
+            col(Checkpoint.archived_at).is_(None),
+        )
+    )
+    for row in rows.all():
+        row.begins_at = now
+        row.version += 1
+        session.add(row)
+    await session.flush()
+
+
 async def access_checkpoint(session: AsyncSession, checkpoint_id: int) -> Checkpoint:
     """One that was not taken away; what is watched is nobody's secret. Raises NotFound."""
     found = await session.get(Checkpoint, checkpoint_id)
@@ -95,25 +115,14 @@ async def access_checkpoint(session: AsyncSession, checkpoint_id: int) -> Checkp
 
 
 async def _set(session: AsyncSession, checkpoint: Checkpoint, change: CheckpointChange, now: datetime) -> None:
-    people = await load_directory(session)
-    checks.check_trigger(change.trigger, change.field, change.offset_minutes)
-    work = checks.check_work(change.work, change.talked_seconds)
-    stage = await _place(session, change)
-    steps = checks.check_steps(
-        change.steps,
-        people,
-        needs_minutes=change.trigger == TriggerKind.SILENCE or (change.trigger == TriggerKind.STAGE and stage is None),
-    )
-    checkpoint.name = checks.check_name(change.name)
-    checkpoint.field = checks.check_field(work, change.trigger, change.field, BY_KEY)
-    checkpoint.trigger, checkpoint.work, checkpoint.talked_seconds = change.trigger, work, change.talked_seconds
-    checkpoint.pipeline_id, checkpoint.stage_id = (stage.pipeline_id if stage else change.pipeline_id), change.stage_id
-    checkpoint.offset_minutes, checkpoint.is_active = change.offset_minutes, change.is_active
+    draft = await check_change(session, change)
+    for name, value in draft.values.items():
+        setattr(checkpoint, name, value)
     if change.begin_now:
         checkpoint.begins_at = now
     session.add(checkpoint)
     await session.flush()
-    await _set_steps(session, checkpoint, steps)
+    await _set_steps(session, checkpoint, draft.steps)
 
 
 async def _set_steps(session: AsyncSession, checkpoint: Checkpoint, steps: Sequence[StepChange]) -> None:
@@ -134,22 +143,6 @@ async def _set_steps(session: AsyncSession, checkpoint: Checkpoint, steps: Seque
     for row in known[len(steps) :]:
         await session.delete(row)
     await session.flush()
-
-
-async def _place(session: AsyncSession, change: CheckpointChange) -> Stage | None:
-    """Its stage; raises Invalid at what there is not."""
-    if change.stage_id is not None:
-        stage = await session.get(Stage, change.stage_id)
-        if stage is None or stage.archived_at is not None:
-            raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
-        if change.pipeline_id not in {None, stage.pipeline_id}:
-            raise Invalid("pipeline_id", "deals.other_pipeline", "The stage belongs to another pipeline.")
-        return stage
-    if change.trigger == TriggerKind.STAGE:
-        raise Invalid("stage_id", "checkpoints.stage", "Choose the stage that is watched.")
-    if change.pipeline_id is not None and await session.get(Pipeline, change.pipeline_id) is None:
-        raise Invalid("pipeline_id", "pipelines.not_found", "There is no such pipeline.")
-    return None
 
 
 async def _recompute(session: AsyncSession, viewer: Viewer, checkpoint: Checkpoint, now: datetime) -> BackgroundJob:

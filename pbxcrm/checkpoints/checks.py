@@ -14,6 +14,7 @@ from pbxcrm.shared.texts import one_line
 MOST_STEPS = 10
 MOST_ITEMS = 50  # of a checklist
 LONGEST_ITEM = 200
+LONGEST_TEXT = 300
 LONGEST_MINUTES = 5 * 366 * 24 * 60
 LONGEST_OFFSET = 366 * 24 * 60
 
@@ -65,21 +66,29 @@ def check_steps(steps: Sequence[StepChange], people: Directory, *, needs_minutes
 
 
 def _check_step(position: int, step: StepChange, people: Directory, needs_minutes: bool) -> StepChange:
+    """Its errors say the step and which part of it: ``position`` (0 is the first) and ``part``."""
+
+    def refused(part: str, code: str, message: str, **params: str | int) -> Invalid:
+        return Invalid("steps", f"checkpoints.{code}", message, position=position, part=part, **params)
+
     if step.after_minutes is None and (position or needs_minutes):
-        raise Invalid("steps", "checkpoints.after", "Say after how many working minutes the step comes.")
+        raise refused("after", "after", "Say after how many working minutes the step comes.")
     if step.after_minutes is not None and not 1 <= step.after_minutes <= LONGEST_MINUTES:
-        raise Invalid("steps", "checkpoints.minutes", "A step comes after at least a minute and at most five years.")
+        raise refused("after", "minutes", "A step comes after at least a minute and at most five years.")
     if step.what not in set(StepKind):
-        raise Invalid("steps", "checkpoints.what", "A step makes a task or a control task.")
-    _check_whom(step.whom, people)
+        raise refused("what", "what", "A step makes a task or a control task.")
+    if _has_left(step.whom, people):
+        raise refused("whom", "left", "This person has left. Choose somebody else.")
+    if not _is_whom(step.whom, people):
+        raise refused("whom", "whom", "Choose who is asked: the responsible, the manager, a role or a person.")
     text = one_line(step.text)
-    if len(text) > 300:
-        raise Invalid("steps", "checkpoints.text", "Write a text of up to 300 letters.")
+    if len(text) > LONGEST_TEXT:
+        raise refused("text", "text", "Write a text of up to {longest} letters.", longest=LONGEST_TEXT)
     items = tuple(line for line in (one_line(item) for item in step.checklist) if line)
     if len(items) > MOST_ITEMS or any(len(item) > LONGEST_ITEM for item in items):
-        raise Invalid(
-            "steps",
-            "checkpoints.checklist",
+        raise refused(
+            "checklist",
+            "checklist",
             "A checklist has at most {most} items of up to {longest} letters.",
             most=MOST_ITEMS,
             longest=LONGEST_ITEM,
@@ -87,19 +96,26 @@ def _check_step(position: int, step: StepChange, people: Directory, needs_minute
     return StepChange(step.after_minutes, step.whom, step.what, text, items)
 
 
-def _check_whom(whom: str, people: Directory) -> None:
-    if whom in {RESPONSIBLE, MANAGER, JOINT}:
-        return
-    if whom.startswith(ROLE) and whom.removeprefix(ROLE) in set(Role):
-        return
+def _has_left(whom: str, people: Directory) -> bool:
     login = whom.removeprefix(USER)
-    if whom.startswith(USER) and any(user.login == login and user.is_active for user in people.users.values()):
-        return
-    raise Invalid("steps", "checkpoints.whom", "Choose who is asked: the responsible, the manager, a role or a person.")
+    return whom.startswith(USER) and any(user.login == login and not user.is_active for user in people.users.values())
+
+
+def _is_whom(whom: str, people: Directory) -> bool:
+    if whom in {RESPONSIBLE, MANAGER, JOINT}:
+        return True
+    if whom.startswith(ROLE) and whom.removeprefix(ROLE) in set(Role):
+        return True
+    login = whom.removeprefix(USER)
+    return whom.startswith(USER) and any(user.login == login for user in people.users.values())
 
 
 def check_field(work: Collection[str], trigger: str, field: str, known: Collection[str]) -> str:
     """The field whose filling is work, or the date that is watched; raises Invalid at ``field``."""
+    if WorkKind.FIELD_FILLED in work and trigger == TriggerKind.DATE:
+        raise Invalid(
+            "work", "checkpoints.date_or_field", "A date is watched here, so no field can be: leave that out."
+        )
     if WorkKind.FIELD_FILLED in work and trigger != TriggerKind.DATE and field not in known:
         raise Invalid("field", "checkpoints.field", "Choose the field whose filling is work.")
     return field

@@ -4,6 +4,7 @@ The norm of the stage → a task for the responsible; a reaction pause → a con
 next task or the next stage is work.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -17,14 +18,11 @@ REACTION_MINUTES = 60
 TALKED_SECONDS = 30
 
 
-async def watch_key_stages(
-    session: AsyncSession, pipeline_id: int | None = None, *, begins_at: datetime | None = None
-) -> int:
-    """Give every stage that waits for the client, has a norm and no checkpoint its two steps; how many there were.
-
-    ``begins_at``: no clock runs from before, so that the deals that stand there do not all light at once.
-    """
-    watched = select(Checkpoint.stage_id).where(col(Checkpoint.stage_id).is_not(None))
+async def key_stages(session: AsyncSession, pipeline_id: int | None = None) -> Sequence[Stage]:
+    """Stages where somebody waits that have a norm which no checkpoint watches."""
+    watched = select(Checkpoint.stage_id).where(
+        col(Checkpoint.stage_id).is_not(None), col(Checkpoint.archived_at).is_(None)
+    )
     query = select(Stage).where(
         col(Stage.waits_for_client),
         col(Stage.norm_minutes).is_not(None),
@@ -33,7 +31,17 @@ async def watch_key_stages(
     )
     if pipeline_id is not None:
         query = query.where(Stage.pipeline_id == pipeline_id)
-    stages = (await session.exec(query.order_by(col(Stage.id)))).all()
+    return (await session.exec(query.order_by(col(Stage.position), col(Stage.id)))).all()
+
+
+async def watch_key_stages(
+    session: AsyncSession, pipeline_id: int | None = None, *, begins_at: datetime | None = None
+) -> int:
+    """Give every stage that waits for the client, has a norm and no checkpoint its two steps; how many there were.
+
+    ``begins_at``: no clock runs from before, so that the deals that stand there do not all light at once.
+    """
+    stages = await key_stages(session, pipeline_id)
     for stage in stages:
         checkpoint = Checkpoint(
             name=stage.name,

@@ -1,27 +1,28 @@
-"""What another norm would do: to the deals that stand in a stage now, and to the last days as they were."""
+"""What another norm or other steps would do: to the deals that stand there now, and to the last days as they were."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.checkpoints.addressees import goes_to_manager
 from pbxcrm.checkpoints.checks import LONGEST_MINUTES
-from pbxcrm.checkpoints.config import Watched
+from pbxcrm.checkpoints.clocks import clock_of
+from pbxcrm.checkpoints.config import Watched, Watching
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.defaults import REACTION_MINUTES, TALKED_SECONDS
-from pbxcrm.checkpoints.facts import DealFacts, load_facts
-from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind, WorkKind
-from pbxcrm.checkpoints.rules import base_of, due_of
+from pbxcrm.checkpoints.facts import load_facts
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState, TriggerKind, WorkKind
 from pbxcrm.checkpoints.what_if import Stay, would_light
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.shared.errors import Invalid, NotFound
 
 DAYS = 30
-MOST_STAYS = 5000  # looked at; the newest
+MOST_STAYS = 5000  # deals whose stays are looked at; the newest
 BATCH = 500
 
 
@@ -35,8 +36,11 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Lit:
-    lamps: int
-    at_managers: int
+    lamps: int = 0
+    at_managers: int = 0
+
+    def __add__(self, other: "Lit") -> "Lit":
+        return Lit(self.lamps + other.lamps, self.at_managers + other.at_managers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +54,61 @@ class WhatIf:
     then: Lit
 
 
+@dataclass(frozen=True, slots=True)
+class PastStay:
+    deal_id: int
+    entered_at: datetime
+    left_at: datetime
+
+
 async def preview_norm(
     session: AsyncSession, viewer: Viewer, stage_id: int, norm_minutes: int, *, now: datetime
 ) -> Preview:
     """Raises Invalid at ``norm_minutes``, NotFound."""
     _check(norm_minutes)
-    context = await load_engine(session)
-    watched = await _watched(session, context, stage_id)
-    rows = await session.exec(select(Deal).where(Deal.stage_id == stage_id, col(Deal.closed_at).is_(None)))
-    deals, count = rows.all(), 0
-    for start in range(0, len(deals), BATCH):
-        facts = await load_facts(session, deals[start : start + BATCH], [watched], context.people)
-        count += sum(_is_late(context, watched, each, norm_minutes, now) for each in facts.values())
-    return Preview(len(deals), count)
+    then = with_norm(await watched_stage(session, stage_id), norm_minutes)
+    return await preview(session, then, now)
 
 
-def _is_late(context: EngineContext, watched: Watched, facts: DealFacts, norm: int, now: datetime) -> bool:
-    base = base_of(facts.entered_at, facts.works_for(watched))
-    return due_of(context.working_of(facts.deal.responsible_id), base.at, norm, facts.rests) <= now
+async def preview(session: AsyncSession, then: Watched, now: datetime) -> Preview:
+    """How many deals a checkpoint watches or would watch, and how many of them would have a lamp at once."""
+    context, count, late, after = await load_engine(session), 0, 0, 0
+    while True:
+        deals = await next_deals(session, then, after, BATCH)
+        count += len(deals)
+        late += await count_late(session, context, then, deals, now)
+        if len(deals) < BATCH:
+            return Preview(count, late)
+        after = deals[-1].id or 0
+
+
+async def count_deals(session: AsyncSession, then: Watched) -> int:
+    """How many open deals it watches or would watch."""
+    return (await session.exec(select(func.count()).select_from(Deal).where(_stands_there(then)))).one()
+
+
+async def next_deals(session: AsyncSession, then: Watched, after: int, limit: int) -> Sequence[Deal]:
+    """Those deals, by id, behind ``after``."""
+    query = select(Deal).where(_stands_there(then), col(Deal.id) > after).order_by(col(Deal.id)).limit(limit)
+    return (await session.exec(query)).all()
+
+
+async def count_late(
+    session: AsyncSession, context: EngineContext, then: Watched, deals: Sequence[Deal], now: datetime
+) -> int:
+    """How many of these deals would have a lamp at once that they have not had yet."""
+    if not deals:
+        return 0
+    alone = replace(context, watching=Watching({then.id: then}, [then], None))
+    facts = await load_facts(session, deals, [then], context.people)
+    fired = await session.exec(
+        select(Lamp.entry).where(
+            col(Lamp.deal_id).in_(list(facts)), Lamp.checkpoint_id == then.id, Lamp.state != LampState.ARMED.value
+        )
+    )
+    known = set(fired.all())
+    clocks = [clock for each in facts.values() if (clock := clock_of(then, each, alone)) is not None]
+    return sum(clock.entry not in known and clock.due(clock.since, clock.minutes[0]) <= now for clock in clocks)
 
 
 async def what_if(
@@ -75,75 +116,73 @@ async def what_if(
 ) -> WhatIf:
     """With this norm the last days would have lit so many lamps, instead of so many with the norm of today."""
     _check(norm_minutes)
-    context = await load_engine(session)
-    watched = await _watched(session, context, stage_id)
-    since = now - timedelta(days=days)
-    stays = await _stays(session, stage_id, since, now)
-    of_now, of_then = [0, 0], [0, 0]
-    today = watched.minutes or (float(norm_minutes), REACTION_MINUTES)
-    then = (float(norm_minutes), *today[1:])
-    to_manager = [goes_to_manager(step.whom) for step in watched.steps]
-    for start in range(0, len(stays), BATCH):
-        batch = stays[start : start + BATCH]
-        ids = {deal_id for deal_id, _, _ in batch}
-        deals = (await session.exec(select(Deal).where(col(Deal.id).in_(ids)))).all()
-        facts = await load_facts(session, deals, [watched], context.people)
-        for deal_id, entered_at, left_at in batch:
-            each = facts[deal_id]
-            working = context.working_of(each.deal.responsible_id)
-            works = sorted(each.works_for(watched), key=lambda work: work.at)
-            stay = Stay(entered_at, left_at, works, each.rests)
-            for minutes, counted in ((today, of_now), (then, of_then)):
-                for lamp in would_light(stay, working, minutes):
-                    if lamp.lit_at >= since:
-                        counted[0] += 1
-                        counted[1] += to_manager[lamp.step]
-    return WhatIf(days, len(stays), len(stays) < MOST_STAYS, Lit(*of_now), Lit(*of_then))
-
-
-async def _stays(
-    session: AsyncSession, stage_id: int, since: datetime, now: datetime
-) -> list[tuple[int, datetime, datetime]]:
-    """Deal, entry and leaving of every stay in the stage that reaches into the time since."""
-    entered = await session.exec(
-        select(StageMove.deal_id)
-        .where(StageMove.to_stage_id == stage_id)
-        .group_by(col(StageMove.deal_id))
-        .order_by(col(StageMove.deal_id).desc())
-        .limit(MOST_STAYS)
-    )
-    ids = entered.all()
-    found: list[tuple[int, datetime, datetime]] = []
+    watched = await watched_stage(session, stage_id)
+    context, since = await load_engine(session), now - timedelta(days=days)
+    then, lit_now, lit_then, count = with_norm(watched, norm_minutes), Lit(), Lit(), 0
+    ids = await deals_that_stood(session, stage_id, MOST_STAYS)
     for start in range(0, len(ids), BATCH):
-        rows = await session.exec(
-            select(StageMove)
-            .where(col(StageMove.deal_id).in_(ids[start : start + BATCH]))
-            .order_by(col(StageMove.deal_id), col(StageMove.id))
-        )
-        found += _pairs(rows.all(), stage_id, since, now)
-    return found[:MOST_STAYS]
+        stays = await stays_of(session, ids[start : start + BATCH], stage_id, since, now)
+        count += len(stays)
+        lit_now += await count_lit(session, context, watched, stays, since)
+        lit_then += await count_lit(session, context, then, stays, since)
+    return WhatIf(days, count, len(ids) < MOST_STAYS, lit_now, lit_then)
 
 
-def _pairs(
-    moves: Sequence[StageMove], stage_id: int, since: datetime, now: datetime
-) -> list[tuple[int, datetime, datetime]]:
-    found = []
+async def count_lit(
+    session: AsyncSession, context: EngineContext, watched: Watched, stays: Sequence[PastStay], since: datetime
+) -> Lit:
+    """The lamps that these stays would have lit since then."""
+    minutes = watched.minutes
+    if minutes is None or not stays:
+        return Lit()
+    deals = (await session.exec(select(Deal).where(col(Deal.id).in_({stay.deal_id for stay in stays})))).all()
+    facts = await load_facts(session, deals, [watched], context.people)
+    to_manager, lamps, at_managers = [goes_to_manager(step.whom) for step in watched.steps], 0, 0
+    for past in stays:
+        each = facts[past.deal_id]
+        works = sorted(each.works_for(watched), key=lambda work: work.at)
+        stay = Stay(past.entered_at, past.left_at, works, each.rests)
+        for lamp in would_light(stay, context.working_of(each.deal.responsible_id), minutes):
+            if lamp.lit_at >= since:
+                lamps += 1
+                at_managers += to_manager[lamp.step]
+    return Lit(lamps, at_managers)
+
+
+async def deals_that_stood(session: AsyncSession, stage_id: int, limit: int, before: int | None = None) -> list[int]:
+    """The ids of the newest deals that ever entered the stage, newest first, older than ``before``."""
+    query = select(StageMove.deal_id).where(StageMove.to_stage_id == stage_id).group_by(col(StageMove.deal_id))
+    if before is not None:
+        query = query.where(StageMove.deal_id < before)
+    return list((await session.exec(query.order_by(col(StageMove.deal_id).desc()).limit(limit))).all())
+
+
+async def stays_of(
+    session: AsyncSession, deal_ids: Sequence[int], stage_id: int, since: datetime, now: datetime
+) -> list[PastStay]:
+    """Every stay of these deals in the stage that reaches into the time since."""
+    rows = await session.exec(
+        select(StageMove)
+        .where(col(StageMove.deal_id).in_(deal_ids))
+        .order_by(col(StageMove.deal_id), col(StageMove.id))
+    )
+    moves, found = rows.all(), []
     for number, move in enumerate(moves):
         if move.to_stage_id != stage_id:
             continue
         following = moves[number + 1] if number + 1 < len(moves) else None
         left = following.at if following is not None and following.deal_id == move.deal_id else now
         if left >= since:
-            found.append((move.deal_id, move.at, left))
+            found.append(PastStay(move.deal_id, move.at, left))
     return found
 
 
-async def _watched(session: AsyncSession, context: EngineContext, stage_id: int) -> Watched:
-    """What watches the stage, or what would by default."""
+async def watched_stage(session: AsyncSession, stage_id: int) -> Watched:
+    """What watches the stage, or what would by default. Raises NotFound."""
     stage = await session.get(Stage, stage_id)
     if stage is None:
         raise NotFound("stages.not_found", "There is no such stage any more.")
-    for each in context.watching.by_id.values():
+    for each in (await load_engine(session)).watching.by_id.values():
         if each.checkpoint.stage_id == stage_id and each.checkpoint.trigger == TriggerKind.STAGE and each.steps:
             return each
     work = [WorkKind.STAGE_MOVED.value, WorkKind.TALKED.value, WorkKind.NEXT_TASK.value]
@@ -155,6 +194,22 @@ async def _watched(session: AsyncSession, context: EngineContext, stage_id: int)
         CheckpointStep(checkpoint_id=0, position=1, after_minutes=REACTION_MINUTES, whom="manager", what="control"),
     )
     return Watched(checkpoint, steps, stage.norm_minutes)
+
+
+def with_norm(watched: Watched, norm: int) -> Watched:
+    """The same with another norm of its stage, whatever its first step says; belongs to no session."""
+    first, *later = (CheckpointStep(**step.model_dump()) for step in watched.steps)
+    first.after_minutes = norm
+    return Watched(watched.checkpoint, (first, *later), norm)
+
+
+def _stands_there(then: Watched) -> ColumnElement[bool]:
+    found = col(Deal.closed_at).is_(None)
+    if then.checkpoint.stage_id is not None:
+        return found & (col(Deal.stage_id) == then.checkpoint.stage_id)
+    if then.checkpoint.pipeline_id is not None:
+        return found & (col(Deal.pipeline_id) == then.checkpoint.pipeline_id)
+    return found
 
 
 def _check(norm: int) -> None:

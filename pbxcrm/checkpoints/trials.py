@@ -1,0 +1,160 @@
+"""What a checkpoint would do, counted in the background: the deals it touches, the lamps at once, and the last days as they were."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.checkpoints.checks import StepChange
+from pbxcrm.checkpoints.config import Watched
+from pbxcrm.checkpoints.context import load_engine
+from pbxcrm.checkpoints.drafts import CheckpointChange, check_change
+from pbxcrm.checkpoints.models import TriggerKind
+from pbxcrm.checkpoints.preview import (
+    DAYS,
+    MOST_STAYS,
+    Lit,
+    count_deals,
+    count_late,
+    count_lit,
+    deals_that_stood,
+    next_deals,
+    preview,
+    stays_of,
+    watched_stage,
+    with_norm,
+)
+from pbxcrm.shared.background import BackgroundJob, Batch, JobState, start
+from pbxcrm.shared.errors import NotFound
+
+TRIAL = "checkpoints.trial"
+BATCH = 250
+MOST_AT_ONCE = 2000  # deals that are looked at while somebody waits
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """``deals`` stand there; ``would_light`` would have a lamp at once, None where there are too many to count now."""
+
+    deals: int
+    would_light: int | None
+
+
+async def try_change(
+    session: AsyncSession, viewer: Viewer, change: CheckpointChange, checkpoint_id: int | None, *, now: datetime
+) -> BackgroundJob:
+    """Begin to count what the change would do instead of the checkpoint of today (None: a new one). Raises Invalid at the field."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    await check_change(session, change)
+    return await _begin(session, viewer, {"change": asdict(change), "checkpoint": checkpoint_id}, now)
+
+
+async def try_norm(
+    session: AsyncSession, viewer: Viewer, stage_id: int, norm_minutes: int, *, now: datetime
+) -> BackgroundJob:
+    """The same for another norm of a stage. Raises NotFound."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    return await _begin(session, viewer, {"stage": stage_id, "norm": norm_minutes}, now)
+
+
+async def look_at_change(
+    session: AsyncSession, viewer: Viewer, change: CheckpointChange, checkpoint_id: int | None, *, now: datetime
+) -> Look:
+    """What saving would do at once. Raises Invalid at the field."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    draft = await check_change(session, change)
+    return await _look(session, draft.watched(checkpoint_id), now) if change.is_active else Look(0, 0)
+
+
+async def look_at_norm(
+    session: AsyncSession, viewer: Viewer, stage_id: int, norm_minutes: int, *, now: datetime
+) -> Look:
+    """The same for another norm of a stage; nothing where no checkpoint minds it."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    today = await watched_stage(session, stage_id)
+    if today.id not in (await load_engine(session)).watching.by_id or today.steps[0].after_minutes is not None:
+        return Look(0, 0)
+    return await _look(session, with_norm(today, norm_minutes), now)
+
+
+async def _look(session: AsyncSession, then: Watched, now: datetime) -> Look:
+    deals = await count_deals(session, then)
+    if deals > MOST_AT_ONCE:
+        return Look(deals, None)
+    return Look(deals, (await preview(session, then, now)).would_light_now)
+
+
+async def trial_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
+    """First the deals that stand there, then the stays of the last days, newest deals first."""
+    then, today = await _compared(session, job.payload)
+    context, result = await load_engine(session), dict(job.result)
+    if "before" not in job.cursor:
+        deals = await next_deals(session, then, int(job.cursor.get("after", 0)), BATCH)
+        result["would_light_now"] += await count_late(session, context, then, deals, now)
+        job.done, job.result = job.done + len(deals), result
+        has_past = then.checkpoint.trigger == TriggerKind.STAGE
+        job.cursor = {"after": deals[-1].id} if len(deals) == BATCH else {"before": None}
+        return len(deals) < BATCH and not has_past
+    stage_id, since = then.checkpoint.stage_id or 0, job.created_at - timedelta(days=DAYS)
+    ids = await deals_that_stood(session, stage_id, BATCH, job.cursor["before"])
+    stays = await stays_of(session, ids, stage_id, since, job.created_at)
+    lit = Lit(**result["then"]) + await count_lit(session, context, then, stays, since)
+    before = Lit(**result["now"])
+    if today is not None:
+        before += await count_lit(session, context, today, stays, since)
+    result |= {"now": asdict(before), "then": asdict(lit), "stays": result["stays"] + len(stays), "has_past": True}
+    job.done, job.result = job.done + len(ids), result
+    is_over = len(ids) < BATCH or job.done - result["deals"] >= MOST_STAYS
+    job.cursor = {"before": ids[-1] if ids else 0}
+    if is_over:
+        job.total = job.done
+    return is_over
+
+
+async def _begin(session: AsyncSession, viewer: Viewer, payload: dict[str, Any], now: datetime) -> BackgroundJob:
+    """What fits into a batch is counted at once, the rest by the worker."""
+    then, _today = await _compared(session, payload)
+    deals = await count_deals(session, then)
+    past = 0
+    if then.checkpoint.trigger == TriggerKind.STAGE:
+        past = len(await deals_that_stood(session, then.checkpoint.stage_id or 0, MOST_STAYS))
+    job = await start(session, TRIAL, payload, now, total=deals + past, owner_id=viewer.user_id)
+    job.result = {
+        "deals": deals,
+        "would_light_now": 0,
+        "days": DAYS,
+        "stays": 0,
+        "now": asdict(Lit()),
+        "then": asdict(Lit()),
+        "has_past": False,
+    }
+    if job.total < BATCH:
+        while not await trial_batch(session, job, now):
+            pass
+        job.state, job.finished_at = JobState.DONE.value, now
+    return job
+
+
+async def _compared(session: AsyncSession, payload: dict[str, Any]) -> tuple[Watched, Watched | None]:
+    """As it would be, and as it is (None: nothing watches yet)."""
+    watching = (await load_engine(session)).watching.by_id
+    if "norm" in payload:
+        today = await watched_stage(session, payload["stage"])
+        return with_norm(today, payload["norm"]), today if today.id in watching else None
+    stored = payload["change"]
+    steps = [StepChange(**{**step, "checklist": tuple(step["checklist"])}) for step in stored["steps"]]
+    draft = await check_change(session, CheckpointChange(**{**stored, "steps": steps}))
+    return draft.watched(payload["checkpoint"]), watching.get(payload["checkpoint"])
+
+
+async def access_trial(session: AsyncSession, viewer: Viewer, job_id: int) -> BackgroundJob:
+    """One's own. Raises NotFound."""
+    job = await session.get(BackgroundJob, job_id)
+    if job is None or job.kind != TRIAL or job.owner_id != viewer.user_id:
+        raise NotFound("jobs.not_found", "There is no such work.")
+    return job
+
+
+WORK: dict[str, Batch] = {TRIAL: trial_batch}
