@@ -7,6 +7,7 @@ from pbxcrm.access import Role
 from pbxcrm.checkpoints.addressees import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
 from pbxcrm.checkpoints.facts import DATES
 from pbxcrm.checkpoints.models import StepKind, TriggerKind, WorkKind
+from pbxcrm.deals.stage_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.texts import one_line
@@ -15,7 +16,7 @@ MOST_STEPS = 10
 MOST_ITEMS = 50  # of a checklist
 LONGEST_ITEM = 200
 LONGEST_TEXT = 300
-LONGEST_MINUTES = 5 * 366 * 24 * 60
+LONGEST_MINUTES = LONGEST_NORM
 LONGEST_OFFSET = 366 * 24 * 60
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.checkpoints.access import visible_lamps
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState
+from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
 from pbxcrm.shared.errors import NotFound
 
@@ -85,6 +86,18 @@ async def access_lamp(session: AsyncSession, viewer: Viewer, lamp_id: int) -> La
     if found is None:
         raise NotFound("lamps.not_found", "There is no such lamp, or it is another team's.")
     return found
+
+
+async def lamps_in_stage(session: AsyncSession, stage_id: int) -> tuple[int, int]:
+    """How many lamps of the deals in a stage are armed, and how many burn."""
+    deals = select(Deal.id).where(Deal.stage_id == stage_id)
+    rows = await session.exec(
+        select(Lamp.state, func.count())
+        .where(col(Lamp.deal_id).in_(deals), col(Lamp.state).in_([LampState.ARMED.value, LampState.BURNING.value]))
+        .group_by(col(Lamp.state))
+    )
+    found = dict(rows.all())
+    return found.get(LampState.ARMED.value, 0), found.get(LampState.BURNING.value, 0)
 
 
 async def parked_lamps(session: AsyncSession, limit: int = 50) -> list[Lamp]:

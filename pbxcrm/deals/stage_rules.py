@@ -9,7 +9,7 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, check_optional_text
 
 MOST_STAGES = 60  # not archived, in one pipeline
-LONGEST_NORM = 10 * 366 * 24 * 60  # minutes
+LONGEST_NORM = 5 * 366 * 9 * 60  # working minutes: five years of days of nine hours
 CARRIED_BY_DEFAULT = (Carried.CLIENT, Carried.RESPONSIBLE, Carried.AMOUNT, Carried.SOURCE)
 
 
@@ -59,7 +59,9 @@ def check_norm(minutes: int | None) -> int | None:
     """Working minutes, None for no norm; raises Invalid at ``norm_minutes``."""
     if minutes is not None and not 1 <= minutes <= LONGEST_NORM:
         raise Invalid(
-            "norm_minutes", "stages.norm", "A norm is at least a minute and at most ten years; leave it empty for none."
+            "norm_minutes",
+            "stages.norm",
+            "A norm is at least a minute and at most five years; leave it empty for none.",
         )
     return minutes
 

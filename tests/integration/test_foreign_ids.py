@@ -75,11 +75,13 @@ PLAIN: dict[str, str] = {
     "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
     "word": "Done.", "reason": "Too slow.",
+    "act": "", "begin": "now", "trigger": "silence", "work": "talked", "talked_seconds": "30", "filled_field": "", "date_field": "next_task_at", "offset": "1",
+    "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
     "q", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
-    "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "mobiles", "meant",
+    "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "mobiles", "meant", "job",
 }  # fmt: skip
 #: Without a handset that talks these are refused before they look at what else was sent.
 NOT_ON_A_CALL = {"POST /phone/transfer", "POST /phone/hangup"}

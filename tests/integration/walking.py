@@ -84,6 +84,8 @@ NOT_SEEN_AT_ONCE = {
     "GET /api/v1/checkpoints/preview": {422},  # it asks of which stage
     "GET /api/v1/checkpoints/what-if": {422},
     "GET /api/v1/jobs/{job_id:int}": {200, 404},  # only one's own
+    "GET /jobs/{job_id:int}": {200, 404},
+    "GET /settings/trials/{job_id:int}": {404},  # that work is of another kind
     "GET /reports/{report}/rows": {422},  # of which row is asked for
     "GET /api/v1/reports/{report}/rows": {422},
     "GET /dock/{call_id:int}/link": {200, 404},  # only where one's own phone rang

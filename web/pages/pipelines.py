@@ -7,7 +7,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.checkpoints.queries import list_checkpoints
+from pbxcrm.checkpoints.actions import begin_anew
+from pbxcrm.checkpoints.defaults import key_stages
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
+from pbxcrm.checkpoints.queries import lamps_in_stage, list_checkpoints
+from pbxcrm.checkpoints.trials import Look, look_at_norm, try_norm
 from pbxcrm.deals import pipelines as actions
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.funnel_templates import TEMPLATES
@@ -16,14 +20,18 @@ from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipelines import PipelineChange, StageChange
 from pbxcrm.deals.queries import deals_in_stages, list_pipelines, load_funnel
 from pbxcrm.deals.stage_rules import Requirements
-from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.background import BackgroundJob
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web.answers import redirect
+from web.checkpoint_words import sayer
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
+from web.jobs import shown_job
+from web.norms import as_typed, minutes_typed, unit_choices
 from web.pages.common import show
 from web.parts import now, parts, viewer
-from web.words import WORKING_DAY
 
 PATH = "/settings/pipelines"
 KINDS: dict[str, str] = {
@@ -50,11 +58,6 @@ COLOURS: dict[str, str] = {
     Colour.GREY.value: N_("grey"),
 }
 FIELDS: dict[str, str] = {**{key: field.name for key, field in BY_KEY.items()}, "contact_id": N_("Client")}
-UNITS: dict[str, tuple[str, int]] = {
-    "min": (N_("working minutes"), 1),
-    "h": (N_("working hours"), 60),
-    "d": (N_("working days"), WORKING_DAY),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,19 @@ class Shown:
     pipeline: Pipeline
     stages: list[Stage]
     deals: dict[int, int]
-    watched: frozenset[int | None] = frozenset()  # stages whose norm lights a lamp
+    checkpoints: list[tuple[Checkpoint, list[CheckpointStep]]]
+    unwatched: int  # key stages with a norm that nobody minds
+    people: Directory
+    job: BackgroundJob | None = None
+
+    def watching(self, stage_id: int | None) -> list[tuple[Checkpoint, list[CheckpointStep]]]:
+        """The checkpoints of a stage; of None those of the whole pipeline."""
+        return [each for each in self.checkpoints if each[0].stage_id == stage_id]
+
+    @property
+    def watched(self) -> frozenset[int | None]:
+        """Stages whose norm lights a lamp."""
+        return frozenset(row.stage_id for row, _steps in self.checkpoints if row.is_active)
 
 
 async def listed(request: Request) -> Response:
@@ -99,7 +114,7 @@ async def create(request: Request) -> Response:
 async def one(request: Request) -> Response:
     """``GET /settings/pipelines/2``: its settings and its stages in order."""
     async with parts(request).db.read() as session:
-        shown = await _shown(session, request.path_params["pipeline_id"])
+        shown = await _shown(session, request.path_params["pipeline_id"], request)
         others = await list_pipelines(session)
     pipeline = shown.pipeline
     form = filled(
@@ -140,6 +155,9 @@ async def save(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return _pipeline_page(request, form, shown, others, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except Conflict as error:
+        _keep_typed(form, error, shown.pipeline.version)
+        return _pipeline_page(request, form, shown, others, HTTPStatus.CONFLICT)
     return redirect(request, f"{PATH}/{pipeline_id}", done="saved")
 
 
@@ -178,7 +196,7 @@ async def stage(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
     requires = Requirements.load(found.requires)
-    amount, unit = _norm_as_typed(found.norm_minutes)
+    amount, unit = as_typed(found.norm_minutes)
     form = filled(
         {
             "name": found.name,
@@ -205,15 +223,42 @@ async def save_stage(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
     try:
-        change, version = _change(form), form.number("version")
+        change, version, who = _change(form), form.number("version"), viewer(request)
         async with parts(request).db.write() as session:
-            await actions.change_stage(
-                session, viewer(request), found.id or 0, change, now=now(request), version=version
-            )
+            if form["act"] == "try":
+                job = await try_norm(session, who, found.id or 0, _norm_to_try(change), now=now(request))
+                return show(request, "checkpoints/_trial.html", job=job)
+            if change.norm_minutes not in {None, found.norm_minutes} and not form["begin"]:
+                look = await look_at_norm(session, who, found.id or 0, change.norm_minutes or 0, now=now(request))
+                if look.would_light != 0:
+                    form.errors["begin"] = _("Choose what happens to them, then save.")
+                    return _stage_page(request, form, shown, found, HTTPStatus.UNPROCESSABLE_ENTITY, look)
+            if form["begin"] == "now":
+                await begin_anew(session, who, found.id or 0, now=now(request))
+            await actions.change_stage(session, who, found.id or 0, change, now=now(request), version=version)
     except Invalid as error:
         form.refuse(error)
         return _stage_page(request, form, shown, found, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except Conflict as error:
+        _keep_typed(form, error, found.version)
+        return _stage_page(request, form, shown, found, HTTPStatus.CONFLICT)
     return redirect(request, f"{PATH}/{found.pipeline_id}", done="saved")
+
+
+def _norm_to_try(change: StageChange) -> int:
+    if change.norm_minutes is None:
+        raise Invalid("norm", "stages.norm_to_try", "Write the norm that is to be tried.")
+    return change.norm_minutes
+
+
+def _keep_typed(form: Form, error: Conflict, version: int) -> None:
+    """Somebody was faster: what was typed stands, and goes over theirs when it is sent again. Raises what is another conflict."""
+    if error.code != "pipelines.stale":
+        raise error
+    form.errors[""] = _(
+        "Somebody else has changed this meanwhile. What you typed stands below and is not saved: look at theirs in another tab, then save yours over it or leave."
+    )
+    form.values["version"] = str(version)
 
 
 async def move_stage(request: Request) -> Response:
@@ -254,10 +299,11 @@ async def split(request: Request) -> Response:
 
 
 async def ask_remove(request: Request) -> Response:
-    """``GET …/remove``: how many deals there are, and where they go."""
+    """``GET …/remove``: how many deals there are, and where they go; how many lamps."""
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
-    return _remove_page(request, filled({}), found, shown)
+        lamps = await lamps_in_stage(session, found.id or 0)
+    return _remove_page(request, filled({}), found, shown, lamps)
 
 
 async def remove(request: Request) -> Response:
@@ -265,47 +311,49 @@ async def remove(request: Request) -> Response:
     form = await read_form(request)
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
+        lamps = await lamps_in_stage(session, found.id or 0)
     try:
         move_to = form.number("move_to")
         async with parts(request).db.write() as session:
             await actions.archive_stage(session, viewer(request), found.id or 0, move_to, now=now(request))
     except GateRefused as refused:
         form.errors["move_to"] = " ".join(_(each.message).format(key=each.key) for each in refused.missing)
-        return _remove_page(request, form, found, shown, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _remove_page(request, form, found, shown, lamps, HTTPStatus.UNPROCESSABLE_ENTITY)
     except Invalid as error:
         form.refuse(error)
-        return _remove_page(request, form, found, shown, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _remove_page(request, form, found, shown, lamps, HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, f"{PATH}/{found.pipeline_id}", done="deleted")
 
 
-async def _shown(session: AsyncSession, pipeline_id: int) -> Shown:
+async def _shown(session: AsyncSession, pipeline_id: int, request: Request | None = None) -> Shown:
     found = next((each for each in await list_pipelines(session) if each[0].id == pipeline_id), None)
     if found is None:
         raise NotFound("pipelines.not_found", "There is no such pipeline.")
     rows = await list_checkpoints(session, pipeline_id=pipeline_id)
-    watched = frozenset(checkpoint.stage_id for checkpoint, _steps in rows if checkpoint.is_active)
-    return Shown(*found, await deals_in_stages(session, pipeline_id), watched)
+    unwatched = len(await key_stages(session, pipeline_id))
+    people = await load_directory(session)
+    job = (
+        await shown_job(session, viewer(request), request.query_params.get("job", "")) if request is not None else None
+    )
+    return Shown(*found, await deals_in_stages(session, pipeline_id), rows, unwatched, people, job)
 
 
 async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, Shown]:
     found = (await load_funnel(session)).stages.get(request.path_params["stage_id"])
     if found is None or found.archived_at is not None:
         raise NotFound("stages.not_found", "There is no such stage.")
-    return found, await _shown(session, found.pipeline_id)
+    return found, await _shown(session, found.pipeline_id, request)
 
 
 def _change(form: Form) -> StageChange:
-    amount, unset = form.number("norm"), set()
-    if amount is None:
+    norm, unset = _norm(form), set()
+    if norm is None:
         unset.add("norm_minutes")
-    elif amount < 1:
-        raise Invalid("norm", "stages.norm_positive", "A norm is more than nothing; leave it empty for none.")
-    per_unit = UNITS.get(form["norm_unit"], UNITS["min"])[1]
     try:
         return StageChange(
             name=form["name"],
             kind=form["kind"],
-            norm_minutes=None if amount is None else amount * per_unit,
+            norm_minutes=norm,
             probability=form.number("probability") or 0,
             instruction=form["instruction"],
             colour=form["colour"],
@@ -320,11 +368,12 @@ def _change(form: Form) -> StageChange:
         raise
 
 
-def _norm_as_typed(minutes: int | None) -> tuple[str, str]:
-    if minutes is None:
-        return "", "h"
-    unit = next(name for name in ("d", "h", "min") if minutes % UNITS[name][1] == 0)
-    return str(minutes // UNITS[unit][1]), unit
+def _norm(form: Form) -> int | None:
+    """Working minutes; None for no norm. Raises Invalid at ``norm``."""
+    norm = minutes_typed("norm", form["norm"], form["norm_unit"])
+    if norm is not None and norm < 1:
+        raise Invalid("norm", "stages.norm_positive", "A norm is more than nothing; leave it empty for none.")
+    return norm
 
 
 def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
@@ -349,28 +398,39 @@ def _pipeline_page(
         form=form,
         shown=shown,
         following=following,
+        say=sayer(shown.people, None),
         carried=CARRIED,
         kinds=KINDS,
         focus=None,
     )
 
 
-def _stage_page(request: Request, form: Form, shown: Shown, stage: Stage | None, status: int = 200) -> HTMLResponse:
-    return show(
+def _stage_page(
+    request: Request, form: Form, shown: Shown, stage: Stage | None, status: int = 200, look: Look | None = None
+) -> HTMLResponse:
+    response = show(
         request,
         "pipelines/stage.html",
+        fragment="pipelines/_stage_form.html",
+        look=look,
+        say=sayer(shown.people, stage.norm_minutes if stage else None),
         status=status,
         form=form,
         shown=shown,
         stage=stage,
         kinds=[(name, _(text)) for name, text in KINDS.items()],
         colours=[(name, _(text)) for name, text in COLOURS.items()],
-        units=[(name, _(text)) for name, (text, _minutes) in UNITS.items()],
+        units=unit_choices(),
         fields={key: FIELDS[key] for key in actions.REQUIRABLE},
     )
+    if request.method == "POST" and form["act"] == "try":  # it was aimed at the place of the answer
+        response.headers.update({"HX-Retarget": "#stage-form", "HX-Reswap": "outerHTML"})
+    return response
 
 
-def _remove_page(request: Request, form: Form, stage: Stage, shown: Shown, status: int = 200) -> HTMLResponse:
+def _remove_page(
+    request: Request, form: Form, stage: Stage, shown: Shown, lamps: tuple[int, int], status: int = 200
+) -> HTMLResponse:
     return show(
         request,
         "pipelines/remove.html",
@@ -379,5 +439,7 @@ def _remove_page(request: Request, form: Form, stage: Stage, shown: Shown, statu
         stage=stage,
         shown=shown,
         count=shown.deals.get(stage.id or 0, 0),
+        armed=lamps[0],
+        burning=lamps[1],
         targets=[(str(each.id), _(each.name)) for each in shown.stages if each.id != stage.id],
     )

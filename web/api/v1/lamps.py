@@ -4,17 +4,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pbxcrm.access import Permission, Role, Viewer
+from pbxcrm.access import Permission
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject
 from pbxcrm.checkpoints.pauses import approve_pause, end_pause, pause_deal
 from pbxcrm.checkpoints.queries import LampFilter, access_lamp, page_of_lamps
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared import reasons
 from pbxcrm.shared.background import BackgroundJob, JobState, begin_undo, can_undo
-from pbxcrm.shared.errors import Conflict, NotFound
+from pbxcrm.shared.errors import Conflict
 from web.api import cursors
 from web.api.fields import ApiAnswer, ApiRequest, IdText, ListQuery, Moment, When, Why, Word
 from web.api.resource import Ask, Page, Resource
+from web.jobs import access_job
 
 lamps = Resource("lamps", "What is armed, what burns, what burned: each step of a checkpoint for a deal or a callback.")
 jobs = Resource("jobs", "Long work in the background, with its progress.")
@@ -142,27 +143,16 @@ async def remove_pause(ask: Ask, deal_id: int) -> None:
 @jobs.get("/jobs/{job_id}", needs=Permission.DEALS_READ, summary="How far it is")
 async def read_job(ask: Ask, job_id: int) -> JobOut:
     """One's own; an administrator sees all."""
-    return _job(await _access_job(ask, job_id))
+    return _job(await access_job(ask.session, ask.viewer, job_id))
 
 
 @jobs.post("/jobs/{job_id}/undo", needs=Permission.DEALS_EDIT, summary="Take it back", status=200, conflicts=True)
 async def undo_job(ask: Ask, job_id: int) -> JobOut:
-    job = await _access_job(ask, job_id)
+    job = await access_job(ask.session, ask.viewer, job_id)
     if not can_undo(job):
         raise Conflict("jobs.no_undo", "This cannot be taken back.")
     begin_undo(job)
     return _job(job)
-
-
-async def _access_job(ask: Ask, job_id: int) -> BackgroundJob:
-    job = await ask.session.get(BackgroundJob, job_id)
-    if job is None or not _is_theirs(ask.viewer, job):
-        raise NotFound("jobs.not_found", "There is no such work.")
-    return job
-
-
-def _is_theirs(viewer: Viewer, job: BackgroundJob) -> bool:
-    return viewer.role is Role.ADMIN or job.owner_id == viewer.user_id
 
 
 def _job(job: BackgroundJob) -> JobOut:

@@ -1,0 +1,26 @@
+"""Long work in the background, as whoever began it may see it: pages and API alike."""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Role, Viewer
+from pbxcrm.shared.background import BackgroundJob
+from pbxcrm.shared.columns import LARGEST_ID
+from pbxcrm.shared.errors import NotFound
+from web.foreign import whole_number
+
+
+async def access_job(session: AsyncSession, viewer: Viewer, job_id: int) -> BackgroundJob:
+    """One's own; an administrator sees all. Raises NotFound."""
+    job = await session.get(BackgroundJob, job_id)
+    if job is None or (viewer.role is not Role.ADMIN and job.owner_id != viewer.user_id):
+        raise NotFound("jobs.not_found", "There is no such work.")
+    return job
+
+
+async def shown_job(session: AsyncSession, viewer: Viewer, asked: str) -> BackgroundJob | None:
+    """The work that a page was sent to show, ``?job=12``; None where it is over and forgotten, or another's."""
+    job_id = whole_number(asked, LARGEST_ID)
+    try:
+        return await access_job(session, viewer, job_id) if job_id else None
+    except NotFound:
+        return None

@@ -1,0 +1,37 @@
+"""Working time as forms ask for it: so many minutes, hours or days."""
+
+from pbxcrm.shared.errors import Invalid
+from web.foreign import whole_number
+from web.i18n import N_
+from web.i18n import gettext as _
+from web.words import WORKING_DAY
+
+UNITS: dict[str, tuple[str, int]] = {
+    "min": (N_("working minutes"), 1),
+    "h": (N_("working hours"), 60),
+    "d": (N_("working days"), WORKING_DAY),
+}
+
+
+def unit_choices() -> list[tuple[str, str]]:
+    """Options of a select."""
+    return [(name, _(text)) for name, (text, _minutes) in UNITS.items()]
+
+
+def minutes_typed(field: str, amount: str, unit: str) -> int | None:
+    """Working minutes of an amount; None where it is empty. Raises Invalid at ``field``."""
+    amount = amount.strip()
+    if not amount:
+        return None
+    found = whole_number(amount)
+    if found is None:
+        raise Invalid(field, "form.number", "Write a whole number.")
+    return found * UNITS.get(unit, UNITS["min"])[1]
+
+
+def as_typed(minutes: int | None) -> tuple[str, str]:
+    """Amount and unit, the largest that is whole; an empty amount in hours for None."""
+    if minutes is None:
+        return "", "h"
+    unit = next((name for name in ("d", "h") if minutes and minutes % UNITS[name][1] == 0), "min")
+    return str(minutes // UNITS[unit][1]), unit
