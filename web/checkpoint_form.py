@@ -36,8 +36,8 @@ DATES: dict[str, str] = {
     "created_at": N_("when the deal was made"),
 }
 WHAT: dict[str, str] = {
-    StepKind.TASK.value: N_("a task, due now"),
-    StepKind.CONTROL.value: N_("a control task: find out why"),
+    StepKind.TASK.value: N_("a task"),
+    StepKind.CONTROL.value: N_("a control task"),
 }
 ROLES: dict[str, str] = {
     Role.SELLER.value: N_("a seller of the team"),
