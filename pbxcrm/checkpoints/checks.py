@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pbxcrm.access import Role
 from pbxcrm.checkpoints.addressees import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
 from pbxcrm.checkpoints.facts import DATES
-from pbxcrm.checkpoints.models import StepKind, TriggerKind, WorkKind
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.deals.stage_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.texts import one_line
 
 MOST_STEPS = 10
 MOST_ITEMS = 50  # of a checklist
 LONGEST_ITEM = 200
-LONGEST_TEXT = 300
 LONGEST_MINUTES = LONGEST_NORM
 LONGEST_OFFSET = 366 * 24 * 60
 
@@ -32,8 +32,9 @@ class StepChange:
 
 
 def check_name(name: str) -> str:
+    """In one line. Raises Invalid at ``name``."""
     name = one_line(name)
-    if not name or len(name) > 100:
+    if not name or len(name) > longest(Checkpoint.name):
         raise Invalid("name", "checkpoints.name", "Write a name of up to 100 letters.")
     return name
 
@@ -83,8 +84,8 @@ def _check_step(position: int, step: StepChange, people: Directory, needs_minute
     if not _is_whom(step.whom, people):
         raise refused("whom", "whom", "Choose who is asked: the responsible, the manager, a role or a person.")
     text = one_line(step.text)
-    if len(text) > LONGEST_TEXT:
-        raise refused("text", "text", "Write a text of up to {longest} letters.", longest=LONGEST_TEXT)
+    if len(text) > longest(CheckpointStep.text):
+        raise refused("text", "text", "Write a text of up to {most} letters.", most=longest(CheckpointStep.text))
     items = tuple(line for line in (one_line(item) for item in step.checklist) if line)
     if len(items) > MOST_ITEMS or any(len(item) > LONGEST_ITEM for item in items):
         raise refused(

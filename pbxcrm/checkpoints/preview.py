@@ -36,6 +36,8 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Lit:
+    """Lamps that would have lit, and how many of them for managers."""
+
     lamps: int = 0
     at_managers: int = 0
 
@@ -56,6 +58,8 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class PastStay:
+    """A deal in a stage from its entry until it left, or until the moment of asking."""
+
     deal_id: int
     entered_at: datetime
     left_at: datetime

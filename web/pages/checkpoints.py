@@ -44,12 +44,14 @@ class Place:
 
     @property
     def back(self) -> str:
+        """The page it belongs to."""
         if self.stage is not None:
             return f"/settings/stages/{self.stage.id}"
         return f"/settings/pipelines/{self.pipeline.id}" if self.pipeline is not None else "/settings/pipelines"
 
     @property
     def row_id(self) -> int | None:
+        """The checkpoint's id; None for a new one."""
         return self.checkpoint.id if self.checkpoint is not None else None
 
 
