@@ -6,6 +6,7 @@ Every entry point that changes data calls ``compose`` first. Calling it again ch
 from pbxcrm.calendars.hooks import calendar_changed
 from pbxcrm.callbacks import reasons as callbacks
 from pbxcrm.callbacks.actions import adopt_callbacks, dismiss_callbacks, forget_line
+from pbxcrm.callbacks.merging import merge_callbacks, unmerge_callbacks
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
 from pbxcrm.callbacks.timers import recompute_deadlines
@@ -22,9 +23,11 @@ from pbxcrm.checkpoints.sweep import register_lighter
 from pbxcrm.checkpoints.trials import WORK as TRIAL_WORK
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked
+from pbxcrm.contacts.hooks import contacts_merging, contacts_unmerging, rows_relinked
+from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL
-from pbxcrm.deals.actions import adopt_deals, next_task_missing
+from pbxcrm.deals.actions import adopt_deals, next_task_missing, say_deals_relinked
 from pbxcrm.deals.follow_ups import follow_closing
 from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered
 from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
@@ -41,6 +44,7 @@ from pbxcrm.shared.jobs import register_timers
 from pbxcrm.shared.reasons import register_reasons
 from pbxcrm.tasks import reasons as tasks
 from pbxcrm.tasks.access import CLIENT_OF_TASK
+from pbxcrm.tasks.actions import say_tasks_relinked
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import register_sources
@@ -52,6 +56,9 @@ def compose() -> None:
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     calendar_changed.register(recompute_deadlines, recompute_all)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)
+    contacts_merging.register(merge_callbacks)
+    contacts_unmerging.register(unmerge_callbacks)
+    rows_relinked.register(say_deals_relinked, say_tasks_relinked)
     number_marked.register(dismiss_callbacks)
     next_task_missing.register(failed_without_task)
     line_deleted.register(forget_line)
@@ -77,6 +84,7 @@ def compose() -> None:
     register_work(CHECKPOINT_WORK)
     register_work(TRIAL_WORK)
     register_reports(MISSED, STAGE_TIME, EFFICIENCY, OWN_KPI)
+    register_timers(CONTACT_TIMERS)
     register_timers(FUNNEL_TIMERS)
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)

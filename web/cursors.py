@@ -7,7 +7,9 @@ import base64
 import binascii
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from pbxcrm.contacts.duplicates import Alike, Place
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.timeline.entries import EntryKind, TimelineCursor
 
@@ -51,6 +53,23 @@ def read_entry(cursor: str) -> TimelineCursor | None:
     return TimelineCursor(EARLIEST + found[0] * _MICROSECOND, _KINDS[found[1]], found[2]) if found is not None else None
 
 
+def next_of_pair(place: Place) -> str:
+    """The cursor behind a pair of the list of clients who may be one."""
+    packed = json.dumps([place.alike.value, place.key, place.low_id, place.high_id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+
+def read_pair(cursor: str) -> Place | None:
+    """The last pair seen; None for what is no such cursor."""
+    parts = _parts(cursor)
+    if parts is None or len(parts) != 4:
+        return None
+    alike, key, *ids = parts
+    if alike not in set(Alike) or not isinstance(key, str) or len(key) > 400 or not key.isprintable():
+        return None
+    return Place(Alike(alike), key, *ids) if all(_is_whole(one, LARGEST_ID) for one in ids) else None
+
+
 def _microseconds(at: datetime) -> int:
     return (at - EARLIEST) // _MICROSECOND
 
@@ -61,14 +80,20 @@ def _packed(*parts: int | None) -> str:
 
 def _unpacked(cursor: str, *most: int) -> list[int] | None:
     """As many whole numbers as there are maxima, each from 0 to its maximum."""
+    parts = _parts(cursor)
+    if parts is None or len(parts) != len(most):
+        return None
+    return parts if all(_is_whole(part, largest) for part, largest in zip(parts, most, strict=True)) else None
+
+
+def _parts(cursor: str) -> list[Any] | None:  # whatever JSON may say
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
         return None
-    if not isinstance(parts, list) or len(parts) != len(most):
-        return None
-    for part, largest in zip(parts, most, strict=True):
-        if not isinstance(part, int) or isinstance(part, bool) or not 0 <= part <= largest:
-            return None
-    return parts
+    return parts if isinstance(parts, list) else None
+
+
+def _is_whole(part: object, most: int) -> bool:
+    return isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= most

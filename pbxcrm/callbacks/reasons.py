@@ -18,6 +18,7 @@ REASONS: dict[str, str | Counted] = {
     "episode.reached": N_("{who} called and reached the client."),
     "episode.dismissed": N_("{who} closed it: {why}"),
     "episode.own": N_("{who} put the number on the list of our own numbers."),
+    "episode.merged": N_("{who} merged the client with {client}, who has an open callback: both are one now."),
     "episode.spam": N_("{who} put the number on the list of those that are not clients."),
     "episode.wrong_number": N_("{who} called: it is a wrong number."),
     "episode.not_interested": N_("{who} talked to the client, who is not interested: {why}"),

@@ -4,7 +4,7 @@ One sees those one is responsible for and those one has a deal, a task or a call
 or has a deal with: to have answered the telephone for a colleague is not enough.
 """
 
-from sqlalchemy import ColumnElement, or_, true
+from sqlalchemy import ColumnElement, and_, or_, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,21 +16,26 @@ from pbxcrm.contacts.models import Company, Contact
 ways_to_see_contacts = WaysToSee("contacts.access.ways_to_see_contacts")
 
 
+def is_live() -> ColumnElement[bool]:
+    """Who was merged into another is seen as that one only."""
+    return col(Contact.merged_into_id).is_(None)
+
+
 def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
     """With ``little`` (``sees_little``) they are gathered first."""
     if viewer.role in SEES_EVERYTHING:
-        return true()
+        return is_live()
     own = owned(viewer, col(Contact.responsible_id))
     if little:
         ways = (way.ids(viewer) for way in ways_to_see_contacts.all)
-        return col(Contact.id).in_(gathered(select(Contact.id).where(own), *ways))
-    return or_(own, *(way.one(viewer) for way in ways_to_see_contacts.all))
+        return and_(is_live(), col(Contact.id).in_(gathered(select(Contact.id).where(own), *ways)))
+    return and_(is_live(), or_(own, *(way.one(viewer) for way in ways_to_see_contacts.all)))
 
 
 def editable_contacts(viewer: Viewer) -> ColumnElement[bool]:
     """Clients the viewer may change: their own, and those they reach by a way that lets one edit."""
     ways = (way.one(viewer) for way in ways_to_see_contacts.all if way.edits)
-    return editing(viewer, or_(owned(viewer, col(Contact.responsible_id)), *ways))
+    return and_(is_live(), editing(viewer, or_(owned(viewer, col(Contact.responsible_id)), *ways)))
 
 
 async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:

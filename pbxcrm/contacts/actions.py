@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -101,8 +100,7 @@ async def edit_contact(
         await _set_numbers(session, contact, check_numbers(phones, region))
     if emails is not None:
         addresses = check_emails(emails)
-        await session.exec(delete(Email).where(col(Email.contact_id) == contact_id))
-        session.add_all(Email(contact_id=contact_id, address=address) for address in addresses)
+        await _set_emails(session, contact_id, addresses)
     if company_id is not None or company_name is not None:
         contact.company_id = await _company(session, viewer, company_id, company_name or "", now)
     if responsible_id is not None and responsible_id != contact.responsible_id:
@@ -211,15 +209,28 @@ async def access_contact_for_change(
     """The contact, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
     check(viewer, Permission.CONTACTS_EDIT)
     contact = await access_contact(session, viewer, contact_id)
-    await _check_editable(
-        session, viewer, select(Contact.id).where(Contact.id == contact_id, editable_contacts(viewer)), contact
-    )
+    if contact.id != contact_id:
+        raise merged_meanwhile()
+    await check_editable(session, viewer, contact)
     contact = await lock_row(session, Contact, contact_id)
+    if contact.merged_into_id is not None:
+        raise merged_meanwhile()
     if version is not None and contact.version != version:
         raise Conflict(
             "contacts.stale", "Somebody changed this client meanwhile. Look at it again before you change it."
         )
     return contact
+
+
+def merged_meanwhile() -> Conflict:
+    """A form of a client who is somebody else's card by now: what it says is not written over theirs."""
+    return Conflict("contacts.merged", "This client has been merged with another. Open the client to see them.")
+
+
+async def check_editable(session: AsyncSession, viewer: Viewer, contact: Contact) -> None:
+    """Raises NotAllowed, naming who is responsible, where the viewer sees the client and may not change them."""
+    editable = select(Contact.id).where(Contact.id == contact.id, editable_contacts(viewer))
+    await _check_editable(session, viewer, editable, contact)
 
 
 async def _check_editable(
@@ -243,6 +254,16 @@ async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[Wr
             had[one.number].label = cut(one.name, Phone.label) or had[one.number].label
         else:
             await _link(session, contact, one)
+
+
+async def _set_emails(session: AsyncSession, contact_id: int, addresses: list[str]) -> None:
+    """Those that stay keep their rows: what else is known of them stays, too."""
+    found = await session.exec(select(Email).where(Email.contact_id == contact_id))
+    had = {email.address: email for email in found.all()}
+    for address, email in had.items():
+        if address not in addresses:
+            await session.delete(email)
+    session.add_all(Email(contact_id=contact_id, address=address) for address in addresses if address not in had)
 
 
 async def _link(session: AsyncSession, contact: Contact, written: Written) -> None:

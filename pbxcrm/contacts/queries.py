@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.contacts.access import editable_contacts, sees_little, visible_companies, visible_contacts
+from pbxcrm.contacts.access import editable_contacts, is_live, sees_little, visible_companies, visible_contacts
 from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.shared.core_sql import list_param, load_by_id
@@ -32,7 +32,7 @@ async def contacts_of_number(session: AsyncSession, number: str | None) -> list[
     found = await session.exec(
         select(Contact)
         .join(Phone, col(Phone.contact_id) == col(Contact.id))
-        .where(Phone.number == number)
+        .where(Phone.number == number, is_live())
         .order_by(col(Contact.id))
         .distinct()
     )
@@ -82,8 +82,10 @@ async def list_special_numbers(session: AsyncSession) -> list[SpecialNumber]:
 
 
 async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int, *, field: str = "") -> Contact:
-    """The client, if the viewer may see them. Raises NotFound."""
-    found = (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
+    """The client, if the viewer may see them; who was merged into another is that one. Raises NotFound."""
+    found = await get_contact(session, viewer, contact_id)
+    if found is None and (survivor := await survivor_of(session, contact_id)) is not None:
+        found = await get_contact(session, viewer, survivor)
     if found is None:
         raise not_there("contacts.not_found", "There is no such client, or it is a colleague's.", field)
     return found
@@ -92,6 +94,17 @@ async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int,
 async def get_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> Contact | None:
     """The client where the viewer sees them, else None."""
     return (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
+
+
+async def survivor_of(session: AsyncSession, contact_id: int) -> int | None:
+    """Whom a client was merged into, in the end; None for one who was not, or who never was."""
+    survivor: int | None = None
+    while True:
+        asked = select(Contact.merged_into_id).where(Contact.id == (survivor or contact_id))
+        into = (await session.exec(asked)).first()
+        if into is None:
+            return survivor
+        survivor = into
 
 
 async def edits_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> bool:

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.contacts.hooks import Relinked
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
 from pbxcrm.contacts.rules import check_number
@@ -230,6 +231,7 @@ async def create_deal(
         contact_id = await only_contact_of_number(session, viewer, number)
     if contact_id is not None:
         contact = await access_contact(session, viewer, contact_id)
+        contact_id = contact.id
         company_id = company_id if company_id is not None else contact.company_id
     if company_id is not None:
         await access_company(session, viewer, company_id)
@@ -319,6 +321,7 @@ async def edit_deal(
     changed = apply(deal, values)
     if not keep_contact and contact_id != deal.contact_id:
         contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
+        contact_id = contact.id if contact is not None else None
         changed["contact_id"] = {"before": deal.contact_id, "after": contact_id}
         deal.contact_id = contact_id
         if contact is not None and contact.company_id is not None:
@@ -380,6 +383,15 @@ def say_deal_changed(
     """Told to those who see it, and to those who answer for ``also``: whose it was before."""
     heard = audience_of_deal(deal, people)
     emit(session, "deal", deal.id, at, users=heard.users | people.answering_for(*also), roles=heard.roles)
+
+
+async def say_deals_relinked(session: AsyncSession, relinked: Relinked) -> None:
+    """Open deals have another client: their cards show the name."""
+    ids = relinked.rows.get("deals.contact_id", ())
+    people = await load_directory(session)
+    found = await session.exec(select(Deal).where(col(Deal.id).in_(ids), col(Deal.closed_at).is_(None)))
+    for deal in found.all() if ids else ():
+        say_deal_changed(session, deal, relinked.at, people)
 
 
 async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_id: int | None) -> Stage:

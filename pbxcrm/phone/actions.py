@@ -64,7 +64,7 @@ async def call_client(
         deal = await access_deal(session, viewer, deal_id)
         contact_id = contact_id if contact_id is not None else deal.contact_id
     if contact_id is not None:
-        await access_contact(session, viewer, contact_id)
+        contact_id = (await access_contact(session, viewer, contact_id)).id
     await lock(session, f"phone:{number}")
     await _check_nobody_calls(session, viewer, number, now)
     episode = await _claim(session, viewer, number, episode_id, now)

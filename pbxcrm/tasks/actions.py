@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.contacts.hooks import Relinked
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.models import Deal
@@ -245,7 +246,7 @@ async def create_task(
         deal = await access_deal(session, viewer, deal_id)
         contact_id = contact_id if contact_id is not None else deal.contact_id
     if contact_id is not None:  # beside a deal too: who has a task about a client sees the client
-        await access_contact(session, viewer, contact_id)
+        contact_id = (await access_contact(session, viewer, contact_id)).id
     assignee = await access_assignee(
         session, viewer, assignee_id if assignee_id is not None else viewer.user_id, field="assignee_id"
     )
@@ -392,3 +393,12 @@ async def say_task_changed(
     emit(session, "task", task.id, at, users=heard.users | people.answering_for(*also), roles=heard.roles)
     if deal is not None:  # its card shows the next task and the lamp
         say_deal_changed(session, deal, at, people)
+
+
+async def say_tasks_relinked(session: AsyncSession, relinked: Relinked) -> None:
+    """Open tasks have another client: lists show the name."""
+    ids = relinked.rows.get("tasks.contact_id", ())
+    people = await load_directory(session)
+    found = await session.exec(select(Task).where(col(Task.id).in_(ids), Task.status == TaskStatus.OPEN.value))
+    for task in found.all() if ids else ():
+        await say_task_changed(session, task, relinked.at, people)

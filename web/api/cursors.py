@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
+from pbxcrm.contacts.duplicates import Place
 from web import cursors
 from web.api.problems import Wrong
-from web.cursors import next_of_id, next_of_time
+from web.cursors import next_of_id, next_of_pair, next_of_time
 
-__all__ = ["next_of_id", "next_of_time", "read_id", "read_time"]
+__all__ = ["next_of_id", "next_of_pair", "next_of_time", "read_id", "read_pair", "read_time"]
 
 
 def read_id(cursor: str | None) -> int | None:
@@ -24,6 +25,16 @@ def read_time(cursor: str | None) -> tuple[datetime, int] | None:
     if cursor is None:
         return None
     found = cursors.read_time(cursor)
+    if found is None:
+        raise _wrong()
+    return found
+
+
+def read_pair(cursor: str | None) -> Place | None:
+    """The last pair of clients seen; None for the beginning. Raises Wrong."""
+    if cursor is None:
+        return None
+    found = cursors.read_pair(cursor)
     if found is None:
         raise _wrong()
     return found

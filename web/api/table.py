@@ -15,6 +15,7 @@ from web.api.v1.deals import deals
 from web.api.v1.escalations import escalations
 from web.api.v1.flags import flags
 from web.api.v1.lamps import jobs, lamps
+from web.api.v1.merges import merges
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
 from web.api.v1.reports import reports
@@ -26,6 +27,7 @@ from web.routing import public
 RESOURCES: tuple[Resource, ...] = (
     calls,
     deals,
+    merges,
     contacts,
     companies,
     tasks,

@@ -110,7 +110,7 @@ async def new(request: Request) -> Response:
             deal_id, contact_id = await about_call(session, viewer(request), call_id)
         deal = await access_deal(session, viewer(request), deal_id) if deal_id is not None else None
         if contact_id is not None:
-            await access_contact(session, viewer(request), contact_id)
+            contact_id = (await access_contact(session, viewer(request), contact_id)).id
         asked_for = asked_id(request, "for")
         owner = (await access_user(session, viewer(request), asked_for)).id if asked_for is not None else None
     owner = owner or (deal.responsible_id if deal is not None else None)

@@ -1,0 +1,229 @@
+"""Clients who may be one person: they share a number, an e-mail address, or a name in whatever spelling.
+
+Nobody is compared with everybody: what is alike has the same key, and each key has an index. The list goes along the keys, numbers first,
+then addresses, then names; where it goes on is a key, so each part of it costs the same.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import combinations, pairwise
+from typing import Any
+
+from sqlalchemy import Column, func, select
+from sqlmodel import SQLModel, col
+from sqlmodel import select as select_rows
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access.owners import SEES_EVERYTHING
+from pbxcrm.audit.actions import record
+from pbxcrm.contacts.access import sees_little, visible_contacts
+from pbxcrm.contacts.likeness import address_key, name_key
+from pbxcrm.contacts.models import Contact, NotSame, SpecialNumber
+from pbxcrm.contacts.queries import ContactRow, access_contact, with_numbers
+from pbxcrm.shared.core_sql import fetch
+from pbxcrm.shared.errors import Invalid
+
+GROUPS_AT_ONCE = 200
+#: So many may have one number or name and each be compared with each; of more, each with the next only.
+SMALL_GROUP = 12
+SUGGESTED = 10
+
+
+class Alike(StrEnum):
+    """What two have in common, the surest first."""
+
+    NUMBER = "number"
+    EMAIL = "email"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two clients who may be one, the older first; ``same`` says what both have, never empty."""
+
+    low: ContactRow
+    high: ContactRow
+    same: tuple[tuple[Alike, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the list goes on: behind this pair of this key."""
+
+    alike: Alike
+    key: str
+    low_id: int
+    high_id: int
+
+
+_TABLES = SQLModel.metadata.tables
+_KEYS: dict[Alike, tuple[Column[Any], Column[Any]]] = {
+    Alike.NUMBER: (_TABLES["phones"].c.number, _TABLES["phones"].c.contact_id),
+    Alike.EMAIL: (_TABLES["emails"].c.address_key, _TABLES["emails"].c.contact_id),
+    Alike.NAME: (_TABLES["contacts"].c.name_key, _TABLES["contacts"].c.id),
+}
+
+
+async def list_duplicates(
+    session: AsyncSession, viewer: Viewer, *, after: Place | None = None, limit: int = 50
+) -> tuple[list[Pair], Place | None]:
+    """Pairs among the clients one sees that nobody said are two people, and where the list goes on (None: that was all)."""
+    found: list[tuple[Pair, Place]] = []
+    for alike in list(Alike)[list(Alike).index(after.alike) if after is not None else 0 :]:
+        place = after if after is not None and after.alike is alike else None
+        first, key = True, place.key if place is not None else ""
+        while len(found) <= limit:
+            groups = await _groups(session, viewer, alike, key, include=first and place is not None)
+            for pair, at in await _pairs(session, alike, groups):
+                shown = place is not None and at.key == place.key
+                if place is None or not shown or (at.low_id, at.high_id) > (place.low_id, place.high_id):
+                    found.append((pair, at))
+            if len(groups) < GROUPS_AT_ONCE:
+                break
+            first, key = False, list(groups)[-1]  # the database sorts, by its own rules
+        if len(found) > limit:
+            return [pair for pair, _ in found[:limit]], found[limit - 1][1]
+    return [pair for pair, _ in found], None
+
+
+async def alike_to(
+    session: AsyncSession,
+    viewer: Viewer,
+    *,
+    name: str = "",
+    numbers: Collection[str] = (),
+    emails: Iterable[str] = (),
+    without: int | None = None,
+    limit: int = SUGGESTED,
+) -> list[tuple[ContactRow, tuple[tuple[Alike, str], ...]]]:
+    """Clients one sees who may be whoever is typed (``numbers`` in their one spelling), with what both have, the surest first.
+
+    ``without`` is the client who is looked at: those of whom somebody said that they are not the same are left out, too.
+    """
+    wanted = {
+        Alike.NUMBER: sorted(set(numbers)),
+        Alike.EMAIL: sorted({address_key(one) for one in emails if one.strip()}),
+        Alike.NAME: [key] if (key := name_key(name)) else [],
+    }
+    same: dict[int, list[tuple[Alike, str]]] = {}
+    apart = await _apart_from(session, without) if without is not None else set()
+    for alike, keys in wanted.items():
+        column, owner = _KEYS[alike]
+        query = select(column, owner).where(column.in_(keys)).order_by(owner).limit(SMALL_GROUP * max(1, len(keys)))
+        for key, contact_id in await fetch(session, query) if keys else ():
+            if contact_id not in apart and (alike, key) not in same.setdefault(contact_id, []):
+                same[contact_id].append((alike, key))
+    seen = await session.exec(
+        select_rows(Contact).where(col(Contact.id).in_(same), visible_contacts(viewer)).order_by(col(Contact.id))
+    )
+    rows = await with_numbers(session, list(seen.all()))
+    rows.sort(key=lambda row: list(Alike).index(same[row.contact.id or 0][0][0]))
+    return [(row, tuple(same[row.contact.id or 0])) for row in rows[:limit]]
+
+
+async def say_not_same(session: AsyncSession, viewer: Viewer, one_id: int, other_id: int, *, now: datetime) -> None:
+    """Two who are alike are two people: they are not suggested again. Saying it twice changes nothing."""
+    check(viewer, Permission.CONTACTS_EDIT)
+    if one_id == other_id:
+        raise Invalid("other", "merges.same", "Choose another client: this is the same one.")
+    low, high = sorted((one_id, other_id))
+    for contact_id in (low, high):
+        await access_contact(session, viewer, contact_id, field="other" if contact_id == other_id else "")
+    if await session.get(NotSame, (low, high)) is None:
+        session.add(NotSame(low_id=low, high_id=high, by_id=viewer.user_id, at=now))
+        record(session, now, "contact.not_same", "contact", one_id, actor=viewer, other=other_id)
+
+
+async def take_back_not_same(
+    session: AsyncSession, viewer: Viewer, one_id: int, other_id: int, *, now: datetime
+) -> None:
+    """They may be the same after all."""
+    check(viewer, Permission.CONTACTS_EDIT)
+    for contact_id in (one_id, other_id):
+        await access_contact(session, viewer, contact_id)
+    known = await session.get(NotSame, tuple(sorted((one_id, other_id))))
+    if known is not None:
+        await session.delete(known)
+        record(session, now, "contact.may_be_same", "contact", one_id, actor=viewer, other=other_id)
+
+
+async def _groups(
+    session: AsyncSession, viewer: Viewer, alike: Alike, after: str, *, include: bool
+) -> dict[str, list[int]]:
+    """The next keys that several clients have whom the viewer sees, with the ids of these."""
+    column, owner = _KEYS[alike]
+    behind = [column != "", column >= after if include else column > after]
+    if viewer.role not in SEES_EVERYTHING or alike is Alike.NAME:
+        seen = visible_contacts(viewer, little=await sees_little(session, viewer))
+        behind.append(seen if alike is Alike.NAME else owner.in_(select(col(Contact.id)).where(seen)))
+    several = select(column).where(*behind).group_by(column).having(func.count(owner.distinct()) > 1)
+    keys = [row[0] for row in await fetch(session, several.order_by(column).limit(GROUPS_AT_ONCE))]
+    groups: dict[str, list[int]] = {key: [] for key in keys}
+    members = select(column, owner).where(column.in_(keys), *behind[2:]).order_by(owner).distinct()
+    for key, contact_id in await fetch(session, members) if keys else ():
+        groups[key].append(contact_id)
+    return groups
+
+
+async def _pairs(session: AsyncSession, alike: Alike, groups: dict[str, list[int]]) -> list[tuple[Pair, Place]]:
+    """Each pair of a group once, under the surest thing that both have; in the order of the list."""
+    nobodys: set[str] = await _nobodys(session, groups) if alike is Alike.NUMBER else set()
+    asked = [
+        Place(alike, key, low, high)
+        for key, members in groups.items()
+        if key not in nobodys
+        for low, high in (combinations(members, 2) if len(members) <= SMALL_GROUP else pairwise(members))
+    ]
+    apart = await _apart(session, asked)
+    asked = [place for place in asked if (place.low_id, place.high_id) not in apart]
+    ids = {one for place in asked for one in (place.low_id, place.high_id)}
+    contacts = await session.exec(select_rows(Contact).where(col(Contact.id).in_(ids)))
+    rows = {row.contact.id or 0: row for row in await with_numbers(session, list(contacts.all()))}
+    found: list[tuple[Pair, Place]] = []
+    for place in asked:
+        low, high = rows[place.low_id], rows[place.high_id]
+        same = in_common(low, high)
+        if same and same[0] == (alike, place.key):
+            found.append((Pair(low, high, same), place))
+    return found
+
+
+def in_common(one: ContactRow, other: ContactRow) -> tuple[tuple[Alike, str], ...]:
+    """What both have. Two extensions of one number are two people of one office."""
+    extensions = {phone.number: phone.extension for phone in other.phones}
+    numbers = sorted(
+        {
+            phone.number
+            for phone in one.phones
+            if (phone.number in extensions and phone.extension in {"", extensions[phone.number]})
+            or (phone.number in extensions and not extensions[phone.number])
+        }
+    )
+    emails = sorted({email.address_key for email in one.emails} & {email.address_key for email in other.emails})
+    same = [*((Alike.NUMBER, number) for number in numbers), *((Alike.EMAIL, address) for address in emails)]
+    if one.contact.name_key and one.contact.name_key == other.contact.name_key:
+        same.append((Alike.NAME, one.contact.name_key))
+    return tuple(same)
+
+
+async def _nobodys(session: AsyncSession, numbers: Iterable[str]) -> set[str]:
+    """Our own numbers and those that are not clients say nothing about who has them."""
+    listed = select_rows(SpecialNumber.number).where(col(SpecialNumber.number).in_(list(numbers)))
+    return set((await session.exec(listed)).all())
+
+
+async def _apart(session: AsyncSession, places: Sequence[Place]) -> set[tuple[int, int]]:
+    lows = sorted({place.low_id for place in places})
+    found = await session.exec(select_rows(NotSame.low_id, NotSame.high_id).where(col(NotSame.low_id).in_(lows)))
+    return {(low, high) for low, high in found.all()}
+
+
+async def _apart_from(session: AsyncSession, contact_id: int) -> set[int]:
+    """The client and everybody who is not the same."""
+    found = await session.exec(
+        select_rows(NotSame).where((col(NotSame.low_id) == contact_id) | (col(NotSame.high_id) == contact_id))
+    )
+    return {contact_id, *(one for row in found.all() for one in (row.low_id, row.high_id))}

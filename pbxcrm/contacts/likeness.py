@@ -1,0 +1,142 @@
+"""When two names or addresses may be one person's: a key that is the same for every spelling of one name.
+
+The key of a name is made of its search key, so Latin and Cyrillic are one already. Here the spellings of one sound become one, Ukrainian
+and Russian forms of one first name become one, the order of words does not count, and the patronymic of a name of three words and the
+legal form of a firm are left out. Men and women stay apart: ``Олександр`` is not ``Олександра``. A single word says too little to take
+one client for another, so its key is empty.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from sqlalchemy import Connection, event
+from sqlalchemy.orm import Mapper
+from sqlmodel import SQLModel
+
+from pbxcrm.shared.search_keys import search_key
+
+KEY_MAX = 200
+_SOUNDS = tuple(
+    (re.compile(spelled), sound)
+    for spelled, sound in (
+        ("shch", "sch"),
+        ("kh", "h"),
+        ("ie", "e"),
+        ("(?<=.)ia", "a"),  # Yana is not Anna
+        ("(?<=.)iu", "u"),
+        ("io", "e"),
+        ("ei", "i"),
+        ("ou", "u"),
+        ("i+$", "i"),
+    )
+)
+_PATRONYMIC = re.compile(r"(ovich|evich|ivna|ovna|evna)$")
+_LETTERS = re.compile(r"[^a-z0-9]+")
+# Forms of one first name, as people of one town write them in Ukrainian, Russian and English. The first is what all become.
+_SAME_NAMES = (
+    "олександр александр oleksandr aleksandr alexander alexandr",
+    "олександра александра oleksandra aleksandra alexandra",
+    "олексій алексей oleksii aleksei alexey alexei",
+    "андрій андрей andrii andrei andrey",
+    "анастасія анастасия anastasiia anastasia",
+    "артем артём artem",
+    "богдан bohdan bogdan",
+    "валентина valentyna valentina",
+    "валерій валерий valerii valery",
+    "василь василий vasyl vasily vasilii",
+    "вікторія виктория viktoriia victoria viktoria",
+    "віктор виктор viktor victor",
+    "віталій виталий vitalii vitaly",
+    "володимир владимир volodymyr vladimir",
+    "галина halyna galina",
+    "ганна анна hanna anna",
+    "григорій григорий hryhorii grigory grigorii",
+    "дар'я дарья daria dariia darya",
+    "дмитро дмитрий dmytro dmitry dmitrii",
+    "євген евгений yevhen evgeny evgenii eugene",
+    "євгенія евгения yevheniia evgenia evgeniia",
+    "ігор игорь ihor igor",
+    "ірина ирина iryna irina",
+    "іван иван ivan",
+    "катерина екатерина kateryna ekaterina catherine",
+    "костянтин константин kostiantyn konstantin",
+    "кирило кирилл kyrylo kirill",
+    "ксенія ксения kseniia ksenia",
+    "лідія лидия lidiia lidia",
+    "людмила liudmyla ludmila liudmila",
+    "максим maksym maxim maksim",
+    "марія мария mariia maria",
+    "микола николай mykola nikolai nikolay nicholas",
+    "михайло михаил mykhailo mikhail michael",
+    "микита никита mykyta nikita",
+    "надія надежда nadiia nadezhda",
+    "наталія наталья наталя nataliia natalia natalya",
+    "оксана oksana",
+    "олена елена olena elena yelena helen",
+    "олег oleh oleg",
+    "ольга olha olga",
+    "павло павел pavlo pavel paul",
+    "петро петр пётр petro petr peter",
+    "роман roman",
+    "сергій сергей serhii sergei sergey",
+    "світлана светлана svitlana svetlana",
+    "софія софия sofiia sofia sophia",
+    "станіслав станислав stanislav",
+    "степан stepan",
+    "тетяна татьяна tetiana tatiana tatyana",
+    "філіп филипп filip philip phillip",
+    "юлія юлия yuliia iuliia julia yulia",
+    "юрій юрий yurii iurii yuri yuriy",
+    "яна yana iana",
+)
+_LEGAL_FORMS = "тов ооо фоп чп пп ип ип ао зао пао прат ат кп тзов llc ltd inc gmbh llp corp co company тоо"
+
+
+def name_key(name: str) -> str:
+    """At least two words, sorted; empty where the name is too little to tell."""
+    words = [_sounds(word) for word in _LETTERS.split(search_key(name)) if word]
+    words = [word for word in words if word and word not in _legal_forms()]
+    if len(words) >= 3:
+        words = [word for word in words if not _PATRONYMIC.search(word)] or words
+    if len(words) < 2:
+        return ""
+    return " ".join(sorted(_same_names().get(word, word) for word in words))[:KEY_MAX]
+
+
+def address_key(address: str) -> str:
+    """An e-mail address as it is compared: case never tells two people apart."""
+    return address.strip().casefold()[:254]
+
+
+def keep_key(table: type[SQLModel], source: str, target: str, key_of: Callable[[str], str]) -> None:
+    """Let ``target`` of each row of ``table`` be the key of its ``source``."""
+
+    def keep(_mapper: Mapper[SQLModel], _connection: Connection, row: SQLModel) -> None:
+        wanted = key_of(getattr(row, source) or "")
+        if getattr(row, target) != wanted:
+            setattr(row, target, wanted)
+
+    for moment in ("before_insert", "before_update"):
+        event.listen(table, moment, keep)
+
+
+def _sounds(word: str) -> str:
+    """``word`` is one of a search key."""
+    for spelled, sound in _SOUNDS:
+        word = spelled.sub(sound, word)
+    return word
+
+
+@lru_cache(maxsize=1)
+def _same_names() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in _SAME_NAMES:
+        forms = [_sounds(search_key(form)) for form in line.split()]
+        found.update(dict.fromkeys(forms, forms[0]))
+    return found
+
+
+@lru_cache(maxsize=1)
+def _legal_forms() -> frozenset[str]:
+    return frozenset(_sounds(search_key(form)) for form in _LEGAL_FORMS.split())

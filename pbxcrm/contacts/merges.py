@@ -1,0 +1,73 @@
+"""What is read of merges: who may undo one, and what an undo would leave as it is."""
+
+from sqlalchemy import or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Role, Viewer, decides_for
+from pbxcrm.contacts.access import visible_contacts
+from pbxcrm.contacts.hooks import Left, Why
+from pbxcrm.contacts.models import Contact, Email, Merge, Phone
+from pbxcrm.contacts.queries import survivor_of
+from pbxcrm.contacts.relinking import ids_in, links, newer_of, whose_now
+from pbxcrm.people.directory import Directory
+from pbxcrm.shared.errors import NotFound
+
+
+async def access_merge(session: AsyncSession, viewer: Viewer, merge_id: int) -> Merge:
+    """A merge of a client whom the viewer sees, or that they made. Raises NotFound."""
+    merge = await session.get(Merge, merge_id)
+    if merge is not None and merge.by_id != viewer.user_id:
+        survivor = await survivor_of(session, merge.into_id) or merge.into_id
+        seen = select(Contact.id).where(
+            or_(col(Contact.id) == survivor, col(Contact.id) == merge.from_id), visible_contacts(viewer)
+        )
+        if (await session.exec(seen)).first() is None:
+            merge = None
+    if merge is None:
+        raise NotFound("merges.not_found", "There is no such merge, or it is of a colleague's clients.")
+    return merge
+
+
+def may_undo(viewer: Viewer, merge: Merge, into: Contact, people: Directory) -> bool:
+    """Whoever merged them; a manager of theirs, or of whoever is responsible for the client."""
+    if viewer.role is Role.QC:
+        return False
+    leads = viewer.role in {Role.MANAGER, Role.ADMIN}
+    return merge.by_id == viewer.user_id or (
+        leads and (decides_for(viewer, merge.by_id, people) or decides_for(viewer, into.responsible_id, people))
+    )
+
+
+async def merges_into(session: AsyncSession, contact_id: int) -> list[Merge]:
+    """Who was merged into a client, newest first; those that were undone too."""
+    found = await session.exec(select(Merge).where(Merge.into_id == contact_id).order_by(col(Merge.id).desc()))
+    return list(found.all())
+
+
+async def changed_since(session: AsyncSession, merge: Merge, into: Contact) -> list[Left]:
+    """What an undo leaves as it is: what was edited, given away or taken away since, and what is newer than the merge."""
+    left = [Left(Why.FIELD, field) for field, (_, after) in merge.fields.items() if getattr(into, field) != after]
+    left += await _ways_since(session, merge)
+    moved, adopted = ids_in(merge.moved), ids_in(merge.adopted)
+    for link in links():
+        then = dict(merge.moved.get(link.name, []))
+        now = await whose_now(session, link, then)
+        known = {*moved.get(link.name, []), *adopted.get(link.name, [])}
+        newer = await newer_of(session, link, merge.into_id, merge.marks.get(link.name, 0))
+        found = {
+            Why.EDITED: [one for one, (who, version) in now.items() if who == merge.into_id and version != then[one]],
+            Why.ELSEWHERE: [one for one, (who, _) in now.items() if who != merge.into_id],
+            Why.NEW: [one for one in newer if one not in known],
+        }
+        left += [Left(why, link.table.name, tuple(ids)) for why, ids in found.items() if ids]
+    return left
+
+
+async def _ways_since(session: AsyncSession, merge: Merge) -> list[Left]:
+    """Numbers and addresses that went over and are the survivor's no more."""
+    has: set[str] = set()
+    for column, owner in ((Phone.number, Phone.contact_id), (Email.address_key, Email.contact_id)):
+        has |= set((await session.exec(select(column).where(owner == merge.into_id))).all())
+    gone = [one for one in (*merge.numbers, *merge.emails) if not one["shared"] and one["key"] not in has]
+    return [Left(Why.NUMBER_GONE, one["written"]) for one in gone]

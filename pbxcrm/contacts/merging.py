@@ -1,0 +1,221 @@
+"""Two clients who are one person become one client, and nothing of either is lost.
+
+The one that is merged stays as a row, ``merged_into_id`` the survivor, with all that stood in its own fields: its address leads to the
+survivor, and everything that looks for clients leaves it out. Whatever names it (deals, tasks, calls, callbacks, notes …) names the
+survivor from then on. ``Merge`` remembers each row, so that it can be undone a month later (``unmerging``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.contacts.access import audience_of_contact
+from pbxcrm.contacts.actions import check_editable, merged_meanwhile, number_linked
+from pbxcrm.contacts.hooks import Merging, Relinked, contacts_merging, rows_relinked
+from pbxcrm.contacts.merge_rules import FIELDS, Way, choose, shared_way
+from pbxcrm.contacts.models import Contact, Email, Merge, Phone
+from pbxcrm.contacts.queries import access_contact
+from pbxcrm.contacts.relinking import Moved, give_all, highest_ids, ids_in, ids_of
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.db import lock_all
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.jobs import set_timer
+
+#: What was being written for the merged client by somebody else while they were merged comes along after so long.
+SETTLE_AFTER = timedelta(minutes=1)
+SETTLE = "contacts.settle_merge"
+
+WayTable = type[Phone] | type[Email]
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What one saw of the two; None: whatever they are now."""
+
+    this: int | None = None
+    into: int | None = None
+
+
+async def merge_contacts(
+    session: AsyncSession,
+    viewer: Viewer,
+    contact_id: int,
+    into_id: int,
+    *,
+    now: datetime,
+    chosen: Mapping[str, str] = {},
+    seen: Versions = Versions(),
+) -> Merge:
+    """Merge ``contact_id`` into ``into_id``; ``chosen`` says per field ``this``, ``into`` or, for the note, ``both``.
+
+    Raises NotAllowed where the viewer may not change both, Conflict where somebody was faster, Invalid.
+    """
+    check(viewer, Permission.CONTACTS_EDIT)
+    if contact_id == into_id:
+        raise Invalid("into", "merges.same", "Choose another client: this is the same one.")
+    for one, field in ((contact_id, ""), (into_id, "into")):
+        found = await access_contact(session, viewer, one, field=field)
+        if found.id != one:
+            raise merged_meanwhile()
+        await check_editable(session, viewer, found)
+    this, into = await lock_both(session, contact_id, into_id)
+    for contact, version in ((this, seen.this), (into, seen.into)):
+        if contact.merged_into_id is not None:
+            raise merged_meanwhile()
+        if version is not None and contact.version != version:
+            raise Conflict("merges.stale", "Somebody changed one of the two meanwhile. Look at both again.")
+    taken = choose(values_of(this), values_of(into), chosen)
+    merge = Merge(from_id=contact_id, into_id=into_id, by_id=viewer.user_id, at=now, fields=taken)
+    merge.marks = await highest_ids(session)
+    alone = await _only_theirs(session, contact_id, into_id)
+    kept: dict[str, Any] = {}
+    await contacts_merging(session, Merging(viewer, contact_id, into_id, into.name, alone, now, kept))
+    audience = await audience_of_contact(session, this, await load_directory(session))
+    merge.moved = await give_all(session, contact_id, into_id)
+    merge.numbers = await _merge_ways(session, Phone, contact_id, into_id)
+    merge.emails = await _merge_ways(session, Email, contact_id, into_id)
+    for field, (_, after) in taken.items():
+        setattr(into, field, after)
+    this.merged_into_id = into_id
+    this.version += 1
+    into.version += 1
+    merge.adopted, merge.parts = await _adopt(session, into_id, alone), kept
+    session.add(merge)
+    await session.flush()
+    await set_timer(session, SETTLE, f"{SETTLE}:{merge.id}", now + SETTLE_AFTER, {"merge": merge.id})
+    for one in (contact_id, into_id):
+        record(
+            session,
+            now,
+            "contact.merged",
+            "contact",
+            one,
+            actor=viewer,
+            merge=merge.id,
+            from_id=contact_id,
+            into_id=into_id,
+        )
+    audience |= await audience_of_contact(session, into, await load_directory(session))
+    for one in (contact_id, into_id):
+        emit(session, "contact", one, now, users=audience.users, roles=audience.roles)
+    await rows_relinked(session, Relinked(ids_in(merge.moved), now))
+    return merge
+
+
+async def settle_merge(session: AsyncSession, merge_id: int, now: datetime) -> None:
+    """What somebody wrote for the merged client while they were merged comes along, too. Doing it again changes nothing."""
+    merge = await session.get(Merge, merge_id, with_for_update=True)
+    if merge is None or merge.undone_at is not None:
+        return
+    into = await session.get_one(Contact, merge.into_id)
+    if into.merged_into_id is not None:  # its own merge moves everything on
+        return
+    late = await give_all(session, merge.from_id, merge.into_id)
+    if late:
+        merge.moved = {
+            name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}
+        }
+        await rows_relinked(session, Relinked(ids_in(late), now))
+
+
+def values_of(contact: Contact) -> dict[str, Any]:
+    """Its fields that are chosen between."""
+    return {field: getattr(contact, field) for field in FIELDS}
+
+
+def way_of(row: Phone | Email) -> Way:
+    if isinstance(row, Phone):
+        return Way(row.number, row.extension, row.label)
+    return Way(row.address_key, "", row.label)
+
+
+async def ways_of(session: AsyncSession, table: WayTable, contact_id: int) -> Sequence[Phone | Email]:
+    """Numbers or addresses of a client, oldest first."""
+    found = await session.exec(select(table).where(table.contact_id == contact_id).order_by(col(table.id)))
+    return [row for row in found.all() if isinstance(row, Phone | Email)]
+
+
+async def lock_both(session: AsyncSession, *contact_ids: int) -> list[Contact]:
+    """The clients as they are once nobody else holds them, their numbers first, as the listener does; in the order asked for.
+
+    Harder than ``lock_row``: who is just adding something that names one of them is waited for, so that it goes along.
+    Raises Conflict where their numbers changed meanwhile.
+    """
+    await session.flush()
+    numbers = await _numbers(session, contact_ids)
+    await lock_all(session, [f"client:{number}" for number in numbers])
+    rows = {
+        one: await session.get_one(Contact, one, with_for_update=True, populate_existing=True)
+        for one in sorted(contact_ids)
+    }
+    if await _numbers(session, contact_ids) - numbers:
+        raise Conflict("merges.stale", "Somebody changed one of the two meanwhile. Look at both again.")
+    return [rows[one] for one in contact_ids]
+
+
+async def _numbers(session: AsyncSession, contact_ids: Sequence[int]) -> set[str]:
+    return set((await session.exec(select(Phone.number).where(col(Phone.contact_id).in_(contact_ids)))).all())
+
+
+async def _only_theirs(session: AsyncSession, from_id: int, into_id: int) -> list[str]:
+    """Numbers that both had and nobody else: from now on they are one client's alone."""
+    found = await session.exec(
+        select(Phone.number, Phone.contact_id).where(col(Phone.number).in_(await _numbers(session, [from_id, into_id])))
+    )
+    holders: dict[str, set[int]] = {}
+    for number, contact_id in found.all():
+        holders.setdefault(number, set()).add(contact_id)
+    return sorted(number for number, who in holders.items() if who == {from_id, into_id})
+
+
+async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into_id: int) -> list[dict[str, Any]]:
+    """Move what the survivor has not; what both have stays once. Returns all that the other one had, as ``Merge`` keeps it."""
+    mine, known = await ways_of(session, table, from_id), await ways_of(session, table, into_id)
+    theirs = {way_of(row).key: row for row in reversed(known)}
+    stored: list[dict[str, Any]] = []
+    for row in mine:
+        way, same = way_of(row), theirs.get(way_of(row).key)
+        written = row.number if isinstance(row, Phone) else row.address
+        told = {"key": way.key, "written": written, "extension": way.extension, "label": way.label}
+        stored.append({**told, "shared": same is not None})
+        if same is None:
+            row.contact_id = into_id
+            continue
+        before = way_of(same)
+        after = shared_way(way, before)
+        if after != before:
+            set_way(same, after)
+            stored[-1]["survivors"] = [[before.extension, before.label], [after.extension, after.label]]
+        await session.delete(row)
+    await session.flush()
+    return stored
+
+
+def set_way(row: Phone | Email, way: Way) -> None:
+    row.label = way.label
+    if isinstance(row, Phone):
+        row.extension = way.extension
+
+
+async def _adopt(session: AsyncSession, into_id: int, numbers: Sequence[str]) -> Moved:
+    """What happened under these numbers while it could be either's is the survivor's."""
+    if not numbers:
+        return {}
+    await session.flush()
+    before = await ids_of(session, into_id)
+    for number in numbers:
+        await number_linked(session, into_id, number)
+    await session.flush()
+    after = await ids_of(session, into_id)
+    return {
+        name: [[row_id, None] for row_id in sorted(ids - before[name])]
+        for name, ids in after.items()
+        if ids - before[name]
+    }

@@ -1,0 +1,16 @@
+"""What the deadlines of this context do."""
+
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.contacts.merging import SETTLE, settle_merge
+from pbxcrm.shared.jobs import Handler
+from pbxcrm.shared.timers import Timer
+
+
+async def merge_settled(session: AsyncSession, row: Timer, now: datetime) -> None:
+    await settle_merge(session, int(row.payload["merge"]), now)
+
+
+HANDLERS: dict[str, Handler] = {SETTLE: merge_settled}

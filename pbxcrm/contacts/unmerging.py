@@ -1,0 +1,126 @@
+"""Making two clients of one again, however long after the merge: what was edited since is named and kept, never overwritten."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.contacts.access import audience_of_contact
+from pbxcrm.contacts.hooks import Relinked, Unmerging, contacts_unmerging, rows_relinked
+from pbxcrm.contacts.merge_rules import Way
+from pbxcrm.contacts.merges import access_merge, changed_since, may_undo
+from pbxcrm.contacts.merging import WayTable, lock_both, set_way, way_of, ways_of
+from pbxcrm.contacts.models import Contact, Email, Merge, Phone
+from pbxcrm.contacts.relinking import give, ids_in, links, whose_now
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Conflict, NotAllowed
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.locking import lock_row
+
+
+async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, now: datetime) -> Merge:
+    """Whoever merged them may, and who answers for them or for the client. Raises NotAllowed, NotFound, Conflict.
+
+    ``Merge.left`` tells afterwards what was left as it is.
+    """
+    check(viewer, Permission.CONTACTS_EDIT)
+    merge = await access_merge(session, viewer, merge_id)
+    people = await load_directory(session)
+    if not may_undo(viewer, merge, await session.get_one(Contact, merge.into_id), people):
+        who = people.name(merge.by_id) or "—"
+        raise NotAllowed("merges.not_yours", "{who} merged these two: ask them or a manager.", who=who)
+    this, into = await lock_both(session, merge.from_id, merge.into_id)
+    merge = await lock_row(session, Merge, merge_id)
+    if merge.undone_at is not None:
+        raise Conflict("merges.undone", "This has been undone already.")
+    if into.merged_into_id is not None:
+        survivor = await session.get_one(Contact, into.merged_into_id)
+        raise Conflict(
+            "merges.merged_on",
+            "{client} has itself been merged with {survivor} since. Undo that first.",
+            client=into.name,
+            survivor=survivor.name,
+        )
+    left = await changed_since(session, merge, into)
+    audience = await audience_of_contact(session, into, people)
+    parts = Unmerging(viewer, merge.from_id, merge.into_id, now, merge.parts)
+    await contacts_unmerging(session, parts)
+    await session.flush()
+    rows = await _give_back(session, merge)
+    await _part_ways(session, merge, Phone)
+    await _part_ways(session, merge, Email)
+    for field, (before, after) in merge.fields.items():
+        if getattr(into, field) == after:
+            setattr(into, field, before)
+    this.merged_into_id = None
+    this.version += 1
+    into.version += 1
+    merge.undone_at, merge.undone_by_id = now, viewer.user_id
+    merge.left = [one.stored() for one in (*left, *parts.left)]
+    await session.flush()
+    for one in (this, into):
+        record(
+            session,
+            now,
+            "contact.unmerged",
+            "contact",
+            one.id,
+            actor=viewer,
+            merge=merge_id,
+            from_id=this.id,
+            into_id=into.id,
+        )
+        audience |= await audience_of_contact(session, one, people)
+    for one in (this, into):
+        emit(session, "contact", one.id, now, users=audience.users, roles=audience.roles)
+    await rows_relinked(session, Relinked(rows, now))
+    return merge
+
+
+async def _give_back(session: AsyncSession, merge: Merge) -> dict[str, list[int]]:
+    """The rows that are still the survivor's; those that were nobody's before are nobody's."""
+    given: dict[str, list[int]] = {}
+    for stored, to in ((merge.moved, merge.from_id), (merge.adopted, None)):
+        ids = ids_in(stored)
+        for link in links():
+            now = await whose_now(session, link, ids.get(link.name, []))
+            back = [row_id for row_id, (owner, _) in now.items() if owner == merge.into_id]
+            await give(session, link, back, to)
+            given[link.name] = [*given.get(link.name, []), *back]
+    return given
+
+
+async def _part_ways(session: AsyncSession, merge: Merge, table: WayTable) -> None:
+    """Each has again what it had: what moved goes back, what both had both have. What was taken away since stays away."""
+    stored = merge.numbers if table is Phone else merge.emails
+    theirs = {way_of(row).key: row for row in reversed(await ways_of(session, table, merge.into_id))}
+    also = await _of_other_merges(session, merge, table)
+    for one in stored:
+        row = theirs.get(one["key"])
+        if row is not None and not one["shared"] and one["key"] not in also:
+            row.contact_id = merge.from_id
+        elif row is not None or one["shared"]:
+            session.add(_new_row(table, merge.from_id, one))
+        if row is not None and "survivors" in one:
+            before, after = one["survivors"]
+            if [way_of(row).extension, row.label] == after:
+                set_way(row, Way(one["key"], *before))
+    await session.flush()
+
+
+async def _of_other_merges(session: AsyncSession, merge: Merge, table: WayTable) -> set[str]:
+    """Keys that others who were merged into the same client had, too, so that it keeps them."""
+    found = await session.exec(
+        select(Merge).where(Merge.into_id == merge.into_id, Merge.id != merge.id, col(Merge.undone_at).is_(None))
+    )
+    others: Sequence[Merge] = found.all()
+    return {one["key"] for other in others for one in (other.numbers if table is Phone else other.emails)}
+
+
+def _new_row(table: WayTable, contact_id: int, one: dict[str, str]) -> Phone | Email:
+    if table is Phone:
+        return Phone(contact_id=contact_id, number=one["written"], extension=one["extension"], label=one["label"])
+    return Email(contact_id=contact_id, address=one["written"], label=one["label"])

@@ -1,0 +1,174 @@
+"""Clients who may be one person, merging them, and undoing it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pbxcrm.access import Permission
+from pbxcrm.contacts.duplicates import Alike, Pair, list_duplicates, say_not_same, take_back_not_same
+from pbxcrm.contacts.hooks import Left, Why
+from pbxcrm.contacts.merges import access_merge, changed_since
+from pbxcrm.contacts.merging import Versions, merge_contacts
+from pbxcrm.contacts.models import Contact, Merge
+from pbxcrm.contacts.unmerging import undo_merge
+from pbxcrm.people.queries import logins_of
+from web.api import cursors
+from web.api.fields import ApiAnswer, ApiRequest, Id, ListQuery, Moment, Version
+from web.api.resource import Ask, Page, Resource
+
+merges = Resource("merges", "Clients who are one person: found, merged into one, and made two again.")
+
+Which = Literal["this", "into"]
+
+
+class AlikeOut(ApiAnswer):
+    kind: Alike
+    value: str = Field(description="The number, the address, or the key of the name.")
+
+
+class DuplicateOut(ApiAnswer):
+    """Two clients who may be one, the older first."""
+
+    contact_id: int
+    name: str
+    other_id: int
+    other_name: str
+    same: list[AlikeOut] = Field(description="What both have, the surest first.")
+
+
+class NewMerge(ApiRequest):
+    """What is left away: the survivor's value, or the other's where the survivor has none; both notes, where they fit."""
+
+    into: Id = Field(description="Who stays.")
+    name: Which | None = None
+    company: Which | None = None
+    responsible: Which | None = None
+    note: Literal["this", "into", "both"] | None = None
+    version: Version | None = Field(None, description="Of the one that is merged, as you saw it: 409 for another.")
+    into_version: Version | None = Field(None, description="Of the survivor, as you saw it.")
+
+
+class NotSameAs(ApiRequest):
+    other: Id
+
+
+class LeftOut(ApiAnswer):
+    """Something that an undo leaves as it is."""
+
+    why: Why
+    what: str = Field(description="A field, a number, or the kind of the rows.")
+    ids: list[int]
+
+
+class MergeOut(ApiAnswer):
+    merge_id: int
+    contact_id: int = Field(description="Who was merged.")
+    into: int = Field(description="Who stayed.")
+    by: str | None = Field(description="A login.")
+    at: Moment
+    undone_at: Moment | None
+    undone_by: str | None = Field(description="A login.")
+    left: list[LeftOut] = Field(description="What the undo left as it was; before it, what it would leave now.")
+
+
+@merges.get(
+    "/contacts/duplicates", needs=Permission.CONTACTS_READ, summary="Clients who may be one person, the surest first"
+)
+async def read_duplicates(ask: Ask, query: ListQuery) -> Page[DuplicateOut]:
+    """Among those you see. They share a number, an e-mail address, or a name, also one in Latin and one in Cyrillic letters."""
+    after = cursors.read_pair(query.cursor)
+    pairs, place = await list_duplicates(ask.session, ask.viewer, after=after, limit=query.limit)
+    return Page[DuplicateOut](
+        items=[_pair(pair) for pair in pairs], next=cursors.next_of_pair(place) if place is not None else None
+    )
+
+
+@merges.post(
+    "/contacts/{contact_id}/merge",
+    needs=Permission.CONTACTS_EDIT,
+    summary="Merge a client into another",
+    location=lambda merge: f"/merges/{merge.merge_id}",
+    conflicts=True,
+)
+async def add_merge(ask: Ask, contact_id: int, body: NewMerge) -> MergeOut:
+    """Deals, tasks, calls, callbacks, notes, numbers and addresses become the survivor's. You must be allowed to change both."""
+    chosen = {
+        "name": body.name,
+        "company_id": body.company,
+        "responsible_id": body.responsible,
+        "note": body.note,
+    }
+    merge = await merge_contacts(
+        ask.session,
+        ask.viewer,
+        contact_id,
+        body.into,
+        now=ask.now,
+        chosen={field: choice for field, choice in chosen.items() if choice is not None},
+        seen=Versions(body.version, body.into_version),
+    )
+    return await _merge(ask, merge)
+
+
+@merges.get("/merges/{merge_id}", needs=Permission.CONTACTS_READ, summary="One merge")
+async def read_merge(ask: Ask, merge_id: int) -> MergeOut:
+    return await _merge(ask, await access_merge(ask.session, ask.viewer, merge_id))
+
+
+@merges.post(
+    "/merges/{merge_id}/undo",
+    needs=Permission.CONTACTS_EDIT,
+    summary="Make two clients of one again",
+    status=200,
+    conflicts=True,
+)
+async def undo(ask: Ask, merge_id: int) -> MergeOut:
+    """What was changed since stays as it is and is named in `left`. Whoever merged them may, and their managers."""
+    return await _merge(ask, await undo_merge(ask.session, ask.viewer, merge_id, now=ask.now))
+
+
+@merges.post(
+    "/contacts/{contact_id}/not-same",
+    needs=Permission.CONTACTS_EDIT,
+    summary="Two clients who are alike are two people",
+    status=204,
+)
+async def add_not_same(ask: Ask, contact_id: int, body: NotSameAs) -> None:
+    """They are not suggested again."""
+    await say_not_same(ask.session, ask.viewer, contact_id, body.other, now=ask.now)
+
+
+@merges.delete(
+    "/contacts/{contact_id}/not-same/{other_id}",
+    needs=Permission.CONTACTS_EDIT,
+    summary="They may be one person after all",
+)
+async def remove_not_same(ask: Ask, contact_id: int, other_id: int) -> None:
+    await take_back_not_same(ask.session, ask.viewer, contact_id, other_id, now=ask.now)
+
+
+def _pair(pair: Pair) -> DuplicateOut:
+    return DuplicateOut(
+        contact_id=pair.low.contact.id or 0,
+        name=pair.low.contact.name,
+        other_id=pair.high.contact.id or 0,
+        other_name=pair.high.contact.name,
+        same=[AlikeOut(kind=alike, value=value) for alike, value in pair.same],
+    )
+
+
+async def _merge(ask: Ask, merge: Merge) -> MergeOut:
+    logins = await logins_of(ask.session, [merge.by_id, merge.undone_by_id])
+    left = [Left.load(each) for each in merge.left]
+    if merge.undone_at is None:
+        left = await changed_since(ask.session, merge, await ask.session.get_one(Contact, merge.into_id))
+    return MergeOut(
+        merge_id=merge.id or 0,
+        contact_id=merge.from_id,
+        into=merge.into_id,
+        by=logins.get(merge.by_id),
+        at=merge.at,
+        undone_at=merge.undone_at,
+        undone_by=logins.get(merge.undone_by_id),
+        left=[LeftOut(why=each.why, what=each.what, ids=list(each.ids)) for each in left],
+    )
