@@ -45,7 +45,7 @@ from web.routing import rule_of
 
 #: The field, and which of the things in ``Seeded`` it names.
 NAMES_A_ROW = {
-    "contact_id": "contact_id", "company_id": "company_id", "deal_id": "deal_id",
+    "contact_id": "contact_id", "into": "other_id", "other": "other_id", "company_id": "company_id", "deal_id": "deal_id",
     "call_id": "call_id", "task_id": "task_id", "episode_id": "episode_id",
     "responsible_id": "user_id", "assignee_id": "user_id", "owner_id": "user_id", "user_id": "user_id",
     "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",

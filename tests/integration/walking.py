@@ -20,6 +20,7 @@ from pbxcrm.callbacks.models import Attempt, Episode, Escalation
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
+from pbxcrm.contacts.merging import merge_contacts
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.queries import stages_of
@@ -60,7 +61,7 @@ OWNED = {
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
-    "job_id", "lamp_id", "session_id", "task_id", "token_id", "user_id", "team_id",
+    "job_id", "lamp_id", "merge_id", "other_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
 SHARED = {
@@ -198,6 +199,9 @@ async def _settle(
         contact = await create_contact(
             session, viewer, name=name, now=NOON, region="UA", phones=[number], company_id=company.id
         )
+        other = await create_contact(session, viewer, name=f"Other {name}", now=NOON, region="UA")
+        gone = await create_contact(session, viewer, name=f"Gone {name}", now=NOON, region="UA")
+        merge = await merge_contacts(session, viewer, gone.id or 0, other.id or 0, now=NOON)
         deal = await create_deal(
             session, viewer, title=f"Deal {name}", now=NOON, currency="UAH", region="UA", contact_id=contact.id
         )
@@ -240,7 +244,7 @@ async def _settle(
         job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
         session.add_all([flag, escalation, attempt, command, token, lamp, job])
     return {
-        "company_id": company.id, "contact_id": contact.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
+        "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
