@@ -8,8 +8,8 @@ from sqlalchemy import UniqueConstraint
 from sqlmodel import SQLModel, col, select
 
 from pbxcrm import tables
-from pbxcrm.calls.models import Call
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import edit_contact, link_number
 from pbxcrm.contacts.merging import SETTLE, SETTLE_AFTER, Versions
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
