@@ -35,6 +35,7 @@ class Left:
 
     @classmethod
     def load(cls, stored: Mapping[str, Any]) -> Self:
+        """What ``stored()`` gave."""
         return cls(Why(stored["why"]), stored["what"], tuple(stored["ids"]))
 
 

@@ -131,6 +131,7 @@ def values_of(contact: Contact) -> dict[str, Any]:
 
 
 def way_of(row: Phone | Email) -> Way:
+    """A row as the rules of a merge compare it."""
     if isinstance(row, Phone):
         return Way(row.number, row.extension, row.label)
     return Way(row.address_key, "", row.label)
@@ -199,6 +200,7 @@ async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into
 
 
 def set_way(row: Phone | Email, way: Way) -> None:
+    """Write label and extension of ``way`` into its row; an address has no extension."""
     row.label = way.label
     if isinstance(row, Phone):
         row.extension = way.extension

@@ -31,6 +31,7 @@ class Link:
 
     @property
     def name(self) -> str:
+        """``table.column``, as ``Moved`` is keyed."""
         return f"{self.table.name}.{self.column.name}"
 
     @property

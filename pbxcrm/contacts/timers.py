@@ -10,6 +10,7 @@ from pbxcrm.shared.timers import Timer
 
 
 async def merge_settled(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """A minute after a merge: ``settle_merge``."""
     await settle_merge(session, int(row.payload["merge"]), now)
 
 

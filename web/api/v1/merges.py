@@ -22,6 +22,8 @@ Which = Literal["this", "into"]
 
 
 class AlikeOut(ApiAnswer):
+    """Something that both have."""
+
     kind: Alike
     value: str = Field(description="The number, the address, or the key of the name.")
 
@@ -49,6 +51,8 @@ class NewMerge(ApiRequest):
 
 
 class NotSameAs(ApiRequest):
+    """Of whom the client of the path is told apart."""
+
     other: Id
 
 
@@ -61,6 +65,8 @@ class LeftOut(ApiAnswer):
 
 
 class MergeOut(ApiAnswer):
+    """Two clients became one, and what its undo leaves as it is."""
+
     merge_id: int
     contact_id: int = Field(description="Who was merged.")
     into: int = Field(description="Who stayed.")
