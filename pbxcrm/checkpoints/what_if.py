@@ -22,6 +22,8 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class WouldLight:
+    """A lamp of ``step`` that would have burnt during a stay."""
+
     step: int
     lit_at: datetime
     out_at: datetime | None  # None: it still burns at the end of the stay

@@ -9,7 +9,7 @@ from pbxcrm.contacts.likeness import address_key, name_key
 from pbxcrm.migrations.adding import add_filled
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
