@@ -2,7 +2,7 @@
 
 A browser hears hints (a topic and a reference) that its person may hear, never data: it asks for the page again through
 the ordinary, access-checked path. Only what must be on the screen at once is pushed as finished HTML by a *pusher*, made
-for each person by their own rights. What the stream says:
+for each person by their own rights and in the language of the page that listens. What the stream says:
 
     event: hello  data: {"last": 812}                      the stream begins; events up to 812 have been said before
     event: hint   data: [{"id": 813, "topic": "deal", "ref": "12"}, …]
@@ -16,7 +16,7 @@ Slow readers are dropped, a stream lives ten minutes at most and is opened again
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -54,8 +54,9 @@ class RenderRequest:
     about: set[str]
 
 
-#: Makes a region's HTML for some people, one after the other: user id and HTML. Runs outside of any request.
-Pusher = Callable[[Sequence[RenderRequest]], AsyncIterator[tuple[int, str]]]
+#: Makes a region's HTML for some people, one after the other: what was asked and the HTML. Runs outside of any request.
+Pusher = Callable[[Sequence[RenderRequest]], AsyncIterator[tuple[RenderRequest, str]]]
+Reader = tuple[int, str]  # user id and language: tabs of one person may be in two
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Ear:
     """One open stream. ``deaf`` is set when it was too slow and has missed something."""
 
     def __init__(self, listener: Viewer) -> None:
-        self.viewer = listener
+        self.viewer = listener  # ``language`` is that of the page
         self.deaf = False
         self._at_once: dict[str, Message] = {}  # the latest push of each region, the latest state
         self._hints: dict[tuple[str, str], dict[str, Any]] = {}  # topic and reference -> the latest
@@ -143,6 +144,15 @@ class Ear:
         return messages
 
 
+def _reader(person: Viewer) -> Reader:
+    return person.user_id, person.language
+
+
+def _people_of(ears: Iterable[Ear]) -> list[Viewer]:
+    """Who listens at these streams of one person: once for each language."""
+    return list({_reader(ear.viewer): ear.viewer for ear in ears}.values())
+
+
 class Hub:
     """Hears Redis once for this process and says to each stream what its person may hear."""
 
@@ -155,8 +165,8 @@ class Hub:
         self._ears: dict[int, set[Ear]] = {}
         self._of_role: dict[str, set[int]] = {}  # who listens, by role: a hint must not look at every stream
         # Region -> for whom it is to be rendered: urgently, and when there is time.
-        self._wanted: dict[str, tuple[dict[int, RenderRequest], dict[int, RenderRequest]]] = {}
-        self._drawn: dict[tuple[int, str], dict[Any, Any]] = {}  # of user and region: what the pusher keeps
+        self._wanted: dict[str, tuple[dict[Reader, RenderRequest], dict[Reader, RenderRequest]]] = {}
+        self._drawn: dict[tuple[Reader, str], dict[Any, Any]] = {}  # of reader and region: what the pusher keeps
         self._rendering: dict[str, asyncio.Task[None]] = {}
 
     def add_pusher(self, topic: str, region: str, pusher: Pusher) -> None:
@@ -176,8 +186,9 @@ class Hub:
             if not self._ears[listener.user_id]:
                 del self._ears[listener.user_id]
                 self._sort_out(listener.user_id)
+            if _reader(listener) not in {_reader(other.viewer) for other in self._ears.get(listener.user_id, ())}:
                 for region, _ in self.pushers.values():
-                    self._drawn.pop((listener.user_id, region), None)
+                    self._drawn.pop((_reader(listener), region), None)
 
     def now_is(self, ear: Ear, listener: Viewer) -> None:
         """Who listens at ``ear`` may have another role or team than when the stream began."""
@@ -256,31 +267,31 @@ class Hub:
         pushed = self.pushers.get(hint.topic)
         for ears in [self._ears[user_id] for user_id in people]:
             if pushed is not None:
-                self._push(next(iter(ears)).viewer, *pushed, hint.ref, urgent=hint.urgent)
+                for person in _people_of(ears):
+                    self._push(person, *pushed, hint.ref, urgent=hint.urgent)
                 continue
             for ear in ears:
                 ear.hint(hint)
 
     def push_to(self, user_id: int) -> None:
         """Render every pushed region for one person now: what a stream that has just begun needs."""
-        ears = self._ears.get(user_id)
-        if ears:
+        for person in _people_of(self._ears.get(user_id, ())):
             for region, pusher in dict(self.pushers.values()).items():
-                self._push(next(iter(ears)).viewer, region, pusher, "")
+                self._push(person, region, pusher, "")
 
     def _push(self, person: Viewer, region: str, pusher: Pusher, about: str, *, urgent: bool = False) -> None:
-        """Render once for all of a person's streams, together with others who wait, the urgent before the rest."""
+        """Render once for all of a person's streams in one language, together with others who wait, the urgent before the rest."""
         urgently, sometime = self._wanted.setdefault(region, ({}, {}))
-        user_id = person.user_id
-        asked = urgently.get(user_id) or (sometime.pop(user_id, None) if urgent else sometime.get(user_id))
+        reader = _reader(person)
+        asked = urgently.get(reader) or (sometime.pop(reader, None) if urgent else sometime.get(reader))
         if asked is None:
-            asked = RenderRequest(person, self._drawn.setdefault((user_id, region), {}), set())
+            asked = RenderRequest(person, self._drawn.setdefault((reader, region), {}), set())
         asked.person = person
         asked.about.add(about)
         if urgent:
-            urgently[user_id] = asked
-        elif user_id not in urgently:
-            sometime[user_id] = asked
+            urgently[reader] = asked
+        elif reader not in urgently:
+            sometime[reader] = asked
         if region not in self._rendering:
             self._rendering[region] = asyncio.create_task(self._render_all(region, pusher))
 
@@ -298,7 +309,7 @@ class Hub:
         finally:
             del self._rendering[region]
 
-    async def _gather(self, urgently: dict[int, RenderRequest]) -> None:
+    async def _gather(self, urgently: dict[Reader, RenderRequest]) -> None:
         """Wait for others: half of what a round costs is the same for one and for ten. Whoever's phone rings ends it."""
         for _ in range(GATHER_STEPS):
             await asyncio.sleep(GATHER_SECONDS / GATHER_STEPS)
@@ -306,12 +317,14 @@ class Hub:
                 return
 
     async def _render(self, region: str, pusher: Pusher, asked: Sequence[RenderRequest]) -> None:
-        left = {each.person.user_id: each for each in asked}
+        left = {_reader(each.person): each for each in asked}
         try:
-            async for user_id, html in pusher(asked):
-                del left[user_id]
-                for ear in self._ears.get(user_id, ()):
-                    ear.say("push", {"region": region, "html": html})
+            async for each, html in pusher(asked):
+                reader = _reader(each.person)
+                del left[reader]
+                for ear in self._ears.get(reader[0], ()):
+                    if _reader(ear.viewer) == reader:
+                        ear.say("push", {"region": region, "html": html})
                 await asyncio.sleep(0)  # it is on its way before the next is made
         except (
             Exception

@@ -146,7 +146,9 @@ def _shows_shell(request: Request) -> bool:
 
 
 def _language(request: Request, viewer: Viewer | None, default: Language) -> Language:
-    for wish in (viewer.language if viewer else "", request.cookies.get(LANGUAGE_COOKIE, "")):
+    """That of the page whose part is asked for; else what one has chosen, here or at the log-in; else what the browser prefers."""
+    of_page = request.headers.get("page-language", "")
+    for wish in (of_page, viewer.language if viewer else "", request.cookies.get(LANGUAGE_COOKIE, "")):
         language = Language.of(wish)
         if language is not None:
             return language

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from pbxcrm.access import Viewer
 from web.auth import viewer_by_session
-from web.i18n import here
+from web.i18n import Language, here
 from web.live import ABOUT_WHO_ASKS, Hub
 from web.parts import parts, viewer
 
@@ -41,8 +41,9 @@ class _Stream(EventSourceResponse):
 
 
 async def live(request: Request) -> Response:
-    """``GET /live``: this browser's stream."""
-    reader = _reading(viewer(request), here().language.value)
+    """``GET /live?language=``: this browser's stream, for pages in this language."""
+    asked = Language.of(request.query_params.get("language", "")) or here().language
+    reader = _reading(viewer(request), asked.value)
     stream = speak(request, parts(request).hub, reader, life=LIFE_SECONDS)
     # Browsers return all at once after a restart; what each asks for by the clock must not stay together.
     beat = HEARTBEAT_SECONDS * random.uniform(0.7, 1)  # noqa: S311
@@ -80,8 +81,8 @@ async def speak(
 
 
 def _reading(person: Viewer, language: str) -> Viewer:
-    """The person with the language of their page, where they have chosen none: what is pushed into it is in that language."""
-    return replace(person, language=person.language or language)
+    """The person with the language of their page: what is pushed into it is in that, whatever they have chosen since."""
+    return replace(person, language=language)
 
 
 async def _ask_again(request: Request, before: Viewer) -> Viewer | None:

@@ -81,12 +81,35 @@ async def test_another_tab_leads_when_the_first_is_closed(at_screen: AtScreen, a
     await live(second)
 
 
+@pytest.mark.parametrize("lacks", ["", NO_WORKERS, NO_WORKERS + NO_LOCKS])
+async def test_each_tab_is_pushed_to_in_the_language_it_is_in(at_screen: AtScreen, intake: Intake, lacks: str) -> None:
+    """A browser that prefers Ukrainian, a person who has chosen nothing; then they choose Russian in another tab."""
+    person, page = await at_screen("olena", locale="uk-UA")
+    await person.context.add_init_script(lacks)
+    await page.close()
+    first, second = await person.page("/callbacks"), await person.page("/tasks")
+    for tab in (first, second):
+        await live(tab)
+        await expect(tab.locator("html")).to_have_attribute("lang", "uk")
+    await second.locator("#me > summary").click()
+    async with second.expect_navigation():
+        await second.locator("#me [name=language][value=ru]").click()
+    await live(second)
+    ringing = story(1).ring("101")
+    await intake.apply(batch(ringing))
+    for tab, state, phone in ((first, "Дзвонить", "дзвонить"), (second, "Звонит", "звонит")):
+        await expect(tab.locator("#call-1 .state")).to_contain_text(state)
+        await expect(tab.locator("#dock-phone")).to_have_attribute("data-word", phone)
+    await intake.apply(batch(ringing.wait(9).end()))  # what a page asks for itself is in its language, too
+    await expect(first.locator("#queue td.reason")).to_contain_text("Клієнт")
+    await expect(first.locator("#queue")).not_to_contain_text("Клиент")
+
+
 async def test_cards_speak_the_language_of_the_page(at_screen: AtScreen, intake: Intake) -> None:
     """Who chose a language on the login page and none in the profile has it in the pushed cards, too."""
     person, page = await at_screen("olena")
-    await page.close()  # and with it the worker whose stream still speaks English
     await person.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": "uk", "url": person.address}])
-    page = await person.page("/")
+    await page.goto(person.address + "/")
     await live(page)
     await expect(page.locator("html")).to_have_attribute("lang", "uk")
     await intake.apply(batch(story(1).ring("101")))

@@ -72,7 +72,7 @@ async def dock(request: Request) -> Response:
 
 async def _own_dock(request: Request) -> HTMLResponse:
     person = replace(viewer(request), language=here().language.value)
-    drawn = [html async for _user_id, html in _draw(parts(request), [RenderRequest(person, {}, {""})], now(request))]
+    drawn = [html async for _asked, html in _draw(parts(request), [RenderRequest(person, {}, {""})], now(request))]
     return HTMLResponse(drawn[0])
 
 
@@ -81,8 +81,8 @@ def pusher(of: Parts) -> Pusher:
     return lambda asked: _draw(of, asked, of.clock())
 
 
-async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> AsyncIterator[tuple[int, str]]:
-    """Docks by user id, each in its person's language. What they show is fetched for all at once, except cards that are given."""
+async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> AsyncIterator[tuple[RenderRequest, str]]:
+    """Docks, each in its reader's language. What they show is fetched for all at once, except cards that are given."""
     docks, cards, people = await _load(of, asked, at)
     timezone = ZoneInfo(of.settings.timezone)
     for each in asked:
@@ -95,7 +95,7 @@ async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> Asyn
                     each.drawn[place.call_id] = Drawn(place.state, here().language, at, html)
             for gone in each.drawn.keys() - {place.call_id for place in dock.places}:
                 del each.drawn[gone]
-            yield person.user_id, of.templates.text("dock/_cards.html", dock=dock, drawn=each.drawn)
+            yield each, of.templates.text("dock/_cards.html", dock=dock, drawn=each.drawn)
 
 
 async def _load(

@@ -36,8 +36,8 @@ class Docks:
             async with self.database.read() as session:
                 self._asked = RenderRequest(await self.office.viewer(session, "ivan"), {}, set())
         self._asked.about = set(about)
-        ((user_id, html),) = [pushed async for pushed in self._push([self._asked])]
-        assert user_id == self.office.id("ivan")
+        ((asked, html),) = [pushed async for pushed in self._push([self._asked])]
+        assert asked is self._asked
         return html
 
     async def call_id(self, linkedid: str) -> str:

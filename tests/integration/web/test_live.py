@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient
 from redis.asyncio import Redis
+from sqlmodel import select
 from starlette.applications import Starlette
 from starlette.requests import Request
 
 from pbxcrm.access import Role, Viewer
+from pbxcrm.people.models import User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import CHANNEL, emit, relay
 from tests.integration.web.conftest import PASSWORD, Clock
@@ -38,8 +40,9 @@ class Listener:
     def topics(self) -> list[str]:
         return [f"{hint['topic']}:{hint['ref']}" for hints in self.of("hint") for hint in hints]
 
-    async def listen(self, client: AsyncClient) -> None:
-        async with client.stream("GET", "/live", headers={"accept": "text/event-stream"}, timeout=60) as answer:
+    async def listen(self, client: AsyncClient, query: str = "", *, accept_language: str = "") -> None:
+        headers = {"accept": "text/event-stream"} | ({"accept-language": accept_language} if accept_language else {})
+        async with client.stream("GET", "/live" + query, headers=headers, timeout=60) as answer:
             assert answer.status_code == 200, answer.status_code
             name = ""
             async for line in answer.aiter_lines():
@@ -184,10 +187,11 @@ async def test_a_new_role_counts_at_once(listen: Listen, database: Database, red
 async def test_finished_html_is_pushed_to_every_tab_of_one_person(listen: Listen, redis: Redis, app: Starlette) -> None:
     rendered: list[str] = []
 
-    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
-        for person in (each.person for each in asked):
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+        for each in asked:
+            person = each.person
             rendered.append(person.login)
-            yield person.user_id, f"<b>{person.login} {len(rendered)}</b>"
+            yield each, f"<b>{person.login} {len(rendered)}</b>"
 
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", card)
@@ -204,12 +208,46 @@ async def test_finished_html_is_pushed_to_every_tab_of_one_person(listen: Listen
     assert "olena" not in str(dmytro.of("push"))
 
 
+async def test_each_page_is_pushed_to_in_its_own_language(
+    listen: Listen, redis: Redis, app: Starlette, database: Database
+) -> None:
+    """Two tabs of one person, who has chosen no language and then one: a page stays in the language it was made in."""
+
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+        for each in asked:
+            each.drawn["times"] = each.drawn.get("times", 0) + 1
+            yield each, f"{each.person.language} {len(each.drawn)}"
+
+    app.state.parts.hub.pushers.clear()
+    app.state.parts.hub.add_pusher("dock", "dock", card)
+    client, first = await listen("olena")
+    pages = {"uk": Listener(), "ru": Listener()}
+    tasks = [asyncio.create_task(page.listen(client, f"?language={code}")) for code, page in pages.items()]
+    tasks.append(asyncio.create_task((browser := Listener()).listen(client, accept_language="ru-UA, uk;q=0.5")))
+    try:
+        every = [first, *pages.values(), browser]
+        await until(lambda: all(each.of("push") for each in every))
+        async with database.write() as session:
+            (await session.exec(select(User).where(User.login == "olena"))).one().language = "en"
+        before = [len(each.of("push")) for each in every]
+        await redis.publish(CHANNEL, json.dumps([{"id": 7, "topic": "people", "ref": "1", "users": [1]}]))
+        await redis.publish(CHANNEL, json.dumps([{"id": 8, "topic": "dock", "ref": "", "users": [1]}]))
+        await until(lambda: all(len(each.of("push")) > n for each, n in zip(every, before, strict=True)))
+        said = [{push["html"] for push in each.of("push")} for each in every]
+        assert said == [{"en 1"}, {"uk 1"}, {"ru 1"}, {"ru 1"}]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def test_a_card_that_cannot_be_rendered_silences_nobody(listen: Listen, redis: Redis, app: Starlette) -> None:
-    async def broken(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
-        for person in (each.person for each in asked):
+    async def broken(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+        for each in asked:
+            person = each.person
             if person.login == "olena":
                 raise RuntimeError(person.login)
-            yield person.user_id, "<b>whole</b>"
+            yield each, "<b>whole</b>"
 
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", broken)
@@ -247,9 +285,9 @@ async def test_redis_gone_is_said_and_comes_back_by_itself(redis: Redis) -> None
 
 
 async def test_what_redis_could_not_say_is_pushed_when_it_is_back(redis: Redis) -> None:
-    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
         for each in asked:
-            yield each.person.user_id, "as it is now"
+            yield each, "as it is now"
 
     hub = Hub(redis, channel="test")
     hub.add_pusher("dock", "dock", card)
@@ -287,9 +325,9 @@ async def test_who_is_too_slow_is_dropped_and_costs_no_more_memory(app: Starlett
 async def test_a_browser_that_stops_reading_is_let_go_while_others_hear_on(
     listen: Listen, address: str, app: Starlette, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def huge(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[int, str]]:
-        for person in (each.person for each in asked):
-            yield person.user_id, "x" * 4_000_000
+    async def huge(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+        for each in asked:
+            yield each, "x" * 4_000_000
 
     monkeypatch.setattr(stream, "SEND_SECONDS", 0.5)
     hub: Hub = app.state.parts.hub

@@ -10,6 +10,7 @@ import { Switchboard } from "./switchboard.js";
 const GATHER = 60; // ms in which hints are taken together
 const REST = 400; // ms between two refreshes of one region
 const me = document.body.dataset.user;
+const language = document.documentElement.lang; // what is pushed into a page is in its language, whatever other tabs are in
 const due = new Set();
 const restUntil = new WeakMap();
 let timer = 0;
@@ -61,7 +62,7 @@ document.addEventListener("htmx:before:swap", (event) => {
 
 async function reload(regions) {
   try {
-    const response = await fetch(location.href, { headers: { "HX-Request": "true", "HX-Request-Type": "full", Accept: "text/html" } });
+    const response = await fetch(location.href, { headers: { "HX-Request": "true", "HX-Request-Type": "full", "Page-Language": language, Accept: "text/html" } });
     if (!response.ok) return;
     const text = await response.text();
     const fresh = new DOMParser().parseFromString(text, "text/html");
@@ -117,10 +118,10 @@ function state(live) {
 }
 
 function byWorker() {
-  const worker = new SharedWorker(document.body.dataset.worker, { type: "module", name: `pbxcrm-${me}` });
+  const worker = new SharedWorker(document.body.dataset.worker, { type: "module", name: `pbxcrm-${me}-${language}` });
   worker.port.onmessage = ({ data }) => hear(data);
   worker.port.start();
-  const join = () => worker.port.postMessage({ kind: "join", heard: Number(document.body.dataset.heard), language: document.documentElement.lang });
+  const join = () => worker.port.postMessage({ kind: "join", heard: Number(document.body.dataset.heard) });
   join();
   addEventListener("pagehide", () => worker.port.postMessage({ kind: "leave" }));
   addEventListener("pageshow", (event) => { if (event.persisted) { join(); hear({ kind: "refresh" }); } });
@@ -129,24 +130,24 @@ function byWorker() {
 
 // Without shared workers (Chrome on Android): the tab that holds the lock leads and tells the others.
 function byLeader() {
-  const channel = new BroadcastChannel(`pbxcrm-${me}`);
+  const channel = new BroadcastChannel(`pbxcrm-${me}-${language}`);
   let board = null;
   channel.onmessage = ({ data }) => {
-    if (data.kind === "join") { if (board) for (const message of board.join(data.heard, data.language)) channel.postMessage({ ...message, only: data.from }); }
+    if (data.kind === "join") { if (board) for (const message of board.join(data.heard)) channel.postMessage({ ...message, only: data.from }); }
     else if (data.kind === "wake") board?.wake(data.why);
     else if (!data.only || data.only === from) hear(data);
   };
   const from = Math.random();
-  channel.postMessage({ kind: "join", heard: Number(document.body.dataset.heard), language: document.documentElement.lang, from });
-  navigator.locks.request(`pbxcrm-live-${me}`, () => {
-    board = new Switchboard((message) => { hear(message); channel.postMessage(message); });
+  channel.postMessage({ kind: "join", heard: Number(document.body.dataset.heard), from });
+  navigator.locks.request(`pbxcrm-live-${me}-${language}`, () => {
+    board = new Switchboard((message) => { hear(message); channel.postMessage(message); }, language);
     return new Promise(() => {}); // held until the tab closes
   });
   return (why) => (board ? board.wake(why) : channel.postMessage({ kind: "wake", why }));
 }
 
 function alone() {
-  const board = new Switchboard(hear);
+  const board = new Switchboard(hear, language);
   return (why) => board.wake(why);
 }
 

@@ -13,9 +13,10 @@ const BEAT = 1000, SLEPT = 4000; // a beat that comes so late has slept, and the
 const JUST_NOW = 300; // ten tabs wake at once: a try so young is not given up for another one
 
 export class Stream {
-  // hear(name, data) is called with what the server says; name "closed" and "over" come from here.
-  constructor(hear) {
+  // hear(name, data) is called with what the server says; name "closed" and "over" come from here. `language` is that of the pages.
+  constructor(hear, language) {
     this.hear = hear;
+    this.language = language;
     this.open = false;
     this.over = false;
     this.heardAt = this.triedAt = this.lostAt = 0;
@@ -84,7 +85,7 @@ export class Stream {
       this.abort.abort();
     }, hurried ? HURRIED_PATIENCE : this.patience);
     try {
-      const response = await fetch("/live", { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: this.abort.signal });
+      const response = await fetch(`/live?language=${this.language}`, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: this.abort.signal });
       clearTimeout(impatient);
       if (response.status === 401 || response.status === 403) return "session";
       if (response.ok && response.body) return await this.read(response.body);

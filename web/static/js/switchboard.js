@@ -5,9 +5,10 @@ import { Stream } from "./stream.js";
 const REMEMBERED = 300;
 
 export class Switchboard {
-  // tell(message) reaches every page.
-  constructor(tell) {
+  // tell(message) reaches every page. All of them are in one `language`: pages in another have a switchboard of their own.
+  constructor(tell, language) {
     this.tell = tell;
+    this.language = language;
     this.hints = [];
     this.regions = new Map();
     this.live = "connecting";
@@ -16,7 +17,7 @@ export class Switchboard {
   }
 
   begin() {
-    this.stream = new Stream((name, data) => this.hear(name, data));
+    this.stream = new Stream((name, data) => this.hear(name, data), this.language);
   }
 
   hear(name, data) {
@@ -50,14 +51,11 @@ export class Switchboard {
   }
 
   // A page has come: what it must know that was said before. `heard` is the last event its server knew when it was made.
-  // What was pushed in another language is not shown to it: the page brings its own until the next push.
-  join(heard, language) {
+  join(heard) {
     if (this.stream.over) { // somebody has logged in since, or the server would not have given them the page
       this.regions.clear();
       this.begin();
     }
-    if (this.language !== language) this.regions.clear();
-    this.language = language;
     const messages = [{ kind: "state", live: this.live }];
     const missed = this.hints.filter((hint) => hint.id > heard);
     if (missed.length) messages.push({ kind: "hints", hints: missed });
