@@ -2,15 +2,20 @@
 
 The key is written in Latin letters, so that ``Boiko`` finds ``Бойко`` and ``Виктория`` finds ``Вікторія``. Letters that Ukrainian, Russian
 and English spellings use for one sound are one letter in it; soft signs and apostrophes are left out and doubled letters are one. Each
-letter is replaced by itself, whatever stands beside it, so a part of a name has a part of its key (only ``c`` waits for its ``h``).
+letter is replaced by itself, whatever stands beside it, so a part of a name has a part of its key. Only ``c`` waits for its ``h``: a word that
+is not typed to its end yet (``searc``) is looked for both ways.
 """
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice, product
 
 KEY_MAX = 400  # letters; an index of PostgreSQL takes no row above 2.7 kB
 LONGEST_WORD = 40
+SHORTEST_WORD = 3  # letters, as they are typed
+WAYS = 8  # to read words of which several end with c
 _APOSTROPHES = "\u2019\u02bc`\u00b4\u2018'"
 _ALIKE = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), "\u0451": "\u0435"})
 _LATIN = str.maketrans({
@@ -47,12 +52,12 @@ def readings(text: str) -> list[list[str]]:
 
     ``,jqrj`` is ``Бойко`` with the English layout on, ``Рщеуд`` is ``Hotel`` with a Cyrillic one.
     """
-    return _different([_key(reading).split() for reading in _typed(text)])
+    return _different([way for reading in _typed(text) for way in _ways(reading.split())])
 
 
 def word_readings(text: str) -> list[list[str]]:
     """The same for what is found by whole words: those of ``words_of``."""
-    return _different([sorted(words_of(reading)) for reading in _typed(text)])
+    return _different([sorted(way) for reading in _typed(text) for way in _ways(_words_in(reading))])
 
 
 def _typed(text: str) -> list[str]:
@@ -73,9 +78,20 @@ def _different(readings: list[list[str]]) -> list[list[str]]:
 
 def words_of(text: str) -> set[str]:
     """The words of a longer text by their keys, for finding notes: three letters and more, without what stands around them."""
+    return {key[:LONGEST_WORD] for word in _words_in(text) if (key := _key(word))}
+
+
+def _words_in(text: str) -> list[str]:
+    """Words as they are compared: of three letters and more."""
     plain = "".join(letter if letter.isalnum() or letter in _APOSTROPHES else " " for letter in text)
-    keys = (_key(unicodedata.normalize("NFKC", word).casefold().translate(_ALIKE)) for word in plain.split())
-    return {key[:LONGEST_WORD] for key in keys if len(key) >= 3}
+    words = (unicodedata.normalize("NFKC", word).casefold().translate(_ALIKE) for word in plain.split())
+    return [word for word in words if len(word) >= SHORTEST_WORD]
+
+
+def _ways(words: Iterable[str]) -> list[list[str]]:
+    """The keys of words that may go on: a ``c`` at the end of one is a k, or the beginning of ``ch``."""
+    known = [(key, _key(f"{word}h")[:-1]) if word.endswith("c") else (key,) for word in words if (key := _key(word))]
+    return [[key[:LONGEST_WORD] for key in way] for way in islice(product(*known), WAYS)]
 
 
 def _key(plain: str) -> str:

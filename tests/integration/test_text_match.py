@@ -14,7 +14,7 @@ from pbxcrm.contacts.access import sees_little, visible_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import list_contacts
 from pbxcrm.deals.board import BoardFilter, narrowed
-from pbxcrm.deals.models import Deal, Note
+from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.global_search import search
 from pbxcrm.shared import text_match
@@ -138,6 +138,38 @@ async def test_the_best_stands_first(database: Database, office: Office) -> None
     assert names[:2] == ["Коваль", "Коваленко Петро"]  # the name itself, then those that begin with it
     assert set(names[2:4]) == {"Марія Коваль", "Stepan Koval"}  # a word is it
     assert names[4:] == ["Подковальник"]  # it is in a word
+
+
+NAMES = ("Search Alpha", "Eric Bach", "Чорнобай Щасливий", "Д'Артаньян Ксенія", "Ель Юлль", "Anna-Maria Wycech")
+
+
+async def test_each_beginning_of_a_word_finds_client_company_deal_and_note(database: Database, office: Office) -> None:
+    """From the third letter on, whatever letter comes next, and each with another word before it or behind it."""
+    async with database.write() as session:
+        stage = (await session.exec(select(Stage).order_by(col(Stage.position)))).first()
+        assert stage
+        for name in NAMES:
+            client = Contact(name=name, created_at=NOON)
+            session.add_all((client, Company(name=name, created_at=NOON)))
+            session.add(Deal(
+                title=name, stage_id=stage.id or 0, pipeline_id=stage.pipeline_id, currency="UAH", created_at=NOON, stage_since=NOON
+            ))  # fmt: skip
+            await session.flush()
+            session.add(Note(text=f"So {name}, as ever", contact_id=client.id, author_id=office.id("ivan"), at=NOON))
+    async with database.read() as session:
+        admin = await office.viewer(session, "admin")
+        for name in NAMES:
+            first, last = name.split()
+            typed = [word[:length] for word in (first, last) for length in range(3, len(word) + 1)]
+            typed += [f"{first[:length]} {last[:3]}" for length in range(3, len(first) + 1)]
+            typed += [f"{last[:length]} {first[:3]}".upper() for length in range(3, len(last) + 1)]
+            for text in typed:
+                found = await search(session, admin, text)
+                assert name in {row.contact.name for row in found.contacts}, text
+                assert name in {company.name for company in found.companies}, text
+                assert name in {row.deal.title for row in found.deals}, text
+                assert [note for note in found.notes if name in note.text], text
+                assert name in {row.contact.name for row in await list_contacts(session, admin, text=text)}, text
 
 
 @pytest.mark.usefixtures("busy")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm.shared.search_keys import KEY_MAX, readings, search_key, words_of
+from pbxcrm.shared.search_keys import KEY_MAX, readings, search_key, word_readings, words_of
 from pbxcrm.shared.text_match import digits_of
 
 
@@ -87,3 +87,26 @@ def test_a_folded_name_fits_an_index_whatever_it_is() -> None:
 )
 def test_digits_of_a_number_as_it_is_kept(text: str, digits: str) -> None:
     assert digits_of(text) == digits
+
+
+WORDS = st.text("abcehkglswxyzABCHабгийєїюяьщшчцхСЩЬ'’ё", min_size=3, max_size=12)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=4), st.data())
+def test_each_beginning_of_each_word_of_a_name_finds_it(words: list[str], data: st.DataObject) -> None:
+    """From the third letter on, in any letters and any order: also where the letter that is typed next changes the sound."""
+    name = " ".join(words)
+    asked = [word[: data.draw(st.integers(3, len(word)))] for word in words]
+    typed = " ".join(data.draw(st.permutations(asked)))
+    if search_key(typed):
+        assert fits(name, typed), (name, typed)
+        assert not word_readings(typed) or any(
+            all(any(key.startswith(part) for key in words_of(name)) for part in way) for way in word_readings(typed)
+        ), (name, typed)
+
+
+@pytest.mark.parametrize(
+    "typed", ["Sea", "Sear", "Searc", "Search", "searc alp", "alp searc", "eric searc", "Маф", "Еріc"]
+)
+def test_what_is_not_typed_to_its_end_yet_is_found(typed: str) -> None:
+    assert fits("Search Alpha, Eric Mach, Мафія, Ерік", typed)
