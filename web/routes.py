@@ -34,6 +34,7 @@ from web.pages import (
     home,
     leaves,
     lines,
+    pauses,
     people,
     phone,
     pipelines,
@@ -197,6 +198,16 @@ def _deals() -> list[Route]:
         page("/deals/{deal_id:int}/move", deals.move, needs=write, methods=POST, name="move_deal"),
         page("/deals/{deal_id:int}/assign", deals.assign, needs=write, methods=POST, name="assign_deal"),
         page("/deals/{deal_id:int}/edit", deals.edit, needs=write, methods=POST, name="edit_deal"),
+        page("/deals/{deal_id:int}/pause", pauses.panel, needs=read, name="pause"),
+        page("/deals/{deal_id:int}/pause", pauses.create, needs=write, methods=POST, name="pause_deal"),
+        page("/deals/{deal_id:int}/pause/end", pauses.end, needs=write, methods=POST, name="end_pause"),
+        page(
+            "/deals/{deal_id:int}/pause/approve",
+            pauses.approve,
+            needs=Permission.ESCALATIONS_WORK,
+            methods=POST,
+            name="approve_pause",
+        ),
         page("/deals/{deal_id:int}/note", deals.note, needs=Permission.NOTES_WRITE, methods=POST, name="deal_note"),
     ]
 

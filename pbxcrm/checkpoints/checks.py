@@ -11,6 +11,7 @@ from pbxcrm.deals.stage_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.texts import one_line
 
 MOST_STEPS = 10
@@ -74,24 +75,24 @@ def _check_step(position: int, step: StepChange, people: Directory, needs_minute
         return Invalid("steps", f"checkpoints.{code}", message, position=position, part=part, **params)
 
     if step.after_minutes is None and (position or needs_minutes):
-        raise refused("after", "after", "Say after how many working minutes the step comes.")
+        raise refused("after", "after", N_("Say after how many working minutes the step comes."))
     if step.after_minutes is not None and not 1 <= step.after_minutes <= LONGEST_MINUTES:
-        raise refused("after", "minutes", "A step comes after at least a minute and at most five years.")
+        raise refused("after", "minutes", N_("A step comes after at least a minute and at most five years."))
     if step.what not in set(StepKind):
-        raise refused("what", "what", "A step makes a task or a control task.")
+        raise refused("what", "what", N_("A step makes a task or a control task."))
     if _has_left(step.whom, people):
-        raise refused("whom", "left", "This person has left. Choose somebody else.")
+        raise refused("whom", "left", N_("This person has left. Choose somebody else."))
     if not _is_whom(step.whom, people):
-        raise refused("whom", "whom", "Choose who is asked: the responsible, the manager, a role or a person.")
+        raise refused("whom", "whom", N_("Choose who is asked: the responsible, the manager, a role or a person."))
     text = one_line(step.text)
     if len(text) > longest(CheckpointStep.text):
-        raise refused("text", "text", "Write a text of up to {most} letters.", most=longest(CheckpointStep.text))
+        raise refused("text", "text", N_("Write a text of up to {most} letters."), most=longest(CheckpointStep.text))
     items = tuple(line for line in (one_line(item) for item in step.checklist) if line)
     if len(items) > MOST_ITEMS or any(len(item) > LONGEST_ITEM for item in items):
         raise refused(
             "checklist",
             "checklist",
-            "A checklist has at most {most} items of up to {longest} letters.",
+            N_("A checklist has at most {most} items of up to {longest} letters."),
             most=MOST_ITEMS,
             longest=LONGEST_ITEM,
         )

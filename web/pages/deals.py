@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.queries import access_call
 from pbxcrm.calls.rules import named_as
+from pbxcrm.checkpoints.pauses import APPROVE_BEYOND, pause_of
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, get_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
@@ -102,6 +103,10 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             quick=QUICK,
             flags=[each.flag for each in await list_flags(session, who, FlagFilter(deal_id=found.id))],
             flag_people=await load_directory(session),
+            people_of=await load_directory(session),
+            pause=await pause_of(session, found.id or 0, now(request)),
+            approve_days=APPROVE_BEYOND.days,
+            no_form=Form(),
         )
 
 

@@ -1,0 +1,47 @@
+"""A deal rests for a reason and until a day; a long pause waits for the manager."""
+
+import pytest
+
+from pbxcrm.deals.seed import seed
+from pbxcrm.shared.db import Database
+from tests.integration.web.conftest import Browsers, Clock
+
+
+@pytest.fixture(autouse=True)
+async def _seeded(database: Database) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+
+
+async def test_a_deal_rests_for_a_reason_and_a_long_pause_waits_for_the_manager(
+    browser: Browsers, clock: Clock
+) -> None:
+    olena, iryna = await browser("olena"), await browser("iryna")
+    made = await olena.post("/deals/new", data={"title": "Fence"})
+    path = made.headers["location"]
+    wrong = await olena.post(f"{path}/pause", data={"until": "2026-11-17T10:00", "reason": "They build in spring"})
+    assert (wrong.status_code, 'id="f-until-error"' in wrong.text) == (422, True)
+    assert 'value="They build in spring"' in wrong.text
+    nothing = await olena.post(f"{path}/pause", data={"until": "", "reason": ""})
+    assert (nothing.status_code, 'id="f-until-error"' in nothing.text) == (422, True)
+    why = await olena.post(f"{path}/pause", data={"until": "2026-11-25T10:00", "reason": " "})
+    assert (why.status_code, 'id="f-reason-error"' in why.text) == (422, True)
+    short = await olena.post(f"{path}/pause", data={"until": "2026-11-25T10:00", "reason": "They are away"})
+    assert short.status_code == 303
+    page = (await olena.get(path)).text
+    assert "They are away" in page
+    assert "waits until a manager agrees" not in page
+    assert (await olena.post(f"{path}/pause/end")).status_code == 303
+    assert "They are away" not in (await olena.get(f"{path}/pause")).text
+    assert (await olena.post(f"{path}/pause/end")).status_code == 404
+    olena.headers["hx-request"] = "true"
+    long = await olena.post(f"{path}/pause", data={"until": "2027-03-01T10:00", "reason": "They build in spring"})
+    assert "It waits until a manager agrees" in long.text
+    assert (await olena.post(f"{path}/pause/approve")).status_code == 403
+    assert "/pause/approve" in (await iryna.get(path)).text
+    assert (await iryna.post(f"{path}/pause/approve")).status_code == 303
+    agreed = (await iryna.get(f"{path}/pause")).text
+    assert "It waits" not in agreed
+    assert "agreed by Ірина Мельник" in agreed
+    clock.forward(days=120)
+    assert "They build in spring" not in (await iryna.get(f"{path}/pause")).text

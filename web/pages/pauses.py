@@ -1,0 +1,84 @@
+"""The pause of a deal, on its page: nobody is asked about it until a day, for a reason; a long one waits for a manager."""
+
+from datetime import datetime
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.checkpoints.pauses import APPROVE_BEYOND, approve_pause, end_pause, pause_deal, pause_of
+from pbxcrm.deals.queries import access_deal_row
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Invalid
+from web.answers import redirect, with_toast
+from web.forms import Form, read_form
+from web.i18n import gettext as _
+from web.pages.common import show
+from web.parts import now, parts, viewer, wants_fragment
+
+
+async def panel(request: Request) -> Response:
+    """``GET /deals/{id}/pause``: the panel alone."""
+    return await _panel(request, Form())
+
+
+async def create(request: Request) -> Response:
+    """``POST /deals/{id}/pause``: ``until`` and ``reason``."""
+    form = await read_form(request)
+    try:
+        until = _until(form)
+        async with parts(request).db.write() as session:
+            pause = await pause_deal(
+                session, viewer(request), request.path_params["deal_id"], until, form["reason"], now=now(request)
+            )
+            waits = pause.waits_for_approval
+    except Invalid as error:
+        form.refuse(error)
+        return await _panel(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
+    said = _("A pause this long waits until a manager agrees.") if waits else _("Paused.")
+    return await _done(request, said)
+
+
+async def end(request: Request) -> Response:
+    """``POST …/pause/end``: the deal is minded again from now on."""
+    async with parts(request).db.write() as session:
+        await end_pause(session, viewer(request), request.path_params["deal_id"], now=now(request))
+    return await _done(request, _("The pause is over."))
+
+
+async def approve(request: Request) -> Response:
+    """``POST …/pause/approve``: the manager agrees to a long one."""
+    async with parts(request).db.write() as session:
+        await approve_pause(session, viewer(request), request.path_params["deal_id"], now=now(request))
+    return await _done(request, _("Agreed."))
+
+
+def _until(form: Form) -> datetime:
+    until = form.utc_time("until")
+    if until is None:
+        raise Invalid("until", "pauses.no_end", "Say until when.")
+    return until
+
+
+async def _done(request: Request, said: str) -> Response:
+    if not wants_fragment(request):
+        return redirect(request, f"/deals/{request.path_params['deal_id']}", done="saved")
+    return with_toast(request, await _panel(request, Form()), said)
+
+
+async def _panel(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
+        pause = await pause_of(session, row.deal.id or 0, now(request))
+        people = await load_directory(session)
+    return show(
+        request,
+        "deals/_pause.html",
+        status=status,
+        row=row,
+        deal=row.deal,
+        pause=pause,
+        form=form,
+        people_of=people,
+        approve_days=APPROVE_BEYOND.days,
+    )
