@@ -10,6 +10,7 @@ from pbxcrm.callbacks.merging import merge_callbacks, unmerge_callbacks
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
 from pbxcrm.callbacks.timers import recompute_deadlines
+from pbxcrm.callbacks.unlisting import reopen_callbacks
 from pbxcrm.calls.access import CLIENT_OF_CALL
 from pbxcrm.calls.actions import adopt_calls
 from pbxcrm.calls.lines import line_deleted
@@ -22,7 +23,7 @@ from pbxcrm.checkpoints.recompute import recompute_all
 from pbxcrm.checkpoints.sweep import register_lighter
 from pbxcrm.checkpoints.trials import WORK as TRIAL_WORK
 from pbxcrm.contacts.access import ways_to_see_contacts
-from pbxcrm.contacts.actions import number_linked, number_marked
+from pbxcrm.contacts.actions import number_linked, number_marked, number_unmarked
 from pbxcrm.contacts.hooks import contacts_merging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
@@ -30,6 +31,7 @@ from pbxcrm.deals.access import CLIENT_OF_DEAL
 from pbxcrm.deals.actions import adopt_deals, next_task_missing, say_deals_relinked
 from pbxcrm.deals.follow_ups import follow_closing
 from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered
+from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
@@ -60,6 +62,7 @@ def compose() -> None:
     contacts_unmerging.register(unmerge_callbacks)
     rows_relinked.register(say_deals_relinked, say_tasks_relinked)
     number_marked.register(dismiss_callbacks)
+    number_unmarked.register(reopen_callbacks, reopen_deals)
     next_task_missing.register(failed_without_task)
     line_deleted.register(forget_line)
     register_reasons(

@@ -18,6 +18,8 @@ DONE: dict[str, str] = {
     "saved": N_("Saved."),
     "added": N_("Added."),
     "deleted": N_("Deleted."),
+    "off_list": N_("The number is off the list."),
+    "reopened": N_("The number is off the list; the callbacks that were closed for it are open again."),
     "password": N_(
         "Your password has been changed. Other browsers have been logged out, and your API tokens have ended."
     ),

@@ -47,6 +47,7 @@ ACTIONS: dict[str, str] = {
     "number.marked": N_("Number put on the list of those that are not clients"),
     "number.unmarked": N_("Number taken off the list of those that are not clients"),
     "callback.opened": N_("Callback opened"),
+    "callback.reopened": N_("Callback opened again"),
     "callback.attempt": N_("Next attempt planned"),
     "callback.done": N_("Callback done"),
     "callback.dismissed": N_("Callback dismissed"),

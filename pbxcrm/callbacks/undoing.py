@@ -13,6 +13,7 @@ from pbxcrm.callbacks.claims import access_for_work
 from pbxcrm.callbacks.decision_context import load_context, working_of
 from pbxcrm.callbacks.lamps import do_start_norm
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
+from pbxcrm.contacts.actions import do_unmark_number
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.actions import UNDO_WITHIN, do_move_back
 from pbxcrm.deals.models import Deal
@@ -69,7 +70,7 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
     if "spam" in before:
         special = await session.get(SpecialNumber, before["spam"])
         if special is not None:
-            await session.delete(special)
+            await do_unmark_number(session, viewer, special, now)
     await _forget(session, attempt, episode, now)
     if episode.status == EpisodeStatus.OPEN and episode.norm_from is not None:
         due_at = working_of(context, episode).add_minutes(episode.norm_from, context.options.callback_due_minutes)

@@ -35,6 +35,8 @@ from pbxcrm.shared.search_keys import folded, search_key
 number_linked = Hook[int, str]("contacts.number_linked")
 #: A viewer put a number on the list of those that are nobody's client, at this time.
 number_marked = Hook[Viewer, str, NumberKind, datetime]("contacts.number_marked")
+#: A viewer took a number off the list: what its marking closed is to stand again; the row as it was, and now.
+number_unmarked = Hook[Viewer, SpecialNumber, datetime]("contacts.number_unmarked")
 
 
 async def create_contact(
@@ -183,8 +185,10 @@ async def mark_number(
     if known is not None and known.kind == NumberKind.OWN and not can(viewer, Permission.STATUS_READ):
         raise Conflict("numbers.own", "This number is on the list of our own. Only a manager can change that.")
     note = check_optional_text(note, SpecialNumber.note, "note")
+    # Marked once more, it keeps since when it is on the list: by that is known what was closed for it.
+    since = known.added_at if known is not None and known.kind == kind else now
     special = await session.merge(
-        SpecialNumber(number=number, kind=kind.value, note=note, added_by_id=viewer.user_id, added_at=now)
+        SpecialNumber(number=number, kind=kind.value, note=note, added_by_id=viewer.user_id, added_at=since)
     )
     await number_marked(session, viewer, number, kind, now)
     record(session, now, "number.marked", "number", number, actor=viewer, kind=kind.value)
@@ -199,8 +203,15 @@ async def unmark_number(session: AsyncSession, viewer: Viewer, number: str, *, n
         raise NotFound("numbers.not_found", "This number is on no list.")
     if not decides_for(viewer, special.added_by_id or 0, await load_directory(session)):
         raise NotAllowed("numbers.not_yours", "Only whoever put the number on the list may do this, or their manager.")
+    await do_unmark_number(session, viewer, special, now)
+
+
+async def do_unmark_number(session: AsyncSession, viewer: Viewer, special: SpecialNumber, now: datetime) -> None:
+    """Take the number off, and let stand again what putting it on the list closed. Access was checked before."""
     await session.delete(special)
-    record(session, now, "number.unmarked", "number", number, actor=viewer, kind=special.kind)
+    await session.flush()
+    await number_unmarked(session, viewer, special, now)
+    record(session, now, "number.unmarked", "number", special.number, actor=viewer, kind=special.kind)
 
 
 async def access_contact_for_change(

@@ -2,13 +2,16 @@
 
 from datetime import datetime
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.deals.actions import do_move_deal
+from pbxcrm.contacts.models import NumberKind, SpecialNumber
+from pbxcrm.deals.actions import do_move_back, do_move_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.deals.queries import stage_of_kind
-from pbxcrm.people.directory import Directory
+from pbxcrm.deals.queries import latest_move, stage_of_kind
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_, Reason
 
 # Written into the deal as the reason why it is lost; pages translate them.
@@ -41,3 +44,24 @@ async def do_lose_deal(
         return False
     await do_move_deal(session, deal, lost, now, actor=actor, people=people, why=why, lost_reason=lost_reason)
     return True
+
+
+async def reopen_deals(session: AsyncSession, viewer: Viewer, special: SpecialNumber, now: datetime) -> None:
+    """The number is off the list: deals that were lost in the moment it came on it stand where they stood, if nobody moved them since."""
+    if special.kind != NumberKind.SPAM:
+        return
+    lost = await session.exec(
+        select(Deal.id)
+        .where(
+            Deal.client_number == special.number,
+            Deal.closed_at == special.added_at,
+            col(Deal.lost_reason) == LOST_NOT_A_CLIENT,
+        )
+        .order_by(col(Deal.id))
+    )
+    people = await load_directory(session)
+    for deal_id in lost.all():
+        deal = await lock_row(session, Deal, deal_id or 0)
+        move = await latest_move(session, deal_id or 0)
+        if move is not None and deal.closed_at == special.added_at:
+            await do_move_back(session, deal, move, now, actor=viewer, people=people)

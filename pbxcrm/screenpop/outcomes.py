@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call
-from pbxcrm.contacts.actions import mark_number
+from pbxcrm.contacts.actions import do_unmark_number, mark_number
 from pbxcrm.contacts.models import Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import special_number
 from pbxcrm.deals.access import edits_deal
@@ -242,8 +242,7 @@ async def _take_back(session: AsyncSession, viewer: Viewer, made: dict[str, Any]
         await do_move_back(session, deal, move, now, actor=viewer, people=people)
     special = await session.get(SpecialNumber, made["spam"]) if "spam" in made else None
     if special is not None and special.kind == NumberKind.SPAM:
-        record(session, now, "number.unmarked", "number", special.number, actor=viewer, kind=special.kind)
-        await session.delete(special)
+        await do_unmark_number(session, viewer, special, now)
 
 
 async def _close_card(

@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import decides_for
 from pbxcrm.callbacks.number_lists import put_on_list
+from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import (
@@ -369,8 +370,9 @@ async def unmark_number(request: Request) -> Response:
     """``POST /numbers/remove``: the number may be a client's again."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
-        await actions.unmark_number(session, viewer(request), form["number"], now=now(request))
-    return redirect(request, local_path(form["back"]) if form["back"] else "/numbers", done="deleted")
+        again = await take_off_list(session, viewer(request), form["number"], now=now(request))
+    path = local_path(form["back"]) if form["back"] else "/numbers"
+    return redirect(request, path, done="reopened" if again else "off_list")
 
 
 async def _numbers_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.callbacks.number_lists import put_on_list
+from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
 from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
@@ -339,7 +340,7 @@ async def add_special_number(ask: Ask, body: NewSpecialNumber) -> SpecialNumberO
 )
 async def remove_special_number(ask: Ask, number: str) -> None:
     special = await _access_special(ask, number)
-    await actions.unmark_number(ask.session, ask.viewer, special.number, now=ask.now)
+    await take_off_list(ask.session, ask.viewer, special.number, now=ask.now)
 
 
 async def _access_special(ask: Ask, number: str) -> SpecialNumber:

@@ -1,0 +1,63 @@
+"""A number is off the list of those that are not clients: the callbacks that were closed for it are open again."""
+
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.actions import open_episodes, open_episodes_of_number
+from pbxcrm.callbacks.audience import say_episode_changed
+from pbxcrm.callbacks.decision_context import load_context, working_of
+from pbxcrm.callbacks.lamps import do_start_norm
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.contacts.actions import unmark_number
+from pbxcrm.contacts.models import SpecialNumber
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.tasks.actions import say_task_changed
+from pbxcrm.tasks.finishing import do_open_task
+from pbxcrm.tasks.models import Task, TaskStatus
+
+
+async def take_off_list(session: AsyncSession, viewer: Viewer, number: str, *, now: datetime) -> int:
+    """``unmark_number``; how many callbacks are open again by it."""
+    await unmark_number(session, viewer, number, now=now)
+    return len(await open_episodes_of_number(session, number))  # while it was on the list there were none
+
+
+async def reopen_callbacks(session: AsyncSession, viewer: Viewer, special: SpecialNumber, now: datetime) -> None:
+    """Open again what was closed at the moment, and for the reason, that put ``special`` on its list.
+
+    The norm goes on from where it counted: a client who has waited too long burns at once. A client who has another open
+    callback by now is called back by that one.
+    """
+    closed = await session.exec(
+        select(Episode.id)
+        .where(
+            Episode.client_number == special.number,
+            Episode.status == EpisodeStatus.DISMISSED.value,
+            Episode.closed_at == special.added_at,
+        )
+        .order_by(col(Episode.id))
+    )
+    context = await load_context(session)
+    for episode_id in closed.all():
+        episode = await lock_row(session, Episode, episode_id or 0)
+        if episode.closed_reason.get("code") != f"episode.{special.kind}":
+            continue
+        if await open_episodes(session, [episode.client_key]):
+            continue
+        episode.status, episode.closed_at, episode.closed_reason = EpisodeStatus.OPEN.value, None, {}
+        episode.closed_by_id = episode.closed_by_call_id = None
+        episode.version += 1
+        task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+        if task is not None and task.status != TaskStatus.OPEN:
+            do_open_task(task)
+            record(session, now, "task.reopened", "task", task.id, actor=viewer)
+            await say_task_changed(session, task, now, context.people)
+        since = episode.norm_from or episode.first_missed_at
+        due_at = working_of(context, episode).add_minutes(since, context.options.callback_due_minutes)
+        await do_start_norm(session, episode, since, max(due_at, now))
+        record(session, now, "callback.reopened", "callback", episode.id, actor=viewer, number=special.number)
+        await say_episode_changed(session, episode, now, context.people)
