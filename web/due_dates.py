@@ -1,30 +1,41 @@
-"""Until when something is to be done, as forms ask for it: a quick choice or a date and time."""
+"""Until when something is to be done, as forms ask for it: a quick choice, or what somebody typed in their own words."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
 from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.calendars.spoken import read_deadline
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_
 from web.forms import Form
+from web.i18n import here
 from web.parts import now, viewer
 
 QUICK = (("10m", N_("in 10 min")), ("2h", N_("in 2 hours")), ("morning", N_("tomorrow morning")))
-QUICK_SPANS = {"10m": timedelta(minutes=10), "2h": timedelta(hours=2)}
+QUICK_SAID = {"10m": "in 10 min", "2h": "in 2 h", "morning": "tomorrow morning"}
 
 
 async def due_of(session: AsyncSession, request: Request, form: Form, user_id: int | None) -> datetime:
     """When it is due: a quick choice of the button that was pressed, else the field. Raises Invalid."""
-    quick = form["quick"]
-    if quick in QUICK_SPANS:
-        return now(request) + QUICK_SPANS[quick]
-    if quick == "morning":
-        calendars = await load_calendars(session, await load_directory(session))
-        return calendars.of_user(user_id or viewer(request).user_id).next_morning(now(request))
-    due_at = form.utc_time("due_at")
-    if due_at is None:
-        raise Invalid("due_at", "tasks.due", "Say until when it is to be done.")
-    return due_at
+    return await deadline_of(session, request, QUICK_SAID.get(form["quick"]) or form["due_at"], user_id)
+
+
+async def deadline_of(
+    session: AsyncSession, request: Request, text: str, user_id: int | None, field: str = "due_at"
+) -> datetime:
+    """What somebody typed, by the calendar of whoever is to do it (``user_id``, else their own). Raises Invalid at ``field``."""
+    if not text:
+        raise Invalid(field, "tasks.due", "Say until when it is to be done.")
+    calendars = await load_calendars(session, await load_directory(session))
+    found = read_deadline(text, now(request), calendars.of_user(user_id or viewer(request).user_id), here().timezone)
+    if found is None:
+        raise Invalid(field, "tasks.due_words", "Write a time like “tomorrow 15:00”, “in 2 h” or “27.11.2026”.")
+    return found
+
+
+def deadline_text(at: datetime | None) -> str:
+    """A moment as the field shows it and reads it again, in the reader's time zone."""
+    return at.astimezone(here().timezone).strftime("%d.%m.%Y %H:%M") if at is not None else ""

@@ -27,6 +27,7 @@ from web.pages import (
     deals,
     dialplan,
     dock,
+    due,
     escalations,
     first_run,
     flags,
@@ -226,6 +227,7 @@ def _tasks() -> list[Route]:
     read, write = Permission.TASKS_READ, Permission.TASKS_EDIT
     return [
         page("/tasks", tasks.tasks, needs=read),
+        page("/due", due.understood, needs=read, name="due"),
         page("/tasks/new", tasks.new, needs=write, name="new_task"),
         page("/tasks/new", tasks.create, needs=write, methods=POST, name="create_task"),
         page("/tasks/{task_id:int}", tasks.task, needs=read),

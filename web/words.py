@@ -82,9 +82,16 @@ WHY_LOST = (
     N_("Too slow for them"),
     N_("Never reached"),
 )
+#: What a field for a deadline offers to type; a test reads each of them in each language.
+DEADLINES = (N_("in 2 h"), N_("in 3 days"), N_("tomorrow morning"), N_("tomorrow 15:00"), N_("next week"))
 LOST = frozenset({LOST_WRONG_NUMBER, LOST_NOT_A_CLIENT})
 WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})
+
+
+def deadlines() -> list[str]:
+    """Examples of deadlines as the reader's language says them."""
+    return [_(said) for said in DEADLINES]
 
 
 def direction(call: Call) -> str:

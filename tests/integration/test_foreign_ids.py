@@ -53,7 +53,7 @@ NAMES_A_ROW = {
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
-ASKED_FOR = {"contact": "contact_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
+ASKED_FOR = {"assignee_id": "user_id", "contact": "contact_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {"stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to"}
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
@@ -81,7 +81,7 @@ PLAIN: dict[str, str] = {
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
     "q", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
-    "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "mobiles", "meant", "job",
+    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "mobiles", "meant", "job",
 }  # fmt: skip
 #: Without a handset that talks these are refused before they look at what else was sent.
 NOT_ON_A_CALL = {"POST /phone/transfer", "POST /phone/hangup"}

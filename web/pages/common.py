@@ -128,8 +128,3 @@ def version_of(form: Form) -> int:
     if found is None:
         raise Invalid("", "form.version", "The form is incomplete. Reload the page and try again.")
     return found
-
-
-def local_input(at: datetime | None) -> str:
-    """A moment as a ``datetime-local`` field wants it, in the reader's time zone."""
-    return at.astimezone(here().timezone).strftime("%Y-%m-%dT%H:%M") if at is not None else ""

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.calendars.spoken import read_deadline
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.cards import Card
@@ -34,8 +35,7 @@ from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
 from web.words import WHY_NOT
 
-NEXT_IN = {"10m": timedelta(minutes=10), "2h": timedelta(hours=2)}
-NEXT_DAYS = {"tomorrow": 1, "3d": 3}
+NEXT_SAID = {"10m": "in 10 min", "2h": "in 2 h", "tomorrow": "next working day morning", "3d": "in 3 days morning"}
 DRAWN_ANEW_AFTER = timedelta(seconds=30)
 NO_CARDS = Dock([], [], 0, {})
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -309,15 +309,12 @@ def _colleagues(everybody: Directory, person: Viewer) -> list[Colleague]:
 
 
 async def _next_at(request: Request, choice: str, at: datetime) -> datetime | None:
-    """When the quick choices are due: minutes and hours from now, or the beginning of a working day."""
-    if choice in NEXT_IN:
-        return at + NEXT_IN[choice]
-    if choice not in NEXT_DAYS:
+    """When the quick choices are due, by the calendar of whoever chose."""
+    if choice not in NEXT_SAID:
         return None
     async with parts(request).db.read() as session:
         calendars = await load_calendars(session, await load_directory(session))
-    working = calendars.of_user(viewer(request).user_id)
-    return working.next_morning(at + timedelta(days=NEXT_DAYS[choice] - 1))
+    return read_deadline(NEXT_SAID[choice], at, calendars.of_user(viewer(request).user_id))
 
 
 def _call_id(request: Request) -> int:

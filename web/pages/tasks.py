@@ -16,11 +16,11 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions, finishing
 from pbxcrm.tasks.lists import TaskChoice, list_closed, overdue_by_person
 from pbxcrm.tasks.models import TaskKind
-from pbxcrm.tasks.queries import TaskRow, access_task_row, list_tasks
+from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, list_tasks
 from web.answers import redirect, toast, with_toast
 from web.auth import local_path
 from web.cursors import next_of_time
-from web.due_dates import QUICK, due_of
+from web.due_dates import QUICK, deadline_text, due_of
 from web.forms import Form, filled, read_form
 from web.i18n import N_, here
 from web.i18n import gettext as _
@@ -32,7 +32,6 @@ from web.pages.common import (
     asked_text,
     choices,
     colleagues,
-    local_input,
     show,
     version_of,
 )
@@ -159,7 +158,7 @@ async def task(request: Request) -> Response:
     form = filled(
         {
             "title": row.task.title,
-            "due_at": local_input(row.task.due_at),
+            "due_at": deadline_text(row.task.due_at),
             "assignee_id": row.task.assignee_id,
             "note": row.task.note,
             "version": row.task.version,
@@ -174,13 +173,15 @@ async def save(request: Request) -> Response:
     task_id = request.path_params["task_id"]
     try:
         async with parts(request).db.write() as session:
+            was = (await access_task(session, viewer(request), task_id)).due_at
+            same = form["due_at"] == deadline_text(was)  # the field has no seconds: what nobody changed stays as it was
             await actions.edit_task(
                 session,
                 viewer(request),
                 task_id,
                 version=version_of(form),
                 title=form["title"] if "title" in form.values else None,
-                due_at=await due_of(session, request, form, form.id("assignee_id")),
+                due_at=None if same else await due_of(session, request, form, form.id("assignee_id")),
                 assignee_id=form.id("assignee_id"),
                 note=form["note"],
                 now=now(request),

@@ -102,7 +102,7 @@ async def test_edit_keeps_what_was_typed_and_refuses_a_stale_form(browsers: Brow
     form = (await ivan.get(f"/tasks/{task_id}")).text
     seen = re.search(r'name="version" value="(\d+)"', form)
     assert seen
-    assert 'value="2026-11-18T17:00"' in form  # in Kyiv
+    assert 'value="18.11.2026 17:00"' in form  # in Kyiv
     data = {"version": seen[1], "title": "", "due_at": "2026-11-20T09:30", "note": "kept", "assignee_id": ""}
     wrong = await ivan.post(f"/tasks/{task_id}", data=data, headers=HTMX)
     assert wrong.status_code == 422

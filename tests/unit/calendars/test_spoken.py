@@ -1,0 +1,131 @@
+"""Deadlines as people say them, in three languages."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pbxcrm.calendars.spoken import read_deadline
+from pbxcrm.calendars.working_time import WorkingTime
+from web import i18n, words
+
+KYIV = ZoneInfo("Europe/Kyiv")
+WEEK = WorkingTime(KYIV, (((9 * 60, 13 * 60), (14 * 60, 18 * 60)),) * 5 + ((),) * 2, {date(2026, 12, 25): ()})
+FRIDAY = datetime(2026, 11, 27, 13, 30, tzinfo=KYIV).astimezone(UTC)
+
+
+def read(text: str, now: datetime = FRIDAY) -> str:
+    found = read_deadline(text, now, WEEK)
+    return found.astimezone(KYIV).strftime("%d.%m.%Y %H:%M") if found is not None else ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "at"),
+    [
+        ("in 2 h | 2h | 2 hours | через 2 години | 2 год | через 2 часа", "27.11.2026 16:00"),  # lunch does not count
+        ("in an hour | через годину | через час", "27.11.2026 15:00"),
+        ("in half an hour | через пів години | півгодини | через полчаса", "27.11.2026 14:30"),
+        ("1h30m | 1.5 h | через півтори години | через полтора часа", "27.11.2026 15:30"),
+        ("in 10 min | через 10 хв | через 10 минут", "27.11.2026 14:10"),
+        ("in 6 h | через 6 годин | через 6 часов", "30.11.2026 11:00"),  # the weekend does not count
+        ("in 3 days | через 3 дні | через 3 робочі дні | через 3 дня", "02.12.2026 13:30"),
+        ("in a week | через тиждень | через неделю", "04.12.2026 13:30"),
+        ("tomorrow morning | завтра зранку | завтра утром", "30.11.2026 09:00"),  # the next working morning
+        ("tomorrow | завтра | next working day | наступний робочий день", "30.11.2026 18:00"),
+        ("tomorrow 15:00 | завтра о 15:00 | завтра в 15 | tomorrow 3pm | Завтра о 15 год", "30.11.2026 15:00"),
+        ("fri 15:00 | пт 15:00 | у п’ятницю о 15:00 | в пятницу в 15:00", "27.11.2026 15:00"),
+        ("fri 9:00 | пт 9:00 | у п'ятницю зранку | в пятницу утром", "04.12.2026 09:00"),  # this one is over
+        ("monday | до понеділка | в понедельник", "30.11.2026 18:00"),
+        ("next week | наступного тижня | на следующей неделе", "30.11.2026 09:00"),
+        ("today | сьогодні | сегодня вечером | by end of day | до кінця дня", "27.11.2026 18:00"),
+        ("15:00 | at 3 pm | о 15 | в 15 часов", "27.11.2026 15:00"),
+        ("at 9 | о 9:00 | в 9 утра", "30.11.2026 09:00"),
+        ("1.12 15:00 | 01.12.2026 15:00 | 2026-12-01T15:00 | 1 грудня о 15 | 1 декабря 15:00 | Dec 1 3pm", "01.12.2026 15:00"),
+        ("1.3 | 1 березня | 1 марта | March 1", "01.03.2027 18:00"),
+        ("29.2 | 29 лютого", "29.02.2028 18:00"),
+        ("after lunch | після обіду | после обеда", "27.11.2026 14:00"),
+        ("|   | soon | 31.04 | 25:00 | in | через | through 2 | через 999999 годин | 1 1 1 | 0x15 | 15:00 16:00", ""),
+    ],
+)  # fmt: skip
+def test_what_is_said_is_understood(texts: str, at: str) -> None:
+    for text in texts.split("|"):
+        assert read(text) == at, text
+
+
+@pytest.mark.parametrize("language", list(i18n.Language))
+def test_every_example_of_the_field_is_understood_in_every_language(language: i18n.Language) -> None:
+    with i18n.speaking(i18n.Here(language, KYIV, FRIDAY)):
+        for example in words.deadlines():
+            assert read(example), example
+
+
+MOMENTS = st.integers(0, 10 * 366 * 24 * 60).map(
+    lambda minutes: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+)
+SAID = st.sampled_from(
+    [
+        "in",
+        "at",
+        "next",
+        "tomorrow",
+        "fri",
+        "15:00",
+        "3pm",
+        "2",
+        "h",
+        "27.11",
+        "через",
+        "завтра",
+        "о",
+        "пт",
+        "зранку",
+        "неделю",
+        "дні",
+        "год",
+        "вечером",
+        "1,5",
+        "half",
+        "a",
+        "month",
+        ".",
+        "-",
+        "’",
+        "31",
+        "лютого",
+    ]
+)
+
+
+@given(st.lists(SAID, max_size=6).map(" ".join) | st.text(max_size=80), MOMENTS)
+def test_whatever_is_typed_is_a_time_or_nothing(text: str, now: datetime) -> None:
+    found = read_deadline(text, now, WEEK)
+    assert found is None or (found.tzinfo is UTC and 1970 < found.year < 2199)
+
+
+@given(MOMENTS, MOMENTS)
+def test_a_date_as_the_field_shows_it_is_read_as_the_same(at: datetime, now: datetime) -> None:
+    shown = at.astimezone(KYIV).strftime("%d.%m.%Y %H:%M")
+    found = read_deadline(shown, now, WEEK)
+    assert found is not None
+    assert found.astimezone(KYIV).strftime("%d.%m.%Y %H:%M") == shown
+
+
+@given(st.integers(1, 5000), MOMENTS)
+def test_minutes_are_working_minutes_and_case_and_blanks_do_not_matter(minutes: int, now: datetime) -> None:
+    expected = WEEK.add_minutes(now, minutes)
+    for text in (f"in {minutes} min", f"  Через   {minutes}  ХВ ", f"{minutes} минут"):
+        assert read_deadline(text, now, WEEK) == expected
+
+
+@given(
+    st.sampled_from(
+        ["in 2 h", "tomorrow", "завтра зранку", "пт", "fri 15:00", "через тиждень", "9:00", "наступного тижня"]
+    ),
+    MOMENTS,
+)
+def test_what_is_said_of_the_future_is_never_over(text: str, now: datetime) -> None:
+    found = read_deadline(text, now, WEEK)
+    assert found is not None
+    assert found >= now
