@@ -19,6 +19,7 @@ import redis
 from pbxcrm.migrations import upgrade
 from pbxcrm.shared import child, redis_server
 from tests.quick_folder import quick_folder
+from tests.waiting import until
 
 TEMPLATE = "pbxcrm_template"
 POSTGRES_VERSIONS = ("15", "16", "17", "18")
@@ -51,8 +52,33 @@ def _as(user: str | None) -> list[str]:
 class Postgres:
     """A server in a folder of its own. ``url(name)`` is what users write into PBXCRM_DATABASE_URL."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: list[str]) -> None:
         self.folder = folder
+        self._command = command
+        self._log = folder / "log"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process (again); it may take a moment until it answers."""
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder)
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stop it. SIGINT is "fast": it does not wait for those connected; SIGQUIT is a crash: it says goodbye to nobody."""
+        if self._server is not None:
+            self._server.send_signal(number)
+            self._server.wait(30)
+            self._server = None
+
+    async def answers(self) -> bool:
+        """Whether it can be used. Raises RuntimeError when it ended by itself."""
+        try:
+            await self.execute("SELECT 1")
+        except (OSError, asyncpg.CannotConnectNowError):
+            if self._server is not None and self._server.poll() is not None:
+                raise RuntimeError(f"PostgreSQL did not start: {self._log.read_text()}") from None
+            return False
+        return True
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"
@@ -73,8 +99,11 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(programs: Path) -> Iterator[Postgres]:
-    """A fresh server with fsync off and a migrated template database."""
+def running_postgres(programs: Path, *, keeps_commits: bool = False) -> Iterator[Postgres]:
+    """A fresh server with fsync off and a migrated template database.
+
+    ``keeps_commits``: what was committed outlives a crash of the server, as it does for users.
+    """
     with tempfile.TemporaryDirectory(prefix="pg-", dir=quick_folder(), ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         user = postgres_user()
@@ -89,31 +118,23 @@ def running_postgres(programs: Path) -> Iterator[Postgres]:
         )  # fmt: skip
         options = {
             "listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "full_page_writes": "off",
-            "synchronous_commit": "off", "max_connections": "200", "shared_buffers": "64MB", "autovacuum": "off",
+            "synchronous_commit": "on" if keeps_commits else "off", "max_connections": "200", "shared_buffers": "64MB", "autovacuum": "off",
         }  # fmt: skip
         arguments = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         program = [str(programs / "postgres"), "-D", str(data), *arguments]
         command = [*_as(user), *program] if user else child.command(program, at_parents_death=signal.SIGQUIT)
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        postgres = Postgres(folder, command)
+        postgres.start()
         try:
-            postgres = Postgres(folder)
-            asyncio.run(_prepare(postgres, server, folder / "log"))
+            asyncio.run(_prepare(postgres))
             yield postgres
         finally:
-            server.send_signal(signal.SIGINT)  # "fast": it does not wait for those connected
-            server.wait(30)
+            postgres.end()
 
 
-async def _prepare(postgres: Postgres, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
-        try:
-            await postgres.execute(f"CREATE DATABASE {TEMPLATE}")
-            break
-        except (OSError, asyncpg.CannotConnectNowError):
-            if server.poll() is not None:
-                raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}") from None
-            await asyncio.sleep(0.05)  # a server that is not there yet cannot be awaited
+async def _prepare(postgres: Postgres) -> None:
+    await until(postgres.answers)
+    await postgres.execute(f"CREATE DATABASE {TEMPLATE}")
     await upgrade(postgres.url(TEMPLATE))
 
 

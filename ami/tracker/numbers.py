@@ -27,7 +27,8 @@ def dialled_in(exten: str | None) -> str | None:
 def number_sent(message: Message) -> str | None:
     """The number a ``DialBegin`` to a trunk asks for: in the dial string, else where the PBX keeps the dialled number.
 
-    ``+380509998877@trunk`` (PJSIP), ``trunk/+380509998877`` (SIP, IAX2), ``g1/380509998877`` (DAHDI).
+    ``+380509998877@trunk`` (PJSIP), ``trunk/+380509998877`` (SIP, IAX2), ``g1/380509998877`` (DAHDI). Where the PBX itself calls
+    there is no such place: the channel's number is the one that is shown to whom it calls.
     """
     dial_string = message.get("DialString", "").removeprefix("PJSIP/")
     if "/sip:" in dial_string:
@@ -38,6 +39,8 @@ def number_sent(message: Message) -> str | None:
         candidate = dial_string.rpartition("/")[2] if "/" in dial_string else ""
     if candidate and any(c.isdigit() for c in candidate):
         return candidate
+    if not message.get("Uniqueid"):
+        return None
     return number_in(message.get("DestCallerIDNum")) or dialled_in(message.get("DestExten"))
 
 

@@ -25,6 +25,7 @@ def check_records(pbx: Pbx, last_ended: datetime | None) -> list[Finding]:
     findings: list[Finding] = []
     if pbx.cel_csv:
         findings.append(_look(f"{name}: its CEL file", Path(pbx.cel_csv), cel.read, last_ended, _of_cel))
+        findings += _called_straight(name, Path(pbx.cel_csv), pbx)
     if pbx.cdr_csv:
         findings.append(_look(f"{name}: its CDR file", Path(pbx.cdr_csv), cdr.read, last_ended, lambda _: None))
     return findings
@@ -59,6 +60,31 @@ def _look(
             f"{what} {path} has not grown since {since}, though calls have ended.", "Is it the file of this PBX?"
         )
     return good(f"{what} can be read and grows ({path}).")
+
+
+def _called_straight(name: str, path: Path, pbx: Pbx) -> list[Finding]:
+    """Programs that call outside numbers by an Originate straight over a line: no record holds the number."""
+    from ami import cel
+    from ami.tracker import TrackerConfig
+    from ami.tracker.endpoints import Kind, Places
+
+    pattern = pbx.extension_pattern or TrackerConfig().extension_pattern
+    places = Places(TrackerConfig(trunks=pbx.trunks, extension_pattern=pattern))
+    try:
+        rows = cel.read(path, _LOOKED_AT)
+    except OSError:
+        return []  # said already
+    called = {row.unique_id for row in rows if row.app == "AppDial2" and row.unique_id == row.linked_id}
+    straight = {
+        row.unique_id
+        for row in rows
+        if row.unique_id in called and places.of(row.channel, row.context).kind is Kind.TRUNK
+    }
+    if not straight:
+        return []
+    what = f"{name}: programs have called outside numbers straight over a line ({len(straight)} calls at the end of the CEL file)."
+    why = "Whose numbers they were is lost if nobody listens just then."
+    return [odd(f"{what} {why}", "Let them call Local/NUMBER@CONTEXT/n (dialplan_examples/README.md).")]
 
 
 def _tail(path: Path) -> list[str]:

@@ -62,6 +62,7 @@ class Office:
     trunk: Trunk
     boss: ManagerTap  # a connection that hears everything and gives orders
     technology: str = "PJSIP"
+    play: int = 0  # the ids that programs give to channels are of one play only, as they are in life
 
     async def talk(self, seconds: float = 0.3) -> None:
         """People talk that long."""

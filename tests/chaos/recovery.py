@@ -1,149 +1,247 @@
-"""Kills of the listener during real calls: ``python -m tests.chaos.recovery [KILLS] [SEED]``.
+"""Blows to the product during real calls: ``python -m tests.chaos.recovery [BLOWS] [SEED] [KIND,…] [STORY,…]``.
 
-A real Asterisk, phones and a trunk play the stories of ``tests/asterisk``, one after the other. During each the listener, a
-process of its own, is killed with -9 at a random moment and started again at another, in the call or after it. What it told
-in the end is compared with what the people in the story did. Prints a table.
+A real Asterisk, phones and a trunk play the stories of ``tests/asterisk``, one after the other. During each, something is
+killed, stopped or cut off: the listener, another part, everything, PostgreSQL, Redis, the cable to the PBX, the PBX itself.
+Then each call in the database is compared, by its channels, with what the people in the story did, and with what a
+listener told that never slept. Prints a table. Exit code 1 when one call was lost, doubled or told otherwise.
 """
 
 import asyncio
-import json
 import random
-import signal
-import sqlite3
+import shutil
 import sys
 import tempfile
 from collections import Counter
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from pbxcrm.composition import compose
+from pbxcrm.shared.logs import configure
 from tests.asterisk.manager import ManagerTap
 from tests.asterisk.office import SECRET, Office, running_office
+from tests.asterisk.phone import Phone
 from tests.asterisk.record import BOOKS
 from tests.asterisk.stories.story import STORIES, Story
+from tests.chaos import blows, product, witness
+from tests.chaos.product import WELL, Product
+from tests.chaos.witness import Witness
+from tests.databases import Postgres, postgres_programs, running_postgres
 from tests.scenarios.test_cel import TOGETHER, UNTOLD
+from tests.waiting import until
 
-_PATIENCE = 12.0  # seconds for the listener to come back and tell
-
-
-class Killed:
-    """The listener's process."""
-
-    def __init__(self, port: int, folder: Path, cel: Path) -> None:
-        self._command = [
-            sys.executable,
-            "-m",
-            "tests.chaos.recovery_listener",
-            f"ami://least:{SECRET}@127.0.0.1:{port}",
-        ]
-        self._command += [str(folder), str(cel)]
-        self.folder = folder
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self, *, listening: bool = True) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdout=asyncio.subprocess.PIPE, stderr=(self.folder / "log").open("ab")
-        )
-        assert self._process.stdout is not None
-        while listening and not (line := await self._process.stdout.readline()).startswith(b"listening"):
-            assert line, "the listener ended by itself"
-
-    async def kill(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            await self._process.wait()
-            self._process = None
-
-    def calls(self) -> list[tuple[str, dict[str, Any]]]:
-        """Outcome and object of each call, in the order they began."""
-        with closing(sqlite3.connect(self.folder / "calls.db", timeout=10)) as db:
-            rows = db.execute("SELECT outcome, call FROM call WHERE outcome <> 'absorbed'").fetchall()
-        return sorted(((outcome, json.loads(call)) for outcome, call in rows), key=lambda row: row[1]["started_at"])
+KEPT = Path(tempfile.gettempdir()) / "pbxcrm-recovery"  # journals, logs and CEL file of a run that went wrong
+_PATIENCE = 30.0  # seconds for the product to tell what it knows, once it is well again
+_TIMES = {"started_at", "answered_at", "ended_at"}  # two clocks, or two places in the PBX, tell them apart
+_SPANS = {"wait_seconds", "talk_seconds"}
+_SPAN_TOLERANCE = 0.5  # seconds, as in the cut tests
+_LEAST = f"least:{SECRET}"
 
 
-def wrong_in(told: list[dict[str, Any]], story: Story) -> list[str]:
-    """What is not as the people in the story did it."""
-    if len(told) != len(story.calls):
-        return [f"{len(told)} calls instead of {len(story.calls)}"]
-    wrong = []
-    for call, true in zip(told, story.calls, strict=True):
-        for key, value in true.items():
-            if key in UNTOLD.get(story.name, ()):
-                continue
-            mine = sorted(call[key]) if key == "rang" and story.name in TOGETHER else call[key]
-            if mine != value:
-                wrong.append(f"{key}: {mine!r} instead of {value!r}")
-    return wrong
+@dataclass
+class Verdict:
+    """What came of a run; ``wrong`` are sentences."""
+
+    seed: int
+    played: Counter[str] = field(default_factory=Counter)  # by blow
+    right: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    untellable: int = 0  # plays in which something is told that no record holds
+    wrong: list[str] = field(default_factory=list)
+
+    def table(self) -> str:
+        lines = ["| blow | times | told rightly after it |", "| --- | --- | --- |"]
+        lines += [f"| {kind} | {self.played[kind]} | {self.right[kind]} |" for kind in sorted(self.played)]
+        lines += [f"| **all** | {self.played.total()} | {self.right.total()} |"]
+        return "\n".join(lines)
 
 
-async def play(story: Story, office: Office, listener: Killed, dice: random.Random) -> list[str]:
-    """One call with one kill."""
-    before = len(listener.calls())
+def differences(told: dict[str, Any], true: dict[str, Any], left_out: set[str], *, any_order: bool) -> list[str]:
+    """What one call is, and should be."""
+    found = []
+    for key, value in true.items():
+        if key in left_out or key in _TIMES:
+            continue
+        mine = told[key]
+        if key in _SPANS:
+            same = abs((mine or 0) - (value or 0)) <= _SPAN_TOLERANCE
+        elif key == "rang" and any_order:
+            same = sorted(mine) == sorted(value)
+        else:
+            same = mine == value
+        if not same:
+            found.append(f"{key}: {mine!r} instead of {value!r}")
+    return found
 
-    async def blow() -> None:
-        await asyncio.sleep(dice.random() * 2.5)
-        await listener.kill()
-        await asyncio.sleep(dice.random() * 2.0)
-        await listener.start()
 
-    blowing = asyncio.create_task(blow())
-    try:
+class Run:
+    """``async with``; then ``play`` as often as wanted, and ``settle``."""
+
+    def __init__(self, postgres: Postgres, folder: Path, seed: int) -> None:
+        self.verdict = Verdict(seed)
+        self._postgres = postgres
+        self._folder = folder
+        self._dice = random.Random(seed)
+        self._plays = 0
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        enter = self._stack.enter_async_context
+        try:
+            self.pbx, self._phones, self._trunk = await enter(running_office("22"))
+            cel = self.pbx.folder / "log/cel-custom/Master.csv"
+            self.witness = await enter(Witness(self._folder, self.pbx.ami_port, _LEAST))
+            self.product = await enter(Product(self._folder, self._postgres, self.pbx.ami_port, _LEAST, cel))
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.verdict.wrong:
+            shutil.rmtree(KEPT, ignore_errors=True)
+            shutil.copytree(self.pbx.folder / "log", KEPT / "asterisk", dirs_exist_ok=True)
+            if self.product.run is not None:
+                (self._folder / "log").open("a").write(self.product.run.said)
+            sockets = shutil.ignore_patterns("*.sock")
+            shutil.copytree(self._folder, KEPT / "product", dirs_exist_ok=True, ignore=sockets)
+        await self._stack.aclose()
+
+    async def play(self, kind: str, story: Story) -> None:
+        """One story with one blow."""
+        self._plays += 1
+        async with ManagerTap(self.pbx.ami_port, "full", SECRET) as boss:
+            office = Office(self.pbx, self._phones, self._trunk, boss, "PJSIP", self._plays)
+            was_cut = await self._drive(kind, story, office)
+            channels = {event["Uniqueid"] for event in boss.events("Newchannel")}
+        await until(lambda: self.witness.hears, WELL)
+        await until(self.product.is_well, WELL)
+        if was_cut is None:
+            return
+        found: list[str] = []
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while found := await self._wrong(story, channels, was_cut=was_cut):
+                    await asyncio.sleep(0.2)  # another process's database cannot be awaited
+        except TimeoutError:
+            pass
+        self.verdict.played[kind] += 1
+        self.verdict.right[kind] += not found
+        self.verdict.wrong += [f"{story.name} ({kind}, play {self._plays}): {what}" for what in found]
+        mark = "; ".join(found) if found else "right"
+        print(f"{datetime.now(UTC):%H:%M:%S} {self._plays} {kind}, {story.name}: {mark}", flush=True)
+
+    async def _drive(self, kind: str, story: Story, office: Office) -> bool | None:
+        """Whether the story was cut short by the PBX's end; None where the phones did not play it."""
+        driving = asyncio.ensure_future(self._told_to_the_end(story, office))
+        cut: list[bool] = []
+
+        async def when_pbx_goes() -> None:
+            cut.append(not driving.done())
+            driving.cancel()
+            await asyncio.wait([driving])
+            self._forget()
+
+        await asyncio.sleep(self._dice.random() * 2.5)
+        await blows.strike(kind, self.product, self.pbx, self._dice, when_pbx_goes)
+        try:
+            await driving
+        except asyncio.CancelledError:
+            if not driving.cancelled():
+                raise
+        except (AssertionError, TimeoutError) as error:
+            print(f"{story.name}: the phones did not play it: {error!r}", flush=True)
+            return None
+        finally:
+            self._forget()
+        return any(cut)
+
+    async def _told_to_the_end(self, story: Story, office: Office) -> None:
         await story.drive(office)
-    finally:
-        await blowing
-        for phone in (*office.phones.values(), office.trunk):
+        if not story.restarts:
+            await office.boss.settled()
+
+    def _forget(self) -> None:
+        phones: list[Phone] = [*self._phones.values(), self._trunk]
+        for phone in phones:
             phone.forget()
-    async with asyncio.timeout(_PATIENCE):
-        await office.boss.settled()
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _PATIENCE
-    while loop.time() < until:
-        told = listener.calls()[before:]
-        if len(told) >= len(story.calls) and all(outcome not in {"open", "unknown"} for outcome, _ in told):
-            break
-        await asyncio.sleep(0.1)  # another process's database cannot be awaited
-    return wrong_in([call for _, call in listener.calls()[before:]], story)
+
+    async def _wrong(self, story: Story, channels: set[str], *, was_cut: bool) -> list[str]:
+        """What is not as the people did it, nor as one told it who listened all the time."""
+        rows = [row for row in await self.product.rows() if channels & set(row.channel_ids)]
+        told = [product.comparable(row) for row in rows]
+        heard = [call for call in self.witness.calls().values() if channels & set(call.channel_ids)]
+        heard.sort(key=lambda call: call.started_at)
+        true = [witness.comparable(call) for call in heard]
+        found = self._compared(told, true, story, "heard")
+        if not (was_cut or story.restarts):
+            found += self._compared(told, [dict(call) for call in story.calls], story, "done")
+        found += [f"{call['linkedid']} is still open" for call in told if call["outcome"] == "open"]
+        return list(dict.fromkeys(found))
+
+    def _compared(
+        self, told: Sequence[dict[str, Any]], true: Sequence[dict[str, Any]], story: Story, by: str
+    ) -> list[str]:
+        if len(told) != len(true):
+            return [f"{len(told)} calls instead of {len(true)} {by}"]
+        left_out = UNTOLD.get(story.name, set())
+        any_order = story.name in TOGETHER
+        return [
+            f"{what} {by}"
+            for mine, right in zip(told, true, strict=True)
+            for what in differences(mine, right, left_out, any_order=any_order)
+        ]
+
+    async def settle(self) -> Verdict:
+        """The whole at the end: no call lost or doubled, none that never was, none open."""
+        rows = {row.linkedid: row for row in await self.product.rows()}
+        heard = self.witness.calls()
+        self.verdict.calls = len(heard)
+        self.verdict.wrong += [f"{name} is not there" for name in sorted(heard.keys() - rows.keys())]
+        self.verdict.wrong += [f"{name} never was a call of its own" for name in sorted(rows.keys() - heard.keys())]
+        self.verdict.wrong += [f"{name} is still open" for name, row in sorted(rows.items()) if row.outcome == "open"]
+        self.verdict.wrong += await self.product.told_twice()
+        return self.verdict
 
 
-async def run(kills: int, seed: int) -> int:
-    """The number of stories that were told wrongly."""
+async def run(
+    postgres: Postgres, folder: Path, count: int, seed: int, kinds: Sequence[str], names: Sequence[str] = ()
+) -> Verdict:
+    """So many blows of those kinds, in an order that the seed decides."""
+    assert BOOKS  # they register their stories
+    stories = [s for s in STORIES.values() if not s.restarts and "PJSIP" in s.technologies]
+    stories = [s for s in stories if not names or s.name in names]
     dice = random.Random(seed)
-    assert BOOKS
-    stories = [s for s in STORIES.values() if not s.restarts and s.name != "pbx_killed" and "PJSIP" in s.technologies]
-    tally, wrong, played = Counter[str](), Counter[str](), 0
-    with tempfile.TemporaryDirectory(prefix="recovery-") as folder:
-        async with running_office("22") as (server, phones, trunk):
-            cel = server.folder / "log/cel-custom/Master.csv"
-            listener = Killed(server.ami_port, Path(folder), cel)
-            await listener.start()
-            try:
-                while played < kills:
-                    story = dice.choice(stories)
-                    async with ManagerTap(server.ami_port, "full", SECRET) as boss:
-                        try:
-                            found = await play(story, Office(server, phones, trunk, boss, "PJSIP"), listener, dice)
-                        except (AssertionError, TimeoutError) as error:
-                            print(f"{story.name}: the phones did not play it: {error!r}", flush=True)
-                            continue
-                    played += 1
-                    tally[story.name] += 1
-                    wrong[story.name] += bool(found)
-                    for what in found:
-                        print(f"{story.name}: {what}", flush=True)
-            finally:
-                await listener.kill()
-    print("\n| story | kills | told rightly after a kill |\n| --- | --- | --- |")
-    for name in sorted(tally):
-        print(f"| {name} | {tally[name]} | {tally[name] - wrong[name]} |")
-    print(f"| **all** | {played} | {played - wrong.total()} |")
-    return wrong.total()
+    async with Run(postgres, folder, seed) as running:
+        while running.verdict.played.total() < count:
+            await running.play(dice.choice(kinds), dice.choice(stories))
+        return await running.settle()
+
+
+def chosen(number: int, default: Sequence[str]) -> Sequence[str]:
+    return sys.argv[number].split(",") if len(sys.argv) > number and sys.argv[number] else default
 
 
 def main() -> None:
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    compose()
+    configure("ERROR")
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
-    print(f"{kills} kills, seed {seed}", flush=True)
-    raise SystemExit(1 if asyncio.run(run(kills, seed)) else 0)
+    programs = postgres_programs()
+    if programs is None:
+        sys.exit("PostgreSQL is missing (apt-get install postgresql)")
+    print(f"{count} blows, seed {seed}", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="recovery-") as folder,
+        running_postgres(programs, keeps_commits=True) as postgres,
+    ):
+        found = asyncio.run(run(postgres, Path(folder), count, seed, chosen(3, blows.KINDS), chosen(4, ())))
+    print(*found.wrong, found.table(), sep="\n")
+    print(f"{found.played.total()} blows (seed {seed}), {found.calls} calls, {len(found.wrong)} differences")
+    sys.exit(bool(found.wrong))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ def click(office: Office, name: str, channel: str | None = None) -> dict[str, st
     """The headers of an Originate as click-to-call sends it; ``name`` makes the call's id unique."""
     where = {"Channel_": channel or f"{office.technology}/101", "Context": "click-to-call", "Exten": OUTSIDE}
     how = {"Priority": "1", "Timeout": "5000", "CallerID": f"<{OUTSIDE}>", "Async": "true"}
-    return where | how | {"ChannelId": f"crm-9b2f6c1e-0000-4000-8000-00000000000{name}"}
+    return where | how | {"ChannelId": f"crm-9b2f6c1e-0000-4000-8000-{office.play:011d}{name}"}
 
 
 @story(outbound("busy", talked=[]))

@@ -16,6 +16,7 @@ def dialled(**more: object) -> dict[str, object]:
 
 async def originate(office: Office, channel: str, name: str, **how: str) -> None:
     """Originate; ``name`` makes the call's id unique."""
+    name = f"{name}-{office.play}" if office.play else name
     headers = {"Channel_": channel, "Timeout": "8000", "Async": "true", "ChannelId": f"dialer-{name}"} | how
     await office.boss.act("Originate", **headers)
 
@@ -101,6 +102,31 @@ async def two_outside_numbers_bridged(office: Office) -> None:
     await office.boss.act("Bridge", Channel1=first, Channel2=await office.channel("trunk"))
     await office.talk()
     await second.hang_up()
+
+
+@story(without(outbound("answered", talked=[], made_by=None), "click_to_call"), filtered=True)
+async def two_outside_numbers_through_local(office: Office) -> None:
+    """As programs should: the dialplan calls the first number, so that the PBX's own record holds it."""
+    how = {"Context": "click-to-call", "Exten": SECOND, "Priority": "1"}
+    await originate(office, f"Local/{OUTSIDE}@click-to-call/n", "15", **how)
+    await taken(office, "trunk")
+    second = await taken(office, "trunk")
+    await office.boss.event("BridgeEnter", Channel=await office.channel("trunk"))
+    await office.talk()
+    await second.hang_up()
+
+
+@story(dialled(), filtered=True)
+async def dialer_through_local_joins_in_a_conference(office: Office) -> None:
+    agent = await office.phones["101"].call("8000")
+    await office.boss.event("BridgeEnter", Channel=await office.channel("101"))
+    await originate(office, f"Local/{OUTSIDE}@click-to-call", "16", Application="ConfBridge", Data="8000")
+    client = await taken(office, "trunk")
+    await office.connected("trunk")
+    await office.talk(1)
+    await client.hang_up()
+    await office.boss.event("Hangup", Channel=await office.channel("trunk"))
+    await agent.hang_up()
 
 
 @story(internal("answered", rang=["101", "102"], answered_by="102", talked=["101", "102"]), filtered=True)

@@ -62,3 +62,17 @@ def test_a_file_that_we_may_not_read_is_said(tmp_path: Path) -> None:
     finally:
         os.seteuid(ourselves)
     assert "permission denied" in said
+
+
+def test_programs_that_call_straight_over_a_line_are_seen(tmp_path: Path) -> None:
+    """What they call stands nowhere; through a Local channel it does."""
+    recorded = Path(__file__).parents[2] / "scenarios/cel-22"
+    path = tmp_path / "cel.csv"
+    pbx = Pbx(ami_url="ami://u:p@h", cel_csv=path)
+    path.write_bytes((recorded / "two_outside_numbers_bridged.cel.csv").read_bytes())
+    assert [found.mark for found in check_records(pbx, None)] == [Mark.GOOD, Mark.ODD]
+    assert "(2 calls" in str(check_records(pbx, None)[1])
+    assert "Local/NUMBER@CONTEXT/n" in str(check_records(pbx, None)[1])
+    for name in ("two_outside_numbers_through_local", "click_to_call_answered"):
+        path.write_bytes((recorded / f"{name}.cel.csv").read_bytes())
+        assert [found.mark for found in check_records(pbx, None)] == [Mark.GOOD]
