@@ -21,6 +21,8 @@ from pbxcrm.calls.facts import CallFact, CallState, FactKind, Leg, Outcome
 log = structlog.get_logger(__name__)
 
 _MARGIN = timedelta(seconds=30)  # clocks of PBX and listener may differ so much
+_ENDS = frozenset({"APP_END", "HANGUP", "CHAN_END"})
+SETTLES = timedelta(seconds=0.6)  # within this time what happened together stands in the file
 
 
 class JudgingTracker(Protocol):
@@ -64,31 +66,50 @@ class Backfill:
             log.info("gap_recovered", since=since.isoformat(), known=len(in_gap) - len(unseen), unseen=len(unseen))
         return bettered + unseen
 
-    def missed(self, snapshot: Snapshot, since: datetime | None, until: datetime) -> list[Told]:
+    def missed(
+        self, snapshot: Snapshot, since: datetime | None, until: datetime, *, restarted: bool = False
+    ) -> list[Told]:
         """The events of calls that went on after ``since``, or go on in ``snapshot``, from their beginning, by CEL.
 
-        Nothing that happened after the snapshot was asked for: that is heard. None where there is no such file.
+        Nothing that happened after the snapshot was asked for: that is heard. What is in the file of the moment after it only
+        says what that meant: why a leg ended, whether a phone was offered the call. None where there is no such file.
+        ``restarted``: the PBX was started anew since it was last heard.
         """
-        if self.cel_csv is None:
-            return []
-        try:
-            rows = cel.read(self.cel_csv)
-        except OSError as error:
-            log.warning("gap_file_unreadable", file=str(self.cel_csv), why=error.strerror)
-            return []
-        there = {channel.get("Uniqueid", "") for channel in snapshot.channels}
         asked_at = snapshot.asked_at or until
+        rows, there = self._rows(), {channel.get("Uniqueid", ""): channel for channel in snapshot.channels}
+        known = {id(row) for row in cel.known_by(rows, asked_at, there)}
         shift = _clock_error(asked_at, until)
-        rows = [replace(row, at=row.at - shift) for row in cel.known_by(rows, asked_at, there)]
-        begin = None if since is None else since - _MARGIN
+        begin = None if since is None else since - _MARGIN + shift
 
         def matters(call: Sequence[cel.Row]) -> bool:
             if any(row.unique_id in there for row in call):
                 return True
-            return begin is not None and call[-1].at >= begin
+            return begin is not None and any(id(row) in known and row.at >= begin for row in call)
 
+        rows = [row for row in rows if id(row) in known or row.at <= asked_at + SETTLES]
         wanted = {id(row) for call in cel.calls(rows) if matters(call) for row in call}
-        return list(cel_translation.messages(row for row in rows if id(row) in wanted))
+        told = cel_translation.messages((row for row in rows if id(row) in wanted), known, there, restarted)
+        return [(at - shift, message) for at, message in told]
+
+    def is_unsettled(self, snapshot: Snapshot, until: datetime) -> bool:
+        """Whether the file does not know a channel yet that the snapshot shows, or says that something ended just before it:
+        what belongs to that may be written a moment later.
+        """
+        asked_at = snapshot.asked_at or until
+        rows = self._rows()
+        if not rows:
+            return False
+        unknown = {channel.get("Uniqueid", "") for channel in snapshot.channels} - {row.unique_id for row in rows}
+        return bool(unknown) or any(row.at > asked_at - SETTLES and row.event in _ENDS for row in rows)
+
+    def _rows(self) -> list[cel.Row]:
+        if self.cel_csv is None:
+            return []
+        try:
+            return cel.read(self.cel_csv)
+        except OSError as error:
+            log.warning("gap_file_unreadable", file=str(self.cel_csv), why=error.strerror)
+            return []
 
     def _ended(self) -> list[CallFact]:
         """All endings by CEL, or by CDR where there is no CEL."""

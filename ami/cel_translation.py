@@ -7,7 +7,8 @@ stayed in the voicemail beyond its greeting).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ami.cel import Row
@@ -28,19 +29,34 @@ _STATUS = {"17": "BUSY", "21": "NOANSWER", "26": "CANCEL"} | dict.fromkeys(_NEVE
 _COUNTER = re.compile(r"(?:.*-)?(\d{9,11})\.(\d+)")
 
 
-def messages(rows: Iterable[Row]) -> Iterator[Told]:
-    """The manager events that rows stand for, in the order of the rows. Rows of several calls may be mixed."""
-    translation = _Translation(list(rows))
+def messages(
+    rows: Iterable[Row],
+    known: Collection[int] | None = None,
+    there: Mapping[str, Message] | None = None,
+    restarted: bool = False,
+) -> Iterator[Told]:
+    """The manager events that rows stand for, in the order of the rows. Rows of several calls may be mixed.
+
+    ``known``: the ``id()`` of rows to be told; the others only show what came of it. ``there``: channels, by Uniqueid, as
+    ``CoreShowChannel`` describes those that are still alive. ``restarted``: the PBX was started anew before the file's end, or
+    right after it.
+    """
+    translation = _Translation(list(rows), there or {})
     for row in translation.rows:
+        if known is not None and id(row) not in known:
+            continue
         if row.event == "CHAN_START":
             yield from translation.stop_before(row)
         for message in translation.of(row):
             yield row.at, message
+    if restarted and not translation.was_started_anew:
+        yield from translation.stop()
 
 
 class _Translation:
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], there: Mapping[str, Message]) -> None:
         self.rows = rows
+        self._there = there
         self._hangups = {row.unique_id: row for row in rows if row.event == "HANGUP"}
         self._answers: dict[str, Row] = {}
         self._originated: dict[str, Row] = {}
@@ -49,6 +65,11 @@ class _Translation:
                 self._answers.setdefault(row.unique_id, row)
             if row.app == "AppDial2" and row.unique_id == row.linked_id:
                 self._originated.setdefault(row.unique_id, row)
+        for row in rows:  # nobody has answered yet, but the PBX shows that it calls
+            shown = there.get(row.unique_id, {})
+            if shown.get("Application") == "AppDial2" and row.unique_id == row.linked_id:
+                number, name = shown.get("CallerIDNum", row.number), shown.get("CallerIDName", row.name)
+                self._originated.setdefault(row.unique_id, replace(row, number=number, name=name))
         self._ids = {row.channel: row.unique_id for row in rows}  # names repeat after a restart only
         self._linkedids: dict[str, str] = {}  # of each channel, as they stand now
         self._alive: dict[str, Row] = {}  # the births of the living
@@ -58,6 +79,7 @@ class _Translation:
         self._waiting: dict[str, Row] = {}  # who waits in a queue
         self._in_mailbox: dict[str, Row] = {}
         self._born_last = (0, -1)
+        self.was_started_anew = False
         self._asked_to_hang_up: set[str] = set()
         self._last = rows[0] if rows else None
         self._indexes = {id(row): number for number, row in enumerate(rows)}
@@ -95,7 +117,9 @@ class _Translation:
             case "CHAN_END":
                 self._alive.pop(row.unique_id, None)
                 self._dialling.pop(row.unique_id, None)
-                yield {"Event": "Hangup", **_channel(row), "Cause": self._cause(row.unique_id)}
+                over = self._hangups.get(row.unique_id)
+                source = "" if over is None else over.extra.get("hangupsource", "")
+                yield {"Event": "Hangup", **_channel(row), "Cause": self._cause(row.unique_id), "HangupSource": source}
             case _:
                 pass
 
@@ -110,13 +134,20 @@ class _Translation:
         born = (int(found[1]), int(found[2]))
         before, self._born_last = self._born_last, max(self._born_last, born)
         if before[1] >= 0 and born[0] >= before[0] and born[1] == 0 and before[1] > 0 and self._last is not None:
-            last = self._hangups.get(self._last.unique_id)
-            if self._alive or (last is not None and not last.extra.get("hangupsource")):
-                yield self._last.at, {"Event": "Shutdown"}
+            yield from self.stop()
+            self.was_started_anew = True
             self._alive.clear()
             self._dialling.clear()
             self._waiting.clear()
             self._born_last = born
+
+    def stop(self) -> Iterator[Told]:
+        """The PBX's stop after the row told last, where that one's channel, or others, did not end by themselves."""
+        if self._last is None:
+            return
+        last = self._hangups.get(self._last.unique_id)
+        if self._alive or (last is not None and not last.extra.get("hangupsource")):
+            yield self._last.at, {"Event": "Shutdown"}
 
     # --- births and applications ----------------------------------------------------------------------------------
 
@@ -144,9 +175,11 @@ class _Translation:
 
     def _rings(self, row: Row) -> bool:
         """Whether a phone that is called now is offered the call: not where it turns out to be busy or out of reach at once."""
-        over = self._hangups.get(row.unique_id)
-        if over is None or row.unique_id in self._answers:
+        if row.unique_id in self._answers:
             return True
+        over = self._hangups.get(row.unique_id)
+        if over is None:
+            return self._there.get(row.unique_id, {}).get("ChannelStateDesc", "Ringing") in {"Ringing", "Up"}
         cause = over.extra.get("hangupcause", "")
         turned_away = cause in _REFUSED or over.extra.get("hangupsource") == row.channel
         return cause not in _NEVER_RUNG and not (turned_away and over.at - row.at < _AT_ONCE)

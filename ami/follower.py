@@ -22,6 +22,7 @@ from ami.cel_translation import Told
 from ami.connection import AmiConnection, Frame, Link
 from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
 from ami.fact_applier import Applier, Sink, describe
+from ami.gap import Gap, Recovery
 from ami.heard import Heard
 from ami.inheriting import Inherited
 from ami.journal import Journal, Record
@@ -53,6 +54,7 @@ _KNOWS_AFTER = 3.0  # seconds; verdicts are held for two
 _NOBODY_TELLS = 15.0  # seconds after which a standby tells itself of a call that ended
 _ASKED_AT_ONCE = 500  # calls
 _APPLIED_AT_ONCE = 100  # facts
+HANGUP_REQUEST = b"Event: HangupRequest"
 LINK_LOST = b"Event: PbxcrmLinkLost"  # in the journal: until then the PBX was heard
 _DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
 
@@ -72,6 +74,9 @@ def in_our_time(message: Message, received_at: datetime) -> Message:
 class CallTracker(Protocol):
     """``ami.tracker.Tracker``."""
 
+    @property
+    def booted_at(self) -> datetime | None: ...
+    def remember(self, *, booted_at: datetime | None, hears_hangup_requests: bool) -> None: ...
     def feed(
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None
     ) -> list[CallFact]:
@@ -88,15 +93,6 @@ class CallTracker(Protocol):
 
     def open_calls(self) -> list[CallState]:
         """The calls that are not over."""
-
-
-class Recovery(Protocol):
-    """``ami.backfill.Backfill``: what Asterisk wrote itself while nobody listened."""
-
-    def missed(self, snapshot: Snapshot, since: datetime | None, until: datetime) -> list[Told]:
-        """The events of the calls that went on since then or go on now, from their beginning; none without such a record."""
-
-    def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]: ...
 
 
 def rings_first(facts: Sequence[CallFact], waiting: Iterable[CallFact] = ()) -> tuple[list[CallFact], list[CallFact]]:
@@ -149,7 +145,7 @@ class Follower:
         self._reporter = reporter
         self._connection = connection
         self._clock = clock
-        self._recover = recover
+        self._gap = Gap(recover, clock)
         self._keep = keep
         self._began = journal.began  # what comes before was written in an earlier term
         self._applied = JournalPosition(0, 0)
@@ -181,6 +177,11 @@ class Follower:
         self._applied = self._applier.applied = cursor
         self._silent_before = cursor.position
         self._fed = min(cursor.replay_from, cursor.position)
+        seen = self._journal.last_before(self._fed, snapshots.RECORD_START)
+        self._tracker.remember(
+            booted_at=None if seen is None else snapshots.from_record(seen.raw).booted_at,
+            hears_hangup_requests=self._journal.last_before(self._fed, HANGUP_REQUEST) is not None,
+        )
         self._others_heard_at = handover.heard_until
         self._inherited = Inherited(handover)
         self.lease = lease
@@ -346,7 +347,7 @@ class Follower:
         if self._hears_since is not None:
             there = {name for call in self._tracker.open_calls() for name in (call.linkedid, *call.channel_ids)}
             if gone := self._inherited.end_missing(there, now):
-                facts += await self._recovered(gone, handover.heard_until or now, now)
+                facts += await self._gap.bettered(gone, handover.heard_until or now, now)
         else:
             self._others_heard_at = handover.heard_until  # the next snapshot tells who is still there
         self.lease, self._promoted = lease, None
@@ -456,7 +457,7 @@ class Follower:
         if since is not None and since > now:
             since = now if is_of_this_term else None  # None: a replay that begins with this snapshot
         seen = snapshots.from_record(record.raw, record.position)
-        told = await self._told_by_pbx(seen, since, now)
+        told = await self._gap.told(seen, since, now, booted_before=self._tracker.booted_at)
         facts = self._inherited.hear_whole(self._fed_from_file(told, record.position))
         compared = self._inherited.hear(self._tracker.reconcile(seen, now, since), of_this_term=is_of_this_term)
         if is_of_this_term:
@@ -466,16 +467,7 @@ class Follower:
             return []
         if since is None or (told and not any(fact.call.outcome is Outcome.UNKNOWN for fact in compared)):
             return facts + compared
-        return facts + await self._recovered(compared, since, now)
-
-    async def _told_by_pbx(self, seen: Snapshot, since: datetime | None, now: datetime) -> list[Told]:
-        if self._recover is None:
-            return []
-        try:
-            return await asyncio.to_thread(self._recover.missed, seen, since, now)
-        except Exception as error:  # without it these calls are unknown; they must not stay open
-            log.exception("gap_not_read", since=str(since), why=describe(error))
-            return []
+        return facts + await self._gap.bettered(compared, since, now)
 
     def _fed_from_file(self, told: Sequence[Told], position: int) -> list[CallFact]:
         self._heard.begin_file()
@@ -486,16 +478,6 @@ class Follower:
         if facts:
             log.info("gap_recovered", calls=len({fact.call.linkedid for fact in facts}), facts=len(facts))
         return facts
-
-    async def _recovered(self, facts: list[CallFact], since: datetime, until: datetime) -> list[CallFact]:
-        """The facts bettered from what the PBX wrote itself, where there is that."""
-        if self._recover is None:
-            return facts
-        try:
-            return await asyncio.to_thread(self._recover, facts, since, until)
-        except Exception as error:  # without it these calls are unknown; they must not stay open
-            log.exception("gap_not_recovered", since=since.isoformat(), why=describe(error))
-            return facts
 
     async def _apply(self, facts: list[CallFact]) -> None:
         position = max(self._fed, self._applied.position)

@@ -30,6 +30,7 @@ _HEADER = struct.Struct(
 _CHECKED = struct.Struct(">IQ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LOOKED_BACK = 4  # segments
 MAX_RECORD = 16 << 20  # bytes; a longer length is damage (a snapshot of 10,000 channels takes about 8 MB)
 _NAME = re.compile(r"[0-9a-f]{32}")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -283,6 +284,18 @@ class Journal:
             else:
                 self.damaged += 1
                 here = _next_sound(data, here)
+
+    def last_before(self, position: int, beginning: bytes) -> Record | None:
+        """The last record before a position whose message begins so, in the latest segments before it."""
+        before = [segment for segment in self._segments() if segment[0] < position]
+        for base, path in before[: -_LOOKED_BACK - 1 : -1]:
+            data = path.read_bytes()[: max(0, position - base)]
+            at = len(data)
+            while (at := data.rfind(beginning, 0, at)) >= 0:
+                begin = at - _HEADER.size
+                if begin >= 0 and (found := _decode(data, begin)):
+                    return Record(base + begin, base + begin + _HEADER.size + len(found[1]), *found)
+        return None
 
     def prune(self, replay_from: int, keep: timedelta, now: datetime) -> int:
         """Delete segments no replay needs and that are older than ``keep``; returns how many."""

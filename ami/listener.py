@@ -20,7 +20,8 @@ from ami.connection import AmiConnection, Timing
 from ami.errors import JournalInUse
 from ami.executing import CommandSource, Executor
 from ami.fact_applier import Applier, Sink, describe
-from ami.follower import CallTracker, Follower, Recovery
+from ami.follower import CallTracker, Follower
+from ami.gap import Recovery
 from ami.journal import Journal
 from ami.reporting import Reporter
 from ami.url import AmiUrl

@@ -35,6 +35,7 @@ class Desk:
         self.booted_at: datetime | None = None
         self.hears_hangup_requests = False  # they are not filtered away
         self.at = DAWN  # when the message being worked on happened
+        self.asked_at = DAWN  # when the PBX was last asked what is going on: what was said right before was not heard
         self._facts: list[CallFact] = []
         self._due: list[tuple[datetime, int, Call]] = []
         self._appointments = 0
@@ -153,6 +154,7 @@ class Desk:
             had_talked = call.answered_at is not None
             if not talk.joins(call, extension, channel, at):
                 continue
+            orient(call, self.board.places)  # who talks to a client that a program called made the call
             transfer = talk.transfer_reaching(call, extension, channel, now)
             self.tell(call, FactKind.JOINED, extension, at)
             if transfer is not None and had_talked:

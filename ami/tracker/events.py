@@ -22,6 +22,8 @@ _LEFT_BY_HANGING_UP = timedelta(milliseconds=100)
 #: Words in a context's name that say the office is closed; a hint for PBXs that send no UserEvent.
 _CLOSED_WORDS = ("closed", "afterhours", "after-hours", "after_hours")
 _NORMAL_CLEARING = 16
+#: Who hangs up is told at most so long before the channel is gone: a conference says goodbye first.
+_REQUESTED_BEFORE = timedelta(seconds=2)
 
 
 def newchannel(desk: Desk, message: Message, at: datetime) -> None:
@@ -87,7 +89,9 @@ def hangup(desk: Desk, message: Message, at: datetime) -> None:
         leg.hung_up(at, cause)
     if channel is call.first:
         call.caller_cause = cause
-        call.was_let_go = desk.hears_hangup_requests and not call.caller_hung_up and cause == _NORMAL_CLEARING
+        would_be_told = desk.hears_hangup_requests and at - desk.asked_at > _REQUESTED_BEFORE
+        let_go = would_be_told or message.get("HangupSource", "").startswith("dialplan/")  # a CEL row says so
+        call.was_let_go = let_go and not call.caller_hung_up and cause == _NORMAL_CLEARING
         context = message.get("Context", "").lower()
         if not call.legs and any(word in context for word in _CLOSED_WORDS):
             call.closed_hours = True

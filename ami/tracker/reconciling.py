@@ -20,15 +20,16 @@ _DIALLED_APPS = frozenset({"AppDial", "AppDial2", "AppQueue"})
 
 def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
     """Bring the desk to what ``snapshot`` shows; return the facts."""
+    heard_until = None if heard_until is None else max(heard_until, desk.at)
     facts = desk.release(now)
     board = desk.board
     board.position = snapshot.position
-    desk.at = now
+    desk.at = desk.asked_at = now
     restarted = desk.booted_at is not None and snapshot.booted_at is not None and snapshot.booted_at != desk.booted_at
     desk.booted_at = snapshot.booted_at or desk.booted_at
     if restarted:
         # Channel names and numbers begin anew: nothing of before is alive.
-        ending.shutdown(desk, _last_sign_of_life(desk, now, heard_until))
+        ending.shutdown(desk, _last_sign_of_life(now, heard_until))
     _end_what_is_gone(desk, snapshot, now)
     for seen in snapshot.channels:
         _adopt(desk, seen, now)
@@ -42,12 +43,11 @@ def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: dateti
     return facts + desk.settle(now, now)
 
 
-def _last_sign_of_life(desk: Desk, now: datetime, heard_until: datetime | None) -> datetime:
+def _last_sign_of_life(now: datetime, heard_until: datetime | None) -> datetime:
     """Until when the PBX that was started anew is known to have lived: heard, or by its own record."""
     if heard_until is None:
         return now
-    signs = [call.quiet_since for call in desk.open_calls() if call.quiet_since is not None]
-    return min(now, max([heard_until, *signs]))
+    return min(now, heard_until)
 
 
 def _end_what_is_gone(desk: Desk, snapshot: Snapshot, now: datetime) -> None:

@@ -121,7 +121,8 @@ def _made_by(call: Call) -> str | None:
         return call.made_by
     if call.talked and first is not None and first.place.kind is Kind.TRUNK:
         return next(iter(call.talked))  # the client was called first, then many phones may have rung
-    return next((leg.extension for leg in call.legs.values() if leg.extension is not None), None)
+    called = (leg.extension for leg in call.legs.values() if leg.extension is not None)
+    return next(called, None) or next(iter(call.talked), None)
 
 
 def _same_number(one: str | None, other: str | None) -> bool:

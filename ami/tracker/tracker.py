@@ -43,6 +43,15 @@ class Tracker:
             facts += desk.settle(at, now)
         return facts
 
+    @property
+    def booted_at(self) -> datetime | None:
+        """``Snapshot.booted_at`` of the PBX as it was last heard; None where that is not known."""
+        return self._desk.booted_at
+
+    def remember(self, *, booted_at: datetime | None, hears_hangup_requests: bool) -> None:
+        """What was known of the PBX before the first message that is fed: when it was started, whether it says who hangs up."""
+        self._desk.booted_at, self._desk.hears_hangup_requests = booted_at, hears_hangup_requests
+
     def tick(self, now: datetime) -> list[CallFact]:
         """Time has passed without a message: release verdicts whose waiting time is over, end what was long forgotten."""
         return self._desk.release(now) + ending.forgotten(self._desk, now)

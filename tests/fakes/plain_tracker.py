@@ -12,6 +12,10 @@ class PlainTracker:
 
     def __init__(self) -> None:
         self.open: dict[str, tuple[datetime, int]] = {}  # began, position of the first message
+        self.booted_at: datetime | None = None
+
+    def remember(self, *, booted_at: datetime | None, hears_hangup_requests: bool) -> None:
+        self.booted_at = booted_at
 
     def feed(
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None

@@ -4,13 +4,16 @@ Each stream that has a CEL file is cut at a message, the rest is not heard; the 
 snapshot of a PBX at rest, and what Asterisk's own record says of the time between.
 """
 
+import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ami.backfill import Backfill
+from ami import cel
+from ami.backfill import SETTLES, Backfill
 from ami.follower import in_our_time
 from ami.heard import Heard
 from ami.messages import Framer, Message, is_wanted, parse
@@ -18,11 +21,14 @@ from ami.replay import as_object
 from ami.snapshot import Snapshot
 from ami.tracker import Tracker
 from pbxcrm.calls.facts import CallFact, CallState, FactKind
+from tests.scenarios.moments import Shown
 from tests.scenarios.test_cel import FILES, HERE, TOGETHER, UNTOLD, name_of
 
+_QUIET = timedelta(milliseconds=50)
 #: These end where the PBX went away.
 RESTARTED = {"restart_of_the_pbx", "restart_while_ringing", "pbx_killed"}
-STREAMS = [file for file in FILES if file.with_name(f"{name_of(file)}.ami").exists() and name_of(file) not in RESTARTED]
+FILES_WITH_STREAM = [file for file in FILES if file.with_name(f"{name_of(file)}.ami").exists()]
+STREAMS = [file for file in FILES_WITH_STREAM if name_of(file) not in RESTARTED]
 
 
 def messages_of(stream: Path) -> list[Message]:
@@ -55,14 +61,17 @@ class Listener:
         self.heard.note(message)
         self.take(self.tracker.feed(message, at))
 
-    def wake_up(self, cel_csv: Path, slept_from: datetime, now: datetime) -> None:
-        """The PBX is at rest when it is asked again."""
-        nobody = Snapshot(channels=(), asked_at=now)
+    def wake_up(self, cel_csv: Path, slept_from: datetime | None, now: datetime, seen: Snapshot | None = None) -> None:
+        """The PBX is asked again, and shows ``seen``; without it, it is at rest."""
+        seen = seen or Snapshot(channels=(), asked_at=now)
         self.heard.begin_file()
-        for at, message in Backfill(Tracker, cel_csv=cel_csv).missed(nobody, slept_from, now):
+        restarted = seen.booted_at != self.tracker.booted_at
+        for at, message in Backfill(Tracker, cel_csv=cel_csv).missed(seen, slept_from, now, restarted=restarted):
             if self.heard.is_new(message):
                 self.take(self.tracker.feed(message, at))
-        self.take(self.tracker.reconcile(nobody, now, slept_from))
+        self.take(self.tracker.reconcile(seen, now, slept_from))
+
+    def close(self) -> None:
         self.take(self.tracker.close())
 
     def told(self) -> list[dict[str, Any]]:
@@ -104,7 +113,7 @@ def test_cut_anywhere_the_calls_are_told_as_heard(file: Path) -> None:
     whole = Listener()
     for message in messages:
         whole.hear(message)
-    whole.take(whole.tracker.close())
+    whole.close()
     now = time_of(messages[-1]) + timedelta(seconds=60)
     wrong = []
     for cut in range(len(messages)):
@@ -113,7 +122,84 @@ def test_cut_anywhere_the_calls_are_told_as_heard(file: Path) -> None:
             killed.hear(message)
         slept_from = time_of(messages[max(0, cut - 1)])
         killed.wake_up(file, slept_from, now)
+        killed.close()
         found = differences(killed.told(), whole.told(), name_of(file))
         wrong += [f"cut at {cut} ({messages[cut]['Event']}): {what}" for what in found]
         assert len(killed.keys) == len(set(killed.keys)), f"cut at {cut}: told twice"
+    assert not wrong, f"{len(wrong)}\n" + "\n".join(wrong[:20])
+
+
+def cuts(messages: list[Message], count: int, seed: str) -> list[tuple[int, int]]:
+    """Where one listener dies, and where the next one comes or the PBX goes, the same in each run.
+
+    The second happens in a moment in which nothing happens: a login and a snapshot take some time, too.
+    """
+    dice = random.Random(seed)
+    times = [time_of(message) for message in messages]
+    quiet = [n for n in range(1, len(messages)) if times[n] - times[n - 1] > _QUIET]
+    if seed in RESTARTED:
+        quiet = [len(messages)]
+    ends = [dice.choice(quiet) for _ in range(count)] if quiet else []
+    return [(dice.randrange(end), end) for end in ends]
+
+
+def written_until(file: Path, moment: datetime, pieces: Path) -> Path:
+    """The file as it stood then: of the row that is just being written only a part is there."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    known = [line for line, row in zip(lines, cel.read(file), strict=True) if row.at <= moment]
+    pieces.write_bytes(b"".join(known) + b"".join(lines[len(known) :])[:30])
+    return pieces
+
+
+@pytest.mark.parametrize("file", STREAMS, ids=lambda path: str(path.relative_to(HERE)))
+def test_back_before_the_call_is_over_it_is_told_as_heard(file: Path, tmp_path: Path) -> None:
+    messages = messages_of(file.with_name(f"{name_of(file)}.ami"))
+    whole = Listener()
+    for message in messages:
+        whole.hear(message)
+    whole.close()
+    wrong = []
+    for died, came in cuts(messages, 12, name_of(file)):
+        killed, shown = Listener(), Shown()
+        for message in messages[:died]:
+            killed.hear(message)
+        for message in messages[:came]:
+            shown.happens(message)
+        now = time_of(messages[came - 1]) + _QUIET
+        there = written_until(file, now + SETTLES, tmp_path / "Master.csv")
+        slept_from = time_of(messages[died - 1]) if died else now
+        killed.wake_up(there, slept_from, now, shown.snapshot(cel.read(there), now))
+        for message in messages[came:]:
+            killed.hear(message)
+        killed.close()
+        found = differences(killed.told(), whole.told(), name_of(file))
+        wrong += [f"dead at {died}, back at {came} ({messages[came]['Event']}): {what}" for what in found]
+        assert len(killed.keys) == len(set(killed.keys)), f"dead at {died}, back at {came}: told twice"
+    assert not wrong, f"{len(wrong)}\n" + "\n".join(wrong[:20])
+
+
+@pytest.mark.parametrize("file", FILES_WITH_STREAM, ids=lambda path: str(path.relative_to(HERE)))
+def test_the_pbx_was_started_anew_meanwhile(file: Path, tmp_path: Path) -> None:
+    """Told as by one who heard the PBX until it went."""
+    messages = messages_of(file.with_name(f"{name_of(file)}.ami"))
+    first, again = (Snapshot((), booted_at=time_of(messages[0]) + timedelta(days=days)) for days in (-1, 1))
+    wrong = []
+    for died, went in cuts(messages, 12, name_of(file)):
+        last = time_of(messages[went - 1])
+        now = last + timedelta(seconds=60)
+        there = written_until(file, last + _QUIET, tmp_path / "Master.csv")
+        told = []
+        for heard in (went, died):
+            listener = Listener()
+            listener.take(listener.tracker.reconcile(first, time_of(messages[0])))
+            for message in messages[:heard]:
+                listener.hear(message)
+            slept_from = time_of(messages[heard - 1]) if heard else time_of(messages[0])
+            listener.wake_up(there, slept_from, now, replace(again, asked_at=now))
+            listener.close()
+            told.append(listener.told())
+            assert len(listener.keys) == len(set(listener.keys)), f"heard {heard}, gone at {went}: told twice"
+        found = differences(told[1], told[0], name_of(file))
+        wrong += [f"heard {died}, gone at {went} ({messages[went - 1]['Event']}): {what}" for what in found]
+        wrong += [f"heard {died}, gone at {went}: still open" for call in told[1] if call["outcome"] == "open"]
     assert not wrong, f"{len(wrong)}\n" + "\n".join(wrong[:20])

@@ -36,8 +36,13 @@ class Files:
     def __init__(self, better: Callable[[Sequence[CallFact], datetime, datetime], list[CallFact]]) -> None:
         self.better = better
 
-    def missed(self, snapshot: Snapshot, since: datetime | None, until: datetime) -> list[Told]:
+    def missed(
+        self, snapshot: Snapshot, since: datetime | None, until: datetime, *, restarted: bool = False
+    ) -> list[Told]:
         return []
+
+    def is_unsettled(self, snapshot: Snapshot, until: datetime) -> bool:
+        return False
 
     def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
         return self.better(facts, since, until)
