@@ -12,14 +12,18 @@ FORGOTTEN_AFTER = timedelta(hours=24)
 
 
 def shutdown(desk: Desk, at: datetime) -> None:
-    """The PBX stops: who talked, talked; everybody else was interrupted, also those whose verdict was being held."""
-    for call in list(desk.open_calls()):
-        give_up(desk, call, at, Outcome.INTERRUPTED)
-    for channel_id in list(desk.board.channels):
-        desk.board.unplug(channel_id)
-    for call in list(desk.board.calls):
+    """The PBX stops: who talked, talked; everybody else was interrupted, also those whose verdict was being held.
+
+    A stop that the PBX's own record tells of may be of long ago: what began after it goes on.
+    """
+    ended = [call for call in desk.board.calls if call.started_at <= at]
+    for call in ended:
+        if not call.is_over:
+            give_up(desk, call, at, Outcome.INTERRUPTED)
+        for channel_id in list(call.channels):
+            desk.board.unplug(channel_id)
         desk.board.forget(call)
-    desk.board.touched.clear()
+        desk.board.touched.pop(call, None)
 
 
 def give_up(desk: Desk, call: Call, at: datetime, outcome: Outcome) -> None:
