@@ -19,7 +19,7 @@ async def _struck(postgres: Postgres, folder: Path) -> Verdict:
     dice = random.Random(SEED)
     async with Run(postgres, folder, SEED) as running:
         for number, kind in enumerate(KINDS, start=1):
-            while running.verdict.played.total() < number:  # phones may fail to play a story on a machine that stands still
+            while running.verdict.played.total() < number:  # a machine that stands still may not play a story
                 await running.play(kind, dice.choice(stories()))
         return await running.settle()
 
