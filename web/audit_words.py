@@ -182,7 +182,7 @@ def path(entry: AuditEntry) -> str:
     return where.format(id=entry.entity_id)
 
 
-def details(entry: AuditEntry, people: Directory, stages: Mapping[int, Stage]) -> list[str]:
+def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, Stage]) -> list[str]:
     """``Name: before → after`` of each thing that changed, as far as it is known; else what is known of the act."""
     told = _Told(people, stages)
     data = dict(entry.data)
@@ -210,7 +210,7 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int, Stage]) -
 
 
 class _Told:
-    def __init__(self, people: Directory, stages: Mapping[int, Stage]) -> None:
+    def __init__(self, people: Directory, stages: Mapping[int | None, Stage]) -> None:
         self._people = people
         self._stages = stages
 

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.shared.conditions import equal, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,13 @@ class AuditFilter:
     def conditions(self) -> list[ColumnElement[bool]]:
         """For the WHERE clause of entries."""
         found: list[ColumnElement[bool]] = [col(AuditEntry.actor_id).is_(None)] if self.by_itself else []
-        if self.actor_id is not None:
-            found.append(col(AuditEntry.actor_id) == self.actor_id)
-        asked = (
+        found += equal(
+            (AuditEntry.actor_id, self.actor_id),
             (AuditEntry.action, self.action),
             (AuditEntry.entity, self.entity),
             (AuditEntry.entity_id, self.entity_id),
         )
-        found += [col(column) == value for column, value in asked if value]
-        if self.since is not None:
-            found.append(col(AuditEntry.at) >= self.since)
-        if self.until is not None:
-            found.append(col(AuditEntry.at) < self.until)
-        return found
+        return found + within(AuditEntry.at, self.since, self.until)
 
 
 async def list_entries(

@@ -17,7 +17,9 @@ from pbxcrm.contacts.matching import named
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import Deal
+from pbxcrm.people.filters import of_login
 from pbxcrm.people.models import Extension, User
+from pbxcrm.shared.conditions import equal, within
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.shared.text_match import digits_of, few, part_of
@@ -63,24 +65,16 @@ class CallFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For the WHERE clause of calls."""
-        found: list[ColumnElement[bool]] = []
-        for column, value in (
+        found = equal(
             (Call.direction, self.direction),
             (Call.outcome, self.outcome),
             (Call.deal_id, self.deal_id),
             (Call.contact_id, self.contact_id),
             (Call.client_number, self.client_number),
             (Call.linkedid, self.linkedid),
-        ):
-            if value:
-                found.append(col(column) == value)
-        if self.responsible:
-            found.append(col(Call.responsible_id).in_(select(User.id).where(User.login == self.responsible.lower())))
-        if self.since is not None:
-            found.append(col(Call.started_at) >= self.since)
-        if self.until is not None:
-            found.append(col(Call.started_at) < self.until)
-        return found
+        )
+        found += of_login(Call.responsible_id, self.responsible)
+        return found + within(Call.started_at, self.since, self.until)
 
     async def looked_for(self, session: AsyncSession) -> list[ColumnElement[bool]]:
         """The conditions for which it matters how many calls fit them: of a person, of a phone, by name or number."""

@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from pbxcrm.contacts.models import Company, Contact, Phone
-from pbxcrm.people.models import User
+from pbxcrm.people.filters import of_login
+from pbxcrm.shared.conditions import within
 from pbxcrm.shared.text_match import part_of
 
 
@@ -48,11 +49,4 @@ class CompanyFilter:
 def _common(
     table: type[Contact] | type[Company], responsible: str, since: datetime | None, until: datetime | None
 ) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if responsible:
-        found.append(col(table.responsible_id).in_(select(User.id).where(User.login == responsible.lower())))
-    if since is not None:
-        found.append(col(table.created_at) >= since)
-    if until is not None:
-        found.append(col(table.created_at) < until)
-    return found
+    return of_login(table.responsible_id, responsible) + within(table.created_at, since, until)

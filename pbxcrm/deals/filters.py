@@ -9,7 +9,8 @@ from sqlmodel import col, select
 
 from pbxcrm.contacts.models import Phone
 from pbxcrm.deals.models import Deal, Pipeline, Stage
-from pbxcrm.people.models import User
+from pbxcrm.people.filters import of_login
+from pbxcrm.shared.conditions import equal, within
 from pbxcrm.shared.text_match import part_of
 
 CLOSED_STATUSES = {"won": "won", "lost": "lost"}
@@ -36,14 +37,10 @@ class DealFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For the WHERE clause of deals."""
-        found: list[ColumnElement[bool]] = []
-        for column, value in ((Deal.contact_id, self.contact_id), (Deal.company_id, self.company_id)):
-            if value is not None:
-                found.append(col(column) == value)
-        if self.source:
-            found.append(col(Deal.source) == self.source)
-        if self.responsible:
-            found.append(col(Deal.responsible_id).in_(select(User.id).where(User.login == self.responsible.lower())))
+        found = equal(
+            (Deal.contact_id, self.contact_id), (Deal.company_id, self.company_id), (Deal.source, self.source)
+        )
+        found += of_login(Deal.responsible_id, self.responsible)
         if self.status == "open":
             found.append(col(Deal.closed_at).is_(None))
         kinds = [kind for kind in (CLOSED_STATUSES.get(self.status), self.stage_kind) if kind]
@@ -56,10 +53,7 @@ class DealFilter:
         if self.client_number:
             of_contact = select(Phone.contact_id).where(Phone.number == self.client_number)
             found.append(or_(col(Deal.client_number) == self.client_number, col(Deal.contact_id).in_(of_contact)))
-        if self.since is not None:
-            found.append(col(Deal.created_at) >= self.since)
-        if self.until is not None:
-            found.append(col(Deal.created_at) < self.until)
+        found += within(Deal.created_at, self.since, self.until)
         if self.text.strip():
             found.append(part_of(col(Deal.title_folded), self.text))
         return found

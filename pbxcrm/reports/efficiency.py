@@ -8,7 +8,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.people.directory import load_directory
-from pbxcrm.people.models import User
 from pbxcrm.reports.grouping import of_person, percent, split
 from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
 from pbxcrm.shared.reasons import N_
@@ -24,10 +23,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     open_then = col(Task.created_at) < asked.until
     not_done_before = or_(col(Task.done_at).is_(None), col(Task.done_at) >= asked.since)
     query = select(Task).where(visible_tasks(viewer), col(Task.part_of_id).is_(None), open_then, not_done_before)
-    if asked.user_id is not None:
-        query = query.where(Task.assignee_id == asked.user_id)
-    if asked.team_id is not None:
-        query = query.where(col(Task.assignee_id).in_(select(User.id).where(User.team_id == asked.team_id)))
+    query = query.where(*asked.of_people(Task.assignee_id))
     tasks = (await session.exec(query.order_by(col(Task.due_at), col(Task.id)))).all()
 
     def key_of(task: Task) -> tuple[str, str]:

@@ -11,7 +11,6 @@ from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.decision_context import DecisionContext, load_context, working_of
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import Line as PhoneLine
-from pbxcrm.people.models import User
 from pbxcrm.reports.grouping import day_of, hour_of, middle, of_person, percent, split
 from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
 from pbxcrm.shared.numbers import format_for_people
@@ -29,10 +28,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         col(Episode.first_missed_at) >= asked.since,
         col(Episode.first_missed_at) < asked.until,
     )
-    if asked.user_id is not None:
-        query = query.where(Episode.owner_id == asked.user_id)
-    if asked.team_id is not None:
-        query = query.where(col(Episode.owner_id).in_(select(User.id).where(User.team_id == asked.team_id)))
+    query = query.where(*asked.of_people(Episode.owner_id))
     episodes = (await session.exec(query.order_by(col(Episode.first_missed_at)))).all()
     lines = {line.id: line.name for line in (await session.exec(select(PhoneLine))).all()}
 

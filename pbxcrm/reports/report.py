@@ -7,9 +7,12 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Permission, Viewer
+from pbxcrm.people.models import User
 
 
 class Kind(StrEnum):
@@ -44,6 +47,15 @@ class Asked:
     team_id: int | None = None
     user_id: int | None = None
     pipeline_id: int | None = None
+
+    def of_people(self, column: int | None) -> list[ColumnElement[bool]]:
+        """Conditions for rows whose ``column`` names one of those asked for; none where nobody in particular is."""
+        found: list[ColumnElement[bool]] = []
+        if self.user_id is not None:
+            found.append(col(column) == self.user_id)
+        if self.team_id is not None:
+            found.append(col(column).in_(select(User.id).where(User.team_id == self.team_id)))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.people.models import User
 from pbxcrm.reports.grouping import middle, ninth_tenth, of_person, percent, split
 from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
 from pbxcrm.shared.reasons import N_
@@ -48,10 +47,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         .order_by(col(StageMove.at), col(StageMove.id))
         .limit(MOST)
     )
-    if asked.user_id is not None:
-        query = query.where(Deal.responsible_id == asked.user_id)
-    if asked.team_id is not None:
-        query = query.where(col(Deal.responsible_id).in_(select(User.id).where(User.team_id == asked.team_id)))
+    query = query.where(*asked.of_people(Deal.responsible_id))
     stays = []
     for move, deal in (await session.exec(query)).all():
         stage = funnel.stages.get(move.from_stage_id)

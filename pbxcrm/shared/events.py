@@ -141,6 +141,11 @@ async def newest(db: Database) -> int:
         return (await session.exec(select(func.max(Outbox.id)))).one() or 0
 
 
+async def count_waiting(session: AsyncSession) -> int:
+    """How many hints are not published yet."""
+    return (await session.exec(select(func.count()).select_from(Outbox))).one()
+
+
 def _as_hint(row: Outbox | PublishedHint) -> dict[str, object]:
     return {
         "id": row.id,

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlmodel import SQLModel
 
+from pbxcrm.access import Viewer
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.models import User
 
@@ -32,6 +33,17 @@ class TimelineCursor:
     at: datetime
     kind: EntryKind
     id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineQuery:
+    """What a reader is asked for: at most ``limit`` entries of a deal, or of a client, that stand below ``after``."""
+
+    viewer: Viewer
+    deal_id: int | None
+    contact_id: int | None
+    after: TimelineCursor | None
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)

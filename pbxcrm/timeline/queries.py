@@ -9,11 +9,9 @@ from pbxcrm.calls.access import audible_of
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
-from pbxcrm.timeline.entries import RANK, Entry, EntryKind, Timeline, TimelineCursor
+from pbxcrm.timeline.entries import RANK, Entry, EntryKind, Timeline, TimelineCursor, TimelineQuery
 
-Reader = Callable[
-    [AsyncSession, Viewer, int | None, int | None, TimelineCursor | None, int], Awaitable[list[Entry]]
-]  # session, viewer, deal id or contact id, what is shown already, at most so many
+Reader = Callable[[AsyncSession, TimelineQuery], Awaitable[list[Entry]]]
 _readers: dict[EntryKind, Reader] = {}
 
 
@@ -35,9 +33,10 @@ async def timeline(
     limit: int = 40,
 ) -> Timeline:
     """What happened to a deal, or with a client (calls, notes and tasks one may see). The caller has checked the access."""
+    asked = TimelineQuery(viewer, deal_id, contact_id, after, limit + 1)
     entries: list[Entry] = []
     for kind in kinds:
-        entries += await _readers[kind](session, viewer, deal_id, contact_id, after, limit + 1)
+        entries += await _readers[kind](session, asked)
     entries.sort(key=lambda entry: (entry.at, RANK[entry.kind], entry.id), reverse=True)
     shown, more = entries[:limit], len(entries) > limit
     users = await load_by_id(session, User, (user_id for e in shown for user_id in (e.by_id, *e.users)))

@@ -1,12 +1,12 @@
 """Where entries come from: one reader per kind, each of one query. ``pbxcrm.composition`` registers them."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
-from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
@@ -17,65 +17,44 @@ from pbxcrm.flags.models import Flag
 from pbxcrm.shared.db import UtcDateTime
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task
-from pbxcrm.timeline.entries import RANK, Entry, EntryKind, TimelineCursor
+from pbxcrm.timeline.entries import RANK, Entry, EntryKind, TimelineQuery
 
+Row = TypeVar("Row")
 CHANGES = ("deal.assigned", "deal.edited")  # what the audit log knows that no other table says
 
 
-def _before(after: TimelineCursor | None, kind: EntryKind, at: Any, row_id: Any) -> ColumnElement[bool]:
-    """Rows of ``kind`` that stand below ``after``; ``at`` and ``row_id`` are columns or expressions of any table."""
-    if after is None:
-        return and_(True)
-    if RANK[kind] < RANK[after.kind]:
-        found: ColumnElement[bool] = at <= after.at
-    elif RANK[kind] > RANK[after.kind]:
-        found = at < after.at
-    else:
-        found = or_(at < after.at, and_(at == after.at, row_id < after.id))
-    return found
+def _page(
+    query: SelectOfScalar[Row], kind: EntryKind, at: Any, row_id: Any, asked: TimelineQuery
+) -> SelectOfScalar[Row]:
+    """The newest of the rows that stand below ``asked.after``; ``at`` and ``row_id`` are columns or expressions."""
+    after = asked.after
+    if after is not None and RANK[kind] < RANK[after.kind]:
+        query = query.where(at <= after.at)
+    elif after is not None and RANK[kind] > RANK[after.kind]:
+        query = query.where(at < after.at)
+    elif after is not None:
+        query = query.where(or_(at < after.at, and_(at == after.at, row_id < after.id)))
+    return query.order_by(at.desc(), row_id.desc()).limit(asked.limit)
 
 
-async def read_calls(
-    session: AsyncSession,
-    viewer: Viewer,
-    deal_id: int | None,
-    contact_id: int | None,
-    after: TimelineCursor | None,
-    limit: int,
-) -> list[Entry]:
+async def read_calls(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
     """Calls that the viewer may see."""
-    at, own = col(Call.started_at), _of(Call, deal_id, contact_id)
-    found = await session.exec(
-        select(Call)
-        .where(own, visible_calls(viewer), col(Call.merged_into_id).is_(None))
-        .where(_before(after, EntryKind.CALL, at, col(Call.id)))
-        .order_by(at.desc(), col(Call.id).desc())
-        .limit(limit)
-    )
+    at, own = col(Call.started_at), _of(Call, asked)
+    query = select(Call).where(own, visible_calls(asked.viewer), col(Call.merged_into_id).is_(None))
+    found = await session.exec(_page(query, EntryKind.CALL, at, col(Call.id), asked))
     return [
         Entry(EntryKind.CALL, call.started_at, call.id or 0, call, call.responsible_id, call.reason)
         for call in found.all()
     ]
 
 
-async def read_moves(
-    session: AsyncSession,
-    viewer: Viewer,
-    deal_id: int | None,
-    contact_id: int | None,
-    after: TimelineCursor | None,
-    limit: int,
-) -> list[Entry]:
+async def read_moves(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
     """Moves of the deal between stages; none for a client."""
-    if deal_id is None:
+    if asked.deal_id is None:
         return []
     at = col(StageMove.at)
-    found = await session.exec(
-        select(StageMove)
-        .where(StageMove.deal_id == deal_id, _before(after, EntryKind.MOVE, at, col(StageMove.id)))
-        .order_by(at.desc(), col(StageMove.id).desc())
-        .limit(limit)
-    )
+    query = select(StageMove).where(StageMove.deal_id == asked.deal_id)
+    found = await session.exec(_page(query, EntryKind.MOVE, at, col(StageMove.id), asked))
     return [
         Entry(
             EntryKind.MOVE,
@@ -90,25 +69,15 @@ async def read_moves(
     ]
 
 
-async def read_changes(
-    session: AsyncSession,
-    viewer: Viewer,
-    deal_id: int | None,
-    contact_id: int | None,
-    after: TimelineCursor | None,
-    limit: int,
-) -> list[Entry]:
+async def read_changes(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
     """What the audit log alone knows of the deal; none for a client."""
-    if deal_id is None:
+    if asked.deal_id is None:
         return []
     at = col(AuditEntry.at)
-    found = await session.exec(
-        select(AuditEntry)
-        .where(AuditEntry.entity == "deal", AuditEntry.entity_id == str(deal_id), col(AuditEntry.action).in_(CHANGES))
-        .where(_before(after, EntryKind.CHANGE, at, col(AuditEntry.id)))
-        .order_by(at.desc(), col(AuditEntry.id).desc())
-        .limit(limit)
+    query = select(AuditEntry).where(
+        AuditEntry.entity == "deal", AuditEntry.entity_id == str(asked.deal_id), col(AuditEntry.action).in_(CHANGES)
     )
+    found = await session.exec(_page(query, EntryKind.CHANGE, at, col(AuditEntry.id), asked))
     return [
         Entry(
             EntryKind.CHANGE,
@@ -123,73 +92,38 @@ async def read_changes(
     ]
 
 
-async def read_notes(
-    session: AsyncSession,
-    viewer: Viewer,
-    deal_id: int | None,
-    contact_id: int | None,
-    after: TimelineCursor | None,
-    limit: int,
-) -> list[Entry]:
+async def read_notes(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
     """Notes on the deal, or on the client without those on deals of others."""
     at = col(Note.at)
-    own = _of(Note, deal_id, contact_id)
-    if deal_id is None:  # a note about a colleague's deal is the colleague's
-        seen = select(Deal.id).where(visible_deals(viewer))
+    own = _of(Note, asked)
+    if asked.deal_id is None:  # a note about a colleague's deal is the colleague's
+        seen = select(Deal.id).where(visible_deals(asked.viewer))
         own = and_(own, or_(col(Note.deal_id).is_(None), col(Note.deal_id).in_(seen)))
-    found = await session.exec(
-        select(Note)
-        .where(own, _before(after, EntryKind.NOTE, at, col(Note.id)))
-        .order_by(at.desc(), col(Note.id).desc())
-        .limit(limit)
-    )
+    query = select(Note).where(own)
+    found = await session.exec(_page(query, EntryKind.NOTE, at, col(Note.id), asked))
     return [Entry(EntryKind.NOTE, note.at, note.id or 0, note, note.author_id, {}) for note in found.all()]
 
 
-async def read_flags(
-    session: AsyncSession,
-    viewer: Viewer,
-    deal_id: int | None,
-    contact_id: int | None,
-    after: TimelineCursor | None,
-    limit: int,
-) -> list[Entry]:
+async def read_flags(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
     """Flags on the deal or its calls, or on the deals and calls of the client, as far as one sees them."""
     at = col(Flag.raised_at)
-    calls = select(Call.id).where(_of(Call, deal_id, contact_id))
-    deals = col(Flag.deal_id) == deal_id
-    if deal_id is None:
-        deals = col(Flag.deal_id).in_(select(Deal.id).where(col(Deal.contact_id) == contact_id))
-    found = await session.exec(
-        select(Flag)
-        .where(or_(deals, col(Flag.call_id).in_(calls)), visible_flags(viewer))
-        .where(_before(after, EntryKind.FLAG, at, col(Flag.id)))
-        .order_by(at.desc(), col(Flag.id).desc())
-        .limit(limit)
-    )
+    calls = select(Call.id).where(_of(Call, asked))
+    deals = col(Flag.deal_id) == asked.deal_id
+    if asked.deal_id is None:
+        deals = col(Flag.deal_id).in_(select(Deal.id).where(col(Deal.contact_id) == asked.contact_id))
+    query = select(Flag).where(or_(deals, col(Flag.call_id).in_(calls)), visible_flags(asked.viewer))
+    found = await session.exec(_page(query, EntryKind.FLAG, at, col(Flag.id), asked))
     return [
         Entry(EntryKind.FLAG, flag.raised_at, flag.id or 0, flag, flag.raised_by_id, {}, (flag.resolved_by_id,))
         for flag in found.all()
     ]
 
 
-async def read_tasks(
-    session: AsyncSession,
-    viewer: Viewer,
-    deal_id: int | None,
-    contact_id: int | None,
-    after: TimelineCursor | None,
-    limit: int,
-) -> list[Entry]:
+async def read_tasks(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
     """A task stands where it was made, and once it is done, where it was done."""
     at = func.coalesce(col(Task.done_at), col(Task.created_at), type_=UtcDateTime())
-    found = await session.exec(
-        select(Task)
-        .where(_of(Task, deal_id, contact_id), visible_tasks(viewer))
-        .where(_before(after, EntryKind.TASK, at, col(Task.id)))
-        .order_by(at.desc(), col(Task.id).desc())
-        .limit(limit)
-    )
+    query = select(Task).where(_of(Task, asked), visible_tasks(asked.viewer))
+    found = await session.exec(_page(query, EntryKind.TASK, at, col(Task.id), asked))
     return [
         Entry(
             EntryKind.TASK,
@@ -204,8 +138,10 @@ async def read_tasks(
     ]
 
 
-def _of(table: type[Call | Note | Task], deal_id: int | None, contact_id: int | None) -> ColumnElement[bool]:
-    return col(table.deal_id) == deal_id if deal_id is not None else col(table.contact_id) == contact_id
+def _of(table: type[Call | Note | Task], asked: TimelineQuery) -> ColumnElement[bool]:
+    if asked.deal_id is not None:
+        return col(table.deal_id) == asked.deal_id
+    return col(table.contact_id) == asked.contact_id
 
 
 def _given_to(change: AuditEntry) -> tuple[int | None, ...]:

@@ -25,7 +25,7 @@ from pbxcrm.checkpoints.queries import last_beat
 from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.events import Outbox
+from pbxcrm.shared.events import count_waiting
 from pbxcrm.shared.timers import Timer
 
 PROBE_BYTES = 64 * 1024  # what a disk must still have room for
@@ -132,7 +132,7 @@ async def _look_into(db: Database, now: datetime) -> tuple[str | None, dict[str,
                 "overdue_lamps": (await session.exec(late)).one(),
                 "pbxs": tuple((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all()),
                 "journals": tuple((await session.exec(select(PbxJournal))).all()),
-                "outbox": (await session.exec(select(func.count()).select_from(Outbox))).one(),
+                "outbox": await count_waiting(session),
                 "overdue_timers": overdue,
                 "oldest_overdue_seconds": (now - oldest).total_seconds() if overdue else 0.0,
                 "open_calls": (await session.exec(open_calls)).one(),

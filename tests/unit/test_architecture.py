@@ -1,6 +1,7 @@
-"""What import-linter cannot say: no module takes part in a circle of imports, not even of those only for types."""
+"""What import-linter cannot say: no circle of imports, also of those only for types; pages stand beside each other and ask contexts."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,8 +64,27 @@ def test_no_module_imports_itself_over_others() -> None:
     edges: defaultdict[str, set[str]] = defaultdict(set)
     for name, path in known.items():
         edges[name] = {other for other in imports(path, known) if other in known and other != name}
-    known_still = [{"pbxcrm.access", "pbxcrm.people.queries"}]  # until access is a package that knows no tables
-    assert [group for group in circles(edges) if group not in known_still] == []
+    assert circles(edges) == []
+
+
+def test_pages_do_not_import_pages() -> None:
+    known = modules()
+    pages = {name: path for name, path in known.items() if name.startswith("web.pages.")}
+    found = {
+        f"{name} imports {other}"
+        for name, path in pages.items()
+        for other in imports(path, known)
+        if other in pages and other not in {name, "web.pages.common"}
+    }
+    assert len(pages) > 20
+    assert found == set()
+
+
+def test_pages_and_the_api_leave_queries_to_the_contexts() -> None:
+    folders = (ROOT / "web/pages", ROOT / "web/api")
+    asking = re.compile(r"from sqlmodel import .*\bselect\b|from sqlalchemy import .*\bselect\b|session\.exec\(")
+    found = [path.name for folder in folders for path in folder.rglob("*.py") if asking.search(path.read_text("utf-8"))]
+    assert found == []
 
 
 def test_a_circle_is_found() -> None:

@@ -1,11 +1,10 @@
 """The audit log: who changed what, when, and why the product did something by itself."""
 
-from sqlmodel import select
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.audit.queries import AuditFilter, list_entries
-from pbxcrm.deals.models import Stage
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
 from web import audit_words
 from web.cursors import next_of_id, read_id
@@ -33,12 +32,12 @@ async def listed(request: Request) -> Response:
         before = read_id(request.query_params.get("cursor", ""))
         rows = await list_entries(session, viewer(request), chosen, before=before, limit=LISTED + 1)
         people = await load_directory(session)
-        stages = {stage.id: stage for stage in (await session.exec(select(Stage))).all() if stage.id is not None}
+        funnel = await load_funnel(session)
     return show(
         request,
         "audit/list.html",
         fragment="audit/_rows.html",
-        rows=[(row, audit_words.details(row, people, stages)) for row in rows[:LISTED]],
+        rows=[(row, audit_words.details(row, people, funnel.stages)) for row in rows[:LISTED]],
         more=next_of_id(rows[LISTED - 1].id) if len(rows) > LISTED else "",
         chosen=chosen,
         period=days if days in PERIODS else "",

@@ -5,9 +5,7 @@ import time
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
-from sqlalchemy import func
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +13,7 @@ from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import UnmappedEndpoint, unmapped_endpoints
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.queries import pbx_statuses
-from pbxcrm.shared.events import Outbox
+from pbxcrm.shared.events import count_waiting
 from web.i18n import gettext as _
 from web.parts import now, parts
 from web.pbx_findings import Finding, pbx_finding
@@ -58,7 +56,7 @@ async def _database(request: Request) -> tuple[list[PbxFinding], Finding]:
     try:
         async with parts(request).db.read() as session:
             statuses = await pbx_statuses(session)
-            waiting = (await session.exec(select(func.count()).select_from(Outbox))).one()
+            waiting = await count_waiting(session)
     except SQLAlchemyError:
         return [], Finding(name, "red", _("away"), _("It does not answer. Calls wait in the journal and are not lost."))
     took = round((time.perf_counter() - began) * 1000)

@@ -1,0 +1,22 @@
+"""Conditions that the filters of all lists are built of."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col
+
+
+def equal(*asked: tuple[Any, Any]) -> list[ColumnElement[bool]]:
+    """Pairs of a column and its value. None and an empty text ask for nothing."""
+    return [col(column) == value for column, value in asked if value is not None and value != ""]
+
+
+def within(column: datetime | None, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """From ``since`` until (not including) ``until``; None leaves that side open."""
+    found: list[ColumnElement[bool]] = []
+    if since is not None:
+        found.append(col(column) >= since)
+    if until is not None:
+        found.append(col(column) < until)
+    return found
