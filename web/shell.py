@@ -37,6 +37,7 @@ SECTIONS = (
     Section("/callbacks", "callbacks", N_("Callbacks"), Permission.CALLBACKS_READ, "k", "callbacks", "red"),
     Section("/tasks", "tasks", N_("Tasks"), Permission.TASKS_READ, "t", "tasks", "amber"),
     Section("/escalations", "escalations", N_("Escalations"), Permission.ESCALATIONS_READ, "e", "escalations", "red"),
+    Section("/burning", "lamp", N_("What burns"), Permission.TASKS_READ, "w", phone=False),
     Section("/flags", "warning", N_("Flagged"), Permission.FLAGS_READ, "f", "flags", "amber", phone=False),
     Section("/calls", "phone", N_("Calls"), Permission.CALLS_READ, "c"),
     Section(

@@ -93,6 +93,7 @@ class CheckpointStep(SQLModel, table=True):
     checklist: list[str] = json_list()
 
 
+BURNING = text("state = 'burning'")
 PARKED = text("parked_at IS NOT NULL")
 
 
@@ -117,6 +118,7 @@ class Lamp(SQLModel, table=True):
         Index("ix_lamps_addressee", "addressee_id", "state"),
         Index("ix_lamps_owner", "owner_id", "state"),
         Index("ix_lamps_lit", "lit_at"),
+        Index("ix_lamps_burning", "lit_at", "owner_id", sqlite_where=BURNING, postgresql_where=BURNING),
     )
 
     id: int | None = row_id()

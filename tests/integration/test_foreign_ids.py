@@ -81,7 +81,7 @@ PLAIN: dict[str, str] = {
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
     "q", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
-    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "mobiles", "meant", "job",
+    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "mobiles", "meant", "job", "hour", "day",
 }  # fmt: skip
 #: Without a handset that talks these are refused before they look at what else was sent.
 NOT_ON_A_CALL = {"POST /phone/transfer", "POST /phone/hangup"}

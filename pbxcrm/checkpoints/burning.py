@@ -1,0 +1,161 @@
+"""What burns now, what will light soon, and how people react: of the lamps that whoever asks sees.
+
+The database holds a million lamps: what burns and what is armed are found by partial indices, and no more than ``MOST`` are read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from sqlalchemy import ColumnElement, literal_column
+from sqlalchemy import select as columns
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.checkpoints.access import visible_lamps
+from pbxcrm.checkpoints.context import load_engine
+from pbxcrm.checkpoints.models import Checkpoint, Lamp
+from pbxcrm.checkpoints.settling import entry_of
+from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.shared.core_sql import fetch, load_by_id
+
+MOST = 20_000  # lamps that are counted at once; a page that shows fewer than there are says so
+# In these very words stand the conditions of the partial indices: with a parameter SQLite would not use them.
+BURNS = col(Lamp.state) == literal_column("'burning'")
+WAITS = (col(Lamp.state) == literal_column("'armed'")) & col(Lamp.parked_at).is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """``owner_id`` None: nobody's. ``at`` is when it lit, or when it will."""
+
+    owner_id: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """A lamp of somebody's own that lit: working minutes until it was put out (None: it burns), and whether that was in time."""
+
+    lamp_id: int
+    owner_id: int | None
+    minutes: float | None
+    in_time: bool
+
+
+@dataclass(slots=True)
+class Pace:
+    """How somebody reacts: the median in working minutes, how many of how many were put out before the next step was asked."""
+
+    reactions: list[Reaction] = field(default_factory=list)
+
+    @property
+    def median_minutes(self) -> float | None:
+        """None where nothing was put out."""
+        done = [each.minutes for each in self.reactions if each.minutes is not None]
+        return median(done) if done else None
+
+    @property
+    def in_time_percent(self) -> int | None:
+        """Of all that lit; None where nothing did."""
+        lit = len(self.reactions)
+        return round(100 * sum(each.in_time for each in self.reactions) / lit) if lit else None
+
+
+@dataclass(frozen=True, slots=True)
+class LampRow:
+    """A lamp with what it is about; ``deal`` is None for a callback."""
+
+    lamp: Lamp
+    checkpoint: Checkpoint | None
+    stage: Stage | None
+    deal: Deal | None
+
+
+async def burning_now(session: AsyncSession, viewer: Viewer) -> list[Counted]:
+    """Of each lamp that burns, longest first."""
+    return await _counted(session, col(Lamp.lit_at), BURNS & visible_lamps(viewer))
+
+
+async def lighting_soon(session: AsyncSession, viewer: Viewer, since: datetime, until: datetime) -> list[Counted]:
+    """Of each armed lamp that is due between the two moments, the next first."""
+    due = (col(Lamp.due_at) >= since) & (col(Lamp.due_at) < until)
+    return await _counted(session, col(Lamp.due_at), WAITS & due & visible_lamps(viewer))
+
+
+async def rows_burning(
+    session: AsyncSession, viewer: Viewer, *, limit: int, owner: ColumnElement[bool] | None = None
+) -> list[LampRow]:
+    """The lamps that burn, longest first."""
+    query = select(Lamp).where(BURNS, visible_lamps(viewer)).order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit)
+    return await _rows(session, (await session.exec(query.where(owner) if owner is not None else query)).all())
+
+
+async def rows_lighting(
+    session: AsyncSession,
+    viewer: Viewer,
+    since: datetime,
+    until: datetime,
+    *,
+    limit: int,
+    owner: ColumnElement[bool] | None = None,
+) -> list[LampRow]:
+    """The lamps that will light between the two moments, the next first."""
+    query = (
+        select(Lamp)
+        .where(WAITS, col(Lamp.due_at) >= since, col(Lamp.due_at) < until, visible_lamps(viewer))
+        .order_by(col(Lamp.due_at), col(Lamp.id))
+        .limit(limit)
+    )
+    return await _rows(session, (await session.exec(query.where(owner) if owner is not None else query)).all())
+
+
+async def rows_by_id(session: AsyncSession, viewer: Viewer, ids: Sequence[int]) -> list[LampRow]:
+    """These lamps, in the order of ``ids``."""
+    found = (await session.exec(select(Lamp).where(col(Lamp.id).in_(ids), visible_lamps(viewer)))).all()
+    place = {lamp_id: number for number, lamp_id in enumerate(ids)}
+    return await _rows(session, sorted(found, key=lambda lamp: place[lamp.id or 0]))
+
+
+async def paces(session: AsyncSession, viewer: Viewer, since: datetime) -> dict[int | None, Pace]:
+    """How each person reacted to the lamps of their own that lit since then, by their id.
+
+    In time: put out before the next step was asked. What still burns counts as late as soon as the next step has lit.
+    """
+    context = await load_engine(session)
+    query = (
+        select(Lamp)
+        .where(col(Lamp.lit_at) >= since, visible_lamps(viewer))
+        .order_by(col(Lamp.lit_at).desc())
+        .limit(MOST)
+    )
+    lamps = (await session.exec(query)).all()
+    went_on = {(lamp.checkpoint_id, entry_of(lamp)) for lamp in lamps if lamp.step > 0}
+    found: dict[int | None, Pace] = {}
+    for lamp in lamps:
+        if lamp.step > 0 or lamp.lit_at is None:
+            continue
+        working = context.working_of(lamp.owner_id)
+        minutes = working.minutes_between(lamp.lit_at, lamp.out_at) if lamp.out_at is not None else None
+        is_late = (lamp.checkpoint_id, entry_of(lamp)) in went_on
+        pace = found.setdefault(lamp.owner_id, Pace())
+        pace.reactions.append(Reaction(lamp.id or 0, lamp.owner_id, minutes, not is_late))
+    return found
+
+
+async def _counted(session: AsyncSession, at: Any, where: ColumnElement[bool]) -> list[Counted]:  # a column of moments
+    query = columns(col(Lamp.owner_id), at).where(where).order_by(at).limit(MOST)
+    return [Counted(owner_id, moment) for owner_id, moment in await fetch(session, query)]
+
+
+async def _rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[LampRow]:
+    checkpoints = await load_by_id(session, Checkpoint, {lamp.checkpoint_id for lamp in lamps})
+    stages = await load_by_id(session, Stage, {lamp.stage_id for lamp in lamps})
+    deals = await load_by_id(session, Deal, {lamp.deal_id for lamp in lamps})
+    return [
+        LampRow(lamp, checkpoints.get(lamp.checkpoint_id), stages.get(lamp.stage_id), deals.get(lamp.deal_id))
+        for lamp in lamps
+    ]

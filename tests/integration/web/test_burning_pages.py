@@ -1,0 +1,77 @@
+"""What burns, what will light, and how people react: each figure opens its rows, and each person sees what they may."""
+
+import re
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.dialects import sqlite
+from sqlmodel import col, select
+
+from pbxcrm.checkpoints import burning
+from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.deals.seed import seed
+from pbxcrm.shared.db import Database
+from tests.integration.web.conftest import Browsers, Clock
+
+
+@pytest.fixture(autouse=True)
+async def _seeded(database: Database) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+
+
+def figures(page: str) -> list[str]:
+    """Of the tiles, in their order: burning, today, this week, in time."""
+    return re.findall(r'<div class="v[^"]*">([^<]+)</div>', page)
+
+
+async def test_figures_open_their_rows_and_a_seller_sees_the_same_of_themself(
+    browser: Browsers, database: Database, clock: Clock
+) -> None:
+    olena, dmytro, iryna = await browser("olena"), await browser("dmytro"), await browser("iryna")
+    assert "Nothing burns" in (await olena.get("/burning")).text
+    for person, titles in ((olena, ("Fence", "Gate")), (dmytro, ("Roof",))):
+        for title in titles:
+            await person.post("/deals/new", data={"title": title, "stage_id": "1"})  # an hour of norm
+    waiting = (await olena.get("/burning")).text
+    assert figures(waiting)[:3] == ["0", "2", "2"]
+    (path,) = set(re.findall(r'href="(/burning/rows\?what=hour[^"]+)"', waiting))
+    rows = (await olena.get(path.replace("&amp;", "&"))).text
+    assert ("Fence" in rows, "Gate" in rows, "Roof" in rows) == (True, True, False)
+    clock.forward(hours=1)
+    await sweep_lamps(database, clock())
+    clock.forward(minutes=30)
+    burns = (await olena.get("/burning")).text
+    assert figures(burns)[0] == "2"
+    assert "Roof" not in burns
+    assert figures((await dmytro.get("/burning")).text)[0] == "1"
+    moved = await olena.post("/deals/1/move", data={"stage_id": "4", "version": "1"})
+    assert moved.status_code == 303
+    done = (await olena.get("/burning")).text
+    assert figures(done)[0] == "1"
+    assert "30\u00a0min" in done  # the median reaction: from the lamp to the move
+    assert figures(done)[3] == "100 %"
+    clock.forward(hours=1)
+    await sweep_lamps(database, clock())  # Gate reaches the manager: it is no longer in time
+    late = (await iryna.get("/burning")).text
+    assert figures(late)[3] == "50 %"
+    behind = (await iryna.get("/burning/rows?what=late&who=1")).text
+    assert ("Gate" in behind, "Fence" in behind) == (True, False)
+    lit = (await iryna.get("/burning/rows?what=lit&who=1")).text
+    assert ("Gate" in lit, "Fence" in lit, "Roof" in lit) == (True, True, False)
+    for nonsense in ("what=x", "what=hour&day=99&hour=99", "who=x", "who=99999", "what=hour&day=-1"):
+        assert (await iryna.get(f"/burning/rows?{nonsense}")).status_code == 200, nonsense
+
+
+async def test_what_burns_and_what_waits_are_found_by_their_indices(database: Database) -> None:
+    """Among a million lamps nothing is found by looking at each."""
+    if not database.is_sqlite:
+        return  # PostgreSQL plans by what there is; the conditions are the same
+    async with database.read() as session:
+        for where, index in ((burning.BURNS, "ix_lamps_burning"), (burning.WAITS, "ix_lamps_due")):
+            at = Lamp.lit_at if where is burning.BURNS else Lamp.due_at
+            query = select(Lamp.id).where(where).order_by(col(at)).limit(10)
+            sql = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+            plan = (await session.exec(text(f"EXPLAIN QUERY PLAN {sql}"))).all()  # type: ignore[call-overload]  # plain SQL
+            assert index in str(plan), plan

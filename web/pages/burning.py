@@ -1,0 +1,148 @@
+"""What burns: now, what will light today and this week by hour, and how each person reacts. Everybody sees it of what they see."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pbxcrm.checkpoints import burning
+from pbxcrm.checkpoints.burning import LampRow, Pace
+from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.people.directory import load_directory
+from web.i18n import N_, here
+from web.pages.common import asked_number, show, today
+from web.parts import now, parts, viewer
+
+DAYS = 7  # that are looked ahead, today among them
+PACE_DAYS = 30
+SHOWN = 20  # rows on the page itself
+LISTED = 500  # behind a figure
+WHAT: dict[str, str] = {
+    "now": N_("Burns now"),
+    "today": N_("Will light today"),
+    "week": N_("Will light within a week"),
+    "hour": N_("Will light in this hour"),
+    "lit": N_("Lit in the last 30 days"),
+    "late": N_("Reached the next step in the last 30 days"),
+}
+
+
+@dataclass(slots=True)
+class PersonLine:
+    """The figures of one person; ``user_id`` None: what is nobody's."""
+
+    user_id: int | None
+    name: str
+    now: int = 0
+    today: int = 0
+    week: int = 0
+    pace: Pace = field(default_factory=Pace)
+
+
+async def page(request: Request) -> Response:
+    """``GET /burning``."""
+    who, at = viewer(request), now(request)
+    tonight, week = _midnight(1), _midnight(DAYS)
+    async with parts(request).db.read() as session:
+        people = await load_directory(session)
+        burns = await burning.burning_now(session, who)
+        soon = await burning.lighting_soon(session, who, at, week)
+        paces = await burning.paces(session, who, at - timedelta(days=PACE_DAYS))
+        rows = await burning.rows_burning(session, who, limit=SHOWN)
+    lines: dict[int | None, PersonLine] = {}
+
+    def line(owner_id: int | None) -> PersonLine:
+        return lines.setdefault(owner_id, PersonLine(owner_id, people.name(owner_id) if owner_id else ""))
+
+    for each in burns:
+        line(each.owner_id).now += 1
+    for each in soon:
+        line(each.owner_id).week += 1
+        line(each.owner_id).today += each.at < tonight
+    for owner_id, pace in paces.items():
+        line(owner_id).pace = pace
+    hours = Counter(_day_and_hour(each.at) for each in soon)
+    return show(
+        request,
+        "burning/page.html",
+        fragment="burning/_page.html",
+        burns=len(burns),
+        lights_today=sum(each.at < tonight for each in soon),
+        lights_week=len(soon),
+        is_all=max(len(burns), len(soon)) < burning.MOST,
+        rows=rows,
+        lines=sorted(lines.values(), key=lambda each: (-each.now, -each.today, each.name)),
+        days=[today() + timedelta(days=number) for number in range(DAYS)],
+        columns=range(min(hour for _, hour in hours), max(hour for _, hour in hours) + 1) if hours else (),
+        hours=hours,
+        most_of_an_hour=max(hours.values(), default=1),
+        people=people,
+        overall=Pace([each for pace in paces.values() for each in pace.reactions]),
+    )
+
+
+async def behind(request: Request) -> Response:
+    """``GET /burning/rows?what=now|today|week|hour|lit|late&who=&day=&hour=``: the rows of a figure."""
+    what = request.query_params.get("what", "now")
+    what = what if what in WHAT else "now"
+    person = asked_number(request, "who")
+    async with parts(request).db.read() as session:
+        people = await load_directory(session)
+        rows = await _behind(session, request, what, person)
+    name = people.name(person) if person is not None else ""
+    return show(
+        request,
+        "burning/rows.html",
+        rows=rows[:LISTED],
+        left=max(0, len(rows) - LISTED),
+        heading=WHAT[what],
+        whose=name,
+        people=people,
+        what=what,
+    )
+
+
+async def _behind(session: AsyncSession, request: Request, what: str, person: int | None) -> list[LampRow]:
+    who, at, limit = viewer(request), now(request), LISTED + 1
+    owner = _owner(person)
+    if what in {"lit", "late"}:
+        paces = await burning.paces(session, who, at - timedelta(days=PACE_DAYS))
+        ids = [
+            each.lamp_id
+            for owner_id, pace in paces.items()
+            if person is None or (owner_id or 0) == person
+            for each in pace.reactions
+            if what == "lit" or not each.in_time
+        ]
+        return await burning.rows_by_id(session, who, sorted(ids, reverse=True)[:limit])
+    if what == "now":
+        return await burning.rows_burning(session, who, limit=limit, owner=owner)
+    since, until = at, _midnight(1) if what == "today" else _midnight(DAYS)
+    if what == "hour":
+        day, hour = min(asked_number(request, "day") or 0, DAYS - 1), min(asked_number(request, "hour") or 0, 23)
+        start = _midnight(day).astimezone(here().timezone)
+        since = max(at, start.replace(hour=hour).astimezone(UTC))
+        until = start.replace(hour=hour).astimezone(UTC) + timedelta(hours=1)
+    return await burning.rows_lighting(session, who, since, until, limit=limit, owner=owner)
+
+
+def _owner(person: int | None) -> ColumnElement[bool] | None:
+    """0 is nobody."""
+    if person is None:
+        return None
+    return col(Lamp.owner_id) == person if person else col(Lamp.owner_id).is_(None)
+
+
+def _midnight(days: int) -> datetime:
+    """Aware UTC: the beginning of the day so many days from today, where times are shown."""
+    return datetime.combine(today() + timedelta(days=days), time.min, here().timezone).astimezone(UTC)
+
+
+def _day_and_hour(at: datetime) -> tuple[int, int]:
+    local = at.astimezone(here().timezone)
+    return (local.date() - today()).days, local.hour
