@@ -19,6 +19,7 @@ Told = tuple[datetime, Message]
 
 _AT_ONCE = timedelta(milliseconds=500)  # nobody refuses by hand so fast
 _SAME_MOMENT = timedelta(seconds=1)
+_IN_NO_TIME = timedelta(milliseconds=50)  # nobody says a word
 _NEVER_WAITED = timedelta(milliseconds=50)  # a queue that lets nobody in is left at once
 _GREETING = timedelta(seconds=5)  # who hangs up sooner in a voicemail has heard its greeting only
 _NEVER_RUNG = {"1", "3", "20", "27", "34", "38"}  # Q.850: out of reach
@@ -101,6 +102,7 @@ class _Translation:
                 yield from self._picked_up(row)
             case "BRIDGE_ENTER":
                 yield from self._served(row)
+                yield from self._gone_before(row)
                 yield _bridge("BridgeEnter", row)
             case "BRIDGE_EXIT":
                 yield _bridge("BridgeLeave", row)
@@ -259,6 +261,12 @@ class _Translation:
         """Who waited in a queue and enters a bridge has left it."""
         if row.app == "Queue":
             yield from self._leaves_queue(row)
+
+    def _gone_before(self, row: Row) -> Iterator[Message]:
+        """Who is connected only in the moment in which they hang up had hung up before; in the file that comes last."""
+        over = self._hangups.get(row.unique_id)
+        if over is not None and over.at - row.at < _IN_NO_TIME and over.extra.get("hangupsource") == row.channel:
+            yield from self._far_end_hangs_up(row)
 
     def _picked_up(self, row: Row) -> Iterator[Message]:
         yield {"Event": "Newstate", **_channel(row), "ChannelStateDesc": "Up"}

@@ -30,6 +30,7 @@ from ami.messages import Message, parse
 from ami.reporting import Reporter
 from ami.snapshot import Snapshot
 from ami.take_snapshot import clock_offset, take_snapshot
+from ami.tracker.clock import event_time
 from ami.untold import Untold
 from ami.waiting import wait_at_most
 from pbxcrm.calls.facts import Batch, CallFact, CallState, FactKind, Handover, Outcome
@@ -440,7 +441,8 @@ class Follower:
             if snapshots.is_record(record.raw):
                 return await self._compare(record, since, is_of_this_term=is_of_this_term)
             message = in_our_time(parse(record.raw), record.received_at)
-            self._heard.note(message)
+            if not self._heard.note(message, event_time(message, record.received_at, record.received_at)):
+                return []
             facts = self._tracker.feed(message, record.received_at, position=record.position)
             facts = self._inherited.hear(facts, of_this_term=is_of_this_term)
         except Exception as error:  # one message we cannot digest must not silence the telephone
@@ -458,7 +460,7 @@ class Follower:
             since = now if is_of_this_term else None  # None: a replay that begins with this snapshot
         seen = snapshots.from_record(record.raw, record.position)
         told = await self._gap.told(seen, since, now, booted_before=self._tracker.booted_at)
-        facts = self._inherited.hear_whole(self._fed_from_file(told, record.position))
+        facts = self._inherited.hear_whole(self._fed_from_file(told, record.position, seen.asked_at or now))
         compared = self._inherited.hear(self._tracker.reconcile(seen, now, since), of_this_term=is_of_this_term)
         if is_of_this_term:
             there = {channel.get("Uniqueid", "") for channel in seen.channels}
@@ -469,8 +471,8 @@ class Follower:
             return facts + compared
         return facts + await self._gap.bettered(compared, since, now)
 
-    def _fed_from_file(self, told: Sequence[Told], position: int) -> list[CallFact]:
-        self._heard.begin_file()
+    def _fed_from_file(self, told: Sequence[Told], position: int, ends: datetime) -> list[CallFact]:
+        self._heard.begin_file(ends)
         facts: list[CallFact] = []
         for at, message in told:
             if self._heard.is_new(message):

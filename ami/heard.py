@@ -5,30 +5,47 @@ the file, too. So it does not matter how the clocks differ, nor where exactly th
 """
 
 from collections import Counter
+from datetime import datetime, timedelta
 
 from ami.messages import Message
 
 Key = tuple[str, ...]
 
+#: A row of the file and the message of the same event are stamped at two places in the PBX.
+_STAMPED_APART = timedelta(milliseconds=200)
+#: These are no state that can be told twice.
+_ONCE = frozenset({"AttendedTransfer", "BlindTransfer", "Pickup"})
 _MOST_CHANNELS = 20_000  # remembered; the oldest are forgotten first
 
 
 class Heard:
-    """Counts what the tracker was fed. Feed every message to ``note``; ask ``is_new`` of those that a file tells."""
+    """Counts what the tracker was fed. Feed every message to ``note``; ask ``is_new`` of those that a file tells.
+
+    What happens between the login and the snapshot is told by both.
+    """
 
     def __init__(self) -> None:
         self._of_channel: dict[str, Counter[Key]] = {}
         self._told: dict[str, Counter[Key]] = {}  # by the file, since ``begin_file``
+        self._ahead: Counter[Key] = Counter()  # what the file has told and may be heard, too
+        self._file_ends: datetime | None = None
 
-    def note(self, message: Message) -> None:
-        """Count a message that was heard."""
+    def note(self, message: Message, at: datetime) -> bool:
+        """Count a message that was heard, of something that happened at that time; False where the file has told of it."""
         key = _key(message)
-        if key is not None:
-            self._counter(key[1])[key] += 1
+        if key is None:
+            return True
+        if self._ahead[key] and self._file_ends is not None and at <= self._file_ends + _STAMPED_APART:
+            self._ahead[key] -= 1
+            return False
+        self._counter(key[1])[key] += 1
+        return True
 
-    def begin_file(self) -> None:
-        """A file is told from the beginning of its calls."""
+    def begin_file(self, ends: datetime) -> None:
+        """A file is told from the beginning of its calls to that time."""
         self._told.clear()
+        self._ahead.clear()
+        self._file_ends = ends
 
     def is_new(self, message: Message) -> bool:
         """Whether the next message of a file was not heard; then it counts as heard from now on."""
@@ -40,6 +57,8 @@ class Heard:
         if told[key] <= heard[key]:
             return False
         heard[key] = told[key]
+        if key[0] in _ONCE:
+            self._ahead[key] += 1
         return True
 
     def _counter(self, channel_id: str) -> Counter[Key]:

@@ -22,7 +22,7 @@ class Channel:
     """One channel, known by its Uniqueid. What its first event said of the caller is frozen here."""
 
     __slots__ = (
-        "alive", "born_at", "bridge", "call", "dialled", "dialled_by", "exten", "id", "is_first", "linkedid",
+        "alive", "born_at", "bridge", "call", "dialled", "dialled_by", "exten", "hangs_up", "id", "is_first", "linkedid",
         "name", "other_half", "place", "up",
     )  # fmt: skip
 
@@ -40,6 +40,7 @@ class Channel:
         self.dialled = False  # somebody is calling this channel, it is not calling us
         self.dialled_by: Channel | None = None
         self.up = False
+        self.hangs_up = False  # whoever is behind it has hung up, and the PBX will be done with it in a moment
         self.alive = True
         self.bridge: Bridge | None = None
         self.other_half: Channel | None = None

@@ -152,6 +152,8 @@ class Desk:
             phones = {call.made_by: phones[call.made_by], **phones}  # who made the call is named first
         for extension, channel in phones.items():
             had_talked = call.answered_at is not None
+            if channel.hangs_up and extension not in call.talking:
+                continue  # taken off the hook and put back before it was connected: nobody is there
             if not talk.joins(call, extension, channel, at):
                 continue
             orient(call, self.board.places)  # who talks to a client that a program called made the call

@@ -101,6 +101,8 @@ def hangup_request(desk: Desk, message: Message, at: datetime) -> None:
     """The far end hung up (a SoftHangupRequest would be the dialplan)."""
     desk.hears_hangup_requests = True
     channel = desk.board.find(message)
+    if channel is not None:
+        channel.hangs_up = True
     if channel is not None and channel is channel.call.first:
         channel.call.caller_hung_up = True
         left_at = channel.call.left_queue_at

@@ -245,3 +245,19 @@ def test_kill_9_at_random_moments_loses_nothing_that_was_acknowledged(tmp_path: 
 
 def test_the_smallest_record_is_a_header_and_the_message() -> None:
     assert len(encode(NOW, b"")) == 20
+
+
+def test_the_last_record_of_a_kind_before_a_position_is_found_in_earlier_segments(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes=4000)
+    journal.append([(NOW, b"Event: Snapshot\r\nNumber: 1\r\n\r\n")])
+    journal.append(messages(0, 40))
+    second = journal.append([(NOW, b"Event: Snapshot\r\nNumber: 2\r\n\r\n")])[0]
+    journal.append(messages(40, 5))
+    found = journal.last_before(journal.end, b"Event: Snapshot")
+    assert found == second
+    found = journal.last_before(second.position, b"Event: Snapshot")
+    assert found is not None
+    assert b"Number: 1" in found.raw
+    assert journal.last_before(journal.end, b"Event: Nothing") is None
+    assert len(list(tmp_path.glob("*.journal"))) > 1
+    journal.close()
