@@ -5,11 +5,17 @@ Every entry point that changes data calls ``compose`` first. Calling it again ch
 
 from pbxcrm.calendars.hooks import calendar_changed
 from pbxcrm.callbacks import reasons as callbacks
-from pbxcrm.callbacks.actions import adopt_callbacks, dismiss_callbacks, forget_line
+from pbxcrm.callbacks.actions import (
+    accept_callback,
+    adopt_callbacks,
+    dismiss_callbacks,
+    forget_line,
+    reassign_callback,
+)
 from pbxcrm.callbacks.merging import merge_callbacks, unmerge_callbacks
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
-from pbxcrm.callbacks.timers import recompute_deadlines
+from pbxcrm.callbacks.timers import light_callbacks, recompute_callbacks
 from pbxcrm.callbacks.unlisting import reopen_callbacks
 from pbxcrm.calls.access import CLIENT_OF_CALL
 from pbxcrm.calls.actions import adopt_calls
@@ -17,9 +23,11 @@ from pbxcrm.calls.lines import line_deleted
 from pbxcrm.checkpoints import reasons as checkpoints
 from pbxcrm.checkpoints import watching
 from pbxcrm.checkpoints.engine import light_due
-from pbxcrm.checkpoints.models import Subject
+from pbxcrm.checkpoints.escalations import Decider, accept_deal, reassign_deal, register_decider
+from pbxcrm.checkpoints.models import Subject, TriggerKind
+from pbxcrm.checkpoints.queries import lamps_of_deals
 from pbxcrm.checkpoints.recompute import WORK as CHECKPOINT_WORK
-from pbxcrm.checkpoints.recompute import recompute_all
+from pbxcrm.checkpoints.recompute import recompute_all, register_settler
 from pbxcrm.checkpoints.sweep import register_lighter
 from pbxcrm.checkpoints.trials import WORK as TRIAL_WORK
 from pbxcrm.contacts.access import ways_to_see_contacts
@@ -33,6 +41,7 @@ from pbxcrm.deals.follow_ups import follow_closing
 from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered
 from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
+from pbxcrm.deals.queries import register_lamps
 from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
@@ -56,7 +65,7 @@ from pbxcrm.timeline.sources import read_calls, read_changes, read_flags, read_m
 def compose() -> None:
     """Fill the registries: ways by which rows are seen, hooks of lower contexts, sentences of reasons, handlers of deadlines."""
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
-    calendar_changed.register(recompute_deadlines, recompute_all)
+    calendar_changed.register(recompute_all)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)
     contacts_merging.register(merge_callbacks)
     contacts_unmerging.register(unmerge_callbacks)
@@ -84,6 +93,11 @@ def compose() -> None:
     pipeline_made.register(watching.pipeline_made)
     next_task_changed.register(watching.task_changed)
     register_lighter(Subject.DEAL, light_due)
+    register_lighter(Subject.CALLBACK, light_callbacks)
+    register_settler(TriggerKind.CALLBACK, recompute_callbacks)
+    register_decider(Subject.DEAL, Decider(accept_deal, reassign_deal))
+    register_decider(Subject.CALLBACK, Decider(accept_callback, reassign_callback))
+    register_lamps(lamps_of_deals)
     register_work(CHECKPOINT_WORK)
     register_work(TRIAL_WORK)
     register_reports(MISSED, STAGE_TIME, EFFICIENCY, OWN_KPI)

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.calendars.actions import CalendarChange, change_calendar
 from pbxcrm.calendars.queries import default_calendar
-from pbxcrm.callbacks.options import change_options
+from pbxcrm.callbacks.actions import change_options
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.models import Pipeline, Stage, StageKind

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
-from pbxcrm.callbacks.escalations import escalation_count
 from pbxcrm.callbacks.queries import open_count
+from pbxcrm.checkpoints.queries import escalation_count
 from pbxcrm.flags.queries import open_flags
 from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
@@ -401,6 +401,8 @@ def _escalations() -> list[Route]:
         page(f"{one}/ask", escalations.ask, needs=work, name="escalation_ask"),
         page(f"{one}/reassign", escalations.reassign, needs=work, methods=POST, name="escalation_reassign"),
         page(f"{one}/accept", escalations.accept, needs=work, methods=POST, name="escalation_accept"),
+        page(f"{one}/comment", escalations.comment, needs=work, methods=POST, name="escalation_comment"),
+        page(f"{one}/joint", escalations.joint, needs=work, methods=POST, name="escalation_joint"),
         page(f"{task}/ask", escalations.ask_task, needs=work, name="control_ask"),
         page(f"{task}/done", escalations.close_task, needs=work, methods=POST, name="control_done"),
     ]

@@ -27,7 +27,7 @@ from pbxcrm.people.rules import LONGEST_LIST, PASSWORD_MAX
 from pbxcrm.shared import numbers
 from pbxcrm.shared.lengths import LONGEST_SEARCH, longest_of
 from pbxcrm.shared.why import LONGEST_WHY
-from web import formats, i18n, words
+from web import formats, i18n, lamp_words, words
 from web.cursors import next_of_entry
 from web.settings_pages import SETTINGS_PAGES
 from web.static_files import StaticTree
@@ -67,6 +67,7 @@ class Templates:
             may_edit=may_edit,
             Permission=Permission,
             words=words,
+            lamp_words=lamp_words,
             settings_pages=SETTINGS_PAGES,
             static=static.url,
             icon=_icon_of(static),

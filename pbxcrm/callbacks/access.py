@@ -2,12 +2,14 @@
 its owner lets a client go.
 """
 
-from sqlalchemy import ColumnElement, false, or_, true
+from sqlalchemy import ColumnElement, or_, true
 from sqlmodel import col
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, owned, teammates, there_is
-from pbxcrm.access.permissions import Permission, Role, Viewer, can
-from pbxcrm.callbacks.models import Episode, Escalation, EscalationState
+from pbxcrm.access.permissions import Role, Viewer
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.checkpoints.access import is_burning, visible_escalations
+from pbxcrm.checkpoints.models import Lamp
 
 
 def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
@@ -21,14 +23,8 @@ def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
     shared = or_(owner.is_(None), owner.in_(teammates(viewer)), col(Episode.claimed_by_id) == viewer.user_id)
     if viewer.role is not Role.MANAGER:
         return shared
-    return or_(
-        shared, there_is(Episode, col(Escalation.episode_id) == col(Episode.id), is_open(), visible_escalations(viewer))
-    )
-
-
-def is_open() -> ColumnElement[bool]:
-    """Escalations that wait for the manager. There are some only while the callback's lamp burns."""
-    return col(Escalation.state) == EscalationState.OPEN.value
+    escalated = there_is(Episode, col(Lamp.callback_id) == col(Episode.id), is_burning(), visible_escalations(viewer))
+    return or_(shared, escalated)
 
 
 def editable_episodes(viewer: Viewer) -> ColumnElement[bool]:
@@ -36,33 +32,9 @@ def editable_episodes(viewer: Viewer) -> ColumnElement[bool]:
     return editing(viewer, or_(col(Episode.owner_id).is_(None), owned(viewer, col(Episode.owner_id))))
 
 
-def visible_escalations(viewer: Viewer) -> ColumnElement[bool]:
-    """What reached one as a manager: one's own, those of one's team, and those that are nobody's."""
-    if viewer.role in SEES_EVERYTHING:
-        return true()
-    if viewer.role is not Role.MANAGER:
-        return false()
-    owner, manager = col(Escalation.owner_id), col(Escalation.manager_id)
-    nobodys = owner.is_(None) & (manager.is_(None) | (manager == viewer.user_id))
-    return or_(nobodys, manager == viewer.user_id, owner.in_(teammates(viewer)))
-
-
-def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
-    return visible_escalations(viewer) if can(viewer, Permission.ESCALATIONS_WORK) else false()
-
-
 def audience_of_episode(episode: Episode, people: People) -> Audience:
-    """Everybody of the owner's team, whoever leads it, and who has taken it. Whom it is escalated to hears it besides (``audience_of_escalation``)."""
+    """Everybody of the owner's team, whoever leads it, and who has taken it. Whom it is escalated to hears it besides (``audience_of_lamp``)."""
     if episode.owner_id is None:
         return Audience(frozenset(), tuple(Role))
     claimed = {episode.claimed_by_id} if episode.claimed_by_id is not None else set()
     return Audience(frozenset(people.sharing_with(episode.owner_id) | claimed))
-
-
-def audience_of_escalation(escalation: Escalation, people: People) -> Audience:
-    """The manager it reached and every manager of the owner; nobody's is every manager's."""
-    if escalation.owner_id is None and escalation.manager_id is None:
-        return Audience(frozenset(), (*SEES_EVERYTHING, Role.MANAGER))
-    over = people.managing(escalation.owner_id) if escalation.owner_id is not None else set()
-    reached = {escalation.manager_id} if escalation.manager_id is not None else set()
-    return Audience(frozenset(over | reached))

@@ -1,22 +1,55 @@
-"""Missed-call episodes: opened by a miss, counted by repeats, closed by a conversation or by somebody's decision."""
+"""Missed-call episodes: opened by a miss, counted by repeats, closed by a conversation or by somebody's decision.
 
-from collections.abc import Sequence
+Their clock is the engine's (``pbxcrm.checkpoints``): whoever changes what it runs by calls ``settle_callback`` in the same transaction.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, update
+from pydantic import ValidationError
+from sqlalchemy import or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer
+from pbxcrm.access import Permission, Viewer, can, check, decides_for
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.audience import say_episode_changed
-from pbxcrm.callbacks.lamps import do_free, do_put_out, do_start_norm, do_stop_clock
-from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
+from pbxcrm.callbacks.access import audience_of_episode
+from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
+from pbxcrm.callbacks.queries import (
+    DecisionContext,
+    burning_lamps,
+    load_context,
+    open_episodes,
+    open_episodes_of_number,
+)
+from pbxcrm.callbacks.rules import clock_of
+from pbxcrm.calls.access import own_calls
 from pbxcrm.calls.models import Call
-from pbxcrm.contacts.models import NumberKind
+from pbxcrm.checkpoints.access import audience_of_lamp
+from pbxcrm.checkpoints.checks import LONGEST_MINUTES
+from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.lamps import armed_row, carry_out, hold_open
+from pbxcrm.checkpoints.lighting import Outcome, relight
+from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, Subject
+from pbxcrm.checkpoints.recompute import recompute
+from pbxcrm.checkpoints.settling import settle
+from pbxcrm.contacts.actions import mark_number
+from pbxcrm.contacts.models import NumberKind, SpecialNumber
+from pbxcrm.contacts.queries import contacts_of_number
+from pbxcrm.contacts.rules import check_number
+from pbxcrm.deals.actions import do_assign_deal
+from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.core_sql import add_rows, list_param
+from pbxcrm.people.models import User
+from pbxcrm.shared.core_sql import add_new, add_rows
+from pbxcrm.shared.errors import Invalid, NotAllowed
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.jobs import cancel_timer
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.options import Options, save_option
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
@@ -39,54 +72,40 @@ class Miss:
     at: datetime
 
 
-_OPEN = (
-    select(Episode)
-    .where(Episode.status == EpisodeStatus.OPEN.value)
-    .order_by(col(Episode.id))
-    .with_for_update(key_share=True)
-    .execution_options(populate_existing=True)
-)
-_OPEN_OF_CLIENT = _OPEN.where(col(Episode.client_key).in_(list_param("keys")))
-_OPEN_OF_NUMBER = _OPEN.where(col(Episode.client_number) == bindparam("number"))
+CLAIM = "callbacks.claim"  # the timer that ends a claim nothing came of
+LAMPS_KNOWN = "lamps_of_callbacks"  # of a session: the open lamps that it holds, by the id of the callback
 
 
-READ_BEFORE = "open_episodes"  # of a session: what ``read_open_episodes`` read, by client key
+async def say_episode_changed(
+    session: AsyncSession,
+    episode: Episode,
+    at: datetime,
+    people: Directory,
+    *claimed_before: int | None,
+    owner_before: int | None = None,
+) -> None:
+    """Told besides to who had taken it before, and to the team whose it was."""
+    heard = audience_of_episode(episode, people)
+    known: dict[int | None, list[Lamp]] = session.info.get(LAMPS_KNOWN, {})
+    lamps = known[episode.id] if episode.id in known else await burning_lamps(session, [episode.id])
+    for lamp in lamps:  # it may be before a manager, who may be of another team
+        if lamp.is_escalation and lamp.state == LampState.BURNING:
+            heard |= audience_of_lamp(lamp, people)
+    before = people.sharing_with(owner_before) if owner_before is not None else set()
+    emit(session, "callback", episode.id, at, users=[*heard.users, *before, *claimed_before], roles=heard.roles)
 
 
-async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> list[Episode]:
-    """Open episodes of a client, oldest first; more than one only until a number has been linked to a contact.
-
-    They are locked for this transaction: what somebody closes meanwhile is waited for, and is not among them. Whoever
-    locks the deal of an episode too locks it afterwards.
-    """
-    read_before: dict[str, list[Episode]] = session.info.get(READ_BEFORE, {})
-    if len(client_keys) == 1 and (known := read_before.pop(client_keys[0], None)) is not None:
-        return [episode for episode in known if episode.status == EpisodeStatus.OPEN]
-    await session.flush()  # or what this transaction has changed itself would be read away
-    return list((await session.exec(_OPEN_OF_CLIENT, params={"keys": list(client_keys)})).all())
+def know_lamps(session: AsyncSession, episode: Episode, lamps: list[Lamp]) -> None:
+    """Spare whoever says that the callback changed the question what burns: these are all that may."""
+    session.info.setdefault(LAMPS_KNOWN, {})[episode.id] = lamps
 
 
-async def read_open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> None:
-    """Read, and lock, the open episodes of many clients at once, for the next ``open_episodes`` of each that has one key only."""
-    read: dict[str, list[Episode]] = {key: [] for key in client_keys}
-    if read:
-        for episode in (await session.exec(_OPEN_OF_CLIENT, params={"keys": list(read)})).all():
-            read[episode.client_key].append(episode)
-    session.info[READ_BEFORE] = read
-
-
-async def open_episodes_of_number(session: AsyncSession, number: str) -> list[Episode]:
-    """The same, whosever contact the number is."""
-    await session.flush()
-    return list((await session.exec(_OPEN_OF_NUMBER, params={"number": number})).all())
-
-
-async def do_miss(session: AsyncSession, miss: Miss, people: Directory) -> Episode:
+async def do_miss(session: AsyncSession, miss: Miss, context: DecisionContext) -> Episode:
     """Open an episode with its callback task, or count the miss on the open one."""
     assert miss.call.id is not None
     known = await open_episodes(session, miss.client_keys)
     if not known:
-        episode = await _open_episode(session, miss, people)
+        episode = await _open_episode(session, miss, context)
     else:
         episode = known[0]
         if await session.get(EpisodeCall, (episode.id, miss.call.id)) is not None:
@@ -96,10 +115,10 @@ async def do_miss(session: AsyncSession, miss: Miss, people: Directory) -> Episo
         episode.last_call_id = miss.call.id
         episode.deal_id = episode.deal_id or miss.deal_id
         episode.version += 1
-        await _client_waits_again(session, episode, miss, people)
+        await _client_waits_again(session, episode, miss, context)
     assert episode.id is not None
     session.add(EpisodeCall(episode_id=episode.id, call_id=miss.call.id))
-    await say_episode_changed(session, episode, miss.at, people)
+    await say_episode_changed(session, episode, miss.at, context.people)
     return episode
 
 
@@ -109,7 +128,7 @@ async def do_close(
     status: EpisodeStatus,
     why: Reason,
     at: datetime,
-    people: Directory,
+    context: DecisionContext,
     *,
     call_id: int | None = None,
     by_id: int | None = None,
@@ -122,8 +141,7 @@ async def do_close(
     episode.next_attempt_at = None
     await do_free(session, episode)
     episode.version += 1
-    await do_put_out(session, episode, why, at, people, by_id=by_id)
-    await do_stop_clock(session, episode)
+    await settle_callback(session, episode, context, at, Outcome(why, by_id))
     record(session, at, f"callback.{status.value}", "callback", episode.id, actor=None, reason=why, call_id=call_id)
     if episode.task_id is not None:
         task = await session.get(Task, episode.task_id)
@@ -132,43 +150,143 @@ async def do_close(
                 session,
                 task,
                 at,
-                people,
+                context.people,
                 result=why,
                 actor=None,
                 by_id=by_id,
                 cancelled=status is EpisodeStatus.DISMISSED,
             )
-    await say_episode_changed(session, episode, at, people)
+    await say_episode_changed(session, episode, at, context.people)
 
 
-async def do_attempt(
+async def settle_callback(
+    session: AsyncSession, episode: Episode, context: EngineContext, at: datetime, outcome: Outcome
+) -> None:
+    """Bring the lamps of a callback to what the facts say; ``outcome``: why those that burn for what is over go out."""
+    await session.flush()
+    await settle_held(session, episode, await hold_open(session, Lamp.callback_id == episode.id), context, at, outcome)
+
+
+async def settle_held(
     session: AsyncSession,
     episode: Episode,
-    result: AttemptResult,
+    lamps: list[Lamp],
+    context: EngineContext,
     at: datetime,
-    people: Directory,
-    *,
-    user_id: int | None,
-    call_id: int | None,
-    note: str = "",
-    by_hand: bool = False,
-) -> Attempt:
-    """Count one try to call the client back."""
-    assert episode.id is not None
-    attempt = Attempt(
-        episode_id=episode.id,
-        call_id=call_id,
-        user_id=user_id,
-        at=at,
-        result=result.value,
-        note=note[:1000],
-        by_hand=by_hand,
+    outcome: Outcome,
+) -> None:
+    """The same with its open ``lamps``, which this transaction holds."""
+    watched = context.watching.of_callbacks
+    new = await carry_out(
+        session,
+        context,
+        clock_of(context, episode),
+        lamps,
+        outcome,
+        at,
+        checkpoint_id=watched.id if watched is not None else None,
+        subject=Subject.CALLBACK,
+        callback_id=episode.id,
+        deal_id=episode.deal_id,
+        owner_id=episode.owner_id,
     )
-    session.add(attempt)
-    episode.attempts += 1
+    know_lamps(session, episode, lamps)
+    await session.flush()
+    await add_new(session, Lamp, new)
+
+
+async def do_start_norm(
+    session: AsyncSession,
+    episode: Episode,
+    since: datetime,
+    context: EngineContext,
+    at: datetime,
+    outcome: Outcome,
+) -> None:
+    """Let the norm run from ``since``: when it is over its owner gets a lamp. What burns for the time before goes out."""
+    episode.norm_from = since
+    await settle_callback(session, episode, context, at, outcome)
+
+
+def _arm_first(session: AsyncSession, episode: Episode, context: EngineContext) -> None:
+    """The first lamp of a new callback, which can have none yet."""
+    watched, armed = context.watching.of_callbacks, settle(clock_of(context, episode), ()).arm
+    if watched is not None and armed is not None:
+        ids = {"deal_id": episode.deal_id, "callback_id": episode.id, "owner_id": episode.owner_id}
+        session.add(Lamp(**armed_row(watched.id, armed, Subject.CALLBACK, **ids)))
+    know_lamps(session, episode, [])
+
+
+async def relight_callback(
+    session: AsyncSession,
+    episode: Episode,
+    context: DecisionContext,
+    lamps: Sequence[Mapping[str, Any]],
+    viewer: Viewer,
+    now: datetime,
+) -> None:
+    """What put these lamps out (as ``standing_of_lamp`` kept them) is taken back: they burn again, and the clock runs on."""
+    for standing in lamps:
+        await relight(session, context, standing, viewer, now)
+    await settle_callback(session, episode, context, now, Outcome(reason("lamp.out_undone")))
+
+
+async def do_free(session: AsyncSession, episode: Episode) -> int | None:
+    """Nobody is at the callback any more, and its claim no longer ends by itself; who had it."""
+    before = episode.claimed_by_id
+    episode.claimed_by_id, episode.claimed_at = None, None
+    await cancel_timer(session, f"{CLAIM}:{episode.id}")
+    return before
+
+
+async def accept_callback(
+    session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: Outcome, context: EngineContext, now: datetime
+) -> None:
+    """A manager lets it be. The callback stays in the queue; its clock stands still until the client calls again."""
+    episode = await lock_row(session, Episode, lamp.callback_id or 0)
+    episode.norm_from = None
     episode.version += 1
-    await say_episode_changed(session, episode, at, people)
-    return attempt
+    await settle_callback(session, episode, context, now, outcome)
+    await say_episode_changed(session, episode, now, context.people)
+
+
+async def reassign_callback(
+    session: AsyncSession,
+    viewer: Viewer,
+    lamp: Lamp,
+    to: User,
+    outcome: Outcome,
+    context: EngineContext,
+    now: datetime,
+) -> None:
+    """Give the callback, its task and (where it was the old owner's) its deal to somebody; the norm begins anew for them."""
+    episode = await lock_row(session, Episode, lamp.callback_id or 0)
+    before = episode.owner_id
+    await do_give(session, viewer, episode, to, outcome, now)
+    await say_episode_changed(session, episode, now, context.people, owner_before=before)
+
+
+async def do_give(
+    session: AsyncSession, viewer: Viewer, episode: Episode, to: User, outcome: Outcome, now: datetime
+) -> None:
+    """Make ``to`` the owner of an open callback, from now on."""
+    context = await load_context(session)
+    people, working = context.people, context.calendars.of_user(to.id)
+    why = reason("owner.by_hand", by=viewer.name, who=to.name)
+    before = episode.owner_id
+    due_at = working.add_minutes(now, context.norm)
+    episode.owner_id = to.id
+    await do_free(session, episode)
+    episode.next_attempt_at = None
+    episode.reason = {**episode.reason, "because": [why.stored()]}
+    episode.version += 1
+    await do_start_norm(session, episode, now, context, now, outcome)
+    task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+    if task is not None:
+        await do_change_task(session, task, now, people, actor=viewer, why=why, assignee_id=to.id, due_at=due_at)
+    deal = await lock_row(session, Deal, episode.deal_id) if episode.deal_id is not None else None
+    if deal is not None and deal.closed_at is None and deal.responsible_id in {before, None}:
+        await do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
 
 
 async def adopt_callbacks(session: AsyncSession, contact_id: int, number: str) -> None:
@@ -185,10 +303,10 @@ async def dismiss_callbacks(
     session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, now: datetime
 ) -> None:
     """A number that is nobody's client needs no callback."""
-    people = await load_directory(session)
+    context = await load_context(session)
     for episode in await open_episodes_of_number(session, number):
         why = reason(f"episode.{kind.value}", who=viewer.name)
-        await do_close(session, episode, EpisodeStatus.DISMISSED, why, now, people, by_id=viewer.user_id)
+        await do_close(session, episode, EpisodeStatus.DISMISSED, why, now, context, by_id=viewer.user_id)
 
 
 async def forget_line(session: AsyncSession, line_id: int) -> None:
@@ -201,7 +319,7 @@ async def forget_line(session: AsyncSession, line_id: int) -> None:
     )
 
 
-async def _open_episode(session: AsyncSession, miss: Miss, people: Directory) -> Episode:
+async def _open_episode(session: AsyncSession, miss: Miss, context: DecisionContext) -> Episode:
     episode = Episode(
         client_key=miss.client_keys[0],
         client_number=miss.call.client_number,
@@ -213,6 +331,7 @@ async def _open_episode(session: AsyncSession, miss: Miss, people: Directory) ->
         last_missed_at=miss.at,
         owner_id=miss.owner_id,
         reason=miss.why.stored(),
+        norm_from=miss.at,
     )
     await add_rows(session, episode)
     task = await do_create_task(
@@ -228,22 +347,22 @@ async def _open_episode(session: AsyncSession, miss: Miss, people: Directory) ->
             miss.call.id,
         ),
         miss.at,
-        people,
+        context.people,
     )
     episode.task_id = task.id
-    await do_start_norm(session, episode, miss.at, miss.due_at)
+    _arm_first(session, episode, context)
     record(
         session, miss.at, "callback.opened", "callback", episode.id, actor=None, reason=miss.why, call_id=miss.call.id
     )
     return episode
 
 
-async def _client_waits_again(session: AsyncSession, episode: Episode, miss: Miss, people: Directory) -> None:
+async def _client_waits_again(session: AsyncSession, episode: Episode, miss: Miss, context: DecisionContext) -> None:
     """They called once more: the task says how often, and a later planned attempt is no longer good enough."""
     urgent = episode.next_attempt_at is not None or episode.norm_from is None
     if urgent:
         episode.next_attempt_at = None
-        await do_start_norm(session, episode, miss.at, miss.due_at)
+        await do_start_norm(session, episode, miss.at, context, miss.at, Outcome(reason("lamp.out_called_again")))
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is None:
         return
@@ -251,7 +370,7 @@ async def _client_waits_again(session: AsyncSession, episode: Episode, miss: Mis
         session,
         task,
         miss.at,
-        people,
+        context.people,
         actor=None,
         why=miss.why,
         title=_title(episode, miss),
@@ -265,3 +384,100 @@ def _title(episode: Episode, miss: Miss) -> Reason:
     if episode.missed_count == 1:
         return reason("task.callback", client=miss.client)
     return reason("task.callback_count", client=miss.client, count=episode.missed_count)
+
+
+async def put_on_list(
+    session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, *, note: str = "", region: str, now: datetime
+) -> SpecialNumber:
+    """``mark_number`` for whoever owns the client, the deal or the callback of the number, and for their managers.
+
+    A seller needs something of their own under the number, or a call with it. Who is not the viewer and owns some of it is told
+    by a task with the reason. Raises NotAllowed, the same for a number of somebody else and for one of nobody.
+    """
+    check(viewer, Permission.CALLBACKS_WORK)
+    number = check_number(number, region)
+    people = await load_directory(session)
+    owners = await _owners(session, number)
+    theirs = [owner_id for owner_id in owners if not decides_for(viewer, owner_id, people)]
+    if theirs or not (owners or can(viewer, Permission.STATUS_READ) or await _called(session, viewer, number)):
+        raise NotAllowed(
+            "numbers.not_yours",
+            "Only whoever has the client, the deal or the callback may silence a number, or their manager.",
+        )
+    special = await mark_number(session, viewer, number, kind, note=note, region=region, now=now)
+    for owner_id in sorted({owner_id for owner_id in owners if owner_id not in {None, viewer.user_id}}, key=str):
+        facts = {"who": viewer.name, "number": format_for_people(number), "why": note.strip() or "—"}
+        new = NewTask(
+            TaskKind.TODO,
+            reason(f"task.number_{kind.value}", **facts),
+            reason(f"number.{kind.value}", **facts),
+            now,
+            owner_id,
+            about=f"number:{number}:{owner_id}",
+        )
+        await do_create_task(session, new, now, people)
+    return special
+
+
+async def _owners(session: AsyncSession, number: str) -> set[int | None]:
+    """Whose the clients, open deals and open callbacks of the number are; None among them: some are nobody's."""
+    contacts = await contacts_of_number(session, number)
+    of_client = or_(col(Deal.client_number) == number, col(Deal.contact_id).in_([contact.id for contact in contacts]))
+    deals = await session.exec(select(Deal.responsible_id).where(of_client, col(Deal.closed_at).is_(None)))
+    episodes = await open_episodes_of_number(session, number)
+    return {*(c.responsible_id for c in contacts), *deals.all(), *(e.owner_id for e in episodes)}
+
+
+async def _called(session: AsyncSession, viewer: Viewer, number: str) -> bool:
+    found = await session.exec(select(Call.id).where(Call.client_number == number, own_calls(viewer)).limit(1))
+    return found.first() is not None
+
+
+_OPTIONS = ("owner_order", "retry_minutes", "click_to_call_expiry_seconds", "claim_minutes")
+#: What is no option but a step of the callbacks' checkpoint, by position: the norm, and the reaction pause.
+_STEPS = {"callback_due_minutes": 0, "callback_pause_minutes": 1}
+
+
+async def change_options(session: AsyncSession, viewer: Viewer, values: Mapping[str, Any], *, now: datetime) -> Options:
+    """Store how callbacks are made: options, and the norm and the pause in their checkpoint, whose lamps move in the same
+    transaction. Raises Invalid at the name of what cannot be used.
+    """
+    check(viewer, Permission.SETTINGS_EDIT)
+    context = await load_context(session)
+    options, told = context.options, {}
+    before = options.model_dump(mode="json")
+    for key, value in values.items():
+        if key in _STEPS:
+            continue
+        if key not in _OPTIONS:
+            raise Invalid(key, "options.unknown", "There is no such option.")
+        try:
+            options = await save_option(session, options, key, value)
+        except ValidationError as error:
+            raise Invalid(key, "options.value", "This value cannot be used here.") from error
+    after = options.model_dump(mode="json")
+    told = {key: {"before": before[key], "after": after[key]} for key in sorted(after) if after[key] != before[key]}
+    steps = {key: value for key, value in values.items() if key in _STEPS}
+    moved = await _change_steps(session, context, steps)
+    if told or moved:
+        record(session, now, "options.changed", "options", "callbacks", actor=viewer, changed={**told, **moved})
+    await session.flush()
+    if moved and context.watching.of_callbacks is not None:
+        await recompute(session, now, checkpoint_id=context.watching.of_callbacks.id, owner_id=viewer.user_id)
+    return options
+
+
+async def _change_steps(
+    session: AsyncSession, context: DecisionContext, values: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Those that differ, as the audit log wants them."""
+    watched, changed = context.watching.of_callbacks, {}
+    for key, value in values.items():
+        if not isinstance(value, int) or not 0 <= value <= LONGEST_MINUTES:
+            raise Invalid(key, "options.value", "This value cannot be used here.")
+        known = watched.steps[_STEPS[key]] if watched is not None and len(watched.steps) > _STEPS[key] else None
+        step = await session.get(CheckpointStep, known.id) if known is not None else None
+        if step is not None and step.after_minutes != value:
+            changed[key] = {"before": step.after_minutes, "after": value}
+            step.after_minutes = value
+    return changed

@@ -1,27 +1,60 @@
 """An attempt that did not reach the client: counted once, and the next one planned at once (C2).
 
-The tracker sees the call and a person says how it went, in either order; both are one attempt.
+The tracker sees the call and a person says how it went, in either order; both are one attempt. A result stands on such a call
+(``call_behind``), or on an explicit "without a call, because…".
 """
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
+from sqlalchemy import exists, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.actions import do_attempt
-from pbxcrm.callbacks.audience import say_episode_changed
-from pbxcrm.callbacks.decision_context import DecisionContext, working_of
-from pbxcrm.callbacks.lamps import client_of, do_free, do_put_out, do_start_norm
+from pbxcrm.callbacks.actions import do_free, do_start_norm, say_episode_changed
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
+from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, client_of, working_of
 from pbxcrm.callbacks.rules import next_attempt, retry_title
-from pbxcrm.calls.models import Call
+from pbxcrm.calls.facts import Direction, Outcome
+from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.checkpoints import lighting
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
 
 SAME_ATTEMPT = timedelta(minutes=10)  # how long after the call somebody may still say how it went
+
+
+async def do_attempt(
+    session: AsyncSession,
+    episode: Episode,
+    result: AttemptResult,
+    at: datetime,
+    people: Directory,
+    *,
+    user_id: int | None,
+    call_id: int | None,
+    note: str = "",
+    by_hand: bool = False,
+) -> Attempt:
+    """Count one try to call the client back."""
+    assert episode.id is not None
+    attempt = Attempt(
+        episode_id=episode.id,
+        call_id=call_id,
+        user_id=user_id,
+        at=at,
+        result=result.value,
+        note=note[:1000],
+        by_hand=by_hand,
+    )
+    session.add(attempt)
+    episode.attempts += 1
+    episode.version += 1
+    await say_episode_changed(session, episode, at, people)
+    return attempt
 
 
 async def do_failed_attempt(
@@ -85,8 +118,8 @@ async def _plan_next(
     why = reason("attempt.by_hand" if attempt.by_hand else "attempt.failed", who=who, count=failed)
     was_claimed_by = await do_free(session, episode)
     episode.next_attempt_at = planned
-    await do_put_out(session, episode, reason("lamp.out_attempt"), at, context.people, by_id=attempt.user_id)
-    await do_start_norm(session, episode, planned, working.add_minutes(planned, options.callback_due_minutes))
+    outcome = lighting.Outcome(reason("lamp.out_attempt"), attempt.user_id)
+    await do_start_norm(session, episode, planned, context, at, outcome)
     record(session, at, "callback.attempt", "callback", episode.id, actor=None, reason=why, planned=planned.isoformat())
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is not None:
@@ -120,3 +153,43 @@ async def _seen(session: AsyncSession, episode: Episode, user_id: int | None, at
     if latest is None or latest.by_hand or latest.user_id != user_id or latest.result != AttemptResult.DIDNT_REACH:
         return None
     return latest if at - latest.at <= SAME_ATTEMPT else None
+
+
+# Our own phone that nobody picked up is no call to a client.
+_TRIED = (Outcome.OPEN, Outcome.ANSWERED, Outcome.NO_ANSWER, Outcome.BUSY, Outcome.FAILED)
+
+
+async def call_behind(session: AsyncSession, viewer: Viewer, episode: Episode) -> Call | None:
+    """The viewer's latest call to the client of which nobody has said yet how it went; None when there is none.
+
+    It counts while it goes on, and when it ended after the client's last miss, after the viewer took the callback and after
+    its lamp lit: an older call is the work of another time.
+    """
+    if episode.client_number is None:
+        return None
+    lit = [lamp.lit_at for lamp in await burning_lamps(session, [episode.id]) if lamp.lit_at is not None]
+    since = [episode.last_missed_at, *lit[:1]]
+    if episode.claimed_by_id == viewer.user_id and episode.claimed_at is not None:
+        since.append(episode.claimed_at)
+    client = col(Call.client_number) == episode.client_number
+    if episode.contact_id is not None:
+        client = client | (col(Call.contact_id) == episode.contact_id)
+    said = select(Attempt.call_id).where(
+        Attempt.episode_id == episode.id, col(Attempt.call_id).is_not(None), col(Attempt.by_hand)
+    )
+    own_leg = exists().where(col(CallLeg.call_id) == col(Call.id), col(CallLeg.user_id) == viewer.user_id)
+    found = await session.exec(
+        select(Call)
+        .where(
+            or_(col(Call.made_by).in_(viewer.extensions), own_leg),
+            client,
+            Call.direction == Direction.OUTBOUND.value,
+            col(Call.outcome).in_([outcome.value for outcome in _TRIED]),
+            col(Call.merged_into_id).is_(None),
+            col(Call.ended_at).is_(None) | (col(Call.ended_at) >= max(since)),
+            col(Call.id).not_in(said),
+        )
+        .order_by(col(Call.started_at).desc(), col(Call.id).desc())
+        .limit(1)
+    )
+    return found.first()

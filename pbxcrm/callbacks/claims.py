@@ -7,11 +7,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.audience import say_episode_changed
-from pbxcrm.callbacks.decision_context import DecisionContext, load_context
-from pbxcrm.callbacks.lamps import CLAIM, do_free
+from pbxcrm.callbacks.actions import CLAIM, do_free, say_episode_changed
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
-from pbxcrm.callbacks.queries import access_episode
+from pbxcrm.callbacks.queries import DecisionContext, access_episode, load_context
 from pbxcrm.callbacks.rules import is_claimed
 from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.jobs import set_timer

@@ -8,12 +8,11 @@ from sqlalchemy import or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.actions import do_close
-from pbxcrm.callbacks.audience import say_episode_changed
-from pbxcrm.callbacks.lamps import do_start_norm
+from pbxcrm.callbacks.actions import do_close, do_start_norm, relight_callback, say_episode_changed
 from pbxcrm.callbacks.models import Attempt, Episode, EpisodeCall, EpisodeStatus
+from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, load_context
+from pbxcrm.checkpoints.lighting import Outcome, standing_of_lamp
 from pbxcrm.contacts.hooks import Left, Merging, Unmerging, Why
-from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_restore_task, standing_of
@@ -43,18 +42,18 @@ async def merge_callbacks(session: AsyncSession, merging: Merging) -> None:
     episodes = list(found.all())
     if not episodes:
         return
-    people = await load_directory(session)
+    context = await load_context(session)
     stays, others = episodes[0], episodes[1:]
     merging.kept[KEPT] = {
         "stays": stays.id,
         "key": stays.client_key,
         "contact": stays.contact_id,
-        "others": [await _absorb(session, stays, other, merging, people) for other in others],
+        "others": [await _absorb(session, stays, other, merging, context) for other in others],
     }
     await session.flush()  # the others are closed before their key is taken
     stays.client_key, stays.contact_id = key, merging.into_id
     stays.version += 1
-    await say_episode_changed(session, stays, merging.at, people)
+    await say_episode_changed(session, stays, merging.at, context.people)
 
 
 async def unmerge_callbacks(session: AsyncSession, unmerging: Unmerging) -> None:
@@ -62,7 +61,7 @@ async def unmerge_callbacks(session: AsyncSession, unmerging: Unmerging) -> None
     kept: Mapping[str, Any] | None = unmerging.kept.get(KEPT)
     if kept is None:
         return
-    people = await load_directory(session)
+    context = await load_context(session)
     stays = await lock_row(session, Episode, kept["stays"])
     if stays.client_key == f"contact:{unmerging.into_id}":
         stays.client_key = kept["key"]
@@ -70,13 +69,13 @@ async def unmerge_callbacks(session: AsyncSession, unmerging: Unmerging) -> None
         stays.contact_id = kept["contact"]
     await session.flush()
     for stored in kept["others"]:
-        await _part(session, stays, stored, unmerging, people)
+        await _part(session, stays, stored, unmerging, context)
     stays.version += 1
-    await say_episode_changed(session, stays, unmerging.at, people)
+    await say_episode_changed(session, stays, unmerging.at, context.people)
 
 
 async def _absorb(
-    session: AsyncSession, stays: Episode, other: Episode, merging: Merging, people: Directory
+    session: AsyncSession, stays: Episode, other: Episode, merging: Merging, context: DecisionContext
 ) -> dict[str, Any]:
     """Close ``other``; what was missed and tried in it counts for ``stays``. Returns what it takes to part them."""
     task = await session.get(Task, other.task_id) if other.task_id is not None else None
@@ -84,6 +83,7 @@ async def _absorb(
         "id": other.id,
         "episode": _standing_of(other),
         "task": standing_of(task) if task is not None else None,
+        "lamps": [await standing_of_lamp(session, lamp) for lamp in await burning_lamps(session, [other.id])],
         "missed": other.missed_count,
         "tried": other.attempts,
         "calls": await _move_calls(session, other, stays),
@@ -101,14 +101,15 @@ async def _absorb(
     stored["after"] = _facts_of(stays)
     if since is not None and not planned and (stays.norm_from is None or stays.next_attempt_at is not None):
         stays.next_attempt_at = None  # they wait now, and not for a planned attempt
-        await do_start_norm(session, stays, since, task.due_at if task is not None else merging.at)
+        again = Outcome(reason("lamp.out_called_again"))
+        await do_start_norm(session, stays, since, context, merging.at, again)
     why = reason("episode.merged", client=merging.name, who=merging.viewer.name)
-    await do_close(session, other, EpisodeStatus.DISMISSED, why, merging.at, people, by_id=merging.viewer.user_id)
+    await do_close(session, other, EpisodeStatus.DISMISSED, why, merging.at, context, by_id=merging.viewer.user_id)
     return stored
 
 
 async def _part(
-    session: AsyncSession, stays: Episode, stored: Mapping[str, Any], unmerging: Unmerging, people: Directory
+    session: AsyncSession, stays: Episode, stored: Mapping[str, Any], unmerging: Unmerging, context: DecisionContext
 ) -> None:
     other = await lock_row(session, Episode, stored["id"])
     closed: dict[str, Any] = other.closed_reason
@@ -134,11 +135,9 @@ async def _part(
     await session.flush()
     task = await session.get(Task, other.task_id) if other.task_id is not None else None
     if task is not None and stored["task"] is not None:
-        await do_restore_task(session, task, stored["task"], unmerging.at, people, actor=unmerging.viewer)
-    if other.norm_from is not None:
-        due_at = task.due_at if task is not None else unmerging.at
-        await do_start_norm(session, other, other.norm_from, max(due_at, unmerging.at))
-    await say_episode_changed(session, other, unmerging.at, people)
+        await do_restore_task(session, task, stored["task"], unmerging.at, context.people, actor=unmerging.viewer)
+    await relight_callback(session, other, context, stored.get("lamps", []), unmerging.viewer, unmerging.at)
+    await say_episode_changed(session, other, unmerging.at, context.people)
 
 
 async def _move_calls(

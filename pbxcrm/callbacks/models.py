@@ -61,8 +61,7 @@ class Episode(SQLModel, table=True):
     )  # planned after "didn't reach"; the client waits no longer than that
     norm_from: datetime | None = (
         maybe_utc_column()
-    )  # where the norm counts from (a miss, a planned attempt, a new owner); None: stopped
-    lamp_lit_at: datetime | None = maybe_utc_column()  # the norm passed and the responsible has a lamp
+    )  # where the norm counts from (a miss, a planned attempt, a new owner); None: stopped, no lamp lights
     status: str = Field(default=EpisodeStatus.OPEN.value, max_length=12)
     closed_at: datetime | None = maybe_utc_column()
     closed_by_call_id: int | None = maybe_link("calls.id", index=False)
@@ -95,39 +94,3 @@ class Attempt(SQLModel, table=True):
     note: str = Field(default="", max_length=1000)
     by_hand: bool = False  # somebody said how it went; a call and what is said of it are one attempt
     before: dict[str, Any] = json_object()  # how things stood before the result given by hand, to undo it
-
-
-class EscalationState(StrEnum):
-    OPEN = "open"
-    ACCEPTED = "accepted"  # the manager knows and lets it be, and said why
-    REASSIGNED = "reassigned"
-    CLOSED = "closed"  # by work: the client was tried or talked to
-
-
-class Escalation(SQLModel, table=True):
-    """The second lamp: a callback that its owner left beyond norm and pause, now before the manager."""
-
-    __tablename__ = "escalations"
-    __table_args__ = (
-        Index(
-            "uq_escalations_open",
-            "episode_id",
-            unique=True,
-            sqlite_where=text("state = 'open'"),
-            postgresql_where=text("state = 'open'"),
-        ),
-        Index("ix_escalations_state", "state", "opened_at"),
-    )
-
-    id: int | None = row_id()
-    episode_id: int = link("episodes.id", ondelete="CASCADE")
-    owner_id: int | None = maybe_link("users.id", index=False)  # whose callback it was
-    manager_id: int | None = maybe_link("users.id")  # None: nobody manages them; every manager sees it
-    task_id: int | None = maybe_link("tasks.id", index=False)  # the manager's control task
-    state: str = Field(default=EscalationState.OPEN.value, max_length=12)
-    opened_at: datetime = utc_column()
-    closed_at: datetime | None = maybe_utc_column()
-    closed_by_id: int | None = maybe_link("users.id", index=False)
-    note: str = Field(default="", max_length=1000)  # why it was accepted
-    reason: dict[str, Any] = json_object()  # why it reached the manager: a stored Reason
-    version: int = 1

@@ -1,22 +1,70 @@
-"""What is read of missed-call episodes."""
+"""What is read of missed-call episodes: one, a list of them, and the queue as a person works it."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, bindparam, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
+from pbxcrm.callbacks.rules import is_claimed, queue_place, urgency, wait_tone
 from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, Line
-from pbxcrm.contacts.models import Contact
+from pbxcrm.checkpoints.context import EngineContext, load_engine
+from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.contacts.matching import named
+from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import LampLevel
 from pbxcrm.people.models import User
-from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.screenpop.models import WrapUp
+from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
+from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.options import Options, load_options
+from pbxcrm.shared.text_match import digits_of
 from pbxcrm.tasks.models import Task, TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionContext(EngineContext):
+    """What decisions about callbacks need to know, the same for all of one transaction: the engine's, and the options.
+
+    Decisions about calls need more: ``pbxcrm.reactions.call_context``.
+    """
+
+    options: Options
+
+    @property
+    def norm(self) -> int:
+        """Working minutes within which a client is called back: those of the first step of the callbacks' checkpoint."""
+        return self._minutes(0)
+
+    @property
+    def pause(self) -> int:
+        """Working minutes that its owner has to react to the lamp."""
+        return self._minutes(1)
+
+    def _minutes(self, step: int) -> int:
+        minutes = self.watching.of_callbacks.minutes if self.watching.of_callbacks is not None else None
+        return round(minutes[step]) if minutes is not None and step < len(minutes) else 0
+
+
+async def load_context(session: AsyncSession) -> DecisionContext:
+    """As it is now, with this session."""
+    engine = await load_engine(session)
+    return DecisionContext(engine.people, engine.calendars, engine.watching, await load_options(session))
+
+
+def working_of(context: DecisionContext, episode: Episode) -> WorkingTime:
+    """The working time an episode is measured by: its owner's."""
+    return context.calendars.of_user(episode.owner_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +197,292 @@ async def _last_attempt(session: AsyncSession, deal: Deal) -> Attempt | None:
         .limit(1)
     )
     return found.first()
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeFilter:
+    """``owner`` and ``claimed_by`` are logins; ``since``/``until`` (exclusive) bound the first miss; ``text`` is a part
+    of the number or of the client's name.
+    """
+
+    status: str = ""
+    owner: str = ""
+    claimed_by: str = ""
+    client_number: str = ""
+    contact_id: int | None = None
+    deal_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of callbacks."""
+        found: list[ColumnElement[bool]] = []
+        for column, value in (
+            (Episode.status, self.status or None),
+            (Episode.client_number, self.client_number or None),
+            (Episode.contact_id, self.contact_id),
+            (Episode.deal_id, self.deal_id),
+        ):
+            if value is not None:
+                found.append(col(column) == value)
+        for person, login in ((Episode.owner_id, self.owner), (Episode.claimed_by_id, self.claimed_by)):
+            if login:
+                found.append(col(person).in_(select(User.id).where(User.login == login.lower())))
+        if self.since is not None:
+            found.append(col(Episode.first_missed_at) >= self.since)
+        if self.until is not None:
+            found.append(col(Episode.first_missed_at) < self.until)
+        text = self.text.strip()
+        if text:
+            fits: list[ColumnElement[bool]] = [col(Episode.contact_id).in_(named(text))]
+            if digits := digits_of(text):
+                fits.append(col(Episode.client_number).contains(digits, autoescape=True))
+            found.append(or_(*fits))
+        return found
+
+
+ORDER_AT_MOST = 2000  # episodes that are put in order; an office with more of them open has another problem
+AT_ONCE = 50  # rows that are shown at first, and how many more each time more are asked for
+RECENT = timedelta(minutes=10)  # how long what closed itself stays in sight
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistFilter:
+    """``mine``: only what the viewer owns or has claimed; ``line_id``: only of that line; ``limit``: so many rows of it."""
+
+    mine: bool = False
+    line_id: int | None = None
+    limit: int = AT_ONCE
+    since: datetime | None = None  # only clients missed first since then
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistRow:
+    """``waited`` in working minutes of the owner since the client's first call; ``worth`` of the open deal."""
+
+    row: EpisodeRow
+    company: Company | None
+    last_call: Call | None
+    waited: float
+    tone: str  # red, amber or nothing
+    worth: Decimal | None
+    planned: datetime | None  # the next attempt, while it is in the future
+    is_mine: bool
+    claimed_by: str  # the colleague who is at it; empty when nobody is
+    claimed_by_me: bool
+    lamp: LampLevel  # first: the norm passed; second: it is before the manager
+    asks: bool  # it closed itself by the viewer's own talk, and what the talk was about is not said yet
+
+    @property
+    def episode(self) -> Episode:
+        return self.row.episode
+
+
+@dataclass(frozen=True, slots=True)
+class Worklist:
+    """``rows`` in order; ``closed`` just closed ones, newest first. Figures are over all the viewer may see."""
+
+    rows: list[WorklistRow]
+    closed: list[WorklistRow]
+    total: int
+    mine: int
+    over_norm: int
+    norm: int  # working minutes
+    lines: list[Line]
+    more: int  # rows that are not shown
+
+
+async def load_worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, now: datetime) -> Worklist:
+    """The queue in a fixed number of queries."""
+    context = await load_context(session)
+    found = await session.exec(
+        select(Episode, Deal)
+        .join(Deal, col(Deal.id) == col(Episode.deal_id), isouter=True)
+        .where(visible_episodes(viewer), Episode.status == EpisodeStatus.OPEN.value)
+        .order_by(col(Episode.first_missed_at))
+        .limit(ORDER_AT_MOST)
+    )
+    pairs: Sequence[tuple[Episode, Deal | None]] = found.all()
+    opened = [(e, deal.amount if deal is not None and deal.closed_at is None else None) for e, deal in pairs]
+    waited = {e.id: working_of(context, e).minutes_between(e.first_missed_at, now) for e, _ in opened}
+    norm = context.norm
+    shown = sorted(
+        ((e, worth) for e, worth in opened if _wanted(e, viewer, wanted)),
+        key=lambda pair: queue_place(
+            now,
+            pair[0].next_attempt_at,
+            urgency(waited[pair[0].id], pair[0].missed_count, pair[1]),
+            pair[0].id or 0,
+        ),
+    )
+    closed = await _just_closed(session, viewer, wanted, now)
+    rows = await _rows(session, viewer, [e for e, _ in shown[: wanted.limit]], context, now, waited)
+    return Worklist(
+        rows=rows,
+        closed=await _rows(session, viewer, closed, context, now),
+        total=len(opened),
+        mine=sum(_is_mine(e, viewer) for e, _ in opened),
+        over_norm=sum(
+            wait_tone(waited[e.id], norm, planned=e.next_attempt_at is not None and e.next_attempt_at > now) == "red"
+            for e, _ in opened
+        ),
+        norm=norm,
+        lines=await _lines(session, {e.line_id for e, _ in opened}),
+        more=max(0, len(shown) - wanted.limit),
+    )
+
+
+async def _just_closed(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, now: datetime) -> list[Episode]:
+    """What closed itself a moment ago: greyed, so that nothing disappears under one's eyes."""
+    conditions: list[ColumnElement[bool]] = [
+        visible_episodes(viewer),
+        col(Episode.status).in_((EpisodeStatus.RECOVERED.value, EpisodeStatus.REACHED.value)),
+        col(Episode.closed_at) >= now - RECENT,
+        col(Episode.closed_by_call_id).is_not(None),
+    ]
+    found = await session.exec(select(Episode).where(*conditions).order_by(col(Episode.closed_at).desc()).limit(20))
+    return [episode for episode in found.all() if _wanted(episode, viewer, wanted)]
+
+
+async def _rows(
+    session: AsyncSession,
+    viewer: Viewer,
+    episodes: list[Episode],
+    context: DecisionContext,
+    now: datetime,
+    known: Mapping[int | None, float] | None = None,
+) -> list[WorklistRow]:
+    """``known``: working minutes waited until now, where they are reckoned already."""
+    rows = await as_rows(session, episodes)
+    companies = await load_by_id(session, Company, (row.contact.company_id for row in rows if row.contact is not None))
+    calls = await load_by_id(session, Call, (e.last_call_id for e in episodes))
+    lamps = await lamp_levels(session, (episode.id for episode in episodes))
+    said = await _said_on_card(session, viewer, episodes)
+    norm, claim = context.norm, context.options.claim_minutes
+    found = []
+    for row in rows:
+        episode = row.episode
+        waited = (known or {}).get(episode.id)
+        if waited is None:
+            until = episode.closed_at or now
+            waited = working_of(context, episode).minutes_between(episode.first_missed_at, until)
+        planned = episode.next_attempt_at if episode.next_attempt_at and episode.next_attempt_at > now else None
+        taken = is_claimed(episode.claimed_by_id, episode.claimed_at, now, claim)
+        own = episode.claimed_by_id == viewer.user_id
+        worth = row.deal.amount if row.deal is not None and row.deal.closed_at is None else None
+        found.append(
+            WorklistRow(
+                row=row,
+                company=companies.get(row.contact.company_id) if row.contact is not None else None,
+                last_call=calls.get(episode.last_call_id),
+                waited=waited,
+                tone=wait_tone(waited, norm, planned=planned is not None),
+                worth=worth,
+                planned=planned,
+                is_mine=_is_mine(episode, viewer),
+                claimed_by=row.claimed_by.name if taken and not own and row.claimed_by is not None else "",
+                claimed_by_me=taken and own,
+                lamp=lamps.get(episode.id, "none"),
+                asks=episode.status == EpisodeStatus.REACHED
+                and episode.closed_by_id == viewer.user_id
+                and episode.closed_by_call_id not in said,
+            )
+        )
+    return found
+
+
+async def lamp_levels(session: AsyncSession, episode_ids: Iterable[int | None]) -> dict[int | None, LampLevel]:
+    """What burns on these callbacks, by id: ``second`` where it is before a manager; those where nothing burns are left out."""
+    levels: dict[int | None, LampLevel] = {}
+    for lamp in await burning_lamps(session, episode_ids):
+        if lamp.is_escalation or lamp.callback_id not in levels:
+            levels[lamp.callback_id] = "second" if lamp.is_escalation else "first"
+    return levels
+
+
+async def burning_lamps(session: AsyncSession, episode_ids: Iterable[int | None]) -> Sequence[Lamp]:
+    """The lamps that burn on these callbacks, oldest first."""
+    ids = [episode_id for episode_id in episode_ids if episode_id is not None]
+    if not ids:
+        return ()
+    burning = col(Lamp.callback_id).in_(ids), Lamp.state == LampState.BURNING.value
+    return (await session.exec(select(Lamp).where(*burning).order_by(col(Lamp.id)))).all()
+
+
+async def client_of(session: AsyncSession, episode: Episode, withheld: str = "—") -> str:
+    """How people call the client of an episode: their name, else the number, else ``withheld``."""
+    contact = await session.get(Contact, episode.contact_id) if episode.contact_id is not None else None
+    if contact is not None and contact.name:
+        return contact.name
+    return format_for_people(episode.client_number) if episode.client_number else withheld
+
+
+async def _said_on_card(session: AsyncSession, viewer: Viewer, episodes: list[Episode]) -> set[int]:
+    """Calls that closed these and of which the viewer has said already, on the call's card, how they ended."""
+    talks = {episode.closed_by_call_id for episode in episodes} - {None}
+    if not talks:
+        return set()
+    found = await session.exec(
+        select(WrapUp.call_id).where(
+            col(WrapUp.call_id).in_(talks), WrapUp.user_id == viewer.user_id, WrapUp.disposition != ""
+        )
+    )
+    return set(found.all())
+
+
+async def _lines(session: AsyncSession, line_ids: set[int | None]) -> list[Line]:
+    found = await session.exec(select(Line).where(col(Line.id).in_(line_ids)).order_by(col(Line.name)))
+    return list(found.all())
+
+
+def _is_mine(episode: Episode, viewer: Viewer) -> bool:
+    return viewer.user_id in {episode.owner_id, episode.claimed_by_id}
+
+
+def _wanted(episode: Episode, viewer: Viewer, wanted: WorklistFilter) -> bool:
+    if wanted.mine and not _is_mine(episode, viewer) and episode.closed_by_id != viewer.user_id:
+        return False
+    if wanted.since is not None and (episode.first_missed_at < wanted.since or episode.status != EpisodeStatus.OPEN):
+        return False
+    return wanted.line_id is None or episode.line_id == wanted.line_id
+
+
+_OPEN = (
+    select(Episode)
+    .where(Episode.status == EpisodeStatus.OPEN.value)
+    .order_by(col(Episode.id))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+_OPEN_OF_CLIENT = _OPEN.where(col(Episode.client_key).in_(list_param("keys")))
+_OPEN_OF_NUMBER = _OPEN.where(col(Episode.client_number) == bindparam("number"))
+READ_BEFORE = "open_episodes"  # of a session: what ``read_open_episodes`` read, by client key
+
+
+async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> list[Episode]:
+    """Open episodes of a client, oldest first; more than one only until a number has been linked to a contact.
+
+    They are locked for this transaction: what somebody closes meanwhile is waited for, and is not among them. Whoever
+    locks the deal of an episode too locks it afterwards.
+    """
+    read_before: dict[str, list[Episode]] = session.info.get(READ_BEFORE, {})
+    if len(client_keys) == 1 and (known := read_before.pop(client_keys[0], None)) is not None:
+        return [episode for episode in known if episode.status == EpisodeStatus.OPEN]
+    await session.flush()  # or what this transaction has changed itself would be read away
+    return list((await session.exec(_OPEN_OF_CLIENT, params={"keys": list(client_keys)})).all())
+
+
+async def read_open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> None:
+    """Read, and lock, the open episodes of many clients at once, for the next ``open_episodes`` of each that has one key only."""
+    read: dict[str, list[Episode]] = {key: [] for key in client_keys}
+    if read:
+        for episode in (await session.exec(_OPEN_OF_CLIENT, params={"keys": list(read)})).all():
+            read[episode.client_key].append(episode)
+    session.info[READ_BEFORE] = read
+
+
+async def open_episodes_of_number(session: AsyncSession, number: str) -> list[Episode]:
+    """The same, whosever contact the number is."""
+    await session.flush()
+    return list((await session.exec(_OPEN_OF_NUMBER, params={"number": number})).all())

@@ -51,6 +51,7 @@ REASONS: dict[str, str | Counted] = {
         "norm",
     ),
     "lamp.out_attempt": N_("The client was called; the next attempt has a time."),
+    "lamp.out_called_again": N_("The client called again, so their wait begins anew."),
     "lamp.out_reassigned": N_("{by} gave the callback to {who}."),
     "escalation.callback": N_counted(
         "{minutes} more working minute passed after the lamp, and {who} has not called back.",

@@ -2,36 +2,39 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can, decides_for
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.actions import do_attempt, do_close
-from pbxcrm.callbacks.attempts import do_failed_attempt
-from pbxcrm.callbacks.audience import say_episode_changed
+from pbxcrm.callbacks.actions import do_close, relight_callback, say_episode_changed
+from pbxcrm.callbacks.attempts import call_behind, do_attempt, do_failed_attempt
 from pbxcrm.callbacks.claims import access_for_work, check_free, closed
-from pbxcrm.callbacks.decision_context import DecisionContext, load_context
-from pbxcrm.callbacks.evidence import call_behind
-from pbxcrm.callbacks.lamps import client_of
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
-from pbxcrm.callbacks.queries import has_next_task
-from pbxcrm.callbacks.undoing import remember
+from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, client_of, has_next_task, load_context
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call
-from pbxcrm.contacts.actions import mark_number
-from pbxcrm.contacts.models import NumberKind
+from pbxcrm.checkpoints.lighting import standing_of_lamp
+from pbxcrm.contacts.actions import do_unmark_number, mark_number
+from pbxcrm.contacts.models import NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import special_number
 from pbxcrm.deals.access import edits_deal
+from pbxcrm.deals.actions import UNDO_WITHIN, do_move_back
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.passing_on import do_pass_on, owner_to_ask
+from pbxcrm.deals.queries import latest_move
+from pbxcrm.people.directory import Directory
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcomes import do_say_ended
-from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing
+from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing, NotFound
+from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.shared.why import SAY_WHY, check_why
+from pbxcrm.tasks.actions import do_restore_task, do_take_back_task, standing_of
 from pbxcrm.tasks.models import Task
 
 # Results that close the callback, what it is then, and the reason: of a talk, of a call, and without any call.
@@ -109,7 +112,7 @@ async def record_result(
 ) -> Recorded:
     """Note how a callback went. ``version`` is the episode the viewer saw: a key pressed twice counts once (Conflict).
 
-    A result stands on a call of the viewer's own (``evidence.call_behind``), or on ``without_call``: why there is none.
+    A result stands on a call of the viewer's own (``attempts.call_behind``), or on ``without_call``: why there is none.
     ``why`` is required for NOT_INTERESTED. Raises Incomplete with all that is missing. What concerns another's deal or
     client is passed on to them; without a call so is a callback that is another's, or whose lamp burns.
     A callback that closed itself when the viewer talked to the client still takes what the talk was about.
@@ -148,7 +151,7 @@ async def dismiss(session: AsyncSession, viewer: Viewer, episode_id: int, why: s
     if passed := await _pass_close(session, viewer, episode, deal, why, now, context):
         return Recorded(episode, None, passed=passed)
     told = reason("episode.dismissed", who=viewer.name, why=why)
-    await do_close(session, episode, EpisodeStatus.DISMISSED, told, now, context.people, by_id=viewer.user_id)
+    await do_close(session, episode, EpisodeStatus.DISMISSED, told, now, context, by_id=viewer.user_id)
     return Recorded(episode, None)
 
 
@@ -212,7 +215,7 @@ async def _pass_close(
 ) -> Task | None:
     """Without a call one closes neither another's callback nor one whose lamp burns: the task of who is asked instead; None: one may."""
     people = context.people
-    if episode.lamp_lit_at is not None and not can(viewer, Permission.ESCALATIONS_WORK):
+    if not can(viewer, Permission.ESCALATIONS_WORK) and await burning_lamps(session, [episode.id]):
         manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
         told = reason("passed.lamp", who=viewer.name, why=why)
         to_id = manager.id if manager is not None else None
@@ -290,7 +293,7 @@ async def _close_by_hand(
         if episode.closed_by_call_id is not None:  # and its card need not ask the same again
             await do_say_ended(session, episode.closed_by_call_id, viewer.user_id, _ENDED[result], now)
     else:
-        await do_close(session, episode, status, told, now, people, by_id=viewer.user_id)
+        await do_close(session, episode, status, told, now, context, by_id=viewer.user_id)
     passed = None
     if deal is not None and result in {*_LOST, AttemptResult.NOT_INTERESTED}:
         if said.owner_id is None and edits_deal(viewer, deal, people):
@@ -365,3 +368,103 @@ async def attempt_of_call(session: AsyncSession, episode: Episode, call_id: int)
     """The attempt that this call was counted as, or None."""
     found = await session.exec(select(Attempt).where(Attempt.episode_id == episode.id, Attempt.call_id == call_id))
     return found.first()
+
+
+_EPISODE = ("status", "closed_reason", "closed_by_id", "closed_by_call_id", "attempts", "claimed_by_id")
+_EPISODE_TIMES = ("closed_at", "next_attempt_at", "norm_from", "claimed_at")
+
+
+async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = None) -> dict[str, Any]:
+    """How things stand before a result: what ``Attempt.before`` keeps. The deal is locked, for the result may move it."""
+    task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+    stored: dict[str, Any] = {"episode": _values(episode, _EPISODE, _EPISODE_TIMES)}
+    stored["lamps"] = [await standing_of_lamp(session, lamp) for lamp in await burning_lamps(session, [episode.id])]
+    if task is not None:
+        stored["task"] = standing_of(task)
+    if deal is not None:
+        await lock_row(session, Deal, deal.id or 0)
+        stored["deal"] = {"version": deal.version}
+    return stored
+
+
+async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *, now: datetime) -> Episode:
+    """Take back the viewer's own result, within ten minutes and while nothing else has happened to the callback."""
+    attempt = await session.get(Attempt, attempt_id)
+    if attempt is None or attempt.user_id != viewer.user_id or not attempt.by_hand or not attempt.before:
+        raise NotFound("callbacks.no_undo", "There is nothing to take back.")
+    episode = await access_for_work(session, viewer, attempt.episode_id)
+    before = attempt.before
+    if episode.version != before["version"] or now - attempt.at > UNDO_WITHIN:
+        raise Conflict("callbacks.undo_late", "Something else has happened since; it cannot be taken back any more.")
+    people, told = (context := await load_context(session)).people, episode.closed_reason
+    _restore(episode, before["episode"], _EPISODE_TIMES)
+    episode.version += 1
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise Conflict(
+            "callbacks.undo_late", "Something else has happened since; it cannot be taken back any more."
+        ) from error
+    task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+    if task is not None and "task" in before:
+        await do_restore_task(session, task, before["task"], now, people, actor=viewer)
+    if "deal" in before and episode.deal_id is not None:
+        await _move_back(session, viewer, episode.deal_id, before["deal"], told, now, people)
+    passed = await session.get(Task, before["passed"]) if "passed" in before else None
+    if passed is not None:
+        await do_take_back_task(session, passed, now, people, actor=viewer)
+    if "spam" in before:
+        special = await session.get(SpecialNumber, before["spam"])
+        if special is not None:
+            await do_unmark_number(session, viewer, special, now)
+    await _forget(session, attempt, episode, now)
+    await session.flush()
+    await relight_callback(session, episode, context, before.get("lamps", []), viewer, now)
+    record(session, now, "callback.undone", "callback", episode.id, actor=viewer, result=attempt.result)
+    await say_episode_changed(session, episode, now, people)
+    return episode
+
+
+async def _move_back(
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int,
+    before: dict[str, Any],
+    told: dict[str, Any],
+    now: datetime,
+    people: Directory,
+) -> None:
+    """The deal goes back where the result, for the reason ``told``, took it from; not when somebody has changed it since."""
+    deal = await lock_row(session, Deal, deal_id)
+    move = await latest_move(session, deal_id)
+    if deal.version == before["version"] + 1 and move is not None and move.reason == told:
+        await do_move_back(session, deal, move, now, actor=viewer, people=people)
+
+
+async def _forget(session: AsyncSession, attempt: Attempt, episode: Episode, now: datetime) -> None:
+    """The attempt never was; one that the tracker saw stays, as it was seen."""
+    if attempt.call_id is None:
+        await session.delete(attempt)
+        return
+    attempt.by_hand, attempt.before, attempt.note = False, {}, ""
+    reached = episode.status == EpisodeStatus.REACHED
+    if attempt.user_id is not None:
+        await do_say_ended(session, attempt.call_id, attempt.user_id, None, now)
+    attempt.result = (AttemptResult.REACHED if reached else AttemptResult.DIDNT_REACH).value
+
+
+def _values(row: Any, plain: tuple[str, ...], times: tuple[str, ...]) -> dict[str, Any]:  # any of our tables
+    found = {name: getattr(row, name) for name in plain}
+    for name in times:
+        value: datetime | None = getattr(row, name)
+        found[name] = value.isoformat() if value is not None else None
+    return found
+
+
+def _restore(row: Any, stored: dict[str, Any], times: tuple[str, ...]) -> None:  # any of our tables
+    for name, value in stored.items():
+        setattr(row, name, _moment(value) if name in times else value)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

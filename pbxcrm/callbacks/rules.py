@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pbxcrm.calendars.working_time import WorkingTime
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.settling import Clock
 from pbxcrm.shared.reasons import Reason, reason
 
 # What makes a callback urgent, in working minutes of waiting: a repeat counts as much as a quarter of an hour, and each
@@ -127,3 +130,17 @@ def wait_tone(waited: float, norm: int, *, planned: bool) -> str:
     if waited > norm:
         return "red"
     return "amber" if waited >= norm * 0.75 else ""
+
+
+def clock_of(context: EngineContext, episode: Episode) -> Clock | None:
+    """What the lamps of a callback run by: from the miss, the planned attempt or the new owner, by its owner's working time.
+
+    None: it is closed, or a manager has accepted it as it is and no clock runs until the client calls again.
+    """
+    watched = context.watching.of_callbacks
+    minutes = watched.minutes if watched is not None else None
+    if minutes is None or episode.status != EpisodeStatus.OPEN or episode.norm_from is None:
+        return None
+    entry = f"c{episode.id}:{round(episode.norm_from.timestamp() * 1_000_000)}"
+    working = context.calendars.of_user(episode.owner_id)
+    return Clock(entry, episode.norm_from, minutes, working.add_minutes, episode.owner_id)

@@ -1,48 +1,109 @@
-"""What happens when a callback's deadlines are due, and how pending ones move when an option changes."""
+"""What happens when the deadlines of callbacks are due: their lamps, which the engine's sweep claims, and the end of a claim."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.audience import say_episode_changed
-from pbxcrm.callbacks.decision_context import DecisionContext, load_context, working_of
-from pbxcrm.callbacks.lamps import (
-    CLAIM,
-    ESCALATE,
-    NORM,
-    do_escalate,
-    do_free,
-    do_light_lamp,
-    do_start_norm,
-    open_escalation,
-)
+from pbxcrm.callbacks.actions import CLAIM, do_free, know_lamps, say_episode_changed, settle_held
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
-from pbxcrm.callbacks.rules import is_claimed
-from pbxcrm.shared.jobs import Handler, set_timer
-from pbxcrm.shared.reasons import reason
+from pbxcrm.callbacks.queries import load_context
+from pbxcrm.callbacks.rules import clock_of, is_claimed
+from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.lamps import Standing, hold_open, light_claimed
+from pbxcrm.checkpoints.lighting import LampSubject, Outcome
+from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, StepKind, Subject
+from pbxcrm.contacts.models import Contact
+from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.jobs import Handler
+from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
 
 
-async def norm_passed(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """The norm is over: the first lamp."""
-    episode = await _locked(session, row)
-    if episode is not None:
-        await do_light_lamp(session, episode, now, await load_context(session))
+async def light_callbacks(session: AsyncSession, context: EngineContext, claimed: Sequence[Lamp], now: datetime) -> int:
+    """Light those of ``claimed`` that are due by the facts of now; how many lit. Holds no callback: whoever does may wait for these."""
+    episodes = await load_by_id(session, Episode, (lamp.callback_id for lamp in claimed))
+    contacts = await load_by_id(session, Contact, (episode.contact_id for episode in episodes.values()))
+    rows = await session.exec(
+        select(Lamp).where(
+            col(Lamp.callback_id).in_(list(episodes)),
+            Lamp.state == LampState.BURNING.value,
+            col(Lamp.id).not_in([lamp.id for lamp in claimed]),
+        )
+    )
+    burning: dict[int | None, list[Lamp]] = {}
+    for lamp in rows.all():
+        burning.setdefault(lamp.callback_id, []).append(lamp)
+
+    def standing_of(lamp: Lamp) -> Standing | None:
+        episode, watched = episodes.get(lamp.callback_id), context.watching.by_id.get(lamp.checkpoint_id)
+        if episode is None or watched is None:
+            return None
+        contact = contacts.get(episode.contact_id)
+        subject = _subject(context, episode, contact.name if contact is not None else "")
+        return Standing(watched, clock_of(context, episode), subject, burning.get(episode.id, ()))
+
+    lit = await light_claimed(session, context, claimed, standing_of, now)
+    for lamp in lit:
+        know_lamps(session, episodes[lamp.callback_id], [*burning.get(lamp.callback_id, ()), lamp])
+        await say_episode_changed(session, episodes[lamp.callback_id], now, context.people)
+    return len(lit)
 
 
-async def pause_passed(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """The reaction pause is over: to the manager."""
-    episode = await _locked(session, row)
-    if episode is not None:
-        await do_escalate(session, episode, now, await load_context(session))
+def _subject(context: EngineContext, episode: Episode, name: str) -> LampSubject:
+    """A callback as lighting wants to know it."""
+    client = name or (format_for_people(episode.client_number) if episode.client_number else "—")
+    owner = context.people.active(episode.owner_id)
+    stored = Reason.load(episode.reason)
+    missed = (stored,) if stored is not None else ()
+
+    def why(lamp: Lamp, behind: Sequence[Reason]) -> Reason:
+        because = (*missed, *behind)
+        if lamp.step == 0:
+            code = "lamp.planned" if episode.next_attempt_at is not None else "lamp.callback"
+            return Reason(code, {"norm": str(lamp.minutes)}, because)
+        if owner is None:
+            return Reason("escalation.nobody", {"minutes": str(lamp.minutes)}, because)
+        return Reason("escalation.callback", {"minutes": str(lamp.minutes), "who": owner.name}, because)
+
+    def title(step: CheckpointStep) -> Reason:
+        if step.text:
+            return reason("task.lamp_said", text=step.text, title=client)
+        if step.what != StepKind.CONTROL:
+            return reason("task.lamp_callback", client=client)
+        if owner is None:
+            return reason("task.escalated_nobody", client=client)
+        return reason("task.escalated", client=client, who=owner.name)
+
+    return LampSubject(
+        kind=Subject.CALLBACK,
+        id=episode.id or 0,
+        name=client,
+        owner_id=episode.owner_id,
+        deal_id=episode.deal_id,
+        contact_id=episode.contact_id,
+        stage_id=None,
+        why=why,
+        title=title,
+        working=context.calendars.of_user(episode.owner_id),
+        call_id=episode.last_call_id,
+        part_of_id=episode.task_id,
+    )
 
 
 async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
     """Nothing came of a claim: the callback is anybody's again, and the pages hear of it."""
-    episode = await _locked(session, row)
+    found = await session.exec(
+        select(Episode)
+        .where(Episode.id == int(row.payload["episode"]), Episode.status == EpisodeStatus.OPEN.value)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    episode = found.first()
     if episode is None or episode.claimed_by_id is None:
         return
     context = await load_context(session)
@@ -53,52 +114,32 @@ async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
     await say_episode_changed(session, episode, now, context.people, before)
 
 
-async def recompute_deadlines(session: AsyncSession, now: datetime) -> None:
-    """Working hours changed: see ``do_recompute``."""
-    await do_recompute(session, await load_context(session), now)
-
-
-async def do_recompute(session: AsyncSession, context: DecisionContext, now: datetime) -> int:
-    """Move the deadlines of every open callback to what the options say now; how many there were.
+async def recompute_callbacks(session: AsyncSession, now: datetime) -> None:
+    """Working hours, a leave or the checkpoint changed: the lamps of every open callback are settled anew, from the facts.
 
     What is already lit stays lit, and what would have been due in the past is due now: nothing fires twice, and nothing
     that has fired is taken back.
     """
+    context = await load_context(session)
     found = await session.exec(
         select(Episode).where(Episode.status == EpisodeStatus.OPEN.value).order_by(col(Episode.id)).with_for_update()
     )
     episodes = found.all()
-    tasks = {
-        task.id: task
-        for task in (
-            await session.exec(select(Task).where(col(Task.id).in_([episode.task_id for episode in episodes])))
-        ).all()
-    }
+    held: dict[int | None, list[Lamp]] = {}
+    for lamp in await hold_open(session, Lamp.subject == Subject.CALLBACK.value):
+        held.setdefault(lamp.callback_id, []).append(lamp)
+    tasks = await load_by_id(session, Task, (episode.task_id for episode in episodes))
     for episode in episodes:
-        working = working_of(context, episode)
-        if episode.norm_from is None:
-            continue  # a manager has accepted it as it is: no clock runs until the client calls again
-        if episode.lamp_lit_at is None:
-            due_at = working.add_minutes(episode.norm_from, context.options.callback_due_minutes)
-            await do_start_norm(session, episode, episode.norm_from, max(due_at, now))
-            task = tasks.get(episode.task_id)
-            if task is not None and episode.next_attempt_at is None:
-                why = reason("task.norm_changed", norm=context.options.callback_due_minutes)
-                await do_change_task(session, task, now, context.people, actor=None, why=why, due_at=due_at)
-        elif await open_escalation(session, episode) is None:
-            due_at = working.add_minutes(episode.lamp_lit_at, context.options.callback_pause_minutes)
-            await set_timer(session, ESCALATE, f"{ESCALATE}:{episode.id}", max(due_at, now), {"episode": episode.id})
-    return len(episodes)
+        lamps = held.get(episode.id, [])
+        outcome = Outcome(reason("lamp.out_rules"))
+        await settle_held(session, episode, lamps, context, now, outcome)
+        clock, task = clock_of(context, episode), tasks.get(episode.task_id)
+        burns = any(lamp.state == LampState.BURNING for lamp in lamps)
+        if clock is None or task is None or burns or episode.next_attempt_at is not None:
+            continue
+        why = reason("task.norm_changed", norm=context.norm)
+        due_at = clock.due(clock.since, clock.minutes[0])
+        await do_change_task(session, task, now, context.people, actor=None, why=why, due_at=due_at)
 
 
-async def _locked(session: AsyncSession, row: Timer) -> Episode | None:
-    found = await session.exec(
-        select(Episode)
-        .where(Episode.id == int(row.payload["episode"]), Episode.status == EpisodeStatus.OPEN.value)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return found.first()
-
-
-HANDLERS: dict[str, Handler] = {NORM: norm_passed, ESCALATE: pause_passed, CLAIM: claim_ended}
+HANDLERS: dict[str, Handler] = {CLAIM: claim_ended}

@@ -7,11 +7,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.actions import open_episodes, open_episodes_of_number
-from pbxcrm.callbacks.audience import say_episode_changed
-from pbxcrm.callbacks.decision_context import load_context, working_of
-from pbxcrm.callbacks.lamps import do_start_norm
+from pbxcrm.callbacks.actions import relight_callback, say_episode_changed
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.callbacks.queries import load_context, open_episodes, open_episodes_of_number
+from pbxcrm.checkpoints.lighting import standing_before
+from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.actions import unmark_number
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.shared.locking import lock_row
@@ -56,8 +56,13 @@ async def reopen_callbacks(session: AsyncSession, viewer: Viewer, special: Speci
             do_open_task(task)
             record(session, now, "task.reopened", "task", task.id, actor=viewer)
             await say_task_changed(session, task, now, context.people)
-        since = episode.norm_from or episode.first_missed_at
-        due_at = working_of(context, episode).add_minutes(since, context.options.callback_due_minutes)
-        await do_start_norm(session, episode, since, max(due_at, now))
+        episode.norm_from = episode.norm_from or episode.first_missed_at
+        went_out = await session.exec(
+            select(Lamp).where(
+                Lamp.callback_id == episode.id, Lamp.state == LampState.OUT.value, Lamp.out_at == special.added_at
+            )
+        )
+        burned = [await standing_before(session, lamp) for lamp in went_out.all()]
+        await relight_callback(session, episode, context, burned, viewer, now)
         record(session, now, "callback.reopened", "callback", episode.id, actor=viewer, number=special.number)
         await say_episode_changed(session, episode, now, context.people)

@@ -1,10 +1,12 @@
-"""Whose lamps one sees."""
+"""Whose lamps one sees, and who hears that one changed."""
 
-from sqlalchemy import ColumnElement, or_, true
+from sqlalchemy import ColumnElement, false, or_, true
 from sqlmodel import col
 
 from pbxcrm.access import SEES_EVERYTHING, Role, Viewer, teammates
-from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.access.owners import Audience, People
+from pbxcrm.access.permissions import Permission, can
+from pbxcrm.checkpoints.models import Lamp, LampState
 
 
 def visible_lamps(viewer: Viewer) -> ColumnElement[bool]:
@@ -15,3 +17,26 @@ def visible_lamps(viewer: Viewer) -> ColumnElement[bool]:
     if viewer.role is not Role.MANAGER:
         return or_(owner == viewer.user_id, addressee == viewer.user_id)
     return or_(owner.is_(None), owner.in_(teammates(viewer)), addressee == viewer.user_id)
+
+
+def visible_escalations(viewer: Viewer) -> ColumnElement[bool]:
+    """Lamps that reached a manager, to those who work with them."""
+    if not can(viewer, Permission.ESCALATIONS_READ):
+        return false()
+    return col(Lamp.is_escalation) & visible_lamps(viewer)
+
+
+def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
+    return visible_escalations(viewer) if can(viewer, Permission.ESCALATIONS_WORK) else false()
+
+
+def is_burning() -> ColumnElement[bool]:
+    return col(Lamp.state) == LampState.BURNING.value
+
+
+def audience_of_lamp(lamp: Lamp, people: People) -> Audience:
+    """Whose work it is, who was asked, and every manager of the owner; nobody's is every manager's."""
+    asked = {lamp.addressee_id} if lamp.addressee_id is not None else set()
+    if lamp.owner_id is None:
+        return Audience(frozenset(asked), (*SEES_EVERYTHING, Role.MANAGER))
+    return Audience(frozenset({lamp.owner_id} | people.managing(lamp.owner_id) | asked))

@@ -7,7 +7,6 @@ The sweep calls ``light_due`` with the lamps it has claimed.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,14 +15,23 @@ from pbxcrm.checkpoints.clocks import clock_of, last_work
 from pbxcrm.checkpoints.config import Watched
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.facts import DealFacts, load_facts
-from pbxcrm.checkpoints.lighting import DueLamp, hand_over, light, put_out
-from pbxcrm.checkpoints.models import Lamp, LampState, Subject, WorkKind
-from pbxcrm.checkpoints.settling import NewLamp, entry_of, settle
+from pbxcrm.checkpoints.lamps import Standing, carry_out, hold_open, light_claimed
+from pbxcrm.checkpoints.lighting import LampSubject, Outcome, hand_over, put_out
+from pbxcrm.checkpoints.models import (
+    CheckpointStep,
+    Decision,
+    Lamp,
+    LampState,
+    StepKind,
+    Subject,
+    TriggerKind,
+    WorkKind,
+)
+from pbxcrm.checkpoints.settling import entry_of
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.shared.core_sql import add_new, load_by_id
 from pbxcrm.shared.reasons import Reason, reason
 
-OPEN = (LampState.ARMED.value, LampState.BURNING.value)
 _WORK_REASONS = {
     WorkKind.TALKED: "lamp.out_talked",
     WorkKind.NEXT_TASK: "lamp.out_planned",
@@ -38,14 +46,7 @@ async def settle_deals(session: AsyncSession, deal_ids: Collection[int], now: da
     await session.flush()
     context = await load_engine(session)
     deals = await load_by_id(session, Deal, deal_ids)
-    rows = await session.exec(
-        select(Lamp)
-        .where(col(Lamp.deal_id).in_(deal_ids), col(Lamp.state).in_(OPEN))
-        .order_by(col(Lamp.id))
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    lamps = list(rows.all())
+    lamps = await hold_open(session, Lamp.subject == Subject.DEAL.value, col(Lamp.deal_id).in_(deal_ids))
     watched = _watched(context, deals.values(), lamps)
     if not watched and not lamps:
         return
@@ -86,22 +87,20 @@ async def _apply_one(
         burning = [lamp for lamp in lamps if lamp.state == LampState.BURNING and entry_of(lamp) == clock.entry]
         if any(lamp.owner_id != clock.owner_id for lamp in burning):
             lamps = await _reassigned(session, context, watched, facts, burning, lamps, now)
-    changes = settle(clock, lamps)
-    if changes.forget:
-        await _forget(session, changes.forget)
-    for lamp, wanted in changes.move:
-        lamp.entered_at, lamp.minutes, lamp.due_at = wanted.since, round(wanted.minutes), wanted.due_at
-        lamp.parked_at, lamp.error = None, ""
-        lamp.version += 1
-    for lamp in lamps:
-        if lamp.state == LampState.ARMED and lamp.owner_id != facts.deal.responsible_id:
-            lamp.owner_id = facts.deal.responsible_id
-        if lamp.parked_at is not None:
-            lamp.parked_at, lamp.error = None, ""
-    if changes.put_out:
-        why, by_id = why_out(context, watched, facts)
-        await put_out(session, context, [(lamp, why, by_id) for lamp in changes.put_out], now)
-    return [as_row(watched, facts, changes.arm)] if watched is not None and changes.arm is not None else []
+    outcome = why_out(context, watched, facts)
+    return await carry_out(
+        session,
+        context,
+        clock,
+        lamps,
+        outcome,
+        now,
+        checkpoint_id=watched.id if watched is not None else None,
+        subject=Subject.DEAL,
+        deal_id=facts.deal.id,
+        stage_id=facts.deal.stage_id,
+        owner_id=facts.deal.responsible_id,
+    )
 
 
 async def _reassigned(
@@ -118,48 +117,62 @@ async def _reassigned(
     first = min(lamp.step for lamp in burning)
     answered = [lamp for lamp in burning if lamp.step > first and watched.steps[lamp.step].whom != RESPONSIBLE]
     why = reason("lamp.out_given", who=context.people.name(owner_id))
-    await put_out(session, context, [(lamp, why, None) for lamp in answered], now, decision="reassigned")
+    await put_out(session, context, answered, Outcome(why, decision=Decision.REASSIGNED), now)
     for lamp in burning:
         if lamp not in answered:
             await hand_over(session, context, watched, lamp, owner_id, now)
     return [lamp for lamp in lamps if lamp not in answered]
 
 
-def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -> tuple[Reason, int | None]:
+def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -> Outcome:
     """Why a lamp of this deal is out, and by whose work."""
     if facts.deal.closed_at is not None:
-        return reason("lamp.out_closed"), None
+        return Outcome(reason("lamp.out_closed"))
     if watched is None:
-        return reason("lamp.out_moved"), None
+        return Outcome(reason("lamp.out_moved"))
     work = last_work(watched, facts)
     if work is None or (watched.checkpoint.stage_id is not None and work.at < facts.entered_at):
-        return reason("lamp.out_rules" if watched.checkpoint.stage_id is None else "lamp.out_moved"), None
-    return reason(_WORK_REASONS[work.kind], who=context.people.name(work.by_id) or "—"), work.by_id
+        return Outcome(reason("lamp.out_rules" if watched.checkpoint.stage_id is None else "lamp.out_moved"))
+    return Outcome(reason(_WORK_REASONS[work.kind], who=context.people.name(work.by_id) or "—"), work.by_id)
 
 
-def as_row(watched: Watched, facts: DealFacts, wanted: NewLamp) -> dict[str, object]:
-    """A new armed lamp past the model, with what the model would fill in."""
-    return {
-        "checkpoint_id": watched.id,
-        "step": wanted.step,
-        "subject": Subject.DEAL.value,
-        "deal_id": facts.deal.id,
-        "callback_id": None,
-        "stage_id": facts.deal.stage_id,
-        "entry": wanted.entry,
-        "owner_id": facts.deal.responsible_id,
-        "addressee_id": None,
-        "state": LampState.ARMED.value,
-        "entered_at": wanted.since,
-        "minutes": round(wanted.minutes),
-        "due_at": wanted.due_at,
-        "out_reason": {},
-        "reason": {},
-        "decision": "",
-        "note": "",
-        "error": "",
-        "version": 1,
-    }
+def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage: Stage | None) -> LampSubject:
+    """A deal as lighting wants to know it."""
+    deal, checkpoint = facts.deal, watched.checkpoint
+    stage_name = stage.name if stage is not None else ""
+
+    def why(lamp: Lamp, behind: Sequence[Reason]) -> Reason:
+        if lamp.step:
+            return Reason("lamp.later", {"norm": str(lamp.minutes)}, tuple(behind))
+        told = {"norm": str(lamp.minutes), "stage": stage_name, "checkpoint": checkpoint.name}
+        code = {TriggerKind.DATE.value: "lamp.date", TriggerKind.SILENCE.value: "lamp.silence"}
+        return Reason(code.get(checkpoint.trigger, "lamp.stage"), told, tuple(behind))
+
+    def title(step: CheckpointStep) -> Reason:
+        if step.text:
+            return reason("task.lamp_said", text=step.text, title=deal.title)
+        if step.what == StepKind.CONTROL:
+            who = context.people.active(deal.responsible_id)
+            if who is None:
+                return reason("task.lamp_control_nobodys", title=deal.title)
+            return reason("task.lamp_control", who=who.name, title=deal.title)
+        code = {TriggerKind.DATE.value: "task.lamp_date", TriggerKind.SILENCE.value: "task.lamp_silence"}
+        found = code.get(checkpoint.trigger, "task.lamp_stage")
+        return reason(found, title=deal.title, stage=stage_name, checkpoint=checkpoint.name)
+
+    return LampSubject(
+        kind=Subject.DEAL,
+        id=deal.id or 0,
+        name=deal.title,
+        owner_id=deal.responsible_id,
+        deal_id=deal.id,
+        contact_id=deal.contact_id,
+        stage_id=deal.stage_id,
+        why=why,
+        title=title,
+        working=context.working_of(deal.responsible_id),
+        rests=facts.rests,
+    )
 
 
 async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequence[Lamp], now: datetime) -> int:
@@ -171,6 +184,7 @@ async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequ
     deals = await load_by_id(session, Deal, deal_ids)
     others = await session.exec(
         select(Lamp).where(
+            Lamp.subject == Subject.DEAL.value,
             col(Lamp.deal_id).in_(deal_ids),
             Lamp.state == LampState.BURNING.value,
             col(Lamp.id).not_in([lamp.id for lamp in claimed]),
@@ -188,33 +202,21 @@ async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequ
         {each.id: each for each in watched}.values(),
         context.people,
     )
-    due: list[DueLamp] = []
-    new: list[dict[str, object]] = []
-    for lamp in claimed:
+    stages = await load_by_id(session, Stage, {each.deal.stage_id for each in facts.values()})
+
+    def standing_of(lamp: Lamp) -> Standing | None:
         each = facts.get(lamp.deal_id or 0)
         known = context.watching.by_id.get(lamp.checkpoint_id)
-        clock = clock_of(known, each, context) if known is not None and each is not None else None
-        before = burning.get((lamp.deal_id, lamp.checkpoint_id), [])
-        changes = settle(clock, [*before, lamp])
-        if known is None or each is None or lamp in changes.forget:
-            await _forget(session, [lamp])
-            if known is not None and each is not None and changes.arm is not None:
-                new.append(as_row(known, each, changes.arm))
-            continue
-        for _, wanted in changes.move:
-            lamp.entered_at, lamp.minutes, lamp.due_at = wanted.since, round(wanted.minutes), wanted.due_at
-        if lamp.due_at <= now:
-            due.append(DueLamp(lamp, known, each, max(before, key=lambda one: one.step).task_id if before else None))
-    stages = await load_by_id(session, Stage, {each.facts.deal.stage_id for each in due})
-    await light(session, context, due, stages, now)
-    for lit in due:  # the next step waits from now on
-        clock = clock_of(lit.watched, lit.facts, context)
-        wanted_next = settle(clock, [*burning.get((lit.lamp.deal_id, lit.lamp.checkpoint_id), []), lit.lamp]).arm
-        if wanted_next is not None:
-            new.append(as_row(lit.watched, lit.facts, wanted_next))
-    await session.flush()
-    await add_new(session, Lamp, new)
-    return len(due)
+        if known is None or each is None:
+            return None
+        return Standing(
+            known,
+            clock_of(known, each, context),
+            subject_of(context, known, each, stages.get(each.deal.stage_id)),
+            burning.get((lamp.deal_id, lamp.checkpoint_id), ()),
+        )
+
+    return len(await light_claimed(session, context, claimed, standing_of, now))
 
 
 def _watched(context: EngineContext, deals: Iterable[Deal], lamps: Sequence[Lamp]) -> list[Watched]:
@@ -224,10 +226,3 @@ def _watched(context: EngineContext, deals: Iterable[Deal], lamps: Sequence[Lamp
         if known is not None:
             found[known.id] = known
     return list(found.values())
-
-
-async def _forget(session: AsyncSession, lamps: Sequence[Lamp]) -> None:
-    ids = [lamp.id for lamp in lamps]
-    for lamp in lamps:
-        session.expunge(lamp)
-    await session.exec(delete(Lamp).where(col(Lamp.id).in_(ids)).execution_options(synchronize_session=False))

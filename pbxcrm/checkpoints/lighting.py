@@ -1,29 +1,66 @@
-"""Lighting lamps and putting them out: the tasks, the reasons, the hints."""
+"""Lighting lamps and putting them out: the tasks, the reasons, the hints. The same whatever a lamp is about."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.checkpoints.addressees import JOINT, MANAGER, RESPONSIBLE, addressee_of
+from pbxcrm.calendars.working_time import WorkingTime
+from pbxcrm.checkpoints.access import audience_of_lamp
+from pbxcrm.checkpoints.addressees import JOINT, RESPONSIBLE, addressee_of, goes_to_manager
 from pbxcrm.checkpoints.config import Watched
 from pbxcrm.checkpoints.context import EngineContext
-from pbxcrm.checkpoints.facts import DealFacts
-from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, StepKind, TriggerKind
-from pbxcrm.deals.models import Stage
+from pbxcrm.checkpoints.models import CheckpointStep, Decision, Lamp, LampState, StepKind, Subject
+from pbxcrm.checkpoints.rules import Rest, pieces
+from pbxcrm.people.directory import Directory
 from pbxcrm.shared.db import lock
+from pbxcrm.shared.events import emit
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
+from pbxcrm.tasks.actions import (
+    NewTask,
+    do_change_task,
+    do_close_task,
+    do_create_task,
+    do_restore_task,
+    standing_of,
+)
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import ABOUT_DIGEST, ABOUT_LAMP
+from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_DIGEST, ABOUT_LAMP
 
 LATE = timedelta(minutes=15)  # a lamp that lights later than this was held up
 MOST_LATE = 10  # held-up lamps of one person in one sweep; more become one task
 TITLES_SAID = 30
+ENDS_KEPT = 10  # stretches of working time that a lamp keeps from either end of a longer wait
+LONGEST_COUNT = 4000  # stretches that are counted through: some ten years
+
+
+@dataclass(frozen=True, slots=True)
+class LampSubject:
+    """What a lamp is about, as whoever lights it wants to know it.
+
+    ``why`` is given the reasons of who is asked; ``title`` says what the task of a step is called.
+    """
+
+    kind: Subject
+    id: int
+    name: str  # what people call it
+    owner_id: int | None
+    deal_id: int | None
+    contact_id: int | None
+    stage_id: int | None
+    why: Callable[[Lamp, Sequence[Reason]], Reason]
+    title: Callable[[CheckpointStep], Reason]
+    working: WorkingTime
+    rests: Sequence[Rest] = ()
+    call_id: int | None = None
+    part_of_id: int | None = None  # the task that the lamps of this are parts of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +69,7 @@ class DueLamp:
 
     lamp: Lamp
     watched: Watched
-    facts: DealFacts
+    subject: LampSubject
     part_of_id: int | None = None  # the task of the step before
 
     @property
@@ -40,111 +77,113 @@ class DueLamp:
         return self.watched.steps[self.lamp.step]
 
 
-async def light(
-    session: AsyncSession,
-    context: EngineContext,
-    due: Sequence[DueLamp],
-    stages: Mapping[int | None, Stage],
-    now: datetime,
-) -> None:
+async def light(session: AsyncSession, context: EngineContext, due: Sequence[DueLamp], now: datetime) -> None:
     """Each becomes a task that is due now; too many held-up ones of one person become one task for all of them."""
-    asked = {}
-    for each in due:
-        asked[id(each)] = addressee_of(context, each.step.whom, each.facts.deal.responsible_id, now)
+    asked = {id(each): addressee_of(context, each.step.whom, each.subject.owner_id, now) for each in due}
     late = Counter(asked[id(each)][0] for each in due if now - each.lamp.due_at > LATE)
     crowded = {user_id for user_id, count in late.items() if user_id is not None and count > MOST_LATE}
     for user_id in crowded:
         theirs = [each for each in due if asked[id(each)][0] == user_id and now - each.lamp.due_at > LATE]
         task = await _digest(session, context, user_id, theirs, now)
         for each in theirs:
-            _burn(session, each, stages, asked[id(each)], now)
+            _burn(session, context, each, asked[id(each)], now)
             each.lamp.task_id = task.id
     for each in due:
         if each.lamp.state != LampState.ARMED:
             continue
-        _burn(session, each, stages, asked[id(each)], now)
-        await _give_task(session, context, each, stages, now)
+        _burn(session, context, each, asked[id(each)], now)
+        await _give_task(session, context, each, now)
 
 
 def _burn(
-    session: AsyncSession,
-    each: DueLamp,
-    stages: Mapping[int | None, Stage],
-    asked: tuple[int | None, list[Reason]],
-    now: datetime,
+    session: AsyncSession, context: EngineContext, each: DueLamp, asked: tuple[int | None, list[Reason]], now: datetime
 ) -> None:
-    lamp, deal = each.lamp, each.facts.deal
-    why = _why(each, stages, asked[1])
+    lamp, subject = each.lamp, each.subject
+    why = subject.why(lamp, asked[1])
+    lamp.worked = _worked(subject, lamp, min(lamp.due_at, now))
     lamp.state, lamp.lit_at, lamp.asked_at = LampState.BURNING.value, now, now
-    lamp.owner_id, lamp.addressee_id, lamp.stage_id = deal.responsible_id, asked[0], deal.stage_id
+    lamp.owner_id, lamp.addressee_id, lamp.stage_id = subject.owner_id, asked[0], subject.stage_id
+    lamp.deal_id, lamp.is_escalation = subject.deal_id, goes_to_manager(each.step.whom)
     lamp.reason, lamp.version = why.stored(), lamp.version + 1
-    record(session, now, "deal.lamp_lit", "deal", deal.id, actor=None, reason=why, lamp=lamp.id, step=lamp.step)
+    action = "callback.escalated" if lamp.is_escalation else "callback.lamp"
+    if subject.kind is Subject.DEAL:
+        action = "deal.lamp_lit"
+    record(session, now, action, subject.kind.value, subject.id, actor=None, reason=why, lamp=lamp.id, step=lamp.step)
+    say_lamp_changed(session, lamp, now, context.people)
 
 
-def _why(each: DueLamp, stages: Mapping[int | None, Stage], behind: Sequence[Reason]) -> Reason:
-    lamp, checkpoint = each.lamp, each.watched.checkpoint
-    if lamp.step:
-        return Reason("lamp.later", {"norm": str(lamp.minutes)}, tuple(behind))
-    stage = stages.get(each.facts.deal.stage_id)
-    facts = {"norm": str(lamp.minutes), "stage": stage.name if stage else "", "checkpoint": checkpoint.name}
-    code = {TriggerKind.DATE.value: "lamp.date", TriggerKind.SILENCE.value: "lamp.silence"}.get(
-        checkpoint.trigger, "lamp.stage"
-    )
-    return Reason(code, facts, tuple(behind))
+def _worked(subject: LampSubject, lamp: Lamp, until: datetime) -> list[list[str]]:
+    """The arithmetic of the lamp as it was reckoned, for whoever asks why: a calendar that is changed later does not change it."""
+    counted = islice(pieces(subject.working, lamp.entered_at, until, subject.rests), LONGEST_COUNT)
+    found = [[begins.isoformat(), ends.isoformat()] for begins, ends in counted]
+    if len(found) <= 2 * ENDS_KEPT:
+        return found
+    return [*found[:ENDS_KEPT], [], *found[-ENDS_KEPT:]]
 
 
-def _title(context: EngineContext, each: DueLamp, stages: Mapping[int | None, Stage]) -> Reason:
-    deal, checkpoint, step = each.facts.deal, each.watched.checkpoint, each.step
-    if step.text:
-        return reason("task.lamp_said", text=step.text, title=deal.title)
-    if step.what == StepKind.CONTROL:
-        who = context.people.active(deal.responsible_id)
-        if who is None:
-            return reason("task.lamp_control_nobodys", title=deal.title)
-        return reason("task.lamp_control", who=who.name, title=deal.title)
-    stage = stages.get(deal.stage_id)
-    code = {TriggerKind.DATE.value: "task.lamp_date", TriggerKind.SILENCE.value: "task.lamp_silence"}.get(
-        checkpoint.trigger, "task.lamp_stage"
-    )
-    return reason(code, title=deal.title, stage=stage.name if stage else "", checkpoint=checkpoint.name)
+def about_of(lamp: Lamp) -> str:
+    """What the task of a lamp is about: its key, so that there is only one."""
+    return f"{ABOUT_LAMP if lamp.subject == Subject.DEAL else ABOUT_CALLBACK_LAMP}{lamp.id}"
 
 
-async def _give_task(
-    session: AsyncSession, context: EngineContext, each: DueLamp, stages: Mapping[int | None, Stage], now: datetime
-) -> None:
-    lamp, deal, step = each.lamp, each.facts.deal, each.step
+def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Directory) -> None:
+    """Told to those who see it. What it is about changes for them too: they may see a callback by its lamp alone."""
+    heard = audience_of_lamp(lamp, people)
+    emit(session, "lamp", lamp.id, at, users=heard.users, roles=heard.roles)
+    if lamp.callback_id is not None and lamp.is_escalation:
+        emit(session, "callback", lamp.callback_id, at, users=heard.users)
+
+
+async def _give_task(session: AsyncSession, context: EngineContext, each: DueLamp, now: datetime) -> None:
+    lamp, subject, step = each.lamp, each.subject, each.step
     why = Reason.load(lamp.reason)
     assert why is not None
     new = NewTask(
         kind=TaskKind.CONTROL if step.what == StepKind.CONTROL else TaskKind.LAMP,
-        title=_title(context, each, stages),
+        title=subject.title(step),
         why=why,
         due_at=now,
         assignee_id=lamp.addressee_id,
-        deal_id=deal.id,
-        contact_id=deal.contact_id,
-        part_of_id=each.part_of_id,
-        about=f"{ABOUT_LAMP}{lamp.id}",
+        deal_id=subject.deal_id,
+        contact_id=subject.contact_id,
+        call_id=subject.call_id,
+        part_of_id=subject.part_of_id or each.part_of_id,
+        about=about_of(lamp),
         note="\n".join(f"☐ {line}" for line in step.checklist),
     )
     task = await do_create_task(session, new, now, context.people)
     lamp.task_id = task.id
-    if step.whom == JOINT and deal.responsible_id not in {None, lamp.addressee_id}:
-        theirs, _ = addressee_of(context, RESPONSIBLE, deal.responsible_id, now)
-        if theirs != lamp.addressee_id:
-            joint = NewTask(
-                TaskKind.LAMP,
-                new.title,
-                why,
-                now,
-                theirs,
-                deal.id,
-                deal.contact_id,
-                part_of_id=task.id,
-                about=f"{ABOUT_LAMP}{lamp.id}:joint",
-                note=new.note,
-            )
-            await do_create_task(session, joint, now, context.people)
+    if step.whom == JOINT:
+        await do_make_joint(session, context, lamp, task, subject.owner_id, now)
+
+
+async def do_make_joint(
+    session: AsyncSession, context: EngineContext, lamp: Lamp, task: Task, owner_id: int | None, now: datetime
+) -> Task | None:
+    """Ask the responsible too, by a task beside the manager's; None where they have it already or nobody is responsible."""
+    theirs, _ = addressee_of(context, RESPONSIBLE, owner_id, now)
+    if owner_id is None or theirs in {None, task.assignee_id}:
+        return None
+    title, why = Reason.load(task.title_code), Reason.load(lamp.reason)
+    assert title is not None
+    assert why is not None
+    joint = NewTask(
+        TaskKind.LAMP,
+        title,
+        why,
+        now,
+        theirs,
+        task.deal_id,
+        task.contact_id,
+        task.call_id,
+        part_of_id=task.part_of_id or task.id,
+        about=f"{about_of(lamp)}{JOINT_SUFFIX}",
+        note=task.note,
+    )
+    return await do_create_task(session, joint, now, context.people)
+
+
+JOINT_SUFFIX = ":joint"
 
 
 async def _digest(
@@ -157,15 +196,10 @@ async def _digest(
     task = known.first()
     before = 0
     if task is not None:
-        before = len(
-            (
-                await session.exec(
-                    select(Lamp.id).where(Lamp.task_id == task.id, Lamp.state == LampState.BURNING.value)
-                )
-            ).all()
-        )
+        burning = select(Lamp.id).where(Lamp.task_id == task.id, Lamp.state == LampState.BURNING.value)
+        before = len((await session.exec(burning)).all())
     title = reason("task.lamp_digest", count=before + len(theirs))
-    lines = [each.facts.deal.title for each in theirs]
+    lines = [each.subject.name for each in theirs]
     if task is not None:
         note = "\n".join([task.note, *lines])[:4000]
         await do_change_task(session, task, now, context.people, actor=None, why=title, title=title, note=note)
@@ -183,34 +217,50 @@ async def _digest(
     return await do_create_task(session, new, now, context.people)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Why lamps go out and by whose work; ``decision`` and ``note`` where a manager (``actor``) decided it."""
+
+    why: Reason
+    by_id: int | None = None
+    decision: Decision = Decision.NONE
+    note: str = ""
+    actor: Viewer | None = None
+
+
 async def put_out(
-    session: AsyncSession,
-    context: EngineContext,
-    lamps: Sequence[tuple[Lamp, Reason, int | None]],
-    now: datetime,
-    *,
-    decision: str = "",
-    note: str = "",
+    session: AsyncSession, context: EngineContext, lamps: Sequence[Lamp], outcome: Outcome, now: datetime
 ) -> None:
-    """Each with why and by whose work; their tasks are closed with them, a shared one when its last lamp is out."""
-    for lamp, why, by_id in lamps:
-        lamp.state, lamp.out_at, lamp.out_by_id = LampState.OUT.value, now, by_id
-        lamp.out_reason, lamp.version = why.stored(), lamp.version + 1
-        if decision:
-            lamp.decision, lamp.note = decision, note
-        if lamp.deal_id is not None:
-            record(session, now, "deal.lamp_out", "deal", lamp.deal_id, actor=None, reason=why, lamp=lamp.id, by=by_id)
+    """Their tasks are closed with them, a shared one when its last lamp is out."""
+    for lamp in lamps:
+        lamp.state, lamp.out_at, lamp.out_by_id = LampState.OUT.value, now, outcome.by_id
+        lamp.out_reason, lamp.version = outcome.why.stored(), lamp.version + 1
+        if lamp.is_escalation:
+            lamp.decision, lamp.note = outcome.decision.value, outcome.note
+        _record_out(session, lamp, outcome, now)
+        say_lamp_changed(session, lamp, now, context.people)
     await session.flush()
-    for lamp, why, by_id in lamps:
-        await _close_tasks(session, context, lamp, why, by_id, now)
+    for lamp in lamps:
+        await _close_tasks(session, context, lamp, outcome, now)
+
+
+def _record_out(session: AsyncSession, lamp: Lamp, outcome: Outcome, now: datetime) -> None:
+    is_deal = lamp.subject == Subject.DEAL
+    if not (is_deal or lamp.is_escalation):
+        return
+    action = f"escalation.{outcome.decision.value or 'closed'}" if lamp.is_escalation else "deal.lamp_out"
+    entity, entity_id = ("deal", lamp.deal_id) if is_deal else ("callback", lamp.callback_id)
+    record(
+        session, now, action, entity, entity_id, actor=outcome.actor, reason=outcome.why, lamp=lamp.id, by=outcome.by_id
+    )
 
 
 async def _close_tasks(
-    session: AsyncSession, context: EngineContext, lamp: Lamp, why: Reason, by_id: int | None, now: datetime
+    session: AsyncSession, context: EngineContext, lamp: Lamp, outcome: Outcome, now: datetime
 ) -> None:
-    about = f"{ABOUT_LAMP}{lamp.id}"
+    about = about_of(lamp)
     rows = await session.exec(
-        select(Task).where(col(Task.about).in_([about, f"{about}:joint"]), Task.status == TaskStatus.OPEN.value)
+        select(Task).where(col(Task.about).in_([about, f"{about}{JOINT_SUFFIX}"]), Task.status == TaskStatus.OPEN.value)
     )
     found = list(rows.all())
     if not found and lamp.task_id is not None:
@@ -221,7 +271,56 @@ async def _close_tasks(
         if shared is not None and still.first() is None:
             found = [shared]
     for task in found:
-        await do_close_task(session, task, now, context.people, result=why, actor=None, by_id=by_id)
+        await do_close_task(session, task, now, context.people, result=outcome.why, actor=None, by_id=outcome.by_id)
+
+
+async def standing_of_lamp(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
+    """A burning lamp and its open tasks, to be kept as JSON and given to ``relight`` when what puts it out is taken back."""
+    return {
+        "lamp": lamp.id,
+        "tasks": [{"id": task.id, **standing_of(task)} for task in await _open_tasks(session, lamp)],
+    }
+
+
+async def standing_before(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
+    """The same of a lamp that is out, as it was before: with the tasks that were closed with it."""
+    about = about_of(lamp)
+    rows = await session.exec(
+        select(Task).where(col(Task.about).in_([about, f"{about}{JOINT_SUFFIX}"]), Task.done_at == lamp.out_at)
+    )
+    is_open: dict[str, Any] = {
+        "status": TaskStatus.OPEN.value,
+        "result": "",
+        "result_code": {},
+        "done_by_id": None,
+        "done_at": None,
+    }
+    return {"lamp": lamp.id, "tasks": [{"id": task.id, **standing_of(task), **is_open} for task in rows.all()]}
+
+
+async def relight(
+    session: AsyncSession, context: EngineContext, standing: Mapping[str, Any], viewer: Viewer, now: datetime
+) -> None:
+    """Let a lamp burn again as ``standing_of_lamp`` kept it; one that does not exist any more stays gone."""
+    lamp = await session.get(Lamp, standing["lamp"])
+    if lamp is None or lamp.state != LampState.OUT:
+        return
+    lamp.state, lamp.out_at, lamp.out_by_id, lamp.out_reason = LampState.BURNING.value, None, None, {}
+    lamp.decision, lamp.version = Decision.NONE.value, lamp.version + 1
+    for kept in standing["tasks"]:
+        task = await session.get(Task, kept["id"])
+        if task is not None:
+            await do_restore_task(session, task, kept, now, context.people, actor=viewer)
+    say_lamp_changed(session, lamp, now, context.people)
+
+
+async def _open_tasks(session: AsyncSession, lamp: Lamp) -> list[Task]:
+    """The open tasks of this lamp alone."""
+    about = about_of(lamp)
+    rows = await session.exec(
+        select(Task).where(col(Task.about).in_([about, f"{about}{JOINT_SUFFIX}"]), Task.status == TaskStatus.OPEN.value)
+    )
+    return list(rows.all())
 
 
 async def hand_over(
@@ -229,16 +328,12 @@ async def hand_over(
 ) -> None:
     """A burning lamp goes to the new responsible, whose reaction pause begins anew."""
     user_id, behind = addressee_of(context, watched.steps[lamp.step].whom, owner_id, now)
+    say_lamp_changed(session, lamp, now, context.people)  # to those whose it was
     lamp.owner_id, lamp.version = owner_id, lamp.version + 1
-    if user_id == lamp.addressee_id:
-        return
-    lamp.addressee_id, lamp.asked_at = user_id, now
-    why = Reason("lamp.given", {"who": context.people.name(user_id)}, tuple(behind))
-    task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
-    if task is not None and task.status == TaskStatus.OPEN and task.about == f"{ABOUT_LAMP}{lamp.id}":
-        await do_change_task(session, task, now, context.people, actor=None, why=why, assignee_id=user_id)
-
-
-def is_for_manager(step: CheckpointStep) -> bool:
-    """Whether a step asks whoever looks after the responsible."""
-    return step.whom in {MANAGER, JOINT}
+    if user_id != lamp.addressee_id:
+        lamp.addressee_id, lamp.asked_at = user_id, now
+        why = Reason("lamp.given", {"who": context.people.name(user_id)}, tuple(behind))
+        task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
+        if task is not None and task.status == TaskStatus.OPEN and task.about == about_of(lamp):
+            await do_change_task(session, task, now, context.people, actor=None, why=why, assignee_id=user_id)
+    say_lamp_changed(session, lamp, now, context.people)

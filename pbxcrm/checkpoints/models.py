@@ -119,6 +119,7 @@ class Lamp(SQLModel, table=True):
         Index("ix_lamps_owner", "owner_id", "state"),
         Index("ix_lamps_lit", "lit_at"),
         Index("ix_lamps_burning", "lit_at", "owner_id", sqlite_where=BURNING, postgresql_where=BURNING),
+        Index("ix_lamps_escalations", "is_escalation", "state", "lit_at"),
     )
 
     id: int | None = row_id()
@@ -144,6 +145,10 @@ class Lamp(SQLModel, table=True):
     out_reason: dict[str, Any] = json_object()  # a stored Reason
     task_id: int | None = maybe_link("tasks.id", index=False)
     reason: dict[str, Any] = json_object()  # a stored Reason
+    is_escalation: bool = False  # its step asks a manager, or both together
+    worked: list[list[str]] = (
+        json_list()
+    )  # the stretches of working time that were counted when it lit, as [from, until]
     decision: str = Field(default="", max_length=10)  # a Decision
     note: str = Field(default="", max_length=1000)  # what the manager said
     parked_at: datetime | None = maybe_utc_column()  # its calendar or deal is broken: it waits for a person

@@ -1,19 +1,23 @@
 """What is read of checkpoints and lamps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, Integer, cast, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer
-from pbxcrm.checkpoints.access import visible_lamps
+from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.checkpoints.access import is_burning, visible_escalations, visible_lamps
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import LampLevel
 from pbxcrm.people.models import User
 from pbxcrm.shared.errors import NotFound
+from pbxcrm.tasks.access import visible_tasks
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_DIGEST, ABOUT_LAMP
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,29 @@ class LampFilter:
         for column, login in ((Lamp.owner_id, self.owner), (Lamp.addressee_id, self.addressee)):
             if login:
                 found.append(col(column).in_(select(User.id).where(User.login == login.lower())))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationFilter(LampFilter):
+    """``since``/``until`` (exclusive) bound when it reached the manager."""
+
+    decision: str = ""
+    subject: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause."""
+        found = LampFilter.conditions(self)
+        if self.decision:
+            found.append(col(Lamp.decision) == self.decision)
+        if self.subject:
+            found.append(col(Lamp.subject) == self.subject)
+        if self.since is not None:
+            found.append(col(Lamp.lit_at) >= self.since)
+        if self.until is not None:
+            found.append(col(Lamp.lit_at) < self.until)
         return found
 
 
@@ -114,3 +141,92 @@ async def parked_lamps(session: AsyncSession, limit: int = 50) -> list[Lamp]:
 async def last_beat(session: AsyncSession, name: str = "canary") -> datetime | None:
     """When the engine last proved that it lives."""
     return (await session.exec(select(EngineBeat.beat_at).where(EngineBeat.name == name))).first()
+
+
+async def lamps_of_deals(session: AsyncSession, deal_ids: Sequence[int]) -> dict[int | None, LampLevel]:
+    """What burns on these deals, of whatever kind: ``second`` where it is before a manager; the others are left out."""
+    if not deal_ids:
+        return {}
+    rows = await session.exec(
+        select(Lamp.deal_id, func.max(cast(col(Lamp.is_escalation), Integer)))
+        .where(col(Lamp.deal_id).in_(deal_ids), is_burning())
+        .group_by(col(Lamp.deal_id))
+    )
+    return {deal_id: "second" if escalated else "first" for deal_id, escalated in rows.all()}
+
+
+async def list_escalations(
+    session: AsyncSession, viewer: Viewer, *, owner_id: int | None = None, limit: int = 100
+) -> list[Lamp]:
+    """What burns before a manager, longest first."""
+    query = select(Lamp).where(visible_escalations(viewer), is_burning())
+    if owner_id is not None:
+        query = query.where(Lamp.owner_id == owner_id)
+    rows = await session.exec(query.order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit))
+    return list(rows.all())
+
+
+async def page_of_escalations(
+    session: AsyncSession, viewer: Viewer, asked: EscalationFilter, *, before: int | None = None, limit: int = 50
+) -> list[Lamp]:
+    """Of all states, newest first; ``before`` is an id."""
+    query = select(Lamp).where(visible_escalations(viewer), *asked.conditions())
+    if before is not None:
+        query = query.where(col(Lamp.id) < before)
+    return list((await session.exec(query.order_by(col(Lamp.id).desc()).limit(limit))).all())
+
+
+async def access_escalation(session: AsyncSession, viewer: Viewer, lamp_id: int) -> Lamp:
+    """A lamp that reached a manager, if the viewer may see it. Raises NotFound."""
+    found = (await session.exec(select(Lamp).where(Lamp.id == lamp_id, visible_escalations(viewer)))).first()
+    if found is None:
+        raise NotFound("escalations.not_found", "There is no such escalation, or it is another team's.")
+    return found
+
+
+def other_control_tasks(viewer: Viewer) -> list[ColumnElement[bool]]:
+    """Open control tasks that are no lamps (whose extension is this, a pause to approve, and the like)."""
+    about = col(Task.about)
+    return [
+        visible_tasks(viewer),
+        col(Task.kind) == TaskKind.CONTROL.value,
+        col(Task.status) == TaskStatus.OPEN.value,
+        *(about.not_like(f"{prefix}%") for prefix in (ABOUT_CALLBACK_LAMP, ABOUT_LAMP, ABOUT_DIGEST)),
+    ]
+
+
+async def list_control_tasks(session: AsyncSession, viewer: Viewer, *, limit: int = 100) -> list[Task]:
+    """What waits for a manager besides lamps, earliest first."""
+    query = select(Task).where(*other_control_tasks(viewer)).order_by(col(Task.due_at), col(Task.id)).limit(limit)
+    return list((await session.exec(query)).all())
+
+
+async def escalation_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
+    """What waits for this manager: as many as ``list_escalations`` and ``list_control_tasks`` have rows."""
+    tasks = await session.exec(select(func.count()).select_from(Task).where(*other_control_tasks(viewer)))
+    return (await burning_counts(session, viewer)).escalations + tasks.one()
+
+
+@dataclass(frozen=True, slots=True)
+class BurningCounts:
+    """``escalations`` are before a manager; ``lamps`` before whoever should have acted."""
+
+    lamps: int
+    escalations: int
+
+
+async def burning_counts(session: AsyncSession, viewer: Viewer) -> BurningCounts:
+    """What burns, over what the viewer may see."""
+    rows = await session.exec(
+        select(Lamp.is_escalation, func.count())
+        .where(visible_lamps(viewer), is_burning())
+        .group_by(col(Lamp.is_escalation))
+    )
+    counted = dict(rows.all())
+    return BurningCounts(counted.get(False, 0), counted.get(True, 0) if can(viewer, Permission.ESCALATIONS_READ) else 0)
+
+
+async def list_decided(session: AsyncSession, viewer: Viewer, *, limit: int = 50) -> list[Lamp]:
+    """What reached a manager and is over, the latest first."""
+    query = select(Lamp).where(visible_escalations(viewer), col(Lamp.state) == LampState.OUT.value)
+    return list((await session.exec(query.order_by(col(Lamp.out_at).desc(), col(Lamp.id).desc()).limit(limit))).all())

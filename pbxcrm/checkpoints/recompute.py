@@ -1,5 +1,6 @@
 """Changed rules (a norm, a step, a calendar, a leave): the lamps of the deals they touch are settled anew, in batches, from facts."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -7,13 +8,22 @@ from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.checkpoints.engine import OPEN, settle_deals
-from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.engine import settle_deals
+from pbxcrm.checkpoints.lamps import OPEN
+from pbxcrm.checkpoints.models import Checkpoint, Lamp, Subject, TriggerKind
 from pbxcrm.deals.models import Deal
-from pbxcrm.shared.background import BackgroundJob, Batch, start
+from pbxcrm.shared.background import BackgroundJob, Batch, JobState, start
 
 RECOMPUTE = "checkpoints.recompute"
 BATCH = 500
+
+Settler = Callable[[AsyncSession, datetime], Awaitable[None]]
+_settlers: dict[str, Settler] = {}
+
+
+def register_settler(trigger: TriggerKind, settler: Settler) -> None:
+    """Say how the lamps of what is no deal are settled anew, all of them; ``pbxcrm.composition`` does."""
+    _settlers[trigger.value] = settler
 
 
 async def recompute(
@@ -30,11 +40,24 @@ async def recompute(
     What fits into one batch is done at once, in this transaction; the rest by the worker.
     """
     await session.flush()
+    checkpoint = await session.get(Checkpoint, checkpoint_id) if checkpoint_id is not None else None
+    for trigger, settler in _settlers.items():
+        is_everything = stage_id is None and pipeline_id is None and checkpoint is None
+        if is_everything or (checkpoint is not None and checkpoint.trigger == trigger):
+            await settler(session, now)
+    if checkpoint is not None and checkpoint.trigger in _settlers:
+        return await _done(session, now, owner_id)
     payload = {"stage": stage_id, "pipeline": pipeline_id, "checkpoint": checkpoint_id}
     total = (await session.exec(select(func.count()).select_from(Deal).where(_touched(payload)))).one()
     job = await start(session, RECOMPUTE, payload, now, total=total, owner_id=owner_id)
     if total <= BATCH and await recompute_batch(session, job, now):
-        job.state, job.finished_at = "done", now
+        job.state, job.finished_at = JobState.DONE.value, now
+    return job
+
+
+async def _done(session: AsyncSession, now: datetime, owner_id: int | None) -> BackgroundJob:
+    job = await start(session, RECOMPUTE, {}, now, total=0, owner_id=owner_id)
+    job.state, job.finished_at = JobState.DONE.value, now
     return job
 
 
@@ -68,7 +91,9 @@ def _touched(payload: dict[str, Any]) -> ColumnElement[bool]:
         found = found & (col(Deal.pipeline_id) == pipeline_id)
     if checkpoint_id is None:
         return found
-    lit = select(Lamp.deal_id).where(Lamp.checkpoint_id == checkpoint_id, col(Lamp.state).in_(OPEN))
+    lit = select(Lamp.deal_id).where(
+        Lamp.subject == Subject.DEAL.value, Lamp.checkpoint_id == checkpoint_id, col(Lamp.state).in_(OPEN)
+    )
     return or_(found, col(Deal.id).in_(lit))
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, select, union
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.checkpoints.engine import OPEN, settle_deals
+from pbxcrm.checkpoints.engine import settle_deals
+from pbxcrm.checkpoints.lamps import OPEN
 from pbxcrm.checkpoints.models import Lamp, Subject
 from pbxcrm.deals.models import Deal
 from pbxcrm.shared.core_sql import fetch, list_param

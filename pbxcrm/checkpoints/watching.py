@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.defaults import watch_key_stages
-from pbxcrm.checkpoints.engine import OPEN, apply, settle_deals
+from pbxcrm.checkpoints.engine import apply, settle_deals
 from pbxcrm.checkpoints.facts import DealFacts, load_rests
-from pbxcrm.checkpoints.models import Lamp, TriggerKind
+from pbxcrm.checkpoints.lamps import hold_open
+from pbxcrm.checkpoints.models import Lamp, Subject, TriggerKind
 from pbxcrm.checkpoints.recompute import recompute
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal, Pipeline, Stage
@@ -32,7 +32,7 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
     facts = DealFacts(deal, entry.move.id or 0)
     lamps: list[Lamp] = []
     if not is_new:
-        lamps = await _open_lamps(session, deal.id)
+        lamps = await hold_open(session, Lamp.subject == Subject.DEAL.value, Lamp.deal_id == deal.id)
         facts.rests = (await load_rests(session, [deal.id])).get(deal.id, ())
     await apply(session, context, {deal.id: facts}, lamps, entry.at)
 
@@ -56,14 +56,3 @@ async def pipeline_made(session: AsyncSession, pipeline: Pipeline) -> None:
 async def task_changed(session: AsyncSession, deal_id: int, at: datetime) -> None:
     """A task of a deal that somebody planned was made, ended or opened again."""
     await settle_deals(session, [deal_id], at)
-
-
-async def _open_lamps(session: AsyncSession, deal_id: int) -> list[Lamp]:
-    rows = await session.exec(
-        select(Lamp)
-        .where(Lamp.deal_id == deal_id, col(Lamp.state).in_(OPEN))
-        .order_by(col(Lamp.id))
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    return list(rows.all())

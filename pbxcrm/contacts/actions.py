@@ -174,7 +174,7 @@ async def mark_number(
     """Put a number on the list of our own, or of those that are not clients; open callbacks of it are closed.
 
     Spam may be marked by whoever works callbacks; our own numbers by a manager or an administrator. Whether the number is
-    another's is asked before (``callbacks.number_lists``).
+    another's is asked before (``callbacks.actions.put_on_list``).
     """
     check(viewer, Permission.CALLBACKS_WORK)
     if kind is NumberKind.OWN:

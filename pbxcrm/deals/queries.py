@@ -1,6 +1,6 @@
 """What is read of the funnel."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,9 +17,24 @@ from pbxcrm.people.models import User
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.models import Task, TaskStatus
 
-Lamp = Literal["none", "first", "second"]
+LampLevel = Literal["none", "first", "second"]
+
+
+LampsOf = Callable[[AsyncSession, Sequence[int]], Awaitable[Mapping[int | None, LampLevel]]]
+_known: list[LampsOf] = []
+
+
+def register_lamps(lamps_of: LampsOf) -> None:
+    """Say who knows what burns on deals, which lies above them; ``pbxcrm.composition`` does."""
+    _known[:] = [lamps_of]
+
+
+async def _lamps_of(session: AsyncSession, deal_ids: Sequence[int]) -> Mapping[int | None, LampLevel]:
+    if not _known:
+        raise RuntimeError("nobody has composed the parts: nobody knows the lamps of deals (pbxcrm.composition)")
+    return await _known[0](session, deal_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +48,7 @@ class DealRow:
     contact: Contact | None
     company: Company | None
     next_task: Task | None
-    lamp: Lamp
+    lamp: LampLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +204,7 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
     contacts = await load_by_id(session, Contact, (deal.contact_id for deal in deals))
     companies = await load_by_id(session, Company, (deal.company_id for deal in deals))
     tasks = await session.exec(_OPEN_TASKS, params={"deals": [deal.id for deal in deals]})
+    lamps = await _lamps_of(session, [deal.id for deal in deals if deal.id is not None])
     open_tasks: dict[int, list[Task]] = {}
     for task in tasks.all():
         open_tasks.setdefault(task.deal_id or 0, []).append(task)
@@ -201,18 +217,10 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
             contacts.get(deal.contact_id),
             companies.get(deal.company_id),
             next(iter(open_tasks.get(deal.id or 0, [])), None),
-            lamp_of(open_tasks.get(deal.id or 0, [])),
+            lamps.get(deal.id, "none"),
         )
         for deal in deals
     ]
-
-
-def lamp_of(open_tasks: Sequence[Task]) -> Lamp:
-    """The lamp that burns on a deal: ``second`` while a control task of its manager is open, ``first`` while a lamp task is."""
-    kinds = {task.kind for task in open_tasks}
-    if TaskKind.CONTROL in kinds:
-        return "second"
-    return "first" if TaskKind.LAMP in kinds else "none"
 
 
 async def deals_in_stages(session: AsyncSession, pipeline_id: int) -> dict[int, int]:

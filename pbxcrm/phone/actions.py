@@ -11,9 +11,8 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.claims import check_free, do_claim, lock_episode
-from pbxcrm.callbacks.decision_context import load_context
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
-from pbxcrm.callbacks.queries import access_episode
+from pbxcrm.callbacks.queries import access_episode, load_context
 from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.calls.facts import Direction, LegResult
 from pbxcrm.calls.queries import access_call

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.actions import Miss, do_attempt, do_close, do_miss, open_episodes
-from pbxcrm.callbacks.attempts import do_failed_attempt
+from pbxcrm.callbacks.actions import Miss, do_close, do_miss
+from pbxcrm.callbacks.attempts import do_attempt, do_failed_attempt
 from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
+from pbxcrm.callbacks.queries import open_episodes
 from pbxcrm.callbacks.rules import Candidate, choose_owner, client_keys, missed_reason
 from pbxcrm.calls.facts import CallState, Direction, MissedReason, Outcome
 from pbxcrm.calls.models import Call, Line
@@ -188,10 +189,10 @@ async def _inbound_over(case: Case) -> None:
         deal_id=call.deal_id,
         owner_id=owner_id,
         why=Reason(why_missed.code, why_missed.params, (why_owner,)),
-        due_at=working.add_minutes(case.at, case.context.options.callback_due_minutes),
+        due_at=working.add_minutes(case.at, case.context.norm),
         at=case.state.ended_at or case.at,
     )
-    episode = await do_miss(case.session, miss, case.context.people)
+    episode = await do_miss(case.session, miss, case.context)
     await _close_if_through_already(case, episode)
 
 
@@ -205,9 +206,8 @@ async def _close_if_through_already(case: Case, episode: Episode) -> None:
     who = user.name if user else call.answered_by or call.made_by or call.trunk or ""
     status = EpisodeStatus.RECOVERED if call.direction == Direction.INBOUND else EpisodeStatus.REACHED
     why = reason(f"episode.{status.value}", who=who)
-    await do_close(
-        case.session, episode, status, why, case.at, people, call_id=call.id, by_id=user.id if user else None
-    )
+    by_id = user.id if user else None
+    await do_close(case.session, episode, status, why, case.at, case.context, call_id=call.id, by_id=by_id)
 
 
 async def _deal_of_miss(case: Case, owner_id: int | None, why_missed: Reason, why_owner: Reason) -> Deal | None:
@@ -317,7 +317,7 @@ async def _close_episodes(
             status,
             why,
             case.at,
-            case.context.people,
+            case.context,
             call_id=case.call.id,
             by_id=user.id if user else None,
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.decision_context import DecisionContext, load_context
+from pbxcrm.callbacks.queries import DecisionContext, load_context
 from pbxcrm.calls.lines import load_lines
 from pbxcrm.calls.models import Line
 from pbxcrm.contacts.queries import Numbers
@@ -37,7 +37,7 @@ class CallContext(DecisionContext):
 async def load_call_context(session: AsyncSession, settings: Settings) -> CallContext:
     """As it is now; read anew only once somebody has changed it."""
     known, lines, funnel = await cached_until_changed(session, _read_context)
-    return CallContext(known.options, known.people, known.calendars, settings, lines, funnel)
+    return CallContext(known.people, known.calendars, known.watching, known.options, settings, lines, funnel)
 
 
 async def _read_context(session: AsyncSession) -> tuple[DecisionContext, tuple[Line, ...], Funnel]:

@@ -9,7 +9,7 @@ from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.actions import read_open_episodes
+from pbxcrm.callbacks.queries import read_open_episodes
 from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Contact, NumberKind

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.actions import open_episodes
 from pbxcrm.callbacks.claims import do_claim
+from pbxcrm.callbacks.queries import open_episodes
 from pbxcrm.callbacks.rules import client_keys, is_claimed
 from pbxcrm.calls.facts import CallFact, Direction, FactKind, Outcome
 from pbxcrm.calls.models import Call

@@ -8,8 +8,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.callbacks.access import visible_episodes
-from pbxcrm.callbacks.decision_context import DecisionContext, load_context, working_of
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.callbacks.queries import DecisionContext, load_context, working_of
 from pbxcrm.calls.models import Line as PhoneLine
 from pbxcrm.reports.grouping import day_of, hour_of, middle, of_person, percent, split
 from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
@@ -57,7 +57,7 @@ def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContex
     def waited(episode: Episode) -> float:
         return working_of(context, episode).minutes_between(episode.first_missed_at, episode.closed_at or now)
 
-    norm = context.options.callback_due_minutes
+    norm = context.norm
     returned, late = [*lucky, *reached], [episode for episode in left if waited(episode) > norm]
     behind = {
         "missed": counted,

@@ -25,8 +25,6 @@ class Options(BaseModel):
     """Every option with its default. Times are working minutes unless their name says otherwise."""
 
     owner_order: tuple[str, ...] = ("responsible", "last_talked", "last_rang", "line", "manager")  # C5
-    callback_due_minutes: int = Limit(20, ge=0)  # norm of a callback
-    callback_pause_minutes: int = Limit(20, ge=0)  # reaction pause before it goes to the manager
     retry_minutes: tuple[int, ...] = (
         10,
         120,

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import SEES_EVERYTHING, Viewer, teammates
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import Lamp
+from pbxcrm.deals.queries import LampLevel
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
@@ -30,7 +30,7 @@ class TaskRow:
     assignee: User | None
     deal: Deal | None
     contact: Contact | None
-    lamp: Lamp = "none"  # which of its open parts burns: the lamp of a callback, or its escalation
+    lamp: LampLevel = "none"  # which of its open parts burns: the lamp of a callback, or its escalation
 
     @property
     def ended_by(self) -> str:
@@ -128,14 +128,14 @@ async def as_rows(session: AsyncSession, tasks: list[Task]) -> list[TaskRow]:
     ]
 
 
-async def _lamps(session: AsyncSession, tasks: list[Task]) -> dict[int | None, Lamp]:
+async def _lamps(session: AsyncSession, tasks: list[Task]) -> dict[int | None, LampLevel]:
     wholes = [task.id for task in tasks if task.kind == TaskKind.CALLBACK]
     if not wholes:
         return {}
     found = await session.exec(
         select(Task.part_of_id, Task.kind).where(col(Task.part_of_id).in_(wholes), Task.status == TaskStatus.OPEN.value)
     )
-    burning: dict[int | None, Lamp] = {}
+    burning: dict[int | None, LampLevel] = {}
     for task_id, kind in found.all():
         if kind == TaskKind.CONTROL or task_id not in burning:
             burning[task_id] = "second" if kind == TaskKind.CONTROL else "first"

@@ -9,8 +9,8 @@ from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks import checklists
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
-ABOUT_ESCALATION = "escalation:"  # how ``Task.about`` begins where a callback has reached the manager
-ABOUT_LAMP = "lamp:"  # … where a checkpoint lit: it ends by work on the deal
+ABOUT_LAMP = "lamp:"  # how ``Task.about`` begins where a checkpoint lit for a deal: it ends by work on the deal
+ABOUT_CALLBACK_LAMP = "callback-lamp:"  # … where one lit for a callback: it ends by a call, or by the manager
 ABOUT_DIGEST = "lamps:"  # … where many lit at once: it ends with the last of them
 ABOUT_POSTPONED = "postponed:"  # … where a task was put off again and again
 MADE_BY_HAND = frozenset({TaskKind.TODO, TaskKind.ASSIGNMENT})
@@ -38,7 +38,7 @@ def ended_by(task: Task) -> str:
     """What ends a task that ends by work only, in English for pages to translate; empty where a person finishes it."""
     if task.about.startswith((ABOUT_LAMP, ABOUT_DIGEST)):
         return LAMP_ENDED_BY
-    if task.kind == TaskKind.CONTROL and not task.about.startswith(ABOUT_ESCALATION):
+    if task.kind == TaskKind.CONTROL and not task.about.startswith(ABOUT_CALLBACK_LAMP):
         return ""
     return ENDED_BY.get(task.kind, "")
 

@@ -21,8 +21,11 @@ from sqlalchemy import insert, text
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call, CallEvent, CallLeg
+from pbxcrm.checkpoints.lamps import armed_row
+from pbxcrm.checkpoints.models import Lamp, Subject
+from pbxcrm.checkpoints.settling import NewLamp
 from pbxcrm.cli.parts import set_aside
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.deals.models import Deal, Note, Stage, StageMove
@@ -36,6 +39,7 @@ from pbxcrm.shared.search_words import SearchWord
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.bench.table import Figure, percentile
+from tests.lamps import callbacks_checkpoint
 from tests.office import PASSWORD, Office, open_office
 from web.app import create_app
 
@@ -172,7 +176,7 @@ async def fill(session: AsyncSession, office: Office, now: datetime) -> None:
         for n in range(CALLS - 10_000, CALLS)
         for kind in ("started", "ended")
     ))  # fmt: skip
-    await _add_work(add, owners, office.id("maria"), now)
+    await _add_work(add, owners, office.id("maria"), now, (await callbacks_checkpoint(session)).id or 0)
 
 
 async def _add_work(
@@ -180,6 +184,7 @@ async def _add_work(
     owners: list[int],
     manager: int,
     now: datetime,
+    checkpoint: int,
 ) -> None:
     """Tasks on deals, every sixth open, some late; callbacks, every tenth open; every fiftieth before the manager."""
     await add(Task, (
@@ -201,11 +206,10 @@ async def _add_work(
         }
         for n in range(1, MISSED + 1)
     ))  # fmt: skip
-    await add(Escalation, (
-        {
-            "episode_id": n, "owner_id": owners[n % 3], "manager_id": manager, "state": "open", "opened_at": missed[n],
-            "note": "", "reason": {}, "version": 1,
-        }
+    await add(Lamp, (
+        armed_row(
+            checkpoint, NewLamp(1, f"c{n}:bench", missed[n], 20, missed[n]), Subject.CALLBACK, deal_id=n, callback_id=n, owner_id=owners[n % 3]
+        ) | {"state": "burning", "addressee_id": manager, "lit_at": missed[n], "asked_at": missed[n], "is_escalation": True}
         for n in range(50, MISSED + 1, 50)
     ))  # fmt: skip
 

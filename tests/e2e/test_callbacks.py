@@ -16,14 +16,13 @@ from sqlmodel import select
 from starlette.applications import Starlette
 
 from pbxcrm.calendars.models import CalendarSpan
-from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.contacts.models import Contact
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import publish
-from pbxcrm.shared.options import Option
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.settings import Pbx, Settings
 from tests.asterisk.examples import ExampleOffice, example_office
@@ -31,6 +30,7 @@ from tests.calls import FactStory, batch, outbound
 from tests.e2e.browser import Person, cut_words, forgetful, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.crm import PASSWORD, Crm, crm
+from tests.lamps import lamp_of_callback, set_norm
 from web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -281,9 +281,7 @@ async def test_rows_take_two_lines_with_and_without_the_dock_and_fit_a_phone(
             episode = (await session.exec(select(Episode).where(Episode.client_number == number))).one()
             episode.owner_id, episode.contact_id = manager.id, client.id
             why = reason("escalation.callback", minutes=20, who="Костянтин Верхньодніпровський").stored()
-            session.add(
-                Escalation(episode_id=episode.id or 0, owner_id=manager.id, opened_at=datetime.now(UTC), reason=why)
-            )
+            await lamp_of_callback(session, episode, datetime.now(UTC), reason=why)
     person, page = await at_screen("iryna", locale=locale, viewport={"width": 1280, "height": 800})
     await at_queue(page, person)
     await row(page, "+380 50 111 00 02").locator("td.num").first.click()
@@ -386,9 +384,7 @@ async def test_one_left_alone_reaches_the_manager_who_gives_it_to_somebody(tmp_p
             session.add_all(
                 CalendarSpan(calendar_id=1, weekday=day, start_minute=0, end_minute=1440) for day in range(7)
             )
-            session.add_all(
-                [Option(key="callback_due_minutes", value=0), Option(key="callback_pause_minutes", value=0)]
-            )
+            await set_norm(session, 0, 0)
         await db.close()
         maria = await sit_down(chromium, house, "maria", "/escalations")
         client = await office.trunk.call_in("0441230001", caller=CLIENT)

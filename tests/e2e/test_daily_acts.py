@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Locator, Page, Request, expect
 from redis.asyncio import Redis
 from sqlmodel import col, select
 
-from pbxcrm.callbacks.models import Episode, EpisodeStatus, Escalation
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.pbx.models import PbxStatus
@@ -32,6 +32,7 @@ from tests.busy import Busy, fill
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.e2e.browser import Person, forgetful, live
 from tests.integration.web.serving import serving
+from tests.lamps import lamp_of_callback
 from tests.office import PASSWORD, Office, open_office
 from tests.waiting import until
 from web.app import create_app
@@ -272,17 +273,15 @@ async def test_three_escalations_are_given_to_somebody(day: Day) -> None:
         wanted = col(Episode.client_number).startswith("+38050777")
         for episode in (await session.exec(select(Episode).where(wanted))).all():
             episode.owner_id = day.office.id("ivan")
-            session.add(Escalation(
-                episode_id=episode.id or 0, owner_id=day.office.id("ivan"), manager_id=day.office.id("maria"),
-                opened_at=NOON - timedelta(hours=1), reason={}
-            ))  # fmt: skip
+            at = NOON - timedelta(hours=1)
+            await lamp_of_callback(session, episode, at, addressee_id=day.office.id("maria"))
     hand = await day.sit_down("maria", "/escalations")
     picks = hand.page.locator(".pick input")
     await expect(picks).to_have_count(3)
     for n in range(3):
         await hand.click(picks.nth(n))
     await hand.click(hand.page.locator("#bulk").get_by_role("button", name=re.compile("Olena")))
-    await hand.page.locator(".toast", has_text="3 callbacks given to Olena").wait_for()
+    await hand.page.locator(".toast", has_text="3 given to Olena").wait_for()
     async with day.database.read() as session:
         owners = (await session.exec(select(Episode.owner_id).where(wanted))).all()
     assert set(owners) == {day.office.id("olena")}

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from redis.asyncio import Redis
 from sqlmodel import col, select
 
-from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
@@ -26,6 +26,7 @@ from tests.busy import Busy, fill
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.e2e.browser import Person, cut_words, forgetful, live, overflow, small_targets, violations
 from tests.integration.web.serving import serving
+from tests.lamps import lamp_of_callback
 from tests.office import PASSWORD, open_office
 from tests.waiting import until
 from web.app import create_app
@@ -264,7 +265,8 @@ async def test_people_stand_in_one_line_and_no_list_is_cut(house: House, beside_
         episode = (await session.exec(select(Episode).order_by(col(Episode.id)))).first()
         assert episode
         why = reason("escalation.callback", minutes=20, who=ivan.name).stored()
-        session.add(Escalation(episode_id=episode.id or 0, owner_id=ivan.id, opened_at=NOON, reason=why))
+        episode.owner_id = ivan.id
+        await lamp_of_callback(session, episode, NOON, reason=why)
         maria = (await session.exec(select(User).where(User.login == "maria"))).one()
         maria.language = "uk"
     if beside_the_dock:

@@ -7,8 +7,8 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.access import Viewer
+from pbxcrm.callbacks.actions import put_on_list
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
-from pbxcrm.callbacks.number_lists import put_on_list
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact, edit_contact, unmark_number
 from pbxcrm.contacts.models import NumberKind, SpecialNumber

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from pbxcrm.access import GRANTS, Role
 from pbxcrm.calendars.models import Leave
-from pbxcrm.callbacks.models import Attempt, Episode, Escalation
+from pbxcrm.callbacks.models import Attempt, Episode
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
@@ -41,6 +41,7 @@ from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task, TaskKind
 from tests.calls import NOON, FactStory, batch
+from tests.lamps import lamp_of_callback
 from tests.office import PASSWORD, Office, open_office
 from web.app import create_app
 from web.auth import COOKIE
@@ -225,9 +226,9 @@ async def _settle(
         episode = (await session.exec(select(Episode).where(Episode.client_number == number))).one()
         assert episode.owner_id == office.id(seller)
     async with db.write() as session:
-        escalation = Escalation(
-            episode_id=episode.id or 0, owner_id=episode.owner_id, manager_id=control.assignee_id, task_id=control.id, opened_at=NOON
-        )  # fmt: skip
+        escalation = await lamp_of_callback(
+            session, episode, NOON, addressee_id=control.assignee_id, task_id=control.id
+        )
         attempt = Attempt(
             episode_id=episode.id or 0, user_id=episode.owner_id, at=NOON, result="didnt_reach", by_hand=True
         )
@@ -242,7 +243,7 @@ async def _settle(
             entered_at=NOON, minutes=1, due_at=NOON,
         )  # fmt: skip
         job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
-        session.add_all([flag, escalation, attempt, command, token, lamp, job])
+        session.add_all([flag, attempt, command, token, lamp, job])
     return {
         "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,

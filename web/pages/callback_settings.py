@@ -5,9 +5,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.callbacks.options import change_options
+from pbxcrm.callbacks.actions import change_options
+from pbxcrm.callbacks.queries import DecisionContext, load_context
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.options import Options, load_options
 from web.answers import redirect
 from web.foreign import whole_number
 from web.forms import Form, filled, read_form
@@ -32,8 +32,8 @@ MOST = 100_000  # minutes; more is a slip of the finger
 async def page(request: Request) -> Response:
     """``GET /settings/callbacks``."""
     async with parts(request).db.read() as session:
-        options = await load_options(session)
-    return _page(request, _form_of(options))
+        context = await load_context(session)
+    return _page(request, _form_of(context))
 
 
 async def save(request: Request) -> Response:
@@ -55,8 +55,14 @@ def _page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
     return show(request, "callbacks/settings.html", status=status, form=form, owners=owners, places=range(len(OWNERS)))
 
 
-def _form_of(options: Options) -> Form:
-    values: dict[str, object] = {name: getattr(options, name) for name in _MINUTES}
+def _form_of(context: DecisionContext) -> Form:
+    options = context.options
+    values: dict[str, object] = {
+        "callback_due_minutes": context.norm,
+        "callback_pause_minutes": context.pause,
+        "claim_minutes": options.claim_minutes,
+        "click_to_call_expiry_seconds": options.click_to_call_expiry_seconds,
+    }
     values["retry_minutes"] = ", ".join(str(minutes) for minutes in options.retry_minutes)
     for place in range(len(OWNERS)):
         values[f"owner_{place}"] = options.owner_order[place] if place < len(options.owner_order) else ""

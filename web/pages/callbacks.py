@@ -10,12 +10,22 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, check
-from pbxcrm.callbacks import claims, results, undoing
-from pbxcrm.callbacks.evidence import call_behind
-from pbxcrm.callbacks.lamps import client_of
+from pbxcrm.callbacks import claims, results
+from pbxcrm.callbacks.attempts import call_behind
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
-from pbxcrm.callbacks.queries import access_episode, access_episode_row, attempts_of, missed_calls_of
-from pbxcrm.callbacks.worklist import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
+from pbxcrm.callbacks.queries import (
+    AT_ONCE,
+    ORDER_AT_MOST,
+    Worklist,
+    WorklistFilter,
+    access_episode,
+    access_episode_row,
+    attempts_of,
+    burning_lamps,
+    client_of,
+    load_worklist,
+    missed_calls_of,
+)
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.people.directory import load_directory
@@ -133,7 +143,7 @@ async def result(request: Request) -> Response:
 async def undo(request: Request) -> Response:
     """``POST /callbacks/undo/{attempt_id}``: take a result back."""
     async with parts(request).db.write() as session:
-        await undoing.undo_result(session, viewer(request), request.path_params["attempt_id"], now=now(request))
+        await results.undo_result(session, viewer(request), request.path_params["attempt_id"], now=now(request))
     return toast(request, _("Taken back."))
 
 
@@ -234,6 +244,7 @@ async def _ask(request: Request, form: Form, status: int = 200) -> HTMLResponse:
         row = await access_episode_row(session, viewer(request), _id(request))
         client = await client_of(session, row.episode, _("Withheld number"))
         people = await load_directory(session)
+        burns = bool(await burning_lamps(session, [row.episode.id]))
         asks_call = (
             form["result"] in RESULTS
             and row.episode.status == EpisodeStatus.OPEN
@@ -245,6 +256,7 @@ async def _ask(request: Request, form: Form, status: int = 200) -> HTMLResponse:
         "callbacks/_ask.html",
         status=status,
         asks_call=asks_call,
+        burns=burns,
         deals_owner=people.name(row.deal.responsible_id) if row.deal is not None and foreign else "",
         form=form,
         row=row,
@@ -270,6 +282,7 @@ async def _and_ask_next(request: Request, page: HTMLResponse, episode: Episode) 
         row=row,
         client=client,
         asks_call=False,
+        burns=False,
         deals_owner="",
         what="next",
         why_not=WHY_NOT,

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import decides_for
-from pbxcrm.callbacks.number_lists import put_on_list
+from pbxcrm.callbacks.actions import put_on_list
 from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.models import NumberKind

@@ -1,5 +1,6 @@
-"""What has reached the manager: what, who, how long, why; call, give to somebody, or accept with a reason."""
+"""What has reached the manager, of whatever kind: what, who, how long, why; call, give to somebody, accept with a reason, say something."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -9,18 +10,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, check, may
-from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.callbacks import escalations
-from pbxcrm.callbacks.day_figures import load_day_figures
-from pbxcrm.callbacks.decision_context import DecisionContext, load_context, working_of
-from pbxcrm.callbacks.escalations import (
-    EscalationRow,
-    access_row,
+from pbxcrm.calendars.queries import Calendars, load_calendars
+from pbxcrm.checkpoints import escalations
+from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.queries import (
+    access_escalation,
     escalation_count,
     list_control_tasks,
+    list_decided,
     list_escalations,
 )
-from pbxcrm.people.directory import load_directory
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.people.models import User
+from pbxcrm.reports.day_figures import load_day_figures
+from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.why import check_why
 from pbxcrm.tasks.finishing import finish_task
@@ -36,12 +39,25 @@ from web.words import WORKING_DAY
 #: Why a manager lets it be, offered as buttons.
 WHY_ACCEPTED = (N_("We agreed on another time"), N_("The client has been told"), N_("Not worth a call"))
 LISTED_AT_MOST = 1000
+OF_EACH = 8  # rows of a seller that are shown at first
+NOBODY = "nobody"
+DECIDED = 50  # rows of the history
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """What reached the manager of one seller's work (``owner`` None: nobody's); ``more`` of it are not shown."""
+
+    owner_id: int | None
+    owner: User | None
+    rows: list[LampRow]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class Taker:
-    """Somebody a callback may be given to."""
+    """Somebody who may be given something."""
 
     user_id: int
     name: str
@@ -50,12 +66,12 @@ class Taker:
 
 
 async def page(request: Request) -> Response:
-    """``GET /escalations?rows=``: how many rows at most, callbacks before other things."""
+    """``GET /escalations?owner=&history=``: a few rows of each seller; ``owner``: all of theirs; ``history``: what was decided."""
     return await _page(request)
 
 
 async def ask(request: Request) -> Response:
-    """``GET /escalations/{id}/ask?what=reassign|accept``: the inside of the dialog."""
+    """``GET /escalations/{id}/ask?what=reassign|accept|comment``: the inside of the dialog."""
     return await _ask(request, filled({}), request.query_params.get("what", "accept"))
 
 
@@ -70,7 +86,7 @@ async def reassign(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return await _ask(request, form, "reassign", UNPROCESSABLE)
-    return with_toast(request, await _page(request), _("Given to {name}; the norm begins anew.").format(name=name))
+    return with_toast(request, await _page(request), _("Given to {name}; their time begins anew.").format(name=name))
 
 
 async def reassign_chosen(request: Request) -> Response:
@@ -83,8 +99,8 @@ async def reassign_chosen(request: Request) -> Response:
             await escalations.reassign(session, viewer(request), escalation_id, user_id or 0, now=at)
         name = (await load_directory(session)).name(user_id)
     said = ngettext(
-        "%(num)d callback given to %(name)s; the norm begins anew.",
-        "%(num)d callbacks given to %(name)s; the norm begins anew.",
+        "%(num)d given to %(name)s; their time begins anew.",
+        "%(num)d given to %(name)s; their time begins anew.",
         len(chosen),
     )
     return with_toast(request, await _page(request), said % {"num": len(chosen), "name": name})
@@ -99,7 +115,30 @@ async def accept(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return await _ask(request, form, "accept", UNPROCESSABLE)
-    return with_toast(request, await _page(request), _("Accepted. It comes back when the client calls again."))
+    return with_toast(
+        request, await _page(request), _("Accepted. It comes back when something new happens and nobody reacts.")
+    )
+
+
+async def comment(request: Request) -> Response:
+    """``POST /escalations/{id}/comment``: ``text`` goes to whoever's work it is, as an assignment."""
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            lamp = await escalations.comment(session, viewer(request), _id(request), form["text"], now=now(request))
+            name = (await load_directory(session)).name(lamp.owner_id)
+    except Invalid as error:
+        form.refuse(error)
+        return await _ask(request, form, "comment", UNPROCESSABLE)
+    return with_toast(request, await _page(request), _("{name} gets it as an assignment.").format(name=name))
+
+
+async def joint(request: Request) -> Response:
+    """``POST /escalations/{id}/joint``: whoever's work it is has it too, beside the manager."""
+    async with parts(request).db.write() as session:
+        lamp = await escalations.make_joint(session, viewer(request), _id(request), now=now(request))
+        name = (await load_directory(session)).name(lamp.owner_id)
+    return with_toast(request, await _page(request), _("{name} has it too now.").format(name=name))
 
 
 async def ask_task(request: Request) -> Response:
@@ -124,47 +163,74 @@ async def close_task(request: Request) -> Response:
 
 async def _page(request: Request) -> HTMLResponse:
     since, _until = period("today")
-    who, at = viewer(request), now(request)
-    limit = min(max(LISTED, query_number(page_query(request), "rows") or 0), LISTED_AT_MOST)
+    who, at, query = viewer(request), now(request), page_query(request)
+    owner, is_history = _asked_owner(query), "history" in query
     async with parts(request).db.read() as session:
-        rows = await list_escalations(session, who, limit=limit)
-        tasks = await list_control_tasks(session, who, limit=limit - len(rows))
-        left = max(0, await escalation_count(session, who, at) - len(rows) - len(tasks))
+        people = await load_directory(session)
+        calendars = await load_calendars(session, people)
+        lamps = await list_escalations(session, who, limit=LISTED_AT_MOST)
+        tasks = await list_control_tasks(session, who, limit=LISTED)
+        count = await escalation_count(session, who, at)
+        groups = await _groups(session, lamps, people, owner)
+        decided = await load_lamp_rows(session, await list_decided(session, who, limit=DECIDED)) if is_history else []
         picture = await load_day_figures(session, who, since or at, at)
-        context = await load_context(session)
         takers = await _takers(session, request)
     return show(
         request,
         "escalations/list.html",
         fragment="escalations/_list.html",
-        rows=rows,
+        groups=groups,
+        several=len(lamps) > 1,
         takers=takers,
-        tasks=tasks,
+        tasks=tasks if not owner else [],
+        decided=decided,
+        is_history=is_history,
+        only=owner if groups and owner else "",
         picture=picture,
-        waited=_waited(rows, context, at),
-        lain={
-            task.id: context.calendars.of_user(task.assignee_id).minutes_between(task.created_at, at) for task in tasks
-        },
+        waited=_waited([row for group in groups for row in group.rows], calendars, at),
+        lain={task.id: calendars.of_user(task.assignee_id).minutes_between(task.created_at, at) for task in tasks},
         day=WORKING_DAY,
         today=today().isoformat(),
-        left=left,
-        path=_path(limit),
-        more=_path(limit + LISTED) if left and limit < LISTED_AT_MOST else "",
+        left=max(0, count - len(lamps) - len(tasks)),
+        path="/escalations" + (f"?owner={owner}" if groups and owner else "?history=1" if is_history else ""),
     )
 
 
-def _waited(rows: list[EscalationRow], context: DecisionContext, at: datetime) -> dict[int, float]:
-    """Working minutes of the owner since the client was missed first, by escalation: as the queue and the norm count."""
-    episodes = {row.escalation.id or 0: row.episode.episode for row in rows}
-    return {id_: working_of(context, e).minutes_between(e.first_missed_at, at) for id_, e in episodes.items()}
+async def _groups(session: AsyncSession, lamps: Sequence[Lamp], people: Directory, only: str) -> list[Group]:
+    """By seller, whose oldest waits longest first; a few of each, or all of the one (an id, or ``nobody``) that is asked for."""
+    by_owner: dict[int | None, list[Lamp]] = {}
+    for lamp in lamps:
+        by_owner.setdefault(lamp.owner_id, []).append(lamp)
+    if only:
+        asked = {owner_id: own for owner_id, own in by_owner.items() if str(owner_id or NOBODY) == only}
+        by_owner = asked or by_owner
+    most = LISTED_AT_MOST if only else OF_EACH if len(by_owner) > 1 else LISTED
+    shown = await load_lamp_rows(session, [lamp for own in by_owner.values() for lamp in own[:most]])
+    rows = {row.lamp.id: row for row in shown}
+    return [
+        Group(
+            owner_id,
+            people.users.get(owner_id or 0),
+            [rows[lamp.id] for lamp in own[:most]],
+            max(0, len(own) - most),
+        )
+        for owner_id, own in by_owner.items()
+    ]
 
 
-def _path(rows: int) -> str:
-    return f"/escalations?rows={rows}" if rows != LISTED else "/escalations"
+def _waited(rows: Sequence[LampRow], calendars: Calendars, at: datetime) -> dict[int | None, float]:
+    """Working minutes of the owner that the client has waited, by lamp: as the norm counts."""
+    return {row.lamp.id: calendars.of_user(row.lamp.owner_id).minutes_between(row.since, at) for row in rows}
+
+
+def _asked_owner(query: dict[str, list[str]]) -> str:
+    if query.get("owner", [""])[0] == NOBODY:
+        return NOBODY
+    return str(query_number(query, "owner") or "")
 
 
 async def _takers(session: AsyncSession, request: Request, owner_id: int | None = None) -> list[Taker]:
-    """Whom a callback may be given to: sellers on shift first, ``owner_id``, who has it, last."""
+    """Whom something may be given to: sellers on shift first, ``owner_id``, who has it, last."""
     people = await colleagues(session, viewer(request))
     calendars = await load_calendars(session, await load_directory(session))
     takers = [
@@ -177,8 +243,9 @@ async def _takers(session: AsyncSession, request: Request, owner_id: int | None 
 
 async def _ask(request: Request, form: Form, what: str, status: int = 200) -> HTMLResponse:
     async with parts(request).db.read() as session:
-        row = await access_row(session, viewer(request), _id(request))
-        takers = await _takers(session, request, row.escalation.owner_id)
+        lamp = await access_escalation(session, viewer(request), _id(request))
+        row = (await load_lamp_rows(session, [lamp]))[0]
+        takers = await _takers(session, request, lamp.owner_id)
     return _in_dialog(
         show(
             request,

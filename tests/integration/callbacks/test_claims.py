@@ -7,10 +7,10 @@ import pytest
 
 from pbxcrm.callbacks.claims import claim, release
 from pbxcrm.callbacks.models import Episode
-from pbxcrm.shared import jobs
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound
 from tests.integration.callbacks.conftest import MISSED_AT, CallbackDesk
+from tests.lamps import sweep_all
 
 
 async def test_two_at_the_same_moment_one_wins_and_the_other_hears_the_name(
@@ -64,13 +64,13 @@ async def test_a_claim_nothing_came_of_frees_itself(desk: CallbackDesk, database
     assert episode.id
     async with database.write() as session:
         await claim(session, await desk.viewer("ivan"), episode.id, now=MISSED_AT)
-    await jobs.sweep(database, MISSED_AT + timedelta(minutes=14))
+    await sweep_all(database, MISSED_AT + timedelta(minutes=14))
     assert (await desk.one(Episode)).claimed_by_id == desk.office.id("ivan")
     async with database.write() as session:  # past its time, also before any worker looked
         await claim(session, await desk.viewer("olena"), episode.id, now=MISSED_AT + timedelta(minutes=15))
-    await jobs.sweep(database, MISSED_AT + timedelta(minutes=16))
+    await sweep_all(database, MISSED_AT + timedelta(minutes=16))
     assert (await desk.one(Episode)).claimed_by_id == desk.office.id("olena")
-    await jobs.sweep(database, MISSED_AT + timedelta(minutes=31))
+    await sweep_all(database, MISSED_AT + timedelta(minutes=31))
     assert (await desk.one(Episode)).claimed_by_id is None
 
 

@@ -6,13 +6,15 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.callbacks.day_figures import load_day_figures
-from pbxcrm.callbacks.escalations import accept, escalation_count, list_escalations, reassign
-from pbxcrm.callbacks.models import AttemptResult, Episode, Escalation
-from pbxcrm.callbacks.options import change_options
+from pbxcrm.callbacks.actions import change_options
+from pbxcrm.callbacks.models import AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
+from pbxcrm.checkpoints.escalations import accept, reassign
+from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.checkpoints.queries import escalation_count, list_escalations
 from pbxcrm.deals.models import Deal
-from pbxcrm.shared import jobs, reasons
+from pbxcrm.reports.day_figures import load_day_figures
+from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import Timer
@@ -23,25 +25,35 @@ from pbxcrm.tasks.queries import list_tasks, overdue_count
 from pbxcrm.tasks.rules import ENDED_BY
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import MISSED_AT, CallbackDesk
+from tests.lamps import sweep_all
 
 NORM = MISSED_AT + timedelta(minutes=20)
 PAUSE = NORM + timedelta(minutes=20)
 
 
 async def sweep(desk: CallbackDesk, at: datetime) -> int:
-    return await jobs.sweep(desk.database, at)
+    return await sweep_all(desk.database, at)
 
 
 async def tasks(desk: CallbackDesk, kind: str) -> list[Task]:
     return [task for task in await desk.rows(Task) if task.kind == kind]
 
 
-async def burn(desk: CallbackDesk) -> Escalation:
+async def escalations(desk: CallbackDesk) -> list[Lamp]:
+    return [lamp for lamp in await desk.rows(Lamp) if lamp.is_escalation]
+
+
+async def escalation_of(desk: CallbackDesk) -> Lamp:
+    (found,) = await escalations(desk)
+    return found
+
+
+async def burn(desk: CallbackDesk) -> Lamp:
     """A callback left beyond norm and pause."""
     await desk.miss()
     await sweep(desk, NORM)
     await sweep(desk, PAUSE)
-    return await desk.one(Escalation)
+    return await escalation_of(desk)
 
 
 async def test_norm_then_lamp_then_pause_then_manager(desk: CallbackDesk) -> None:
@@ -56,12 +68,12 @@ async def test_norm_then_lamp_then_pause_then_manager(desk: CallbackDesk) -> Non
         "The caller hung up while Ivan Kravets (101) rang.",
     ]
     await sweep(desk, PAUSE - timedelta(seconds=1))
-    assert not await desk.rows(Escalation)
+    assert not await escalations(desk)
     await sweep(desk, PAUSE)
-    escalation = await desk.one(Escalation)
+    escalation = await escalation_of(desk)
     (control,) = await tasks(desk, "control")
-    assert escalation.manager_id == control.assignee_id == desk.office.id("maria")
-    assert (escalation.owner_id, escalation.state) == (desk.office.id("ivan"), "open")
+    assert escalation.addressee_id == control.assignee_id == desk.office.id("maria")
+    assert (escalation.owner_id, escalation.state) == (desk.office.id("ivan"), LampState.BURNING)
     assert "20 more working minutes passed after the lamp, and Ivan Kravets" in reasons.text(escalation.reason)
     for later in (1, 60, 3000):
         await sweep(desk, PAUSE + timedelta(minutes=later))
@@ -96,16 +108,17 @@ async def test_a_conversation_puts_everything_out(desk: CallbackDesk, who: str) 
     await burn(desk)
     story = outbound("17.7", "102", at=PAUSE) if who == "us" else FactStory("17.7", at=PAUSE).ring("102")
     await desk.intake.apply(batch(story.wait(3).answer("102")))
-    assert (await desk.one(Escalation)).state == "closed"
+    assert (await escalation_of(desk)).state == LampState.OUT
     assert [task.status for task in await desk.rows(Task)] == ["done", "done", "done"]
     async with desk.database.read() as session:
         assert not (await session.exec(select(Timer).where(col(Timer.done_at).is_(None)))).all()
+        assert not (await session.exec(select(Lamp).where(Lamp.state != LampState.OUT.value))).all()
 
 
 async def test_an_attempt_puts_the_lamps_out_and_the_planned_time_has_a_norm_of_its_own(desk: CallbackDesk) -> None:
     await burn(desk)
     await desk.intake.apply(batch(outbound("17.7", "101", at=PAUSE).end()))
-    assert (await desk.one(Escalation)).state == "closed"
+    assert (await escalation_of(desk)).state == LampState.OUT
     (lamp,) = await tasks(desk, "lamp")
     assert (lamp.status, lamp.result) == ("done", "The client was called; the next attempt has a time.")
     planned = PAUSE + timedelta(minutes=10)
@@ -127,7 +140,7 @@ async def test_reading_or_claiming_puts_out_nothing(desk: CallbackDesk) -> None:
     async with desk.database.write() as session:
         await claim(session, await desk.viewer("ivan"), episode.id or 0, now=NORM)
     await sweep(desk, PAUSE)
-    assert (await desk.one(Escalation)).state == "open"
+    assert (await escalation_of(desk)).state == LampState.BURNING
 
 
 async def decided(desk: CallbackDesk) -> list[tuple[str, int | None]]:
@@ -144,8 +157,8 @@ async def test_accepting_needs_a_reason_and_stops_the_clock_until_they_call_agai
             await accept(session, maria, escalation.id, " ", now=PAUSE)
     async with desk.database.write() as session:
         await accept(session, maria, escalation.id, "they come by tomorrow", now=PAUSE)
-    accepted = await desk.one(Escalation)
-    assert (accepted.state, accepted.note, accepted.closed_by_id) == (
+    accepted = await escalation_of(desk)
+    assert (accepted.decision, accepted.note, accepted.out_by_id) == (
         "accepted",
         "they come by tomorrow",
         desk.office.id("maria"),
@@ -153,7 +166,7 @@ async def test_accepting_needs_a_reason_and_stops_the_clock_until_they_call_agai
     assert [task.status for task in await tasks(desk, "control")] == ["done"]
     assert await decided(desk) == [("escalation.accepted", maria.user_id)]
     await sweep(desk, PAUSE + timedelta(days=3))
-    assert len(await desk.rows(Escalation)) == 1
+    assert len(await escalations(desk)) == 1
     assert (await desk.one(Episode)).status == "open"
     await desk.miss(at=PAUSE + timedelta(days=1))
     await sweep(desk, PAUSE + timedelta(days=1, minutes=21))
@@ -168,11 +181,11 @@ async def test_reassigning_moves_callback_task_and_deal_and_begins_the_norm_anew
     assert escalation.id
     async with desk.database.write() as session:
         await reassign(session, await desk.viewer("maria"), escalation.id, desk.office.id("olena"), now=PAUSE)
-    episode, deal, escalation = await desk.one(Episode), await desk.one(Deal), await desk.one(Escalation)
+    episode, deal, escalation = await desk.one(Episode), await desk.one(Deal), await escalation_of(desk)
     (callback,) = await tasks(desk, "callback")
     olena = desk.office.id("olena")
     assert (episode.owner_id, deal.responsible_id, callback.assignee_id) == (olena, olena, olena)
-    assert (escalation.state, callback.due_at) == ("reassigned", PAUSE + timedelta(minutes=20))
+    assert (escalation.decision, callback.due_at) == ("reassigned", PAUSE + timedelta(minutes=20))
     assert await decided(desk) == [("escalation.reassigned", desk.office.id("maria"))]
     assert reasons.sentences(episode.reason)[-1] == "Maria Manager gave it to Olena Hryhorenko."
     await sweep(desk, PAUSE + timedelta(minutes=20))
@@ -221,7 +234,7 @@ async def test_changed_options_move_what_is_pending_and_fire_nothing_twice(desk:
             now=MISSED_AT + timedelta(minutes=39),
         )
     await sweep(desk, MISSED_AT + timedelta(minutes=40))
-    assert (len(await tasks(desk, "lamp")), len(await desk.rows(Escalation))) == (2, 2)
+    assert (len(await tasks(desk, "lamp")), len(await escalations(desk))) == (2, 2)
     with pytest.raises(NotAllowed):
         async with desk.database.write() as session:
             await change_options(session, await desk.viewer("maria"), {"callback_due_minutes": 5}, now=NORM)
@@ -240,9 +253,9 @@ async def test_a_callback_that_is_nobodys_reaches_every_manager(desk: CallbackDe
         row.owner_id = None
     await sweep(desk, NORM)
     await sweep(desk, PAUSE)
-    escalation = await desk.one(Escalation)
+    escalation = await escalation_of(desk)
     assert "is nobody's" in reasons.text(escalation.reason)
-    manager = next(login for login in ("maria", "oksana") if desk.office.id(login) == escalation.manager_id)
+    manager = next(login for login in ("maria", "oksana") if desk.office.id(login) == escalation.addressee_id)
     async with desk.database.read() as session:
         assert len(await list_escalations(session, await desk.viewer(manager))) == 1
 

@@ -9,9 +9,10 @@ import pytest
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.callbacks.escalations import do_give
+from pbxcrm.callbacks.actions import do_give
 from pbxcrm.callbacks.models import Episode, EpisodeCall
 from pbxcrm.callbacks.results import dismiss
+from pbxcrm.checkpoints.lighting import Outcome
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import move_deal
@@ -20,6 +21,7 @@ from pbxcrm.reactions.apply_facts import apply_facts
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
@@ -133,7 +135,7 @@ async def test_a_callback_given_to_another_leaves_a_deal_that_is_closed_meanwhil
     async def gives() -> None:
         async with desk.database.write() as session:
             row = await session.get_one(Episode, episode.id)
-            await do_give(session, maria, row, desk.office["olena"], LATER)
+            await do_give(session, maria, row, desk.office["olena"], Outcome(reason("lamp.out_attempt")), LATER)
 
     await during(desk, wins, gives)
     after = await desk.one(Deal)

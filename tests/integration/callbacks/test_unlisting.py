@@ -5,18 +5,19 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from pbxcrm.callbacks.actions import open_episodes_of_number
+from pbxcrm.callbacks.actions import open_episodes_of_number, put_on_list
 from pbxcrm.callbacks.models import AttemptResult, Episode
-from pbxcrm.callbacks.number_lists import put_on_list
+from pbxcrm.callbacks.queries import open_episodes_of_number
 from pbxcrm.callbacks.results import record_result
 from pbxcrm.callbacks.unlisting import take_off_list
+from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.models import Deal
 from pbxcrm.screenpop.outcomes import mark_not_a_client, unhide
-from pbxcrm.shared import jobs
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, CallbackDesk
+from tests.lamps import sweep_all
 
 SOON = MISSED_AT + timedelta(minutes=5)
 LATER = MISSED_AT + timedelta(hours=2)
@@ -42,8 +43,8 @@ async def test_a_number_off_the_list_gives_its_callback_back(desk: CallbackDesk,
         assert await take_off_list(session, maria, CLIENT, now=LATER) == 1
     assert await standing(desk) == before
     assert (await desk.one(Episode)).closed_reason == {}
-    await jobs.sweep(desk.database, LATER)  # the norm went on meanwhile: it burns at once
-    assert (await desk.one(Episode)).lamp_lit_at is not None
+    await sweep_all(desk.database, LATER)  # the norm went on meanwhile: it burns at once
+    assert [lamp.state for lamp in await desk.rows(Lamp) if lamp.step == 0] == [LampState.BURNING]
 
 
 async def test_what_was_closed_for_another_reason_stays_closed(desk: CallbackDesk) -> None:

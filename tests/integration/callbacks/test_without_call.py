@@ -4,27 +4,30 @@ from datetime import datetime, timedelta
 
 import pytest
 
-import pbxcrm.callbacks.timers  # noqa: F401 - its handlers
 from pbxcrm.callbacks.claims import claim
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
-from pbxcrm.callbacks.results import Recorded, dismiss, record_result
-from pbxcrm.callbacks.undoing import undo_result
+from pbxcrm.callbacks.results import Recorded, dismiss, record_result, undo_result
 from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.screenpop import outcomes
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Incomplete
-from pbxcrm.shared.jobs import sweep
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CLIENT, CallbackDesk
+from tests.lamps import sweep_all as sweep
 
 SOON = NOON + timedelta(minutes=3)
 LIT = NOON + timedelta(minutes=25)  # the norm of twenty minutes has passed
 R = AttemptResult
 NEED_A_CALL = [R.REACHED, R.DIDNT_REACH, R.WRONG_NUMBER, R.NOT_INTERESTED, R.SPAM]
+
+
+async def burns(desk: CallbackDesk) -> bool:
+    return any(lamp.state == LampState.BURNING for lamp in await desk.rows(Lamp))
 
 
 async def say(
@@ -192,22 +195,22 @@ async def test_without_a_call_anothers_callback_stays_open(desk: CallbackDesk) -
 async def test_a_lamp_goes_out_by_work_only(desk: CallbackDesk, result: R) -> None:
     episode = await desk.miss()
     await sweep(desk.database, LIT)
-    assert (await desk.one(Episode)).lamp_lit_at
+    assert await burns(desk)
     recorded = await say(desk, episode, result, at=LIT, without_call="wrote a message")
     after = await desk.one(Episode)
-    assert (after.status, after.lamp_lit_at is not None, recorded.attempt) == ("open", True, None)
+    assert (after.status, await burns(desk), recorded.attempt) == ("open", True, None)
     assert recorded.passed
     assert recorded.passed.assignee_id == desk.office.id("maria")
     assert "wrote a message" in reasons.text(recorded.passed.reason)
     await say(desk, episode, result, "maria", at=LIT, without_call="I know")  # the manager may decide
-    assert (await desk.one(Episode)).lamp_lit_at is None
+    assert not await burns(desk)
 
 
 async def test_a_call_puts_the_lamp_out(desk: CallbackDesk) -> None:
     await desk.miss()
     await sweep(desk.database, LIT)
     await call_out(desk, "17.2", LIT)
-    assert (await desk.one(Episode)).lamp_lit_at is None
+    assert not await burns(desk)
 
 
 async def test_on_the_card_anothers_deal_is_passed_on_too(desk: CallbackDesk) -> None:

@@ -15,16 +15,17 @@ from sqlalchemy import delete
 from sqlmodel import col, func, select
 
 from pbxcrm.calendars.models import CalendarSpan
-from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.phone.actions import EXPIRY
 from pbxcrm.shared import redis_server
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.jobs import set_timer
-from pbxcrm.shared.options import Option
 from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.models import Task
 from tests.calls import FactStory, batch
 from tests.integration.callbacks.conftest import CallbackDesk
+from tests.lamps import set_norm
 from tests.waiting import until
 
 CALLBACKS = 60
@@ -53,7 +54,7 @@ async def test_lamps_and_escalations_once_though_workers_and_redis_die(
     async with database.write() as session:  # at work at any hour, so that the test may run at night
         await session.exec(delete(CalendarSpan))
         session.add_all(CalendarSpan(calendar_id=1, weekday=day, start_minute=0, end_minute=1440) for day in range(7))
-        session.add_all([Option(key="callback_due_minutes", value=1), Option(key="callback_pause_minutes", value=0)])
+        await set_norm(session, 1, 0)
     begun = datetime.now(UTC) - timedelta(minutes=5)
     await desk.intake.apply(
         batch(*(FactStory(f"5.{n}", f"+38067{n:07}", at=begun).ring("101").wait(3).end() for n in range(CALLBACKS)))
@@ -68,7 +69,7 @@ async def test_lamps_and_escalations_once_though_workers_and_redis_die(
         for worker in workers:
             assert worker.process.poll() is None, worker.log.read_text()[-3000:]
         async with database.read() as session:
-            return (await session.exec(select(func.count()).select_from(Escalation))).one()
+            return (await session.exec(select(func.count()).select_from(Lamp).where(col(Lamp.is_escalation)))).one()
 
     dice = random.Random(7)
     try:
@@ -98,13 +99,16 @@ async def test_lamps_and_escalations_once_though_workers_and_redis_die(
         redis.wait()
     by_kind = Counter(task.kind for task in await desk.rows(Task))
     assert by_kind == {"callback": CALLBACKS, "lamp": CALLBACKS, "control": CALLBACKS}
-    assert Counter(e.episode_id for e in await desk.rows(Escalation)) == {e.id: 1 for e in await desk.rows(Episode)}
+    assert Counter(lamp.callback_id for lamp in await desk.rows(Lamp) if lamp.is_escalation) == {
+        e.id: 1 for e in await desk.rows(Episode)
+    }
 
 
 async def _nothing_due(database: Database) -> bool:
     async with database.read() as session:
         due = select(Timer.id).where(col(Timer.done_at).is_(None), Timer.due_at <= datetime.now(UTC))
-        return (await session.exec(due)).first() is None
+        armed = select(Lamp.id).where(Lamp.state == LampState.ARMED.value)
+        return (await session.exec(due)).first() is None and (await session.exec(armed)).first() is None
 
 
 async def _at_least(count: Callable[[], Awaitable[int]], goal: int) -> bool:

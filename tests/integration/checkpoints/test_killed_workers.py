@@ -3,14 +3,15 @@
 import random
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
 from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.models import CalendarSpan
 from pbxcrm.checkpoints import lighting
@@ -20,7 +21,6 @@ from pbxcrm.checkpoints.models import CheckpointStep, EngineBeat, Lamp, LampStat
 from pbxcrm.deals.models import Stage
 from pbxcrm.shared import redis_server
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.reasons import Reason
 from tests.integration.callbacks.test_workers import Worker
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.waiting import until
@@ -86,14 +86,14 @@ async def test_each_lamp_once_though_workers_and_redis_die(desk: DealDesk, datab
 async def test_a_broken_lamp_parks_itself_and_the_others_light(desk: DealDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = await desk.deal(), await desk.deal(number="+380671110000")
     due = (await desk.lamps())[0].due_at
-    honest = lighting._title
+    honest = lighting._burn
 
-    def broken(context: EngineContext, each: DueLamp, stages: Mapping[int | None, Stage]) -> Reason:
-        if each.facts.deal.id == first:
+    def broken(session: AsyncSession, context: EngineContext, each: DueLamp, *rest: Any) -> None:
+        if each.subject.id == first:
             raise ValueError("no such calendar")
-        return honest(context, each, stages)
+        honest(session, context, each, *rest)
 
-    monkeypatch.setattr(lighting, "_title", broken)  # nothing that people enter breaks a lamp today
+    monkeypatch.setattr(lighting, "_burn", broken)  # nothing that people enter breaks a lamp today
     assert await desk.sweep(due) == 1
     lamps = {lamp.deal_id: lamp for lamp in await desk.lamps() if lamp.step == 0}
     assert (lamps[second].state, lamps[first].state) == ("burning", "armed")

@@ -10,8 +10,7 @@ import pytest
 import pbxcrm
 import web
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
-from pbxcrm.callbacks.results import record_result
-from pbxcrm.callbacks.undoing import undo_result
+from pbxcrm.callbacks.results import record_result, undo_result
 from pbxcrm.calls.models import Call
 from pbxcrm.deals import gates
 from pbxcrm.deals.actions import move_deal
@@ -135,7 +134,7 @@ PATHS: dict[str, Path_] = {
     "web.pages.deals:move": by_move,  # drag, keys, menu, the stage path and the form; its HTTP in test_deals_pages.py
     "web.api.v1.deals:change_deal": by_move,  # its HTTP in test_writing.py
     "pbxcrm.callbacks.results:_lose": by_callback,
-    "pbxcrm.callbacks.undoing:_move_back": by_undone_callback,
+    "pbxcrm.callbacks.results:_move_back": by_undone_callback,
     "pbxcrm.screenpop.outcomes:_lose": by_card,
     "pbxcrm.screenpop.outcomes:_take_back": by_undone_card,
     "pbxcrm.reactions.actions:_leave_didnt_reach": by_talk,

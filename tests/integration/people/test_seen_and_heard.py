@@ -13,11 +13,14 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.callbacks.access import editable_episodes, editable_escalations, visible_episodes, visible_escalations
-from pbxcrm.callbacks.audience import say_episode_changed, say_escalation_changed
-from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.callbacks.access import editable_episodes, visible_episodes
+from pbxcrm.callbacks.actions import say_episode_changed
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.access import own_calls, visible_calls
 from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.access import editable_escalations, visible_lamps
+from pbxcrm.checkpoints.lighting import say_lamp_changed
+from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies, visible_contacts
 from pbxcrm.contacts.actions import say_company_changed, say_contact_changed
 from pbxcrm.contacts.models import Company, Contact, Phone
@@ -36,6 +39,7 @@ from pbxcrm.tasks.access import editable_tasks, visible_tasks
 from pbxcrm.tasks.actions import say_task_changed
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
+from tests.lamps import lamp_of_callback
 from tests.office import Office
 
 Condition = Callable[[Viewer], ColumnElement[bool]]
@@ -72,8 +76,8 @@ async def say_episode(session: AsyncSession, row: Episode, people: Directory) ->
     await say_episode_changed(session, row, NOON, people)
 
 
-async def say_escalation(session: AsyncSession, row: Escalation, people: Directory) -> None:
-    say_escalation_changed(session, row, NOON, people)
+async def say_lamp(session: AsyncSession, row: Lamp, people: Directory) -> None:
+    say_lamp_changed(session, row, NOON, people)
 
 
 KINDS = (
@@ -82,7 +86,7 @@ KINDS = (
     Kind("contact", Contact, visible_contacts, editable_contacts, say_contact),
     Kind("company", Company, visible_companies, editable_companies, say_company),
     Kind("callback", Episode, visible_episodes, editable_episodes, say_episode),
-    Kind("escalation", Escalation, visible_escalations, editable_escalations, say_escalation),
+    Kind("lamp", Lamp, visible_lamps, editable_escalations, say_lamp),
 )
 
 
@@ -144,14 +148,10 @@ async def rows_of_everybody(database: Database, office: Office, intake: Intake) 
         episodes = (await session.exec(select(Episode).order_by(col(Episode.id)))).all()
         episodes[0].claimed_by_id, episodes[0].claimed_at = office.id("petro"), NOON
         for n, episode in enumerate(episodes):
-            episode.lamp_lit_at = NOON if n % 2 else None
-            manager = (None, office.id("maria"), office.id("oksana"))[n % 3]
-            state, at = "open" if n % 2 else "closed", NOON + timedelta(minutes=1)
-            session.add(
-                Escalation(
-                    episode_id=episode.id or 0, owner_id=episode.owner_id, manager_id=manager, state=state, opened_at=at
-                )
-            )
+            manager = (None, office.id("maria"), office.id("oksana"), office.id("olena"))[n % 4]
+            state, at = LampState.BURNING if n % 2 else LampState.OUT, NOON + timedelta(minutes=1)
+            await lamp_of_callback(session, episode, at, state=state, addressee_id=manager)
+            await lamp_of_callback(session, episode, at, step=0, addressee_id=episode.owner_id)
         calls = (await session.exec(select(Call).where(Call.contact_id.is_(None)))).all()  # type: ignore[union-attr]
         for call in calls:  # also by a phone that rang
             contact = Contact(name="heard", responsible_id=office.id("petro"), created_at=NOON)

@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import select
 
-from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.callbacks.queries import access_episode_row
 from pbxcrm.deals.access import sees_deal, visible_deals
 from pbxcrm.deals.models import Deal
@@ -14,6 +14,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import NotFound
 from tests.calls import NOON, FactStory, batch
+from tests.lamps import lamp_of_callback
 from tests.office import STAFF, Office
 
 LOGINS = [login for login, *_ in STAFF]
@@ -77,16 +78,7 @@ async def test_what_was_escalated_to_a_manager_they_may_open(
         maria = await office.viewer(session, "maria")
         with pytest.raises(NotFound):
             await access_episode_row(session, maria, episode.id)
-        session.add(
-            Escalation(
-                episode_id=episode.id,
-                owner_id=office.id("petro"),
-                manager_id=office.id("maria"),
-                state="open",
-                opened_at=NOON,
-            )
-        )
-        await session.flush()
+        await lamp_of_callback(session, episode, NOON, addressee_id=office.id("maria"))
         assert (await access_episode_row(session, maria, episode.id)).episode.id == episode.id
         with pytest.raises(NotFound):
             await access_episode_row(session, await office.viewer(session, "ivan"), episode.id)

@@ -15,18 +15,19 @@ from sqlmodel import select
 from starlette.applications import Starlette
 
 from pbxcrm.calendars.models import Calendar
-from pbxcrm.callbacks.models import Episode, Escalation
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.deals.models import Deal
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.phone.models import PhoneCommand
-from pbxcrm.shared import jobs
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.options import load_options
 from pbxcrm.shared.settings import Pbx, Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, CallbackDesk, desk
+from tests.lamps import lamp_of_callback, sweep_all
 from tests.office import PASSWORD
 from web.app import create_app
 
@@ -254,12 +255,13 @@ async def test_transfer_and_hang_up_from_the_card(site: Site) -> None:
     assert (await press(await site.open("petro"), "/phone/hangup", call_id=1)).status_code == 404
 
 
-async def escalate(site: Site) -> Escalation:
+async def escalate(site: Site) -> Lamp:
     await site.desk.miss()
-    await jobs.sweep(site.desk.database, MISSED_AT + timedelta(minutes=20))
-    await jobs.sweep(site.desk.database, MISSED_AT + timedelta(minutes=40))
+    await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=20))
+    await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=40))
     site.now = MISSED_AT + timedelta(minutes=45)
-    return await site.desk.one(Escalation)
+    (found,) = [lamp for lamp in await site.desk.rows(Lamp) if lamp.is_escalation]
+    return found
 
 
 async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: Site) -> None:
@@ -367,7 +369,7 @@ async def test_how_long_a_client_waits_is_counted_as_the_norm_counts(site: Site)
     await site.desk.intake.apply(batch(FactStory("17.1", "+380501110009", at=friday).ring("155").answer("155").end()))
     site.now = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
     for minutes in (20, 0):
-        await jobs.sweep(site.desk.database, site.now - timedelta(minutes=minutes))
+        await sweep_all(site.desk.database, site.now - timedelta(minutes=minutes))
     maria = await site.open("maria")
     client, extension = re.findall(
         r'<time class="wait (\w+)" [^>]*title="Friday, 20 November 2026, 17:50:00">([^<]+)<',
@@ -379,13 +381,16 @@ async def test_how_long_a_client_waits_is_counted_as_the_norm_counts(site: Site)
 
 
 async def test_a_long_list_of_escalations_is_shown_in_parts(site: Site, database: Database) -> None:
+    """A few of each seller, with how many more there are; all of one seller's for whoever asks."""
+    office = site.desk.office
     async with database.write() as session:
         for n in range(1, 120):
             key, at = f"number:+38050222{n:04}", MISSED_AT - timedelta(minutes=300 - n)
-            episode = Episode(client_key=key, first_missed_at=at, last_missed_at=at, lamp_lit_at=at)
+            owner = office.id("ivan" if n % 3 else "olena")
+            episode = Episode(client_key=key, first_missed_at=at, last_missed_at=at, owner_id=owner)
             session.add(episode)
             await session.flush()
-            session.add(Escalation(episode_id=episode.id or 0, opened_at=at))
+            await lamp_of_callback(session, episode, at)
         for n in range(3):
             session.add(Task(kind="control", title=f"Look {n}", due_at=NOON, created_at=NOON, about=f"extension:{n}"))
     maria = await site.open("maria")
@@ -393,15 +398,17 @@ async def test_a_long_list_of_escalations_is_shown_in_parts(site: Site, database
     def shown(page: str) -> tuple[int, int]:
         return page.count('<tr id="escalation-'), page.count('<tr id="control-')
 
-    page = (await maria.get("/escalations?rows=nonsense")).text
-    assert (shown(page), "72 more wait below these." in page) == ((50, 0), True)
-    assert 'href="/escalations?rows=100"' in page
-    first = (await site.desk.rows(Escalation))[0]
-    page = (await press(maria, f"/escalations/{first.id}/accept", "/escalations?rows=100", why="Told")).text
-    assert (shown(page), "21 more wait below these." in page) == ((100, 0), True)
-    assert 'hx-get="/escalations?rows=100"' in page  # a live hint refreshes as much
-    page = (await maria.get("/escalations?rows=150")).text
-    assert (shown(page), "more wait" in page) == ((118, 3), False)
+    page = (await maria.get("/escalations?owner=nonsense")).text
+    assert (shown(page), "and 72 more" in page, "and 31 more" in page) == ((16, 3), True, True)
+    ivan = office.id("ivan")
+    assert f'href="/escalations?owner={ivan}"' in page
+    assert '<span class="count red">99+</span>' in page or ">122<" in page  # the rail counts what is not shown, too
+    page = (await maria.get(f"/escalations?owner={ivan}")).text
+    assert (shown(page), "more" in page.partition('id="reached"')[2].partition("</table>")[0]) == ((80, 0), True)
+    first = next(lamp for lamp in await site.desk.rows(Lamp) if lamp.owner_id == ivan)
+    page = (await press(maria, f"/escalations/{first.id}/accept", f"/escalations?owner={ivan}", why="Told")).text
+    assert shown(page) == (79, 0)
+    assert f'hx-get="/escalations?owner={ivan}"' in page  # a live hint refreshes as much
 
 
 async def test_the_manager_accepts_with_a_reason(site: Site) -> None:
@@ -426,7 +433,7 @@ async def test_a_phone_that_is_nobodys_is_on_the_managers_page_until_dealt_with(
 async def test_other_teams_see_and_do_nothing(site: Site) -> None:
     escalation = await escalate(site)
     petro, oksana, kira = await site.open("petro"), await site.open("oksana"), await site.open("kira")
-    episode = escalation.episode_id
+    episode = escalation.callback_id
     assert "+380 67 111 22 33" not in (await petro.get("/callbacks")).text
     assert (await petro.get(f"/callbacks/{episode}")).status_code == 404
     assert (await press(petro, f"/callbacks/{episode}/claim")).status_code == 404
@@ -514,8 +521,8 @@ async def test_the_administrator_changes_the_rules_and_pending_lamps_move(site: 
     async with site.desk.database.read() as session:
         options = await load_options(session)
     assert (options.retry_minutes, options.owner_order) == ((15, 60, 240), ("line", "manager"))
-    assert await jobs.sweep(site.desk.database, MISSED_AT + timedelta(minutes=59)) == 0
-    assert await jobs.sweep(site.desk.database, MISSED_AT + timedelta(minutes=60)) == 1
+    assert await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=59)) == 0
+    assert await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=60)) == 1
 
 
 async def test_the_administrator_changes_the_working_hours_and_pending_lamps_move(site: Site) -> None:
@@ -539,8 +546,8 @@ async def test_the_administrator_changes_the_working_hours_and_pending_lamps_mov
     assert (await admin.post("/settings/calendars/1", data=hours)).status_code == 303
     assert day.replace("\u2013", "-") in (await admin.get("/settings/calendars/1")).text
     due_at = back + timedelta(minutes=20)
-    assert await jobs.sweep(site.desk.database, due_at - timedelta(minutes=1)) == 0
-    assert await jobs.sweep(site.desk.database, due_at) == 1
+    assert await sweep_all(site.desk.database, due_at - timedelta(minutes=1)) == 0
+    assert await sweep_all(site.desk.database, due_at) == 1
 
 
 async def test_without_a_call_the_dialog_asks_why_and_spam_always_asks(site: Site) -> None:

@@ -4,7 +4,7 @@ import re
 
 from sqlmodel import select
 
-from pbxcrm.callbacks.options import change_options
+from pbxcrm.callbacks.actions import change_options
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.actions import create_deal
 from pbxcrm.deals.models import Note

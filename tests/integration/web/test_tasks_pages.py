@@ -8,13 +8,13 @@ from sqlmodel import col, select
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.intake import Intake
-from pbxcrm.shared import jobs
 from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_close_task
 from pbxcrm.tasks.models import Task, TaskKind
 from pbxcrm.tasks.rules import ENDED_BY
 from tests.calls import FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
+from tests.lamps import sweep_all
 
 __all__ = ["browsers", "desk"]
 
@@ -138,7 +138,7 @@ async def test_the_rail_counts_what_is_overdue(browsers: Browsers, desk: Browser
 async def burning(desk: BrowserDesk) -> dict[str, Task]:
     """The callback, the lamp and the manager's task of the client nobody has called back, by kind."""
     for minutes in (0, 60):
-        await jobs.sweep(desk.database, desk.now + timedelta(minutes=minutes))
+        await sweep_all(desk.database, desk.now + timedelta(minutes=minutes))
     async with desk.database.read() as session:
         found = await session.exec(select(Task).where(Task.status == "open", col(Task.kind).in_(ENDED_BY)))
         episode = (await session.exec(select(Episode).where(Episode.client_number == "+380630000002"))).one()

@@ -23,7 +23,7 @@ def test_what_a_person_finishes(kind: TaskKind) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "about"),
-    [(TaskKind.CALLBACK, ""), (TaskKind.LAMP, ""), (TaskKind.CONTROL, "escalation:7")],
+    [(TaskKind.CALLBACK, ""), (TaskKind.LAMP, ""), (TaskKind.CONTROL, "callback-lamp:7")],
 )
 def test_what_ends_by_work_says_by_which(kind: TaskKind, about: str) -> None:
     one = task(kind, about)

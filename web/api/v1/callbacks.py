@@ -6,9 +6,8 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.callbacks import claims, results
-from pbxcrm.callbacks.filters import EpisodeFilter
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
-from pbxcrm.callbacks.queries import EpisodeRow, access_episode_row, as_rows, list_episodes
+from pbxcrm.callbacks.queries import EpisodeFilter, EpisodeRow, access_episode_row, as_rows, list_episodes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared import reasons
 from web.api import cursors

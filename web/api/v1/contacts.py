@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.callbacks.number_lists import put_on_list
+from pbxcrm.callbacks.actions import put_on_list
 from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter, ContactFilter

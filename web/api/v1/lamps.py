@@ -1,6 +1,8 @@
 """Lamps, the pauses of deals, and long work in the background."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -9,13 +11,17 @@ from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject
 from pbxcrm.checkpoints.pauses import approve_pause, end_pause, pause_deal
 from pbxcrm.checkpoints.queries import LampFilter, access_lamp, page_of_lamps
 from pbxcrm.people.queries import logins_of
+from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
 from pbxcrm.shared import reasons
 from pbxcrm.shared.background import BackgroundJob, JobState, begin_undo, can_undo
 from pbxcrm.shared.errors import Conflict
 from web.api import cursors
 from web.api.fields import ApiAnswer, ApiRequest, IdText, ListQuery, Moment, When, Why, Word
 from web.api.resource import Ask, Page, Resource
+from web.formats import NBSP
+from web.i18n import Here, Language, speaking
 from web.jobs import access_job
+from web.lamp_words import arithmetic
 
 lamps = Resource("lamps", "What is armed, what burns, what burned: each step of a checkpoint for a deal or a callback.")
 jobs = Resource("jobs", "Long work in the background, with its progress.")
@@ -30,6 +36,8 @@ class LampOut(ApiAnswer):
     subject: Subject
     deal_id: int | None
     callback_id: int | None
+    contact_id: int | None
+    client_number: str | None
     owner: str | None = Field(description="The login of whose work is watched.")
     addressee: str | None = Field(description="The login of who was asked; null while it is armed.")
     state: LampState
@@ -41,9 +49,13 @@ class LampOut(ApiAnswer):
     out_by: str | None = Field(description="The login of whose work put it out.")
     out_reason: str
     task_id: int | None
-    reason: str = Field(description="Why it burns, in English.")
-    decision: Decision
-    note: str
+    reason: str = Field(description="Why it burns, in English, with the working time that was counted, in UTC.")
+    waiting_since: Moment = Field(description="Since when the client has waited, before the first step too.")
+    is_escalation: bool = Field(description="It asks a manager: it is listed among the escalations.")
+    decision: Decision = Field(
+        description="`accepted`: the manager lets it be; `reassigned`: gave it to somebody else."
+    )
+    note: str = Field(description="What the manager said.")
     parked: bool = Field(description="Its calendar or deal is broken: it waits for an administrator.")
     version: int
 
@@ -112,12 +124,12 @@ async def read_lamps(ask: Ask, query: LampQuery) -> Page[LampOut]:
     )
     before = cursors.read_id(query.cursor)
     rows = await page_of_lamps(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
-    return Page[LampOut].of(await _lamps(ask, rows), query.limit, lambda lamp: cursors.next_of_id(lamp.id))
+    return Page[LampOut].of(await lamps_out(ask, rows), query.limit, lambda lamp: cursors.next_of_id(lamp.id))
 
 
 @lamps.get("/lamps/{lamp_id}", needs=Permission.DEALS_READ, summary="One lamp")
 async def read_lamp(ask: Ask, lamp_id: int) -> LampOut:
-    return (await _lamps(ask, [await access_lamp(ask.session, ask.viewer, lamp_id)]))[0]
+    return (await lamps_out(ask, [await access_lamp(ask.session, ask.viewer, lamp_id)]))[0]
 
 
 @lamps.post(
@@ -183,33 +195,41 @@ async def _pause(ask: Ask, pause: Pause) -> PauseOut:
     )
 
 
-async def _lamps(ask: Ask, rows: list[Lamp]) -> list[LampOut]:
-    people = [user_id for row in rows for user_id in (row.owner_id, row.addressee_id, row.out_by_id)]
+async def lamps_out(ask: Ask, lamps: Sequence[Lamp]) -> list[LampOut]:
+    """Lamps as they are answered, whatever they are about and whoever asks."""
+    people = [user_id for row in lamps for user_id in (row.owner_id, row.addressee_id, row.out_by_id)]
     logins = await logins_of(ask.session, people)
-    return [
-        LampOut(
-            id=row.id or 0,
-            checkpoint_id=row.checkpoint_id,
-            step=row.step,
-            subject=Subject(row.subject),
-            deal_id=row.deal_id,
-            callback_id=row.callback_id,
-            owner=logins.get(row.owner_id),
-            addressee=logins.get(row.addressee_id),
-            state=LampState(row.state),
-            entered_at=row.entered_at,
-            minutes=row.minutes,
-            due_at=row.due_at,
-            lit_at=row.lit_at,
-            out_at=row.out_at,
-            out_by=logins.get(row.out_by_id),
-            out_reason=reasons.text(row.out_reason),
-            task_id=row.task_id,
-            reason=reasons.text(row.reason),
-            decision=Decision(row.decision),
-            note=row.note,
-            parked=row.parked_at is not None,
-            version=row.version,
-        )
-        for row in rows
-    ]
+    with speaking(Here(Language.EN, ZoneInfo("UTC"), ask.now)):
+        return [_lamp(row, logins) for row in await load_lamp_rows(ask.session, lamps)]
+
+
+def _lamp(row: LampRow, logins: Mapping[int | None, str]) -> LampOut:
+    lamp = row.lamp
+    return LampOut(
+        id=lamp.id or 0,
+        checkpoint_id=lamp.checkpoint_id,
+        step=lamp.step,
+        subject=Subject(lamp.subject),
+        deal_id=lamp.deal_id,
+        callback_id=lamp.callback_id,
+        contact_id=row.contact_id,
+        client_number=row.number,
+        owner=logins.get(lamp.owner_id),
+        addressee=logins.get(lamp.addressee_id),
+        state=LampState(lamp.state),
+        entered_at=lamp.entered_at,
+        minutes=lamp.minutes,
+        due_at=lamp.due_at,
+        lit_at=lamp.lit_at,
+        out_at=lamp.out_at,
+        out_by=logins.get(lamp.out_by_id),
+        out_reason=reasons.text(lamp.out_reason),
+        task_id=lamp.task_id,
+        reason=" ".join([*reasons.sentences(lamp.reason), *arithmetic(lamp, row.stage)]).replace(NBSP, " "),
+        waiting_since=row.since,
+        is_escalation=lamp.is_escalation,
+        decision=Decision(lamp.decision),
+        note=lamp.note,
+        parked=lamp.parked_at is not None,
+        version=lamp.version,
+    )

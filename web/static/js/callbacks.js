@@ -1,4 +1,4 @@
-// The callback queue by keyboard: one row is in hand (class "now"); arrows or j and k choose, and the keys of the legend
+// The callback queue and the escalations by keyboard: one row is in hand (class "now"); arrows or j and k choose, and the keys of the legend
 // press the button of that row. After a result the next row is in hand; a row stays in hand while the list moves under it.
 // Below the last row "Show more" is pressed by the same arrow.
 import "./ask.js";
@@ -8,10 +8,11 @@ let chosen = "";
 let place = 0;
 let beyond = ""; // the row below which more were asked for
 
-const rows = () => [...document.querySelectorAll("#queue [data-row]")];
+const list = () => document.querySelector("#queue, #escalations");
+const rows = () => [...(list()?.querySelectorAll("[data-row]") ?? [])];
 
 function take(row, { scroll = false } = {}) {
-  for (const old of document.querySelectorAll("#queue tr.now")) if (old !== row) { old.classList.remove("now"); old.removeAttribute("aria-current"); }
+  for (const old of list()?.querySelectorAll("tr.now") ?? []) if (old !== row) { old.classList.remove("now"); old.removeAttribute("aria-current"); }
   if (!row) return;
   row.classList.add("now");
   row.setAttribute("aria-current", "true");
@@ -23,7 +24,7 @@ function take(row, { scroll = false } = {}) {
 function retake(event) {
   // Only the answer to the result itself moves on: a live refresh may come between the key and its answer.
   const { sourceElement, response } = event?.detail?.ctx ?? {};
-  const told = /\/(result|dismiss)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
+  const told = /\/(result|dismiss|reassign|accept)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
   const found = rows();
   const same = told ? null : found.find((row) => row.id === chosen);
   const last = beyond === chosen ? found.indexOf(same) : -1;
@@ -32,16 +33,16 @@ function retake(event) {
 }
 
 function act(name) {
-  const row = document.querySelector("#queue tr.now");
+  const row = list()?.querySelector("tr.now");
   const button = row?.querySelector(`[data-do="${name}"]`);
-  if (row && !button) say(document.getElementById("queue").dataset.sayCannot);
+  if (row && !button) say(list().dataset.sayCannot);
   button?.click();
 }
 
 document.addEventListener("click", (event) => {
   const hint = event.target.closest("[data-act]");
   if (hint) return act(hint.dataset.act);
-  const row = event.target.closest("#queue [data-row]");
+  const row = event.target.closest("#queue [data-row], #escalations [data-row]");
   if (!row) return;
   take(row);
   const item = event.target.closest("details.menu .item");
@@ -58,7 +59,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (document.activeElement !== document.body) document.activeElement.blur(); // so that Space means this row
   const now = found.findIndex((row) => row.id === chosen);
-  const more = document.querySelector("#queue [data-more]");
+  const more = list()?.querySelector("[data-more]");
   if (step > 0 && now === found.length - 1 && more) { beyond = chosen; return more.click(); }
   beyond = "";
   take(found[Math.max(0, Math.min(found.length - 1, now + step))], { scroll: true });

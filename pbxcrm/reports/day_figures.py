@@ -10,11 +10,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.callbacks.access import visible_episodes
-from pbxcrm.callbacks.decision_context import load_context, working_of
-from pbxcrm.callbacks.escalations import open_escalations
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.callbacks.queries import load_context, working_of
+from pbxcrm.checkpoints.queries import burning_counts
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.queries import answered_for, counted_once
 
 
@@ -28,7 +28,7 @@ class DayFigures:
     judged: int  # those whose time is up or who were talked to
     median_minutes: float | None
     lamps: int  # burning first lamps
-    lamps_with_manager: int  # of them, those that have reached the manager
+    lamps_with_manager: int  # lamps that have reached the manager
     overdue: int
     open_tasks: int
 
@@ -43,7 +43,7 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
     context = await load_context(session)
     found = await session.exec(select(Episode).where(visible_episodes(viewer), col(Episode.first_missed_at) >= since))
     episodes = [episode for episode in found.all() if episode.status != EpisodeStatus.DISMISSED]
-    norm = context.options.callback_due_minutes
+    norm = context.norm
     returned: list[float] = []
     late = 0
     for episode in episodes:
@@ -53,12 +53,7 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
             returned.append(minutes)
         elif minutes > norm:
             late += 1
-    kinds = await session.exec(
-        select(Task.kind, func.count())
-        .where(visible_tasks(viewer), Task.status == TaskStatus.OPEN.value)
-        .group_by(col(Task.kind))
-    )
-    by_kind = dict(kinds.all())
+    burning = await burning_counts(session, viewer)
     own = (visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, counted_once(answered_for(viewer)))
     open_tasks = await session.exec(select(func.count()).select_from(Task).where(*own))
     overdue = await session.exec(select(func.count()).select_from(Task).where(*own, Task.due_at <= now))
@@ -68,8 +63,8 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
         in_norm=sum(minutes <= norm for minutes in returned),
         judged=len(returned) + late,
         median_minutes=median(returned) if returned else None,
-        lamps=by_kind.get(TaskKind.LAMP.value, 0),
-        lamps_with_manager=await open_escalations(session, viewer),
+        lamps=burning.lamps,
+        lamps_with_manager=burning.escalations,
         overdue=overdue.one(),
         open_tasks=open_tasks.one(),
     )

@@ -1,0 +1,182 @@
+"""What a manager does about a lamp that reached them: accept it, give the work to somebody, say something, make it a joint task.
+
+An escalation is a lamp whose step asks a manager. What accepting and giving mean for a kind of thing is said by whoever knows it
+(``register_decider``).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.checkpoints.context import EngineContext, load_engine
+from pbxcrm.checkpoints.lamps import forget, hold_open
+from pbxcrm.checkpoints.lighting import Outcome, do_make_joint, put_out, say_lamp_changed
+from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Subject
+from pbxcrm.checkpoints.queries import access_escalation
+from pbxcrm.deals.actions import do_assign_deal
+from pbxcrm.deals.models import Deal
+from pbxcrm.people.models import User
+from pbxcrm.people.queries import access_assignee
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.why import check_why
+from pbxcrm.tasks.actions import NewTask, do_create_task
+from pbxcrm.tasks.models import Task, TaskKind
+
+Accept = Callable[[AsyncSession, Viewer, Lamp, Outcome, EngineContext, datetime], Awaitable[None]]
+Reassign = Callable[[AsyncSession, Viewer, Lamp, User, Outcome, EngineContext, datetime], Awaitable[None]]
+ABOUT_COMMENT = "lamp-comment:"
+LONGEST_COMMENT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """What accepting and giving mean for one kind of thing. Both lock it first and then its lamps, and put those out."""
+
+    accept: Accept
+    reassign: Reassign
+
+
+_deciders: dict[str, Decider] = {}
+
+
+def register_decider(subject: Subject, decider: Decider) -> None:
+    """``pbxcrm.composition`` does."""
+    _deciders[subject.value] = decider
+
+
+async def accept(session: AsyncSession, viewer: Viewer, lamp_id: int, why: str, *, now: datetime) -> Lamp:
+    """Let it be, for a reason. Raises Invalid at ``why``, Conflict when it is no longer open."""
+    why = check_why(why)
+    lamp = await _open(session, viewer, lamp_id)
+    outcome = Outcome(
+        reason("lamp.out_accepted", who=viewer.name, why=why), viewer.user_id, Decision.ACCEPTED, why, viewer
+    )
+    await _deciders[lamp.subject].accept(session, viewer, lamp, outcome, await load_engine(session), now)
+    return _decided(lamp)
+
+
+async def reassign(session: AsyncSession, viewer: Viewer, lamp_id: int, user_id: int, *, now: datetime) -> Lamp:
+    """Give what it is about to somebody of the viewer's people. Raises Invalid at ``user_id``, Conflict when it is no longer open."""
+    lamp = await _open(session, viewer, lamp_id)
+    to = await access_assignee(session, viewer, user_id, field="user_id")
+    code = "lamp.out_reassigned" if lamp.subject == Subject.CALLBACK else "lamp.out_reassigned_deal"
+    outcome = Outcome(
+        reason(code, by=viewer.name, who=to.name), viewer.user_id, Decision.REASSIGNED, lamp.note, actor=viewer
+    )
+    await _deciders[lamp.subject].reassign(session, viewer, lamp, to, outcome, await load_engine(session), now)
+    return _decided(lamp)
+
+
+async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str, *, now: datetime) -> Lamp:
+    """Say something to whoever's work it is: they get it as an assignment. The lamp burns on. Raises Invalid at ``text``."""
+    text = text.strip()
+    if not text or len(text) > LONGEST_COMMENT:
+        raise Invalid("text", "escalations.comment", "Write what you want to say, in up to 1000 letters.")
+    lamp = await _open(session, viewer, lamp_id)
+    context = await load_engine(session)
+    owner = context.people.active(lamp.owner_id)
+    if owner is None:
+        raise Conflict("escalations.nobodys", "It is nobody's: give it to somebody first.")
+    control = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
+    said = reason("lamp.comment", who=viewer.name, text=text)
+    task = NewTask(
+        TaskKind.ASSIGNMENT,
+        said,
+        said,
+        now,
+        owner.id,
+        lamp.deal_id,
+        control.contact_id if control is not None else None,
+        control.call_id if control is not None else None,
+        about=f"{ABOUT_COMMENT}{lamp.id}:{int(now.timestamp())}",
+        note=text,
+    )
+    await do_create_task(session, task, now, context.people)
+    lamp.note = f"{lamp.note}\n{text}".strip()[:LONGEST_COMMENT]
+    lamp.version += 1
+    _record(session, viewer, lamp, "escalation.commented", now)
+    say_lamp_changed(session, lamp, now, context.people)
+    return lamp
+
+
+async def make_joint(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now: datetime) -> Lamp:
+    """Ask whoever's work it is too, beside the manager; it ends for both by the same work. Once is enough."""
+    lamp = await _open(session, viewer, lamp_id)
+    context = await load_engine(session)
+    task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
+    joint = await do_make_joint(session, context, lamp, task, lamp.owner_id, now) if task is not None else None
+    if joint is None:
+        raise Conflict("escalations.no_joint", "There is nobody else to do it with.")
+    lamp.version += 1
+    _record(session, viewer, lamp, "escalation.joint", now)
+    say_lamp_changed(session, lamp, now, context.people)
+    return lamp
+
+
+async def accept_deal(
+    session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: Outcome, context: EngineContext, now: datetime
+) -> None:
+    """Nothing burns under this checkpoint until there is work, or the deal moves, and its clock begins anew."""
+    await lock_row(session, Deal, lamp.deal_id or 0)
+    lamps = await _lamps_of_deal(session, lamp)
+    await put_out(session, context, [each for each in lamps if each.state == LampState.BURNING], outcome, now)
+    if armed := [each for each in lamps if each.state == LampState.ARMED]:
+        await forget(session, armed)
+
+
+async def reassign_deal(
+    session: AsyncSession,
+    viewer: Viewer,
+    lamp: Lamp,
+    to: User,
+    outcome: Outcome,
+    context: EngineContext,
+    now: datetime,
+) -> None:
+    """The deal is given to somebody: the norm goes on, their reaction pause begins anew."""
+    deal = await lock_row(session, Deal, lamp.deal_id or 0)
+    if deal.responsible_id == to.id:
+        raise Invalid("user_id", "escalations.same", "They have it already: choose somebody else.")
+    reached = [each for each in await _lamps_of_deal(session, lamp) if each.is_escalation]
+    await put_out(session, context, [each for each in reached if each.state == LampState.BURNING], outcome, now)
+    why = reason("owner.by_hand", by=viewer.name, who=to.name)
+    await do_assign_deal(session, deal, to.id, now, actor=viewer, people=context.people, why=why)
+
+
+async def _lamps_of_deal(session: AsyncSession, lamp: Lamp) -> list[Lamp]:
+    return await hold_open(
+        session,
+        Lamp.subject == Subject.DEAL.value,
+        Lamp.deal_id == lamp.deal_id,
+        Lamp.checkpoint_id == lamp.checkpoint_id,
+    )
+
+
+async def _open(session: AsyncSession, viewer: Viewer, lamp_id: int) -> Lamp:
+    check(viewer, Permission.ESCALATIONS_WORK)
+    lamp = await access_escalation(session, viewer, lamp_id)
+    if lamp.state != LampState.BURNING:
+        raise _closed()
+    return lamp
+
+
+def _decided(lamp: Lamp) -> Lamp:
+    """Whoever was faster wins: the decision looked again once it held the lamp."""
+    if lamp.state != LampState.OUT or not lamp.decision:
+        raise _closed()
+    return lamp
+
+
+def _closed() -> Conflict:
+    return Conflict("escalations.closed", "Somebody has dealt with this meanwhile.")
+
+
+def _record(session: AsyncSession, viewer: Viewer, lamp: Lamp, action: str, now: datetime) -> None:
+    entity, entity_id = ("deal", lamp.deal_id) if lamp.subject == Subject.DEAL else ("callback", lamp.callback_id)
+    record(session, now, action, entity, entity_id, actor=viewer, lamp=lamp.id)

@@ -1,0 +1,192 @@
+"""Changing the rows of lamps to what a clock says they should be; the same whatever they are about."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.checkpoints.config import Watched
+from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.lighting import DueLamp, LampSubject, Outcome, light, put_out
+from pbxcrm.checkpoints.models import Lamp, LampState, Subject
+from pbxcrm.checkpoints.settling import Clock, NewLamp, settle
+from pbxcrm.shared.core_sql import add_new
+
+OPEN = (LampState.ARMED.value, LampState.BURNING.value)
+
+
+async def hold_open(session: AsyncSession, *conditions: ColumnElement[bool] | bool) -> list[Lamp]:
+    """The armed and burning lamps of these conditions, locked for this transaction and read anew."""
+    rows = await session.exec(
+        select(Lamp)
+        .where(*conditions, col(Lamp.state).in_(OPEN))
+        .order_by(col(Lamp.id))
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return list(rows.all())
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the facts of now say of a lamp that is due. ``burning``: the other lamps of its subject under its checkpoint."""
+
+    watched: Watched
+    clock: Clock | None
+    subject: LampSubject
+    burning: Sequence[Lamp] = ()
+
+
+async def light_claimed(
+    session: AsyncSession,
+    context: EngineContext,
+    claimed: Sequence[Lamp],
+    standing_of: Callable[[Lamp], Standing | None],
+    now: datetime,
+) -> list[Lamp]:
+    """Light those of ``claimed`` that are due by the facts of now; the others are moved or forgotten. Those that lit.
+
+    Touches no other lamp: whoever holds one of the same subject may wait for these.
+    """
+    due: list[tuple[DueLamp, Standing]] = []
+    new: list[dict[str, Any]] = []
+    for lamp in claimed:
+        standing = standing_of(lamp)
+        if standing is None:
+            await forget(session, [lamp])
+            continue
+        changes = settle(standing.clock, [*standing.burning, lamp])
+        if lamp in changes.forget:
+            await forget(session, [lamp])
+            if changes.arm is not None:
+                new.append(_row_of(standing, changes.arm))
+            continue
+        for _, wanted in changes.move:
+            move_to(lamp, wanted)
+        if lamp.due_at <= now:
+            last = max(standing.burning, key=lambda one: one.step, default=None)
+            due.append((DueLamp(lamp, standing.watched, standing.subject, last.task_id if last else None), standing))
+    await light(session, context, [each for each, _ in due], now)
+    for each, standing in due:  # the next step waits from now on
+        following = settle(standing.clock, [*standing.burning, each.lamp]).arm
+        if following is not None:
+            new.append(_row_of(standing, following))
+    await session.flush()
+    await add_new(session, Lamp, new)
+    return [each.lamp for each, _ in due]
+
+
+def _row_of(standing: Standing, wanted: NewLamp) -> dict[str, Any]:
+    subject = standing.subject
+    return armed_row(
+        standing.watched.id,
+        wanted,
+        subject.kind,
+        deal_id=subject.deal_id,
+        callback_id=subject.id if subject.kind is Subject.CALLBACK else None,
+        stage_id=subject.stage_id,
+        owner_id=subject.owner_id,
+    )
+
+
+async def carry_out(
+    session: AsyncSession,
+    context: EngineContext,
+    clock: Clock | None,
+    lamps: Sequence[Lamp],
+    outcome: Outcome,
+    now: datetime,
+    *,
+    checkpoint_id: int | None,
+    subject: Subject,
+    deal_id: int | None,
+    owner_id: int | None,
+    callback_id: int | None = None,
+    stage_id: int | None = None,
+) -> list[dict[str, Any]]:
+    """Change ``lamps`` (all open ones of one subject under one checkpoint, held) to what the clock says; ``outcome``: why those
+    of the past go out. What is to be armed is returned as rows, to be added for many subjects at once.
+    """
+    changes = settle(clock, lamps)
+    if changes.forget:
+        await forget(session, changes.forget)
+    for lamp, wanted in changes.move:
+        move_to(lamp, wanted)
+        lamp.version += 1
+    for lamp in lamps:
+        if lamp in changes.forget:
+            continue
+        if lamp.state == LampState.ARMED and lamp.owner_id != owner_id:
+            lamp.owner_id = owner_id
+        if lamp.deal_id != deal_id:
+            lamp.deal_id = deal_id
+        if lamp.parked_at is not None:
+            lamp.parked_at, lamp.error = None, ""
+    if changes.put_out:
+        await put_out(session, context, changes.put_out, outcome, now)
+    if checkpoint_id is None or changes.arm is None:
+        return []
+    row = armed_row(
+        checkpoint_id,
+        changes.arm,
+        subject,
+        deal_id=deal_id,
+        callback_id=callback_id,
+        stage_id=stage_id,
+        owner_id=owner_id,
+    )
+    return [row]
+
+
+def move_to(lamp: Lamp, wanted: NewLamp) -> None:
+    """An armed lamp is due at another time."""
+    lamp.entered_at, lamp.minutes, lamp.due_at = wanted.since, round(wanted.minutes), wanted.due_at
+    lamp.parked_at, lamp.error = None, ""
+
+
+async def forget(session: AsyncSession, lamps: Sequence[Lamp]) -> None:
+    """Armed for what is over."""
+    ids = [lamp.id for lamp in lamps]
+    for lamp in lamps:
+        session.expunge(lamp)
+    await session.exec(delete(Lamp).where(col(Lamp.id).in_(ids)).execution_options(synchronize_session=False))
+
+
+def armed_row(
+    checkpoint_id: int,
+    wanted: NewLamp,
+    subject: Subject,
+    *,
+    deal_id: int | None,
+    owner_id: int | None,
+    callback_id: int | None = None,
+    stage_id: int | None = None,
+) -> dict[str, Any]:
+    """A new armed lamp past the model, with what the model would fill in."""
+    return {
+        "checkpoint_id": checkpoint_id,
+        "step": wanted.step,
+        "subject": subject.value,
+        "deal_id": deal_id,
+        "callback_id": callback_id,
+        "stage_id": stage_id,
+        "entry": wanted.entry,
+        "owner_id": owner_id,
+        "addressee_id": None,
+        "state": LampState.ARMED.value,
+        "entered_at": wanted.since,
+        "minutes": round(wanted.minutes),
+        "due_at": wanted.due_at,
+        "out_reason": {},
+        "reason": {},
+        "is_escalation": False,
+        "worked": [],
+        "decision": "",
+        "note": "",
+        "error": "",
+        "version": 1,
+    }

@@ -1,0 +1,84 @@
+"""Lamps of every kind with what they are about: for the page of escalations, the API and the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.settling import entry_of
+from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.queries import load_funnel
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.models import User
+from pbxcrm.shared.core_sql import load_by_id
+
+
+@dataclass(frozen=True, slots=True)
+class LampRow:
+    """``since``: what the client has waited for, before its first step too. ``stage``: where the deal stood when the lamp lit."""
+
+    lamp: Lamp
+    since: datetime
+    owner: User | None
+    addressee: User | None
+    deal: Deal | None
+    episode: Episode | None
+    contact: Contact | None
+    stage: Stage | None
+
+    @property
+    def number(self) -> str | None:
+        """Whom to call about it."""
+        if self.episode is not None:
+            return self.episode.client_number
+        return self.deal.client_number if self.deal is not None else None
+
+    @property
+    def contact_id(self) -> int | None:
+        about = self.episode or self.deal
+        return about.contact_id if about is not None else None
+
+
+async def load_lamp_rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[LampRow]:
+    """In the same order, by one query for each table."""
+    people, funnel = await load_directory(session), await load_funnel(session)
+    episodes = await load_by_id(session, Episode, (lamp.callback_id for lamp in lamps))
+    deals = await load_by_id(session, Deal, (lamp.deal_id for lamp in lamps))
+    ids = {*(each.contact_id for each in episodes.values()), *(each.contact_id for each in deals.values())}
+    contacts = await load_by_id(session, Contact, ids)
+    begun = await _begun(session, lamps)
+    found = []
+    for lamp in lamps:
+        episode, deal = episodes.get(lamp.callback_id), deals.get(lamp.deal_id)
+        contact_id = episode.contact_id if episode is not None else deal.contact_id if deal is not None else None
+        found.append(
+            LampRow(
+                lamp,
+                episode.first_missed_at if episode is not None else begun.get(_clock(lamp), lamp.entered_at),
+                people.users.get(lamp.owner_id or 0),
+                people.users.get(lamp.addressee_id or 0),
+                deal,
+                episode,
+                contacts.get(contact_id),
+                funnel.stages.get(lamp.stage_id),
+            )
+        )
+    return found
+
+
+def _clock(lamp: Lamp) -> tuple[int, str]:
+    return lamp.checkpoint_id, entry_of(lamp)
+
+
+async def _begun(session: AsyncSession, lamps: Sequence[Lamp]) -> dict[tuple[int, str], datetime]:
+    """Since when the clocks of later steps run, which say themselves only when the step before lit."""
+    later = [lamp.deal_id for lamp in lamps if lamp.step and lamp.deal_id is not None]
+    if not later:
+        return {}
+    first = await session.exec(select(Lamp).where(col(Lamp.deal_id).in_(later), Lamp.step == 0))
+    return {_clock(lamp): lamp.entered_at for lamp in first.all()}
