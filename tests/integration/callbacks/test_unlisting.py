@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from pbxcrm.callbacks.actions import open_episodes_of_number, put_on_list
+from pbxcrm.callbacks.actions import put_on_list
 from pbxcrm.callbacks.models import AttemptResult, Episode
 from pbxcrm.callbacks.queries import open_episodes_of_number
 from pbxcrm.callbacks.results import record_result
