@@ -122,6 +122,7 @@ def _dock() -> list[Route]:
             name="dock_together_undo",
         ),
         page("/dock/{call_id:int}/link", dock.ask_client, needs=use, name="dock_ask_client"),
+        page("/dock/{call_id:int}/stopped", dock.why_stopped, needs=use, name="dock_why_stopped"),
         *posts,
     ]
 

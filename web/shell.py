@@ -38,7 +38,7 @@ SECTIONS = (
     Section("/tasks", "tasks", N_("Tasks"), Permission.TASKS_READ, "t", "tasks", "amber"),
     Section("/escalations", "escalations", N_("Escalations"), Permission.ESCALATIONS_READ, "e", "escalations", "red"),
     Section("/burning", "lamp", N_("What burns"), Permission.TASKS_READ, "w", phone=False),
-    Section("/flags", "warning", N_("Flagged"), Permission.FLAGS_READ, "f", "flags", "amber", phone=False),
+    Section("/flags", "warning", N_("Flagged"), Permission.FLAGS_READ, "f", "flags", phone=False),
     Section("/calls", "phone", N_("Calls"), Permission.CALLS_READ, "c"),
     Section(
         "/contacts",
@@ -57,7 +57,6 @@ SECTIONS = (
         Permission.SETTINGS_EDIT,
         "i",
         "first_steps",
-        "amber",
         phone=False,
         last=True,
     ),

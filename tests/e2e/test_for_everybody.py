@@ -1,16 +1,18 @@
 """What a reader of the screen hears, where the focus goes, and what is told other than by colour."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
+from pbxcrm.calls.facts import MissedReason
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
-from tests.calls import batch
+from tests.calls import FactStory, batch, outbound
 from tests.e2e.browser import live, small_targets, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.test_dock import app, intake, settings, story
@@ -62,14 +64,42 @@ async def test_states_of_a_call_are_said_and_never_its_seconds(at_screen: AtScre
     await intake.apply(batch(missed))
     await expect(page.locator("#dock-says")).to_have_text("Ringing: +380 50 111 00 01")
     await intake.apply(batch(missed.wait(3).end()))
-    await expect(page.locator("#dock-says")).to_have_text("No longer ringing: +380 50 111 00 01")
+    await expect(page.locator("#dock-says")).to_have_text("The caller gave up: +380 50 111 00 01")
     assert await heard(page) == [
         "Ringing: +380 67 111 22 33",
         "Talking: +380 67 111 22 33",
         "The call is over, say how it ended: +380 67 111 22 33",
         "Ringing: +380 50 111 00 01",
-        "No longer ringing: +380 50 111 00 01",
+        "The caller gave up: +380 50 111 00 01",
     ]
+
+
+ENDINGS = {
+    "en-GB": ("Answered by Dmytro Koval: {}", "Missed: {}", "The caller gave up: {}", "Nobody answered: {}"),
+    "uk-UA": ("Відповідає Dmytro Koval: {}", "Пропущено: {}", "Клієнт поклав слухавку: {}", "Ніхто не відповів: {}"),
+    "ru-RU": ("Отвечает Dmytro Koval: {}", "Пропущен: {}", "Клиент положил трубку: {}", "Никто не ответил: {}"),
+}
+
+
+@pytest.mark.parametrize("locale", ENDINGS)
+async def test_why_it_rings_no_more_is_said(at_screen: AtScreen, intake: Intake, locale: str) -> None:
+    """Answered by a colleague, missed, given up by the caller, and a call of one's own that nobody took: four sentences."""
+    _, page = await at_screen("olena", locale=locale)
+    await live(page)
+    says = page.locator("#dock-says")
+    client = "+380 67 111 22 33"
+    calls: tuple[tuple[Callable[[int], FactStory], Callable[[FactStory], FactStory]], ...] = (
+        (lambda n: story(n).ring("101", "102"), lambda call: call.answer("102")),
+        (lambda n: story(n).ring("101"), lambda call: call.wait(30).end(missed=MissedReason.TIMEOUT)),
+        (lambda n: story(n).ring("101"), lambda call: call.wait(9).end(missed=MissedReason.ABANDONED_RINGING)),
+        (lambda n: outbound(f"1.{n}", "101", at=datetime.now(UTC)).ring("101"), lambda call: call.wait(9).end()),
+    )
+    for n, ((begins, ends), sentence) in enumerate(zip(calls, ENDINGS[locale], strict=True), 1):
+        call = begins(n)
+        await intake.apply(batch(call))
+        await expect(page.locator(f"#call-{n}")).to_have_class(re.compile("ringing"))
+        await intake.apply(batch(ends(call)))
+        await expect(says).to_have_text(sentence.format(client))
 
 
 async def test_the_title_of_the_tab_says_that_it_rings_and_who(at_screen: AtScreen, intake: Intake) -> None:

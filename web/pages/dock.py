@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.queries import load_calendars
@@ -33,6 +33,7 @@ from web.i18n import gettext as _
 from web.live import Pusher, RenderRequest
 from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
+from web.stopped import stopped
 from web.words import WHY_NOT
 
 NEXT_SAID = {"10m": "in 10 min", "2h": "in 2 h", "tomorrow": "next working day morning", "3d": "in 3 days morning"}
@@ -147,6 +148,15 @@ async def save_note(request: Request) -> Response:
     async with parts(request).db.write() as session:
         await actions.save_note(session, viewer(request), _call_id(request), form.get("text"), now(request))
     return Response(status_code=204)
+
+
+async def why_stopped(request: Request) -> Response:
+    """``GET /dock/{call}/stopped``: a sentence, plain text with ``{name}``, for the one region that is read aloud (announce.js)."""
+    person = viewer(request)
+    async with parts(request).db.read() as session:
+        call = await access_own_call(session, person, _call_id(request))
+        people = await load_directory(session)
+    return PlainTextResponse(stopped(call, people, person.user_id))
 
 
 async def choose_contact(request: Request) -> Response:

@@ -26,7 +26,7 @@ def left(page: str) -> int:
     """The number in the rail beside the settings."""
     found = re.search(r'href="/settings" data-go="i".*?</a>', page, re.DOTALL)
     assert found
-    number = re.search(r'class="count amber">(\d+)<', found[0])
+    number = re.search(r'class="count[^"]*">(\d+)<', found[0])
     return int(number[1]) if number else 0
 
 

@@ -26,7 +26,7 @@ HTMX = {"hx-request": "true", "hx-request-type": "partial"}
 def flagged_in_rail(page: str) -> int:
     found = re.search(r'href="/flags" data-go="f".*?</a>', page, re.DOTALL)
     assert found
-    number = re.search(r'class="count amber">(\d+)<', found[0])
+    number = re.search(r'class="count[^"]*">(\d+)<', found[0])
     return int(number[1]) if number else 0
 
 
