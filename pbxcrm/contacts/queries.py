@@ -8,7 +8,14 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.contacts.access import editable_contacts, is_live, sees_little, visible_companies, visible_contacts
+from pbxcrm.contacts.access import (
+    editable_companies,
+    editable_contacts,
+    is_live,
+    sees_little,
+    visible_companies,
+    visible_contacts,
+)
 from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.shared.core_sql import list_param, load_by_id
@@ -110,6 +117,12 @@ async def survivor_of(session: AsyncSession, contact_id: int) -> int | None:
 async def edits_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> bool:
     """Whether the viewer may change this client; seeing them is not enough."""
     editable = select(Contact.id).where(Contact.id == contact_id, editable_contacts(viewer))
+    return (await session.exec(editable)).first() is not None
+
+
+async def edits_company(session: AsyncSession, viewer: Viewer, company_id: int) -> bool:
+    """The same for a company."""
+    editable = select(Company.id).where(Company.id == company_id, editable_companies(viewer))
     return (await session.exec(editable)).first() is not None
 
 

@@ -91,6 +91,7 @@ NOT_SEEN_AT_ONCE = {
     "GET /reports/{report}/rows": {422},  # of which row is asked for
     "GET /api/v1/reports/{report}/rows": {422},
     "GET /dock/{call_id:int}/link": {200, 404},  # only where one's own phone rang
+    "GET /dock/{call_id:int}/stopped": {200, 404},
 }
 MAY_BE_UNREADY = {"GET /readyz", "POST /callbacks/{episode_id:int}/call"}  # no listener runs here
 GONE = {"GET /board/cards/{deal_id:int}": {204}}  # how a board is told that a card is not (or no longer) its own

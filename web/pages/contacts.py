@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import decides_for
+from pbxcrm.access import Permission, can, decides_for
 from pbxcrm.callbacks.actions import put_on_list
 from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
@@ -13,6 +13,7 @@ from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import (
     access_company,
     access_contact,
+    edits_company,
     edits_contact,
     list_companies,
     list_contacts,
@@ -145,10 +146,11 @@ async def create(request: Request) -> Response:
 
 
 async def edit(request: Request) -> Response:
-    """``GET /contacts/{id}/edit``."""
+    """``GET /contacts/{id}/edit``, for whoever may save it."""
     contact_id = request.path_params["contact_id"]
     async with parts(request).db.read() as session:
         found = await access_contact(session, viewer(request), contact_id)
+        await actions.check_editable(session, viewer(request), found)
         row = (await with_numbers(session, [found]))[0]
     form = filled(
         {
@@ -323,6 +325,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
     who, company_id = viewer(request), request.path_params["company_id"]
     async with parts(request).db.read() as session:
         found = await access_company(session, who, company_id)
+        edits = can(who, Permission.CONTACTS_EDIT) and await edits_company(session, who, company_id)
         rows = await list_contacts(session, who, company_id=company_id, limit=200)
         deals = await list_deals(session, who, *BoardFilter(company_id=company_id).conditions(), limit=LISTED)
     return show(
@@ -331,6 +334,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
         fragment="contacts/_company_form.html",
         status=status,
         company=found,
+        edits=edits,
         company_id=company_id,
         rows=rows,
         deals=deals,
