@@ -43,6 +43,8 @@ from web.pages import (
     reports,
     session,
     status,
+    task_acts,
+    task_views,
     tasks,
     tokens,
 )
@@ -237,6 +239,21 @@ def _tasks() -> list[Route]:
         page("/tasks/{task_id:int}", tasks.task, needs=read),
         page("/tasks/{task_id:int}", tasks.save, needs=write, methods=POST, name="save_task"),
         page("/tasks/{task_id:int}/done", tasks.done, needs=write, methods=POST, name="finish_task"),
+        page("/tasks/{task_id:int}/ask", task_acts.ask_snooze, needs=write, name="ask_snooze"),
+        *(
+            page(f"/tasks/{{task_id:int}}/{word}", act, needs=write, methods=POST, name=f"task_{word}")
+            for word, act in {
+                "check": task_acts.tick,
+                "accept": task_acts.accept,
+                "judge": task_acts.judge,
+                "snooze": task_acts.snooze,
+                "plan": task_acts.plan,
+                "comment": task_acts.comment,
+                "undo": task_acts.undo,
+            }.items()
+        ),
+        page("/tasks/team", task_views.team, needs=read, name="tasks_team"),
+        page("/tasks/week", task_views.week, needs=read, name="tasks_week"),
         page("/tasks/{task_id:int}/reopen", tasks.reopen, needs=write, methods=POST, name="reopen_task"),
     ]
 

@@ -27,6 +27,8 @@ from pbxcrm.people.rules import LONGEST_LIST, PASSWORD_MAX
 from pbxcrm.shared import numbers
 from pbxcrm.shared.lengths import LONGEST_SEARCH, longest_of
 from pbxcrm.shared.why import LONGEST_WHY
+from pbxcrm.tasks import rules
+from pbxcrm.tasks.models import Task
 from web import formats, i18n, lamp_words, words
 from web.cursors import next_of_entry
 from web.settings_pages import SETTINGS_PAGES
@@ -64,6 +66,8 @@ class Templates:
             PASSWORD_MAX=PASSWORD_MAX,
             may=may,
             may_open=may_open,
+            may_accept=may_accept,
+            may_judge=may_judge,
             may_edit=may_edit,
             Permission=Permission,
             words=words,
@@ -128,6 +132,18 @@ def may_open(deal: Deal) -> bool:
     """Whether the reader of the page may open this deal."""
     reader = _reader.get()
     return reader.viewer is not None and reader.people is not None and sees_deal(reader.viewer, deal, reader.people)
+
+
+def may_accept(task: Task) -> bool:
+    """Whether the reader of the page may take this assignment on."""
+    reader = _reader.get()
+    return reader.viewer is not None and rules.may_accept(reader.viewer, task)
+
+
+def may_judge(task: Task) -> bool:
+    """Whether the reader of the page says if this assignment is done well."""
+    reader = _reader.get()
+    return reader.viewer is not None and rules.may_judge(reader.viewer, task)
 
 
 def may_edit(deal: Deal) -> bool:

@@ -13,7 +13,8 @@ from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
 from pbxcrm.shared import reasons
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
+from pbxcrm.tasks.rules import Progress, progress_of
 from web.formats import span
 from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
@@ -87,6 +88,52 @@ DEADLINES = (N_("in 2 h"), N_("in 3 days"), N_("tomorrow morning"), N_("tomorrow
 LOST = frozenset({LOST_WRONG_NUMBER, LOST_NOT_A_CLIENT})
 WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})
+
+
+ACTS: dict[str, str] = {
+    TaskAct.SAID.value: N_("wrote"),
+    TaskAct.GIVEN.value: N_("gave it"),
+    TaskAct.ACCEPTED.value: N_("accepted it"),
+    TaskAct.DONE.value: N_("did it"),
+    TaskAct.CHECKED.value: N_("found it done well"),
+    TaskAct.RETURNED.value: N_("returned it"),
+    TaskAct.SNOOZED.value: N_("put it off"),
+}
+PROGRESS: dict[str, str] = {
+    Progress.GIVEN.value: N_("not accepted yet"),
+    Progress.ACCEPTED.value: N_("assignment accepted"),
+    Progress.DONE.value: N_("to be checked"),
+    Progress.CHECKED.value: N_("assignment checked"),
+    Progress.RETURNED.value: N_("assignment returned"),
+    Progress.CANCELLED.value: N_("assignment cancelled"),
+}
+REPEATS: dict[str, str] = {
+    Repeat.NEVER.value: N_("once"),
+    Repeat.DAILY.value: N_("each day"),
+    Repeat.WORKDAYS.value: N_("each working day"),
+    Repeat.WEEKLY.value: N_("each week"),
+    Repeat.MONTHLY.value: N_("each month"),
+}
+
+
+def task_act(act: str) -> str:
+    """What somebody did with a task, as its thread says it."""
+    return _(ACTS.get(act, act))
+
+
+def progress(task: Task) -> str:
+    """How far an assignment is."""
+    return _(PROGRESS[progress_of(task)])
+
+
+def repeat(value: str) -> str:
+    """How often a task comes again."""
+    return _(REPEATS.get(value, value))
+
+
+def repeats() -> list[tuple[str, str]]:
+    """The choices of a select."""
+    return [(value, _(word)) for value, word in REPEATS.items()]
 
 
 def deadlines() -> list[str]:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, true
+from sqlalchemy import ColumnElement, and_, case, func, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.shared.text_match import part_of
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
 
 
@@ -24,6 +24,7 @@ class TaskChoice:
     text: str = ""
     contact_id: int | None = None
     due_before: datetime | None = None  # only what was due until then
+    due_from: datetime | None = None  # only what is due after that
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For the WHERE clause of tasks."""
@@ -38,6 +39,8 @@ class TaskChoice:
             found.append(col(Task.contact_id) == self.contact_id)
         if self.due_before is not None:
             found.append(col(Task.due_at) <= self.due_before)
+        if self.due_from is not None:
+            found.append(col(Task.due_at) > self.due_from)
         if self.text.strip():
             found.append(part_of(col(Task.title_folded), self.text))
         return found
@@ -71,6 +74,55 @@ async def overdue_by_person(session: AsyncSession, viewer: Viewer, now: datetime
         .group_by(col(Task.assignee_id))
     )
     return dict(found.all())
+
+
+def to_check(viewer: Viewer) -> list[ColumnElement[bool]]:
+    """Assignments that the viewer gave, that are done, and that nobody has looked at."""
+    return [
+        col(Task.given_by_id) == viewer.user_id,
+        col(Task.kind) == TaskKind.ASSIGNMENT.value,
+        col(Task.status) == TaskStatus.DONE.value,
+        col(Task.checked_at).is_(None),
+    ]
+
+
+async def to_check_count(session: AsyncSession, viewer: Viewer) -> int:
+    """How many of them there are."""
+    return (await session.exec(select(func.count()).select_from(Task).where(*to_check(viewer)))).one()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much somebody has to do: tasks that are late, of the rest of the day, and of the rest of the week."""
+
+    user_id: int | None
+    overdue: int
+    today: int
+    week: int
+
+
+async def load_by_person(
+    session: AsyncSession, viewer: Viewer, now: datetime, day_ends: datetime, week_ends: datetime
+) -> list[Load]:
+    """What those whom the viewer answers for have to do; a miss is one thing. Whoever is late most comes first."""
+    once = counted_once(lambda whole: col(whole.assignee_id).is_not_distinct_from(col(Task.assignee_id)))
+    due = col(Task.due_at)
+
+    def counted(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.coalesce(func.sum(case((and_(*conditions), 1), else_=0)), 0)
+
+    found = await session.exec(
+        select(
+            Task.assignee_id,
+            counted(due <= now),
+            counted(due > now, due < day_ends),
+            counted(due >= day_ends, due < week_ends),
+        )
+        .where(visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, once)
+        .group_by(col(Task.assignee_id))
+    )
+    rows = [Load(user_id, int(late), int(today), int(week)) for user_id, late, today, week in found.all()]
+    return sorted(rows, key=lambda row: (-row.overdue, -row.today, row.user_id or 0))
 
 
 async def list_closed(

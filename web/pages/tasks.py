@@ -1,7 +1,7 @@
 """Tasks: one's own list by day, the team's, and what one does with a task."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -10,13 +10,14 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.access import Permission, Viewer, can, sees_others
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import access_user
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.tasks import actions, finishing
-from pbxcrm.tasks.lists import TaskChoice, list_closed, overdue_by_person
-from pbxcrm.tasks.models import TaskKind
-from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, list_tasks
+from pbxcrm.tasks import actions, checklists, finishing
+from pbxcrm.tasks.lists import TaskChoice, list_closed, overdue_by_person, to_check, to_check_count
+from pbxcrm.tasks.models import Repeat, TaskKind
+from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, comments_of, list_tasks
 from web.answers import redirect, toast, with_toast
 from web.auth import local_path
 from web.cursors import next_of_time
@@ -48,44 +49,74 @@ async def tasks(request: Request) -> Response:
     may_see_team = sees_others(viewing)
     person, kind = asked_number(request, "who") if may_see_team else None, asked_text(request, "kind")
     everybody = may_see_team and (whose in {"team", "nobody"} or person is not None)
+    due_from, due_before = _bounds(request)
     chosen = TaskChoice(
         assignee_id=person if everybody else viewing.user_id,
         nobodys=everybody and whose == "nobody",
         kind=kind if kind in set(TaskKind) else "",
         text=asked_text(request),
-        due_before=now(request) if request.query_params.get("state") == "overdue" else None,
+        due_from=due_from,
+        due_before=due_before,
     )
-    done = request.query_params.get("state") == "done"
+    done, judging = (request.query_params.get("state") == word for word in ("done", "check"))
     async with parts(request).db.read() as session:
         if done:
             rows = await list_closed(session, viewing, chosen, before=asked_cursor(request), limit=LISTED + 1)
         else:
             after = asked_cursor(request)
-            rows = await list_tasks(session, viewing, *chosen.open(viewing), after=after, limit=LISTED_OPEN + 1)
+            wanted = to_check(viewing) if judging else chosen.open(viewing)
+            rows = await list_tasks(session, viewing, *wanted, after=after, limit=LISTED_OPEN + 1)
         people = await colleagues(session, viewing) if may_see_team else []
         late = await overdue_by_person(session, viewing, now(request)) if may_see_team else {}
+        waiting = await to_check_count(session, viewing)
     people.sort(key=lambda person: -late.get(person.id, 0))
     size = LISTED if done else LISTED_OPEN
     last = rows[size - 1].task if len(rows) > size else None
     return show(
         request,
         "tasks/list.html",
-        groups=_groups(rows[:size], done=done),
+        groups=_groups(rows[:size], done=done, judging=judging),
         more=next_of_time(last.done_at if done and last.done_at else last.due_at, last.id) if last is not None else "",
         chosen=chosen,
         whose=whose if everybody else "",
         done=done,
+        judging=judging,
+        to_check=waiting,
         people=people,
         may_see_team=may_see_team,
         late=late,
     )
 
 
-def _groups(rows: Iterable[TaskRow], *, done: bool) -> list[tuple[str, str, list[TaskRow]]]:
+def _bounds(request: Request) -> tuple[datetime | None, datetime | None]:
+    """What a figure of the team's load opens: the tasks that are late, of today, or of this week."""
+    state = request.query_params.get("state")
+    day_ends, week_ends = ends_of_day_and_week()
+    moment = timedelta(microseconds=1)
+    if state == "overdue":
+        return None, now(request)
+    if state == "today":
+        return now(request), day_ends - moment
+    return (day_ends - moment, week_ends - moment) if state == "week" else (None, None)
+
+
+def ends_of_day_and_week() -> tuple[datetime, datetime]:
+    """The end of the reader's day and of their week, aware UTC."""
+    local = here().now.astimezone(here().timezone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (
+        (midnight + timedelta(days=1)).astimezone(UTC),
+        (midnight + timedelta(days=7 - local.weekday())).astimezone(UTC),
+    )
+
+
+def _groups(rows: Iterable[TaskRow], *, done: bool, judging: bool) -> list[tuple[str, str, list[TaskRow]]]:
     """Key, heading and rows of each group that has any, in the reader's days."""
     rows = list(rows)
     if done:
         return [("done", _("Done"), rows)] if rows else []
+    if judging:
+        return [("check", _("To check"), rows)] if rows else []
     zone, moment = here().timezone, here().now
     today = moment.astimezone(zone).date()
 
@@ -139,6 +170,12 @@ async def create(request: Request) -> Response:
                 contact_id=form.id("contact_id"),
                 note=form["note"],
                 now=now(request),
+                kind=TaskKind.TODO
+                if form.id("assignee_id") in {None, viewer(request).user_id}
+                else TaskKind.ASSIGNMENT,
+                instruction=form["instruction"],
+                checklist=checklists.parse_lines(form["checklist"]),
+                repeat=asked_repeat(form),
             )
     except Invalid as error:
         if error.field == "contact_id":  # a hidden field: it is said above the form
@@ -153,18 +190,27 @@ async def create(request: Request) -> Response:
 
 async def task(request: Request) -> Response:
     """``GET /tasks/{id}``: the task as a form, or to read for whoever may not change it."""
+    return await one(request, request.path_params["task_id"])
+
+
+async def one(request: Request, task_id: int, status: int = 200, done_error: str = "", **typed: str) -> HTMLResponse:
+    """The page of a task; ``done_error`` says why it is not done, ``typed`` is what else was typed."""
     async with parts(request).db.read() as session:
-        row = await access_task_row(session, viewer(request), request.path_params["task_id"])
+        row = await access_task_row(session, viewer(request), task_id)
     form = filled(
         {
             "title": row.task.title,
             "due_at": deadline_text(row.task.due_at),
             "assignee_id": row.task.assignee_id,
             "note": row.task.note,
+            "instruction": row.task.instruction,
+            "checklist": checklists.as_lines(row.task.checklist),
+            "repeat": row.task.repeat,
             "version": row.task.version,
+            **typed,
         }
     )
-    return await _form_page(request, form, row)
+    return await _form_page(request, form, row, status, done_error)
 
 
 async def save(request: Request) -> Response:
@@ -173,8 +219,10 @@ async def save(request: Request) -> Response:
     task_id = request.path_params["task_id"]
     try:
         async with parts(request).db.write() as session:
-            was = (await access_task(session, viewer(request), task_id)).due_at
-            same = form["due_at"] == deadline_text(was)  # the field has no seconds: what nobody changed stays as it was
+            was = await access_task(session, viewer(request), task_id)
+            same = form["due_at"] == deadline_text(
+                was.due_at
+            )  # the field has no seconds: what nobody changed stays as it was
             await actions.edit_task(
                 session,
                 viewer(request),
@@ -184,6 +232,11 @@ async def save(request: Request) -> Response:
                 due_at=None if same else await due_of(session, request, form, form.id("assignee_id")),
                 assignee_id=form.id("assignee_id"),
                 note=form["note"],
+                instruction=form["instruction"] if "instruction" in form.values else None,
+                checklist=checklists.parse_lines(form["checklist"], was.checklist)
+                if "checklist" in form.values
+                else None,
+                repeat=asked_repeat(form) if "repeat" in form.values else None,
                 now=now(request),
             )
     except Invalid as error:
@@ -198,11 +251,16 @@ async def done(request: Request) -> Response:
     """``POST /tasks/{id}/done`` with ``result``: the row goes, and a word with "Undo" comes."""
     form = await read_form(request)
     task_id = request.path_params["task_id"]
-    async with parts(request).db.write() as session:
-        cancelled = "cancelled" in form.values
-        found = await finishing.finish_task(
-            session, viewer(request), task_id, result=form["result"], now=now(request), cancelled=cancelled
-        )
+    cancelled = "cancelled" in form.values
+    try:
+        async with parts(request).db.write() as session:
+            found = await finishing.finish_task(
+                session, viewer(request), task_id, result=form["result"], now=now(request), cancelled=cancelled
+            )
+    except Invalid as error:
+        if wants_fragment(request):
+            raise
+        return await one(request, task_id, UNPROCESSABLE, _(error.message).format(**error.params))
     if not wants_fragment(request):
         return redirect(request, f"/deals/{found.deal_id}" if found.deal_id is not None else "/tasks", done="saved")
     word = _("Cancelled.") if cancelled else _("Done.")
@@ -218,19 +276,34 @@ async def reopen(request: Request) -> Response:
     return redirect(request, "/tasks", done="saved")
 
 
-async def _form_page(request: Request, form: Form, row: TaskRow | None, status: int = 200) -> HTMLResponse:
+def asked_repeat(form: Form) -> Repeat:
+    """How often a task is to come again. Raises Invalid."""
+    try:
+        return Repeat(form["repeat"])
+    except ValueError:
+        raise Invalid("repeat", "tasks.repeat_how", "Choose how often it comes again.") from None
+
+
+async def _form_page(
+    request: Request, form: Form, row: TaskRow | None, status: int = 200, done_error: str = ""
+) -> HTMLResponse:
     who: Viewer = viewer(request)
     async with parts(request).db.read() as session:
+        everybody = await load_directory(session)
+        thread = await comments_of(session, row.task.id or 0) if row is not None else []
         people = await colleagues(session, who)
         deal_id = form.id("deal_id") if row is None else None
         deal = await access_deal(session, who, deal_id) if deal_id is not None else row.deal if row else None
     return show(
         request,
         "tasks/task.html",
-        fragment="tasks/_form.html",
+        fragment=None if done_error else "tasks/_form.html",
         status=status,
         form=form,
         row=row,
+        thread=[(each, everybody.name(each.author_id)) for each in thread],
+        given_by=everybody.name(row.task.given_by_id) if row is not None else "",
+        done_error=done_error,
         deal=deal,
         people=choices(people),
         quick=QUICK,

@@ -1,4 +1,4 @@
-// The callback queue and the escalations by keyboard: one row is in hand (class "now"); arrows or j and k choose, and the keys of the legend
+// A list of work by keyboard (callback queue, escalations, tasks of the day; it has data-worklist): one row is in hand (class "now"); arrows or j and k choose, and the keys of the legend
 // press the button of that row. After a result the next row is in hand; a row stays in hand while the list moves under it.
 // Below the last row "Show more" is pressed by the same arrow.
 import "./ask.js";
@@ -8,7 +8,7 @@ let chosen = "";
 let place = 0;
 let beyond = ""; // the row below which more were asked for
 
-const list = () => document.querySelector("#queue, #escalations");
+const list = () => document.querySelector("[data-worklist]");
 const rows = () => [...(list()?.querySelectorAll("[data-row]") ?? [])];
 
 function take(row, { scroll = false } = {}) {
@@ -42,7 +42,7 @@ function act(name) {
 document.addEventListener("click", (event) => {
   const hint = event.target.closest("[data-act]");
   if (hint) return act(hint.dataset.act);
-  const row = event.target.closest("#queue [data-row], #escalations [data-row]");
+  const row = event.target.closest("[data-worklist] [data-row]");
   if (!row) return;
   take(row);
   const item = event.target.closest("details.menu .item");

@@ -1,0 +1,89 @@
+"""Assignments (F3): given, accepted, done, checked, returned and late, by person."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.models import User
+from pbxcrm.reports.grouping import of_person, percent, split
+from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.shared.reasons import N_
+from pbxcrm.tasks.access import visible_tasks
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+
+NOBODY = N_("Nobody")
+
+
+async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    """Lines by who has them or who gave them, of the assignments that the viewer sees and that were given in the period."""
+    people = await load_directory(session)
+    query = select(Task).where(
+        visible_tasks(viewer),
+        Task.kind == TaskKind.ASSIGNMENT.value,
+        col(Task.created_at) >= asked.since,
+        col(Task.created_at) < asked.until,
+    )
+    if asked.user_id is not None:
+        query = query.where(or_(col(Task.assignee_id) == asked.user_id, col(Task.given_by_id) == asked.user_id))
+    if asked.team_id is not None:
+        query = query.where(col(Task.assignee_id).in_(select(User.id).where(User.team_id == asked.team_id)))
+    tasks = (await session.exec(query.order_by(col(Task.due_at), col(Task.id)))).all()
+
+    def key_of(task: Task) -> tuple[str, str]:
+        who = task.given_by_id if asked.by == "giver" else task.assignee_id
+        return of_person(who, people.name(who), NOBODY)
+
+    def line_of(key: str, name: str, group: Sequence[Task]) -> Line:
+        return _line(key, name, group, asked)
+
+    return split(tasks, key_of, line_of, lambda everything: line_of("", "", everything))
+
+
+def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> Line:
+    end = min(asked.until, asked.now)
+    kept = [task for task in tasks if task.status != TaskStatus.CANCELLED]
+    late = [task for task in kept if task.due_at < (task.done_at or end)]
+    behind = {
+        "given": kept,
+        "accepted": [task for task in kept if task.accepted_at is not None],
+        "done": [task for task in kept if task.status == TaskStatus.DONE],
+        "checked": [task for task in kept if task.checked_at is not None],
+        "returned": [task for task in kept if task.returned_at is not None],
+        "late": late,
+    }
+    values = {
+        **{column: len(rows) for column, rows in behind.items()},
+        "percent_late": percent(len(late), len(kept)),
+    }
+    return Line(key, name, values, {column: [_behind(each) for each in rows] for column, rows in behind.items()})
+
+
+def _behind(task: Task) -> Behind:
+    return Behind("task", task.id or 0, task.title, task.due_at)
+
+
+ASSIGNMENTS = Report(
+    name="assignments",
+    title=N_("Assignments"),
+    definition=N_(
+        "Assignments that were given in the period, as they stand now. Accepted: whoever has it took it on. Done: finished by "
+        "them. Checked: found to be done well. Returned: something was still to be done. Late: finished after its deadline, or "
+        "past it and still open. Cancelled ones do not count."
+    ),
+    dimensions={"owner": N_("By who has it"), "giver": N_("By who gave it")},
+    columns=(
+        Column("given", N_("Given"), Kind.COUNT, opens=True),
+        Column("accepted", N_("Accepted"), Kind.COUNT, opens=True),
+        Column("done", N_("Done"), Kind.COUNT, opens=True),
+        Column("checked", N_("Checked"), Kind.COUNT, opens=True),
+        Column("returned", N_("Returned"), Kind.COUNT, opens=True),
+        Column("late", N_("Late"), Kind.COUNT, opens=True),
+        Column("percent_late", N_("Share late"), Kind.PERCENT),
+    ),
+    load=load,
+    bar="given",
+)
