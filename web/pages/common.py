@@ -128,3 +128,13 @@ def version_of(form: Form) -> int:
     if found is None:
         raise Invalid("", "form.version", "The form is incomplete. Reload the page and try again.")
     return found
+
+
+def ends_of_day_and_week() -> tuple[datetime, datetime]:
+    """The end of the reader's day and of their week, aware UTC."""
+    local = here().now.astimezone(here().timezone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (
+        (midnight + timedelta(days=1)).astimezone(UTC),
+        (midnight + timedelta(days=7 - local.weekday())).astimezone(UTC),
+    )

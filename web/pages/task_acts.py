@@ -19,8 +19,8 @@ from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.i18n import here
 from web.pages.common import asked_number, show
-from web.pages.tasks import one
 from web.parts import now, parts, viewer, wants_fragment
+from web.task_page import task_page
 
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -60,7 +60,7 @@ async def judge(request: Request) -> Response:
         async with parts(request).db.write() as session:
             task = await act(session, viewer(request), _id(request), text=form["text"], now=now(request))
     except Invalid as error:
-        return await one(
+        return await task_page(
             request, _id(request), UNPROCESSABLE, _(error.message).format(**error.params), text=form["text"]
         )
     return _told(request, task, _("Saved."))

@@ -11,8 +11,7 @@ from pbxcrm.shared.errors import NotAllowed
 from pbxcrm.tasks.lists import TaskChoice, load_by_person
 from pbxcrm.tasks.queries import TaskRow, list_tasks
 from web.i18n import here
-from web.pages.common import asked_number, show
-from web.pages.tasks import ends_of_day_and_week
+from web.pages.common import asked_number, ends_of_day_and_week, show
 from web.parts import now, parts, viewer
 
 MOST = 300  # tasks of a week

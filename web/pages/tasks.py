@@ -1,27 +1,26 @@
 """Tasks: one's own list by day, the team's, and what one does with a task."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, Viewer, can, sees_others
+from pbxcrm.access import sees_others
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import access_user
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions, checklists, finishing
 from pbxcrm.tasks.lists import TaskChoice, list_closed, overdue_by_person, to_check, to_check_count
 from pbxcrm.tasks.models import Repeat, TaskKind
-from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, comments_of, list_tasks
+from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, list_tasks
 from web.answers import redirect, toast, with_toast
 from web.auth import local_path
 from web.cursors import next_of_time
-from web.due_dates import QUICK, deadline_text, due_of
+from web.due_dates import deadline_text, due_of
 from web.forms import Form, filled, read_form
 from web.i18n import N_, here
 from web.i18n import gettext as _
@@ -31,12 +30,13 @@ from web.pages.common import (
     asked_id,
     asked_number,
     asked_text,
-    choices,
     colleagues,
+    ends_of_day_and_week,
     show,
     version_of,
 )
 from web.parts import now, parts, viewer, wants_fragment
+from web.task_page import form_page, task_page
 
 GROUPS = (("overdue", N_("Overdue")), ("today", N_("Today")), ("tomorrow", N_("Tomorrow")), ("later", N_("Later")))
 LISTED_OPEN = 200
@@ -100,16 +100,6 @@ def _bounds(request: Request) -> tuple[datetime | None, datetime | None]:
     return (day_ends - moment, week_ends - moment) if state == "week" else (None, None)
 
 
-def ends_of_day_and_week() -> tuple[datetime, datetime]:
-    """The end of the reader's day and of their week, aware UTC."""
-    local = here().now.astimezone(here().timezone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    return (
-        (midnight + timedelta(days=1)).astimezone(UTC),
-        (midnight + timedelta(days=7 - local.weekday())).astimezone(UTC),
-    )
-
-
 def _groups(rows: Iterable[TaskRow], *, done: bool, judging: bool) -> list[tuple[str, str, list[TaskRow]]]:
     """Key, heading and rows of each group that has any, in the reader's days."""
     rows = list(rows)
@@ -152,7 +142,7 @@ async def new(request: Request) -> Response:
             "back": local_path(request.query_params.get("back", "")),
         }
     )
-    return await _form_page(request, form, None)
+    return await form_page(request, form, None)
 
 
 async def create(request: Request) -> Response:
@@ -181,7 +171,7 @@ async def create(request: Request) -> Response:
         if error.field == "contact_id":  # a hidden field: it is said above the form
             error.field = ""
         form.refuse(error)
-        return await _form_page(request, form, None, UNPROCESSABLE)
+        return await form_page(request, form, None, UNPROCESSABLE)
     if made.deal_id is not None:
         return redirect(request, f"/deals/{made.deal_id}", done="added")
     back = local_path(form["back"])
@@ -190,27 +180,7 @@ async def create(request: Request) -> Response:
 
 async def task(request: Request) -> Response:
     """``GET /tasks/{id}``: the task as a form, or to read for whoever may not change it."""
-    return await one(request, request.path_params["task_id"])
-
-
-async def one(request: Request, task_id: int, status: int = 200, done_error: str = "", **typed: str) -> HTMLResponse:
-    """The page of a task; ``done_error`` says why it is not done, ``typed`` is what else was typed."""
-    async with parts(request).db.read() as session:
-        row = await access_task_row(session, viewer(request), task_id)
-    form = filled(
-        {
-            "title": row.task.title,
-            "due_at": deadline_text(row.task.due_at),
-            "assignee_id": row.task.assignee_id,
-            "note": row.task.note,
-            "instruction": row.task.instruction,
-            "checklist": checklists.as_lines(row.task.checklist),
-            "repeat": row.task.repeat,
-            "version": row.task.version,
-            **typed,
-        }
-    )
-    return await _form_page(request, form, row, status, done_error)
+    return await task_page(request, request.path_params["task_id"])
 
 
 async def save(request: Request) -> Response:
@@ -243,7 +213,7 @@ async def save(request: Request) -> Response:
         form.refuse(error)
         async with parts(request).db.read() as session:
             row = await access_task_row(session, viewer(request), task_id)
-        return await _form_page(request, form, row, UNPROCESSABLE)
+        return await form_page(request, form, row, UNPROCESSABLE)
     return redirect(request, "/tasks", done="saved")
 
 
@@ -260,7 +230,7 @@ async def done(request: Request) -> Response:
     except Invalid as error:
         if wants_fragment(request):
             raise
-        return await one(request, task_id, UNPROCESSABLE, _(error.message).format(**error.params))
+        return await task_page(request, task_id, UNPROCESSABLE, _(error.message).format(**error.params))
     if not wants_fragment(request):
         return redirect(request, f"/deals/{found.deal_id}" if found.deal_id is not None else "/tasks", done="saved")
     word = _("Cancelled.") if cancelled else _("Done.")
@@ -282,30 +252,3 @@ def asked_repeat(form: Form) -> Repeat:
         return Repeat(form["repeat"])
     except ValueError:
         raise Invalid("repeat", "tasks.repeat_how", "Choose how often it comes again.") from None
-
-
-async def _form_page(
-    request: Request, form: Form, row: TaskRow | None, status: int = 200, done_error: str = ""
-) -> HTMLResponse:
-    who: Viewer = viewer(request)
-    async with parts(request).db.read() as session:
-        everybody = await load_directory(session)
-        thread = await comments_of(session, row.task.id or 0) if row is not None else []
-        people = await colleagues(session, who)
-        deal_id = form.id("deal_id") if row is None else None
-        deal = await access_deal(session, who, deal_id) if deal_id is not None else row.deal if row else None
-    return show(
-        request,
-        "tasks/task.html",
-        fragment=None if done_error else "tasks/_form.html",
-        status=status,
-        form=form,
-        row=row,
-        thread=[(each, everybody.name(each.author_id)) for each in thread],
-        given_by=everybody.name(row.task.given_by_id) if row is not None else "",
-        done_error=done_error,
-        deal=deal,
-        people=choices(people),
-        quick=QUICK,
-        may_edit=can(who, Permission.TASKS_EDIT),
-    )

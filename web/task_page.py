@@ -1,0 +1,64 @@
+"""The page of a task, which the form and the acts on a task answer with."""
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.deals.queries import access_deal
+from pbxcrm.people.directory import load_directory
+from pbxcrm.tasks import checklists
+from pbxcrm.tasks.queries import TaskRow, access_task_row, comments_of
+from web.due_dates import QUICK, deadline_text
+from web.forms import Form, filled
+from web.pages.common import choices, colleagues, show
+from web.parts import parts, viewer
+
+
+async def task_page(
+    request: Request, task_id: int, status: int = 200, done_error: str = "", **typed: str
+) -> HTMLResponse:
+    """The page of a task; ``done_error`` says why it is not done, ``typed`` is what else was typed."""
+    async with parts(request).db.read() as session:
+        row = await access_task_row(session, viewer(request), task_id)
+    form = filled(
+        {
+            "title": row.task.title,
+            "due_at": deadline_text(row.task.due_at),
+            "assignee_id": row.task.assignee_id,
+            "note": row.task.note,
+            "instruction": row.task.instruction,
+            "checklist": checklists.as_lines(row.task.checklist),
+            "repeat": row.task.repeat,
+            "version": row.task.version,
+            **typed,
+        }
+    )
+    return await form_page(request, form, row, status, done_error)
+
+
+async def form_page(
+    request: Request, form: Form, row: TaskRow | None, status: int = 200, done_error: str = ""
+) -> HTMLResponse:
+    """The form of a new task, or of ``row`` with all that its page shows."""
+    who: Viewer = viewer(request)
+    async with parts(request).db.read() as session:
+        everybody = await load_directory(session)
+        thread = await comments_of(session, row.task.id or 0) if row is not None else []
+        people = await colleagues(session, who)
+        deal_id = form.id("deal_id") if row is None else None
+        deal = await access_deal(session, who, deal_id) if deal_id is not None else row.deal if row else None
+    return show(
+        request,
+        "tasks/task.html",
+        fragment=None if done_error else "tasks/_form.html",
+        status=status,
+        form=form,
+        row=row,
+        thread=[(each, everybody.name(each.author_id)) for each in thread],
+        given_by=everybody.name(row.task.given_by_id) if row is not None else "",
+        done_error=done_error,
+        deal=deal,
+        people=choices(people),
+        quick=QUICK,
+        may_edit=can(who, Permission.TASKS_EDIT),
+    )
