@@ -79,7 +79,7 @@ class BehindOut(ApiAnswer):
 
 
 class ReportQuery(ApiRequest):
-    """Days of the default calendar's time zone; `until` is the last day."""
+    """Days of the time zone in which times are shown (`PBXCRM_TIMEZONE`), as "today" is everywhere; `until` is the last day."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
