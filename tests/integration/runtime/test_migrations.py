@@ -4,14 +4,22 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlmodel import select
 
 from pbxcrm import migrations
+from pbxcrm.deals.models import Note
+from pbxcrm.people.models import User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
+from pbxcrm.shared.search_words import rows_with
+from pbxcrm.shared.sqlite import WRITES
 from pbxcrm.tables import metadata
+from tests.calls import NOON
 from tests.databases import Postgres, fresh_name
 
 
@@ -70,3 +78,32 @@ async def test_a_database_that_is_away_is_said_in_one_sentence(url: str) -> None
     with pytest.raises(Unavailable, match="cannot be reached") as caught:
         await migrations.upgrade(url)
     assert "secret" not in str(caught.value)
+
+
+async def test_short_words_of_what_was_written_before_are_found(database: Database, database_url: str) -> None:
+    """A key of two letters ("Ельф", three of whose letters were typed; "Ель") was not kept before 0020."""
+
+    def before_0020(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(migrations.FOLDER))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0016")
+
+    async def found() -> list[int]:
+        async with database.read() as session:
+            query = rows_with("notes", "ель")
+            assert query is not None
+            return list((await session.exec(select(query.c.row_id))).all())
+
+    async with database.write() as session:
+        author = User(login="ivan", name="Ivan", role="seller", password_hash="", created_at=NOON)
+        session.add(author)
+        await session.flush()
+        note = Note(text="Привезти ель", author_id=author.id or 0, at=NOON)
+        session.add(note)
+    assert await found() == [note.id]
+    async with database.engine.execution_options(**{WRITES: True}).begin() as connection:
+        await connection.run_sync(before_0020)
+    assert await found() == []
+    assert await migrations.upgrade(database_url) == ("0016", migrations.newest())
+    assert await found() == [note.id]
