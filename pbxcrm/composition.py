@@ -30,6 +30,7 @@ from pbxcrm.checkpoints.recompute import WORK as CHECKPOINT_WORK
 from pbxcrm.checkpoints.recompute import recompute_all, register_settler
 from pbxcrm.checkpoints.sweep import register_lighter
 from pbxcrm.checkpoints.trials import WORK as TRIAL_WORK
+from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unmarked
 from pbxcrm.contacts.hooks import contacts_merging, contacts_unmerging, rows_relinked
@@ -60,7 +61,15 @@ from pbxcrm.tasks.actions import say_tasks_relinked
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import register_sources
-from pbxcrm.timeline.sources import read_calls, read_changes, read_flags, read_moves, read_notes, read_tasks
+from pbxcrm.timeline.sources import (
+    read_calls,
+    read_changes,
+    read_flags,
+    read_merges,
+    read_moves,
+    read_notes,
+    read_tasks,
+)
 
 
 def compose() -> None:
@@ -76,7 +85,13 @@ def compose() -> None:
     next_task_missing.register(failed_without_task)
     line_deleted.register(forget_line)
     register_reasons(
-        people.REASONS, tasks.REASONS, deals.REASONS, checkpoints.REASONS, callbacks.REASONS, reactions.REASONS
+        people.REASONS,
+        contacts.REASONS,
+        tasks.REASONS,
+        deals.REASONS,
+        checkpoints.REASONS,
+        callbacks.REASONS,
+        reactions.REASONS,
     )
     register_sources(
         {
@@ -86,6 +101,7 @@ def compose() -> None:
             EntryKind.NOTE: read_notes,
             EntryKind.TASK: read_tasks,
             EntryKind.FLAG: read_flags,
+            EntryKind.MERGE: read_merges,
         }
     )
     stage_entered.register(watching.deal_entered, follow_closing)

@@ -20,6 +20,8 @@ DONE: dict[str, str] = {
     "deleted": N_("Deleted."),
     "off_list": N_("The number is off the list."),
     "reopened": N_("The number is off the list; the callbacks that were closed for it are open again."),
+    "merged": N_("Merged. It can be undone where it stands in the history of the client."),
+    "unmerged": N_("They are two clients again."),
     "password": N_(
         "Your password has been changed. Other browsers have been logged out, and your API tokens have ended."
     ),

@@ -36,6 +36,7 @@ from web.pages import (
     home,
     leaves,
     lines,
+    merges,
     pauses,
     people,
     phone,
@@ -269,6 +270,15 @@ def _contacts() -> list[Route]:
         page("/contacts/{contact_id:int}", contacts.contact, needs=read),
         page("/contacts/{contact_id:int}/edit", contacts.edit, needs=write, name="edit_contact"),
         page("/contacts/{contact_id:int}/edit", contacts.save, needs=write, methods=POST, name="save_contact"),
+        page("/contacts/duplicates", merges.duplicates, needs=write),
+        page("/contacts/{contact_id:int}/merge", merges.merge_page, needs=write),
+        page("/contacts/{contact_id:int}/merge", merges.merge, needs=write, methods=POST, name="merge_contacts"),
+        page("/contacts/{contact_id:int}/not-same", merges.not_same, needs=write, methods=POST),
+        page(
+            "/contacts/{contact_id:int}/not-same/{other_id:int}/undo", merges.undo_not_same, needs=write, methods=POST
+        ),
+        page("/merges/{merge_id:int}", merges.merged, needs=read),
+        page("/merges/{merge_id:int}/undo", merges.undo, needs=write, methods=POST, name="undo_merge"),
         page("/contacts/{contact_id:int}/numbers", contacts.link_number, needs=write, methods=POST),
         page(
             "/contacts/{contact_id:int}/note",

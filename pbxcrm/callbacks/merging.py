@@ -1,6 +1,6 @@
 """The callbacks of two clients who become one: one client has one open callback, and when they are two again, each has their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,14 @@ async def unmerge_callbacks(session: AsyncSession, unmerging: Unmerging) -> None
         await _part(session, stays, stored, unmerging, context)
     stays.version += 1
     await say_episode_changed(session, stays, unmerging.at, context.people)
+
+
+async def open_callbacks(session: AsyncSession, contact_ids: Collection[int]) -> list[Episode]:
+    """What would become one callback if these clients became one."""
+    found = await session.exec(
+        select(Episode).where(col(Episode.contact_id).in_(contact_ids), Episode.status == EpisodeStatus.OPEN.value)
+    )
+    return list(found.all())
 
 
 async def _absorb(

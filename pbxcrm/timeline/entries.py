@@ -21,6 +21,7 @@ class EntryKind(StrEnum):
     NOTE = "note"
     TASK = "task"
     FLAG = "flag"
+    MERGE = "merge"
 
 
 RANK = {kind: place for place, kind in enumerate(EntryKind)}

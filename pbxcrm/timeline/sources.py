@@ -10,11 +10,14 @@ from sqlmodel.sql.expression import SelectOfScalar
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
+from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note, StageMove
 from pbxcrm.flags.access import visible_flags
 from pbxcrm.flags.models import Flag
+from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.db import UtcDateTime
+from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task
 from pbxcrm.timeline.entries import RANK, Entry, EntryKind, TimelineQuery
@@ -102,6 +105,30 @@ async def read_notes(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
     query = select(Note).where(own)
     found = await session.exec(_page(query, EntryKind.NOTE, at, col(Note.id), asked))
     return [Entry(EntryKind.NOTE, note.at, note.id or 0, note, note.author_id, {}) for note in found.all()]
+
+
+async def read_merges(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
+    """Who was merged into the client, or back out; none for a deal. Whoever sees the client sees that."""
+    if asked.contact_id is None:
+        return []
+    undone = col(Merge.undone_at).is_not(None)
+    of_it = or_(col(Merge.into_id) == asked.contact_id, and_(col(Merge.from_id) == asked.contact_id, undone))
+    query = _page(select(Merge).where(of_it), EntryKind.MERGE, col(Merge.at), col(Merge.id), asked)
+    merges = (await session.exec(query)).all()
+    others = {merge.id: merge.from_id if merge.into_id == asked.contact_id else merge.into_id for merge in merges}
+    clients = await load_by_id(session, Contact, others.values())
+    return [
+        Entry(
+            EntryKind.MERGE,
+            merge.at,
+            merge.id or 0,
+            merge,
+            merge.by_id,
+            reason("contact.merged", client=clients[others[merge.id]].name).stored(),
+            users=(merge.undone_by_id,),
+        )
+        for merge in merges
+    ]
 
 
 async def read_flags(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:

@@ -53,7 +53,7 @@ NAMES_A_ROW = {
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
-ASKED_FOR = {"assignee_id": "user_id", "contact": "contact_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
+ASKED_FOR = {"assignee_id": "user_id", "contact": "contact_id", "contact_id": "other_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {"stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to"}
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
@@ -75,13 +75,14 @@ PLAIN: dict[str, str] = {
     "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
     "word": "Done.", "reason": "Too slow.", "checklist": "", "repeat": "", "done": "1", "verdict": "good", "by": "1",
+    "into_version": "1", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into",
     "act": "", "begin": "now", "trigger": "silence", "work": "talked", "talked_seconds": "30", "filled_field": "", "date_field": "next_task_at", "offset": "1",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
     "q", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
-    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "mobiles", "meant", "job", "hour", "day",
+    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day",
 }  # fmt: skip
 #: Without a handset that talks these are refused before they look at what else was sent.
 NOT_ON_A_CALL = {"POST /phone/transfer", "POST /phone/hangup"}

@@ -9,8 +9,10 @@ from pbxcrm.access import Permission, can, decides_for
 from pbxcrm.callbacks.actions import put_on_list
 from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
+from pbxcrm.contacts.duplicates import Alike, alike_to
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import (
+    ContactRow,
     access_company,
     access_contact,
     edits_company,
@@ -40,7 +42,7 @@ from web.parts import now, parts, viewer
 
 SUGGESTED = 8
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
-WITH_CLIENT = frozenset({EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK})
+WITH_CLIENT = frozenset({EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK, EntryKind.MERGE})
 
 
 async def contacts(request: Request) -> Response:
@@ -72,13 +74,33 @@ async def find(request: Request) -> Response:
 
 
 async def whose(request: Request) -> Response:
-    """``GET /contacts/whose?meant=&number=&phones=&mobiles=&without=&contact_id=``: whose the numbers of a form are, as one types."""
+    """``GET /contacts/whose?meant=&number=&phones=&mobiles=&name=&emails=&without=&contact_id=``: whose is what one types."""
     asked = request.query_params
     several = ",".join((asked.get("phones", ""), asked.get("mobiles", "")))
     typed = [asked.get("number", ""), *several.replace(",", "\n").splitlines()]
-    found = [] if asked.get("contact_id") else await known_of(request, typed, without=asked_number(request, "without"))
-    meant = asked.get("meant", "")
-    return show(request, "contacts/_known.html", found=found, meant=meant if meant in MEANT else "client")
+    without, meant = asked_number(request, "without"), asked.get("meant", "")
+    found = [] if asked.get("contact_id") else await known_of(request, typed, without=without)
+    emails = asked.get("emails", "").replace(",", "\n").splitlines()[:20]
+    alike = await _alike(request, asked_text(request, "name"), emails, without) if meant in {"client", "link"} else []
+    named = {known.contact.id for known in found if known.contact is not None}
+    return show(
+        request,
+        "contacts/_known.html",
+        found=found,
+        alike=[(row, same) for row, same in alike if row.contact.id not in named],
+        meant=meant if meant in MEANT else "client",
+        without=without,
+    )
+
+
+async def _alike(
+    request: Request, name: str, emails: list[str], without: int | None
+) -> list[tuple[ContactRow, tuple[tuple[Alike, str], ...]]]:
+    """Clients one sees who have the name or an address that is typed."""
+    if not name and not any(emails):
+        return []
+    async with parts(request).db.read() as session:
+        return await alike_to(session, viewer(request), name=name, emails=emails, without=without, limit=3)
 
 
 async def contact(request: Request) -> Response:
@@ -86,6 +108,8 @@ async def contact(request: Request) -> Response:
     who, contact_id = viewer(request), request.path_params["contact_id"]
     async with parts(request).db.read() as session:
         found = await access_contact(session, who, contact_id)
+        if found.id != contact_id:  # merged into that one
+            return redirect(request, f"/contacts/{found.id}")
         row = (await with_numbers(session, [found]))[0]
         special = await special_numbers_of(session, row)
         edits = await edits_contact(session, who, contact_id)
@@ -150,6 +174,8 @@ async def edit(request: Request) -> Response:
     contact_id = request.path_params["contact_id"]
     async with parts(request).db.read() as session:
         found = await access_contact(session, viewer(request), contact_id)
+        if found.id != contact_id:
+            return redirect(request, f"/contacts/{found.id}")
         await actions.check_editable(session, viewer(request), found)
         row = (await with_numbers(session, [found]))[0]
     form = filled(

@@ -1,0 +1,9 @@
+"""Why what stands in the history of a client is there."""
+
+from pbxcrm.shared.reasons import N_, Counted
+
+REASONS: dict[str, str | Counted] = {
+    "contact.merged": N_(
+        "“{client}” and this client are one person. Numbers, addresses, deals, tasks, calls and notes of both are here."
+    ),
+}

@@ -1,0 +1,260 @@
+"""Clients who may be one person: the list to work through, the page where two become one, and where they are made two again."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.access import Viewer
+from pbxcrm.callbacks.merging import open_callbacks
+from pbxcrm.contacts.duplicates import Alike, alike_to, in_common, list_duplicates, say_not_same, take_back_not_same
+from pbxcrm.contacts.hooks import Left, Why
+from pbxcrm.contacts.known import whose_numbers
+from pbxcrm.contacts.merge_rules import FIELDS, NOTE_MAX, default_choice, joined
+from pbxcrm.contacts.merges import access_merge, changed_since, may_undo
+from pbxcrm.contacts.merging import Versions, merge_contacts, values_of
+from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
+from pbxcrm.contacts.unmerging import undo_merge
+from pbxcrm.deals.board import BoardFilter
+from pbxcrm.deals.queries import DealRow, list_deals
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Conflict, Invalid
+from web.answers import redirect, with_toast
+from web.cursors import next_of_pair, read_pair
+from web.foreign import local_path
+from web.forms import Form, filled, read_form
+from web.i18n import N_, ngettext
+from web.i18n import gettext as _
+from web.pages.common import LISTED, asked_id, asked_text, show
+from web.parts import now, parts, viewer
+
+#: Fields of the form, by those of the client.
+TAKE = {"name": "take_name", "company_id": "take_company", "responsible_id": "take_responsible", "note": "take_note"}
+
+
+NAMES = {"name": N_("Name"), "company_id": N_("Company"), "responsible_id": N_("Responsible"), "note": N_("Note")}
+
+
+async def duplicates(request: Request) -> Response:
+    """``GET /contacts/duplicates?cursor=``: pairs among the clients one sees, the surest first."""
+    async with parts(request).db.read() as session:
+        after = read_pair(request.query_params.get("cursor", ""))
+        pairs, place = await list_duplicates(session, viewer(request), after=after, limit=LISTED)
+        people = await load_directory(session)
+    more = next_of_pair(place) if place is not None else ""
+    return show(
+        request,
+        "contacts/duplicates.html",
+        fragment="contacts/_pairs.html",
+        Alike=Alike,
+        pairs=pairs,
+        more=more,
+        people=people,
+    )
+
+
+async def merge_page(request: Request) -> Response:
+    """``GET /contacts/{id}/merge?contact_id=&back=``: whom to merge it with, then both side by side."""
+    with_id = asked_id(request, "contact_id")
+    if with_id is None or with_id == request.path_params["contact_id"]:
+        return await _choose_page(request, filled({}))
+    return await _compare_page(request, filled({"back": asked_text(request, "back")}), with_id)
+
+
+async def merge(request: Request) -> Response:
+    """``POST /contacts/{id}/merge``: into the client of the field ``into``."""
+    form, contact_id = await read_form(request), request.path_params["contact_id"]
+    into = form.id("into") or 0
+    try:
+        async with parts(request).db.write() as session:
+            await merge_contacts(
+                session,
+                viewer(request),
+                contact_id,
+                into,
+                now=now(request),
+                chosen={field: form[name] for field, name in TAKE.items() if form[name]},
+                seen=Versions(form.number("version"), form.number("into_version")),
+            )
+    except (Invalid, Conflict) as error:
+        if isinstance(error, Conflict) and error.code != "merges.stale":
+            raise
+        form.refuse(Invalid(TAKE.get(getattr(error, "field", ""), ""), error.code, error.message, **error.params))
+        return await _compare_page(request, form, into, HTTPStatus(error.status))
+    return redirect(request, local_path(form["back"]) if form["back"] else f"/contacts/{into}", done="merged")
+
+
+async def not_same(request: Request) -> Response:
+    """``POST /contacts/{id}/not-same``: with the client of the field ``other``; its row goes."""
+    form, contact_id = await read_form(request), request.path_params["contact_id"]
+    other = form.id("other") or 0
+    async with parts(request).db.write() as session:
+        await say_not_same(session, viewer(request), contact_id, other, now=now(request))
+    if form["back"]:
+        return redirect(request, local_path(form["back"]), done="saved")
+    undo = f"/contacts/{contact_id}/not-same/{other}/undo"
+    return with_toast(request, HTMLResponse(""), _("Two clients, then. They are not suggested again."), undo=undo)
+
+
+async def undo_not_same(request: Request) -> Response:
+    """``POST /contacts/{id}/not-same/{other}/undo``."""
+    contact_id, other = request.path_params["contact_id"], request.path_params["other_id"]
+    async with parts(request).db.write() as session:
+        await take_back_not_same(session, viewer(request), contact_id, other, now=now(request))
+    return redirect(request, "/contacts/duplicates", done="saved")
+
+
+async def merged(request: Request) -> Response:
+    """``GET /merges/{id}``: who was merged with whom, and what an undo would leave as it is."""
+    who, merge_id = viewer(request), request.path_params["merge_id"]
+    async with parts(request).db.read() as session:
+        found = await access_merge(session, who, merge_id)
+        this, into = await session.get_one(Contact, found.from_id), await session.get_one(Contact, found.into_id)
+        people = await load_directory(session)
+        left = [Left.load(each) for each in found.left]
+        if found.undone_at is None:
+            left = await changed_since(session, found, into)
+        deals = await _seen_deals(session, who, left)
+        company = (await with_numbers(session, [this]))[0].company
+    return show(
+        request,
+        "contacts/merged.html",
+        merge=found,
+        this=this,
+        into=into,
+        company=company,
+        people=people,
+        parts=[(why, *_told([each for each in left if each.why is why], deals)) for why in Why],
+        names=NAMES,
+        may=may_undo(who, found, into, people) and into.merged_into_id is None,
+    )
+
+
+async def undo(request: Request) -> Response:
+    """``POST /merges/{id}/undo``; the page of the merge says afterwards what was left."""
+    merge_id = request.path_params["merge_id"]
+    async with parts(request).db.write() as session:
+        found = await undo_merge(session, viewer(request), merge_id, now=now(request))
+    return redirect(request, f"/merges/{merge_id}" if found.left else f"/contacts/{found.from_id}", done="unmerged")
+
+
+async def _choose_page(request: Request, form: Form) -> HTMLResponse:
+    who, contact_id = viewer(request), request.path_params["contact_id"]
+    async with parts(request).db.read() as session:
+        found = await access_contact(session, who, contact_id)
+        row = (await with_numbers(session, [found]))[0]
+        numbers = [phone.number for phone in row.phones]
+        alike = await alike_to(
+            session,
+            who,
+            name=found.name,
+            numbers=numbers,
+            emails=[email.address for email in row.emails],
+            without=found.id,
+        )
+        private = [known for known in await whose_numbers(session, who, numbers) if not known.contact]
+        people = await load_directory(session)
+    return show(
+        request,
+        "contacts/merge_with.html",
+        contact=found,
+        alike=alike,
+        private=private,
+        people=people,
+        form=form,
+    )
+
+
+async def _compare_page(request: Request, form: Form, into_id: int, status: int = 200) -> HTMLResponse:
+    who, contact_id = viewer(request), request.path_params["contact_id"]
+    async with parts(request).db.read() as session:
+        found = [
+            await access_contact(session, who, contact_id),
+            await access_contact(session, who, into_id, field="into" if status != 200 else ""),
+        ]
+        if found[0].id == found[1].id:  # somebody has merged them just now
+            raise Conflict("merges.already", "These two have just been merged.")
+        this, into = await with_numbers(session, found)
+        deals = [await _open_deals(session, who, each) for each in found]
+        callbacks = await open_callbacks(session, [each.id or 0 for each in found])
+        edits = [await edits_contact(session, who, each.id or 0) for each in found]
+        people = await load_directory(session)
+    both = {row.deal.pipeline_id for row in deals[0]} & {row.deal.pipeline_id for row in deals[1]}
+    return show(
+        request,
+        "contacts/merge.html",
+        fragment="contacts/_merge_form.html",
+        status=status,
+        this=this,
+        into=into,
+        same=in_common(this, into),
+        choices=_choices(this, into, form),
+        form=form,
+        deals=[row for rows in deals for row in rows if row.deal.pipeline_id in both],
+        callbacks=len(callbacks) > 1,
+        edits=all(edits),
+        names=NAMES,
+        whose=people.name(next((each.responsible_id for each, may in zip(found, edits, strict=True) if not may), None)),
+        people=people,
+    )
+
+
+def _choices(this: ContactRow, into: ContactRow, form: Form) -> list[tuple[str, str, str, bool]]:
+    """The fields that differ: their name, their name in the form, what is ticked, whether both can be kept."""
+    mine, theirs = values_of(this.contact), values_of(into.contact)
+    return [
+        (
+            field,
+            TAKE[field],
+            form.get(TAKE[field]) or default_choice(field, mine, theirs),
+            field == "note" and bool(mine["note"] and theirs["note"]) and len(joined(mine, theirs)) <= NOTE_MAX,
+        )
+        for field in FIELDS
+        if mine[field] != theirs[field]
+    ]
+
+
+async def _open_deals(session: AsyncSession, who: Viewer, contact: Contact) -> list[DealRow]:
+    rows = await list_deals(session, who, *BoardFilter(contact_id=contact.id).conditions(), limit=LISTED)
+    return [row for row in rows if row.deal.closed_at is None]
+
+
+def _told(left: Sequence[Left], deals: Mapping[int, DealRow]) -> tuple[list[str], list[DealRow]]:
+    """Sentences, and deals that are named."""
+    sentences: list[str] = []
+    for each in left:
+        unnamed = [one for one in each.ids if each.what != "deals" or one not in deals]
+        if unnamed or not each.ids:
+            sentences.append(_sentence(each, unnamed))
+    return sentences, [deals[one] for each in left if each.what == "deals" for one in each.ids if one in deals]
+
+
+async def _seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) -> dict[int, DealRow]:
+    """The deals that the reader may see, by their ids; of all others only how many they are is told."""
+    ids = tuple(one for each in left if each.what == "deals" for one in each.ids)
+    if not ids:
+        return {}
+    rows = await list_deals(session, who, *BoardFilter(deal_ids=ids).conditions(), limit=LISTED)
+    return {row.deal.id or 0: row for row in rows}
+
+
+def _sentence(each: Left, ids: Sequence[int]) -> str:
+    """What an undo leaves, in words; ``ids`` are those that are not named."""
+    if each.why is Why.FIELD:
+        return _("{field}: what it says now stays.").format(field=_(NAMES[each.what]))
+    if each.why is Why.NUMBER_GONE:
+        return _("{number} was taken away since, and does not come back.").format(number=each.what)
+    if each.why is Why.CALLBACK_CLOSED:
+        return _("The open callback is closed meanwhile, so it is closed for both.")
+    count = len(ids)
+    counted = {
+        "deals": ngettext("%(num)d deal", "%(num)d deals", count),
+        "tasks": ngettext("%(num)d task", "%(num)d tasks", count),
+        "calls": ngettext("%(num)d call", "%(num)d calls", count),
+        "notes": ngettext("%(num)d note", "%(num)d notes", count),
+        "episodes": ngettext("%(num)d callback", "%(num)d callbacks", count),
+    }
+    return counted.get(each.what, ngettext("%(num)d other entry", "%(num)d other entries", count)) % {"num": count}
