@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import combinations, pairwise
 from typing import Any
 
-from sqlalchemy import Column, func, select
+from sqlalchemy import Column, ColumnElement, func, literal_column, select
 from sqlmodel import SQLModel, col
 from sqlmodel import select as select_rows
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -26,7 +26,7 @@ from pbxcrm.contacts.queries import ContactRow, access_contact, with_numbers
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.errors import Invalid
 
-GROUPS_AT_ONCE = 200
+GROUPS_AT_ONCE = 60
 #: So many may have one number or name and each be compared with each; of more, each with the next only.
 SMALL_GROUP = 12
 SUGGESTED = 10
@@ -65,6 +65,9 @@ _KEYS: dict[Alike, tuple[Column[Any], Column[Any]]] = {
     Alike.EMAIL: (_TABLES["emails"].c.address_key, _TABLES["emails"].c.contact_id),
     Alike.NAME: (_TABLES["contacts"].c.name_key, _TABLES["contacts"].c.id),
 }
+_NOTHING: ColumnElement[str] = literal_column(
+    "''"
+)  # as the index says it: a parameter would not be known to be the same
 
 
 async def list_duplicates(
@@ -112,7 +115,7 @@ async def alike_to(
     apart = await _apart_from(session, without) if without is not None else set()
     for alike, keys in wanted.items():
         column, owner = _KEYS[alike]
-        query = select(column, owner).where(column.in_(keys)).order_by(owner).limit(SMALL_GROUP * max(1, len(keys)))
+        query = select(column, owner).where(column != _NOTHING, column.in_(keys)).limit(SMALL_GROUP * max(1, len(keys)))
         for key, contact_id in await fetch(session, query) if keys else ():
             if contact_id not in apart and (alike, key) not in same.setdefault(contact_id, []):
                 same[contact_id].append((alike, key))
@@ -155,14 +158,20 @@ async def _groups(
 ) -> dict[str, list[int]]:
     """The next keys that several clients have whom the viewer sees, with the ids of these."""
     column, owner = _KEYS[alike]
-    behind = [column != "", column >= after if include else column > after]
+    seen: list[ColumnElement[bool]] = []
     if viewer.role not in SEES_EVERYTHING or alike is Alike.NAME:
-        seen = visible_contacts(viewer, little=await sees_little(session, viewer))
-        behind.append(seen if alike is Alike.NAME else owner.in_(select(col(Contact.id)).where(seen)))
-    several = select(column).where(*behind).group_by(column).having(func.count(owner.distinct()) > 1)
+        visible = visible_contacts(viewer, little=await sees_little(session, viewer))
+        seen.append(visible if alike is Alike.NAME else owner.in_(select(col(Contact.id)).where(visible)))
+    behind = column >= after if include else column > after
+    several = (
+        select(column)
+        .where(column != _NOTHING, behind, *seen)
+        .group_by(column)
+        .having(func.count(owner.distinct()) > 1)
+    )
     keys = [row[0] for row in await fetch(session, several.order_by(column).limit(GROUPS_AT_ONCE))]
     groups: dict[str, list[int]] = {key: [] for key in keys}
-    members = select(column, owner).where(column.in_(keys), *behind[2:]).order_by(owner).distinct()
+    members = select(column, owner).where(column != _NOTHING, column.in_(keys), *seen).order_by(owner).distinct()
     for key, contact_id in await fetch(session, members) if keys else ():
         groups[key].append(contact_id)
     return groups

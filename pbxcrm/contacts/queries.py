@@ -185,12 +185,9 @@ async def with_numbers(session: AsyncSession, contacts: list[Contact]) -> list[C
     phones = (await session.exec(select(Phone).where(col(Phone.contact_id).in_(ids)).order_by(col(Phone.id)))).all()
     emails = (await session.exec(select(Email).where(col(Email.contact_id).in_(ids)).order_by(col(Email.id)))).all()
     companies = await load_by_id(session, Company, (contact.company_id for contact in contacts))
-    return [
-        ContactRow(
-            contact,
-            companies.get(contact.company_id),
-            [phone for phone in phones if phone.contact_id == contact.id],
-            [email for email in emails if email.contact_id == contact.id],
-        )
-        for contact in contacts
-    ]
+    rows = {contact.id: ContactRow(contact, companies.get(contact.company_id), [], []) for contact in contacts}
+    for phone in phones:
+        rows[phone.contact_id].phones.append(phone)
+    for email in emails:
+        rows[email.contact_id].emails.append(email)
+    return [rows[contact.id] for contact in contacts]
