@@ -53,7 +53,14 @@ NAMES_A_ROW = {
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
-ASKED_FOR = {"assignee_id": "user_id", "contact": "contact_id", "contact_id": "other_id", "deal": "deal_id", "call": "call_id", "for": "user_id"}
+ASKED_FOR = {
+    "assignee_id": "user_id",
+    "contact": "contact_id",
+    "contact_id": "other_id",
+    "deal": "deal_id",
+    "call": "call_id",
+    "for": "user_id",
+}
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {"stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to"}
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
