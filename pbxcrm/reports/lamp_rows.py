@@ -40,6 +40,7 @@ class LampRow:
 
     @property
     def contact_id(self) -> int | None:
+        """The client of the callback or deal; None where nobody is known."""
         about = self.episode or self.deal
         return about.contact_id if about is not None else None
 
