@@ -89,7 +89,10 @@ class Backfill:
         rows = [row for row in rows if id(row) in known or row.at <= asked_at + SETTLES]
         wanted = {id(row) for call in cel.calls(rows) if matters(call) for row in call}
         told = cel_translation.messages((row for row in rows if id(row) in wanted), known, there, restarted)
-        return [(at - shift, message) for at, message in told]
+        found = [(at - shift, message) for at, message in told]
+        if restarted and found and found[-1][1] == cel_translation.SHUTDOWN and since is not None:
+            found[-1] = max(found[-1][0], since), cel_translation.SHUTDOWN  # it was heard longer than it wrote
+        return found
 
     def is_unsettled(self, snapshot: Snapshot, until: datetime) -> bool:
         """Whether the file does not know a channel yet that the snapshot shows, or says that something ended just before it:

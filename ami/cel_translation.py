@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from ami.cel import Row
 from ami.messages import Message
 
+SHUTDOWN: Message = {"Event": "Shutdown"}
+STARTED: Message = {"Event": "PbxcrmStarted"}  # the PBX runs anew; Asterisk says so to who is just logging in only
 #: When it happened, and the event.
 Told = tuple[datetime, Message]
 
@@ -137,6 +139,7 @@ class _Translation:
         before, self._born_last = self._born_last, max(self._born_last, born)
         if before[1] >= 0 and born[0] >= before[0] and born[1] == 0 and before[1] > 0 and self._last is not None:
             yield from self.stop()
+            yield row.at, STARTED
             self.was_started_anew = True
             self._alive.clear()
             self._dialling.clear()
@@ -149,7 +152,7 @@ class _Translation:
             return
         last = self._hangups.get(self._last.unique_id)
         if self._alive or (last is not None and not last.extra.get("hangupsource")):
-            yield self._last.at, {"Event": "Shutdown"}
+            yield self._last.at, SHUTDOWN
 
     # --- births and applications ----------------------------------------------------------------------------------
 

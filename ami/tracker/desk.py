@@ -35,6 +35,9 @@ class Desk:
         self.booted_at: datetime | None = None
         self.hears_hangup_requests = False  # they are not filtered away
         self.at = DAWN  # when the message being worked on happened
+        self.started_at: datetime | None = (
+            None  # when a new life of the PBX began at the latest, told since it was last asked
+        )
         self.asked_at = DAWN  # when the PBX was last asked what is going on: what was said right before was not heard
         self._facts: list[CallFact] = []
         self._due: list[tuple[datetime, int, Call]] = []

@@ -9,17 +9,21 @@ from pbxcrm.calls.facts import CallFact, Outcome
 
 #: A call that nothing was heard of for this long has lost its Hangup.
 FORGOTTEN_AFTER = timedelta(hours=24)
+_BEFORE = timedelta(milliseconds=1)
 
 
-def shutdown(desk: Desk, at: datetime) -> None:
+def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None) -> None:
     """The PBX stops: who talked, talked; everybody else was interrupted, also those whose verdict was being held.
 
-    A stop that the PBX's own record tells of may be of long ago: what began after it goes on.
+    A stop that the PBX's own record tells of may be of long ago: what began after it, or when the PBX had ``started_at`` again,
+    goes on.
     """
+    at = at if started_at is None else min(at, started_at - _BEFORE)
     ended = [call for call in desk.board.calls if call.started_at <= at]
     for call in ended:
         if not call.is_over:
-            give_up(desk, call, at, Outcome.INTERRUPTED)
+            gave_up = call.release_at is not None and call.caller_hung_up  # themselves, a moment before
+            give_up(desk, call, at, verdict.outcome(call) if gave_up else Outcome.INTERRUPTED)
         for channel_id in list(call.channels):
             desk.board.unplug(channel_id)
         desk.board.forget(call)

@@ -103,10 +103,14 @@ def hangup_request(desk: Desk, message: Message, at: datetime) -> None:
     channel = desk.board.find(message)
     if channel is not None:
         channel.hangs_up = True
-    if channel is not None and channel is channel.call.first:
-        channel.call.caller_hung_up = True
-        left_at = channel.call.left_queue_at
-        channel.call.hung_up_after_queue = left_at is not None and at - left_at > _LEFT_BY_HANGING_UP
+    call = desk.board.call_of(
+        message.get("Uniqueid", "")
+    )  # the PBX's own record may tell it after the Hangup was heard
+    if call is None or call.first is None or call.first.id != message.get("Uniqueid"):
+        return
+    call.caller_hung_up = True
+    left_at = call.left_queue_at
+    call.hung_up_after_queue = left_at is not None and at - left_at > _LEFT_BY_HANGING_UP
 
 
 def dial_begin(desk: Desk, message: Message, at: datetime) -> None:
@@ -283,6 +287,11 @@ def shutdown(desk: Desk, _message: Message, at: datetime) -> None:
     ending.shutdown(desk, at)
 
 
+def started(desk: Desk, _message: Message, at: datetime) -> None:
+    """The PBX's own record tells of its first channel after a start."""
+    desk.started_at = at
+
+
 def _cause(message: Message) -> int | None:
     text = message.get("Cause", "")
     return int(text) if text.isdecimal() and len(text) <= 3 else None
@@ -312,4 +321,5 @@ HANDLERS: dict[str, Handler] = {
     "VarSet": var_set,
     "Newexten": new_exten,
     "Shutdown": shutdown,
+    "PbxcrmStarted": started,
 }

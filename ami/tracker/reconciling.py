@@ -29,7 +29,8 @@ def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: dateti
     desk.booted_at = snapshot.booted_at or desk.booted_at
     if restarted:
         # Channel names and numbers begin anew: nothing of before is alive.
-        ending.shutdown(desk, _last_sign_of_life(now, heard_until))
+        ending.shutdown(desk, _last_sign_of_life(now, heard_until), desk.started_at)
+    desk.started_at = None
     _end_what_is_gone(desk, snapshot, now)
     for seen in snapshot.channels:
         _adopt(desk, seen, now)

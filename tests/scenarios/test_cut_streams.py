@@ -233,6 +233,30 @@ def test_a_stop_of_long_ago_ends_no_call_of_today(tmp_path: Path) -> None:
         assert differences(killed.told()[-1:], whole.told(), name_of(file)) == []
 
 
+def test_a_call_after_the_stop_that_was_over_before_anybody_looked_is_told_as_it_was(tmp_path: Path) -> None:
+    stopped, file = HERE / "cel-22/restart_of_the_pbx.cel.csv", HERE / "cel-22/queue_nobody_can_serve.cel.csv"
+    later = int(cel.read(stopped)[-1].at.timestamp()) + 20 - int(cel.read(file)[0].at.timestamp())
+    both = tmp_path / "Master.csv"
+    both.write_text(stopped.read_text() + _later(file.read_text(), later))
+    listener, began = Listener(), cel.read(stopped)[0].at
+    listener.take(listener.tracker.reconcile(Snapshot((), booted_at=began - timedelta(days=1)), began))
+    ends = cel.read(both)[-1].at
+    listener.wake_up(both, began, ends, Snapshot((), booted_at=ends - timedelta(seconds=5), asked_at=ends))
+    listener.close()
+    assert [call["outcome"] for call in listener.told()] == ["answered", "interrupted", "missed"]
+
+
+def test_who_hung_up_a_moment_before_the_stop_was_not_interrupted() -> None:
+    stream = HERE / "cel-22/neither_phone_nor_mobile.ami"
+    listener = Listener()
+    messages = messages_of(stream)
+    assert any(message["Event"] == "HangupRequest" for message in messages)
+    for message in messages:
+        listener.hear(message)
+    listener.hear({"Event": "Shutdown", "Timestamp": str(float(messages[-1]["Timestamp"]) + 1.4)})
+    assert [(call["outcome"], call["missed_reason"]) for call in listener.told()] == [("missed", "abandoned_ringing")]
+
+
 def _later(text: str, seconds: int) -> str:
     """Times and the channels' ids."""
     return re.sub(r"\b(17\d{8})(?=\.\d)", lambda found: str(int(found[1]) + seconds), text)
