@@ -63,12 +63,11 @@ class Verdict:
 def differences(told: dict[str, Any], true: dict[str, Any], *, any_order: bool) -> dict[str, str]:
     """What one call is, and should be, by key."""
     found = {}
-    for key, value in true.items():
+    kept = true | ({"client_name": clean_name(true["client_name"])} if "client_name" in true else {})
+    for key, value in kept.items():
         if key in _TIMES:
             continue
         mine = told[key]
-        if key == "client_name":
-            value = clean_name(value)  # as it is kept
         if key in _SPANS:
             same = abs((mine or 0) - (value or 0)) <= _SPAN_TOLERANCE
         elif key == "rang" and any_order:
