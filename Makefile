@@ -1,6 +1,6 @@
 # make run    everything with a simulated PBX; with PBXCRM_AMI_URL=ami://user:secret@host:5038 your own PBX
 # make test   installs what the tests need, then style, types, import rules, tests
-# make chaos  kills, stops and cuts off listeners at random during calls (an hour or more)
+# make chaos  kills, stops and cuts off each part, the database and the PBX at random during calls (an hour or more)
 # make help   what else there is
 
 PYTHON ?= python3
@@ -46,7 +46,7 @@ bench: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.bench
 
-# Kills during real calls: what one listener tells after it, and what two tell of which one is always alive.
+# Blows during real calls to each part of the product, PostgreSQL, Redis and the PBX; then to two listeners, one of which is always alive.
 chaos: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.chaos.recovery
