@@ -13,6 +13,7 @@ from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
 from pbxcrm.shared import reasons
+from pbxcrm.shared.text_match import has_letters as has_letters  # noqa: PLC0414 - for templates
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import Progress, progress_of
 from web.formats import span

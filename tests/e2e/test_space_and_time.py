@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from tests.calls import NOON
 from tests.e2e.browser import live, overflow
-from tests.e2e.test_daily_acts import DESK, IRYNA, Day, day
+from tests.e2e.test_daily_acts import DESK, IRYNA, STRANGER, Day, day
 from tests.waiting import until
 
 __all__ = ["day"]
@@ -19,12 +19,18 @@ async def test_rail_and_dock_fold_and_stay_so_and_four_columns_are_seen(day: Day
     hand = await day.sit_down("ivan", "/board", width=1280)
     page = hand.page
     await day.talk(IRYNA, 8)
-    await page.locator(".callcard").first.wait_for()
+    await day.talk(STRANGER, 9)
+    await page.locator(".callcard").nth(1).wait_for()
+    await page.locator(".card .number").first.wait_for()
     edge = await page.locator("#dock").bounding_box()
     assert edge
     boxes = [await column.bounding_box() for column in await page.locator(".col").all()]
     whole = [box for box in boxes if box and box["x"] + box["width"] <= edge["x"]]
     assert len(whole) >= 4
+    numbers = page.locator(".card .number h3")
+    assert await numbers.count() > 0
+    broken = "(all) => all.filter((one) => one.offsetHeight > 22 || one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    assert await numbers.evaluate_all(broken) == []  # a number does not break in the middle
     assert await page.evaluate("document.documentElement.dataset.rail") == "folded"  # too narrow for both
     await page.locator("[data-fold=rail]").click()
     await page.locator("[data-fold=dock]").click()
