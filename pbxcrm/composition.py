@@ -56,6 +56,7 @@ from pbxcrm.shared.background import register_work
 from pbxcrm.shared.jobs import register_timers
 from pbxcrm.shared.reasons import register_reasons
 from pbxcrm.tasks import reasons as tasks
+from pbxcrm.tasks import stage_tasks
 from pbxcrm.tasks.access import CLIENT_OF_TASK
 from pbxcrm.tasks.actions import say_tasks_relinked
 from pbxcrm.tasks.hooks import next_task_changed
@@ -104,7 +105,7 @@ def compose() -> None:
             EntryKind.MERGE: read_merges,
         }
     )
-    stage_entered.register(watching.deal_entered, follow_closing)
+    stage_entered.register(watching.deal_entered, stage_tasks.deal_entered, follow_closing)
     deal_changed.register(watching.deal_changed)
     stage_changed.register(watching.stage_changed)
     pipeline_made.register(watching.pipeline_made)

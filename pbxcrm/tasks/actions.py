@@ -52,6 +52,8 @@ class NewTask:
     note: str = ""
     instruction: str = ""
     checklist: tuple[checklists.Item, ...] = ()
+    stage_task_id: int | None = None  # the automatic one of a stage, and the entry it was made for
+    stage_move_id: int | None = None
 
 
 async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
@@ -75,6 +77,8 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
         note=cut(new.note, Task.note),
         instruction=cut(new.instruction, Task.instruction),
         checklist=[dict(each) for each in new.checklist],
+        stage_task_id=new.stage_task_id,
+        stage_move_id=new.stage_move_id,
         reason=new.why.stored(),
         created_at=at,
     )

@@ -8,6 +8,7 @@ from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
 
@@ -58,6 +59,7 @@ class Task(SQLModel, table=True):
     __table_args__ = (
         Index("ix_tasks_list", "assignee_id", "status", "due_at"),
         UniqueConstraint("follows_id", name="uq_tasks_follows_id"),
+        UniqueConstraint("stage_task_id", "stage_move_id", name="uq_tasks_stage_task_id_stage_move_id"),
     )
 
     id: int | None = row_id()
@@ -89,6 +91,8 @@ class Task(SQLModel, table=True):
     repeat: str = Field(default=Repeat.NEVER.value, max_length=10)
     repeat_day: int | None = None  # of a monthly one: the day of the month it began with
     follows_id: int | None = maybe_link("tasks.id", index=False)  # the repeated task it is the next of, once each
+    stage_task_id: int | None = maybe_link("stage_tasks.id", index=False)  # the automatic one of a stage …
+    stage_move_id: int | None = maybe_link("stage_moves.id", index=False)  # … for this entry of the deal, once each
     snoozed_until: datetime | None = maybe_utc_column()
     postponed: int = 0  # how often a person put it off
     given_by_id: int | None = maybe_link("users.id")  # who gave it to somebody else
@@ -98,6 +102,25 @@ class Task(SQLModel, table=True):
     returned_at: datetime | None = maybe_utc_column()  # not good enough: open again
     done_at: datetime | None = maybe_utc_column()
     done_by_id: int | None = maybe_link("users.id", index=False)
+    version: int = 1
+
+
+@cached_config
+class StageTask(SQLModel, table=True):
+    """A task that every deal gets when it enters a stage. One that is taken away stays for the tasks it has made."""
+
+    __tablename__ = "stage_tasks"
+
+    id: int | None = row_id()
+    stage_id: int = link("stages.id")
+    position: int = 0
+    title: str = Field(max_length=300)
+    instruction: str = Field(default="", max_length=4000)
+    whom: str = Field(default="responsible", max_length=80)  # responsible, manager, user:LOGIN
+    after_minutes: int = 0  # working minutes after the entry
+    checklist: list[dict[str, Any]] = json_list()
+    keep: bool = False  # stays when the deal leaves the stage before it is done
+    active: bool = True
     version: int = 1
 
 

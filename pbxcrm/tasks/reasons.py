@@ -1,8 +1,12 @@
-"""Why a task was made that is about another task."""
+"""Why the product made or closed a task of its own."""
 
 from pbxcrm.shared.reasons import N_, Counted, N_counted
 
 REASONS: dict[str, str | Counted] = {
+    "stage_task.title": "{title}",
+    "stage_task.why": N_("The deal entered the stage “{stage}”, which asks for it."),
+    "stage_task.left": N_("The deal left the stage “{stage}” before."),
+    "stage_task.deputy": N_("{who} is away; {deputy} stands in."),
     "task.postponed": N_("Put off again and again: {title}"),
     "task.postponed_why": N_counted("{who} has put it off once.", "{who} has put it off {n} times.", "n"),
 }

@@ -1,0 +1,176 @@
+"""Automatic tasks: what a deal gets to do when it enters a stage, once for each entry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.calendars.queries import Calendars, load_calendars
+from pbxcrm.deals.hooks import StageEntry
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.config_cache import cached_until_changed
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.lengths import check_optional_text
+from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.tasks import checklists
+from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
+from pbxcrm.tasks.models import StageTask, Task, TaskKind, TaskStatus
+from pbxcrm.tasks.rules import check_title
+
+RESPONSIBLE, MANAGER, USER = "responsible", "manager", "user:"
+MOST_TASKS = 20  # of a stage
+LONGEST_AFTER = 366 * 24 * 60  # minutes
+
+
+@dataclass(frozen=True, slots=True)
+class StageTaskChange:
+    """An automatic task as it is typed; without a title it is taken away."""
+
+    title: str
+    whom: str = RESPONSIBLE
+    after_minutes: int = 0
+    instruction: str = ""
+    checklist: Sequence[checklists.Item] = ()
+    keep: bool = False
+
+
+async def list_stage_tasks(session: AsyncSession, stage_id: int) -> list[StageTask]:
+    """Those of a stage, in order; read anew only once somebody has changed one."""
+    return (await cached_until_changed(session, _read_active)).get(stage_id, [])
+
+
+async def _read_active(session: AsyncSession) -> dict[int, list[StageTask]]:
+    found: dict[int, list[StageTask]] = {}
+    rows = await session.exec(
+        select(StageTask).where(col(StageTask.active)).order_by(col(StageTask.position), col(StageTask.id))
+    )
+    for row in rows.all():
+        found.setdefault(row.stage_id, []).append(row)
+    return found
+
+
+def seen_of(tasks: Sequence[StageTask]) -> str:
+    """What somebody saw of a stage's tasks, to find that another was faster."""
+    return ",".join(f"{each.id}:{each.version}" for each in tasks)
+
+
+async def save_stage_tasks(
+    session: AsyncSession,
+    viewer: Viewer,
+    stage_id: int,
+    changes: Sequence[StageTaskChange],
+    *,
+    seen: str,
+    now: datetime,
+) -> None:
+    """Make the stage's automatic tasks those of ``changes``, in their order. Raises Invalid at ``auto_…``, Conflict for what was changed since.
+
+    Tasks that deals have already got stay as they are.
+    """
+    check(viewer, Permission.SETTINGS_EDIT)
+    kept = [each for each in changes if each.title.strip()]
+    if len(kept) > MOST_TASKS:
+        raise Invalid("auto_title", "stage_tasks.many", "A stage has at most {most} automatic tasks.", most=MOST_TASKS)
+    found = await session.exec(
+        select(StageTask)
+        .where(StageTask.stage_id == stage_id, col(StageTask.active))
+        .order_by(col(StageTask.position), col(StageTask.id))
+        .with_for_update()
+    )
+    rows = list(found.all())
+    if seen_of(rows) != seen:
+        raise Conflict(
+            "stage_tasks.stale", "Somebody changed these tasks meanwhile. Look at them again before you change them."
+        )
+    people = await load_directory(session)
+    for position, change in enumerate(kept):
+        row = rows[position] if position < len(rows) else StageTask(stage_id=stage_id, title="", version=0)
+        try:
+            row.title = check_title(change.title)
+        except Invalid as error:
+            raise Invalid("auto_title", error.code, error.message, **error.params) from None
+        row.instruction = check_optional_text(change.instruction, StageTask.instruction, "auto_instruction")
+        row.whom = _checked_whom(change.whom, people)
+        if not 0 <= change.after_minutes <= LONGEST_AFTER:
+            raise Invalid("auto_after", "stage_tasks.after", "Choose a time from at once to a year.")
+        row.after_minutes, row.keep, row.position = change.after_minutes, change.keep, position
+        row.checklist = checklists.check_items(change.checklist, "auto_checklist")
+        row.version += 1
+        session.add(row)
+    for row in rows[len(kept) :]:
+        row.active = False
+        row.version += 1
+    record(session, now, "stage.tasks", "stage", stage_id, actor=viewer, titles=[each.title for each in kept])
+
+
+def _checked_whom(whom: str, people: Directory) -> str:
+    if whom in {RESPONSIBLE, MANAGER}:
+        return whom
+    logins = {user.login for user in people.users.values() if user.is_active}
+    if whom.startswith(USER) and whom.removeprefix(USER) in logins:
+        return whom
+    raise Invalid(
+        "auto_whom", "stage_tasks.whom", "Choose who gets the task: the responsible, the manager, or a person."
+    )
+
+
+async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
+    """Make the tasks of the stage; what the stage before asked for and is open is cancelled, unless it is to be kept."""
+    if entry.left is not None:
+        await _cancel_left(session, entry)
+    wanted = await list_stage_tasks(session, entry.stage.id or 0)
+    if not wanted:
+        return
+    calendars = await load_calendars(session, entry.people)
+    for each in wanted:
+        whom, because = _whom(each.whom, entry, calendars)
+        new = NewTask(
+            kind=TaskKind.TODO,
+            title=reason("stage_task.title", title=each.title),
+            why=reason("stage_task.why", *because, stage=entry.stage.name),
+            due_at=calendars.of_user(whom).add_minutes(entry.at, each.after_minutes),
+            assignee_id=whom,
+            deal_id=entry.deal.id,
+            contact_id=entry.deal.contact_id,
+            instruction=each.instruction,
+            checklist=tuple(each.checklist),
+            stage_task_id=each.id,
+            stage_move_id=entry.move.id,
+        )
+        await do_create_task(session, new, entry.at, entry.people)
+
+
+async def _cancel_left(session: AsyncSession, entry: StageEntry) -> None:
+    assert entry.left is not None
+    found = await session.exec(
+        select(Task)
+        .join(StageTask, col(StageTask.id) == col(Task.stage_task_id))
+        .where(Task.deal_id == entry.deal.id, Task.status == TaskStatus.OPEN.value, ~col(StageTask.keep))
+        .order_by(col(Task.id))
+    )
+    for task in found.all():
+        why = reason("stage_task.left", stage=entry.left.name)
+        await do_close_task(session, task, entry.at, entry.people, result=why, actor=None, cancelled=True)
+
+
+def _whom(whom: str, entry: StageEntry, calendars: Calendars) -> tuple[int | None, list[Reason]]:
+    """Who gets it, and why somebody else where they are away or have left."""
+    people, responsible = entry.people, entry.deal.responsible_id
+    wanted = responsible
+    if whom == MANAGER:
+        wanted = manager.id if (manager := people.manager_of(responsible)) is not None else None
+    elif whom.startswith(USER):
+        login = whom.removeprefix(USER)
+        wanted = next(
+            (user.id for user in people.users.values() if user.login == login and user.is_active), responsible
+        )
+    if wanted is None:
+        return None, []
+    acting = calendars.acting(wanted, entry.at)
+    if acting is None or acting == wanted:
+        return wanted, []
+    return acting, [reason("stage_task.deputy", who=people.name(wanted), deputy=people.name(acting))]
