@@ -87,6 +87,7 @@ ACTIONS: dict[str, str] = {
     "pipeline.archived": N_("Pipeline archived"),
     "stage.created": N_("Stage added"),
     "stage.changed": N_("Stage changed"),
+    "stage.tasks": N_("Automatic tasks of a stage changed"),
     "stage.archived": N_("Stage archived"),
     "deal.lamp_lit": N_("A lamp of the deal lit"),
     "deal.lamp_out": N_("A lamp of the deal went out"),
