@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can, check, decides_for
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.access import audience_of_episode
+from pbxcrm.callbacks.access import audience_of_asked, audience_of_episode
 from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import (
     DecisionContext,
@@ -27,7 +27,6 @@ from pbxcrm.callbacks.queries import (
 from pbxcrm.callbacks.rules import clock_of
 from pbxcrm.calls.access import own_calls
 from pbxcrm.calls.models import Call
-from pbxcrm.checkpoints.access import audience_of_lamp
 from pbxcrm.checkpoints.checks import LONGEST_MINUTES
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.lamps import armed_row, carry_out, hold_open
@@ -89,8 +88,8 @@ async def say_episode_changed(
     known: dict[int | None, list[Lamp]] = session.info.get(LAMPS_KNOWN, {})
     lamps = known[episode.id] if episode.id in known else await burning_lamps(session, [episode.id])
     for lamp in lamps:  # it may be before a manager, who may be of another team
-        if lamp.is_escalation and lamp.state == LampState.BURNING:
-            heard |= audience_of_lamp(lamp, people)
+        if lamp.state == LampState.BURNING:
+            heard |= audience_of_asked(lamp, people)
     before = people.sharing_with(owner_before) if owner_before is not None else set()
     emit(session, "callback", episode.id, at, users=[*heard.users, *before, *claimed_before], roles=heard.roles)
 

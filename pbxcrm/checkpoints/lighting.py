@@ -130,8 +130,9 @@ def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Di
     """Told to those who see it. What it is about changes for them too: they may see a callback by its lamp alone."""
     heard = audience_of_lamp(lamp, people)
     emit(session, "lamp", lamp.id, at, users=heard.users, roles=heard.roles)
-    if lamp.callback_id is not None and lamp.is_escalation:
-        emit(session, "callback", lamp.callback_id, at, users=heard.users)
+    if lamp.callback_id is not None:
+        users = heard.users if lamp.is_escalation else {lamp.addressee_id}
+        emit(session, "callback", lamp.callback_id, at, users=users)
 
 
 async def _give_task(session: AsyncSession, context: EngineContext, each: DueLamp, now: datetime) -> None:
