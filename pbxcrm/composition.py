@@ -48,6 +48,7 @@ from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
 from pbxcrm.reports.assignments import ASSIGNMENTS
 from pbxcrm.reports.efficiency import EFFICIENCY
+from pbxcrm.reports.lamps import LAMPS
 from pbxcrm.reports.missed import MISSED
 from pbxcrm.reports.own_kpi import OWN_KPI
 from pbxcrm.reports.report import register_reports
@@ -118,7 +119,7 @@ def compose() -> None:
     register_lamps(lamps_of_deals)
     register_work(CHECKPOINT_WORK)
     register_work(TRIAL_WORK)
-    register_reports(MISSED, STAGE_TIME, EFFICIENCY, ASSIGNMENTS, OWN_KPI)
+    register_reports(MISSED, LAMPS, STAGE_TIME, EFFICIENCY, ASSIGNMENTS, OWN_KPI)
     register_timers(CONTACT_TIMERS)
     register_timers(FUNNEL_TIMERS)
     register_timers(CALLBACK_TIMERS)
