@@ -1,4 +1,4 @@
-"""Conversations with clients that are over: each counts for every deal of the client that has a lamp."""
+"""Conversations with clients that are over: each counts for every deal of the client that has a lamp, or had one that a manager accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.lamps import OPEN
-from pbxcrm.checkpoints.models import Lamp, Subject
+from pbxcrm.checkpoints.models import Decision, Lamp, Subject
 from pbxcrm.deals.models import Deal
 from pbxcrm.shared.core_sql import fetch, list_param
 
@@ -64,7 +64,7 @@ def _watched(condition: ColumnElement[bool]) -> Any:  # Select of id, contact, n
             condition,
             col(Lamp.subject) == Subject.DEAL.value,
             col(Deal.closed_at).is_(None),
-            col(Lamp.state).in_(OPEN),
+            col(Lamp.state).in_(OPEN) | (col(Lamp.decision) == Decision.ACCEPTED.value),
         )
     )
 

@@ -1,0 +1,104 @@
+"""What a manager does about a deal that nobody works on: the same acts as about a callback."""
+
+from datetime import timedelta
+
+import pytest
+
+from pbxcrm.checkpoints.escalations import accept, comment, make_joint, reassign
+from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.checkpoints.queries import escalation_count, lamps_of_deals, list_control_tasks, list_escalations
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.tasks.models import Task
+from tests.integration.checkpoints.conftest import DealDesk
+
+
+async def escalated(desk: DealDesk) -> tuple[int, Lamp]:
+    """A deal left beyond its norm and the pause."""
+    deal_id = await desk.deal()
+    for _ in range(2):
+        await desk.sweep((await desk.one_lamp(LampState.ARMED)).due_at)
+    (lamp,) = [lamp for lamp in await desk.lamps() if lamp.is_escalation]
+    return deal_id, lamp
+
+
+async def test_a_deal_before_the_manager_is_an_escalation_and_counted_once(desk: DealDesk) -> None:
+    deal_id, lamp = await escalated(desk)
+    assert (lamp.state, lamp.addressee_id) == (LampState.BURNING, desk.office.id("maria"))
+    seen: dict[str, int] = {}
+    for login in ("maria", "oksana", "ivan", "kira"):
+        viewer = await desk.viewer(login)
+        async with desk.database.read() as session:
+            rows = await list_escalations(session, viewer)
+            others = await list_control_tasks(session, viewer)
+            assert await escalation_count(session, viewer, lamp.due_at) == len(rows) + len(others)
+            seen[login] = len(rows)
+    assert seen == {"maria": 1, "oksana": 0, "ivan": 0, "kira": 1}
+    async with desk.database.read() as session:
+        assert await lamps_of_deals(session, [deal_id]) == {deal_id: "second"}
+
+
+async def test_accepting_puts_both_out_until_there_is_work(desk: DealDesk) -> None:
+    deal_id, lamp = await escalated(desk)
+    maria, at = await desk.viewer("maria"), lamp.due_at + timedelta(minutes=5)
+    async with desk.database.write() as session:
+        await accept(session, maria, lamp.id or 0, "They decide in spring", now=at)
+    out = await desk.lamps(LampState.OUT)
+    assert [(each.step, each.decision, each.note) for each in out] == [
+        (0, "", ""),
+        (1, "accepted", "They decide in spring"),
+    ]
+    assert await desk.tasks("lamp") == await desk.tasks("control") == []
+    assert await desk.sweep(at + timedelta(days=9)) == 0
+    with pytest.raises(Conflict):
+        async with desk.database.write() as session:
+            await accept(session, maria, lamp.id or 0, "twice", now=at)
+    await desk.talk(at + timedelta(days=10))  # the clock begins anew
+    assert (await desk.one_lamp(LampState.ARMED)).deal_id == deal_id
+
+
+async def test_giving_the_deal_answers_it_and_the_new_one_has_a_pause_of_their_own(desk: DealDesk) -> None:
+    deal_id, lamp = await escalated(desk)
+    maria, at = await desk.viewer("maria"), lamp.due_at + timedelta(minutes=5)
+    with pytest.raises(Invalid):
+        async with desk.database.write() as session:
+            await reassign(session, maria, lamp.id or 0, desk.office.id("ivan"), now=at)
+    async with desk.database.write() as session:
+        given = await reassign(session, maria, lamp.id or 0, desk.office.id("olena"), now=at)
+        assert (given.decision, given.out_by_id) == ("reassigned", maria.user_id)
+    assert (await desk.deal_row(deal_id)).responsible_id == desk.office.id("olena")
+    burning = await desk.one_lamp(LampState.BURNING)
+    assert (burning.step, burning.owner_id, burning.addressee_id) == (
+        0,
+        desk.office.id("olena"),
+        desk.office.id("olena"),
+    )
+    assert (await desk.one_lamp(LampState.ARMED)).entered_at == at
+
+
+async def test_a_comment_is_an_assignment_and_the_lamp_burns_on(desk: DealDesk) -> None:
+    deal_id, lamp = await escalated(desk)
+    maria = await desk.viewer("maria")
+    with pytest.raises(Invalid):
+        async with desk.database.write() as session:
+            await comment(session, maria, lamp.id or 0, "  ", now=lamp.due_at)
+    async with desk.database.write() as session:
+        await comment(session, maria, lamp.id or 0, "Ask for the accountant", now=lamp.due_at)
+    (said,) = await desk.tasks("assignment")
+    assert (said.assignee_id, said.deal_id, said.note) == (desk.office.id("ivan"), deal_id, "Ask for the accountant")
+    assert len(await desk.lamps(LampState.BURNING)) == 2
+
+
+async def test_a_joint_task_ends_for_both_by_the_same_work(desk: DealDesk) -> None:
+    _, lamp = await escalated(desk)
+    maria, oksana = await desk.viewer("maria"), await desk.viewer("oksana")
+    with pytest.raises(NotFound):
+        async with desk.database.write() as session:
+            await make_joint(session, oksana, lamp.id or 0, now=lamp.due_at)
+    for _ in range(2):  # once is enough
+        async with desk.database.write() as session:
+            await make_joint(session, maria, lamp.id or 0, now=lamp.due_at)
+    about = [task for task in await desk.rows(Task) if task.about.startswith(f"lamp:{lamp.id}")]
+    assert {task.assignee_id for task in about} == {desk.office.id("maria"), desk.office.id("ivan")}
+    assert len(about) == 2
+    await desk.talk(lamp.due_at + timedelta(minutes=10))
+    assert {task.status for task in await desk.rows(Task) if task.kind in {"lamp", "control"}} == {"done"}
