@@ -28,12 +28,13 @@ from ami.inheriting import Inherited
 from ami.journal import Journal, Record
 from ami.messages import Message, parse
 from ami.reporting import Reporter
+from ami.rings_first import RINGING, rings_first
 from ami.snapshot import Snapshot
 from ami.take_snapshot import clock_offset, take_snapshot
 from ami.tracker.clock import event_time
 from ami.untold import Untold
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Batch, CallFact, CallState, FactKind, Handover, Outcome
+from pbxcrm.calls.facts import Batch, CallFact, CallState, Handover, Outcome
 from pbxcrm.pbx.state import JournalPosition, Lease, PbxState
 
 log = structlog.get_logger(__name__)
@@ -41,11 +42,10 @@ Thing = TypeVar("Thing")
 
 _TICK = 0.5  # seconds
 _ROUND = 500  # messages fed before the database and the link get their turn
-_RINGS = frozenset({FactKind.OPENED, FactKind.UPDATED, FactKind.QUEUED, FactKind.RINGING, FactKind.SILENCED})
-_FEW = 8  # facts that may make deals and tasks, which a ring may have to wait for
+_FEW = 12  # facts that may make deals and tasks, which a ring may have to wait for
+_SLOWER = 0.1  # seconds in which such facts gather while telephones ring: what a batch costs is mostly the same for one and for ten
 _CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, however much comes
 _GATHER = 0.03  # seconds in which facts gather: half of what a batch costs is the same for one and for many
-RINGING = b"ChannelStateDesc: Ringing\r\n"  # what does not wait
 _LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
 _CLOCK_TOLERANCE = 5.0  # seconds
@@ -96,23 +96,6 @@ class CallTracker(Protocol):
         """The calls that are not over."""
 
 
-def rings_first(facts: Sequence[CallFact], waiting: Iterable[CallFact] = ()) -> tuple[list[CallFact], list[CallFact]]:
-    """What makes a card come up, and the rest: a deal of one client must not keep another's telephone waiting.
-
-    The facts of one call keep their order, for each says how the whole call stands; ``waiting`` are earlier ones.
-    """
-    urgent: list[CallFact] = []
-    rest: list[CallFact] = []
-    held = {fact.call.linkedid for fact in waiting}  # calls of which something else comes before
-    for fact in facts:
-        if fact.kind in _RINGS and fact.call.linkedid not in held:
-            urgent.append(fact)
-        else:
-            held.add(fact.call.linkedid)
-            rest.append(fact)
-    return urgent, rest
-
-
 def in_parts(things: Sequence[Thing], size: int) -> Iterator[Sequence[Thing]]:
     """All of them in order, so many at a time."""
     return (things[start : start + size] for start in range(0, len(things), size))
@@ -160,6 +143,8 @@ class Follower:
         self._untold = Untold(asyncio.get_running_loop().time)
         self._promoted: tuple[Lease, Handover] | None = None  # what the pump begins to lead with
         self._begun = asyncio.Event()
+        self._waiting: deque[CallFact] = deque()  # what makes no card come up; in the journal, and soon in the database
+        self._waiting_since = 0.0
         self._live: deque[Record] = deque()
         self._reader: Iterator[Record] | None = None
         self._behind = True  # messages are read from the journal, not from memory
@@ -316,7 +301,7 @@ class Follower:
     async def _pump(self) -> None:
         await self._begun.wait()
         while True:
-            await wait_at_most(self._wake, _TICK)
+            await wait_at_most(self._wake, self._patience())
             self._wake.clear()
             await asyncio.sleep(0)  # the link gets its turn even where the database never makes us wait
             if not self._behind:
@@ -358,40 +343,56 @@ class Follower:
         log.info("took_over", pbx=self._reporter.pbx, epoch=lease.epoch, facts=len(facts))
 
     def _batch(self, facts: Iterable[CallFact], cursor: JournalPosition) -> Batch:
-        return Batch(self._reporter.pbx, tuple(facts), cursor, self._journal.name, self.lease)
+        unapplied = min((fact.at for fact in self._waiting), default=None)
+        return Batch(self._reporter.pbx, tuple(facts), cursor, self._journal.name, self.lease, unapplied)
 
     async def _round(self) -> bool:
-        """Feed what is ready and apply its facts, a few at a time while more comes; True while there is more.
+        """Feed what is ready and apply its facts; True while there is more.
 
-        What is applied on the way goes in with the cursor of before: whoever dies in between reads it again, and facts that
-        were applied change nothing. The cursor moves when nothing waits any more, or after a second.
+        A phone that rings is told of at once, by itself; what else there is gathers for a moment and then goes in a few at a
+        time. What is applied on the way goes in with the cursor of before: whoever dies in between reads it again, and
+        facts that were applied change nothing. The cursor moves when nothing waits any more, or after a second.
         """
         clock = asyncio.get_running_loop().time
-        began, waiting = clock(), deque[CallFact]()
+        began, waiting = clock(), self._waiting
         received_at, facts = await self._feed_ready()
         while True:
             urgent, rest = rings_first(facts, waiting)
-            waiting.extend(rest)
-            if urgent and waiting:  # by themselves: a card is told when its transaction ends
+            self._hold(rest)
+            caught_up = not self._behind and not self._live
+            if caught_up:
+                # Only now: a held verdict must first see what the PBX said within its two seconds.
+                self._hold(self._inherited.hear(self._tracker.tick(self._clock())))
+            if urgent and waiting:
                 await self._applier.apply(self._batch(urgent, self._applied))
                 urgent = []
-            elif len(waiting) <= _FEW or clock() - began > _CURSOR_WITHIN:
+            if caught_up and waiting and self._patience() > 0:
                 break
-            else:
-                few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # many that wait are soon fewer
-                await self._applier.apply(self._batch(few, self._applied))
+            if len(waiting) <= _FEW or clock() - began > _CURSOR_WITHIN:
+                last = [*urgent, *waiting]
+                waiting.clear()
+                await self._apply(last)
+                break
+            few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # many that wait are soon fewer
+            await self._applier.apply(self._batch(few, self._applied))
             await asyncio.sleep(0)  # the link gets its turn
             _, facts = await self._feed_ready()
-        caught_up = not self._behind and not self._live
-        if caught_up:
-            # Only now: a held verdict must first see what the PBX said within its two seconds.
-            waiting.extend(self._inherited.hear(self._tracker.tick(self._clock())))
-        await self._apply([*urgent, *waiting])
         if caught_up and (received_at is None or self._fed <= self._began):
             self._reporter.lag = 0.0  # also after a gap: what was late then is not late now
         elif received_at is not None:
             self._reporter.lag = max(0.0, (self._clock() - received_at).total_seconds())
         return not caught_up
+
+    def _hold(self, facts: Iterable[CallFact]) -> None:
+        if not self._waiting:
+            self._waiting_since = asyncio.get_running_loop().time()
+        self._waiting.extend(facts)
+
+    def _patience(self) -> float:
+        """Seconds until something is to be done even where the PBX says nothing more."""
+        if not self._waiting or len(self._waiting) > _FEW:
+            return _TICK if not self._waiting else 0.0
+        return max(0.0, self._waiting_since + _SLOWER - asyncio.get_running_loop().time())
 
     async def _feed_ready(self) -> tuple[datetime | None, list[CallFact]]:
         """When the oldest message that is ready was received, and the facts of all that are."""

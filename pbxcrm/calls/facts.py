@@ -199,7 +199,8 @@ class Handover:
 class Batch:
     """Facts to be applied in one transaction, together with the position behind them in the journal they were read from.
 
-    Without a ``lease`` nothing is checked: for a replay and for tests, where there is no listener.
+    Without a ``lease`` nothing is checked: for a replay and for tests, where there is no listener. ``unapplied_from``: what
+    happened from then on comes in a later batch.
     """
 
     pbx: str
@@ -207,11 +208,15 @@ class Batch:
     cursor: JournalPosition
     journal: str = ""
     lease: Lease | None = None
+    unapplied_from: datetime | None = None
 
     @property
     def heard_until(self) -> datetime | None:
-        """The time of its latest fact; None where there is none."""
-        return max((fact.at for fact in self.facts), default=None)
+        """Until when everything is applied with it; None where it says nothing of that."""
+        latest = max((fact.at for fact in self.facts), default=None)
+        if latest is None or self.unapplied_from is None:
+            return latest
+        return min(latest, self.unapplied_from)
 
 
 @dataclass(frozen=True, slots=True)

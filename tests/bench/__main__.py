@@ -15,7 +15,8 @@ BENCHES = {
     "apply": "Calls applied to the database",
     "pages": "Server time of pages, weight of the shell",
     "api": "Look-ups and lists over REST",
-    "lamps": "Lamps that are due at once",
+    "calendar": "Working time",
+    "lamps": "Lamps that are due at once, and at a pace",
     "popup": "From the event at the socket to the card in Chromium",
     "recovery": "From the return of a part to the right card in Chromium",
 }

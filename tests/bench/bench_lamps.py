@@ -1,84 +1,146 @@
-"""How long it takes until the last of many lamps that are due at once burns, while many more are armed (SQLite).
+"""Lamps: how long until the last of 10,000 that are due at once burns while a million are armed, and how late they light at 200 a
+second; SQLite and PostgreSQL.
 
-``PBXCRM_BENCH_LAMPS=DUE,ARMED`` sets how many; the goal of 10,000 of a million needs some minutes of preparation.
+``PBXCRM_BENCH_LAMPS=DUE,ARMED`` sets how many, ``PBXCRM_BENCH_LAMPS_PACE=SECONDS`` for how long 200 a second are due.
 """
 
 import asyncio
 import os
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import insert
-from sqlmodel import select
+from sqlmodel import col, func, select
 
 from pbxcrm import migrations
-from pbxcrm.checkpoints.models import Checkpoint, Lamp
+from pbxcrm.checkpoints.context import load_engine
+from pbxcrm.checkpoints.models import Checkpoint, Lamp, LampState
 from pbxcrm.checkpoints.sweep import sweep_lamps
-from pbxcrm.deals.models import Deal, Stage, StageMove
+from pbxcrm.deals.models import Stage
 from pbxcrm.shared.db import Database
-from tests.bench.table import Figure
+from pbxcrm.tasks.models import Task
+from tests.bench.big_funnel import Filler, json, one_of
+from tests.bench.table import Figure, percentile
+from tests.databases import fresh_name, postgres_programs, running_postgres
 from tests.office import open_office
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
-ENTERED = NOW - timedelta(days=30)
+PACE = 200  # lamps a second
+SECONDS_GOAL, LATE_GOAL = 30, 2.0
 
 
 def run() -> list[Figure]:
-    due, armed = (int(number) for number in os.environ.get("PBXCRM_BENCH_LAMPS", "2000,50000").split(","))
-    seconds, lit = asyncio.run(_sweep(due, armed))
-    return [
-        Figure(
-            f"{lit} lamps due at once of {due + armed} armed, to the last one",
-            f"{seconds:.1f} s, {lit / seconds:.0f}/s",
-        )
-    ]
+    due, armed = (int(number) for number in os.environ.get("PBXCRM_BENCH_LAMPS", "10000,1000000").split(","))
+    seconds = int(os.environ.get("PBXCRM_BENCH_LAMPS_PACE", "20"))
+
+    async def measure(url: str, on: str) -> list[Figure]:
+        return await _measure(url, on, due, armed, seconds)
+
+    return on_both(measure)
 
 
-async def _sweep(due: int, armed: int) -> tuple[float, int]:
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/lamps.db"
-        await migrations.upgrade(url)
-        db = Database(url)
-        try:
-            await _fill(db, due, armed)
-            begun, lit = time.perf_counter(), 0
-            while more := await sweep_lamps(db, NOW + timedelta(seconds=1)):
-                lit += more
-            return time.perf_counter() - begun, lit
-        finally:
-            await db.close()
+def on_both(measure: Callable[[str, str], Awaitable[list[Figure]]]) -> list[Figure]:
+    """The figures of an SQLite file and of a PostgreSQL (without fsync), both empty and migrated."""
+
+    async def on_sqlite() -> list[Figure]:
+        with tempfile.TemporaryDirectory() as folder:
+            url = f"sqlite:///{folder}/bench.db"
+            await migrations.upgrade(url)
+            return await measure(url, "SQLite")
+
+    figures = asyncio.run(on_sqlite())
+    programs = postgres_programs()
+    if programs is None:
+        return [*figures, Figure("PostgreSQL", "not installed")]
+    with running_postgres(programs) as server:
+
+        async def on_postgres() -> list[Figure]:
+            return await measure(await server.create(fresh_name()), "PostgreSQL")
+
+        return [*figures, *asyncio.run(on_postgres())]
 
 
-async def _fill(db: Database, due: int, armed: int) -> None:
+async def _measure(url: str, on: str, due: int, armed: int, seconds: int) -> list[Figure]:
+    db = Database(url)
+    try:
+        await _fill(db, due, armed, PACE * seconds)
+        return [await _at_once(db, on, due, armed), await _at_pace(db, on, seconds)]
+    finally:
+        await db.close()
+
+
+async def _at_once(db: Database, on: str, due: int, armed: int) -> Figure:
+    """All of them are due at ``NOW``, as after a weekend; each becomes a task of its own."""
+    computed, began = time.process_time(), time.perf_counter()
+    lit = 0
+    while more := await sweep_lamps(db, NOW):
+        lit += more
+    took, own = time.perf_counter() - began, time.process_time() - computed
+    async with db.read() as session:
+        tasks = (await session.exec(select(func.count()).select_from(Task))).one()
+    assert lit == due
+    assert tasks == due
+    name = f"{on}: {due:,} lamps due at once of {due + armed:,} armed, to the last one"
+    measured = f"{took:.1f} s, {lit / took:.0f}/s ({own / lit * 1000:.2f} ms of CPU each)"
+    return Figure(name, measured, f"{SECONDS_GOAL} s", took < SECONDS_GOAL)
+
+
+async def _at_pace(db: Database, on: str, seconds: int) -> Figure:
+    """So many are due each second; the sweep comes each second, as in a worker."""
+    begin, began = NOW + timedelta(minutes=10), time.perf_counter()
+    late: list[float] = []
+    swept = 0.0
+    while len(late) < PACE * seconds and swept < seconds + 60:
+        await asyncio.sleep(max(0.0, swept + 1.0 - (time.perf_counter() - began)))
+        swept = time.perf_counter() - began
+        at = begin + timedelta(seconds=swept)
+        if await sweep_lamps(db, at):
+            burning = begin + timedelta(seconds=time.perf_counter() - began)
+            async with db.read() as session:
+                lit = select(Lamp.due_at).where(Lamp.lit_at == at, Lamp.state == LampState.BURNING.value)
+                late += [(burning - due_at).total_seconds() for due_at in (await session.exec(lit)).all()]
+    p99 = percentile(late, 99)
+    name = f"{on}: how late at {PACE} lamps a second for {seconds} s, p50 / p99"
+    measured = f"{percentile(late, 50):.2f} / {p99:.2f} s of {len(late):,}"
+    return Figure(name, measured, f"p99 under {LATE_GOAL:.0f} s", p99 < LATE_GOAL and len(late) == PACE * seconds)
+
+
+async def _fill(db: Database, due: int, armed: int, paced: int) -> None:
+    """Deals in one watched stage: ``due`` that are due at ``NOW``, ``paced`` from ten minutes later on, and many more in days."""
     office = await open_office(db)
-    sellers = [office.id(login) for login in ("ivan", "olena", "petro")]
-    async with db.write() as session:
+    owners = [office.id(login) for login in ("ivan", "olena", "petro")]
+    async with db.read() as session:
         stage = (await session.exec(select(Stage).where(Stage.name == "Proposal sent"))).one()
-        watched = (await session.exec(select(Checkpoint.id).where(Checkpoint.stage_id == stage.id))).one()
-        numbers = range(1, due + armed + 1)
-        deal: dict[str, Any] = {
-            "title_folded": "", "pipeline_id": stage.pipeline_id, "stage_id": stage.id, "currency": "UAH", "source": "", "lost_reason": "",
-            "created_at": ENTERED, "reason": {}, "version": 1,
-        }  # fmt: skip
-        lamp: dict[str, Any] = {
-            "checkpoint_id": watched, "step": 0, "subject": "deal", "state": "armed", "entered_at": ENTERED, "minutes": 1620,
-            "out_reason": {}, "reason": {}, "decision": "", "note": "", "error": "", "version": 1,
-        }  # fmt: skip
-        await session.exec(
-            insert(Deal),
-            params=[
-                {**deal, "id": n, "title": f"Deal {n}", "responsible_id": sellers[n % 3], "stage_since": ENTERED if n <= due else NOW}
-                for n in numbers
-            ],
-        )  # fmt: skip
-        move: dict[str, Any] = {"to_stage_id": stage.id, "from_lost_reason": "", "at": ENTERED, "reason": {}}
-        await session.exec(insert(StageMove), params=[{**move, "id": n, "deal_id": n} for n in numbers])
-        await session.exec(
-            insert(Lamp),
-            params=[
-                {**lamp, "deal_id": n, "entry": f"m{n}:", "owner_id": sellers[n % 3], "due_at": NOW + timedelta(days=9 * (n > due))}
-                for n in numbers
-            ],
-        )  # fmt: skip
+        watched = (await session.exec(select(Checkpoint.id).where(col(Checkpoint.stage_id) == stage.id))).one()
+        working = (await load_engine(session)).working_of(owners[0])
+    norm = stage.norm_minutes or 0
+    entered = working.add_minutes(NOW, -norm)
+    assert working.add_minutes(entered, norm) == NOW
+    filler, count = Filler(db), due + paced + armed
+    first, second = f"{entered.timestamp():.0f}", f"{(entered + timedelta(minutes=10)).timestamp():.0f}"
+    since = (
+        f"CASE WHEN i <= {due} THEN {first} WHEN i <= {due + paced} THEN {second} + (i - {due} - 1) / {PACE}"
+        f" ELSE {NOW.timestamp():.0f} END"
+    )
+    due_at = (
+        f"CASE WHEN i <= {due} THEN {NOW.timestamp():.0f}"
+        f" WHEN i <= {due + paced} THEN {(NOW + timedelta(minutes=10)).timestamp():.0f} + (i - {due} - 1) / {PACE}"
+        f" ELSE {(NOW + timedelta(days=5)).timestamp():.0f} + i END"
+    )
+    empty = json(db)
+    await filler.insert("deals", count, {
+        "id": "i", "title": "'Deal ' || i", "title_folded": "'deal ' || i", "pipeline_id": str(stage.pipeline_id), "stage_id": str(stage.id),
+        "responsible_id": one_of(owners, "i"), "currency": "'UAH'", "source": "''", "lost_reason": "''",
+        "created_at": filler.moment(since), "stage_since": filler.moment(since), "reason": empty, "version": "1",
+    })  # fmt: skip
+    await filler.insert("stage_moves", count, {
+        "id": "i", "deal_id": "i", "to_stage_id": str(stage.id), "from_lost_reason": "''", "at": filler.moment(since), "reason": empty,
+    })  # fmt: skip
+    await filler.insert("lamps", count, {
+        "id": "i", "checkpoint_id": str(watched), "step": "0", "subject": "'deal'", "deal_id": "i", "entry": "'m' || i || ':'",
+        "owner_id": one_of(owners, "i"), "state": "'armed'", "entered_at": filler.moment(since), "minutes": str(norm),
+        "due_at": filler.moment(due_at), "out_reason": empty, "reason": empty, "decision": "''", "note": "''", "error": "''",
+        "version": "1",
+    })  # fmt: skip
+    await filler.tidy()

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ami.follower import RINGING, rings_first
 from ami.messages import Framer, is_wanted, parse
+from ami.rings_first import RINGING, rings_first
 from ami.tracker import Tracker, TrackerConfig
 from pbxcrm.calls.facts import CallFact, FactKind
 from tests.calls import FactStory, batch
