@@ -28,6 +28,7 @@ from pbxcrm.tasks.actions import (
     do_change_task,
     do_close_task,
     do_create_task,
+    do_create_tasks,
     do_restore_task,
     standing_of,
 )
@@ -88,11 +89,10 @@ async def light(session: AsyncSession, context: EngineContext, due: Sequence[Due
         for each in theirs:
             _burn(session, context, each, asked[id(each)], now)
             each.lamp.task_id = task.id
-    for each in due:
-        if each.lamp.state != LampState.ARMED:
-            continue
+    alone = [each for each in due if each.lamp.state == LampState.ARMED]
+    for each in alone:
         _burn(session, context, each, asked[id(each)], now)
-        await _give_task(session, context, each, now)
+    await _give_tasks(session, context, alone, now)
 
 
 def _burn(
@@ -135,11 +135,23 @@ def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Di
         emit(session, "callback", lamp.callback_id, at, users=users)
 
 
-async def _give_task(session: AsyncSession, context: EngineContext, each: DueLamp, now: datetime) -> None:
+async def _give_tasks(session: AsyncSession, context: EngineContext, lit: Sequence[DueLamp], now: datetime) -> None:
+    """The tasks of all of them at once, and then those for whoever is asked jointly."""
+    tasks = await do_create_tasks(session, [_task_of(each, now) for each in lit], now, context.people)
+    joint: list[NewTask] = []
+    for each, task in zip(lit, tasks, strict=True):
+        each.lamp.task_id = task.id
+        if each.step.whom == JOINT:
+            beside = _joint_of(context, each.lamp, task, each.subject.owner_id, now)
+            joint += [beside] if beside is not None else []
+    await do_create_tasks(session, joint, now, context.people)
+
+
+def _task_of(each: DueLamp, now: datetime) -> NewTask:
     lamp, subject, step = each.lamp, each.subject, each.step
     why = Reason.load(lamp.reason)
     assert why is not None
-    new = NewTask(
+    return NewTask(
         kind=TaskKind.CONTROL if step.what == StepKind.CONTROL else TaskKind.LAMP,
         title=subject.title(step),
         why=why,
@@ -152,23 +164,24 @@ async def _give_task(session: AsyncSession, context: EngineContext, each: DueLam
         about=about_of(lamp),
         note="\n".join(f"☐ {line}" for line in step.checklist),
     )
-    task = await do_create_task(session, new, now, context.people)
-    lamp.task_id = task.id
-    if step.whom == JOINT:
-        await do_make_joint(session, context, lamp, task, subject.owner_id, now)
 
 
 async def do_make_joint(
     session: AsyncSession, context: EngineContext, lamp: Lamp, task: Task, owner_id: int | None, now: datetime
 ) -> Task | None:
     """Ask the responsible too, by a task beside the manager's; None where they have it already or nobody is responsible."""
+    joint = _joint_of(context, lamp, task, owner_id, now)
+    return await do_create_task(session, joint, now, context.people) if joint is not None else None
+
+
+def _joint_of(context: EngineContext, lamp: Lamp, task: Task, owner_id: int | None, now: datetime) -> NewTask | None:
     theirs, _ = addressee_of(context, RESPONSIBLE, owner_id, now)
     if owner_id is None or theirs in {None, task.assignee_id}:
         return None
     title, why = Reason.load(task.title_code), Reason.load(lamp.reason)
     assert title is not None
     assert why is not None
-    joint = NewTask(
+    return NewTask(
         TaskKind.LAMP,
         title,
         why,
@@ -181,7 +194,6 @@ async def do_make_joint(
         about=f"{about_of(lamp)}{JOINT_SUFFIX}",
         note=task.note,
     )
-    return await do_create_task(session, joint, now, context.people)
 
 
 JOINT_SUFFIX = ":joint"

@@ -2,7 +2,7 @@
 the others check access first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared import reasons
-from pbxcrm.shared.core_sql import add_rows
+from pbxcrm.shared.core_sql import add_rows, list_param
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, cut
@@ -58,12 +58,33 @@ class NewTask:
 
 async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
     """Store the task; while one about the same thing (``about``) is open, it is returned instead. Access was checked before."""
-    if new.about:
-        found = await session.exec(select(Task).where(Task.about == new.about, Task.status == TaskStatus.OPEN.value))
-        same = found.first()
-        if same is not None:
-            return same
-    task = Task(
+    return (await do_create_tasks(session, [new], at, people))[0]
+
+
+async def do_create_tasks(session: AsyncSession, new: Sequence[NewTask], at: datetime, people: Directory) -> list[Task]:
+    """The same for many, each about something else, in one question and one statement; in their order."""
+    open_about: dict[str, Task] = {}
+    if about := [each.about for each in new if each.about]:
+        found = await session.exec(_OPEN_ABOUT, params={"about": about})
+        open_about = {task.about: task for task in reversed(found.all())}
+    tasks = [open_about.get(each.about) or _task_of(each, at) for each in new]
+    made = [(each, task) for each, task in zip(new, tasks, strict=True) if task.id is None]
+    await add_rows(session, *(task for _, task in made))
+    for each, task in made:
+        record(session, at, "task.created", "task", task.id, actor=None, reason=each.why, deal_id=each.deal_id)
+        await say_task_changed(session, task, at, people)
+    return tasks
+
+
+_OPEN_ABOUT = (
+    select(Task)
+    .where(col(Task.about).in_(list_param("about")), Task.status == TaskStatus.OPEN.value)
+    .order_by(col(Task.id))
+)
+
+
+def _task_of(new: NewTask, at: datetime) -> Task:
+    return Task(
         kind=new.kind.value,
         title=cut(reasons.text(new.title), Task.title),
         title_code=new.title.stored(),
@@ -82,10 +103,6 @@ async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, peop
         reason=new.why.stored(),
         created_at=at,
     )
-    await add_rows(session, task)
-    record(session, at, "task.created", "task", task.id, actor=None, reason=new.why, deal_id=new.deal_id)
-    await say_task_changed(session, task, at, people)
-    return task
 
 
 async def do_close_task(

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -46,7 +46,7 @@ def run() -> list[Figure]:
 
 
 def _figure(
-    name: str, work: Callable[..., object], first: list[datetime], second: list[object], goal: int = 0
+    name: str, work: Callable[..., object], first: Sequence[object], second: Sequence[object], goal: int = 0
 ) -> Figure:
     began = time.process_time()
     for one, other in zip(first, second, strict=True):
