@@ -6,8 +6,6 @@ from decimal import Decimal
 from io import BytesIO, StringIO
 from typing import Any
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 from starlette.responses import Response, StreamingResponse
 
 from pbxcrm.reports.grouping import cell
@@ -33,6 +31,8 @@ def csv_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> R
 
 def xlsx_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
     """A workbook with one sheet; texts stay texts, so that no cell becomes a formula."""
+    from openpyxl import Workbook  # noqa: PLC0415  # 5 MB, for what is asked once a week
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet(name[:31])
     for row in (head, *rows):
@@ -45,6 +45,8 @@ def xlsx_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 def _cell(sheet: Any, value: Any) -> Any:
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return value
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415  # as above
+
     found = WriteOnlyCell(sheet, value="" if value is None else str(value))
     found.data_type = "s"  # openpyxl takes "=…" for a formula
     return found

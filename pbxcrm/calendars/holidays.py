@@ -10,8 +10,6 @@ from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
 
-import holidays
-
 from pbxcrm.calendars.rules import format_spans
 from pbxcrm.calendars.working_time import Span, WorkingTime
 from pbxcrm.shared.errors import Invalid
@@ -58,11 +56,15 @@ class Suggestions:
 @cache
 def countries() -> tuple[str, ...]:
     """ISO 3166 codes of the countries that the library knows, in order."""
+    import holidays  # noqa: PLC0415  # 2 MB in each process, for what is asked once a year
+
     return tuple(sorted(code for code in holidays.list_supported_countries(include_aliases=False) if len(code) == 2))
 
 
 def suggest(country: str, year: int, language: str, working: WorkingTime) -> Suggestions:
     """What ``country`` celebrates in ``year``, named in ``language`` where the library can; raises Invalid."""
+    import holidays  # noqa: PLC0415  # as above
+
     if country not in countries():
         raise Invalid("country", "calendars.country", "Choose a country.")
     if not FIRST_YEAR <= year <= LAST_YEAR:
@@ -96,6 +98,8 @@ def suggest(country: str, year: int, language: str, working: WorkingTime) -> Sug
 @cache
 def _moves_days(country: str) -> bool:
     """Whether the government has lately made working days of weekend days."""
+    import holidays  # noqa: PLC0415  # as above
+
     return bool(holidays.country_holidays(country, years=range(2012, 2026)).weekend_workdays)
 
 

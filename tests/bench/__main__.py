@@ -12,6 +12,7 @@ from tests.bench.table import show
 BENCHES = {
     "tracker": "Bytes of AMI to call facts",
     "memory": "Memory of the tracker after 100,000 calls",
+    "run": "Starting the product, and its memory",
     "apply": "Calls applied to the database",
     "pages": "Server time of pages, weight of the shell",
     "api": "Look-ups and lists over REST",
