@@ -11,6 +11,7 @@ from tests.bench.table import show
 
 BENCHES = {
     "tracker": "Bytes of AMI to call facts",
+    "kinds": "What each kind of message costs, ours and theirs",
     "memory": "Memory of the tracker after 100,000 calls",
     "run": "Starting the product, and its memory",
     "apply": "Calls applied to the database",
@@ -18,6 +19,8 @@ BENCHES = {
     "api": "Look-ups and lists over REST",
     "calendar": "Working time",
     "lamps": "Lamps that are due at once, and at a pace",
+    "recompute": "Lamps after a changed norm",
+    "funnel": "Stage editor, reports and counters with a million deals",
     "popup": "From the event at the socket to the card in Chromium",
     "recovery": "From the return of a part to the right card in Chromium",
 }

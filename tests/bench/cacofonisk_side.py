@@ -1,11 +1,13 @@
 """The same streams through cacofonisk on panoramisk; run by the Python of an environment of its own.
 
-    python cacofonisk_side.py ROUNDS FILE…    prints the seconds it took
+    python cacofonisk_side.py ROUNDS FILE…            prints the seconds it took
+    python cacofonisk_side.py --kinds ROUNDS FILE…    prints as JSON how many messages of each kind there were, and their seconds
 
 Bytes go in where the socket would give them (``data_received``), facts come out at its reporter, as in its AmiRunner.
 """
 
 import asyncio
+import json
 import logging
 import sys
 import time
@@ -20,6 +22,12 @@ CHUNK = 16 * 1024
 
 
 def play(loop: asyncio.AbstractEventLoop, stream: bytes) -> None:
+    protocol = connected(loop)
+    for start in range(0, len(stream), CHUNK):
+        protocol.data_received(stream[start : start + CHUNK])
+
+
+def connected(loop: asyncio.AbstractEventLoop) -> AMIProtocol:
     manager = Manager(loop=loop, encoding="utf8")
     handler = EventHandler(reporter=BaseReporter(), hostname="pbx", logger=logging.getLogger("quiet"))
     for name in handler.event_handlers():
@@ -28,19 +36,39 @@ def play(loop: asyncio.AbstractEventLoop, stream: bytes) -> None:
     protocol.connection_made(None)
     protocol.factory = manager
     protocol.encoding = "utf8"
-    for start in range(0, len(stream), CHUNK):
-        protocol.data_received(stream[start : start + CHUNK])
+    return protocol
+
+
+def play_by_kind(loop: asyncio.AbstractEventLoop, stream: bytes, kinds: dict[str, list[float]]) -> None:
+    """Message by message, each with the time of its kind."""
+    protocol = connected(loop)
+    for raw in stream.split(b"\r\n\r\n"):
+        head, _, _ = raw.partition(b"\r\n")
+        found = kinds.setdefault(head.removeprefix(b"Event: ").decode("ascii", "replace"), [0, 0.0])
+        began = time.perf_counter()
+        protocol.data_received(raw + b"\r\n\r\n")
+        found[1] += time.perf_counter() - began
+        found[0] += 1
 
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
-    rounds, streams = int(sys.argv[1]), [Path(name).read_bytes() for name in sys.argv[2:]]
+    by_kind = sys.argv[1] == "--kinds"
+    rounds, *names = sys.argv[2:] if by_kind else sys.argv[1:]
+    streams = [Path(name).read_bytes() for name in names]
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     for stream in streams:
         play(loop, stream)
+    if by_kind:
+        kinds: dict[str, list[float]] = {}
+        for _ in range(int(rounds)):
+            for stream in streams:
+                play_by_kind(loop, stream, kinds)
+        print(json.dumps(kinds))
+        return
     started = time.perf_counter()
-    for _ in range(rounds):
+    for _ in range(int(rounds)):
         for stream in streams:
             play(loop, stream)
     print(time.perf_counter() - started)
