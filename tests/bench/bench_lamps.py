@@ -141,6 +141,6 @@ async def _fill(db: Database, due: int, armed: int, paced: int) -> None:
         "id": "i", "checkpoint_id": str(watched), "step": "0", "subject": "'deal'", "deal_id": "i", "entry": "'m' || i || ':'",
         "owner_id": one_of(owners, "i"), "state": "'armed'", "entered_at": filler.moment(since), "minutes": str(norm),
         "due_at": filler.moment(due_at), "out_reason": empty, "reason": empty, "decision": "''", "note": "''", "error": "''",
-        "version": "1",
+        "version": "1", "is_escalation": "false", "worked": json(db, "[]"),
     })  # fmt: skip
     await filler.tidy()

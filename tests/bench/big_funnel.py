@@ -52,9 +52,9 @@ def one_of(values: Sequence[object], by: str) -> str:
     return f"CASE ({by}) % {len(values)} {cases} END"
 
 
-def json(db: Database) -> str:
-    """SQL of an empty object."""
-    return "'{}'" if db.is_sqlite else "CAST('{}' AS json)"
+def json(db: Database, empty: str = "{}") -> str:
+    """SQL of an empty object, or of an empty list (``[]``)."""
+    return f"'{empty}'" if db.is_sqlite else f"CAST('{empty}' AS json)"
 
 
 async def fill_deals(
