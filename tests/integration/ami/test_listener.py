@@ -264,6 +264,22 @@ async def test_under_load_batches_grow_and_when_quiet_each_fact_goes_at_once(off
     assert [key for key in office.sink.applied() if "opened" in key][1:] == [f"1.{n} opened:#1" for n in range(400)]
 
 
+async def test_what_begins_goes_in_at_once_and_by_itself(office: Office) -> None:
+    """What ends waits a moment; until it is in, the cursor stays, so that whoever dies reads it again."""
+    office.listen()
+    await office.sink.until_state(PbxState.LISTENING)
+    await office.pbx.send(office.begin("1.1"))
+    await office.heard("1.1 opened:#1")
+    await office.pbx.send(office.end("1.1") + office.begin("1.2"))
+    await office.heard("1.1 ended:#1")
+    first, then = [batch for batch in office.sink.batches if batch.facts][-2:]
+    assert [fact.call.linkedid for fact in first.facts] == ["1.2"]
+    assert [fact.call.linkedid for fact in then.facts] == ["1.1"]
+    assert first.cursor.position < then.cursor.position
+    assert first.heard_until is not None
+    assert first.heard_until <= min(fact.at for fact in then.facts)
+
+
 async def test_far_behind_it_reads_from_the_journal_instead_of_memory(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
