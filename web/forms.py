@@ -12,7 +12,6 @@ except Invalid as error:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 
 from python_multipart.multipart import parse_options_header
@@ -77,19 +76,6 @@ class Form:
     def ids(self, name: str) -> list[int]:
         """The same for a field that comes several times."""
         return [_id(name, text.strip()) for text in self.all(name) if text.strip()]
-
-    def amount(self, name: str) -> Decimal | None:
-        """Money as people write it (``48 000,50``), or None when empty; raises Invalid."""
-        text = "".join(self[name].split()).replace(",", ".")
-        if not text:
-            return None
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or abs(value) >= Decimal(10) ** 13:
-            raise Invalid(name, "form.amount", "Write an amount, for example 1200.50.")
-        return value.quantize(Decimal("0.01"))
 
     def utc_time(self, name: str) -> datetime | None:
         """A ``datetime-local`` field in the reader's time zone as aware UTC, or None when empty; raises Invalid."""
