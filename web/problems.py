@@ -120,7 +120,7 @@ def _is_away(error: SQLAlchemyError) -> bool:
 
 
 async def fault(request: Request, error: Exception) -> Response:
-    """An answer to what nobody foresaw; the number in it is the one in the log."""
+    """The answer to an unexpected error; it shows the number under which the error is logged."""
     log.error("web.fault", path=request.url.path, number=_number(request), error=repr(error))
     return _answer(request, 500, "web.fault", "", {})
 
@@ -156,7 +156,7 @@ def _answer(request: Request, status: int, code: str, detail: str, headers: Mapp
 
 
 def _typed(request: Request) -> list[tuple[str, str]]:
-    """What was typed into the form that could not be kept, to be sent again; nothing secret is shown or sent back."""
+    """The fields of a form that could not be saved, so that it can be sent again; secrets are left out."""
     form: Form | None = getattr(request.state, "typed", None)
     if form is None or request.method != "POST":
         return []

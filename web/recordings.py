@@ -1,4 +1,4 @@
-"""The sound of a call, for pages and for programs: found in its PBX's folder, and whoever listens is written down."""
+"""Recordings for pages and the API: the file is found in the folder of its PBX, and each listening is logged."""
 
 import re
 
@@ -23,7 +23,7 @@ async def find(request: Request, call: Call) -> Recording:
 
 
 async def listen(request: Request, call: Call) -> Recording:
-    """The file whose bytes are about to be sent; that somebody listens is logged before the first one leaves.
+    """The file to be sent. The listening is logged before the first byte is sent.
 
     Raises NotAllowed for whoever may see the call and not hear it.
     """

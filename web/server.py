@@ -1,4 +1,4 @@
-"""The door before the application: what one connection, one address and all together may take of us.
+"""Limits in front of the application: for one connection, for one address, and for all connections together.
 
 uvicorn reads a head of any size for any time and takes every connection. Here a head has a size and a deadline, a body a
 least speed, an address and the whole a number of connections, and an answer somebody who takes it. Where there is no room
@@ -29,9 +29,9 @@ GRACE_SECONDS = 1  # for requests under way when a stop is asked for
 KEEP_ALIVE_SECONDS = 15
 FILES_FOR_OURSELVES = 200  # of the files a process may have open: database, Redis, templates, sound
 MOST_FILES = 65_536
-PIECE = 16 * 1024  # so much of a head is parsed at once; what is over its limit is never looked at
+PIECE = 16 * 1024  # bytes of a head parsed at once; what exceeds the limit is never parsed
 PIPELINED = 20  # requests sent ahead of their answers
-LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # for who still sends to read why they were refused
+LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # to let a client that is still sending read why it was refused
 BODY_TICK = 5.0
 SAY_EVERY = 10.0  # seconds
 
@@ -46,27 +46,27 @@ class Limits:
     body_bytes: int = MAX_BODY
     body_grace: float = 15.0  # seconds
     body_rate: int = 500  # bytes a second after that
-    taking_seconds: float = 60.0  # for who does not take what is sent
+    taking_seconds: float = 60.0  # for a client that does not read its answer
     connections: int = 10_000
     per_address: int = 1_000
-    exempt: frozenset[str] = frozenset()  # proxies of ours, behind which everybody is
+    exempt: frozenset[str] = frozenset()  # our own proxies: all users connect through them
 
 
 class Doorman:
-    """Who is connected, of one process; makes room and says how often somebody was refused."""
+    """The connections of one process: closes idle ones to make room, and logs how often somebody was refused."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.connected: Counter[str] = Counter()
         self.total = 0
-        # Of these the oldest stands first. Who has never asked for anything goes before who rests between two requests.
+        # Ordered, oldest first. Connections that never sent a request are closed before those that rest between two requests.
         self.silent: dict[str, dict[Guarded, None]] = {}
         self.resting: dict[Guarded, None] = {}
         self._said: dict[str, float] = {}
         self._unsaid: Counter[str] = Counter()
 
     def let_in(self, guest: "Guarded") -> bool:
-        """Whether there is room, after somebody made some where needed."""
+        """Whether the connection may stay, after an idle one was closed where needed."""
         address, limits = guest.address, self.limits
         if (
             self.connected[address] >= limits.per_address
@@ -118,7 +118,7 @@ class Doorman:
         )
 
     def _oldest_of_all(self) -> "Guarded | None":
-        """Of the address that holds most; a single one cannot push the others out."""
+        """An idle connection of the address that holds most: one address cannot push out the others."""
         most = max(self.silent, key=lambda address: len(self.silent[address]), default=None)
         return next(iter(self.silent[most])) if most is not None else next(iter(self.resting), None)
 
@@ -161,7 +161,7 @@ class Guarded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def put_out(self) -> None:
-        """Somebody needs the room."""
+        """Close this connection to make room for another."""
         self._leave()
         self._cancel_timers()
         self.transport.abort()
@@ -259,13 +259,13 @@ class Guarded(HttpToolsProtocol):
     # Deadlines.
 
     def pause_writing(self) -> None:
-        """The other side takes nothing: start its clock."""
+        """The client reads nothing: start its deadline."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self.limits.taking_seconds, self._takes_nothing)
 
     def resume_writing(self) -> None:
-        """The other side takes again."""
+        """The client reads again: stop the deadline."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()
@@ -281,7 +281,7 @@ class Guarded(HttpToolsProtocol):
 
     def _look_at_body(self) -> None:
         self._timer = None
-        if self.flow.read_paused:  # it is we who are slow
+        if self.flow.read_paused:  # the application is slow, not the client
             self._body_since += BODY_TICK
         after_grace = self.loop.time() - self._body_since - self.limits.body_grace
         if after_grace > 0 and self._body_bytes < after_grace * self.limits.body_rate:

@@ -1,4 +1,4 @@
-"""What stands around every page: the sections one may open, their counters, and what was just done."""
+"""The frame of every page: the sections that the viewer may open, their counters, and the result of the last act."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class Shell:
     counters: Mapping[str, int]
     done: str  # "Saved." and the like, translated
     heard: int  # the last event this server had heard when the page was made
-    silence: Silence | None  # the PBXs that nobody hears now
+    silence: Silence | None  # the PBXs to which no listener is connected now
     has_pbx: bool  # the settings name one
     admins: tuple[str, ...]  # whom to ask for one, where there is none
     live: str  # ok | offline: whether the server itself hears events

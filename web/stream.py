@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 LIFE_SECONDS = 600.0
 HEARTBEAT_SECONDS = 15
-SEND_SECONDS = 20.0  # a reader who takes longer to accept a line is gone
+SEND_SECONDS = 20.0  # a browser that takes longer to accept a line is disconnected
 CHECK_SECONDS = (
     60  # between two looks whether who listens is still logged in; when that changes, streams are told at once
 )
@@ -45,7 +45,7 @@ async def live(request: Request) -> Response:
     asked = Language.of(request.query_params.get("language", "")) or here().language
     reader = _reading(viewer(request), asked.value)
     stream = speak(request, parts(request).hub, reader, life=LIFE_SECONDS)
-    # Browsers return all at once after a restart; what each asks for by the clock must not stay together.
+    # After a restart all browsers reconnect at once; a random offset spreads their periodic requests.
     beat = HEARTBEAT_SECONDS * random.uniform(0.7, 1)  # noqa: S311
     return _Stream(stream, ping=beat, send_timeout=SEND_SECONDS, headers={"X-Accel-Buffering": "no"})
 
@@ -53,7 +53,7 @@ async def live(request: Request) -> Response:
 async def speak(
     request: Request, hub: Hub, listener: Viewer, *, life: float, check_every: float = CHECK_SECONDS
 ) -> AsyncIterator[bytes]:
-    """What one stream says until it is old, slow, or its session is over (looked at with each heartbeat and when told)."""
+    """The lines of one stream, until it is too old or too slow or its session has ended (checked at each heartbeat and on a hint)."""
     loop = asyncio.get_running_loop()
     end = loop.time() + life * random.uniform(0.9, 1)  # noqa: S311 (so that a thousand browsers do not return at once)
     with hub.listening(listener) as ear:

@@ -1,10 +1,10 @@
 """Templates: Jinja with our words, our formats and our components; everything escaped.
 
 A handler calls ``render(request, "calls/list.html", fragment="calls/_list.html", calls=calls)``: an htmx request gets
-the fragment, a browser's own request the whole page. A name that a template uses and nobody gave is an error.
+the fragment, a browser's own request the whole page. A name that is used in a template but was not passed to it is an error.
 
-Macros see their arguments and what is global, never the context: so they are built once, not for each page and card
-(which made ten thousand objects a second for the garbage collector, and held up the loop for it).
+Macros see their arguments and globals, never the context. So they are built once and not for each page and card, which made ten
+thousand objects per second and blocked the event loop during garbage collection.
 """
 
 from collections.abc import Callable, Iterator
@@ -158,7 +158,7 @@ def said(message: str, **facts: object) -> Markup:
     return _phrase(language, message) % facts if facts else _plain(language, message)
 
 
-# Looked up once: a page says the same few hundreds of times.
+# Cached: a page uses the same few phrases hundreds of times.
 @lru_cache(maxsize=10_000)
 def _phrase(language: i18n.Language, message: str) -> Markup:
     return Markup(i18n.translations(language).gettext(message) if message else "")  # noqa: S704

@@ -1,4 +1,4 @@
-"""Long work in the background: a row that says how far it is, done by the worker in batches, each in a transaction of its own.
+"""Background jobs: the worker does them in batches, one transaction per batch, and a row says how far each job is.
 
 A context says in its ``timers.py`` what a kind of work does with one batch (``pbxcrm.composition`` registers it) and starts it in its
 own transaction::
@@ -7,7 +7,8 @@ own transaction::
 
     job = await start(session, "checkpoints.recompute", {"stage": 7}, now, owner_id=viewer.user_id)
 
-A batch that fails is tried again, then the work stops and says why. Whoever dies in a batch leaves it undone: the next worker does it.
+A batch that fails is tried again a few times; then the job stops and says why. When a worker dies in a batch, the batch is rolled
+back and the next worker does it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +28,7 @@ from pbxcrm.shared.lengths import cut
 log = structlog.get_logger()
 
 MOST_TRIES = 5
-MOST_BATCHES = 5  # in one turn, so that deadlines get theirs
+MOST_BATCHES = 5  # per sweep, so that deadlines are not kept waiting
 KEEP = timedelta(days=30)
 ACTIVE = text("state IN ('queued', 'running', 'undoing')")
 
@@ -44,7 +45,7 @@ class JobState(StrEnum):
 
 
 class BackgroundJob(SQLModel, table=True):
-    """``payload`` is what to do, ``cursor`` how far it is; ``refused`` what could not be done, with why."""
+    """``payload`` says what to do, ``cursor`` how far the job is, ``refused`` what could not be done and why."""
 
     __tablename__ = "background_jobs"
     __table_args__ = (Index("ix_background_jobs_active", "id", sqlite_where=ACTIVE, postgresql_where=ACTIVE),)
@@ -65,14 +66,14 @@ class BackgroundJob(SQLModel, table=True):
     finished_at: datetime | None = maybe_utc_column()
 
 
-#: Does one batch from ``job.cursor`` on, moves the cursor and counts; True when nothing is left. Must not commit.
+#: Does one batch starting at ``job.cursor``, advances the cursor and counts. True when nothing is left. Must not commit.
 Batch = Callable[[AsyncSession, BackgroundJob, datetime], Awaitable[bool]]
 _work: dict[str, Batch] = {}
 _undo: dict[str, Batch] = {}
 
 
 def register_work(work: Mapping[str, Batch], undo: Mapping[str, Batch] | None = None) -> None:
-    """Register by kind what a batch does, and what a batch of taking it back does. Raises ValueError for a second one of a kind."""
+    """Register for each kind the function that does a batch and the one that undoes a batch. Raises ValueError for a kind that is known."""
     for known, given in ((_work, work), (_undo, undo or {})):
         for kind, batch in given.items():
             if known.setdefault(kind, batch) is not batch:
@@ -93,7 +94,7 @@ async def start(
     total: int = 0,
     owner_id: int | None = None,
 ) -> BackgroundJob:
-    """Leave it to the worker; the row has its id."""
+    """Queue the job for the worker; the returned row has its id."""
     job = BackgroundJob(kind=kind, payload=payload, total=total, owner_id=owner_id, created_at=now)
     session.add(job)
     await session.flush()
@@ -106,7 +107,7 @@ def begin_undo(job: BackgroundJob) -> None:
 
 
 async def work_on(db: Database, now: datetime) -> int:
-    """Do a few batches of whatever is to be done; how many. Safe in any number of processes at once."""
+    """Do a few batches of queued jobs; returns how many. Safe in any number of processes at once."""
     batches = 0
     while batches < MOST_BATCHES and await _anything(db):
         claimed: int | None = None
@@ -120,14 +121,14 @@ async def work_on(db: Database, now: datetime) -> int:
             batches += 1
         except Exception as error:
             if claimed is None or is_away(error):
-                raise  # the database itself is in trouble: whoever sweeps knows how to wait
+                raise  # the database does not answer: the caller waits and tries again
             log.exception("background.failed", job=claimed)
             await _failed(db, claimed, now, error)
     return batches
 
 
 async def prune(session: AsyncSession, now: datetime) -> None:
-    """Forget what was over long ago."""
+    """Delete jobs that ended long ago."""
     await session.exec(delete(BackgroundJob).where(col(BackgroundJob.finished_at) < now - KEEP))
 
 

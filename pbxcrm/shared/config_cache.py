@@ -1,7 +1,7 @@
-"""A number that grows whenever something is changed that every decision needs and nobody changes often: people, lines, stages.
+"""Rows that every decision reads and that seldom change (people, lines, stages) are cached in memory under a version number.
 
-Whoever keeps such rows in memory (``kept``) reads this number in the transaction of the decision, instead of the rows
-themselves. Models are marked with ``@configuration``; the number grows in the transaction that changes one.
+``cached_until_changed`` reads the version in the transaction of the decision instead of the rows themselves. A model is marked
+with ``@cached_config``; the transaction that changes such a row increments the version.
 """
 
 from collections.abc import Awaitable, Callable
@@ -41,7 +41,7 @@ _VERSION = select(ConfigurationVersion.version)
 
 
 def cached_config(model: type[Model]) -> type[Model]:
-    """Decorator of a model whose rows are configuration."""
+    """Decorator for a model whose rows are cached; changing one increments the version."""
     _models.add(model)
     return model
 
@@ -54,11 +54,11 @@ async def config_version(session: AsyncSession) -> int:
 
 async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
     """What ``load`` reads, kept in memory until somebody changes the configuration. Its rows belong to no session."""
-    if _CHANGED in session.info:  # what is not committed nobody else may see, and may never be
+    if _CHANGED in session.info:  # uncommitted rows must not get into the cache: they may be rolled back
         return await load(session)
     database: Database = session.info[DATABASE]
     version = session.info.get(_VERSION_READ)
-    if version is None:  # once per session, so that everything it reads is of one version
+    if version is None:  # read once per session, so that all its cached rows are of the same version
         version = session.info[_VERSION_READ] = await config_version(session)
     known = database.kept.get(load)
     if known is None or known[0] != version:

@@ -1,4 +1,4 @@
-"""What a database refuses, in words: which constraint means which sentence at which field.
+"""Turns a violated constraint into the business error with its sentence and field.
 
 The actions look before they write, but two at once may both find a name free. Then the database has the last word, and it
 must read as if the action had said it. PostgreSQL names the constraint, SQLite its columns; the naming convention

@@ -1,4 +1,4 @@
-"""Rows by their ids, for what is shown beside other rows; statements that are built once, and those that pass the ORM."""
+"""Rows by their ids, statements that are built once, and statements that run through SQLAlchemy Core instead of the ORM."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -14,7 +14,7 @@ Model = TypeVar("Model", bound=SQLModel)
 
 
 async def load_by_id(session: AsyncSession, model: type[Model], ids: Iterable[int | None]) -> dict[int | None, Model]:
-    """Rows of ``model`` by id; those that the session has loaded are not asked for again."""
+    """Rows of ``model`` by id; rows that the session has already loaded are not read again."""
     in_hand, key = session.identity_map, inspect(model).identity_key_from_primary_key
     known = {id_: in_hand.get(key((id_,))) for id_ in set(ids) - {None}}
     found: dict[int | None, Model] = {id_: row for id_, row in known.items() if row is not None}
@@ -32,7 +32,7 @@ def list_param(name: str) -> Any:
 async def fetch(
     session: AsyncSession, statement: Executable, params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
 ) -> Sequence[Any]:  # Rows
-    """Columns, fetched through Core, which takes half the time of the ORM: for what every fact asks. Pending changes are not flushed."""
+    """Fetch columns through Core, which takes half the time of the ORM; used for every fact. Pending changes are not flushed."""
     return await session.run_sync(_ask, statement, params)
 
 
@@ -44,14 +44,14 @@ async def execute(session: AsyncSession, statement: Executable, params: Sequence
 async def add_rows(session: AsyncSession, *rows: SQLModel) -> None:
     """Insert new rows of models, with their ids, and nothing else.
 
-    A flush would also write what else the session has changed: in a batch of facts the same calls again and again. Rows of
+    A flush would also write all other changes of the session: in a batch of facts, the same calls again and again. Rows of
     one model go in one statement.
     """
     await session.run_sync(_insert, rows)
 
 
 def _insert(session: Session, rows: Sequence[SQLModel]) -> None:
-    # A session of their own on the same connection: it does all that a flush does, to these rows alone.
+    # A second session on the same connection flushes these rows only.
     with Session(
         session.connection(), expire_on_commit=False, autoflush=False, join_transaction_mode="rollback_only"
     ) as adding:
@@ -64,7 +64,7 @@ def _insert(session: Session, rows: Sequence[SQLModel]) -> None:
 async def add_new(
     session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *returning: str
 ) -> Sequence[Any]:
-    """Insert through Core the rows that are not there yet; returns their columns ``returning``. The model fills in no defaults."""
+    """Insert the rows that do not exist yet, through Core; returns their columns ``returning``. Defaults of the model are not applied."""
     if not rows:
         return ()
     statement = _add_new(model, session.get_bind().dialect.name, returning)

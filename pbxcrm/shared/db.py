@@ -28,16 +28,16 @@ from pbxcrm.shared.sqlite import WRITES, checkpoint, sqlite_engine
 
 log = structlog.get_logger()
 
-DATABASE = "database"  # of a session: the ``Database`` that it is of
-BEFORE_COMMIT = "before_commit"  # of a session: what is still to be written right before its commit
-LOCKED = "locked"  # of a session: the keys that this transaction has locked
-EMITTED = "emitted"  # of a session: what whoever hears of its commit is handed
+DATABASE = "database"  # key in ``session.info``: the ``Database`` of the session
+BEFORE_COMMIT = "before_commit"  # key in ``session.info``: writes to be made just before the commit
+LOCKED = "locked"  # key in ``session.info``: the keys that this transaction has locked
+EMITTED = "emitted"  # key in ``session.info``: the hints to publish after the commit
 
 
 # Sorted here and not by the database: there each client's number is locked in the order of the list.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
 
-#: Is handed what ``pbxcrm.shared.events`` calls ``Said``, which this module does not know.
+#: Gets the ``PublishedHint`` objects of ``pbxcrm.shared.events``, which this module does not import.
 AfterCommit = Callable[[list[Any]], Awaitable[None]]
 
 
@@ -92,7 +92,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Raises what ``pbxcrm.shared.constraints`` makes of what the database refuses."""
+        """Raises the business error that ``pbxcrm.shared.constraints`` makes of a violated constraint."""
         with _waited_for(), _in_words():
             async with AsyncSession(
                 self.engine, expire_on_commit=False, autoflush=False, info={DATABASE: self}
@@ -101,7 +101,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """Raises what ``pbxcrm.shared.constraints`` makes of what the database refuses."""
+        """Raises the business error that ``pbxcrm.shared.constraints`` makes of a violated constraint."""
         with _waited_for(), _in_words():
             async with (
                 self._in_turn(),
@@ -118,7 +118,7 @@ class Database:
             await self.after_commit(emitted)
 
     def _in_turn(self) -> AbstractAsyncContextManager[None]:
-        """Writers of this process one after the other, where the database has room for one only.
+        """Runs the writers of this process one after the other, where the database allows only one.
 
         SQLite lets them poll for its lock, and one that writes all the time starves the others until they give up.
         """
@@ -138,10 +138,8 @@ class Database:
                 version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
                 await connection.exec_driver_sql(f"PRAGMA user_version = {version}")
             else:
-                await connection.execute(
-                    text("DELETE FROM alembic_version WHERE false")
-                )  # refused where one may only read
-                await connection.execute(text("SELECT txid_current()"))  # makes it write to its log
+                await connection.execute(text("DELETE FROM alembic_version WHERE false"))  # fails on a read-only server
+                await connection.execute(text("SELECT txid_current()"))  # makes it write to its WAL
 
     async def checkpoint(self) -> None:
         """Keep SQLite's log short; nothing to do on PostgreSQL. Raises sqlite3.Error."""
@@ -155,12 +153,12 @@ class Database:
 
 @dataclass(slots=True)
 class Wait:
-    """Since when whoever asked works with the database, by the loop's clock; None while it does not."""
+    """When the current database operation began, by the clock of the event loop; None between operations."""
 
     since: float | None = None
 
 
-#: Of whoever does not want to wait for a database that hangs (``web.patience``).
+#: Set for a request that must not wait for a database that hangs (``web.patience``).
 WAITING: ContextVar[Wait | None] = ContextVar("pbxcrm_waiting", default=None)
 
 
@@ -178,7 +176,7 @@ def _waited_for() -> Iterator[None]:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the connection broke, so that the work itself is not to blame and waits for the database."""
+    """Whether the connection broke: then the work itself is correct and can be tried again."""
     return isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
@@ -194,17 +192,17 @@ def _in_words() -> Iterator[None]:
 
 
 def before_commit(session: AsyncSession, write: Callable[[AsyncSession], Awaitable[None]]) -> None:
-    """Let ``write`` add its rows right before the commit of this transaction; for what is gathered and written at once."""
+    """Call ``write`` just before this transaction commits; for rows that are collected and written in one statement."""
     session.info.setdefault(BEFORE_COMMIT, []).append(write)
 
 
 async def lock(session: AsyncSession, key: str) -> None:
-    """Until this transaction ends nobody else works on ``key``. SQLite has one writer at a time anyway."""
+    """Lock ``key`` until this transaction ends. SQLite has one writer at a time anyway."""
     await lock_all(session, [key])
 
 
 async def lock_all(session: AsyncSession, keys: Iterable[str]) -> None:
-    """The same for several, in one round trip, and in the same order for everybody who asks like this."""
+    """Lock several keys in one round trip, always in sorted order, so that two transactions cannot deadlock."""
     held: set[str] = session.info.setdefault(LOCKED, set())
     wanted = sorted(set(keys) - held)
     if wanted and session.get_bind().dialect.name == "postgresql":
@@ -213,7 +211,7 @@ async def lock_all(session: AsyncSession, keys: Iterable[str]) -> None:
 
 
 async def database_now(session: AsyncSession) -> datetime:
-    """The database's clock, which all machines share; with SQLite there is one machine, and its clock is it."""
+    """The time of the database server, which all machines share; with SQLite, the time of this machine."""
     if session.get_bind().dialect.name != "postgresql":
         return datetime.now(UTC)
     now: datetime = (await (await session.connection()).execute(text("SELECT clock_timestamp()"))).scalar_one()
@@ -230,9 +228,9 @@ def async_url(url: str) -> str:
 def _engine(url: str, pool_size: int) -> AsyncEngine:
     if url.startswith("sqlite"):
         return sqlite_engine(url, pool_size)
-    # Its compiler takes 30 ms for a list that is read in one, because it believes that all rows will be looked at.
+    # PostgreSQL's JIT takes 30 ms for a query that runs in 1 ms, because it overestimates the number of rows.
     plain = {"server_settings": {"jit": "off"}}
-    # What is stored is nobody's business in a log: a message of an error would have the parameters in it.
+    # Error messages would otherwise put the parameters, which are personal data, into the log.
     engine = create_async_engine(
         url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=plain, hide_parameters=True
     )
@@ -241,7 +239,7 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
 
 
 def _connect(dialect: Any, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """As SQLAlchemy connects, but nobody there is an error of the database, as on SQLite: asyncpg lets OSError through."""
+    """Connect as SQLAlchemy does, but turn an OSError of asyncpg (no server) into a database error."""
     try:
         return dialect.connect(*args, **options)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What browsers must hear: rows written in the transaction that changed something, published after its commit.
+"""Hints for browsers: rows written in the transaction that changes something, published after its commit.
 
 An event is a hint (topic and reference), never data: a browser that hears it asks for the state again through the
-ordinary, access-checked path. So an event that is lost, late or doubled does no harm.
+ordinary, access-checked path. So an event that is lost, late or sent twice does no harm.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.db import EMITTED, Database, before_commit
 
 CHANNEL = "pbxcrm:events"
-SAYINGS = "sayings"  # of a session: what it will say when it commits
+SAYINGS = "sayings"  # key in ``session.info``: the hints to write at the commit
 RELAY_AT_ONCE = 500
 PUBLISH_SECONDS = 1.0  # a Redis that takes longer to accept a message counts as away: nobody waits for a hint
 
@@ -29,7 +29,7 @@ class Outbox(SQLModel, table=True):
     """``users`` are the ids of those who may hear it; ``everybody`` is for what anybody logged in may know (PBX state)."""
 
     __tablename__ = "outbox"
-    # Browsers know by its number what they have heard: a number must not come again after the table was empty.
+    # Browsers remember the last number they heard, so numbers must not start again after the table was emptied.
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = row_id()
@@ -51,9 +51,9 @@ def emit(
     roles: Iterable[str] = (),
     urgent: bool = False,
 ) -> None:
-    """Say, once this transaction is committed, that ``topic`` ``ref`` changed; to these users and everybody of these roles.
+    """Publish, after the commit, that ``topic`` ``ref`` changed, to these users and to everybody with one of these roles.
 
-    What is ``urgent`` is put on screens first. Said several times in one transaction it becomes one row, for everybody it was said to.
+    ``urgent`` hints are shown first. Hints about the same thing in one transaction become one row for all their recipients.
     """
     said: dict[tuple[str, str, bool], _Saying] = session.info.setdefault(SAYINGS, {})
     if not said:
@@ -91,7 +91,7 @@ class PublishedHint:
 
 
 async def _write(session: AsyncSession) -> None:
-    """What was said, as rows of the same transaction, in one statement; who commits hands them to ``after_commit``."""
+    """Write the hints of this transaction in one statement; after the commit they are passed to ``after_commit``."""
     rows = [
         {
             "topic": topic,
@@ -108,9 +108,9 @@ async def _write(session: AsyncSession) -> None:
 
 
 async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
-    """Publish what is waiting in the outbox (no number above ``up_to``) and forget it; how many there were.
+    """Publish the rows of the outbox up to the number ``up_to`` and delete them. Returns how many there were.
 
-    Safe to run in several processes. Published before forgotten: a crash between the two says it twice, which a hint may be.
+    Safe to run in several processes. Rows are published before they are deleted: after a crash in between, hints are sent twice, which is harmless.
     """
     waiting = select(Outbox).order_by(col(Outbox.id)).limit(RELAY_AT_ONCE)
     if up_to is not None:
@@ -158,5 +158,5 @@ def _as_hint(row: Outbox | PublishedHint) -> dict[str, object]:
 
 
 async def prune(session: AsyncSession, now: datetime) -> None:
-    """Hints nobody could publish for a day are worthless: every page has been asked for again since."""
+    """Delete hints that could not be published for a day: every page has been loaded again since then."""
     await session.exec(delete(Outbox).where(col(Outbox.at) < now - timedelta(days=1)))
