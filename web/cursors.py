@@ -11,6 +11,7 @@ from typing import Any
 
 from pbxcrm.contacts.duplicates import Alike, Place
 from pbxcrm.shared.columns import LARGEST_ID
+from pbxcrm.shared.search_keys import KEY_MAX
 from pbxcrm.timeline.entries import EntryKind, TimelineCursor
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -65,7 +66,7 @@ def read_pair(cursor: str) -> Place | None:
     if parts is None or len(parts) != 4:
         return None
     alike, key, *ids = parts
-    if alike not in set(Alike) or not isinstance(key, str) or len(key) > 400 or not key.isprintable():
+    if alike not in set(Alike) or not isinstance(key, str) or len(key) > KEY_MAX or not key.isprintable():
         return None
     return Place(Alike(alike), key, *ids) if all(_is_whole(one, LARGEST_ID) for one in ids) else None
 

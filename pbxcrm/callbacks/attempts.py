@@ -20,6 +20,7 @@ from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.checkpoints import lighting
 from pbxcrm.people.directory import Directory
+from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
@@ -47,7 +48,7 @@ async def do_attempt(
         user_id=user_id,
         at=at,
         result=result.value,
-        note=note[:1000],
+        note=cut(note, Attempt.note),
         by_hand=by_hand,
     )
     session.add(attempt)
@@ -75,7 +76,7 @@ async def do_failed_attempt(
     if known is not None:
         known.call_id = known.call_id or (call.id if call else None)
         known.by_hand = known.by_hand or call is None
-        known.note = known.note or note[:1000]
+        known.note = known.note or cut(note, Attempt.note)
         return known
     attempt = await do_attempt(
         session,

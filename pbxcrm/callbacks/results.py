@@ -31,6 +31,7 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing, NotFound
+from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.shared.why import SAY_WHY, check_why
@@ -90,7 +91,7 @@ class Said:
 
     @property
     def noted(self) -> str:
-        return "; ".join(part for part in (self.why, self.without_call, self.note.strip()) if part)[:1000]
+        return cut("; ".join(part for part in (self.why, self.without_call, self.note.strip()) if part), Attempt.note)
 
     @property
     def talked(self) -> bool:

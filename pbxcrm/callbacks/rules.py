@@ -9,6 +9,7 @@ from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.settling import Clock
+from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
 
 # What makes a callback urgent, in working minutes of waiting: a repeat counts as much as a quarter of an hour, and each
@@ -75,7 +76,7 @@ def client_keys(number: str | None, contact_ids: Sequence[int], line: str) -> li
     keys = [f"contact:{contact_id}" for contact_id in contact_ids]
     if number:
         keys.append(f"number:{number}")
-    return keys or [f"anonymous:{line}"[:100]]
+    return keys or [cut(f"anonymous:{line}", Episode.client_key)]
 
 
 def urgency(waited: float, missed: int, worth: Decimal | None) -> float:

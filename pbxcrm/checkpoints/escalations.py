@@ -22,6 +22,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.lengths import check_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.why import check_why
@@ -31,7 +32,6 @@ from pbxcrm.tasks.models import Task, TaskKind
 Accept = Callable[[AsyncSession, Viewer, Lamp, Outcome, EngineContext, datetime], Awaitable[None]]
 Reassign = Callable[[AsyncSession, Viewer, Lamp, User, Outcome, EngineContext, datetime], Awaitable[None]]
 ABOUT_COMMENT = "lamp-comment:"
-LONGEST_COMMENT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,7 @@ async def reassign(session: AsyncSession, viewer: Viewer, lamp_id: int, user_id:
 
 async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str, *, now: datetime) -> Lamp:
     """Say something to whoever's work it is: they get it as an assignment. The lamp burns on. Raises Invalid at ``text``."""
-    text = text.strip()
-    if not text or len(text) > LONGEST_COMMENT:
-        raise Invalid("text", "escalations.comment", "Write what you want to say, in up to 1000 letters.")
+    text = check_text(text, Lamp.note, "text", "escalations.comment", "Write something, in up to {most} characters.")
     lamp = await _open(session, viewer, lamp_id)
     context = await load_engine(session)
     owner = context.people.active(lamp.owner_id)
@@ -98,7 +96,7 @@ async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str
         note=text,
     )
     await do_create_task(session, task, now, context.people)
-    lamp.note = f"{lamp.note}\n{text}".strip()[:LONGEST_COMMENT]
+    lamp.note = cut(f"{lamp.note}\n{text}".strip(), Lamp.note)
     lamp.version += 1
     _record(session, viewer, lamp, "escalation.commented", now)
     say_lamp_changed(session, lamp, now, context.people)

@@ -22,6 +22,7 @@ from pbxcrm.checkpoints.rules import Rest, pieces
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.events import emit
+from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import (
     NewTask,
@@ -214,7 +215,7 @@ async def _digest(
     title = reason("task.lamp_digest", count=before + len(theirs))
     lines = [each.subject.name for each in theirs]
     if task is not None:
-        note = "\n".join([task.note, *lines])[:4000]
+        note = cut("\n".join([task.note, *lines]), Task.note)
         await do_change_task(session, task, now, context.people, actor=None, why=title, title=title, note=note)
         return task
     said = ", ".join(lines[:TITLES_SAID]) + (" …" if len(lines) > TITLES_SAID else "")
@@ -225,7 +226,7 @@ async def _digest(
         now,
         user_id,
         about=about,
-        note="\n".join(lines)[:4000],
+        note=cut("\n".join(lines), Task.note),
     )
     return await do_create_task(session, new, now, context.people)
 

@@ -16,6 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.models import EngineBeat, Lamp, LampState, Subject
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.lengths import cut
 
 log = structlog.get_logger()
 
@@ -100,7 +101,7 @@ async def _alone(session: AsyncSession, context: EngineContext, lamp_id: int | N
         log.exception("lamp.parked", lamp=lamp_id)
         lamp = await session.get(Lamp, lamp_id, populate_existing=True)
         if lamp is not None:
-            lamp.parked_at, lamp.error = now, f"{type(error).__name__}: {error}"[:500]
+            lamp.parked_at, lamp.error = now, cut(f"{type(error).__name__}: {error}", Lamp.error)
             await session.flush()
         return 0
 

@@ -17,6 +17,7 @@ from sqlmodel import SQLModel
 from pbxcrm.shared.search_keys import search_key
 
 KEY_MAX = 200
+LONGEST_ADDRESS = 254  # characters (RFC 5321)
 _SOUNDS = tuple(
     (re.compile(spelled), sound)
     for spelled, sound in (
@@ -106,7 +107,7 @@ def name_key(name: str) -> str:
 
 def address_key(address: str) -> str:
     """An e-mail address as it is compared: case never tells two people apart."""
-    return address.strip().casefold()[:254]
+    return address.strip().casefold()[:LONGEST_ADDRESS]
 
 
 def keep_key(table: type[SQLModel], source: str, target: str, key_of: Callable[[str], str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, Text, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.contacts.likeness import address_key, keep_key, name_key
+from pbxcrm.contacts.likeness import LONGEST_ADDRESS, address_key, keep_key, name_key
 from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
@@ -83,8 +83,8 @@ class Email(SQLModel, table=True):
 
     id: int | None = row_id()
     contact_id: int = link("contacts.id", ondelete="CASCADE")
-    address: str = Field(max_length=254, index=True)
-    address_key: str = Field(default="", max_length=254)  # in small letters
+    address: str = Field(max_length=LONGEST_ADDRESS, index=True)
+    address_key: str = Field(default="", max_length=LONGEST_ADDRESS)  # in small letters
     label: str = Field(default="", max_length=50)
 
 

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.access import audience_of_call
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
-from pbxcrm.calls.models import Call, CallEvent
+from pbxcrm.calls.models import Call, CallEvent, CallLeg
 from pbxcrm.calls.rules import is_better_ending, line_of
 from pbxcrm.calls.stored import columns_of, columns_of_leg
 from pbxcrm.checkpoints.talks import TalkOver, clients_talked
@@ -29,7 +29,8 @@ from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
 from pbxcrm.shared.core_sql import add_new, execute, fetch, list_param
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.numbers import normalise
+from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.numbers import LONGEST_NUMBER, normalise
 from pbxcrm.shared.text_match import folded_name
 
 Name = tuple[str, str]  # PBX and linkedid
@@ -42,6 +43,8 @@ _CALLS = (
     .join(Deal, col(Deal.id) == col(Call.deal_id), isouter=True)
     .where(col(Call.linkedid).in_(list_param("named")), col(Call.pbx).in_(list_param("pbxs")))
 )
+_KEY, _PARTY = longest(CallEvent.key), longest(CallEvent.party)
+_CHANNEL_ID, _EXTENSION = longest(CallLeg.channel_id), longest(CallLeg.extension)
 _DEAL_KEY = inspect(Deal).identity_key_from_primary_key
 _LEG = SQLModel.metadata.tables["call_legs"]
 _SAID_OF_LEG = ("dialled_at", "ringing_at", "answered_at", "ended_at", "result", "cause")  # what a fact may change
@@ -135,7 +138,7 @@ class _Rows:
                 "call_id": self.of(fact).id,
                 "key": _key(fact),
                 "kind": fact.kind.value,
-                "party": fact.party[:150],
+                "party": fact.party[:_PARTY],
                 "at": fact.at,
             }
             for fact in facts
@@ -195,7 +198,7 @@ class _Rows:
         for call_id, legs in self.legs.items():
             for channel_id, known in legs.items():
                 if known.is_new:
-                    more = {"extension": known.leg.extension[:64], "user_id": known.user_id}
+                    more = {"extension": known.leg.extension[:_EXTENSION], "user_id": known.user_id}
                     new.append({"call_id": call_id, "channel_id": channel_id, **more, **columns_of_leg(known.leg)})
                 elif known.is_changed:
                     changed.append({"of_call": call_id, "of_channel": channel_id, **columns_of_leg(known.leg)})
@@ -216,7 +219,7 @@ def _names(facts: tuple[CallFact, ...]) -> tuple[set[str], set[str]]:
 
 
 def _key(fact: CallFact) -> str:
-    return fact.key[:200]
+    return fact.key[:_KEY]
 
 
 async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[CallFact, ...]) -> None:
@@ -306,7 +309,7 @@ def _client_number(state: CallState, context: CallContext) -> str | None:
     """The client's number in our one spelling; None where there is none to know."""
     if state.direction is Direction.INTERNAL or (state.withheld and state.direction is Direction.INBOUND):
         return None
-    return (normalise(state.client_heard, _region(state, context)) or "")[:64] or None
+    return (normalise(state.client_heard, _region(state, context)) or "")[:LONGEST_NUMBER] or None
 
 
 def _region(state: CallState, context: CallContext) -> str:
@@ -317,7 +320,7 @@ def _refresh_legs(known: dict[str, _KnownLeg], state: CallState, context: CallCo
     """Bring the legs up to date; those that are not as they were."""
     changed = []
     for leg in state.legs:
-        channel_id = leg.channel_id[:150]
+        channel_id = leg.channel_id[:_CHANNEL_ID]
         row = known.get(channel_id)
         if row is None:
             user = context.people.user_of(leg.extension)

@@ -56,7 +56,7 @@ def check_ticked(task: Task) -> None:
             "checklist",
             "tasks.checklist_open",
             "First tick what is required: {items}.",
-            items="; ".join(left[:3])[:300],
+            items="; ".join(left[:3]),
         )
 
 

@@ -67,19 +67,6 @@ def test_no_module_imports_itself_over_others() -> None:
     assert circles(edges) == []
 
 
-def test_pages_do_not_import_pages() -> None:
-    known = modules()
-    pages = {name: path for name, path in known.items() if name.startswith("web.pages.")}
-    found = {
-        f"{name} imports {other}"
-        for name, path in pages.items()
-        for other in imports(path, known)
-        if other in pages and other not in {name, "web.pages.common"}
-    }
-    assert len(pages) > 20
-    assert found == set()
-
-
 def test_pages_and_the_api_leave_queries_to_the_contexts() -> None:
     folders = (ROOT / "web/pages", ROOT / "web/api")
     asking = re.compile(r"from sqlmodel import .*\bselect\b|from sqlalchemy import .*\bselect\b|session\.exec\(")

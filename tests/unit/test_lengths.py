@@ -24,19 +24,6 @@ OTHER = {
     "web/api/problems.py": "an error repeats the beginning of a wrong name",
     "web/auth.py": "a cookie of a stranger, not stored",
     "web/templating.py": "an unknown browser's name",
-    **dict.fromkeys(
-        (
-            "pbxcrm/callbacks/actions.py",
-            "pbxcrm/callbacks/attempts.py",
-            "pbxcrm/callbacks/results.py",
-            "pbxcrm/callbacks/rules.py",
-            "pbxcrm/checkpoints/checks.py",
-            "pbxcrm/checkpoints/lighting.py",
-            "pbxcrm/checkpoints/sweep.py",
-            "pbxcrm/reactions/apply_facts.py",
-        ),
-        "rewritten today; goes from this list then",
-    ),
 }
 
 

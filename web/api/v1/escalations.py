@@ -1,16 +1,16 @@
 """Lamps that reached a manager: callbacks and deals that were left beyond norm and pause."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.checkpoints.escalations import LONGEST_COMMENT, accept, comment, make_joint, reassign
+from pbxcrm.checkpoints.escalations import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import EscalationFilter, access_escalation, page_of_escalations
 from pbxcrm.shared.errors import Invalid
 from web.api import cursors
-from web.api.fields import SOMETHING, ApiRequest, IdText, ListQuery, Login, When, Why, Word
+from web.api.fields import ApiRequest, IdText, ListQuery, Login, When, Why, Word, needed_text
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.v1.lamps import LampOut, lamps_out
@@ -48,7 +48,7 @@ class Reassign(ApiRequest):
 class Comment(ApiRequest):
     """What whoever's work it is should know."""
 
-    text: str = Field(min_length=1, max_length=LONGEST_COMMENT, pattern=SOMETHING)
+    text: Annotated[str, needed_text(Lamp.note)]
 
 
 @escalations.get("/escalations", needs=Permission.ESCALATIONS_READ, summary="Escalations, newest first")
