@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from redis.asyncio import Redis
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -18,7 +18,7 @@ from pbxcrm.access import GRANTS, Role
 from pbxcrm.calendars.models import Leave
 from pbxcrm.callbacks.models import Attempt, Episode
 from pbxcrm.calls.models import Call, Line
-from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.merging import merge_contacts
 from pbxcrm.contacts.models import NumberKind
@@ -225,6 +225,8 @@ async def _settle(
     async with db.read() as session:
         call = (await session.exec(select(Call).where(Call.client_number == number))).one()
         episode = (await session.exec(select(Episode).where(Episode.client_number == number))).one()
+        of_stage = (await session.exec(select(Checkpoint).where(col(Checkpoint.stage_id).is_not(None)))).first()
+        assert of_stage is not None
         assert episode.owner_id == office.id(seller)
     async with db.write() as session:
         escalation = await lamp_of_callback(
@@ -250,7 +252,7 @@ async def _settle(
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": 1, "line_id": line.id,
+        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": of_stage.id, "line_id": line.id,
         "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 
