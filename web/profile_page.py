@@ -6,6 +6,7 @@ from starlette.responses import HTMLResponse
 from pbxcrm.access import Viewer
 from pbxcrm.people.queries import list_sessions
 from pbxcrm.people.tokens import list_tokens
+from pbxcrm.tasks.feeds import get_feed
 from web.forms import Form, filled
 from web.parts import now, parts, viewer
 from web.rendering import render
@@ -22,13 +23,15 @@ async def profile_page(
     password: Form | None = None,
     token: Form | None = None,
     secret: str = "",
+    feed_secret: str = "",
     status: int = 200,
 ) -> HTMLResponse:
-    """The profile; ``secret`` is a token that was just made."""
+    """The profile; ``secret`` is a token that was just made, ``feed_secret`` the one in the address of the calendar."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         sessions = await list_sessions(session, who.user_id, now(request))
         tokens = await list_tokens(session, who.user_id)
+        feed = await get_feed(session, who.user_id)
     return render(
         request,
         "session/profile.html",
@@ -37,6 +40,8 @@ async def profile_page(
         password=password or Form(),
         token=token or filled({"days": "365"}),
         secret=secret,
+        feed=feed,
+        feed_address=f"{str(request.base_url).rstrip('/')}/feeds/{feed_secret}.ics" if feed_secret else "",
         sessions=sessions,
         tokens=tokens,
     )

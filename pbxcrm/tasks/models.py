@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
@@ -122,6 +122,16 @@ class StageTask(SQLModel, table=True):
     keep: bool = False  # stays when the deal leaves the stage before it is done
     active: bool = True
     version: int = 1
+
+
+class CalendarFeed(SQLModel, table=True):
+    """The secret address under which calendar programs read somebody's tasks; only its hash is kept."""
+
+    __tablename__ = "calendar_feeds"
+
+    user_id: int = Field(sa_column=Column(ID, ForeignKey("users.id"), primary_key=True, autoincrement=False))
+    secret_hash: str = Field(max_length=64, unique=True)
+    created_at: datetime = utc_column()
 
 
 class TaskComment(SQLModel, table=True):

@@ -80,6 +80,7 @@ SHARED = {
 #: What a GET answers here to those who may ask, where it is not simply there.
 NOT_SEEN_AT_ONCE = {
     "GET /static/{version}/{name:path}": {404},
+    "GET /feeds/{token:str}.ics": {404},  # nobody has this secret
     "GET /calls/{call_id:int}/recording": {404},  # it was not recorded
     "GET /api/v1/calls/{call_id:int}/recording": {404},
     "GET /api/v1/calendars/{calendar_id:int}/holidays": {422},  # it asks of which country
