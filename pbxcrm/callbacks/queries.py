@@ -410,6 +410,12 @@ async def burning_lamps(session: AsyncSession, episode_ids: Iterable[int | None]
     return (await session.exec(select(Lamp).where(*burning).order_by(col(Lamp.id)))).all()
 
 
+async def lamps_of_callback(session: AsyncSession, episode_id: int) -> Sequence[Lamp]:
+    """Every lamp of a callback that has lit, oldest first."""
+    lit = Lamp.callback_id == episode_id, col(Lamp.lit_at).is_not(None)
+    return (await session.exec(select(Lamp).where(*lit).order_by(col(Lamp.lit_at), col(Lamp.id)))).all()
+
+
 async def client_of(session: AsyncSession, episode: Episode, withheld: str = "—") -> str:
     """How people call the client of an episode: their name, else the number, else ``withheld``."""
     contact = await session.get(Contact, episode.contact_id) if episode.contact_id is not None else None

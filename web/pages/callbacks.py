@@ -23,10 +23,12 @@ from pbxcrm.callbacks.queries import (
     attempts_of,
     burning_lamps,
     client_of,
+    lamps_of_callback,
     load_worklist,
     missed_calls_of,
 )
 from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.phone.queries import last_extension, latest_call_of
@@ -196,16 +198,19 @@ async def set_next(request: Request) -> Response:
 
 
 async def one(request: Request) -> Response:
-    """``GET /callbacks/{id}``: one callback with its missed calls and attempts, newest first."""
+    """``GET /callbacks/{id}``: one callback with its missed calls, attempts and lamps, newest first."""
     async with parts(request).db.read() as session:
         row = await access_episode_row(session, viewer(request), _id(request))
         tries = await attempts_of(session, _id(request))
         missed = await missed_calls_of(session, _id(request))
+        lamps = await lamps_of_callback(session, _id(request))
         people = await load_directory(session)
-    events: list[tuple[datetime, str, Attempt | Call]] = [
+    events: list[tuple[datetime, str, Attempt | Call | Lamp]] = [
         (call.ended_at or call.started_at, "miss", call) for call in missed
     ]
     events += [(attempt.at, "attempt", attempt) for attempt in tries]
+    events += [(lamp.lit_at, "lamp", lamp) for lamp in lamps if lamp.lit_at is not None]
+    events += [(lamp.out_at, "out", lamp) for lamp in lamps if lamp.out_at is not None]
     events.sort(key=lambda event: event[0], reverse=True)
     return show(request, "callbacks/one.html", row=row, events=events, people=people, attempt_word=_attempt_word)
 
