@@ -1,0 +1,84 @@
+"""After any work the counters equal the rows behind them, for everybody; and only work lets them fall."""
+
+import random
+from datetime import timedelta
+
+from sqlmodel import col, select
+
+from pbxcrm.checkpoints.access import is_burning, visible_lamps
+from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.queries import (
+    burning_counts,
+    escalation_count,
+    lamps_of_deals,
+    list_control_tasks,
+    list_escalations,
+)
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import list_deals
+from pbxcrm.tasks.lists import TaskChoice
+from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.queries import list_tasks, overdue_count
+from tests.calls import NOON, FactStory, batch, outbound
+from tests.integration.checkpoints.conftest import DealDesk
+
+STEPS = 40
+NUMBERS = [f"+38067000000{n}" for n in range(6)]
+
+
+async def test_counters_equal_their_rows_after_random_work(desk: DealDesk) -> None:
+    dice, at, deals = random.Random(5), NOON, []
+    for step in range(STEPS):
+        number, extension = dice.choice(NUMBERS), dice.choice(["101", "102"])
+        story = f"55.{step}"
+        match dice.choice(["deal", "miss", "miss", "talk", "attempt", "move", "wait", "wait", "wait"]):
+            case "deal":
+                deals.append(await desk.deal(owner=dice.choice(["ivan", "olena"]), at=at, number=number))
+            case "miss":
+                await desk.intake.apply(batch(FactStory(story, number, at=at).ring(extension).wait(9).end()))
+            case "talk":
+                await desk.talk(at, client=number, extension=extension)
+            case "attempt":
+                await desk.intake.apply(batch(outbound(story, extension, client=number, at=at).end()))
+            case "move" if deals:
+                stage = dice.choice(["Proposal sent", "Invoice issued"])
+                await desk.move(dice.choice(deals), stage, at, login="admin")
+            case _:
+                at += timedelta(minutes=dice.choice([21, 70, 600]))
+                await desk.sweep(at)
+        at += timedelta(minutes=2)
+        await check(desk, step)
+    assert len(await desk.lamps()) > 10
+
+
+async def check(desk: DealDesk, step: int) -> None:
+    at = NOON + timedelta(days=99)
+    for login in ("ivan", "olena", "maria", "oksana", "kira", "admin"):
+        viewer = await desk.viewer(login)
+        async with desk.database.read() as session:
+            burning = (await session.exec(select(Lamp).where(visible_lamps(viewer), is_burning()))).all()
+            counts = await burning_counts(session, viewer)
+            assert counts.lamps == sum(not lamp.is_escalation for lamp in burning), (step, login)
+            rows = await list_escalations(session, viewer)
+            assert counts.escalations == len(rows), (step, login)
+            others = await list_control_tasks(session, viewer)
+            assert await escalation_count(session, viewer, at) == len(rows) + len(others), (step, login)
+            own = TaskChoice(assignee_id=viewer.user_id, due_before=at).open(viewer)
+            assert await overdue_count(session, viewer.user_id, at) == len(await list_tasks(session, viewer, *own)), (
+                login
+            )
+            for row in await list_deals(session, viewer, limit=200):
+                mine = [lamp for lamp in burning if lamp.deal_id == row.deal.id]
+                if viewer.role in {"admin", "qc"}:
+                    level = "second" if any(lamp.is_escalation for lamp in mine) else "first" if mine else "none"
+                    assert row.lamp == level, (step, row.deal.id)
+    async with desk.database.read() as session:
+        ids = (await session.exec(select(Deal.id))).all()
+        levels = await lamps_of_deals(session, [deal_id for deal_id in ids if deal_id is not None])
+        burns = (await session.exec(select(Lamp).where(is_burning(), col(Lamp.deal_id).is_not(None)))).all()
+        assert set(levels) == {lamp.deal_id for lamp in burns}
+        open_of_lamps = select(Task).where(Task.status == "open", col(Task.about).like("%lamp:%"))
+        asked = {task.id for task in (await session.exec(open_of_lamps)).all()}
+        assert asked == {
+            lamp.task_id for lamp in (await session.exec(select(Lamp).where(is_burning()))).all() if lamp.task_id
+        }
