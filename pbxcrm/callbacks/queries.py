@@ -22,8 +22,10 @@ from pbxcrm.contacts.matching import named
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import LampLevel
+from pbxcrm.people.filters import of_login
 from pbxcrm.people.models import User
 from pbxcrm.screenpop.models import WrapUp
+from pbxcrm.shared.conditions import equal, within
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
 from pbxcrm.shared.numbers import format_for_people
@@ -217,22 +219,14 @@ class EpisodeFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For the WHERE clause of callbacks."""
-        found: list[ColumnElement[bool]] = []
-        for column, value in (
-            (Episode.status, self.status or None),
-            (Episode.client_number, self.client_number or None),
+        found = equal(
+            (Episode.status, self.status),
+            (Episode.client_number, self.client_number),
             (Episode.contact_id, self.contact_id),
             (Episode.deal_id, self.deal_id),
-        ):
-            if value is not None:
-                found.append(col(column) == value)
-        for person, login in ((Episode.owner_id, self.owner), (Episode.claimed_by_id, self.claimed_by)):
-            if login:
-                found.append(col(person).in_(select(User.id).where(User.login == login.lower())))
-        if self.since is not None:
-            found.append(col(Episode.first_missed_at) >= self.since)
-        if self.until is not None:
-            found.append(col(Episode.first_missed_at) < self.until)
+        )
+        found += of_login(Episode.owner_id, self.owner) + of_login(Episode.claimed_by_id, self.claimed_by)
+        found += within(Episode.first_missed_at, self.since, self.until)
         text = self.text.strip()
         if text:
             fits: list[ColumnElement[bool]] = [col(Episode.contact_id).in_(named(text))]

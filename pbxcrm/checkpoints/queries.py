@@ -13,7 +13,8 @@ from pbxcrm.checkpoints.access import is_burning, visible_escalations, visible_l
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import LampLevel
-from pbxcrm.people.models import User
+from pbxcrm.people.filters import of_login
+from pbxcrm.shared.conditions import equal
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
@@ -33,18 +34,14 @@ class LampFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For the WHERE clause."""
-        found: list[ColumnElement[bool]] = [col(Lamp.state) == self.state] if self.state else []
-        for column, value in (
+        found = equal(
+            (Lamp.state, self.state),
             (Lamp.deal_id, self.deal_id),
             (Lamp.callback_id, self.callback_id),
             (Lamp.checkpoint_id, self.checkpoint_id),
-        ):
-            if value is not None:
-                found.append(col(column) == value)
-        for column, login in ((Lamp.owner_id, self.owner), (Lamp.addressee_id, self.addressee)):
-            if login:
-                found.append(col(column).in_(select(User.id).where(User.login == login.lower())))
-        return found
+        )
+        found += of_login(Lamp.owner_id, self.owner)
+        return found + of_login(Lamp.addressee_id, self.addressee)
 
 
 @dataclass(frozen=True, slots=True)
