@@ -96,7 +96,11 @@ async def not_same(request: Request) -> Response:
     if form["back"]:
         return redirect(request, local_path(form["back"]), done="saved")
     undo = f"/contacts/{contact_id}/not-same/{other}/undo"
-    return with_toast(request, HTMLResponse(""), _("Two clients, then. They are not suggested again."), undo=undo)
+    row = "pair-{}-{}".format(
+        *sorted((contact_id, other))
+    )  # htmx swaps nothing for an answer that is empty but for partials
+    gone = HTMLResponse(f'<hx-partial hx-target="#{row}" hx-swap="delete"></hx-partial>')
+    return with_toast(request, gone, _("Two clients, then. They are not suggested again."), undo=undo)
 
 
 async def undo_not_same(request: Request) -> Response:
