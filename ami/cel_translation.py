@@ -61,6 +61,7 @@ class _Translation:
         self.rows = rows
         self._there = there
         self._hangups = {row.unique_id: row for row in rows if row.event == "HANGUP"}
+        self._forwards = [row for row in rows if row.event == "FORWARD"]
         self._answers: dict[str, Row] = {}
         self._originated: dict[str, Row] = {}
         for row in rows:
@@ -186,8 +187,18 @@ class _Translation:
         if over is None:
             return self._there.get(row.unique_id, {}).get("ChannelStateDesc", "Ringing") in {"Ringing", "Up"}
         cause = over.extra.get("hangupcause", "")
-        turned_away = cause in _REFUSED or over.extra.get("hangupsource") == row.channel
+        turned_away = (
+            cause in _REFUSED or over.extra.get("hangupsource") == row.channel or self._forwards_on(row, over.at)
+        )
         return cause not in _NEVER_RUNG and not (turned_away and over.at - row.at < _AT_ONCE)
+
+    def _forwards_on(self, row: Row, until: datetime) -> bool:
+        """Whether the call of this phone went on elsewhere in the moment in which the phone was given up."""
+        source = self._dialled_by.get(row.unique_id)
+        return source is not None and any(
+            forward.unique_id == source.unique_id and row.at <= forward.at <= until + _IN_NO_TIME
+            for forward in self._forwards
+        )
 
     def _who_dials(self, row: Row) -> Row | None:
         """Who called this new channel: of those calling in its call, the latest that names its endpoint, else the latest."""

@@ -33,8 +33,12 @@ KINDS = (
 
 async def strike(
     kind: str, product: Product, pbx: AsteriskServer, dice: random.Random, when_pbx_goes: Callable[[], Awaitable[None]]
-) -> None:
-    """One blow. ``when_pbx_goes`` is called right before the PBX is restarted or killed."""
+) -> bool:
+    """One blow. ``when_pbx_goes`` is called right before the PBX is restarted or killed.
+
+    Returns whether the PBX was killed unheard: then it told nobody, and wrote nowhere, until when it lived.
+    """
+    unheard = False
     pause = dice.random() * 2.0
     with_database, with_pbx = "database" in kind, "PBX" in kind
     if with_database:
@@ -60,6 +64,7 @@ async def strike(
         if dice.random() < 0.5:
             await pbx.restart()
         else:
+            unheard = kind != "PBX"
             await pbx.kill()
             await pbx.start()
         await asyncio.sleep(dice.random())
@@ -71,3 +76,4 @@ async def strike(
         await until(product.postgres.answers)
     if product.run is None:
         await product.start()
+    return unheard

@@ -88,6 +88,7 @@ class Run:
         self._folder = folder
         self._dice = random.Random(seed)
         self._plays = 0
+        self._unheard = False  # the PBX went while nobody listened
         self._untold: dict[str, None] = {}  # of the call that is looked at: what no record holds
         self._stack = AsyncExitStack()
 
@@ -151,7 +152,7 @@ class Run:
             self._forget()
 
         await asyncio.sleep(self._dice.random() * 2.5)
-        await blows.strike(kind, self.product, self.pbx, self._dice, when_pbx_goes)
+        self._unheard = await blows.strike(kind, self.product, self.pbx, self._dice, when_pbx_goes)
         try:
             await driving
         except asyncio.CancelledError:
@@ -193,10 +194,11 @@ class Run:
     ) -> list[str]:
         if len(told) != len(true):
             return [f"{len(told)} calls instead of {len(true)} {by}"]
+        untold = UNTOLD.get(story.name, set()) | (_SPANS if self._unheard else set())
         found = []
         for mine, right in zip(told, true, strict=True):
             for key, what in differences(mine, right, any_order=story.name in TOGETHER).items():
-                if key in UNTOLD.get(story.name, ()):
+                if key in untold:
                     self._untold[what] = None
                 else:
                     found.append(f"{what} {by}")
