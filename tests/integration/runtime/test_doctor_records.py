@@ -8,7 +8,7 @@ from pbxcrm.cli.doctor_records import check_records
 from pbxcrm.shared.settings import Pbx
 from pbxcrm.upkeep.doctor.findings import Mark
 
-CEL = next((Path(__file__).parents[2] / "scenarios").glob("**/*.cel.csv"))
+CEL = Path(__file__).parents[2] / "scenarios/cel-22/click_to_call_answered.cel.csv"
 NOBODY = 65_534  # the user id of "nobody"
 
 
