@@ -10,6 +10,7 @@ from pbxcrm.checkpoints import models as checkpoints
 from pbxcrm.contacts import models as contacts
 from pbxcrm.deals import models as deals
 from pbxcrm.flags import models as flags
+from pbxcrm.notices import models as notices
 from pbxcrm.pbx import models as pbx
 from pbxcrm.people import models as people
 from pbxcrm.phone import models as phone
@@ -31,6 +32,7 @@ __all__ = [
     "events",
     "flags",
     "metadata",
+    "notices",
     "options",
     "pbx",
     "people",

@@ -4,6 +4,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm.access import Viewer
+from pbxcrm.notices.queries import last_digest
+from pbxcrm.notices.rules import format_clock
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import list_sessions
 from pbxcrm.people.tokens import list_tokens
 from pbxcrm.tasks.feeds import get_feed
@@ -22,6 +25,7 @@ async def profile_page(
     form: Form | None = None,
     password: Form | None = None,
     token: Form | None = None,
+    notices: Form | None = None,
     secret: str = "",
     feed_secret: str = "",
     status: int = 200,
@@ -32,6 +36,8 @@ async def profile_page(
         sessions = await list_sessions(session, who.user_id, now(request))
         tokens = await list_tokens(session, who.user_id)
         feed = await get_feed(session, who.user_id)
+        digest = await last_digest(session, who.user_id)
+        user = (await load_directory(session)).users[who.user_id]
     return render(
         request,
         "session/profile.html",
@@ -39,6 +45,17 @@ async def profile_page(
         form=form or _as_it_is(who),
         password=password or Form(),
         token=token or filled({"days": "365"}),
+        notices=notices
+        or filled(
+            {
+                "email": user.email,
+                "digest_at": format_clock(user.digest_at),
+                "quiet_desktop": user.quiet_desktop,
+                "quiet_digest": user.quiet_digest,
+            }
+        ),
+        digest=digest,
+        has_mail=bool(parts(request).settings.smtp_url),
         secret=secret,
         feed=feed,
         feed_address=f"{str(request.base_url).rstrip('/')}/feeds/{feed_secret}.ics" if feed_secret else "",

@@ -145,6 +145,7 @@ def _session() -> list[Route]:
         page("/logout", session.logout, needs=None, methods=POST),
         page("/profile", session.profile_form, needs=own, name="profile"),
         page("/profile", session.save_profile, needs=own, methods=POST),
+        page("/profile/notices", session.save_notices, needs=own, methods=POST),
         page("/profile/look", session.save_look, needs=own, methods=POST),
         page("/profile/password", session.change_password, needs=own, methods=POST),
         page("/profile/sessions/end-others", session.end_other_sessions, needs=own, methods=POST),

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.notices.sending import Post
 from pbxcrm.people.actions import prune_logins
 from pbxcrm.shared import background, events, jobs
 from pbxcrm.shared.db import Database
@@ -27,14 +28,17 @@ log = structlog.get_logger()
 SWEEP_SECONDS = 1.0
 CHECKPOINT_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
+DIGEST_SECONDS = 10.0
 REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds before arq is started again
 
 
 class Work:
     """What a worker does; ``run`` goes on until cancelled."""
 
-    def __init__(self, db: Database, relay: Relay, redis_url: str) -> None:
+    def __init__(self, db: Database, relay: Relay, redis_url: str, post: Post | None = None) -> None:
+        """``post`` sends digests; None: no mail server is set."""
         self.db = db
+        self.post = post
         self.redis_url = redis_url
         self.relay = relay
         self._sweeping = asyncio.Lock()
@@ -49,6 +53,7 @@ class Work:
             tasks.create_task(self._each_second())
             tasks.create_task(self._checkpoint())
             tasks.create_task(self._tidy_each_hour())
+            tasks.create_task(self._send_digests())
             tasks.create_task(self._arq())
 
     async def sweep(self) -> int:
@@ -91,6 +96,15 @@ class Work:
             except (SQLAlchemyError, PbxcrmError, OSError) as error:
                 log.warning("tidy.failed", why=str(getattr(error, "orig", None) or error))
             await asyncio.sleep(TIDY_SECONDS)
+
+    async def _send_digests(self) -> None:
+        """Beside the sweep: a mail server that takes its time holds up no lamp."""
+        while self.post is not None:
+            try:
+                await self.post.send_due(datetime.now(UTC))
+            except (SQLAlchemyError, PbxcrmError, OSError) as error:
+                log.warning("digests.failed", why=str(getattr(error, "orig", None) or error))
+            await asyncio.sleep(DIGEST_SECONDS)
 
     async def _checkpoint(self) -> None:
         while True:

@@ -106,6 +106,7 @@ class Viewer:
     popup: str = "ringing"
     sound: bool = True
     notify: bool = True
+    quiet_desktop: str = ""  # hours without notifications
     session_id: int | None = field(default=None, compare=False)
 
 

@@ -14,6 +14,7 @@ from pbxcrm.upkeep.doctor.data import (
     check_database,
     check_endpoints,
     check_listeners,
+    check_mail,
     check_people,
     last_ended,
 )
@@ -63,6 +64,7 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
             for finding in [
                 *await check_listeners(db, settings, now),
                 *await check_checkpoints(db, now),
+                *await check_mail(db, settings, now),
                 *await check_people(db),
                 *await check_endpoints(db, settings),
             ]:

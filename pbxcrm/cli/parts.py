@@ -17,6 +17,8 @@ from redis.asyncio import Redis
 from pbxcrm import migrations
 from pbxcrm.cli.bind import bind
 from pbxcrm.cli.locks import in_use, prepared
+from pbxcrm.notices.mail import MailServer
+from pbxcrm.notices.sending import Post
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.private_files import make_private
@@ -99,6 +101,13 @@ def serve_web(settings: Settings, fd: int | None) -> None:
     uvloop.run(serve())
 
 
+def _post(settings: Settings, db: Database) -> Post | None:
+    """What sends digests; None where no mail server is set."""
+    from web.digest import writer  # the words for people are those of the pages
+
+    return Post(db, writer(settings), MailServer.of(settings.smtp_url).deliver) if settings.smtp_url else None
+
+
 def serve_worker(settings: Settings) -> None:
     """``pbxcrm work``, until SIGTERM."""
     from workers.work import Work
@@ -106,7 +115,7 @@ def serve_worker(settings: Settings) -> None:
     async def serve() -> None:
         async with open_resources(settings) as on:
             log.info("worker.started")
-            work = Work(on.db, on.relay, redis_url(settings))
+            work = Work(on.db, on.relay, redis_url(settings), _post(settings, on.db))
             set_aside()
             await work.run()
 

@@ -48,6 +48,10 @@ class User(SQLModel, table=True):
     popup: str = Field(default=PopupMode.RINGING.value, max_length=16)
     sound: bool = True
     notify: bool = True  # by the browser's own notification, where it is allowed
+    email: str = Field(default="", max_length=254)  # where the digest goes
+    digest_at: int | None = None  # minutes after midnight, where the person works; None: no digest
+    quiet_desktop: str = Field(default="", max_length=60)  # hours without notifications: "20:00-08:00"
+    quiet_digest: str = Field(default="", max_length=60)
     is_active: bool = True
     created_at: datetime = utc_column()
 

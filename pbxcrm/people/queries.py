@@ -87,6 +87,7 @@ def _as_viewer(people: Directory, user: User, session_id: int | None = None) -> 
         popup=user.popup,
         sound=user.sound,
         notify=user.notify,
+        quiet_desktop=user.quiet_desktop,
         session_id=session_id,
     )
 

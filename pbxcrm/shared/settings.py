@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     allowed_hosts: str = ""  # names we answer under beside addresses and names of the office; "*" for all
     connections_per_address: int = Field(default=1000, ge=10)
     metrics_networks: str = "127.0.0.0/8, ::1"  # who may read /metrics and the details of /readyz without a token
+    smtp_url: str = ""  # smtp://user:password@host:587 or smtps://host:465; empty: no e-mail
+    mail_from: str = ""  # who e-mail is from; needed with smtp_url
+    public_url: str = ""  # https://crm.example: how people reach the pages, for links in e-mail
     log_level: str = "INFO"
     journal_keep_days: int = Field(default=7, ge=0)
     pbxs: tuple[Pbx, ...] = ()
@@ -104,12 +107,35 @@ class Settings(BaseSettings):
             raise ValueError("must be redis://HOST:6379/0, rediss://… or unix:///PATH")
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _kind_of_mail(cls, value: str) -> str:
+        if value and not re.match(r"smtps?://[^/?#]+$", value):
+            raise ValueError("must be smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^\s<>@,;]+@[^\s<>@,;]+", value):
+            raise ValueError("must be an e-mail address, for example crm@example.com")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _page_address(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^\s]+$", value):
+            raise ValueError("must be how people reach the pages, for example https://crm.example.com")
+        return value.rstrip("/")
+
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
         data_dir = self.data_dir.expanduser().resolve()
         object.__setattr__(self, "data_dir", data_dir)
         if not self.database_url:
             object.__setattr__(self, "database_url", f"sqlite:///{data_dir / 'pbxcrm.db'}")
+        if self.smtp_url and not self.mail_from:
+            raise ValueError("PBXCRM_MAIL_FROM is missing: say who e-mail is from, for example crm@example.com")
         pbxs = self.pbxs
         if self.ami_url:
             pbxs = (Pbx(name="default", ami_url=self.ami_url, trunks=self.trunks), *pbxs)

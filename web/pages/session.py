@@ -6,6 +6,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from pbxcrm.notices import actions as notices
 from pbxcrm.people import actions, logins
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
 from pbxcrm.upkeep.silence import load_silence
@@ -135,6 +136,26 @@ async def save_profile(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return await profile_page(request, form=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    return redirect(request, "/profile", done="saved")
+
+
+async def save_notices(request: Request) -> Response:
+    """``POST /profile/notices``: where the digest goes and when, and the hours in which nothing disturbs."""
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            await notices.save_notices(
+                session,
+                viewer(request),
+                email=form["email"],
+                digest_at=form["digest_at"],
+                quiet_desktop=form["quiet_desktop"],
+                quiet_digest=form["quiet_digest"],
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await profile_page(request, notices=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, "/profile", done="saved")
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import UnmappedEndpoint, unmapped_endpoints
+from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.queries import pbx_statuses
 from pbxcrm.shared.events import count_waiting
@@ -35,7 +36,7 @@ async def status(request: Request) -> Response:
     """``GET /status``. Each part is asked by itself, so that one that is away is told and the rest still shown."""
     pbxs, database = await _database(request)
     redis = await _redis(request)
-    findings = [database, redis, _live(request)]
+    findings = [database, redis, _live(request), *await _mail(request)]
     worst = max((f.tone for f in [*findings, *(p.finding for p in pbxs)]), key=("green", "amber", "red").index)
     return render(
         request,
@@ -48,6 +49,21 @@ async def status(request: Request) -> Response:
         strays=await _strays(request),
         unmapped=await _unmapped(request),
     )
+
+
+async def _mail(request: Request) -> list[Finding]:
+    """What the mail server refused; nothing where all is well, or no server is set."""
+    try:
+        async with parts(request).db.read() as session:
+            troubled = await troubled_digests(session, now(request))
+    except SQLAlchemyError:
+        return []  # the database says so itself
+    if not troubled:
+        return []
+    said = _("Digests were not sent: {count}. The mail server said: {error}").format(
+        count=len(troubled), error=troubled[0].error
+    )
+    return [Finding(_("E-mail"), "amber", _("refused"), said)]
 
 
 async def _database(request: Request) -> tuple[list[PbxFinding], Finding]:

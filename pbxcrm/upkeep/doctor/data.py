@@ -12,6 +12,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import unmapped_endpoints
 from pbxcrm.checkpoints.queries import last_beat, parked_lamps
+from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.reports import REPORTS
 from pbxcrm.pbx.state import PbxState
@@ -78,6 +79,23 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
         todo = "Mend the calendar or the deal; a change of either, or of the checkpoint, lets them go on."
         found.append(odd(f"{len(parked)} lamps are parked: {named}", todo))
     return found
+
+
+async def check_mail(db: Database, settings: Settings, now: datetime) -> list[Finding]:
+    """Whether digests go out: a server is set, and what it said where it refused."""
+    async with db.read() as session:
+        wanted = select(func.count()).select_from(User).where(col(User.is_active), col(User.digest_at).is_not(None))
+        count = (await session.exec(wanted)).one()
+        troubled = await troubled_digests(session, now)
+    if not settings.smtp_url:
+        if not count:
+            return [good("No mail server is set: there are no digests by e-mail.")]
+        todo = "Set PBXCRM_SMTP_URL and PBXCRM_MAIL_FROM, and start pbxcrm again."
+        return [odd(f"{count} people want a digest by e-mail, but no mail server is set.", todo)]
+    if troubled:
+        todo = "Look at PBXCRM_SMTP_URL, PBXCRM_MAIL_FROM and the people's addresses; what was refused is tried again."
+        return [odd(f"{len(troubled)} digests were not sent; the mail server said: {troubled[0].error}", todo)]
+    return [good("Digests by e-mail go out.")]
 
 
 async def last_ended(db: Database) -> dict[str, datetime]:

@@ -33,3 +33,13 @@ export function notify(title, text, tag) {
     return note;
   } catch { return null; } // Chrome on Android: allowed, but not to pages
 }
+
+// Whether a moment lies in hours such as "20:00-08:00, 13:00-14:00"; one that ends before it begins goes on into the next day.
+export function quiet(hours, at = new Date()) {
+  const minute = 60 * at.getHours() + at.getMinutes();
+  return [...(hours ?? "").matchAll(/(\d+):(\d+)-(\d+):(\d+)/g)].some(([, h1, m1, h2, m2]) => {
+    const start = 60 * h1 + +m1;
+    const end = 60 * h2 + +m2;
+    return start < end ? start <= minute && minute < end : minute >= start || minute < end;
+  });
+}

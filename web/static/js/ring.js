@@ -1,6 +1,6 @@
 // A card that begins to ring: two soft tones, and a notification while nobody is at a tab of ours, each where the person wants it
 // and in one tab. The notification goes away with the ringing.
-import { allowed, audible, notify, tones } from "./alerts.js";
+import { allowed, audible, notify, quiet, tones } from "./alerts.js";
 import { attended, inOneTab } from "./tabs.js";
 
 const body = document.body.dataset;
@@ -22,7 +22,7 @@ function begin(card) {
   const over = new Promise((stop) => rings.set(card.id, stop));
   if (told.delete(card.id)) return;
   if (body.sound === "on" && audible()) inOneTab(`sound-${card.id}`, over, tones);
-  if (body.notify === "on" && allowed() === "granted") inOneTab(`note-${card.id}`, over, () => show(card, over));
+  if (body.notify === "on" && !quiet(body.quiet) && allowed() === "granted") inOneTab(`note-${card.id}`, over, () => show(card, over));
 }
 
 function look() {

@@ -1,0 +1,96 @@
+"""What a digest tells: what burns, what will light today, what is overdue; a manager by seller."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Role
+from pbxcrm.checkpoints import burning
+from pbxcrm.checkpoints.burning import LampRow
+from pbxcrm.people.directory import Directory
+from pbxcrm.people.models import User
+from pbxcrm.people.queries import viewer_of
+from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.queries import counted_once, overdue_count
+
+MOST = 10  # rows of each kind; the rest is a number
+
+
+@dataclass(frozen=True, slots=True)
+class SellerLine:
+    """The figures of one person of a manager's."""
+
+    name: str
+    burns: int
+    lights: int
+
+
+@dataclass(frozen=True, slots=True)
+class DigestFacts:
+    """``language`` is a code, empty for the house's own; rows are the first few, the numbers count all."""
+
+    user_id: int
+    name: str
+    email: str
+    language: str
+    day: date
+    timezone: ZoneInfo
+    now: datetime
+    burns: int
+    burning: list[LampRow]
+    lights: int
+    lighting: list[LampRow]
+    overdue: int
+    tasks: list[Task]
+    by_seller: list[SellerLine]
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing to say: nobody is written to."""
+        return not (self.burns or self.lights or self.overdue)
+
+
+async def load_facts(
+    session: AsyncSession, people: Directory, user: User, day: date, timezone: ZoneInfo, now: datetime
+) -> DigestFacts:
+    """Of what the person sees; a manager's figures are of the whole team."""
+    viewer, user_id = await viewer_of(session, user), user.id or 0
+    midnight = datetime.combine(day + timedelta(days=1), time.min, timezone)
+    burns = await burning.burning_now(session, viewer)
+    lights = await burning.lighting_soon(session, viewer, now, midnight)
+    tasks = await session.exec(
+        select(Task)
+        .where(
+            Task.assignee_id == user_id,
+            Task.status == TaskStatus.OPEN.value,
+            Task.due_at <= now,
+            counted_once(lambda whole: col(whole.assignee_id) == user_id),
+        )
+        .order_by(col(Task.due_at), col(Task.id))
+        .limit(MOST)
+    )
+    by_seller: list[SellerLine] = []
+    if user.role in {Role.MANAGER, Role.ADMIN}:
+        burn, light = Counter(each.owner_id for each in burns), Counter(each.owner_id for each in lights)
+        owners = sorted(burn.keys() | light.keys(), key=lambda owner: (-burn[owner], -light[owner], owner or 0))
+        by_seller = [SellerLine(people.name(owner) if owner else "", burn[owner], light[owner]) for owner in owners]
+    return DigestFacts(
+        user_id=user_id,
+        name=user.name,
+        email=user.email,
+        language=user.language,
+        day=day,
+        timezone=timezone,
+        now=now,
+        burns=len(burns),
+        burning=await burning.rows_burning(session, viewer, limit=MOST),
+        lights=len(lights),
+        lighting=await burning.rows_lighting(session, viewer, now, midnight, limit=MOST),
+        overdue=await overdue_count(session, user_id, now),
+        tasks=list(tasks.all()),
+        by_seller=by_seller,
+    )

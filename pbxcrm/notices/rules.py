@@ -1,0 +1,48 @@
+"""When somebody is told and when nobody is to be disturbed, pure."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from pbxcrm.calendars.rules import parse_spans
+from pbxcrm.shared.errors import Invalid
+
+DAY = 24 * 60  # minutes
+LATEST = timedelta(hours=8)  # a digest that could not be sent by then is of yesterday
+RETRY_MINUTES = (1, 5, 15, 30, 60)  # the last one for ever, until ``LATEST``
+_CLOCK = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)")
+
+
+def parse_clock(text: str, field: str) -> int | None:
+    """``8:30`` as minutes after midnight; None where it is empty. Raises Invalid at ``field``."""
+    if not text:
+        return None
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        raise Invalid(field, "notices.clock", "Write a time of day, for example 8:30.")
+    return 60 * int(found[1]) + int(found[2])
+
+
+def format_clock(minute: int | None) -> str:
+    """The text that ``parse_clock`` reads."""
+    return "" if minute is None else f"{minute // 60:02}:{minute % 60:02}"
+
+
+def is_quiet(spans: str, local: datetime) -> bool:
+    """Whether a local moment lies in hours as ``parse_spans`` reads them; a span may end on the next day."""
+    return _covers(parse_spans(spans), 60 * local.hour + local.minute)
+
+
+def _covers(spans: Iterable[tuple[int, int]], minute: int) -> bool:
+    return any(start <= at < end for start, end in spans for at in (minute, minute + DAY))
+
+
+def is_due(digest_at: int, quiet: str, local: datetime) -> bool:
+    """Whether the digest of the local day is to be sent: from its time on, but not in quiet hours, and not once it is old."""
+    since = timedelta(hours=local.hour, minutes=local.minute) - timedelta(minutes=digest_at)
+    return timedelta() <= since < LATEST and not is_quiet(quiet, local)
+
+
+def next_try(tries: int, now: datetime) -> datetime:
+    """After so many that failed."""
+    return now + timedelta(minutes=RETRY_MINUTES[min(tries, len(RETRY_MINUTES)) - 1])
