@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
+from sqlalchemy import text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.columns import link, maybe_link, maybe_utc_column, row_id, utc_column
@@ -30,6 +31,10 @@ class Team(SQLModel, table=True):
     calendar_id: int | None = maybe_link("calendars.id")
 
 
+#: Columns that came later: with a default in the database they are added without making the table anew.
+_EMPTY = {"server_default": text("''")}
+
+
 @cached_config
 class User(SQLModel, table=True):
     """Somebody who logs in. Users are not deleted: ``is_active`` False ends every access."""
@@ -48,10 +53,12 @@ class User(SQLModel, table=True):
     popup: str = Field(default=PopupMode.RINGING.value, max_length=16)
     sound: bool = True
     notify: bool = True  # by the browser's own notification, where it is allowed
-    email: str = Field(default="", max_length=254)  # where the digest goes
+    email: str = Field(default="", max_length=254, sa_column_kwargs=_EMPTY)  # where the digest goes
     digest_at: int | None = None  # minutes after midnight, where the person works; None: no digest
-    quiet_desktop: str = Field(default="", max_length=60)  # hours without notifications: "20:00-08:00"
-    quiet_digest: str = Field(default="", max_length=60)
+    quiet_desktop: str = Field(
+        default="", max_length=60, sa_column_kwargs=_EMPTY
+    )  # hours without notifications: "20:00-08:00"
+    quiet_digest: str = Field(default="", max_length=60, sa_column_kwargs=_EMPTY)
     is_active: bool = True
     created_at: datetime = utc_column()
 

@@ -3,26 +3,21 @@
 import sqlalchemy as sa
 from alembic import op
 
-from pbxcrm.migrations.adding import add_filled
-
 revision = "0021"
 down_revision = "0020"
 branch_labels = None
 depends_on = None
 
 WAITS = sa.text("state IN ('waiting', 'sending')")
+TEXTS = (("email", 254), ("quiet_desktop", 60), ("quiet_digest", 60))
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("users", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("digest_at", sa.Integer(), nullable=True))
-    add_filled(
-        "users",
-        sa.Column("email", sa.String(length=254), nullable=False, server_default=""),
-        sa.Column("quiet_desktop", sa.String(length=60), nullable=False, server_default=""),
-        sa.Column("quiet_digest", sa.String(length=60), nullable=False, server_default=""),
-    )
+    # Not in a batch: SQLite would make the table anew, which rows that point at people forbid.
+    op.add_column("users", sa.Column("digest_at", sa.Integer(), nullable=True))
+    for name, length in TEXTS:
+        op.add_column("users", sa.Column(name, sa.String(length=length), nullable=False, server_default=""))
     op.create_table(
         "digests",
         sa.Column("id", ID, nullable=False),
@@ -42,6 +37,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("digests")
-    with op.batch_alter_table("users", schema=None) as batch_op:
-        for name in ("quiet_digest", "quiet_desktop", "email", "digest_at"):
-            batch_op.drop_column(name)
+    for name in ("digest_at", *(name for name, _length in TEXTS)):
+        op.drop_column("users", name)
