@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import NotAllowed
 from pbxcrm.tasks.lists import TaskChoice, load_by_person
 from pbxcrm.tasks.queries import TaskRow, list_tasks
+from web.answers import redirect
 from web.i18n import here
 from web.pages.common import asked_number, ends_of_day_and_week, show
 from web.parts import now, parts, viewer
@@ -53,7 +53,7 @@ async def team(request: Request) -> Response:
     """``GET /tasks/team``: overdue, today and this week by person, for those who answer for others."""
     viewing = viewer(request)
     if not sees_others(viewing):
-        raise NotAllowed("access.role", "Your role does not allow this. Ask an administrator.")
+        return redirect(request, "/tasks")  # one's own day says it all
     day_ends, week_ends = ends_of_day_and_week()
     async with parts(request).db.read() as session:
         loads = await load_by_person(session, viewing, now(request), day_ends, week_ends)
