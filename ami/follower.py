@@ -42,7 +42,7 @@ Thing = TypeVar("Thing")
 
 _TICK = 0.5  # seconds
 _ROUND = 500  # messages fed before the database and the link get their turn
-_FEW = 12  # facts that may make deals and tasks, which a ring may have to wait for
+_FEW = 8  # facts that may make deals and tasks, which a ring may have to wait for
 _SLOWER = 0.1  # seconds in which such facts gather while telephones ring: what a batch costs is mostly the same for one and for ten
 _CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, however much comes
 _GATHER = 0.03  # seconds in which facts gather: half of what a batch costs is the same for one and for many

@@ -21,6 +21,7 @@ BENCHES = {
     "lamps": "Lamps that are due at once, and at a pace",
     "recompute": "Lamps after a changed norm",
     "funnel": "Stage editor, reports and counters with a million deals",
+    "ring": "From a ring to its commit, by processor time",
     "popup": "From the event at the socket to the card in Chromium",
     "recovery": "From the return of a part to the right card in Chromium",
 }
