@@ -91,7 +91,7 @@ PLAIN: dict[str, str] = {
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
-    "q", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
+    "q", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
     "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day",
 }  # fmt: skip
 #: Without a handset that talks these are refused before they look at what else was sent.
