@@ -58,7 +58,7 @@ NAMES_A_ROW = {
 ASKED_FOR = {
     "assignee_id": "user_id",
     "contact": "contact_id",
-    "contact_id": "other_id",
+    "contact_id": "contact_id",
     "deal": "deal_id",
     "call": "call_id",
     "for": "user_id",
@@ -84,7 +84,7 @@ PLAIN: dict[str, str] = {
     "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
     "word": "Done.", "reason": "Too slow.", "checklist": "", "repeat": "", "done": "1", "verdict": "good", "seen": "", "auto_title": "Call", "auto_whom": "responsible", "auto_after": "2", "auto_unit": "h", "auto_keep": "cancel", "auto_instruction": "", "auto_checklist": "", "by": "1",
-    "into_version": "1", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into",
+    "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into",
     "email": "", "digest_at": "", "quiet_desktop": "", "quiet_digest": "",
     "act": "", "begin": "now", "trigger": "silence", "work": "talked", "talked_seconds": "30", "filled_field": "", "date_field": "next_task_at", "offset": "1",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",

@@ -42,10 +42,10 @@ class NewMerge(ApiRequest):
     """What is left away: the survivor's value, or the other's where the survivor has none; both notes, where they fit."""
 
     into: Id = Field(description="Who stays.")
-    name: Which | None = None
-    company: Which | None = None
-    responsible: Which | None = None
-    note: Literal["this", "into", "both"] | None = None
+    take_name: Which | None = None
+    take_company: Which | None = None
+    take_responsible: Which | None = None
+    take_note: Literal["this", "into", "both"] | None = None
     version: Version | None = Field(None, description="Of the one that is merged, as you saw it: 409 for another.")
     into_version: Version | None = Field(None, description="Of the survivor, as you saw it.")
 
@@ -99,10 +99,10 @@ async def read_duplicates(ask: Ask, query: ListQuery) -> Page[DuplicateOut]:
 async def add_merge(ask: Ask, contact_id: int, body: NewMerge) -> MergeOut:
     """Deals, tasks, calls, callbacks, notes, numbers and addresses become the survivor's. You must be allowed to change both."""
     chosen = {
-        "name": body.name,
-        "company_id": body.company,
-        "responsible_id": body.responsible,
-        "note": body.note,
+        "name": body.take_name,
+        "company_id": body.take_company,
+        "responsible_id": body.take_responsible,
+        "note": body.take_note,
     }
     merge = await merge_contacts(
         ask.session,
