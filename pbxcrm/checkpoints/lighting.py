@@ -24,6 +24,7 @@ from pbxcrm.shared.db import lock
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.tasks import checklists
 from pbxcrm.tasks.actions import (
     NewTask,
     do_change_task,
@@ -163,7 +164,7 @@ def _task_of(each: DueLamp, now: datetime) -> NewTask:
         call_id=subject.call_id,
         part_of_id=subject.part_of_id or each.part_of_id,
         about=about_of(lamp),
-        note="\n".join(f"☐ {line}" for line in step.checklist),
+        checklist=tuple(checklists.item(line) for line in step.checklist),
     )
 
 
