@@ -23,6 +23,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.lengths import cut
 
 log = structlog.get_logger()
 
@@ -89,7 +90,7 @@ class Post:
             log.warning("digest.refused", digest=digest_id, why=error)
         async with self.db.write() as session:
             row = await session.get_one(Digest, digest_id, with_for_update=True)
-            row.error = error[:500]
+            row.error = cut(error, Digest.error)
             if not error:
                 row.state, row.sent_at = DigestState.SENT.value, now
             else:
