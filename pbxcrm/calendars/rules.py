@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 from pbxcrm.calendars.models import Calendar, CalendarDay
 from pbxcrm.calendars.working_time import DAY, Span, WorkingTime
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.lengths import check_line, longest
+from pbxcrm.shared.lengths import check_line, check_optional_text
 from pbxcrm.shared.texts import one_line
 
 MOST_SPANS = 10  # a day
@@ -103,9 +103,8 @@ def check_days(days: Sequence[tuple[date, str, str]]) -> tuple[DifferingDay, ...
         if day in seen:
             raise Invalid(f"days_{number}", "calendars.day_twice", "This date is there twice.")
         seen.add(day)
-        found.append(
-            DifferingDay(day, check_spans(f"days_{number}", text), one_line(name)[: longest(CalendarDay.name)])
-        )
+        named = check_optional_text(one_line(name), CalendarDay.name, f"days_{number}")
+        found.append(DifferingDay(day, check_spans(f"days_{number}", text), named))
     return tuple(sorted(found, key=lambda each: each.day))
 
 

@@ -31,7 +31,7 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing, NotFound
-from pbxcrm.shared.lengths import cut
+from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.shared.why import SAY_WHY, check_why
@@ -91,7 +91,7 @@ class Said:
 
     @property
     def noted(self) -> str:
-        return cut("; ".join(part for part in (self.why, self.without_call, self.note.strip()) if part), Attempt.note)
+        return "; ".join(part for part in (self.why, self.without_call, self.note) if part)
 
     @property
     def talked(self) -> bool:
@@ -179,15 +179,25 @@ async def _as_said(
         raise Incomplete("callbacks.no_call", missing)
     deal = await _open_deal(session, episode)
     number = episode.client_number if result is AttemptResult.SPAM else None
+    why = check_why(why) if needs_why else ""
+    without_call = check_why(without_call, "without_call") if needs_call else ""
     return Said(
         result,
-        check_why(why) if needs_why else "",
-        check_why(without_call, "without_call") if needs_call else "",
-        note,
+        why,
+        without_call,
+        _check_note(note.strip(), why, without_call),
         call,
         deal,
         await owner_to_ask(session, viewer, context.people, deal=deal, number=number),
     )
+
+
+def _check_note(note: str, *reasons: str) -> str:
+    """The note, if it fits into one column together with the reasons that stand before it; else raises Invalid."""
+    most = longest(Attempt.note) - sum(len(each) + len("; ") for each in reasons if each)
+    if len(note) > most:
+        raise Invalid("note", "form.too_long", "Write at most {most} characters.", most=most)
+    return note
 
 
 async def _pass_on(

@@ -29,7 +29,7 @@ from pbxcrm.shared.core_sql import add_rows
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Question
-from pbxcrm.shared.lengths import check_text, cut
+from pbxcrm.shared.lengths import check_optional_text, check_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason, reason
 
@@ -108,7 +108,8 @@ async def do_move_deal(
 ) -> None:
     """Move ``deal`` into ``to``; nothing happens when it is there already. The only function that changes a deal's stage.
 
-    ``since``: it has stood there from then on, because a move is taken back. Raises Invalid for an archived stage.
+    ``since``: the deal has stood in ``to`` from then on, because a move is taken back. Raises Invalid for an archived
+    stage and for a ``lost_reason`` that is too long.
     Raises GateRefused with everything that ``to`` asks for and the deal lacks; what moves by itself goes through
     ``automatic.do_move_by_itself``, which leaves the deal then and says so in a task.
     """
@@ -116,6 +117,7 @@ async def do_move_deal(
         return
     if to.archived_at is not None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+    lost_reason = check_optional_text(lost_reason, Deal.lost_reason, "lost_reason")
     check_gate(to, await _gate_facts(session, deal, to, lost_reason))
     assert to.id is not None
     assert deal.id is not None
@@ -136,7 +138,7 @@ async def do_move_deal(
     )
     deal.stage_id, deal.pipeline_id, deal.stage_since = to.id, to.pipeline_id, since or at
     deal.closed_at = deal.stage_since if is_closing(to) else None
-    deal.lost_reason = cut(lost_reason.strip(), Deal.lost_reason) if to.kind == StageKind.LOST else ""
+    deal.lost_reason = lost_reason if to.kind == StageKind.LOST else ""
     deal.version += 1
     say_deal_changed(session, deal, at, people)
     await session.flush()

@@ -1,4 +1,4 @@
-"""The description of the API for programs (OpenAPI) and for people (a page without anything from elsewhere)."""
+"""The description of the API: as OpenAPI for programs, and as a page for people that loads nothing from other sites."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def openapi(resources: Sequence[Resource]) -> Handler:
 
 
 def docs(resources: Sequence[Resource]) -> Handler:
-    """A page that says the same in words. English: its readers write programs."""
+    """``GET /api/docs``: the same description as a page. It is in English only, because its readers write programs."""
     described = cache(lambda: describe(resources))
 
     async def serve(request: Request) -> Response:
@@ -44,8 +44,12 @@ def docs(resources: Sequence[Resource]) -> Handler:
 
 
 def coded(text: str) -> Markup:
-    """A description, which is Markdown: what stands between backticks is code, nothing else is marked up."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now
+    """A description as HTML: text between backticks, single (Markdown) or double (docstrings), becomes ``<code>``.
+
+    Nothing else is marked up. A backtick without a partner is left out.
+    """
+    marked = re.sub(r"(`+)([^`]+)\1", r"<code>\2</code>", str(escape(text)))
+    return Markup(marked.replace("`", ""))  # noqa: S704 - escaped just now
 
 
 def _by_tag(document: Json) -> dict[str, list[Json]]:

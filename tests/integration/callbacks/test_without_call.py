@@ -14,7 +14,7 @@ from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.screenpop import outcomes
 from pbxcrm.shared import reasons
-from pbxcrm.shared.errors import Incomplete
+from pbxcrm.shared.errors import Incomplete, Invalid
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CLIENT, CallbackDesk
@@ -39,11 +39,12 @@ async def say(
     at: datetime = SOON,
     why: str = "too dear",
     without_call: str = "",
+    note: str = "",
 ) -> Recorded:
     viewer = await desk.viewer(login)
     async with desk.database.write() as session:
         return await record_result(
-            session, viewer, episode.id or 0, result, now=at, region="UA", why=why, without_call=without_call
+            session, viewer, episode.id or 0, result, now=at, region="UA", why=why, without_call=without_call, note=note
         )
 
 
@@ -82,6 +83,17 @@ async def test_a_call_of_ones_own_is_enough_and_counts_once(desk: CallbackDesk, 
     if result is R.DIDNT_REACH:  # its result is said: the next one needs the next call
         with pytest.raises(Incomplete):
             await say(desk, episode, R.REACHED, at=SOON + timedelta(minutes=2))
+
+
+async def test_a_note_that_does_not_fit_beside_its_reason_is_refused_and_not_cut(desk: CallbackDesk) -> None:
+    episode = await desk.miss()
+    await call_out(desk, "17.2", SOON)
+    with pytest.raises(Invalid) as refused:
+        await say(desk, episode, R.NOT_INTERESTED, why="too dear", note="x" * 991)
+    assert (refused.value.field, refused.value.params) == ("note", {"most": 990})
+    assert [each.note for each in await desk.rows(Attempt)] == [""]  # that of the call itself
+    await say(desk, episode, R.NOT_INTERESTED, why="too dear", note="x" * 990)
+    assert (await desk.one(Attempt)).note == "too dear; " + "x" * 990
 
 
 async def test_the_reason_says_only_what_happened(desk: CallbackDesk) -> None:

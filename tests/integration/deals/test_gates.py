@@ -20,7 +20,7 @@ from pbxcrm.deals.pipelines import archive_stage
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.screenpop import outcomes
 from pbxcrm.shared import reasons
-from pbxcrm.shared.errors import Missing
+from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CallbackDesk
@@ -213,3 +213,15 @@ def test_a_gate_tells_everything_that_is_missing_at_once() -> None:
     assert [m.kind for m in missing_for(won, GateFacts("", owes_next_task=True))] == ["next_task"]
     opened = Stage(pipeline_id=1, name="Call held", kind="open", position=2)
     assert missing_for(opened, GateFacts("", owes_next_task=True)) == []
+
+
+async def test_a_reason_that_is_too_long_is_refused_and_not_cut(desk: CallbackDesk) -> None:
+    await _raw(desk)
+    deal, ivan = await desk.one(Deal), await desk.viewer("ivan")
+    async with desk.database.write() as session:
+        lost = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
+        assert lost
+        with pytest.raises(Invalid) as refused:
+            await move_deal(session, ivan, deal.id or 0, lost.id or 0, version=None, now=SOON, lost_reason="x" * 201)
+    assert (refused.value.field, refused.value.params) == ("lost_reason", {"most": 200})
+    assert (await desk.one(Deal)).stage_id == deal.stage_id

@@ -76,3 +76,11 @@ def test_a_date_is_there_once() -> None:
     with pytest.raises(Invalid) as refused:
         check_days([*rows, (date(2026, 8, 24), "9-14", "")])
     assert refused.value.field == "days_2"
+
+
+def test_a_name_that_is_too_long_is_refused_and_not_cut() -> None:
+    rows = [(date(2026, 8, 24), "", "x" * 100), (date(2026, 8, 25), "", "x" * 101)]
+    assert check_days(rows[:1])[0].name == "x" * 100
+    with pytest.raises(Invalid) as refused:
+        check_days(rows)
+    assert (refused.value.field, refused.value.code, refused.value.params) == ("days_1", "form.too_long", {"most": 100})
