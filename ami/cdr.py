@@ -1,8 +1,8 @@
-"""Asterisk's call detail records (cdr_csv), the second best witness of a call that nobody heard.
+"""Asterisk's call detail records (cdr_csv), the second best source for a call that nobody heard.
 
-A CDR's ``ANSWERED`` proves little: a menu, a queue's music and a leg that was never connected are "answered", too. It
-counts only where the caller's own channel and a phone's channel stand in one record. Where only Local channels link them
-(FollowMe, queues over Local members), the record cannot tell a talk from a confirmation that was not given: unknown.
+A CDR's ``ANSWERED`` proves little: a menu, a queue's music and a leg that was never connected also count as "answered".
+It proves a talk only when one record holds the caller's own channel and a phone's channel. When only Local channels link
+them (FollowMe, queues with Local members), a talk looks the same as a confirmation that was not given: unknown.
 """
 
 import csv
@@ -36,17 +36,17 @@ class Record:
 
     @property
     def is_talk(self) -> bool:
-        """Whether it proves that two real channels talked."""
+        """Whether the record proves that two real channels talked."""
         return self.disposition == "ANSWERED" and bool(self.dest_channel) and not self.is_local
 
     @property
     def is_local(self) -> bool:
-        """Whether the record is of a Local channel, which is no telephone."""
+        """Whether one side of the record is a Local channel, which is not a telephone."""
         return self.channel.startswith("Local/") or self.dest_channel.startswith("Local/")
 
 
 def read(path: Path, most: int = 32 << 20) -> list[Record]:
-    """The last ``most`` bytes of a cdr_csv file written with ``loguniqueid=yes``. Raises OSError when it cannot be read.
+    """The records in the last ``most`` bytes of a cdr_csv file written with ``loguniqueid=yes``. Raises OSError.
 
     Columns: accountcode, src, dst, dcontext, clid, channel, dstchannel, lastapp, lastdata, start, answer, end, duration,
     billsec, disposition, amaflags, uniqueid, userfield and with ``newcdrcolumns=yes`` peeraccount, linkedid, sequence.
@@ -55,10 +55,10 @@ def read(path: Path, most: int = 32 << 20) -> list[Record]:
 
 
 def _in_utc(records: Sequence[Record]) -> Iterator[Record]:
-    """The records with their true times, however often the clock was put forward or back for summer time.
+    """The records in UTC, even when the local clock changed for summer time in between.
 
-    The first record of a channel tells by its start how the clock stood; a later one begins at any time, so there it stood
-    at the end as at the end of the record before. The duration tells whether it was changed in between.
+    The first record of a channel gives the clock's offset: its start is the epoch in its Uniqueid. A later record may start at
+    any time, so it takes the offset at the end of the record before. ``duration`` shows whether the clock changed meanwhile.
     """
     births = [utc_shift(record.start, record.unique_id) for record in records]
     shift = next((birth for birth in births if birth is not None), timedelta(0))
@@ -98,7 +98,7 @@ def _parse(line: Sequence[str]) -> Record | None:
 
 
 def calls(records: Iterable[Record]) -> list[list[Record]]:
-    """The records of each call."""
+    """The records grouped by call (Linkedid), in the order of the first record of each."""
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(record.linked_id, []).append(record)
@@ -106,12 +106,12 @@ def calls(records: Iterable[Record]) -> list[list[Record]]:
 
 
 def is_certain(call: Sequence[Record]) -> bool:
-    """Whether the records prove how the call ended: somebody talked, or nothing answered leads through a Local channel."""
+    """Whether the records prove how the call ended: somebody talked, or no answered record is of a Local channel."""
     return any(r.is_talk for r in call) or not any(r.disposition == "ANSWERED" and r.is_local for r in call)
 
 
 def messages(call: Sequence[Record]) -> Iterator[tuple[datetime, Message]]:
-    """The manager events of a call as far as its records tell them. Dialled channels get an invented Uniqueid."""
+    """The AMI events that follow from a call's records. Dialled channels get an invented Uniqueid."""
     said: list[tuple[datetime, Message]] = []
     ended: dict[str, tuple[datetime, Message]] = {}
     for number, record in enumerate(call):
@@ -145,7 +145,7 @@ def _leg(record: Record, caller: Message, phone: Message) -> Iterator[tuple[date
             yield answer, {"Event": "BridgeEnter", **channel, **bridge}
         for channel in (phone, caller):
             yield record.end, {"Event": "BridgeLeave", **channel, **bridge}
-    elif record.disposition != "NO ANSWER":  # of that, the times tell whether the caller gave up or the phone timed out
+    elif record.disposition != "NO ANSWER":  # then the times show who gave up: caller or phone
         status = "BUSY" if record.disposition == "BUSY" else "CHANUNAVAIL"
         yield record.end, {"Event": "DialEnd", **caller, **dest, "DialStatus": status}
     yield record.end, {"Event": "Hangup", **phone}

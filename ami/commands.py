@@ -1,8 +1,8 @@
-"""What we ask a PBX to do with calls: call out by one click, transfer, hang up.
+"""Builds the AMI actions of our commands: click-to-call, transfer, hang up.
 
-``write=originate`` is close to running code on the PBX, so nothing a browser sends reaches Asterisk as it is: channel,
-context and priority are made here from settings, a number is digits, ``+``, ``*`` and ``#`` only, and an extension is
-what may be one on the People page.
+The right ``write=originate`` almost amounts to running code on the PBX, so no text from a browser reaches Asterisk unchecked:
+channel, context and priority come from the settings, a number holds only digits, ``+``, ``*`` and ``#``, and an extension
+must match the pattern that the People page accepts.
 """
 
 import re
@@ -16,7 +16,7 @@ from pbxcrm.people.rules import EXTENSION
 _NUMBER = re.compile(r"[+*#0-9]{1,32}")
 _CONTEXT = re.compile(r"[A-Za-z0-9_.-]{1,79}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# A channel's name or its Uniqueid. Never a leading slash: Hangup would take /…/ for a pattern over all channels.
+# A channel's name or its Uniqueid. No leading slash: Hangup treats /…/ as a pattern over all channels.
 _CHANNEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/;@+*#=-]{0,127}")
 _TEMPLATE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@-]*\{extension\}[A-Za-z0-9_./@-]*")
 
@@ -33,9 +33,9 @@ def _match(pattern: re.Pattern[str], name: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Dialling:
-    """How this PBX is told to dial; from settings, never from a request."""
+    """How this PBX dials; comes from the settings, never from a request."""
 
-    channel: str = "PJSIP/{extension}"  # how a seller's own phone is rung; Local/{extension}@from-internal also will do
+    channel: str = "PJSIP/{extension}"  # how a seller's own phone is rung; Local/{extension}@from-internal also works
     context: str = "from-internal"  # the dialplan context that dials a number
 
     def __post_init__(self) -> None:
@@ -46,8 +46,8 @@ class Dialling:
 def originate(how: Dialling, *, extension: str, number: str, call_id: str, timeout_seconds: int = 25) -> Action:
     """Ring a seller's phone, then dial the client: the phone shows the client's number while it rings.
 
-    ``call_id`` is a UUID made by who asks. It becomes the channel's Uniqueid and the call's Linkedid (``crm-<uuid>``), so
-    the call is recognised with certainty, and a PBX refuses to make it twice while it lives.
+    ``call_id`` is a UUID chosen by the caller of this function. It becomes the channel's Uniqueid and the call's Linkedid
+    (``crm-<uuid>``), so the call is recognised with certainty, and the PBX refuses a second one while the first lives.
     """
     call_id = _match(_UUID, "call_id", call_id)
     number = _match(_NUMBER, "number", number)
@@ -68,21 +68,21 @@ def originate(how: Dialling, *, extension: str, number: str, call_id: str, timeo
 
 
 def exists(how: Dialling, *, channel: str, number: str) -> Action:
-    """Ask whether the dialplan has anything for ``number``: Value 0 is no.
+    """Ask whether the dialplan has an extension ``number``; the answer's Value is 0 when it has none.
 
-    BlindTransfer does not look: it says Success and the client is thrown out of the call.
+    BlindTransfer does not check: for an unknown number it answers Success and the client is disconnected.
     """
     number, channel = _match(_NUMBER, "number", number), _match(_CHANNEL, "channel", channel)
     return {"Action": "Getvar", "Channel": channel, "Variable": f"DIALPLAN_EXISTS({how.context},{number},1)"}
 
 
 def alive(_how: Dialling, **_params: str) -> Action:
-    """Ask for a sign of life: a PBX that hangs would do later what it is told now."""
+    """Ping the PBX first: a PBX that hangs would carry out the command later."""
     return {"Action": "Ping"}
 
 
 def transfer(how: Dialling, *, channel: str, number: str) -> Action:
-    """Blind transfer: ``channel`` is the phone of who gives the call away; who talks with it dials ``number``."""
+    """Blind transfer: ``channel`` is the transferring phone; the party it talks to is sent to ``number``."""
     return {
         "Action": "BlindTransfer",
         "Channel": _match(_CHANNEL, "channel", channel),
@@ -92,9 +92,9 @@ def transfer(how: Dialling, *, channel: str, number: str) -> Action:
 
 
 def attended_transfer(how: Dialling, *, channel: str, number: str) -> Action:
-    """Attended transfer: ``channel`` is the phone of who wants to ask ``number`` first; hanging up completes it.
+    """Attended transfer: the phone ``channel`` consults ``number`` first; hanging up completes the transfer.
 
-    Needs ``atxfer`` in features.conf, because Asterisk does it as if the feature code were dialled.
+    Needs ``atxfer`` in features.conf, because Asterisk acts as if the feature code were dialled.
     """
     return {
         "Action": "Atxfer",
@@ -111,11 +111,11 @@ def hangup(_how: Dialling, *, channel: str) -> Action:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A command: what makes its action, and which parameters it takes."""
+    """A command: the function that builds its action, its parameters, and the question to ask the PBX first."""
 
     build: Callable[..., Action]
     params: frozenset[str]
-    ask: Callable[..., Action]  # to be asked before; takes the same parameters
+    ask: Callable[..., Action]  # builds the action that is sent first; takes the same parameters
 
 
 _TO_NUMBER = frozenset({"channel", "number"})
@@ -138,5 +138,5 @@ def build(kind: str, how: Dialling, params: Mapping[str, str]) -> Action:
 
 
 def question(kind: str, how: Dialling, params: Mapping[str, str]) -> Action:
-    """What the PBX must answer before it gets a command that ``build`` has accepted."""
+    """The action the PBX must answer before it gets the command; ``build`` must have accepted ``params``."""
     return PLANS[kind].ask(how, **params)

@@ -1,7 +1,8 @@
 """The link to Asterisk's Manager Interface: the one module that knows panoramisk.
 
-panoramisk 1.4 formats actions, numbers them and gathers their answers; what it does wrong is done here instead: bytes are framed before they are decoded, nothing runs in its callbacks but
-putting on a queue, a link is watched and given up, a refused login is final, nothing is ever sent twice.
+panoramisk 1.4 formats actions, numbers them and collects their answers. This module replaces what it does wrong: bytes are
+framed before they are decoded, callbacks only put messages on a queue, a dead link is noticed and dropped, a refused login
+is final, and nothing is ever sent twice.
 """
 
 import asyncio
@@ -21,13 +22,13 @@ from ami.url import AmiUrl
 from ami.waiting import wait_at_most
 from pbxcrm.pbx.state import PbxState
 
-#: A message as it came, and when.
+#: When a message came, and its raw bytes.
 Frame = tuple[datetime, bytes]
-#: Tells what state the link is in: state, code of ``pbxcrm.pbx.reports``, params.
+#: Called with the state of the link: state, code of ``pbxcrm.pbx.reports``, params.
 Tell = Callable[[PbxState, str, dict[str, str]], None]
 
 _BANNER = b"Asterisk Call Manager/"
-#: Every action we use. panoramisk would send an unanswered one again after a reconnect, minutes late.
+#: Every action we use. Otherwise panoramisk would repeat an unanswered action after a reconnect, minutes late.
 _NEVER_REPEATED = (
     *("login", "logoff", "ping", "originate", "blindtransfer", "atxfer", "hangup"),
     *("corestatus", "coresettings", "coreshowchannels", "bridgelist", "bridgeinfo", "queuestatus", "status", "getvar"),
@@ -36,22 +37,22 @@ _NEVER_REPEATED = (
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How patient the link is. All in seconds, except ``backlog`` in bytes."""
+    """Timeouts and limits of a link, in seconds; ``backlog`` is in bytes."""
 
     connect: float = 5.0
     answer: float = 5.0  # for the login and for each action
     ping_after: float = 5.0  # of silence
-    ping_answer: float = 5.0  # then the link is given up
+    ping_answer: float = 5.0  # after this the link is dropped
     retry_first: float = 0.5
     retry_most: float = 10.0
     settled_after: float = 10.0  # a link that lived this long makes the next retry quick again
-    backlog: int = 64 << 20  # received, not taken by the listener yet
+    backlog: int = 64 << 20  # received but not yet taken by the listener
 
 
 def check_value(field: str, value: str, *, commas: bool = False) -> str:
-    """A value that may be sent. Raises UnsafeValue: CR, LF and NUL would let a caller's name give commands to the PBX.
+    """Return ``value`` if it may be sent, else raise UnsafeValue: with CR, LF or NUL a value could inject an AMI action.
 
-    ``commas`` lets a Variable have them: that of Getvar is one name, with the arguments of a function.
+    ``commas`` allows commas in Variable: in Getvar it is one name, possibly a function with arguments.
     """
     if any(letter in value for letter in "\r\n\0"):
         raise UnsafeValue(f"{field} holds a line break or NUL", field=field)
@@ -65,7 +66,7 @@ def check_value(field: str, value: str, *, commas: bool = False) -> str:
 
 
 class _Protocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
-    """Frames bytes itself and hands each whole message to its link."""
+    """Passes the bytes and events of the transport to its link, which frames them."""
 
     def __init__(self, link: "Link") -> None:
         self.link = link
@@ -83,17 +84,17 @@ class _Protocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
 
 
 class _Manager(Manager):  # type: ignore[misc]  # panoramisk has no types
-    """A manager for one link: it neither reconnects nor pings by itself."""
+    """The panoramisk manager of one link: it neither reconnects nor pings by itself."""
 
     def connection_made(self, f: "asyncio.Future[Any]") -> None:
         if f.cancelled() or f.exception():
-            return  # who awaits the connection is told
+            return  # the one that awaits the connection gets the error
         super().connection_made(f)
         self.pinger.cancel()
 
 
 class Link:
-    """One logged-in connection. It is used once; a new one is made after it broke."""
+    """One logged-in connection. It is used once; after it breaks, a new one is made."""
 
     def __init__(self, url: AmiUrl, timing: Timing, clock: Callable[[], datetime]) -> None:
         self.url = url
@@ -142,7 +143,7 @@ class Link:
         self.last_heard = asyncio.get_running_loop().time()
 
     def received(self, data: bytes) -> None:
-        """Frame what came, answer actions, queue the rest. Never raises: that would drop the connection."""
+        """Frame the bytes, resolve answers to actions, queue wanted events. Never raises: that would drop the connection."""
         self.last_heard = asyncio.get_running_loop().time()
         if not self._banner_seen:
             self._head += data
@@ -169,7 +170,7 @@ class Link:
 
     @staticmethod
     def _answer(raw: bytes, protocol: _Protocol) -> bool:
-        """Hand an answer to panoramisk; False when it answers nothing we still wait for."""
+        """Pass an answer to panoramisk; False when no action waits for it."""
         message = parse(raw)
         if message.get("ActionID") not in protocol.responses:
             return False
@@ -177,7 +178,7 @@ class Link:
         return True
 
     def lost(self, error: Exception | None) -> None:
-        """The link is gone; everybody who waits for an answer hears ``LinkDown``."""
+        """The connection is lost; everyone who waits for an answer gets ``LinkDown``."""
         code = "pbx_stopped" if self._stopping else "link_lost"
         self.give_up(_down(code, str(error) if error else "the PBX closed it"))
 
@@ -192,7 +193,7 @@ class Link:
             self._protocol.transport.abort()
 
     async def frames(self) -> AsyncIterator[list[Frame]]:
-        """All wanted messages, each time as many as have come; ends when the link is broken and everything was taken."""
+        """Yield batches of the wanted messages received so far; end when the link is broken and everything was taken."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -208,8 +209,8 @@ class Link:
     async def send(self, action: Mapping[str, str], *, as_list: bool = False) -> list[Message]:
         """Send an action and wait for its answer: one message, or with ``as_list`` also the events of the list.
 
-        Originate goes out with ``Async: true`` always. Raises UnsafeValue, LinkDown, ActionRefused, ActionTimeout.
-        Nothing is ever sent again: after ActionTimeout or LinkDown it is not known whether the PBX did it.
+        Originate is always sent with ``Async: true``. Raises UnsafeValue, LinkDown, ActionRefused, ActionTimeout.
+        Nothing is sent twice: after ActionTimeout or LinkDown nobody knows whether the PBX did the action.
         """
         for field, value in action.items():
             check_value(field, value, commas=action["Action"] == "Getvar")
@@ -237,9 +238,9 @@ class Link:
         return messages
 
     async def watch(self) -> None:
-        """Ping a silent PBX and give up a link that is dead; returns when the link is broken.
+        """Ping a silent PBX and drop a dead link; returns when the link is broken.
 
-        A half-open link (the PBX lost power, a firewall forgot us) looks alive to TCP for hours.
+        A half-open link (the PBX lost power, a firewall dropped its state) looks alive to TCP for hours.
         """
         loop = asyncio.get_running_loop()
         while not self.broken.done():
@@ -258,14 +259,14 @@ class Link:
                 self.give_up(LinkDown("the PBX does not answer", code="silent", why="silent", seconds=seconds))
 
     def close(self) -> None:
-        """Hang up; nothing is sent afterwards."""
+        """Close the connection; nothing is sent afterwards."""
         self.give_up(LinkDown("closed by us"))
 
 
 class AmiConnection:
-    """Connects to a PBX again and again, with growing pauses, until it is closed or the login is refused.
+    """Connects to a PBX again and again, with growing pauses, until ``close`` is called or the login is refused.
 
-    ``tell`` hears every change of state; ``dice`` spreads the retries of many listeners.
+    ``tell`` is called on every change of state; ``dice`` randomises the pauses so that many listeners do not retry together.
     """
 
     def __init__(
@@ -279,16 +280,16 @@ class AmiConnection:
     ) -> None:
         self.url = url
         self.timing = timing or Timing()
-        self.link: Link | None = None  # the one that is logged in now
+        self.link: Link | None = None  # the one that is logged in now, if any
         self._tell = tell
         self._clock = clock
         self._dice = dice or random.Random()  # noqa: S311  # only spreads retries
         self._closed = asyncio.Event()
 
     async def links(self) -> AsyncIterator[Link]:
-        """Logged-in links, one after another; each is given up when the caller asks for the next.
+        """Yield logged-in links, one after another; each is closed when the caller asks for the next.
 
-        Raises LoginRefused at once: trying a wrong secret again would only fill the PBX's security log.
+        Raises LoginRefused at once: a retry with a wrong secret would only fill the PBX's security log.
         """
         failures = 0
         place = {"host": self.url.host, "port": str(self.url.port)}
@@ -326,13 +327,13 @@ class AmiConnection:
             await wait_at_most(self._closed, pause)
 
     async def send(self, action: Mapping[str, str], *, as_list: bool = False) -> list[Message]:
-        """As ``Link.send`` on the link there is now. Raises LinkDown when there is none: nothing waits to be sent later."""
+        """``Link.send`` on the current link. Raises LinkDown when there is none: actions are not queued for later."""
         if self.link is None:
             raise LinkDown("the PBX is not connected", code="link_down")
         return await self.link.send(action, as_list=as_list)
 
     def close(self) -> None:
-        """Stop connecting, and give up the link."""
+        """Stop connecting and close the current link."""
         self._closed.set()
         if self.link is not None:
             self.link.close()

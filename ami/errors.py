@@ -2,20 +2,20 @@
 
 AmiError
 ├── BadAmiUrl        the address of the PBX cannot be understood
-├── LinkDown         there is no link, or it broke before the answer came
+├── LinkDown         there is no connection, or it broke before the answer came
 ├── LoginRefused     the PBX refuses our name or secret
 ├── ActionTimeout    the PBX did not answer an action in time
 ├── ActionRefused    the PBX answered with an error
 ├── UnsafeValue      a value must not be sent to a PBX (line breaks, NUL, separators, not a number)
-├── CommandExpired   a command was asked for too long ago to be done now
-├── NumberUnknown    the dialplan has nothing for the number a call is to be transferred to
-├── JournalFull      no space to write down what the PBX says
+├── CommandExpired   a command was ordered too long ago to be sent now
+├── NumberUnknown    the dialplan has no extension for the transfer target
+├── JournalFull      no disk space for the journal
 └── JournalInUse     another process writes this journal
 
 ``code`` names the message in ``pbxcrm.pbx.reports``; ``params`` fill it in. No error carries the secret.
 """
 
-# Names say what happened, in the field's words, without a suffix.
+# Names say what happened in the field's terms, without the suffix "Error".
 
 
 class AmiError(Exception):
@@ -35,25 +35,25 @@ class BadAmiUrl(AmiError, ValueError):
 
 
 class LinkDown(AmiError, ConnectionError):
-    """The connection to the PBX is lost or was never there; it is tried again."""
+    """There is no connection to the PBX, or it was lost; ``AmiConnection`` connects again."""
 
     code = "link_lost"
 
 
 class LoginRefused(AmiError):
-    """The PBX refuses name or secret; not tried again until the settings change."""
+    """The PBX refuses the user or the secret; we do not log in again until the settings change."""
 
     code = "login_refused"
 
 
 class ActionTimeout(AmiError, TimeoutError):
-    """The PBX did not answer an action in time; whether it was done is not known."""
+    """The PBX did not answer an action in time; it may or may not have done it."""
 
     code = "silent"
 
 
 class ActionRefused(AmiError):
-    """The PBX answered that it will not do the action."""
+    """The PBX answered an action with an error."""
 
     code = "action_refused"
 
@@ -65,24 +65,24 @@ class UnsafeValue(AmiError, ValueError):
 
 
 class CommandExpired(AmiError):
-    """An order was not sent in time; nobody expects the call any more."""
+    """A command was not sent in time; the person who ordered it no longer waits for it."""
 
     code = "command_expired"
 
 
 class NumberUnknown(AmiError):
-    """There is no number to call."""
+    """The dialplan has no extension for the number, so a transfer would drop the call."""
 
     code = "number_unknown"
 
 
 class JournalFull(AmiError, OSError):
-    """The disk takes no more records; events wait in memory meanwhile."""
+    """The journal's disk is full; events wait in memory meanwhile."""
 
     code = "journal_full"
 
 
 class JournalInUse(AmiError):
-    """Another process writes to this folder of the journal."""
+    """Another process writes to this journal folder."""
 
     code = "journal_in_use"

@@ -1,4 +1,4 @@
-"""Brings batches of facts into the database, however long it takes, and tells when it cannot."""
+"""Writes batches of facts to the database, retries as long as needed, and reports trouble."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from pbxcrm.shared.errors import PbxcrmError, Unavailable
 
 log = structlog.get_logger(__name__)
 
-#: Faults that trying again will hardly mend: the fact, or our code, is wrong. Everything else (a database that is away,
-#: locked, starting, out of connections, not migrated yet) is waited for: putting a fact aside must be the last resort.
+#: Errors that a retry will hardly cure: the fact or our code is wrong. All other errors (the database is away, locked,
+#: starting, out of connections or not migrated yet) are retried without limit: putting a fact aside is the last resort.
 _FAULTS = (
     sqlalchemy.exc.IntegrityError,
     sqlalchemy.exc.DataError,
@@ -30,7 +30,7 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
-_TRIES = 5  # of a batch with a fault, before it is taken apart
+_TRIES = 5  # of a batch with a fault, before its facts are applied one by one
 _RETRY_FIRST, _RETRY_MOST = 0.05, 5.0  # seconds
 
 
@@ -38,25 +38,25 @@ class Sink(Protocol):
     """The business side of the listener; the real one is ``pbxcrm.reactions.intake``."""
 
     async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
-        """The name of a journal from now on (a copy gets one of its own), and how far it has been applied."""
+        """The name of the journal from now on (a copied journal gets a new one), and how far it has been applied."""
 
     async def handover(self, pbx: str) -> Handover:
-        """What the listeners before told of a PBX, whichever journals they wrote."""
+        """What earlier listeners applied for a PBX, from any journal."""
 
     async def apply(self, batch: Batch) -> None:
-        """Apply facts and cursor in one transaction. A fact applied before changes nothing. Raises LeaseLost."""
+        """Apply facts and cursor in one transaction. A fact that was applied before changes nothing. Raises LeaseLost."""
 
     async def add_missing(self, batch: Batch) -> None:
-        """Apply whole calls that a standby heard and nobody told the ending of; endings that are known stay as they are."""
+        """Apply whole calls that a standby heard and whose end the database lacks; known endings stay unchanged."""
 
     async def already_told(self, pbx: str, linkedids: set[str]) -> dict[str, ToldCall]:
-        """What the database was told of these calls."""
+        """What the database knows of these calls, by linkedid."""
 
     async def move_cursor(self, pbx: str, journal: str, cursor: JournalPosition) -> None:
-        """Remember how much of a standby's journal others have applied."""
+        """Store how far a standby's journal is covered by what others have applied."""
 
     async def report(self, report: PbxReport, owner: str = "") -> None:
-        """Keep the latest state of a PBX for ``doctor`` and the status page, unless another listener is active."""
+        """Store the latest state of a PBX for ``doctor`` and the status page, unless another listener is active."""
 
     async def hold_lease(
         self,
@@ -68,9 +68,9 @@ class Sink(Protocol):
         is_hearing: bool = True,
         has_waited: bool = True,
     ) -> Lease | None:
-        """Become or stay the one listener that applies what a PBX says, for ``seconds``; None while another is.
+        """Become or stay the only listener that applies facts of a PBX, for ``seconds``; None while another one is.
 
-        ``has_waited``: it has asked for so long that another one, which may know more, would have come by now.
+        ``has_waited``: this listener has asked long enough for a better informed one to have taken the lease first.
         """
 
     async def release_lease(self, pbx: str, owner: str) -> None:
@@ -80,9 +80,9 @@ class Sink(Protocol):
 class Applier:
     """Applies batches one after another.
 
-    A database that is away or locked is waited for with the same batch: nothing is lost, the journal goes on growing.
-    A fact that the business cannot take (a fault of ours) must not silence the telephone: after a few tries it is put
-    aside into ``rejected.jsonl`` beside the journal and told loudly. ``trouble`` hears code and params, or None when over.
+    While the database is away or locked, the same batch is retried: nothing is lost, the journal keeps growing.
+    A fact that cannot be applied (a fault of ours) must not stop the facts after it: after a few tries it is put aside into
+    ``rejected.jsonl`` beside the journal and reported as an error. ``trouble`` gets code and params, or None when it is over.
     """
 
     def __init__(self, sink: Sink, folder: Path, trouble: Callable[[str | None, dict[str, str]], None]) -> None:
@@ -90,10 +90,10 @@ class Applier:
         self._rejected = folder / "rejected.jsonl"
         self._trouble = trouble
         self._troubled = False
-        self.applied: JournalPosition | None = None  # of the last batch that went in
+        self.applied: JournalPosition | None = None  # the cursor of the last applied batch
 
     async def apply(self, batch: Batch) -> None:
-        """Returns when the batch is in the database. Raises LeaseLost when another listener has taken over."""
+        """Return when the batch is in the database. Raises LeaseLost when another listener has taken over."""
         failures = faults = 0
         while True:
             try:
@@ -115,7 +115,7 @@ class Applier:
                 return
 
     async def _take_apart(self, batch: Batch, error: Exception) -> None:
-        """One fact at a time, so that only the one at fault is put aside; the cursor moves with the last."""
+        """Apply one fact at a time, so that only the faulty one is put aside; the cursor moves after the last."""
         if len(batch.facts) == 1:
             self._put_aside(batch, error)
             await self.apply(replace(batch, facts=()))
@@ -145,13 +145,13 @@ class Applier:
 
 
 def is_fault(error: Exception) -> bool:
-    """Whether the fact or our code is wrong, so that waiting for the database will not help."""
+    """Whether the fact or our code is at fault, so that waiting for the database will not help."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
         return False
     return isinstance(error, _FAULTS) and not isinstance(error, Unavailable)
 
 
 def describe(error: Exception) -> str:
-    """A fault in a line, without SQL parameters."""
+    """The error in one line, at most 300 characters, without SQL parameters."""
     text = str(error.orig) if isinstance(error, sqlalchemy.exc.DBAPIError) else str(error)
     return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"[:300]

@@ -1,8 +1,8 @@
-"""From bytes of the Asterisk Manager Interface to messages.
+"""Turns the bytes of the Asterisk Manager Interface into messages.
 
-Three steps, each as cheap as it can be, because a full-privilege stream is nine parts in ten of no use to us:
+Three steps, each as cheap as possible, because we need only about a tenth of a full-privilege stream:
 ``Framer`` cuts the byte stream into whole messages, ``is_wanted`` looks at the event's name only, ``parse`` decodes.
-Decoding comes after cutting, so a letter torn between two reads of the socket is never damaged.
+Decoding follows framing, so a character split between two reads of the socket is never damaged.
 """
 
 import re
@@ -14,12 +14,12 @@ END = b"\r\n\r\n"
 #: A message longer than this (bytes) is not from Asterisk, or not for us.
 MAX_MESSAGE = 1_000_000
 
-#: Some events (ConfbridgeJoin, ParkedCall) end in one empty line too many, which stands before the next message.
+#: Some events (ConfbridgeJoin, ParkedCall) end with an extra empty line, which then stands before the next message.
 _ONE_LINE_TOO_MANY = END + b"\r"
 _BANNER = b"Asterisk Call Manager"
 _EVENT = b"Event: "
 
-#: The events a call is followed by. Everything else may be filtered away by ``manager.conf``.
+#: The events the tracker needs. ``manager.conf`` may filter out everything else.
 WANTED = frozenset(
     {
         b"ConfbridgeJoin",
@@ -46,7 +46,7 @@ WANTED = frozenset(
     }
 )
 
-#: Events far too frequent to be wanted, but for the few that carry a hint: the header that decides, and its values.
+#: Events that are too frequent to take all of: the header that decides, and the values for which we take them.
 HINTS = {
     b"VarSet": (b"\r\nVariable: ", frozenset({b"QUEUESTATUS", b"VMSTATUS", b"DIALSTATUS"})),
     b"Newexten": (b"\r\nApplication: ", frozenset({b"Queue", b"Dial"})),
@@ -57,9 +57,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class Framer:
-    """Cuts a byte stream into whole messages, however it was torn.
+    """Cuts a byte stream into whole messages, wherever the reads split it.
 
-    ``dropped`` counts messages that were longer than ``limit`` bytes and thrown away unread.
+    ``dropped`` counts messages longer than ``limit`` bytes; they are discarded unread.
     """
 
     def __init__(self, limit: int = MAX_MESSAGE) -> None:
@@ -70,7 +70,7 @@ class Framer:
         self._dropping = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the messages that are whole now, each without its final empty line; the banner is none of them."""
+        """Return the messages that are complete now, each without its final empty line and without the banner."""
         if END not in self._rest[-3:] + data:
             self._keep(data)
             return []
@@ -78,7 +78,7 @@ class Framer:
         messages = stream.split(END)
         self._rest = bytearray()
         last = messages.pop()
-        if self._dropping:  # what ends here is the tail of the over-long message
+        if self._dropping:  # the first part is the tail of the over-long message
             self._dropping = False
             messages.pop(0)
         self._keep(last)
@@ -108,18 +108,18 @@ class Framer:
 
 
 def _without_banner(message: bytes) -> bytes:
-    """The banner is one line in front of the first message, with no empty line between them."""
+    """Remove the banner: one line before the first message, with no empty line between them."""
     if not message.startswith(_BANNER):
         return message
     return message.partition(b"\r\n")[2]
 
 
 def is_wanted(raw: bytes) -> bool:
-    """Whether a message can tell something of a call; decides by a few bytes, without decoding."""
+    """Whether the tracker needs the message; looks at a few bytes only, without decoding."""
     end = raw.find(b"\r", 7)
     name = raw[7:end] if end > 0 else raw[7:]
     if name in WANTED:
-        return raw.startswith(_EVENT)  # not a response, nor a list item somebody asked for
+        return raw.startswith(_EVENT)  # neither a response nor an item of a requested list
     hint = HINTS.get(name)
     if hint is None:
         return False
@@ -131,9 +131,9 @@ def is_wanted(raw: bytes) -> bool:
 def parse(raw: bytes) -> Message:
     """Decode one framed message. Never raises, whatever the bytes.
 
-    A header that comes again keeps its first value under its name; the further ones are ``Name#2``, ``Name#3`` …
-    Values lose one leading space and nothing else; an empty value stays ``""``. Text is UTF-8, a line that is not is
-    read as cp1252. Control characters become spaces. A line without a colon is left out.
+    The first value of a repeated header keeps the plain name; the next ones are ``Name#2``, ``Name#3`` …
+    Values lose one leading space and nothing else; an empty value stays ``""``. Text is UTF-8; a line that is not valid UTF-8
+    is read as cp1252. Control characters become spaces. Lines without a colon are skipped.
     """
     line_ends = raw.count(b"\r\n")
     if len(raw) - len(raw.translate(None, _CONTROL_BYTES)) != 2 * line_ends or b":\r\n" in raw:
@@ -142,7 +142,7 @@ def parse(raw: bytes) -> Message:
         text = raw.decode()
     except UnicodeDecodeError:
         return _parse_slowly(raw)
-    # One split for the whole message takes half the time of one for each line.
+    # One split of the whole message takes half the time of one split per line.
     names_and_values = text.replace("\r\n", ": ").split(": ")
     if len(names_and_values) != 2 * line_ends + 2:
         return _parse_slowly(raw)  # a value with a colon of its own, or rubbish
@@ -159,7 +159,7 @@ def _decode(line: bytes) -> str:
 
 
 def _parse_slowly(raw: bytes) -> Message:
-    """The rare message: a repeated header, a colon in a value, an empty value without its space, broken text, rubbish."""
+    """Parse a rare message: a repeated header, a colon in a value, an empty value without its space, broken text, rubbish."""
     message: Message = {}
     times_seen: dict[str, int] = {}
     for line in map(_decode, raw.split(b"\r\n")):

@@ -1,4 +1,4 @@
-"""Recorded AMI bytes, or Asterisk's CEL file, to calls, one JSON object a line: the function behind ``pbxcrm replay``.
+"""Turns recorded AMI bytes, or Asterisk's CEL file, into calls, one JSON object per line. ``pbxcrm replay`` calls it.
 
 Needs no database, no Redis and no configuration. The object is a contract with other programs (docs/architecture.md).
 """
@@ -24,7 +24,7 @@ WHOLE_FILE = 1 << 62  # bytes
 
 
 class Unreadable(Exception):
-    """A file cannot be read; the text says which and why, in plain words."""
+    """A file cannot be read; the text says which file and why."""
 
 
 def replay_files(
@@ -36,10 +36,10 @@ def replay_files(
     *,
     from_cel: bool = False,
 ) -> int:
-    """Write a line of JSON for every call in every file, each file a stream of its own, its calls in the order they began.
+    """Write one line of JSON per call. Each file is a separate stream; its calls come in the order they began.
 
-    With ``from_cel`` the files are CEL files, and the calls what recovery makes of them.
-    ``region`` (ISO 3166) reads national numbers; None is ``PBXCRM_REGION``, else "UA". Returns the exit code: 0, or 2 when a
+    With ``from_cel`` the files are CEL files, read as recovery after a gap reads them.
+    ``region`` (ISO 3166) is the country of national numbers; None means ``PBXCRM_REGION``, else "UA". Returns the exit code: 0, or 2 when a
     file could not be read (told on stderr; the others are still replayed).
     """
     region = region or os.environ.get("PBXCRM_REGION") or DEFAULT_REGION
@@ -57,12 +57,12 @@ def replay_files(
 
 
 def calls_in(chunks: Iterable[bytes], config: TrackerConfig) -> list[CallState]:
-    """The calls of one stream in the order they began; those still going on at its end have the outcome ``open``."""
+    """The calls of one stream in the order they began; calls still in progress at its end have the outcome ``open``."""
     return _latest(facts_in(chunks, config))
 
 
 def calls_in_cel(path: str | Path, config: TrackerConfig) -> list[CallState]:
-    """The calls of a CEL file in the order they began; those it does not tell the end of have the outcome ``open``.
+    """The calls of a CEL file in the order they began; calls without an end in the file have the outcome ``open``.
 
     Raises Unreadable.
     """
@@ -88,7 +88,7 @@ def _latest(facts: Iterable[CallFact]) -> list[CallState]:
 
 
 def facts_in(chunks: Iterable[bytes], config: TrackerConfig) -> Iterator[CallFact]:
-    """Everything the tracker says of one stream, the held verdicts at its end included."""
+    """All facts the tracker derives from one stream, including the verdicts still held at its end."""
     tracker, framer = Tracker(config), Framer()
     for chunk in chunks:
         for raw in framer.feed(chunk):
@@ -98,7 +98,7 @@ def facts_in(chunks: Iterable[bytes], config: TrackerConfig) -> Iterator[CallFac
 
 
 def as_object(call: CallState, region: str) -> dict[str, object]:
-    """The call as other programs read it: the same object as in the API."""
+    """The call as a JSON object for other programs: the same object as in the API."""
     internal = call.direction is Direction.INTERNAL
     return rendering.as_object(call, None if internal else normalise(call.client_heard, region))
 

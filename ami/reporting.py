@@ -1,4 +1,4 @@
-"""Tells people how a PBX is: into the log at once, to the database as soon as it takes it."""
+"""Reports the state of a PBX: to the log at once, to the database as soon as it accepts the report."""
 
 import asyncio
 from collections import deque
@@ -14,14 +14,14 @@ from pbxcrm.pbx.state import PbxReport, PbxState
 
 log = structlog.get_logger(__name__)
 
-_AGAIN_AFTER = 5.0  # seconds: the same report with a fresh time, so that an old one means a dead listener
+_AGAIN_AFTER = 5.0  # seconds; the report is repeated with a fresh time, so that an old report means a dead listener
 _BAD = {PbxState.REFUSED, PbxState.UNREACHABLE, PbxState.SILENT, PbxState.TROUBLE}
-#: In these states a trouble of our own is the more important news.
+#: In these states a trouble of our own is more important and is shown instead.
 _COVERED = {PbxState.STARTING, PbxState.SYNCING, PbxState.LISTENING}
 
 
 class Reporter:
-    """The state of one PBX. ``troubles`` of our own (disk, database) lie over the state of the link while they last."""
+    """The state of one PBX. A trouble of our own (disk, database) replaces the state of the link while it lasts."""
 
     def __init__(self, pbx: str, sink: Sink, clock: Callable[[], datetime], owner: str = "") -> None:
         self.pbx = pbx
@@ -45,7 +45,7 @@ class Reporter:
         return self.current().state
 
     def current(self) -> PbxReport:
-        """What there is to say now."""
+        """The report that describes the present state."""
         state, code, params = self._state
         if self._standing_by:
             state, code, params = PbxState.STANDBY, "standby", {}
@@ -65,30 +65,30 @@ class Reporter:
         )
 
     def tell(self, state: PbxState, code: str, params: dict[str, str] | None = None) -> None:
-        """The link has a new state."""
+        """Set the state of the link, and report it when it changed."""
         if (state, code, params or {}) != self._state:
             self._state = (state, code, params or {})
             self._say()
 
     def stand_by(self, waiting: bool) -> None:
-        """Whether another listener is active: then the database belongs to its report, and we only log."""
+        """Say whether another listener is active; while it is, only its reports go to the database and we only log."""
         if waiting != self._standing_by:
             self._standing_by = waiting
             self._pending.clear()
             self._say()
 
     def trouble(self, source: str, code: str | None, params: dict[str, str]) -> None:
-        """Something on our side is wrong, or with None all right again."""
+        """Report a trouble on our side; ``code`` None ends the trouble of this ``source``."""
         old = self._troubles.pop(source, None)
         if code is not None:
             self._troubles[source] = (code, params)
-        if (old or (None,))[0] != code:  # changed figures alone are no news; they go out with the next report
+        if (old or (None,))[0] != code:  # changed figures alone wait for the next report
             self._say()
 
     def _say(self) -> None:
         report = self.current()
         if self._standing_by and self._said == "standby":
-            return  # what its link does meanwhile is no news
+            return  # the state of a standby's link is not reported
         self._said = report.code
         write = log.warning if report.state in _BAD else log.info
         write(REPORTS[report.code].format_map(report.params), pbx=self.pbx, state=str(report.state), code=report.code)
@@ -97,7 +97,7 @@ class Reporter:
             self._changed.set()
 
     async def run(self) -> None:
-        """Bring every change to the database, in order, and the present state every few seconds, until cancelled."""
+        """Write every change to the database, in order, and the present state every few seconds, until cancelled."""
         while True:
             if not await wait_at_most(self._changed, _AGAIN_AFTER) and not self._standing_by:
                 self._pending.append(self.current())
@@ -105,12 +105,12 @@ class Reporter:
             await self.flush()
 
     async def flush(self) -> None:
-        """Bring what waits; gives up for now when the database is away."""
+        """Write the pending reports; stops at the first error, and the rest stay pending."""
         while self._pending:
             report = self._pending[0]
             try:
                 await self._sink.report(report, self.owner)
-            except Exception as error:  # noqa: BLE001  # a report is worth a log line, never a dead listener
+            except Exception as error:  # noqa: BLE001  # a failed report must not stop the listener
                 log.warning("report_not_stored", pbx=self.pbx, why=describe(error))
                 return
             if self._pending and self._pending[0] is report:

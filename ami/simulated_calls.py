@@ -1,4 +1,4 @@
-"""Calls that are going on at the simulated PBX: what has been said of them, and how a person may bend them."""
+"""Calls in progress at the simulated PBX: their state so far, and how a person may hang them up or transfer them."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ami.messages import Message, parse
 from ami.stories import Cast, Line, Story
 
-#: What a channel says of itself in every event about it.
+#: The channel headers that every event about a channel holds.
 _OF_CHANNEL = (
     *("Channel", "ChannelState", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "ConnectedLineNum"),
     *("ConnectedLineName", "Context", "Exten", "Priority", "Uniqueid", "Linkedid"),
@@ -18,14 +18,14 @@ _OF_BRIDGE = {
     "BridgeCreator": "<unknown>",
     "BridgeName": "<unknown>",
 }
-#: When each line is due, in seconds after the first, from the recorded offsets.
+#: Gives the time each line is due, in seconds after the first, from the recorded offsets.
 Pace = Callable[[list[float]], list[float]]
-_PAUSE = 0.8  # seconds; a longer gap in a recording is a person waiting or talking, and may be longer or shorter
+_PAUSE = 0.8  # seconds; a longer gap in a recording is a person waiting or talking, so it may be stretched
 
 
 @dataclass(slots=True)
 class SimulatedCall:
-    """One playing of a story. ``due`` are the times of its ``lines``, in seconds since 1970."""
+    """One story being played. ``due`` are the times of its ``lines``, in seconds since 1970."""
 
     cast: Cast
     lines: list[Line]
@@ -36,7 +36,7 @@ class SimulatedCall:
     bridges: dict[str, list[str]] = field(default_factory=dict)  # Uniqueids by BridgeUniqueid
 
     def hear(self, raw: bytes) -> None:
-        """Keep up with what was said of the call."""
+        """Update channels and bridges from an event that was sent."""
         message = parse(raw)
         unique_id = message.get("Uniqueid", "")
         match message["Event"]:
@@ -57,11 +57,11 @@ class SimulatedCall:
                 pass
 
     def find(self, channel: str) -> Message | None:
-        """A channel by name or Uniqueid, as Asterisk finds it."""
+        """Find a channel by name or Uniqueid, as Asterisk does; None if there is none."""
         return next((c for c in self.channels.values() if channel in {c["Channel"], c["Uniqueid"]}), None)
 
     def end(self, now: float) -> Iterator[bytes]:
-        """Everybody hangs up; what the story still had to say is not said."""
+        """Hang up all channels; the remaining lines of the story are dropped."""
         self.lines.clear()
         self.due.clear()
         for bridge_id, members in list(self.bridges.items()):
@@ -75,7 +75,7 @@ class SimulatedCall:
         self.bridges.clear()
 
     def transfer(self, story: Story, giver: Message, cast: Cast, now: float, pace: Pace) -> bool:
-        """Go on with the second half of a recorded blind transfer; False when giver and client do not talk.
+        """Go on with the second half of a recorded blind transfer; False when ``giver`` is not in a call of two with the client.
 
         The story's first half brought one phone and the client into a bridge; ``giver`` and the client take their places.
         """
@@ -100,7 +100,9 @@ class SimulatedCall:
 
 
 def schedule(offsets: list[float], dice: random.Random, stretch: float, speed: float) -> list[float]:
-    """When each line is due, in seconds after the first: human pauses up to ``stretch`` times longer, all ``speed`` times faster."""
+    """When each line is due, in seconds after the first. Pauses made by people are up to ``stretch`` times longer; everything is
+    ``speed`` times faster.
+    """
     due = []
     at = previous = 0.0
     for offset in offsets:
@@ -112,7 +114,7 @@ def schedule(offsets: list[float], dice: random.Random, stretch: float, speed: f
 
 
 def event(name: str, now: float, *headers: Mapping[str, str]) -> bytes:
-    """An event as Asterisk writes it."""
+    """The bytes of an AMI event as Asterisk writes it."""
     lines = [f"Event: {name}\r\nTimestamp: {now:.6f}\r\n"]
     lines += [f"{key}: {value}\r\n" for some in headers for key, value in some.items()]
     return "".join(lines).encode() + b"\r\n"

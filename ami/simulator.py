@@ -1,7 +1,7 @@
-"""A simulated PBX for the demo and for benchmarks: an AMI server at which recorded calls go on and on.
+"""A simulated PBX for the demo and for benchmarks: an AMI server that plays recorded calls without end.
 
-It answers what our listener asks, rings sample extensions, lets a person call out, transfer and hang up, and at 100 calls
-a second it still says each event at its time. ``python -m ami.simulator --help`` runs it alone.
+It answers the actions of our listener, rings sample extensions, lets a person call out, transfer and hang up, and sends
+each event on time at up to 100 calls per second. ``python -m ami.simulator --help`` runs it alone.
 """
 
 import argparse
@@ -40,13 +40,13 @@ PROGRAMME = {
     "anonymous_missed": 1,
 }
 _VERSION = "22.10.1-simulated"
-_SLOW = 3 << 20  # bytes not read by a client; Asterisk cuts it off then, and so do we
+_SLOW = 3 << 20  # bytes a client has not read yet; beyond this Asterisk disconnects the client, and so do we
 
 
 class Simulator:
-    """The simulated PBX. Use ``async with``; ``url`` is what to connect to.
+    """The simulated PBX. Use it with ``async with``; ``url`` is the address to connect to.
 
-    ``extensions`` are the phones of the sample people. Human pauses are up to ``stretch`` times longer than recorded;
+    ``extensions`` are the phones of the sample people. Pauses made by people are up to ``stretch`` times longer than recorded;
     everything is ``speed`` times faster. ``known`` are clients who call among the made-up ones. The same ``seed`` gives the same calls.
     """
 
@@ -113,11 +113,11 @@ class Simulator:
 
     @property
     def going_on(self) -> int:
-        """How many calls there are now."""
+        """The number of calls in progress."""
         return len(self._going_on)
 
     async def run(self, rate_per_minute: float) -> None:
-        """New calls by chance, so many a minute on average, until cancelled."""
+        """Start random calls, ``rate_per_minute`` on average, until cancelled."""
         due = self._clock()
         while True:
             due += self._dice.expovariate(rate_per_minute / 60)
@@ -126,7 +126,7 @@ class Simulator:
             self.begin()
 
     def begin(self, name: str | None = None, client: Client | None = None) -> str:
-        """Begin a call, by chance or the named story; returns the client's number."""
+        """Begin a call from the story ``name``, or from a random one; returns the client's number."""
         name = name or self._dice.choices(list(PROGRAMME), list(PROGRAMME.values()))[0]
         client = client or self._crowd.somebody()
         self._start(self._stories[name], client, choose_phones(self._dice, self._extensions))
@@ -149,7 +149,7 @@ class Simulator:
         self._new.set()
 
     async def _play(self) -> None:
-        """Say every line when it is due."""
+        """Send every line when it is due."""
         while True:
             self._new.clear()
             wait = self._queue[0][0] - self._clock() if self._queue else None
@@ -274,7 +274,7 @@ class Simulator:
         writer.write(event(last, now, mark, {"EventList": "Complete", "ListItems": str(len(rows))}))
 
     def _do_originate(self, action: Message, mark: Message, writer: asyncio.StreamWriter) -> None:
-        """Ring the asked extension, then the asked number. A number ending in 00 shows a seller who does not pick up."""
+        """Ring the requested extension, then the number. With a number that ends in 00 the seller does not pick up."""
         number = action.get("Exten", "")
         extension = action.get("Channel", "").partition("/")[2].partition("@")[0]
         if not number or extension not in self._extensions:
@@ -332,7 +332,7 @@ async def simulate(
     known: Sequence[Client] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Run a simulated PBX until cancelled; ``ready`` is told its address, with the secret."""
+    """Run a simulated PBX until cancelled; ``ready`` is called with its address, which holds the secret."""
     async with Simulator(
         host=host, port=port, seed=seed, secret=secret, extensions=extensions, known=known
     ) as simulator:
@@ -342,9 +342,9 @@ async def simulate(
 
 
 def main() -> None:
-    """Run the simulated PBX from a shell; prints its address."""
+    """Run the simulated PBX from a shell and print its address."""
     parser = argparse.ArgumentParser(description="A simulated PBX that plays recorded calls.")
-    parser.add_argument("--rate", type=float, default=0.1, help="new calls a second")
+    parser.add_argument("--rate", type=float, default=0.1, help="new calls per second")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5038)
     parser.add_argument("--seed", type=int)

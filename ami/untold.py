@@ -1,7 +1,7 @@
-"""What a standby has heard and the database does not know yet.
+"""Facts that a standby has heard and the database does not know yet.
 
-A standby follows the PBX as the active listener does, but keeps its facts. Facts have keys that are the same whoever feeds
-the messages, so it sees which of them the other one has told, and tells the rest when it takes over.
+A standby follows the PBX like the active listener, but keeps its facts. The same messages give facts with the same keys in
+every listener, so the standby knows which facts the active one has applied, and applies the rest when it takes over.
 """
 
 from collections import deque
@@ -13,15 +13,15 @@ from pbxcrm.pbx.state import JournalPosition
 
 Name = tuple[str, str, str]  # linkedid, kind, party
 
-MOST = 20_000  # facts kept; what comes after them stays in the journal until there is room
+MOST = 20_000  # facts kept in memory; later ones stay in the journal until there is room
 _LAST = {FactKind.ENDED, FactKind.ABSORBED}
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     fact: CallFact
-    position: int  # of the message that told it
-    replay_from: int  # where reading must begin so that the same message tells it again
+    position: int  # of the message that gave the fact
+    replay_from: int  # where reading must begin so that the message gives the same fact again
     heard_at: float  # seconds on the loop's clock
 
 
@@ -31,20 +31,20 @@ class Untold:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._kept: deque[_Kept] = deque()
-        self._counted: dict[str, dict[Name, int]] = {}  # of calls that go on
-        self._bettered: set[str] = set()  # calls that ended, as far as the database knows, nobody knows how
+        self._counted: dict[str, dict[Name, int]] = {}  # of calls in progress
+        self._bettered: set[str] = set()  # calls whose outcome in the database is "unknown"
 
     def __len__(self) -> int:
         return len(self._kept)
 
     @property
     def is_full(self) -> bool:
-        """Whether no more can be kept in memory."""
+        """Whether ``MOST`` facts are kept."""
         return len(self._kept) >= MOST
 
     @property
     def counted(self) -> Mapping[Name, int]:
-        """How many facts of each kind and party were heard of the calls that go on."""
+        """The number of facts heard per call in progress, kind and party."""
         return {name: count for names in self._counted.values() for name, count in names.items()}
 
     @property
@@ -53,7 +53,7 @@ class Untold:
         return {kept.fact.call.linkedid for kept in self._kept}
 
     def add(self, facts: Iterable[CallFact], position: int, horizon: int | None) -> None:
-        """``horizon``: where the calls that went on before this message begin; None where none did."""
+        """Keep facts. ``horizon``: journal position of the earliest call in progress before this message; None if none."""
         replay_from = position if horizon is None else min(position, horizon)
         for fact in facts:
             linkedid = fact.call.linkedid
@@ -64,9 +64,9 @@ class Untold:
             self._kept.append(_Kept(fact, position, replay_from, self._clock()))
 
     def forget(self, told: Mapping[str, ToldCall]) -> None:
-        """Drop what the database knows, and what was heard of calls that are over there: nothing opens them again.
+        """Drop facts that the database knows, and all facts of calls that are over there: nothing reopens them.
 
-        How a call ended that is *unknown* there is kept: whoever told so had not heard it.
+        The ending of a call whose outcome is *unknown* there is kept: the listener that stored it had not heard the end.
         """
 
         def is_needless(fact: CallFact) -> bool:
@@ -82,15 +82,15 @@ class Untold:
         self._bettered = ((self._bettered - told.keys()) | unknown) & self.linkedids
 
     def cursor(self, fed: int, horizon: int | None) -> JournalPosition:
-        """How much of the journal the database knows, when everything before ``fed`` was heard."""
+        """How much of the journal the database knows, given that everything before ``fed`` was heard."""
         position = min((kept.position for kept in self._kept), default=fed)
         needed = [kept.replay_from for kept in self._kept]
         return JournalPosition(position, min([position, *needed, position if horizon is None else horizon]))
 
     def whole_calls(self, seconds: float) -> list[CallFact]:
-        """Facts of calls that ended more than ``seconds`` ago and whose end nobody has told since.
+        """Facts of calls that ended more than ``seconds`` ago and whose end the database still lacks.
 
-        Calls that others ended without knowing how are told at once.
+        Calls that another listener ended as *unknown* are returned at once.
         """
         before = self._clock() - seconds
         ended = {
@@ -101,7 +101,7 @@ class Untold:
         return [kept.fact for kept in self._kept if kept.fact.call.linkedid in ended]
 
     def take(self) -> list[CallFact]:
-        """Everything, to be told by us."""
+        """Remove and return all kept facts, so that this listener applies them."""
         facts = [kept.fact for kept in self._kept]
         self._kept.clear()
         self._bettered.clear()

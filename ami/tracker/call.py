@@ -1,4 +1,4 @@
-"""One call while it lasts, with the channels and bridges that the PBX shows (rules 1 and 3)."""
+"""A call in progress, with its channels and bridges as the PBX shows them (rules 1 and 3)."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from pbxcrm.calls.facts import Direction, FactKind, Outcome, Transfer, TransferK
 
 
 class Bridge:
-    """A mixing bridge. In a holding bridge (parking, waiting rooms, agents at rest) nobody hears anybody."""
+    """A bridge. In a holding bridge (parking, waiting, idle agents) nobody hears anybody."""
 
     __slots__ = ("holding", "id", "members")
 
@@ -19,7 +19,7 @@ class Bridge:
 
 
 class Channel:
-    """One channel, known by its Uniqueid. What its first event said of the caller is frozen here."""
+    """One channel, identified by its Uniqueid."""
 
     __slots__ = (
         "alive", "born_at", "bridge", "call", "dialled", "dialled_by", "exten", "hangs_up", "id", "is_first", "linkedid",
@@ -37,30 +37,30 @@ class Channel:
         self.call = call
         self.exten = ""
         self.is_first = channel_id == linkedid  # the call began with this channel
-        self.dialled = False  # somebody is calling this channel, it is not calling us
+        self.dialled = False  # the PBX calls this channel; the channel does not call the PBX
         self.dialled_by: Channel | None = None
         self.up = False
-        self.hangs_up = False  # whoever is behind it has hung up, and the PBX will be done with it in a moment
+        self.hangs_up = False  # the far end has hung up; the PBX will end the channel in a moment
         self.alive = True
         self.bridge: Bridge | None = None
         self.other_half: Channel | None = None
 
     def enter(self, bridge: Bridge) -> None:
-        """Stand in ``bridge``, and nowhere else."""
+        """Leave the present bridge, if any, and enter ``bridge``."""
         self.leave()
         self.bridge = bridge
         bridge.members[self.id] = self
 
     def leave(self) -> None:
-        """Stand in no bridge."""
+        """Leave the present bridge, if any."""
         if self.bridge is not None:
             self.bridge.members.pop(self.id, None)
             self.bridge = None
 
     def connected(self) -> "list[Channel]":
-        """Everybody this channel can hear, itself among them: through mixing bridges and through Local pairs (rule 1).
+        """All channels this one can hear, including itself, through mixing bridges and Local pairs (rule 1).
 
-        The two halves of a Local pair are a wire, not somebody, and are left out, as are recorders and announcers.
+        The halves of a Local pair are only a wire and are left out; so are recorders and announcers.
         """
         found: list[Channel] = []
         seen: set[str] = set()
@@ -80,18 +80,18 @@ class Channel:
 
 
 class Talker:
-    """A phone that is, or was a moment ago, in talk with the other side."""
+    """A phone that talks to the other side, or did so a moment ago."""
 
     __slots__ = ("channel", "gone_for_good_at", "left_at")
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.left_at: datetime | None = None  # disconnected since; None while connected
-        self.gone_for_good_at: datetime | None = None  # when that is told, by the listener's clock
+        self.gone_for_good_at: datetime | None = None  # when its leaving is told, by the listener's clock
 
 
 class Successor:
-    """Who joined a client that had left ``before`` by whatever way: a transfer, if that phone is heard to hang up at once."""
+    """The phone that joined the client after ``before`` had left: a transfer, if ``before`` hangs up by ``until``."""
 
     __slots__ = ("before", "extension", "until")
 
@@ -104,7 +104,7 @@ class Successor:
 class Call:
     """A group of channels that belong together (rule 3), named by the Linkedid of the first.
 
-    ``first`` is the channel the call began with, as far as heard: the client's trunk, or the phone of the one who calls.
+    ``first`` is the earliest channel we know of: the client's trunk channel, or the phone that calls.
     """
 
     def __init__(self, pbx: str, name: str, started_at: datetime, position: int | None) -> None:
@@ -114,7 +114,7 @@ class Call:
         self.position = position  # journal position of its first message
         self.linkedids = {name}
         self.channels: dict[str, Channel] = {}  # alive
-        self.channel_ids: dict[str, None] = {}  # all there ever were, in order
+        self.channel_ids: dict[str, None] = {}  # all channels it ever had, in order
         self.first: Channel | None = None
         self.direction = Direction.INTERNAL
 
@@ -125,14 +125,12 @@ class Call:
         self.did: str | None = None
         self.dialled: str | None = None
         self.asked_for: str | None = None  # click-to-call: the number the Originate was for
-        self.sent: str | None = (
-            None  # outbound: the number the outside line was given, with whatever prefix the carrier wants
-        )
-        self.dialled_first: tuple[str, ...] = ()  # what was dialled before that, nearest to a person first
-        self.shown_outside: str | None = None  # the PBX itself calls an outside number: what it shows there
+        self.sent: str | None = None  # outbound: the number sent to the trunk, with any prefix the carrier needs
+        self.dialled_first: tuple[str, ...] = ()  # what was dialled before that, the number a person dialled first
+        self.shown_outside: str | None = None  # the PBX itself calls an outside number: the caller id it shows there
         self.trunk: str | None = None
         self.made_by: str | None = None
-        self.tries_outside = False  # the dialplan dialled a trunk, though perhaps no line came of it (a hint)
+        self.tries_outside = False  # the dialplan dialled a trunk, perhaps without success (a hint)
         self.originated = False  # the PBX itself began the call: Originate, click-to-call
         self.is_among_phones = False  # originated, and it turned out that two phones talk
         self.recording: str | None = None
@@ -148,21 +146,21 @@ class Call:
         self.transfers: list[Transfer] = []
         self.pending_transfer: tuple[str, TransferKind] | None = None  # who transfers, how; nobody reached yet
         self.successor: Successor | None = None
-        self.conferred_by: str | None = None  # made a conference of three out of a consultation
+        self.conferred_by: str | None = None  # the extension that turned a consultation into a conference of three
         self.forwards: dict[str, str] = {}  # where a phone forwarded to ("Local/104@office") → the phone's extension
         self.queue: str | None = None
         self.left_queue_at: datetime | None = None
-        self.queue_hint: str | None = None  # the dialplan entered a queue that said nothing of it
+        self.queue_hint: str | None = None  # the dialplan entered a queue that sent no event
         self.queue_status: str | None = None
         self.dial_status: str | None = None
         self.was_picked_up_by_pbx = False
         self.left_voicemail = False
         self.closed_hours = False
         self.caller_hung_up = False
-        self.was_let_go = False  # the dialplan ended it, for it says when callers do and nobody did
+        self.was_let_go = False  # the dialplan ended it: the PBX reports when callers hang up, and none did
         self.hung_up_after_queue = False
         self.caller_cause: int | None = None
-        self.quiet_since: datetime | None = None  # nothing heard of it since; by the listener's clock
+        self.quiet_since: datetime | None = None  # no event since then; by the listener's clock
 
         # How it ends
         self.ended_at: datetime | None = None
@@ -184,24 +182,24 @@ class Call:
 
     @property
     def answered_by(self) -> str | None:
-        """The first of us to talk; of a call that we made, the other side answered."""
+        """The first extension that talked; None for an outbound call, where the other side answered."""
         if self.direction is Direction.OUTBOUND:
             return None
         return next((extension for extension in self.talked if extension != self.made_by), None)
 
     @property
     def click_to_call(self) -> bool:
-        """Whether a click in the CRM ordered the call."""
+        """Whether the PBX was told to make this outbound call (Originate)."""
         return self.originated and self.direction is Direction.OUTBOUND
 
     @property
     def has_line(self) -> bool:
-        """Whether the outside world has a part in it, by a line it came in by or one that was dialled."""
+        """Whether an outside line takes part: the call came in by it, or it was dialled."""
         return self.direction is Direction.INBOUND or any(leg.extension is None for leg in self.legs.values())
 
     @property
     def is_half(self) -> bool:
-        """Whether it is only an outside number called by a program, which is to join it with somebody (rule 0)."""
+        """Whether it is only an outside number called by a program, which will connect it to somebody later."""
         return (
             self.originated
             and self.answered_at is None
@@ -217,17 +215,17 @@ class Call:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing can be added to it: it is over, or its client is gone after a talk and only the verdict is held."""
+        """Whether nothing can be added to it: it is over, or its client left after a talk and only the verdict is pending."""
         return self.is_over or (self.has_client and self.answered_at is not None and self.ended_at is not None)
 
     def client_channels(self) -> list[Channel]:
-        """The client's channels that are alive: the trunk the call came in by, or those it goes out by."""
+        """The client's live channels: the trunk channel the call came in by, or those it goes out by."""
         if self.direction is Direction.INBOUND:
             return [self.first] if self.first is not None and self.first.alive else []
         return [c for c in self.channels.values() if c.place.kind is Kind.TRUNK and c.dialled]
 
     def leg_of(self, channel: Channel, at: datetime) -> LegRecord:
-        """The channel's leg, begun now where there was none."""
+        """The channel's leg; a new one that begins ``at`` if there was none."""
         leg = self.legs.get(channel.id)
         if leg is None:
             leg = self.legs[channel.id] = LegRecord(channel.id, channel.place.extension, at)
@@ -235,9 +233,9 @@ class Call:
 
     @property
     def caller_is_gone(self) -> bool:
-        """Whether the verdict can be given: no channel is left, or nobody but phones that had been talking to the client.
+        """Whether the verdict can be given: no channel is left, or only phones that had been talking to the client.
 
-        A client who hung up does not come back (rule 5); the one who called out may try another line until they hang up.
+        A client who hung up does not come back (rule 5). The maker of an outbound call may try another line until they hang up.
         """
         if not self.channels:
             return True
@@ -251,14 +249,14 @@ class Call:
     # --- what is told ---------------------------------------------------------------------------------------------
 
     def description(self) -> tuple[object, ...]:
-        """What an ``updated`` fact is about: when this changes, it is told."""
+        """The values whose change causes an ``updated`` fact."""
         return (
             self.direction, self.client_heard, self.client_name, self.withheld, self.trunk, self.did, self.dialled,
             self.made_by, self.recording, self.closed_hours, self.originated, self.left_voicemail, self.answered_at,
         )  # fmt: skip
 
     def talked_in_order(self) -> tuple[str, ...]:
-        """Who talked, first to last; who made the call always comes first."""
+        """The extensions that talked, in order; the maker of the call always comes first."""
         if self.made_by in self.talked:
             return (self.made_by, *(extension for extension in self.talked if extension != self.made_by))
         return tuple(self.talked)

@@ -1,4 +1,4 @@
-"""What the tracker must be told of a PBX."""
+"""The settings the tracker needs for a PBX."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ class TrackerConfig:
     """Which channels are the outside world and which are our phones.
 
     ``trunks`` are shell patterns of endpoints (``provider*``) or channels (``IAX2/provider*``). ``extension_pattern`` is a
-    regular expression that an extension's endpoint (of a DAHDI port and the like: ``DAHDI/33``, with its technology) matches as
-    a whole; where it has a group, the group is the extension. ``region`` (ISO 3166, ``UA``) is where national numbers are read.
-    Raises ``re.error`` at the first use when the pattern is no regular expression.
+    regular expression that must match the whole endpoint of an extension (for DAHDI and similar ports with its technology:
+    ``DAHDI/33``); if it has a group, the group is the extension. ``region`` (ISO 3166, ``UA``) is the country of national numbers.
+    An invalid pattern raises ``re.error`` when the tracker is made.
     """
 
     pbx: str = "default"

@@ -1,8 +1,8 @@
-"""The operator's desk: watches the switchboard and says what happened to each call.
+"""Watches the switchboard and makes facts of what happens to each call.
 
-After each message the calls it touched are looked at once: who rings, who talks, whether it is over. What differs from what was
-told before becomes a fact. Two things are told late on purpose: that a phone left a talk (a transfer or an optimised Local channel
-reconnects it within milliseconds), and the verdict on a call nobody answered (the PBX may be stopping).
+After each message the desk looks once at every call it touched: who rings, who talks, is it over? Each difference from the facts
+told before becomes a fact. Two facts are delayed on purpose: that a phone left a talk (a transfer or an optimised Local channel
+reconnects it within milliseconds), and the verdict on an unanswered call (the PBX may be stopping).
 """
 
 import heapq
@@ -20,25 +20,25 @@ from ami.tracker.state import state_of
 from ami.tracker.switchboard import Switchboard
 from pbxcrm.calls.facts import CallFact, Direction, FactKind, Outcome, Transfer, TransferKind
 
-#: ``core restart now`` hangs everything up and only then says Shutdown: no verdict of "missed" before this has passed.
+#: ``core restart now`` hangs up everything and sends Shutdown only afterwards: no verdict of "missed" before this has passed.
 VERDICT_HELD = timedelta(seconds=2)
 #: A phone that is connected again within this time never left the talk.
 BLINK = timedelta(milliseconds=300)
 
 
 class Desk:
-    """State of one tracker. ``board`` is what the PBX shows, the rest is what was told and what waits to be told."""
+    """State of one tracker. ``board`` is what the PBX shows; the rest is which facts were told and which are pending."""
 
     def __init__(self, config: TrackerConfig) -> None:
         self.board = Switchboard(config, self._absorbed)
         self.mailboxes: dict[str, int] = {}  # mailbox → new messages in it
         self.booted_at: datetime | None = None
-        self.hears_hangup_requests = False  # they are not filtered away
+        self.hears_hangup_requests = False  # whether the PBX sends us HangupRequest events
         self.at = DAWN  # when the message being worked on happened
         self.started_at: datetime | None = (
-            None  # when a new life of the PBX began at the latest, told since it was last asked
+            None  # the PBX restarted at this time or before, by an event since the last snapshot
         )
-        self.asked_at = DAWN  # when the PBX was last asked what is going on: what was said right before was not heard
+        self.asked_at = DAWN  # when the last snapshot was taken: events right before it may be missing
         self._facts: list[CallFact] = []
         self._due: list[tuple[datetime, int, Call]] = []
         self._appointments = 0
@@ -46,7 +46,7 @@ class Desk:
     # --- channels -------------------------------------------------------------------------------------------------
 
     def meet(self, message: Message, at: datetime, prefix: str = "") -> Channel | None:
-        """The channel a message speaks of; a new one is introduced to its call."""
+        """The channel of a message, or None; a new channel also updates its call (``roles.introduce``, ``orient``)."""
         board = self.board
         known = len(board.channels)
         channel = board.find_or_adopt(message, at, prefix)
@@ -64,12 +64,12 @@ class Desk:
     # --- telling --------------------------------------------------------------------------------------------------
 
     def tell(self, call: Call, kind: FactKind, party: str, at: datetime) -> None:
-        """Make a fact of the call as it stands now."""
+        """Add a fact with the present state of the call."""
         ordinal = call.told[kind, party] = call.told.get((kind, party), 0) + 1
         self._facts.append(CallFact(kind, party, ordinal, at, state_of(call)))
 
     def take_facts(self) -> list[CallFact]:
-        """The facts made since the last time."""
+        """Remove and return the facts made since the last call of this method."""
         facts, self._facts = self._facts, []
         return facts
 
@@ -130,7 +130,7 @@ class Desk:
 
     def _look_at_talk(self, call: Call, at: datetime, now: datetime) -> None:
         if not call.talking and all(channel.bridge is None for channel in call.channels.values()):
-            return  # most events come while it rings
+            return  # the usual case: the call is ringing
         phones = talk.phones_in_talk(call)
         if not phones and call.originated and not call.has_line and talk.phones_among_themselves(call):
             call.is_among_phones = True
@@ -152,14 +152,14 @@ class Desk:
             if extension not in phones and talker.left_at is None:
                 self._stops_talking(call, talker, at, now)
         if call.made_by in phones and len(phones) > 1:
-            phones = {call.made_by: phones[call.made_by], **phones}  # who made the call is named first
+            phones = {call.made_by: phones[call.made_by], **phones}  # the maker of the call is named first
         for extension, channel in phones.items():
             had_talked = call.answered_at is not None
             if channel.hangs_up and extension not in call.talking:
-                continue  # taken off the hook and put back before it was connected: nobody is there
+                continue  # picked up and hung up before it was connected: nobody is there
             if not talk.joins(call, extension, channel, at):
                 continue
-            orient(call, self.board.places)  # who talks to a client that a program called made the call
+            orient(call, self.board.places)  # if a program called the client, the phone that talks made the call
             transfer = talk.transfer_reaching(call, extension, channel, now)
             self.tell(call, FactKind.JOINED, extension, at)
             if transfer is not None and had_talked:
@@ -175,7 +175,7 @@ class Desk:
         self.tell_transfer(call, transfer, at)
 
     def tell_transfer(self, call: Call, transfer: Transfer, at: datetime) -> None:
-        """A transfer reached somebody."""
+        """Tell that a transfer reached its target; the party is ``source>target``."""
         self.tell(call, FactKind.TRANSFERRED, f"{transfer.source}>{transfer.target}", at)
 
     def _stops_talking(self, call: Call, talker: Talker, at: datetime, now: datetime) -> None:
@@ -201,7 +201,7 @@ class Desk:
             self.remind(call, call.release_at)
 
     def end(self, call: Call, outcome: Outcome) -> None:
-        """Give the verdict. ``call.ended_at`` must be known. What remains of its channels is only waited for."""
+        """Give the verdict. ``call.ended_at`` must be set. The call is forgotten when its last channel has hung up."""
         assert call.ended_at is not None
         transfer = talk.transfer_at_the_end(call)
         if transfer is not None:
@@ -215,12 +215,12 @@ class Desk:
             self.board.forget(call)
 
     def remind(self, call: Call, due: datetime) -> None:
-        """Look at the call again when ``due`` has come, by the listener's clock."""
+        """Schedule another look at the call at ``due``, by the listener's clock."""
         self._appointments += 1
         heapq.heappush(self._due, (due, self._appointments, call))
 
     def release(self, now: datetime) -> list[CallFact]:
-        """Tell what had to wait until ``now``."""
+        """Tell the delayed facts that are due by ``now``; return the facts."""
         if not self._due or self._due[0][0] > now:
             return []
         while self._due and self._due[0][0] <= now:
@@ -254,7 +254,7 @@ class Desk:
     # --- two calls become one -------------------------------------------------------------------------------------
 
     def _absorbed(self, absorbed: Call, kept: Call) -> None:
-        """A consultation, a pickup, a parked call fetched: what happened to ``absorbed`` happened to ``kept``."""
+        """Copy the history of ``absorbed`` (a consultation, a pickup, a retrieved parked call) into ``kept``."""
         if absorbed.is_finished and kept.has_client:
             self.end(absorbed, verdict.outcome(absorbed))
             return

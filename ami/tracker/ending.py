@@ -1,4 +1,4 @@
-"""Calls that do not end by their own Hangups: the PBX stops, the stream stops, or nothing is heard of them for a day."""
+"""Ends calls without their own Hangups: the PBX stops, the stream stops, or a call has no event for a day."""
 
 from datetime import datetime, timedelta
 
@@ -7,22 +7,22 @@ from ami.tracker.call import Call
 from ami.tracker.desk import Desk
 from pbxcrm.calls.facts import CallFact, Outcome
 
-#: A call that nothing was heard of for this long has lost its Hangup.
+#: A call without any event for this long has lost its Hangup.
 FORGOTTEN_AFTER = timedelta(hours=24)
 _BEFORE = timedelta(milliseconds=1)
 
 
 def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None) -> None:
-    """The PBX stops: who talked, talked; everybody else was interrupted, also those whose verdict was being held.
+    """The PBX stops: calls with a talk are answered, all others interrupted, including those whose verdict was held.
 
-    A stop that the PBX's own record tells of may be of long ago: what began after it, or when the PBX had ``started_at`` again,
-    goes on.
+    A stop read from the PBX's own record may be long past: calls that began after it, or at ``started_at`` (the next start of
+    the PBX) or later, continue.
     """
     at = at if started_at is None else min(at, started_at - _BEFORE)
     ended = [call for call in desk.board.calls if call.started_at <= at]
     for call in ended:
         if not call.is_over:
-            gave_up = call.release_at is not None and call.caller_hung_up  # themselves, a moment before
+            gave_up = call.release_at is not None and call.caller_hung_up  # the caller hung up a moment before the stop
             give_up(desk, call, at, verdict.outcome(call) if gave_up else Outcome.INTERRUPTED)
         for channel_id in list(call.channels):
             desk.board.unplug(channel_id)
@@ -31,14 +31,14 @@ def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None) -> No
 
 
 def give_up(desk: Desk, call: Call, at: datetime, outcome: Outcome) -> None:
-    """End a call now: with ``outcome`` unless somebody has talked or left a message."""
+    """End a call with ``outcome``, unless somebody has talked or left a message. It ends ``at``, or earlier if known."""
     call.ended_at = call.ended_at or at
     known = verdict.outcome(call)
     desk.end(call, known if known in {Outcome.ANSWERED, Outcome.VOICEMAIL} else outcome)
 
 
 def release_all(desk: Desk) -> list[CallFact]:
-    """Give the verdicts that are being held."""
+    """Give all held verdicts now; return the facts."""
     for call in list(desk.open_calls()):
         if call.release_at is not None:
             desk.end(call, verdict.outcome(call))
@@ -46,7 +46,7 @@ def release_all(desk: Desk) -> list[CallFact]:
 
 
 def forgotten(desk: Desk, now: datetime) -> list[CallFact]:
-    """End the calls nothing was heard of for a day; how they ended, nobody can say (rule 7)."""
+    """End the calls without an event for a day as *unknown* (rule 7); return the facts."""
     for call in [c for c in desk.board.calls if c.quiet_since is not None and now - c.quiet_since > FORGOTTEN_AFTER]:
         for channel_id in list(call.channels):
             desk.board.unplug(channel_id)

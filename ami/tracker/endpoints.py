@@ -1,6 +1,6 @@
-"""What a channel's name says of where its other end stands: a phone of ours, a trunk, the PBX itself.
+"""Reads from a channel's name what it leads to: one of our phones, a trunk, or the PBX itself.
 
-Direction is decided by this and never by the length of a number.
+The direction of a call follows from this, never from the length of a number.
 """
 
 import re
@@ -17,12 +17,12 @@ class Kind(Enum):
     PHONE = auto()  # an extension of ours
     TRUNK = auto()  # the outside world
     LOCAL = auto()  # one half of a Local pair: a wire inside the PBX
-    MACHINE = auto()  # announcers, recorders, voice bots, stand-ins of a masquerade: nobody
+    MACHINE = auto()  # announcers, recorders, voice bots, masquerade surrogates: nobody
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``pair`` and ``half`` only of a LOCAL channel: ``Local/103@office-00000005`` and 1 or 2."""
+    """What a channel leads to. ``pair`` and ``half`` are only for LOCAL: ``Local/103@office-00000005`` and 1 or 2."""
 
     kind: Kind
     endpoint: str
@@ -31,7 +31,7 @@ class Endpoint:
     half: int = 0
 
 
-#: Technologies behind which nobody stands: parts of the PBX, and programs that speak (AudioSocket, WebSocket, ExternalMedia of ARI).
+#: Technologies without a person: parts of the PBX, and programs that speak (AudioSocket, WebSocket, ExternalMedia of ARI).
 _MACHINES = frozenset({
     "Announcer", "AsyncGoto", "AudioSocket", "Bridge", "CBAnn", "CBRec", "ConfBridgeRecorder", "ExternalMedia", "Message",
     "MulticastRTP", "Recorder", "Snoop", "Surrogate", "UnicastRTP", "WebSocket",
@@ -40,14 +40,14 @@ _MACHINES = frozenset({
 #: whatever digits they carry: DAHDI/33 is the line on port 33.
 _HAVE_ENDPOINTS = frozenset({"H323", "IAX2", "MGCP", "OOH323", "PJSIP", "SCCP", "SIP", "Skinny", "UNISTIM", "USTM"})
 _LOCAL = re.compile(r"(Local/.*);([12])")
-#: Only when neither the trunks nor the extension pattern know an endpoint: what contexts are usually called.
+#: Usual names of contexts; used only when neither the trunks nor the extension pattern match an endpoint.
 _OUTSIDE_CONTEXT = re.compile(r"(?i)from-(trunk|pstn|did|sip-external|dahdi|zaptel)|incoming|inbound")
 _INSIDE_CONTEXT = re.compile(r"(?i)from-internal")
 _MOST_KNOWN = 10_000
 
 
 class Places:
-    """Reads channel names by one PBX's configuration; remembers what it has read."""
+    """Reads channel names by the configuration of one PBX, and caches the results."""
 
     def __init__(self, config: TrackerConfig) -> None:
         self.region = config.region
@@ -56,14 +56,14 @@ class Places:
         self._known: dict[tuple[str, str], Endpoint] = {}
 
     def extension_of(self, name: str) -> str | None:
-        """The extension an endpoint or dialled number belongs to; None where it is not one of ours."""
+        """The extension of an endpoint or dialled number; None if it is not one of ours."""
         match = self._extension.fullmatch(name)
         if match is None:
             return None
         return next((group for group in match.groups() if group), name)
 
     def of(self, channel: str, context: str = "") -> Endpoint:
-        """The place of a channel by its name, ``PJSIP/101-0000004c`` or ``Local/103@office-00000005;1``."""
+        """The endpoint of a channel by its name: ``PJSIP/101-0000004c`` or ``Local/103@office-00000005;1``."""
         channel = channel.partition("<")[0]  # PJSIP/101-0000004c<ZOMBIE>
         local = _LOCAL.fullmatch(channel)
         if local is not None:
@@ -91,7 +91,7 @@ class Places:
 
 
 def _device(channel: str) -> str:
-    """``PJSIP/my-phone-0000004c`` is of the device ``PJSIP/my-phone``; ``DAHDI/i1/380441234567-2`` of ``DAHDI/i1``."""
+    """``PJSIP/my-phone`` from ``PJSIP/my-phone-0000004c``; ``DAHDI/i1`` from ``DAHDI/i1/380441234567-2``."""
     technology, _, rest = channel.partition("/")
     endpoint = rest.rpartition("-")[0] or rest
     return f"{technology}/{endpoint.partition('/')[0]}"

@@ -1,6 +1,6 @@
-"""What each AMI event means for the calls. One function an event; what it leads to is told by the desk afterwards.
+"""What each AMI event means for the calls: one function per event. The desk makes the facts afterwards.
 
-Only the events that a least-privilege manager user hears are needed; VarSet, Newexten and HangupRequest are hints where they come.
+The events of a least-privilege manager user suffice; VarSet, Newexten and HangupRequest are hints if they come.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from pbxcrm.calls.facts import Direction, LegResult
 
 Handler = Callable[[Desk, Message, datetime], None]
 
-#: A caller who hangs up leaves the queue in the same moment, whichever of the two is told first.
+#: A caller who hangs up leaves the queue at the same moment; either event may come first.
 _LEFT_BY_HANGING_UP = timedelta(milliseconds=100)
 #: Words in a context's name that say the office is closed; a hint for PBXs that send no UserEvent.
 _CLOSED_WORDS = ("closed", "afterhours", "after-hours", "after_hours")
 _NORMAL_CLEARING = 16
-#: Who hangs up is told at most so long before the channel is gone: a conference says goodbye first.
+#: HangupRequest comes at most this long before the Hangup: a conference plays its goodbye first.
 _REQUESTED_BEFORE = timedelta(seconds=2)
 
 
 def newchannel(desk: Desk, message: Message, at: datetime) -> None:
-    """A channel is born."""
+    """A channel was created."""
     desk.meet(message, at)
 
 
@@ -39,7 +39,7 @@ def newstate(desk: Desk, message: Message, at: datetime) -> None:
     call = channel.call
     state = message.get("ChannelStateDesc")
     if state == "Ringing" and channel.place.kind is not Kind.LOCAL:
-        if not channel.dialled:  # a call that begins with a ringing phone was begun by the PBX
+        if not channel.dialled:  # a call whose first phone rings was originated by the PBX
             channel.dialled = True
             if channel is call.first:
                 originated(call, {}, desk.board.places)
@@ -59,13 +59,13 @@ def newstate(desk: Desk, message: Message, at: datetime) -> None:
 
 
 def _was_offered(phone: Channel) -> None:
-    """A phone that was called and taken off the hook was offered the call, also where it never rang (automatic answer)."""
+    """Count a called phone that was picked up as offered the call, even if it never rang (automatic answer)."""
     if phone.dialled and phone.place.kind is Kind.PHONE and phone.place.extension is not None:
         phone.call.rang.setdefault(phone.place.extension)
 
 
 def newcallerid(desk: Desk, message: Message, _at: datetime) -> None:
-    """Analogue lines tell the number only now; and only here stands whether it may be shown."""
+    """Analogue lines send the number only now; and only this event says whether it may be shown."""
     channel = desk.board.find(message)
     if channel is None or channel is not channel.call.first or channel.place.kind is not Kind.TRUNK or channel.dialled:
         return
@@ -78,7 +78,7 @@ def newcallerid(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def hangup(desk: Desk, message: Message, at: datetime) -> None:
-    """A channel is gone, whatever else was or was not said of it (rule 2)."""
+    """A channel is gone; this ends its leg even without a ``DialEnd`` (rule 2)."""
     channel = desk.board.unplug(message.get("Uniqueid", ""))
     if channel is None:
         return
@@ -90,7 +90,7 @@ def hangup(desk: Desk, message: Message, at: datetime) -> None:
     if channel is call.first:
         call.caller_cause = cause
         would_be_told = desk.hears_hangup_requests and at - desk.asked_at > _REQUESTED_BEFORE
-        let_go = would_be_told or message.get("HangupSource", "").startswith("dialplan/")  # a CEL row says so
+        let_go = would_be_told or message.get("HangupSource", "").startswith("dialplan/")  # from a CEL row
         call.was_let_go = let_go and not call.caller_hung_up and cause == _NORMAL_CLEARING
         context = message.get("Context", "").lower()
         if not call.legs and any(word in context for word in _CLOSED_WORDS):
@@ -103,9 +103,7 @@ def hangup_request(desk: Desk, message: Message, at: datetime) -> None:
     channel = desk.board.find(message)
     if channel is not None:
         channel.hangs_up = True
-    call = desk.board.call_of(
-        message.get("Uniqueid", "")
-    )  # the PBX's own record may tell it after the Hangup was heard
+    call = desk.board.call_of(message.get("Uniqueid", ""))  # a CEL row may come after the Hangup was heard
     if call is None or call.first is None or call.first.id != message.get("Uniqueid"):
         return
     call.caller_hung_up = True
@@ -114,7 +112,7 @@ def hangup_request(desk: Desk, message: Message, at: datetime) -> None:
 
 
 def dial_begin(desk: Desk, message: Message, at: datetime) -> None:
-    """A channel calls another one. Without a source it is the PBX that calls: an Originate."""
+    """A channel calls another one. Without a source channel the PBX itself calls: an Originate."""
     board = desk.board
     source = desk.meet(message, at) if message.get("Uniqueid") else None
     dialled = desk.meet(message, at, "Dest")
@@ -139,12 +137,12 @@ def dial_begin(desk: Desk, message: Message, at: datetime) -> None:
 
 
 def dial_end(desk: Desk, message: Message, at: datetime) -> None:
-    """A dial came to its end. It may be missing, come twice, or come after the leg's Hangup (rule 2)."""
+    """A dial ended. This event may be missing, come twice, or come after the leg's Hangup (rule 2)."""
     board = desk.board
     source = board.find(message)
     dialled = board.find(message, "Dest")
     if source is not None and dialled is not None:
-        board.tie(source.call, dialled.call)  # a pickup: it ends with a phone that nobody had dialled
+        board.tie(source.call, dialled.call)  # a pickup: the dial ends with a phone that was not dialled
     leg = board.leg(message.get("DestUniqueid", ""), message.get("DestLinkedid", ""))
     forward = message.get("Forward", "")
     if leg is not None:
@@ -159,7 +157,7 @@ def dial_end(desk: Desk, message: Message, at: datetime) -> None:
 
 
 def originate_response(desk: Desk, message: Message, _at: datetime) -> None:
-    """How an Originate went. It names the number that our phone is, or would have been, connected with."""
+    """The result of an Originate. It names the number that our phone was to be connected to."""
     channel_id = message.get("Uniqueid", "")
     call = desk.board.call_of(channel_id)
     if call is None or call.is_over or call.first is None or call.first.id != channel_id:
@@ -178,7 +176,7 @@ def bridge_enter(desk: Desk, message: Message, at: datetime) -> None:
     desk.board.into_bridge(channel, bridge_id, holding=message.get("BridgeTechnology") == "holding_bridge")
     swapped = desk.board.channels.get(message.get("SwapUniqueid", ""))
     if swapped is not None and swapped is not channel and swapped.bridge is channel.bridge:
-        desk.board.out_of_bridge(swapped)  # a Local channel optimised away
+        desk.board.out_of_bridge(swapped)  # a Local channel was optimised away
 
 
 def bridge_leave(desk: Desk, message: Message, _at: datetime) -> None:
@@ -189,7 +187,7 @@ def bridge_leave(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def confbridge_join(desk: Desk, message: Message, at: datetime) -> None:
-    """A channel stands in a conference. Who takes over another's place by a transfer enters its bridge by this event only."""
+    """A channel joined a conference. After a transfer into a conference this is the only event of entering the bridge."""
     channel = desk.board.find(message)
     bridge = desk.board.bridges.get(message.get("BridgeUniqueid", ""))
     if channel is not None and bridge is not None and channel.bridge is not bridge:
@@ -197,14 +195,14 @@ def confbridge_join(desk: Desk, message: Message, at: datetime) -> None:
 
 
 def bridge_destroy(desk: Desk, message: Message, _at: datetime) -> None:
-    """A bridge is gone, and who was still in it left it unheard."""
+    """A bridge is gone; channels still in it left without an event."""
     bridge = desk.board.bridges.get(message.get("BridgeUniqueid", ""))
     for channel in list(bridge.members.values()) if bridge is not None else ():
         desk.board.out_of_bridge(channel)
 
 
 def pickup(desk: Desk, message: Message, at: datetime) -> None:
-    """A phone took over a call that rings at another phone: nobody transfers, nobody missed it."""
+    """A phone picked up a call that rings at another phone: neither a transfer nor a missed call."""
     picker = desk.meet(message, at)
     target = desk.board.find(message, "Target")
     if picker is not None and target is not None:
@@ -217,7 +215,7 @@ def pickup(desk: Desk, message: Message, at: datetime) -> None:
 
 
 def queue_caller_join(desk: Desk, message: Message, at: datetime) -> None:
-    """A caller waits in a queue."""
+    """A caller entered a queue."""
     channel = desk.meet(message, at)
     if channel is not None:
         channel.call.queue = message.get("Queue") or channel.call.queue
@@ -226,7 +224,7 @@ def queue_caller_join(desk: Desk, message: Message, at: datetime) -> None:
 
 
 def queue_caller_leave(desk: Desk, message: Message, at: datetime) -> None:
-    """A caller left a queue: served, given up, or sent on. (QueueCallerAbandon also comes with the caller still there.)"""
+    """A caller left a queue: served, gave up, or was sent on. (QueueCallerAbandon may come while the caller is still there.)"""
     channel = desk.board.find(message)
     if channel is not None:
         channel.call.left_queue_at = channel.call.left_queue_at or at
@@ -242,7 +240,7 @@ def agent_ring_no_answer(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def user_event(desk: Desk, message: Message, _at: datetime) -> None:
-    """What our own lines in the dialplan say: ``PbxcrmClosed`` and ``PbxcrmRecording`` (see dialplan_examples)."""
+    """The events of our own dialplan lines: ``PbxcrmClosed`` and ``PbxcrmRecording`` (see dialplan_examples)."""
     channel = desk.board.find(message)
     if channel is None:
         return
@@ -255,7 +253,7 @@ def user_event(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def var_set(desk: Desk, message: Message, _at: datetime) -> None:
-    """How an application ended, where the PBX tells it: a hint."""
+    """The status variable of an application that ended: a hint."""
     channel = desk.board.find(message)
     if channel is None or channel.call.direction is not Direction.INBOUND:
         return
@@ -270,7 +268,7 @@ def var_set(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def new_exten(desk: Desk, message: Message, _at: datetime) -> None:
-    """The dialplan enters a queue or dials: hints of what sends no event of its own when it fails at once."""
+    """The dialplan enters a queue or dials: a hint, because either sends no other event when it fails at once."""
     channel = desk.board.find(message)
     if channel is None:
         return
@@ -288,7 +286,7 @@ def shutdown(desk: Desk, _message: Message, at: datetime) -> None:
 
 
 def started(desk: Desk, _message: Message, at: datetime) -> None:
-    """The PBX's own record tells of its first channel after a start."""
+    """The first CEL row after a start of the PBX (made by ``cel_translation``)."""
     desk.started_at = at
 
 

@@ -1,10 +1,10 @@
-"""One phone's (or the outside line's) part in a call, while it lasts and how it ended."""
+"""One leg of a call: the part of a phone or an outside line, and how it ended."""
 
 from datetime import datetime
 
 from pbxcrm.calls.facts import Leg, LegResult
 
-#: What ``DialEnd`` says of a leg that was not answered. It may be said twice (rule 2).
+#: ``DialStatus`` in the ``DialEnd`` of an unanswered leg. ``DialEnd`` may come twice (rule 2).
 _DIAL_STATUS = {
     "BUSY": LegResult.BUSY,
     "NOANSWER": LegResult.NO_ANSWER,
@@ -13,7 +13,7 @@ _DIAL_STATUS = {
     "CONGESTION": LegResult.FAILED,
 }
 
-#: Q.850 causes: hints only, for legs that ended without a ``DialEnd``. Everything else is the caller's giving up.
+#: Q.850 causes: only hints, for legs that ended without a ``DialEnd``. Any other cause means that the caller gave up.
 ANSWERED_ELSEWHERE = 26
 USER_BUSY = 17
 REJECTED = 21
@@ -37,7 +37,7 @@ class LegRecord:
         self.number: str | None = None  # of an outside line: what it was given to dial
         self.dialled_at = dialled_at
         self.ringing_at: datetime | None = None
-        self.picked_up = False  # the phone was taken off the hook, which is not yet a talk (rule 1)
+        self.picked_up = False  # the phone answered, which is not yet a talk (rule 1)
         self.answered_at: datetime | None = None
         self.ended_at: datetime | None = None
         self.status: LegResult | None = None  # why it was not answered
@@ -51,11 +51,11 @@ class LegRecord:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it was dialled, perhaps rings or was picked up, and nothing has come of it yet."""
+        """Whether it has no result yet: dialled, perhaps ringing or picked up, but neither connected nor ended."""
         return self.answered_at is None and self.status is None and self.ended_at is None
 
     def dial_ended(self, status: str, *, forwarded: bool) -> None:
-        """``DialEnd`` was heard of this leg. A queue says NOANSWER and CANCEL of one leg, in any order: CANCEL is the echo."""
+        """Take a ``DialEnd`` of this leg. A queue sends NOANSWER and CANCEL for one leg in any order: CANCEL is ignored then."""
         if self.status not in {None, LegResult.CANCELLED}:
             return
         if forwarded:
@@ -74,7 +74,7 @@ class LegRecord:
 
     @property
     def result(self) -> LegResult:
-        """How the leg ended, or stands now."""
+        """How the leg ended, or its present state."""
         if self.talking:
             return LegResult.TALKING
         if self.answered_at is not None:
@@ -90,13 +90,13 @@ class LegRecord:
         return LegResult.NO_ANSWER if self.picked_up else self._result_by_cause()
 
     def _was_refused(self) -> bool:
-        """Somebody pressed "reject": as good as busy. A line that rejects without ringing is out of order or barred."""
+        """Whether somebody pressed "reject", which counts as busy. A line that rejects without ringing is out of order or barred."""
         return self.cause == USER_BUSY or (
             self.cause == REJECTED and (self.extension is not None or self.ringing_at is not None)
         )
 
     def _bettered_by_cause(self, status: LegResult) -> LegResult:
-        """Asterisk says NOANSWER also of a phone that refused (603) and of a line that does not exist (404)."""
+        """Refine a status by the cause: Asterisk also says NOANSWER for a phone that refused (603) or does not exist (404)."""
         if self._was_refused():
             return LegResult.BUSY
         failed = self.cause in _FAILED_CAUSES or self.cause == REJECTED
@@ -112,11 +112,11 @@ class LegRecord:
         return LegResult.CANCELLED
 
     def shown(self) -> Leg | None:
-        """The leg as the business sees it; None for an outside line."""
+        """The leg of a phone as it goes into a fact; None for an outside line."""
         return None if self.extension is None else self._as_leg(self.extension)
 
     def shown_outside(self) -> Leg | None:
-        """An outside line that was dialled, with its number in the place of the extension; None for a phone."""
+        """The leg of a dialled outside line, with its number as the extension; None for a phone or without a number."""
         return None if self.extension is not None or self.number is None else self._as_leg(self.number)
 
     def _as_leg(self, name: str) -> Leg:

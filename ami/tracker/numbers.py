@@ -1,34 +1,34 @@
-"""Numbers as the PBX says them, and its words for "none"."""
+"""Reads numbers and names from AMI headers, including the PBX's words for "no number"."""
 
 from ami.messages import Message
 
 _NO_NUMBER = frozenset({"", "<unknown>", "unknown", "anonymous", "unavailable", "restricted", "withheld", "private"})
-#: Extensions that are no number anybody dialled: the dialplan's own steps.
+#: Extensions that nobody dialled: internal steps of the dialplan.
 _DIALPLAN_STEPS = frozenset({"", "s", "i", "t", "h", "failed"})
 #: Bit of ``CID-CallingPres``: presentation prohibited (ITU-T Q.951).
 _PROHIBITED = 0x20
 
 
 def number_in(text: str | None) -> str | None:
-    """``text``, or None where it is one of the PBX's words for no number."""
+    """``text``, or None if it is one of the PBX's words for "no number"."""
     return None if text is None or text.strip().lower() in _NO_NUMBER else text
 
 
 def name_in(text: str | None) -> str | None:
-    """A caller's name as the PBX said it, or None where it only says that there is none."""
+    """A caller's name, or None if it is one of the PBX's words for "no name"."""
     return number_in(text)
 
 
 def dialled_in(exten: str | None) -> str | None:
-    """A number somebody dialled; None for feature codes (``*8`` picks up a call) and the dialplan's own steps."""
+    """``exten`` if somebody dialled it; None for feature codes (``*8`` picks up a call) and internal dialplan steps."""
     return None if exten is None or exten in _DIALPLAN_STEPS or exten.startswith("*") else exten
 
 
 def number_sent(message: Message) -> str | None:
-    """The number a ``DialBegin`` to a trunk asks for: in the dial string, else where the PBX keeps the dialled number.
+    """The number a ``DialBegin`` sends to a trunk: from the dial string, else from ``DestCallerIDNum`` or ``DestExten``.
 
-    ``+380509998877@trunk`` (PJSIP), ``trunk/+380509998877`` (SIP, IAX2), ``g1/380509998877`` (DAHDI). Where the PBX itself calls
-    there is no such place: the channel's number is the one that is shown to whom it calls.
+    ``+380509998877@trunk`` (PJSIP), ``trunk/+380509998877`` (SIP, IAX2), ``g1/380509998877`` (DAHDI). When the PBX
+    itself calls (no source channel), only the dial string counts: ``DestCallerIDNum`` is then the caller id it shows.
     """
     dial_string = message.get("DialString", "").removeprefix("PJSIP/")
     if "/sip:" in dial_string:
@@ -45,6 +45,6 @@ def number_sent(message: Message) -> str | None:
 
 
 def is_withheld(message: Message) -> bool:
-    """Whether the caller asked that the number not be shown; ``CID-CallingPres: 32 (Presentation Prohibited…)``."""
+    """Whether the caller withheld the number; ``CID-CallingPres: 32 (Presentation Prohibited…)``."""
     presentation = message.get("CID-CallingPres", "").partition(" ")[0]
     return presentation.isdecimal() and len(presentation) <= 3 and bool(int(presentation) & _PROHIBITED)

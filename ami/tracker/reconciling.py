@@ -1,7 +1,7 @@
-"""After a gap (rule 7): what the PBX shows now is compared with what we remember.
+"""After a gap (rule 7): compares what the PBX shows now with what we remember.
 
-A channel we remember that is not there any more hung up unheard. A call without channels is over, and how it ended nobody here can
-say: "unknown", or "interrupted" when the PBX was started anew; never "missed". What is there and was unknown is adopted.
+A remembered channel that is no longer there hung up during the gap. A call without channels is over, and its outcome is
+"unknown", or "interrupted" when the PBX was restarted; never "missed". Channels that are new to us are adopted.
 """
 
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from ami.tracker.endpoints import Kind
 from ami.tracker.numbers import number_in
 from pbxcrm.calls.facts import CallFact, Outcome
 
-#: ``Application`` of a channel that was dialled, and of one that is served by the PBX itself.
+#: ``Application`` of a channel that was dialled.
 _DIALLED_APPS = frozenset({"AppDial", "AppDial2", "AppQueue"})
 
 
 def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
-    """Bring the desk to what ``snapshot`` shows; return the facts."""
+    """Bring the desk into line with ``snapshot``; return the facts. ``heard_until``: the last event before the gap."""
     heard_until = None if heard_until is None else max(heard_until, desk.at)
     facts = desk.release(now)
     board = desk.board
@@ -28,7 +28,7 @@ def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: dateti
     restarted = desk.booted_at is not None and snapshot.booted_at is not None and snapshot.booted_at != desk.booted_at
     desk.booted_at = snapshot.booted_at or desk.booted_at
     if restarted:
-        # Channel names and numbers begin anew: nothing of before is alive.
+        # After a restart channel names are reused: no earlier channel is alive.
         ending.shutdown(desk, _last_sign_of_life(now, heard_until), desk.started_at)
     desk.started_at = None
     _end_what_is_gone(desk, snapshot, now)
@@ -45,14 +45,14 @@ def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: dateti
 
 
 def _last_sign_of_life(now: datetime, heard_until: datetime | None) -> datetime:
-    """Until when the PBX that was started anew is known to have lived: heard, or by its own record."""
+    """Until when the PBX is known to have run before it was restarted."""
     if heard_until is None:
         return now
     return min(now, heard_until)
 
 
 def _end_what_is_gone(desk: Desk, snapshot: Snapshot, now: datetime) -> None:
-    """Channels that are not there any more are unplugged, and the calls they leave empty are given up."""
+    """Unplug the channels that are gone, and give up the calls whose caller is gone with them."""
     board = desk.board
     present = {seen.get("Uniqueid", "") for seen in snapshot.channels}
     robbed = set()
@@ -67,7 +67,7 @@ def _end_what_is_gone(desk: Desk, snapshot: Snapshot, now: datetime) -> None:
 
 
 def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:
-    """A channel of ``CoreShowChannels``: met for the first time, or one we know whose state may have changed unheard."""
+    """Adopt a channel of ``CoreShowChannels``, or update a known one whose state may have changed during the gap."""
     known = desk.board.channels.get(seen.get("Uniqueid", ""))
     channel = desk.meet(seen, _began(seen, now))
     if channel is None:
@@ -90,7 +90,7 @@ def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:
 
 
 def _meet_late(call: Call, channel: Channel, seen: Headers, now: datetime) -> None:
-    """What a channel says of itself in the middle of a call. Its extension is where the dialplan is now, not what was dialled."""
+    """Read a channel first seen in the middle of a call. Its ``Exten`` is the dialplan's present step, not the dialled number."""
     kind = channel.place.kind
     if channel is call.first:
         call.did = None
@@ -103,7 +103,7 @@ def _meet_late(call: Call, channel: Channel, seen: Headers, now: datetime) -> No
 
 
 def _set_bridges(desk: Desk, snapshot: Snapshot) -> None:
-    """Everybody stands where the snapshot shows them."""
+    """Put every channel into the bridge that the snapshot shows for it."""
     board = desk.board
     where: dict[str, str] = {}
     holding: dict[str, bool] = {}
@@ -128,7 +128,7 @@ def _enter(desk: Desk, channel: Channel, bridge_id: str, *, holding: bool) -> No
 
 
 def _began(seen: Headers, now: datetime) -> datetime:
-    """When a channel was born, by its ``Duration`` ("00:01:05" or seconds)."""
+    """When a channel began, from its ``Duration`` ("00:01:05" or seconds)."""
     seconds = 0
     parts = seen.get("Duration", "").split(":")
     if 1 <= len(parts) <= 3 and all(part.isdecimal() and len(part) <= 6 for part in parts):

@@ -1,4 +1,4 @@
-"""Who calls whom: direction, the client, the maker of a call. Decided by where the first channel came from."""
+"""Who calls whom: the direction, the client and the maker of a call. The kind of the first channel decides."""
 
 from ami.messages import Message
 from ami.tracker.call import Call, Channel
@@ -7,12 +7,12 @@ from ami.tracker.numbers import dialled_in, name_in, number_in
 from pbxcrm.calls.facts import Direction
 from pbxcrm.shared.numbers import number_called
 
-#: So many last digits alike make two spellings of one number (0671112233 and +380671112233).
+#: Two numbers with this many equal last digits are one number in two notations (0671112233 and +380671112233).
 _TELLING_DIGITS = 7
 
 
 def introduce(call: Call, channel: Channel, message: Message, prefix: str) -> None:
-    """A channel is seen for the first time: what it says of the caller is frozen now, later events change it."""
+    """Take caller and dialled number from the first event of a call's first channel; later events would overwrite them."""
     kind = channel.place.kind
     if call.first is not channel or channel.dialled:
         return
@@ -26,17 +26,17 @@ def introduce(call: Call, channel: Channel, message: Message, prefix: str) -> No
 
 
 def originated(call: Call, message: Message, places: Places) -> None:
-    """The PBX itself calls this call's first channel: an Originate. The phone that rings first is ours."""
+    """Mark a call as originated: the PBX itself calls its first channel, which is our phone or the client."""
     call.originated = True
     if call.first is not None and call.first.place.kind is Kind.TRUNK:
-        call.client_heard, call.client_name, call.did = None, None, None  # it is the client that is being called
+        call.client_heard, call.client_name, call.did = None, None, None  # here the client is being called
         call.shown_outside = number_in(message.get("DestCallerIDNum"))
         return
     asked_for(call, message.get("DestCallerIDNum"), places)
 
 
 def asked_for(call: Call, number: str | None, places: Places) -> None:
-    """Click-to-call: the number our phone shall be connected with, where it is not the phone's own."""
+    """Click-to-call: store the number our phone will be connected to, unless it is the phone's own number."""
     number = dialled_in(number_in(number))
     own = call.first.place.extension if call.first is not None else None
     if call.asked_for is None and number is not None and (own is None or places.extension_of(number) != own):
@@ -44,19 +44,19 @@ def asked_for(call: Call, number: str | None, places: Places) -> None:
 
 
 def dialled_out(call: Call, line: Channel, sent: str | None) -> None:
-    """An outside line was dialled and given the number ``sent``: the client of an outbound call."""
+    """An outside line was dialled with the number ``sent``: the client of an outbound call."""
     first = call.first
     if first is not None and first.place.kind is Kind.TRUNK and not first.dialled:
-        return  # an inbound call on its way out again: the client is the one who called
+        return  # an inbound call forwarded outside: the client is the caller
     call.trunk = line.place.endpoint
     if call.sent is None or (line is not first and _same_number(sent, call.shown_outside)):
-        # Of two outside numbers the client is the one that is shown to the other; where that is not told, the first.
+        # Of two outside numbers the client is the one shown as caller id to the other; if unknown, the first.
         call.sent = sent
         call.dialled_first = _dialled_on_the_way(call, line)
 
 
 def _dialled_on_the_way(call: Call, line: Channel) -> tuple[str, ...]:
-    """The extensions of the dialplan through which a line was reached, from who began the call on."""
+    """The dialled numbers on the way to an outside line, the caller's own first."""
     dialled = []
     if call.first is not None and call.first.place.kind is Kind.PHONE and not call.first.dialled:
         dialled.append(call.first.exten)
@@ -66,7 +66,7 @@ def _dialled_on_the_way(call: Call, line: Channel) -> tuple[str, ...]:
 
 
 def tries_outside(call: Call, channel: Channel, dial_data: str, places: Places) -> None:
-    """``Dial(PJSIP/+380509998877@trunk)`` by the one who calls: without a line (trunk down) it leaves no other trace."""
+    """``Dial(PJSIP/+380509998877@trunk)`` by the caller: if the trunk is down, there is no other trace of the attempt."""
     if channel is not call.first or channel.place.kind is not Kind.PHONE:
         return
     if call.sent is not None:
@@ -84,7 +84,7 @@ def tries_outside(call: Call, channel: Channel, dial_data: str, places: Places) 
 
 
 def orient(call: Call, places: Places) -> None:
-    """Set the direction and what follows from it."""
+    """Set the direction, the maker and the client of a call."""
     first = call.first
     if first is not None and first.place.kind is Kind.TRUNK and not first.dialled:
         call.direction = Direction.INBOUND
@@ -105,7 +105,7 @@ def orient(call: Call, places: Places) -> None:
 
 
 def _is_for_a_colleague(call: Call, places: Places) -> bool:
-    """Whether an originated call without an outside line is one between two of us."""
+    """Whether an originated call without an outside line is between two of our phones."""
     if call.is_among_phones:
         return True
     if call.asked_for is not None:
@@ -120,7 +120,7 @@ def _made_by(call: Call) -> str | None:
     if not call.originated:
         return call.made_by
     if call.talked and first is not None and first.place.kind is Kind.TRUNK:
-        return next(iter(call.talked))  # the client was called first, then many phones may have rung
+        return next(iter(call.talked))  # the client was called first; many phones may have rung after that
     called = (leg.extension for leg in call.legs.values() if leg.extension is not None)
     return next(called, None) or next(iter(call.talked), None)
 

@@ -1,4 +1,4 @@
-"""What is known of a call, as the frozen value that goes into a fact."""
+"""Makes the frozen state of a call that goes into a fact."""
 
 from ami.tracker.call import Call
 from ami.tracker.verdict import missed_reason
@@ -6,7 +6,7 @@ from pbxcrm.calls.facts import CallState, Outcome
 
 
 def state_of(call: Call) -> CallState:
-    """Everything known now, as one frozen value."""
+    """Everything known of the call now."""
     legs = [shown for leg in call.legs.values() if (shown := leg.shown()) is not None]
     outside = [shown for leg in call.legs.values() if (shown := leg.shown_outside()) is not None]
     missed = call.outcome is Outcome.MISSED and call.ended_at is not None

@@ -1,7 +1,7 @@
-"""What is plugged into what: the channels, the bridges and the calls of one PBX that are alive.
+"""The live channels, bridges and calls of one PBX, and how they are connected.
 
-A call is a group of channels. It begins with a channel whose Linkedid nobody has, grows by channels with its Linkedid, and two
-calls become one when a dial, a bridge, a transfer or a changed Linkedid ties them together (rule 3).
+A call is a group of channels. It begins with a channel whose Linkedid is new and gains channels with the same Linkedid. Two
+calls become one when a dial, a bridge, a transfer or a changed Linkedid connects them (rule 3).
 """
 
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from ami.tracker.endpoints import Kind, Places
 from ami.tracker.legs import LegRecord
 from pbxcrm.calls.facts import Direction
 
-#: Channels whose Hangup was heard, remembered so that an event that comes late does not wake them.
+#: How many hung-up channels (and ended calls) are remembered, so that a late event does not revive them.
 _MOST_REMEMBERED = 5_000
 
-#: Called with the call that is absorbed and the call it becomes a part of, after the two were joined.
+#: Called with the absorbed call and the call that absorbs it, after they were joined.
 Absorbed = Callable[[Call, Call], None]
 
 
 class Switchboard:
-    """Finds and groups channels. ``touched`` collects the calls something happened to since it was last emptied."""
+    """Finds and groups channels. ``touched`` collects the calls that changed since it was last emptied."""
 
     def __init__(self, config: TrackerConfig, on_absorbed: Absorbed) -> None:
         self.places = Places(config)
@@ -41,7 +41,7 @@ class Switchboard:
     # --- channels -------------------------------------------------------------------------------------------------
 
     def find(self, message: Message, prefix: str = "") -> Channel | None:
-        """The channel a message speaks of, if it is known. Notices that its Linkedid changed, which no event tells."""
+        """The channel of a message, if known. Also notices a changed Linkedid, for which there is no event."""
         channel = self.channels.get(message.get(prefix + "Uniqueid", ""))
         if channel is not None:
             linkedid = message.get(prefix + "Linkedid", "")
@@ -50,9 +50,9 @@ class Switchboard:
         return channel
 
     def find_or_adopt(self, message: Message, at: datetime, prefix: str = "") -> Channel | None:
-        """The channel a message speaks of; one nobody told us of is adopted as it is described here.
+        """The channel of a message; an unknown channel is adopted as the message describes it.
 
-        None where the message names no channel, where the channel has hung up already, and where nobody stands behind it.
+        None if the message names no channel, the channel has already hung up, or nobody is behind it (``Kind.MACHINE``).
         """
         channel = self.find(message, prefix)
         if channel is not None:
@@ -90,7 +90,7 @@ class Switchboard:
             self._halves[place.pair, place.half] = channel
 
     def unplug(self, channel_id: str) -> Channel | None:
-        """Forget a channel that hung up; None where it was not known."""
+        """Remove a channel that hung up and return it; None if it was not known."""
         _remember(self._gone, channel_id)
         channel = self.channels.pop(channel_id, None)
         if channel is None:
@@ -107,9 +107,9 @@ class Switchboard:
     # --- bridges --------------------------------------------------------------------------------------------------
 
     def into_bridge(self, channel: Channel, bridge_id: str, *, holding: bool) -> None:
-        """A channel entered a bridge; whoever it is connected with now belongs to the same call."""
+        """Put a channel into a bridge; all channels in a mixing bridge belong to one call."""
         if channel.bridge is not None and channel.bridge.id != bridge_id:
-            self.out_of_bridge(channel)  # it left, and we were not told
+            self.out_of_bridge(channel)  # it left without an event
         bridge = self.bridges.get(bridge_id)
         if bridge is None:
             bridge = self.bridges[bridge_id] = Bridge(bridge_id, holding=holding)
@@ -122,7 +122,7 @@ class Switchboard:
         self._touch_connected(channel)
 
     def out_of_bridge(self, channel: Channel) -> None:
-        """A channel left its bridge."""
+        """Take a channel out of its bridge, and forget the bridge when it is empty."""
         bridge = channel.bridge
         if bridge is None:
             return
@@ -142,8 +142,8 @@ class Switchboard:
         call = self._by_linkedid.get(linkedid)
         if call is not None and not (call.is_over and is_trunk):
             return call
-        # A client who comes over a line that an ended call still holds (an agent's phone at rest) is a new call, and so is what
-        # is left of a call that is over and forgotten: a name is given once.
+        # A client who arrives by a Linkedid that an ended call still holds (an agent who stays on the line) is a new call, and so
+        # is what remains of a forgotten call: a name is used once.
         is_free = call is None and linkedid not in self._ended
         call = Call(self._pbx, linkedid if is_free else channel_id, at, self.position)
         self.calls[call] = None
@@ -164,15 +164,15 @@ class Switchboard:
             self.tie(call, channel.call)
 
     def tie(self, one: Call, other: Call) -> Call:
-        """Two calls turn out to be one; returns the call that lives on (any of the two, where they stay two).
+        """Join two calls into one; returns the call that remains (``one`` if they stay separate).
 
-        The one with the client lives on, else the earlier. Two clients stay two calls, also in one conference.
+        The call with the client remains, else the earlier one. Two clients stay two calls, even in one conference.
         """
         if one is other or _have_each_a_client(one, other):
             return one
         kept, absorbed = sorted((one, other), key=_claim_to_live)
         if kept.is_finished and absorbed.has_client and not absorbed.is_finished:
-            kept, absorbed = absorbed, kept  # the next client comes over a phone that stays where it is
+            kept, absorbed = absorbed, kept  # the next client reaches a phone that stayed on the line
         self._move(absorbed, kept)
         if not absorbed.is_over and not kept.is_over:
             self._on_absorbed(absorbed, kept)
@@ -194,23 +194,23 @@ class Switchboard:
         self.touched[kept] = None
 
     def forget(self, call: Call) -> None:
-        """A call is over and its last channel is gone: nothing of it stays in memory."""
+        """Drop a call that is over and has no channels, so that nothing of it stays in memory."""
         self.calls.pop(call, None)
         _remember(self._ended, call.name)
         call.first = call.last_talker = call.successor = (
-            None  # channels point at their call: a circle would wait for the collector
+            None  # channels point at their call: break the cycle, else it waits for the garbage collector
         )
         for linkedid in call.linkedids:
             if self._by_linkedid.get(linkedid) is call:
                 del self._by_linkedid[linkedid]
 
     def call_of(self, channel_id: str) -> Call | None:
-        """The call a channel is, or within a live call was, part of."""
+        """The call of a live channel; else the call known by this Linkedid."""
         channel = self.channels.get(channel_id)
         return channel.call if channel is not None else self._by_linkedid.get(channel_id)
 
     def leg(self, channel_id: str, linkedid: str = "") -> LegRecord | None:
-        """The leg of a channel, also of one that has hung up already while its call goes on."""
+        """The leg of a channel, even after it has hung up, as long as its call is in progress."""
         channel = self.channels.get(channel_id)
         call = channel.call if channel is not None else self._by_linkedid.get(linkedid)
         return None if call is None else call.legs.get(channel_id)
@@ -223,14 +223,14 @@ def _remember(names: dict[str, None], name: str) -> None:
 
 
 def _have_each_a_client(one: Call, other: Call) -> bool:
-    """Whether each has a client of its own. A program's call of an outside number is but the half of a call, until it is joined."""
+    """Whether each call has its own client. A call of a program to an outside number is only half a call until it is joined."""
     if one.is_finished or other.is_finished or not one.has_client or not other.has_client:
         return False
     return one.has_line and other.has_line and not one.is_half and not other.is_half
 
 
 def _claim_to_live(call: Call) -> tuple[bool, bool, bool, bool, bool, datetime, str]:
-    """Sorts the call that lives on before the one that is absorbed."""
+    """Sort key: the call that remains comes before the one that is absorbed."""
     knows_client = call.has_line or call.asked_for is not None
     return (
         call.is_over,

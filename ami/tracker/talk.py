@@ -1,6 +1,6 @@
-"""Who talks to whom, and which talk was handed on: rules 1 and 6.
+"""Who talks to whom, and which talk was transferred: rules 1 and 6.
 
-A transfer is two talks of the client, one after the other, with two of our phones: either the PBX told of it (BlindTransfer,
+In a transfer the client talks to two of our phones, one after the other. Either the PBX reports it (BlindTransfer,
 AttendedTransfer), or the first phone is gone when the second joins (AMI Redirect, parking, the dialplan).
 """
 
@@ -11,13 +11,13 @@ from ami.tracker.call import Call, Channel, Successor, Talker
 from ami.tracker.endpoints import Kind
 from pbxcrm.calls.facts import Direction, Transfer, TransferKind
 
-#: So long after a client has gone over to another phone the Hangup of the first may be heard: AMI keeps no order between
-#: channels, and a phone that was told to hang up plays its beep to the end.
+#: How long after the client moved to another phone the Hangup of the first phone may come: AMI keeps no order between
+#: channels, and a phone that is being hung up first plays its beep to the end.
 _HANGUP_LATE = timedelta(seconds=1)
 
 
 def phones_in_talk(call: Call) -> dict[str, Channel]:
-    """Extension → channel of the phones that are connected with the other side now."""
+    """Extension → channel of the phones that are connected to the other side now."""
     if call.direction is Direction.INTERNAL:
         return phones_among_themselves(call)
     phones: dict[str, Channel] = {}
@@ -29,7 +29,7 @@ def phones_in_talk(call: Call) -> dict[str, Channel]:
 
 
 def phones_among_themselves(call: Call) -> dict[str, Channel]:
-    """Extension → channel of two or more of our phones that are connected, with a client or without."""
+    """Extension → channel of two or more of our phones that are connected to each other; empty if there are not two."""
     for channel in call.channels.values():
         if channel.place.kind is Kind.PHONE and channel.bridge is not None:
             phones = {
@@ -43,7 +43,7 @@ def phones_among_themselves(call: Call) -> dict[str, Channel]:
 
 
 def outside_helper(call: Call) -> Channel | None:
-    """The outside line the client was connected to: a colleague's mobile, or any other place that answered on our behalf."""
+    """The dialled outside line the client is connected to: a colleague's mobile or another number that answers for us."""
     if call.direction is Direction.INTERNAL:
         return None
     for client in call.client_channels():
@@ -54,9 +54,9 @@ def outside_helper(call: Call) -> Channel | None:
 
 
 def forwarded_by(call: Call, line: Channel) -> str | None:
-    """The extension on whose behalf an outside line was dialled, found by following the dials back to the caller."""
+    """The extension that forwarded to an outside line, found by following the dials back to the caller; None if unknown."""
     channel: Channel | None = line
-    for _ in range(20):  # a loop of forwards ends here
+    for _ in range(20):  # stops a loop of forwards
         if channel is None:
             break
         if channel.place.kind is Kind.LOCAL:
@@ -73,7 +73,7 @@ def forwarded_by(call: Call, line: Channel) -> str | None:
 
 
 def joins(call: Call, extension: str, channel: Channel, at: datetime) -> bool:
-    """A phone is connected with the other side; True where that is new (and not only back after a blink)."""
+    """A phone is connected to the other side; True if that is new, False if it was away for less than ``BLINK``."""
     leg = call.leg_of(channel, channel.born_at)
     leg.talking = True
     leg.picked_up = True
@@ -89,20 +89,20 @@ def joins(call: Call, extension: str, channel: Channel, at: datetime) -> bool:
 
 
 def answered(call: Call, extension: str | None, at: datetime) -> None:
-    """Somebody of us (or, where ``extension`` is None, on our behalf) talks to the other side."""
+    """One of our phones talks to the other side; ``extension`` is None when an outside line answers for us."""
     call.answered_at = call.answered_at or at
     if extension is not None:
         call.talked.setdefault(extension)
 
 
 def line_talks(call: Call, line: Channel, at: datetime) -> None:
-    """Somebody talks by an outside line that was dialled."""
+    """Mark the leg of a dialled outside line as talking."""
     leg = call.leg_of(line, at)
     leg.answered_at, leg.talking = leg.answered_at or at, True
 
 
 def transfer_reaching(call: Call, extension: str, channel: Channel, now: datetime) -> Transfer | None:
-    """The transfer that has reached ``extension`` by its joining now; None where it only takes part, or is back."""
+    """The transfer that ``extension`` completes by joining now; None if it only takes part or has come back."""
     is_new = channel.id not in call.talked_channels
     call.talked_channels.add(channel.id)
     if not is_new:
@@ -127,20 +127,20 @@ def transfer_reaching(call: Call, extension: str, channel: Channel, now: datetim
 
 
 def late_transfer(call: Call, phones: Container[str], now: datetime) -> Transfer | None:
-    """The transfer of a phone that was heard to hang up only after its successor had joined, or was sent elsewhere itself."""
+    """The transfer by a phone whose Hangup came only after its successor had joined, or that was sent elsewhere itself."""
     successor = call.successor
     if successor is None:
         return None
     before = successor.before
     is_back = before.channel.place.extension in phones
     if before.channel.alive and not is_back and now < successor.until:
-        return None  # wait on
+        return None  # keep waiting
     call.successor = None
     return None if is_back else _seen_from_the_bridges(call, before, successor.extension)
 
 
 def transfer_at_the_end(call: Call) -> Transfer | None:
-    """The transfer that was still waited for when the call ended."""
+    """The transfer that was still pending when the call ended."""
     successor, call.successor = call.successor, None
     return None if successor is None else _seen_from_the_bridges(call, successor.before, successor.extension)
 
@@ -153,9 +153,9 @@ def _seen_from_the_bridges(call: Call, before: Talker, extension: str) -> Transf
 
 
 def hand_over(call: Call, source: str, reached: list[str]) -> list[Transfer]:
-    """An attended transfer by ``source`` was reported, after those it ``reached`` had already joined."""
+    """Record a reported attended transfer by ``source`` to phones (``reached``) that have already joined."""
     done = []
-    call.successor = None  # told, not only seen
+    call.successor = None  # the PBX reported it, so no guess is needed
     for target in reached:
         guessed = Transfer(source, target, TransferKind.BLIND)
         known = Transfer(source, target, TransferKind.ATTENDED)

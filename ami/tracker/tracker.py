@@ -1,4 +1,4 @@
-"""The tracker: AMI messages in, facts about calls out. Pure: no clock of its own, no input or output."""
+"""The tracker: AMI messages in, facts about calls out. It has no clock and does no input or output."""
 
 from datetime import datetime
 
@@ -16,8 +16,8 @@ from pbxcrm.calls.facts import CallFact, CallState
 class Tracker:
     """Follows the calls of one PBX.
 
-    The same messages (with the same ``received_at``) always give the same facts with the same keys, also when they are
-    fed again from ``horizon`` on.
+    The same messages (with the same ``received_at``) always give the same facts with the same keys, even when they are
+    fed again starting at ``horizon``.
     """
 
     def __init__(self, config: TrackerConfig | None = None) -> None:
@@ -27,9 +27,9 @@ class Tracker:
     def feed(
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None
     ) -> list[CallFact]:
-        """Take one message; return what it tells of calls, in order. Never raises, whatever the message.
+        """Take one message; return its facts in order. Never raises, whatever the message.
 
-        ``received_at``: when it was read from the socket (aware UTC). ``position``: where the journal holds it.
+        ``received_at``: when it was read from the socket (aware UTC). ``position``: its place in the journal.
         """
         desk = self._desk
         at = self._last = event_time(message, received_at, self._last)
@@ -45,26 +45,26 @@ class Tracker:
 
     @property
     def booted_at(self) -> datetime | None:
-        """``Snapshot.booted_at`` of the PBX as it was last heard; None where that is not known."""
+        """``Snapshot.booted_at`` from the last snapshot; None if not known."""
         return self._desk.booted_at
 
     def remember(self, *, booted_at: datetime | None, hears_hangup_requests: bool) -> None:
-        """What was known of the PBX before the first message that is fed: when it was started, whether it says who hangs up."""
+        """Restore what was known before the first message: when the PBX started, and whether it reports who hangs up."""
         self._desk.booted_at, self._desk.hears_hangup_requests = booted_at, hears_hangup_requests
 
     def tick(self, now: datetime) -> list[CallFact]:
-        """Time has passed without a message: release verdicts whose waiting time is over, end what was long forgotten."""
+        """Time has passed without a message: tell the delayed facts that are due, end calls without an event for a day."""
         return self._desk.release(now) + ending.forgotten(self._desk, now)
 
     def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
-        """Compare with what the PBX says of itself after a gap (rule 7). What cannot be known is "unknown", never "missed".
+        """Compare with a snapshot of the PBX after a gap (rule 7). What cannot be known is "unknown", never "missed".
 
-        ``heard_until``: until when the PBX was heard before the gap; where it was started anew, nobody talked longer.
+        ``heard_until``: when the PBX was last heard before the gap; if it was restarted, no talk lasted longer.
         """
         return reconciling.reconcile(self._desk, snapshot, now, heard_until)
 
     def close(self) -> list[CallFact]:
-        """The stream is at its end: give every verdict that is being held. Calls that go on stay open."""
+        """The stream has ended: give every held verdict. Calls in progress stay open."""
         return ending.release_all(self._desk)
 
     def open_calls(self) -> list[CallState]:
@@ -73,6 +73,6 @@ class Tracker:
         return [state_of(call) for call in calls]
 
     def horizon(self) -> int | None:
-        """Where a journal must be read from to know all that is alive; None where nothing is."""
+        """The journal position to read from in order to rebuild all live calls; None if there are none."""
         positions = [call.position for call in self._desk.board.calls if call.position is not None]
         return min(positions, default=None)

@@ -1,4 +1,4 @@
-"""Transfers the PBX tells of. Whether one reached somebody is seen from the bridges (``talk``)."""
+"""Transfers that the PBX reports. Whether a transfer reached somebody is seen from the bridges (``talk``)."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from pbxcrm.calls.facts import FactKind, TransferKind
 
 
 def blind(desk: Desk, message: Message, _at: datetime) -> None:
-    """``BlindTransfer``: the transferer sends the client on to an extension and is gone."""
+    """``BlindTransfer``: the transferer sends the client to an extension and leaves."""
     if message.get("Result", "Success") != "Success":
         return
     board = desk.board
@@ -27,7 +27,7 @@ def blind(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def attended(desk: Desk, message: Message, at: datetime) -> None:
-    """``AttendedTransfer``: after a consultation (or while the other phone still rings: blonde) two calls become one."""
+    """``AttendedTransfer``: after a consultation, or while the other phone still rings, two calls become one."""
     if message.get("Result", "Success") != "Success" or message.get("DestType") == "Fail":
         return
     board = desk.board
@@ -62,7 +62,7 @@ def attended(desk: Desk, message: Message, at: datetime) -> None:
 
 
 def _take_the_place(desk: Desk, channels: dict[str, Channel | None]) -> None:
-    """Into a conference: the client stands in the bridge where the transferer stood, and no event need say so."""
+    """Transfer into a conference: the client takes the transferer's place in the bridge, perhaps without an event."""
     transferee, transferer = channels["Transferee"], channels["SecondTransferer"]
     bridge = transferer.bridge if transferer is not None else None
     if transferee is not None and bridge is not None and bridge is not transferee.bridge:
@@ -70,7 +70,7 @@ def _take_the_place(desk: Desk, channels: dict[str, Channel | None]) -> None:
 
 
 def _extension(desk: Desk, message: Message, header: str, channel: Channel | None) -> str | None:
-    """Whose phone a channel is; of a Local channel, whose phone is at its other end."""
+    """The extension of a phone's channel; for a Local channel, that of the phone at its other end."""
     if channel is not None and channel.place.kind is Kind.LOCAL:
         phones = [c for half in (channel, channel.other_half) if half is not None for c in half.connected()]
         return next((c.place.extension for c in phones if c.place.kind is Kind.PHONE), None)
@@ -84,9 +84,9 @@ def _last_talker(call: Call) -> str | None:
 
 
 def _reached(call: Call, target: Channel | None, source: str) -> list[str]:
-    """Those at the target's end who talk to the client already: bridges may be reported before the transfer."""
+    """The extensions at the target's end that already talk to the client: bridges may be reported before the transfer."""
     talking = talk.phones_in_talk(call)
-    if target is None:  # not told: who was the last to join
+    if target is None:  # the event names no target: take the last phone that joined
         newest = next(reversed(call.talked), None)
         return [newest] if newest is not None and newest != source and newest in talking else []
     ends = [target]

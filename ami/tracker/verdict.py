@@ -1,4 +1,4 @@
-"""What became of a call: the rules of a telephone exchange, decided once the call is over (rule 5)."""
+"""The outcome of a call and why it was missed, decided once the call is over (rule 5)."""
 
 from datetime import datetime, timedelta
 
@@ -6,9 +6,9 @@ from ami.tracker.call import Call
 from ami.tracker.legs import LegRecord
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome
 
-#: The PBX clears the phones within milliseconds of the caller's hanging up; what ended earlier ended for another reason.
+#: The PBX ends the phones within milliseconds after the caller hangs up; a leg that ended earlier had another reason.
 _SAME_MOMENT = timedelta(seconds=1)
-#: Hang-up causes (Q.850) that a caller's own hanging up leaves: none, or Asterisk's "interworking".
+#: Hang-up causes (Q.850) when the caller hangs up: none, or 127 "interworking".
 _CALLER_GAVE_UP = frozenset({None, 0, 127})
 #: Causes by which the PBX says that it could not reach the phone: no route, absent subscriber, out of order.
 _UNREACHABLE = frozenset({3, 20, 27})
@@ -28,7 +28,7 @@ def outcome(call: Call) -> Outcome:
 
 
 def _outbound_outcome(call: Call) -> Outcome:
-    """We called the client and did not talk: the last outside line that was tried says why."""
+    """The outcome of an outbound call without a talk: the last outside line that was tried decides."""
     lines = [leg for leg in call.legs.values() if leg.extension is None]
     if not lines:
         own_phone_was_taken = any(leg.picked_up for leg in call.legs.values())
@@ -58,14 +58,14 @@ def missed_reason(call: Call, over_at: datetime) -> MissedReason:
 
 
 def _waits_in_queue(call: Call, over_at: datetime) -> bool:
-    """Whether the caller was still in a queue when the call ended; an abandoned caller leaves it in the same moment."""
+    """Whether the caller was still in a queue when the call ended; a caller who hangs up leaves it at the same moment."""
     if call.queue is None or call.hung_up_after_queue:
         return False
     return call.left_queue_at is None or over_at - call.left_queue_at < _SAME_MOMENT
 
 
 def _rang_until(leg: LegRecord, over_at: datetime, call: Call) -> bool:
-    """Whether the caller gave up while this phone was being called."""
+    """Whether the caller gave up while this leg was being called."""
     if leg.is_waiting:
         return True
     if leg.ended_at is not None and over_at - leg.ended_at >= _SAME_MOMENT:
@@ -75,7 +75,7 @@ def _rang_until(leg: LegRecord, over_at: datetime, call: Call) -> bool:
 
 
 def _queue_reason(call: Call, phones: list[LegRecord], over_at: datetime, *, waiting: bool) -> MissedReason:
-    """No phone rang when the call ended, and the caller had been in a queue."""
+    """The reason when no phone rang at the end and the caller had been in a queue."""
     if not waiting or call.queue_status == "TIMEOUT":
         return MissedReason.TIMEOUT
     ended = [leg.ended_at for leg in phones if leg.ended_at is not None]
@@ -86,7 +86,7 @@ def _queue_reason(call: Call, phones: list[LegRecord], over_at: datetime, *, wai
 
 
 def _phones_reason(phones: list[LegRecord]) -> MissedReason:
-    """Phones were dialled, none answered, and the caller was still there afterwards."""
+    """The reason when phones were dialled, none answered, and the caller was still there afterwards."""
     results = {leg.result for leg in phones} - {LegResult.FORWARDED}
     if results and results <= {LegResult.BUSY, LegResult.FAILED}:
         return MissedReason.BUSY if LegResult.BUSY in results else MissedReason.UNREACHABLE
@@ -94,21 +94,21 @@ def _phones_reason(phones: list[LegRecord]) -> MissedReason:
 
 
 def _nobody_dialled_reason(call: Call) -> MissedReason:
-    """No phone was ever called: the caller was in a menu, or there was no phone to call."""
+    """The reason when no phone was ever called: the caller was in a menu, or there was no phone to call."""
     if call.dial_status in {"CHANUNAVAIL", "CONGESTION"}:
         return MissedReason.UNREACHABLE
     if call.was_picked_up_by_pbx:
-        # Where the PBX says who hangs up, and nobody did, it was the dialplan that let the caller go: a queue that nobody
-        # serves tells no more than that. Where it does not say, most of these callers gave up in a menu.
+        # If the PBX reports who hangs up and the caller did not, the dialplan ended the call: a queue without agents gives no
+        # clearer sign. If it does not report that, most of these callers gave up in a menu.
         return MissedReason.NO_AGENTS if call.was_let_go else MissedReason.ABANDONED_IN_IVR
     if call.caller_cause in _UNREACHABLE:
         return MissedReason.UNREACHABLE
     if hung_up_by_caller(call):
         return MissedReason.ABANDONED_RINGING
-    # The dialplan let the caller go at once, without a phone to try: a queue that nobody can serve says no more than that.
+    # The dialplan ended the call at once without dialling a phone: a queue without agents gives no clearer sign.
     return MissedReason.NO_AGENTS if call.caller_cause == _NORMAL_CLEARING else MissedReason.UNREACHABLE
 
 
 def hung_up_by_caller(call: Call) -> bool:
-    """Whether the caller ended the call; by ``HangupRequest`` where it is not filtered away, else by the cause."""
+    """Whether the caller ended the call; from ``HangupRequest`` if the PBX sends it, else from the cause."""
     return call.caller_hung_up or call.caller_cause in _CALLER_GAVE_UP

@@ -1,4 +1,4 @@
-"""A message was left: the PBX says in which mailbox, but not by which call."""
+"""Finds the call that left a voicemail: the PBX names the mailbox, but not the call."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from pbxcrm.calls.facts import Direction
 
 
 def message_waiting(desk: Desk, message: Message, _at: datetime) -> None:
-    """``MessageWaiting{Mailbox: 101@default, New, Old}``: one new message more, and a caller who may have left it."""
+    """``MessageWaiting{Mailbox: 101@default, New, Old}``: if the mailbox has more new messages, mark the call that left one."""
     mailbox = message.get("Mailbox", "")
     new_text = message.get("New", "")
     new = int(new_text) if new_text.isdecimal() and len(new_text) <= 6 else 0
@@ -24,9 +24,9 @@ def message_waiting(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def _caller_of(desk: Desk, owner: str) -> Call | None:
-    """The call whose caller the PBX itself has picked up, who reached nobody, and who wanted the mailbox's owner.
+    """The inbound call that the PBX itself answered, that reached nobody, and that was for the mailbox's owner.
 
-    Where nobody wanted the owner (a mailbox for the whole office), it is the only one who may be talking to a machine.
+    If no call was for the owner (a mailbox for the whole office), it is the only call that may be leaving a message.
     """
     listening = [call for call in desk.open_calls() if _may_talk_to_a_machine(call)]
     wanted = [call for call in listening if _wanted(call, owner)]
