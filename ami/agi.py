@@ -1,8 +1,8 @@
-"""FastAGI for the look-up of callers: ``AGI(agi://host:4573/lookup,NUMBER,DID)`` in the dialplan.
+"""FastAGI server for caller lookup: ``AGI(agi://host:4573/lookup,NUMBER,DID)`` in the dialplan.
 
-Sets PBXCRM_NAME and PBXCRM_EXTENSION, empty where there is nothing to say. A call waits for this, so each connection has
-one second from beginning to end; whoever stalls, babbles or leaves early holds up nobody else. The protocol is that of
-``res_agi``: ``name: value`` lines up to an empty one, then a command and an answer in turn.
+Sets PBXCRM_NAME and PBXCRM_EXTENSION, empty if unknown. A call waits for the answer, so each connection has one second in
+all; a client that stalls, sends rubbish or disconnects does not delay others. The protocol is that of ``res_agi``:
+``name: value`` lines up to an empty line, then commands and answers in turn.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ log = structlog.get_logger()
 Find = Callable[[str | None, str | None], Awaitable[Caller]]
 DEADLINE = 1.0  # seconds for one connection
 MAX_LINE = 4096  # bytes
-MAX_LINES = 120  # res_agi sends about 22, and one for each argument
+MAX_LINES = 120  # res_agi sends about 22, plus one per argument
 AT_ONCE = 500  # connections
-TRY_AGAIN = 10.0  # seconds, when the port is somebody else's
+TRY_AGAIN = 10.0  # seconds, when another process has the port
 
 
 class Babble(Exception):
-    """Who is at the other end does not speak AGI, or too much of it."""
+    """The client does not speak AGI, or sends more than is allowed."""
 
 
 class LookupServer:
-    """A FastAGI server that answers the one script of ``dialplan_examples`` with what the CRM knows of a caller."""
+    """A FastAGI server for the script ``lookup`` (see ``dialplan_examples``): it returns what the CRM knows of a caller."""
 
     def __init__(self, find: Find, networks: tuple[Network, ...], *, deadline: float = DEADLINE) -> None:
         self.find = find
@@ -37,7 +37,7 @@ class LookupServer:
         self._connections = 0
 
     async def run(self, host: str, port: int) -> None:
-        """Serve until cancelled. A port that is taken is tried again: telephony does not depend on this."""
+        """Serve until cancelled. If the port is taken, try again later: telephony does not depend on this server."""
         while True:
             try:
                 server = await asyncio.start_server(self.serve, host, port, limit=MAX_LINE)
@@ -50,7 +50,7 @@ class LookupServer:
                 await server.serve_forever()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection from beginning to end."""
+        """Handle one connection."""
         peer = writer.get_extra_info("peername")
         address = peer[0] if peer else None
         if not is_within(address, self.networks):
@@ -72,7 +72,7 @@ class LookupServer:
         except (OSError, EOFError):
             log.info("agi.left_early", address=address)
         except asyncio.CancelledError:
-            pass  # we stop; what is left of it is below, and asyncio's streams would log a cancelled task as a fault
+            pass  # we stop; asyncio's streams would log a cancelled task as an error
         finally:
             self._connections -= 1
             writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
@@ -84,7 +84,7 @@ class LookupServer:
             raise Babble(f"no such script: {script[:40]!r}")
         caller = await self.find(_number(asked), _did(asked))
         for name, value in (("PBXCRM_NAME", caller.name), ("PBXCRM_EXTENSION", caller.extension)):
-            # Cleaned by the look-up: no quotes, backslashes or line breaks are left in the value.
+            # The lookup has removed quotes, backslashes and line breaks from the value.
             writer.write(f'SET VARIABLE {name} "{value}"\n'.encode())
             await writer.drain()
             await _accepted(reader)
@@ -104,7 +104,7 @@ async def _environment(reader: asyncio.StreamReader) -> dict[str, str]:
 
 
 async def _accepted(reader: asyncio.StreamReader) -> None:
-    """Wait for the answer to a command; word of a hang-up may come before it."""
+    """Wait for the answer to a command; a line ``HANGUP`` may come before it."""
     for _ in range(5):
         line = await _line(reader)
         if line.startswith("200"):
@@ -123,7 +123,7 @@ async def _line(reader: asyncio.StreamReader) -> str:
 
 
 def _number(asked: dict[str, str]) -> str | None:
-    """The first argument where there is one, else the caller of the channel."""
+    """The first argument if given, else the channel's caller id."""
     return asked.get("agi_arg_1", asked.get("agi_callerid"))
 
 

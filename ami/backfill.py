@@ -1,7 +1,7 @@
-"""Recovers calls that ended while nobody listened, from the files Asterisk writes itself.
+"""Recovers calls that ended while nobody listened, from Asterisk's own files.
 
-CEL (best) or CDR are turned into the manager events they stand for, and the same tracker judges them. What the files
-cannot prove stays unknown; nothing is guessed.
+CEL (better) or CDR rows are turned into the AMI events they stand for, and the same tracker reads them. What the files
+do not prove stays unknown; nothing is guessed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,36 +20,36 @@ from pbxcrm.calls.facts import CallFact, CallState, FactKind, Leg, Outcome
 
 log = structlog.get_logger(__name__)
 
-_MARGIN = timedelta(seconds=30)  # clocks of PBX and listener may differ so much
+_MARGIN = timedelta(seconds=30)  # largest difference between the clocks of PBX and listener
 _ENDS = frozenset({"APP_END", "HANGUP", "CHAN_END"})
-SETTLES = timedelta(seconds=0.6)  # within this time what happened together stands in the file
+SETTLES = timedelta(seconds=0.6)  # Asterisk writes all rows of one event within this time
 
 
 class JudgingTracker(Protocol):
-    """``ami.tracker.Tracker``, as far as a finished call needs it."""
+    """The part of ``ami.tracker.Tracker`` that a finished call needs."""
 
     def feed(
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None
     ) -> list[CallFact]:
-        """One message, in the order of the PBX; the facts that follow from it."""
+        """Take one message, in order; return its facts."""
 
     def close(self) -> list[CallFact]:
-        """The facts that were held back until the stream ended. Calls that go on stay open."""
+        """The stream has ended: the facts of the held verdicts. Calls in progress stay open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """Betters the facts of a reconciliation. Neither file need exist; ``make_tracker`` makes an empty tracker."""
+    """Corrects the facts of a reconciliation. Both files are optional; ``make_tracker`` makes an empty tracker."""
 
     make_tracker: Callable[[], JudgingTracker]
     cel_csv: Path | None = None
     cdr_csv: Path | None = None
 
     def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
-        """``facts`` with unknown endings resolved where the files know them, then the calls of the gap nobody saw at all.
+        """``facts`` with unknown endings replaced from the files, then the calls of the gap that nobody saw.
 
-        ``since``: when the last message before the gap was received; ``until``: when the snapshot was taken. A call comes
-        with the key of its ``ended`` fact, so what was known already is not changed by coming again.
+        ``since``: when the last message before the gap was received; ``until``: when the snapshot was taken. Each call is
+        its ``ended`` fact with the usual key, so a call that is already known does not change.
         """
         found = self._ended()
         by_channel = {channel: fact for fact in found for channel in fact.call.channel_ids}
@@ -69,11 +69,11 @@ class Backfill:
     def missed(
         self, snapshot: Snapshot, since: datetime | None, until: datetime, *, restarted: bool = False
     ) -> list[Told]:
-        """The events of calls that went on after ``since``, or go on in ``snapshot``, from their beginning, by CEL.
+        """The events from CEL, from their beginning, of calls that had rows after ``since`` or are in ``snapshot``.
 
-        Nothing that happened after the snapshot was asked for: that is heard. What is in the file of the moment after it only
-        says what that meant: why a leg ended, whether a phone was offered the call. None where there is no such file.
-        ``restarted``: the PBX was started anew since it was last heard.
+        Events after the request for the snapshot are left out, because they are heard live. Rows of the moment after it only
+        explain earlier events: why a leg ended, whether a phone was offered the call. Empty without a CEL file.
+        ``restarted``: the PBX was restarted since it was last heard.
         """
         asked_at = snapshot.asked_at or until
         rows, there = self._rows(), {channel.get("Uniqueid", ""): channel for channel in snapshot.channels}
@@ -91,12 +91,12 @@ class Backfill:
         told = cel_translation.messages((row for row in rows if id(row) in wanted), known, there, restarted)
         found = [(at - shift, message) for at, message in told]
         if restarted and found and found[-1][1] == cel_translation.SHUTDOWN and since is not None:
-            found[-1] = max(found[-1][0], since), cel_translation.SHUTDOWN  # it was heard longer than it wrote
+            found[-1] = max(found[-1][0], since), cel_translation.SHUTDOWN  # we heard it after its last row
         return found
 
     def is_unsettled(self, snapshot: Snapshot, until: datetime) -> bool:
-        """Whether the file does not know a channel yet that the snapshot shows, or says that something ended just before it:
-        what belongs to that may be written a moment later.
+        """Whether the file lacks a channel of the snapshot, or has an end just before it, whose other rows may come
+        a moment later.
         """
         asked_at = snapshot.asked_at or until
         rows = self._rows()
@@ -115,7 +115,7 @@ class Backfill:
             return []
 
     def _ended(self) -> list[CallFact]:
-        """All endings by CEL, or by CDR where there is no CEL."""
+        """All endings from CEL, or from CDR if there is no CEL file."""
         for path, judge in ((self.cel_csv, self._by_cel), (self.cdr_csv, self._by_cdr)):
             if path is None:
                 continue
@@ -142,7 +142,7 @@ class Backfill:
 
 
 def _clock_error(asked_at: datetime, until: datetime) -> timedelta:
-    """How far the PBX's clock is off, where it is so wrong that ours counts; a snapshot is taken within seconds."""
+    """The error of the PBX's clock, or 0 if it is within the margin; a snapshot takes only seconds."""
     error = asked_at - until
     return error if abs(error) > _MARGIN else timedelta(0)
 
@@ -152,7 +152,7 @@ def _is_unknown(fact: CallFact) -> bool:
 
 
 def _merged(fact: CallFact, found: CallState) -> CallFact:
-    """The ending as the file knows it, with what only we had heard: who rang, the queue, the recording."""
+    """The ending from the file, plus what only we heard: who rang, the queue, the recording."""
     known = fact.call
     call = replace(
         found,
@@ -174,9 +174,9 @@ def _merged(fact: CallFact, found: CallState) -> CallFact:
 
 
 def _merged_legs(known: Sequence[Leg], found: Sequence[Leg]) -> tuple[Leg, ...]:
-    """The legs as the file knows them, by the channels we know them by: CDR names no channel of a phone that was dialled.
+    """The legs from the file under the channel ids we know: CDR holds no Uniqueid of a dialled phone.
 
-    Those the file does not know are over, too, and nobody would say so of a leg that is left out.
+    Legs that the file lacks are kept: they are over too, and nobody would end a leg that is left out.
     """
     told = {leg.channel_id for leg in found}
     untold = [leg for leg in known if leg.channel_id not in told]

@@ -1,4 +1,4 @@
-"""Asterisk's own record of channel events (CEL): the rows of the file, with their true times, and the calls they make up.
+"""Asterisk's channel event log (CEL): the rows of the file in UTC, and the calls they form.
 
 The file is written by cel_custom in the column order of Asterisk's sample configuration (see dialplan_examples).
 """
@@ -15,7 +15,7 @@ _COLUMNS = 20
 _UNIQUE = re.compile(r"(?:.*-)?(\d{9,11})\.\d+")
 _QUARTER = 900  # seconds; time zones differ by whole quarters of an hour
 _BIRTH = 5  # seconds at most between a Uniqueid and the first event of its channel
-_DISORDER = timedelta(minutes=1)  # rows stand in the order of their times, or nearly so
+_DISORDER = timedelta(minutes=1)  # rows may be out of order by at most this
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Row:
 
 
 def read(path: Path, most: int = 32 << 20) -> list[Row]:
-    """The last ``most`` bytes of a CEL file. A line that is not CEL is left out; raises OSError when it cannot be read."""
+    """The rows in the last ``most`` bytes of a CEL file. Other lines are skipped. Raises OSError."""
     return list(_in_utc([row for line in csv.reader(tail(path, most)) if (row := _parse(line))]))
 
 
 def tail(path: Path, most: int) -> list[str]:
-    """The whole lines among a file's last bytes."""
+    """The complete lines in the last ``most`` bytes of a file. Raises OSError."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - most))
@@ -54,10 +54,10 @@ def tail(path: Path, most: int) -> list[str]:
 
 
 def utc_shift(born: datetime, unique_id: str) -> timedelta | None:
-    """What to add to the file's times about when a channel was born to get UTC; None where its Uniqueid does not tell.
+    """What to add to the file's local time at a channel's birth to get UTC; None if its Uniqueid does not tell.
 
-    Asterisk writes local time, but a Uniqueid begins with the true epoch of the channel's birth. A difference that is no
-    zone's belongs to a channel that was born earlier.
+    Asterisk writes local time, but a Uniqueid begins with the epoch of the channel's birth. A difference that is not an
+    offset of a time zone means that the channel was born earlier.
     """
     found = _UNIQUE.fullmatch(unique_id)
     if found is None:
@@ -68,15 +68,15 @@ def utc_shift(born: datetime, unique_id: str) -> timedelta | None:
 
 
 def whole_quarters(time: timedelta) -> timedelta:
-    """As many quarters of an hour as come nearest."""
+    """The time rounded to whole quarters of an hour."""
     return timedelta(seconds=round(time.total_seconds() / _QUARTER) * _QUARTER)
 
 
 def _in_utc(rows: Sequence[Row]) -> Iterator[Row]:
-    """The rows with their true times, however often the clock was put forward or back for summer time.
+    """The rows in UTC, even when the local clock changed for summer time in between.
 
-    Each birth tells how it stood then. For what stands between two births that differ, the earlier of the two times counts,
-    unless time would run back.
+    Each birth of a channel gives the offset at that time. Rows between two births with different offsets get the earlier of
+    the two times, unless time would run backwards.
     """
     births = [utc_shift(row.at, row.unique_id) if row.event == "CHAN_START" else None for row in rows]
     following: list[timedelta | None] = []
@@ -97,7 +97,7 @@ def _in_utc(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def parse_time(text: str) -> datetime | None:
-    """``%F %T``, the same with a fraction, or seconds since 1970; as UTC, whatever zone it was written in."""
+    """``%F %T``, the same with a fraction, or seconds since 1970; read as UTC whatever its zone was; None if invalid."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
@@ -126,7 +126,7 @@ def _parse(line: Sequence[str]) -> Row | None:
 def calls(rows: Iterable[Row]) -> list[list[Row]]:
     """The rows of each call, calls in order of their first row. A transfer may have changed a channel's Linkedid.
 
-    Who met in a bridge belongs together, whoever called them.
+    Channels that met in a bridge belong to one call.
     """
     leader: dict[str, str] = {}
 
@@ -152,9 +152,9 @@ def calls(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def known_by(rows: Iterable[Row], asked_at: datetime, there: Collection[str]) -> list[Row]:
-    """What a snapshot that was asked for at ``asked_at``, and shows the channels ``there``, already knows.
+    """The rows already reflected in a snapshot that was requested at ``asked_at`` and shows the channels ``there``.
 
-    Who was born before, and is not in it, has hung up while it was being taken.
+    A channel born before the request that is not in the snapshot hung up while it was being taken.
     """
     known: set[str] = set()
     found = []
@@ -168,7 +168,7 @@ def known_by(rows: Iterable[Row], asked_at: datetime, there: Collection[str]) ->
 
 
 def is_over(call: Sequence[Row]) -> bool:
-    """Whether every channel that was born in these rows also died in them, and its birth was seen."""
+    """Whether the rows hold both CHAN_START and CHAN_END of every channel in them."""
     born = {row.unique_id for row in call if row.event == "CHAN_START"}
     died = {row.unique_id for row in call if row.event == "CHAN_END"}
     seen = {row.unique_id for row in call}

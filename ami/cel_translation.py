@@ -1,9 +1,9 @@
-"""Channel event rows told as the manager events they stand for, so that one tracker judges both.
+"""Translates CEL rows into the AMI events they stand for, so that one tracker reads both.
 
-CEL says who was called, who stood in which bridge, who hung up and by which application; that is nearly all the manager
-interface would have said. What it does not say is inferred from what follows in the file: whether a phone rang (it was
-not turned away at once), why a leg ended (its caller was gone, or waited on), whether a message was left (the caller
-stayed in the voicemail beyond its greeting).
+CEL records who was called, who was in which bridge, who hung up and in which application; that is nearly all that AMI
+would have sent. The rest is inferred from later rows: whether a phone rang (it was not rejected at once), why a leg
+ended (its caller was gone, or kept waiting), whether a message was left (the caller stayed in the voicemail longer than
+its greeting).
 """
 
 import re
@@ -15,17 +15,17 @@ from ami.cel import Row
 from ami.messages import Message
 
 SHUTDOWN: Message = {"Event": "Shutdown"}
-STARTED: Message = {"Event": "PbxcrmStarted"}  # the PBX runs anew; Asterisk says so to who is just logging in only
-#: When it happened, and the event.
+STARTED: Message = {"Event": "PbxcrmStarted"}  # the PBX has restarted; AMI itself sends that only at a login
+#: The time of an event, and the event.
 Told = tuple[datetime, Message]
 
-_AT_ONCE = timedelta(milliseconds=500)  # nobody refuses by hand so fast
+_AT_ONCE = timedelta(milliseconds=500)  # too fast for a person to reject
 _SAME_MOMENT = timedelta(seconds=1)
-_IN_NO_TIME = timedelta(milliseconds=50)  # nobody says a word
-_NEVER_WAITED = timedelta(milliseconds=50)  # a queue that lets nobody in is left at once
-_GREETING = timedelta(seconds=5)  # who hangs up sooner in a voicemail has heard its greeting only
-_NEVER_RUNG = {"1", "3", "20", "27", "34", "38"}  # Q.850: out of reach
-_REFUSED = {"17", "21", "23"}  # busy, refused, forwarded: at once it was the phone, later somebody pressed a button
+_IN_NO_TIME = timedelta(milliseconds=50)  # too short to say a word
+_NEVER_WAITED = timedelta(milliseconds=50)  # a queue that accepts nobody is left at once
+_GREETING = timedelta(seconds=5)  # a caller who hangs up sooner has only heard the greeting
+_NEVER_RUNG = {"1", "3", "20", "27", "34", "38"}  # Q.850: unreachable
+_REFUSED = {"17", "21", "23"}  # busy, rejected, forwarded: at once by the phone, later by a person
 _CALLER_GAVE_UP = {"", "0", "127"}
 _BY_CALLER = {*_CALLER_GAVE_UP, "16"}
 _STATUS = {"17": "BUSY", "21": "NOANSWER", "26": "CANCEL"} | dict.fromkeys(_NEVER_RUNG, "CHANUNAVAIL")
@@ -38,10 +38,10 @@ def messages(
     there: Mapping[str, Message] | None = None,
     restarted: bool = False,
 ) -> Iterator[Told]:
-    """The manager events that rows stand for, in the order of the rows. Rows of several calls may be mixed.
+    """The AMI events that rows stand for, in the order of the rows. Rows of several calls may be mixed.
 
-    ``known``: the ``id()`` of rows to be told; the others only show what came of it. ``there``: channels, by Uniqueid, as
-    ``CoreShowChannel`` describes those that are still alive. ``restarted``: the PBX was started anew before the file's end, or
+    ``known``: the ``id()`` of the rows to translate (None: all); the others only show what followed. ``there``: the live
+    channels by Uniqueid, as ``CoreShowChannel`` describes them. ``restarted``: the PBX was restarted before the file's end or
     right after it.
     """
     translation = _Translation(list(rows), there or {})
@@ -69,18 +69,18 @@ class _Translation:
                 self._answers.setdefault(row.unique_id, row)
             if row.app == "AppDial2" and row.unique_id == row.linked_id:
                 self._originated.setdefault(row.unique_id, row)
-        for row in rows:  # nobody has answered yet, but the PBX shows that it calls
+        for row in rows:  # nobody has answered yet, but the snapshot shows an Originate
             shown = there.get(row.unique_id, {})
             if shown.get("Application") == "AppDial2" and row.unique_id == row.linked_id:
                 number, name = shown.get("CallerIDNum", row.number), shown.get("CallerIDName", row.name)
                 self._originated.setdefault(row.unique_id, replace(row, number=number, name=name))
-        self._ids = {row.channel: row.unique_id for row in rows}  # names repeat after a restart only
-        self._linkedids: dict[str, str] = {}  # of each channel, as they stand now
-        self._alive: dict[str, Row] = {}  # the births of the living
-        self._dialling: dict[str, Row] = {}  # who calls others now, by which application; the latest last
-        self._dialled_by: dict[str, Row] = {}  # who called whom
-        self._told: set[str] = set()  # legs whose dial has come to its end
-        self._waiting: dict[str, Row] = {}  # who waits in a queue
+        self._ids = {row.channel: row.unique_id for row in rows}  # names repeat only after a restart
+        self._linkedids: dict[str, str] = {}  # the present Linkedid of each channel
+        self._alive: dict[str, Row] = {}  # CHAN_START rows of live channels
+        self._dialling: dict[str, Row] = {}  # channels that dial now, with their application row; the latest last
+        self._dialled_by: dict[str, Row] = {}  # dialled channel → row of the dialling channel
+        self._told: set[str] = set()  # legs whose DialEnd was sent
+        self._waiting: dict[str, Row] = {}  # callers in a queue
         self._in_mailbox: dict[str, Row] = {}
         self._born_last = (0, -1)
         self.was_started_anew = False
@@ -89,11 +89,11 @@ class _Translation:
         self._indexes = {id(row): number for number, row in enumerate(rows)}
 
     def of(self, row: Row) -> Iterator[Message]:
-        """The events of one row; rows must come in their order."""
+        """The events of one row; rows must be passed in order."""
         self._last = row
         self._linkedids[row.unique_id] = row.linked_id
         if row.app == "FollowMe" and row.unique_id not in self._dialling and row.event != "APP_END":
-            self._dials(row)  # this application calls, too, and old configurations do not tell of its beginning
+            self._dials(row)  # FollowMe dials too, and old configurations do not log its start
         match row.event:
             case "CHAN_START":
                 yield from self._born(row)
@@ -129,9 +129,9 @@ class _Translation:
                 pass
 
     def stop_before(self, row: Row) -> Iterator[Told]:
-        """The PBX's stop, where this birth shows that it was started anew: channels are counted from 0 after each start.
+        """The stop of the PBX, if this birth shows a restart: Asterisk counts channels from 0 after each start.
 
-        Whoever was hung up by nobody just before, or not at all, was cut off.
+        Channels without a hangup, or without a hangup source just before, were cut off.
         """
         found = _COUNTER.fullmatch(row.unique_id)
         if found is None:
@@ -148,7 +148,7 @@ class _Translation:
             self._born_last = born
 
     def stop(self) -> Iterator[Told]:
-        """The PBX's stop after the row told last, where that one's channel, or others, did not end by themselves."""
+        """The stop of the PBX after the last translated row, if channels were still alive or were cut off."""
         if self._last is None:
             return
         last = self._hangups.get(self._last.unique_id)
@@ -180,7 +180,7 @@ class _Translation:
             yield {"Event": "Newstate", **here, "ChannelStateDesc": "Ringing"}
 
     def _rings(self, row: Row) -> bool:
-        """Whether a phone that is called now is offered the call: not where it turns out to be busy or out of reach at once."""
+        """Whether a phone that is called now rings: not if later rows show it busy or unreachable at once."""
         if row.unique_id in self._answers:
             return True
         over = self._hangups.get(row.unique_id)
@@ -193,7 +193,7 @@ class _Translation:
         return cause not in _NEVER_RUNG and not (turned_away and over.at - row.at < _AT_ONCE)
 
     def _forwards_on(self, row: Row, until: datetime) -> bool:
-        """Whether the call of this phone went on elsewhere in the moment in which the phone was given up."""
+        """Whether the phone forwarded its call at the moment its own leg ended."""
         source = self._dialled_by.get(row.unique_id)
         return source is not None and any(
             forward.unique_id == source.unique_id and row.at <= forward.at <= until + _IN_NO_TIME
@@ -201,7 +201,7 @@ class _Translation:
         )
 
     def _who_dials(self, row: Row) -> Row | None:
-        """Who called this new channel: of those calling in its call, the latest that names its endpoint, else the latest."""
+        """The row that dialled this new channel: in its call, the latest that names its endpoint, else a queue, else the latest."""
         endpoint = row.channel.rpartition("-")[0]
         here = [
             source
@@ -241,7 +241,7 @@ class _Translation:
         self._dialling[row.unique_id] = row
 
     def _is_let_in(self, row: Row) -> bool:
-        """A queue that nobody can serve (joinempty) is left in the moment it is entered, without having called anybody."""
+        """Whether a queue accepts the caller: one without agents (joinempty) is left at once without calling anybody."""
         for number in range(self._indexes[id(row)] + 1, len(self.rows)):
             later = self.rows[number]
             if later.event == "CHAN_START" and later.linked_id == row.linked_id:
@@ -272,12 +272,12 @@ class _Translation:
         yield {"Event": "QueueCallerLeave", **_channel(row), "Queue": entered.app_data.partition(",")[0]}
 
     def _served(self, row: Row) -> Iterator[Message]:
-        """Who waited in a queue and enters a bridge has left it."""
+        """A caller in a queue who enters a bridge has left the queue."""
         if row.app == "Queue":
             yield from self._leaves_queue(row)
 
     def _gone_before(self, row: Row) -> Iterator[Message]:
-        """Who is connected only in the moment in which they hang up had hung up before; in the file that comes last."""
+        """A channel connected at the moment it hangs up had hung up before; the file has that row last."""
         over = self._hangups.get(row.unique_id)
         if over is not None and over.at - row.at < _IN_NO_TIME and over.extra.get("hangupsource") == row.channel:
             yield from self._far_end_hangs_up(row)
@@ -299,7 +299,7 @@ class _Translation:
         return {**_channel(row), "Linkedid": self._linkedids.get(row.unique_id, row.linked_id)}
 
     def _forwarded(self, row: Row) -> Iterator[Message]:
-        """A phone that was called forwards: whose it is, stands in the caller's RDNIS; the new way is a Local channel."""
+        """A called phone forwards: the caller's RDNIS holds its extension; the new destination is a Local channel."""
         ways = [r for r in self._alive.values() if r.channel.startswith(f"Local/{row.extra.get('forward', '')}@")]
         if not ways:
             return
@@ -349,7 +349,7 @@ class _Translation:
         }
 
     def _party(self, role: str, name: str, unique_id: str) -> Message:
-        """A channel that is only named; nothing where it is not even that ("N/A")."""
+        """The headers of a channel that a row only names; none if it has no name ("N/A")."""
         unique_id = unique_id if unique_id not in {"", "N/A"} else self._ids.get(name, "")
         if not unique_id:
             return {}
@@ -373,7 +373,7 @@ class _Translation:
             yield {"Event": "HangupRequest", **_channel(row)}
 
     def _why_unanswered(self, row: Row) -> str:
-        """Asterisk's word for the end of a leg that nobody picked up."""
+        """The ``DialStatus`` of a leg that nobody picked up."""
         known = _STATUS.get(row.extra.get("hangupcause", ""))
         if known is not None:
             return known
@@ -388,7 +388,7 @@ class _Translation:
         return "CANCEL" if another else "NOANSWER"
 
     def _rang_out(self, source: Row, root: str) -> bool:
-        """Whether the dial had come to its end before its caller hung up: they went on, or Asterisk says so."""
+        """Whether the dial ended before its caller hung up: the dialplan went on, or the row says NOANSWER."""
         over = self._hangups.get(source.unique_id)
         if source.app != "Dial" or over is None or source.unique_id != root:
             return False
@@ -397,8 +397,8 @@ class _Translation:
         return went_on or over.extra.get("dialstatus") == "NOANSWER"
 
     def _root(self, unique_id: str) -> str | None:
-        """Who began to dial, followed through Local channels."""
-        for _ in range(20):  # a loop of forwards ends here
+        """The channel that began to dial, followed through Local channels; None in a loop."""
+        for _ in range(20):  # stops a loop of forwards
             source = self._dialled_by.get(unique_id)
             if source is None:
                 return unique_id
@@ -408,12 +408,12 @@ class _Translation:
         return None
 
     def _hangs_up_now(self, unique_id: str, at: datetime) -> bool:
-        """Whether the far end of a channel hangs up in this moment, and not the dialplan."""
+        """Whether the far end of a channel, not the dialplan, hangs up within a second of ``at``."""
         row = self._hangups.get(unique_id)
         if row is None or row.at - at > _SAME_MOMENT:
             return False
         source = row.extra.get("hangupsource")
-        if source is None:  # a file that does not tell; most callers hang up by themselves
+        if source is None:  # not in this file; most callers hang up themselves
             return row.extra.get("dialstatus", "CANCEL") == "CANCEL" and row.extra.get("hangupcause", "") in _BY_CALLER
         return source == row.channel
 
@@ -449,7 +449,7 @@ def _bridge(event: str, row: Row) -> Message:
 
 
 def _user_event(row: Row) -> Message:
-    """``UserEvent(PbxcrmRecording,File: a.wav)``: where ``cel.conf`` tells of this application, too."""
+    """``UserEvent(PbxcrmRecording,File: a.wav)``, if ``cel.conf`` logs this application."""
     name, *headers = row.app_data.split(",")
     more = {key.strip(): value.strip() for key, colon, value in (h.partition(":") for h in headers) if colon}
     return {**more, "Event": "UserEvent", **_channel(row), "UserEvent": name.strip()}
@@ -461,7 +461,7 @@ def _dialled_endpoints(source: Row) -> set[str]:
 
 
 def _addresses(source: Row) -> Iterator[tuple[str, str]]:
-    """What is dialled, and the endpoint it goes to."""
+    """Each dialled device of a Dial row, and its endpoint."""
     for device in source.app_data.partition(",")[0].split("&"):
         technology, _, address = device.partition("/")
         endpoint, slash, _ = address.partition("/")
@@ -471,13 +471,13 @@ def _addresses(source: Row) -> Iterator[tuple[str, str]]:
 
 
 def _endpoint_of(device: str) -> str:
-    """``DAHDI/i1/380…`` is of the endpoint ``DAHDI/i1``."""
+    """The endpoint of a device: ``DAHDI/i1`` from ``DAHDI/i1/380…``."""
     technology, _, rest = device.partition("/")
     return f"{technology}/{rest.partition('/')[0]}"
 
 
 def _dial_string(source: Row, row: Row) -> str:
-    """What was dialled to reach this channel, without the technology, as ``DialBegin`` says it."""
+    """The dial string of this channel without the technology, as in ``DialBegin``."""
     endpoint = _endpoint_of(row.channel.rpartition("-")[0])
     technology = endpoint.partition("/")[0]
     found = [(device, to) for device, to in _addresses(source) if device.startswith(f"{technology}/")]

@@ -1,6 +1,6 @@
-"""Carries out the commands that people give from their browsers, through the listener that holds the link.
+"""Carries out the commands people give in their browsers, through the link of the active listener.
 
-A command carries its own expiry and is sent once or never: a click made while the PBX was away never dials later.
+A command has an expiry and is sent once or never: a click made while the PBX was away does not dial later.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from ami.messages import Message
 
 log = structlog.get_logger(__name__)
 
-_REMEMBERED = 10_000  # ids of commands already carried out, against a source that delivers twice
+_REMEMBERED = 10_000  # ids of commands already carried out, in case the source delivers twice
 _AT_ONCE = 50
 _ASK_AGAIN = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
-    """One command. ``kind`` and ``params`` as ``ami.commands.PLANS``; after ``expires_at`` it is never carried out."""
+    """One command. ``kind`` and ``params`` as in ``ami.commands.PLANS``; it is not carried out after ``expires_at``."""
 
     id: str
     kind: str
@@ -37,7 +37,7 @@ class CommandRequest:
 class CommandResult:
     """How a command went. ``code`` is ``done`` or names a sentence in ``pbxcrm.pbx.reports``; ``params`` fill it in.
 
-    ``done`` means the PBX took the order: whether a phone was answered shows in the call itself.
+    ``done`` means that the PBX accepted the action; the call itself shows whether a phone was answered.
     """
 
     id: str
@@ -50,10 +50,10 @@ class CommandSource(Protocol):
     """Where commands come from and results go to."""
 
     def requests(self, pbx: str) -> AsyncIterator[CommandRequest]:
-        """Commands for one PBX as they are given; goes on for ever."""
+        """Yield the commands for one PBX as they are given, without end."""
 
     async def finish(self, result: CommandResult) -> None:
-        """Tell who asked how it went."""
+        """Deliver the result to the person who gave the command."""
 
 
 class Sender(Protocol):
@@ -64,7 +64,7 @@ class Sender(Protocol):
 
 
 class Executor:
-    """Carries out the commands of one PBX, several at a time so that a slow one holds up nobody."""
+    """Carries out the commands of one PBX, several at a time so that a slow one does not delay the others."""
 
     def __init__(
         self, pbx: str, source: CommandSource, sender: Sender, how: commands.Dialling, clock: Callable[[], datetime]
@@ -78,12 +78,12 @@ class Executor:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
-        """Carry out commands until cancelled. A source that breaks (Redis or database away) is asked again."""
+        """Carry out commands until cancelled. If the source fails (Redis or database away), ask it again."""
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
                     await self._take(group)
-                except Exception as error:  # noqa: BLE001  # commands may wait; hearing calls must not end for them
+                except Exception as error:  # noqa: BLE001  # a failed source must not stop the listener
                     log.warning("commands_not_heard", pbx=self.pbx, why=str(error))
                 await asyncio.sleep(_ASK_AGAIN)
 
@@ -105,11 +105,11 @@ class Executor:
         log.info("command", pbx=self.pbx, id=request.id, kind=request.kind, code=result.code)
         try:
             await self._source.finish(result)
-        except Exception as error:  # noqa: BLE001  # who asked sees no answer and its time-out; the listener must live on
+        except Exception as error:  # noqa: BLE001  # the browser shows a timeout; the listener must continue
             log.warning("command_result_lost", pbx=self.pbx, id=request.id, why=str(error))
 
     async def execute(self, request: CommandRequest) -> CommandResult:
-        """Send one command, if it is still time; never raises for what a PBX or a person can do wrong."""
+        """Send one command unless it has expired. Errors of the PBX or in the command become a result; none is raised."""
         try:
             action = commands.build(request.kind, self._how, request.params)
             await self._ask_first(request)
@@ -127,9 +127,9 @@ class Executor:
         """Raise LinkDown for a PBX that hangs, and NumberUnknown for a transfer that would lead nowhere."""
         try:
             (answer, *_) = await self._sender.send(commands.question(request.kind, self._how, request.params))
-        except ActionTimeout as error:  # once it wakes up, it does all it was told meanwhile: nothing must wait there
+        except ActionTimeout as error:  # when it recovers it does everything queued meanwhile, so send nothing
             raise LinkDown("the PBX hangs", code="link_down") from error
-        except ActionRefused:  # no func_dialplan there, or no right to ask: trusted
+        except ActionRefused:  # no func_dialplan, or no right to ask: assume that the number exists
             return
         if answer.get("Value") == "0":
             raise NumberUnknown("the dialplan does not have it", number=request.params["number"])

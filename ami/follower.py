@@ -1,9 +1,9 @@
 """Follows a PBX: link → journal → tracker → database, while this listener holds the lease; a standby keeps its facts.
 
-Two tasks share a position in the journal. ``_listen`` writes down what comes, and never waits for anything else, because
-Asterisk cuts off who does not read. ``_pump`` feeds the tracker and applies facts; what came while the database worked
-becomes the next batch, so batches are small when it is quiet and large under load. When the pump falls far behind, it
-reads from the journal instead of memory; a start after a crash is the same thing.
+Two tasks share a position in the journal. ``_listen`` writes what comes to the journal and never waits for anything else,
+because Asterisk disconnects a client that does not read. ``_pump`` feeds the tracker and applies facts; messages that come
+while the database works become the next batch, so batches are small in quiet times and large under load. When the pump
+falls far behind, it reads from the journal instead of memory, as it does at a start after a crash.
 """
 
 import asyncio
@@ -41,29 +41,29 @@ log = structlog.get_logger(__name__)
 Thing = TypeVar("Thing")
 
 _TICK = 0.5  # seconds
-_ROUND = 500  # messages fed before the database and the link get their turn
-_FEW = 8  # facts that may make deals and tasks, which a ring may have to wait for
-_SLOWER = 0.1  # seconds in which such facts gather while telephones ring: what a batch costs is mostly the same for one and for ten
-_CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, however much comes
-_GATHER = 0.03  # seconds in which facts gather: half of what a batch costs is the same for one and for many
-_LIVE_MOST = 50_000  # messages in memory; then the journal is read instead
-_CURSOR_EVERY = timedelta(seconds=30)  # when nothing happens to calls
+_ROUND = 500  # messages fed before the database and the link get a turn
+_FEW = 8  # facts applied in one go; they may make deals and tasks, and a ring may have to wait for them
+_SLOWER = 0.1  # seconds in which such facts gather: a batch of ten costs little more than a batch of one
+_CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, even under load
+_GATHER = 0.03  # seconds in which facts gather: half of the cost of a batch does not depend on its size
+_LIVE_MOST = 50_000  # messages in memory; beyond this the journal is read instead
+_CURSOR_EVERY = timedelta(seconds=30)  # in idle times
 _CLOCK_TOLERANCE = 5.0  # seconds
-_CLOCK_TRUSTED = 30.0  # seconds; events wait less on their way to us
+_CLOCK_TRUSTED = 30.0  # seconds; no event takes that long to reach us
 _PRUNE_EVERY = 3600  # seconds
-_KNOWS_AFTER = 3.0  # seconds; verdicts are held for two
-_NOBODY_TELLS = 15.0  # seconds after which a standby tells itself of a call that ended
+_KNOWS_AFTER = 3.0  # seconds; longer than a verdict is held (two seconds)
+_NOBODY_TELLS = 15.0  # seconds after which a standby itself applies a call that ended
 _ASKED_AT_ONCE = 500  # calls
 _APPLIED_AT_ONCE = 100  # facts
 HANGUP_REQUEST = b"Event: HangupRequest"
-LINK_LOST = b"Event: PbxcrmLinkLost"  # in the journal: until then the PBX was heard
+LINK_LOST = b"Event: PbxcrmLinkLost"  # written to the journal when the link breaks
 _DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
 
 
 def in_our_time(message: Message, received_at: datetime) -> Message:
-    """The message without its ``Timestamp`` where that is far from when it came: the PBX's clock is wrong, ours counts.
+    """The message without its ``Timestamp`` if that is far from ``received_at``: the PBX's clock is wrong, so we use ours.
 
-    Decided message by message from what the journal holds, so that a replay decides the same.
+    This depends only on what the journal holds, so a replay decides the same.
     """
     try:
         wrong = abs(float(message["Timestamp"]) - received_at.timestamp()) > _CLOCK_TRUSTED
@@ -73,7 +73,7 @@ def in_our_time(message: Message, received_at: datetime) -> Message:
 
 
 class CallTracker(Protocol):
-    """``ami.tracker.Tracker``."""
+    """The interface of ``ami.tracker.Tracker``."""
 
     @property
     def booted_at(self) -> datetime | None: ...
@@ -81,30 +81,30 @@ class CallTracker(Protocol):
     def feed(
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None
     ) -> list[CallFact]:
-        """One message of the PBX, in order; the facts that follow from it."""
+        """Take one message, in order; return its facts."""
 
     def tick(self, now: datetime) -> list[CallFact]:
-        """The facts that follow when time has passed without a message."""
+        """The facts that are due because time has passed."""
 
     def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
-        """The facts that follow from a snapshot of all channels, after a gap that began at ``heard_until``."""
+        """The facts from a snapshot after a gap that began at ``heard_until``."""
 
     def horizon(self) -> int | None:
-        """The journal position to read from to know every open call again; None where no call is open."""
+        """The journal position to read from in order to rebuild every live call; None if there is none."""
 
     def open_calls(self) -> list[CallState]:
         """The calls that are not over."""
 
 
 def in_parts(things: Sequence[Thing], size: int) -> Iterator[Sequence[Thing]]:
-    """All of them in order, so many at a time."""
+    """Slices of ``things`` in order, each of at most ``size``."""
     return (things[start : start + size] for start in range(0, len(things), size))
 
 
 class Follower:
-    """One term of following a PBX. It hears and writes down at once, and begins to understand with ``begin``.
+    """One term of following a PBX. It writes the journal at once, and feeds the tracker only after ``begin``.
 
-    Until it has a lease it is a standby: it keeps its facts, and ``compare`` drops those that the database knows.
+    Without a lease it is a standby: it keeps its facts, and ``compare`` drops those that the database knows.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Follower:
         keep: timedelta = timedelta(days=7),
     ) -> None:
         self.lease: Lease | None = None
-        self._hears_since: float | None = None  # logged in, and what was going on is known
+        self._hears_since: float | None = None  # loop time since when it is logged in and has a snapshot
         self._journal = journal
         self._tracker = tracker
         self._sink = sink
@@ -131,35 +131,35 @@ class Follower:
         self._clock = clock
         self._gap = Gap(recover, clock)
         self._keep = keep
-        self._began = journal.began  # what comes before was written in an earlier term
+        self._began = journal.began  # earlier positions were written in an earlier term
         self._applied = JournalPosition(0, 0)
         self._applied_at = clock()
-        self._silent_before = 0  # facts of earlier messages are in the database already
+        self._silent_before = 0  # facts of messages before this position are already in the database
         self._fed = 0
-        self._heard_at = journal.last_at  # when the PBX was last heard; what ended after it may want recovery
+        self._heard_at = journal.last_at  # when the PBX was last heard; calls that ended later may need recovery
         self._heard = Heard()
-        self._others_heard_at: datetime | None = None  # the same of whoever listened meanwhile
+        self._others_heard_at: datetime | None = None  # the same for the listener that was active before
         self._inherited = Inherited(Handover())
         self._untold = Untold(asyncio.get_running_loop().time)
-        self._promoted: tuple[Lease, Handover] | None = None  # what the pump begins to lead with
+        self._promoted: tuple[Lease, Handover] | None = None  # lease and handover for the pump to begin to lead
         self._begun = asyncio.Event()
-        self._waiting: deque[CallFact] = deque()  # what makes no card come up; in the journal, and soon in the database
+        self._waiting: deque[CallFact] = deque()  # facts that raise no card and are applied a little later
         self._waiting_since = 0.0
         self._live: deque[Record] = deque()
         self._reader: Iterator[Record] | None = None
         self._behind = True  # messages are read from the journal, not from memory
         self._lost_told = 0
         self._wake = asyncio.Event()
-        self._rings = asyncio.Event()  # a phone begins to ring: nothing gathers any longer
+        self._rings = asyncio.Event()  # set when a phone begins to ring: apply at once
 
     @property
     def is_hearing(self) -> bool:
-        """Whether it has heard the PBX for long enough to know of calls that ended a moment ago how they did."""
+        """Whether it has heard the PBX long enough to know the outcome of calls that ended a moment ago."""
         since = self._hears_since
         return since is not None and asyncio.get_running_loop().time() - since > _KNOWS_AFTER
 
     def begin(self, cursor: JournalPosition, handover: Handover, lease: Lease | None) -> None:
-        """Understand the journal from where the database knows it; without a lease as a standby."""
+        """Start feeding the tracker from ``cursor``; as a standby when ``lease`` is None."""
         self._applied = self._applier.applied = cursor
         self._silent_before = cursor.position
         self._fed = min(cursor.replay_from, cursor.position)
@@ -174,12 +174,12 @@ class Follower:
         self._begun.set()
 
     def take_over(self, lease: Lease, handover: Handover) -> None:
-        """The database is ours now; ``handover`` is what it knows."""
+        """Become the active listener; ``handover`` is what the database knows."""
         self._promoted = (lease, handover)
         self._wake.set()
 
     async def compare(self) -> None:
-        """As a standby: drop what the database knows, say how far that is, and tell of calls that nobody else tells of."""
+        """As a standby: drop facts the database knows, store the cursor, and apply ended calls that nobody else applied."""
         if not self._begun.is_set() or self.lease is not None or self._promoted is not None:
             return
         pbx, name = self._reporter.pbx, self._journal.name
@@ -195,12 +195,12 @@ class Follower:
             self._applied = self._applier.applied = cursor
 
     async def forget_told(self) -> None:
-        """Drop what the database knows."""
+        """Drop the kept facts that the database knows."""
         for some in in_parts(sorted(self._untold.linkedids), _ASKED_AT_ONCE):
             self._untold.forget(await self._sink.already_told(self._reporter.pbx, set(some)))
 
     async def run(self) -> None:
-        """Until cancelled. Raises LeaseLost when another listener has taken over."""
+        """Listen and apply until cancelled. Raises LeaseLost when another listener has taken over."""
         self._wake.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen())
@@ -220,10 +220,10 @@ class Follower:
                     self._write([(self._clock(), LINK_LOST)])
                 self._hears_since = None
         except LoginRefused:
-            return  # told already; what was heard before is still applied
+            return  # already reported; what was heard before is still applied
 
     async def _begin(self, link: Link) -> bool:
-        """After a login: ask what is going on while live events wait in the link. False when the link must be given up."""
+        """After a login: take a snapshot while live events wait in the link. False when the link was given up."""
         self._reporter.tell(PbxState.SYNCING, "syncing")
         code, params = "listening", dict[str, str]()
         try:
@@ -236,7 +236,7 @@ class Follower:
             link.give_up(LinkDown("no answer", code="snapshot_failed", why=str(error)))
             return False
         else:
-            if seen.asterisk_version is None and offset is None:  # it says yes to everything and answers nothing
+            if seen.asterisk_version is None and offset is None:  # it accepts everything and answers nothing
                 link.give_up(LinkDown("not an Asterisk", code="not_asterisk", why="it answers nothing that we ask"))
                 return False
             self._reporter.asterisk_version = seen.asterisk_version
@@ -273,7 +273,7 @@ class Follower:
             self._reporter.trouble("journal", None, {})
 
     async def _look_after_journal(self) -> None:
-        """Once a second make the journal safe against power failure, and write what waited for space; prune each hour."""
+        """Once per second sync the journal to disk and write what waited for space; prune it once per hour."""
         rounds = 0
         damaged = told = 0
         while True:
@@ -303,7 +303,7 @@ class Follower:
         while True:
             await wait_at_most(self._wake, self._patience())
             self._wake.clear()
-            await asyncio.sleep(0)  # the link gets its turn even where the database never makes us wait
+            await asyncio.sleep(0)  # let the link run even if the database never blocks
             if not self._behind:
                 await wait_at_most(self._rings, _GATHER)
             self._rings.clear()
@@ -313,7 +313,7 @@ class Follower:
                 self._wake.set()
 
     async def _round_of_standby(self) -> bool:
-        """Keep the facts of what is ready; True while there is more. What there is no room for waits in the journal."""
+        """Keep the facts of the ready messages; True while there are more. When memory is full, messages stay in the journal."""
         if self._untold.is_full:
             return False
         for record in self._take():
@@ -326,7 +326,7 @@ class Follower:
         return not caught_up
 
     async def _begin_to_lead(self, lease: Lease, handover: Handover) -> None:
-        """Tell what we heard and the one before did not tell any more; then go on as the active listener."""
+        """Apply what we heard and the former active listener did not apply; then continue as the active listener."""
         self._inherited = Inherited(handover, self._untold.counted)
         facts = self._inherited.hear(self._untold.take())
         now = self._clock()
@@ -335,7 +335,7 @@ class Follower:
             if gone := self._inherited.end_missing(there, now):
                 facts += await self._gap.bettered(gone, handover.heard_until or now, now)
         else:
-            self._others_heard_at = handover.heard_until  # the next snapshot tells who is still there
+            self._others_heard_at = handover.heard_until  # the next snapshot shows which channels remain
         self.lease, self._promoted = lease, None
         for some in in_parts(facts, _APPLIED_AT_ONCE):
             await self._applier.apply(self._batch(some, self._applied))
@@ -349,9 +349,9 @@ class Follower:
     async def _round(self) -> bool:
         """Feed what is ready and apply its facts; True while there is more.
 
-        A phone that rings is told of at once, by itself; what else there is gathers for a moment and then goes in a few at a
-        time. What is applied on the way goes in with the cursor of before: whoever dies in between reads it again, and
-        facts that were applied change nothing. The cursor moves when nothing waits any more, or after a second.
+        A ringing phone is applied at once in its own batch; other facts gather for a moment and are then applied a few at a
+        time. Batches before the last one keep the old cursor: after a crash the messages are read again, and facts that
+        were already applied change nothing. The cursor moves when no fact waits, or after a second.
         """
         clock = asyncio.get_running_loop().time
         began, waiting = clock(), self._waiting
@@ -361,7 +361,7 @@ class Follower:
             self._hold(rest)
             caught_up = not self._behind and not self._live
             if caught_up:
-                # Only now: a held verdict must first see what the PBX said within its two seconds.
+                # Only now: a held verdict must first see all messages of its two seconds.
                 self._hold(self._inherited.hear(self._tracker.tick(self._clock())))
             if urgent and waiting:
                 await self._applier.apply(self._batch(urgent, self._applied))
@@ -373,12 +373,12 @@ class Follower:
                 waiting.clear()
                 await self._apply(last)
                 break
-            few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # many that wait are soon fewer
+            few = [waiting.popleft() for _ in range(max(_FEW, len(waiting) // 2))]  # halve a long queue each time
             await self._applier.apply(self._batch(few, self._applied))
-            await asyncio.sleep(0)  # the link gets its turn
+            await asyncio.sleep(0)  # let the link run
             _, facts = await self._feed_ready()
         if caught_up and (received_at is None or self._fed <= self._began):
-            self._reporter.lag = 0.0  # also after a gap: what was late then is not late now
+            self._reporter.lag = 0.0  # also after a gap: the old delay is over
         elif received_at is not None:
             self._reporter.lag = max(0.0, (self._clock() - received_at).total_seconds())
         return not caught_up
@@ -389,13 +389,13 @@ class Follower:
         self._waiting.extend(facts)
 
     def _patience(self) -> float:
-        """Seconds until something is to be done even where the PBX says nothing more."""
+        """Seconds until there is work even without a new message."""
         if not self._waiting or len(self._waiting) > _FEW:
             return _TICK if not self._waiting else 0.0
         return max(0.0, self._waiting_since + _SLOWER - asyncio.get_running_loop().time())
 
     async def _feed_ready(self) -> tuple[datetime | None, list[CallFact]]:
-        """When the oldest message that is ready was received, and the facts of all that are."""
+        """When the oldest ready message was received (None if none), and the facts of all ready messages."""
         records = self._take()
         facts = [fact for record in records for fact in await self._feed(record)]
         return records[0].received_at if records else None, facts
@@ -409,7 +409,7 @@ class Follower:
         expected = self._fed
         for record in islice(reader, _ROUND):
             if record.position != expected and not (fresh and not records):
-                self._reader = None  # what waited for space was written behind the reader's back: look again
+                self._reader = None  # records that waited for space were written after the reader began: read again
                 return records
             expected = record.next_position
             records.append(record)
@@ -424,7 +424,7 @@ class Follower:
         return records
 
     def _tell_lost(self) -> None:
-        """Messages were given up while the disk was full, before the tracker saw them: begin anew with a snapshot."""
+        """Messages were dropped while the disk was full, before the tracker saw them: reconnect for a new snapshot."""
         lost = self._journal.lost - self._lost_told
         if lost and self._connection.link is not None:
             self._lost_told = self._journal.lost
@@ -432,7 +432,7 @@ class Follower:
             self._connection.link.give_up(LinkDown("messages were lost", code="link_lost", why="to ask anew"))
 
     async def _feed(self, record: Record) -> list[CallFact]:
-        """The new facts of one record; none where the database knows them already."""
+        """Feed one record; return its facts, or none if the database knows them already."""
         since, self._heard_at = self._heard_at, record.received_at
         self._fed = record.next_position
         is_of_this_term = record.position >= self._began
@@ -446,15 +446,15 @@ class Follower:
                 return []
             facts = self._tracker.feed(message, record.received_at, position=record.position)
             facts = self._inherited.hear(facts, of_this_term=is_of_this_term)
-        except Exception as error:  # one message we cannot digest must not silence the telephone
+        except Exception as error:  # one bad message must not stop the listener
             log.exception("message_not_understood", position=record.position, why=describe(error))
             return []
         return [] if record.position < self._silent_before else facts
 
     async def _compare(self, record: Record, since: datetime | None, *, is_of_this_term: bool) -> list[CallFact]:
-        """After a gap: what the PBX wrote down meanwhile is told first; then the snapshot shows who is still there.
+        """After a gap: first feed what the PBX recorded meanwhile; then compare with the snapshot.
 
-        A replay meets the same snapshot at the same place, and reads no further than its time.
+        A replay finds the same snapshot at the same place, and reads the files only up to its time.
         """
         now = record.received_at
         if since is not None and since > now:

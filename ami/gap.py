@@ -1,4 +1,4 @@
-"""What the PBX wrote itself while nobody listened, read without holding up who listens now; a fault there is told and survived."""
+"""Reads what the PBX itself recorded during a gap, in a thread so that listening goes on; errors are logged, not raised."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,21 +17,21 @@ log = structlog.get_logger(__name__)
 
 
 class Recovery(Protocol):
-    """``ami.backfill.Backfill``: what Asterisk wrote itself while nobody listened."""
+    """The interface of ``ami.backfill.Backfill``: it reads the files that Asterisk wrote while nobody listened."""
 
     def missed(
         self, snapshot: Snapshot, since: datetime | None, until: datetime, *, restarted: bool = False
     ) -> list[Told]:
-        """The events of the calls that went on since then or go on now, from their beginning; none without such a record."""
+        """The events, from their beginning, of calls in progress since ``since`` or now; none without a CEL file."""
 
     def is_unsettled(self, snapshot: Snapshot, until: datetime) -> bool:
-        """Whether that record will know more a moment after the snapshot."""
+        """Whether the file is likely to get more rows about the time of the snapshot."""
 
     def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]: ...
 
 
 class Gap:
-    """``recover`` is asked in a thread; without it nothing is known of a gap."""
+    """Calls ``recover`` in a thread; without it nothing is known about a gap."""
 
     def __init__(self, recover: Recovery | None, clock: Callable[[], datetime]) -> None:
         self._recover = recover
@@ -42,7 +42,7 @@ class Gap:
     ) -> list[Told]:
         """The events of the gap before a snapshot that was received ``now``.
 
-        What happened right before it may be written a moment later, and is waited for; a replay needs not wait.
+        Asterisk may write the last events before the snapshot a moment later, so this waits for them; a replay does not wait.
         """
         if self._recover is None:
             return []
@@ -57,7 +57,7 @@ class Gap:
             return []
 
     async def bettered(self, facts: list[CallFact], since: datetime, until: datetime) -> list[CallFact]:
-        """The facts bettered from what the PBX wrote itself, where there is that."""
+        """The facts corrected from the files of the PBX; unchanged without them or on an error."""
         if self._recover is None:
             return facts
         try:

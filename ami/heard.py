@@ -1,7 +1,7 @@
-"""What was heard of each channel, so that the PBX's own record of a gap adds only what was not.
+"""Remembers which events of each channel were heard, so that the PBX's own record of a gap adds only the others.
 
-A message is known by its kind and its channel, and counted: the third time a channel enters a bridge is the third time in
-the file, too. So it does not matter how the clocks differ, nor where exactly the gap began.
+A message is identified by kind and channel, and counted: the third BridgeEnter of a channel is also the third in the file.
+So neither a difference of the clocks nor the exact beginning of the gap matters.
 """
 
 from collections import Counter
@@ -11,27 +11,27 @@ from ami.messages import Message
 
 Key = tuple[str, ...]
 
-#: A row of the file and the message of the same event are stamped at two places in the PBX.
+#: Asterisk stamps a CEL row and the AMI message of the same event at two places in its code.
 _STAMPED_APART = timedelta(milliseconds=200)
-#: These are no state that can be told twice.
+#: Events that happen once, unlike a state that may be reported twice.
 _ONCE = frozenset({"AttendedTransfer", "BlindTransfer", "Pickup"})
 _MOST_CHANNELS = 20_000  # remembered; the oldest are forgotten first
 
 
 class Heard:
-    """Counts what the tracker was fed. Feed every message to ``note``; ask ``is_new`` of those that a file tells.
+    """Counts the messages fed to the tracker. Pass every live message to ``note`` and every message of a file to ``is_new``.
 
-    What happens between the login and the snapshot is told by both.
+    Events between the login and the snapshot come from both.
     """
 
     def __init__(self) -> None:
         self._of_channel: dict[str, Counter[Key]] = {}
         self._told: dict[str, Counter[Key]] = {}  # by the file, since ``begin_file``
-        self._ahead: Counter[Key] = Counter()  # what the file has told and may be heard, too
+        self._ahead: Counter[Key] = Counter()  # came from the file and may still come live
         self._file_ends: datetime | None = None
 
     def note(self, message: Message, at: datetime) -> bool:
-        """Count a message that was heard, of something that happened at that time; False where the file has told of it."""
+        """Count a live message that happened ``at``; False if the file has already told of it."""
         key = _key(message)
         if key is None:
             return True
@@ -42,13 +42,13 @@ class Heard:
         return True
 
     def begin_file(self, ends: datetime) -> None:
-        """A file is told from the beginning of its calls to that time."""
+        """Begin the messages of a file, which ``ends`` at that time."""
         self._told.clear()
         self._ahead.clear()
         self._file_ends = ends
 
     def is_new(self, message: Message) -> bool:
-        """Whether the next message of a file was not heard; then it counts as heard from now on."""
+        """Whether the next message of a file was not heard live; if so, it counts as heard from now on."""
         key = _key(message)
         if key is None:
             return True
@@ -71,7 +71,7 @@ class Heard:
 
 
 def _key(message: Message) -> Key | None:
-    """Event, the channel it is about, and what else tells it from others of its kind; None where it is about none."""
+    """Event, its channel, and what else distinguishes it from others of its kind; None for other events."""
     event = message.get("Event", "")
     match event:
         case "DialBegin" | "DialEnd":

@@ -1,7 +1,7 @@
-"""Calls that another listener left open: the database knows them, this one's journal says little or nothing of them.
+"""Calls that another listener left open: the database knows them, but our journal holds little or nothing of them.
 
-A standby on another machine writes a journal of its own. A call that went on when it took over it meets in the snapshot of its
-first login, without what happened before; one that was over by then nobody would ever end.
+A standby on another machine writes its own journal. It sees a call that is in progress at the takeover only in the snapshot of its
+first login, without the earlier history; without this module nobody would end a call that was over by then.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,12 +22,12 @@ class Inherited:
 
     def __init__(self, handover: Handover, counted: Mapping[tuple[str, str, str], int] | None = None) -> None:
         self._unheard = {call.linkedid: call for call in handover.open_calls}
-        self._heard: dict[str, CallState] = {}  # the tracker tells of them, perhaps without their history
+        self._heard: dict[str, CallState] = {}  # our tracker knows them, perhaps without their history
         self._told = dict(handover.told)
-        self._counted = dict(counted or {})  # what this tracker had told of them before this term
+        self._counted = dict(counted or {})  # how many facts of them our tracker made before this term
 
     def hear(self, facts: list[CallFact], *, of_this_term: bool = True) -> list[CallFact]:
-        """What the tracker tells, with what had happened before; also the endings of calls that live on in one that ends."""
+        """The tracker's facts with the earlier history added, and endings of open calls that share a channel with an ended one."""
         if not self._unheard and not self._heard:
             return facts
         met = {fact.call.linkedid for fact in facts} & self._unheard.keys() if of_this_term else set()
@@ -42,22 +42,22 @@ class Inherited:
         ]
 
     def hear_whole(self, facts: list[CallFact]) -> list[CallFact]:
-        """What a record of the PBX tells of calls from their beginning: nothing is missing, so nothing is counted on.
+        """Like ``hear`` for facts from CEL, which covers calls from their beginning, so ordinals are not shifted.
 
-        Those told by others before are said as they stand: some of what they told may have other keys.
+        Calls that another listener told of also get an ``updated`` fact: some of its facts may have had other keys.
         """
         met = {fact.call.linkedid: fact.at for fact in facts if fact.call.linkedid in self._unheard}
         told = self.hear(facts, of_this_term=False)
         return told + [self._as_it_is(self._heard[name], at) for name, at in met.items() if name in self._heard]
 
     def end_missing(self, there: Collection[str], at: datetime) -> list[CallFact]:
-        """The endings of those nobody told of and of which no channel is ``there`` any more, as a tracker would tell them."""
+        """The endings of calls the tracker has not heard of and of which no channel is ``there`` (Linkedids, Uniqueids)."""
         there = set(there)
         gone = [call for call in self._unheard.values() if there.isdisjoint((call.linkedid, *call.channel_ids))]
         return [self._end(call, at) for call in gone]
 
     def _counted_on(self, fact: CallFact, of_this_term: bool) -> CallFact:
-        """The tracker counts from what it has seen itself; a phone that rings again must not pass for the ring told before."""
+        """Continue the ordinals of the other listener, so that a new ring does not get the key of an earlier one."""
         name = (fact.call.linkedid, fact.kind.value, fact.party)
         if not of_this_term:
             self._counted[name] = fact.ordinal
@@ -66,7 +66,7 @@ class Inherited:
         return replace(fact, ordinal=fact.ordinal + missing) if missing > 0 and fact.kind not in _ONCE else fact
 
     def _as_it_is(self, call: CallState, at: datetime) -> CallFact:
-        """What nobody saw of a call between two terms is said now: a phone that rang may have fallen silent."""
+        """An ``updated`` fact with the present state, for changes nobody saw between two terms (a phone may have stopped)."""
         name = (call.linkedid, FactKind.UPDATED.value, "")
         self._told[name] = self._told.get(name, 0) + 1
         return CallFact(FactKind.UPDATED, "", self._told[name], at, call)
@@ -96,7 +96,7 @@ class Inherited:
 
 
 def _continued(before: CallState, now: CallState, at: datetime) -> CallState:
-    """The call as it is ``now``, with what it was ``before``. Nothing changes where the tracker knows it from its beginning."""
+    """The call as it is ``now`` plus its history ``before``; unchanged if the tracker knows it from its beginning."""
     answered_at = _earlier(before.answered_at, now.answered_at)
     was_answered = answered_at is not None and now.outcome is not Outcome.OPEN
     knows_who_talked = set(before.talked) <= set(now.talked)
@@ -138,7 +138,7 @@ def _earlier(before: datetime | None, now: datetime | None) -> datetime | None:
 
 
 def _legs(before: Iterable[Leg], now: Iterable[Leg], at: datetime) -> tuple[Leg, ...]:
-    """Those of now, and those that were over, or were not there any more, when the tracker first met the call."""
+    """The present legs, preceded by those that had ended before the tracker first saw the call."""
     known = {leg.channel_id: leg for leg in before}
     legs = [_leg(known.pop(leg.channel_id, leg), leg) for leg in now]
     return (*(_hung_up(leg, at) for leg in known.values()), *legs)

@@ -1,9 +1,9 @@
-"""The journal: every wanted message of a PBX, written down before anything is done about it.
+"""The journal: every wanted message of a PBX, written to disk before it is processed.
 
-A folder per PBX with segments named by the position of their first byte. A position is a byte offset over all segments;
-it only grows, also over restarts and lost space. A record is a header (magic, length, receive time, checksum) and
-the raw bytes. After ``kill -9`` the last record may be torn: opening cuts it off. A record damaged in the middle is
-stepped over and counted. One process writes; any number may read.
+One folder per PBX holds segments named by the position of their first byte. A position is a byte offset over all segments;
+it only grows, even across restarts and lost records. A record is a header (magic, length, receive time, checksum) and
+the raw bytes. After ``kill -9`` the last record may be incomplete: opening cuts it off. A damaged record in the middle
+is skipped and counted. One process writes; any number may read.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ _CHECKED = struct.Struct(">IQ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LOOKED_BACK = 4  # segments
-MAX_RECORD = 16 << 20  # bytes; a longer length is damage (a snapshot of 10,000 channels takes about 8 MB)
+MAX_RECORD = 16 << 20  # bytes; a greater length means damage (a snapshot of 10,000 channels takes about 8 MB)
 _NAME = re.compile(r"[0-9a-f]{32}")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message as it was received. ``position`` is where it begins, ``next_position`` where the next one does."""
+    """One message as it was received. ``position`` is where it begins, ``next_position`` where it ends."""
 
     position: int
     next_position: int
@@ -47,13 +47,13 @@ class Record:
 
 
 def encode(received_at: datetime, raw: bytes) -> bytes:
-    """A record as it lies on disk."""
+    """The bytes of a record on disk."""
     checked = _CHECKED.pack(len(raw), (received_at - _EPOCH) // _MICROSECOND)
     return MAGIC + checked + struct.pack(">I", zlib.crc32(raw, zlib.crc32(checked))) + raw
 
 
 def _decode(data: bytes, offset: int) -> tuple[datetime, bytes] | None:
-    """The record at an offset, or None when no whole and sound record begins there."""
+    """The record at an offset, or None when no complete and valid record begins there."""
     if len(data) - offset < _HEADER.size:
         return None
     magic, length, micros, crc = _HEADER.unpack_from(data, offset)
@@ -67,7 +67,7 @@ def _decode(data: bytes, offset: int) -> tuple[datetime, bytes] | None:
 
 
 def _next_sound(data: bytes, offset: int) -> int | None:
-    """Where the next sound record after an offset begins."""
+    """Where the next valid record after an offset begins; None if there is none."""
     while (offset := data.find(MAGIC, offset + 1)) >= 0:
         if _decode(data, offset):
             return offset
@@ -77,7 +77,8 @@ def _next_sound(data: bytes, offset: int) -> int | None:
 class Journal:
     """The journal of one PBX, open for writing and reading.
 
-    ``name`` is random and stays with the folder: the database remembers by it how much was applied. ``max_unwritten`` bounds, in bytes, what waits in memory for space.
+    ``name`` is random and stays with the folder: under it the database stores how much was applied. ``max_unwritten`` limits
+    the bytes that wait in memory for disk space.
     Raises JournalInUse when another process writes here, OSError when the folder cannot be made.
     """
 
@@ -85,15 +86,15 @@ class Journal:
         self.folder = folder
         self.segment_bytes = segment_bytes
         self.max_unwritten = max_unwritten
-        self.damaged = 0  # damaged places stepped over while reading
-        self.lost = 0  # messages given up because neither disk nor memory had room
+        self.damaged = 0  # damaged places skipped while reading
+        self.lost = 0  # messages dropped because neither disk nor memory had room
         self.unwritten_bytes = 0
         self.last_at: datetime | None = None  # when the last message before this start was received
         self._waiting: deque[tuple[int, bytes]] = deque()  # (position, record) not on disk yet
         self._fd = -1
         self._base = 0
         self._size = 0
-        self._closing: list[int] = []  # full segments that still want an fsync
+        self._closing: list[int] = []  # full segments that still need an fsync
         self._dirty = False
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -102,7 +103,7 @@ class Journal:
         except BlockingIOError:
             os.close(self._lock)
             raise JournalInUse("another process writes this journal", folder=str(folder)) from None
-        self.end = self.began = self._mend_tail()  # what begins before ``began`` was written by an earlier process
+        self.end = self.began = self._mend_tail()  # records before ``began`` are from an earlier process
         self.is_new = not self._segments()
         self.name = self._read_name()
 
@@ -117,7 +118,7 @@ class Journal:
         return name
 
     def rename(self, name: str) -> None:
-        """Be another journal from now on: this folder is the copy of one that is in use elsewhere. Raises OSError."""
+        """Give the journal a new name, because this folder is a copy of one in use elsewhere. Raises OSError."""
         fresh = self.folder / "name.new"
         fresh.write_text(name + "\n", encoding="ascii")
         fresh.chmod(0o600)
@@ -125,7 +126,7 @@ class Journal:
         self.name = name
 
     def _mend_tail(self) -> int:
-        """Cut a torn record off the last segment; returns where the journal ends."""
+        """Cut an incomplete record off the last segment; returns where the journal ends."""
         segments = self._segments()
         if not segments:
             return 0
@@ -150,10 +151,10 @@ class Journal:
     # writing
 
     def append(self, messages: Iterable[tuple[datetime, bytes]]) -> list[Record]:
-        """Give messages their positions and hand them to the operating system.
+        """Give messages their positions and write them to the operating system.
 
-        Always returns all records. Where the disk is full they wait in memory and the next ``append`` or ``flush`` writes
-        them; ask ``unwritten_bytes``. Other errors of the disk are treated alike, because the PBX will not wait.
+        Always returns all records. If the disk is full they wait in memory until the next ``append`` or ``flush``; see
+        ``unwritten_bytes``. Other disk errors are treated the same, because the PBX does not wait.
         """
         records = []
         for received_at, raw in messages:
@@ -171,7 +172,7 @@ class Journal:
         return records
 
     def flush(self) -> None:
-        """Write what waits. Raises JournalFull, keeping the rest in memory, when there is no space."""
+        """Write the waiting records. Raises JournalFull and keeps the rest in memory when the disk takes no more."""
         while self._waiting:
             base, limit = self._place()
             run: list[bytes] = []
@@ -189,7 +190,7 @@ class Journal:
         if self._fd >= 0 and (first != self._base + self._size or self._size >= self.segment_bytes):
             self._closing.append(self._fd)
             self._fd = -1
-            if not self._size:  # opened while the disk was full, and what belonged there has been given up
+            if not self._size:  # opened while the disk was full; its records were dropped
                 (self.folder / f"{self._base:020d}.journal").unlink()
         if self._fd < 0:
             try:
@@ -234,7 +235,7 @@ class Journal:
         return JournalFull(f"{why} for the journal in {self.folder}", folder=str(self.folder), why=why)
 
     async def sync(self) -> None:
-        """Make the written records survive a power failure; the disk is waited for in a thread."""
+        """Sync the written records to disk, in a thread, so that they survive a power failure."""
         handles, self._closing = self._closing, []
         if self._dirty and self._fd >= 0:
             handles.append(os.dup(self._fd))
@@ -243,7 +244,7 @@ class Journal:
             await asyncio.to_thread(_sync_and_close, handles)
 
     def close(self) -> None:
-        """Write and sync what can be, and let another process in."""
+        """Write and sync what is possible, and release the lock."""
         try:
             self.flush()
         except JournalFull:
@@ -255,9 +256,9 @@ class Journal:
     # reading
 
     def read(self, position: int = 0) -> Iterator[Record]:
-        """All records that begin at ``position`` or later, in order, also those waiting for space.
+        """All records that begin at ``position`` or later, in order, including those waiting for space.
 
-        Damaged places and lost segments are stepped over; each damaged place adds to ``damaged``.
+        Damaged places and lost segments are skipped; each damaged place increases ``damaged``.
         """
         segments = self._segments()
         for index, (base, path) in enumerate(segments):
@@ -286,7 +287,7 @@ class Journal:
                 here = _next_sound(data, here)
 
     def last_before(self, position: int, beginning: bytes) -> Record | None:
-        """The last record before a position whose message begins so, in the latest segments before it."""
+        """The last record before ``position`` whose message starts with ``beginning``, in the latest segments; else None."""
         before = [segment for segment in self._segments() if segment[0] < position]
         for base, path in before[: -_LOOKED_BACK - 1 : -1]:
             data = path.read_bytes()[: max(0, position - base)]
@@ -298,7 +299,7 @@ class Journal:
         return None
 
     def prune(self, replay_from: int, keep: timedelta, now: datetime) -> int:
-        """Delete segments no replay needs and that are older than ``keep``; returns how many."""
+        """Delete segments that no replay needs and that are older than ``keep``; returns how many."""
         segments = self._segments()
         gone = 0
         for (_, path), (next_base, _) in itertools.pairwise(segments):

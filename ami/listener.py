@@ -1,7 +1,7 @@
-"""The listener of one PBX: hears it as long as it lives, and applies what it hears while it holds the lease.
+"""The listener of one PBX: it always follows the PBX, and applies facts while it holds the lease.
 
-Several listeners may be started for the same PBX. All of them listen and write a journal; a lease in the database makes one
-of them active. Each batch is checked against the lease, so one that was stopped for a while and goes on is refused.
+Several listeners may run for the same PBX. All of them listen and write a journal; a lease in the database makes one of
+them active. Each batch is checked against the lease, so a batch of a listener that was suspended and resumes is refused.
 """
 
 import asyncio
@@ -31,26 +31,27 @@ from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost, PbxReport, PbxSt
 log = structlog.get_logger(__name__)
 
 _GOODBYE = 2.0  # seconds at most for the last report
-_OTHERS_COME = 5.0  # seconds within which whoever was cut off from the database comes back to it
+_OTHERS_COME = 5.0  # seconds in which listeners that lost the database reconnect to it
 __all__ = ["Listener", "ListenerSettings", "Sink"]
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """How a listener behaves; all times in seconds."""
+    """Timing and dialling of a listener; plain numbers are seconds."""
 
     timing: Timing = field(default_factory=Timing)
     lease: float = 2.0  # seconds after the death of the active listener until a standby takes over
     renew: float = 0.5
     retry_most: float = 30.0  # pause after a fault of our own
-    keep: timedelta = timedelta(days=7)  # old journal segments, for looking back
+    keep: timedelta = timedelta(days=7)  # how long old journal segments are kept
     dialling: Dialling = field(default_factory=Dialling)
 
 
 class Listener:
     """Follows one PBX until ``stop``.
 
-    ``folder`` is the journal's; ``make_tracker`` makes an empty tracker for each term; ``commands`` are what people ask to be done with calls; ``recover`` reads CEL or CDR after a gap.
+    ``folder`` holds the journal. ``make_tracker`` makes an empty tracker for each term. ``commands`` is the source of commands
+    from people. ``recover`` reads CEL or CDR after a gap.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Listener:
         self._make_tracker = make_tracker
         self._sink = sink
         self._clock = clock
-        self._owner = uuid4().hex  # of this process alone: a copied machine or folder is another owner
+        self._owner = uuid4().hex  # unique per process: a copied machine or folder is another owner
         self._settings = settings or ListenerSettings()
         self._commands = commands
         self._recover = recover
@@ -83,11 +84,11 @@ class Listener:
 
     @property
     def report(self) -> PbxReport:
-        """What there is to say of the PBX now."""
+        """The present state of the PBX."""
         return self._reporter.current()
 
     def stop(self) -> None:
-        """Let ``run`` end."""
+        """Make ``run`` return."""
         self._stop.set()
 
     async def run(self) -> None:
@@ -136,7 +137,7 @@ class Listener:
         await wait_at_most(self._stop, pause)
 
     async def _term(self) -> None:
-        """Hear the PBX, and apply what it says as soon and as long as the lease is ours."""
+        """Follow the PBX until the lease is lost or something fails; apply facts while the lease is ours."""
         self._reporter.tell(PbxState.STARTING, "starting")
         journal = Journal(self._folder)
         connection = AmiConnection(
@@ -184,7 +185,7 @@ class Listener:
                 asked_since = asked_since or clock()
                 if led is None or lease == led:
                     await self._go_on(follower, cursor, lease, begun=begun, led=led)
-            except Exception as error:  # noqa: BLE001  # a database that is away takes the lease from nobody
+            except Exception as error:  # noqa: BLE001  # nobody loses the lease because the database is away
                 asked_since = None
                 log.warning("lease_not_renewed", pbx=self.pbx, why=describe(error))
                 if not begun:
@@ -205,7 +206,7 @@ class Listener:
     async def _go_on(
         self, follower: Follower, cursor: JournalPosition, lease: Lease | None, *, begun: bool, led: Lease | None
     ) -> None:
-        """As the one who leads, or as a standby, or from one to the other."""
+        """Begin as leader or standby, compare as standby, or change from standby to leader."""
         if not begun:
             follower.begin(cursor, await self._sink.handover(self.pbx), lease)
         elif lease is None:
@@ -215,15 +216,15 @@ class Listener:
             follower.take_over(lease, await self._sink.handover(self.pbx))
 
     async def _open_journal(self, journal: Journal) -> JournalPosition:
-        """How far the database knows this journal; waits while the database is away. The PBX is heard meanwhile."""
+        """How much of this journal the database knows; retries while the database is away. The PBX is heard meanwhile."""
         pause = 0.25
         while True:
             try:
                 name, cursor = await self._sink.open_journal(self.pbx, journal.name, self._owner, is_new=journal.is_new)
-                if cursor.position > journal.began:  # the disk lost what was written right before a power failure
+                if cursor.position > journal.began:  # a power failure lost the last records on disk
                     cursor = JournalPosition(journal.began, journal.began)
                     await self._sink.move_cursor(self.pbx, name, cursor)
-            except Exception as error:  # noqa: BLE001  # whatever the database's fault is, we wait for it
+            except Exception as error:  # noqa: BLE001  # retry on every error of the database
                 self._reporter.trouble("database", "database_away", {"why": describe(error)})
                 await asyncio.sleep(pause)
                 pause = min(5.0, pause * 2)

@@ -1,4 +1,4 @@
-"""One look at a PBX for ``pbxcrm doctor``: does it answer, may we log in, and what may we do there."""
+"""Checks a PBX for ``pbxcrm doctor``: whether it answers, whether we may log in, and which rights we have."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ami.errors import ActionRefused
 from ami.take_snapshot import clock_offset
 from ami.url import AmiUrl
 
-#: What we ask of a PBX, and what is lost where we may not. The keys are as ListCommands spells them.
+#: The actions we need, and what does not work without each. The keys are spelled as in ListCommands.
 WANTED: dict[str, str] = {
     "CoreShowChannels": "what went on while the link was down cannot be compared (write=reporting)",
     "CoreStatus": "a restart of the PBX cannot be told from a broken link (write=reporting)",
@@ -21,7 +21,7 @@ WANTED: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the probe saw. ``missing`` says, action by action, what we may not do and what is lost by that."""
+    """The result of a probe. ``missing`` names each action we may not send and what does not work without it."""
 
     asterisk_version: str | None
     clock_offset_seconds: float | None
@@ -29,7 +29,7 @@ class Seen:
 
 
 async def probe(url: AmiUrl) -> Seen:
-    """Log in, look, leave. Raises LinkDown or LoginRefused, whose ``params`` say why."""
+    """Log in, check, disconnect. Raises LinkDown or LoginRefused, whose ``params`` say why."""
     link = Link(url, Timing(), lambda: datetime.now(UTC))
     try:
         await link.open()
@@ -38,7 +38,7 @@ async def probe(url: AmiUrl) -> Seen:
         allowed = (await link.send({"Action": "ListCommands"}))[0]
     finally:
         link.close()
-    # A PBX that lists nothing is one whose list we do not understand; it is not accused of anything.
+    # A very short list means that we cannot read it, so nothing is reported as missing.
     missing = [f"{name}: {lost}" for name, lost in WANTED.items() if len(allowed) > 5 and name not in allowed]
     return Seen(version, offset, tuple(missing))
 

@@ -1,8 +1,8 @@
-"""What goes on in a PBX at one moment: asked for after every login, because AMI repeats nothing.
+"""The state of a PBX at one moment: taken after every login, because AMI repeats no events.
 
-The listener gathers it (``CoreStatus``, ``CoreShowChannels``, ``BridgeList`` with a ``BridgeInfo`` each, ``QueueStatus``)
-while live events wait, writes it to the journal as one record of its own, and gives it to ``Tracker.reconcile``;
-a replay of the journal therefore meets it at the same place.
+The listener collects it (``CoreStatus``, ``CoreShowChannels``, ``BridgeList`` with one ``BridgeInfo`` per bridge,
+``QueueStatus``) while live events wait, writes it to the journal as one record, and passes it to ``Tracker.reconcile``.
+So a replay of the journal finds it at the same place.
 """
 
 import json
@@ -19,7 +19,7 @@ RECORD_START = b"Event: PbxcrmSnapshot\r\nData: "
 
 @dataclass(frozen=True, slots=True)
 class BridgeSeen:
-    """A bridge as ``BridgeListItem`` and ``BridgeInfoChannel`` told it."""
+    """A bridge from ``BridgeListItem`` and ``BridgeInfoChannel``."""
 
     bridge_id: str  # BridgeUniqueid
     bridge_type: str  # "basic", "park", "base" …
@@ -36,8 +36,8 @@ class Snapshot:
     ``waiting`` are the ``QueueEntry`` events: callers in queues (Queue, Position, Uniqueid, Wait in seconds).
     ``booted_at`` is the PBX's own wall clock at its last start, taken as UTC without knowing its time zone (AMI does not
     say it): compare it with an earlier ``booted_at`` of the same PBX, never with our clock.
-    ``position`` is where the journal holds this snapshot; the horizon of a call first seen here.
-    ``asked_at`` is when it was asked for, by the PBX's clock as far as that is known: what happened before, it knows.
+    ``position`` is its place in the journal; the horizon of a call first seen here.
+    ``asked_at`` is when it was requested, by the PBX's clock if known: earlier events are reflected in it.
     """
 
     channels: tuple[Headers, ...]
@@ -83,7 +83,7 @@ def from_record(raw: bytes, position: int | None = None) -> Snapshot:
 
 
 def boot_time(core_status: Headers) -> datetime | None:
-    """``CoreStartupDate`` and ``CoreStartupTime`` of a ``CoreStatus`` response as one moment; None where they are missing."""
+    """``CoreStartupDate`` and ``CoreStartupTime`` of a ``CoreStatus`` response as one time; None if missing."""
     text = f"{core_status.get('CoreStartupDate', '')} {core_status.get('CoreStartupTime', '')}"
     try:
         return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
-"""Recorded calls that can be played again with other people, numbers, phones and times.
+"""Recorded calls that can be replayed with other people, numbers, phones and times.
 
-The recordings in ``demo_calls`` were made on a real Asterisk 22 and stripped (``strip``) to the events a call is followed
-by, so the simulated PBX says what a real one says, in its order and its milliseconds.
+The recordings in ``demo_calls`` were made on a real Asterisk 22 and stripped (``strip``) to the events the
+tracker needs, so the simulated PBX sends what a real one sends, in the same order and with the same timing.
 """
 
 import random
@@ -14,7 +14,7 @@ from ami.messages import Framer, is_wanted, parse
 
 _DROPPED = re.compile(r"Privilege|.*Language|.*AccountCode|EventTV|ActionID")
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-#: What belongs to one playing of a call: bridges, click-to-call ids, Uniqueids, channel suffixes, clients, names, phones.
+#: What differs in each replay of a call: bridges, click-to-call ids, Uniqueids, channel suffixes, clients, names, phones.
 _CHANGING = re.compile(
     rf"(?P<bridge>{_UUID})|(?P<click>\bclick-\d+\b)|(?P<unique>\b\d{{10}}\.\d+\b)|(?<=-)(?P<suffix>[0-9a-f]{{8}})\b"
     r"|(?P<number>\+380\d{9}\b)|(?P<name>\bOlena\b|Олена Шевченко|\bCRM\b)|(?<![\d+.])(?P<phone>10[1-4])(?!\d)"
@@ -52,7 +52,7 @@ _LAST = (
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Somebody outside. ``name`` is what their operator shows, often nothing but the number."""
+    """A caller from outside. ``name`` is the caller name from the operator, often only the number."""
 
     number: str
     name: str
@@ -60,10 +60,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event of a story: seconds after the call's beginning, its text cut at what changes."""
+    """One event of a story: seconds after the call's beginning, and its text split at the parts that change."""
 
     offset: float
-    pieces: tuple[tuple[str, str], ...]  # (kind, text); kind "" for text that stays
+    pieces: tuple[tuple[str, str], ...]  # (kind, text); kind "" for text that does not change
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Story:
 
 
 def strip(stream: bytes) -> bytes:
-    """A recording without the events and headers that nobody needs to follow the call."""
+    """The recording without the events and headers that the tracker does not need."""
     kept = []
     for raw in Framer().feed(stream):
         if is_wanted(raw):
@@ -90,12 +90,12 @@ def strip(stream: bytes) -> bytes:
 
 
 def load(name: str) -> Story:
-    """A story shipped with the product. Raises FileNotFoundError for an unknown name."""
+    """Load a story shipped with the product. Raises FileNotFoundError for an unknown name."""
     return make_story(name, (files("ami") / "demo_calls" / f"{name}.ami").read_bytes())
 
 
 def make_story(name: str, stream: bytes) -> Story:
-    """A story from a stripped recording."""
+    """Make a story from a stripped recording."""
     messages = [parse(raw) for raw in Framer().feed(stream)]
     begin = float(messages[0]["Timestamp"])
     return Story(name, tuple(Line(float(m["Timestamp"]) - begin, tuple(_cut(m))) for m in messages))
@@ -120,9 +120,9 @@ def _cut(message: Mapping[str, str]) -> Iterable[tuple[str, str]]:
 
 
 class Cast:
-    """Who plays in one playing of a story, and the names Asterisk gives things in it.
+    """The people and phones in one replay of a story, and the ids that Asterisk gives channels and bridges.
 
-    ``serial`` is counted on by all castings of a PBX, so that no Uniqueid or channel name ever comes twice.
+    All casts of a PBX share one ``serial``, so that no Uniqueid or channel name is used twice.
     """
 
     def __init__(
@@ -137,11 +137,11 @@ class Cast:
         self._instead: list[tuple[bytes, bytes]] = []
 
     def replace(self, invented: str, real: str) -> None:
-        """From now on say something that exists already instead of what was invented for this playing."""
+        """From now on replace an invented name or id with one that already exists."""
         self._instead.append((invented.encode(), real.encode()))
 
     def speak(self, line: Line, now: float) -> bytes:
-        """The bytes of one event, said at ``now`` (seconds since 1970)."""
+        """The bytes of one event, stamped ``now`` (seconds since 1970)."""
         said = "".join(
             text if not kind else f"{now:.6f}" if kind == "time" else self._name(kind, text)
             for kind, text in line.pieces
@@ -177,7 +177,7 @@ class Cast:
 
 
 class Serial:
-    """Counts."""
+    """A counter that starts at 0."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -189,7 +189,7 @@ class Serial:
 
 
 class Crowd:
-    """Clients who call: now a new one, now one who has called before or is among ``known`` from the beginning."""
+    """The clients who call: new ones, and ones who have called before or are ``known`` from the beginning."""
 
     def __init__(self, dice: random.Random, again: float = 0.35, known: Iterable[Client] = ()) -> None:
         self._dice = dice
@@ -197,7 +197,7 @@ class Crowd:
         self._known: list[Client] = list(known)
 
     def somebody(self) -> Client:
-        """A client at random: with the chance ``again`` one who is known, else a new one."""
+        """A random client: with probability ``again`` a known one, else a new one."""
         dice = self._dice
         if self._known and dice.random() < self._again:
             return dice.choice(self._known)
@@ -209,7 +209,7 @@ class Crowd:
 
 
 def choose_phones(dice: random.Random, phones: Sequence[str]) -> dict[str, str]:
-    """Other phones for those of the recording, each its own."""
+    """Map each phone of the recordings to a different random one of ``phones``."""
     recorded = ["101", "102", "103", "104"]
     chosen = dice.sample(list(phones), k=min(len(phones), len(recorded)))
     return dict(zip(recorded, chosen, strict=False))

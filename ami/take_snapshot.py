@@ -1,4 +1,4 @@
-"""Asks a PBX, right after the login, what is going on. Live events wait in the link meanwhile."""
+"""Asks a PBX for its channels, bridges and queues right after the login. Live events wait in the link meanwhile."""
 
 from collections.abc import Awaitable, Callable
 
@@ -10,9 +10,9 @@ Send = Callable[..., Awaitable[list[Headers]]]
 
 
 async def take_snapshot(send: Send) -> Snapshot:
-    """A snapshot. Raises ActionRefused when our user may not ask at all, LinkDown, ActionTimeout.
+    """Take a snapshot. Raises ActionRefused if our user lacks the right, LinkDown, ActionTimeout.
 
-    A user without ``reporting`` but with ``call`` may still ask for the channels by ``Status``; the boot time stays unknown.
+    A user with ``call`` but without ``reporting`` may still list the channels by ``Status``; the boot time stays unknown.
     """
     try:
         status = (await send({"Action": "CoreStatus"}))[0]
@@ -49,13 +49,13 @@ async def _bridge(send: Send, row: Headers) -> BridgeSeen | None:
     try:
         members = await _rows(send, {"Action": "BridgeInfo", "BridgeUniqueid": bridge_id}, "BridgeInfoChannel")
     except ActionRefused:
-        return None  # dissolved since it was listed
+        return None  # destroyed since it was listed
     ids = tuple(member["Uniqueid"] for member in members if "Uniqueid" in member)
     return BridgeSeen(bridge_id, row.get("BridgeType", ""), row.get("BridgeTechnology", ""), ids)
 
 
 async def clock_offset(send: Send, our_time: Callable[[], float]) -> float | None:
-    """The PBX's clock minus ours, in seconds, by the Timestamp in the answer to a Ping; None where it tells none."""
+    """The PBX's clock minus ours, in seconds, from the Timestamp in the answer to a Ping; None if there is none."""
     before = our_time()
     answer = (await send({"Action": "Ping"}))[0]
     try:

@@ -12,7 +12,7 @@ _ENCODE = "write / ? # @ in the secret as %2F %3F %23 %40"
 
 @dataclass(frozen=True, slots=True)
 class AmiUrl:
-    """Where the PBX is and who we are. Neither ``repr`` nor ``str`` shows the secret."""
+    """Host, port, user and secret of a PBX. Neither ``repr`` nor ``str`` shows the secret."""
 
     host: str
     port: int
@@ -26,7 +26,7 @@ class AmiUrl:
 
     @classmethod
     def parse(cls, text: str) -> "AmiUrl":
-        """Read an address; user and secret are percent-decoded. Raises BadAmiUrl, whose text never holds the secret."""
+        """Parse an address; user and secret are percent-decoded. Raises BadAmiUrl, whose text never holds the secret."""
         try:
             parts = urlsplit(text.strip())
             port = parts.port
