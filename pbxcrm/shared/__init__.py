@@ -1,1 +1,1 @@
-"""What every context stands on. Nothing here knows a context."""
+"""Code that every context uses. Nothing here imports a context."""

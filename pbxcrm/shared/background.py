@@ -1,14 +1,14 @@
-"""Background jobs: the worker does them in batches, one transaction per batch, and a row says how far each job is.
+"""Background jobs: the worker runs them in batches, one transaction per batch. A row holds the progress of each job.
 
-A context says in its ``timers.py`` what a kind of work does with one batch (``pbxcrm.composition`` registers it) and starts it in its
-own transaction::
+A context defines in its ``timers.py`` the function that runs one batch of each kind (``pbxcrm.composition`` registers it). It starts
+a job in its own transaction::
 
     WORK = {"checkpoints.recompute": recompute_batch}
 
     job = await start(session, "checkpoints.recompute", {"stage": 7}, now, owner_id=viewer.user_id)
 
-A batch that fails is tried again a few times; then the job stops and says why. When a worker dies in a batch, the batch is rolled
-back and the next worker does it.
+A batch that fails is retried a few times; then the job stops and stores the error. When a worker dies during a batch, the batch is
+rolled back and another worker runs it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,13 +28,13 @@ from pbxcrm.shared.lengths import cut
 log = structlog.get_logger()
 
 MOST_TRIES = 5
-MOST_BATCHES = 5  # per sweep, so that deadlines are not kept waiting
+MOST_BATCHES = 5  # per sweep, so that deadlines do not wait
 KEEP = timedelta(days=30)
 ACTIVE = text("state IN ('queued', 'running', 'undoing')")
 
 
 class JobState(StrEnum):
-    """How far a background job is."""
+    """The state of a background job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -45,7 +45,7 @@ class JobState(StrEnum):
 
 
 class BackgroundJob(SQLModel, table=True):
-    """``payload`` says what to do, ``cursor`` how far the job is, ``refused`` what could not be done and why."""
+    """``payload`` holds the arguments, ``cursor`` the progress, ``refused`` the items that could not be processed and why."""
 
     __tablename__ = "background_jobs"
     __table_args__ = (Index("ix_background_jobs_active", "id", sqlite_where=ACTIVE, postgresql_where=ACTIVE),)
@@ -66,14 +66,14 @@ class BackgroundJob(SQLModel, table=True):
     finished_at: datetime | None = maybe_utc_column()
 
 
-#: Does one batch starting at ``job.cursor``, advances the cursor and counts. True when nothing is left. Must not commit.
+#: Runs one batch from ``job.cursor`` on, advances the cursor and counts. Returns True when nothing is left. Must not commit.
 Batch = Callable[[AsyncSession, BackgroundJob, datetime], Awaitable[bool]]
 _work: dict[str, Batch] = {}
 _undo: dict[str, Batch] = {}
 
 
 def register_work(work: Mapping[str, Batch], undo: Mapping[str, Batch] | None = None) -> None:
-    """Register for each kind the function that does a batch and the one that undoes a batch. Raises ValueError for a kind that is known."""
+    """Register, for each kind, the functions that run and undo a batch. Raises ValueError for a kind that has another function."""
     for known, given in ((_work, work), (_undo, undo or {})):
         for kind, batch in given.items():
             if known.setdefault(kind, batch) is not batch:
@@ -81,7 +81,7 @@ def register_work(work: Mapping[str, Batch], undo: Mapping[str, Batch] | None = 
 
 
 def can_undo(job: BackgroundJob) -> bool:
-    """Whether what it did can be taken back."""
+    """Whether the job has ended and its changes can be undone."""
     return job.kind in _undo and job.state in {JobState.DONE, JobState.FAILED}
 
 
@@ -102,12 +102,12 @@ async def start(
 
 
 def begin_undo(job: BackgroundJob) -> None:
-    """Let the worker take it back."""
+    """Queue the undo of the job for the worker."""
     job.state, job.cursor, job.tries, job.error, job.finished_at = JobState.UNDOING.value, {}, 0, "", None
 
 
 async def work_on(db: Database, now: datetime) -> int:
-    """Do a few batches of queued jobs; returns how many. Safe in any number of processes at once."""
+    """Run up to ``MOST_BATCHES`` batches of queued jobs. Returns how many ran. Several processes may call it at once."""
     batches = 0
     while batches < MOST_BATCHES and await _anything(db):
         claimed: int | None = None

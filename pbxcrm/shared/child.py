@@ -1,8 +1,8 @@
-"""``python child.py PARENT SIGNAL PROGRAM ARG...``: become PROGRAM, and get SIGNAL when the process PARENT dies.
+"""``python child.py PARENT SIGNAL PROGRAM ARG...``: run PROGRAM in this process, which gets SIGNAL when the process PARENT dies.
 
-A parent killed with ``kill -9`` cannot tell its children to stop; the kernel can. The request survives ``exec``, so this
-stands between the fork and the program instead of code that runs between fork and exec in a process with threads.
-Where the kernel has no such request (it is Linux's own) the program starts without it.
+A parent killed with ``kill -9`` cannot stop its children; the kernel can. The request survives ``exec``, so a separate script
+can make it. Code between fork and exec (``preexec_fn``) would not be safe in a process with threads.
+Only Linux offers this request; elsewhere the program starts without it.
 """
 
 import ctypes
@@ -15,16 +15,16 @@ PR_SET_PDEATHSIG = 1
 
 
 def command(program: list[str], *, at_parents_death: signal.Signals) -> list[str]:
-    """The command line that runs ``program`` as a child that does not outlive the process that calls this."""
+    """The command line that runs ``program`` as a child of the calling process and stops it when that process dies."""
     return [sys.executable, "-I", "-S", str(Path(__file__)), str(os.getpid()), str(int(at_parents_death)), *program]
 
 
 def main(arguments: list[str]) -> None:
-    """Become the program. ``arguments``: the id of the parent, the signal at the parent's death, the program."""
+    """Replace this process by the program. ``arguments``: id of the parent, signal at its death, the program's command line."""
     parent, at_death, program = int(arguments[0]), int(arguments[1]), arguments[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, at_death, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the kernel was asked
+        if os.getppid() != parent:  # the parent died before the request was made
             sys.exit(1)
     os.execv(program[0], program)  # noqa: S606  # the caller names the program; no shell is wanted
 

@@ -1,4 +1,4 @@
-"""Conditions that the filters of all lists are built of."""
+"""SQL conditions that the filters of all lists share."""
 
 from datetime import datetime
 from typing import Any
@@ -8,12 +8,12 @@ from sqlmodel import col
 
 
 def equal(*asked: tuple[Any, Any]) -> list[ColumnElement[bool]]:
-    """Pairs of a column and its value. None and an empty text ask for nothing."""
+    """One condition per pair of column and value. Pairs whose value is None or empty are left out."""
     return [col(column) == value for column, value in asked if value is not None and value != ""]
 
 
 def within(column: datetime | None, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
-    """From ``since`` until (not including) ``until``; None leaves that side open."""
+    """Conditions for ``since <= column < until``; None leaves that side open."""
     found: list[ColumnElement[bool]] = []
     if since is not None:
         found.append(col(column) >= since)

@@ -1,7 +1,7 @@
-"""Rows that every decision reads and that seldom change (people, lines, stages) are cached in memory under a version number.
+"""A cache in memory for rows that every decision reads and that seldom change (people, lines, stages).
 
-``cached_until_changed`` reads the version in the transaction of the decision instead of the rows themselves. A model is marked
-with ``@cached_config``; the transaction that changes such a row increments the version.
+``cached_until_changed`` reads only a version number in the current transaction and reloads the rows when it has changed. The
+models are marked with ``@cached_config``; a transaction that changes such a row increments the version.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,8 +19,8 @@ from pbxcrm.shared.db import DATABASE, Database
 
 Model = TypeVar("Model", bound=SQLModel)
 Found = TypeVar("Found")
-_CHANGED = "configuration_changed"  # of a session
-_VERSION_READ = "configuration_version"  # of a session
+_CHANGED = "configuration_changed"  # key in ``session.info``
+_VERSION_READ = "configuration_version"  # key in ``session.info``
 _models: set[type[SQLModel]] = set()
 _GROW: Executable = text(
     "INSERT INTO configuration_version (id, version) VALUES (1, 1)"
@@ -29,7 +29,7 @@ _GROW: Executable = text(
 
 
 class ConfigurationVersion(SQLModel, table=True):
-    """The one row ``id`` 1; none before the first change."""
+    """A table of one row with ``id`` 1; empty before the first change."""
 
     __tablename__ = "configuration_version"
 
@@ -53,7 +53,7 @@ async def config_version(session: AsyncSession) -> int:
 
 
 async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
-    """What ``load`` reads, kept in memory until somebody changes the configuration. Its rows belong to no session."""
+    """The result of ``load``, cached in memory until the configuration changes. Its rows belong to no session."""
     if _CHANGED in session.info:  # uncommitted rows must not get into the cache: they may be rolled back
         return await load(session)
     database: Database = session.info[DATABASE]
@@ -68,8 +68,8 @@ async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSessi
 
 
 async def _read(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
-    """Uses a separate session, so that a rollback does not expire cached rows, on the same connection, so that a loader never
-    waits for a second one.
+    """Call ``load`` with a separate session, so that a rollback does not expire the cached rows. It shares the connection, so that
+    it never waits for a second one.
     """
     info = {name: session.info[name] for name in (DATABASE, _VERSION_READ)}
     async with AsyncSession(await session.connection(), expire_on_commit=False, autoflush=False, info=info) as reading:

@@ -1,8 +1,8 @@
-"""Turns a violated constraint into the business error with its sentence and field.
+"""Turns a violated constraint into a business error with its message and field.
 
-The actions look before they write, but two at once may both find a name free. Then the database has the last word, and it
-must read as if the action had said it. PostgreSQL names the constraint, SQLite its columns; the naming convention
-(``pbxcrm.shared.columns``) makes one of the other.
+The actions check before they write, but two at the same time may both find a name free. Then the database refuses the second
+one, and the user must get the same kind of message as from the action. PostgreSQL reports the name of the constraint, SQLite its
+columns; the naming convention (``pbxcrm.shared.columns``) gives the name for the columns.
 """
 
 import re
@@ -30,10 +30,10 @@ _TOO_LARGE = ("out of range", "out of int32 range", "out of int64 range", "value
 
 
 def in_words(error: DBAPIError) -> PbxcrmError | None:
-    """What the business says of what the database refused; None where it is a fault of ours or of the database."""
+    """The business error for what the database refused; None where the cause is a bug or a fault of the database."""
     if isinstance(error, IntegrityError):
         return _refused(error)
-    # An id that no row can have: whoever asks for it asks for something that is not there.
+    # No row can have an id this large, so the answer is the same as for a row that does not exist.
     if any(sign in str(error.orig) for sign in _TOO_LARGE):
         return NotFound("web.no_such_id", "There is no such thing.")
     return None
@@ -52,7 +52,7 @@ def _refused(error: IntegrityError) -> PbxcrmError | None:
 
 
 def _names(error: IntegrityError, said: str) -> list[str]:
-    """The names the violated constraint may have."""
+    """The possible names of the violated constraint."""
     cause = getattr(error.orig, "__cause__", None)
     if name := getattr(cause, "constraint_name", None):
         return [str(name)]

@@ -1,4 +1,4 @@
-"""Rows by their ids, statements that are built once, and statements that run through SQLAlchemy Core instead of the ORM."""
+"""Loading rows by id, and running statements through SQLAlchemy Core instead of the ORM."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -25,27 +25,27 @@ async def load_by_id(session: AsyncSession, model: type[Model], ids: Iterable[in
 
 
 def list_param(name: str) -> Any:
-    """A parameter that is a list, for statements that are built once."""
+    """A bind parameter that takes a list, for statements that are built once and reused."""
     return bindparam(name, expanding=True)
 
 
 async def fetch(
     session: AsyncSession, statement: Executable, params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
 ) -> Sequence[Any]:  # Rows
-    """Fetch columns through Core, which takes half the time of the ORM; used for every fact. Pending changes are not flushed."""
+    """Fetch rows through Core, in half the time of the ORM; used for every fact. Does not flush pending changes."""
     return await session.run_sync(_ask, statement, params)
 
 
 async def execute(session: AsyncSession, statement: Executable, params: Sequence[Mapping[str, Any]]) -> int:
-    """Executes through Core. None of the rows may be loaded in the session. Returns the row count."""
+    """Execute through Core; returns the row count, 0 without ``params``. The session must not have loaded the affected rows."""
     return await session.run_sync(_tell, statement, params) if params else 0
 
 
 async def add_rows(session: AsyncSession, *rows: SQLModel) -> None:
-    """Insert new rows of models, with their ids, and nothing else.
+    """Insert new rows of models and set their ids, without a flush of the session.
 
-    A flush would also write all other changes of the session: in a batch of facts, the same calls again and again. Rows of
-    one model go in one statement.
+    A flush would also write all other pending changes: in a batch of facts, the same calls repeatedly. Rows of one model are
+    inserted in one statement.
     """
     await session.run_sync(_insert, rows)
 
@@ -64,7 +64,10 @@ def _insert(session: Session, rows: Sequence[SQLModel]) -> None:
 async def add_new(
     session: AsyncSession, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], *returning: str
 ) -> Sequence[Any]:
-    """Insert the rows that do not exist yet, through Core; returns their columns ``returning``. Defaults of the model are not applied."""
+    """Insert the rows that do not exist yet, through Core. Returns the columns ``returning`` of the inserted rows.
+
+    Python defaults of the model are not applied.
+    """
     if not rows:
         return ()
     statement = _add_new(model, session.get_bind().dialect.name, returning)
@@ -83,12 +86,15 @@ def _tell(session: Session, statement: Executable, params: Any) -> int:
 
 
 async def set_row(session: AsyncSession, model: type[SQLModel], row: Mapping[str, Any], key: str) -> None:
-    """Insert a row, or change the one that has this ``key``, in one Core statement. Rows that the session has loaded are not refreshed."""
+    """Insert a row or update the one with the same value of the column ``key`` (an upsert through Core).
+
+    Rows that the session has loaded are not refreshed.
+    """
     await execute(session, _set_row(model, session.get_bind().dialect.name, tuple(row), key), [row])
 
 
 def _insert_into(table: Table, dialect: str) -> Any:
-    """``INSERT`` as this database writes it. Only its own dialect is loaded: each takes 2 MB in each process."""
+    """The dialect's own ``INSERT``. Only the dialect in use is imported: each takes 2 MB in each process."""
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
@@ -110,5 +116,5 @@ def _add_new(model: type[SQLModel], dialect: str, returning: tuple[str, ...]) ->
 
 @cache
 def _by_id(model: type[SQLModel]) -> Any:  # Select[model]
-    """Built once per model: building a statement takes as long as executing a small one."""
+    """Built once per model, because building a statement takes as long as executing a small one."""
     return select(model).where(col(model.id).in_(list_param("ids")))  # type: ignore[attr-defined]  # all have one

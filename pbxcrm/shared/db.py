@@ -1,10 +1,10 @@
-"""The database: one place that opens, begins and commits.
+"""The database: the only place that opens connections, begins transactions and commits.
 
-``read()`` gives a session that only reads; ``write()`` gives one whose work is committed as a whole when the block
-ends without an error, and rolled back otherwise. Nothing else in the product commits.
+``read()`` gives a session that only reads. ``write()`` gives a session that is committed when the block ends without an
+error, and rolled back otherwise. Nothing else in the product commits.
 
-On SQLite a writing unit begins with ``BEGIN IMMEDIATE``: two processes that read and then write would otherwise lose
-each other's updates silently (measured: half of 900). WAL lets readers go on meanwhile.
+On SQLite a write transaction begins with ``BEGIN IMMEDIATE``: two processes that read and then write would otherwise lose
+each other's updates silently (measured: half of 900). With WAL, readers are not blocked meanwhile.
 """
 
 import asyncio
@@ -29,26 +29,26 @@ from pbxcrm.shared.sqlite import WRITES, checkpoint, sqlite_engine
 log = structlog.get_logger()
 
 DATABASE = "database"  # key in ``session.info``: the ``Database`` of the session
-BEFORE_COMMIT = "before_commit"  # key in ``session.info``: writes to be made just before the commit
+BEFORE_COMMIT = "before_commit"  # key in ``session.info``: functions that write rows just before the commit
 LOCKED = "locked"  # key in ``session.info``: the keys that this transaction has locked
 EMITTED = "emitted"  # key in ``session.info``: the hints to publish after the commit
 
 
-# Sorted here and not by the database: there each client's number is locked in the order of the list.
+# The keys are sorted in Python; the database locks them in the order of the list.
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(CAST(:keys AS text[])) AS key")
 
-#: Gets the ``PublishedHint`` objects of ``pbxcrm.shared.events``, which this module does not import.
+#: Called with the ``PublishedHint`` objects of ``pbxcrm.shared.events``, which this module does not import.
 AfterCommit = Callable[[list[Any]], Awaitable[None]]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC, on every database; a naive one is refused rather than guessed."""
+    """An aware datetime in UTC on every database. A naive one is refused."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """An aware time in UTC, on its way into the database. Raises ValueError for a naive one."""
+        """Convert an aware time to UTC for the database. Raises ValueError for a naive one."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -57,20 +57,20 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """What the database keeps, as an aware time in UTC."""
+        """The stored time as an aware time in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Money(TypeDecorator[Decimal]):
-    """An amount with two decimals, kept as a whole number of hundredths so that sums are exact on SQLite too."""
+    """An amount with two decimals, stored as an integer number of hundredths so that sums are exact on SQLite too."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        """The amount as the database keeps it."""
+        """The amount in hundredths, as it is stored."""
         return None if value is None else int((value * 100).to_integral_value())
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
@@ -79,7 +79,7 @@ class Money(TypeDecorator[Decimal]):
 
 
 class Database:
-    """``after_commit`` is handed what a committed write put into the outbox; it must not make the writer wait."""
+    """``after_commit`` gets the hints that a committed transaction put into the outbox; it must not make the writer wait."""
 
     def __init__(self, url: str, *, pool_size: int = 8, after_commit: AfterCommit | None = None) -> None:
         self.url = async_url(url)
@@ -88,11 +88,11 @@ class Database:
         self._writing = self.engine.execution_options(**{WRITES: True})
         self.after_commit = after_commit
         self._turn = asyncio.Lock()
-        self.kept: dict[Any, Any] = {}  # of ``pbxcrm.shared.config_cache``: rows that need not be read each time
+        self.kept: dict[Any, Any] = {}  # the rows that ``pbxcrm.shared.config_cache`` has cached
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Raises the business error that ``pbxcrm.shared.constraints`` makes of a violated constraint."""
+        """A session for reading. Raises NotFound for an id that no row can have."""
         with _waited_for(), _in_words():
             async with AsyncSession(
                 self.engine, expire_on_commit=False, autoflush=False, info={DATABASE: self}
@@ -101,7 +101,9 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """Raises the business error that ``pbxcrm.shared.constraints`` makes of a violated constraint."""
+        """A session that is committed at the end of the block. Raises a business error for a violated constraint
+        (``pbxcrm.shared.constraints``).
+        """
         with _waited_for(), _in_words():
             async with (
                 self._in_turn(),
@@ -118,20 +120,20 @@ class Database:
             await self.after_commit(emitted)
 
     def _in_turn(self) -> AbstractAsyncContextManager[None]:
-        """Runs the writers of this process one after the other, where the database allows only one.
+        """Serialises the writers of this process on SQLite, which allows only one at a time.
 
-        SQLite lets them poll for its lock, and one that writes all the time starves the others until they give up.
+        SQLite makes writers poll for its lock, so that one that writes all the time would starve the others until they give up.
         """
         return self._turn if self.is_sqlite else nullcontext()
 
     async def ping(self) -> None:
-        """Raises what the driver raises when the database does not answer."""
+        """Run a trivial query. Raises the driver's error when the database does not answer."""
         async with self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def check_writable(self) -> None:
-        """Make the database write something that changes nothing. Raises DBAPIError when it cannot: a full disk, a file or
-        a server that may only be read.
+        """Make a write that changes nothing. Raises DBAPIError when the database cannot write: the disk is full, or the file or
+        server is read-only.
         """
         async with self._in_turn(), self._writing.begin() as connection:
             if self.is_sqlite:
@@ -139,10 +141,10 @@ class Database:
                 await connection.exec_driver_sql(f"PRAGMA user_version = {version}")
             else:
                 await connection.execute(text("DELETE FROM alembic_version WHERE false"))  # fails on a read-only server
-                await connection.execute(text("SELECT txid_current()"))  # makes it write to its WAL
+                await connection.execute(text("SELECT txid_current()"))  # forces a write to the WAL
 
     async def checkpoint(self) -> None:
-        """Keep SQLite's log short; nothing to do on PostgreSQL. Raises sqlite3.Error."""
+        """Move SQLite's write-ahead log into the file; does nothing on PostgreSQL. Raises sqlite3.Error."""
         if self.is_sqlite:
             await asyncio.to_thread(checkpoint, self.url)
 
@@ -158,7 +160,7 @@ class Wait:
     since: float | None = None
 
 
-#: Set for a request that must not wait for a database that hangs (``web.patience``).
+#: Set for a web request, which is cancelled when the database hangs (``web.patience``).
 WAITING: ContextVar[Wait | None] = ContextVar("pbxcrm_waiting", default=None)
 
 
@@ -176,7 +178,7 @@ def _waited_for() -> Iterator[None]:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the connection broke: then the work itself is correct and can be tried again."""
+    """Whether the connection to the database was lost, so that the same work can be retried."""
     return isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
@@ -192,17 +194,17 @@ def _in_words() -> Iterator[None]:
 
 
 def before_commit(session: AsyncSession, write: Callable[[AsyncSession], Awaitable[None]]) -> None:
-    """Call ``write`` just before this transaction commits; for rows that are collected and written in one statement."""
+    """Call ``write`` just before this transaction commits: for rows that are collected and written in one statement."""
     session.info.setdefault(BEFORE_COMMIT, []).append(write)
 
 
 async def lock(session: AsyncSession, key: str) -> None:
-    """Lock ``key`` until this transaction ends. SQLite has one writer at a time anyway."""
+    """Take an advisory lock on ``key`` until this transaction ends. SQLite has only one writer, so nothing is done there."""
     await lock_all(session, [key])
 
 
 async def lock_all(session: AsyncSession, keys: Iterable[str]) -> None:
-    """Lock several keys in one round trip, always in sorted order, so that two transactions cannot deadlock."""
+    """Lock several keys in one round trip, in sorted order, so that two such calls cannot deadlock."""
     held: set[str] = session.info.setdefault(LOCKED, set())
     wanted = sorted(set(keys) - held)
     if wanted and session.get_bind().dialect.name == "postgresql":
@@ -211,7 +213,7 @@ async def lock_all(session: AsyncSession, keys: Iterable[str]) -> None:
 
 
 async def database_now(session: AsyncSession) -> datetime:
-    """The time of the database server, which all machines share; with SQLite, the time of this machine."""
+    """The aware UTC time of the database server, which all machines share; with SQLite, the time of this machine."""
     if session.get_bind().dialect.name != "postgresql":
         return datetime.now(UTC)
     now: datetime = (await (await session.connection()).execute(text("SELECT clock_timestamp()"))).scalar_one()
@@ -219,7 +221,7 @@ async def database_now(session: AsyncSession) -> datetime:
 
 
 def async_url(url: str) -> str:
-    """``sqlite:///…`` and ``postgresql://…`` as users write them, with the asynchronous driver named."""
+    """The URL as users write it (``sqlite:///…``, ``postgresql://…``) with the asynchronous driver added."""
     parsed = make_url(url)
     driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
     return parsed.set(drivername=driver.get(parsed.drivername, parsed.drivername)).render_as_string(hide_password=False)
@@ -230,7 +232,7 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
         return sqlite_engine(url, pool_size)
     # PostgreSQL's JIT takes 30 ms for a query that runs in 1 ms, because it overestimates the number of rows.
     plain = {"server_settings": {"jit": "off"}}
-    # Error messages would otherwise put the parameters, which are personal data, into the log.
+    # Without ``hide_parameters``, error messages would put personal data into the log.
     engine = create_async_engine(
         url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=plain, hide_parameters=True
     )

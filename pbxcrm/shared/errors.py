@@ -1,17 +1,17 @@
-"""The tree of errors that the business raises on purpose.
+"""The errors that the business code raises on purpose.
 
     PbxcrmError
-    ├── NotAllowed        who asks may not do this                        403
-    ├── NotFound          it is not there, or not for who asks            404
+    ├── NotAllowed        the user may not do this                        403
+    ├── NotFound          it does not exist, or the user may not see it   404
     ├── Conflict          somebody else was faster, or the state forbids  409
     ├── Invalid           a value is wrong; ``field`` names it            422
     │   └── Incomplete    something is missing; ``missing`` lists it      422
     ├── TooManyAttempts   wait ``retry_after`` seconds                    429
-    ├── Unavailable       a part we need is away (PBX, database, disk)    503
+    ├── Unavailable       a part we need fails (PBX, database, disk)      503
     └── BadSettings       the configuration cannot work; the process stops
 
-Entry points (pages, API, CLI) translate them; nobody else catches them. ``code`` is stable and may be relied on;
-``message`` is English and goes through gettext with ``params`` before a person reads it.
+Entry points (pages, API, CLI) turn them into responses. ``code`` is stable, and clients may rely on it. ``message`` is English;
+it is translated by gettext and filled with ``params`` before a person reads it.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from typing import ClassVar
 
 
 class PbxcrmError(Exception):
-    """The root of the tree. ``params`` fill the places of ``message``."""
+    """The base class. ``params`` fill the placeholders of ``message``."""
 
     status: ClassVar[int] = 500
 
@@ -32,25 +32,25 @@ class PbxcrmError(Exception):
 
 
 class NotAllowed(PbxcrmError):
-    """Who asks sees the thing and may not do this with it."""
+    """The user may see the object but may not do this with it."""
 
     status = 403
 
 
 class NotFound(PbxcrmError):
-    """It is not there, or not for who asks: the two are told alike, so that nothing is given away."""
+    """The object does not exist, or the user may not see it. Both get the same answer, so that nothing is disclosed."""
 
     status = 404
 
 
 class Conflict(PbxcrmError):
-    """The state of the data forbids it now, often because somebody else was faster."""
+    """The current state of the data forbids it, often because somebody else was faster."""
 
     status = 409
 
 
 class Invalid(PbxcrmError):
-    """A value is wrong; ``field`` is the name of the form field or of the API member, empty for the whole."""
+    """A value is wrong. ``field`` is the name of the form field or API member, empty for the whole form."""
 
     status = 422
 
@@ -61,7 +61,7 @@ class Invalid(PbxcrmError):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One thing without which an act cannot be done. ``key`` names it among those of its ``kind``; ``message`` is English."""
+    """One thing that an action needs and lacks. ``key`` identifies it within its ``kind``; ``message`` is English."""
 
     kind: str
     key: str
@@ -69,7 +69,7 @@ class Missing:
 
 
 class Incomplete(Invalid):
-    """An act lacks something that can be given. ``missing`` is never empty; ``field`` and ``message`` are those of its first."""
+    """An action lacks values that the user can add. ``missing`` is never empty; ``field`` and ``message`` are of its first item."""
 
     def __init__(self, code: str, missing: Sequence[Missing]) -> None:
         super().__init__(missing[0].key, code, missing[0].message)
@@ -77,7 +77,7 @@ class Incomplete(Invalid):
 
 
 class TooManyAttempts(PbxcrmError):
-    """Try again after ``retry_after`` seconds."""
+    """Too many attempts; the user may try again after ``retry_after`` seconds."""
 
     status = 429
 
@@ -87,17 +87,17 @@ class TooManyAttempts(PbxcrmError):
 
 
 class Unavailable(PbxcrmError):
-    """A part that we need is away; the same request may succeed later."""
+    """A part that we need is not available; the same request may succeed later."""
 
     status = 503
 
 
 class BadSettings(PbxcrmError):
-    """The process cannot start with these settings; the message says which one and what to do."""
+    """The process cannot start with these settings. The message names the setting and says what to do."""
 
     status = 500
 
 
 def not_there(code: str, message: str, field: str = "") -> NotFound | Invalid:
-    """What an ``access_…`` raises: NotFound for what an address names, Invalid at ``field`` for what stands in a form or body."""
+    """The error of an ``access_…`` function: NotFound for an id in a URL; Invalid at ``field`` for an id in a form or body."""
     return Invalid(field, code, message) if field else NotFound(code, message)

@@ -1,7 +1,7 @@
-"""Hints for browsers: rows written in the transaction that changes something, published after its commit.
+"""Hints for browsers: rows written in the transaction of a change and published after its commit.
 
-An event is a hint (topic and reference), never data: a browser that hears it asks for the state again through the
-ordinary, access-checked path. So an event that is lost, late or sent twice does no harm.
+An event is a hint (topic and reference) without data. A browser that gets one requests the new state through the usual,
+access-checked routes. So a hint that is lost, late or sent twice does no harm.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from pbxcrm.shared.db import EMITTED, Database, before_commit
 CHANNEL = "pbxcrm:events"
 SAYINGS = "sayings"  # key in ``session.info``: the hints to write at the commit
 RELAY_AT_ONCE = 500
-PUBLISH_SECONDS = 1.0  # a Redis that takes longer to accept a message counts as away: nobody waits for a hint
+PUBLISH_SECONDS = 1.0  # if Redis takes longer to accept a message, it counts as unavailable
 
 
 class Outbox(SQLModel, table=True):
-    """``users`` are the ids of those who may hear it; ``everybody`` is for what anybody logged in may know (PBX state)."""
+    """A hint to publish, to the users with the ids ``users`` and to everybody with one of ``roles``."""
 
     __tablename__ = "outbox"
-    # Browsers remember the last number they heard, so numbers must not start again after the table was emptied.
+    # Browsers remember the last id they got, so ids must not restart after the table was emptied.
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = row_id()
@@ -51,9 +51,9 @@ def emit(
     roles: Iterable[str] = (),
     urgent: bool = False,
 ) -> None:
-    """Publish, after the commit, that ``topic`` ``ref`` changed, to these users and to everybody with one of these roles.
+    """After the commit, tell these users and everybody with one of these roles that the object ``ref`` of ``topic`` changed.
 
-    ``urgent`` hints are shown first. Hints about the same thing in one transaction become one row for all their recipients.
+    ``urgent`` hints are sent first. Hints of one transaction about the same object become one row for all their recipients.
     """
     said: dict[tuple[str, str, bool], _Saying] = session.info.setdefault(SAYINGS, {})
     if not said:
@@ -79,7 +79,7 @@ _ADD = insert(_TABLE).returning(
 
 @dataclass(frozen=True, slots=True)
 class PublishedHint:
-    """A row of the outbox, as it was committed."""
+    """A committed row of the outbox."""
 
     id: int
     topic: str
@@ -108,9 +108,10 @@ async def _write(session: AsyncSession) -> None:
 
 
 async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
-    """Publish the rows of the outbox up to the number ``up_to`` and delete them. Returns how many there were.
+    """Publish the rows of the outbox up to the id ``up_to``, at most ``RELAY_AT_ONCE``, and delete them. Returns how many.
 
-    Safe to run in several processes. Rows are published before they are deleted: after a crash in between, hints are sent twice, which is harmless.
+    Several processes may call it. Rows are published before they are deleted, so that a crash in between sends hints twice,
+    which is harmless. Raises as ``publish`` does.
     """
     waiting = select(Outbox).order_by(col(Outbox.id)).limit(RELAY_AT_ONCE)
     if up_to is not None:
@@ -124,19 +125,19 @@ async def relay(db: Database, redis: Redis, *, up_to: int | None = None) -> int:
 
 
 async def publish(redis: Redis, rows: Iterable[Outbox | PublishedHint]) -> None:
-    """Tell all web processes, in one message; raises RedisError or OSError, TimeoutError when Redis does not answer."""
+    """Send the hints to all web processes in one message. Raises RedisError, OSError or (no answer) TimeoutError."""
     async with asyncio.timeout(PUBLISH_SECONDS):
         await redis.publish(CHANNEL, json.dumps([_as_hint(row) for row in rows]))
 
 
 async def forget(db: Database, ids: Iterable[int | None]) -> None:
-    """Delete these rows of the outbox: they are published."""
+    """Delete rows of the outbox that are published."""
     async with db.write() as session:
         await session.exec(delete(Outbox).where(col(Outbox.id).in_(ids)))
 
 
 async def newest(db: Database) -> int:
-    """The highest number in the outbox; 0 when it is empty."""
+    """The highest id in the outbox; 0 when it is empty."""
     async with db.read() as session:
         return (await session.exec(select(func.max(Outbox.id)))).one() or 0
 
@@ -158,5 +159,5 @@ def _as_hint(row: Outbox | PublishedHint) -> dict[str, object]:
 
 
 async def prune(session: AsyncSession, now: datetime) -> None:
-    """Delete hints that could not be published for a day: every page has been loaded again since then."""
+    """Delete hints that are unpublished for a day: every page has been reloaded since then."""
     await session.exec(delete(Outbox).where(col(Outbox.at) < now - timedelta(days=1)))

@@ -1,13 +1,13 @@
-"""Hooks: how a context lets those above it take part in a change, without knowing them.
+"""Hooks let an upper context take part in a change of a lower one, which does not import it.
 
-The lower context offers a hook and calls it inside the transaction that makes the change::
+The lower context defines a hook and calls it in the transaction of the change::
 
     calendar_changed = Hook[datetime]("calendars.calendar_changed")
 
     await calendar_changed(session, now)
 
-``pbxcrm.composition`` registers the handlers of the upper contexts. A hook called before that raises RuntimeError: an entry
-point that forgot to put the parts together must not silently leave half of a change undone.
+``pbxcrm.composition`` registers the handlers of the upper contexts. A hook that is called before that raises RuntimeError: an
+entry point that forgot ``pbxcrm.composition`` must not silently skip half of a change.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,18 +19,18 @@ What = TypeVarTuple("What")
 
 
 class Hook(Generic[*What]):
-    """Handlers get the session and what the hook is called with, in the order in which they were registered."""
+    """Calls its handlers in the order of registration, with the session and the arguments of the call."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._handlers: tuple[Callable[[AsyncSession, *What], Awaitable[None]], ...] | None = None
 
     def register(self, *handlers: Callable[[AsyncSession, *What], Awaitable[None]]) -> None:
-        """Set the handlers: all of them at once, so that the composition root shows who hears what."""
+        """Set all handlers in one call, which replaces earlier ones, so that the composition root lists them in one place."""
         self._handlers = handlers
 
     async def __call__(self, session: AsyncSession, *what: *What) -> None:
-        """Call every handler; what one raises undoes the whole transaction."""
+        """Call every handler. An exception in one rolls back the whole transaction."""
         if self._handlers is None:
             raise RuntimeError(f"nobody has composed the parts: {self.name} has no handlers (pbxcrm.composition)")
         for handler in self._handlers:
@@ -38,14 +38,14 @@ class Hook(Generic[*What]):
 
 
 class Question(Generic[*What]):
-    """A hook that asks: the answer is yes when one of those who were registered says so."""
+    """A hook with an answer: True when one of its handlers returns True."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._asked: tuple[Callable[[AsyncSession, *What], Awaitable[bool]], ...] | None = None
 
     def register(self, *asked: Callable[[AsyncSession, *What], Awaitable[bool]]) -> None:
-        """Set who is asked, all at once."""
+        """Set all handlers in one call, which replaces earlier ones."""
         self._asked = asked
 
     async def __call__(self, session: AsyncSession, *what: *What) -> bool:

@@ -1,14 +1,14 @@
-"""Work that happens later: deadlines kept as rows, found by whoever is alive, each done exactly once.
+"""Timers: deadlines stored as rows. Any process may run what is due; each deadline is handled exactly once.
 
-A context says in its ``timers.py`` what its deadlines do (``HANDLERS``; ``pbxcrm.composition`` registers them) and sets them in
-its own transactions::
+A context defines the handlers of its timers in its ``timers.py`` (``HANDLERS``; ``pbxcrm.composition`` registers them) and sets
+timers in its own transactions::
 
     HANDLERS = {"callbacks.norm": norm_passed}
 
     await set_timer(session, "callbacks.norm", f"callbacks.norm:{episode.id}", due_at, {"episode": episode.id})
 
-``sweep`` claims what is due (``FOR UPDATE SKIP LOCKED``; SQLite has one writer at a time anyway) and runs the handler in
-the very transaction that marks the row as done, so a crash leaves either both or neither, whatever Redis does.
+``sweep`` claims a due row (``FOR UPDATE SKIP LOCKED``; SQLite has only one writer) and runs the handler in the same
+transaction that marks the row as done. So a crash leaves either both or neither. Redis is not needed for this.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,14 +30,14 @@ log = structlog.get_logger()
 Handler = Callable[[AsyncSession, Timer, datetime], Awaitable[None]]
 _handlers: dict[str, Handler] = {}
 
-# A handler that fails is tried again after these seconds; the last one for ever, since nothing may be forgotten.
+# A handler that fails is retried after these seconds; the last interval repeats without end, since no timer may be dropped.
 RETRY_SECONDS = (5, 30, 120, 600, 3600)
 KEEP_DONE = timedelta(days=7)
 SWEEP_AT_MOST = 1000  # rows in one sweep, so that other work gets its turn
 
 
 def register_timers(handlers: Mapping[str, Handler]) -> None:
-    """Register by kind what happens when a deadline is due. Raises ValueError for a second handler of one kind."""
+    """Register a handler for each kind of timer. Raises ValueError for a second handler of one kind."""
     for kind, handler in handlers.items():
         if _handlers.setdefault(kind, handler) is not handler:
             raise ValueError(f"two handlers for timers of kind {kind}")
@@ -46,20 +46,20 @@ def register_timers(handlers: Mapping[str, Handler]) -> None:
 async def set_timer(
     session: AsyncSession, kind: str, key: str, due_at: datetime, payload: dict[str, Any] | None = None
 ) -> None:
-    """Set or move the deadline ``key``. One that is already done is set anew."""
+    """Set or move the timer ``key``. One that has already fired is set again."""
     row = {"kind": kind, "key": key, "due_at": due_at, "payload": payload or {}}
     await set_row(session, Timer, row | {"done_at": None, "tries": 0, "error": ""}, "key")
 
 
 async def cancel_timer(session: AsyncSession, key: str) -> None:
-    """Forget the deadline ``key``; nothing happens when there is none."""
+    """Delete the timer ``key``, if there is one."""
     await session.exec(delete(Timer).where(col(Timer.key) == key))
 
 
 async def sweep(db: Database, now: datetime) -> int:
-    """Do what is due at ``now``; returns how many deadlines fired. Safe in any number of processes at once.
+    """Run the handlers of timers due at ``now``. Returns how many fired. Several processes may call it at once.
 
-    Deadlines of a kind that this process does not know are left for one that does.
+    Timers of a kind that this process does not know are left for another process.
     """
     fired = 0
     while fired < SWEEP_AT_MOST and (await _anything_due(db, now)):
@@ -77,26 +77,26 @@ async def sweep(db: Database, now: datetime) -> int:
             fired += 1
         except Exception as error:
             if not claimed or is_away(error):
-                raise  # the database itself is in trouble: whoever sweeps knows how to wait
+                raise  # the database is not available: the caller waits and retries
             log.exception("timer.failed", timer=claimed[0])
             await _put_off(db, claimed[0], now, error)
     return fired
 
 
 async def next_due(db: Database) -> datetime | None:
-    """When the next deadline is due, or None when there is none."""
+    """When the next timer is due; None when there is none."""
     async with db.read() as session:
         query = select(Timer.due_at).where(col(Timer.done_at).is_(None), col(Timer.kind).in_(_handlers))
         return (await session.exec(query.order_by(col(Timer.due_at)).limit(1))).first()
 
 
 async def prune(session: AsyncSession, now: datetime) -> None:
-    """Forget deadlines done long ago."""
+    """Delete timers that fired more than ``KEEP_DONE`` ago."""
     await session.exec(delete(Timer).where(col(Timer.done_at) < now - KEEP_DONE))
 
 
 async def _anything_due(db: Database, now: datetime) -> bool:
-    # A read first: on SQLite a writing transaction each second would stand in the way of the listener.
+    # Read first: on SQLite a write transaction each second would block the listener.
     due = await next_due(db)
     return due is not None and due <= now
 

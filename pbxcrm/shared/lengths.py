@@ -1,6 +1,6 @@
-"""How long a text may be: the column of its table says so, and everything else asks here.
+"""The maximum length of a text. It is defined once, by the database column; everything else reads it here.
 
-Checks and the models of the API take the column (``longest(Contact.name)``), templates its name (``longest_of("contacts.name")``).
+Checks and API models pass the column (``longest(Contact.name)``), templates its name (``longest_of("contacts.name")``).
 """
 
 from sqlmodel import SQLModel
@@ -8,19 +8,19 @@ from sqlmodel import SQLModel
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.texts import one_line
 
-#: Letters that somebody may look for at once. No column: it is compared with several.
+#: Characters of a search text. It is not tied to a column, because it is compared with several.
 LONGEST_SEARCH = 100
-#: Letters of a wrong value that an error message repeats.
+#: Characters of a wrong value that an error message repeats.
 LONGEST_REPEATED = 60
 
 
 def longest(column: str | None) -> int:
-    """How many letters a text column holds: ``longest(Contact.name)``. Raises TypeError for a column without a limit."""
+    """How many characters a text column holds: ``longest(Contact.name)``. Raises TypeError for a column without a limit."""
     return _length(getattr(column, "type", None))  # a mapped attribute, which type checkers take for its value
 
 
 def longest_of(name: str) -> int:
-    """The same for ``"table.column"``, as templates write it. Raises KeyError where there is no such column."""
+    """The same as ``longest`` for the name ``"table.column"``, for templates. Raises KeyError for an unknown column."""
     table, _, column = name.partition(".")
     return _length(SQLModel.metadata.tables[table].c[column].type)
 
@@ -33,12 +33,12 @@ def _length(kind: object) -> int:
 
 
 def cut(text: str, column: str | None) -> str:
-    """As much of ``text`` as the column holds: for what machines say. What a person typed is refused instead, not cut."""
+    """``text`` cut to the length of the column. Only for text from machines; text from a person is refused instead."""
     return text[: longest(column)]
 
 
 def check_line(text: str, column: str | None, field: str, code: str, message: str) -> str:
-    """What must be given, in one line. Raises Invalid at ``field`` with ``message``, which may say ``{most}``."""
+    """A required text in one line. Raises Invalid at ``field`` with ``message``, which may contain ``{most}``."""
     line = one_line(text)
     if not line or len(line) > longest(column):
         raise Invalid(field, code, message, most=longest(column))
@@ -46,7 +46,7 @@ def check_line(text: str, column: str | None, field: str, code: str, message: st
 
 
 def check_text(text: str, column: str | None, field: str, code: str, message: str) -> str:
-    """What must be given, of several lines, without blanks around it. Raises Invalid as ``check_line`` does."""
+    """A required text of several lines, stripped. Raises Invalid as ``check_line`` does."""
     kept = _lines(text)
     if not kept or len(kept) > longest(column):
         raise Invalid(field, code, message, most=longest(column))
@@ -54,7 +54,7 @@ def check_text(text: str, column: str | None, field: str, code: str, message: st
 
 
 def check_optional_text(text: str, column: str | None, field: str) -> str:
-    """What may be left empty, of several lines, without blanks around it. Raises Invalid at ``field`` where it is too long."""
+    """An optional text of several lines, stripped. Raises Invalid at ``field`` when it is too long."""
     kept = _lines(text)
     if len(kept) > longest(column):
         raise Invalid(field, "form.too_long", "Write at most {most} characters.", most=longest(column))
@@ -62,5 +62,5 @@ def check_optional_text(text: str, column: str | None, field: str) -> str:
 
 
 def _lines(text: str) -> str:
-    """Forms send two letters at each end of a line; fields of a page count one."""
+    """Strip, and turn CRLF into LF: forms send two characters per line break, but ``maxlength`` in the browser counts one."""
     return text.replace("\r\n", "\n").strip()

@@ -1,4 +1,4 @@
-"""Keeping a row to oneself until the transaction ends."""
+"""Locking a row until the transaction ends."""
 
 from typing import TypeVar
 
@@ -9,10 +9,10 @@ Row = TypeVar("Row", bound=SQLModel)
 
 
 async def lock_row(session: AsyncSession, table: type[Row], row_id: int) -> Row:
-    """The row as it is once nobody else holds it. It must exist: look for it with permission first.
+    """Lock and reload the row. It must exist, and access to it must be checked first.
 
-    PostgreSQL waits here for whoever changes the row, and it is read anew afterwards, also where this transaction had read it
-    before. SQLite has one writer at a time anyway. Rows that only point at this one do not wait.
+    PostgreSQL waits here for a transaction that changes the row; then the row is reloaded, even when this session had loaded it.
+    SQLite has only one writer. Inserting rows that reference this one does not wait for the lock.
     """
-    await session.flush()  # or what this transaction has changed itself would be read away
+    await session.flush()  # otherwise reloading would discard this transaction's own changes
     return await session.get_one(table, row_id, with_for_update={"key_share": True}, populate_existing=True)

@@ -1,4 +1,4 @@
-"""One look for all log lines, our own and those of libraries: time, level, words, then names and values."""
+"""One format for all log lines, our own and those of libraries: time, level, event, then names and values."""
 
 import logging
 import sys
@@ -11,12 +11,12 @@ _SHARED: list[Processor] = [
     structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%f", utc=True),
     structlog.processors.StackInfoRenderer(),
 ]
-# What these say of every request and every poll is noise here.
+# These log every request or poll, so only their warnings are kept.
 _QUIET = ("uvicorn.access", "arq.worker", "arq.connections", "alembic", "asyncio", "panoramisk")
 
 
 def configure(level: str) -> None:
-    """Set up logging of this process to stderr. An unknown ``level`` counts as INFO."""
+    """Set up logging of this process to stderr. An unknown ``level`` means INFO."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     structlog.configure(
         processors=[

@@ -1,4 +1,4 @@
-"""Addresses that are let in without a password, as people write them in the settings."""
+"""Networks whose addresses need no token, as written in the settings."""
 
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -11,7 +11,7 @@ def parse_networks(text: str) -> tuple[Network, ...]:
 
 
 def is_within(address: str | None, networks: tuple[Network, ...]) -> bool:
-    """Whether ``address`` lies in one of ``networks``; an IPv4 address in IPv6 clothes (``::ffff:…``) counts as IPv4."""
+    """Whether ``address`` lies in one of ``networks``; an IPv4-mapped IPv6 address (``::ffff:…``) counts as IPv4."""
     try:
         found = ip_address((address or "").partition("%")[0])
     except ValueError:

@@ -1,7 +1,7 @@
-"""Telephone numbers: what a PBX said, turned into one spelling, and back into what people read.
+"""Telephone numbers: normalised from what a PBX or a person wrote, and formatted for people.
 
-The one spelling is E.164 (``+380671112233``). What cannot be a public number (an extension, a service number, a SIP name)
-stays as heard, only cleaned, so that the same caller is at least the same text each time.
+The normal form is E.164 (``+380671112233``). A text that cannot be a public number (an extension, a service number, a SIP name)
+is only cleaned, so that the same caller at least has the same text each time.
 """
 
 import re
@@ -14,16 +14,16 @@ from urllib.parse import unquote
 import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat
 
-#: Numbers up to this many digits are extensions and service numbers; never E.164.
+#: Numbers up to this many digits are extensions or service numbers, never E.164.
 SHORT_DIGITS = 6
-#: Longer than any number; the rest of such a text is not kept.
+#: Longer than any number; longer texts are cut.
 LONGEST_NUMBER = 64
-#: From so many digits on, digits alone may be a number with its country code.
+#: Digits without a plus may be a number with country code from this length on.
 _WHOLE_DIGITS = 11
-#: Of a hostile text, so much is looked at (and remembered).
+#: Only this much of a (possibly hostile) text is read and cached.
 LONGEST_READ = 256
 
-#: What PBXs and carriers say in the place of a number.
+#: What PBXs and carriers send instead of a number.
 _NO_NUMBER = frozenset(
     {
         "anonymous",
@@ -48,14 +48,14 @@ _NO_NUMBER = frozenset(
 
 _DIALABLE = re.compile(r"[+*#0-9]{1,32}")
 _URI = re.compile(r"(?:sips?|tel):([^@;>]*)", re.IGNORECASE)
-#: What phonenumbers calls the region of +888, +870 and their like. Digits without a plus that look so are a carrier's prefix.
+#: The region that phonenumbers gives to +888, +870 and other global codes. Without a plus, such digits are a carrier's prefix.
 _NO_COUNTRY = "001"
 _DIGITS = re.compile(r"\+?[0-9]+")
-#: What stands between a service code or an account and the number: ``*31*…``, ``1234#…``; also a pause in a dial string.
+#: Separates a service code or an account from the number: ``*31*…``, ``1234#…``; also a pause in a dial string.
 _SERVICE_CODE = re.compile(r"[*#wW,]")
 _URI_EXTENSION = re.compile(r";\s*ext=([0-9]{1,8})", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"[\s().\-\u2010-\u2015/]+")
-#: A comma with digits at once behind it is a pause before an extension ("…,12"), any other comma is between numbers.
+#: A comma directly before the last digits is a pause before an extension ("…,12"); any other comma separates numbers.
 _BETWEEN_NUMBERS = re.compile(
     r"[\n\r|]+|;(?!\s*ext=)|,(?!,*[0-9]{1,6}\s*$)(?<!,,)|\s(?:або|чи|или|or|and|та|и|і)\s", re.IGNORECASE
 )
@@ -64,19 +64,19 @@ _EXTENSION_BEHIND = re.compile(
     r"([0-9]{1,6})\s*\)?\s*$",
     re.IGNORECASE,
 )
-#: Digits as people write a number, not a part of a word.
+#: Digits with the punctuation of a number, not part of a word.
 _RUN = re.compile(r"(?<!\w)\+?\(?\d(?:[\d\s().\-\u2010-\u2015/]*\d)?\)?(?!\w)")
 
 
 def dialable(number: str) -> bool:
-    """Whether ``number`` may be given to the PBX to dial: 1 to 32 of ``+ * # 0-9``, nothing else."""
+    """Whether the PBX may dial ``number``: 1 to 32 characters of ``+ * # 0-9`` and nothing else."""
     return _DIALABLE.fullmatch(number) is not None
 
 
 def normalise(heard: str | None, region: str) -> str | None:
-    """E.164 where ``heard`` is a possible public number seen from ``region`` (ISO 3166, "UA"), else cleaned as heard.
+    """E.164 if ``heard`` is a valid public number as dialled in ``region`` (ISO 3166, "UA"), else the cleaned text.
 
-    None where there is no number: empty, ``<unknown>``, ``anonymous`` and their like.
+    None where there is no number: empty, ``<unknown>``, ``anonymous`` and the like.
     """
     return _normalise((heard or "")[:LONGEST_READ], region.upper())
 
@@ -91,7 +91,7 @@ def _normalise(heard: str, region: str) -> str | None:
         return _number_among_words(cleaned, region)
     digits = "".join(c if c == "+" else str(unicodedata.digit(c)) for c in digits)
     if not digits.strip("+0"):
-        return None  # how some carriers say that there is none
+        return None  # some carriers send zeros for a withheld number
     if len(digits.lstrip("+")) <= SHORT_DIGITS:
         return digits
     number = _public_number(digits, region)
@@ -100,7 +100,7 @@ def _normalise(heard: str, region: str) -> str | None:
 
 @lru_cache(maxsize=20_000)
 def format_for_people(number: str) -> str:
-    """``+380671112233`` as ``+380 67 111 22 33``; what is not E.164 as it is."""
+    """``+380671112233`` as ``+380 67 111 22 33``; a text that is not E.164 is returned unchanged."""
     parsed = _parse(number, None)
     if parsed is None:
         return number
@@ -110,7 +110,7 @@ def format_for_people(number: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def format_line(dialled: str) -> str:
-    """What a client dialled, for people: many providers say an E.164 number without its plus."""
+    """The number that a client dialled, for people. Many providers send E.164 without the plus, so it is tried with one."""
     if dialled.isdecimal() and len(dialled) >= _WHOLE_DIGITS:
         whole = _parse(f"+{dialled}", None)
         if whole is not None and phonenumbers.is_valid_number(whole):
@@ -120,7 +120,7 @@ def format_line(dialled: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def national(number: str) -> str:
-    """``+380671112233`` as it is dialled at home, ``067 111 22 33``; what is not E.164 as it is."""
+    """``+380671112233`` in national format, ``067 111 22 33``; a text that is not E.164 is returned unchanged."""
     parsed = _parse(number, None)
     if parsed is None:
         return number
@@ -129,11 +129,11 @@ def national(number: str) -> str:
 
 
 def number_called(dialled: Iterable[str], sent: str | None, region: str) -> str | None:
-    """The client's number of an outbound call, as somebody wrote it: ``0503330077``, ``+380503330077``.
+    """The client's number of an outbound call, not normalised: ``0503330077``, ``+380503330077``.
 
-    ``dialled``: what a person or the CRM asked for, nearest to them first; ``sent``: what the outside line was given. Neither alone
-    is right: carriers and accounts want prefixes (``8888…``, ``1234#…``, ``*31*…``, ``010*…``), and an office may dial 9 for an outside
-    line. What was dialled counts where the number that was sent ends with its significant digits.
+    ``dialled``: what a person or the CRM dialled, nearest to them first. ``sent``: what the trunk was given. Neither is enough alone:
+    carriers and accounts need prefixes (``8888…``, ``1234#…``, ``*31*…``, ``010*…``), and an office may dial 9 for an outside line.
+    A dialled number is used if ``sent`` ends with its national significant digits.
     """
     return _number_called(
         tuple(text[:LONGEST_NUMBER] for text in dialled), sent and sent[:LONGEST_NUMBER], region.upper()
@@ -161,7 +161,7 @@ def _number_called(dialled: tuple[str, ...], sent: str | None, region: str) -> s
 
 
 def _without_outside_line(dialled: str) -> Iterator[str]:
-    """What was dialled, without service codes (``*31*``), then also without the up to three digits that fetch an outside line."""
+    """``dialled`` without service codes (``*31*``), then also without the first one to three digits (an outside-line prefix)."""
     rest = _SERVICE_CODE.split(dialled)[-1]
     if _DIGITS.fullmatch(rest):
         yield rest
@@ -169,7 +169,7 @@ def _without_outside_line(dialled: str) -> Iterator[str]:
 
 
 def _own_country(sent: str, region: str) -> str | None:
-    """A number of our own country behind a carrier's prefix of up to eight digits; None where there is none, or a choice."""
+    """A valid number of our own country behind a carrier's prefix of up to eight digits, the longest such; None without one."""
     country = phonenumbers.country_code_for_region(region)
     starts = [str(country), phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True) or ""]
     for skip in range(1, min(9, len(sent) - SHORT_DIGITS)):
@@ -183,9 +183,7 @@ def _own_country(sent: str, region: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A number as somebody wrote it: ``number`` is E.164 where it can be, ``extension`` what is dialled once it answers, ``name`` whatever
-    stood beside it.
-    """
+    """A number found in a text. ``number`` is E.164 if it can be; ``extension`` is dialled after the answer; ``name`` is the other text."""
 
     number: str
     extension: str = ""
@@ -195,15 +193,15 @@ class Written:
 def read_numbers(text: str, region: str) -> list[Written]:
     """Every number in a text that people typed or pasted, in order: ``Ivan 067 111-22-33 ext. 12, 0501112233``, ``tel:+380671112233``.
 
-    What has no number in it is not there; what is no public number (an extension, a typing error) is, as it was written.
+    Parts without a number are left out. A number that is not public (an extension, a typing error) is kept as digits.
     """
     return [each for part in _parts(text[:LONGEST_READ]) for each in _read_part(part, region.upper())]
 
 
 def number_in_query(text: str) -> str:
-    """What of a search may be a number: ``tel:`` and an extension behind it are left out, and a name beside seven digits or more.
+    """The part of a search text that may be a number: without ``tel:``, an extension, or a name beside seven digits or more.
 
-    ``text`` as it is where nothing is to be left out.
+    ``text`` is returned unchanged if it has none of these.
     """
     uri = _URI.search(text)
     text = unquote(uri[1]) if uri else text
@@ -227,7 +225,7 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _read_part(part: str, region: str) -> list[Written]:
-    """The numbers of a part without separators: one as a rule; several where blanks alone stand between whole numbers."""
+    """The numbers of a part without separators: usually one; several where only spaces separate whole numbers."""
     behind = _EXTENSION_BEHIND.search(part)
     extension = behind[1] if behind else ""
     before = part[: behind.start()] if behind else part
@@ -239,13 +237,13 @@ def _read_part(part: str, region: str) -> list[Written]:
     public = [number for number in found if number.startswith("+")]
     if public and _SERVICE_CODE.search(before):  # an account before the number: 1234#0671112233
         found = public
-    if not public and any(c in "*#" for c in part):  # 101*12 is no number with an extension, but some code
+    if not public and any(c in "*#" for c in part):  # 101*12 is a code, not a number with an extension
         return [Written("".join(part.split()))]
     return [Written(number, extension if number == found[-1] else "", name) for number in found]
 
 
 def _whole_numbers(run: str, region: str) -> list[str]:
-    """One number, or several that stand side by side with nothing but blanks (or a stroke) between."""
+    """One number, or several that only spaces or a slash separate."""
     digits = _ascii_digits(_PUNCTUATION.sub("", run))
     number = _public_number(digits, region) if len(digits.lstrip("+")) > SHORT_DIGITS else None
     if number is not None:
@@ -263,7 +261,7 @@ def _whole_numbers(run: str, region: str) -> list[str]:
 
 
 def _number_among_words(cleaned: str, region: str) -> str | None:
-    """The one public number that a caller's text holds beside a name, an account or an extension; else the text as it is."""
+    """The only public number in a text with a name, an account or an extension; else the text. None without letters or digits."""
     found = {each.number for each in read_numbers(cleaned, region)}
     public = {number for number in found if number.startswith("+")}
     if not any(c.isalnum() or c in "*#" for c in cleaned):
@@ -280,12 +278,12 @@ def _digits(text: str) -> str:
 
 
 def _in_pairs(text: str) -> str:
-    """In Ukraine the last four digits are read two by two."""
+    """Group the last four digits in pairs, as is usual in Ukraine."""
     return re.sub(r"(\d\d)(\d\d)$", r"\1 \2", text)
 
 
 def _clean(heard: str) -> str:
-    """Without control characters, direction marks, doubled spaces and the wrapping of a SIP address."""
+    """``heard`` without control characters, direction marks, repeated spaces and the wrapping of a SIP address."""
     visible = "".join(" " if c.isspace() else c for c in heard if c.isspace() or c.isprintable())
     uri = _URI.search(visible)
     text = uri.group(1) if uri else visible
@@ -293,7 +291,7 @@ def _clean(heard: str) -> str:
 
 
 def _public_number(digits: str, region: str) -> PhoneNumber | None:
-    """The first reading of ``digits`` that is a valid number."""
+    """The first interpretation of ``digits`` that is a valid number; None without one."""
     readings: list[tuple[str, str | None]] = []
     if digits.startswith("+"):
         readings = [(digits, None), (digits[1:], region)]
@@ -304,7 +302,7 @@ def _public_number(digits: str, region: str) -> PhoneNumber | None:
         elif digits.startswith("80") and len(digits) == 11:
             readings.append((digits[1:], region))  # the long-distance 8 of old exchanges: 8 067 111 22 33
         elif len(digits) >= 11:
-            readings.append(("+" + digits, None))  # carriers often leave the plus away
+            readings.append(("+" + digits, None))  # carriers often omit the plus
     for text, seen_from in readings:
         number = _parse(text, seen_from)
         if number is None or not phonenumbers.is_valid_number(number):

@@ -1,4 +1,4 @@
-"""What an administrator may change while the product runs: one row per option, typed by ``Options``."""
+"""Options that an administrator can change while the product runs: one row per option, typed by ``Options``."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from pbxcrm.shared.config_cache import cached_config
 
 @cached_config
 class Option(SQLModel, table=True):
-    """A setting that an administrator changes while the product runs, as JSON under a stable key."""
+    """The JSON value of an option under a stable key, a field of ``Options``."""
 
     __tablename__ = "options"
 
@@ -30,19 +30,19 @@ class Options(BaseModel):
         120,
     )  # next attempts after "didn't reach"; after the last: next working morning
     click_to_call_expiry_seconds: int = Limit(30, ge=5)
-    claim_minutes: int = Limit(15, ge=1)  # real minutes after which a claimed callback nothing came of is free again
-    first_run_kept: tuple[str, ...] = ()  # first steps that were looked at and are right as shipped
+    claim_minutes: int = Limit(15, ge=1)  # real minutes after which a claimed callback without an attempt is released
+    first_run_kept: tuple[str, ...] = ()  # first steps whose shipped defaults an administrator has confirmed
     first_run_put_away: bool = False
 
 
 async def load_options(session: AsyncSession) -> Options:
-    """Stored options over the defaults."""
+    """The stored options; defaults for the others."""
     rows = (await session.exec(select(Option))).all()
     return Options.model_validate({row.key: row.value for row in rows})
 
 
 async def save_option(session: AsyncSession, options: Options, key: str, value: Any) -> Options:
-    """``options`` with ``key`` changed, checked as a whole and stored; raises pydantic's ValidationError."""
+    """Store ``value`` under ``key`` and return the changed ``options``. Raises pydantic's ValidationError."""
     changed = Options.model_validate({**options.model_dump(), key: value})
     await session.merge(Option(key=key, value=changed.model_dump(mode="json")[key]))
     return changed

@@ -1,7 +1,7 @@
-"""The files of the data directory are for their owner alone, whatever the umask of whoever started us.
+"""Only the owner may read the files of the data directory, whatever umask the process was started with.
 
-``keep_private`` makes what is written from now on so, also by the embedded Redis; ``make_private`` mends what lies there
-already and refuses what cannot be mended.
+``keep_private`` does this for new files, including those of the embedded Redis. ``make_private`` corrects the mode of existing
+files and raises an error for those that it cannot change.
 """
 
 import os
@@ -18,14 +18,14 @@ _OTHERS = 0o077
 
 
 def keep_private() -> None:
-    """From now on this process and its children make files that nobody else may open."""
+    """Set the umask so that only the owner can open files that this process and its children create."""
     os.umask(_OTHERS)
 
 
 def make_private(data_dir: Path) -> None:
-    """Take everybody else's rights to the data directory and all in it away.
+    """Remove the permissions of all other users from the data directory and everything in it.
 
-    Links are not followed. Raises BadSettings with a sentence when a file that others may open is not ours to change.
+    Links are not followed. Raises BadSettings when others may open a file that belongs to another user.
     """
     mended = 0
     for path in _everything(data_dir):
@@ -36,7 +36,7 @@ def make_private(data_dir: Path) -> None:
             path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
             mended += 1
         except FileNotFoundError:
-            continue  # SQLite's log comes and goes
+            continue  # SQLite deletes its log when the last connection closes
         except PermissionError as error:
             raise BadSettings(
                 "data_dir.not_private",

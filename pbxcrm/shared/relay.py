@@ -1,8 +1,8 @@
-"""Carrying what a commit put into the outbox to Redis right after it, without making the one who commits wait.
+"""Publishes the hints of a commit to Redis right after it, without making the committing code wait.
 
-What a process has just committed it publishes from memory, and forgets the rows a little later, many in one transaction:
-on SQLite a card would otherwise wait for the lock of whoever writes next. What nobody forgot in time (the process died,
-Redis was away) the worker carries. Whoever misses a message asks for the state again, so nothing is lost, it only comes later.
+Each process publishes its own hints from memory and deletes their outbox rows a little later, many in one transaction:
+on SQLite a deletion at once would make a card wait for the next writer's lock. The worker publishes rows that remain (the process
+died, or Redis was unavailable). A browser that missed a hint reloads the state, so nothing is lost, only late.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from pbxcrm.shared.events import RELAY_AT_ONCE, PublishedHint, forget, newest, p
 
 log = structlog.get_logger()
 FORGET_SECONDS = 0.3
-REST_SECONDS = 1.0  # after a failure, and between two looks at what others left behind
+REST_SECONDS = 1.0  # the worker's pause between two passes over the outbox
 
 
 class Relay:
@@ -32,12 +32,12 @@ class Relay:
         self._away = False
 
     async def say(self, rows: list[PublishedHint]) -> None:
-        """For ``Database.after_commit``: publish these soon; does not wait for Redis."""
+        """For ``Database.after_commit``: queue the hints for publishing; does not wait for Redis."""
         self._said += rows
         self._awake.set()
 
     async def run(self) -> None:
-        """Publish what this process commits until cancelled."""
+        """Publish the hints of this process until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish())
             tasks.create_task(self._forget())
@@ -66,7 +66,7 @@ class Relay:
                     log.warning("relay.not_forgotten", count=len(ids), why=str(getattr(error, "orig", None) or error))
 
     async def carry_leftovers(self) -> None:
-        """Again and again publish what was in the outbox already at the last look; until cancelled. The worker's duty."""
+        """For the worker: in each pass publish the rows that were in the outbox at the previous pass. Runs until cancelled."""
         seen = 0
         while True:
             try:

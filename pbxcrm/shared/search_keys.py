@@ -1,9 +1,9 @@
-"""How names and words are compared in a search: one key for every way to write them.
+"""Search keys: all spellings of a name or word have the same key, by which they are compared.
 
-The key is written in Latin letters, so that ``Boiko`` finds ``Бойко`` and ``Виктория`` finds ``Вікторія``. Letters that Ukrainian, Russian
-and English spellings use for one sound are one letter in it; soft signs and apostrophes are left out and doubled letters are one. Each
-letter is replaced by itself, whatever stands beside it, so a part of a name has a part of its key. Only ``c`` waits for its ``h``: a word that
-is not typed to its end yet (``searc``) is looked for both ways.
+The key is in Latin letters, so that ``Boiko`` finds ``Бойко`` and ``Виктория`` finds ``Вікторія``. Letters that Ukrainian, Russian
+and English use for one sound become one letter; soft signs and apostrophes are removed and doubled letters become one. Each letter
+is replaced without looking at its neighbours, so that the key of a part of a name is a part of the name's key. The exception is
+``ch``: a ``c`` at the end of an unfinished word (``searc``) is searched both ways.
 """
 
 import re
@@ -14,8 +14,8 @@ from itertools import islice, product
 
 KEY_MAX = 400  # letters; an index of PostgreSQL takes no row above 2.7 kB
 LONGEST_WORD = 40
-SHORTEST_WORD = 3  # letters, as they are typed
-WAYS = 8  # to read words of which several end with c
+SHORTEST_WORD = 3  # letters, as typed
+WAYS = 8  # most combinations that are tried when several words end with c
 _APOSTROPHES = "\u2019\u02bc`\u00b4\u2018'"
 _ALIKE = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), "\u0451": "\u0435"})
 _LATIN = str.maketrans({
@@ -25,7 +25,7 @@ _LATIN = str.maketrans({
     "я": "ia", "ў": "u", "'": "", "g": "h", "y": "i", "j": "i", "w": "v", "x": "ks", "q": "k",
 })  # fmt: skip
 _HARD_C = re.compile("c(?!h)")
-_DOUBLED = re.compile(r"([a-z])\1")  # four of a kind are nobody's spelling of one
+_DOUBLED = re.compile(r"([a-z])\1")  # applied once: no name has four equal letters in a row
 # The same keys of the keyboard with each layout.
 _KEYS = "qwertyuiop[]asdfghjkl;'zxcvbnm,.`"
 _RUSSIAN = "йцукенгшщзхъфывапролджэячсмитьбюё"
@@ -36,19 +36,19 @@ _TO_LATIN: dict[int, int | str] = {**str.maketrans(_RUSSIAN, _KEYS), **str.maket
 
 @lru_cache(maxsize=5_000)
 def folded(text: str) -> str:
-    """As names are compared for being the same: without case, one kind of blank, one kind of apostrophe, no dots on the Russian e."""
+    """The form in which names are compared for equality: casefolded, NFKC, single spaces, one apostrophe, ``ё`` as ``е``."""
     plain = unicodedata.normalize("NFKC", text).casefold().translate(_ALIKE)
     return " ".join(plain.split())[:KEY_MAX]
 
 
 @lru_cache(maxsize=5_000)
 def search_key(text: str) -> str:
-    """The key of ``text``, at most ``KEY_MAX`` letters; empty where it has nothing to look for."""
+    """The search key of ``text``, at most ``KEY_MAX`` letters; empty where nothing is left to search for."""
     return _key(folded(text))
 
 
 def readings(text: str) -> list[list[str]]:
-    """The words to look for: as typed, then as it reads with each other keyboard layout; those that differ, none without words.
+    """Lists of words to search for: as typed, then as typed with each other keyboard layout; without duplicates and empty lists.
 
     ``,jqrj`` is ``Бойко`` with the English layout on, ``Рщеуд`` is ``Hotel`` with a Cyrillic one.
     """
@@ -56,12 +56,12 @@ def readings(text: str) -> list[list[str]]:
 
 
 def word_readings(text: str) -> list[list[str]]:
-    """The same for what is found by whole words: those of ``words_of``."""
+    """The same as ``readings`` for texts that are indexed by ``words_of``."""
     return _different([sorted(way) for reading in _typed(text) for way in _ways(_words_in(reading))])
 
 
 def _typed(text: str) -> list[str]:
-    """What was meant by what was typed: as it stands, then with each other keyboard layout."""
+    """The text as typed, then as if typed with each other keyboard layout."""
     plain = folded(text)
     bare = " ".join(word.rstrip(",.;:") or word for word in plain.split())
     return [bare, *(plain.translate(layout) for layout in (_TO_UKRAINIAN, _TO_RUSSIAN, _TO_LATIN))]
@@ -77,19 +77,19 @@ def _different(readings: list[list[str]]) -> list[list[str]]:
 
 
 def words_of(text: str) -> set[str]:
-    """The words of a longer text by their keys, for finding notes: three letters and more, without what stands around them."""
+    """The keys of the words of a longer text, for finding notes: words of three letters and more, without punctuation."""
     return {key[:LONGEST_WORD] for word in _words_in(text) if (key := _key(word))}
 
 
 def _words_in(text: str) -> list[str]:
-    """Words as they are compared: of three letters and more."""
+    """Folded words of ``SHORTEST_WORD`` letters and more."""
     plain = "".join(letter if letter.isalnum() or letter in _APOSTROPHES else " " for letter in text)
     words = (unicodedata.normalize("NFKC", word).casefold().translate(_ALIKE) for word in plain.split())
     return [word for word in words if len(word) >= SHORTEST_WORD]
 
 
 def _ways(words: Iterable[str]) -> list[list[str]]:
-    """The keys of words that may go on: a ``c`` at the end of one is a k, or the beginning of ``ch``."""
+    """The keys of words that may be unfinished: a final ``c`` is read as ``k`` and as the beginning of ``ch``."""
     known = [(key, _key(f"{word}h")[:-1]) if word.endswith("c") else (key,) for word in words if (key := _key(word))]
     return [[key[:LONGEST_WORD] for key in way] for way in islice(product(*known), WAYS)]
 

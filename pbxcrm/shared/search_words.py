@@ -1,7 +1,7 @@
-"""The words of notes, each with the rows it stands in: a part of a longer text is looked for by the beginnings of its words.
+"""An index of the words of longer texts (notes), searched by the beginnings of words.
 
-An index of words of our own, the same on both databases, because a note is too long for the one pass that finds names: beginnings of a
-word are a range of the primary key. The session that writes the text keeps it (``keep_words``).
+It is the same on both databases. Notes are too long for the scan that finds names (``text_match``); here, a beginning of a word is a
+range of the primary key. Events of the ORM keep the index up to date (``keep_words``).
 """
 
 from typing import Any
@@ -29,12 +29,12 @@ _LAST = "\U0010ffff"  # sorts behind every letter
 
 
 class SearchWord(SQLModel, table=True):
-    """``kind`` is the table the text stands in, ``row_id`` its row."""
+    """A word of a text; ``kind`` is the name of the text's table, ``row_id`` its row."""
 
     __tablename__ = "search_words"
     __table_args__ = (Index("ix_search_words_row", "kind", "row_id"),)
 
-    # Compared byte by byte, so that the beginnings of a word are one range.
+    # Compared by bytes, so that all words with the same beginning are one range.
     word: str = Field(
         sa_column=Column(
             String(LONGEST_WORD).with_variant(String(LONGEST_WORD, collation="C"), "postgresql"), primary_key=True
@@ -45,7 +45,7 @@ class SearchWord(SQLModel, table=True):
 
 
 def keep_words(table: type[SQLModel], source: str) -> None:
-    """Let the words of ``source`` of each row of ``table`` be found; they go with the row."""
+    """Index the words of the column ``source`` of ``table``; they are updated and deleted with the row."""
     kind = str(table.__tablename__)
 
     def write(connection: Connection, row_id: int, text: str) -> None:
@@ -71,7 +71,7 @@ def keep_words(table: type[SQLModel], source: str) -> None:
 
 
 def rows_with(kind: str, text: str) -> Subquery | None:
-    """A query for the ids of ``kind`` in which every word of ``text`` begins some word; None where ``text`` has none to look for."""
+    """A query for the ids of the rows of ``kind`` where each word of ``text`` begins a word; None where ``text`` has no words."""
     queries = [intersect(*(_beginning(kind, word) for word in words)).subquery() for words in word_readings(text)]
     if not queries:
         return None

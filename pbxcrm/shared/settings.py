@@ -1,7 +1,7 @@
-"""Settings from the environment (``PBXCRM_*``) and an optional TOML file; built in an entry point and passed on.
+"""Settings from the environment (``PBXCRM_*``) and an optional TOML file. An entry point loads them and passes them on.
 
-The TOML file is ``PBXCRM_CONFIG``, or ``pbxcrm.toml`` in the data directory; the environment wins over it.
-What people may change while the product runs (rules per line, norms, order of owners) lives in the database instead.
+The TOML file is ``PBXCRM_CONFIG``, or ``pbxcrm.toml`` in the data directory; the environment takes precedence.
+What people may change while the product runs (rules per line, norms, order of owners) is stored in the database instead.
 """
 
 import re
@@ -17,29 +17,29 @@ from pbxcrm.shared.networks import parse_networks
 
 
 class Pbx(BaseModel):
-    """One Asterisk. ``name`` is its key in the database and the journal; it must not change later."""
+    """One Asterisk server. ``name`` is its key in the database and the journal and must not change later."""
 
     name: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
     ami_url: str  # ami://user:secret@host:5038
-    trunks: tuple[str, ...] = ()  # globs of endpoint names; empty: whatever is not an extension
-    extension_pattern: str | None = None  # default: the general one
-    region: str | None = None  # default: the general one
+    trunks: tuple[str, ...] = ()  # globs of endpoint names; empty: every endpoint that is not an extension
+    extension_pattern: str | None = None  # None: the general setting
+    region: str | None = None  # None: the general setting
     dial_channel: str = "PJSIP/{extension}"  # how to ring a seller's own phone for click-to-call
     dial_context: str = "from-internal"  # dialplan context that dials the client for click-to-call
     recordings_dir: Path | None = None  # where MixMonitor writes, as this machine sees it
-    cel_csv: Path | None = None  # CEL file, to recover what happened while we were away
-    cdr_csv: Path | None = None  # CDR file, the second best
+    cel_csv: Path | None = None  # CEL file, to recover the events of the time we were not connected
+    cdr_csv: Path | None = None  # CDR file, used where there is no CEL
 
 
 class Settings(BaseSettings):
-    """What a process must know before it starts: the environment (``PBXCRM_…``), then the TOML file. See docs/settings.md."""
+    """The settings of a process, from the environment (``PBXCRM_…``), then the TOML file. See docs/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix="PBXCRM_", extra="ignore", frozen=True)
 
     data_dir: Path = Path("~/.local/share/pbxcrm")
     database_url: str = ""  # empty: SQLite in the data directory
     redis_url: str = ""  # empty: an embedded Redis in the data directory
-    ami_url: str = ""  # one PBX; several go into the TOML as [[pbxs]]
+    ami_url: str = ""  # one PBX; for several use [[pbxs]] in the TOML file
     bind: str = "127.0.0.1:8080"
     region: str = Field(default="UA", pattern=r"^[A-Z]{2}$")
     extension_pattern: str = r"\d{2,5}"
@@ -55,11 +55,11 @@ class Settings(BaseSettings):
     agi_bind: str = "127.0.0.1:4573"
     dialplan_networks: str = "127.0.0.0/8, ::1"  # who may look callers up without a token, by HTTP and FastAGI
     trusted_proxies: tuple[str, ...] = ()
-    allowed_hosts: str = ""  # names we answer under beside addresses and names of the office; "*" for all
+    allowed_hosts: str = ""  # accepted Host names besides IP addresses and local names; "*" for all
     connections_per_address: int = Field(default=1000, ge=10)
     metrics_networks: str = "127.0.0.0/8, ::1"  # who may read /metrics and the details of /readyz without a token
     smtp_url: str = ""  # smtp://user:password@host:587 or smtps://host:465; empty: no e-mail
-    mail_from: str = ""  # who e-mail is from; needed with smtp_url
+    mail_from: str = ""  # the sender of e-mail; required with smtp_url
     public_url: str = ""  # https://crm.example: how people reach the pages, for links in e-mail
     log_level: str = "INFO"
     journal_keep_days: int = Field(default=7, ge=0)
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
         return self
 
     def _with_general(self, pbx: Pbx) -> Pbx:
-        """A PBX with the general value wherever it says nothing of its own."""
+        """``pbx`` with the general value for each setting that it does not define itself."""
         general = {
             name: getattr(self, name)
             for name in (
@@ -171,12 +171,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The sources for pydantic, the strongest first."""
-        # The environment wins over what the caller read from the TOML file.
+        """The sources for pydantic, highest precedence first."""
+        # ``init_settings`` are the values of the TOML file; the environment takes precedence over them.
         return env_settings, init_settings
 
     def region_of(self, pbx: str) -> str:
-        """The region for numbers of this PBX, two letters."""
+        """The region of the PBX named ``pbx`` (two letters), else the general one."""
         return next((p.region for p in self.pbxs if p.name == pbx and p.region), self.region)
 
     @property
@@ -186,7 +186,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(environ: dict[str, str]) -> Settings:
-    """Settings from ``environ`` and the TOML file; raises BadSettings with a sentence that says which one is wrong."""
+    """Settings from ``environ`` and the TOML file. Raises BadSettings with a message that names the wrong one."""
     data_dir = Path(environ.get("PBXCRM_DATA_DIR") or Settings.model_fields["data_dir"].default).expanduser()
     named = environ.get("PBXCRM_CONFIG")
     path = Path(named) if named else data_dir / "pbxcrm.toml"

@@ -1,8 +1,8 @@
-"""SQLite on the event loop's own thread, and what every connection to it is told.
+"""SQLite in the event loop's own thread, and the settings of every connection.
 
-aiosqlite hands each statement to a thread of the connection and back. Our statements take microseconds; each hand-over
-waits for the interpreter's lock, up to 5 ms while the loop is busy, and a card needs sixteen of them
-(docs/decisions/0010). Only a writer that finds another one at work waits longer, and does so without holding up the loop.
+aiosqlite runs each statement in a thread of the connection. Our statements take microseconds, but each switch of threads
+waits for the interpreter lock, up to 5 ms while the loop is busy, and a card needs sixteen of them (docs/decisions/0010).
+Only a writer that finds another writer active waits longer, and it does not block the loop.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_
 
 WRITES = "pbxcrm_writes"
-BUSY_SECONDS = 5.0  # how long a writer waits for another before it says "database is locked"
+BUSY_SECONDS = 5.0  # how long a writer waits for another one before the error "database is locked"
 ASK_AGAIN_SECONDS = 0.001
-# Moving the log into the file waits for the disk, up to half a second: the worker does that (``checkpoint``), not whoever
-# happens to commit. Where no worker runs, every so many pages of 4 KiB.
+# Moving the log into the file (a checkpoint) waits for the disk, up to half a second. So the worker does it (``checkpoint``), not
+# the process that happens to commit. Without a worker, SQLite does it after this many pages of 4 KiB.
 PAGES_WITHOUT_WORKER = 16_000
 
 
 class InlineCursor:
-    """A cursor as aiosqlite's, for SQLAlchemy's dialect of that name; its coroutines are done without a turn of the loop."""
+    """A cursor with the interface of aiosqlite, for SQLAlchemy's dialect of that name. Its coroutines never suspend."""
 
     __slots__ = ("_cursor",)
 
@@ -38,22 +38,22 @@ class InlineCursor:
 
     @property
     def description(self) -> Any:  # DB-API's tuples
-        """Columns of the last query, as DB-API says."""
+        """The columns of the last query, as DB-API defines them."""
         return self._cursor.description
 
     @property
     def rowcount(self) -> int:
-        """Rows that the last statement changed."""
+        """The number of rows that the last statement changed."""
         return self._cursor.rowcount
 
     @property
     def lastrowid(self) -> int | None:
-        """Id of the last inserted row."""
+        """The id of the last inserted row."""
         return self._cursor.lastrowid
 
     @property
     def arraysize(self) -> int:
-        """As DB-API wants it; we fetch all rows at once."""
+        """Required by DB-API; we fetch all rows at once."""
         return self._cursor.arraysize
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
@@ -65,46 +65,46 @@ class InlineCursor:
         self._cursor.executemany(statement, parameters)
 
     async def fetchall(self) -> list[Any]:
-        """The rows that are left."""
+        """The remaining rows."""
         return self._cursor.fetchall()
 
     async def close(self) -> None:
-        """Give the statement back."""
+        """Close the cursor."""
         self._cursor.close()
 
 
 class InlineConnection:
-    """A connection as aiosqlite's."""
+    """A connection with the interface of aiosqlite that runs statements in the calling thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection: sqlite3.Connection = connection  # under the name by which the dialect asks whether it is open
+        self._connection: sqlite3.Connection = connection  # the dialect reads this name to see whether it is open
 
     def cursor(self) -> InlineCursor:
         """A new cursor of this connection."""
         return InlineCursor(self._connection.cursor())
 
     async def commit(self) -> None:
-        """End the transaction; SQLAlchemy alone calls it."""
+        """Commit the transaction; only SQLAlchemy calls it."""
         self._connection.commit()
 
     async def rollback(self) -> None:
-        """Undo the transaction."""
+        """Roll back the transaction."""
         self._connection.rollback()
 
     async def close(self) -> None:
-        """Close the file."""
+        """Close the connection."""
         self._connection.close()
 
     def stop(self) -> None:
-        """What SQLAlchemy calls on a connection that it gives up; there is no thread to stop."""
+        """Close the connection. SQLAlchemy calls it for a connection that it discards; there is no thread to stop."""
         self._connection.close()
 
     async def create_function(self, *args: Any, **options: Any) -> None:
-        """Make a Python function known to SQL."""
+        """Register a Python function for use in SQL."""
         self._connection.create_function(*args, **options)
 
     async def begin_immediate(self) -> bool:
-        """Begin to write now; False while another writer is at work."""
+        """Begin a write transaction without waiting. False while another writer is active."""
         with self.impatient():
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -116,7 +116,7 @@ class InlineConnection:
 
     @contextmanager
     def impatient(self) -> Iterator[None]:
-        """Meanwhile a lock that somebody else has is refused at once: SQLite would wait for it inside the loop."""
+        """In this block a statement fails at once when the database is locked: waiting in SQLite would block the loop."""
         self._connection.execute("PRAGMA busy_timeout=0")
         try:
             yield
@@ -125,7 +125,7 @@ class InlineConnection:
 
 
 def sqlite_engine(url: str, pool_size: int) -> AsyncEngine:
-    """An engine for ``sqlite+aiosqlite:///…`` whose statements run where they are asked for."""
+    """An engine for ``sqlite+aiosqlite:///…`` that runs its statements in the calling thread."""
     path = make_url(url).database or ":memory:"
 
     async def connect() -> InlineConnection:
@@ -141,10 +141,10 @@ def sqlite_engine(url: str, pool_size: int) -> AsyncEngine:
 
 
 def checkpoint(url: str) -> None:
-    """Move what is in the log into the file, as far as no reader needs it; waits for the disk, so call it in a thread."""
+    """Move the log into the database file, as far as no reader needs it. It waits for the disk, so call it in a thread."""
     path = make_url(url).database
     if path and not path.startswith("file:"):
-        there = f"{Path(path).absolute().as_uri()}?mode=rw"  # a file that is gone is not made anew
+        there = f"{Path(path).absolute().as_uri()}?mode=rw"  # does not create a file that is gone
         with closing(sqlite3.connect(there, uri=True)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
@@ -170,18 +170,18 @@ def _lower(value: object) -> object:
 
 
 def _begin(connection: Connection) -> None:
-    """A reader just begins. A writer takes the one lock there is; while somebody else has it, the loop goes on."""
+    """Begin a transaction. A writer waits for SQLite's write lock without blocking the loop."""
     if not connection.get_execution_options().get(WRITES, False):
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection  # an InlineConnection
     if not await_(_begin_to_write(driver)):
         with driver.impatient():
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # in vain: it says what is wrong in SQLAlchemy's words
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # fails again, and so raises SQLAlchemy's error
 
 
 async def _begin_to_write(driver: Any) -> bool:  # an InlineConnection
-    """False when the lock cannot be had: not in time, or not at all (a full disk, a file that cannot be written)."""
+    """Take the write lock. False on a timeout or an error (the disk is full, the file is read-only)."""
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + BUSY_SECONDS
     try:

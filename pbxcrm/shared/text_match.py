@@ -1,10 +1,10 @@
-"""Finding rows by parts of a name or number, alike on every database and quickly without an index of its own kind.
+"""Finds rows by parts of a name or number, in the same way on every database and without a special index.
 
-A name is kept a second time, as its search key (``pbxcrm/shared/search_keys.py``), by the database session that writes it
-(``keep_folded``). Parts of it are then found by the database's own ``LIKE`` in one pass over a narrow index: 5 ms for 100,000
-names, where folding each in Python took 70. The words of what is asked may stand in any order.
-Lists ask first for up to ``MANY`` rows that fit. Few: these are all there are, and the list is made of them. Many: then
-the latest fifty are met soon by going through the list from its latest end.
+An ORM event stores the search key of a name (``pbxcrm/shared/search_keys.py``) in a second column (``keep_folded``). ``LIKE`` then
+finds parts of it in one scan of a narrow index: 5 ms for 100,000 names, where folding each in Python took 70. The words of the
+search text may be in any order.
+Lists first ask for up to ``MANY`` matching ids (``few``). If there are no more, the list is built from them. If there are more, a scan
+from the newest row soon finds the first fifty.
 """
 
 import unicodedata
@@ -20,21 +20,21 @@ from pbxcrm.shared.search_keys import readings, search_key
 
 MANY = 500
 SHORTEST_NUMBER = 3  # digits
-_NATIONAL = 9  # from so many digits on a leading zero is how one dials at home, and no part of the number as it is kept
+_NATIONAL = 9  # from this many digits on, a leading zero is the national prefix, which E.164 does not contain
 _WITH_PREFIX = 11  # digits of a whole number that begins with the national prefix 8
-_TOWN = 4  # so many digits are a prefix and a town, where something stands between the two
+_TOWN = 4  # from this many digits on, an 8 that is set apart is the national prefix before an area code
 _BETWEEN_DIGITS = frozenset(
     "+()./\u00a0\u202f\u2060\u200e\u202a\u202c"
-)  # also what comes along when one copies a number
+)  # including invisible characters that are copied with a number
 
 
 def folded_text() -> str:
-    """The column for a folded name; ``keep_folded`` fills it."""
+    """A column for the search key of a name; ``keep_folded`` fills it."""
     return Field(default="", sa_type=Text, nullable=False)  # type: ignore[no-any-return]
 
 
 def keep_folded(table: type[SQLModel], source: str, *, only_names: bool = False) -> None:
-    """Let ``<source>_folded`` of each row of ``table`` follow ``source``; ``only_names`` leaves out what has no letter."""
+    """Keep ``<source>_folded`` of ``table`` up to date with ``source``. ``only_names``: empty for a text without letters."""
 
     def keep(_mapper: Mapper[SQLModel], _connection: Connection, row: SQLModel) -> None:
         value = getattr(row, source) or ""
@@ -47,7 +47,7 @@ def keep_folded(table: type[SQLModel], source: str, *, only_names: bool = False)
 
 
 def folded_name(text: str | None) -> str:
-    """Its search key, or empty where it is no name but only a number."""
+    """The search key of ``text``; empty when it has no letters (it is a number, not a name)."""
     return search_key(text) if text and has_letters(text) else ""
 
 
@@ -57,13 +57,13 @@ def has_letters(text: str) -> bool:
 
 
 def part_of(column: Mapped[str], text: str) -> ColumnElement[bool]:
-    """Whether the words of ``text`` are parts of a search key, in any order, as typed or as typed with the other layout."""
+    """The condition that a search key contains all words of ``text``, in any order, as typed or with another keyboard layout."""
     read = [and_(*(column.contains(word, autoescape=True) for word in words)) for words in readings(text)]
     return or_(*read) if read else false()
 
 
 def begins_word(column: Mapped[str], text: str) -> ColumnElement[bool]:
-    """Whether some word of the search key begins with the first word of ``text``: such rows stand above the other ones."""
+    """The condition that a word of the search key begins with the first word of ``text``: such rows are listed first."""
     firsts = {words[0] for words in readings(text)}
     starts = [column.startswith(first, autoescape=True) for first in firsts]
     inside = [column.contains(f" {first}", autoescape=True) for first in firsts]
@@ -71,10 +71,10 @@ def begins_word(column: Mapped[str], text: str) -> ColumnElement[bool]:
 
 
 def digits_of(text: str) -> str:
-    """What to look for in numbers as they are kept (E.164); empty where ``text`` cannot be a part of a number.
+    """The digits to search for in stored numbers (E.164); empty where ``text`` cannot be a part of a number.
 
-    ``067 111 22 33`` is looked for as ``671112233``: the zero is not part of ``+380671112233``. Neither is the 8 by which one dials
-    another town in Russia, Kazakhstan and Belarus: ``8 (916) 123-45-67`` is ``+79161234567``, ``8 029 …`` is ``+37529…``.
+    For ``067 111 22 33`` they are ``671112233``: the zero is not part of ``+380671112233``. Neither is the long-distance 8 of Russia,
+    Kazakhstan and Belarus: ``8 (916) 123-45-67`` is ``+79161234567``, ``8 029 …`` is ``+37529…``.
     """
     text = number_in_query(text.strip())
     rest = "".join(letter for letter in text if not letter.isdecimal())
@@ -89,7 +89,7 @@ def digits_of(text: str) -> str:
 
 
 async def few(session: AsyncSession, **queries: Select[Any]) -> dict[str, list[int] | None]:
-    """For each query for ids those it finds, or None where they are more than ``MANY``. One statement asks them all."""
+    """The ids that each query finds, or None where there are more than ``MANY``. All queries run in one statement."""
     parts = [select(literal(name), query.limit(MANY + 1).subquery(name).c[0]) for name, query in queries.items()]
     found: dict[str, list[int]] = {name: [] for name in queries}
     for name, row_id in (await session.exec(union_all(*parts))).all():  # type: ignore[call-overload]

@@ -1,16 +1,16 @@
-"""What people and telephones write, made safe to keep in one line."""
+"""Cleaning text from people and telephones so that it is safe to show in one line."""
 
 import unicodedata
 
 _BLANK = frozenset({"Cc", "Zl", "Zp"})
-_UNSEEN = frozenset({"Cf", "Cs", "Co", "Cn"})  # among them the marks that turn the text around, and blanks of no width
+_UNSEEN = frozenset({"Cf", "Cs", "Co", "Cn"})  # including direction marks and zero-width spaces
 _JOINER = "\u200d"  # holds emoji together
 
 
 def one_line(text: str) -> str:
-    """``text`` without control, direction-changing and invisible letters, its blanks folded; empty when nothing is to be seen.
+    """``text`` in one line with single spaces, without control, direction and invisible characters; empty if nothing is visible.
 
-    Marks that turn the text around could make a page say what it does not; a name of nothing visible could not be clicked.
+    Direction marks could change the order of the text on a page; a name without visible characters could not be clicked.
     """
     kept = "".join(
         " " if unicodedata.category(letter) in _BLANK else letter

@@ -1,4 +1,4 @@
-"""Deadlines as rows: what is due is found in the database, whoever was dead meanwhile. Redis only shortens the wait."""
+"""The table of timers. Due timers are found in the database (``pbxcrm.shared.jobs``), so that none is lost in a restart."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from pbxcrm.shared.columns import json_object, maybe_utc_column, row_id, utc_col
 
 
 class Timer(SQLModel, table=True):
-    """``key`` names the deadline (``callbacks.norm:17``): setting it again moves it, so it can fire only once."""
+    """A deadline. ``key`` identifies it (``callbacks.norm:17``): setting it again moves it, so it fires only once."""
 
     __tablename__ = "timers"
     __table_args__ = (
