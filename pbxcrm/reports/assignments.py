@@ -1,4 +1,4 @@
-"""Assignments (F3): given, accepted, done, checked, returned and late, by person."""
+"""The report on assignments (F3): given, accepted, done, checked, returned and late, by person."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ NOBODY = N_("Nobody")
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Lines by who has them or who gave them, of the assignments that the viewer sees and that were given in the period."""
+    """Assignments that were given in the period and that the viewer may see, by assignee or by giver."""
     people = await load_directory(session)
     query = select(Task).where(
         visible_tasks(viewer),

@@ -1,4 +1,4 @@
-"""Today's picture of missed calls for a manager: how many, how fast they were returned, how many are left."""
+"""Today's figures for a manager: missed clients, how fast they were called back, burning lamps and open tasks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +20,14 @@ from pbxcrm.tasks.queries import answered_for, counted_once
 
 @dataclass(frozen=True, slots=True)
 class DayFigures:
-    """Counts of clients missed since ``since``; ``median_minutes`` in working minutes from the first miss to the talk."""
+    """Counts of clients missed since ``since``; lamps and tasks as of now. ``median_minutes``: working minutes from the first missed
+    call until the callback was closed by a talk.
+    """
 
     missed: int
-    left: int  # of them, still not returned
-    in_norm: int  # of those that ended in a talk or were left too long
-    judged: int  # those whose time is up or who were talked to
+    left: int  # of ``missed``: still open
+    in_norm: int  # of ``judged``: talked to within the norm
+    judged: int  # of ``missed``: talked to, or open for longer than the norm
     median_minutes: float | None
     lamps: int  # burning first lamps
     lamps_with_manager: int  # lamps that have reached the manager
@@ -34,12 +36,12 @@ class DayFigures:
 
     @property
     def percent_in_norm(self) -> int | None:
-        """Share returned in the norm, 0 to 100; None while nothing can be judged."""
+        """Percent of ``judged`` that were talked to within the norm, 0 to 100; None while ``judged`` is 0."""
         return round(100 * self.in_norm / self.judged) if self.judged else None
 
 
 async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetime, now: datetime) -> DayFigures:
-    """Over what the viewer may see."""
+    """The figures over what the viewer may see."""
     context = await load_context(session)
     found = await session.exec(select(Episode).where(visible_episodes(viewer), col(Episode.first_missed_at) >= since))
     episodes = [episode for episode in found.all() if episode.status != EpisodeStatus.DISMISSED]

@@ -1,4 +1,4 @@
-"""Efficiency (I2): tasks in work, done, new, and the share that is overdue."""
+"""The report on efficiency (I2): tasks in work, done, new, and the share that is overdue."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ NOBODY = N_("Nobody")
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Lines by person or kind, of the tasks that the viewer sees and that were open at some time of the period."""
+    """Tasks that were open at some time of the period and that the viewer may see, by person or by kind."""
     people = await load_directory(session)
     open_then = col(Task.created_at) < asked.until
     not_done_before = or_(col(Task.done_at).is_(None), col(Task.done_at) >= asked.since)

@@ -17,7 +17,7 @@ def split(
     line_of: Callable[[str, str, Sequence[Row]], Line],
     total_of: Callable[[Sequence[Row]], Line],
 ) -> Table:
-    """A line for each key, in order of their names; the totals are those of all rows, never sums of lines."""
+    """One line per key, sorted by name. The totals are computed over all rows; they are never sums of the lines."""
     groups: dict[tuple[str, str], list[Row]] = {}
     everything = list(rows)
     for row in everything:
@@ -27,24 +27,24 @@ def split(
 
 
 def percent(part: int, whole: int) -> int | None:
-    """``part`` in percent of ``whole``, rounded; None where ``whole`` is 0."""
+    """``part`` as a rounded percentage of ``whole``; None where ``whole`` is 0."""
     return round(100 * part / whole) if whole else None
 
 
 def middle(values: Sequence[float]) -> float | None:
-    """The median, rounded to a minute; None of nothing."""
+    """The median, rounded to a whole number; None without values."""
     return round(median(values)) if values else None
 
 
 def ninth_tenth(values: Sequence[float]) -> float | None:
-    """The 90th percentile, rounded to a minute; None of nothing."""
+    """The 90th percentile, rounded to a whole number; None without values."""
     if not values:
         return None
     return round(quantiles(values, n=10, method="inclusive")[-1] if len(values) > 1 else values[0])
 
 
 def day_of(at: datetime, timezone: ZoneInfo) -> tuple[str, str]:
-    """Key and name of the line for the local day."""
+    """Key and name of the line for the local day, both ``2026-01-31``."""
     day = at.astimezone(timezone).date().isoformat()
     return day, day
 
@@ -56,12 +56,12 @@ def hour_of(at: datetime, timezone: ZoneInfo) -> tuple[str, str]:
 
 
 def of_person(user_id: int | None, name: str, nobody: str) -> tuple[str, str]:
-    """Key and name of the line for a person; ``nobody`` is the name where there is none."""
+    """Key and name of the line for a person; ``nobody`` is the name for rows without one."""
     return (str(user_id), name) if user_id is not None and name else ("nobody", nobody)
 
 
 def cell(value: Any) -> str:
-    """A value as text for CSV; what a spreadsheet would take for a formula is quoted."""
+    """A value as text for CSV. A text that a spreadsheet would run as a formula gets a leading apostrophe."""
     if value is None:
         return ""
     text = str(value)

@@ -1,4 +1,4 @@
-"""Lamps of every kind with what they are about: for the page of escalations, the API and the report."""
+"""Lamps with their deal or callback, client and people: for the escalations page, the API and the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from pbxcrm.shared.core_sql import load_by_id
 
 @dataclass(frozen=True, slots=True)
 class LampRow:
-    """``since``: what the client has waited for, before its first step too. ``stage``: where the deal stood when the lamp lit."""
+    """``since``: when the wait began, for later steps too. ``stage``: the stage of the deal when the lamp lit."""
 
     lamp: Lamp
     since: datetime
@@ -33,20 +33,20 @@ class LampRow:
 
     @property
     def number(self) -> str | None:
-        """Whom to call about it."""
+        """The client's number to call."""
         if self.episode is not None:
             return self.episode.client_number
         return self.deal.client_number if self.deal is not None else None
 
     @property
     def contact_id(self) -> int | None:
-        """The client of the callback or deal; None where nobody is known."""
+        """The contact of the callback or deal; None for an unknown client."""
         about = self.episode or self.deal
         return about.contact_id if about is not None else None
 
 
 async def load_lamp_rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[LampRow]:
-    """In the same order, by one query for each table."""
+    """Rows in the order of ``lamps``, with one query per table."""
     people, funnel = await load_directory(session), await load_funnel(session)
     episodes = await load_by_id(session, Episode, (lamp.callback_id for lamp in lamps))
     deals = await load_by_id(session, Deal, (lamp.deal_id for lamp in lamps))
@@ -77,7 +77,7 @@ def _clock(lamp: Lamp) -> tuple[int, str]:
 
 
 async def _begun(session: AsyncSession, lamps: Sequence[Lamp]) -> dict[tuple[int, str], datetime]:
-    """Since when the clocks of later steps run, which say themselves only when the step before lit."""
+    """When the wait of each lamp of a later step began: it stands in the lamp of the first step."""
     later = [lamp.deal_id for lamp in lamps if lamp.step and lamp.deal_id is not None]
     if not later:
         return {}

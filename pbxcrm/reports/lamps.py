@@ -1,4 +1,4 @@
-"""Lamps (I6): how many lit, how many were put out before the manager was asked, how many reached the manager."""
+"""The report on lamps (I6): how many lit, how many were put out before escalation, how many reached the manager."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import N_
 
 NOBODY, CALLBACKS, NO_STAGE = N_("Nobody"), N_("Callbacks"), N_("No stage")
-MOST = 50_000  # lamps in one report; a longer period is asked for in parts
+MOST = 50_000  # lamps in one report; users must split a longer period
 
 
 @dataclass(frozen=True, slots=True)
 class _Lit:
-    """A lamp that lit in the period. ``went_on``: the manager was asked about the same wait; ``minutes`` until it was put out."""
+    """A lamp that lit in the period. ``went_on``: the same wait was escalated. ``minutes``: working minutes until it was put out."""
 
     row: LampRow
     went_on: bool
@@ -38,7 +38,7 @@ class _Lit:
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Lines by stage or person, of the lamps that lit in the period; the first ``MOST`` of them."""
+    """Lamps that lit in the period and that the viewer may see, by stage or by person; only the first ``MOST``."""
     people = await load_directory(session)
     calendars = await load_calendars(session, people)
     query = select(Lamp).where(

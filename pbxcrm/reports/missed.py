@@ -1,4 +1,4 @@
-"""Missed calls (I5): who got through by themselves, whom we called back and how fast, and who is left."""
+"""The report on missed calls (I5): clients who got through by themselves, who were called back and how fast, who are left."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ NO_LINE = N_("No line")
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Lines by line, hour, day or person, of the callbacks that the viewer sees and that began in the period."""
+    """Callbacks that began in the period and that the viewer may see, by phone line, hour, day or person."""
     context = await load_context(session)
     query = select(Episode).where(
         visible_episodes(viewer),

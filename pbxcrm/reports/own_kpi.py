@@ -1,4 +1,4 @@
-"""A seller's own figures at any moment (I10)."""
+"""A seller's own figures for a period (I10)."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -23,7 +23,7 @@ from pbxcrm.tasks.models import Task, TaskStatus
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Of ``asked.user_id``, else of the viewer; only what the viewer may see counts."""
+    """The figures of ``asked.user_id``, else of the viewer, over what the viewer may see."""
     who = asked.user_id if asked.user_id is not None else viewer.user_id
     lines = [*await _calls(session, viewer, who, asked), *await _callbacks(session, viewer, who, asked)]
     lines += [*await _deals(session, viewer, who, asked), *await _tasks(session, viewer, who, asked)]

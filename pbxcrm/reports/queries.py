@@ -1,4 +1,4 @@
-"""Asking for a report: who may, of whom, and what stands behind one of its figures."""
+"""Loading a report with its access checks, and the rows behind one of its figures."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,27 +16,27 @@ LONGEST_DAYS = 5 * 366
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """As somebody asks: ids as they came, checked here."""
+    """The request for a report, not checked yet; ``load_report`` checks it."""
 
     since: datetime
     until: datetime
-    timezone: ZoneInfo  # whose days and hours are meant: that in which times are shown
+    timezone: ZoneInfo  # for lines by day and hour; the one in which the pages show times
     by: str = ""
     team_id: int | None = None
     user_id: int | None = None
     pipeline_id: int | None = None
 
 
-ALL = "all"  # in place of the key of a line: the rows of the totals
+ALL = "all"  # used as the key of a line: the rows behind the totals
 
 
 def reports_for(viewer: Viewer) -> list[Report]:
-    """Those the viewer may read, in order."""
+    """The reports that the viewer may read, in order."""
     return [report for report in all_reports() if can(viewer, report.needs)]
 
 
 def access_report(viewer: Viewer, name: str) -> Report:
-    """Raises NotFound for one that is not there, NotAllowed for one that is not for this role."""
+    """The report of this name. Raises NotFound for an unknown one, NotAllowed when the viewer's role may not read it."""
     report = get_report(name)
     if report is None:
         raise NotFound("reports.not_found", "There is no such report.")
@@ -47,7 +47,9 @@ def access_report(viewer: Viewer, name: str) -> Report:
 async def load_report(
     session: AsyncSession, viewer: Viewer, report: Report, wanted: Filter, *, now: datetime
 ) -> tuple[Asked, Table]:
-    """The figures over what the viewer may see. Raises Invalid at ``until``, ``by``, ``team`` or ``login``."""
+    """The checked request and the figures over what the viewer may see. Raises Invalid at ``until``, ``by``, ``team`` or ``login``,
+    NotFound for a person whom the viewer may not see.
+    """
     if wanted.until <= wanted.since:
         raise Invalid("until", "reports.backwards", "The period ends before it begins.")
     if (wanted.until - wanted.since).days > LONGEST_DAYS:
@@ -68,7 +70,7 @@ async def load_report(
 
 
 def rows_behind(report: Report, table: Table, line: str, column: str) -> list[Behind]:
-    """What a figure counts; ``line`` is the key of its line, or ``ALL``. Raises Invalid where the figure opens nothing."""
+    """The rows behind a figure; ``line`` is the key of its line, or ``ALL``. Raises Invalid for a figure that has no rows."""
     known = report.column(column)
     if known is None or not known.opens:
         raise Invalid("column", "reports.no_column", "Nothing stands behind this column.")

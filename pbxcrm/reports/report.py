@@ -1,4 +1,4 @@
-"""What a report is: declared once, shown as a page, as JSON, CSV and XLSX, and opened down to the rows behind each figure."""
+"""The declaration of a report, from which the page, JSON, CSV and XLSX derive, and the rows behind each figure."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,18 +16,18 @@ from pbxcrm.people.models import User
 
 
 class Kind(StrEnum):
-    """How a column's values are written and read."""
+    """The type of a column's values, which decides how they are shown."""
 
     TEXT = "text"
     COUNT = "count"
-    PERCENT = "percent"  # 0 to 100, None where there is nothing to share
-    MINUTES = "minutes"  # working minutes, None where there is nothing to measure
+    PERCENT = "percent"  # 0 to 100, None where the whole is 0
+    MINUTES = "minutes"  # working minutes, None without values
     MONEY = "money"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``title`` is English, for pages to translate. ``opens``: each of its figures has rows behind it."""
+    """``title`` is English; pages translate it. ``opens``: a figure of this column can be opened to see its rows."""
 
     key: str
     title: str
@@ -37,7 +37,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a report is asked for: from ``since`` until (not including) ``until``, in the days of ``timezone``; of whom; split ``by`` what."""
+    """A checked request: ``since <= time < until``, the ``timezone`` of days and hours, the dimension ``by``, and filters."""
 
     since: datetime
     until: datetime
@@ -49,7 +49,7 @@ class Asked:
     pipeline_id: int | None = None
 
     def of_people(self, column: int | None) -> list[ColumnElement[bool]]:
-        """Conditions for rows whose ``column`` names one of those asked for; none where nobody in particular is."""
+        """Conditions that ``column`` (a user id) is the user or a member of the team asked for; empty without such a filter."""
         found: list[ColumnElement[bool]] = []
         if self.user_id is not None:
             found.append(col(column) == self.user_id)
@@ -60,12 +60,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a report. ``key`` names it when its figures are opened; ``name`` is what it is called."""
+    """A line of a report. ``key`` identifies it when a figure is opened; ``name`` is its title."""
 
     key: str
     name: str
     values: Mapping[str, Any]
-    behind: Mapping[str, Sequence["Behind"]] = field(default_factory=dict)  # column -> the rows of its figure
+    behind: Mapping[str, Sequence["Behind"]] = field(default_factory=dict)  # column key -> the rows behind its figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Behind:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A report as it is shown: its lines in order and the sum below."""
+    """The result of a report: its lines in order, and the totals over all rows."""
 
     lines: Sequence[Line]
     totals: Mapping[str, Any]
@@ -91,7 +91,7 @@ Load = Callable[[AsyncSession, Viewer, Asked], Awaitable[Table]]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``definition`` says what is counted and how, in one paragraph; ``dimensions`` are what it can be split by, the first by itself."""
+    """``definition`` says in one paragraph what is counted and how; ``dimensions`` are the possible splits, the default one first."""
 
     name: str
     title: str
@@ -111,7 +111,7 @@ _reports: dict[str, Report] = {}
 
 
 def register_reports(*reports: Report) -> None:
-    """Fill the list of reports, in the order in which they are shown."""
+    """Replace the list of reports. They are shown in this order."""
     _reports.clear()
     _reports.update({report.name: report for report in reports})
 

@@ -1,4 +1,4 @@
-"""Time in stage against its norm (I9)."""
+"""The report on the time that deals spend in a stage, compared with its norm (I9)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Tab
 from pbxcrm.shared.reasons import N_
 
 NOBODY = N_("Nobody")
-MOST = 50_000  # stays in one report; a longer period is asked for in parts
+MOST = 50_000  # stays in one report; users must split a longer period
 
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
-    """A deal that left a stage in the period, after ``minutes`` working minutes of its owner's team."""
+    """A deal that left a stage in the period. ``minutes``: working minutes there, by the calendar of the responsible person."""
 
     deal: Deal
     stage: Stage
@@ -31,7 +31,7 @@ class _Stay:
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Lines by stage or person, of the stays in a stage that ended in the period; the first ``MOST`` of them."""
+    """Stays in a stage that ended in the period, of deals that the viewer may see, by stage or by person; only the first ``MOST``."""
     people, funnel = await load_directory(session), await load_funnel(session)
     calendars = await load_calendars(session, people)
     query = (
