@@ -1,1 +1,1 @@
-"""Everything that happened to a deal or with a client, in one list, newest on top."""
+"""Everything that happened to a deal or with a client, in one list, newest first."""

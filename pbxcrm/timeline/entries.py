@@ -1,4 +1,4 @@
-"""What a timeline consists of: entries of several kinds, and a cursor between two of them."""
+"""The data of a timeline: entries of several kinds, and the cursor for paging."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from pbxcrm.people.models import User
 
 
 class EntryKind(StrEnum):
-    """Declaration order breaks ties; later members are shown first. ``web/templates/timeline/`` has a partial for each."""
+    """Among entries of the same time, kinds declared later are shown first. Each kind has a partial in ``web/templates/timeline/``."""
 
     CALL = "call"
     MOVE = "move"
@@ -38,7 +38,7 @@ class TimelineCursor:
 
 @dataclass(frozen=True, slots=True)
 class TimelineQuery:
-    """What a reader is asked for: at most ``limit`` entries of a deal, or of a client, that stand below ``after``."""
+    """The request to a reader: at most ``limit`` entries of a deal, or of a client, that are older than ``after``."""
 
     viewer: Viewer
     deal_id: int | None
@@ -49,29 +49,29 @@ class TimelineQuery:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. ``row`` is what its kind's reader read; ``by_id`` is None for the product itself."""
+    """One event. ``row`` is the row that the reader of its kind loaded; ``by_id`` is None for the product itself."""
 
     kind: EntryKind
     at: datetime
     id: int
     row: SQLModel
     by_id: int | None
-    reason: dict[str, Any]  # the stored reason of an automatic act; empty where there is none
-    users: tuple[int | None, ...] = ()  # whom else it names
-    stages: tuple[int | None, ...] = ()  # which stages it names
+    reason: dict[str, Any]  # the stored reason of an automatic change; empty where there is none
+    users: tuple[int | None, ...] = ()  # other people to load for showing it
+    stages: tuple[int | None, ...] = ()  # stages to load for showing it
 
     @property
     def cursor(self) -> TimelineCursor:
-        """Where the next part of the list begins."""
+        """The cursor to continue the list after this entry."""
         return TimelineCursor(self.at, self.kind, self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A part of a timeline, newest on top, with the people and stages that its entries name."""
+    """A page of a timeline, newest first, with the people and stages that its entries refer to."""
 
     entries: list[Entry]
     stages: dict[int | None, Stage]
     users: dict[int | None, User]
-    next: TimelineCursor | None  # where the next part begins
-    audible: frozenset[int]  # calls whose recording may be heard
+    next: TimelineCursor | None  # None on the last page
+    audible: frozenset[int]  # ids of calls whose recording the viewer may hear

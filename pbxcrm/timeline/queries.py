@@ -1,4 +1,4 @@
-"""Reads a page of a timeline: one query per kind, whatever its length, merged by time."""
+"""Loads a page of a timeline: a fixed number of queries per kind, merged by time."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -16,7 +16,7 @@ _readers: dict[EntryKind, Reader] = {}
 
 
 def register_sources(readers: Mapping[EntryKind, Reader]) -> None:
-    """Say how the entries of each kind are read. Raises ValueError for a second reader of one kind."""
+    """Register a reader for each kind of entry. Raises ValueError for a second reader of one kind."""
     for kind, reader in readers.items():
         if _readers.setdefault(kind, reader) is not reader:
             raise ValueError(f"two readers for {kind} in the timeline")
@@ -32,7 +32,9 @@ async def timeline(
     after: TimelineCursor | None = None,
     limit: int = 40,
 ) -> Timeline:
-    """What happened to a deal, or with a client (calls, notes and tasks one may see). The caller has checked the access."""
+    """A page of what happened to a deal, or with a client. The caller must have checked access to the deal or client; calls, notes,
+    flags and tasks that the viewer may not see are left out.
+    """
     asked = TimelineQuery(viewer, deal_id, contact_id, after, limit + 1)
     entries: list[Entry] = []
     for kind in kinds:

@@ -1,4 +1,4 @@
-"""Where entries come from: one reader per kind, each of one query. ``pbxcrm.composition`` registers them."""
+"""The readers of a timeline, one per kind of entry. ``pbxcrm.composition`` registers them."""
 
 from typing import Any, TypeVar
 
@@ -23,13 +23,13 @@ from pbxcrm.tasks.models import Task
 from pbxcrm.timeline.entries import RANK, Entry, EntryKind, TimelineQuery
 
 Row = TypeVar("Row")
-CHANGES = ("deal.assigned", "deal.edited")  # what the audit log knows that no other table says
+CHANGES = ("deal.assigned", "deal.edited")  # actions that only the audit log records
 
 
 def _page(
     query: SelectOfScalar[Row], kind: EntryKind, at: Any, row_id: Any, asked: TimelineQuery
 ) -> SelectOfScalar[Row]:
-    """The newest of the rows that stand below ``asked.after``; ``at`` and ``row_id`` are columns or expressions."""
+    """``query`` limited to the newest rows after the cursor ``asked.after``; ``at`` and ``row_id`` are columns or expressions."""
     after = asked.after
     if after is not None and RANK[kind] < RANK[after.kind]:
         query = query.where(at <= after.at)
@@ -41,7 +41,7 @@ def _page(
 
 
 async def read_calls(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
-    """Calls that the viewer may see."""
+    """Calls of the deal or client that the viewer may see."""
     at, own = col(Call.started_at), _of(Call, asked)
     query = select(Call).where(own, visible_calls(asked.viewer), col(Call.merged_into_id).is_(None))
     found = await session.exec(_page(query, EntryKind.CALL, at, col(Call.id), asked))
@@ -73,7 +73,7 @@ async def read_moves(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
 
 
 async def read_changes(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
-    """What the audit log alone knows of the deal; none for a client."""
+    """Changes of the deal that only the audit log records; none for a client."""
     if asked.deal_id is None:
         return []
     at = col(AuditEntry.at)
@@ -96,10 +96,10 @@ async def read_changes(session: AsyncSession, asked: TimelineQuery) -> list[Entr
 
 
 async def read_notes(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
-    """Notes on the deal, or on the client without those on deals of others."""
+    """Notes on the deal; or on the client, without those on deals that the viewer may not see."""
     at = col(Note.at)
     own = _of(Note, asked)
-    if asked.deal_id is None:  # a note about a colleague's deal is the colleague's
+    if asked.deal_id is None:  # a note on a colleague's deal is private to those who see the deal
         seen = select(Deal.id).where(visible_deals(asked.viewer))
         own = and_(own, or_(col(Note.deal_id).is_(None), col(Note.deal_id).in_(seen)))
     query = select(Note).where(own)
@@ -108,7 +108,7 @@ async def read_notes(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
 
 
 async def read_merges(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
-    """Who was merged into the client, or back out; none for a deal. Whoever sees the client sees that."""
+    """Merges into the client and merges out of it that were undone; none for a deal. Everybody who sees the client sees them."""
     if asked.contact_id is None:
         return []
     undone = col(Merge.undone_at).is_not(None)
@@ -132,7 +132,7 @@ async def read_merges(session: AsyncSession, asked: TimelineQuery) -> list[Entry
 
 
 async def read_flags(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
-    """Flags on the deal or its calls, or on the deals and calls of the client, as far as one sees them."""
+    """Flags on the deal and its calls, or on the client's deals and calls, that the viewer may see."""
     at = col(Flag.raised_at)
     calls = select(Call.id).where(_of(Call, asked))
     deals = col(Flag.deal_id) == asked.deal_id
@@ -147,7 +147,7 @@ async def read_flags(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
 
 
 async def read_tasks(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
-    """A task stands where it was made, and once it is done, where it was done."""
+    """Tasks that the viewer may see, at the time they were created; once done, at the time they were done."""
     at = func.coalesce(col(Task.done_at), col(Task.created_at), type_=UtcDateTime())
     query = select(Task).where(_of(Task, asked), visible_tasks(asked.viewer))
     found = await session.exec(_page(query, EntryKind.TASK, at, col(Task.id), asked))
@@ -172,6 +172,6 @@ def _of(table: type[Call | Note | Task], asked: TimelineQuery) -> ColumnElement[
 
 
 def _given_to(change: AuditEntry) -> tuple[int | None, ...]:
-    """Whom a deal was given to; nobody for other changes, whose values may be numbers, too."""
+    """The id of the new responsible person; empty for other changes, whose values may also be integers."""
     after = change.data.get("after")
     return (after,) if change.action == "deal.assigned" and isinstance(after, int) else ()
