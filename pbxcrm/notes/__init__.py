@@ -1,1 +1,1 @@
-"""Notes: on a deal, on a client, about a call."""
+"""Notes on a deal, on a client or about a call."""

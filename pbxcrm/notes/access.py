@@ -1,4 +1,4 @@
-"""Whose notes one may see."""
+"""Which notes a viewer may see."""
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
@@ -15,7 +15,7 @@ from pbxcrm.shared.errors import NotFound
 
 
 def visible_notes(viewer: Viewer) -> ColumnElement[bool]:
-    """One's own, and those on a deal one may see; a note on no deal goes by its client, or by its call."""
+    """Notes that the viewer wrote, and notes on a visible deal. A note without a deal follows its client, else its call."""
     deal, contact, call = col(Note.deal_id), col(Note.contact_id), col(Note.call_id)
     return or_(
         col(Note.author_id) == viewer.user_id,

@@ -1,4 +1,4 @@
-"""What is read of notes."""
+"""Queries for notes."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from pbxcrm.notes.access import visible_notes
 
 @dataclass(frozen=True, slots=True)
 class NoteFilter:
-    """What one may ask a list of notes for."""
+    """The filters of a list of notes; None does not filter."""
 
     deal_id: int | None = None
     contact_id: int | None = None
     call_id: int | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of notes."""
+        """The conditions for the WHERE clause of a query for notes."""
         asked = ((Note.deal_id, self.deal_id), (Note.contact_id, self.contact_id), (Note.call_id, self.call_id))
         return [col(column) == value for column, value in asked if value is not None]
 
@@ -28,7 +28,7 @@ class NoteFilter:
 async def list_notes(
     session: AsyncSession, viewer: Viewer, asked: NoteFilter, *, before: int | None = None, limit: int = 50
 ) -> list[Note]:
-    """Newest first; ``before`` is an id."""
+    """Notes that the viewer may see, newest first. ``before``: only those with a smaller id."""
     query = select(Note).where(visible_notes(viewer), *asked.conditions()).order_by(col(Note.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Note.id) < before)
