@@ -1,1 +1,1 @@
-"""Flags: quality control or a manager marks a deal or a call that somebody has to look at; whoever has to do with it says what was done."""
+"""Flags: quality control or a manager flags a deal or call; the people concerned answer what was done about it."""

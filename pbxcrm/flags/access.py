@@ -1,4 +1,4 @@
-"""Whose flags one sees, and who hears of one: those who see the deal or the call it is on."""
+"""Who sees a flag and is notified of it: everybody who sees its deal or call."""
 
 from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
@@ -15,7 +15,7 @@ from pbxcrm.shared.errors import NotFound
 
 
 def visible_flags(viewer: Viewer) -> ColumnElement[bool]:
-    """Asked of each flag by itself: there are few of them, and many calls."""
+    """Flags on visible deals and calls. The subqueries run per flag, because there are few flags and many calls."""
     return or_(
         there_is(Flag, col(Deal.id) == col(Flag.deal_id), visible_deals(viewer)),
         there_is(Flag, col(Call.id) == col(Flag.call_id), visible_calls(viewer)),
@@ -31,7 +31,7 @@ async def access_flag(session: AsyncSession, viewer: Viewer, flag_id: int) -> Fl
 
 
 async def audience_of_flag(session: AsyncSession, flag: Flag, people: People) -> Audience:
-    """Who hears of the flag: those who see the deal or the call it is on."""
+    """Who is notified of the flag: everybody who sees its deal or call."""
     if flag.call_id is None:
         deal = await session.get_one(Deal, flag.deal_id)
         return audience_of_deal(deal, people)

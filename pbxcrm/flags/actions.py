@@ -1,4 +1,4 @@
-"""Raising a flag and saying what was done about it. They check access first."""
+"""Raising a flag and resolving it. Both functions check access."""
 
 from datetime import datetime
 
@@ -26,7 +26,7 @@ async def raise_flag(
     deal_id: int | None = None,
     call_id: int | None = None,
 ) -> Flag:
-    """Flag a deal or a call one sees; its responsible and their managers hear of it. Raises Invalid, NotFound."""
+    """Flag a deal or a call that the viewer may see; everybody who sees it is notified. Raises Invalid, NotFound."""
     check(viewer, Permission.FLAGS_EDIT)
     why = check_text(why, Flag.reason, "reason", "flags.reason", "Write why you flag it, in up to {most} characters.")
     if (deal_id is None) == (call_id is None):
@@ -44,7 +44,7 @@ async def raise_flag(
 
 
 async def resolve_flag(session: AsyncSession, viewer: Viewer, flag_id: int, word: str, now: datetime) -> Flag:
-    """Whoever sees it says what was done. Raises Conflict where somebody was faster."""
+    """Close the flag with the answer ``word``, what was done. Raises Conflict when it is already resolved, Invalid, NotFound."""
     check(viewer, Permission.FLAGS_RESOLVE)
     word = check_text(word, Flag.word, "word", "flags.word", "Write what was done, in up to {most} characters.")
     await access_flag(session, viewer, flag_id)

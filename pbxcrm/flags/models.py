@@ -8,7 +8,7 @@ from pbxcrm.shared.columns import maybe_link, maybe_utc_column, row_id, utc_colu
 
 
 class Flag(SQLModel, table=True):
-    """On a deal or on a call: exactly one of ``deal_id call_id`` is set. Open until ``resolved_at``."""
+    """A flag on a deal or a call: exactly one of ``deal_id`` and ``call_id`` is set. It is open until ``resolved_at``."""
 
     __tablename__ = "flags"
 

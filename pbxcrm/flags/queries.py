@@ -1,4 +1,4 @@
-"""What is read of flags."""
+"""Queries for flags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from pbxcrm.flags.models import Flag
 
 @dataclass(frozen=True, slots=True)
 class FlagFilter:
-    """``open``: True those not resolved, False those resolved, None all."""
+    """The filters of a list of flags. ``open``: True for unresolved flags, False for resolved ones, None for all."""
 
     open: bool | None = None
     deal_id: int | None = None
     call_id: int | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of flags."""
+        """The conditions for the WHERE clause of a query for flags."""
         asked = ((Flag.deal_id, self.deal_id), (Flag.call_id, self.call_id))
         found = [col(column) == value for column, value in asked if value is not None]
         if self.open is not None:
@@ -34,7 +34,7 @@ class FlagFilter:
 
 @dataclass(frozen=True, slots=True)
 class ListedFlag:
-    """A flag with what it is on: ``deal`` or ``call``, the other one is None."""
+    """A flag with its ``deal`` or ``call``; the other one is None."""
 
     flag: Flag
     deal: Deal | None
@@ -44,7 +44,7 @@ class ListedFlag:
 async def list_flags(
     session: AsyncSession, viewer: Viewer, asked: FlagFilter, *, before: int | None = None, limit: int = 50
 ) -> Sequence[ListedFlag]:
-    """Newest first; ``before`` is an id."""
+    """Flags that the viewer may see, newest first. ``before``: only those with a smaller id."""
     query = (
         select(Flag, Deal, Call)
         .join(Deal, col(Deal.id) == col(Flag.deal_id), isouter=True)
@@ -59,6 +59,6 @@ async def list_flags(
 
 
 async def open_flags(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
-    """For the rail: the flags one sees that nobody has resolved."""
+    """The number of unresolved flags that the viewer may see, for the navigation rail."""
     query = select(func.count()).select_from(Flag).where(col(Flag.resolved_at).is_(None), visible_flags(viewer))
     return (await session.exec(query)).one()
