@@ -1,7 +1,7 @@
 """How arq is set up: JSON on both sides (never pickle), short time limits, no results kept.
 
-arq only wakes: what must happen stands in the database (``pbxcrm.shared.jobs``), and the worker's own loop finds it there
-also while Redis is away.
+arq only wakes the worker: the jobs are rows in the database (``pbxcrm.shared.jobs``), and the worker's own loop finds them
+there even while Redis is away.
 """
 
 import json
@@ -13,22 +13,22 @@ from arq.cron import cron
 from arq.worker import Worker
 
 QUEUE = "pbxcrm:jobs"
-JOB_SECONDS = 30  # after kill -9 a job waits for this and 10 s more, so it is short
+JOB_SECONDS = 30  # after kill -9 a job waits this long plus 10 s, so it is short
 
 
 def to_json(value: dict[str, Any]) -> bytes:
-    """How arq writes a job: as JSON, never as pickle."""
+    """Serialise a job as JSON; arq's default would be pickle."""
     return json.dumps(value, default=str).encode()
 
 
 def from_json(data: bytes) -> dict[str, Any]:
-    """How arq reads a job."""
+    """Read a job that ``to_json`` wrote."""
     found: dict[str, Any] = json.loads(data)
     return found
 
 
 def make_worker(url: str, sweep: Callable[[], Coroutine[Any, Any, int]]) -> Worker:
-    """An arq worker on the Redis at ``url``. ``sweep`` does what is due."""
+    """An arq worker on the Redis at ``url`` that calls ``sweep`` every second."""
 
     async def sweep_now(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> int:
         return await sweep()
@@ -49,7 +49,7 @@ def make_worker(url: str, sweep: Callable[[], Coroutine[Any, Any, int]]) -> Work
 
 
 def redis_settings(url: str) -> RedisSettings:
-    """The address as arq wants it."""
+    """The Redis URL as arq's settings, without arq's own retries."""
     settings = RedisSettings.from_dsn(url)
-    settings.conn_retries = 0  # the loop around the worker waits and tries again, and says so
+    settings.conn_retries = 0  # the loop around the worker retries and logs
     return settings

@@ -1,8 +1,8 @@
-"""The worker: sweeps deadlines each second, carries leftovers of the outbox, throws away what is old.
+"""The worker: sweeps deadlines every second, delivers leftovers of the outbox, sends digests, deletes old rows.
 
-Two things drive it. arq does so while Redis is there, once a second over all workers. A plain loop does when nobody has
-swept for more than a second: Redis away, arq restarting after Redis was, its queue full. Rows are claimed in the
-database, so it never matters who was first.
+Two things start a sweep. arq does it while Redis is up, once per second over all workers. A plain loop does it when this
+worker has not swept for more than a second: Redis is away, arq is restarting, or its queue is full. Rows are claimed in the
+database, so it does not matter which comes first.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ SWEEP_SECONDS = 1.0
 CHECKPOINT_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
 DIGEST_SECONDS = 10.0
-REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds before arq is started again
+REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds of pause before arq is started again
 
 
 class Work:
-    """What a worker does; ``run`` goes on until cancelled."""
+    """The tasks of one worker; ``run`` starts them."""
 
     def __init__(self, db: Database, relay: Relay, redis_url: str, post: Post | None = None) -> None:
-        """``post`` sends digests; None: no mail server is set."""
+        """``post`` sends digests; None if no mail server is set."""
         self.db = db
         self.post = post
         self.redis_url = redis_url
@@ -46,7 +46,7 @@ class Work:
         self._away = False
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run all tasks until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.relay.run())
             tasks.create_task(self.relay.carry_leftovers())
@@ -57,7 +57,7 @@ class Work:
             tasks.create_task(self._arq())
 
     async def sweep(self) -> int:
-        """Do what is due now."""
+        """Do what is due now; return how many jobs and lamps were done."""
         async with self._sweeping:
             fired = await jobs.sweep(self.db, datetime.now(UTC))
             fired += await sweep_lamps(self.db, datetime.now(UTC))
@@ -66,7 +66,7 @@ class Work:
         return fired
 
     async def sweep_or_say(self) -> int:
-        """As ``sweep``; a database that is away is said in one line when it goes, and again when it is back."""
+        """``sweep``, but an error of the database is logged once when it goes away, and once when it is back; 0 then."""
         try:
             fired = await self.sweep()
         except (SQLAlchemyError, PbxcrmError, OSError) as error:
@@ -80,7 +80,7 @@ class Work:
         return fired
 
     async def tidy(self) -> None:
-        """Throw away what is old: hints nobody heard, sessions and failed log-ins of long ago, deadlines done."""
+        """Delete old rows: outbox events, sessions and failed log-ins, finished jobs and background work."""
         now = datetime.now(UTC)
         async with self.db.write() as session:
             await events.prune(session, now)
@@ -89,7 +89,7 @@ class Work:
             await background.prune(session, now)
 
     async def _tidy_each_hour(self) -> None:
-        """Every worker for itself, whatever Redis does: what another one has thrown away is just not there any more."""
+        """Every worker does this, without Redis: deleting the same rows twice does no harm."""
         while True:
             try:
                 await self.tidy()
@@ -98,7 +98,7 @@ class Work:
             await asyncio.sleep(TIDY_SECONDS)
 
     async def _send_digests(self) -> None:
-        """Beside the sweep: a mail server that takes its time holds up no lamp."""
+        """Send digests in a separate task, so that a slow mail server does not delay lamps."""
         while self.post is not None:
             try:
                 await self.post.send_due(datetime.now(UTC))
@@ -111,7 +111,7 @@ class Work:
             await asyncio.sleep(CHECKPOINT_SECONDS)
             try:
                 await self.db.checkpoint()
-            except sqlite3.Error as error:  # a full disk, a file that is gone: whoever writes says so louder
+            except sqlite3.Error as error:  # a full disk or a missing file: writers report it
                 log.debug("checkpoint.failed", why=str(error))
 
     async def _each_second(self) -> None:
@@ -125,7 +125,7 @@ class Work:
                 await asyncio.sleep(SWEEP_SECONDS)
 
     async def _arq(self) -> None:
-        """Arq's own loop; it dies whenever Redis does, and is started again."""
+        """Run arq's loop, and start it again whenever it fails because Redis is away."""
         failures = 0
         while True:
             worker = make_worker(self.redis_url, self.sweep_or_say)
@@ -144,7 +144,7 @@ class Work:
 
 
 async def _end(worker: Worker) -> None:
-    """Stop what arq has running and close what it has open; a Redis that is away may refuse, which does not matter."""
+    """Stop arq's tasks and close its connections; errors of a Redis that is away are ignored."""
     running = [task for task in (worker.main_task, *worker.tasks.values(), *worker.job_tasks.values()) if task]
     for task in running:
         task.cancel()

@@ -1,4 +1,4 @@
-"""Whose calls one sees: those one is responsible for, took part in (also only by a ringing phone), or that belong to one's deal."""
+"""Which calls a viewer sees: those they own, took part in (a ringing phone counts), or that belong to a deal they see."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -26,7 +26,7 @@ from pbxcrm.deals.models import Deal
 
 
 def visible_calls(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
-    """With ``little`` (``sees_little``) they are gathered first."""
+    """SQL condition for calls the viewer sees. ``little`` (from ``sees_little``): collect their ids first, which is faster."""
     if viewer.role in SEES_EVERYTHING:
         return true()
     if little:
@@ -37,9 +37,9 @@ def visible_calls(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool
 
 
 def audible_calls(viewer: Viewer) -> ColumnElement[bool]:
-    """Calls whose recording one may hear: who talked, whose client or deal it is, and who manages these.
+    """SQL condition for calls whose recording the viewer may hear: talked in it, owns it, its client or its deal, or manages these.
 
-    To see that a call was is more: one whose phone merely rang may know of it, and hears nothing.
+    More people see a call than may hear it: if a phone only rang, its user sees the call but may not hear it.
     """
     if viewer.role in SEES_EVERYTHING:
         return true()
@@ -52,7 +52,7 @@ def audible_calls(viewer: Viewer) -> ColumnElement[bool]:
 
 
 async def audible_of(session: AsyncSession, viewer: Viewer, call_ids: Iterable[int | None]) -> frozenset[int]:
-    """Those of the calls whose recording the viewer may hear."""
+    """The ids of the calls whose recording the viewer may hear."""
     ids = {call_id for call_id in call_ids if call_id is not None}
     if not ids or not can(viewer, Permission.RECORDINGS_LISTEN):
         return frozenset()
@@ -61,14 +61,14 @@ async def audible_of(session: AsyncSession, viewer: Viewer, call_ids: Iterable[i
 
 
 def own_calls(viewer: Viewer) -> ColumnElement[bool]:
-    """Calls one changes (what is said on their cards): one's own phone takes or took part."""
+    """SQL condition for calls whose card the viewer may edit: their own phone takes or took part."""
     return there_is(Call, col(CallLeg.call_id) == col(Call.id), col(CallLeg.user_id) == viewer.user_id)
 
 
 def audience_of_call(
     responsible_id: int | None, phones_of: Collection[int | None], deal_owner: tuple[int | None] | None, people: People
 ) -> Audience:
-    """``phones_of``: the people of its legs; ``deal_owner``: (whose,) where it belongs to a deal."""
+    """Who is notified of a call. ``phones_of``: user ids of its legs; ``deal_owner``: (user id,) if it belongs to a deal."""
     heard = heard_by(people, responsible_id, *phones_of)
     return heard | heard_by(people, *deal_owner) if deal_owner is not None else heard
 
@@ -88,7 +88,7 @@ def _took_part(viewer: Viewer) -> ColumnElement[bool]:
 
 
 async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
-    """Whether the viewer has to do with so few rows that their calls are best gathered first."""
+    """Whether the viewer sees so few calls that it is faster to collect their ids first."""
     if viewer.role in SEES_EVERYTHING:
         return False
     return await are_few(session, *_few(viewer))
@@ -103,7 +103,7 @@ def _few(viewer: Viewer) -> tuple[Select[Any], ...]:
 
 
 def _owners(contacts: Any) -> Select[Any]:  # whatever IN takes
-    """Whose the calls with these clients are: who is responsible, whose phones took part, whose deals they belong to."""
+    """The owners of the calls with these contacts: responsible users, users of legs, and owners of the calls' deals."""
     of_them = col(Call.contact_id).in_(contacts)
     calls = select(Call.id).where(of_them)
     phones = select(CallLeg.user_id).where(col(CallLeg.call_id).in_(calls), col(CallLeg.user_id).is_not(None))
@@ -115,7 +115,7 @@ def _owners(contacts: Any) -> Select[Any]:  # whatever IN takes
     return select(found.c.owner_id)
 
 
-#: A client is seen by whoever sees a call with them; to have spoken with them is not enough to change them.
+#: A viewer who sees a call with a client sees the client, but this alone does not let them edit the client.
 CLIENT_OF_CALL = Way(
     one=lambda viewer: there_is(Contact, col(Call.contact_id) == col(Contact.id), visible_calls(viewer)),
     ids=lambda viewer: select(Call.contact_id).where(col(Call.id).in_(_little(viewer))),

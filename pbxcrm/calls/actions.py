@@ -1,4 +1,4 @@
-"""Changing the rows of calls; what a call makes of deals, callbacks and tasks is in ``pbxcrm.reactions``."""
+"""Changes rows of calls. The effects of calls on deals, callbacks and tasks are in ``pbxcrm.reactions``."""
 
 from sqlalchemy import update
 from sqlmodel import col
@@ -8,7 +8,7 @@ from pbxcrm.calls.models import Call
 
 
 async def adopt_calls(session: AsyncSession, contact_id: int, number: str) -> None:
-    """The calls of ``number`` that are nobody's become the contact's."""
+    """Assign the calls of ``number`` without a contact to this contact."""
     await session.exec(
         update(Call)
         .where(col(Call.client_number) == number, col(Call.contact_id).is_(None))

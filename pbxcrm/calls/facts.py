@@ -1,8 +1,8 @@
-"""What a tracker says of a call: the one language between the telephone side and the business.
+"""The facts of calls: the only interface between the tracker and the business side.
 
-``ami.tracker`` produces these values, ``pbxcrm.reactions.actions`` applies them. They are plain, frozen
-and complete: each fact carries the whole call as it is known at that moment, so a fact can be applied
-twice, or after a later one was lost, and the result is still right.
+``ami.tracker`` produces these values, ``pbxcrm.reactions.apply_facts`` applies them. They are plain, frozen and complete:
+each fact carries the whole call as known at that moment, so the result is right even if a fact is applied twice or an
+earlier one was lost.
 """
 
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ class Outcome(StrEnum):
     NO_ANSWER = "no_answer"
     BUSY = "busy"
     FAILED = "failed"
-    NOT_DIALLED = "not_dialled"  # click-to-call: our own phone never picked up, the client was never called
+    NOT_DIALLED = "not_dialled"  # click-to-call: our own phone did not answer, so the client was not called
     INTERRUPTED = "interrupted"  # the PBX stopped before anybody could answer; nobody's fault
-    UNKNOWN = "unknown"  # ended while nobody was listening, and no record of the PBX tells how
+    UNKNOWN = "unknown"  # ended while nobody was listening, and the PBX's records do not tell how
 
 
 class MissedReason(StrEnum):
@@ -51,14 +51,14 @@ class MissedReason(StrEnum):
 
 
 class TransferKind(StrEnum):
-    """Whether the one who transferred had talked to the target first."""
+    """Whether the transferring person talked to the target first (attended) or not (blind)."""
 
     BLIND = "blind"
     ATTENDED = "attended"
 
 
 class LegResult(StrEnum):
-    """How one phone's part of the call ended (or ``ringing``/``talking`` while it has not)."""
+    """How a leg ended, or its present state (``dialled``, ``ringing``, ``talking``)."""
 
     DIALLED = "dialled"  # being called, not ringing yet
     RINGING = "ringing"
@@ -73,18 +73,18 @@ class LegResult(StrEnum):
 
 
 class FactKind(StrEnum):
-    """What happened in a call; ``party`` of the fact depends on it, as said behind each."""
+    """What happened in a call. The comment on each kind says what the fact's ``party`` is; else it is empty."""
 
     OPENED = "opened"  # the call exists
     RINGING = "ringing"  # party = extension whose phone began to ring
     SILENCED = "silenced"  # party = extension whose phone stopped ringing without answering
     JOINED = "joined"  # party = extension that is now talking
-    LEFT = "left"  # party = extension that stopped talking while the call goes on
-    QUEUED = "queued"  # party = queue the caller waits in
+    LEFT = "left"  # party = extension that stopped talking while the call continues
+    QUEUED = "queued"  # party = queue the caller entered
     TRANSFERRED = "transferred"  # party = "from>to"
-    UPDATED = "updated"  # anything else worth showing: number learnt, direction known, recording named
+    UPDATED = "updated"  # another change: number, direction, recording …
     ENDED = "ended"  # the verdict
-    ABSORBED = "absorbed"  # party = linkedid of the call this one turned out to be a part of
+    ABSORBED = "absorbed"  # party = linkedid of the call that absorbed this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,13 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One phone's part in the call: one extension, one attempt (a queue's retry is a leg of its own)."""
+    """One phone's part in the call: one extension, one attempt (each retry of a queue is a separate leg)."""
 
     channel_id: str  # Asterisk's Uniqueid of the channel
     extension: str
     dialled_at: datetime
     ringing_at: datetime | None
-    answered_at: datetime | None  # first talk with the other side, not "picked up"
+    answered_at: datetime | None  # when its first talk with the other side began, not when it was picked up
     ended_at: datetime | None
     result: LegResult
     cause: int | None = None  # Q.850 hang-up cause, a hint only
@@ -115,13 +115,13 @@ class CallState:
     """A call as known now. All times are aware UTC; extensions are strings of digits."""
 
     pbx: str
-    linkedid: str  # Linkedid of the call's first channel; the call's name for ever
+    linkedid: str  # Linkedid of the call's first channel; it never changes
     direction: Direction
     outcome: Outcome
     missed_reason: MissedReason | None
     client_heard: str | None  # the client's number exactly as the PBX said it; None when withheld or internal
     client_name: str | None  # as the PBX said it: hostile input
-    withheld: bool  # the number was there but asked not to be shown
+    withheld: bool  # the caller asked not to show the number
     trunk: str | None  # endpoint of the client's channel
     did: str | None  # inbound: the number the client dialled
     dialled: str | None  # outbound and internal: what our phone dialled
@@ -145,18 +145,18 @@ class CallState:
 
     @property
     def was_answered(self) -> bool:
-        """Whether somebody talked to the other side: one of our phones, or on our behalf a place outside (a mobile)."""
+        """Whether one of our phones, or an outside number that answered for us (a mobile), talked to the other side."""
         return self.answered_at is not None or self.outcome is Outcome.ANSWERED
 
     @property
     def wait_seconds(self) -> float | None:
-        """Seconds from the start until the first talk, or until the end where nobody talked; None while waiting."""
+        """Seconds from the start until the first talk, or until the end if nobody talked; None while waiting."""
         until = self.answered_at or self.ended_at
         return None if until is None else max(0.0, (until - self.started_at).total_seconds())
 
     @property
     def talk_seconds(self) -> float:
-        """Seconds from the first talk to the end of the call; 0 where nobody talked or the talk goes on."""
+        """Seconds from the first talk to the end of the call; 0 if nobody talked or the call is in progress."""
         if self.answered_at is None or self.ended_at is None:
             return 0.0
         return max(0.0, (self.ended_at - self.answered_at).total_seconds())
@@ -164,10 +164,10 @@ class CallState:
 
 @dataclass(frozen=True, slots=True)
 class CallFact:
-    """One thing that happened to a call, with the call as it stood right after.
+    """One event of a call, with the call's state right after it.
 
-    ``ordinal`` counts facts of the same kind and party within the call from 1, so that ``key`` is the same
-    whenever the same messages are fed again, by whichever listener.
+    ``ordinal`` counts facts of the same kind and party within the call from 1, so that the same messages give the same
+    ``key`` in every listener and every replay.
     """
 
     kind: FactKind
@@ -178,29 +178,29 @@ class CallFact:
 
     @property
     def key(self) -> str:
-        """The same whoever replays the messages: kind, party and ordinal."""
+        """Kind, party and ordinal; unique within the call, and the same in every replay."""
         return f"{self.kind}:{self.party}#{self.ordinal}"
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What the database knows of a PBX when a listener begins. Its journal may know less: the one before wrote another.
+    """What the database knows of a PBX when a listener takes over; an earlier listener may have written another journal.
 
-    Everything that was heard before ``heard_until`` has been applied.
+    Everything heard before ``heard_until`` has been applied.
     """
 
     heard_until: datetime | None = None
     open_calls: tuple[CallState, ...] = ()
     told: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
-    """Of these calls: how many facts there are of a linkedid, kind and party."""
+    """For these calls: (linkedid, kind, party) → number of facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Facts to be applied in one transaction, together with the position behind them in the journal they were read from.
+    """Facts to apply in one transaction, with the position after them in the journal they were read from.
 
-    Without a ``lease`` nothing is checked: for a replay and for tests, where there is no listener. ``unapplied_from``: what
-    happened from then on comes in a later batch.
+    Without a ``lease`` none is checked (replays, tests, calls added by a standby). ``unapplied_from``: facts from this time on
+    may come in a later batch.
     """
 
     pbx: str
@@ -212,7 +212,7 @@ class Batch:
 
     @property
     def heard_until(self) -> datetime | None:
-        """Until when everything is applied with it; None where it says nothing of that."""
+        """The time up to which everything is applied with this batch; None if it has no facts."""
         latest = max((fact.at for fact in self.facts), default=None)
         if latest is None or self.unapplied_from is None:
             return latest
@@ -221,9 +221,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class ToldCall:
-    """What the database was told of a call: the keys of its facts, and whether it is over there.
+    """What the database knows of a call: the keys of its facts, and whether it is over.
 
-    ``is_unknown``: it is over, and whoever told so did not know how it ended; a better ending may still be told.
+    ``is_unknown``: it is over with the outcome *unknown*, so a better ending may still replace it.
     """
 
     is_over: bool

@@ -1,4 +1,4 @@
-"""Changing the rules of lines: which calls they are for, and what is made of those."""
+"""Reads and changes lines: which calls a line matches, and what those calls make."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +18,14 @@ from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.lengths import check_line, check_optional_text, longest
 
-#: The line with this id is deleted: whoever points at it forgets it.
+#: Called with the id of a line before it is deleted, so that references to it can be cleared.
 line_deleted = Hook[int]("calls.line_deleted")
 
 LONGEST_SHORT = 600  # seconds
 
 
 async def load_lines(session: AsyncSession) -> tuple[Line, ...]:
-    """In the order in which they are tried; read anew only once somebody has changed them."""
+    """All lines in the order in which they are matched; cached until somebody changes them."""
     return await cached_until_changed(session, _read_lines)
 
 
@@ -35,7 +35,7 @@ async def _read_lines(session: AsyncSession) -> tuple[Line, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LineRules:
-    """A line as it is typed; globs are empty or ``*`` where anything will do."""
+    """A line as typed in the form; an empty glob or ``*`` matches anything."""
 
     name: str
     pbx: str = "*"
@@ -61,7 +61,7 @@ async def get_line(session: AsyncSession, line_id: int) -> Line | None:
 async def save_line(
     session: AsyncSession, viewer: Viewer, line_id: int | None, rules: LineRules, now: datetime
 ) -> Line:
-    """Add a line at the end, or change one. Raises Invalid with the field that is wrong."""
+    """Add a line at the end (``line_id`` None) or change one. Raises Invalid for a wrong field, NotFound, NotAllowed."""
     check(viewer, Permission.SETTINGS_EDIT)
     line = await _access(session, line_id) if line_id is not None else Line(name="", position=await _last(session) + 1)
     line.name = await _check_name(session, rules.name, line_id)
@@ -89,7 +89,7 @@ async def save_line(
 
 
 async def move_line(session: AsyncSession, viewer: Viewer, line_id: int, *, up: bool, now: datetime) -> None:
-    """Change places with the line before (or after) it: the first that fits a call is the call's line."""
+    """Swap a line with the one before or after it; the first line that matches a call is used."""
     check(viewer, Permission.SETTINGS_EDIT)
     lines = list((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())
     here = next((place for place, line in enumerate(lines) if line.id == line_id), None)
@@ -104,7 +104,7 @@ async def move_line(session: AsyncSession, viewer: Viewer, line_id: int, *, up: 
 
 
 async def delete_line(session: AsyncSession, viewer: Viewer, line_id: int, now: datetime) -> None:
-    """Take a line away; its calls and callbacks stay, and say no line."""
+    """Delete a line; its calls and callbacks stay, without a line."""
     check(viewer, Permission.SETTINGS_EDIT)
     line = await _access(session, line_id)
     await session.exec(
@@ -141,7 +141,7 @@ async def _check_name(session: AsyncSession, name: str, line_id: int | None) -> 
 async def _check_target(
     session: AsyncSession, pipeline_id: int | None, stage_id: int | None
 ) -> tuple[int | None, int | None]:
-    """The pipeline and stage for deals of answered calls; a stage brings its pipeline along."""
+    """Check pipeline and stage for deals of answered calls; a stage sets its pipeline. Raises Invalid."""
     if stage_id is not None:
         stage = await session.get(Stage, stage_id)
         if stage is None or stage.kind in CLOSED_KINDS:

@@ -1,4 +1,4 @@
-"""Tables of calls: the call, its legs, what happened when, and the lines it comes in by."""
+"""Tables of calls, their legs and events, and of lines."""
 
 from datetime import datetime
 from typing import Any
@@ -11,13 +11,13 @@ from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
-#: Of a call that goes on. As plain text, because with a parameter SQLite does not see that ``ix_calls_open`` fits.
+#: Condition for calls in progress. Plain text, because with a parameter SQLite does not use ``ix_calls_open``.
 GOING_ON = text("outcome = 'open' AND merged_into_id IS NULL")
 
 
 @cached_config
 class Line(SQLModel, table=True):
-    """A way in for clients, with its rules. The first line (by position) all of whose globs match is a call's line."""
+    """A telephone line with its rules. A call belongs to the first line (by position) all of whose globs match."""
 
     __tablename__ = "lines"
 
@@ -28,7 +28,7 @@ class Line(SQLModel, table=True):
     trunk: str = Field(default="*", max_length=100)  # globs
     did: str = Field(default="*", max_length=100)
     queue: str = Field(default="*", max_length=100)
-    region: str = Field(default="", max_length=2)  # how numbers heard here are read; empty: the PBX's
+    region: str = Field(default="", max_length=2)  # country of national numbers; empty: that of the PBX
     makes_deals: bool = True
     makes_callbacks: bool = True
     anonymous_makes_deals: bool = True
@@ -36,7 +36,7 @@ class Line(SQLModel, table=True):
     stage_id: int | None = maybe_link("stages.id", index=False)  # for answered calls; None: Unsorted
     source: str = Field(default="", max_length=100)
     owner_id: int | None = maybe_link("users.id", index=False)  # default owner of callbacks
-    short_seconds: int = 0  # a caller who gave up sooner is noted as "short" and makes no callback; 0: never
+    short_seconds: int = 0  # a caller who gave up sooner is "short" and makes no callback; 0: never
 
 
 class Call(SQLModel, table=True):
@@ -45,7 +45,7 @@ class Call(SQLModel, table=True):
     __tablename__ = "calls"
     __table_args__ = (
         UniqueConstraint("pbx", "linkedid"),
-        Index("ix_calls_outcome", "outcome", "started_at"),  # lists are read from their latest end and never sorted
+        Index("ix_calls_outcome", "outcome", "started_at"),  # lists are read newest first and not sorted
         Index("ix_calls_client_number", "client_number", "started_at"),
         Index(
             "ix_calls_client_name_folded",
@@ -53,8 +53,10 @@ class Call(SQLModel, table=True):
             sqlite_where=text("client_name_folded <> ''"),
             postgresql_where=text("client_name_folded <> ''"),
         ),
-        Index("ix_calls_contact_id", "contact_id", "responsible_id", "deal_id"),  # whose clients: without the row
-        # The columns it is about, too, or SQLite takes ``ix_calls_outcome``, and looks at all that were ever absorbed.
+        Index(
+            "ix_calls_contact_id", "contact_id", "responsible_id", "deal_id"
+        ),  # covering index for whose clients they are
+        # With the columns of the condition; else SQLite uses ``ix_calls_outcome`` and reads all absorbed calls.
         Index("ix_calls_open", "outcome", "merged_into_id", "pbx", sqlite_where=GOING_ON, postgresql_where=GOING_ON),
     )
 
@@ -67,7 +69,7 @@ class Call(SQLModel, table=True):
     client_number: str | None = Field(default=None, max_length=LONGEST_NUMBER)
     client_heard: str | None = Field(default=None, max_length=255)
     client_name: str | None = Field(default=None, max_length=255)
-    client_name_folded: str = folded_text()  # empty where the phone only repeats a number as its name
+    client_name_folded: str = folded_text()  # empty if the name is only a number
     withheld: bool = False
     trunk: str | None = Field(default=None, max_length=100)
     did: str | None = Field(default=None, max_length=100)
@@ -96,13 +98,13 @@ class Call(SQLModel, table=True):
     contact_id: int | None = maybe_link("contacts.id", index=False)
     deal_id: int | None = maybe_link("deals.id")
     responsible_id: int | None = maybe_link("users.id")
-    # It turned out to be a part of that call; shown nowhere by itself. No index: SQLite would find all the others by it.
+    # The call that absorbed this one; then this one is not shown. No index: SQLite would use it to find all the others.
     merged_into_id: int | None = maybe_link("calls.id", index=False)
-    reason: dict[str, Any] = json_object()  # what was made of it and why: a stored Reason
+    reason: dict[str, Any] = json_object()  # what the call did and why: a stored Reason
 
 
 class CallLeg(SQLModel, table=True):
-    """One phone's part in a call. ``user_id`` is who had the extension then, and stays when the extension moves."""
+    """One phone's part in a call. ``user_id`` is the user who had the extension then; it stays when the extension moves."""
 
     __tablename__ = "call_legs"
     __table_args__ = (UniqueConstraint("call_id", "channel_id"), Index("ix_call_legs_call_id", "call_id", "user_id"))
@@ -121,7 +123,7 @@ class CallLeg(SQLModel, table=True):
 
 
 class CallEvent(SQLModel, table=True):
-    """A fact that was applied. Its key makes applying it again a no-op; its rows are the call's own timeline."""
+    """An applied fact. Its key prevents a second application; the rows are the call's own timeline."""
 
     __tablename__ = "call_events"
     __table_args__ = (UniqueConstraint("call_id", "key"),)

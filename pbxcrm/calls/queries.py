@@ -1,4 +1,4 @@
-"""What is read of calls, lines and PBXs."""
+"""Queries on calls and lines."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ from pbxcrm.shared.text_match import digits_of, few, part_of
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """A call with what a list shows of it."""
+    """A call with the rows that a list shows beside it."""
 
     call: Call
     contact: Contact | None
@@ -38,7 +38,7 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class CallCard:
-    """A call with everything about it: legs in order of dialling, facts in order of happening, everybody's names."""
+    """A call with all details: legs in order of dialling, events in order of time, and the users of the legs."""
 
     row: CallRow
     legs: list[CallLeg]
@@ -48,7 +48,7 @@ class CallCard:
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """``mine`` is a user id: calls that user took part in or is responsible for; ``text`` a part of name or number."""
+    """Filter of a call list. ``mine``: id of a user who took part or is responsible; ``text``: part of a name or number."""
 
     direction: str = ""
     outcome: str = ""
@@ -64,7 +64,7 @@ class CallFilter:
     responsible: str = ""  # a login
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of calls."""
+        """The conditions on columns of calls, for WHERE."""
         found = equal(
             (Call.direction, self.direction),
             (Call.outcome, self.outcome),
@@ -77,7 +77,7 @@ class CallFilter:
         return found + within(Call.started_at, self.since, self.until)
 
     async def looked_for(self, session: AsyncSession) -> list[ColumnElement[bool]]:
-        """The conditions for which it matters how many calls fit them: of a person, of a phone, by name or number."""
+        """The conditions on a person, a phone, or text; each query depends on how many calls match."""
         found: list[ColumnElement[bool]] = []
         if self.mine is not None:
             own = col(Call.responsible_id) == self.mine
@@ -97,7 +97,7 @@ async def list_calls(
     before: tuple[datetime, int] | None = None,
     limit: int = 50,
 ) -> list[CallRow]:
-    """Newest first; ``before`` is (started_at, id) of the last one seen."""
+    """The calls the viewer sees, newest first; ``before`` is (started_at, id) of the last call of the page before."""
     visible = visible_calls(viewer, little=await sees_little(session, viewer))
     query = (
         select(Call)
@@ -112,7 +112,7 @@ async def list_calls(
 
 
 async def access_call(session: AsyncSession, viewer: Viewer, call_id: int) -> Call:
-    """The call; the one it became a part of, where it was absorbed."""
+    """The call if the viewer sees it; for an absorbed call, the one that absorbed it. Raises NotFound."""
     found = await session.exec(select(Call).where(Call.id == call_id, visible_calls(viewer)))
     call = found.first()
     if call is None:
@@ -121,7 +121,7 @@ async def access_call(session: AsyncSession, viewer: Viewer, call_id: int) -> Ca
 
 
 async def access_call_card(session: AsyncSession, viewer: Viewer, call_id: int) -> CallCard:
-    """The call with what its page shows. Raises NotFound."""
+    """The call with all details for its page. Raises NotFound."""
     call = await access_call(session, viewer, call_id)
     legs = (
         await session.exec(
@@ -139,9 +139,9 @@ async def access_call_card(session: AsyncSession, viewer: Viewer, call_id: int) 
 
 
 async def as_rows(session: AsyncSession, calls: list[Call]) -> list[CallRow]:
-    """The calls with names, in a fixed number of queries however many there are."""
+    """The calls with their related rows, in a fixed number of queries."""
     contacts = await load_by_id(session, Contact, (call.contact_id for call in calls))
-    # A call gets its client when somebody answers or it is over; while it rings, whoever alone has the number is shown.
+    # A call gets its client when somebody answers or it ends; while it rings, the only contact with the number is shown.
     unsaid = [c for c in calls if c.outcome == Outcome.OPEN.value and c.contact_id is None]
     known = await load_numbers(session, {c.client_number for c in unsaid if c.client_number})
     alone = {c.id: found[0] for c in unsaid if len(found := known.contacts.get(c.client_number or "", [])) == 1}
@@ -161,7 +161,7 @@ async def as_rows(session: AsyncSession, calls: list[Call]) -> list[CallRow]:
 
 
 async def open_calls(session: AsyncSession, pbx: str) -> tuple[CallState, ...]:
-    """The calls of a PBX that go on, as far as the database was told."""
+    """The calls of a PBX that are in progress according to the database."""
     calls = (await session.exec(select(Call).where(Call.pbx == pbx, GOING_ON).order_by(col(Call.id)))).all()
     of_calls = select(CallLeg).where(col(CallLeg.call_id).in_([call.id for call in calls])).order_by(col(CallLeg.id))
     legs: dict[int | None, list[CallLeg]] = {}
@@ -171,7 +171,7 @@ async def open_calls(session: AsyncSession, pbx: str) -> tuple[CallState, ...]:
 
 
 async def told_of_open_calls(session: AsyncSession, pbx: str) -> dict[tuple[str, str, str], int]:
-    """How many facts of each kind and party the database was told of each call that goes on, by its linkedid."""
+    """Of calls in progress: (linkedid, kind, party) → number of facts in the database."""
     found = await session.exec(
         select(Call.linkedid, CallEvent.kind, CallEvent.party, func.count())
         .join(Call, col(Call.id) == col(CallEvent.call_id))
@@ -182,12 +182,12 @@ async def told_of_open_calls(session: AsyncSession, pbx: str) -> dict[tuple[str,
 
 
 async def list_lines(session: AsyncSession) -> list[Line]:
-    """All lines, in the order in which they are tried."""
+    """All lines in the order in which they are matched."""
     return list((await session.exec(select(Line).order_by(col(Line.position), col(Line.id)))).all())
 
 
 async def unmapped_extensions(session: AsyncSession) -> list[str]:
-    """Extensions that took part in calls and belong to no user now (A8)."""
+    """Extensions (at most 200) that took part in calls and belong to no user now (A8)."""
     known = select(Extension.number)
     found = await session.exec(
         select(CallLeg.extension)
@@ -202,8 +202,8 @@ async def unmapped_extensions(session: AsyncSession) -> list[str]:
 async def _with_leg(
     session: AsyncSession, of_whom: ColumnElement[bool], *others: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    """Calls with such a leg, or that ``others`` say: those few, or asked of one call after the other, latest first. A list of a
-    year's calls would be gathered and sorted for fifty of them.
+    """Condition for calls with such a leg or matching ``others``: a list of ids if there are few, else EXISTS per call. So a
+    year's calls are not collected and sorted to show fifty of them.
     """
     queries: dict[str, Select[Any]] = {"legs": select(col(CallLeg.call_id)).where(of_whom)}
     queries.update({f"other{n}": select(col(Call.id)).where(other) for n, other in enumerate(others)})
@@ -214,8 +214,11 @@ async def _with_leg(
 
 
 async def _matching(session: AsyncSession, text: str) -> ColumnElement[bool]:
-    """By the client's name, the name that was heard, and the number: those few calls, or whether a call fits where many do."""
-    digits, has_name = digits_of(text), col(Call.client_name_folded) != ""  # the latter is what its index is for
+    """Condition on client name, caller name and number: a list of ids if few calls match, else a test of each call."""
+    digits, has_name = (
+        digits_of(text),
+        col(Call.client_name_folded) != "",
+    )  # this condition makes its partial index usable
     heard = select(col(Call.id)).where(has_name, part_of(col(Call.client_name_folded), text))
     queries: dict[str, Select[Any]] = {"contact": named(text), "heard": heard}
     if digits:

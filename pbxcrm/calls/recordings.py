@@ -1,7 +1,7 @@
-"""Recordings of calls: finding the file that belongs to a call, and nothing outside of its PBX's folder.
+"""Recordings: finds the file of a call, and never one outside the folder of its PBX.
 
 MixMonitor writes wherever the dialplan says. A call's file is the one the dialplan named (``UserEvent PbxcrmRecording``), else
-one whose name contains the Uniqueid of one of its channels, as FreePBX-style systems do, in the folder itself or in that day's.
+one whose name contains the Uniqueid of one of its channels (as in FreePBX), in the folder itself or in the folder of that day.
 """
 
 import os
@@ -32,10 +32,10 @@ MEDIA_TYPES = {
     ".m4a": "audio/mp4",
     ".gsm": "audio/x-gsm",
 }
-PLAYABLE = frozenset({".wav", ".mp3", ".ogg", ".opus", ".flac", ".m4a"})  # the others browsers only download
-WAV_HEADER = 44  # bytes; a file that is no longer has nothing in it
-SETTLED = timedelta(seconds=2)  # a file that grew later than this ago may still grow
-SAME_LISTENING = timedelta(hours=1)  # further parts of one recording asked for within this time are one listening
+PLAYABLE = frozenset({".wav", ".mp3", ".ogg", ".opus", ".flac", ".m4a"})  # browsers can only download the others
+WAV_HEADER = 44  # bytes; a file of this size or less is empty
+SETTLED = timedelta(seconds=2)  # a file changed less than this ago may still grow
+SAME_LISTENING = timedelta(hours=1)  # requests for parts within this time are one listening
 NO_RECORDING = N_("There is no recording of this call: it was not recorded, or the file was removed.")
 NOT_YOURS = N_(
     "Only who talked, whose client or deal it is, and their managers may hear the recording. Your phone merely rang."
@@ -45,7 +45,7 @@ DAY_FOLDERS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d", "%Y/%m")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """``path`` is real (no symbolic links) and lies in the folder."""
+    """A recording file. ``path`` is resolved (no symbolic links) and lies in the folder."""
 
     path: Path
     size: int  # bytes
@@ -58,10 +58,11 @@ class Recording:
 
 
 def find_recording(viewer: Viewer, call: Call, folder: Path | None, now: datetime) -> Recording:
-    """The file of a call; it reads the disk, so call it in a thread.
+    """Find the file of a call. It reads the disk, so call it in a thread.
 
     Raises NotFound (no folder, no file, an empty one, or one outside of the folder), Conflict (it is still being written),
-    Unavailable (the disk refuses), each with a sentence that says what to do. What is to be set up is told to whoever can.
+    Unavailable (the disk refuses), each with a sentence that says what to do. Only those who can edit the settings hear that the
+    folder is not set.
     """
     if folder is None:
         if not can(viewer, Permission.SETTINGS_EDIT):
@@ -106,14 +107,14 @@ def _find(call: Call, folder: Path) -> tuple[Path, os.stat_result] | None:
 
 
 def _inside(candidate: Path, root: Path) -> tuple[Path, os.stat_result] | None:
-    """The file with every link followed, where it still lies in ``root`` and is an ordinary sound file."""
+    """The resolved file, if it lies in ``root`` and is a regular audio file; else None."""
     try:
         real = candidate.resolve(strict=True)
         status = real.stat()
     except (FileNotFoundError, NotADirectoryError, RuntimeError, ValueError):  # ValueError: a NUL in the name
         return None
     except OSError as error:
-        if error.errno in {36, 40}:  # a name that is too long, a ring of links: no file of ours
+        if error.errno in {36, 40}:  # name too long, or a loop of links: not our file
             return None
         raise
     if not real.is_relative_to(root) or not stat.S_ISREG(status.st_mode) or real.suffix.lower() not in MEDIA_TYPES:
@@ -124,9 +125,9 @@ def _inside(candidate: Path, root: Path) -> tuple[Path, os.stat_result] | None:
 def _named(call: Call, root: Path) -> Iterator[Path]:
     if not call.recording:
         return
-    name = Path(call.recording)  # an absolute name replaces root; ``_inside`` refuses it where it leads out
+    name = Path(call.recording)  # an absolute name replaces root; ``_inside`` refuses a file outside
     yield root / name
-    if name.suffix.lower() not in MEDIA_TYPES:  # MixMonitor is often told the name without its ending
+    if name.suffix.lower() not in MEDIA_TYPES:  # dialplans often give MixMonitor a name without extension
         for ending in MEDIA_TYPES:
             yield root / f"{call.recording}{ending}"
 
@@ -144,14 +145,14 @@ def _by_channel(call: Call, root: Path) -> Iterator[Path]:
 
 
 def _folders(started_at: datetime, root: Path) -> Iterable[Path]:
-    """The folder, and those of the call's day: the PBX's midnight is not ours, so a day around it."""
+    """The folder, and those of the call's day and the days around it, because the PBX's time zone may differ."""
     days = [started_at + timedelta(days=shift) for shift in (0, 1, -1)]
     wanted = dict.fromkeys([root, *(root / day.strftime(form) for day in days for form in DAY_FOLDERS)])
     return [folder for folder in wanted if folder.is_dir() and folder.resolve().is_relative_to(root)]
 
 
 async def check_audible(session: AsyncSession, viewer: Viewer, call: Call) -> None:
-    """Raises NotAllowed unless the viewer may hear the recording of a call they see."""
+    """Raise NotAllowed unless the viewer may hear the recording."""
     if call.id not in await audible_of(session, viewer, [call.id]):
         raise NotAllowed("recordings.not_yours", NOT_YOURS)
 
@@ -159,7 +160,7 @@ async def check_audible(session: AsyncSession, viewer: Viewer, call: Call) -> No
 async def log_listening(
     session: AsyncSession, viewer: Viewer, call: Call, now: datetime, *, from_beginning: bool
 ) -> None:
-    """Write down that somebody listens. A player asks for many parts of a file: those are one listening."""
+    """Record in the audit log that somebody listens. A player requests many parts of a file: they count once."""
     check(viewer, Permission.RECORDINGS_LISTEN)
     pause = timedelta(seconds=5) if from_beginning else SAME_LISTENING
     found = await session.exec(

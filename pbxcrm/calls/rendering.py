@@ -1,4 +1,4 @@
-"""A call as a JSON object: what ``pbxcrm replay`` prints and what the API's ``calls`` begins with, the same in both."""
+"""A call as a JSON object, the same in ``pbxcrm replay`` and at the start of a call in the API."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ class Told(Protocol):
 
 
 def as_object(call: Told, client_number: str | None) -> dict[str, Any]:
-    """The call as a JSON object, keys in their promised order; ``client_number`` as it is to be shown."""
+    """The call as a JSON object with keys in a fixed order; ``client_number`` as it should be shown."""
     return {
         "linkedid": call.linkedid,
         "direction": str(call.direction),
@@ -74,7 +74,7 @@ def as_object(call: Told, client_number: str | None) -> dict[str, Any]:
 
 
 def rfc3339(at: datetime | None) -> str | None:
-    """RFC 3339 in UTC: ``2026-11-21T17:43:14.250000Z``, without the fraction where it is whole."""
+    """RFC 3339 in UTC: ``2026-11-21T17:43:14.250000Z``, without a fraction for whole seconds."""
     return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""What the PBX said of a call as the columns of its rows, and back again for a listener that takes over."""
+"""Converts the state of a call to columns of its rows, and back for a listener that takes over."""
 
 from datetime import datetime
 from typing import Any
@@ -8,14 +8,14 @@ from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.calls.rules import clean_name, clean_path
 from pbxcrm.shared.lengths import longest
 
-# Asked once: this runs for every fact.
+# Read once, because they are needed for every fact.
 _CLIENT_HEARD, _RECORDING = longest(Call.client_heard), longest(Call.recording)
 _TRUNK, _DID, _DIALLED, _QUEUE = (longest(column) for column in (Call.trunk, Call.did, Call.dialled, Call.queue))
 _MADE_BY, _ANSWERED_BY = longest(Call.made_by), longest(Call.answered_by)
 
 
 def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
-    """Columns of a call that say what the PBX says now; ``client_number`` is in our one spelling."""
+    """The columns of a call for its state from the PBX; ``client_number`` is in normal form."""
     return {
         "client_number": client_number,
         "direction": state.direction.value,
@@ -48,7 +48,7 @@ def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
 
 
 def state_of(call: Call, legs: list[CallLeg]) -> CallState:
-    """What the facts said that made these rows; why a call was missed is said at its end only."""
+    """The call state from its rows, for a call in progress: ``missed_reason`` is None, because only the end sets it."""
     return CallState(
         pbx=call.pbx,
         linkedid=call.linkedid,
@@ -81,7 +81,7 @@ def state_of(call: Call, legs: list[CallLeg]) -> CallState:
 
 
 def columns_of_leg(leg: Leg) -> dict[str, Any]:
-    """Columns of a leg that a later fact may change."""
+    """The columns of a leg that a later fact may change."""
     return {
         "dialled_at": leg.dialled_at,
         "ringing_at": leg.ringing_at,

@@ -1,4 +1,4 @@
-"""Endpoints that were heard and mapped to nobody: telephones that the settings take for outside lines."""
+"""Finds telephones that the settings treat as outside lines."""
 
 import re
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
 from pbxcrm.shared.settings import Settings
 
-_LATEST = 20_000  # calls that are looked at
+_LATEST = 20_000  # number of latest calls to examine
 _LONGEST_EXTENSION = 5  # digits
 
 
 @dataclass(frozen=True, slots=True)
 class UnmappedEndpoint:
-    """A telephone taken for an outside line: it calls with ``number``, which is as short as an extension's. ``setting``: what to write."""
+    """A telephone treated as an outside line: its ``number`` is as short as an extension. ``setting``: the setting that fixes it."""
 
     pbx: str
     endpoint: str
@@ -28,7 +28,7 @@ class UnmappedEndpoint:
 
 
 async def unmapped_endpoints(session: AsyncSession, settings: Settings) -> list[UnmappedEndpoint]:
-    """Of the latest calls, by PBX and endpoint. MikoPBX's ``101-WS`` and endpoints that are names are found so."""
+    """Such endpoints in the latest calls, by PBX and endpoint: for example MikoPBX's ``101-WS``, or endpoints that are names."""
     newest = (await session.exec(select(func.max(Call.id)))).one() or 0
     heard = (
         await session.exec(
@@ -51,16 +51,16 @@ async def unmapped_endpoints(session: AsyncSession, settings: Settings) -> list[
         if not endpoint or not number or not number.isdecimal():
             continue
         if known is not None and any(fnmatchcase(endpoint, glob) for glob in known.trunks):
-            continue  # somebody said that it is a line
+            continue  # it is set as a trunk
         pattern = (known.extension_pattern if known is not None else None) or settings.extension_pattern
         found.append(UnmappedEndpoint(pbx, endpoint, number, calls, pattern_with(pattern, endpoint, number)))
     return found
 
 
 def pattern_with(pattern: str, endpoint: str, number: str) -> str:
-    """``pattern`` widened so that ``endpoint`` is an extension, as a setting to be written.
+    """The setting ``PBXCRM_EXTENSION_PATTERN`` with ``pattern`` widened so that ``endpoint`` is an extension.
 
-    For ``101-WS`` of 101 its ending becomes optional; a name is added to the pattern, and is itself the extension then.
+    For ``101-WS`` of extension 101 the ending becomes optional; a name is added to the pattern and is then the extension.
     """
     if endpoint.startswith(number) and endpoint != number:
         widened = rf"(\d{{2,5}})(?:{_plain(endpoint.removeprefix(number))})?"

@@ -1,1 +1,1 @@
-"""What a PBX says of itself, and which listener may apply what it says."""
+"""The state of each PBX, and which listener may apply its facts."""

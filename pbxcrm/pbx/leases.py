@@ -1,6 +1,6 @@
-"""Which listener of a PBX applies what it says, and how far each one's journal has been applied.
+"""Which listener of a PBX may apply facts, and how far each journal has been applied.
 
-All times are the database's: a machine whose clock is wrong neither keeps a lease for too long nor takes one too early.
+All times are from the database, so a machine with a wrong clock neither keeps a lease too long nor takes one too early.
 """
 
 import socket
@@ -18,8 +18,8 @@ from pbxcrm.shared.core_sql import execute
 from pbxcrm.shared.db import UtcDateTime, database_now, lock
 from pbxcrm.shared.lengths import cut
 
-ALIVE = timedelta(seconds=5)  # a listener says every half second that it is there
-KEPT = timedelta(days=90)  # the position of a journal that nobody writes any more
+ALIVE = timedelta(seconds=5)  # a listener writes a sign of life every half second
+KEPT = timedelta(days=90)  # how long the position of an unused journal is kept
 
 _STATUS: Any = SQLModel.metadata.tables["pbx_status"].c
 _JOURNAL: Any = SQLModel.metadata.tables["pbx_journals"].c
@@ -35,9 +35,9 @@ _MOVE = (
 
 
 async def check_lease(session: AsyncSession, pbx: str, lease: Lease | None, heard: datetime | None) -> None:
-    """Until this transaction ends nobody else applies what the PBX says, nor takes the lease.
+    """Check the lease and lock the PBX: until this transaction ends nobody else applies facts of it or takes the lease.
 
-    ``heard``: the time of the latest of what is to be applied. Without a lease nothing is checked. Raises LeaseLost.
+    ``heard``: the time of the latest fact to apply. Without a lease it only locks. Raises LeaseLost.
     """
     params: dict[str, Any] = {"of": pbx, "heard": heard}
     if lease is not None:
@@ -50,7 +50,7 @@ async def check_lease(session: AsyncSession, pbx: str, lease: Lease | None, hear
 
 
 async def move_cursor(session: AsyncSession, pbx: str, journal: str, cursor: JournalPosition) -> None:
-    """Remember how far a journal has been applied."""
+    """Store how far a journal has been applied."""
     moved = {"of": pbx, "named": journal, "to": cursor.position, "replay": cursor.replay_from}
     if not await execute(session, _MOVE, [moved]):
         session.add(PbxJournal(pbx=pbx, journal=journal, position=cursor.position, replay_from=cursor.replay_from))
@@ -61,8 +61,8 @@ async def open_journal(
 ) -> tuple[str, JournalPosition]:
     """The name under which this process writes its journal from now on, and how far it has been applied.
 
-    The name changes where another process is using it: then this folder is a copy, and goes on from where both were.
-    ``is_new``: the journal is empty, so nothing from before journals had names is in it.
+    The name changes if another process uses it: then this folder is a copy and continues from the same position.
+    ``is_new``: the journal is empty, so it does not continue a journal from the time before journals had names.
     """
     await lock(session, f"pbx:{pbx}")
     now = await database_now(session)
@@ -97,8 +97,8 @@ async def hold_lease(
 ) -> Lease | None:
     """Get or keep the lease for ``seconds``; None while another listener has it.
 
-    One that does not hear the PBX leaves it to one that does. A lease may have lapsed because the database was away: then
-    one that has just been started also waits (until ``has_waited``) for another that was alive then, and may know more.
+    A listener that does not hear the PBX leaves the lease to one that does. A lease may have lapsed because the database was
+    away: then a listener that has just started waits (until ``has_waited``) for one that was alive then and may know more.
     """
     status = await locked_status(session, pbx)
     now = await database_now(session)
@@ -120,7 +120,7 @@ async def hold_lease(
 
 
 async def release_lease(session: AsyncSession, pbx: str, owner: str) -> None:
-    """Let a standby take over at once, and say that this process writes no journal any more."""
+    """Release the lease so that a standby can take over at once, and give up this process's journals."""
     status = await locked_status(session, pbx)
     if status.lease_owner == owner:
         status.lease_owner, status.lease_until = "", None
@@ -130,7 +130,7 @@ async def release_lease(session: AsyncSession, pbx: str, owner: str) -> None:
 
 
 async def locked_status(session: AsyncSession, pbx: str) -> PbxStatus:
-    """The row of a PBX, for a change; nobody else changes it until this transaction ends."""
+    """The status row of a PBX, locked until this transaction ends; created if missing."""
     found = await session.exec(select(PbxStatus).where(PbxStatus.pbx == pbx).with_for_update())
     status = found.one_or_none()
     if status is None:
@@ -144,7 +144,7 @@ async def locked_status(session: AsyncSession, pbx: str) -> PbxStatus:
 
 
 async def journals_of(session: AsyncSession, pbx: str) -> list[PbxJournal]:
-    """The journals that a process writes now, as far as the database was told."""
+    """The journals of a PBX that a live process writes now."""
     now = await database_now(session)
     rows = await session.exec(select(PbxJournal).where(PbxJournal.pbx == pbx, col(PbxJournal.owner) != ""))
     return [row for row in rows.all() if row.seen_at is not None and now - row.seen_at < ALIVE]

@@ -1,4 +1,4 @@
-"""Reads what PBXs said of themselves."""
+"""Queries on the state of PBXs."""
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -7,5 +7,5 @@ from pbxcrm.pbx.models import PbxStatus
 
 
 async def pbx_statuses(session: AsyncSession) -> list[PbxStatus]:
-    """What each PBX said of itself last."""
+    """The latest status of each PBX, by name."""
     return list((await session.exec(select(PbxStatus).order_by(col(PbxStatus.pbx)))).all())

@@ -1,4 +1,4 @@
-"""What a listener says of its PBX, how far it has told, and its right to tell."""
+"""Values that a listener exchanges with the database: its report, its journal position and its lease."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class PbxState(StrEnum):
-    """What the listener of a PBX does now; the status page and ``/metrics`` say it."""
+    """What the listener of a PBX does now; shown on the status page and in ``/metrics``."""
 
     STARTING = "starting"
     CONNECTING = "connecting"
-    SYNCING = "syncing"  # logged in, comparing what is going on with what we knew
+    SYNCING = "syncing"  # logged in, taking a snapshot
     LISTENING = "listening"
     STANDBY = "standby"  # another listener holds the lease
-    REFUSED = "refused"  # the PBX refuses our name or secret; not tried again until the settings change
+    REFUSED = "refused"  # the PBX refuses our user or secret; no retry until the settings change
     UNREACHABLE = "unreachable"
     SILENT = "silent"  # the link is there, but the PBX does not answer
     TROUBLE = "trouble"  # connected, but something is wrong on our side (disk full, database gone)
@@ -21,9 +21,9 @@ class PbxState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PbxReport:
-    """What the listener has to say of one PBX, in plain words; shown by ``doctor`` and the status page.
+    """The listener's report on one PBX; shown by ``doctor`` and the status page.
 
-    ``code`` names the message in ``pbxcrm.shared.reasons``; ``params`` fill it in.
+    ``code`` names the message in ``pbxcrm.pbx.reports``; ``params`` fill it in.
     """
 
     pbx: str
@@ -41,17 +41,17 @@ class PbxReport:
 class JournalPosition:
     """How far one journal of a PBX has been applied. Positions are byte offsets that only grow; 0 is the beginning."""
 
-    position: int  # what it says before this is in the database
-    replay_from: int  # where reading must begin so that the tracker knows the calls that are still open
+    position: int  # everything before this is in the database
+    replay_from: int  # where reading must begin so that the tracker knows the open calls
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right of one listener to apply what a PBX says. ``epoch`` grows with each new holder, so a former one is refused."""
+    """The right of one listener to apply facts of a PBX. ``epoch`` grows with each new holder, so a former one is refused."""
 
     owner: str
     epoch: int
 
 
 class LeaseLost(RuntimeError):
-    """Another listener follows the PBX now; nothing of this batch was applied."""
+    """Another listener holds the lease now; nothing of this batch was applied."""

@@ -1,4 +1,4 @@
-"""Orders to the PBX: call a client, transfer, hang up. Each is a row that the listener takes, or that expires."""
+"""Orders to the PBX: call a client, transfer, hang up. Each order is a row that the listener takes or that expires."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -32,8 +32,8 @@ from pbxcrm.shared.options import load_options
 from pbxcrm.shared.settings import Settings
 
 EXPIRY = "phone.expiry"
-LOST_AFTER = timedelta(seconds=60)  # after its expiry, an order that was sent and of which no call came is given up
-ON_A_CALL_SECONDS = 10  # a transfer or hang-up that is not carried out at once is pointless
+LOST_AFTER = timedelta(seconds=60)  # after its expiry; then a sent order without a call has failed
+ON_A_CALL_SECONDS = 10  # a late transfer or hang-up is pointless
 
 
 async def call_client(
@@ -48,7 +48,7 @@ async def call_client(
     deal_id: int | None = None,
     contact_id: int | None = None,
 ) -> PhoneCommand:
-    """Ring the viewer's own phone and then ``number``; an open callback of the client is claimed on the way.
+    """Order a call: ring the viewer's own phone, then ``number``. Also claims the client's open callback.
 
     Raises Invalid (number, extension), Conflict (a colleague is calling them, with the name), Unavailable (the PBX is
     away: nothing is dialled, now or later).
@@ -89,7 +89,7 @@ async def call_client(
 async def transfer(
     session: AsyncSession, viewer: Viewer, settings: Settings, call_id: int, *, to: str, attended: bool, now: datetime
 ) -> PhoneCommand:
-    """Give the viewer's running call to ``to`` (an extension or a number), after talking to them first if ``attended``."""
+    """Transfer the viewer's running call to ``to`` (an extension or a number); ``attended``: talk to the target first."""
     target = check_number(to, settings.region)
     command = await _on_own_call(session, viewer, call_id, now)
     command.kind = (CommandKind.ATTENDED if attended else CommandKind.TRANSFER).value
@@ -113,7 +113,7 @@ def do_finish(
     code: str = "",
     params: dict[str, str] | None = None,
 ) -> None:
-    """An order is over; whoever gave it hears so. One that is over already stays as it is."""
+    """Finish an active order and notify its user. A finished order stays unchanged."""
     if command.status not in ACTIVE:
         return
     command.status, command.finished_at = status.value, at
@@ -122,12 +122,12 @@ def do_finish(
 
 
 def say_command_changed(session: AsyncSession, command: PhoneCommand, at: datetime) -> None:
-    """Tell the person whose order it is, in all their browsers."""
+    """Notify the order's user, in all their browsers."""
     emit(session, "phone", command.id, at, users=[command.user_id])
 
 
 async def do_expire(session: AsyncSession, command: PhoneCommand, now: datetime) -> None:
-    """Give up an order that nobody took in time, or of which nothing came."""
+    """Expire an order that was not sent in time; fail one that was sent long ago without a call."""
     if command.status == CommandStatus.ASKED and now >= command.expires_at:
         do_finish(session, command, CommandStatus.EXPIRED, now, code="command_expired")
     elif command.status != CommandStatus.ASKED and command.call_id is None and now >= command.expires_at + LOST_AFTER:
@@ -148,9 +148,9 @@ async def _check_whom(session: AsyncSession, number: str) -> None:
 
 
 async def _check_nobody_calls(session: AsyncSession, viewer: Viewer, number: str, now: datetime) -> None:
-    """The lock per client number: nobody has clicked, and no call with the client goes on by whatever means it was made.
+    """Raise Conflict if an order or a call with this client is in progress, however it was made.
 
-    What is left of a dead listener does not hold it for ever.
+    Orders left by a dead listener expire here, so they do not block the number.
     """
     people = await load_directory(session)
     active = await active_call_to(session, number)
@@ -176,7 +176,7 @@ async def _check_nobody_calls(session: AsyncSession, viewer: Viewer, number: str
 async def _claim(
     session: AsyncSession, viewer: Viewer, number: str, episode_id: int | None, now: datetime
 ) -> Episode | None:
-    """The client's open callback, taken by the viewer, so that nobody else works on it meanwhile."""
+    """Claim the client's open callback for the viewer. Raises Conflict if a colleague has it; None if there is none."""
     if episode_id is not None:
         await access_episode(session, viewer, episode_id)
     else:
@@ -186,7 +186,7 @@ async def _claim(
             select(Episode.id).where(
                 col(Episode.client_key).in_(keys),
                 Episode.status == EpisodeStatus.OPEN.value,
-                visible_episodes(viewer),  # another team's stays theirs, whoever calls its client
+                visible_episodes(viewer),  # does not claim another team's callback
             )
         )
         episode_id = found.first()
@@ -202,7 +202,7 @@ async def _claim(
 
 
 async def _on_own_call(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> PhoneCommand:
-    """An order about the channel of the viewer's phone in a running call."""
+    """A new order for the channel of the viewer's phone in a running call. Raises Conflict, Unavailable."""
     check(viewer, Permission.PHONE_USE)
     call = await access_call(session, viewer, call_id)
     leg = await own_channel(session, call, viewer.extensions)
@@ -226,7 +226,7 @@ async def _ask(session: AsyncSession, viewer: Viewer, command: PhoneCommand, now
     session.add(command)
     try:
         await session.flush()
-    except IntegrityError as error:  # two clicks in the same instant on a database that let both look first
+    except IntegrityError as error:  # two clicks at the same instant: the unique index decides
         raise Conflict("phone.busy_now", "A colleague is calling this client right now.") from error
     await set_timer(session, EXPIRY, f"{EXPIRY}:{command.id}", command.expires_at, {"command": command.id})
     record(

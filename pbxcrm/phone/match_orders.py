@@ -1,4 +1,4 @@
-"""A call made by a click is recognised by its channel, with certainty, and joined with the order that made it."""
+"""Matches a click-to-call with the order that made it, by the channel id that the order gave."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ PREFIX = "crm-"
 
 
 async def match_order(session: AsyncSession, call: Call, state: CallState, at: datetime) -> None:
-    """Join ``call`` with its order, pass on the deal the order was about, and close the order when the call is over."""
+    """Link ``call`` to its order, take over the order's deal, and finish the order when the call is over."""
     channel = next((channel for channel in (state.linkedid, *state.channel_ids) if channel.startswith(PREFIX)), None)
     if channel is None:
         return

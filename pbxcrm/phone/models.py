@@ -1,4 +1,4 @@
-"""What people ask their PBX to do: call a client by one click, transfer, hang up. Each order is a row that expires."""
+"""Orders to the PBX: click-to-call, transfer, hang up. Each order is a row that expires."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from pbxcrm.shared.numbers import LONGEST_NUMBER
 
 
 class CommandKind(StrEnum):
-    """What the PBX is asked to do. ``attended`` is a transfer for which one talks to the target first."""
+    """What the PBX must do. ``attended`` is a transfer after talking to the target."""
 
     ORIGINATE = "originate"
     TRANSFER = "transfer"
@@ -21,11 +21,11 @@ class CommandKind(StrEnum):
 
 
 class CommandStatus(StrEnum):
-    """How far an order is."""
+    """The state of an order."""
 
     ASKED = "asked"  # waits for the listener, until ``expires_at``
     SENT = "sent"  # the listener took it; it is never sent a second time
-    RINGING = "ringing"  # a call: the PBX took the order, and the call is going on
+    RINGING = "ringing"  # click-to-call only: the PBX accepted it, and the call is in progress
     DONE = "done"
     FAILED = "failed"  # ``error_code`` says why
     EXPIRED = "expired"  # nobody sent it in time
@@ -36,7 +36,7 @@ _LOCKED = text("kind = 'originate' AND status IN ('asked', 'sent', 'ringing')")
 
 
 class PhoneCommand(SQLModel, table=True):
-    """One order. Only one call at a time may be under way to a client's number, whoever asks (``uq_phone_commands_active``)."""
+    """One order. Only one click-to-call per client number may be active, by any user (``uq_phone_commands_active``)."""
 
     __tablename__ = "phone_commands"
     __table_args__ = (
@@ -52,8 +52,8 @@ class PhoneCommand(SQLModel, table=True):
     extension: str = Field(max_length=32)
     client_number: str | None = Field(default=None, max_length=LONGEST_NUMBER)  # originate: who is called
     target: str = Field(default="", max_length=LONGEST_NUMBER)  # transfer: to whom
-    channel_id: str = Field(default="", max_length=150)  # the channel it makes, or acts on
-    call_id: int | None = maybe_link("calls.id")  # the call it made, or acts on
+    channel_id: str = Field(default="", max_length=150)  # the channel it creates or acts on
+    call_id: int | None = maybe_link("calls.id")  # the call it made or acts on
     episode_id: int | None = maybe_link("episodes.id")
     deal_id: int | None = maybe_link("deals.id", index=False)
     contact_id: int | None = maybe_link("contacts.id", index=False)

@@ -1,4 +1,4 @@
-"""What is read of orders to the PBX."""
+"""Queries on orders to the PBX and on calls in progress."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.phone.models import ACTIVE, CommandKind, PhoneCommand
 
-GOES_ON_AT_MOST = timedelta(hours=4)  # a call that "goes on" longer is a call whose end nobody heard
+GOES_ON_AT_MOST = timedelta(hours=4)  # a call "in progress" for longer has lost its end
 
 
 async def active_call_to(session: AsyncSession, number: str) -> PhoneCommand | None:
-    """The call to a client's number that is under way, whoever asked for it."""
+    """The active click-to-call order to a client's number, by any user; None if there is none."""
     found = await session.exec(
         select(PhoneCommand).where(
             PhoneCommand.client_number == number,
@@ -29,8 +29,8 @@ async def active_call_to(session: AsyncSession, number: str) -> PhoneCommand | N
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A call with a client that goes on, and one phone of ours in it: none yet where the caller waits in a menu or queue, or
-    where ``made_by`` dials by hand.
+    """A call with a client in progress, and one of our phones in it; the phone is None while the caller waits in a menu or
+    queue, or while ``made_by`` dials by hand.
     """
 
     direction: str  # a Direction
@@ -41,7 +41,7 @@ class UnderWay:
 
 
 async def calls_under_way(session: AsyncSession, number: str, now: datetime) -> list[UnderWay]:
-    """Calls with a client's number that go on, by whatever means they were made; the talking phones first."""
+    """Calls in progress with a client's number, one row per leg that has not ended; talking phones first."""
     columns: tuple[Any, ...] = (Call.direction, CallLeg.result, CallLeg.user_id, CallLeg.extension, Call.made_by)
     found = await session.exec(
         select(*columns)
@@ -58,7 +58,7 @@ async def calls_under_way(session: AsyncSession, number: str, now: datetime) -> 
 
 
 async def latest_call_of(session: AsyncSession, user_id: int) -> PhoneCommand | None:
-    """The last call somebody asked for by a click."""
+    """The user's last click-to-call order."""
     found = await session.exec(
         select(PhoneCommand)
         .where(PhoneCommand.user_id == user_id, PhoneCommand.kind == CommandKind.ORIGINATE.value)
@@ -69,7 +69,7 @@ async def latest_call_of(session: AsyncSession, user_id: int) -> PhoneCommand | 
 
 
 async def latest_order_of(session: AsyncSession, user_id: int) -> PhoneCommand | None:
-    """The last order somebody gave, of any kind: a call, a transfer, a hang-up."""
+    """The user's last order of any kind: a call, a transfer, a hang-up."""
     found = await session.exec(
         select(PhoneCommand).where(PhoneCommand.user_id == user_id).order_by(col(PhoneCommand.id).desc()).limit(1)
     )
@@ -77,13 +77,13 @@ async def latest_order_of(session: AsyncSession, user_id: int) -> PhoneCommand |
 
 
 async def last_extension(session: AsyncSession, user_id: int) -> str | None:
-    """The extension somebody called from by a click last."""
+    """The extension of the user's last click-to-call order."""
     latest = await latest_call_of(session, user_id)
     return latest.extension if latest is not None else None
 
 
 async def last_pbx(session: AsyncSession, extension: str) -> str | None:
-    """The PBX an extension was last seen on."""
+    """The PBX of the extension's last leg."""
     found = await session.exec(
         select(Call.pbx)
         .join(CallLeg, col(CallLeg.call_id) == col(Call.id))
@@ -95,7 +95,7 @@ async def last_pbx(session: AsyncSession, extension: str) -> str | None:
 
 
 async def own_channel(session: AsyncSession, call: Call, extensions: Sequence[str]) -> CallLeg | None:
-    """The viewer's own phone in a running call: the leg that talks, else the one that rings."""
+    """The open leg of one of ``extensions`` in a running call: the one that talks, else the one that rings; else None."""
     if call.ended_at is not None:
         return None
     found = await session.exec(

@@ -14,7 +14,7 @@ _CONNECTED = {PbxState.LISTENING.value, PbxState.TROUBLE.value}
 
 
 def check_number(heard: str, region: str) -> str:
-    """The number as it is dialled, E.164 where it can be; raises Invalid for what no telephone can dial."""
+    """The number to dial, E.164 if possible. Raises Invalid for a number that cannot be dialled."""
     number = normalise(heard, region)
     if number is None or not dialable(number):
         raise Invalid("number", "phone.number", "This is not a number that can be called.")
@@ -22,7 +22,7 @@ def check_number(heard: str, region: str) -> str:
 
 
 def choose_extension(own: Sequence[str], asked: str, last_used: str | None) -> str:
-    """The phone of the caller that rings first: the one asked for, else the one used last, else the first. Raises Invalid."""
+    """The extension that rings first: the one asked for, else the one used last, else the first. Raises Invalid."""
     if not own:
         raise Invalid(
             "extension",
@@ -41,20 +41,20 @@ def choose_extension(own: Sequence[str], asked: str, last_used: str | None) -> s
     return last_used if last_used is not None and last_used in own else own[0]
 
 
-#: A lease is renewed twice a second in the database's time, and ``now`` is a machine's. What was ordered of a listener that
-#: has just died runs out by itself.
+#: A lease is renewed twice a second by the database's clock, while ``now`` is from a machine. An order for a listener that
+#: has just died expires by itself.
 _CLOCKS_DIFFER = timedelta(seconds=10)
 
 
 def choose_pbx(names: Sequence[str], last_seen: str | None) -> str:
-    """The PBX an extension belongs to: where it was seen last, else the first of the settings. Raises Unavailable."""
+    """The PBX of an extension: where it was last seen, else the first in the settings. Raises Unavailable."""
     if not names:
         raise Unavailable("phone.no_pbx", "No PBX is configured, so nothing can be dialled from here.")
     return last_seen if last_seen is not None and last_seen in names else names[0]
 
 
 def check_pbx(status: PbxStatus | None, now: datetime) -> None:
-    """Raise Unavailable when an order could not be sent at once: nothing is dialled later."""
+    """Raise Unavailable if an order cannot be sent at once, because nothing is dialled later."""
     alive = status is not None and status.lease_until is not None and status.lease_until > now - _CLOCKS_DIFFER
     if status is None or not alive:
         raise Unavailable("phone.no_listener", "Nobody is listening to the PBX now, so nothing was dialled.")
@@ -65,6 +65,6 @@ def check_pbx(status: PbxStatus | None, now: datetime) -> None:
 
 
 def whose_extension(number: str, by_extension: Mapping[str, int], names: Mapping[int, str]) -> str | None:
-    """The colleague whose phone ``number`` is; None when it is nobody's of us."""
+    """The name of the colleague with the extension ``number``; None if nobody has it."""
     user_id = by_extension.get(number)
     return None if user_id is None else names.get(user_id, "")

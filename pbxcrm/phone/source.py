@@ -1,7 +1,7 @@
-"""Where the listener gets the orders of its PBX from: rows, taken once, soon after Redis says that there are some.
+"""Gives a listener the orders of its PBX: rows that are taken once, as soon as Redis announces them.
 
-While Redis is away the rows are still found, a little later. An order is marked as sent before it goes out, so a
-listener that dies in between never dials twice; what came too late is marked and not given out.
+While Redis is away the rows are found a little later. An order is marked as sent before it is sent, so a listener that
+dies in between never dials twice. An order that came too late is marked as expired and not given out.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ from pbxcrm.shared.events import PUBLISH_SECONDS
 log = structlog.get_logger()
 
 CHANNEL = "pbxcrm:phone:"  # and the name of the PBX
-LOOK_SECONDS = 1.0  # how long an order waits at most while Redis is away
+LOOK_SECONDS = 1.0  # longest wait of an order while Redis is away
 REDIS_REST = 2.0
 
-#: What the telephone side calls our kinds.
+#: Our kinds of order → names in ``ami.commands.PLANS``, where they differ.
 _KINDS = {CommandKind.ATTENDED.value: "attended_transfer"}
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command as ``ami.executing`` wants it: id, kind, params, expiry."""
+    """An order in the shape of ``ami.executing.CommandRequest``."""
 
     id: str
     kind: str
@@ -43,7 +43,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How an order went; ``code`` is ``done`` or one of ``pbxcrm.pbx.reports``."""
+    """The result of an order; ``code`` is ``done`` or one of ``pbxcrm.pbx.reports``."""
 
     id: str
     done: bool
@@ -52,14 +52,14 @@ class Answer:
 
 
 async def wake(redis: Redis, pbx: str) -> None:
-    """Tell the listener that an order waits; call it after the commit. Redis away: it looks by itself."""
+    """Tell the listener that an order waits; call it after the commit. While Redis is away the listener polls."""
     with suppress(RedisError, OSError):
         async with asyncio.timeout(PUBLISH_SECONDS):  # TimeoutError is an OSError
             await redis.publish(CHANNEL + pbx, "1")
 
 
 class Orders:
-    """Orders out of the database, answers into it."""
+    """Reads orders from the database and writes their results to it."""
 
     def __init__(self, db: Database, redis: Redis, clock: Callable[[], datetime]) -> None:
         self.db = db
@@ -67,7 +67,7 @@ class Orders:
         self.clock = clock
 
     async def requests(self, pbx: str) -> AsyncIterator[Order]:
-        """Orders for one PBX as they are given; goes on for ever."""
+        """Yield the orders for one PBX as they are given, without end."""
         awake = asyncio.Event()
         hearing = asyncio.create_task(self._hear(pbx, awake))
         try:
@@ -88,9 +88,9 @@ class Orders:
             await asyncio.gather(hearing, return_exceptions=True)
 
     async def take(self, pbx: str) -> list[Order]:
-        """Every order that waits, marked as sent; those that came too late are marked so and left out."""
+        """All waiting orders, now marked as sent; those that came too late are marked as expired and left out."""
         waiting = (PhoneCommand.pbx == pbx, PhoneCommand.status == CommandStatus.ASKED.value)
-        async with self.db.read() as session:  # a read first: no writing transaction each second for nothing
+        async with self.db.read() as session:  # read first, to avoid a write transaction every second
             if (await session.exec(select(PhoneCommand.id).where(*waiting).limit(1))).first() is None:
                 return []
         taken: list[Order] = []
@@ -110,7 +110,7 @@ class Orders:
         return taken
 
     async def finish(self, answer: Answer) -> None:
-        """Note how an order went. A call that the PBX took goes on until the call itself is over."""
+        """Store the result of an order. An accepted click-to-call stays active until its call is over."""
         async with self.db.write() as session:
             found = await session.exec(select(PhoneCommand).where(PhoneCommand.key == answer.id).with_for_update())
             command = found.first()

@@ -1,4 +1,4 @@
-"""An order nobody took in time is said to be expired, so that nobody waits for a phone that will not ring."""
+"""Expires orders that were not sent in time, so that nobody waits for a phone that will not ring."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from pbxcrm.shared.timers import Timer
 
 
 async def order_expired(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """Deadline of an order: one that nobody has sent by now is expired, and its person is told."""
+    """The deadline of an order: expire it if it was not sent, and notify its user."""
     found = await session.exec(
         select(PhoneCommand)
         .where(PhoneCommand.id == int(row.payload["command"]))
@@ -23,7 +23,7 @@ async def order_expired(session: AsyncSession, row: Timer, now: datetime) -> Non
     if command is None:
         return
     await do_expire(session, command, now)
-    if command.status in ACTIVE and command.call_id is None:  # it was sent: a call of it may still be seen
+    if command.status in ACTIVE and command.call_id is None:  # it was sent: its call may still come
         await set_timer(session, EXPIRY, row.key, command.expires_at + LOST_AFTER, row.payload)
 
 

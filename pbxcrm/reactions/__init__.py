@@ -1,1 +1,1 @@
-"""What the product makes of a call: a policy over deals, callbacks and tasks."""
+"""What follows from a call: the policy for deals, callbacks and tasks."""

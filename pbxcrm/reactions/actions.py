@@ -1,4 +1,4 @@
-"""What a call does to deals, callbacks and tasks. Each step looks at what is there first, so doing it again changes nothing."""
+"""What a call does to deals, callbacks and tasks. Each step checks first what exists, so a repetition changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ HUMAN_GAVE_UP = {MissedReason.ABANDONED_RINGING, MissedReason.ABANDONED_IN_QUEUE
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One call before us: what the PBX says, the row, the line's rules, the client, and the time it happened."""
+    """A call to decide about: its row, its state from the PBX, its line and client, and the time of the fact."""
 
     session: AsyncSession
     context: CallContext
@@ -46,31 +46,31 @@ class Case:
 
     @property
     def keys(self) -> list[str]:
-        """The names that an open callback of this client may have, the one for a new callback first."""
+        """The keys that an open callback of this client may have; a new callback gets the first."""
         return client_keys(self.client.number, self.client.contact_ids, self.line.name)
 
     @property
     def number(self) -> str:
-        """The client's number as people write it; a dash where it is withheld."""
+        """The client's number as people write it; a dash if it is withheld."""
         return format_for_people(self.client.number) if self.client.number else "—"
 
     @property
     def who_talked(self) -> User | None:
-        """The person of us who talked first, by a phone of the PBX or a mobile of theirs."""
+        """The user who talked first, on an extension or on their mobile."""
         state, people = self.state, self.context.people
         by_phone = people.user_of(state.made_by if state.direction is Direction.OUTBOUND else state.answered_by)
         return by_phone or people.user_of_mobile(self._mobile)
 
     @property
     def talker(self) -> str:
-        """What talked for us, for texts: an extension, or a number outside."""
+        """The extension or outside number that talked for us, for texts."""
         state = self.state
         extension = state.made_by if state.direction is Direction.OUTBOUND else state.answered_by
         return extension or (format_for_people(self._mobile) if self._mobile else "—")
 
     @property
     def _mobile(self) -> str | None:
-        """The number outside that answered for us."""
+        """The outside number that answered for us; None if there is none."""
         region = self.line.region or self.context.settings.region_of(self.state.pbx)
         numbers = (normalise(leg.extension, region) for leg in self.state.outside if leg.answered_at is not None)
         return next((number for number in numbers if number is not None and number != self.client.number), None)
@@ -82,17 +82,17 @@ class Case:
 
 
 def has_consequences(state: CallState, call: Call) -> bool:
-    """Whether somebody talks or it is over. What was considered when they began to talk does not change in the end."""
+    """Whether the call must be considered: at the start of the first talk, or at the end if nobody talked."""
     return not call.reason if state.was_answered else state.outcome is not Outcome.OPEN
 
 
 async def consider(session: AsyncSession, context: CallContext, call: Call, state: CallState, at: datetime) -> None:
-    """Do whatever follows from a call as it stands now: a talk took place, or it is over."""
+    """Do what follows from a call in its present state: somebody talked, or it is over."""
     if not has_consequences(state, call):
         return
     talked, over = state.was_answered, state.outcome is not Outcome.OPEN
     if state.direction is Direction.INTERNAL:
-        if over:  # until then it may still turn out to be a part of a client's call
+        if over:  # before that it may still become part of a client's call
             call.reason = reason("call.internal").stored()
         return
     line = line_of(state, context.lines)
@@ -111,7 +111,7 @@ async def consider(session: AsyncSession, context: CallContext, call: Call, stat
 
 
 async def _inbound_talked(case: Case) -> None:
-    """A2: the client talked to somebody of us; the deal belongs to whoever answered."""
+    """A2: the client talked to one of us; a new deal belongs to the person who answered."""
     call = case.call
     if _is_nobodys_client(case):
         return
@@ -156,7 +156,7 @@ async def _find_or_make_deal(case: Case, user: User | None) -> None:
 
 
 async def _inbound_over(case: Case) -> None:
-    """A3: the call is over and no human of us talked to the client."""
+    """A3: the call is over and none of us talked to the client."""
     call, line, state = case.call, case.line, case.state
     if state.outcome in {Outcome.INTERRUPTED, Outcome.UNKNOWN}:
         call.reason = reason(f"call.{state.outcome.value}").stored()
@@ -197,7 +197,7 @@ async def _inbound_over(case: Case) -> None:
 
 
 async def _close_if_through_already(case: Case, episode: Episode) -> None:
-    """Who called again at once may have been answered before the verdict on the first call was sure: nothing is left to do."""
+    """Close the callback if the client called again and was answered before the first call got its verdict."""
     call = await talk_after(case.session, case.client, case.call, case.context.write_down)
     if call is None:
         return
@@ -231,13 +231,13 @@ async def _deal_of_miss(case: Case, owner_id: int | None, why_missed: Reason, wh
 
 
 async def _deal_of_anonymous(case: Case) -> Deal | None:
-    """Withheld numbers of a line share one open episode, and so one deal, until somebody closes it."""
+    """The deal of the line's open callback for withheld numbers: they share one callback until somebody closes it."""
     known = await open_episodes(case.session, case.keys)
     return await case.session.get(Deal, known[0].deal_id) if known and known[0].deal_id is not None else None
 
 
 async def _outbound_talked(case: Case) -> None:
-    """We called the client and talked: the callback, if one was open, is done."""
+    """We called the client and talked: close the open callback, if any."""
     call = case.call
     user = case.who_talked
     call.responsible_id = user.id if user else None
@@ -257,7 +257,7 @@ async def _outbound_talked(case: Case) -> None:
 
 
 async def _outbound_over(case: Case) -> None:
-    """We called and nobody picked up: an attempt, if a callback is open."""
+    """We called and nobody answered: record an attempt on each open callback."""
     call = case.call
     user = case.context.people.user_of(case.state.made_by)
     call.responsible_id = user.id if user else None
@@ -277,7 +277,7 @@ async def _outbound_over(case: Case) -> None:
 
 
 async def _deal_called_about(case: Case) -> Deal | None:
-    """The deal that a click-to-call was made from, while it is open, else the client's open one."""
+    """The deal of a click-to-call while it is open, else the client's open deal, else the closed one."""
     asked = await case.session.get(Deal, case.call.deal_id) if case.call.deal_id is not None else None
     if asked is not None and asked.closed_at is None:
         return asked
@@ -285,7 +285,7 @@ async def _deal_called_about(case: Case) -> Deal | None:
 
 
 def _is_nobodys_client(case: Case) -> bool:
-    """Own numbers and spam make neither deals nor misses, and the call says so."""
+    """Whether the number is our own or spam: then the call makes no deal or callback, and its reason says so."""
     is_colleague = case.context.people.user_of_mobile(case.client.number) is not None
     if case.client.special is None and not is_colleague:
         return False
@@ -300,7 +300,7 @@ async def _close_episodes(
     over = case.state.ended_at
     for episode in waiting:
         if over is not None and over < episode.last_missed_at:
-            continue  # they called once more after this conversation, and that call was missed
+            continue  # the client called again after this conversation, and that call was missed
         if status is EpisodeStatus.REACHED:
             await do_attempt(
                 case.session,
@@ -324,7 +324,7 @@ async def _close_episodes(
 
 
 async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
-    """A deal whose client has been talked to is no longer "Didn't reach": it goes to Unsorted, to whoever talked."""
+    """After a talk, move a deal out of "Didn't reach" to Unsorted and assign it to the person who talked."""
     stages = case.context.funnel.stages
 
     def left_out() -> Stage | None:
@@ -335,7 +335,7 @@ async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
         return
     await lock_row(case.session, Deal, deal.id or 0)
     stage = left_out()
-    if stage is None:  # somebody has moved it meanwhile
+    if stage is None:  # somebody moved it meanwhile
         return
     to = case.context.funnel.stage_of_kind(deal.pipeline_id, StageKind.UNSORTED)
     why = reason("deal.talked", stage=stage.name, who=user.name if user else case.talker)
@@ -369,7 +369,7 @@ async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason
 
 
 def _stage(case: Case, kind: StageKind) -> Stage | None:
-    """The stage the line asks for, else the one of this kind in the line's or the default pipeline."""
+    """The stage set for the line (Unsorted only), else the stage of this kind in the line's or the default pipeline."""
     line, funnel = case.line, case.context.funnel
     if kind is StageKind.UNSORTED and line.stage_id in funnel.stages:
         return funnel.stages[line.stage_id]
@@ -377,7 +377,7 @@ def _stage(case: Case, kind: StageKind) -> Stage | None:
 
 
 async def _choose_owner(case: Case) -> tuple[int | None, Reason]:
-    """C5: the order of the settings, the first who is on shift."""
+    """C5: try the owners in the order of the settings; the first one on shift gets it. Returns user id and reason."""
     people, line = case.context.people, case.line
     responsible = (
         case.client.deal.responsible_id
@@ -404,7 +404,7 @@ async def _choose_owner(case: Case) -> tuple[int | None, Reason]:
 
 
 async def _ask_whose_extension(case: Case, extension: str) -> None:
-    """A8: an extension that belongs to no user answered; ask a manager whose it is."""
+    """A8: an extension that belongs to no user answered; make a task that asks a manager whose it is."""
     people = case.context.people
     manager = people.manager_of(case.line.owner_id)
     new = NewTask(

@@ -1,4 +1,4 @@
-"""Applying facts: the rows of calls and their legs say what the PBX says, and what follows from it is done."""
+"""Applies facts: updates the rows of calls and legs, and does what follows from them."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
@@ -35,9 +35,9 @@ from pbxcrm.shared.text_match import folded_name
 
 Name = tuple[str, str]  # PBX and linkedid
 
-# Built once: every batch asks this, and building a query takes as long as executing it. Legs and facts go through Core, because
+# Built once: every batch uses them, and building a query takes as long as executing it. Legs and facts go through Core, because
 # the ORM would take half of the listener's time.
-# Whose the deal of a call is comes along: they hear of the call, too.
+# The query also reads the owner of the call's deal, who must be notified of the call.
 _CALLS = (
     select(Call, Deal.id, Deal.responsible_id)
     .join(Deal, col(Deal.id) == col(Call.deal_id), isouter=True)
@@ -47,7 +47,7 @@ _KEY, _PARTY = longest(CallEvent.key), longest(CallEvent.party)
 _CHANNEL_ID, _EXTENSION = longest(CallLeg.channel_id), longest(CallLeg.extension)
 _DEAL_KEY = inspect(Deal).identity_key_from_primary_key
 _LEG = SQLModel.metadata.tables["call_legs"]
-_SAID_OF_LEG = ("dialled_at", "ringing_at", "answered_at", "ended_at", "result", "cause")  # what a fact may change
+_SAID_OF_LEG = ("dialled_at", "ringing_at", "answered_at", "ended_at", "result", "cause")  # a fact may change them
 _LEGS = select(
     _LEG.c.call_id, _LEG.c.user_id, _LEG.c.channel_id, _LEG.c.extension, *(_LEG.c[name] for name in _SAID_OF_LEG)
 ).where(_LEG.c.call_id.in_(list_param("calls")))
@@ -63,7 +63,7 @@ _CHANGE_LEGS = (
 
 @dataclass(slots=True, eq=False)
 class _KnownLeg:
-    """A leg as its row says, or will say once it is written."""
+    """A leg as its row holds it, or will hold it once written."""
 
     leg: Leg
     user_id: int | None  # who had the extension when it was dialled
@@ -73,14 +73,14 @@ class _KnownLeg:
 
 @dataclass(slots=True)
 class _Rows:
-    """The rows a batch is about, read once for all of it. Everything later goes through these, never through a second copy."""
+    """The rows of a batch, read once. All later steps use these objects, never a second copy."""
 
     calls: dict[Name, Call]
     legs: dict[int, dict[str, _KnownLeg]] = field(default_factory=dict)  # call id -> channel id -> leg
     fresh: set[tuple[int, str]] = field(default_factory=set)  # call id and key of facts not applied before
-    over: dict[int, Outcome] = field(default_factory=dict)  # call id -> how it ended; nothing opens it again
+    over: dict[int, Outcome] = field(default_factory=dict)  # call id -> final outcome; nothing reopens the call
     stored: dict[int, dict[str, Any]] = field(default_factory=dict)  # call id -> its columns as the database has them
-    deal_owners: dict[int | None, int | None] = field(default_factory=dict)  # of the deals of these calls, as they were
+    deal_owners: dict[int | None, int | None] = field(default_factory=dict)  # deal id -> owner when the batch began
 
     @classmethod
     async def load(cls, session: AsyncSession, facts: tuple[CallFact, ...], context: CallContext) -> "_Rows":
@@ -109,9 +109,9 @@ class _Rows:
             self.deal_owners[deal_id] = owner_id
 
     async def deal_owner(self, session: AsyncSession, call: Call) -> tuple[int | None] | None:
-        """The owner of the call's deal, in a tuple because a deal may have none; None where the call has no deal.
+        """The owner of the call's deal, in a tuple because a deal may have none; None if the call has no deal.
 
-        A deal that this batch has loaded is asked itself.
+        A deal that this batch has loaded has the current owner.
         """
         if call.deal_id is None:
             return None
@@ -122,7 +122,7 @@ class _Rows:
         return (deal.responsible_id,) if deal is not None else None
 
     async def _add_calls(self, session: AsyncSession, facts: tuple[CallFact, ...], context: CallContext) -> None:
-        """Rows of calls heard of for the first time, as they stood then."""
+        """Insert the rows of new calls, with the state of their first fact."""
         first: dict[Name, CallState] = {}
         for state in (fact.call for fact in facts):
             if (state.pbx, state.linkedid) not in self.calls:
@@ -132,7 +132,7 @@ class _Rows:
             await self._read_calls(session, {linkedid for _, linkedid in first}, {pbx for pbx, _ in first})
 
     async def _add_events(self, session: AsyncSession, facts: tuple[CallFact, ...]) -> None:
-        """Write down what happened; what was written down before was applied before."""
+        """Insert the call events. ``fresh`` gets the new ones; an event that existed was applied before."""
         events = [
             {
                 "call_id": self.of(fact).id,
@@ -149,10 +149,10 @@ class _Rows:
         return self.calls[fact.call.pbx, fact.call.linkedid]
 
     def is_news(self, fact: CallFact) -> bool:
-        """Whether it is to be applied; then it is not a second time.
+        """Whether the fact must be applied. True at most once per fact.
 
-        *Ended* is final, in whatever order journals, snapshots and files of the PBX tell of a call: what comes after is
-        known already. Only an ending that nobody knew is bettered, and a call that is over may turn out to be a part of
+        *Ended* is final, in whatever order journals, snapshots and files of the PBX report a call: later facts are known
+        already. Only an *unknown* ending is replaced by a better one, and a call that is over may still be absorbed by
         another.
         """
         call_id = self.of(fact).id or 0
@@ -167,19 +167,19 @@ class _Rows:
             return False
         if fact.kind is FactKind.ABSORBED:
             return is_fresh
-        is_of_before = len(fact.call.talked) < len(self.of(fact).talked)  # nobody who talked has not talked later
+        is_of_before = len(fact.call.talked) < len(self.of(fact).talked)  # the list of who talked only grows
         return is_fresh and known is None and not is_of_before
 
     async def write_down(self, session: AsyncSession) -> None:
-        """All that is known so far, for whoever asks the database next."""
+        """Write all pending changes, so that the next query sees them."""
         await self.write_legs(session)
         await self.write_calls(session)
         await session.flush()
 
     async def write_calls(self, session: AsyncSession) -> None:
-        """What has changed of the calls, those with the same columns in one statement; the ORM would take one for each call.
+        """Write the changed columns of calls; one statement per set of columns, where the ORM would use one per call.
 
-        What somebody flushed meanwhile is written once more.
+        Values that were flushed meanwhile are written again.
         """
         changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for call in self.calls.values():
@@ -213,7 +213,7 @@ def _change_calls(names: tuple[str, ...]) -> Update:
 
 
 def _names(facts: tuple[CallFact, ...]) -> tuple[set[str], set[str]]:
-    """Linkedids of the calls that facts are about, and their PBXs."""
+    """Linkedids of the calls in the facts, including absorbing calls, and their PBXs."""
     absorbed_by = {fact.party for fact in facts if fact.kind is FactKind.ABSORBED}
     return {fact.call.linkedid for fact in facts} | absorbed_by, {fact.call.pbx for fact in facts}
 
@@ -223,9 +223,9 @@ def _key(fact: CallFact) -> str:
 
 
 async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[CallFact, ...]) -> None:
-    """Apply ``facts`` in order; one that was applied before changes nothing.
+    """Apply ``facts`` in order; a fact that was applied before changes nothing.
 
-    The session is flushed where the next step reads, not before every query: that halves the work of a batch.
+    The session is flushed only where the next step reads, not before every query: that halves the work of a batch.
     """
     facts = tuple(with_colleagues(fact, context.people, _region(fact.call, context)) for fact in facts)
     with session.no_autoflush:
@@ -263,9 +263,9 @@ async def _apply(
         _absorb(call, rows.calls.get((call.pbx, fact.party)))
         return
     if fact.kind is FactKind.ENDED and call.outcome == Outcome.UNKNOWN:
-        call.reason = {}  # nothing followed from it
+        call.reason = {}  # nothing had followed from it
     _write(call, state, context)
-    if state.was_answered and (number := call.client_number) in context.before:  # one talk more than was read
+    if state.was_answered and (number := call.client_number) in context.before:  # one more talk than was read
         context.before[number] = replace(context.before[number], talks=None)
     known = rows.legs[call.id]
     changed = _refresh_legs(known, state, context)
@@ -297,7 +297,7 @@ def _as_row(state: CallState, context: CallContext) -> dict[str, Any]:
 
 
 def _write(call: Call, state: CallState, context: CallContext) -> None:
-    """Set what is different (most facts change two or three columns). What we made of the call (deal, owner, reason) stays."""
+    """Set the columns that differ (mostly two or three). Deal, owner and reason stay."""
     for name, value in columns_of(state, _client_number(state, context)).items():
         if getattr(call, name) != value and (value is not None or name != "recording"):
             setattr(call, name, value)
@@ -306,7 +306,7 @@ def _write(call: Call, state: CallState, context: CallContext) -> None:
 
 
 def _client_number(state: CallState, context: CallContext) -> str | None:
-    """The client's number in our one spelling; None where there is none to know."""
+    """The client's number in normal form; None for internal calls and withheld or missing numbers."""
     if state.direction is Direction.INTERNAL or (state.withheld and state.direction is Direction.INBOUND):
         return None
     return (normalise(state.client_heard, _region(state, context)) or "")[:LONGEST_NUMBER] or None
@@ -317,7 +317,7 @@ def _region(state: CallState, context: CallContext) -> str:
 
 
 def _refresh_legs(known: dict[str, _KnownLeg], state: CallState, context: CallContext) -> list[_KnownLeg]:
-    """Bring the legs up to date; those that are not as they were."""
+    """Update the legs; return those that changed."""
     changed = []
     for leg in state.legs:
         channel_id = leg.channel_id[:_CHANNEL_ID]
@@ -341,10 +341,10 @@ async def _show(
     changed: Collection[_KnownLeg],
     people: Directory,
 ) -> None:
-    """Draw anew the docks of those whose screens this fact concerns: whose phone does something else now, and who talked.
+    """Refresh the docks of the users concerned: those whose leg changed, and those who talked.
 
-    Of a call that rang at ten phones nine have been told already that a colleague answered. A call among colleagues has no
-    card, but shows in the state of their phones.
+    Only changed legs count: when a call rang at ten phones, nine already know that a colleague answered. An internal call has
+    no card, but shows in the state of the phones.
     """
     users = {
         known.user_id
@@ -358,7 +358,7 @@ async def _show(
 
 
 def _absorb(call: Call, survivor: Call | None) -> None:
-    """``call`` turned out to be a part of another; it stays as a row, shown nowhere by itself."""
+    """Mark ``call`` as part of ``survivor``; its row remains but is no longer shown by itself."""
     if survivor is not None and survivor.id != call.id:
         call.merged_into_id = survivor.id
     call.ringing, call.talking = [], []
@@ -367,7 +367,7 @@ def _absorb(call: Call, survivor: Call | None) -> None:
 async def _say_call_changed(
     session: AsyncSession, call: Call, legs: Iterable[_KnownLeg], fact: CallFact, context: CallContext, rows: _Rows
 ) -> None:
-    """Told to those who see it: whose phones take part, who is responsible for it or for its deal, and their managers."""
+    """Notify those who see the call: people of its legs, the owners of the call and its deal, and their managers."""
     deal_owner = await rows.deal_owner(session, call)
     heard = audience_of_call(call.responsible_id, [leg.user_id for leg in legs], deal_owner, context.people)
     emit(session, "call", call.id, fact.at, users=heard.users, roles=heard.roles)

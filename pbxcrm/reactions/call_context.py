@@ -1,4 +1,4 @@
-"""What decisions about a call need to know, loaded once for a whole batch."""
+"""The data that decisions about calls need, loaded once per batch."""
 
 from dataclasses import dataclass, field
 
@@ -16,26 +16,24 @@ from pbxcrm.shared.settings import Settings
 
 
 async def nothing_to_write() -> None:
-    """Outside of a batch the database knows everything."""
+    """Do nothing: outside a batch there are no pending rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallContext(DecisionContext):
-    """Lines, the funnel and the numbers of the batch on top of what decisions about callbacks need."""
+    """The context for callbacks, plus lines, the funnel and the numbers of the batch."""
 
     settings: Settings
     lines: tuple[Line, ...]
     funnel: Funnel
-    numbers: Numbers = field(default_factory=Numbers)  # who has the numbers of the batch
-    before: dict[str, Before] = field(default_factory=dict)  # what was known of them
+    numbers: Numbers = field(default_factory=Numbers)  # contacts and special numbers of the batch
+    before: dict[str, Before] = field(default_factory=dict)  # read before the batch, by number
     write_down: WriteDown = nothing_to_write
-    deals: list[Deal] = field(
-        default_factory=list
-    )  # the session forgets rows that nobody holds, and would read them again
+    deals: list[Deal] = field(default_factory=list)  # held so that the session does not drop them and read them again
 
 
 async def load_call_context(session: AsyncSession, settings: Settings) -> CallContext:
-    """As it is now; read anew only once somebody has changed it."""
+    """The context as it is now; cached until somebody changes it."""
     known, lines, funnel = await cached_until_changed(session, _read_context)
     return CallContext(known.people, known.calendars, known.watching, known.options, settings, lines, funnel)
 

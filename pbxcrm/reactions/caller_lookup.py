@@ -1,7 +1,7 @@
-"""Who calls, for the dialplan: a name for the phone's display and the extension to route to (A9).
+"""Caller lookup for the dialplan: a name for the phone's display and the extension to route to (A9).
 
-A telephone exchange waits for this, so it is quick (two queries; people, calendars and lines are in memory), it never takes longer than ``PATIENCE`` and never fails: whatever is wrong, the answer is an empty one, and the
-dialplan goes on as if we were not there.
+The PBX waits for the answer, so it is quick (two queries; people, calendars and lines are in memory). It never takes longer
+than ``PATIENCE`` and never fails: on any error the answer is empty, and the dialplan continues without it.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ from pbxcrm.shared.settings import Settings
 log = structlog.get_logger()
 
 PATIENCE = 0.5  # seconds; dialplans give up after one
-AT_ONCE = 100  # look-ups under way; with a database that hangs, further ones are answered empty at once
+AT_ONCE = 100  # lookups in progress; when the database hangs, further ones get an empty answer at once
 NAME_MAX = 40
-# Letters that mean something to a dialplan, a SIP header or AGI; an apostrophe is part of Ukrainian names and becomes a typographic one.
+# Characters with a meaning in a dialplan, a SIP header or AGI. Ukrainian names have apostrophes, which become typographic.
 _APOSTROPHES = str.maketrans(dict.fromkeys("'`´", "\u2019"))
 _MEANING = frozenset('",;\\<>${}[]|&^')
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """``name`` and ``extension`` are empty where there is nothing to say."""
+    """The answer to a lookup; ``name`` and ``extension`` are empty if unknown."""
 
     name: str = ""
     extension: str = ""
@@ -52,7 +52,7 @@ NOBODY = Caller()
 
 
 class Lookup:
-    """Answers the dialplan's question who is calling, from a read-only session with a time limit."""
+    """Looks up callers for the dialplan, in a read-only session with a time limit."""
 
     def __init__(
         self, db: Database, settings: Settings, clock: Callable[[], datetime], *, patience: float = PATIENCE
@@ -64,27 +64,27 @@ class Lookup:
         self._running: set[asyncio.Task[Caller]] = set()
 
     async def find(self, number: str | None, did: str | None, asker: Viewer | None = None) -> Caller:
-        """Who has this number, as far as ``asker`` may know (None: the PBX, all of it); ``did`` is what they dialled, for the line's
-        default owner. Never raises, never lasts.
+        """Who has this number, as far as ``asker`` may see (None: the PBX, which sees all). ``did`` is the dialled number; it
+        gives the line's default owner. Never raises; takes at most ``patience`` seconds.
         """
         if len(self._running) >= AT_ONCE:
             log.warning("lookup.busy", running=len(self._running))
             return NOBODY
-        # In a task of its own: a session that is being closed waits for the query of a database that hangs.
+        # In a separate task: closing a session would wait for the query of a database that hangs.
         task = asyncio.create_task(self._find(number, did, asker))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
             done, _ = await asyncio.wait({task}, timeout=self.patience)
         finally:
-            task.cancel()  # of no use to anybody any more, also where whoever asks has been given up; else it is done
+            task.cancel()  # after a timeout or a cancellation nobody needs the answer
         if not done:
             log.warning("lookup.slow", seconds=self.patience)
             return NOBODY
         return task.result()
 
     async def close(self) -> None:
-        """Give up whatever is still under way."""
+        """Cancel the lookups in progress."""
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -104,7 +104,7 @@ class Lookup:
 
 _NUMBER = bindparam("number", type_=String)
 _CONTACTS_OF_IT = select(col(Phone.contact_id)).where(col(Phone.number) == _NUMBER)
-_DEAL: tuple[Any, ...] = (  # the types of a UNION's columns are nobody's
+_DEAL: tuple[Any, ...] = (  # the columns of a UNION have no common type
     literal_column("'deal'").label("kind"),
     col(Deal.id),
     cast(col(Deal.stage_since), String).label("text"),
@@ -114,8 +114,8 @@ _DEAL: tuple[Any, ...] = (  # the types of a UNION's columns are nobody's
     case((col(Deal.made_by_call_id).is_(None), 0), else_=1).label("by_call"),
 )
 _NONE: tuple[Any, ...] = (null(), literal_column("0"))
-# One question for everything: a call waits for this. Each part goes by
-# its own index; closed deals are left out afterwards, because SQLite would read all the open ones instead.
+# One query for everything, because a call waits for it. Each part uses its own index; closed deals are dropped afterwards,
+# because with that condition SQLite would read all open deals instead.
 _EVERYTHING: Executable = union_all(
     select(*_DEAL).where(col(Deal.client_number) == _NUMBER),
     select(*_DEAL).where(col(Deal.contact_id).in_(_CONTACTS_OF_IT)),
@@ -138,12 +138,12 @@ _EVERYTHING: Executable = union_all(
 async def look_up(
     session: AsyncSession, context: CallContext, number: str, did: str, now: datetime, asker: Viewer | None = None
 ) -> Caller:
-    """``number`` in its one spelling. Our own numbers and spam are nobody, unless a client has them.
+    """Look up ``number``, given in normal form. Our own numbers and spam give ``NOBODY``, unless a client has them.
 
-    ``asker`` is told of clients and deals they may see; of others the answer is that of a number nobody has. None: the PBX.
+    The answer uses only clients and deals that ``asker`` may see; for others it is that of an unknown number. None: the PBX.
     """
     found = (await (await session.connection()).execute(_EVERYTHING, {"number": number})).all()
-    # Who had the number first stands first: one cannot put oneself before others by typing their number.
+    # The first owner of the number comes first: nobody can get ahead of others by entering their number.
     clients = sorted((row for row in found if row.kind == "client"), key=lambda row: row.place)
     deals = [row for row in found if row.kind == "deal" and row.place]
     if asker is not None:
@@ -161,9 +161,9 @@ async def look_up(
 
 
 def _deal_owners(deals: list[Any], clients: list[Any]) -> list[int | None]:  # rows of _EVERYTHING
-    """Whose the open deal is: the one that changed its stage last, of whoever had the number first, or that a call made.
+    """The owner of the best open deal: of the number's first contact or made by a call, then the latest change of stage.
 
-    A deal that somebody made by hand and only typed the number into counts where the number is nobody's.
+    A deal made by hand with the number only typed in counts only if no contact has the number.
     """
     first = clients[0].id if clients else None
     known = [row for row in deals if row.by_call or row.contact_id is not None or not clients]
@@ -176,9 +176,9 @@ def _deal_owners(deals: list[Any], clients: list[Any]) -> list[int | None]:  # r
 
 
 def display_name(names: list[str]) -> str:
-    """The name for a phone's display: nothing that a dialplan, SIP or AGI would read as more than a letter, at most 40 letters.
+    """The name for a phone's display: at most 40 characters, none with a meaning in a dialplan, SIP or AGI.
 
-    Where several clients share the number the first is named and the others are counted.
+    If several clients share the number, the first is named and the others are counted.
     """
     shown = [clean for clean in (_clean(name) for name in names) if clean]
     if not shown:
@@ -192,13 +192,13 @@ def _clean(name: str) -> str:
     kept = (
         letter if unicodedata.category(letter)[0] not in "CZ" and letter not in _MEANING else " "
         for letter in composed
-        if unicodedata.category(letter) not in {"Cf", "Cs"}  # direction marks and halves of letters vanish
+        if unicodedata.category(letter) not in {"Cf", "Cs"}  # direction marks and surrogates are dropped
     )
     return " ".join("".join(kept).split())
 
 
 def _extension(context: CallContext, owners: list[int | None], now: datetime) -> str:
-    """The phone of the first of them who is active, on shift and has one."""
+    """The extension of the first owner who is active, on shift and has one."""
     for owner_id in dict.fromkeys(owners):
         if owner_id is None or context.people.active(owner_id) is None:
             continue
@@ -209,7 +209,7 @@ def _extension(context: CallContext, owners: list[int | None], now: datetime) ->
 
 
 def _line_owner(lines: tuple[Line, ...], did: str) -> int | None:
-    """The default owner of the line with this DID, where a line asks for a DID at all."""
+    """The default owner of the first line whose DID pattern matches; lines for any DID are skipped."""
     for line in lines:
         if did and line.did != "*" and fnmatchcase(did, line.did):
             return line.owner_id

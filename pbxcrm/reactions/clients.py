@@ -1,4 +1,4 @@
-"""Who is on the other side of a call, as far as we know them."""
+"""Finds out who the client of a call is, and who talked to them before."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import open_deal_of_client, open_deals_of_numbers
 from pbxcrm.shared.core_sql import fetch, list_param
 
-WriteDown = Callable[[], Awaitable[None]]  # writes what a batch knows and the database does not yet, before it is read
+WriteDown = Callable[[], Awaitable[None]]  # writes pending rows of a batch before the database is read
 
 
 @dataclass(frozen=True, slots=True)
 class Talks:
-    """Conversations with a number: who of us talked last, whether one goes on, and when the last one was over."""
+    """Conversations with a number: which user talked last, whether one is in progress, when the last one ended."""
 
     last_talker_id: int | None = None
     goes_on: bool = False
@@ -32,7 +32,7 @@ class Talks:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What the database said of a number before the batch. ``talks``: None where nobody asked, or the batch has more of them."""
+    """What the database held for a number before the batch. ``talks``: None if not read, or changed by the batch."""
 
     deal: Deal | None
     talks: Talks | None = None
@@ -40,8 +40,8 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``contact`` is set where there is no doubt: one contact has the number, or of several somebody chose one at the last
-    call, or the open deal names one.
+    """The client of a call. ``contact`` is set if it is certain: only one contact has the number, or somebody chose one of
+    several at the last call, or the open deal names one.
     """
 
     number: str | None
@@ -49,21 +49,21 @@ class Client:
     contacts: tuple[Contact, ...]
     contact: Contact | None
     deal: Deal | None
-    talks: Talks | None = None  # as they are now; None: to be asked for
+    talks: Talks | None = None  # as they are now; None: not read yet
 
     @property
     def contact_ids(self) -> list[int]:
-        """Ids of the clients that have the number; several where they share it."""
+        """Ids of the contacts that have the number; several if they share it."""
         return [contact.id for contact in self.contacts if contact.id is not None]
 
 
 async def read_clients(
     session: AsyncSession, numbers: Numbers, asked: Collection[str], missed: Collection[str]
 ) -> dict[str, Before]:
-    """Read at once what the first call of each unknown client in a batch is decided by: their open deal and callbacks.
+    """Read in one go what the first call of each client in a batch needs: open deals, callbacks and talks.
 
-    ``missed``: those of ``asked`` of whom a missed call is decided, so that it counts who has talked to them. Each is used once:
-    what the batch itself does to a client is read anew. The clients must be locked.
+    Numbers that belong to contacts are skipped. ``missed``: those of ``asked`` with a missed call, for which talks matter. Each
+    result is used once, because the batch itself changes the client afterwards. The clients must be locked.
     """
     unknown = [number for number in asked if number not in numbers.contacts]
     deals = await open_deals_of_numbers(session, unknown)
@@ -75,7 +75,7 @@ async def read_clients(
 async def identify(
     session: AsyncSession, number: str | None, numbers: Numbers, before: dict[str, Before] | None = None
 ) -> Client:
-    """Whose ``number`` it is, as ``numbers`` knows it, and which of their deals is open now."""
+    """The client with this ``number`` and their open deal. ``before``: results of ``read_clients``; used ones are removed."""
     contacts = numbers.contacts.get(number or "", [])
     known = before.pop(number or "", None) if before else None
     if known is not None:
@@ -83,7 +83,7 @@ async def identify(
     else:
         deal = await open_deal_of_client(session, number, [c.id for c in contacts if c.id is not None])
     contact = contacts[0] if len(contacts) == 1 else None
-    if contact is None and contacts:  # what somebody chose beats what the deal lets one guess
+    if contact is None and contacts:  # an explicit choice is better than the deal's contact
         contact = await _chosen_before(session, number, contacts)
     if contact is None and deal is not None:
         contact = next((c for c in contacts if c.id == deal.contact_id), None)
@@ -92,7 +92,7 @@ async def identify(
 
 
 async def _chosen_before(session: AsyncSession, number: str | None, contacts: list[Contact]) -> Contact | None:
-    """Of several clients with this number the one somebody chose at the last call."""
+    """The contact chosen at the last call, if it is one of ``contacts``."""
     ids = [contact.id for contact in contacts]
     found = await session.exec(
         select(Call.contact_id)
@@ -105,19 +105,19 @@ async def _chosen_before(session: AsyncSession, number: str | None, contacts: li
 
 
 async def last_talked(session: AsyncSession, client: Client, write_down: WriteDown) -> int | None:
-    """The user who talked to the client last; None where nobody did."""
+    """The user who talked to the client last; None if nobody did."""
     if client.talks is not None:
         return client.talks.last_talker_id
     if client.number is None:
         return None
-    await write_down()  # who talked a moment ago, in the same batch
+    await write_down()  # include talks of the same batch
     asked = {"number": client.number, "contacts": client.contact_ids}
     found = await fetch(session, _LAST_TALKER, asked)
     return found[0][0] if found else None
 
 
 async def talk_after(session: AsyncSession, client: Client, missed: Call, write_down: WriteDown) -> Call | None:
-    """A conversation with the client that went on, or began, after ``missed`` was over; None where there is none."""
+    """A conversation with the client that lasted or began after ``missed`` ended; None if there is none."""
     if client.number is None or missed.ended_at is None:
         return None
     talks = client.talks
@@ -138,7 +138,7 @@ async def _read_talks(session: AsyncSession, numbers: Collection[str]) -> dict[s
     return {number: Talks(last.get(number), *talked.get(number, (False, None))) for number in numbers}
 
 
-# Built once: to build a question takes as long as to ask it.
+# Built once: building a query takes as long as executing it.
 _OF_CLIENT = or_(
     col(Call.client_number) == bindparam("number"),
     col(Call.contact_id).in_(list_param("contacts")),

@@ -1,4 +1,4 @@
-"""Whoever dials a client from their desk takes the client's callback, just as a click would."""
+"""A person who dials a client on the phone takes the client's callback, as with a click."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from pbxcrm.shared.db import lock
 
 
 def dials(fact: CallFact) -> bool:
-    """Whether the fact may be the first that says who of us is calling whom."""
+    """Whether the fact may be the first that says which of us calls whom."""
     call = fact.call
     return (
         fact.kind in {FactKind.OPENED, FactKind.UPDATED}
@@ -27,11 +27,11 @@ def dials(fact: CallFact) -> bool:
 async def take_callback(
     session: AsyncSession, context: CallContext, call: Call, made_by: str | None, at: datetime
 ) -> None:
-    """The open callback of the client of ``call`` is taken by who dials, unless somebody has it."""
+    """Claim the open callbacks of the call's client for the user who dials, unless somebody has claimed them."""
     user = context.people.user_of(made_by)
     if user is None or user.id is None or call.client_number is None:
         return
-    # As everything does that follows from a call, and in this order.
+    # The same lock, and in the same order, as for everything that follows from a call.
     await lock(session, f"client:{call.client_number}")
     contacts = context.numbers.contacts.get(call.client_number, [])
     for episode in await open_episodes(

@@ -1,4 +1,4 @@
-"""Where facts enter the database: a batch and its journal position in one transaction (the listener's ``Sink``)."""
+"""Writes facts to the database: a batch and its journal position in one transaction (the listener's ``Sink``)."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ EVERYBODY = [role.value for role in Role]
 
 
 class Intake:
-    """Applies what listeners say. Safe with several at once: each batch is checked against the lease, facts have keys."""
+    """Applies the batches of listeners. Several may run at once: each batch is checked against the lease, facts have keys."""
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self.db = db
@@ -30,21 +30,21 @@ class Intake:
         self._moved_to: dict[tuple[str, str], JournalPosition] = {}
 
     async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
-        """The name of a journal from now on (a copy gets one of its own), and how far it has been applied."""
+        """The name of the journal from now on (a copied journal gets a new one), and how far it has been applied."""
         async with self.db.write() as session:
             return await leases.open_journal(session, pbx, journal, owner, is_new=is_new)
 
     async def handover(self, pbx: str) -> Handover:
-        """What a listener that takes over must know: until when the PBX was heard, the open calls, and the facts known of them."""
+        """What a listener needs at a takeover: until when the PBX was heard, the open calls, and their known facts."""
         async with self.db.read() as session:
             status = await session.get(PbxStatus, pbx)
             heard = status.last_event_at if status is not None else None
             if status is not None and heard is not None:
-                heard -= timedelta(seconds=status.lag_seconds or 0.0)  # what came later may not have been applied
+                heard -= timedelta(seconds=status.lag_seconds or 0.0)  # later messages may not have been applied
             return Handover(heard, await open_calls(session, pbx), await told_of_open_calls(session, pbx))
 
     async def apply(self, batch: Batch) -> None:
-        """All of the batch or nothing; raises LeaseLost where another listener has taken over."""
+        """Apply the whole batch or nothing. Raises LeaseLost when another listener has taken over."""
         name = (batch.pbx, batch.journal)
         async with self.db.write() as session:
             await leases.check_lease(session, batch.pbx, batch.lease, batch.heard_until)
@@ -55,7 +55,7 @@ class Intake:
         self._moved_to[name] = batch.cursor
 
     async def already_told(self, pbx: str, linkedids: set[str]) -> dict[str, ToldCall]:
-        """What the database was told of these calls; calls it does not know are left out."""
+        """What the database knows of these calls, by linkedid; unknown calls are left out."""
         async with self.db.read() as session:
             found = await session.exec(
                 select(Call.linkedid, Call.outcome, Call.merged_into_id, CallEvent.key)
@@ -71,7 +71,7 @@ class Intake:
         return {name: ToldCall(over[name], frozenset(told), unknown[name]) for name, told in keys.items()}
 
     async def add_missing(self, batch: Batch) -> None:
-        """Calls that a standby heard to their end and of which nobody has told how they ended. Endings that are known stay."""
+        """Apply calls that a standby heard to their end and whose end the database lacks. Known endings stay unchanged."""
         async with self.db.write() as session:
             await leases.check_lease(session, batch.pbx, batch.lease, batch.heard_until)
             names = {fact.call.linkedid for fact in batch.facts}
@@ -84,13 +84,13 @@ class Intake:
                 await apply_facts(session, await load_call_context(session, self.settings), facts)
 
     async def move_cursor(self, pbx: str, journal: str, cursor: JournalPosition) -> None:
-        """A standby's journal: how much of it others have applied."""
+        """Store how far a standby's journal is covered by what others have applied."""
         async with self.db.write() as session:
             await leases.move_cursor(session, pbx, journal, cursor)
         self._moved_to[pbx, journal] = cursor
 
     async def report(self, report: PbxReport, owner: str = "") -> None:
-        """Keep what a listener says of a PBX; that of one that does not hold the lease counts while nobody does."""
+        """Store a listener's report; one from a listener without the lease is ignored while another holds it."""
         async with self.db.write() as session:
             status = await leases.locked_status(session, report.pbx)
             if status.lease_owner not in {"", owner} and owner:
@@ -119,13 +119,13 @@ class Intake:
         is_hearing: bool = True,
         has_waited: bool = True,
     ) -> Lease | None:
-        """Get or keep the right to apply what the PBX says for ``seconds``; None while another has it."""
+        """Get or keep the right to apply facts of the PBX for ``seconds``; None while another listener has it."""
         async with self.db.write() as session:
             return await leases.hold_lease(
                 session, pbx, journal, owner, seconds, is_hearing=is_hearing, has_waited=has_waited
             )
 
     async def release_lease(self, pbx: str, owner: str) -> None:
-        """Let a standby take over at once; called when a listener stops in good order."""
+        """Let a standby take over at once; called when a listener stops cleanly."""
         async with self.db.write() as session:
             await leases.release_lease(session, pbx, owner)

@@ -10,7 +10,7 @@ _NOBODY_TALKED = {Outcome.NO_ANSWER, Outcome.BUSY, Outcome.FAILED, Outcome.NOT_D
 
 
 def with_colleagues(fact: CallFact, people: Directory, region: str) -> CallFact:
-    """The fact with what colleagues did on their mobiles told as if their first extension had done it."""
+    """The fact with legs to colleagues' mobiles changed into legs of their first extension."""
     state = fact.call
     if not state.outside or not people.by_mobile:
         return fact
@@ -30,9 +30,9 @@ def _number(leg: Leg, region: str) -> str | None:
 
 
 def _as_we_called(state: CallState, mapped: dict[str, str], region: str) -> CallState:
-    """Of the numbers outside that we called, those of colleagues are not the client."""
+    """Correct an outbound call: a colleague's mobile is not the client."""
     clients = [leg for leg in state.outside if leg.channel_id not in mapped]
-    if not clients and state.made_by is not None:  # from desk to mobile: among ourselves
+    if not clients and state.made_by is not None:  # from a desk phone to a colleague's mobile: internal
         outcome = Outcome.MISSED if state.outcome in _NOBODY_TALKED else state.outcome
         return replace(state, direction=Direction.INTERNAL, outcome=outcome, client_heard=None)
     client = normalise(state.client_heard, region)
@@ -52,12 +52,12 @@ def _is_mapped(state: CallState, mapped: dict[str, str], number: str | None, reg
 
 
 def _with(state: CallState, leg: Leg) -> CallState:
-    """What this mobile did: it rang, somebody talked by it."""
+    """Add the leg of a mobile: it rang, perhaps somebody talked."""
     name = leg.extension
     rang = state.rang if leg.ringing_at is None and leg.answered_at is None else _also(state.rang, name)
     others = (
         one for one in state.legs if one.channel_id != leg.channel_id
-    )  # after a takeover it is among them already
+    )  # after a takeover it may already be among them
     state = replace(state, legs=(*others, leg), rang=rang)
     if leg.result is LegResult.RINGING:
         state = replace(state, ringing=_also(state.ringing, name))

@@ -1,4 +1,4 @@
-"""Why a call made what it made of deals, callbacks and tasks."""
+"""Texts that say why a call did what it did to deals, callbacks and tasks."""
 
 from pbxcrm.shared.reasons import N_, Counted
 
