@@ -1,4 +1,4 @@
-"""Whose deals one sees and changes: those of the people one answers for."""
+"""Who sees and changes a deal: the responsible person and everybody who answers for them."""
 
 from typing import Any
 
@@ -13,27 +13,27 @@ from pbxcrm.deals.models import Deal
 
 
 def visible_deals(viewer: Viewer) -> ColumnElement[bool]:
-    """Deals the viewer may open: those of the people they answer for."""
+    """Deals that the viewer may open: those of the people for whom the viewer answers."""
     return owned(viewer, col(Deal.responsible_id))
 
 
 def editable_deals(viewer: Viewer) -> ColumnElement[bool]:
-    """Deals the viewer may change: the visible ones, for everybody but quality control."""
+    """Deals that the viewer may change: the visible ones, except for quality control, which may change none."""
     return editing(viewer, visible_deals(viewer))
 
 
 def sees_deal(viewer: Viewer, deal: Deal, people: People) -> bool:
-    """The same as ``visible_deals``, for a loaded deal. That a colleague's deal exists may be known."""
+    """The same rule as ``visible_deals``, for a loaded deal."""
     return answers_for(viewer, deal.responsible_id, people)
 
 
 def edits_deal(viewer: Viewer, deal: Deal, people: People) -> bool:
-    """The same as ``editable_deals``."""
+    """The same rule as ``editable_deals``, for a loaded deal."""
     return can(viewer, Permission.DEALS_EDIT) and sees_deal(viewer, deal, people)
 
 
 def audience_of_deal(deal: Deal, people: People) -> Audience:
-    """Who hears that a deal changed: those who see it."""
+    """Who is notified of a change of the deal: everybody who sees it."""
     return heard_by(people, deal.responsible_id)
 
 
@@ -45,7 +45,7 @@ def _owners(deals: ColumnElement[bool]) -> Select[Any]:
     return select(Deal.responsible_id).where(deals)
 
 
-#: A client is seen, and changed, by whoever has a deal with them.
+#: Whoever may see a deal may also see and change its client.
 CLIENT_OF_DEAL = Way(
     one=lambda viewer: there_is(Contact, col(Deal.contact_id) == col(Contact.id), visible_deals(viewer)),
     ids=lambda viewer: select(Deal.contact_id).where(visible_deals(viewer)),

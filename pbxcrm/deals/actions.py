@@ -1,4 +1,4 @@
-"""Changing deals. ``do_…`` changes and emits without asking who it is for; the others check access first."""
+"""Changing deals. The ``do_…`` functions do not check access; the others check it first."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,13 +35,13 @@ from pbxcrm.shared.reasons import Reason, reason
 
 UNDO_WITHIN = timedelta(minutes=10)  # how long a move, or a result that made one, can be undone
 
-#: May this open deal not be closed before its next task is set?
+#: True when this open deal must not be closed before its next task is set.
 next_task_missing = Question[Deal]("deals.next_task_missing")
 
 
 @dataclass(frozen=True, slots=True)
 class NewDeal:
-    """What a deal begins with; ``reason`` says why it exists and whose it is."""
+    """The values of a new deal. ``reason`` says why it was created and why this person is responsible."""
 
     title: str
     stage: Stage
@@ -51,7 +51,7 @@ class NewDeal:
     contact_id: int | None = None
     company_id: int | None = None
     client_number: str | None = None
-    values: Mapping[str, Value] = field(default_factory=dict)  # of its other fields (deals/fields.py)
+    values: Mapping[str, Value] = field(default_factory=dict)  # other fields by key (deals/fields.py)
     made_by_call_id: int | None = None
     follows_id: int | None = None
 
@@ -59,7 +59,7 @@ class NewDeal:
 async def do_create_deal(
     session: AsyncSession, new: NewDeal, at: datetime, *, actor: Viewer | None, people: Directory
 ) -> Deal:
-    """Store the deal with its first stage move, audit entry and hint; access was checked before."""
+    """Insert the deal with its first stage move, audit entry and hint. The caller must have checked access."""
     deal = Deal(
         title=cut(new.title, Deal.title),
         pipeline_id=new.stage.pipeline_id,
@@ -106,12 +106,11 @@ async def do_move_deal(
     lost_reason: str = "",
     since: datetime | None = None,
 ) -> None:
-    """Move ``deal`` into ``to``; nothing happens when it is there already. The only function that changes a deal's stage.
+    """Move ``deal`` to the stage ``to``, unless it is there. No other function changes the stage of a deal.
 
-    ``since``: the deal has stood in ``to`` from then on, because a move is taken back. Raises Invalid for an archived
-    stage and for a ``lost_reason`` that is too long.
-    Raises GateRefused with everything that ``to`` asks for and the deal lacks; what moves by itself goes through
-    ``automatic.do_move_by_itself``, which leaves the deal then and says so in a task.
+    ``since`` sets ``stage_since`` when a move is undone. Raises Invalid for an archived stage and for a ``lost_reason`` that is too
+    long, and GateRefused with everything that ``to`` requires and the deal lacks. Automatic moves use
+    ``automatic.do_move_by_itself``, which then leaves the deal where it is and creates a task.
     """
     if deal.stage_id == to.id:
         return
@@ -158,7 +157,7 @@ async def _gate_facts(session: AsyncSession, deal: Deal, to: Stage, lost_reason:
 async def do_move_back(
     session: AsyncSession, deal: Deal, move: StageMove, at: datetime, *, actor: Viewer, people: Directory
 ) -> None:
-    """Take back ``move``, the latest of ``deal``: it stands where it stood, for as long, and lost for the same reason."""
+    """Undo ``move``, the latest move of ``deal``: restore its stage, the time since when it was there, and its lost reason."""
     left = await session.get(Stage, move.from_stage_id)
     if left is None:
         return
@@ -184,7 +183,7 @@ async def do_assign_deal(
     people: Directory,
     why: Reason,
 ) -> None:
-    """Change who is responsible; nothing happens when they are already."""
+    """Change the responsible person; does nothing when it is the same one."""
     if deal.responsible_id == user_id:
         return
     before = _give(session, deal, user_id, at, actor, why)
@@ -196,7 +195,7 @@ async def do_assign_deal(
 def _give(
     session: AsyncSession, deal: Deal, user_id: int | None, at: datetime, actor: Viewer | None, why: Reason
 ) -> int | None:
-    """Change whose it is, with its record; whose it was."""
+    """Set the responsible person and record it in the audit log. Returns the previous one."""
     before = deal.responsible_id
     deal.responsible_id = user_id
     record(session, at, "deal.assigned", "deal", deal.id, actor=actor, reason=why, before=before, after=user_id)
@@ -219,10 +218,10 @@ async def create_deal(
     company_id: int | None = None,
     client_number: str | None = None,
 ) -> Deal:
-    """A deal made by hand: in the given stage, else the first open one; the maker's own unless given to somebody.
+    """Create a deal by hand, in the given stage or else the first open one. The viewer is responsible unless somebody is given.
 
-    ``values`` of its fields besides the title, by their keys (``deals/fields.py``).
-    ``client_number`` as somebody types it in ``region``; calls of the number find the deal by it. Raises Invalid.
+    ``values`` are its fields besides the title, by key (``deals/fields.py``). ``client_number`` is as typed in ``region``; calls from
+    that number find the deal by it. Raises Invalid, NotFound, NotAllowed.
     """
     check(viewer, Permission.DEALS_EDIT)
     title = check_title(title)
@@ -258,10 +257,10 @@ async def move_deal(
     undo: bool = False,
     answers: Mapping[str, str] | None = None,
 ) -> Deal:
-    """Move a deal one may edit. ``version`` is the one the mover saw: a newer move is never overwritten (Conflict).
+    """Move a deal that the viewer may edit. ``version`` is the one that the viewer saw; raises Conflict if the deal has changed since.
 
-    ``answers`` are required fields that are filled in together with the move, by their keys, as somebody typed them.
-    With ``undo`` the deal is as old in its stage again as it was before one's own move out of it. Raises GateRefused.
+    ``answers`` are required fields to fill in with the move, by key, as typed. ``undo`` restores also the time in the stage, if the
+    viewer's own move out of it was the latest one and at most ``UNDO_WITHIN`` ago. Raises GateRefused.
     """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, version)
@@ -282,7 +281,7 @@ async def move_deal(
 async def fill_in(
     session: AsyncSession, viewer: Viewer, deal_id: int, answers: Mapping[str, str], now: datetime
 ) -> None:
-    """Fill in required fields (``answers`` as of ``move_deal``) before another act moves the deal, in its transaction."""
+    """Fill in required fields before another action moves the deal in the same transaction. ``answers``: as in ``move_deal``."""
     await _fill_in(session, viewer, await access_deal_for_change(session, viewer, deal_id, None), answers, now)
 
 
@@ -299,7 +298,7 @@ async def _fill_in(
 
 
 def _is_own(last: StageMove, viewer: Viewer, left: Stage, now: datetime) -> bool:
-    """Whether the viewer moved the deal out of the stage ``left`` a moment ago."""
+    """Whether ``last`` is the viewer's own move out of the stage ``left``, at most ``UNDO_WITHIN`` ago."""
     return last.by_id == viewer.user_id and last.from_stage_id == left.id and now - last.at <= UNDO_WITHIN
 
 
@@ -315,8 +314,10 @@ async def edit_deal(
     contact_id: int | None = None,
     keep_contact: bool = True,
 ) -> Deal:
-    """Change what is given: ``values`` of its fields by their keys (``deals/fields.py``), whose it is, and whose deal (None
-    with ``keep_contact`` false: nobody's). However much changes, the version counts it once; nothing changed counts nothing.
+    """Change the given ``values`` by key (``deals/fields.py``), the responsible person and the client.
+
+    ``contact_id`` is only used when ``keep_contact`` is false; None then removes the client. The version grows by one if anything
+    changed. Raises Conflict for an old ``version``.
     """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, version)
@@ -351,7 +352,7 @@ async def add_note(
     contact: Contact | None = None,
     call_id: int | None = None,
 ) -> Note:
-    """Write down something about what one was already given access to."""
+    """Add a note on a deal, on a contact or about a call. The caller must have checked access to them."""
     check(viewer, Permission.NOTES_WRITE)
     text = check_text(text, Note.text, "text", "deals.note", "Write a note of up to {most} characters.")
     note = Note(
@@ -370,7 +371,10 @@ async def add_note(
 
 
 async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:
-    """The deal, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
+    """The deal, locked for this transaction. Raises NotFound, and Conflict when its version is not the given ``version``.
+
+    None skips the comparison.
+    """
     check(viewer, Permission.DEALS_EDIT)
     await access_deal(session, viewer, deal_id)
     deal = await lock_row(session, Deal, deal_id)
@@ -382,13 +386,13 @@ async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id:
 def say_deal_changed(
     session: AsyncSession, deal: Deal, at: datetime, people: Directory, also: Iterable[int | None] = ()
 ) -> None:
-    """Told to those who see it, and to those who answer for ``also``: whose it was before."""
+    """Notify everybody who sees the deal, and everybody who answers for the people ``also`` (the previous responsible)."""
     heard = audience_of_deal(deal, people)
     emit(session, "deal", deal.id, at, users=heard.users | people.answering_for(*also), roles=heard.roles)
 
 
 async def say_deals_relinked(session: AsyncSession, relinked: Relinked) -> None:
-    """Open deals have another client: their cards show the name."""
+    """Handler of ``contacts.hooks``: open deals have another client now, so their cards must show the new name."""
     ids = relinked.rows.get("deals.contact_id", ())
     people = await load_directory(session)
     found = await session.exec(select(Deal).where(col(Deal.id).in_(ids), col(Deal.closed_at).is_(None)))
@@ -417,14 +421,14 @@ async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_i
 
 
 async def adopt_deals(session: AsyncSession, contact_id: int, number: str) -> None:
-    """The deals of ``number`` that are nobody's become the contact's: those that calls made, and those of who has the contact."""
+    """Give deals of ``number`` without a contact to this contact, if a call made them or the contact's responsible has them."""
     whose = select(Contact.responsible_id).where(Contact.id == contact_id).scalar_subquery()
     await session.exec(
         update(Deal)
         .where(
             col(Deal.client_number) == number,
             col(Deal.contact_id).is_(None),
-            # Into a deal made by hand anybody types any number, and who has a deal with a client sees the client.
+            # Anybody can type any number into a deal made by hand, and a deal with a client gives access to the client.
             or_(col(Deal.made_by_call_id).is_not(None), col(Deal.responsible_id) == whose),
         )
         .values(contact_id=contact_id)

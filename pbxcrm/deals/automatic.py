@@ -1,4 +1,4 @@
-"""Deals that the product moves by itself: a gate that refuses leaves the deal where it is, and a task says so."""
+"""Automatic moves of deals: if the gate refuses one, the deal stays where it is and a task says so."""
 
 from datetime import datetime
 
@@ -16,8 +16,8 @@ from pbxcrm.tasks.models import TaskKind
 async def do_move_by_itself(
     session: AsyncSession, deal: Deal, to: Stage, at: datetime, *, people: Directory, why: Reason, lost_reason: str = ""
 ) -> bool:
-    """Move ``deal`` for the reason ``why``. False when the gate of ``to`` refuses: whoever is responsible then gets a task
-    that says what was to happen, why, and what is missing; one open task for a deal, however often it is tried.
+    """Move ``deal`` for the reason ``why``. Returns False when the gate of ``to`` refuses. Then the responsible person gets a task
+    that says which move failed, why it was tried and what is missing; at most one such task is open per deal.
     """
     try:
         await do_move_deal(session, deal, to, at, actor=None, people=people, why=why, lost_reason=lost_reason)

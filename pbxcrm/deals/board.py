@@ -1,4 +1,4 @@
-"""What the board reads: filters, further cards of a column, who is over the norm, how long a deal stood in each stage."""
+"""Queries of the board: filters, cards of a column, figures of a column, and the time of a deal in each stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,17 +22,17 @@ LONGEST_NORM = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class BoardFilter:
-    """``responsible_id`` whose deals; ``text`` a part of a title, a client's or company's name, or digits of a number."""
+    """The filters of the board. ``text`` is a part of a title, of a client's or company's name, or digits of a number."""
 
     responsible_id: int | None = None
     nobodys: bool = False
     text: str = ""
     contact_id: int | None = None
     company_id: int | None = None
-    deal_ids: tuple[int, ...] | None = None  # what ``text`` means, where it is known (``narrowed``)
+    deal_ids: tuple[int, ...] | None = None  # the deals that match ``text``, if ``narrowed`` found few
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of deals."""
+        """The conditions for the WHERE clause of a query for deals."""
         found: list[ColumnElement[bool]] = []
         for column, value in (
             (Deal.responsible_id, self.responsible_id),
@@ -51,7 +51,7 @@ class BoardFilter:
 
 
 def matches(text: str) -> ColumnElement[bool]:
-    """Clients are looked up deal by deal: those of the deals on a board are far fewer than all there are."""
+    """The condition that a deal matches ``text``. Clients are checked per deal: a board has far fewer deals than there are clients."""
     digits = digits_of(text)
     contact, company = col(Contact.id) == col(Deal.contact_id), col(Company.id) == col(Deal.company_id)
     named = [
@@ -69,7 +69,7 @@ def matches(text: str) -> ColumnElement[bool]:
 
 
 async def narrowed(session: AsyncSession, viewer: Viewer, pipeline_id: int, asked: BoardFilter) -> BoardFilter:
-    """``asked`` with the deals that its text means, where they are few: looked for once, not by each query of the board."""
+    """``asked`` with the ids of the deals that match its text, if there are few, so that the board's queries need not search again."""
     if not asked.text.strip():
         return asked
     fits = select(col(Deal.id)).where(visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, *asked.conditions())
@@ -80,7 +80,7 @@ async def narrowed(session: AsyncSession, viewer: Viewer, pipeline_id: int, aske
 async def first_cards(
     session: AsyncSession, viewer: Viewer, pipeline_id: int, stages: Sequence[Stage], asked: BoardFilter, *, cards: int
 ) -> dict[int, list[DealRow]]:
-    """The first ``cards`` of each stage, newest first, each read from the latest end of its own column; by the stage's id."""
+    """The newest ``cards`` deals of each stage, newest first, by stage id."""
     if not stages:
         return {}
     visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, *asked.conditions())
@@ -112,7 +112,7 @@ async def column_cards(
     after: tuple[datetime, int] | None,
     limit: int = 30,
 ) -> list[DealRow]:
-    """Cards of one column, newest first; ``after`` is (stage_since, id) of the last one seen."""
+    """The cards of one column, newest first; ``after`` is (stage_since, id) of the last card that was shown."""
     since, deal_id = col(Deal.stage_since), col(Deal.id)
     query = select(Deal).where(visible_deals(viewer), col(Deal.stage_id) == stage_id, *asked.conditions())
     if after is not None:
@@ -124,7 +124,7 @@ async def column_cards(
 async def get_card(
     session: AsyncSession, viewer: Viewer, pipeline_id: int, deal_id: int, asked: BoardFilter
 ) -> DealRow | None:
-    """A deal as a card of this very board; None where it is not (any more) among those shown."""
+    """The card of a deal on this board; None when the pipeline, the filters or access exclude it."""
     found = await session.exec(
         select(Deal).where(
             visible_deals(viewer), col(Deal.id) == deal_id, col(Deal.pipeline_id) == pipeline_id, *asked.conditions()
@@ -136,7 +136,7 @@ async def get_card(
 
 @dataclass(frozen=True, slots=True)
 class ColumnFigures:
-    """What the head of a board column says about all its deals, shown or not. ``amount`` is their sum."""
+    """The figures in the head of a board column, over all its deals, also those not loaded. ``amount`` is their sum."""
 
     count: int
     amount: Decimal
@@ -146,7 +146,7 @@ class ColumnFigures:
 async def figures(
     session: AsyncSession, viewer: Viewer, stages: Sequence[Stage], asked: BoardFilter, limits: dict[int, datetime]
 ) -> dict[int, ColumnFigures]:
-    """Count, sum and how many are over the norm, for each stage, in one query. ``limits`` come from ``norm_limits``."""
+    """The figures of each stage, by stage id, in one query. ``limits`` come from ``norm_limits``."""
     late = [and_(col(Deal.stage_id) == stage_id, col(Deal.stage_since) < limit) for stage_id, limit in limits.items()]
     over = func.count().filter(or_(*late)) if late else func.count().filter(col(Deal.id).is_(None))
     found = await session.exec(
@@ -159,7 +159,7 @@ async def figures(
 
 
 def norm_limits(stages: Sequence[Stage], working: WorkingTime, now: datetime) -> dict[int, datetime]:
-    """For each stage with a norm the moment a deal must have entered it after, not to be over the norm now."""
+    """For each stage with a norm, by id: a deal that entered the stage before this time is over the norm at ``now``."""
     limits: dict[int, datetime] = {}
     known: dict[int, datetime] = {}
     for stage in stages:
@@ -171,8 +171,8 @@ def norm_limits(stages: Sequence[Stage], working: WorkingTime, now: datetime) ->
 
 
 def working_minutes_ago(working: WorkingTime, now: datetime, minutes: int) -> datetime:
-    """The moment since when ``minutes`` working minutes have passed; a year ago where there were not so many."""
-    span = timedelta(hours=1)  # first a short look back, so that usual norms need no year of spans
+    """The time ``minutes`` working minutes before ``now``; a year before ``now`` if that year has fewer."""
+    span = timedelta(hours=1)  # doubled until it is enough, so that usual norms need only a short span
     while (passed := working.minutes_between(now - span, now)) < minutes and span < LONGEST_NORM:
         span = min(2 * span, LONGEST_NORM)
     return working.add_minutes(now - span, passed - minutes) if passed > minutes else now - span
@@ -180,7 +180,7 @@ def working_minutes_ago(working: WorkingTime, now: datetime, minutes: int) -> da
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stage of the deal's way: ``seconds`` spent there so far (all visits), None where it never was."""
+    """A stage on the path of a deal. ``seconds``: the time spent there in all visits; None if the deal was never there."""
 
     stage: Stage
     seconds: float | None
@@ -188,9 +188,9 @@ class Step:
 
 
 def path_of(deal: Deal, stages: Sequence[Stage], moves: Sequence[StageMove], now: datetime) -> list[Step]:
-    """The stages of the deal's pipeline with the time spent in each; ``moves`` in order of time."""
+    """The ``stages`` with the time that the deal spent in each; ``moves`` are sorted by time."""
     spent: dict[int, float] = {}
     ends = [*(move.at for move in moves[1:]), deal.closed_at or now]
-    for move, until in zip(moves, ends, strict=False):  # a deal without any move (an old import) has no way to tell
+    for move, until in zip(moves, ends, strict=False):  # a deal without moves (an old import) has no path
         spent[move.to_stage_id] = spent.get(move.to_stage_id, 0.0) + max(0.0, (until - move.at).total_seconds())
     return [Step(stage, spent.get(stage.id or 0), stage.id == deal.stage_id) for stage in stages]

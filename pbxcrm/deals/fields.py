@@ -1,7 +1,7 @@
 """The fields of a deal that people fill in, each declared once.
 
-Forms, the models of the API, the audit log, history and what a new deal takes derive from ``FIELDS``. One more field is a line
-here, its column in ``models.Deal`` and a migration.
+Forms, API models, the audit log, the history and the values of a new deal derive from ``FIELDS``. A new field needs a line here,
+a column in ``models.Deal`` and a migration.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Value = str | Decimal | None
 
 
 class FieldKind(StrEnum):
-    """How a field is typed, checked and shown."""
+    """The type of a field, which decides how it is entered, checked and shown."""
 
     TEXT = "text"
     AMOUNT = "amount"  # money in the deal's currency; may be empty
@@ -27,7 +27,7 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DealField:
-    """``key`` is the column and the name in forms, API and audit; ``name`` is English, for pages to translate."""
+    """``key`` is the column and the name in forms, API and audit log; ``name`` is English, and pages translate it."""
 
     key: str
     name: str
@@ -37,11 +37,11 @@ class DealField:
 
     @property
     def max_length(self) -> int | None:
-        """Letters, as the column says; None for an amount."""
+        """The length of the column in characters; None for an amount."""
         return longest(getattr(Deal, self.key)) if self.kind is FieldKind.TEXT else None
 
     def check(self, value: Value) -> Value:
-        """The value as it is stored; raises Invalid at ``key``."""
+        """The checked value as it is stored. Raises Invalid at ``key``."""
         if self.kind is FieldKind.AMOUNT:
             return check_amount(value)
         text = str(value or "")
@@ -58,7 +58,7 @@ BY_KEY: Mapping[str, DealField] = {field.key: field for field in FIELDS}
 
 
 def apply(deal: Deal, values: Mapping[str, Value]) -> dict[str, Any]:
-    """Set what is given and differs; ``{key: {"before", "after"}}`` of what changed, as the audit log keeps it."""
+    """Set the given values that differ. Returns ``{key: {"before", "after"}}`` of the changes, for the audit log. Raises Invalid."""
     changed: dict[str, Any] = {}
     for key, value in values.items():
         was, new = getattr(deal, key), BY_KEY[key].check(value)
@@ -69,7 +69,7 @@ def apply(deal: Deal, values: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def values_of(deal: Deal) -> dict[str, Any]:
-    """Every field of a deal by its key."""
+    """The values of all ``FIELDS`` of a deal, by key."""
     return {field.key: getattr(deal, field.key) for field in FIELDS}
 
 

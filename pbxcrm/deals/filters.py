@@ -1,4 +1,4 @@
-"""What one may ask a list of deals for."""
+"""The filters of a list of deals."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +18,8 @@ CLOSED_STATUSES = {"won": "won", "lost": "lost"}
 
 @dataclass(frozen=True, slots=True)
 class DealFilter:
-    """``status`` is open, won or lost; ``responsible`` a login; ``stage`` and ``pipeline`` a name or an id;
-    ``since``/``until`` (exclusive) bound the creation; ``text`` is a part of the title.
+    """``status`` is open, won or lost; ``responsible`` a login; ``stage`` and ``pipeline`` a name or an id. The time of creation is
+    from ``since`` to ``until`` (exclusive). ``text`` holds parts of the title. Empty values do not filter.
     """
 
     status: str = ""
@@ -36,7 +36,7 @@ class DealFilter:
     text: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of deals."""
+        """The conditions for the WHERE clause of a query for deals."""
         found = equal(
             (Deal.contact_id, self.contact_id), (Deal.company_id, self.company_id), (Deal.source, self.source)
         )

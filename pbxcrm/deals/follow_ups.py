@@ -1,4 +1,4 @@
-"""What follows when a deal is closed: a won one goes on in the next pipeline, a lost one is asked about."""
+"""What happens when a deal is closed: a won one continues in the next pipeline; for a lost one a task asks why."""
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,7 +18,7 @@ TAKEN_BACK = N_("The win was taken back")
 
 
 async def follow_closing(session: AsyncSession, entry: StageEntry) -> None:
-    """Handler of ``stage_entered``."""
+    """Handler of ``stage_entered``: create or take back the following deal, or ask why the deal is lost."""
     if entry.left is not None and entry.left.kind == StageKind.WON and entry.stage.kind != StageKind.WON:
         await _take_back(session, entry)
     if entry.stage.kind not in CLOSED_KINDS:
@@ -33,7 +33,7 @@ async def follow_closing(session: AsyncSession, entry: StageEntry) -> None:
 
 
 async def _go_on(session: AsyncSession, entry: StageEntry, pipeline: Pipeline, next_id: int) -> None:
-    """A new deal in the next pipeline, once for each won one; none where the client has an open one there already."""
+    """Create a deal in the next pipeline, once per won deal, unless the client has an open deal there."""
     won = entry.deal
     if await _follower(session, won) is not None:
         return
@@ -93,7 +93,7 @@ async def _ask_why_lost(session: AsyncSession, entry: StageEntry) -> None:
 
 
 async def _take_back(session: AsyncSession, entry: StageEntry) -> None:
-    """The win is gone: a deal that followed it and that nobody has touched is closed again."""
+    """The deal is no longer won: move the deal that followed it to lost, if nobody has changed that one."""
     follower = await _follower(session, entry.deal)
     if follower is None or follower.version != 1 or follower.closed_at is not None:
         return
@@ -104,7 +104,7 @@ async def _take_back(session: AsyncSession, entry: StageEntry) -> None:
 
 
 async def _follower(session: AsyncSession, won: Deal) -> Deal | None:
-    """The deal that followed a won one and is not taken back."""
+    """The deal that followed ``won`` and was not taken back; None without one."""
     found = await session.exec(
         select(Deal).where(Deal.follows_id == won.id, Deal.lost_reason != TAKEN_BACK).order_by(col(Deal.id).desc())
     )

@@ -1,7 +1,7 @@
-"""Pipelines to begin with, as the articles describe them. Names are English here and translated when shown, until somebody renames them.
+"""Templates of pipelines, as the articles describe them. The names are English and translated when shown, until somebody renames them.
 
 Sources: B2B with its six key stages, article 000; leads that become deals, cold and repeat sales, article 003; the short
-way of six stages with its deviations, a complaint and a marketing event, article 002.
+sale of six stages with its deviations, a complaint and a marketing event, article 002.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ DAY = 9 * 60  # working minutes
 
 @dataclass(frozen=True, slots=True)
 class StageTemplate:
-    """``norm`` in working minutes; ``is_key``: the client waits for us or we wait for the client, so silence there is minded."""
+    """``norm``: working minutes. ``is_key``: one side waits for the other (``Stage.waits_for_client``). ``is_extra``: quality control
+    looks at these deals (``Stage.extra_control``).
+    """
 
     name: str
     kind: StageKind = StageKind.OPEN
@@ -27,10 +29,10 @@ class StageTemplate:
 
 @dataclass(frozen=True, slots=True)
 class FunnelTemplate:
-    """A pipeline with its stages that an administrator can begin with; names are English, for pages to translate."""
+    """A template that an administrator can choose for a new pipeline. ``name`` and ``about`` are English; pages translate them."""
 
     name: str
-    about: str  # one sentence for whoever chooses
+    about: str  # one sentence that helps to choose
     stages: tuple[StageTemplate, ...]
     asks_why_lost: bool = False
 

@@ -1,7 +1,7 @@
-"""What a deal must have before it enters a stage: pure rules, asked by ``actions.do_move_deal`` and by nobody else.
+"""What a deal must have before it enters a stage: pure rules that only ``actions.do_move_deal`` applies.
 
-A rule looks at the stage and at what is known of the deal, and names what is missing. Whoever moves a deal gets all of it at
-once (``GateRefused``), so that one form can ask for everything.
+A rule compares the stage with the facts of the deal and names what is missing. ``GateRefused`` lists everything that is missing,
+so that one form can ask for all of it.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from pbxcrm.shared.reasons import MESSAGES, Reason, reason
 
 
 class Need(StrEnum):
-    """What a gate may ask for. Its English sentence is the reason ``gate.<need>``."""
+    """What a gate may require. The English message is the reason ``gate.<need>``."""
 
     FIELD = "field"
     FILE = "file"
@@ -26,28 +26,28 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GateFacts:
-    """What the rules know of a deal that is about to move, besides the stage it would enter."""
+    """The facts about a deal that the rules need, besides the new stage."""
 
     lost_reason: str = ""
-    owes_next_task: bool = False  # the last try to reach the client failed, and nothing is planned
-    has_next_task: bool = False  # something with a date is to be done
-    empty_fields: frozenset[str] = frozenset()  # keys of what the stage may require and the deal lacks
+    owes_next_task: bool = False  # the last attempt to reach the client failed, and no task is planned
+    has_next_task: bool = False  # the deal has an open task
+    empty_fields: frozenset[str] = frozenset()  # keys of fields that the stage requires and that are empty
 
 
 class GateRefused(Incomplete):
-    """The deal stays where it is: ``missing`` says what the stage asks for."""
+    """The deal may not enter the stage; ``missing`` lists what the stage requires and the deal lacks."""
 
     def __init__(self, missing: list[Missing]) -> None:
         super().__init__("deals.gate", missing)
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """What is missing, for an automatic act to store."""
+        """What is missing, as reasons that an automatic change can store."""
         return tuple(reason(f"gate.{missing.kind}", key=missing.key) for missing in self.missing)
 
 
 def missing_for(to: Stage, facts: GateFacts) -> list[Missing]:
-    """Everything that is missing before a deal may enter ``to``; empty when the way is free."""
+    """Everything that is missing before a deal may enter ``to``; empty when it may enter."""
     return [*_fields(to, facts), *(missing for rule in _RULES if (missing := rule(to, facts)) is not None)]
 
 
@@ -63,7 +63,7 @@ def _lost_reason(to: Stage, facts: GateFacts) -> Missing | None:
 
 
 def _next_task(to: Stage, facts: GateFacts) -> Missing | None:
-    """C3: after an attempt that failed, a deal is not closed before its next task is set; some stages ask for one anyway."""
+    """C3: after a failed attempt a deal may not be closed before its next task is set. Some stages always require a task."""
     owed = facts.owes_next_task and is_closing(to)
     asked = Requirements.load(to.requires).next_task and not facts.has_next_task
     return _missing(Need.NEXT_TASK) if owed or asked else None
@@ -73,7 +73,7 @@ _RULES: tuple[Callable[[Stage, GateFacts], Missing | None], ...] = (_lost_reason
 
 
 def _fields(to: Stage, facts: GateFacts) -> list[Missing]:
-    """The required fields that are empty, in the order in which the stage names them."""
+    """The required fields that are empty, in the order of the stage's settings."""
     return [_missing(Need.FIELD, key) for key in Requirements.load(to.requires).fields if key in facts.empty_fields]
 
 

@@ -1,4 +1,4 @@
-"""What contexts above the funnel may take part in; ``pbxcrm.composition`` registers who does."""
+"""The hooks of deals for the contexts above; ``pbxcrm.composition`` registers their handlers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,9 @@ from pbxcrm.shared.hooks import Hook
 
 @dataclass(frozen=True, slots=True)
 class StageEntry:
-    """A deal has entered a stage. ``move`` has an id; ``left`` is where it stood, None for a new deal; ``actor`` None: the product."""
+    """A deal has entered ``stage``. ``move`` is stored; ``left`` is the previous stage, None for a new deal. ``actor`` is None for
+    an automatic move.
+    """
 
     deal: Deal
     stage: Stage
@@ -24,11 +26,11 @@ class StageEntry:
 
 stage_entered: Hook[StageEntry] = Hook("deals.stage_entered")
 
-#: An open deal was edited or given to somebody.
+#: A deal was edited or got another responsible person.
 deal_changed = Hook[Deal, datetime]("deals.deal_changed")
 
-#: The norm or the kind of a stage was changed, or it was archived.
+#: The norm or the kind of a stage was changed.
 stage_changed = Hook[Stage, datetime]("deals.stage_changed")
 
-#: A pipeline was made with its first stages.
+#: A pipeline was created from a template, with its stages.
 pipeline_made = Hook[Pipeline]("deals.pipeline_made")

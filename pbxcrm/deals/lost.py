@@ -1,4 +1,4 @@
-"""Deals that are lost by what a talk was about: the client does not want it, or the number is nobody's."""
+"""Losing a deal because of the result of a talk (not interested, wrong number), and undoing it."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_, Reason
 
-# Written into the deal as the reason why it is lost; pages translate them.
+# Stored as the deal's lost reason; pages translate them.
 LOST_WRONG_NUMBER = N_("Wrong number")
 LOST_NOT_A_CLIENT = N_("Not a client")
 
@@ -32,9 +32,9 @@ async def do_lose_deal(
     only_raw: bool = False,
     why: Reason | None = None,
 ) -> bool:
-    """Move an open ``deal`` to the lost stage. Whether it was moved; raises GateRefused.
+    """Move an open ``deal`` to the lost stage. Returns whether it was moved. Raises GateRefused.
 
-    With ``only_raw`` a deal that somebody has worked on already stays: one wrong number does not end it.
+    With ``only_raw`` a deal that is past the first stages is not moved: one wrong number does not end it.
     """
     left = await session.get(Stage, deal.stage_id)
     if deal.closed_at is not None or left is None or (only_raw and left.kind not in _RAW):
@@ -47,7 +47,7 @@ async def do_lose_deal(
 
 
 async def reopen_deals(session: AsyncSession, viewer: Viewer, special: SpecialNumber, now: datetime) -> None:
-    """The number is off the list: deals that were lost in the moment it came on it stand where they stood, if nobody moved them since."""
+    """The spam mark of a number was removed: reopen the deals that were lost when it was set, if nobody has moved them since."""
     if special.kind != NumberKind.SPAM:
         return
     lost = await session.exec(

@@ -1,4 +1,4 @@
-"""Tables of the funnel: pipelines, their stages, deals and what is said of them."""
+"""The tables of pipelines, stages, deals, moves between stages, and notes."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from pbxcrm.shared.why import LONGEST_WHY
 
 
 class StageKind(StrEnum):
-    """What a stage means to the product, whatever its name is."""
+    """The meaning of a stage for the product, independent of its name."""
 
     UNSORTED = "unsorted"
     DIDNT_REACH = "didnt_reach"
@@ -28,7 +28,7 @@ class StageKind(StrEnum):
 
 
 class Colour(StrEnum):
-    """What a stage's head may be marked with; signal colours mean something else and are none of these."""
+    """The colour of a stage's head. Signal colours (red, amber, green) have other meanings, so they are not offered."""
 
     NONE = ""
     BLUE = "blue"
@@ -40,7 +40,7 @@ class Colour(StrEnum):
 
 
 class Carried(StrEnum):
-    """What a deal hands on to the one that follows it in the next pipeline."""
+    """What a won deal passes to the one that follows it in the next pipeline."""
 
     CLIENT = "client"  # contact, company and number
     RESPONSIBLE = "responsible"
@@ -54,7 +54,7 @@ CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 
 @cached_config
 class Pipeline(SQLModel, table=True):
-    """A sequence of stages. New deals come into the default one."""
+    """A sequence of stages. New deals go to the default pipeline."""
 
     __tablename__ = "pipelines"
 
@@ -62,16 +62,16 @@ class Pipeline(SQLModel, table=True):
     name: str = Field(max_length=100, unique=True)
     position: int = 0
     is_default: bool = False
-    next_pipeline_id: int | None = maybe_link("pipelines.id", index=False)  # a won deal goes on there as a new one
-    carries: list[str] = json_list()  # what goes along: ``Carried``
-    asks_why_lost: bool = False  # a lost deal makes a task to find out why
+    next_pipeline_id: int | None = maybe_link("pipelines.id", index=False)  # a won deal continues there as a new deal
+    carries: list[str] = json_list()  # values of ``Carried``
+    asks_why_lost: bool = False  # a lost deal creates a task to find out why
     archived_at: datetime | None = maybe_utc_column()
     version: int = 1
 
 
 @cached_config
 class Stage(SQLModel, table=True):
-    """A column of the board, with its norm and what a deal must have to enter."""
+    """A column of the board, with its norm and its requirements for entering deals."""
 
     __tablename__ = "stages"
 
@@ -84,20 +84,22 @@ class Stage(SQLModel, table=True):
     norm_minutes: int | None = None  # working minutes; None: no norm
     instruction: str = Field(default="", max_length=4000)
     colour: str = Field(default="", max_length=8)  # a Colour
-    waits_for_client: bool = False  # the client waits for us here, or we for them
+    waits_for_client: bool = False  # the client waits for us, or we wait for the client
     extra_control: bool = False  # quality control looks at these deals
-    requires: dict[str, Any] = json_object()  # ``rules.Requirements``, as stored
-    archived_at: datetime | None = maybe_utc_column()  # nothing enters any more; what happened here stands
+    requires: dict[str, Any] = json_object()  # a stored ``stage_rules.Requirements``
+    archived_at: datetime | None = maybe_utc_column()  # no deal may enter any more; the history stays
     version: int = 1
 
 
 class Deal(SQLModel, table=True):
-    """A card on the board. ``version`` grows with each change: a stale form or board never overwrites a newer one."""
+    """A card on the board. ``version`` grows with each change, so that an outdated form never overwrites a newer change."""
 
     __tablename__ = "deals"
     __table_args__ = (
         Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since"),
-        Index("ix_deals_contact_id", "contact_id", "responsible_id"),  # else SQLite takes that of the person
+        Index(
+            "ix_deals_contact_id", "contact_id", "responsible_id"
+        ),  # otherwise SQLite chooses the index of the responsible person
     )
 
     id: int | None = row_id()
@@ -112,18 +114,18 @@ class Deal(SQLModel, table=True):
     amount: Decimal | None = Field(default=None, sa_type=Money)
     currency: str = Field(max_length=3)
     source: str = Field(default="", max_length=100)
-    follows_id: int | None = maybe_link("deals.id")  # the won deal that went on as this one
+    follows_id: int | None = maybe_link("deals.id")  # the won deal that this one follows
     made_by_call_id: int | None = maybe_link("calls.id", use_alter=True, name="fk_deals_made_by_call_id")
     lost_reason: str = Field(default="", max_length=LONGEST_WHY)
     created_at: datetime = utc_column(index=True)
     stage_since: datetime = utc_column()
-    closed_at: datetime | None = maybe_utc_column()  # no index: SQLite would find all the open ones by it
-    reason: dict[str, Any] = json_object()  # why it exists and whose it is: a stored Reason
+    closed_at: datetime | None = maybe_utc_column()  # no index: SQLite would use it to read all open deals
+    reason: dict[str, Any] = json_object()  # why it exists and who is responsible: a stored Reason
     version: int = 1
 
 
 class StageMove(SQLModel, table=True):
-    """A deal entered a stage. The first row of a deal has no ``from_…``: what it left, to be taken back to."""
+    """A deal entered a stage. The ``from_…`` columns hold the previous state, for undo; the first move of a deal has none."""
 
     __tablename__ = "stage_moves"
     __table_args__ = (Index("ix_stage_moves_at", "at"),)  # reports ask for a period
@@ -131,16 +133,16 @@ class StageMove(SQLModel, table=True):
     id: int | None = row_id()
     deal_id: int = link("deals.id", ondelete="CASCADE")
     from_stage_id: int | None = maybe_link("stages.id", index=False)
-    from_since: datetime | None = maybe_utc_column()  # since when it had stood there
+    from_since: datetime | None = maybe_utc_column()  # when it had entered that stage
     from_lost_reason: str = Field(default="", max_length=LONGEST_WHY)
     to_stage_id: int = link("stages.id", index=False)
-    by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself, for ``reason``
+    by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself; ``reason`` says why
     at: datetime = utc_column()
     reason: dict[str, Any] = json_object()
 
 
 class Note(SQLModel, table=True):
-    """What somebody wrote: on a deal, on a contact, about a call (or on all three at once)."""
+    """A note on a deal, on a contact or about a call, or on several of them."""
 
     __tablename__ = "notes"
 

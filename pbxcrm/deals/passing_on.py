@@ -1,4 +1,4 @@
-"""What concerns another's deal or client is passed on to them with its reason, never decided."""
+"""A decision about a colleague's deal or client is passed to that colleague as a task with the reason."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from pbxcrm.tasks.models import Task, TaskKind
 async def owner_to_ask(
     session: AsyncSession, viewer: Viewer, people: Directory, *, deal: Deal | None, number: str | None
 ) -> int | None:
-    """Who must be asked before ``number`` is silenced: whose open deal or client it is; None when the viewer may decide."""
+    """The id of the person who must decide about ``number``: the responsible of its open deal or client. None: the viewer may."""
     if deal is not None and deal.closed_at is None and not edits_deal(viewer, deal, people):
         return _somebody(deal.responsible_id, people)
     for contact in await contacts_of_number(session, number):
@@ -41,9 +41,9 @@ async def do_pass_on(
     contact_id: int | None = None,
     call_id: int | None = None,
 ) -> Task:
-    """Give ``to_id`` (where they are no longer with us: their manager) the task to decide, with what the viewer says of it.
+    """Give ``to_id`` (their manager, if they are no longer active) a task to decide, with the viewer's reason ``why``.
 
-    ``what`` is one of ``not_interested wrong_number spam close``. While a task ``about`` the same is open no second is made.
+    ``what`` is one of ``not_interested wrong_number spam close``. No second task is created while one with the same ``about`` is open.
     """
     new = NewTask(
         kind=TaskKind.ASSIGNMENT,

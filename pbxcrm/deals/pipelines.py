@@ -1,4 +1,4 @@
-"""Changing pipelines and their stages. A stage is archived, never deleted: what happened in it stands."""
+"""Changing pipelines and their stages. A stage is archived, never deleted, so that its history stays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.timers import Timer
 
 CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
-CLEAR_AT_ONCE = 50  # deals in one transaction: nobody waits long for them
-#: Keys of what a stage may require of a deal.
+CLEAR_AT_ONCE = 50  # deals in one transaction, so that other writers do not wait long
+#: Keys of the fields that a stage may require.
 REQUIRABLE = (*(each.key for each in FIELDS if not each.required), "contact_id")
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineChange:
-    """None leaves as it is; ``unset`` names what is emptied (``next_pipeline_id``)."""
+    """Changes of a pipeline. None leaves a value as it is; ``unset`` names values to clear (``next_pipeline_id``)."""
 
     name: str | None = None
     next_pipeline_id: int | None = None
@@ -48,7 +48,7 @@ class PipelineChange:
 
 @dataclass(frozen=True, slots=True)
 class StageChange:
-    """None leaves as it is; ``unset`` names what is emptied (``norm_minutes``). ``position`` counts from 0."""
+    """Changes of a stage. None leaves a value as it is; ``unset`` names values to clear (``norm_minutes``). ``position`` is 0-based."""
 
     name: str | None = None
     kind: str | None = None
@@ -66,7 +66,7 @@ class StageChange:
 async def create_pipeline(
     session: AsyncSession, viewer: Viewer, change: PipelineChange, *, template: str = "", now: datetime
 ) -> Pipeline:
-    """A pipeline with the stages of ``template`` (a key of ``TEMPLATES``; empty: the fewest it can work with)."""
+    """Create a pipeline with the stages of ``template``, a key of ``TEMPLATES``; empty: with the necessary stages only."""
     check(viewer, Permission.SETTINGS_EDIT)
     if template and template not in TEMPLATES:
         raise Invalid("template", "pipelines.template", "Choose one of the templates.")
@@ -94,7 +94,7 @@ async def create_pipeline(
 
 
 async def seed_pipeline(session: AsyncSession) -> None:
-    """The pipeline that a new installation begins with."""
+    """Create the pipeline of a new installation."""
     first = Pipeline(name=TEMPLATES["b2b"].name, is_default=True, carries=[each.value for each in CARRIED_BY_DEFAULT])
     session.add(first)
     await session.flush()
@@ -129,7 +129,7 @@ async def change_pipeline(
 
 
 async def archive_pipeline(session: AsyncSession, viewer: Viewer, pipeline_id: int, *, now: datetime) -> None:
-    """Close a pipeline that has no open deal; raises Conflict for the default one and while deals are open."""
+    """Archive a pipeline without open deals. Raises Conflict for the default pipeline and while deals are open."""
     check(viewer, Permission.SETTINGS_EDIT)
     await lock(session, "pipelines")
     pipeline = await _lock_pipeline(session, pipeline_id)
@@ -151,7 +151,7 @@ async def archive_pipeline(session: AsyncSession, viewer: Viewer, pipeline_id: i
 async def create_stage(
     session: AsyncSession, viewer: Viewer, pipeline_id: int, change: StageChange, *, now: datetime
 ) -> Stage:
-    """A stage at ``position`` (else before the first closing one); those behind it move on."""
+    """Create a stage at ``position``, by default before the first closing stage. Later stages move by one."""
     check(viewer, Permission.SETTINGS_EDIT)
     await _lock_pipeline(session, pipeline_id)
     others = await stages_of(session, pipeline_id)
@@ -185,7 +185,7 @@ async def change_stage(
     now: datetime,
     version: int | None = None,
 ) -> Stage:
-    """Raises Invalid at the field that is wrong; Conflict where ``version`` is no longer true."""
+    """Change what is given in ``change``. Raises Invalid at the field, Conflict for an old ``version``."""
     check(viewer, Permission.SETTINGS_EDIT)
     stage = await _access_stage(session, stage_id)
     await _lock_pipeline(session, stage.pipeline_id)
@@ -213,10 +213,10 @@ async def change_stage(
 async def archive_stage(
     session: AsyncSession, viewer: Viewer, stage_id: int, move_to: int | None, *, now: datetime
 ) -> int:
-    """Close a stage to new deals and move those in it to ``move_to``; returns how many there are to move.
+    """Archive a stage and move its deals to the stage ``move_to``. Returns the number of deals to move.
 
-    Some are moved at once, the rest by the worker in batches; each keeps its history. ``move_to`` may be None where the stage is
-    empty. Raises Invalid at ``move_to``; GateRefused where the first of them cannot enter it.
+    The first ``CLEAR_AT_ONCE`` are moved at once, the rest by the worker in batches. ``move_to`` may be None if the stage is empty.
+    Raises Invalid at ``move_to``, Conflict for an archived stage, GateRefused when one of the first deals may not enter ``move_to``.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     stage = await _access_stage(session, stage_id)
@@ -250,7 +250,7 @@ async def archive_stage(
 
 
 async def split_stage(session: AsyncSession, viewer: Viewer, stage_id: int, name: str, *, now: datetime) -> Stage:
-    """A new stage right behind this one with the same settings; deals stay until somebody moves them."""
+    """Create a stage directly after this one with the same settings. Deals stay until somebody moves them."""
     check(viewer, Permission.SETTINGS_EDIT)
     stage = await _access_stage(session, stage_id)
     siblings = await stages_of(session, stage.pipeline_id)
@@ -271,7 +271,7 @@ async def split_stage(session: AsyncSession, viewer: Viewer, stage_id: int, name
 
 
 async def clear_stage(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """The next batch of deals out of an archived stage. One that cannot enter the other stays, and its task says so."""
+    """Timer handler: move the next batch of deals out of an archived stage. If the gate refuses a deal, it stays and gets a task."""
     stage = await session.get(Stage, int(row.payload["stage"]))
     to = await session.get(Stage, int(row.payload["to"]))
     if stage is None or to is None:
@@ -286,7 +286,7 @@ async def clear_stage(session: AsyncSession, row: Timer, now: datetime) -> None:
 
 
 async def _deals_in(session: AsyncSession, stage: Stage, *, after: int) -> tuple[list[Deal], bool]:
-    """A batch of the deals in ``stage`` with ids above ``after``, locked; and whether there are more."""
+    """A batch of deals in ``stage`` with ids above ``after``, locked; and whether more follow."""
     found = await session.exec(
         select(Deal)
         .where(Deal.stage_id == stage.id, col(Deal.id) > after)
@@ -342,7 +342,7 @@ async def _change_pipeline(
 
 
 async def _change_kind(session: AsyncSession, stage: Stage, kind: str) -> None:
-    """Deals are open or closed by the kind of their stage, so it may only change while there is none in it."""
+    """Set the kind. It decides whether deals are open or closed, so it may change only while the stage has no deals."""
     if kind not in set(StageKind):
         raise Invalid("kind", "stages.kind", "Choose the kind of the stage.")
     if (await session.exec(select(Deal.id).where(Deal.stage_id == stage.id).limit(1))).first() is not None:
@@ -442,7 +442,7 @@ def _record_change(
 
 
 def _say_changed(session: AsyncSession, pipeline_id: int | None, now: datetime) -> None:
-    """Every board that is open shows the stages."""
+    """Notify everybody, because every open board shows the stages."""
     emit(session, "pipeline", pipeline_id, now, roles=[role.value for role in Role])
 
 

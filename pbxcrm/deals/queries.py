@@ -1,4 +1,4 @@
-"""What is read of the funnel."""
+"""Queries for pipelines, stages, deals and moves."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _known: list[LampsOf] = []
 
 
 def register_lamps(lamps_of: LampsOf) -> None:
-    """Say who knows what burns on deals, which lies above them; ``pbxcrm.composition`` does."""
+    """Register the function that loads the lamps of deals from a context above; ``pbxcrm.composition`` calls this."""
     _known[:] = [lamps_of]
 
 
@@ -39,7 +39,7 @@ async def _lamps_of(session: AsyncSession, deal_ids: Sequence[int]) -> Mapping[i
 
 @dataclass(frozen=True, slots=True)
 class DealRow:
-    """A deal with what a card or a list shows of it. ``next_task`` is its earliest open task."""
+    """A deal with the related rows that a card or a list shows. ``next_task`` is its earliest open task."""
 
     deal: Deal
     stage: Stage
@@ -53,7 +53,7 @@ class DealRow:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """Every pipeline and stage at once, for decisions that must not wait for a query each."""
+    """All pipelines and stages in memory, for code that must not run a query for each."""
 
     default_id: int | None
     stages: dict[int | None, Stage]  # by id, in order of their positions
@@ -69,7 +69,7 @@ class Funnel:
 
 
 async def load_funnel(session: AsyncSession) -> Funnel:
-    """As it is now; read anew only once somebody has changed it."""
+    """All pipelines and stages, from a cache that is reloaded after a change."""
     return await cached_until_changed(session, _read_funnel)
 
 
@@ -85,7 +85,7 @@ async def _read_funnel(session: AsyncSession) -> Funnel:
 
 
 async def default_pipeline(session: AsyncSession) -> Pipeline | None:
-    """Where new deals come in; None before there is a pipeline."""
+    """The pipeline for new deals; None while there is none."""
     found = await session.exec(
         select(Pipeline)
         .where(col(Pipeline.archived_at).is_(None))
@@ -95,7 +95,7 @@ async def default_pipeline(session: AsyncSession) -> Pipeline | None:
 
 
 async def list_pipelines(session: AsyncSession) -> list[tuple[Pipeline, list[Stage]]]:
-    """Pipelines with their stages, in order; what is archived is left out."""
+    """Pipelines with their stages, in order, without archived ones."""
     order = (col(Pipeline.position), col(Pipeline.id))
     pipelines = (await session.exec(select(Pipeline).where(col(Pipeline.archived_at).is_(None)).order_by(*order))).all()
     kept = select(Stage).where(col(Stage.archived_at).is_(None)).order_by(col(Stage.position), col(Stage.id))
@@ -124,7 +124,9 @@ async def stage_of_kind(session: AsyncSession, pipeline_id: int, kind: StageKind
 
 
 async def open_deal_of_client(session: AsyncSession, number: str | None, contact_ids: Sequence[int]) -> Deal | None:
-    """The client's open deal, the one that changed its stage last when there are several; None for an unknown client."""
+    """The client's open deal; of several, the one that entered its stage last. ``contact_ids``: the contacts with this number, the
+    oldest first; its deals are preferred. None without an open deal.
+    """
     if not number and not contact_ids:
         return None
     asked = {
@@ -136,7 +138,7 @@ async def open_deal_of_client(session: AsyncSession, number: str | None, contact
 
 
 async def open_deals_of_numbers(session: AsyncSession, numbers: Collection[str]) -> dict[str, Deal | None]:
-    """The same as ``open_deal_of_client`` for many numbers of unknown clients, in one query."""
+    """The same as ``open_deal_of_client`` for many numbers without a contact, in one query."""
     found: dict[str, Deal | None] = dict.fromkeys(numbers)
     if numbers:
         for deal in (await session.exec(_OPEN_OF_NUMBERS, params={"numbers": list(numbers)})).all():
@@ -150,8 +152,8 @@ def _open_deal(of_client: ColumnElement[bool], before_others: ColumnElement[bool
     return select(Deal).where(of_client, col(Deal.closed_at).is_(None)).order_by(*order).limit(1)
 
 
-# By a number that was only typed into a deal the calls of somebody else's client must not become one's own: what a call
-# made counts first, and where a client has the number, nothing else does. Of several clients it is the first that had it.
+# Somebody could type the number of a colleague's client into a deal; that must not attract the client's calls. So deals that a call
+# made come first, and for the number of a contact no others count. Of several contacts, the first that had the number comes first.
 _OF_NUMBER = col(Deal.client_number) == bindparam("number")
 _BY_CALL = col(Deal.made_by_call_id).is_not(None)
 _OPEN_OF_NUMBER = _open_deal(_OF_NUMBER, _BY_CALL)
@@ -167,7 +169,7 @@ _OPEN_OF_KNOWN = _open_deal(
 
 
 async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, field: str = "") -> Deal:
-    """The deal, if the viewer may see it. Raises NotFound."""
+    """The deal, if the viewer may see it. Raises NotFound, or Invalid at ``field`` if that is given."""
     found = (await session.exec(select(Deal).where(Deal.id == deal_id, visible_deals(viewer)))).first()
     if found is None:
         raise not_there("deals.not_found", "There is no such deal, or it is a colleague's.", field)
@@ -175,14 +177,14 @@ async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, fi
 
 
 async def access_deal_row(session: AsyncSession, viewer: Viewer, deal_id: int) -> DealRow:
-    """The deal with what a list shows beside it. Raises NotFound."""
+    """The deal with its related rows, if the viewer may see it. Raises NotFound."""
     return (await as_rows(session, [await access_deal(session, viewer, deal_id)]))[0]
 
 
 async def list_deals(
     session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
 ) -> list[DealRow]:
-    """Newest first; ``before`` is an id."""
+    """Deals that the viewer may see, newest first. ``before``: only those with a smaller id."""
     query = select(Deal).where(visible_deals(viewer), *filters).order_by(col(Deal.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Deal.id) < before)
@@ -197,7 +199,7 @@ _OPEN_TASKS = (
 
 
 async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
-    """The deals with names and next tasks, in a fixed number of queries however many there are."""
+    """The deals with their related rows, in a fixed number of queries."""
     if not deals:
         return []
     funnel, people = await load_funnel(session), await load_directory(session)
@@ -224,7 +226,7 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
 
 
 async def deals_in_stages(session: AsyncSession, pipeline_id: int) -> dict[int, int]:
-    """How many deals stand in each stage of a pipeline, whoever's: for whoever changes its stages."""
+    """The number of deals in each stage of a pipeline, without access checks, for the settings of stages."""
     counted = await session.exec(
         select(col(Deal.stage_id), func.count()).where(Deal.pipeline_id == pipeline_id).group_by(col(Deal.stage_id))
     )
@@ -232,7 +234,7 @@ async def deals_in_stages(session: AsyncSession, pipeline_id: int) -> dict[int, 
 
 
 async def has_open_task(session: AsyncSession, deal: Deal) -> bool:
-    """Whether something is to be done about a deal."""
+    """Whether the deal has an open task."""
     found = await session.exec(
         select(Task.id).where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value).limit(1)
     )
@@ -240,7 +242,7 @@ async def has_open_task(session: AsyncSession, deal: Deal) -> bool:
 
 
 async def moves_of(session: AsyncSession, deal_id: int) -> list[StageMove]:
-    """Moves between stages, oldest first."""
+    """The moves of a deal between stages, oldest first."""
     found = await session.exec(
         select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.at), col(StageMove.id))
     )
@@ -248,7 +250,7 @@ async def moves_of(session: AsyncSession, deal_id: int) -> list[StageMove]:
 
 
 async def latest_move(session: AsyncSession, deal_id: int) -> StageMove | None:
-    """The move that brought the deal to where it is now."""
+    """The move that brought the deal to its current stage; None for a deal without moves."""
     found = await session.exec(
         select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.id).desc()).limit(1)
     )

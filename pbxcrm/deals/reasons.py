@@ -1,4 +1,4 @@
-"""Why a deal moved by itself, and what a stage asks for."""
+"""The sentences for automatic changes of deals and for the requirements of stages."""
 
 from pbxcrm.shared.reasons import N_, Counted
 

@@ -15,7 +15,7 @@ def check_title(title: str) -> str:
 
 
 def check_amount(text: str | Decimal | None) -> Decimal | None:
-    """An amount as people type it (``12 400,50``); None for nothing; raises Invalid."""
+    """The amount from text as people type it (``12 400,50``); None for an empty text. Raises Invalid at ``amount``."""
     if text is None or isinstance(text, Decimal):
         found = text
     else:
@@ -32,12 +32,12 @@ def check_amount(text: str | Decimal | None) -> Decimal | None:
 
 
 def is_closing(stage: Stage) -> bool:
-    """Whether a deal that moves there is over."""
+    """Whether a deal in this stage is closed (won or lost)."""
     return stage.kind in CLOSED_KINDS
 
 
 def owes_next_task(stage: Stage) -> bool:
-    """Whether a deal that stands here must have something planned: one that is worked on. One that has just come in is to be
-    sorted, and one whose client was missed is called back: that is what there is to do.
+    """Whether a deal in this stage must have a planned task: only in open stages. Unsorted deals are to be sorted, and in
+    "didn't reach" the callback is the task.
     """
     return stage.kind == StageKind.OPEN

@@ -1,6 +1,6 @@
-"""What a new installation begins with: one pipeline, as the articles describe it, and a working week.
+"""The first data of a new installation: one pipeline, as the articles describe it, and a calendar with a working week.
 
-The stage names are English here and translated when shown, until an administrator renames them.
+The stage names are English and translated when shown, until an administrator renames them.
 """
 
 from sqlmodel import select
@@ -12,7 +12,7 @@ from pbxcrm.deals.pipelines import seed_pipeline
 
 
 async def seed(session: AsyncSession, timezone: str) -> None:
-    """Make the first pipeline and calendar where there is none; safe to call at every start."""
+    """Create the first pipeline and calendar if there are none. It is called at every start."""
     if (await session.exec(select(Pipeline.id).limit(1))).first() is None:
         await seed_pipeline(session)
     if (await session.exec(select(Calendar.id).limit(1))).first() is None:

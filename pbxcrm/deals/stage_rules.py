@@ -1,4 +1,4 @@
-"""What a pipeline and its stages may look like: pure checks of what an administrator enters."""
+"""Pure checks of what an administrator enters for pipelines and stages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from pbxcrm.deals.models import Carried, Colour, Stage, StageKind
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, check_optional_text
 
-MOST_STAGES = 60  # not archived, in one pipeline
-LONGEST_NORM = 5 * 366 * 9 * 60  # working minutes: five years of days of nine hours
+MOST_STAGES = 60  # of one pipeline, without archived ones
+LONGEST_NORM = 5 * 366 * 9 * 60  # working minutes: five years of nine hours per day
 CARRIED_BY_DEFAULT = (Carried.CLIENT, Carried.RESPONSIBLE, Carried.AMOUNT, Carried.SOURCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What a deal must have before it enters the stage: ``fields`` by key, ``files`` at least so many."""
+    """What a deal must have to enter the stage. ``fields``: keys of required fields. ``files``: the least number of files."""
 
     fields: tuple[str, ...] = ()
     files: int = 0
@@ -24,7 +24,7 @@ class Requirements:
 
     @classmethod
     def load(cls, stored: Mapping[str, Any]) -> Self:
-        """From the JSON column ``Stage.requires``; keys that are missing there ask for nothing."""
+        """From the JSON column ``Stage.requires``; missing keys require nothing."""
         return cls(
             tuple(stored.get("fields", ())),
             int(stored.get("files", 0)),
@@ -33,7 +33,7 @@ class Requirements:
         )
 
     def stored(self) -> dict[str, Any]:
-        """As the JSON column ``Stage.requires`` keeps it."""
+        """The JSON object for the column ``Stage.requires``."""
         return {
             "fields": list(self.fields),
             "files": self.files,
@@ -48,7 +48,7 @@ def check_pipeline_name(name: str) -> str:
 
 
 def check_stage_name(name: str, others: Sequence[Stage]) -> str:
-    """Raises Invalid at ``name``; ``others`` are the other stages of the pipeline that are not archived."""
+    """The name in one line. ``others``: the other active stages of the pipeline. Raises Invalid at ``name``."""
     name = _name(name)
     if any(other.name == name for other in others):
         raise Invalid("name", "stages.name_taken", "There is a stage of this name already.")
@@ -56,7 +56,7 @@ def check_stage_name(name: str, others: Sequence[Stage]) -> str:
 
 
 def check_norm(minutes: int | None) -> int | None:
-    """Working minutes, None for no norm; raises Invalid at ``norm_minutes``."""
+    """The norm in working minutes, None for no norm. Raises Invalid at ``norm_minutes``."""
     if minutes is not None and not 1 <= minutes <= LONGEST_NORM:
         raise Invalid(
             "norm_minutes",
@@ -74,7 +74,7 @@ def check_probability(percent: int) -> int:
 
 
 def check_instruction(text: str) -> str:
-    """The text without blanks around it; may be empty. Raises Invalid at ``instruction``."""
+    """The stripped text, which may be empty. Raises Invalid at ``instruction``."""
     return check_optional_text(text, Stage.instruction, "instruction")
 
 
@@ -93,7 +93,7 @@ def check_carries(carries: Sequence[str]) -> list[str]:
 
 
 def check_requirements(asked: Requirements, known_fields: Sequence[str]) -> Requirements:
-    """The same, if deals have these fields. Raises Invalid at ``requires``."""
+    """``asked`` unchanged, if deals have these fields. Raises Invalid at ``requires``."""
     unknown = next((key for key in asked.fields if key not in known_fields), None)
     if unknown is not None:
         raise Invalid("requires", "stages.no_field", "There is no field “{key}”.", key=unknown[:LONGEST_REPEATED])
@@ -103,7 +103,7 @@ def check_requirements(asked: Requirements, known_fields: Sequence[str]) -> Requ
 
 
 def check_kinds(stages: Sequence[Stage]) -> None:
-    """Whether the stages left in a pipeline let it work: a way in, a way to win and one to lose. Raises Invalid at ``kind``."""
+    """Check that the active stages of a pipeline include an open, a won and a lost one. Raises Invalid at ``kind`` or ``name``."""
     kinds = {stage.kind for stage in stages}
     for kind, message in (
         (StageKind.OPEN, "A pipeline needs at least one open stage."),
@@ -117,7 +117,9 @@ def check_kinds(stages: Sequence[Stage]) -> None:
 
 
 def check_next(pipeline_id: int, following: Mapping[int, int | None]) -> None:
-    """A pipeline that goes on to itself in a circle is fine for repeat sales, but only to itself. Raises Invalid."""
+    """Check that next pipelines form no circle. A pipeline may follow itself (repeat sales). Raises Invalid at
+    ``next_pipeline_id``.
+    """
     seen = [pipeline_id]
     upcoming = following.get(pipeline_id)
     while upcoming is not None and upcoming not in seen:
