@@ -1,4 +1,4 @@
-"""Writing into the audit log, in the transaction of what is logged."""
+"""Writing to the audit log, in the same transaction as the logged change."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from pbxcrm.shared.core_sql import execute
 from pbxcrm.shared.db import before_commit
 from pbxcrm.shared.reasons import Reason
 
-ENTRIES = "audit"  # of a session: gathered and written at once, right before the commit
+ENTRIES = "audit"  # key in ``session.info``: entries to write in one statement just before the commit
 
 
 _ADD = insert(SQLModel.metadata.tables[str(AuditEntry.__tablename__)])
@@ -30,7 +30,7 @@ def record(
     reason: Reason | None = None,
     **data: Any,
 ) -> None:
-    """Log ``action`` on an entity. Without an actor the product did it itself and must say why."""
+    """Log ``action`` on an entity. ``actor`` None means the product itself. Raises ValueError if then ``reason`` is missing."""
     if actor is None and reason is None:
         raise ValueError(f"{action}: an automatic act needs a reason")
     entries: list[dict[str, Any]] = session.info.setdefault(ENTRIES, [])

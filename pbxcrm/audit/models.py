@@ -1,4 +1,4 @@
-"""Who changed what, and why the product itself did something."""
+"""The table of the audit log: who changed what, and why the product itself did something."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from pbxcrm.shared.columns import json_object, maybe_link, row_id, utc_column
 
 
 class AuditEntry(SQLModel, table=True):
-    """``actor_id`` None means the product itself, and then ``reason`` says why (a stored Reason)."""
+    """One logged change. ``actor_id`` None means the product itself; then ``reason`` (a stored Reason) says why."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_entity", "entity", "entity_id"),)

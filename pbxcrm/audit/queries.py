@@ -1,4 +1,4 @@
-"""What is read of the audit log."""
+"""Queries for the audit log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from pbxcrm.shared.conditions import equal, within
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """None and empty: of all. ``by_itself``: what the product did, not a person. ``since`` is inclusive, ``until`` is not."""
+    """The filters of the audit log; None and empty do not filter. ``by_itself``: only changes by the product itself. ``since`` is
+    inclusive, ``until`` exclusive.
+    """
 
     actor_id: int | None = None
     by_itself: bool = False
@@ -26,7 +28,7 @@ class AuditFilter:
     until: datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of entries."""
+        """The conditions for the WHERE clause of a query for entries."""
         found: list[ColumnElement[bool]] = [col(AuditEntry.actor_id).is_(None)] if self.by_itself else []
         found += equal(
             (AuditEntry.actor_id, self.actor_id),
@@ -40,7 +42,10 @@ class AuditFilter:
 async def list_entries(
     session: AsyncSession, viewer: Viewer, asked: AuditFilter, *, before: int | None = None, limit: int = 50
 ) -> Sequence[AuditEntry]:
-    """Newest first; ``before`` is an id. For those who may change the settings: they see whatever anybody did."""
+    """Entries of all people, newest first, for those who may change the settings. ``before``: only those with a smaller id.
+
+    Raises NotAllowed.
+    """
     check(viewer, Permission.SETTINGS_EDIT)
     query = select(AuditEntry).where(*asked.conditions()).order_by(col(AuditEntry.id).desc()).limit(limit)
     if before is not None:
