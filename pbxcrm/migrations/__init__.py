@@ -1,8 +1,8 @@
-"""The shape of the database and its steps from version to version (Alembic), shipped inside the package.
+"""The migrations of the database schema (Alembic), shipped inside the package.
 
-``upgrade`` brings a database to the shape this code needs; ``check`` refuses one that has another. Both go through the
-asynchronous engine, because PostgreSQL has no other driver here. Every part checks and one upgrades, so Alembic, which takes
-15 MB, is imported only there.
+``upgrade`` brings a database to the schema that this code needs; ``check`` refuses one with another schema. Both use the
+asynchronous engine, because we install no other driver for PostgreSQL. Every process checks but only one upgrades, so Alembic,
+which takes 15 MB, is imported only there.
 """
 
 import re
@@ -20,14 +20,14 @@ from pbxcrm.tables import metadata
 
 FOLDER = Path(__file__).parent
 _STEP = re.compile(r'^revision = "(\w+)"\ndown_revision = (?:"(\w+)"|None)$', re.MULTILINE)
-_UPGRADE_LOCK = 7_210_101  # an advisory lock on PostgreSQL: two machines may start at once
+_UPGRADE_LOCK = 7_210_101  # the key of an advisory lock on PostgreSQL: two machines may start at the same time
 
 
 async def upgrade(url: str) -> tuple[str | None, str | None]:
-    """Bring the database at ``url`` to the newest revision; returns (before, after).
+    """Upgrade the database at ``url`` to the newest revision. Returns the revisions (before, after).
 
-    Everything happens in one transaction, so a step that fails leaves the database as it was.
-    Raises Unavailable when it cannot be reached, BadSettings when a newer pbxcrm has been at work there.
+    Everything runs in one transaction, so a migration that fails leaves the database unchanged.
+    Raises Unavailable when it cannot be reached, BadSettings when a newer pbxcrm has upgraded it.
     """
     database = Database(url, pool_size=1)
     if database.is_sqlite:
@@ -47,7 +47,7 @@ async def upgrade(url: str) -> tuple[str | None, str | None]:
 
 
 async def check(database: Database) -> None:
-    """Raises BadSettings with a clear sentence when the database is not of the shape this code needs."""
+    """Raises BadSettings when the schema of the database is not the one this code needs, Unavailable when it cannot be reached."""
     try:
         async with database.engine.connect() as connection:
             found = await connection.run_sync(_revision)
@@ -64,12 +64,12 @@ async def check(database: Database) -> None:
 
 
 def comparing() -> dict[str, Any]:
-    """What Alembic needs to compare a database with the models, and to write down what differs."""
+    """The options with which Alembic compares a database with the models and renders the differences."""
     return {"target_metadata": metadata, "compare_type": True, "render_item": _render_plainly}
 
 
 def _render_plainly(kind: str, item: object, _context: object) -> str | Literal[False]:
-    """Our own column types as what they are in the database: a migration must not change when our code does."""
+    """Render our own column types as the plain database types, so that a migration does not depend on later code."""
     if kind == "type" and isinstance(item, TypeDecorator) and type(item).__module__.startswith("pbxcrm."):
         return f"sa.{item.impl_instance!r}"
     if kind == "type" and isinstance(item, AutoString):
@@ -78,20 +78,20 @@ def _render_plainly(kind: str, item: object, _context: object) -> str | Literal[
 
 
 def unreachable(error: Exception) -> Unavailable:
-    """What a person reads instead of a driver's traceback; the password is never part of it."""
+    """The error to show instead of the driver's traceback. It never contains the password."""
     why = str(getattr(error, "orig", None) or error).splitlines()[0]
     return Unavailable("database.unreachable", "The database cannot be reached: {why}", why=why)
 
 
 def newest() -> str:
-    """The revision that ``upgrade`` leads to."""
+    """The newest revision, to which ``upgrade`` upgrades."""
     steps = _steps()
     (head,) = steps.keys() - steps.values()
     return head
 
 
 def _steps() -> dict[str, str | None]:
-    """Each revision and the one before it, read from the files without running them."""
+    """Each revision and its predecessor, read from the files without importing them."""
     steps: dict[str, str | None] = {}
     for path in (FOLDER / "versions").glob("[0-9]*.py"):
         if found := _STEP.search(path.read_text(encoding="utf-8")):
@@ -127,7 +127,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _without_foreign_keys(connection: Any, _record: object) -> None:  # a DB-API connection
-    # SQLite alters a table by making a new one and dropping the old, which must not take the rows that point to it.
+    # On SQLite a table is altered by copying it and dropping the old one. With foreign keys on, that would delete referencing rows.
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys=OFF")
     cursor.close()

@@ -1,11 +1,11 @@
-"""Steps that migrations share."""
+"""Functions that several migrations use."""
 
 import sqlalchemy as sa
 from alembic import op
 
 
 def add_filled(table: str, *columns: sa.Column[object]) -> None:
-    """Add required columns to a table that may have rows: each needs a ``server_default``, which fills the old rows and then goes."""
+    """Add NOT NULL columns to a table that may have rows. Each needs a ``server_default``, which fills these rows and is then dropped."""
     with op.batch_alter_table(table) as batch:
         for column in columns:
             batch.add_column(column)

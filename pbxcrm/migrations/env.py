@@ -6,5 +6,5 @@ from pbxcrm.migrations import comparing
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, render_as_batch=connection.dialect.name == "sqlite", **comparing())
-# The transaction is the caller's: it began it and alone ends it.
+# No transaction is begun or ended here: ``pbxcrm.migrations`` does that.
 context.run_migrations()
