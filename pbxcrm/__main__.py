@@ -2,8 +2,8 @@
 
 import sys
 
-# structlog loads rich where it is, and pygments with it, for coloured tracebacks that our logs do not have: 3 MB in each process.
-sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # what is None there cannot be imported
+# structlog imports rich and pygments if they are installed, for coloured tracebacks that we do not use. They take 3 MB per process.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None makes the import fail
 
 from pbxcrm.cli import main  # noqa: E402
 

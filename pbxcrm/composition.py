@@ -1,6 +1,6 @@
-"""The composition root: which context takes part in which change of a lower one, and what each deadline does, what each reason says.
+"""The composition root: registers the handlers of hooks, timers and jobs, the sentences of reasons, reports and timeline readers.
 
-Every entry point that changes data calls ``compose`` first. Calling it again changes nothing.
+Every entry point that changes data calls ``compose`` first. A second call changes nothing.
 """
 
 from pbxcrm.calendars.hooks import calendar_changed
@@ -75,7 +75,7 @@ from pbxcrm.timeline.sources import (
 
 
 def compose() -> None:
-    """Fill the registries: ways by which rows are seen, hooks of lower contexts, sentences of reasons, handlers of deadlines."""
+    """Fill all registries. It is safe to call it again."""
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     calendar_changed.register(recompute_all)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)

@@ -1,4 +1,4 @@
-"""Sample people and their work for ``pbxcrm run --demo``, made by the same actions that people use."""
+"""Sample data for ``pbxcrm run --demo``: people, clients, deals and tasks, created by the same actions that pages use."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from pbxcrm.tasks.actions import create_task
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody of the sample office."""
+    """A member of the sample office."""
 
     login: str
     name: str
@@ -33,8 +33,8 @@ class Person:
 
 
 TEAM = "Sales"
-NORM_MINUTES = 3  # until a missed call burns, and as long again until it is the manager's
-ALWAYS = "09:00-09:00"  # the working day begins at nine and ends with the next one
+NORM_MINUTES = 3  # until the lamp of a missed call lights, and again until it reaches the manager
+ALWAYS = "09:00-09:00"  # a working day of 24 hours
 PEOPLE = (
     Person("olena", "Olena Kovalenko", "seller", ("101",), TEAM),
     Person("taras", "Taras Shevchuk", "seller", ("102",), TEAM),
@@ -47,7 +47,7 @@ PEOPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A client with a deal somebody works at: ``stage`` counts the open stages from the left, ``days`` is its age."""
+    """A client with a deal. ``stage`` is the index among the open stages, ``days`` the age of the deal."""
 
     client: str
     number: str
@@ -76,7 +76,7 @@ SAMPLES = (
 
 
 async def fill(db: Database, settings: Settings, passwords: dict[str, str], now: datetime | None = None) -> None:
-    """Make the sample people, with these passwords by login, and their work; one transaction."""
+    """Create the sample data in one transaction. ``passwords``: login -> password of each of ``PEOPLE``."""
     at = now or datetime.now(UTC)
     hashes = {login: await hash_password(password) for login, password in passwords.items()}
     async with db.write() as session:
@@ -106,7 +106,7 @@ async def _give_team_a_manager(session: AsyncSession, admin: Viewer, manager: Vi
 
 
 async def _hurry(session: AsyncSession, admin: Viewer, timezone: str, at: datetime) -> None:
-    """A demo is looked at for minutes, at any hour: the office never closes, and who waits burns soon."""
+    """A demo is used for minutes, at any hour. So the office is always open, and lamps light after a few minutes."""
     office = await default_calendar(session)
     if office is not None and office.id is not None:
         always = CalendarChange(timezone=timezone, week=[ALWAYS] * 7)

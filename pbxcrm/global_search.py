@@ -1,4 +1,4 @@
-"""Search over clients, companies, deals and the words of notes."""
+"""The global search over clients, companies, deals and notes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ from pbxcrm.shared.search_words import rows_with
 from pbxcrm.shared.text_match import MANY, begins_word, digits_of, part_of
 
 SHORTEST = 3  # letters or digits
-RANKED = 100  # rows that are compared with each other; more than fit a screen
-_AROUND = 40  # letters of a note before the word that was found
-_SHOWN = 120
+RANKED = 100  # rows that are ranked; more than a screen shows
+_AROUND = 40  # characters of a note shown before the word that was found
+_SHOWN = 120  # characters of a note that are shown
 
 
 @dataclass(frozen=True, slots=True)
 class FoundNote:
-    """A note with its deal or client, whichever it stands on; ``text`` is the part around what was found."""
+    """A note with its deal, else its client. ``text`` is the excerpt around the word that was found."""
 
     text: str
     deal: Deal | None
@@ -48,23 +48,28 @@ class Found:
     companies: list[Company]
     deals: list[DealRow]
     notes: list[FoundNote]
-    private: list[KnownNumber] = field(default_factory=list)  # whose a whole number is, where one may not open the card
+    private: list[KnownNumber] = field(
+        default_factory=list
+    )  # whose a complete number is, if the viewer may not open the client
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing of any kind was found."""
+        """Whether all lists are empty."""
         return not (self.contacts or self.companies or self.deals or self.notes or self.private)
 
 
 def company_matches(text: str) -> list[ColumnElement[bool]]:
-    """A condition for lists of companies: parts of the name; none for an empty text."""
+    """The condition that the name of a company contains the words of ``text``; empty for an empty text."""
     return [part_of(col(Company.name_folded), text)] if text.strip() else []
 
 
 async def search(
     session: AsyncSession, viewer: Viewer, text: str, *, limit: int = 6, region: str | None = None
 ) -> Found:
-    """The best of each kind that the viewer may see, the latest of those that fit alike; nothing below three letters."""
+    """The best matches of each kind that the viewer may see; among equal ones the newest. Empty below ``SHORTEST`` characters.
+
+    ``region``: for numbers in national format; None: complete numbers are not looked up.
+    """
     text = text.strip()
     if len(text) < SHORTEST:
         return Found([], [], [], [])
@@ -81,7 +86,7 @@ async def search(
 
 
 async def find_clients(session: AsyncSession, viewer: Viewer, text: str, *, limit: int) -> list[ContactRow]:
-    """The best of the clients that fit, to choose from."""
+    """The best matching clients that the viewer may see, for a form to choose one."""
     return await with_numbers(session, await _contacts(session, viewer, text.strip(), limit))
 
 
@@ -105,7 +110,7 @@ async def _companies(session: AsyncSession, viewer: Viewer, text: str, limit: in
 async def _deals(
     session: AsyncSession, viewer: Viewer, text: str, contacts: list[Contact], companies: list[Company], limit: int
 ) -> list[Deal]:
-    """By title and number, and the deals of the clients that were found; open ones first."""
+    """Deals that match by title or number, and deals of the clients and companies found; open ones first."""
     digits = digits_of(text)
     named = [
         part_of(col(Deal.title_folded), text),
@@ -125,7 +130,7 @@ async def _deals(
 
 
 async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str | None) -> list[KnownNumber]:
-    """A whole number that is typed says whose it is; ``region`` is that of numbers as they are dialled at home."""
+    """Whose the number ``text`` is, if it is complete and the viewer may not open the client."""
     number = normalise(text, region) if region is not None and digits_of(text) else None
     if number is None:
         return []
@@ -133,7 +138,7 @@ async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str
 
 
 async def _notes(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[FoundNote]:
-    """The latest notes, and what is noted at clients, in which words begin with those of ``text``."""
+    """The newest notes, then note fields of clients, in which words begin with the words of ``text``."""
     found: list[FoundNote] = []
     with_words, at_clients = rows_with("notes", text), rows_with("contacts", text)
     if with_words is None or at_clients is None:
@@ -162,7 +167,10 @@ async def _best_of(
     name_of: Any,
     limit: int,
 ) -> list[Any]:
-    """Rows that fit ``best`` and, where they are too few, the other ones: each the latest, so that nothing is gathered and sorted."""
+    """The best ranked of the newest rows that match ``best``; if they are too few, also of the others.
+
+    Each query is limited to the newest rows, so that the database need not sort all matches.
+    """
     latest = select(table).where(*conditions).order_by(table.id.desc()).limit(RANKED)
     first = list((await session.exec(latest.where(best))).all())
     first.sort(key=lambda row: -_rank(name_of(row), text))
@@ -174,7 +182,7 @@ async def _best_of(
 
 
 def _rank(name: str, text: str) -> int:
-    """How well a name fits: the very name 4, its beginning 3, each word the beginning of a word 2, a word begun 1, a part 0."""
+    """How well a name matches: 4 equal, 3 the name begins with it, 2 each word begins a word, 1 some word does, 0 a part."""
     key, asked = search_key(name), search_key(text)
     if key == asked:
         return 4
@@ -185,7 +193,7 @@ def _rank(name: str, text: str) -> int:
 
 
 def _around(text: str, asked: str) -> str:
-    """The part of a note that has the first word that was looked for."""
+    """The excerpt of a note around the first word that begins with one of the searched words."""
     wanted = sorted(words_of(asked))
     place = 0
     for word in text.split():

@@ -1,4 +1,4 @@
-"""Every table, imported so that SQLModel's metadata is whole; for migrations and entry points."""
+"""Imports every table, so that SQLModel's metadata is complete; for migrations and entry points."""
 
 from sqlmodel import SQLModel
 
