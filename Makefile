@@ -1,7 +1,7 @@
 # make run    everything with a simulated PBX; with PBXCRM_AMI_URL=ami://user:secret@host:5038 your own PBX
-# make test   installs what the tests need, then style, types, import rules, tests
-# make chaos  kills, stops and cuts off each part, the database and the PBX at random during calls (an hour or more)
-# make help   what else there is
+# make test   installs what the tests need, then checks style, types and import rules and runs the tests
+# make chaos  kills, stops and disconnects each part, the database and the PBX at random during calls (an hour or more)
+# make help   lists the other targets
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -18,8 +18,8 @@ help:
 run: $(VENV)/.run
 	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
 
-# Asterisk is installed beside the first tests, since that takes minutes. Whoever needs it waits for it and says what went wrong;
-# the log is .cache/asterisk.log. Tests without phones and browsers run side by side, the others one after the other.
+# Asterisk is installed in the background, since that takes minutes. The tests that need it wait for it and report a failure; the
+# log is .cache/asterisk.log. Tests without phones and browsers run in parallel, the others one after the other.
 test: $(VENV)/.test
 	@scripts/apt-needs test
 	@mkdir -p .cache && $(BIN)/python -m tests.asterisk.setup >.cache/asterisk.log 2>&1 &
@@ -46,7 +46,7 @@ bench: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.bench
 
-# Blows during real calls to each part of the product, PostgreSQL, Redis and the PBX; then to two listeners, one of which is always alive.
+# Failures of each part of the product, PostgreSQL, Redis and the PBX during real calls; then of two listeners, one always alive.
 chaos: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.chaos.recovery
