@@ -1,1 +1,1 @@
-"""Long runs in which everything is killed, stopped and cut off at random: ``make chaos``."""
+"""Long runs in which every part is killed, stopped and disconnected at random: ``make chaos``."""

@@ -1,4 +1,4 @@
-"""What befalls the product during a call, by name. Each blow ends when everything was started again or mended."""
+"""Failures ("blows") that are injected during a call, by name. At the end of each, everything is restarted or reconnected."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from tests.asterisk.server import AsteriskServer
 from tests.chaos.product import Product
 from tests.waiting import until
 
-#: Kinds of blows; what stands twice comes twice as often.
+#: Kinds of blows; one that is listed twice is chosen twice as often.
 KINDS = (
     "listener",
     "listener",
@@ -34,9 +34,9 @@ KINDS = (
 async def strike(
     kind: str, product: Product, pbx: AsteriskServer, dice: random.Random, when_pbx_goes: Callable[[], Awaitable[None]]
 ) -> bool:
-    """One blow. ``when_pbx_goes`` is called right before the PBX is restarted or killed.
+    """Inject one blow. ``when_pbx_goes`` is called directly before the PBX is restarted or killed.
 
-    Returns whether the PBX was killed unheard: then it told nobody, and wrote nowhere, until when it lived.
+    Returns whether the PBX was killed while nothing listened to it: then no record says when it died.
     """
     unheard = False
     pause = dice.random() * 2.0

@@ -1,7 +1,7 @@
-"""A hundred blows to two listeners during real calls: ``python -m tests.chaos.failover [BLOWS] [SEED] [RATE]``.
+"""A hundred failures of two listeners during simulated calls: ``python -m tests.chaos.failover [BLOWS] [SEED] [RATE]``.
 
-``RATE``: calls that begin in a second. The tree must not change meanwhile: processes are started from it again and again.
-Exit code 1 when one call was lost, doubled, reopened or told otherwise than the PBX did it.
+``RATE``: calls that begin per second. Do not change the working tree meanwhile: processes are restarted from it.
+Exit code 1 if a call was lost, duplicated, reopened or differs from what the PBX did.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pbxcrm.composition import compose
 from tests.chaos.two_machines import TwoMachines, Verdict
 from tests.databases import postgres_programs, running_postgres
 
-KEPT = Path(tempfile.gettempdir()) / "pbxcrm-chaos"  # data directories and logs of a run that went wrong
+KEPT = Path(tempfile.gettempdir()) / "pbxcrm-chaos"  # data directories and logs of a failed run
 
 
 async def run(blows: int, seed: int, rate: float) -> Verdict:

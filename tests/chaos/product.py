@@ -1,4 +1,4 @@
-"""The whole product as users run it, on a PostgreSQL and a PBX of its own, so that each part can be killed or cut off."""
+"""The whole product as users run it, with its own PostgreSQL and PBX, so that each part can be killed or disconnected."""
 
 import asyncio
 import os
@@ -19,11 +19,11 @@ from tests.running import Running, running
 from tests.waiting import is_alive, until
 
 PARTS = {"web", "work", "listen", "redis"}
-WELL = 120.0  # seconds until everything that was struck is well again, on a slow machine
+WELL = 120.0  # seconds until everything has recovered from a blow, on a slow machine
 
 
 class Product:
-    """``async with``: ``pbxcrm run`` listens to the PBX at ``ami_port``, and reads its CEL file after a gap."""
+    """``async with``: runs ``pbxcrm run``, which listens to the PBX at ``ami_port`` and reads its CEL file after a gap."""
 
     def __init__(self, folder: Path, postgres: Postgres, ami_port: int, user: str, cel: Path) -> None:
         self.folder = folder
@@ -50,7 +50,7 @@ class Product:
         await self._stack.aclose()
 
     async def start(self) -> None:
-        """Start it (again, after ``kill``); returns at once."""
+        """Start or (after ``kill``) restart it, without waiting until it is ready."""
         environ = {
             "PBXCRM_DATA_DIR": str(self.folder / "data"),
             "PBXCRM_DATABASE_URL": self._url,
@@ -61,7 +61,7 @@ class Product:
         self.run = await self._stack.enter_async_context(running(**environ))
 
     async def kill(self) -> None:
-        """``kill -9`` of all processes at once."""
+        """Kill all processes with SIGKILL."""
         if self.run is None:
             return
         pids = list(self.run.parts().values())
@@ -73,7 +73,7 @@ class Product:
         self.run = None
 
     def signal_part(self, name: str, number: signal.Signals) -> bool:
-        """Send a signal to one part; False where it is just being started."""
+        """Send a signal to one part. Returns False if the part has no process at the moment."""
         pid = self.run.parts().get(name) if self.run is not None else None
         if pid is not None:
             with suppress(ProcessLookupError):
@@ -81,14 +81,14 @@ class Product:
         return pid is not None
 
     async def is_well(self) -> bool:
-        """Whether each part is there and says that it is well."""
+        """Whether each part is running and reports that it is ready."""
         run = self.run
         if run is None or not run.address or set(run.parts()) != PARTS:
             return False
         return await run.well() and await run.listens()
 
     async def rows(self) -> list[Call]:
-        """The calls in the order they began, without those that turned out to be a part of another."""
+        """The calls sorted by start, without those that were merged into another."""
         async with self.database.read() as session:
             rows = (await session.exec(select(Call).where(Call.merged_into_id == None))).all()  # noqa: E711
         return sorted(rows, key=lambda call: (call.started_at, call.id or 0))
@@ -108,5 +108,5 @@ class Product:
 
 
 def comparable(row: Call) -> dict[str, Any]:
-    """What is compared of a call: the object of the API, and its channels."""
+    """The data of a call that is compared: the object of the API, and its channels."""
     return as_object(row, row.client_number) | {"channels": sorted(row.channel_ids)}

@@ -1,4 +1,4 @@
-"""A cable that can be pulled out: a TCP port in front of another address."""
+"""A TCP proxy that can be disconnected, like a cable."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Proxy:
-    """``cut`` breaks all that goes through and takes nothing new, ``mend`` ends that."""
+    """``cut`` aborts all connections and refuses new ones; ``mend`` accepts them again."""
 
     def __init__(self, connect: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]) -> None:
         self.port = 0

@@ -1,9 +1,9 @@
-"""Blows to the product during real calls: ``python -m tests.chaos.recovery [BLOWS] [SEED] [KIND,…] [STORY,…]``.
+"""Failures of the product during real calls: ``python -m tests.chaos.recovery [BLOWS] [SEED] [KIND,…] [STORY,…]``.
 
-A real Asterisk, phones and a trunk play the stories of ``tests/asterisk``, one after the other. During each, something is
-killed, stopped or cut off: the listener, another part, everything, PostgreSQL, Redis, the cable to the PBX, the PBX itself.
-Then each call in the database is compared, by its channels, with what the people in the story did, and with what a
-listener told that never slept. Prints a table. Exit code 1 when one call was lost, doubled or told otherwise.
+A real Asterisk, phones and a trunk play the stories of ``tests/asterisk``, one after the other. During each, something is killed,
+stopped or disconnected: the listener, another part, everything, PostgreSQL, Redis, the connection to the PBX, the PBX itself.
+Then each call in the database is compared, by its channels, with what the people in the story did and with what an undisturbed
+listener reported. Prints a table. Exit code 1 if a call was lost, duplicated or differs.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ from tests.databases import Postgres, postgres_programs, running_postgres
 from tests.scenarios.test_cel import TOGETHER, UNTOLD
 from tests.waiting import until
 
-KEPT = Path(tempfile.gettempdir()) / "pbxcrm-recovery"  # journals, logs and CEL file of a run that went wrong
-_PATIENCE = 30.0  # seconds for the product to tell what it knows, once it is well again
-_TIMES = {"started_at", "answered_at", "ended_at"}  # two clocks, or two places in the PBX, tell them apart
+KEPT = Path(tempfile.gettempdir()) / "pbxcrm-recovery"  # journals, logs and CEL file of a failed run
+_PATIENCE = 30.0  # seconds in which the rows must be correct, once the product is ready again
+_TIMES = {"started_at", "answered_at", "ended_at"}  # not compared: they come from different clocks or places in the PBX
 _SPANS = {"wait_seconds", "talk_seconds"}
 _SPAN_TOLERANCE = 0.5  # seconds, as in the cut tests
 _LEAST = f"least:{SECRET}"
@@ -44,13 +44,13 @@ _LEAST = f"least:{SECRET}"
 
 @dataclass
 class Verdict:
-    """What came of a run; ``wrong`` are sentences."""
+    """The result of a run; ``wrong`` are sentences, one per difference."""
 
     seed: int
     played: Counter[str] = field(default_factory=Counter)  # by blow
     right: Counter[str] = field(default_factory=Counter)
     calls: int = 0
-    untellable: int = 0  # plays in which something is told that no record holds
+    untellable: int = 0  # plays with a difference that no record of the PBX could have prevented
     wrong: list[str] = field(default_factory=list)
 
     def table(self) -> str:
@@ -61,7 +61,7 @@ class Verdict:
 
 
 def differences(told: dict[str, Any], true: dict[str, Any], *, any_order: bool) -> dict[str, str]:
-    """What one call is, and should be, by key."""
+    """The differences of one call from the expected one, as sentences by key."""
     found = {}
     kept = true | ({"client_name": clean_name(true["client_name"])} if "client_name" in true else {})
     for key, value in kept.items():
@@ -80,7 +80,7 @@ def differences(told: dict[str, Any], true: dict[str, Any], *, any_order: bool) 
 
 
 class Run:
-    """``async with``; then ``play`` as often as wanted, and ``settle``."""
+    """``async with``, then ``play`` any number of times, then ``settle``."""
 
     def __init__(self, postgres: Postgres, folder: Path, seed: int) -> None:
         self.verdict = Verdict(seed)
@@ -88,8 +88,8 @@ class Run:
         self._folder = folder
         self._dice = random.Random(seed)
         self._plays = 0
-        self._unheard = False  # the PBX went while nobody listened
-        self._untold: dict[str, None] = {}  # of the call that is looked at: what no record holds
+        self._unheard = False  # the PBX was killed while nothing listened
+        self._untold: dict[str, None] = {}  # of the current story: differences about what no record holds
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -115,7 +115,7 @@ class Run:
         await self._stack.aclose()
 
     async def play(self, kind: str, story: Story) -> None:
-        """One story with one blow."""
+        """Play one story with one blow, and compare the calls."""
         self._plays += 1
         async with ManagerTap(self.pbx.ami_port, "full", SECRET) as boss:
             office = Office(self.pbx, self._phones, self._trunk, boss, "PJSIP", self._plays)
@@ -141,7 +141,7 @@ class Run:
         print(f"{datetime.now(UTC):%H:%M:%S} {self._plays} {kind}, {story.name}: {mark}", flush=True)
 
     async def _drive(self, kind: str, story: Story, office: Office) -> bool | None:
-        """Whether the story was cut short by the PBX's end; None where the phones did not play it."""
+        """Play the story and inject the blow. Returns whether the end of the PBX cut it short; None if the phones failed to play it."""
         driving = asyncio.ensure_future(self._told_to_the_end(story, office))
         cut: list[bool] = []
 
@@ -176,7 +176,7 @@ class Run:
             phone.forget()
 
     async def _wrong(self, story: Story, channels: set[str], *, was_cut: bool) -> list[str]:
-        """What is not as the people did it, nor as one told it who listened all the time."""
+        """The differences from what the people did, and from what the undisturbed listener reported."""
         self._untold.clear()
         rows = [row for row in await self.product.rows() if channels & set(row.channel_ids)]
         told = [product.comparable(row) for row in rows]
@@ -205,7 +205,7 @@ class Run:
         return found
 
     async def settle(self) -> Verdict:
-        """The whole at the end: no call lost or doubled, none that never was, none open."""
+        """Check all calls at the end: none lost, duplicated, invented or still open."""
         rows = {row.linkedid: row for row in await self.product.rows()}
         heard = self.witness.calls()
         self.verdict.calls = len(heard)
@@ -217,15 +217,15 @@ class Run:
 
 
 def stories() -> list[Story]:
-    """Those that leave the PBX alone: what befalls it is the blows' business."""
-    assert BOOKS  # they register their stories
+    """The stories that do not restart the PBX themselves: the blows do that."""
+    assert BOOKS  # importing them registers their stories
     return [story for story in STORIES.values() if not story.restarts and "PJSIP" in story.technologies]
 
 
 async def run(
     postgres: Postgres, folder: Path, count: int, seed: int, kinds: Sequence[str], names: Sequence[str] = ()
 ) -> Verdict:
-    """So many blows of those kinds, in an order that the seed decides."""
+    """Play ``count`` stories with blows of the ``kinds``, in an order that depends on ``seed``."""
     played = [story for story in stories() if not names or story.name in names]
     dice = random.Random(seed)
     async with Run(postgres, folder, seed) as running:

@@ -1,7 +1,7 @@
-"""Two machines' worth of listeners on one PostgreSQL and one PBX, and everything that can befall them.
+"""Two listeners, as on two machines, with one PostgreSQL and one PBX, and the failures that are injected.
 
-Each machine is a process ``pbxcrm listen`` with a data directory of its own, which reaches the database and the PBX only
-through proxies that can be cut. The PBX is the simulated one; what it really did is what a tracker makes of all that it said.
+Each machine is a process ``pbxcrm listen`` with its own data directory. It reaches the database and the PBX only through
+proxies that can be cut. The PBX is simulated; a tracker that gets all its messages tells what it really did.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ from tests.office import open_office
 from tests.waiting import until
 
 EXTENSIONS = ("101", "102", "103", "104")
-SETTLED = 300.0  # seconds until both machines are well again
+SETTLED = 300.0  # seconds until both machines have recovered
 _END = {FactKind.ENDED, FactKind.ABSORBED}
 
 
 class HonestPbx(Simulator):
-    """The simulated PBX, with what it really did: ``facts`` of a tracker that heard everything."""
+    """The simulated PBX with the ``facts`` of a tracker that got all its messages."""
 
     def __init__(self, seed: int, speed: float) -> None:
         super().__init__(extensions=EXTENSIONS, seed=seed, speed=speed, stretch=1.0)
@@ -51,7 +51,7 @@ class HonestPbx(Simulator):
         super()._say(data)
 
     def truth(self) -> dict[str, CallState]:
-        """How each call ended, by its linkedid; calls that turned out to be a part of another are left out."""
+        """The final state of each call by its linkedid, without calls that were merged into another."""
         self.facts += self._tracker.tick(datetime.now(UTC))
         ended = {fact.call.linkedid: fact.call for fact in self.facts if fact.kind is FactKind.ENDED}
         absorbed = {fact.call.linkedid for fact in self.facts if fact.kind is FactKind.ABSORBED}
@@ -59,7 +59,7 @@ class HonestPbx(Simulator):
 
 
 class Machine:
-    """One listener process; ``ahead`` is how many seconds its clock is wrong."""
+    """One listener process; its clock is ``ahead`` seconds fast."""
 
     def __init__(self, folder: Path, database: Proxy, pbx: Proxy, urls: tuple[str, str], ahead: int = 0) -> None:
         self.folder = folder
@@ -101,7 +101,7 @@ class Machine:
             await self.process.wait()
 
     def check_runs(self) -> None:
-        """Raises RuntimeError with its last words when the process ended; nobody needs to wait for it."""
+        """Raises RuntimeError with the last log line when the process has exited by itself."""
         if self.process is not None and self.process.returncode is not None:
             last = (self.folder / "log").read_text(errors="replace").rstrip().rpartition("\n")[2]
             raise RuntimeError(f"machine {self.folder.name} ended by itself: {last}")
@@ -113,18 +113,18 @@ class Machine:
 
 @dataclass
 class Verdict:
-    """What the run found; ``wrong`` are sentences, nothing else may be empty."""
+    """The result of a run; ``wrong`` are sentences, one per difference."""
 
     calls: int = 0
     blows: int = 0
     takeovers: int = 0
     longest_takeover: float = 0.0
     wrong: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # what the database was told of wrong calls
+    notes: list[str] = field(default_factory=list)  # the stored events of calls that differ
 
 
 class TwoMachines:
-    """``async with``; then ``go`` for as many blows as wanted, and ``verdict``."""
+    """``async with``, then ``go`` with the number of blows, then ``verdict``."""
 
     def __init__(self, postgres: Postgres, folder: Path, *, seed: int, rate: float = 3.0, speed: float = 4.0) -> None:
         self.pbx = HonestPbx(seed, speed)
@@ -169,10 +169,10 @@ class TwoMachines:
         pbx_url = f"ami://{self.pbx.user}:{self.pbx.secret}@127.0.0.1:{pbx.port}"
         return Machine(folder, database, pbx, (database_url, pbx_url), ahead)
 
-    # what befalls them
+    # The failures.
 
     async def go(self, blows: int, kinds: Sequence[str] | None = None) -> None:
-        """So many blows one after the other. One machine hears the PBX at any time; the database may be away for both."""
+        """Inject ``blows`` failures one after the other. One machine always hears the PBX; both may lose the database."""
         every = kinds or (
             "kill",
             "kill",
@@ -224,7 +224,7 @@ class TwoMachines:
         elif kind == "restart":
             await victim.end(signal.SIGTERM)
             await victim.start()
-        else:  # what the one who is killed had heard is nowhere but in the other's memory and both journals
+        else:  # what the killed machine had heard is only in the other's memory and in both journals
             for machine in self.machines:
                 machine.database.cut()
             await asyncio.sleep(pause / 2)
@@ -263,7 +263,7 @@ class TwoMachines:
         return next((machine for machine in self.machines if machine.journals & names), None)
 
     async def _both_hear(self) -> bool:
-        """Whether both processes are logged in at the PBX and one of them leads. Raises when one ended by itself."""
+        """Whether both processes are logged in at the PBX and one leads. Raises RuntimeError when one has exited."""
         for machine in self.machines:
             machine.check_runs()
         async with self.database.read() as session:
@@ -276,10 +276,10 @@ class TwoMachines:
         leads = status is not None and status.lease_until is not None and status.lease_until > now
         return leads and all(machine.journals & fresh for machine in self.machines)
 
-    # what came of it
+    # The result.
 
     async def verdict(self) -> Verdict:
-        """Let all calls end, and compare each with what the PBX really did."""
+        """Wait until all calls end, and compare each with what the PBX really did."""
         self._ringing.cancel()
         await until(lambda: not self.pbx.going_on, 120)
         await asyncio.sleep(3)  # a verdict of missed is held for two seconds

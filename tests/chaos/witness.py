@@ -1,4 +1,4 @@
-"""A listener that never sleeps: what it tells of a call, the one that is killed must tell, too."""
+"""An undisturbed listener. The product, though its parts are killed, must report the same about each call."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.integration.ami.office import now
 
 
 class Witness:
-    """``async with``: it hears the PBX directly, in this process, and keeps what it tells in memory."""
+    """``async with``: listens to the PBX directly, in this process, and keeps its facts in memory."""
 
     def __init__(self, folder: Path, ami_port: int, user: str) -> None:
         config = TrackerConfig(pbx="default")
@@ -45,7 +45,7 @@ class Witness:
         return self.listener.report.state is PbxState.LISTENING
 
     def calls(self) -> dict[str, CallState]:
-        """How each call stands, by its linkedid, without those that turned out to be a part of another."""
+        """The latest state of each call by its linkedid, without calls that were merged into another."""
         last: dict[str, CallState] = {}
         for fact in self.sink.facts.values():
             last[fact.call.linkedid] = fact.call
@@ -55,5 +55,5 @@ class Witness:
 
 
 def comparable(call: CallState) -> dict[str, Any]:
-    """The same of a call as ``product.comparable``."""
+    """The same data of a call as ``product.comparable``."""
     return as_object(call, "UA") | {"channels": sorted(call.channel_ids)}

@@ -1,4 +1,4 @@
-"""``pbxcrm`` on a machine whose clock is wrong: ``python -m tests.chaos.wrong_clock SECONDS-AHEAD listen``."""
+"""``pbxcrm`` on a machine whose clock is fast: ``python -m tests.chaos.wrong_clock SECONDS-AHEAD listen``."""
 
 import sys
 from datetime import datetime, timedelta, tzinfo
@@ -17,7 +17,7 @@ def main() -> None:
             return super().now(tz) + ahead
 
     if ahead:
-        parts.datetime = WrongClock  # type: ignore[attr-defined]  # what a listener asks for the time
+        parts.datetime = WrongClock  # type: ignore[attr-defined]  # the class from which the listener gets the time
     pbxcrm()
 
 
