@@ -1,1 +1,1 @@
-"""Tests; a package so that they can share ``tests.asterisk`` and the like."""
+"""Tests. A package, so that tests can import shared modules such as ``tests.office``."""

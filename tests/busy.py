@@ -1,4 +1,4 @@
-"""An office in the middle of its day: clients with names in three languages, deals in most stages, calls, tasks, notes."""
+"""Data of a working office: clients with names in three languages, deals in most stages, calls, tasks and notes."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ CLIENTS = (
     ("Анна-Марія Костянтинопольська-Загоруйко", "+380674445566", "Всеукраїнське об'єднання виробників меблів", "ivan"),
     ("Petro Other's Client", "+380991110000", "Foreign Ltd", "petro"),
 )
-# title, client (its place above), owner, stage name, amount, hours in the stage
+# title, client (index in CLIENTS), owner, stage name, amount, hours in the stage
 DEALS = (
     ("School chairs, 120 pcs", 0, "ivan", "Call held", "48000", 26),
     ("Reception desk", 2, "ivan", "Proposal sent", "22400", 175),
@@ -42,7 +42,7 @@ DEALS = (
 
 @dataclass
 class Busy:
-    """What a test may ask for by name."""
+    """The ids of the created rows, and the stages, by name."""
 
     contacts: dict[str, int] = field(default_factory=dict)
     deals: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Calls for tests, told as telephone people would: who called, who rang, who answered."""
+"""Facts of calls for tests, built step by step: who called, which extensions rang, who answered."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday, 14:00 in Kyiv
 
 @dataclass
 class FactStory:
-    """A call that goes on as its methods are called; ``facts`` is what a tracker would have said of it."""
+    """A call that proceeds with each method call; ``facts`` are what a tracker would report about it."""
 
     linkedid: str = "1700000000.1"
     client: str | None = "+380671112233"
@@ -106,6 +106,6 @@ def outbound(linkedid: str, extension: str, client: str = "+380671112233", at: d
 
 
 def batch(*stories: FactStory, position: int = 0) -> Batch:
-    """Everything the stories said, in order of time."""
+    """The facts of all stories in one batch, sorted by time."""
     facts = sorted((fact for story in stories for fact in story.facts), key=lambda fact: fact.at)
     return Batch("default", tuple(facts), JournalPosition(position, position))

@@ -1,4 +1,4 @@
-"""Fixtures for everybody: both databases, a real Redis, settings in a folder of the test's own.
+"""Fixtures for all tests: both databases, a real Redis, settings in the test's own folder.
 
 ``database`` runs a test on SQLite and on PostgreSQL (``-k sqlite``, ``-k postgres``); code under test may commit.
 """
@@ -32,14 +32,14 @@ from tests.needs import need
 from tests.quick_folder import quick_folder
 from web import templating
 
-# A slow machine is no fault of the code; and what is submitted is tried with the examples it was seen to pass.
+# No deadline: a slow machine is not a fault of the code. In CI the examples are the same in every run.
 hypothesis_settings.register_profile("here", deadline=None)
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_configure() -> None:
-    """``tmp_path`` lies in memory if it can; the contexts are put together as every entry point does it."""
+    """Put ``tmp_path`` in memory if possible, and compose the contexts as every entry point does."""
     compose()
     if folder := quick_folder():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
@@ -47,13 +47,13 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_passwords() -> None:
-    """argon2 is slow on purpose; tests hire seven people each, so theirs is the same algorithm with the least work."""
+    """argon2 is slow on purpose. Tests create seven people each, so they use it with the lowest cost."""
     passwords.hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 
 
 @pytest.fixture(scope="session")
 def asterisk() -> None:
-    """Both Asterisks are there; the first run builds them a home (``tests/asterisk/setup.py``)."""
+    """Both versions of Asterisk are installed; the first run installs them (``tests/asterisk/setup.py``)."""
     try:
         ensure("22")
         ensure("16")
@@ -69,7 +69,7 @@ def _what_its_mark_needs(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _templates_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Every test makes an application, and each would compile its templates anew, which takes longer than the test."""
+    """Share a cache of compiled templates. Each test creates an application, and compiling would take longer than the test."""
     cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(templating, "Environment", partial(Environment, bytecode_cache=cache))
@@ -78,10 +78,10 @@ def _templates_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file that nobody has open."""
+    """A migrated SQLite file to copy; nothing has it open."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     asyncio.run(upgrade(f"sqlite:///{path}"))
-    with closing(sqlite3.connect(path)) as connection:  # one file without its log, so that it can be copied
+    with closing(sqlite3.connect(path)) as connection:  # moves the log into the file, so that it can be copied
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path
 
@@ -98,7 +98,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
-    """A migrated SQLite database of this test alone."""
+    """The URL of a migrated SQLite database for one test."""
     path = tmp_path / "pbxcrm.db"
     shutil.copyfile(sqlite_template, path)
     return f"sqlite:///{path}"
@@ -106,7 +106,7 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 @pytest.fixture
 async def postgres_url(postgres: Postgres) -> AsyncIterator[str]:
-    """A migrated PostgreSQL database of this test alone."""
+    """The URL of a migrated PostgreSQL database for one test."""
     name = fresh_name()
     yield await postgres.create(name)
     await postgres.drop(name)
@@ -114,20 +114,20 @@ async def postgres_url(postgres: Postgres) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def filled() -> Filled:
-    """An office in the middle of its day, to be copied into a test's database."""
+    """The data of ``tests.busy``, created once and copied into the database of a test."""
     return Filled()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Both databases in turn, as users write them into PBXCRM_DATABASE_URL."""
+    """The URL of each database in turn, as users write it in PBXCRM_DATABASE_URL."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """Both databases in turn, migrated, open."""
+    """Each database in turn, migrated and open."""
     opened = Database(database_url)
     yield opened
     await opened.close()
@@ -142,7 +142,7 @@ def _redis() -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(_redis: str) -> str:
-    """A real Redis, emptied."""
+    """The URL of a real Redis, emptied."""
     with closing(redis.Redis.from_url(_redis)) as client:
         client.flushall()
     return _redis

@@ -1,4 +1,4 @@
-"""Real databases and a real Redis for tests: started once per session on Unix sockets, gone with it."""
+"""Real databases and a real Redis for tests, started once per session on Unix sockets and stopped at its end."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ POSTGRES_VERSIONS = ("15", "16", "17", "18")
 
 
 def postgres_programs() -> Path | None:
-    """The folder with initdb and postgres: Debian keeps them off PATH."""
+    """The folder with initdb and postgres, which are not on PATH on Debian; None if PostgreSQL is missing."""
     for version in POSTGRES_VERSIONS:
         folder = Path("/usr/lib/postgresql") / version / "bin"
         if (folder / "initdb").exists():
@@ -36,13 +36,13 @@ def postgres_programs() -> Path | None:
 
 
 def postgres_user() -> str | None:
-    """PostgreSQL refuses to run as root; the package brings a user of its own. None: run as who we are."""
+    """The user to run PostgreSQL as: it refuses to run as root, so the package creates a user. None: the current user."""
     return "postgres" if os.getuid() == 0 else None
 
 
 def _as(user: str | None) -> list[str]:
-    """Words before a command: run it as that user, and let it not outlive us. (A change of user after the request to
-    the kernel would undo the request, and that user may not be able to read our Python.)
+    """The command prefix that runs a command as ``user`` and kills it when we die. (``child.py`` cannot be used: a change of user
+    clears its request to the kernel, and the user may not be able to read our Python.)
     """
     if not user:
         return []
@@ -50,7 +50,7 @@ def _as(user: str | None) -> list[str]:
 
 
 class Postgres:
-    """A server in a folder of its own. ``url(name)`` is what users write into PBXCRM_DATABASE_URL."""
+    """A server in its own folder. ``url(name)`` is the value for PBXCRM_DATABASE_URL."""
 
     def __init__(self, folder: Path, command: list[str]) -> None:
         self.folder = folder
@@ -59,19 +59,19 @@ class Postgres:
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process (again); it may take a moment until it answers."""
+        """Start or restart the process, without waiting until it answers."""
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder)
 
     def end(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Stop it. SIGINT is "fast": it does not wait for those connected; SIGQUIT is a crash: it says goodbye to nobody."""
+        """Stop it. SIGINT is a fast shutdown, which does not wait for clients; SIGQUIT is an immediate one, like a crash."""
         if self._server is not None:
             self._server.send_signal(number)
             self._server.wait(30)
             self._server = None
 
     async def answers(self) -> bool:
-        """Whether it can be used. Raises RuntimeError when it ended by itself."""
+        """Whether the server answers. Raises RuntimeError when its process has exited."""
         try:
             await self.execute("SELECT 1")
         except (OSError, asyncpg.CannotConnectNowError):
@@ -102,7 +102,7 @@ class Postgres:
 def running_postgres(programs: Path, *, keeps_commits: bool = False) -> Iterator[Postgres]:
     """A fresh server with fsync off and a migrated template database.
 
-    ``keeps_commits``: what was committed outlives a crash of the server, as it does for users.
+    ``keeps_commits``: commits survive a crash of the server, as in production.
     """
     with tempfile.TemporaryDirectory(prefix="pg-", dir=quick_folder(), ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
@@ -110,7 +110,7 @@ def running_postgres(programs: Path, *, keeps_commits: bool = False) -> Iterator
         if user:
             shutil.chown(folder, user, getpwnam(user).pw_gid)
         data = folder / "data"
-        # The checkout may lie where that user cannot read, so everything happens in a folder of its own.
+        # That user may not be able to read the checkout, so the commands run in the temporary folder.
         subprocess.run(
             [*_as(user), programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8",
              "--locale=C.UTF-8"],
@@ -140,7 +140,7 @@ async def _prepare(postgres: Postgres) -> None:
 
 @contextmanager
 def running_redis() -> Iterator[str]:
-    """A server of its own on a Unix socket; yields its URL."""
+    """Run a Redis server on a Unix socket; yields its URL."""
     with tempfile.TemporaryDirectory(prefix="redis-") as temporary:
         command, socket = redis_server.prepare(Path(temporary))
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -154,7 +154,7 @@ def running_redis() -> Iterator[str]:
 
 @contextmanager
 def paused_redis(url: str) -> Iterator[None]:
-    """Meanwhile the server at ``url`` takes connections and what they say, and answers nobody."""
+    """Stop the process of the server at ``url`` (SIGSTOP): it accepts connections and data but does not answer."""
     with closing(redis.Redis.from_url(url)) as client:
         server: Any = client.info("server")
     pid = int(server["process_id"])

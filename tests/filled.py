@@ -1,4 +1,4 @@
-"""The office in the middle of its day, made once per session for each kind of database and copied for each test."""
+"""The data of ``tests.busy``, created once per session for each kind of database and copied for each test."""
 
 import pickle
 from pathlib import Path
@@ -14,16 +14,14 @@ FILLED = "pbxcrm_filled"  # the template database on PostgreSQL
 
 
 class Filled:
-    """Filling takes longer than most tests that need it; copying takes a hundredth of that."""
+    """Copies filled databases: creating the data takes longer than most tests; copying takes a hundredth of that."""
 
     def __init__(self) -> None:
-        self._people: dict[
-            str, bytes
-        ] = {}  # by dialect: the office and what is in it, as each test gets its own of them
+        self._people: dict[str, bytes] = {}  # by dialect: office and data, pickled so that each test gets its own copy
         self._file = b""
 
     async def into(self, database: Database, settings: Settings, server: Postgres | None) -> tuple[Office, Busy]:
-        """Fill a database that is migrated and that nobody has connected to; ``server`` is where it is on PostgreSQL."""
+        """Fill a migrated database that has no connections. ``server``: the PostgreSQL server, None for SQLite."""
         url = database.engine.url
         assert url.database is not None
         kind = "sqlite" if database.is_sqlite else "postgresql"
@@ -33,7 +31,7 @@ class Filled:
             own = Database(url.render_as_string(hide_password=False))
             office = await open_office(own)
             busy = await fill(own, settings, office, NOON)
-            await own.close()  # a template must have no connection, and a file no log beside it
+            await own.close()  # a template database must have no connections, and an SQLite file no separate log
             await self._keep(url.database, server)
             self._people[kind] = pickle.dumps((office, busy))
         found: tuple[Office, Busy] = pickle.loads(self._people[kind])

@@ -1,4 +1,4 @@
-"""Lamps as rows, for tests that begin where some burn already; and the sweep of everything that is due."""
+"""Creates lamps as rows, for tests that begin with burning lamps, and runs everything that is due."""
 
 from datetime import datetime
 from itertools import count
@@ -16,7 +16,7 @@ _number = count(1)
 
 
 async def sweep_all(database: Database, at: datetime) -> int:
-    """What a worker does each second; how many deadlines fired and lamps lit."""
+    """What a worker does each second. Returns how many timers fired plus how many lamps lit."""
     return await jobs.sweep(database, at) + await sweep_lamps(database, at)
 
 
@@ -25,7 +25,7 @@ async def callbacks_checkpoint(session: AsyncSession) -> Checkpoint:
 
 
 async def set_norm(session: AsyncSession, norm: int, pause: int) -> None:
-    """Working minutes of callbacks, without moving what is armed already."""
+    """Set the working minutes of both steps for callbacks. Lamps that are already armed do not change."""
     checkpoint = await callbacks_checkpoint(session)
     rows = await session.exec(select(CheckpointStep).where(CheckpointStep.checkpoint_id == checkpoint.id))
     for step in rows.all():
@@ -43,7 +43,7 @@ async def lamp_of_callback(
     task_id: int | None = None,
     reason: dict[str, object] | None = None,
 ) -> Lamp:
-    """One that has lit; ``step`` 1 is before a manager."""
+    """A lamp that has lit. ``step`` 1 is the escalation to the manager."""
     checkpoint = await callbacks_checkpoint(session)
     lamp = Lamp(
         checkpoint_id=checkpoint.id or 0,

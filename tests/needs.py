@@ -1,4 +1,4 @@
-"""What a test needs from the machine: skipped with one clear line where it is missing, an error where it must be there."""
+"""Requirements of tests: a test is skipped with a clear reason if the machine lacks something; in CI it fails."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def need(condition: object, reason: str) -> None:
-    """Go on if ``condition`` holds. ``reason`` says what is missing and how to get it. With CI=true nothing may be skipped."""
+    """Skip the test unless ``condition`` holds; fail it with CI=true. ``reason`` says what is missing and how to install it."""
     if condition:
         return
     if os.environ.get("CI") == "true":

@@ -1,4 +1,4 @@
-"""A small office in a test's database: who works there, by role and extension."""
+"""A small office in a test's database: two teams, an administrator and quality control."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,8 +19,8 @@ PASSWORD = "correct horse"
 
 @dataclass(frozen=True)
 class Office:
-    """Logins to people: ``ivan`` 101 and ``olena`` 102 sell in team Sales, led by ``maria`` 103; ``admin`` and ``kira`` (QC) have no phone;
-    ``petro`` 201 sells in team Other, led by ``oksana`` 202."""
+    """People by login: ``ivan`` 101 and ``olena`` 102 are sellers in team Sales, led by ``maria`` 103; ``admin`` and ``kira`` (QC) have no
+    phone; ``petro`` 201 is a seller in team Other, led by ``oksana`` 202."""
 
     users: dict[str, User]
 
@@ -48,7 +48,7 @@ STAFF = (
 
 
 async def open_office(database: Database) -> Office:
-    """Seed pipelines and calendar and hire everybody."""
+    """Create the first pipeline and calendar, and all people of ``STAFF``."""
     users: dict[str, User] = {}
     hashed = await hash_password(PASSWORD)
     async with database.write() as session:

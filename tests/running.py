@@ -1,4 +1,4 @@
-"""A whole ``pbxcrm run`` as users start it, for tests that look at it from outside."""
+"""Runs a whole ``pbxcrm run`` as users start it, for tests from outside."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from pbxcrm.shared import child
 from tests.waiting import children_of
 
 PARTS = {"web", "work", "listen", "simulate", "redis"}
-START_SECONDS = 60  # on a machine that runs other tests beside this one
+START_SECONDS = 60  # on a machine that runs other tests at the same time
 
 
 class Running:
@@ -38,7 +38,7 @@ class Running:
         return found[1] if found else ""
 
     def parts(self) -> dict[str, int]:
-        """Name of each living child and its pid."""
+        """The pid of each running child process by its name."""
         names: dict[str, int] = {}
         for pid, line in children_of(self.process.pid).items():
             found = re.search(r"-m pbxcrm (\w+)|(redis)-server|(valkey)-server", line)
@@ -59,12 +59,12 @@ class Running:
         return answer["redis"] == "ok" and all(pbx["listening"] for pbx in answer["pbxs"].values())
 
     async def listens(self) -> bool:
-        """Whether the listener has said of a PBX that it hears it; before its first word there is none, and ``well`` is true."""
+        """Whether a PBX is reported and the listener hears each one. Before the first report there is none, but ``well`` is True."""
         pbxs = (await self.ready())["pbxs"].values()
         return bool(pbxs) and all(pbx["listening"] for pbx in pbxs)
 
     async def hears(self) -> bool:
-        """Whether the PBX has said anything yet: following it begins before its first event."""
+        """Whether the listener has received an event: ``listens`` is True before the first one."""
         return (await self.ready())["pbxs"]["default"]["last_event_age_seconds"] is not None
 
     async def ended(self, seconds: float) -> int:

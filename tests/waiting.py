@@ -1,4 +1,4 @@
-"""Waiting for what other processes do: as short as it can be, and with an end."""
+"""Waiting for other processes: no longer than necessary, and with a timeout."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that ended but was not waited for does not."""
+    """Whether the process is running. A zombie is not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -26,7 +26,7 @@ def is_alive(pid: int) -> bool:
 
 
 def children_of(pid: int) -> dict[int, str]:
-    """The living children of a process with their command lines."""
+    """The running children of a process: pid -> command line."""
     found: dict[int, str] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():

@@ -1,6 +1,6 @@
-"""The application behind a real server, and people at real browsers.
+"""Fixtures: the application behind a real server, and people with real browsers.
 
-The browser serves the whole session, so whatever uses it runs in the session's event loop (``loop_scope``).
+One browser is used in the whole session, so everything that uses it runs in the session's event loop (``loop_scope``).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +24,7 @@ from tests.integration.web.serving import serving
 from tests.waiting import until
 from web.app import create_app
 
-expect.set_options(timeout=30_000)  # ms: the machine may be busy with other things; it waits no longer than it must
+expect.set_options(timeout=30_000)  # ms: the machine may be busy; ``expect`` returns as soon as the condition holds
 AtScreen = Callable[..., Awaitable[tuple[Person, Page]]]
 
 
@@ -36,7 +36,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def db(sqlite_url: str) -> AsyncIterator[Database]:
-    """One database (what a browser sees does not depend on which), with the people of ``PEOPLE``: ids 1 to 5."""
+    """An SQLite database with the people of ``PEOPLE`` (ids 1 to 5). Pages do not depend on the kind of database."""
     database = Database(sqlite_url)
     hashed = await hash_password(PASSWORD)
     async with database.write() as session:
@@ -63,7 +63,7 @@ async def address(app: Starlette) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _chromium() -> AsyncIterator[Browser]:
-    """One for all tests: with its driver it takes a second to start, and every test opens windows of its own."""
+    """One browser for all tests, because it takes a second to start. Every test opens its own windows."""
     async with running_browser() as browser:
         yield browser
 
@@ -76,9 +76,9 @@ async def chromium(_chromium: Browser) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def at_screen(address: str, chromium: Browser) -> AsyncIterator[AtScreen]:
-    """``person, page = await at_screen("olena", color_scheme="dark", viewport=…)``: logged in, at the front page.
+    """``person, page = await at_screen("olena", color_scheme="dark", viewport=…)``: logged in, on the front page.
 
-    With ``login=""`` nobody is logged in. At the end no page may have complained about anything.
+    With ``login=""`` nobody is logged in. Fails at the end if a page had an error.
     """
     async with AsyncExitStack() as stack:
         people: list[Person] = []

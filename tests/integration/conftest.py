@@ -1,4 +1,4 @@
-"""The office of a test's own database, and what a listener tells it."""
+"""Fixtures: the office in a test's own database, and the intake of facts from a listener."""
 
 import asyncio
 import shutil
@@ -31,12 +31,12 @@ def seeded(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> S
     file = tmp_path_factory.mktemp("walk") / "two_teams.db"
     shutil.copyfile(sqlite_template, file)
     found = asyncio.run(seed_two_teams(file))
-    with closing(sqlite3.connect(file)) as connection:  # one file without its log, so that it can be copied
+    with closing(sqlite3.connect(file)) as connection:  # moves the log into the file, so that it can be copied
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return found
 
 
 @pytest.fixture
 def walker(seeded: Seeded, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Walker:
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 60.0)  # a slow machine is no database that hangs
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 60.0)  # on a slow machine the database must not count as hanging
     return Walker(seeded, tmp_path, redis_url)
