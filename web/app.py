@@ -1,4 +1,4 @@
-"""The web application, put together from its parts; nothing here is global."""
+"""Builds the web application from its parts. There is no global state."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -71,7 +71,7 @@ def create_app(
         lifespan=lifespan,
         max_body_size=MAX_BODY,
     )
-    app.router.redirect_slashes = False  # one address a page
+    app.router.redirect_slashes = False  # one address per page
     app.state.parts = parts
     app.state.served = frozenset(route.path for route in routes)
     parts.templates.env.globals["served"] = app.state.served

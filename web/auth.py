@@ -1,4 +1,4 @@
-"""Who asks: the session cookie, the doors of the routes, and where one is sent to log in."""
+"""Authentication: session cookies, API tokens, the check in front of each route, and the redirect to the login page."""
 
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -16,13 +16,13 @@ from web.doors import Door, Handler, Rule
 from web.parts import now, parts, viewer
 
 COOKIE = "pbxcrm_session"
-DEVICE = "pbxcrm_device"  # the browser, known again after a log-out; it opens nothing (``pbxcrm.people.throttle``)
+DEVICE = "pbxcrm_device"  # recognises the browser after a log-out, for counting wrong passwords; it gives no access (``pbxcrm.people.throttle``)
 DEVICE_SECONDS = 365 * 24 * 3600
 LOGIN = "/login"
 
 
 def cookie_name(request: Request) -> str:
-    """Over HTTPS the name itself forbids a cookie planted by a neighbouring site (RFC 6265bis, ``__Host-``)."""
+    """The name of the session cookie. Over HTTPS its prefix ``__Host-`` keeps other sites from setting it (RFC 6265bis)."""
     return _named(request, COOKIE)
 
 
@@ -36,7 +36,7 @@ def session_token(request: Request) -> str | None:
 
 
 def give_cookie(request: Request, response: Response, token: str) -> None:
-    """Log this browser in."""
+    """Set the session cookie."""
     response.set_cookie(
         cookie_name(request),
         token,
@@ -49,12 +49,12 @@ def give_cookie(request: Request, response: Response, token: str) -> None:
 
 
 def device_of(request: Request) -> str:
-    """The browser's own token; empty where it has none yet."""
+    """The token that identifies the browser; empty for one without such a cookie."""
     return request.cookies.get(_named(request, DEVICE), "")[:100]
 
 
 def remember_device(request: Request, response: Response, token: str) -> None:
-    """Set the cookie by which a browser is known again after a log-out."""
+    """Set the cookie that identifies a browser after a log-out."""
     response.set_cookie(
         _named(request, DEVICE),
         token,
@@ -67,14 +67,14 @@ def remember_device(request: Request, response: Response, token: str) -> None:
 
 
 def delete_cookie(request: Request, response: Response) -> None:
-    """Log this browser out; the session itself is ended elsewhere."""
+    """Delete the session cookie. The session itself is ended by the caller."""
     response.delete_cookie(
         cookie_name(request), path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https"
     )
 
 
 async def viewer_by_session(request: Request) -> Viewer | None:
-    """The person behind the session cookie; None without one, or when it is worth nothing any more."""
+    """The person of the session cookie; None without a cookie, or when its session has ended."""
     token = session_token(request)
     if not token:
         return None
@@ -93,12 +93,12 @@ async def viewer_by_token(request: Request) -> Viewer | None:
 
 
 def local_path(target: str | None) -> str:
-    """``target`` where it is a path of ours, else the front page; never the login page itself."""
+    """``target`` if it is a path of this site, else ``/``. The login page counts as no target."""
     return foreign.local_path(target, but=LOGIN)
 
 
 def to_login(request: Request) -> Response:
-    """Where a person without a session is sent; a part of a page is refused, and the page knows what to do."""
+    """The answer to a request without a session: a redirect to the login page, or 401 for a part of a page."""
     if request.headers.get("hx-request") == "true":  # js/session.js: what has been typed on the page must not be lost
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Reswap": "none"})
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -110,7 +110,7 @@ def to_login(request: Request) -> Response:
 
 
 def guarded(rule: Rule, handler: Handler) -> Handler:
-    """``handler`` behind its door: it runs only for whom the rule lets in."""
+    """``handler`` with its check: it runs only for people whom ``rule`` allows."""
 
     async def enter(request: Request) -> Response:
         if rule.door is Door.TOKEN:
@@ -129,7 +129,7 @@ def guarded(rule: Rule, handler: Handler) -> Handler:
 
 
 class Unauthorized(NotAllowed):
-    """A program came without a valid token."""
+    """A program sent no valid token."""
 
     status = 401
 

@@ -1,4 +1,4 @@
-"""The form of a checkpoint: what is typed of it, and what the engine stores. Fields of a step come once for each step, in order."""
+"""The form of a checkpoint, from typed fields to what the engine stores. Fields of a step come once per step, in order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ ROLES: dict[str, str] = {
     Role.QC.value: N_("somebody of quality control"),
     Role.ADMIN.value: N_("an administrator"),
 }
-#: Which field of a step is wrong, by what the engine calls it.
+#: The engine's name of a wrong value -> the field of a step in the form.
 PARTS = {part: f"step_{part}" for part in ("after", "whom", "what", "text", "checklist")}
 
 
@@ -63,7 +63,7 @@ class StepRow:
 
 
 def new_form(name: str, trigger: str) -> Form:
-    """What a new checkpoint begins with: the two steps of article 000."""
+    """A new checkpoint with its two default steps: first a task for the responsible, then one for the manager."""
     form = filled(
         {
             "name": name,
@@ -90,7 +90,7 @@ def new_form(name: str, trigger: str) -> Form:
 
 
 def form_of(row: Checkpoint, steps: Sequence[CheckpointStep]) -> Form:
-    """A checkpoint as it is stored."""
+    """The form filled in from a stored checkpoint and its steps."""
     amount, unit = as_typed(abs(row.offset_minutes))
     form = filled(
         {
@@ -120,19 +120,19 @@ def form_of(row: Checkpoint, steps: Sequence[CheckpointStep]) -> Form:
 
 
 def rows_of(form: Form) -> list[StepRow]:
-    """The steps that were typed."""
+    """The steps of the form, as typed."""
     count = len(form.all("step_after"))
     columns = [_column(form, name, count) for name in STEP_FIELDS]
     return [StepRow(number, *parts) for number, parts in enumerate(zip(*columns, strict=True))]
 
 
 def _column(form: Form, name: str, count: int) -> list[str]:
-    """The field of each step; empty where a program left some away."""
+    """The values of one field, one per step; empty for steps whose field is missing in the request."""
     return [*form.all(name), *([""] * count)][:count]
 
 
 def alter_steps(form: Form, act: str) -> int:
-    """``add``, ``remove:1``, ``up:1`` or ``down:1``; the number of the step to go on with."""
+    """Change the list of steps by ``act`` (``add``, ``remove:1``, ``up:1`` or ``down:1``). Returns the step to focus."""
     word, _colon, text = act.partition(":")
     rows = len(form.all("step_after"))
     if word == "add":
@@ -153,7 +153,7 @@ def alter_steps(form: Form, act: str) -> int:
 
 
 def change_of(form: Form, *, pipeline_id: int | None, stage_id: int | None) -> CheckpointChange:
-    """What was typed. Raises Invalid at the field; those of a step are called ``step_whom_2``."""
+    """The checkpoint that was typed. Raises Invalid at the field; a field of a step is named like ``step_whom_2``."""
     trigger, work = form["trigger"], form.all("work")
     is_date = trigger == TriggerKind.DATE
     talks = WorkKind.TALKED in work or trigger == TriggerKind.SILENCE
@@ -179,7 +179,7 @@ def _step(row: StepRow) -> StepChange:
 
 
 def refuse(form: Form, error: Invalid) -> None:
-    """At the very field of the step where the engine says which."""
+    """Show an error of the engine at the field of the step that it names."""
     part, position = error.params.get("part"), error.params.get("position")
     if error.field == "steps" and part in PARTS:
         error.field = f"{PARTS[str(part)]}_{position}"
@@ -191,7 +191,7 @@ def refuse(form: Form, error: Invalid) -> None:
 
 
 def say_who_left(form: Form, people: Directory) -> None:
-    """A step whose addressee has left says so as soon as it is looked at."""
+    """Add an error to each step whose addressee is no longer active."""
     active = {user.login for user in people.users.values() if user.is_active}
     for row in rows_of(form):
         if row.whom.startswith(USER) and row.whom.removeprefix(USER) not in active:
@@ -199,7 +199,7 @@ def say_who_left(form: Form, people: Directory) -> None:
 
 
 def whom_choices(people: Directory, form: Form) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Groups of options; whoever has left is among them only where a step names them."""
+    """Groups of options for the addressee. An inactive person is listed only if a step names them."""
     named = {row.whom for row in rows_of(form)}
     everybody = sorted(people.users.values(), key=lambda user: user.name)
     persons = [(f"{USER}{user.login}", user.name) for user in everybody if user.is_active]
@@ -221,5 +221,5 @@ def whom_choices(people: Directory, form: Form) -> list[tuple[str, list[tuple[st
 
 
 def field_choices() -> list[tuple[str, str]]:
-    """Fields whose filling may be work."""
+    """Options of a select: the fields that can count as work when they are filled in."""
     return [("", _("choose")), *((key, _(field.name)) for key, field in BY_KEY.items() if not field.required)]

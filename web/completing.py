@@ -1,7 +1,7 @@
-"""The one form that asks for what a refused move lacks, and sends the same act again with it.
+"""The form that asks for what a refused move lacks and then sends the same request again.
 
-The board, a deal's card, the dock and the callback queue answer with it when a gate refuses (``GateRefused``). With a script it
-stands in the dialog ``#complete`` (``complete.js``), without one it is a page. It sends every field of the act along, and
+The board, a deal's card, the dock and the callback queue answer with it when a gate refuses (``GateRefused``). With JavaScript it
+opens in the dialog ``#complete`` (``complete.js``), without one it is a page. It sends every field of the act along, and
 ``asked``, the needs it asks for.
 """
 
@@ -23,9 +23,9 @@ from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
 
-FIELDS = REQUIRABLE  # keys of what a stage may ask for
+FIELDS = REQUIRABLE  # keys of the fields that a stage may require
 OWN = frozenset({"asked", "lost_reason", "usual", "next_title", "next_due_at", "quick", "board", "contact", *FIELDS})
-_RENAMED = {"title": "next_title", "due_at": "next_due_at"}  # how the form calls what the new task calls otherwise
+_RENAMED = {"title": "next_title", "due_at": "next_due_at"}  # field of the new task -> its name in this form
 
 
 def is_completed(form: Form) -> bool:
@@ -40,7 +40,7 @@ def answers(form: Form) -> dict[str, str]:
 
 
 async def fill_in(session: AsyncSession, request: Request, form: Form, deal_id: int) -> None:
-    """What the form asked for, before the act itself and in its transaction: the required fields, the next task."""
+    """Store the required fields and the next task from the form, before the act itself and in its transaction."""
     if typed := answers(form):
         await actions.fill_in(session, viewer(request), deal_id, typed, now(request))
     if is_completed(form):
@@ -53,7 +53,7 @@ def lost_reason(form: Form) -> str:
 
 
 async def plan_next(session: AsyncSession, request: Request, form: Form, deal: Deal) -> None:
-    """Make the next task that the act waits for, in its transaction; for whoever is responsible for the deal."""
+    """Create the next task that the act requires, in the same transaction; its assignee is the responsible of the deal."""
     who = viewer(request)
     owner = deal.responsible_id or who.user_id
     when = filled({"due_at": form["next_due_at"], "quick": form["quick"]})
@@ -69,7 +69,7 @@ async def plan_next(session: AsyncSession, request: Request, form: Form, deal: D
 
 
 def asks(form: Form, error: Invalid) -> bool:
-    """Whether ``error`` is about what this form asks for: a gate refused, or what was typed into the form is wrong."""
+    """Whether ``error`` belongs to this form: a gate refused the move, or a field of this form is wrong."""
     return isinstance(error, GateRefused) or bool(form["asked"])
 
 
@@ -80,11 +80,11 @@ def _need(missing: Missing) -> str:
 async def ask_missing(
     request: Request, form: Form, error: Invalid, deal_id: int, *, stage_id: int | None = None, target: str = ""
 ) -> HTMLResponse:
-    """422 with the form. ``stage_id``: where the deal was to go, else its lost stage; ``target``: what the act's answer replaces."""
+    """422 with the form. ``stage_id``: the stage the deal should enter, else its lost stage. ``target``: the element that the answer replaces."""
     needs = form["asked"].split()
     if isinstance(error, GateRefused):
         needs += [need for missing in error.missing if (need := _need(missing)) not in needs]
-    if form["asked"]:  # what was asked for and is still missing is said at its field
+    if form["asked"]:  # an error about a field of this form is shown at that field
         error.field = _RENAMED.get(error.field, error.field)
         form.refuse(error)
     async with parts(request).db.read() as session:
@@ -92,7 +92,7 @@ async def ask_missing(
         to = await session.get(Stage, stage_id) if stage_id is not None else None
         if to is None and deal is not None:
             to = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
-    if not form["asked"] and not form["next_title"]:  # the act's own form may have had such a field, left empty
+    if not form["asked"] and not form["next_title"]:  # the original form may have had this field, left empty
         form.values["next_title"] = _("Call again")
     answer = show(
         request,

@@ -1,4 +1,4 @@
-"""Changes come only from our own pages: no tokens in forms, the browser itself says where a request comes from.
+"""Protection against CSRF without tokens in forms: the browser itself says which site a request comes from.
 
 ``Sec-Fetch-Site`` first (every current browser sends it over HTTPS and to localhost), then ``Origin`` (which browsers
 send with every POST, also over plain HTTP on an office network). See Fetch Metadata, W3C, and RFC 6454.
@@ -16,7 +16,8 @@ OUR_OWN = frozenset({"same-origin", "none"})  # "none": the person typed the add
 def is_ours(method: str, headers: Mapping[str, str]) -> bool:
     """Whether a request may change something. ``headers`` has lower-case names.
 
-    A request with neither header is no current browser's; it passes only without a cookie, that is, with no power.
+    A request with neither header does not come from a current browser. It passes only without a cookie, so it has no
+    session.
     """
     if method in SAFE_METHODS:
         return True

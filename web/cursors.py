@@ -1,4 +1,4 @@
-"""Where a list goes on: one codec for pages and API. Opaque to whoever keeps it, checked when it comes back.
+"""Cursors of lists: one codec for pages and the API. A cursor is opaque to its holder and checked when it comes back.
 
 A cursor grants nothing: rows are filtered as always.
 """
@@ -22,46 +22,46 @@ _KINDS = tuple(EntryKind)
 
 
 def next_of_id(row_id: int | None) -> str:
-    """The cursor behind the row of this id."""
+    """The cursor for the rows after the one with this id."""
     return _packed(row_id)
 
 
 def read_id(cursor: str) -> int | None:
-    """The id of the last row seen; None for what is no such cursor."""
+    """The id of the last row seen; None for a text that is no such cursor."""
     found = _unpacked(cursor, LARGEST_ID)
     return found[0] if found is not None else None
 
 
 def next_of_time(at: datetime, row_id: int | None) -> str:
-    """The cursor behind a row of a list that is sorted by a time and then by id."""
+    """The cursor for the rows after this one, in a list that is sorted by a time and then by id."""
     return _packed(_microseconds(at), row_id)
 
 
 def read_time(cursor: str) -> tuple[datetime, int] | None:
-    """The sort time and id of the last row seen; None for what is no such cursor."""
+    """The sort time and id of the last row seen; None for a text that is no such cursor."""
     found = _unpacked(cursor, _LATEST, LARGEST_ID)
     return (EARLIEST + found[0] * _MICROSECOND, found[1]) if found is not None else None
 
 
 def next_of_entry(entry: TimelineCursor) -> str:
-    """The cursor behind an entry of a timeline."""
+    """The cursor for the entries after this one in a timeline."""
     return _packed(_microseconds(entry.at), _KINDS.index(entry.kind), entry.id)
 
 
 def read_entry(cursor: str) -> TimelineCursor | None:
-    """The last entry of a timeline that was seen; None for what is no such cursor."""
+    """The last entry of a timeline that was seen; None for a text that is no such cursor."""
     found = _unpacked(cursor, _LATEST, len(_KINDS) - 1, LARGEST_ID)
     return TimelineCursor(EARLIEST + found[0] * _MICROSECOND, _KINDS[found[1]], found[2]) if found is not None else None
 
 
 def next_of_pair(place: Place) -> str:
-    """The cursor behind a pair of the list of clients who may be one."""
+    """The cursor for the pairs after this one in the list of possible duplicates."""
     packed = json.dumps([place.alike.value, place.key, place.low_id, place.high_id], separators=(",", ":"))
     return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
 def read_pair(cursor: str) -> Place | None:
-    """The last pair seen; None for what is no such cursor."""
+    """The last pair seen; None for a text that is no such cursor."""
     parts = _parts(cursor)
     if parts is None or len(parts) != 4:
         return None
@@ -80,7 +80,7 @@ def _packed(*parts: int | None) -> str:
 
 
 def _unpacked(cursor: str, *most: int) -> list[int] | None:
-    """As many whole numbers as there are maxima, each from 0 to its maximum."""
+    """The whole numbers in a cursor, one for each maximum and each from 0 to its maximum; None otherwise."""
     parts = _parts(cursor)
     if parts is None or len(parts) != len(most):
         return None

@@ -15,7 +15,7 @@ from web.i18n import gettext as _
 
 
 def writer(settings: Settings) -> Callable[[DigestFacts], EmailMessage]:
-    """Writes the digests of this installation."""
+    """The function that writes a digest as an e-mail, with the sender and links of this installation."""
 
     def write(facts: DigestFacts) -> EmailMessage:
         language = Language.of(facts.language) or Language(settings.language)
@@ -26,7 +26,7 @@ def writer(settings: Settings) -> Callable[[DigestFacts], EmailMessage]:
             message["Date"] = format_datetime(facts.now)
             domain = settings.mail_from.partition("@")[2]
             message["Message-ID"] = f"<digest-{facts.user_id}-{facts.day.isoformat()}@{domain}>"
-            message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers it
+            message["Auto-Submitted"] = "auto-generated"  # RFC 3834: automatic replies do not answer it
             message["Content-Language"] = language.value
             message.set_content("\n".join(_lines(facts, settings.public_url)))
             return message

@@ -1,4 +1,4 @@
-"""How a route says whom it is for."""
+"""The declaration of a route: how its caller is authenticated, and which permission is needed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Door(Enum):
-    """How who asks is recognised."""
+    """How the caller of a route is authenticated."""
 
     SESSION = "session"  # the cookie of a browser; changes must come from our own pages
     TOKEN = "token"  # noqa: S105 (a kind of door, not a secret): Authorization: Bearer
@@ -22,7 +22,7 @@ class Door(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``needs`` is None where any person who is logged in may come (own profile, live stream)."""
+    """``needs`` is None for routes that any logged-in person may use (own profile, live stream)."""
 
     door: Door
     needs: Permission | None

@@ -1,4 +1,4 @@
-"""Until when something is to be done, as forms ask for it: a quick choice, or what somebody typed in their own words."""
+"""Deadlines in forms: a quick choice, or a text in people's own words."""
 
 from datetime import datetime
 
@@ -19,14 +19,14 @@ QUICK_SAID = {"10m": "in 10 min", "2h": "in 2 h", "morning": "tomorrow morning"}
 
 
 async def due_of(session: AsyncSession, request: Request, form: Form, user_id: int | None) -> datetime:
-    """When it is due: a quick choice of the button that was pressed, else the field. Raises Invalid."""
+    """The deadline of a form: the quick choice of the pressed button, else the field ``due_at``. Raises Invalid."""
     return await deadline_of(session, request, QUICK_SAID.get(form["quick"]) or form["due_at"], user_id)
 
 
 async def deadline_of(
     session: AsyncSession, request: Request, text: str, user_id: int | None, field: str = "due_at"
 ) -> datetime:
-    """What somebody typed, by the calendar of whoever is to do it (``user_id``, else their own). Raises Invalid at ``field``."""
+    """The typed deadline in the calendar of ``user_id`` (else of the viewer). Raises Invalid at ``field``."""
     if not text:
         raise Invalid(field, "tasks.due", "Say until when it is to be done.")
     calendars = await load_calendars(session, await load_directory(session))
@@ -37,5 +37,5 @@ async def deadline_of(
 
 
 def deadline_text(at: datetime | None) -> str:
-    """A moment as the field shows it and reads it again, in the reader's time zone."""
+    """A time in the format that the field shows and can parse, in the reader's time zone."""
     return at.astimezone(here().timezone).strftime("%d.%m.%Y %H:%M") if at is not None else ""

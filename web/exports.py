@@ -1,4 +1,4 @@
-"""Tables as files: CSV that spreadsheets open, and XLSX whose texts are texts, never formulas."""
+"""Tables as files: CSV that spreadsheets open, and XLSX in which a text is never read as a formula."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def csv_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
-    """UTF-8 with the mark by which Excel knows it; written as it is read."""
+    """A streamed CSV file in UTF-8, with the byte order mark that tells Excel the encoding."""
 
     def lines() -> Iterator[str]:
         buffer = StringIO()
@@ -30,8 +30,8 @@ def csv_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> R
 
 
 def xlsx_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
-    """A workbook with one sheet; texts stay texts, so that no cell becomes a formula."""
-    from openpyxl import Workbook  # noqa: PLC0415  # 5 MB, for what is asked once a week
+    """A workbook with one sheet. Every text is stored as a string, so that no cell becomes a formula."""
+    from openpyxl import Workbook  # noqa: PLC0415  # 5 MB of memory for a feature that is used about once a week
 
     book = Workbook(write_only=True)
     sheet = book.create_sheet(name[:31])

@@ -1,13 +1,13 @@
-"""What comes from outside as text, parsed in one place for each kind: addresses, whole numbers, character sets.
+"""Parsers of text from outside, one per kind: addresses, whole numbers, character sets.
 
-Each answers with a value or with None, whatever it is given; ``tests/unit/web/test_foreign.py`` throws everything at them.
+Each returns a value or None for any input and never raises; ``tests/unit/web/test_foreign.py`` fuzzes them.
 """
 
 import codecs
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 LARGEST = 2**31 - 1
-#: What browsers send forms in, and what old programs may. Codecs of Python's own (punycode, unicode_escape) are not text.
+#: Character sets in which browsers and old programs send forms. Codecs of Python's own (punycode, unicode_escape) are not text.
 _CHARSETS = frozenset(
     {"utf-8", "ascii", "iso8859-1", "iso8859-5", "iso8859-15", "cp1250", "cp1251", "cp1252", "koi8-r", "koi8-u"}
 )
@@ -15,7 +15,7 @@ _IN_ADDRESSES = ":/%#?=@[]!$&'()*+,;~"
 
 
 def split_address(text: str) -> SplitResult | None:
-    """The parts of an address; None where it is none."""
+    """The parts of a URL; None if it cannot be parsed."""
     try:
         return urlsplit(text)
     except ValueError:  # a bracket that is not closed, a letter that normalises to a slash
@@ -23,9 +23,9 @@ def split_address(text: str) -> SplitResult | None:
 
 
 def local_path(target: str | None, *, but: str = "") -> str:
-    """``target`` where it is a path of ours, else the front page: nobody is sent to another site after logging in.
+    """``target`` if it is a path of this site, else ``/``: log-in never redirects to another site.
 
-    It comes back in ASCII, as headers want it. ``but`` is a path nobody is sent to.
+    The result is ASCII, so it can stand in a header. ``but``: a path that is never returned.
     """
     if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
         return "/"
@@ -38,12 +38,12 @@ def local_path(target: str | None, *, but: str = "") -> str:
 
 
 def ascii_address(text: str) -> str:
-    """An address as headers want it: letters beyond ASCII are percent-encoded, the rest stays."""
+    """A URL for a header: letters beyond ASCII are percent-encoded, the rest stays."""
     return quote(text.encode("utf-8", "replace"), safe=_IN_ADDRESSES)
 
 
 def query_of(text: str) -> dict[str, list[str]]:
-    """The query of an address; empty where there is none or it is none."""
+    """The query string of a URL; empty if it has none or cannot be parsed."""
     split = split_address(text)
     try:
         return parse_qs(split.query, max_num_fields=200) if split is not None else {}
@@ -52,7 +52,7 @@ def query_of(text: str) -> dict[str, list[str]]:
 
 
 def whole_number(text: str, most: int = LARGEST) -> int | None:
-    """``text`` as a number from 0 to ``most``, written in ASCII digits alone; None for anything else, however long."""
+    """``text`` as a number from 0 to ``most``, in ASCII digits only; None for anything else, of any length."""
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)) + 5:
         return None
     number = int(text)

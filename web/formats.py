@@ -1,7 +1,7 @@
-"""How moments, durations, sums and names are written for people.
+"""Formats of times, durations, amounts and names for people.
 
 Everything here speaks the language, time zone and moment of ``web.i18n.here()``. A space inside a value is a no-break
-one, so that a number never parts from its unit at a line's end.
+space, so that a line never breaks between a number and its unit.
 """
 
 from datetime import date, datetime, timedelta
@@ -17,7 +17,7 @@ from web.i18n import Language, here
 from web.i18n import gettext as _
 
 NBSP = "\u00a0"
-SYMBOLS_OF = "ru"  # the locale whose currency signs are short ones (₴, €, $)
+SYMBOLS_OF = "ru"  # the locale whose currency signs are short (₴, €, $)
 
 
 def local(moment: datetime) -> datetime:
@@ -28,7 +28,7 @@ def local(moment: datetime) -> datetime:
 def day_time(moment: datetime) -> str:
     """``today 14:05``, ``yesterday 9:10``, ``Thu 3 Nov 16:05`` within six days, else ``3 Nov 14:05`` or ``3 Nov 2025``.
 
-    A weekday never stands alone: in one list the last Saturday may stand beside the next Sunday.
+    A weekday always has its date: one list can hold last Saturday and next Sunday.
     """
     place = here()
     then, today = local(moment), local(place.now).date()
@@ -52,11 +52,11 @@ def day_date(day: date) -> str:
 
 
 def full_time(moment: datetime) -> str:
-    """The whole date with seconds, for the hint that appears on hover."""
+    """The whole date and time with seconds, for the tooltip."""
     return _full_time(moment, here().timezone, here().language)
 
 
-@lru_cache(maxsize=20_000)  # a list that follows what happens shows the same moments over and over
+@lru_cache(maxsize=20_000)  # a live list shows the same times again and again
 def _full_time(moment: datetime, zone: ZoneInfo, language: Language) -> str:
     return format_datetime(moment.astimezone(zone), "EEEE, d MMMM yyyy, HH:mm:ss", locale=language.locale)
 
@@ -87,12 +87,12 @@ def span(seconds: float | timedelta) -> str:
 
 
 def age(moment: datetime) -> str:
-    """How long ago it was, as ``span``."""
+    """The time since ``moment``, in the format of ``span``."""
     return span(here().now - moment)
 
 
 def money(amount: Decimal | float | None, currency: str | None = None) -> str:
-    """``48 000 ₴``; kopecks only where there are any; a dash where there is no amount."""
+    """``48 000 ₴``; kopecks only if there are any; a dash for no amount."""
     if amount is None:
         return "—"
     return _money(Decimal(str(amount)), currency or here().currency, here().language)
@@ -106,7 +106,7 @@ def _money(value: Decimal, currency: str, language: Language) -> str:
 
 
 def number(value: float) -> str:
-    """With the separators of the reader's language."""
+    """A number with the separators of the reader's language."""
     return format_decimal(value, locale=here().locale)
 
 
@@ -119,5 +119,5 @@ def initials(name: str) -> str:
 
 
 def tint(name: str) -> int:
-    """Which of the eight avatar colours a name always gets."""
+    """The avatar colour of a name: one of eight, always the same for one name."""
     return crc32(name.encode()) % 8

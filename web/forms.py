@@ -1,4 +1,4 @@
-"""Forms: what was typed, kept as it was typed, and what is wrong with it, said at the field.
+"""Forms: the typed values, unchanged, and the errors, each at its field.
 
 form = await read_form(request)
 try:
@@ -31,7 +31,7 @@ MAX_FIELD_BYTES = 200_000
 
 @dataclass(slots=True)
 class Form:
-    """``values`` has one text a field (the first where a field came several times); ``lists`` has them all."""
+    """``values`` has one text per field (the first, if the field came several times); ``lists`` has all of them."""
 
     values: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Form:
         return name in self.values
 
     def refuse(self, error: Invalid) -> None:
-        """Note what the business says is wrong, at its field."""
+        """Store an error of the business at its field."""
         self.errors[error.field] = _(error.message).format(**error.params)
         if isinstance(error, Incomplete):
             self.errors |= {each.key: _(each.message).format(key=each.key) for each in error.missing}
@@ -70,11 +70,11 @@ class Form:
         return -found if text.startswith("-") else found
 
     def id(self, name: str) -> int | None:
-        """The id of a row, or None when empty; raises Invalid for what is the id of none. Whose row it is, is asked later."""
+        """The id of a row, or None when empty. Raises Invalid for a text that is no id. It does not check access to the row."""
         return _id(name, self[name]) if self[name] else None
 
     def ids(self, name: str) -> list[int]:
-        """The same for a field that comes several times."""
+        """The ids of a field that comes several times; raises Invalid as ``id`` does."""
         return [_id(name, text.strip()) for text in self.all(name) if text.strip()]
 
     def utc_time(self, name: str) -> datetime | None:
@@ -85,7 +85,7 @@ class Form:
             local = datetime.fromisoformat(self[name])
         except ValueError as error:
             raise Invalid(name, "form.moment", "Choose a date and a time.") from error
-        if not 1970 <= local.year <= 2200:  # what is beyond is a slip of the hand, and no database likes it
+        if not 1970 <= local.year <= 2200:  # other years are typing errors, and some databases cannot store them
             raise Invalid(name, "form.moment", "Choose a date and a time.")
         return local.replace(tzinfo=local.tzinfo or here().timezone).astimezone(UTC)
 
@@ -98,7 +98,7 @@ def _id(name: str, text: str) -> int:
 
 
 async def read_form(request: Request) -> Form:
-    """The fields of a form; files are read by whoever expects them (``request.form()`` is cached)."""
+    """The fields of a form without its files; handlers read those with ``request.form()``, which is cached."""
     _check_charset(request)
     data: FormData = await request.form(max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     form = Form()
@@ -107,12 +107,12 @@ async def read_form(request: Request) -> Form:
             clean = value.replace("\x00", "")  # PostgreSQL cannot store it, and no person types it
             form.values.setdefault(name, clean)
             form.lists.setdefault(name, []).append(clean)
-    request.state.typed = form  # ``web.problems``: what was typed is given back where the database is away
+    request.state.typed = form  # ``web.problems`` shows the typed text again if the database is away
     return form
 
 
 def _check_charset(request: Request) -> None:
-    """Raises HTTPException for a form in no character set that people write in."""
+    """Raises HTTPException (415) for a form in an unknown character set."""
     _kind, parameters = parse_options_header(request.headers.get("content-type", ""))
     named = parameters.get(b"charset", b"utf-8")
     if not known_charset(named.decode("latin-1")):
@@ -120,7 +120,7 @@ def _check_charset(request: Request) -> None:
 
 
 def filled(values: Mapping[str, object]) -> Form:
-    """A form as it is shown first, from what is stored. None is an empty field, True a ticked box, False an empty one."""
+    """A form filled in from stored values. None is an empty field, True a ticked box, False an unticked one."""
     form = Form()
     for name, value in values.items():
         if value is False:

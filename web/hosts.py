@@ -1,4 +1,4 @@
-"""Under which names we answer: a page of another site must not reach us under a name of its own (DNS rebinding).
+"""The Host names that are answered. Others are refused, against DNS rebinding.
 
 An address of the network, a name without a dot, this machine's own names and those of office networks (``.lan``,
 ``.local``) are ours without a setting; any other name is written into ``allowed_hosts``. Behind a proxy of ours that no
@@ -34,7 +34,7 @@ class OnlyOurNames:
         if scope["type"] == "http":
             hosts = Headers(scope=scope).getlist("host")
             if len(hosts) != 1:
-                # HTTP/1.0 may leave it out, and a check of life by an old program does.
+                # HTTP/1.0 allows a request without Host; old health checks send none.
                 if hosts or scope["http_version"] != "1.0":
                     said = "Send one Host header.\n"
                     await PlainTextResponse(said, 400, {"connection": "close"})(scope, receive, send)
@@ -50,7 +50,7 @@ class OnlyOurNames:
 
 
 def rule_of(settings: Settings) -> Callable[[str], bool]:
-    """Whether a Host header names us."""
+    """The function that says whether a Host header names this site."""
     allowed = {name.strip().lower().rstrip(".") for name in settings.allowed_hosts.split(",") if name.strip()}
     anything = "*" in allowed or (not allowed and bool(settings.trusted_proxies))
     own = {name.lower().rstrip(".") for name in (socket.gethostname(), *_names()) if name}
@@ -70,7 +70,7 @@ def rule_of(settings: Settings) -> Callable[[str], bool]:
 
 
 def host_name(host: str) -> str | None:
-    """The name or address of a Host header in lower case, without its port; None where it is none."""
+    """The name or address of a Host header in lower case, without its port; None if it is malformed."""
     text = host.strip().lower()
     if text.startswith("["):
         inside, bracket, port = text[1:].partition("]")
@@ -88,7 +88,7 @@ def _is_address(name: str) -> bool:
 
 
 def _names() -> tuple[str, ...]:
-    # ``getfqdn`` asks the resolver, which may hang for long: /etc/hosts and the host's own name are enough.
+    # ``getfqdn`` asks the resolver, which may hang. /etc/hosts and the host's own name are enough.
     try:
         return (socket.gethostname().partition(".")[0],)
     except OSError:

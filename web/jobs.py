@@ -1,4 +1,4 @@
-"""Long work in the background, as whoever began it may see it: pages and API alike."""
+"""Background jobs: who may see one, for pages and the API."""
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -10,7 +10,7 @@ from web.foreign import whole_number
 
 
 async def access_job(session: AsyncSession, viewer: Viewer, job_id: int) -> BackgroundJob:
-    """One's own; an administrator sees all. Raises NotFound."""
+    """The job, if the viewer started it or is an administrator. Raises NotFound."""
     job = await session.get(BackgroundJob, job_id)
     if job is None or (viewer.role is not Role.ADMIN and job.owner_id != viewer.user_id):
         raise NotFound("jobs.not_found", "There is no such work.")
@@ -18,7 +18,7 @@ async def access_job(session: AsyncSession, viewer: Viewer, job_id: int) -> Back
 
 
 async def shown_job(session: AsyncSession, viewer: Viewer, asked: str) -> BackgroundJob | None:
-    """The work that a page was sent to show, ``?job=12``; None where it is over and forgotten, or another's."""
+    """The job named by ``?job=12``; None if it no longer exists or belongs to another person."""
     job_id = whole_number(asked, LARGEST_ID)
     try:
         return await access_job(session, viewer, job_id) if job_id else None

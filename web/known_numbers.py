@@ -1,4 +1,4 @@
-"""Numbers as they are typed that are somebody's already."""
+"""Warnings while a number is typed that already belongs to somebody."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ MEANT = frozenset({"client", "deal", "link", "list", "person", "call"})
 
 
 async def known_of(request: Request, typed: Iterable[str], *, without: int | None = None) -> list[KnownNumber]:
-    """Whose these numbers are, as far as the reader may know; what is no number yet is nobody's."""
+    """The owners of these numbers, as far as the reader may know them. An incomplete number has no owner."""
     region = parts(request).settings.region
     numbers = [
         number for text in list(typed)[:20] if (number := normalise(text.strip()[:LONGEST_NUMBER], region)) is not None
@@ -30,9 +30,9 @@ async def known_of(request: Request, typed: Iterable[str], *, without: int | Non
 async def check_unknown(
     request: Request, form: Form, field: str, typed: Iterable[str], *, without: int | None = None
 ) -> None:
-    """Raises Invalid at ``field`` where a number is somebody's already, until the box says that this is meant.
+    """Raises Invalid at ``field`` if a number already belongs to somebody, unless the box that confirms it is ticked.
 
-    ``without``: the client who gets the numbers; what is theirs already is not asked about.
+    ``without``: the client who gets the numbers; numbers that this client already has are not checked.
     """
     known = [] if form.ticked("anyway") else await known_of(request, typed, without=without)
     if known:

@@ -1,4 +1,4 @@
-"""What a lamp says: about whom it is, and the arithmetic behind it in the reader's language and time zone, from what was stored when it lit."""
+"""The texts of a lamp: its client, and how its time was counted, in the reader's language and time zone."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from web.i18n import here
 
 
 def client(row: LampRow) -> str:
-    """Whom it is about: the client's name, else the number, else that it is withheld."""
+    """The client of the lamp: the name, else the number, else that the number is withheld."""
     if row.contact is not None and row.contact.name:
         return row.contact.name
     if row.number:
@@ -27,7 +27,7 @@ def client(row: LampRow) -> str:
 def arithmetic(lamp: Lamp, stage: Stage | None) -> list[str]:
     """``Entered “Proposal sent” Mon 2 Nov 17:40; norm 8 h of working time; Mon 17:40–18:00, Tue 9:00–13:00, 14:00–17:40; lit Tue 17:40.``
 
-    Nothing for a lamp that has not lit, or that lit before its arithmetic was kept.
+    Empty for a lamp that has not lit, or that lit before the counted time was stored with it.
     """
     if lamp.lit_at is None or not lamp.worked:
         return []
@@ -48,7 +48,7 @@ def arithmetic(lamp: Lamp, stage: Stage | None) -> list[str]:
 
 
 def _pieces(worked: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Each stretch of working time; the day only where it changes."""
+    """Each span of working time as text. The weekday is written only where it changes."""
     day = None
     for stretch in worked:
         if not stretch:

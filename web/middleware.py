@@ -1,4 +1,4 @@
-"""What happens around every request: its moment and number, who asks, the language, and the headers of the answer."""
+"""Middleware: time and number of each request, who asks, the language, and the security headers of the answer."""
 
 import secrets
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from web.problems import away, fault
 from web.shell import load_shell
 
 log = structlog.get_logger()
-LANGUAGE_COOKIE = "pbxcrm_language"  # chosen on the login page, before anybody is known
+LANGUAGE_COOKIE = "pbxcrm_language"  # chosen on the login page, before anybody is logged in
 STATIC = "/static/"
 # Scripts, styles, connections and workers only from ourselves; no inline code or styles anywhere.
 POLICY = (
@@ -39,7 +39,7 @@ HEADERS = {
 
 
 class SecurityHeaders:
-    """Pure ASGI, so that streams pass through untouched."""
+    """Adds the security headers. It is pure ASGI, so that streams pass through unbuffered."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -55,7 +55,7 @@ class SecurityHeaders:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
-                if scope["scheme"] == "https":  # from TLS of our own, or of a proxy among ``trusted_proxies``
+                if scope["scheme"] == "https":  # from our own TLS, or from a proxy in ``trusted_proxies``
                     headers.setdefault("strict-transport-security", f"max-age={YEAR_SECONDS}")
             await send(message)
 
@@ -63,7 +63,7 @@ class SecurityHeaders:
 
 
 class WhoAndWhen:
-    """Sets ``request.state.now``, ``.number``, ``.viewer`` and ``.shell``, and speaks the reader's language meanwhile.
+    """Sets ``request.state.now``, ``.number``, ``.viewer`` and ``.shell``, and the language of the request.
 
     The database session is closed before the handler runs: none is held while a stream flows.
     """
@@ -102,9 +102,9 @@ class WhoAndWhen:
         try:
             await patiently(serve, started=lambda: started)
         except ClientDisconnect:
-            log.debug("web.vanished", path=request.url.path)  # nobody is there to be told
+            log.debug("web.vanished", path=request.url.path)  # the client is gone: there is nobody to answer
         except SQLAlchemyError as error:
-            # The database went away before it was known who asks, or hangs: the same words as anywhere else.
+            # The database went away, or hangs, before it was known who asks: the usual error page.
             if started:
                 raise
             given_up = True
@@ -138,7 +138,7 @@ class WhoAndWhen:
 
 
 def _shows_shell(request: Request) -> bool:
-    """Whether a whole page may come of it: counters are not counted for parts of pages and streams."""
+    """Whether the answer may be a whole page. Counters are not loaded for parts of pages and streams."""
     headers = request.headers
     if request.url.path == "/live" or request.url.path.startswith("/api/"):
         return False
@@ -146,7 +146,7 @@ def _shows_shell(request: Request) -> bool:
 
 
 def _language(request: Request, viewer: Viewer | None, default: Language) -> Language:
-    """That of the page whose part is asked for; else what one has chosen, here or at the log-in; else what the browser prefers."""
+    """The language: that of the page whose part is asked for, else the person's own or the one chosen at log-in, else the browser's."""
     of_page = request.headers.get("page-language", "")
     for wish in (of_page, viewer.language if viewer else "", request.cookies.get(LANGUAGE_COOKIE, "")):
         language = Language.of(wish)

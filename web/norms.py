@@ -1,4 +1,4 @@
-"""Working time as forms ask for it: so many minutes, hours or days."""
+"""Working time in forms: an amount of minutes, hours or days."""
 
 from pbxcrm.shared.errors import Invalid
 from web.foreign import whole_number
@@ -14,12 +14,12 @@ UNITS: dict[str, tuple[str, int]] = {
 
 
 def unit_choices() -> list[tuple[str, str]]:
-    """Options of a select."""
+    """Options of a select: the units of working time."""
     return [(name, _(text)) for name, (text, _minutes) in UNITS.items()]
 
 
 def minutes_typed(field: str, amount: str, unit: str) -> int | None:
-    """Working minutes of an amount; None where it is empty. Raises Invalid at ``field``."""
+    """An amount in working minutes; None if it is empty. Raises Invalid at ``field``."""
     amount = amount.strip()
     if not amount:
         return None
@@ -30,7 +30,7 @@ def minutes_typed(field: str, amount: str, unit: str) -> int | None:
 
 
 def as_typed(minutes: int | None) -> tuple[str, str]:
-    """Amount and unit, the largest that is whole; an empty amount in hours for None."""
+    """Amount and unit of working minutes, in the largest unit that gives a whole number; empty and hours for None."""
     if minutes is None:
         return "", "h"
     unit = next((name for name in ("d", "h") if minutes and minutes % UNITS[name][1] == 0), "min")

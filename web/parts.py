@@ -18,7 +18,7 @@ from web.templating import Templates
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Made once by ``web.app.create_app``; ``clock`` gives aware UTC, so that tests can choose the time."""
+    """The parts of the application, made once by ``web.app.create_app``. ``clock`` returns aware UTC; tests pass their own."""
 
     settings: Settings
     db: Database
@@ -35,12 +35,12 @@ def parts(request: Request) -> Parts:
 
 
 def viewer(request: Request) -> Viewer:
-    """Who asks. Only behind ``page()`` and ``api()`` routes, where somebody always does."""
+    """The person who asks. Call it only behind ``page()`` and ``api()`` routes, where somebody is always logged in."""
     return cast("Viewer", request.state.viewer)
 
 
 def now(request: Request) -> datetime:
-    """The request's own moment, aware UTC: the same for all it does."""
+    """The time of the request, aware UTC: one value for everything that the request does."""
     return cast("datetime", request.state.now)
 
 

@@ -1,4 +1,4 @@
-"""How a PBX is, in plain words with what to do: for the status page and the first steps."""
+"""The state of a PBX in plain words, with what to do: for the status page and the first steps."""
 
 import re
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ STATES: dict[str, tuple[str, Tone]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``word`` is its state, ``text`` what it means and what to do; both translated."""
+    """The result of one check. ``word`` is the state, ``text`` what it means and what to do; both are translated."""
 
     name: str
     tone: Tone
@@ -40,7 +40,7 @@ class Finding:
 
 
 def pbx_finding(row: PbxStatus, at: datetime) -> Finding:
-    """What a PBX says of itself, in plain words with what to do."""
+    """The state of one PBX at ``at``, with what to do."""
     word, tone = STATES.get(row.state, (row.state, "red"))
     sentence = _said(row)
     age = (at - row.reported_at).total_seconds() if row.reported_at else None

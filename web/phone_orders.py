@@ -1,4 +1,4 @@
-"""Orders to the telephone that several pages give, and how an order stands in words."""
+"""Phone commands that several pages send, and the state of a command in words."""
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from web.parts import now, parts, viewer
 
 
 async def order_call(request: Request, form: Form) -> PhoneCommand:
-    """Ask for the call that the form wants, and tell the listener."""
+    """Order the call that the form describes, and notify the listener process."""
     async with parts(request).db.write() as session:
         command = await actions.call_client(
             session,
@@ -35,7 +35,7 @@ async def order_call(request: Request, form: Form) -> PhoneCommand:
 
 
 async def _number_of_deal(session: AsyncSession, request: Request, deal_id: int | None) -> str:
-    """The number of a deal's client, where only the deal is named, as on the board."""
+    """The client's number of a deal, for forms that name only the deal (the board)."""
     if deal_id is None:
         return ""
     row = await access_deal_row(session, viewer(request), deal_id)
@@ -47,7 +47,7 @@ async def _number_of_deal(session: AsyncSession, request: Request, deal_id: int 
 
 
 def said_of(command: PhoneCommand) -> str:
-    """How an order stands, in words."""
+    """The state of a command, in words."""
     number = format_for_people(command.client_number or command.target)
     if is_trouble(command):
         return _(REPORTS.get(command.error_code, "{why}")).format_map(_Blank(command.error_params))
@@ -60,7 +60,7 @@ def said_of(command: PhoneCommand) -> str:
 
 
 def is_trouble(command: PhoneCommand) -> bool:
-    """Whether the person must be told why it did not work."""
+    """Whether the command failed so that the person must be told why."""
     return command.status in {CommandStatus.FAILED, CommandStatus.EXPIRED}
 
 

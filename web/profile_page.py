@@ -1,4 +1,4 @@
-"""The page of one's profile, shown by whoever changes something on it: one's settings, password, browsers, tokens."""
+"""The profile page. Each handler that changes something on it (settings, password, browsers, tokens) answers with it."""
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -30,7 +30,7 @@ async def profile_page(
     feed_secret: str = "",
     status: int = 200,
 ) -> HTMLResponse:
-    """The profile; ``secret`` is a token that was just made, ``feed_secret`` the one in the address of the calendar."""
+    """The profile. ``secret``: an API token that was just made; ``feed_secret``: the new secret in the calendar's address."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         sessions = await list_sessions(session, who.user_id, now(request))

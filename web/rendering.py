@@ -1,4 +1,4 @@
-"""A page as the answer to a request."""
+"""Rendering a template as the answer to a request."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,14 +20,14 @@ def render(
     headers: Mapping[str, str] | None = None,
     **context: Any,  # template contexts are of any shape
 ) -> HTMLResponse:
-    """The page, or its ``fragment`` where htmx asks for a part. Templates see ``request``, ``viewer`` and ``shell`` besides."""
+    """The page, or its ``fragment`` if htmx asks for a part. Templates also see ``request``, ``viewer`` and ``shell``."""
     name = fragment if fragment and wants_fragment(request) else page
     viewer = getattr(request.state, "viewer", None)
     shell = getattr(request.state, "shell", None)
     context = {"request": request, "viewer": viewer, "shell": shell, **context}
     with facing(Reader(viewer, getattr(request.state, "people", None))):
         html = parts(request).templates.text(name, **context)
-    # The same address answers with a page or a part of it: caches and the back button must not mix them up.
+    # The same address answers with a page or a part of it: caches and the back button must keep the two apart.
     response = HTMLResponse(html, status, {"vary": "HX-Request", **(headers or {})})
     if name == page:
         forget_done(request, response)

@@ -1,7 +1,7 @@
-"""A route that cannot forget whom it is for.
+"""Routes: each declares who may use it.
 
-Every route is made by ``page``, ``public`` or ``api``; the application refuses to start with one that is not, so the
-test that walks all routes as all roles misses none.
+Every route is made by ``page``, ``public`` or ``api``; the application does not start with any other route. So
+the test that walks all routes as all roles misses none.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ class UndeclaredRoute(RuntimeError):
 RULE = "_pbxcrm_rule"
 GET = ("GET",)
 POST = ("POST",)
-STRANGERS_BODY = 64 * 1024  # bytes of a form of somebody who is not logged in
+STRANGERS_BODY = 64 * 1024  # bytes; the largest form of a person who is not logged in
 
 
 class RowId(IntegerConvertor):
-    """``{…:int}`` in a path: no number that no database has as an id; such an address does not exist."""
+    """``{…:int}`` in a path: at most 18 digits, so that it fits a database id. Other addresses answer 404."""
 
     regex = "[0-9]{1,18}"
 
@@ -43,12 +43,12 @@ def page(
 def api(
     path: str, handler: Handler, *, needs: Permission | None, methods: Sequence[str] = GET, name: str | None = None
 ) -> Route:
-    """A REST route for programs with a token; cookies are not looked at."""
+    """A REST route for programs with a token. Cookies are ignored."""
     return _declared(path, handler, Rule(Door.TOKEN, needs), methods, name)
 
 
 def public(path: str, handler: Handler, *, methods: Sequence[str] = GET, name: str | None = None) -> Route:
-    """A route for anybody: login, health. Changes must still come from our own pages."""
+    """A route without log-in (login page, health). Changes must still come from our own pages."""
     return _declared(path, handler, Rule(Door.OPEN, None), methods, name)
 
 
@@ -62,7 +62,7 @@ def _declared(path: str, handler: Handler, rule: Rule, methods: Sequence[str], n
 
 
 def rule_of(route: BaseRoute) -> Rule:
-    """Whom the route is for. Raises UndeclaredRoute."""
+    """Who may use the route. Raises UndeclaredRoute."""
     rule: Rule | None = getattr(route, RULE, None)
     if rule is None:
         raise UndeclaredRoute(f"{route!r} does not say who may use it: make it with page(), api() or public()")

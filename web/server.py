@@ -1,10 +1,10 @@
 """Limits in front of the application: for one connection, for one address, and for all connections together.
 
-uvicorn reads a head of any size for any time and takes every connection. Here a head has a size and a deadline, a body a
-least speed, an address and the whole a number of connections, and an answer somebody who takes it. Where there is no room
-for one more connection, the oldest that has asked for nothing makes room: who works is never put out for who only holds
-on. Each refusal is answered (400, 408, 413, 431, 503) or, where nothing was asked, closed; one line in ten seconds says
-how often.
+uvicorn reads a head of any size for any time and accepts every connection. Here a head has a maximum size and a deadline,
+a body has a minimum speed, the number of connections is limited per address and in all, and a client must read its
+answer in time. If there is no room for one more connection, the oldest idle one is closed; a connection with a request
+under way is never closed for an idle one. A refusal is answered (400, 408, 413, 431, 503), or the connection is closed
+if nothing was asked. One log line in ten seconds says how often.
 """
 
 import asyncio
@@ -27,22 +27,22 @@ log = structlog.get_logger()
 
 GRACE_SECONDS = 1  # for requests under way when a stop is asked for
 KEEP_ALIVE_SECONDS = 15
-FILES_FOR_OURSELVES = 200  # of the files a process may have open: database, Redis, templates, sound
+FILES_FOR_OURSELVES = 200  # open files kept free for the process itself: database, Redis, templates, sound
 MOST_FILES = 65_536
 PIECE = 16 * 1024  # bytes of a head parsed at once; what exceeds the limit is never parsed
 PIPELINED = 20  # requests sent ahead of their answers
-LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # to let a client that is still sending read why it was refused
+LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024  # so that a client that is still sending can read why it was refused
 BODY_TICK = 5.0
 SAY_EVERY = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one connection may take of the server, in bytes, lines and seconds."""
+    """The limits of one connection, in bytes, lines and seconds."""
 
     head_bytes: int = 64 * 1024
     head_lines: int = 100
-    head_seconds: float = 10.0  # from the first moment of a connection, or the first byte of a further request
+    head_seconds: float = 10.0  # from the opening of a connection, or from the first byte of a further request
     body_bytes: int = MAX_BODY
     body_grace: float = 15.0  # seconds
     body_rate: int = 500  # bytes a second after that
@@ -89,14 +89,14 @@ class Doorman:
             del self.connected[guest.address]
 
     def waits(self, guest: "Guarded", *, has_asked: bool) -> None:
-        """Nothing is asked on this connection now."""
+        """The connection has no request under way. ``has_asked``: whether it ever sent one."""
         if has_asked:
             self.resting[guest] = None
         else:
             self.silent.setdefault(guest.address, {})[guest] = None
 
     def asks(self, guest: "Guarded") -> None:
-        """A connection has sent a whole head: it is no longer one of the silent ones."""
+        """The connection has sent a whole head: it is not idle any more."""
         self.resting.pop(guest, None)
         mine = self.silent.get(guest.address)
         if mine is not None:
@@ -105,7 +105,7 @@ class Doorman:
                 del self.silent[guest.address]
 
     def refused(self, why: str, address: str) -> None:
-        """Say it, at most once in ten seconds for each reason."""
+        """Count a refusal and log it, at most once in ten seconds for each reason."""
         now = asyncio.get_running_loop().time()
         self._unsaid[why] += 1
         if now - self._said.get(why, -SAY_EVERY) >= SAY_EVERY:
@@ -118,7 +118,7 @@ class Doorman:
         )
 
     def _oldest_of_all(self) -> "Guarded | None":
-        """An idle connection of the address that holds most: one address cannot push out the others."""
+        """The oldest idle connection of the address with most of them, so that one address cannot push out the others."""
         most = max(self.silent, key=lambda address: len(self.silent[address]), default=None)
         return next(iter(self.silent[most])) if most is not None else next(iter(self.resting), None)
 
@@ -131,7 +131,7 @@ class Doorman:
 
 
 class Guarded(HttpToolsProtocol):
-    """One connection. ``doorman`` is of the class that ``protocol_of`` makes."""
+    """One connection. ``protocol_of`` makes a subclass with its ``doorman``."""
 
     doorman: ClassVar[Doorman]
 
@@ -191,14 +191,14 @@ class Guarded(HttpToolsProtocol):
             self._set_timer(self.limits.head_seconds, self._head_is_late)
 
     def _over(self) -> bool:
-        """Whether nothing more is read here; the parser's own callbacks change it meanwhile."""
+        """Whether this connection reads no more data. The callbacks of the parser can change it."""
         return self._refused or self._gone
 
     def _feed(self, piece: bytes) -> None:
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            pass  # there is nothing to change to here: it is answered as if it had not been asked for
+            pass  # protocol upgrades are not supported: the request is answered as an ordinary one
         except httptools.HttpParserError:
             self._refuse(HTTPStatus.BAD_REQUEST, "no_http")
             return
@@ -209,7 +209,7 @@ class Guarded(HttpToolsProtocol):
         elif len(self.pipeline) > PIPELINED:
             self._refuse(HTTPStatus.TOO_MANY_REQUESTS, "pipelined")
 
-    # What the parser says.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -227,7 +227,7 @@ class Guarded(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole: from here the body's clock runs."""
+        """The head is complete: the clock of the body starts."""
         self._in_head, self._head_bytes = False, 0
         self.doorman.asks(self)
         if self._too_many_lines or self._too_large:
@@ -237,21 +237,21 @@ class Guarded(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body, also of one that is sent in chunks."""
+        """Count a piece of the body, also of a chunked one."""
         self._body_bytes += len(body)
         self._too_large = self._too_large or self._body_bytes > self.limits.body_bytes  # sent in chunks
         if not self._too_large and not self._too_many_lines:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole; the head of the next one may follow."""
+        """The request is complete; the head of the next one may follow."""
         self._in_head, self._head_bytes = True, 0  # the next one
         self._cancel_timer()
         if not self._too_large and not self._too_many_lines:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The connection rests until it asks again."""
+        """The answer is sent: the connection is idle until the next request."""
         super().on_response_complete()
         if self._inside and not self.pipeline and not self.transport.is_closing():
             self.doorman.waits(self, has_asked=True)
@@ -259,7 +259,7 @@ class Guarded(HttpToolsProtocol):
     # Deadlines.
 
     def pause_writing(self) -> None:
-        """The client reads nothing: start its deadline."""
+        """The client does not read its answer: start the deadline."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self.limits.taking_seconds, self._takes_nothing)
@@ -273,7 +273,7 @@ class Guarded(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._timer = None
-        if not self._head_bytes:  # nothing was asked, so nothing is answered: browsers open connections in advance
+        if not self._head_bytes:  # nothing was asked, so there is no answer: browsers open connections in advance
             self.doorman.refused("silent", self.address)
             self.put_out()
         else:
@@ -327,7 +327,7 @@ class Guarded(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if under_way and cycle.response_started:
-            self.transport.abort()  # a second answer in the middle of the first would be read as a part of it
+            self.transport.abort()  # the client would read a second answer as a part of the first
             return
         said = f"{status.phrase}.\n".encode()
         head = (
@@ -335,19 +335,19 @@ class Guarded(HttpToolsProtocol):
             "Connection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n"
         )
         self.transport.write(head.encode() + said)
-        # Closing while they still send would take the answer away from them unread.
+        # Closing while the client still sends would reset the connection before it has read the answer.
         self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
 
 def protocol_of(limits: Limits) -> type[Guarded]:
-    """The class of all connections of one server."""
+    """The protocol class of one server, with these limits and one doorman."""
     return type("GuardedConnection", (Guarded,), {"doorman": Doorman(limits)})
 
 
 def raise_open_files() -> int:
-    """Let this process open as many files as it may; how many that are."""
+    """Raise the limit of open files as far as allowed. Returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -369,7 +369,7 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def server_of(app: ASGIApp, settings: Settings, limits: Limits | None = None) -> uvicorn.Server:
-    """A server for ``app`` behind the door; the caller gives it its sockets."""
+    """A uvicorn server for ``app`` with these limits. The caller passes the sockets."""
     return uvicorn.Server(
         uvicorn.Config(
             app,

@@ -1,4 +1,4 @@
-"""Static files under an address that names their content, so that browsers may keep them for ever.
+"""Static files under an address that contains a hash of their content, so that browsers may cache them for ever.
 
 The address is ``/static/<hash of all files>/path``: a new version of any file changes the address of all of them, and
 modules that import each other by a relative path stay together.
@@ -19,36 +19,36 @@ SERVED = {".css", ".js", ".svg", ".png", ".mp3", ".ogg", ".webmanifest"}
 
 
 class StaticTree:
-    """Static files with their content's hash in the address, so that browsers keep them for ever."""
+    """The files of one folder, the hash of their content, and the handler that serves them."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """The only paths that are served, by their name in the address: nothing outside the folder can be reached."""
+        """The files that are served, by their name in the address. Nothing else in or outside the folder can be reached."""
         found = (path for path in self.folder.rglob("*") if path.is_file() and path.suffix in SERVED)
         return {path.relative_to(self.folder).as_posix(): path for path in sorted(found)}
 
     @cached_property
     def version(self) -> str:
-        """A hash of the content, for an address that may be kept for ever."""
+        """The hash of the content of all files: 12 hexadecimal digits."""
         digest = hashlib.sha256()
         for name, path in self.files.items():
             digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()[:12]
 
     def url(self, name: str) -> str:
-        """Raises KeyError for a file that is not there: a broken link is found by the first test that renders it."""
+        """The address of a file. Raises KeyError for a file that does not exist, so the first test that renders it fails."""
         self.files[name]
         return f"/static/{self.version}/{name}"
 
     async def serve(self, request: Request) -> Response:
-        """``GET /static/…``."""
+        """``GET /static/{version}/{name}``: the file; 404 for any name that is not in ``files``."""
         path = self.files.get(request.path_params["name"])
         if path is None:
             raise HTTPException(404)
-        # An old address (a page open during an upgrade) gets the new file, but must not keep it under the old name.
+        # An old address (of a page that was open during an upgrade) gets the new file, but the browser must not cache it.
         fresh = request.path_params["version"] == self.version
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         if path.suffix == ".js":

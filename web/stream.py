@@ -1,4 +1,4 @@
-"""``GET /live``: the stream of one browser; what it says is described in ``web.live``."""
+"""``GET /live``: the event stream of one browser. ``web.live`` describes the events."""
 
 import asyncio
 import json
@@ -26,12 +26,12 @@ LIFE_SECONDS = 600.0
 HEARTBEAT_SECONDS = 15
 SEND_SECONDS = 20.0  # a browser that takes longer to accept a line is disconnected
 CHECK_SECONDS = (
-    60  # between two looks whether who listens is still logged in; when that changes, streams are told at once
+    60  # seconds between two checks that the listener is still logged in; a change is also signalled at once
 )
 
 
 class _Stream(EventSourceResponse):
-    """A slow reader ends its own stream quietly; everybody else goes on."""
+    """A response that ends quietly when its browser reads too slowly."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -53,7 +53,7 @@ async def live(request: Request) -> Response:
 async def speak(
     request: Request, hub: Hub, listener: Viewer, *, life: float, check_every: float = CHECK_SECONDS
 ) -> AsyncIterator[bytes]:
-    """The lines of one stream, until it is too old or too slow or its session has ended (checked at each heartbeat and on a hint)."""
+    """The lines of one stream, until it is too old, too slow, or its session has ended (checked regularly and on a hint)."""
     loop = asyncio.get_running_loop()
     end = loop.time() + life * random.uniform(0.9, 1)  # noqa: S311 (so that a thousand browsers do not return at once)
     with hub.listening(listener) as ear:
@@ -81,12 +81,12 @@ async def speak(
 
 
 def _reading(person: Viewer, language: str) -> Viewer:
-    """The person with the language of their page: what is pushed into it is in that, whatever they have chosen since."""
+    """The person with the language of their page. Pushed HTML is in that language, even if they chose another one since."""
     return replace(person, language=language)
 
 
 async def _ask_again(request: Request, before: Viewer) -> Viewer | None:
-    """Who asks, as the database knows them now; None once the session is over. A database that is away ends nothing."""
+    """The person as the database knows them now; None if the session has ended. If the database is away, ``before``."""
     request.state.now = parts(request).clock()
     try:
         fresh = await viewer_by_session(request)

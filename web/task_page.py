@@ -1,4 +1,4 @@
-"""The page of a task, which the form and the acts on a task answer with."""
+"""The page of a task. Its form and its actions answer with it."""
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -17,7 +17,7 @@ from web.parts import parts, viewer
 async def task_page(
     request: Request, task_id: int, status: int = 200, done_error: str = "", **typed: str
 ) -> HTMLResponse:
-    """The page of a task; ``done_error`` says why it is not done, ``typed`` is what else was typed."""
+    """The page of a task. ``done_error`` says why it could not be finished; ``typed`` are the other typed fields."""
     async with parts(request).db.read() as session:
         row = await access_task_row(session, viewer(request), task_id)
     form = filled(
@@ -39,7 +39,7 @@ async def task_page(
 async def form_page(
     request: Request, form: Form, row: TaskRow | None, status: int = 200, done_error: str = ""
 ) -> HTMLResponse:
-    """The form of a new task, or of ``row`` with all that its page shows."""
+    """The form of a new task (``row`` is None), or the whole page of the task ``row``."""
     who: Viewer = viewer(request)
     async with parts(request).db.read() as session:
         everybody = await load_directory(session)

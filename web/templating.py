@@ -1,10 +1,10 @@
-"""Templates: Jinja with our words, our formats and our components; everything escaped.
+"""The Jinja templates: translation, formats and components. Everything is escaped.
 
 A handler calls ``render(request, "calls/list.html", fragment="calls/_list.html", calls=calls)``: an htmx request gets
-the fragment, a browser's own request the whole page. A name that is used in a template but was not passed to it is an error.
+the fragment, a browser's own request the whole page. A template that uses a name which was not passed to it raises an error.
 
-Macros see their arguments and globals, never the context. So they are built once and not for each page and card, which made ten
-thousand objects per second and blocked the event loop during garbage collection.
+Macros see their arguments and globals, never the context. So they are built once. When they were built
+for each page and card, they made ten thousand objects per second, and garbage collection blocked the event loop.
 """
 
 from collections.abc import Callable, Iterator
@@ -104,7 +104,7 @@ class Templates:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """For whom a page is rendered; nobody where one need not be logged in."""
+    """The person for whom a page is rendered; ``viewer`` is None on pages that need no log-in."""
 
     viewer: Viewer | None
     people: Directory | None
@@ -116,7 +116,7 @@ _reader: ContextVar[Reader] = ContextVar("pbxcrm_reader", default=_NOBODY)
 
 @contextmanager
 def facing(reader: Reader) -> Iterator[None]:
-    """What is rendered inside is for this reader."""
+    """A context in which templates are rendered for this reader."""
     token = _reader.set(reader)
     try:
         yield
@@ -137,13 +137,13 @@ def may_open(deal: Deal) -> bool:
 
 
 def may_accept(task: Task) -> bool:
-    """Whether the reader of the page may take this assignment on."""
+    """Whether the reader of the page may accept this assignment."""
     reader = _reader.get()
     return reader.viewer is not None and rules.may_accept(reader.viewer, task)
 
 
 def may_judge(task: Task) -> bool:
-    """Whether the reader of the page says if this assignment is done well."""
+    """Whether the reader of the page may approve or return this assignment."""
     reader = _reader.get()
     return reader.viewer is not None and rules.may_judge(reader.viewer, task)
 
@@ -168,7 +168,7 @@ def _phrase(language: i18n.Language, message: str) -> Markup:
 
 @lru_cache(maxsize=10_000)
 def _plain(language: i18n.Language, message: str) -> Markup:
-    """As with Jinja's own, ``%%`` is a percent sign also where no fact is given."""
+    """The translation of a message without parameters. As in Jinja, ``%%`` stands for a percent sign."""
     return _phrase(language, message) % {}
 
 
@@ -177,14 +177,14 @@ def time_tag(value: datetime | None, form: str = "day") -> Markup:
     if value is None:
         return Markup("—")
     text = formats.age(value) if form == "age" else formats.day_time(value)
-    # Formats and the catalogue make these words, never a person; escaped all the same.
+    # These words come from formats and the catalogue, never from a person. They are escaped all the same.
     machine, whole = value.isoformat(timespec="seconds"), escape(formats.full_time(value))
-    ages = " data-age" if form == "age" else ""  # js/ages.js lets it go on
+    ages = " data-age" if form == "age" else ""  # js/ages.js keeps it up to date
     return Markup(f'<time datetime="{machine}" title="{whole}"{ages}>{escape(text)}</time>')  # noqa: S704
 
 
 def browser(user_agent: str) -> str:
-    """A browser as people know it: ``Firefox, Windows``. A guess, for one's own list of logged-in browsers only."""
+    """The name of a browser: ``Firefox, Windows``. A guess, used only in the list of one's own logged-in browsers."""
     names = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
     systems = (
         ("Android", "Android"),
@@ -203,7 +203,7 @@ def _icon_of(static: StaticTree) -> Callable[..., Markup]:
 
     @lru_cache(maxsize=2_000)  # a page has hundreds of the same few
     def icon(name: str, label: str = "") -> Markup:
-        """One drawing of the sprite; with ``label`` it is a picture with a name, else decoration."""
+        """One icon of the sprite. With ``label`` screen readers read the label; without it they ignore the icon."""
         said = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
         return Markup(f'<svg class="icon" {said}><use href="{address}#i-{escape(name)}"/></svg>')  # noqa: S704
 

@@ -1,7 +1,7 @@
 """``python -m web.vendoring``: the browser libraries that are shipped, checked against ``static/vendor/VENDOR.toml``.
 
-``--fetch`` takes them anew from npm (whichever registry npm is set to; only who maintains pbxcrm needs it) and writes
-the hashes. Users need no Node: the files are in the package.
+``--fetch`` downloads them from npm again (from the registry that npm is configured for) and writes the hashes. Only
+maintainers of pbxcrm need it. Users need no Node: the files are in the package.
 """
 
 import hashlib
@@ -22,24 +22,24 @@ LIST = VENDOR / "VENDOR.toml"
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A line of VENDOR.toml: where a file of others comes from and what its hash must be."""
+    """One entry of VENDOR.toml: where a third-party file comes from and which hash it must have."""
 
     package: str
     version: str
     licence: str
     source: str  # the file inside the npm package
-    file: str  # what it is called here
+    file: str  # its name in static/vendor
     licence_file: str
     sha256: str
 
 
 def libraries() -> list[Library]:
-    """What ``VENDOR.toml`` lists."""
+    """The libraries that ``VENDOR.toml`` lists."""
     return [Library(**row) for row in tomllib.loads(LIST.read_text(encoding="utf-8"))["library"]]
 
 
 def faults() -> list[str]:
-    """What does not agree with the list, one sentence each."""
+    """The differences between the files and ``VENDOR.toml``, one sentence each; empty when there are none."""
     found: list[str] = []
     known = {LIST.name}
     for library in libraries():

@@ -84,7 +84,7 @@ WHY_LOST = (
     N_("Too slow for them"),
     N_("Never reached"),
 )
-#: What a field for a deadline offers to type; a test reads each of them in each language.
+#: Examples that a deadline field offers; a test parses each of them in each language.
 DEADLINES = (N_("in 2 h"), N_("in 3 days"), N_("tomorrow morning"), N_("tomorrow 15:00"), N_("next week"))
 LOST = frozenset({LOST_WRONG_NUMBER, LOST_NOT_A_CLIENT})
 WORKING_DAY = 9 * 60  # minutes
@@ -118,7 +118,7 @@ REPEATS: dict[str, str] = {
 
 
 def task_act(act: str) -> str:
-    """What somebody did with a task, as its thread says it."""
+    """What somebody did with a task, in the words of its thread."""
     return _(ACTS.get(act, act))
 
 
@@ -128,7 +128,7 @@ def progress(task: Task) -> str:
 
 
 def repeat(value: str) -> str:
-    """How often a task comes again."""
+    """How often a task repeats, in words."""
     return _(REPEATS.get(value, value))
 
 
@@ -138,7 +138,7 @@ def repeats() -> list[tuple[str, str]]:
 
 
 def deadlines() -> list[str]:
-    """Examples of deadlines as the reader's language says them."""
+    """Examples of deadlines in the reader's language."""
     return [_(said) for said in DEADLINES]
 
 
@@ -156,7 +156,7 @@ def outcome(call: Call) -> str:
 
 
 def direction_filter(value: str) -> str:
-    """The calls of a direction as a filter names them: in the plural where the language has one."""
+    """The name of a direction in a filter: in the plural if the language has one."""
     names = {
         Direction.INBOUND.value: pgettext("filter of calls", "Incoming"),
         Direction.OUTBOUND.value: pgettext("filter of calls", "Outgoing"),
@@ -166,7 +166,7 @@ def direction_filter(value: str) -> str:
 
 
 def outcome_filter(value: str) -> str:
-    """The calls of an outcome as a filter names them, likewise."""
+    """The name of an outcome in a filter, also in the plural."""
     names = {
         Outcome.ANSWERED.value: pgettext("filter of calls", "Answered"),
         Outcome.MISSED.value: pgettext("filter of calls", "Missed"),
@@ -177,14 +177,14 @@ def outcome_filter(value: str) -> str:
 
 
 def tone(call: Call) -> str:
-    """The signal colour of an outcome: green talked, red missed, none where it is nobody's fault."""
+    """The colour of an outcome: green for a conversation, red for a missed call, none if nobody is at fault."""
     if call.outcome == Outcome.ANSWERED or call.talking:
         return "green"
     return "red" if call.outcome in BAD and call.direction == Direction.INBOUND else ""
 
 
 def sign(call: Call) -> str:
-    """The drawing of a call: missed before direction, because that is what one looks for."""
+    """The icon of a call. *Missed* counts before the direction, because people look for missed calls."""
     if call.outcome == Outcome.VOICEMAIL:
         return "voicemail"
     if call.direction == Direction.INBOUND:
@@ -193,18 +193,18 @@ def sign(call: Call) -> str:
 
 
 def leg(result: str) -> str:
-    """What became of one telephone, in words."""
+    """The result of one leg (one telephone), in words."""
     return _(LEGS.get(result, result))
 
 
 def transfer(stored: Mapping[str, str]) -> str:
-    """One of ``Call.transfers``."""
+    """One entry of ``Call.transfers``, in words."""
     message = TRANSFERS.get(stored.get("kind", ""), TRANSFERS["blind"])
     return _(message).format(source=stored.get("from", ""), target=stored.get("to", ""))
 
 
 def because(stored: Mapping[str, Any] | None) -> list[str]:
-    """The sentences of a stored reason, for the ``why`` macro; the shipped stages are named in the reader's language."""
+    """The sentences of a stored reason, for the ``why`` macro. The shipped stages are named in the reader's language."""
     found = reasons.Reason.load(stored)
     return reasons.sentences(_spoken(found), _, ngettext) if found is not None else []
 
@@ -215,28 +215,28 @@ def _spoken(reason: reasons.Reason) -> reasons.Reason:
 
 
 def numbers_together(text: str) -> str:
-    """``text`` with no-break spaces within its telephone numbers: half a number on a line cannot be read out."""
+    """``text`` with no-break spaces inside telephone numbers, so that no number is split between two lines."""
     return _NUMBER.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
 def deal_title(deal: Deal) -> str:
-    """The title as somebody typed it or the caller is called; in the reader's language where nothing is known."""
+    """The title that somebody typed, or the caller's name; a translated word if neither is known."""
     return _("Number withheld") if deal.title == NO_NUMBER else numbers_together(deal.title)
 
 
 def task_title(task: Task) -> str:
-    """The title in the reader's language where the product wrote it, else as somebody typed it."""
+    """The title: translated if the product wrote it, else as it was typed."""
     said = reasons.text(task.title_code, _, ngettext) if task.title_code else ""
     return numbers_together(said or task.title)
 
 
 def lost_reason(deal: Deal) -> str:
-    """Why it is lost: in the reader's language where the product wrote it, else as somebody typed it."""
+    """Why the deal is lost: translated if the product wrote it, else as it was typed."""
     return _(deal.lost_reason) if deal.lost_reason in LOST else deal.lost_reason
 
 
 def task_result(task: Task) -> str:
-    """What became of it: in the reader's language where the product wrote it, else as somebody typed it."""
+    """The result of the task: translated if the product wrote it, else as it was typed."""
     return " ".join(because(task.result_code)) or task.result
 
 
@@ -256,7 +256,7 @@ def task_kind(task: Task) -> str:
 
 
 def kind_of_task(kind: str) -> str:
-    """A ``TaskKind`` in the reader's language; one that is unknown as it is."""
+    """A ``TaskKind`` in the reader's language; an unknown value is returned unchanged."""
     return _(TASKS.get(kind, kind))
 
 
@@ -266,7 +266,7 @@ def is_open(task: Task) -> bool:
 
 
 def deal_changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
-    """Name, value before and after of each field that an edited deal changed; the values of a client are not told."""
+    """Name, old value and new value of each changed field of a deal. The values of a client are left out."""
     changed: dict[str, Any] = entry.data.get("changed", {})
     told = [
         (_(field.name), str(changed[field.key]["before"] or "—"), str(changed[field.key]["after"] or "—"))
@@ -277,7 +277,7 @@ def deal_changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
 
 
 def stage(found: Stage | None) -> str:
-    """The shipped stages are translated; a renamed one is as the administrator wrote it."""
+    """The name of a stage: translated if it is a shipped one, else as the administrator wrote it."""
     return _(found.name) if found is not None else "—"
 
 
@@ -289,7 +289,7 @@ def norm(minutes: int) -> str:
 
 
 def line_preview(line: Line, *, stage_name: str, owner_name: str) -> list[str]:
-    """What the rules of a line do, sentence by sentence. Names are as they are shown."""
+    """What the rules of a line do, as sentences. ``stage_name`` and ``owner_name`` are put in as they are."""
     globs = (
         (N_("PBX {name}"), line.pbx),
         (N_("trunk {name}"), line.trunk),
