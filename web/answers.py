@@ -1,4 +1,4 @@
-"""Answers that are not a page: going elsewhere after a change, a short word that something was done, undo."""
+"""Answers that are no page: redirects after a change, and toasts with undo."""
 
 from http import HTTPStatus
 
@@ -13,7 +13,7 @@ from web.parts import parts
 FLASH = "pbxcrm_done"
 FLASH_SECONDS = 20
 
-#: What may be said on the page one is sent to; the cookie carries only the code, so nobody can put words in our mouth.
+#: Messages for the page after a redirect. The cookie carries only the code, so nobody can make us show other text.
 DONE: dict[str, str] = {
     "saved": N_("Saved."),
     "added": N_("Added."),
@@ -33,7 +33,7 @@ DONE: dict[str, str] = {
 
 
 def redirect(request: Request, path: str, *, done: str = "") -> Response:
-    """Go to a page of ours after a change; ``done`` is a code of ``DONE`` that is said there. Works with and without htmx."""
+    """Redirect to one of our pages after a change. ``done``: a code of ``DONE``, shown there. Works with and without htmx."""
     response: Response
     path = ascii_address(path)
     if request.headers.get("hx-request") == "true":
@@ -47,21 +47,21 @@ def redirect(request: Request, path: str, *, done: str = "") -> Response:
 
 
 def done_word(request: Request) -> str:
-    """What the page before wants said here, translated; empty mostly."""
+    """The message of the previous page, translated; usually empty."""
     message = DONE.get(request.cookies.get(FLASH, ""))
     return _(message) if message else ""
 
 
 def forget_done(request: Request, response: Response) -> None:
-    """What the page before wanted said is said once."""
+    """Delete the cookie of the message, so that it is shown once."""
     if FLASH in request.cookies:
         response.delete_cookie(FLASH, path="/", httponly=True, samesite="lax")
 
 
 def toast(request: Request, text: str, *, tone: str = "green", undo: str = "", status: int = 200) -> HTMLResponse:
-    """An answer to htmx that only says something and changes nothing on the page.
+    """An answer to htmx that only shows a toast and changes nothing on the page.
 
-    ``text`` is translated already; ``undo`` is a path that a POST sends back what was done; ``tone`` green, red or none.
+    ``text`` is already translated; ``undo``: a path whose POST takes the act back; ``tone``: green, red or empty.
     """
     html = parts(request).templates.text("partials/_toast.html", text=text, tone=tone, undo=undo)
     return HTMLResponse(html, status, {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"})
@@ -70,7 +70,7 @@ def toast(request: Request, text: str, *, tone: str = "green", undo: str = "", s
 def with_toast(
     request: Request, response: HTMLResponse, text: str, *, tone: str = "green", undo: str = ""
 ) -> HTMLResponse:
-    """The same fragment with a word besides, put among the toasts by htmx."""
+    """The same answer with a toast added."""
     html = parts(request).templates.text("partials/_toast.html", text=text, tone=tone, undo=undo)
     partial = f'<hx-partial hx-target="#toasts" hx-swap="beforeend">{html}</hx-partial>'
     headers = {key: value for key, value in response.headers.items() if key != "content-length"}

@@ -1,4 +1,4 @@
-"""What the audit log keeps as codes, in plain words: acts, things, and how something was before and after."""
+"""The codes of the audit log in plain words: actions, things, and values before and after."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -101,7 +101,7 @@ ACTIONS: dict[str, str] = {
     "flag.raised": N_("Flag raised"),
     "flag.resolved": N_("Flag resolved"),
 }
-#: What it happened to, and where that is shown (None: nowhere by its number).
+#: Kind of thing -> its name, and the path that shows it by its id (None: no page shows it).
 ENTITIES: dict[str, tuple[str, str | None]] = {
     "deal": (N_("deal"), "/deals/{id}"),
     "task": (N_("task"), "/tasks/{id}"),
@@ -119,7 +119,7 @@ ENTITIES: dict[str, tuple[str, str | None]] = {
     "checkpoint": (N_("checkpoint"), None),
     "options": (N_("options"), None),
 }
-_GONE = (".deleted", ".taken_back")  # nothing is left to be opened
+_GONE = (".deleted", ".taken_back")  # actions after which the thing does not exist any more
 FACTS: dict[str, str] = {
     **{field.key: field.name for field in DEAL_FIELDS},
     "name": N_("Name"),
@@ -182,7 +182,7 @@ def entity(entry: AuditEntry) -> str:
 
 
 def path(entry: AuditEntry) -> str:
-    """Where the thing is shown; empty where it is not, or not any more."""
+    """The path that shows the thing; empty if there is none, or if the thing was deleted."""
     _word, where = ENTITIES.get(entry.entity, ("", None))
     if where is None or entry.action.endswith(_GONE) or not entry.entity_id.isdecimal():
         return ""
@@ -190,7 +190,7 @@ def path(entry: AuditEntry) -> str:
 
 
 def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, Stage]) -> list[str]:
-    """``Name: before → after`` of each thing that changed, as far as it is known; else what is known of the act."""
+    """``Name: before → after`` for each value that changed, if it was recorded; else the details of the action."""
     told = _Told(people, stages)
     data = dict(entry.data)
     if "from_stage" in data or "to_stage" in data:
@@ -230,7 +230,7 @@ class _Told:
         return f"{self.name(key)}: {self.value(key, before)} → {self.value(key, after)}"
 
     def value(self, key: str, value: Any) -> str:
-        """A stored value as people read it."""
+        """A stored value in words."""
         if value is None or value in ("", [], {}):
             return "—"
         if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""A checkpoint in words: what is watched, and what happens after how long."""
+"""A checkpoint in words: what is watched, and which step follows after how much time."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,7 +18,7 @@ _WHOM: dict[str, str] = {
 
 
 def sayer(people: Directory, norm: int | None) -> Callable[[Checkpoint, Sequence[CheckpointStep]], list[str]]:
-    """For templates: the sentences of a checkpoint of a stage with this norm."""
+    """A function for templates that returns the sentences of a checkpoint; ``norm`` is the norm of its stage."""
 
     def say(row: Checkpoint, steps: Sequence[CheckpointStep]) -> list[str]:
         return [_step(row, step, people, norm) for step in steps]

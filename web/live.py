@@ -1,8 +1,8 @@
-"""Live updates: one stream per browser, one Redis subscription per process, fan-out in between.
+"""Live updates: one event stream per browser, one Redis subscription per process, fan-out in between.
 
-A browser hears hints (a topic and a reference) that its person may hear, never data: it asks for the page again through
-the ordinary, access-checked path. Only what must be on the screen at once is pushed as finished HTML by a *pusher*, made
-for each person by their own rights and in the language of the page that listens. What the stream says:
+A browser gets hints (a topic and a reference) that its person may hear, never data: it asks for the page again through
+the ordinary, access-checked path. Only what must appear at once is pushed as finished HTML by a *pusher*, made for each
+person with their own rights and in the language of the page that listens. The events of the stream:
 
     event: hello  data: {"last": 812}                      the stream begins; events up to 812 have been said before
     event: hint   data: [{"id": 813, "topic": "deal", "ref": "12"}, …]
@@ -32,21 +32,24 @@ from pbxcrm.shared.events import CHANNEL
 
 log = structlog.get_logger()
 
-PING_SECONDS = 15  # Redis that has not answered for this long is away
+PING_SECONDS = 15  # seconds without an answer after which Redis counts as away
 WAITING_AT_MOST = 256  # messages a reader may be behind
-RETRY_SECONDS = (0.1, 0.5)  # one connection per process: Redis that is back is found at once
-ROUND = 10  # people whose pushed HTML is made at once
-GATHER_SECONDS, GATHER_STEPS = 0.05, 10  # what is not urgent waits this long for others; a ringing phone does not
-ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may be others
+RETRY_SECONDS = (0.1, 0.5)  # between two tries; one connection per process, so Redis is found soon after its return
+ROUND = 10  # people whose pushed HTML is rendered in one round
+GATHER_SECONDS, GATHER_STEPS = (
+    0.05,
+    10,
+)  # pushes that are not urgent are gathered for this long; a ringing phone is pushed at once
+ABOUT_WHO_ASKS = frozenset({"session", "people"})  # topics after which role, team or login may have changed
 
-HINT_SECONDS = 0.15  # how long a hint waits for others, so that pages ask again once for all of them
+HINT_SECONDS = 0.15  # hints are gathered for this long, so that a page asks again once for all of them
 
 
 @dataclass(slots=True, eq=False)
 class RenderRequest:
-    """Somebody whose region is to be rendered, ``about`` these references; "" among them stands for everything.
+    """A person whose region must be rendered. ``about``: the references that changed; "" stands for everything.
 
-    ``drawn`` is the pusher's own, for what it need not make again; kept for as long as this person listens.
+    ``drawn`` is a cache of the pusher for this person, kept while they listen.
     """
 
     person: Viewer
@@ -54,25 +57,25 @@ class RenderRequest:
     about: set[str]
 
 
-#: Makes a region's HTML for some people, one after the other: what was asked and the HTML. Runs outside of any request.
+#: Renders a region for several people and yields (request, HTML) for each. It runs outside of any request.
 Pusher = Callable[[Sequence[RenderRequest]], AsyncIterator[tuple[RenderRequest, str]]]
-Reader = tuple[int, str]  # user id and language: tabs of one person may be in two
+Reader = tuple[int, str]  # user id and language: the tabs of one person may use two languages
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One event of the stream: what changed, never what it says now."""
+    """What changed: a topic and a reference, never the new content."""
 
     id: int
     topic: str
     ref: str
     users: frozenset[int]
     roles: frozenset[str]
-    urgent: bool = False  # put on screens before what was said earlier
+    urgent: bool = False  # pushed before earlier hints that are not urgent
 
     @classmethod
     def parse_all(cls, data: bytes | str) -> "list[Hint]":
-        """What one message says (``pbxcrm.shared.events.publish``). Raises ValueError where it is not a list of hints."""
+        """The hints of one Redis message (``pbxcrm.shared.events.publish``). Raises ValueError if it is no list of hints."""
         said: Any = json.loads(data)
         try:
             return [
@@ -90,11 +93,11 @@ class Hint:
             raise ValueError("not hints") from error
 
 
-Message = tuple[str, Any]  # name of the event, its data; a hint's is a list of hints
+Message = tuple[str, Any]  # name of the event and its data; for "hint" a list of hints
 
 
 class Ear:
-    """One open stream. ``deaf`` is set when it was too slow and has missed something."""
+    """One open stream. ``deaf`` is set when it was too slow and has missed events."""
 
     def __init__(self, listener: Viewer) -> None:
         self.viewer = listener  # ``language`` is that of the page
@@ -105,13 +108,13 @@ class Ear:
         self._something = asyncio.Event()
 
     def say(self, name: str, data: dict[str, Any]) -> None:
-        """At once; what was to be said of the same region before is not worth saying any more."""
+        """Queue an event to be sent at once. It replaces an unsent one of the same region."""
         self._at_once.pop(key := f"{name} {data.get('region', '')}", None)
         self._at_once[key] = (name, data)
         self._something.set()
 
     def hint(self, hint: "Hint") -> None:
-        """Say the hint a moment later, together with others."""
+        """Queue a hint, to be sent a moment later together with others."""
         if not self._hints:
             asyncio.get_running_loop().call_later(HINT_SECONDS, self._ripen)
         self._hints[hint.topic, hint.ref] = {"id": hint.id, "topic": hint.topic, "ref": hint.ref}
@@ -123,14 +126,14 @@ class Ear:
             self._something.set()
 
     def _ripen(self) -> None:
-        if self._hints:  # else they went with what was pushed
+        if self._hints:  # else they were sent together with a push
             self._hints_due = True
             self._something.set()
 
     async def next(self, seconds: float) -> list[Message]:
-        """What there is to say now, or as soon as there is something; empty when there was nothing in time.
+        """The next events, as soon as there are any; empty if there were none within ``seconds``.
 
-        Hints that wait for others go with whatever is pushed: it takes as long to say two things as one.
+        Waiting hints are sent together with a push: one write for both.
         """
         if not self._something.is_set():
             with suppress(TimeoutError):
@@ -149,33 +152,35 @@ def _reader(person: Viewer) -> Reader:
 
 
 def _people_of(ears: Iterable[Ear]) -> list[Viewer]:
-    """Who listens at these streams of one person: once for each language."""
+    """The person behind these streams, once for each language."""
     return list({_reader(ear.viewer): ear.viewer for ear in ears}.values())
 
 
 class Hub:
-    """Hears Redis once for this process and says to each stream what its person may hear."""
+    """Subscribes to Redis once per process and passes to each stream what its person may hear."""
 
     def __init__(self, redis: Redis, *, channel: str = CHANNEL) -> None:
         self.redis = redis
         self.channel = channel
         self.online = False
         self.last_id = 0
-        self.pushers: dict[str, tuple[str, Pusher]] = {}  # topic -> (region of the page, who renders it)
+        self.pushers: dict[str, tuple[str, Pusher]] = {}  # topic -> (region of the page, its pusher)
         self._ears: dict[int, set[Ear]] = {}
-        self._of_role: dict[str, set[int]] = {}  # who listens, by role: a hint must not look at every stream
-        # Region -> for whom it is to be rendered: urgently, and when there is time.
+        self._of_role: dict[
+            str, set[int]
+        ] = {}  # user ids of listeners by role, so that a hint need not look at every stream
+        # Region -> the people it must be rendered for: the urgent ones, and the others.
         self._wanted: dict[str, tuple[dict[Reader, RenderRequest], dict[Reader, RenderRequest]]] = {}
-        self._drawn: dict[tuple[Reader, str], dict[Any, Any]] = {}  # of reader and region: what the pusher keeps
+        self._drawn: dict[tuple[Reader, str], dict[Any, Any]] = {}  # (reader, region) -> cache of the pusher
         self._rendering: dict[str, asyncio.Task[None]] = {}
 
     def add_pusher(self, topic: str, region: str, pusher: Pusher) -> None:
-        """On each hint of ``topic`` render ``region`` for everybody it is for, and put it on their screens instead of the hint."""
+        """For each hint of ``topic``, render ``region`` for its audience and push the HTML instead of the hint."""
         self.pushers[topic] = (region, pusher)
 
     @contextmanager
     def listening(self, listener: Viewer) -> Iterator[Ear]:
-        """An open stream of this person, for as long as the block lasts."""
+        """An open stream of this person, until the block ends."""
         ear = Ear(listener)
         self._ears.setdefault(listener.user_id, set()).add(ear)
         self._sort_in(listener)
@@ -191,7 +196,7 @@ class Hub:
                     self._drawn.pop((_reader(listener), region), None)
 
     def now_is(self, ear: Ear, listener: Viewer) -> None:
-        """Who listens at ``ear`` may have another role or team than when the stream began."""
+        """Update the person of a stream: their role or team may have changed since it began."""
         ear.viewer = listener
         self._sort_in(listener)
 
@@ -205,11 +210,11 @@ class Hub:
 
     @property
     def open_streams(self) -> int:
-        """How many there are in this process."""
+        """The number of open streams in this process."""
         return sum(len(ears) for ears in self._ears.values())
 
     async def run(self) -> None:
-        """Listen until cancelled; a Redis that goes away is awaited with growing patience."""
+        """Listen until cancelled. If Redis is away, try again with growing pauses."""
         wait = RETRY_SECONDS[0]
         try:
             while True:
@@ -222,7 +227,7 @@ class Hub:
                     if self.online:
                         log.warning("live.redis_away", error=str(error))
                     self._set_online(online=False)
-                except Exception:  # a supervisor: a fault of ours must not leave this process deaf for good
+                except Exception:  # a supervisor: an error of ours must not stop the subscription for good
                     log.exception("live.failed")
                     self._set_online(online=False)
                 await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 (jitter, not a secret)
@@ -235,7 +240,7 @@ class Hub:
         async with self.redis.pubsub() as pubsub:
             await pubsub.subscribe(self.channel)
             while True:
-                # Redis answers a ping within a heartbeat, or the link is dead although nobody closed it.
+                # If Redis does not answer a ping within one heartbeat, the connection is dead although nobody closed it.
                 message = await pubsub.get_message(timeout=PING_SECONDS)
                 if message is None:
                     await asyncio.wait_for(pubsub.ping(), PING_SECONDS)
@@ -255,11 +260,11 @@ class Hub:
             for ear in ears:
                 ear.say("state", {"live": "ok" if online else "offline"})
         if online:
-            for user_id in self._ears:  # what was to be pushed meanwhile nobody has heard
+            for user_id in self._ears:  # pushes may have been missed meanwhile
                 self.push_to(user_id)
 
     def deliver(self, hint: Hint) -> None:
-        """Say a hint to every open stream it is for; costs nothing for people who have none."""
+        """Pass a hint to every open stream of its audience. It costs nothing for people without a stream."""
         self.last_id = max(self.last_id, hint.id)
         people = {user_id for user_id in hint.users if user_id in self._ears}.union(
             *(self._of_role.get(role, ()) for role in hint.roles)
@@ -274,13 +279,13 @@ class Hub:
                 ear.hint(hint)
 
     def push_to(self, user_id: int) -> None:
-        """Render every pushed region for one person now: what a stream that has just begun needs."""
+        """Render every pushed region for one person now, for a stream that has just begun."""
         for person in _people_of(self._ears.get(user_id, ())):
             for region, pusher in dict(self.pushers.values()).items():
                 self._push(person, region, pusher, "")
 
     def _push(self, person: Viewer, region: str, pusher: Pusher, about: str, *, urgent: bool = False) -> None:
-        """Render once for all of a person's streams in one language, together with others who wait, the urgent before the rest."""
+        """Queue one rendering for all streams of a person in one language; urgent ones come first."""
         urgently, sometime = self._wanted.setdefault(region, ({}, {}))
         reader = _reader(person)
         asked = urgently.get(reader) or (sometime.pop(reader, None) if urgent else sometime.get(reader))
@@ -296,7 +301,7 @@ class Hub:
             self._rendering[region] = asyncio.create_task(self._render_all(region, pusher))
 
     async def _render_all(self, region: str, pusher: Pusher) -> None:
-        """Round by round: so few at once that a phone that begins to ring does not wait for many cards that go away."""
+        """Render in small rounds, so that a phone that begins to ring does not wait for many cards that disappear."""
         urgently, sometime = self._wanted[region]
         try:
             while urgently or sometime:
@@ -310,7 +315,7 @@ class Hub:
             del self._rendering[region]
 
     async def _gather(self, urgently: dict[Reader, RenderRequest]) -> None:
-        """Wait for others: half of what a round costs is the same for one and for ten. Whoever's phone rings ends it."""
+        """Wait a moment for more people, because half the cost of a round is fixed. A ringing phone ends the wait."""
         for _ in range(GATHER_STEPS):
             await asyncio.sleep(GATHER_SECONDS / GATHER_STEPS)
             if urgently:
@@ -325,10 +330,10 @@ class Hub:
                 for ear in self._ears.get(reader[0], ()):
                     if _reader(ear.viewer) == reader:
                         ear.say("push", {"region": region, "html": html})
-                await asyncio.sleep(0)  # it is on its way before the next is made
+                await asyncio.sleep(0)  # let it be sent before the next one is rendered
         except (
             Exception
-        ) as error:  # a supervisor: one broken card must not silence the stream; the page still has the truth
+        ) as error:  # a supervisor: one broken card must not stop the stream; the page can still be reloaded
             log.exception("live.push_failed", region=region, users=list(left))
             if len(asked) == 1 or isinstance(error, SQLAlchemyError):
                 return

@@ -1,4 +1,4 @@
-"""Whether a request comes straight from a network that is let in without a token."""
+"""Requests that need no token because they come directly from a trusted network."""
 
 from starlette.requests import Request
 
@@ -9,10 +9,10 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 def is_near(request: Request, networks: str) -> bool:
-    """Whether it comes straight from one of ``networks`` (as in the settings), and from a program.
+    """Whether a program sent the request directly from one of ``networks`` (as written in the settings).
 
-    Behind a proxy of ours that we were not told of, the whole world would seem near; and a page of another site in a
-    browser here must not ask for us.
+    A request that came through an unknown proxy does not count: its real sender could be anybody. Nor does one from a
+    page in a browser: another site could send it.
     """
     settings, headers = parts(request).settings, request.headers
     if not settings.trusted_proxies and any(name in headers for name in FORWARDED):

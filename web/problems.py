@@ -32,7 +32,7 @@ from web.patience import DatabaseHangs
 from web.rendering import render
 
 log = structlog.get_logger()
-SECRETS = frozenset({"password", "old", "new", "again"})  # fields that are never given back
+SECRETS = frozenset({"password", "old", "new", "again"})  # fields that are never shown again
 
 #: status -> (heading, what to do)
 WORDS: dict[int, tuple[str, str]] = {
@@ -60,7 +60,7 @@ WORDS: dict[int, tuple[str, str]] = {
 
 
 def handlers() -> Mapping[type[Exception] | int, ExceptionHandler]:
-    """Which handler answers for which error, for Starlette."""
+    """The handler of each kind of error, for Starlette."""
     return {
         PbxcrmError: _known,
         HTTPException: _http,
@@ -71,7 +71,7 @@ def handlers() -> Mapping[type[Exception] | int, ExceptionHandler]:
 
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, PbxcrmError)
-    # The API speaks English, its readers are programs.
+    # Errors of the API are in English: its readers are programs.
     detail = str(error) if _for_program(request) else _(error.message).format(**error.params)
     if request.url.path.startswith("/api/"):
         return problem_of(error)
@@ -90,7 +90,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """All methods of the path: each of its routes knows only its own."""
+    """The methods of all routes of this path, for the header ``Allow``."""
     found: set[str] = set()
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
@@ -99,17 +99,17 @@ def _methods(request: Request) -> set[str]:
 
 
 async def away(request: Request, error: Exception) -> Response:
-    """The database or Redis does not answer."""
+    """The answer if the database or Redis does not respond; 500 if a statement of ours is wrong."""
     if isinstance(error, SQLAlchemyError) and not _is_away(error):
         log.error("web.refused_by_database", path=request.url.path, number=_number(request), exc_info=error)
         return _answer(request, 500, "web.fault", "", {})
-    # One line: while the database is away every request says the same.
+    # One line without traceback: while the database is away, every request fails in the same way.
     log.error("web.part_away", path=request.url.path, error=(str(error) or type(error).__name__).splitlines()[0])
     return _answer(request, 503, "web.away", "", {"Retry-After": "5"})
 
 
 def _is_away(error: SQLAlchemyError) -> bool:
-    """Whether the database is away or too busy; else a statement of ours is wrong."""
+    """Whether the database is away or too busy. False if a statement of ours is wrong."""
     if isinstance(error, OperationalError | InterfaceError | SqlTimeoutError | DatabaseHangs):
         return True
     if isinstance(error, DBAPIError):

@@ -10,22 +10,22 @@ from pbxcrm.calls.recordings import Recording, check_audible, find_recording, lo
 from web.parts import now, parts, viewer
 
 FIRST_BYTE = re.compile(r"bytes=\s*0+-", re.IGNORECASE)
-# Marked as not compressed: sound does not shrink, and a compressed answer could not be asked for by ranges.
+# Not compressed: sound hardly shrinks, and ranges of a compressed answer cannot be requested.
 SOUND_HEADERS = {"cache-control": "private, no-store", "content-encoding": "identity"}
 
 
 async def find(request: Request, call: Call) -> Recording:
     """The file of ``call``. Raises NotFound, Conflict or Unavailable, each with a sentence (``find_recording``)."""
     settings = parts(request).settings
-    # The general folder for a PBX that is not among the settings (any more).
+    # The general folder serves a PBX that is not in the settings (any more).
     folder = next((pbx.recordings_dir for pbx in settings.pbxs if pbx.name == call.pbx), settings.recordings_dir)
     return await run_in_threadpool(find_recording, viewer(request), call, folder, now(request))
 
 
 async def listen(request: Request, call: Call) -> Recording:
-    """The file to be sent. The listening is logged before the first byte is sent.
+    """The file to send. The listening is logged before the first byte is sent.
 
-    Raises NotAllowed for whoever may see the call and not hear it.
+    Raises NotAllowed for people who may see the call but not hear it.
     """
     async with parts(request).db.read() as session:
         await check_audible(session, viewer(request), call)

@@ -1,7 +1,7 @@
-"""The one table of routes: what there is, and who may use it.
+"""The table of all routes, each with the permission it needs.
 
-A page module keeps its handlers; its routes stand here, each with the permission it needs, so that one look (and one
-test, ``tests/integration/test_access_walk.py``) sees them all.
+The handlers stand in the page modules. The routes stand here, so that a reader (and the test
+``tests/integration/test_access_walk.py``) sees all of them in one place.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ from web.shell import Counter
 from web.static_files import StaticTree
 from web.stream import live
 
-#: Counters of the rail, by the name a section gives them.
+#: Counters of the rail, by the ``counter`` of their section.
 COUNTERS: dict[str, Counter] = {
     "callbacks": lambda session, viewer, _now: open_count(session, viewer),
     "tasks": lambda session, viewer, now: overdue_count(session, viewer.user_id, now),
@@ -99,7 +99,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
 
 
 def prepare(parts: Parts) -> None:
-    """Whatever pages must set up once with the parts of the application, such as what is pushed to the live stream."""
+    """Set up once what pages need besides routes: the pushers of the live stream."""
     parts.hub.add_pusher("dock", "dock", dock.pusher(parts))
 
 
@@ -420,7 +420,7 @@ def _phone() -> list[Route]:
 
 
 def _reports() -> list[Route]:
-    anybody = Permission.OWN_PROFILE  # each report says itself whom it is for
+    anybody = Permission.OWN_PROFILE  # each report checks for itself who may read it
     return [
         page("/reports", reports.listed, needs=anybody, name="reports"),
         page("/reports/{report}", reports.one, needs=anybody, name="report"),

@@ -16,7 +16,7 @@ class SettingsPage:
 
     @property
     def tab(self) -> str:
-        """What a page of the settings calls itself by ``here_tab``."""
+        """The value of ``here_tab`` in the template of this page: the last part of the path."""
         return self.path.rpartition("/")[2]
 
 

@@ -18,7 +18,7 @@ from web.parts import parts
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One entry of the rail. ``counter`` names its number; ``tone`` is its colour; ``phone`` whether it fits a phone's rail."""
+    """One entry of the rail. ``counter`` names its counter, ``tone`` its colour; ``phone``: whether a phone shows it."""
 
     path: str
     icon: str
@@ -64,31 +64,31 @@ SECTIONS = (
     Section("/status", "status", N_("Status"), Permission.STATUS_READ, "s", phone=False, last=True),
 )
 
-#: What counts for the rail: a name of ``Section.counter`` to the query that counts it for a viewer.
+#: ``Section.counter`` -> the query that counts it for a viewer.
 Counter = Callable[[AsyncSession, Viewer, datetime], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What surrounds every page: menu, counters, the state of the PBXs."""
+    """The frame of a page: menu, counters, the state of the PBXs."""
 
     sections: tuple[Section, ...]
     path: str
     counters: Mapping[str, int]
-    done: str  # "Saved." and the like, translated
-    heard: int  # the last event this server had heard when the page was made
+    done: str  # translated, for example "Saved."
+    heard: int  # id of the last event this process had heard when the page was rendered
     silence: Silence | None  # the PBXs to which no listener is connected now
-    has_pbx: bool  # the settings name one
-    admins: tuple[str, ...]  # whom to ask for one, where there is none
-    live: str  # ok | offline: whether the server itself hears events
+    has_pbx: bool  # whether the settings name a PBX
+    admins: tuple[str, ...]  # names of administrators to ask, if there is no PBX
+    live: str  # ok | offline: whether this process hears events
 
     def is_here(self, section: Section) -> bool:
-        """Whether the section is the one that is shown."""
+        """Whether the page belongs to this section."""
         return any(self.path == path or self.path.startswith(path + "/") for path in (section.path, *section.also))
 
 
 def sections_for(viewer: Viewer, served: frozenset[str]) -> tuple[Section, ...]:
-    """Sections whose page exists and may be opened by this person: a link that would be refused is not shown."""
+    """Sections whose page is served and which this person may open."""
     return tuple(section for section in SECTIONS if section.path in served and can(viewer, section.needs))
 
 
@@ -101,7 +101,7 @@ async def count(
 
 
 async def load_shell(request: Request, viewer: Viewer, session: AsyncSession, at: datetime, *, path: str = "") -> Shell:
-    """``path`` is the page the rail stands on, where that is not the one asked for."""
+    """The frame for this viewer. ``path``: the page that shows the rail, if it is not the one of the request."""
     served: frozenset[str] = request.app.state.served
     sections = sections_for(viewer, served)
     hub, configured = parts(request).hub, [pbx.name for pbx in parts(request).settings.pbxs]

@@ -1,4 +1,4 @@
-"""Why a telephone rings no more, in words for whoever cannot see it: answered by whom, missed, given up by the caller."""
+"""Why a phone stopped ringing, as text for screen readers: answered by whom, missed, or given up by the caller."""
 
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome
 from pbxcrm.calls.models import Call
@@ -20,7 +20,7 @@ _ENDED: dict[str, str] = {
 
 
 def stopped(call: Call, people: Directory, user_id: int) -> str:
-    """A sentence with ``{name}`` for the client, about a call whose card has left the dock of this person."""
+    """A sentence about a call whose card left the dock of this person. ``{name}`` in it stands for the client."""
     by = next(iter(call.talking), None) or call.answered_by
     if call.direction == Direction.INBOUND and (by is not None or call.outcome == Outcome.ANSWERED):
         who = people.user_of(by)

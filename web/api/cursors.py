@@ -1,4 +1,4 @@
-"""Cursors of API lists: one that is not ours is refused."""
+"""Cursors of API lists. An invalid one is refused with 422."""
 
 from datetime import datetime
 

@@ -13,15 +13,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Use(StrEnum):
-    """In which kind of API model the fields of a deal stand."""
+    """The kind of API model that holds the fields of a deal."""
 
     ANSWER = "answer"  # every field is there
     NEW = "new"
-    CHANGE = "change"  # what is left away stays as it is
+    CHANGE = "change"  # a field that is left out stays unchanged
 
 
 def with_deal_fields(use: Use) -> Callable[[type[Model]], type[Model]]:
-    """Give a model every field of a deal, as an answer says it or as a request may send it."""
+    """A decorator that adds every field of a deal to a model, with the type that answers or requests use."""
 
     def add(model: type[Model]) -> type[Model]:
         added: dict[str, Any] = {field.key: _typed(field, use) for field in FIELDS}
@@ -31,7 +31,7 @@ def with_deal_fields(use: Use) -> Callable[[type[Model]], type[Model]]:
 
 
 def sent_values(body: BaseModel) -> dict[str, Value]:
-    """What a request says of the deal's fields; null takes an amount away, and leaves a text as it is."""
+    """The fields of the deal that a request sent. null removes an amount; for a text it changes nothing."""
     return {
         field.key: getattr(body, field.key)
         for field in FIELDS

@@ -92,7 +92,7 @@ def _name(schema: Json) -> str:
 
 
 def _kind(schema: Json) -> str:
-    """A schema in a few words."""
+    """The type of a schema in a few words: ``list of Call``, ``integer 1–200``."""
     if "$ref" in schema:
         return _name(schema)
     if "anyOf" in schema:

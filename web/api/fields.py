@@ -1,4 +1,4 @@
-"""Kinds of values in requests and answers, each with its limits, so that OpenAPI says them and the database never has to."""
+"""Types of values in requests and answers. Each has its limits, so OpenAPI states them and the database need not check."""
 
 import re
 from datetime import UTC, datetime
@@ -24,18 +24,18 @@ from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.why import LONGEST_WHY
 from web.cursors import EARLIEST, LATEST, LONGEST_CURSOR
 
-# RFC 3339, 5.6, without its freedoms (a blank for the T, leap seconds).
+# RFC 3339, 5.6, without its options (a blank for the T, leap seconds).
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class ApiRequest(BaseModel):
-    """What somebody sends: nothing unknown, nothing guessed (``"1"`` is no number, ``true`` is no number)."""
+    """A request. Unknown fields are refused and types are strict (neither ``"1"`` nor ``true`` is a number)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ApiAnswer(BaseModel):
-    """What we answer; every field is always there."""
+    """An answer. Every field is always present."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -68,7 +68,7 @@ Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_from_digits)]
 When = Annotated[AwareDatetime, BeforeValidator(_from_rfc3339), AfterValidator(_in_our_age)]
 """A time somebody sends."""
 
-NO_NUL = r"^[^\u0000]*$"  # PostgreSQL keeps no NUL in a text
+NO_NUL = r"^[^\u0000]*$"  # PostgreSQL cannot store NUL in a text
 SOMETHING = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"  # not only blanks
 
 
@@ -106,7 +106,7 @@ Amount = Annotated[
 
 
 class ListQuery(ApiRequest):
-    """What every list understands."""
+    """The parameters of every list."""
 
-    limit: Limit = Field(50, description="How many at most.")
-    cursor: str | None = Field(None, max_length=LONGEST_CURSOR, description="The `next` of the page before.")
+    limit: Limit = Field(50, description="The maximum number of items.")
+    cursor: str | None = Field(None, max_length=LONGEST_CURSOR, description="`next` of the previous page.")

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description, made from the same declarations that serve the API."""
+"""The OpenAPI 3.1 description, made from the declarations that also serve the API."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,17 +16,17 @@ from web.api.serving import PREFIX
 
 Json = dict[str, Any]
 ABOUT = """\
-Every request carries `Authorization: Bearer TOKEN`; `pbxcrm token create LOGIN` makes one, and it may do what that person
-may do and see what they may see. Lists answer `{"items": […], "next": …}`: send `next` as `cursor` for the following page.
+Every request carries `Authorization: Bearer TOKEN`. `pbxcrm token create LOGIN` makes a token with the rights of that
+person. Lists answer `{"items": […], "next": …}`: send `next` as `cursor` for the following page.
 Times are RFC 3339 in UTC, money is a decimal string with its currency beside it, people are logins, telephone numbers are
-E.164 where they can be. What went wrong is told as `application/problem+json` with a stable `code` and, where one value is
-to blame, its `field`."""
+E.164 where they can be. Errors are `application/problem+json` with a stable `code` and, if one value is
+wrong, its `field`."""
 WHY = {
     400: "The body ended too early.",
     401: "The token is missing, unknown or revoked.",
     403: "Your role does not allow this.",
-    404: "It is not there, or not yours to see.",
-    409: "Somebody was faster, or its state forbids it.",
+    404: "It does not exist, or you may not see it.",
+    409: "Somebody else changed it first, or its state does not allow this.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     416: "There is no such range.",
@@ -74,7 +74,7 @@ class _Schemas:
 
 
 def _plain(name: str) -> str:
-    """``Page_CallOut_`` as CallList, ``CallOut`` as Call: what a program's author wants to read."""
+    """The public name of a schema: ``Page_CallOut_`` becomes CallList, ``CallOut`` becomes Call."""
     return re.sub(r"^Page_(\w+?)Out_$", r"\1List", name).removesuffix("Out")
 
 
@@ -142,7 +142,9 @@ def _query_parameters(query: type[ApiRequest] | None) -> list[Json]:
     assert "$defs" not in described, "parameters use Literal, not enums, so that they stand where they are read"
     found = []
     for name, schema in described["properties"].items():
-        kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]  # an address has no null
+        kinds = [
+            kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}
+        ]  # a query string cannot hold null
         schema.pop("title")
         text = schema.pop("description", "")
         if schema.get("default", "") is None:

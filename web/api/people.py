@@ -1,4 +1,4 @@
-"""People stand in the API by their login."""
+"""The API names people by their login."""
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -7,7 +7,7 @@ from pbxcrm.shared.errors import Invalid
 
 
 async def user_id_of(session: AsyncSession, login: str | None, field: str) -> int | None:
-    """The id behind a login; None for none. Raises Invalid at ``field``. Whether one may give them things is asked later."""
+    """The user id of a login; None for no login. Raises Invalid at ``field``. It does not check whether they may be assigned."""
     if login is None:
         return None
     user = await get_user_by_login(session, login)

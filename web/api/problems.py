@@ -13,15 +13,15 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class MissingThing(ApiAnswer):
-    """Something without which the act cannot be done."""
+    """Something that the act needs and that is missing."""
 
     kind: str = Field(description="`field`, `file`, `lost_reason`, `next_task` or `call`.")
-    key: str = Field(description="Which of its kind, for example the key of the field.")
+    key: str = Field(description="Which one of its kind, for example the key of the field.")
     message: str
 
 
 class Problem(ApiAnswer):
-    """An error as RFC 9457 says it, with our stable ``code`` and the ``field`` that is wrong."""
+    """An error as defined by RFC 9457, with our stable ``code`` and the ``field`` that is wrong."""
 
     model_config = ConfigDict(json_schema_extra={"description": "What went wrong (RFC 9457)."})
 
@@ -30,9 +30,9 @@ class Problem(ApiAnswer):
     status: int
     detail: str
     code: str = Field(description="Stable; programs may rely on it.")
-    field: str | None = Field(description="The parameter or field that is wrong, where it is one.")
+    field: str | None = Field(description="The parameter or field that is wrong, if it is a single one.")
     missing: list[MissingThing] = Field(
-        default_factory=list, description="Only where something is missing that can be given: all of it."
+        default_factory=list, description="Everything that is missing and can be sent; empty for other errors."
     )
 
 
@@ -47,7 +47,7 @@ def problem(
 ) -> Response:
     """The answer ``application/problem+json`` for an error."""
     body: dict[str, object] = {
-        "type": "about:blank",  # the title is then the status's own words (RFC 9457, 4.2.1)
+        "type": "about:blank",  # then the title is the phrase of the status (RFC 9457, 4.2.1)
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -60,7 +60,7 @@ def problem(
 
 
 def problem_of(error: PbxcrmError, fields: frozenset[str] = frozenset()) -> Response:
-    """``fields`` are those the program sent or could have sent: an error names its field as the program knows it."""
+    """The answer for an error of the business. ``fields``: those the request may have; the error names one of them, or none."""
     field = error.field if isinstance(error, Invalid) else None
     if field is not None and field not in fields and field.removesuffix("_id") in fields:
         field = field.removesuffix("_id")
@@ -77,7 +77,7 @@ def problem_of(error: PbxcrmError, fields: frozenset[str] = frozenset()) -> Resp
 
 
 class Wrong(PbxcrmError):
-    """A request that cannot be understood, before its meaning is looked at; ``field`` names the part."""
+    """A malformed request; ``field`` names the wrong part."""
 
     status = 422
 
@@ -88,7 +88,7 @@ class Wrong(PbxcrmError):
 
 
 def wrong_query(error: ValidationError, known: list[str]) -> Wrong:
-    """Say which parameter of the query string is wrong, from pydantic's first error."""
+    """The wrong parameter of the query string, from the first error of pydantic."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
@@ -97,7 +97,7 @@ def wrong_query(error: ValidationError, known: list[str]) -> Wrong:
 
 
 def wrong_body(error: ValidationError, known: list[str]) -> Wrong:
-    """Say which member of the body is wrong, from pydantic's first error."""
+    """The wrong field of the body, from the first error of pydantic."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":

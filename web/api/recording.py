@@ -1,4 +1,4 @@
-"""The recording of a call for programs; pages play it by a route of their own."""
+"""The recording of a call for programs. Pages use a route of their own."""
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -15,13 +15,13 @@ from web.routing import api
 
 
 def routes() -> list[Route]:
-    """The route of a call's recording: the only answer of the API that is no JSON."""
+    """The route of a call's recording, which answers with a sound file instead of JSON."""
     path = "/api/v1/calls/{call_id:int}/recording"
     return [api(path, read_recording, needs=Permission.RECORDINGS_LISTEN, name="api_read_recording")]
 
 
 async def read_recording(request: Request) -> Response:
-    """``GET /api/v1/calls/{call_id}/recording``: the sound file, in ranges where asked. Listening is kept in the audit log."""
+    """``GET /api/v1/calls/{call_id}/recording``: the sound file, whole or a range of it. The listening is logged in the audit log."""
     try:
         return await _recording(request)
     except PbxcrmError as error:

@@ -1,7 +1,7 @@
-"""How an endpoint is written: an ordinary function whose types say what is asked and what is answered.
+"""Endpoints: an ordinary function, whose types declare the request and the answer.
 
-``query`` is a model of the query string, ``body`` one of the JSON body, other parameters stand in the path; the return
-type is the answer. The route, its permission, the checks and OpenAPI are all made from the same declaration.
+``query`` is a model of the query string, ``body`` a model of the JSON body; the other parameters stand in the path. The
+return type is the answer. The route, its permission, the checks and OpenAPI are all made from the same declaration.
 """
 
 import inspect
@@ -24,7 +24,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Awaitable[BaseModel | Response 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who asks, when, and the transaction in which it happens: one that reads for GET, one that writes for the rest."""
+    """Who asks, when, and the transaction of the request: read-only for GET, writing for other methods."""
 
     session: AsyncSession
     viewer: Viewer
@@ -36,11 +36,11 @@ class Page(ApiAnswer, Generic[Item]):
     """A page of a list."""
 
     items: list[Item]
-    next: str | None = Field(description="Send it as `cursor` for the following page; null on the last one.")
+    next: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
 
     @classmethod
     def of(cls, rows: list[Item], limit: int, cursor: Callable[[Item], str]) -> Self:
-        """The first ``limit`` of ``rows``: one more was asked for, to know whether there is a next page."""
+        """The first ``limit`` of ``rows``. Pass ``limit + 1`` rows, so that it is known whether there is a next page."""
         more = len(rows) > limit
         return cls(items=rows[:limit], next=cursor(rows[limit - 1]) if more else None)
 
@@ -60,8 +60,8 @@ class Endpoint:
     body: type[ApiRequest] | None
     answer: type[BaseModel] | None
     ids: dict[str, type]  # parameters of the path and their types
-    location: Callable[[Any], str] | None  # of what was made, below /api/v1
-    conflicts: bool  # whether 409 is among the answers
+    location: Callable[[Any], str] | None  # path of the created object, below /api/v1
+    conflicts: bool  # whether it can answer 409
     fields: frozenset[str] = field(default_factory=frozenset)
     files: tuple[str, ...] = ()  # media types it may answer with besides JSON
 
@@ -72,13 +72,13 @@ class Endpoint:
 
     @property
     def detail(self) -> str:
-        """What OpenAPI says below the summary: the docstring of the handler."""
+        """The description in OpenAPI: the docstring of the handler."""
         return inspect.getdoc(self.run) or ""
 
 
 @dataclass(slots=True)
 class Resource:
-    """The endpoints of one kind of thing. ``about`` is said in the documentation."""
+    """The endpoints of one kind of object. ``about`` is its description in the documentation."""
 
     tag: str
     about: str
@@ -87,7 +87,7 @@ class Resource:
     def get(
         self, path: str, *, needs: Permission, summary: str, files: tuple[str, ...] = ()
     ) -> Callable[[Handler], Handler]:
-        """``files``: media types of a ``Response`` that the function may return instead of its model."""
+        """Declare a handler for GET on ``path``. ``files``: media types of a ``Response`` it may return instead of its model."""
         return self._endpoint("GET", path, needs, summary, 200, None, conflicts=False, files=files)
 
     def post(

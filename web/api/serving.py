@@ -1,4 +1,4 @@
-"""From a request to an endpoint's function and back."""
+"""Serving an endpoint: check the request, call the function, write the answer."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""When a token was last used: written at most once a minute, and never in the way of the request."""
+"""The time of the last use of a token: written at most once a minute, and never a reason for the request to fail."""
 
 from datetime import datetime, timedelta
 from typing import cast
@@ -16,7 +16,7 @@ AT_MOST_EVERY = timedelta(minutes=1)
 
 
 async def note_use(request: Request) -> None:
-    """Note that the (valid) token of this request was used; remembered by this process so that most requests write nothing."""
+    """Store that the valid token of this request was used. The process remembers it, so that most requests write nothing."""
     token = token_hash(request.headers["authorization"].partition(" ")[2].strip())
     noted = _noted(request)
     at = now(request)
@@ -26,7 +26,7 @@ async def note_use(request: Request) -> None:
     try:
         async with parts(request).db.write() as session:
             await note_token_used(session, token, at)
-    except SQLAlchemyError as error:  # the answer matters more than the note
+    except SQLAlchemyError as error:  # the answer is more important than the time of use
         log.warning("api.token_use_not_noted", error=str(error).splitlines()[0])
 
 

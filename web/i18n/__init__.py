@@ -1,10 +1,10 @@
-"""English, Ukrainian and Russian: which one is spoken now, and its catalogue.
+"""English, Ukrainian and Russian: the language of the current text, and its catalogue.
 
 English is the source. The catalogues are the ``.po`` files beside this module; they are read when the program starts,
-so there is nothing to compile and nothing that can be stale. ``python -m web.i18n.update`` brings them up to date.
+so nothing must be compiled and nothing can be stale. ``python -m web.i18n.update`` brings them up to date.
 
-What is being said to whom lives in a context variable, so that templates, error messages and the live stream all
-find the right language, time zone and moment without handing them through every call.
+The reader of a text stands in a context variable, so that templates, error messages and the live stream find the
+language, time zone and current time without passing them through every call.
 """
 
 import gettext as gettext_module
@@ -36,12 +36,12 @@ class Language(StrEnum):
 
     @classmethod
     def of(cls, text: str) -> "Language | None":
-        """The language with this code, or None: for what a browser or a table says."""
+        """The language with this code, or None; for text from a browser or a table."""
         return cls(text) if text in set(cls) else None
 
     @property
     def own_name(self) -> str:
-        """What the language calls itself."""
+        """The name of the language in the language itself."""
         return {"en": "English", "uk": "Українська", "ru": "Русский"}[self.value]
 
     @property
@@ -57,7 +57,7 @@ def _locale(code: str) -> Locale:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What a text depends on besides its words: for whom it is written, and when."""
+    """What a text depends on besides its words: the language and time zone of its reader, and the current time."""
 
     language: Language
     timezone: ZoneInfo
@@ -74,13 +74,13 @@ _here: ContextVar[Here] = ContextVar("pbxcrm_here")
 
 
 def here() -> Here:
-    """What ``speaking`` set. Raises LookupError outside of it: a text with no reader is a mistake."""
+    """The value that ``speaking`` set. Raises LookupError outside of it: a text without a reader is a mistake."""
     return _here.get()
 
 
 @contextmanager
 def speaking(place: Here) -> Iterator[None]:
-    """What is rendered inside speaks to this reader: language, zone, time."""
+    """A context in which texts are written for this reader: language, time zone, time."""
     token = _here.set(place)
     try:
         yield
@@ -89,7 +89,7 @@ def speaking(place: Here) -> Iterator[None]:
 
 
 def catalogue_path(language: Language) -> Path:
-    """Where the translations of a language lie."""
+    """The path of the catalogue of a language."""
     return FOLDER / language.value / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
@@ -118,7 +118,7 @@ def ngettext(singular: str, plural: str, number: int) -> str:
 
 
 def pgettext(context: str, message: str) -> str:
-    """The message in the reader's language, where one English word has several meanings: ``context`` says which."""
+    """The message in the reader's language. ``context`` tells the meanings of one English word apart."""
     return translations(here().language).pgettext(context, message)
 
 

@@ -18,7 +18,7 @@ from web.i18n import DOMAIN, Language, catalogue_path
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("pbxcrm", "web")
-# The command line speaks English: what only it says is not translated.
+# The command line is in English: its own messages are not translated.
 ONLY_ON_THE_SERVER = (
     "cli/",
     "migrations/",
@@ -31,7 +31,7 @@ ONLY_ON_THE_SERVER = (
 )
 METHODS = [("**.py", "python"), ("**.html", "jinja2")]
 OPTIONS = {"**.html": {"encoding": "utf-8", "trimmed": "true", "extensions": "jinja2.ext.i18n, jinja2.ext.do"}}
-# The errors of the business carry their English sentence as an argument; Reason templates are marked with N_.
+# Errors of the business take their English sentence as an argument; Reason templates are marked with N_.
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "N_counted": (1, 2),
@@ -61,7 +61,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w*\}|<[^>]+>")
 
 
 def collect() -> Catalog:
-    """Every message of the sources."""
+    """The catalogue of all messages in the sources."""
     catalogue = Catalog(domain=DOMAIN, charset="utf-8")
     for room in ROOMS:
         found = extract_from_dir(str(ROOT / room), METHODS, OPTIONS, KEYWORDS, comment_tags=("translators:",))
@@ -75,7 +75,7 @@ def collect() -> Catalog:
 
 
 def read(language: Language) -> Catalog:
-    """The catalogue as it is on the disk; an empty one where there is none."""
+    """The catalogue on disk; an empty one if there is no file."""
     path = catalogue_path(language)
     if not path.exists():
         return Catalog(locale=language.value, domain=DOMAIN, charset="utf-8")
@@ -108,7 +108,7 @@ def as_file(catalogue: Catalog) -> bytes:
 
 
 def faults(sources: Catalog, catalogue: Catalog) -> list[str]:
-    """What is wrong with a catalogue, one sentence a fault; empty when it is complete."""
+    """The faults of a catalogue, one sentence per fault; empty when it is complete."""
     found: list[str] = []
     for message in sources:
         if not message.id:
@@ -127,7 +127,7 @@ def _faults_of(source: Message, mine: Message, plurals: int) -> list[str]:
     if isinstance(source.id, str):
         wanted, strings = [source.id], [mine.string]
     else:
-        # The form for one may leave the number out; the form for many says what must be there.
+        # The singular may omit the number; the plural defines which parameters must be present.
         wanted, strings = [source.id[-1]] * plurals, list(mine.string or ())
         if len(strings) != plurals:
             return [f"{len(strings)} plural forms instead of {plurals}: {source.id!r}"]
@@ -141,7 +141,7 @@ def _faults_of(source: Message, mine: Message, plurals: int) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the catalogues, or only check them (``--check``). The exit status: 1 where a translation is missing."""
+    """Write the catalogues, or only check them (``--check``). Returns the exit status: 1 if a translation is missing."""
     sources = collect()
     broken = False
     for language in TRANSLATED:

@@ -1,1 +1,1 @@
-"""Version 1: a module a resource, each with its shapes and its endpoints."""
+"""Version 1: one module per resource, with its models and endpoints."""
