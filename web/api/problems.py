@@ -60,7 +60,7 @@ def problem(
 
 
 def problem_of(error: PbxcrmError, fields: frozenset[str] = frozenset()) -> Response:
-    """The answer for an error of the business. ``fields``: those the request may have; the error names one of them, or none."""
+    """The answer for an error of the business. ``fields``: names in the request; ``company_id`` becomes ``company`` if that is one."""
     field = error.field if isinstance(error, Invalid) else None
     if field is not None and field not in fields and field.removesuffix("_id") in fields:
         field = field.removesuffix("_id")

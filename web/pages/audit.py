@@ -15,7 +15,7 @@ BY_ITSELF = "itself"
 
 
 async def listed(request: Request) -> Response:
-    """``GET /settings/audit?who=&what=&kind=&q=&period=``: newest first; everything asked for stands in the address."""
+    """``GET /settings/audit?who=&what=&kind=&q=&period=``: newest first; the address holds all filters."""
     asked = request.query_params
     what, kind, days = asked_text(request, "what"), asked_text(request, "kind"), asked_text(request, "period")
     since, until = period(days)

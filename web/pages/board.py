@@ -1,4 +1,4 @@
-"""The board: a column a stage, newest on top; further cards, single cards and heads for a board that is open."""
+"""The board: one column per stage, newest cards on top; further cards, single cards and column heads for an open board."""
 
 from dataclasses import dataclass, replace
 
@@ -26,13 +26,13 @@ from web.cursors import next_of_time
 from web.pages.common import asked_cursor, asked_number, asked_text, colleagues, show
 from web.parts import now, parts, viewer
 
-FIRST = 16  # cards of a column at first: more than fit on a screen
-CARDS = 30  # further ones at once, as one scrolls
+FIRST = 16  # cards loaded per column at first: more than fit on a screen
+CARDS = 30  # cards loaded at once while scrolling
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Which board is asked for. ``pipelines`` are all there are."""
+    """The board that is asked for. ``pipelines``: all of them."""
 
     pipeline: Pipeline
     stages: list[Stage]
@@ -41,7 +41,7 @@ class Shown:
 
 
 async def board(request: Request) -> Response:
-    """``GET /board?pipeline=&mine=&who=&q=``: filters stand in the address."""
+    """``GET /board?pipeline=&mine=&who=&q=``: the address holds the filters."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
@@ -68,7 +68,7 @@ async def board(request: Request) -> Response:
 
 
 async def column(request: Request) -> Response:
-    """``GET /board/columns/{stage_id}?cursor=``: the next cards of a column and what fetches those after them."""
+    """``GET /board/columns/{stage_id}?cursor=``: the next cards of a column, and the element that loads the ones after them."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
@@ -88,7 +88,7 @@ async def column(request: Request) -> Response:
 
 
 async def card(request: Request) -> Response:
-    """``GET /board/cards/{deal_id}``: one card as this board shows it; 204 where it is not on it (any more)."""
+    """``GET /board/cards/{deal_id}``: one card as this board shows it; 204 if it is not on this board (any more)."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
@@ -99,7 +99,7 @@ async def card(request: Request) -> Response:
 
 
 async def heads(request: Request) -> Response:
-    """``GET /board/heads``: the heads of all columns, with figures as they are now."""
+    """``GET /board/heads``: the heads of all columns, with current figures."""
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
         found = await _figures(session, request, shown)

@@ -1,4 +1,4 @@
-"""What burns: now, what will light today and this week by hour, and how each person reacts. Everybody sees it of what they see."""
+"""Lamps that burn, lamps that will light today and this week by hour, and how fast people react; for the rows one may see."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ from web.i18n import N_, here
 from web.pages.common import asked_number, show, today
 from web.parts import now, parts, viewer
 
-DAYS = 7  # that are looked ahead, today among them
+DAYS = 7  # days of the forecast, including today
 PACE_DAYS = 30
 SHOWN = 20  # rows on the page itself
-LISTED = 500  # behind a figure
+LISTED = 500  # rows behind a figure
 WHAT: dict[str, str] = {
     "now": N_("Burns now"),
     "first": N_("Burns before whoever should act"),
@@ -35,7 +35,7 @@ WHAT: dict[str, str] = {
 
 @dataclass(slots=True)
 class PersonLine:
-    """The figures of one person; ``user_id`` None: what is nobody's."""
+    """The figures of one person; ``user_id`` None: of work without an owner."""
 
     user_id: int | None
     name: str
@@ -135,14 +135,14 @@ async def _behind(session: AsyncSession, request: Request, what: str, person: in
 
 
 def _owner(person: int | None) -> ColumnElement[bool] | None:
-    """0 is nobody."""
+    """The owner in the filter of an address: 0 stands for nobody."""
     if person is None:
         return None
     return col(Lamp.owner_id) == person if person else col(Lamp.owner_id).is_(None)
 
 
 def _midnight(days: int) -> datetime:
-    """Aware UTC: the beginning of the day so many days from today, where times are shown."""
+    """The midnight ``days`` days from today in the time zone of the pages, as aware UTC."""
     return datetime.combine(today() + timedelta(days=days), time.min, here().timezone).astimezone(UTC)
 
 

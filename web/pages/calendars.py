@@ -23,7 +23,7 @@ from web.parts import now, parts, viewer
 
 PATH = "/settings/calendars"
 DAYS = [f"day_{weekday}" for weekday in range(7)]
-BLANK_ROWS = 3  # for dates to be added
+BLANK_ROWS = 3  # empty rows for new dates
 
 
 async def listed(request: Request) -> Response:
@@ -37,7 +37,7 @@ async def listed(request: Request) -> Response:
 
 
 async def new(request: Request) -> Response:
-    """``GET``: a form that begins with the hours of the default calendar."""
+    """``GET /settings/calendars/new``: a form filled in with the hours of the default calendar."""
     async with parts(request).db.read() as session:
         people = await load_directory(session)
         default = await default_calendar(session)
@@ -61,7 +61,7 @@ async def create(request: Request) -> Response:
 
 
 async def one(request: Request) -> Response:
-    """``GET /settings/calendars/12``: dates before this year are kept, but not shown."""
+    """``GET /settings/calendars/12``: dates before this year are kept but not shown."""
     async with parts(request).db.read() as session:
         found, people = await _access(session, request)
     shown = [day for day in found.days if day.day >= _first_shown(request)]
@@ -80,7 +80,7 @@ async def one(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
-    """``POST``: the whole calendar at once; pending deadlines move in the same transaction."""
+    """``POST /settings/calendars/{id}``: save the whole calendar. Pending deadlines move in the same transaction."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         found, people = await _access(session, request)
@@ -105,7 +105,7 @@ async def delete(request: Request) -> Response:
 
 
 async def holidays(request: Request) -> Response:
-    """``GET …/holidays?country=UA&year=2027``: what the library knows, to be looked at; without a country the form alone."""
+    """``GET …/holidays?country=UA&year=2027``: the days that the library knows, to review before entering; without a country only the form."""
     async with parts(request).db.read() as session:
         found, people = await _access(session, request)
         working = (await load_calendars(session, people)).by_id[found.calendar.id or 0]
@@ -136,7 +136,7 @@ async def holidays(request: Request) -> Response:
 
 
 async def enter_holidays(request: Request) -> Response:
-    """``POST``: the ticked days are entered; one that is there already is replaced."""
+    """``POST``: enter the ticked days. A day that is there already is replaced."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         found, people = await _access(session, request)
@@ -163,7 +163,7 @@ async def _access(session: AsyncSession, request: Request) -> tuple[CalendarDeta
 
 
 def _change(form: Form, older: Sequence[CalendarDay]) -> CalendarChange:
-    """What the form says, with the ``older`` dates that it does not show. Raises Invalid at a date that is none."""
+    """The calendar of the form, with the ``older`` dates that the form does not show. Raises Invalid at a wrong date."""
     days = [(day.day, day.spans, day.name) for day in older]
     for number, (day, hours, name) in enumerate(_rows(form)):
         if not (day.strip() or hours.strip() or name.strip()):
@@ -183,7 +183,7 @@ def _change(form: Form, older: Sequence[CalendarDay]) -> CalendarChange:
 
 
 def _at_its_line(error: Invalid, form: Form, older: int) -> Invalid:
-    """Days are counted without the empty lines of the form, and after the older ones that it does not show."""
+    """Move an error about a day to its line in the form. The rules count the older days too, and no empty lines."""
     name, _, number = error.field.partition("_")
     if name == "days" and number and error.code != "calendars.day":
         lines = [line for line, row in enumerate(_rows(form)) if any(map(str.strip, row))]
@@ -200,7 +200,7 @@ def _first_shown(request: Request) -> date:
 
 
 def _weeks(rows: Sequence[CalendarDetails]) -> dict[int | None, list[tuple[str, str]]]:
-    """The week of each calendar as a person says it: days with the same hours in one line."""
+    """The week of each calendar as text, with days of the same hours in one line."""
     names = here().locale.days["stand-alone"]["abbreviated"]
     weeks: dict[int | None, list[tuple[str, str]]] = {}
     for row in rows:

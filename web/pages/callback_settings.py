@@ -1,4 +1,4 @@
-"""The rules of the callback queue: norm, pause, schedule of attempts, whose a callback is."""
+"""The rules of the callback queue: norm, pause, schedule of attempts, owner of a callback."""
 
 from http import HTTPStatus
 
@@ -17,7 +17,7 @@ from web.pages.common import show
 from web.parts import now, parts, viewer
 
 PATH = "/settings/callbacks"
-#: The rules that name an owner, as a person reads them (C5).
+#: The rules that choose an owner, in words (C5).
 OWNERS: dict[str, str] = {
     "responsible": N_("who is responsible for the client"),
     "last_talked": N_("who talked to the client last"),
@@ -26,7 +26,7 @@ OWNERS: dict[str, str] = {
     "manager": N_("the manager"),
 }
 _MINUTES = ("callback_due_minutes", "callback_pause_minutes", "claim_minutes", "click_to_call_expiry_seconds")
-MOST = 100_000  # minutes; more is a slip of the finger
+MOST = 100_000  # minutes; a larger number is a typing error
 
 
 async def page(request: Request) -> Response:
@@ -37,7 +37,7 @@ async def page(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
-    """``POST``: everything at once; pending deadlines move in the same transaction."""
+    """``POST /settings/callbacks``: save all rules. Pending deadlines move in the same transaction."""
     form = await read_form(request)
     try:
         values = {name: _whole(form, name) for name in _MINUTES}
@@ -88,11 +88,11 @@ def _schedule(form: Form) -> list[int]:
 
 
 def _order(form: Form) -> list[str]:
-    """The rules in the chosen order, each once; raises Invalid when there is none."""
+    """The chosen rules in order, each at most once. Raises Invalid if none is chosen."""
     chosen = [form[f"owner_{place}"] for place in range(len(OWNERS))]
     order = [code for code in chosen if code in OWNERS]
     for place, code in enumerate(chosen):
-        if code in chosen[:place] and code in OWNERS:  # one of them would be dropped without a word
+        if code in chosen[:place] and code in OWNERS:  # else one of the two would be dropped silently
             raise Invalid(f"owner_{place}", "options.twice", "This one is chosen above already.")
     if not order:
         raise Invalid("owner_0", "options.order", "Choose at least one.")

@@ -1,4 +1,4 @@
-"""The callback queue: worked from top to bottom, one key each."""
+"""The callback queue: worked from top to bottom with single keys."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -75,7 +75,7 @@ async def queue(request: Request) -> Response:
 
 
 async def claim(request: Request) -> Response:
-    """``POST /callbacks/{id}/claim``: the viewer works on it, and others see that."""
+    """``POST /callbacks/{id}/claim``: the viewer takes the callback; others see that."""
     async with parts(request).db.write() as session:
         await claims.claim(session, viewer(request), _id(request), now=now(request))
     return await _queue(request)
@@ -89,7 +89,7 @@ async def release(request: Request) -> Response:
 
 
 async def call(request: Request) -> Response:
-    """Claim and call in one: the client's number, from the phone chosen on the page."""
+    """``POST /callbacks/{id}/call``: claim the callback and call the client from the phone chosen on the page."""
     form = await read_form(request)
     check(viewer(request), Permission.PHONE_USE)
     async with parts(request).db.read() as session:
@@ -102,7 +102,7 @@ async def call(request: Request) -> Response:
 
 
 async def result(request: Request) -> Response:
-    """``POST result, version, why, without_call``: how it went. What is missing is asked for in the dialog."""
+    """``POST /callbacks/{id}/result``: ``result``, ``version``, ``why``, ``without_call``. The dialog asks for what is missing."""
     form = await read_form(request)
     try:
         said = AttemptResult(form["result"])
@@ -157,7 +157,7 @@ async def ask(request: Request) -> Response:
 
 
 async def dismiss(request: Request) -> Response:
-    """Close without a call, for a reason."""
+    """``POST /callbacks/{id}/dismiss``: close without a call, with the reason ``why``."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -173,7 +173,7 @@ async def dismiss(request: Request) -> Response:
 
 
 async def set_next(request: Request) -> Response:
-    """The next task on the deal of a client who was reached: ``title``, and ``quick`` or ``due_at``."""
+    """``POST /callbacks/{id}/next``: the next task on the deal of a reached client: ``title``, and ``quick`` or ``due_at``."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         episode = await access_episode(session, viewer(request), _id(request))
@@ -275,7 +275,7 @@ async def _ask(request: Request, form: Form, status: int = 200) -> HTMLResponse:
 
 
 async def _and_ask_next(request: Request, page: HTMLResponse, episode: Episode) -> HTMLResponse:
-    """``page`` and the question for the next task of the deal, in the dialog."""
+    """``page``, and the dialog that asks for the next task of the deal."""
     async with parts(request).db.read() as session:
         row = await access_episode_row(session, viewer(request), episode.id or 0)
         client = await client_of(session, episode, _("Withheld number"))
@@ -305,7 +305,7 @@ async def _passed_to(session: AsyncSession, recorded: results.Recorded) -> str:
 
 
 def _said(said: AttemptResult, recorded: results.Recorded, client: str, passed_to: str) -> str:
-    """What became of the result, for the toast."""
+    """The text of the toast after a result."""
     if recorded.passed is not None:
         text = PASSED_ON if recorded.attempt is None else DEAL_PASSED_ON
         return _(text).format(client=client, who=passed_to)

@@ -1,4 +1,4 @@
-"""Calls: what was, who rang, who talked, what the product made of it, and how it sounded."""
+"""Calls: the list, one call with its legs and the decisions made from it, and its recording."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ OUTCOME_CHIPS = ("answered", "missed", "voicemail", "no_answer")
 
 
 async def calls(request: Request) -> Response:
-    """``GET /calls?direction=&outcome=&mine=&period=&q=``: newest first; everything asked for stands in the address."""
+    """``GET /calls?direction=&outcome=&mine=&period=&q=``: newest first; the address holds all filters."""
     asked = request.query_params
     since, until = period(asked.get("period", ""))
     chosen = CallFilter(
@@ -82,7 +82,7 @@ async def call(request: Request) -> Response:
 
 
 async def note(request: Request) -> Response:
-    """``POST /calls/{id}/note``: a note about the call, also on its deal where one may see that."""
+    """``POST /calls/{id}/note``: a note about the call; also on its deal if the viewer may open it."""
     form = await read_form(request)
     call_id = request.path_params["call_id"]
     try:
@@ -96,7 +96,7 @@ async def note(request: Request) -> Response:
 
 
 async def _own_deal(session: AsyncSession, who: Viewer, deal_id: int | None) -> Deal | None:
-    """The call's deal where it is one's own; a colleague whose phone only rang notes on the call alone."""
+    """The call's deal if the viewer may open it; else None, and the note belongs to the call alone."""
     if deal_id is None:
         return None
     try:
@@ -106,7 +106,7 @@ async def _own_deal(session: AsyncSession, who: Viewer, deal_id: int | None) -> 
 
 
 async def recording_of(request: Request, card: CallCard) -> tuple[Recording | None, str]:
-    """The recording, or a sentence why there is none to play."""
+    """The recording, or a sentence that says why there is none."""
     try:
         return await recordings.find(request, card.row.call), ""
     except (NotFound, Conflict, Unavailable) as error:
@@ -114,7 +114,7 @@ async def recording_of(request: Request, card: CallCard) -> tuple[Recording | No
 
 
 async def recording(request: Request) -> Response:
-    """``GET /calls/{id}/recording``: the sound, whole or by ranges (RFC 9110, 14), never out of the folder.
+    """``GET /calls/{id}/recording``: the sound, whole or a range (RFC 9110, 14), only from the recordings folder.
 
     Files of any size are streamed; none is read into memory.
     """
@@ -155,7 +155,7 @@ class Bar:
 
 
 def bars_of(card: CallCard, at: datetime) -> list[Bar]:
-    """The legs as bars over the call's time, in the order in which the phones were called."""
+    """The legs as bars on the time axis of the call, in the order in which the phones were called."""
     found = card.row.call
     start, end = found.started_at, found.ended_at or at
     whole = max(1.0, (end - start).total_seconds())

@@ -1,4 +1,4 @@
-"""Checkpoints in the settings: what is watched on a stage or in a whole pipeline, in which steps, and what that would do."""
+"""Checkpoints in the settings, for a stage or a whole pipeline: trigger, steps, and a preview of their effect."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -34,7 +34,7 @@ from web.parts import now, parts, viewer
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a checkpoint stands, and the addresses of its form and of the page it belongs to."""
+    """The stage or pipeline of a checkpoint, and the addresses of its form and of the page it belongs to."""
 
     pipeline: Pipeline | None
     stage: Stage | None
@@ -44,7 +44,7 @@ class Place:
 
     @property
     def back(self) -> str:
-        """The page it belongs to."""
+        """The address of the page that the checkpoint belongs to."""
         if self.stage is not None:
             return f"/settings/stages/{self.stage.id}"
         return f"/settings/pipelines/{self.pipeline.id}" if self.pipeline is not None else "/settings/pipelines"
@@ -56,7 +56,7 @@ class Place:
 
 
 async def form(request: Request) -> Response:
-    """``GET``: a new checkpoint of a stage or a pipeline, or one that is there."""
+    """``GET``: the form of a new checkpoint of a stage or pipeline, or of an existing one."""
     async with parts(request).db.read() as session:
         place, people = await _place(session, request), await load_directory(session)
     if place.checkpoint is not None:
@@ -70,7 +70,7 @@ async def form(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
-    """``POST``: a step more or fewer, what it would do, or all of it kept."""
+    """``POST``: add, remove or move a step, preview the effect, or save everything."""
     typed = await read_form(request)
     async with parts(request).db.read() as session:
         place, people = await _place(session, request), await load_directory(session)
@@ -119,7 +119,7 @@ async def save(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    """``POST …/remove``: what burns goes out, what fired stands in the history."""
+    """``POST …/remove``: its burning lamps go out; the history keeps the lamps that lit."""
     async with parts(request).db.write() as session:
         place = await _place(session, request)
         work = await delete_checkpoint(session, viewer(request), place.row_id or 0, now=now(request))
@@ -127,7 +127,7 @@ async def remove(request: Request) -> Response:
 
 
 async def watch(request: Request) -> Response:
-    """``POST /settings/pipelines/2/watch``: the key stages are minded as article 000 asks, with one click."""
+    """``POST /settings/pipelines/2/watch``: put the default checkpoint on each key stage that has a norm and none yet."""
     form = await read_form(request)
     pipeline_id: int = request.path_params["pipeline_id"]
     async with parts(request).db.write() as session:
@@ -138,14 +138,14 @@ async def watch(request: Request) -> Response:
 
 
 async def trial(request: Request) -> Response:
-    """``GET /settings/trials/12``: how far it is, or what would have been."""
+    """``GET /settings/trials/12``: the progress of a trial, or its result."""
     async with parts(request).db.read() as session:
         job = await access_trial(session, viewer(request), request.path_params["job_id"])
     return show(request, "checkpoints/_trial.html", job=job)
 
 
 async def _place(session: AsyncSession, request: Request) -> Place:
-    """Raises NotFound for what is not there any more."""
+    """The place that the address names. Raises NotFound if it does not exist any more."""
     funnel, path = await load_funnel(session), request.path_params
     if "checkpoint_id" in path:
         row = await access_checkpoint(session, path["checkpoint_id"])
@@ -176,7 +176,7 @@ def _page(
     look: Look | None = None,
     focus: int | None = None,
 ) -> HTMLResponse:
-    # Asked from within the form (another step, a refusal): htmx puts the form alone in its place, whatever the button aimed at.
+    # The request came from the form (another step, an error): htmx replaces only the form, whatever target the button had.
     headers: dict[str, Any] = {}
     if request.method == "POST" and form["act"] == "try":
         headers = {"HX-Retarget": "#checkpoint-form", "HX-Reswap": "outerHTML"}

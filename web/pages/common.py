@@ -1,4 +1,4 @@
-"""What the pages of calls, deals, tasks and clients share: addresses that keep filters, cursors, choices of people."""
+"""Shared by the pages of calls, deals, tasks and clients: addresses that keep filters, cursors, choices of people."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +20,7 @@ from web.forms import Form
 from web.i18n import here
 from web.rendering import render
 
-LISTED = 50  # rows of a list at once
+LISTED = 50  # rows of a list loaded at once
 PERIODS = ("today", "yesterday", "week", "month")
 
 
@@ -32,12 +32,12 @@ def show(
     status: int = 200,
     **context: Any,  # template contexts are of any shape
 ) -> HTMLResponse:
-    """``render`` with addresses that keep the filters."""
+    """``render``; its templates can build addresses that keep the filters."""
     return render(request, page, fragment=fragment, status=status, address=_addresses(request), **context)
 
 
 def address(request: Request, path: str = "", **changes: str | int | None) -> str:
-    """The address of this page with some filters changed; None and empty take one away. A new filter begins at the top."""
+    """The address of this page with some filters changed; None or empty removes one. A changed filter drops the cursor."""
     kept = {name: value for name, value in request.query_params.items() if name not in {"cursor", "after"}}
     for name, value in changes.items():
         kept.pop(name, None)
@@ -52,17 +52,17 @@ def _addresses(request: Request) -> Any:  # a function for templates, whose argu
 
 
 def asked_text(request: Request, name: str = "q") -> str:
-    """A value of the query string without blanks around it, cut where nobody looks for so much; empty when it is missing."""
+    """A value of the query string, stripped and cut to the longest search text; empty if it is missing."""
     return request.query_params.get(name, "").replace("\x00", "").strip()[:LONGEST_SEARCH]
 
 
 def asked_number(request: Request, name: str) -> int | None:
-    """A whole number of the address; None where there is none or it is nonsense."""
+    """A whole number of the query string; None if it is missing or malformed."""
     return query_number({name: [request.query_params.get(name, "")]}, name)
 
 
 def asked_id(request: Request, name: str) -> int | None:
-    """The id of a row in the address; None where there is none. Raises NotFound for what is the id of no row."""
+    """A row id of the query string; None if it is missing. Raises NotFound for a text that is no id."""
     text = request.query_params.get(name, "")
     if not text:
         return None
@@ -73,29 +73,29 @@ def asked_id(request: Request, name: str) -> int | None:
 
 
 def page_query(request: Request) -> dict[str, list[str]]:
-    """The filters of the page: of the address itself, or of the page that an act was done on."""
+    """The filters of the page: of the address itself, or of the page from which the action was sent."""
     if request.method == "GET":
         return query_of(f"?{request.url.query}")
     return query_of(request.headers.get("hx-current-url", ""))
 
 
 def query_number(asked: Mapping[str, list[str]], name: str) -> int | None:
-    """A whole number of ``page_query``; None where there is none or it is nonsense."""
+    """A whole number of ``page_query``; None if it is missing or malformed."""
     return whole_number((asked.get(name) or [""])[0])
 
 
 def asked_cursor(request: Request) -> tuple[datetime, int] | None:
-    """Where the list of the address goes on; None at the top, and for nonsense."""
+    """The cursor in the query string; None at the beginning of the list or if it is malformed."""
     return read_time(request.query_params.get("cursor", ""))
 
 
 def today() -> date:
-    """The day it is where times are shown: what "today" means in every figure and in every list behind one."""
+    """The current date in the time zone of the pages: the meaning of "today" in every figure and the list behind it."""
     return here().now.astimezone(here().timezone).date()
 
 
 def period(name: str) -> tuple[datetime | None, datetime | None]:
-    """From and until (exclusive), aware UTC, of a word of ``PERIODS`` in the reader's time zone."""
+    """Begin and end (exclusive) of a period of ``PERIODS`` in the reader's time zone, as aware UTC."""
     local = here().now.astimezone(here().timezone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     starts = {
@@ -110,7 +110,7 @@ def period(name: str) -> tuple[datetime | None, datetime | None]:
 
 
 async def colleagues(session: AsyncSession, viewer: Viewer) -> list[User]:
-    """People one may give things to, oneself first."""
+    """The people to whom the viewer may assign work, the viewer first."""
     users = [
         user for user in await list_users(session, viewer) if user.is_active and may(user.role, Permission.TASKS_EDIT)
     ]
@@ -118,12 +118,12 @@ async def colleagues(session: AsyncSession, viewer: Viewer) -> list[User]:
 
 
 def choices(rows: Iterable[Any], empty: str | None = None) -> list[tuple[str, str]]:
-    """Options of a select from rows with ``id`` and ``name``; ``empty`` is the word for none."""
+    """Options of a select from rows with ``id`` and ``name``; ``empty`` is the label of the empty choice."""
     return ([("", empty)] if empty is not None else []) + [(str(row.id), row.name) for row in rows]
 
 
 def version_of(form: Form) -> int:
-    """The version the form was filled in for; raises Invalid where it is missing, so nothing is overwritten blindly."""
+    """The version that the form was filled in for. Raises Invalid if it is missing, so that nothing is overwritten blindly."""
     found = form.number("version")
     if found is None:
         raise Invalid("", "form.version", "The form is incomplete. Reload the page and try again.")

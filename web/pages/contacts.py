@@ -1,4 +1,4 @@
-"""Clients: people with their numbers, companies, and the numbers that are nobody's client."""
+"""Clients: people with their numbers, companies, and numbers that belong to no client."""
 
 from http import HTTPStatus
 
@@ -65,7 +65,7 @@ async def contacts(request: Request) -> Response:
 
 
 async def find(request: Request) -> Response:
-    """``GET /contacts/find?q=``: a few clients to choose from, for forms."""
+    """``GET /contacts/find?q=``: a few clients, for forms that choose one."""
     text = asked_text(request) or asked_text(request, "contact")
     async with parts(request).db.read() as session:
         rows = await find_clients(session, viewer(request), text, limit=SUGGESTED) if len(text) >= 2 else []
@@ -74,7 +74,7 @@ async def find(request: Request) -> Response:
 
 
 async def whose(request: Request) -> Response:
-    """``GET /contacts/whose?meant=&number=&phones=&mobiles=&name=&emails=&without=&contact_id=``: whose is what one types."""
+    """``GET /contacts/whose?meant=&number=&phones=&mobiles=&name=&emails=&without=&contact_id=``: the clients who already have what is being typed."""
     asked = request.query_params
     several = ",".join((asked.get("phones", ""), asked.get("mobiles", "")))
     typed = [asked.get("number", ""), *several.replace(",", "\n").splitlines()]
@@ -96,7 +96,7 @@ async def whose(request: Request) -> Response:
 async def _alike(
     request: Request, name: str, emails: list[str], without: int | None
 ) -> list[tuple[ContactRow, tuple[tuple[Alike, str], ...]]]:
-    """Clients one sees who have the name or an address that is typed."""
+    """Visible clients with the typed name or one of the typed e-mail addresses."""
     if not name and not any(emails):
         return []
     async with parts(request).db.read() as session:
@@ -108,7 +108,7 @@ async def contact(request: Request) -> Response:
     who, contact_id = viewer(request), request.path_params["contact_id"]
     async with parts(request).db.read() as session:
         found = await access_contact(session, who, contact_id)
-        if found.id != contact_id:  # merged into that one
+        if found.id != contact_id:  # the client was merged into another one
             return redirect(request, f"/contacts/{found.id}")
         row = (await with_numbers(session, [found]))[0]
         special = await special_numbers_of(session, row)
@@ -146,7 +146,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """``POST /contacts/new``; goes to the card, or shows the form again with what is wrong."""
+    """``POST /contacts/new``; goes to the card, or shows the form again with its errors."""
     form = await read_form(request)
     try:
         await check_unknown(request, form, "phones", _lines(form, "phones"))
@@ -170,7 +170,7 @@ async def create(request: Request) -> Response:
 
 
 async def edit(request: Request) -> Response:
-    """``GET /contacts/{id}/edit``, for whoever may save it."""
+    """``GET /contacts/{id}/edit``: the form, for people who may change the client."""
     contact_id = request.path_params["contact_id"]
     async with parts(request).db.read() as session:
         found = await access_contact(session, viewer(request), contact_id)
@@ -219,7 +219,7 @@ async def save(request: Request) -> Response:
 
 
 async def link_number(request: Request) -> Response:
-    """``POST /contacts/{id}/numbers``: one more number; calls and deals under it become the client's."""
+    """``POST /contacts/{id}/numbers``: add a number; its calls and deals become those of the client."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     try:
         await check_unknown(request, form, "number", [form["number"]], without=contact_id)
@@ -242,7 +242,7 @@ async def link_number(request: Request) -> Response:
 
 
 async def note(request: Request) -> Response:
-    """``POST /contacts/{id}/note``; back to the card."""
+    """``POST /contacts/{id}/note``: write a note, then go back to the card."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     try:
         async with parts(request).db.write() as session:
@@ -294,7 +294,7 @@ async def companies(request: Request) -> Response:
 
 
 async def company(request: Request) -> Response:
-    """``GET /companies/{id}``: the company with its people and deals; a form for whoever may edit."""
+    """``GET /companies/{id}``: the company with its people and deals; a form for people who may edit it."""
     async with parts(request).db.read() as session:
         found = await access_company(session, viewer(request), request.path_params["company_id"])
     form = filled({"name": found.name, "note": found.note, "version": found.version})
@@ -376,7 +376,7 @@ async def numbers(request: Request) -> Response:
 
 
 async def mark_number(request: Request) -> Response:
-    """``POST /numbers``: put a number on the list of our own, or of those that are not clients."""
+    """``POST /numbers``: put a number on the list of our own numbers or of numbers that are not clients."""
     form = await read_form(request)
     try:
         kind = NumberKind(form["kind"]) if form["kind"] in set(NumberKind) else NumberKind.SPAM
@@ -397,7 +397,7 @@ async def mark_number(request: Request) -> Response:
 
 
 async def unmark_number(request: Request) -> Response:
-    """``POST /numbers/remove``: the number may be a client's again."""
+    """``POST /numbers/remove``: take a number off these lists, so that it can belong to a client again."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         again = await take_off_list(session, viewer(request), form["number"], now=now(request))

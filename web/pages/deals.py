@@ -1,4 +1,4 @@
-"""Deals: the card with its timeline, a new deal, and what one does with them."""
+"""Deals: the card with its timeline, a new deal, and the actions on a deal."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -47,7 +47,7 @@ from web.known_numbers import check_unknown
 from web.pages.common import asked_id, asked_text, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer, wants_fragment
 
-#: The filter of the timeline: word in the address -> what is shown, and how it is called.
+#: The filter of the timeline: word in the address -> kinds of entries that are shown, and its name.
 KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
     "": (frozenset(EntryKind), N_("All")),
     "calls": (frozenset({EntryKind.CALL}), N_("Calls")),
@@ -55,7 +55,7 @@ KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
     "tasks": (frozenset({EntryKind.TASK}), N_("Tasks")),
     "moves": (frozenset({EntryKind.MOVE, EntryKind.CHANGE}), N_("Changes")),
 }
-UNDO_SHOWN = timedelta(seconds=20)  # how long a newly opened page offers to undo the move that led to it
+UNDO_SHOWN = timedelta(seconds=20)  # how long after a move a newly opened page offers to undo it
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -69,7 +69,7 @@ async def deal(request: Request) -> Response:
 
 
 async def _deal_page(request: Request, form: Form | None = None, status: int = 200) -> HTMLResponse:
-    """The whole card; ``form`` is the open form of its facts."""
+    """The whole card; ``form``: the form of its fields, if it is open."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         row = await access_deal_row(session, who, request.path_params["deal_id"])
@@ -111,7 +111,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
 
 
 def _undo_of(request: Request, moves: list[StageMove], stages: list[Stage]) -> Stage | None:
-    """The stage that one's own move of a moment ago can be taken back to."""
+    """The stage to which the viewer can undo their own recent move; None if there is none."""
     last = moves[-1] if moves else None
     if last is None or last.by_id != viewer(request).user_id or now(request) - last.at > UNDO_SHOWN:
         return None
@@ -119,7 +119,7 @@ def _undo_of(request: Request, moves: list[StageMove], stages: list[Stage]) -> S
 
 
 async def more(request: Request) -> Response:
-    """``GET /deals/{id}/timeline?kind=&after=``: what happened before."""
+    """``GET /deals/{id}/timeline?kind=&after=``: the next, older entries."""
     async with parts(request).db.read() as session:
         found = await access_deal(session, viewer(request), request.path_params["deal_id"])
         told = await _timeline(session, request, found.id or 0)
@@ -127,11 +127,11 @@ async def more(request: Request) -> Response:
 
 
 async def move(request: Request) -> Response:
-    """``POST /deals/{id}/move``: ``stage_id``, ``version`` and, where it is asked for, ``lost_reason`` and the next task
-    (``next_title`` with ``next_due_at`` or ``quick``), which is made together with the move or not at all. With ``undo`` it
-    takes back one's own move of a moment ago.
+    """``POST /deals/{id}/move``: ``stage_id``, ``version`` and, if required, ``lost_reason`` and the next task
+    (``next_title`` with ``next_due_at`` or ``quick``), which is created with the move or not at all. With ``undo`` it
+    takes back the viewer's own recent move.
 
-    The board gets the card as it is now; 409 when somebody was faster, 422 with the form of what is missing.
+    The board gets the current card. 409 if somebody else changed it first; 422 with a form that asks for what is missing.
     """
     form = await read_form(request)
     deal_id = request.path_params["deal_id"]
@@ -163,7 +163,7 @@ async def move(request: Request) -> Response:
 
 
 async def assign(request: Request) -> Response:
-    """``POST /deals/{id}/assign``: ``responsible_id`` and ``version``; the board gets the card as it is now."""
+    """``POST /deals/{id}/assign``: ``responsible_id`` and ``version``; the board gets the current card."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         found = await actions.edit_deal(
@@ -182,7 +182,7 @@ async def assign(request: Request) -> Response:
 
 
 async def edit(request: Request) -> Response:
-    """``POST /deals/{id}/edit``: the facts; the version says what the form was filled in for."""
+    """``POST /deals/{id}/edit``: change the fields of the deal; ``version`` is the one that the form was filled in for."""
     form = await read_form(request)
     deal_id = request.path_params["deal_id"]
     try:
@@ -223,7 +223,7 @@ async def note(request: Request) -> Response:
 
 
 async def new(request: Request) -> Response:
-    """``GET /deals/new?number=&call=&contact=``: filled in from a call or a number."""
+    """``GET /deals/new?number=&call=&contact=``: a form, filled in from a call, a number or a client."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         number, heard, contact_id = asked_text(request, "number"), "", asked_id(request, "contact")
@@ -234,7 +234,7 @@ async def new(request: Request) -> Response:
         if contact_id is None and number:
             client = await identify(session, number, await load_numbers(session, [number] if number else []))
             known = client.contact.id if client.contact is not None else None
-            # A client one may not see is as one there is not: the same page, whoever has the number.
+            # A client whom the viewer may not see looks like no client: the page is the same.
             contact = await get_contact(session, who, known or 0)
         else:
             contact = await access_contact(session, who, contact_id) if contact_id is not None else None
@@ -250,7 +250,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """``POST /deals/new``; a client who is not there yet is made along with the deal."""
+    """``POST /deals/new``; a new client is created together with the deal."""
     who, settings = viewer(request), parts(request).settings
     form = await read_form(request)
     try:
@@ -288,7 +288,7 @@ async def create(request: Request) -> Response:
 
 
 def _check_about(form: Form) -> None:
-    """Left empty, the title is the name of the client: one of both is needed."""
+    """Raises Invalid if title and client are both missing: an empty title becomes the name of the client."""
     if not form["title"] and not form["contact"]:
         raise Invalid("title", "deals.about", "Write a title, or choose a client.")
 
@@ -322,7 +322,7 @@ async def _timeline(session: AsyncSession, request: Request, deal_id: int) -> Ti
 
 
 def _values(form: Form) -> dict[str, Value]:
-    """What a form says of the deal's fields."""
+    """The fields of the deal in a form."""
     return {key: form[key] for key in BY_KEY if key in form.values}
 
 

@@ -1,7 +1,7 @@
-"""``GET /dialplan/lookup``: who calls, asked by the dialplan while the telephone is about to ring.
+"""``GET /dialplan/lookup``: the dialplan asks who is calling, before the phone rings.
 
-Open to the networks of ``PBXCRM_DIALPLAN_NETWORKS`` (at first this machine alone); from elsewhere with a token. For whoever
-may ask it is always 200, within half a second, empty where there is nothing to say: a call must never wait for us.
+Open to the networks of ``PBXCRM_DIALPLAN_NETWORKS`` (by default only this machine); other senders need a token. Permitted
+requests are always answered with 200 within half a second, empty if nothing is known: a call must never wait for us.
 """
 
 from typing import cast
@@ -18,7 +18,7 @@ from web.parts import parts
 
 
 async def lookup(request: Request) -> Response:
-    """``GET /dialplan/lookup``: who is calling, for a dialplan that asks by HTTP. Answered to known networks, or with an API token."""
+    """``GET /dialplan/lookup``: name and extension for a caller's number. 403 for other networks without a token."""
     near = is_near(request, parts(request).settings.dialplan_networks)
     asker = None if near else await viewer_by_token(request)
     if not near and (asker is None or not can(asker, Permission.CONTACTS_READ)):
@@ -34,7 +34,7 @@ async def lookup(request: Request) -> Response:
 
 
 def _lookup(request: Request) -> Lookup:
-    """One for the whole process, so that it can remember people and calendars."""
+    """The look-up of this process. There is one, because it caches people and calendars."""
     state = request.app.state
     if not hasattr(state, "lookup"):
         on = parts(request)
