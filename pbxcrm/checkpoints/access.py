@@ -1,4 +1,4 @@
-"""Whose lamps one sees, and who hears that one changed."""
+"""Who sees a lamp, and who is notified when it changes."""
 
 from sqlalchemy import ColumnElement, false, or_, true
 from sqlmodel import col
@@ -10,7 +10,7 @@ from pbxcrm.checkpoints.models import Lamp, LampState
 
 
 def visible_lamps(viewer: Viewer) -> ColumnElement[bool]:
-    """One's own work and what one is asked to do; a manager those of the team's people and what is nobody's."""
+    """Lamps whose owner or addressee is the viewer; a manager also sees lamps of teammates and lamps without an owner."""
     if viewer.role in SEES_EVERYTHING:
         return true()
     owner, addressee = col(Lamp.owner_id), col(Lamp.addressee_id)
@@ -20,7 +20,7 @@ def visible_lamps(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def visible_escalations(viewer: Viewer) -> ColumnElement[bool]:
-    """Lamps that reached a manager, to those who work with them."""
+    """Lamps that reached a manager, for roles that may read escalations; none for others."""
     if not can(viewer, Permission.ESCALATIONS_READ):
         return false()
     return col(Lamp.is_escalation) & visible_lamps(viewer)
@@ -35,7 +35,7 @@ def is_burning() -> ColumnElement[bool]:
 
 
 def audience_of_lamp(lamp: Lamp, people: People) -> Audience:
-    """Whose work it is, who was asked, and every manager of the owner; nobody's is every manager's."""
+    """Who is notified: the owner, the addressee and the owner's managers; without an owner, every manager."""
     asked = {lamp.addressee_id} if lamp.addressee_id is not None else set()
     if lamp.owner_id is None:
         return Audience(frozenset(asked), (*SEES_EVERYTHING, Role.MANAGER))

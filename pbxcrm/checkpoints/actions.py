@@ -1,4 +1,4 @@
-"""Changing checkpoints. What is pending moves with them, from facts; lamps that fired keep their reason."""
+"""Changing checkpoints. Open lamps are recomputed from the facts; lamps that have lit keep their reason."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ from pbxcrm.shared.locking import lock_row
 async def create_checkpoint(
     session: AsyncSession, viewer: Viewer, change: CheckpointChange, *, now: datetime
 ) -> tuple[Checkpoint, BackgroundJob]:
-    """With the work that arms it for the deals that are there. Raises Invalid at the field that is wrong."""
+    """Create a checkpoint, and a job that arms its lamps for existing deals. Raises Invalid at the wrong field."""
     check(viewer, Permission.SETTINGS_EDIT)
     checkpoint = Checkpoint(name="", trigger=change.trigger)
     await _set(session, checkpoint, change, now)
@@ -39,7 +39,9 @@ async def change_checkpoint(
     now: datetime,
     version: int | None = None,
 ) -> tuple[Checkpoint, BackgroundJob]:
-    """Raises Conflict where ``version`` is no longer true."""
+    """Replace a checkpoint, and start a job that recomputes its lamps. Raises Invalid at the wrong field, NotFound, and Conflict for
+    an old ``version`` and for the checkpoint of callbacks.
+    """
     check(viewer, Permission.SETTINGS_EDIT)
     await access_checkpoint(session, checkpoint_id)
     checkpoint = await lock_row(session, Checkpoint, checkpoint_id)
@@ -56,7 +58,7 @@ async def change_checkpoint(
 async def delete_checkpoint(
     session: AsyncSession, viewer: Viewer, checkpoint_id: int, *, now: datetime
 ) -> BackgroundJob:
-    """Watch it no longer: what is armed is forgotten, what burns goes out, what fired stands."""
+    """Archive a checkpoint: armed lamps are deleted, burning ones are put out, the history stays. Raises NotFound, Conflict."""
     check(viewer, Permission.SETTINGS_EDIT)
     checkpoint = await access_checkpoint(session, checkpoint_id)
     if checkpoint.trigger == TriggerKind.CALLBACK:
@@ -70,9 +72,9 @@ async def delete_checkpoint(
 async def watch_pipeline(
     session: AsyncSession, viewer: Viewer, pipeline_id: int, *, begin_now: bool, now: datetime
 ) -> tuple[int, BackgroundJob]:
-    """Give each key stage of a pipeline that nobody watches the two steps of article 000; how many there were.
+    """Create the default checkpoint (two steps, article 000) for each unwatched key stage of a pipeline; returns how many.
 
-    ``begin_now``: no clock of a deal that stands there runs from before. Raises NotFound, Conflict where each is watched.
+    ``begin_now``: the clocks of deals that are in these stages start now. Raises NotFound, and Conflict if all are watched.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     if await session.get(Pipeline, pipeline_id) is None:
@@ -87,9 +89,9 @@ async def watch_pipeline(
 
 
 async def begin_anew(session: AsyncSession, viewer: Viewer, stage_id: int, *, now: datetime) -> None:
-    """No clock of a deal that stands in the stage runs from before: another norm does not light them all at once.
+    """Start the clocks of all deals in the stage now, so that a new norm does not light all their lamps at once.
 
-    To be called before the norm is changed: what is pending is settled then.
+    Call it before changing the norm, which recomputes the lamps.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     rows = await session.exec(
@@ -107,7 +109,7 @@ async def begin_anew(session: AsyncSession, viewer: Viewer, stage_id: int, *, no
 
 
 async def access_checkpoint(session: AsyncSession, checkpoint_id: int) -> Checkpoint:
-    """One that was not taken away; what is watched is nobody's secret. Raises NotFound."""
+    """A checkpoint that is not archived; everybody may see it. Raises NotFound."""
     found = await session.get(Checkpoint, checkpoint_id)
     if found is None or found.archived_at is not None:
         raise NotFound("checkpoints.not_found", "There is no such checkpoint.")

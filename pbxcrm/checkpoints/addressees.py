@@ -1,4 +1,4 @@
-"""Who is asked when a lamp lights, pure, and why it is they."""
+"""Pure rules for the addressee of a lamp, with the reasons for the choice."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,16 +13,17 @@ ROLE, USER = "role:", "user:"
 
 
 def goes_to_manager(whom: str) -> bool:
-    """Whether a step asks a manager: then it is an escalation."""
+    """Whether a step with this ``whom`` asks a manager, so that its lamp is an escalation."""
     return whom in {MANAGER, JOINT} or whom == f"{ROLE}{Role.MANAGER}"
 
 
 def addressee_of(
     context: EngineContext, whom: str, owner_id: int | None, at: datetime
 ) -> tuple[int | None, list[Reason]]:
-    """Their id and the reasons; None where nobody is there at all.
+    """The id of the addressee and the reasons; the id is None if there is nobody at all.
 
-    Who is away is stood in for by a deputy, else by the manager; for who has left, the manager; nobody is their own manager.
+    Somebody absent is replaced by the deputy, else by the manager; somebody who has left, by the manager. Nobody becomes their own
+    manager.
     """
     people = context.people
     if whom in {MANAGER, JOINT}:
@@ -54,7 +55,7 @@ def _who_is_there(context: EngineContext, wanted: User | None, at: datetime) -> 
 
 
 def _manager(context: EngineContext, of_id: int | None, at: datetime) -> tuple[int | None, list[Reason]]:
-    """The first who answers for them and is there, or whose deputy is; where all are away, the first of them nevertheless."""
+    """The first manager who is present or has a present deputy; if all are absent, the first manager."""
     candidates = _managers(context, of_id)
     for manager in candidates:
         acting = context.calendars.acting(manager.id or 0, at)
@@ -78,7 +79,7 @@ def _managers(context: EngineContext, of_id: int | None) -> list[User]:
 
 
 def _of_role(context: EngineContext, role: str, owner_id: int | None) -> User | None:
-    """Somebody of this role: of the owner's team if there is one."""
+    """A person with this role, from the owner's team if possible."""
     owner = context.people.users.get(owner_id) if owner_id is not None else None
     of_role = [user for _, user in sorted(context.people.users.items()) if user.is_active and user.role == role]
     same = [user for user in of_role if owner is not None and user.team_id == owner.team_id]

@@ -1,6 +1,6 @@
-"""What burns now, what will light soon, and how people react: of the lamps that whoever asks sees.
+"""Lamps that burn now or will light soon, and reaction times of people, over the lamps that the viewer may see.
 
-The database holds a million lamps: what burns and what is armed are found by partial indices, and no more than ``MOST`` are read.
+The database may hold a million lamps. Burning and armed ones are found by partial indexes, and at most ``MOST`` are read.
 """
 
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ from pbxcrm.checkpoints.settling import entry_of
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.shared.core_sql import fetch, load_by_id
 
-MOST = 20_000  # lamps that are counted at once; a page that shows fewer than there are says so
-# In these very words stand the conditions of the partial indices: with a parameter SQLite would not use them.
+MOST = 20_000  # lamps that are counted at once; a page says when there are more
+# Literals exactly as in the conditions of the partial indexes: SQLite would not use the indexes with bind parameters.
 BURNS = col(Lamp.state) == literal_column("'burning'")
 WAITS = (col(Lamp.state) == literal_column("'armed'")) & col(Lamp.parked_at).is_(None)
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """``owner_id`` None: nobody's. ``at`` is when it lit, or when it will."""
+    """The owner of a lamp (None: nobody) and the time when it lit, or when it will light."""
 
     owner_id: int | None
     at: datetime
@@ -38,7 +38,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """A lamp of somebody's own that lit: working minutes until it was put out (None: it burns), and whether that was in time."""
+    """The reaction to a lamp of the first step. ``minutes``: working minutes until it was put out, None while it burns."""
 
     lamp_id: int
     owner_id: int | None
@@ -48,26 +48,26 @@ class Reaction:
 
 @dataclass(slots=True)
 class Pace:
-    """How somebody reacts: the median in working minutes, how many of how many were put out before the next step was asked."""
+    """The reactions of a person, with their median and the share in time (put out before the next step lit)."""
 
     reactions: list[Reaction] = field(default_factory=list)
 
     @property
     def median_minutes(self) -> float | None:
-        """None where nothing was put out."""
+        """The median of working minutes; None if no lamp was put out."""
         done = [each.minutes for each in self.reactions if each.minutes is not None]
         return median(done) if done else None
 
     @property
     def in_time_percent(self) -> int | None:
-        """Of all that lit; None where nothing did."""
+        """The percentage of all lit lamps that were in time; None if none lit."""
         lit = len(self.reactions)
         return round(100 * sum(each.in_time for each in self.reactions) / lit) if lit else None
 
 
 @dataclass(frozen=True, slots=True)
 class LampRow:
-    """A lamp with what it is about; ``deal`` is None for a callback."""
+    """A lamp with its related rows; ``deal`` is None for a callback without one."""
 
     lamp: Lamp
     checkpoint: Checkpoint | None
@@ -76,12 +76,12 @@ class LampRow:
 
 
 async def burning_now(session: AsyncSession, viewer: Viewer) -> list[Counted]:
-    """Of each lamp that burns, longest first."""
+    """The owner and time of each burning lamp, oldest first."""
     return await _counted(session, col(Lamp.lit_at), BURNS & visible_lamps(viewer))
 
 
 async def lighting_soon(session: AsyncSession, viewer: Viewer, since: datetime, until: datetime) -> list[Counted]:
-    """Of each armed lamp that is due between the two moments, the next first."""
+    """The owner and time of each armed lamp with ``since <= due_at < until``, earliest first."""
     due = (col(Lamp.due_at) >= since) & (col(Lamp.due_at) < until)
     return await _counted(session, col(Lamp.due_at), WAITS & due & visible_lamps(viewer))
 
@@ -89,7 +89,7 @@ async def lighting_soon(session: AsyncSession, viewer: Viewer, since: datetime, 
 async def rows_burning(
     session: AsyncSession, viewer: Viewer, *, limit: int, owner: ColumnElement[bool] | None = None
 ) -> list[LampRow]:
-    """The lamps that burn, longest first."""
+    """The burning lamps with their related rows, oldest first. ``owner``: an additional condition."""
     query = select(Lamp).where(BURNS, visible_lamps(viewer)).order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit)
     return await _rows(session, (await session.exec(query.where(owner) if owner is not None else query)).all())
 
@@ -114,16 +114,16 @@ async def rows_lighting(
 
 
 async def rows_by_id(session: AsyncSession, viewer: Viewer, ids: Sequence[int]) -> list[LampRow]:
-    """These lamps, in the order of ``ids``."""
+    """The lamps with these ids that the viewer may see, in the order of ``ids``."""
     found = (await session.exec(select(Lamp).where(col(Lamp.id).in_(ids), visible_lamps(viewer)))).all()
     place = {lamp_id: number for number, lamp_id in enumerate(ids)}
     return await _rows(session, sorted(found, key=lambda lamp: place[lamp.id or 0]))
 
 
 async def paces(session: AsyncSession, viewer: Viewer, since: datetime) -> dict[int | None, Pace]:
-    """How each person reacted to the lamps of their own that lit since then, by their id.
+    """The reactions of each owner, by id, to lamps of the first step that lit at ``since`` or later.
 
-    In time: put out before the next step was asked. What still burns counts as late as soon as the next step has lit.
+    A lamp is late once the next step has lit, also while it still burns.
     """
     context = await load_engine(session)
     query = (

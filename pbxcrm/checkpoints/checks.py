@@ -1,4 +1,4 @@
-"""What a checkpoint may look like: pure checks of what an administrator enters, each with its word at the field."""
+"""Pure checks of what an administrator enters for a checkpoint. Each error names its field."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from pbxcrm.shared.texts import one_line
 
 MOST_STEPS = 10
 MOST_ITEMS = 50  # of a checklist
-LONGEST_ITEM = 200
+LONGEST_ITEM = 200  # characters
 LONGEST_MINUTES = LONGEST_NORM
 LONGEST_OFFSET = 366 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class StepChange:
-    """``after_minutes`` None on the first step: the norm of the stage."""
+    """A step as entered. ``after_minutes`` None in the first step means the norm of the stage."""
 
     after_minutes: int | None
     whom: str
@@ -33,7 +33,7 @@ class StepChange:
 
 
 def check_name(name: str) -> str:
-    """In one line. Raises Invalid at ``name``."""
+    """The name in one line. Raises Invalid at ``name``."""
     name = one_line(name)
     if not name or len(name) > longest(Checkpoint.name):
         raise Invalid("name", "checkpoints.name", "Write a name of up to 100 letters.")
@@ -41,7 +41,7 @@ def check_name(name: str) -> str:
 
 
 def check_trigger(kind: str, field: str, offset: int) -> None:
-    """Raises Invalid at ``trigger``."""
+    """Check the trigger with its date field and offset. Raises Invalid at ``trigger``."""
     if kind not in set(TriggerKind):
         raise Invalid("trigger", "checkpoints.trigger", "Choose what is watched: a stage, a date or silence.")
     if kind == TriggerKind.CALLBACK:
@@ -53,7 +53,7 @@ def check_trigger(kind: str, field: str, offset: int) -> None:
 
 
 def check_work(work: Sequence[str], talked_seconds: int) -> list[str]:
-    """In our order, each once; raises Invalid at ``work``."""
+    """The kinds of work in the order of ``WorkKind``, each once. Raises Invalid at ``work`` or ``talked_seconds``."""
     if not set(work) <= set(WorkKind):
         raise Invalid("work", "checkpoints.work", "Choose what counts as work.")
     if not 0 <= talked_seconds <= 24 * 3600:
@@ -62,14 +62,14 @@ def check_work(work: Sequence[str], talked_seconds: int) -> list[str]:
 
 
 def check_steps(steps: Sequence[StepChange], people: Directory, *, needs_minutes: bool) -> list[StepChange]:
-    """Raises Invalid at ``steps``. ``needs_minutes``: there is no norm that the first step could take."""
+    """The checked steps. ``needs_minutes``: there is no stage norm for the first step to use. Raises Invalid at ``steps``."""
     if not 1 <= len(steps) <= MOST_STEPS:
         raise Invalid("steps", "checkpoints.steps", "A checkpoint has one to {most} steps.", most=MOST_STEPS)
     return [_check_step(position, step, people, needs_minutes) for position, step in enumerate(steps)]
 
 
 def _check_step(position: int, step: StepChange, people: Directory, needs_minutes: bool) -> StepChange:
-    """Its errors say the step and which part of it: ``position`` (0 is the first) and ``part``."""
+    """The checked step. The parameters of an error name the step and its part: ``position`` (from 0) and ``part``."""
 
     def refused(part: str, code: str, message: str, **params: str | int) -> Invalid:
         return Invalid("steps", f"checkpoints.{code}", message, position=position, part=part, **params)
@@ -114,7 +114,7 @@ def _is_whom(whom: str, people: Directory) -> bool:
 
 
 def check_field(work: Collection[str], trigger: str, field: str, known: Collection[str]) -> str:
-    """The field whose filling is work, or the date that is watched; raises Invalid at ``field``."""
+    """The field whose filling counts as work, or the date that is watched. Raises Invalid at ``field`` or ``work``."""
     if WorkKind.FIELD_FILLED in work and trigger == TriggerKind.DATE:
         raise Invalid(
             "work", "checkpoints.date_or_field", "A date is watched here, so no field can be: leave that out."

@@ -1,4 +1,4 @@
-"""Which clock a checkpoint runs for a deal, pure."""
+"""The pure rule for the clock of a checkpoint for a deal."""
 
 from datetime import datetime
 
@@ -11,7 +11,9 @@ from pbxcrm.checkpoints.settling import Clock
 
 
 def clock_of(watched: Watched, facts: DealFacts, context: EngineContext) -> Clock | None:
-    """None: the checkpoint does not watch the deal now (it is closed, stands elsewhere, has no such date, is worked on)."""
+    """The clock of the checkpoint for the deal. None if it does not watch the deal now: the deal is closed, in another stage, has no
+    such date, or there was work after the date.
+    """
     deal, checkpoint, minutes = facts.deal, watched.checkpoint, watched.minutes
     if minutes is None or watched not in context.watching.of_deal(deal):
         return None
@@ -39,7 +41,7 @@ def clock_of(watched: Watched, facts: DealFacts, context: EngineContext) -> Cloc
 
 
 def _contacts(watched: Watched, facts: DealFacts) -> list[Work]:
-    """What breaks the silence: a conversation, and whatever else counts as work."""
+    """What ends the silence: a conversation, and everything else that counts as work."""
     least = watched.checkpoint.talked_seconds
     talks = [
         Work(talk.at, WorkKind.TALKED, f"call:{talk.call_id}", talk.at, talk.by_id)
@@ -50,6 +52,6 @@ def _contacts(watched: Watched, facts: DealFacts) -> list[Work]:
 
 
 def last_work(watched: Watched, facts: DealFacts) -> Work | None:
-    """What was done last that counts: it explains why a lamp is out."""
+    """The latest work that counts, which explains why a lamp is out; None without one."""
     works = _contacts(watched, facts) if watched.checkpoint.trigger == TriggerKind.SILENCE else facts.works_for(watched)
     return max((work for work in works if work.at >= facts.deal.created_at), key=lambda work: work.at, default=None)

@@ -1,4 +1,4 @@
-"""The checkpoints that are watched, kept in memory until somebody changes one."""
+"""The active checkpoints, cached in memory until one changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pbxcrm.shared.config_cache import cached_until_changed
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """An active checkpoint with its steps in order; ``norm`` is that of its stage."""
+    """An active checkpoint with its steps in order. ``norm``: the norm of its stage in working minutes."""
 
     checkpoint: Checkpoint
     steps: tuple[CheckpointStep, ...]
@@ -25,7 +25,7 @@ class Watched:
 
     @property
     def minutes(self) -> tuple[float, ...] | None:
-        """Of each step; None where the first has none, because its stage has no norm: then nothing is watched."""
+        """The working minutes of each step. None if the first step has none because its stage has no norm: then nothing is watched."""
         first = self.steps[0].after_minutes if self.steps else None
         if first is None:
             first = self.norm
@@ -45,7 +45,7 @@ class Watching:
     of_callbacks: Watched | None
 
     def of_stage(self, pipeline_id: int, stage_id: int) -> list[Watched]:
-        """Those that watch a deal in this stage."""
+        """The checkpoints that watch deals in this stage."""
         return [
             each
             for each in self.of_deals
@@ -53,12 +53,12 @@ class Watching:
         ]
 
     def of_deal(self, deal: Deal) -> list[Watched]:
-        """Those that watch a deal where it stands; none watches one that is closed."""
+        """The checkpoints that watch the deal in its current stage; none for a closed deal."""
         return self.of_stage(deal.pipeline_id, deal.stage_id) if deal.closed_at is None else []
 
 
 async def load_watching(session: AsyncSession) -> Watching:
-    """As it is now; read anew only once somebody has changed one."""
+    """The active checkpoints, from a cache that is reloaded after a change."""
     return await cached_until_changed(session, _read)
 
 

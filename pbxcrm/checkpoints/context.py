@@ -1,4 +1,4 @@
-"""What every decision about lamps stands on: the people, whose working time is what, what is watched."""
+"""The data that every decision about lamps needs: people, calendars and checkpoints."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ class EngineContext:
     watching: Watching
 
     def working_of(self, owner_id: int | None) -> WorkingTime:
-        """The norm runs by the calendar of the owner's team."""
+        """The working time by which norms of this owner run: the calendar of their team."""
         owner = self.people.users.get(owner_id) if owner_id is not None else None
         return self.calendars.of_team(owner.team_id if owner is not None else None)
 
 
 async def load_engine(session: AsyncSession) -> EngineContext:
-    """As it is now, with this session."""
+    """Load the context in this session."""
     people = await load_directory(session)
     return EngineContext(people, await load_calendars(session, people), await load_watching(session))

@@ -1,7 +1,7 @@
-"""The checkpoints that come along: one for each stage where somebody waits, as article 000 asks.
+"""The default checkpoints: one for each stage where one side waits for the other, as article 000 asks.
 
-The norm of the stage → a task for the responsible; a reaction pause → a control task for the manager. Talking to the client, a dated
-next task or the next stage is work.
+After the norm of the stage the responsible person gets a task; after a reaction pause the manager gets a control task. A conversation
+with the client, a dated next task or a move counts as work.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ TALKED_SECONDS = 30
 
 
 async def key_stages(session: AsyncSession, pipeline_id: int | None = None) -> Sequence[Stage]:
-    """Stages where somebody waits that have a norm which no checkpoint watches."""
+    """Key stages (``waits_for_client``) with a norm and without a checkpoint, in order."""
     watched = select(Checkpoint.stage_id).where(
         col(Checkpoint.stage_id).is_not(None), col(Checkpoint.archived_at).is_(None)
     )
@@ -37,9 +37,9 @@ async def key_stages(session: AsyncSession, pipeline_id: int | None = None) -> S
 async def watch_key_stages(
     session: AsyncSession, pipeline_id: int | None = None, *, begins_at: datetime | None = None
 ) -> int:
-    """Give every stage that waits for the client, has a norm and no checkpoint its two steps; how many there were.
+    """Create the default checkpoint for each of ``key_stages``. Returns how many there were.
 
-    ``begins_at``: no clock runs from before, so that the deals that stand there do not all light at once.
+    ``begins_at``: no clock starts earlier, so that the lamps of deals already there do not all light at once.
     """
     stages = await key_stages(session, pipeline_id)
     for stage in stages:

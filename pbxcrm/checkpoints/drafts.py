@@ -1,4 +1,4 @@
-"""A checkpoint as somebody would like it: checked, and not stored yet."""
+"""A new or changed checkpoint that is checked but not stored yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pbxcrm.shared.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class CheckpointChange:
-    """The whole of a checkpoint as it should be. ``begin_now``: for the deals that stand there already, too, its clock begins now."""
+    """All values of a new or changed checkpoint. ``begin_now``: its clocks start now, also for deals that are already in the stage."""
 
     name: str
     trigger: str
@@ -35,14 +35,14 @@ class CheckpointChange:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was asked for, as it is stored: ``values`` are columns of ``Checkpoint``."""
+    """A checked change: ``values`` are columns of ``Checkpoint``."""
 
     values: dict[str, Any]  # columns are of any type
     steps: list[StepChange]
     stage: Stage | None
 
     def watched(self, checkpoint_id: int | None = None) -> Watched:
-        """As the engine would see it, instead of that checkpoint or as a new one; belongs to no session."""
+        """The draft as the engine would load it, with the id of an existing checkpoint or as a new one. Belongs to no session."""
         steps = tuple(
             CheckpointStep(
                 checkpoint_id=0,
@@ -60,7 +60,7 @@ class Draft:
 
 
 async def check_change(session: AsyncSession, change: CheckpointChange) -> Draft:
-    """Raises Invalid at the field that is wrong."""
+    """Check a change. Raises Invalid at the wrong field."""
     people = await load_directory(session)
     name = checks.check_name(change.name)
     checks.check_trigger(change.trigger, change.field, change.offset_minutes)
@@ -86,7 +86,7 @@ async def check_change(session: AsyncSession, change: CheckpointChange) -> Draft
 
 
 async def _place(session: AsyncSession, change: CheckpointChange) -> Stage | None:
-    """Its stage; raises Invalid at what there is not."""
+    """The stage of the change, None without one. Raises Invalid at ``stage_id`` or ``pipeline_id``."""
     if change.stage_id is not None:
         stage = await session.get(Stage, change.stage_id)
         if stage is None or stage.archived_at is not None:

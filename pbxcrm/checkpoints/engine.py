@@ -1,7 +1,7 @@
-"""The engine: what the lamps of deals should be is read from the facts, and what differs is changed. Safe to repeat, in any order.
+"""The engine: computes from the facts what the lamps of deals should be, and changes what differs. It is idempotent.
 
-Whoever changes a fact (a move, a conversation, a next task, a pause, another norm) calls ``settle_deals`` in the same transaction.
-The sweep calls ``light_due`` with the lamps it has claimed.
+Code that changes a fact (a move, a conversation, a next task, a pause, a norm) calls ``settle_deals`` in the same transaction.
+The sweep calls ``light_due`` with the lamps that it has claimed.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ _WORK_REASONS = {
 
 
 async def settle_deals(session: AsyncSession, deal_ids: Collection[int], now: datetime) -> None:
-    """Bring the lamps of these deals to what the facts say. Lights nothing: what is due is the sweep's."""
+    """Make the lamps of these deals agree with the facts. It lights no lamps: the sweep does that."""
     if not deal_ids:
         return
     await session.flush()
@@ -61,7 +61,7 @@ async def apply(
     lamps: Sequence[Lamp],
     now: datetime,
 ) -> None:
-    """Change what differs. ``lamps``: all open ones of these deals, held by this transaction."""
+    """Change what differs. ``lamps``: all open lamps of these deals, locked by this transaction."""
     new: list[dict[str, object]] = []
     for deal_id, each in facts.items():
         theirs = [lamp for lamp in lamps if lamp.deal_id == deal_id]
@@ -112,7 +112,7 @@ async def _reassigned(
     lamps: Sequence[Lamp],
     now: datetime,
 ) -> list[Lamp]:
-    """The responsible's lamp goes to the new one, with a new pause; what had reached the manager is answered by that. What stays open."""
+    """Pass the burning lamp to the new responsible person with a new pause, and put out its escalations. Returns the open lamps."""
     owner_id = facts.deal.responsible_id
     first = min(lamp.step for lamp in burning)
     answered = [lamp for lamp in burning if lamp.step > first and watched.steps[lamp.step].whom != RESPONSIBLE]
@@ -125,7 +125,7 @@ async def _reassigned(
 
 
 def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -> Outcome:
-    """Why a lamp of this deal is out, and by whose work."""
+    """Why a lamp of this deal goes out, and by whose work."""
     if facts.deal.closed_at is not None:
         return Outcome(reason("lamp.out_closed"))
     if watched is None:
@@ -137,7 +137,7 @@ def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -
 
 
 def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage: Stage | None) -> LampSubject:
-    """A deal as lighting wants to know it."""
+    """The deal as a ``LampSubject`` for lighting."""
     deal, checkpoint = facts.deal, watched.checkpoint
     stage_name = stage.name if stage is not None else ""
 
@@ -176,9 +176,9 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
 
 
 async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequence[Lamp], now: datetime) -> int:
-    """Light those of ``claimed`` that are due by the facts of now; the others are moved or forgotten. How many lit.
+    """Light those of ``claimed`` that are due by the current facts; move or delete the others. Returns how many lit.
 
-    Touches no other lamp: whoever holds one of the same deal may wait for these.
+    It changes no other lamps of these deals: another transaction may have locked them and wait for the claimed ones.
     """
     deal_ids = {lamp.deal_id for lamp in claimed if lamp.deal_id is not None}
     deals = await load_by_id(session, Deal, deal_ids)

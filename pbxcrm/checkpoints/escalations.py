@@ -1,7 +1,7 @@
-"""What a manager does about a lamp that reached them: accept it, give the work to somebody, say something, make it a joint task.
+"""What a manager can do about an escalation: accept it, reassign the work, comment on it, or make it a joint task.
 
-An escalation is a lamp whose step asks a manager. What accepting and giving mean for a kind of thing is said by whoever knows it
-(``register_decider``).
+An escalation is a lamp whose step asks a manager. How accepting and reassigning work for each kind of subject is registered by
+``register_decider``.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ ABOUT_COMMENT = "lamp-comment:"
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """What accepting and giving mean for one kind of thing. Both lock it first and then its lamps, and put those out."""
+    """The functions that accept and reassign for one kind of subject. Both lock the subject, then its lamps, and put those out."""
 
     accept: Accept
     reassign: Reassign
@@ -46,12 +46,12 @@ _deciders: dict[str, Decider] = {}
 
 
 def register_decider(subject: Subject, decider: Decider) -> None:
-    """``pbxcrm.composition`` does."""
+    """Register the decider of a kind of subject; ``pbxcrm.composition`` calls this."""
     _deciders[subject.value] = decider
 
 
 async def accept(session: AsyncSession, viewer: Viewer, lamp_id: int, why: str, *, now: datetime) -> Lamp:
-    """Let it be, for a reason. Raises Invalid at ``why``, Conflict when it is no longer open."""
+    """Accept the delay for the reason ``why``. Raises Invalid at ``why``, NotFound, Conflict when the lamp is no longer burning."""
     why = check_why(why)
     lamp = await _open(session, viewer, lamp_id)
     outcome = Outcome(
@@ -62,7 +62,7 @@ async def accept(session: AsyncSession, viewer: Viewer, lamp_id: int, why: str, 
 
 
 async def reassign(session: AsyncSession, viewer: Viewer, lamp_id: int, user_id: int, *, now: datetime) -> Lamp:
-    """Give what it is about to somebody of the viewer's people. Raises Invalid at ``user_id``, Conflict when it is no longer open."""
+    """Give the subject to another person. Raises Invalid at ``user_id``, NotFound, Conflict when the lamp is no longer burning."""
     lamp = await _open(session, viewer, lamp_id)
     to = await access_assignee(session, viewer, user_id, field="user_id")
     code = "lamp.out_reassigned" if lamp.subject == Subject.CALLBACK else "lamp.out_reassigned_deal"
@@ -74,7 +74,7 @@ async def reassign(session: AsyncSession, viewer: Viewer, lamp_id: int, user_id:
 
 
 async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str, *, now: datetime) -> Lamp:
-    """Say something to whoever's work it is: they get it as an assignment. The lamp burns on. Raises Invalid at ``text``."""
+    """Send a comment to the owner as an assignment; the lamp keeps burning. Raises Invalid at ``text``, NotFound, Conflict."""
     text = check_text(text, Lamp.note, "text", "escalations.comment", "Write something, in up to {most} characters.")
     lamp = await _open(session, viewer, lamp_id)
     context = await load_engine(session)
@@ -104,7 +104,7 @@ async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str
 
 
 async def make_joint(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now: datetime) -> Lamp:
-    """Ask whoever's work it is too, beside the manager; it ends for both by the same work. Once is enough."""
+    """Give the owner a task beside the manager's; the same work closes both. Raises NotFound, and Conflict without an owner to ask."""
     lamp = await _open(session, viewer, lamp_id)
     context = await load_engine(session)
     task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
@@ -120,7 +120,7 @@ async def make_joint(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now
 async def accept_deal(
     session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: Outcome, context: EngineContext, now: datetime
 ) -> None:
-    """Nothing burns under this checkpoint until there is work, or the deal moves, and its clock begins anew."""
+    """Put out the deal's lamps of this checkpoint. None lights until work or a move restarts its clock."""
     await lock_row(session, Deal, lamp.deal_id or 0)
     lamps = await _lamps_of_deal(session, lamp)
     await put_out(session, context, [each for each in lamps if each.state == LampState.BURNING], outcome, now)
@@ -137,7 +137,7 @@ async def reassign_deal(
     context: EngineContext,
     now: datetime,
 ) -> None:
-    """The deal is given to somebody: the norm goes on, their reaction pause begins anew."""
+    """Assign the deal to ``to``. The norm continues; the reaction pause restarts for the new person."""
     deal = await lock_row(session, Deal, lamp.deal_id or 0)
     if deal.responsible_id == to.id:
         raise Invalid("user_id", "escalations.same", "They have it already: choose somebody else.")
@@ -165,7 +165,7 @@ async def _open(session: AsyncSession, viewer: Viewer, lamp_id: int) -> Lamp:
 
 
 def _decided(lamp: Lamp) -> Lamp:
-    """Whoever was faster wins: the decision looked again once it held the lamp."""
+    """The lamp after the decision. Raises Conflict if somebody else was faster, so that it was not put out by a decision."""
     if lamp.state != LampState.OUT or not lamp.decision:
         raise _closed()
     return lamp

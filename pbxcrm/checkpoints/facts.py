@@ -1,4 +1,4 @@
-"""What the clocks of deals run by, read from where it was recorded first: moves, calls, tasks, the audit log, pauses."""
+"""The facts for the clocks of deals, read from their sources: moves, calls, tasks, the audit log and pauses."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -36,13 +36,13 @@ class Talk:
 
 @dataclass(slots=True)
 class DealFacts:
-    """``move_id`` names the entry into the stage."""
+    """The facts of one deal. ``move_id``: the move into its current stage."""
 
     deal: Deal
     move_id: int
     talks: list[Talk] = field(default_factory=list)
     planned: list[Work] = field(default_factory=list)
-    filled: list[tuple[str, Work]] = field(default_factory=list)  # with the field
+    filled: list[tuple[str, Work]] = field(default_factory=list)  # with the key of the field
     rests: tuple[Rest, ...] = ()
     next_task_at: datetime | None = None
 
@@ -51,7 +51,7 @@ class DealFacts:
         return self.deal.stage_since
 
     def works_for(self, watched: Watched) -> list[Work]:
-        """What counts as work for this checkpoint, in no order."""
+        """What counts as work for this checkpoint, unsorted."""
         kinds, found = set(watched.checkpoint.work), []
         if WorkKind.TALKED in kinds:
             found += [
@@ -66,7 +66,7 @@ class DealFacts:
         return found
 
     def date(self, name: str) -> datetime | None:
-        """One of ``DATES``; None where it is empty."""
+        """The value of one of ``DATES``; None if it is empty or unknown."""
         if name == "next_task_at":
             return self.next_task_at
         found: datetime | None = getattr(self.deal, name) if name in DATES else None
@@ -76,7 +76,7 @@ class DealFacts:
 async def load_facts(
     session: AsyncSession, deals: Sequence[Deal], watched: Iterable[Watched], people: Directory
 ) -> dict[int, DealFacts]:
-    """Of each deal by its id; only what these checkpoints ask about is read."""
+    """The facts of each deal by id. Only the kinds of facts that these checkpoints use are read."""
     ids = [deal.id for deal in deals if deal.id is not None]
     moves = await session.exec(
         select(StageMove.deal_id, func.max(StageMove.id))
@@ -100,7 +100,7 @@ async def load_facts(
 
 
 async def load_rests(session: AsyncSession, deal_ids: Collection[int]) -> dict[int, tuple[Rest, ...]]:
-    """The pauses of deals that count: those that wait for a manager's approval do not yet."""
+    """The pauses of deals, by deal id, without those that wait for a manager's approval."""
     rows = await session.exec(
         select(Pause).where(col(Pause.deal_id).in_(deal_ids), ~col(Pause.waits_for_approval)).order_by(col(Pause.id))
     )
@@ -124,7 +124,7 @@ _TALKS = columns(
 
 
 async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people: Directory) -> None:
-    """Conversations with the client: on the deal, with its contact on whatever number, from its number."""
+    """Conversations of the deal, of its contact with any number, and of its number."""
     by_contact: dict[int, list[DealFacts]] = {}
     by_number: dict[str, list[DealFacts]] = {}
     for each in facts.values():
@@ -152,7 +152,7 @@ async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people:
 
 
 async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
-    """Next tasks that people have set. Silence lasts to the date one was first given: to postpone it changes nothing."""
+    """Next tasks that people have set. Such a task stops the clock until its first due date; postponing it changes nothing."""
     rows = await session.exec(
         select(Task).where(
             col(Task.deal_id).in_(list(facts)),

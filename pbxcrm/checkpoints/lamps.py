@@ -1,4 +1,4 @@
-"""Changing the rows of lamps to what a clock says they should be; the same whatever they are about."""
+"""Changing the rows of lamps to what a clock says, for every kind of subject."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ OPEN = (LampState.ARMED.value, LampState.BURNING.value)
 
 
 async def hold_open(session: AsyncSession, *conditions: ColumnElement[bool] | bool) -> list[Lamp]:
-    """The armed and burning lamps of these conditions, locked for this transaction and read anew."""
+    """The armed and burning lamps with these conditions, locked for this transaction and reloaded."""
     rows = await session.exec(
         select(Lamp)
         .where(*conditions, col(Lamp.state).in_(OPEN))
@@ -33,7 +33,7 @@ async def hold_open(session: AsyncSession, *conditions: ColumnElement[bool] | bo
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the facts of now say of a lamp that is due. ``burning``: the other lamps of its subject under its checkpoint."""
+    """What the current facts say about a due lamp. ``burning``: the burning lamps of the same subject and checkpoint."""
 
     watched: Watched
     clock: Clock | None
@@ -48,9 +48,9 @@ async def light_claimed(
     standing_of: Callable[[Lamp], Standing | None],
     now: datetime,
 ) -> list[Lamp]:
-    """Light those of ``claimed`` that are due by the facts of now; the others are moved or forgotten. Those that lit.
+    """Light those of ``claimed`` that are due by the current facts; move or delete the others. Returns those that lit.
 
-    Touches no other lamp: whoever holds one of the same subject may wait for these.
+    It changes no other lamps: another transaction may have locked one of the same subject and wait for the claimed ones.
     """
     due: list[tuple[DueLamp, Standing]] = []
     new: list[dict[str, Any]] = []
@@ -71,7 +71,7 @@ async def light_claimed(
             last = max(standing.burning, key=lambda one: one.step, default=None)
             due.append((DueLamp(lamp, standing.watched, standing.subject, last.task_id if last else None), standing))
     await light(session, context, [each for each, _ in due], now)
-    for each, standing in due:  # the next step waits from now on
+    for each, standing in due:  # arm the next step
         following = settle(standing.clock, [*standing.burning, each.lamp]).arm
         if following is not None:
             new.append(_row_of(standing, following))
@@ -108,8 +108,8 @@ async def carry_out(
     callback_id: int | None = None,
     stage_id: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Change ``lamps`` (all open ones of one subject under one checkpoint, held) to what the clock says; ``outcome``: why those
-    of the past go out. What is to be armed is returned as rows, to be added for many subjects at once.
+    """Change ``lamps`` (all open ones of one subject and checkpoint, locked) to what the clock says. ``outcome``: why burning ones of
+    an earlier entry go out. Returns the rows of lamps to arm, so that the caller can insert those of many subjects at once.
     """
     changes = settle(clock, lamps)
     if changes.forget:
@@ -143,13 +143,13 @@ async def carry_out(
 
 
 def move_to(lamp: Lamp, wanted: NewLamp) -> None:
-    """An armed lamp is due at another time."""
+    """Move an armed lamp to another due time."""
     lamp.entered_at, lamp.minutes, lamp.due_at = wanted.since, round(wanted.minutes), wanted.due_at
     lamp.parked_at, lamp.error = None, ""
 
 
 async def forget(session: AsyncSession, lamps: Sequence[Lamp]) -> None:
-    """Armed for what is over."""
+    """Delete armed lamps that no longer apply."""
     ids = [lamp.id for lamp in lamps]
     for lamp in lamps:
         session.expunge(lamp)
@@ -166,7 +166,7 @@ def armed_row(
     callback_id: int | None = None,
     stage_id: int | None = None,
 ) -> dict[str, Any]:
-    """A new armed lamp past the model, with what the model would fill in."""
+    """The row of a new armed lamp for an insert through Core, including the defaults of the model."""
     return {
         "checkpoint_id": checkpoint_id,
         "step": wanted.step,

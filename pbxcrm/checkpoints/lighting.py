@@ -1,4 +1,4 @@
-"""Lighting lamps and putting them out: the tasks, the reasons, the hints. The same whatever a lamp is about."""
+"""Lighting lamps and putting them out, with their tasks, reasons and hints, for every kind of subject."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -37,23 +37,23 @@ from pbxcrm.tasks.actions import (
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_DIGEST, ABOUT_LAMP
 
-LATE = timedelta(minutes=15)  # a lamp that lights later than this was held up
-MOST_LATE = 10  # held-up lamps of one person in one sweep; more become one task
+LATE = timedelta(minutes=15)  # a lamp that lights later than this counts as late
+MOST_LATE = 10  # late lamps of one person in one sweep; more become one task
 TITLES_SAID = 30
-ENDS_KEPT = 10  # stretches of working time that a lamp keeps from either end of a longer wait
-LONGEST_COUNT = 4000  # stretches that are counted through: some ten years
+ENDS_KEPT = 10  # spans of working time that a lamp keeps from each end of a longer wait
+LONGEST_COUNT = 4000  # spans that are counted at most: about ten years
 
 
 @dataclass(frozen=True, slots=True)
 class LampSubject:
-    """What a lamp is about, as whoever lights it wants to know it.
+    """The deal or callback of a lamp, with what lighting needs.
 
-    ``why`` is given the reasons of who is asked; ``title`` says what the task of a step is called.
+    ``why`` builds the reason of a lamp from the reasons for its addressee; ``title`` builds the title of a step's task.
     """
 
     kind: Subject
     id: int
-    name: str  # what people call it
+    name: str  # shown to people
     owner_id: int | None
     deal_id: int | None
     contact_id: int | None
@@ -63,12 +63,12 @@ class LampSubject:
     working: WorkingTime
     rests: Sequence[Rest] = ()
     call_id: int | None = None
-    part_of_id: int | None = None  # the task that the lamps of this are parts of
+    part_of_id: int | None = None  # the parent task of its lamps' tasks
 
 
 @dataclass(frozen=True, slots=True)
 class DueLamp:
-    """A lamp that is due, with what it is about."""
+    """A due lamp with its checkpoint and subject."""
 
     lamp: Lamp
     watched: Watched
@@ -81,7 +81,7 @@ class DueLamp:
 
 
 async def light(session: AsyncSession, context: EngineContext, due: Sequence[DueLamp], now: datetime) -> None:
-    """Each becomes a task that is due now; too many held-up ones of one person become one task for all of them."""
+    """Light lamps: each gets a task that is due now. More than ``MOST_LATE`` late ones of one person share one task."""
     asked = {id(each): addressee_of(context, each.step.whom, each.subject.owner_id, now) for each in due}
     late = Counter(asked[id(each)][0] for each in due if now - each.lamp.due_at > LATE)
     crowded = {user_id for user_id, count in late.items() if user_id is not None and count > MOST_LATE}
@@ -115,7 +115,7 @@ def _burn(
 
 
 def _worked(subject: LampSubject, lamp: Lamp, until: datetime) -> list[list[str]]:
-    """The arithmetic of the lamp as it was reckoned, for whoever asks why: a calendar that is changed later does not change it."""
+    """The counted spans of working time, stored to explain the lamp even if the calendar changes later."""
     counted = islice(pieces(subject.working, lamp.entered_at, until, subject.rests), LONGEST_COUNT)
     found = [[begins.isoformat(), ends.isoformat()] for begins, ends in counted]
     if len(found) <= 2 * ENDS_KEPT:
@@ -124,12 +124,12 @@ def _worked(subject: LampSubject, lamp: Lamp, until: datetime) -> list[list[str]
 
 
 def about_of(lamp: Lamp) -> str:
-    """What the task of a lamp is about: its key, so that there is only one."""
+    """The key (``about``) of the task of a lamp, so that there is only one."""
     return f"{ABOUT_LAMP if lamp.subject == Subject.DEAL else ABOUT_CALLBACK_LAMP}{lamp.id}"
 
 
 def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Directory) -> None:
-    """Told to those who see it. What it is about changes for them too: they may see a callback by its lamp alone."""
+    """Notify everybody who sees the lamp. Its callback changes for them too, since they may see it only because of the lamp."""
     heard = audience_of_lamp(lamp, people)
     emit(session, "lamp", lamp.id, at, users=heard.users, roles=heard.roles)
     if lamp.callback_id is not None:
@@ -138,7 +138,7 @@ def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Di
 
 
 async def _give_tasks(session: AsyncSession, context: EngineContext, lit: Sequence[DueLamp], now: datetime) -> None:
-    """The tasks of all of them at once, and then those for whoever is asked jointly."""
+    """Create the tasks of all lit lamps in one call, then the joint tasks."""
     tasks = await do_create_tasks(session, [_task_of(each, now) for each in lit], now, context.people)
     joint: list[NewTask] = []
     for each, task in zip(lit, tasks, strict=True):
@@ -171,7 +171,7 @@ def _task_of(each: DueLamp, now: datetime) -> NewTask:
 async def do_make_joint(
     session: AsyncSession, context: EngineContext, lamp: Lamp, task: Task, owner_id: int | None, now: datetime
 ) -> Task | None:
-    """Ask the responsible too, by a task beside the manager's; None where they have it already or nobody is responsible."""
+    """Create a task for the responsible person beside the manager's; None if they already have it or nobody is responsible."""
     joint = _joint_of(context, lamp, task, owner_id, now)
     return await do_create_task(session, joint, now, context.people) if joint is not None else None
 
@@ -204,7 +204,7 @@ JOINT_SUFFIX = ":joint"
 async def _digest(
     session: AsyncSession, context: EngineContext, user_id: int, theirs: Sequence[DueLamp], now: datetime
 ) -> Task:
-    """The one task of a person about everything that lit late; while it is open, more is added to it."""
+    """The shared task of a person for all late lamps. While it is open, later ones are added to it."""
     about = f"{ABOUT_DIGEST}{user_id}"
     await lock(session, about)
     known = await session.exec(select(Task).where(Task.about == about, Task.status == TaskStatus.OPEN.value))
@@ -234,7 +234,7 @@ async def _digest(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Why lamps go out and by whose work; ``decision`` and ``note`` where a manager (``actor``) decided it."""
+    """Why lamps go out and by whose work. ``decision``, ``note`` and ``actor`` are set when a manager decided it."""
 
     why: Reason
     by_id: int | None = None
@@ -246,7 +246,7 @@ class Outcome:
 async def put_out(
     session: AsyncSession, context: EngineContext, lamps: Sequence[Lamp], outcome: Outcome, now: datetime
 ) -> None:
-    """Their tasks are closed with them, a shared one when its last lamp is out."""
+    """Put out lamps and close their tasks; a shared task is closed with its last lamp."""
     for lamp in lamps:
         lamp.state, lamp.out_at, lamp.out_by_id = LampState.OUT.value, now, outcome.by_id
         lamp.out_reason, lamp.version = outcome.why.stored(), lamp.version + 1
@@ -290,7 +290,7 @@ async def _close_tasks(
 
 
 async def standing_of_lamp(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
-    """A burning lamp and its open tasks, to be kept as JSON and given to ``relight`` when what puts it out is taken back."""
+    """The state of a burning lamp and its open tasks as JSON, for ``relight`` when the work that puts it out is undone."""
     return {
         "lamp": lamp.id,
         "tasks": [{"id": task.id, **standing_of(task)} for task in await _open_tasks(session, lamp)],
@@ -298,7 +298,7 @@ async def standing_of_lamp(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
 
 
 async def standing_before(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
-    """The same of a lamp that is out, as it was before: with the tasks that were closed with it."""
+    """The same for a lamp that is out: its state before, with the tasks that were closed with it."""
     about = about_of(lamp)
     rows = await session.exec(
         select(Task).where(col(Task.about).in_([about, f"{about}{JOINT_SUFFIX}"]), Task.done_at == lamp.out_at)
@@ -316,7 +316,7 @@ async def standing_before(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
 async def relight(
     session: AsyncSession, context: EngineContext, standing: Mapping[str, Any], viewer: Viewer, now: datetime
 ) -> None:
-    """Let a lamp burn again as ``standing_of_lamp`` kept it; one that does not exist any more stays gone."""
+    """Light a lamp again from the state of ``standing_of_lamp``. Does nothing if the lamp is deleted or not out."""
     lamp = await session.get(Lamp, standing["lamp"])
     if lamp is None or lamp.state != LampState.OUT:
         return
@@ -330,7 +330,7 @@ async def relight(
 
 
 async def _open_tasks(session: AsyncSession, lamp: Lamp) -> list[Task]:
-    """The open tasks of this lamp alone."""
+    """The open tasks of this lamp, without a shared one."""
     about = about_of(lamp)
     rows = await session.exec(
         select(Task).where(col(Task.about).in_([about, f"{about}{JOINT_SUFFIX}"]), Task.status == TaskStatus.OPEN.value)
@@ -341,9 +341,9 @@ async def _open_tasks(session: AsyncSession, lamp: Lamp) -> list[Task]:
 async def hand_over(
     session: AsyncSession, context: EngineContext, watched: Watched, lamp: Lamp, owner_id: int | None, now: datetime
 ) -> None:
-    """A burning lamp goes to the new responsible, whose reaction pause begins anew."""
+    """Pass a burning lamp to the new responsible person, for whom the reaction pause restarts."""
     user_id, behind = addressee_of(context, watched.steps[lamp.step].whom, owner_id, now)
-    say_lamp_changed(session, lamp, now, context.people)  # to those whose it was
+    say_lamp_changed(session, lamp, now, context.people)  # notifies the previous audience
     lamp.owner_id, lamp.version = owner_id, lamp.version + 1
     if user_id != lamp.addressee_id:
         lamp.addressee_id, lamp.asked_at = user_id, now

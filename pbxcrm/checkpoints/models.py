@@ -1,4 +1,4 @@
-"""Tables of checkpoints: what is watched, in which steps, which lamps are armed, burn or burned, and who paused what."""
+"""The tables of checkpoints, their steps, lamps and pauses."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ class TriggerKind(StrEnum):
 
 
 class WorkKind(StrEnum):
-    """What puts a lamp out and starts its clock anew. Reading, a title or a comment is no work."""
+    """The kinds of work that put out a lamp and restart its clock. Reading, editing a title or commenting does not count."""
 
     STAGE_MOVED = "stage_moved"
     TALKED = "talked"
@@ -28,8 +28,8 @@ class WorkKind(StrEnum):
 
 
 class StepKind(StrEnum):
-    TASK = "task"  # for whoever should have acted, due now
-    CONTROL = "control"  # for whoever looks after them
+    TASK = "task"  # for the person who should have acted, due now
+    CONTROL = "control"  # for the manager
 
 
 class Subject(StrEnum):
@@ -44,19 +44,19 @@ class LampState(StrEnum):
 
 
 class Decision(StrEnum):
-    """What a manager did about a lamp before work put it out."""
+    """A manager's decision that put out a lamp."""
 
     NONE = ""
-    ACCEPTED = "accepted"  # the manager lets it be, and said why
+    ACCEPTED = "accepted"  # the manager accepts the delay for a reason
     REASSIGNED = "reassigned"
 
 
 @cached_config
 class Checkpoint(SQLModel, table=True):
-    """What is watched. Minutes are working minutes.
+    """A rule that watches deals or callbacks. Minutes are working minutes.
 
-    ``field`` names the date of a ``date`` checkpoint, or the field whose filling is work. ``talked_seconds`` is how long a
-    conversation must be to count.
+    ``field`` is the date of a ``date`` checkpoint, or the field whose filling counts as work. ``talked_seconds``: the least length of a
+    conversation that counts.
     """
 
     __tablename__ = "checkpoints"
@@ -67,18 +67,20 @@ class Checkpoint(SQLModel, table=True):
     pipeline_id: int | None = maybe_link("pipelines.id")
     stage_id: int | None = maybe_link("stages.id")
     field: str = Field(default="", max_length=64)
-    offset_minutes: int = 0  # of a date: so long after it, negative before it
+    offset_minutes: int = 0  # added to the date; negative: before it
     work: list[str] = json_list()  # WorkKinds
     talked_seconds: int = 0
-    begins_at: datetime | None = maybe_utc_column()  # no clock runs from before: those that stood there may begin anew
+    begins_at: datetime | None = maybe_utc_column()  # no clock starts earlier than this
     is_active: bool = True
-    archived_at: datetime | None = maybe_utc_column()  # taken away; its lamps stand
+    archived_at: datetime | None = maybe_utc_column()  # deleted; its lamps stay as history
     version: int = 1
 
 
 @cached_config
 class CheckpointStep(SQLModel, table=True):
-    """``after_minutes`` counts from the entry for the first step (None: the norm of the stage), from the lamp before for the others."""
+    """A step. ``after_minutes``: working minutes after the clock's start for the first step (None: the norm of the stage), after the
+    previous lamp for the others.
+    """
 
     __tablename__ = "checkpoint_steps"
     __table_args__ = (UniqueConstraint("checkpoint_id", "position"),)
@@ -98,9 +100,10 @@ PARKED = text("parked_at IS NOT NULL")
 
 
 class Lamp(SQLModel, table=True):
-    """A step of a checkpoint for one subject: armed until it is due, burning until somebody works, then out.
+    """A step of a checkpoint for one subject: armed until it is due, burning until there is work, then out.
 
-    ``entry`` names what the clock runs from (subject, entry into the stage, last work): one lamp for each, so that it fires once.
+    ``entry`` identifies the start of the clock (subject, entry into the stage, last work). It is unique per step, so that each lights
+    only once.
     """
 
     __tablename__ = "lamps"
@@ -128,51 +131,51 @@ class Lamp(SQLModel, table=True):
     subject: str = Field(max_length=8)  # a Subject
     deal_id: int | None = maybe_link("deals.id", index=False)
     callback_id: int | None = maybe_link("episodes.id", index=False)
-    stage_id: int | None = maybe_link("stages.id", index=False)  # where the deal stood, for reports
+    stage_id: int | None = maybe_link("stages.id", index=False)  # the deal's stage when it lit, for reports
     entry: str = Field(max_length=100)
     owner_id: int | None = maybe_link("users.id", index=False)  # whose work is watched
-    addressee_id: int | None = maybe_link("users.id", index=False)  # who was asked; None: armed, or nobody is there
+    addressee_id: int | None = maybe_link(
+        "users.id", index=False
+    )  # who was asked; None: not lit yet, or nobody could be asked
     state: str = Field(default=LampState.ARMED.value, max_length=8)
-    entered_at: datetime = utc_column()  # what the clock runs from
-    minutes: int  # working minutes from there until it is due, pauses not counted
+    entered_at: datetime = utc_column()  # the start of the clock
+    minutes: int  # working minutes from the start until it is due, without pauses
     due_at: datetime = utc_column()
     lit_at: datetime | None = maybe_utc_column()
-    asked_at: datetime | None = (
-        maybe_utc_column()
-    )  # since when the addressee of now has it: the next step counts from there
+    asked_at: datetime | None = maybe_utc_column()  # when the current addressee got it; the next step counts from here
     out_at: datetime | None = maybe_utc_column()
-    out_by_id: int | None = maybe_link("users.id", index=False)  # whose work; None: the client's, or the product's own
+    out_by_id: int | None = maybe_link(
+        "users.id", index=False
+    )  # whose work it was; None: the client or the product itself
     out_reason: dict[str, Any] = json_object()  # a stored Reason
     task_id: int | None = maybe_link("tasks.id", index=False)
     reason: dict[str, Any] = json_object()  # a stored Reason
-    is_escalation: bool = False  # its step asks a manager, or both together
-    worked: list[list[str]] = (
-        json_list()
-    )  # the stretches of working time that were counted when it lit, as [from, until]
+    is_escalation: bool = False  # its step asks a manager, alone or jointly
+    worked: list[list[str]] = json_list()  # the spans of working time that were counted when it lit, as [from, until]
     decision: str = Field(default="", max_length=10)  # a Decision
-    note: str = Field(default="", max_length=1000)  # what the manager said
-    parked_at: datetime | None = maybe_utc_column()  # its calendar or deal is broken: it waits for a person
+    note: str = Field(default="", max_length=1000)  # comments of the manager
+    parked_at: datetime | None = maybe_utc_column()  # lighting failed (see ``error``): an administrator must look at it
     error: str = Field(default="", max_length=500)
     version: int = 1
 
 
 class Pause(SQLModel, table=True):
-    """Nothing is asked for while a deal rests; working minutes of that time do not count."""
+    """A pause of a deal. Its working minutes do not count for clocks."""
 
     __tablename__ = "pauses"
 
     id: int | None = row_id()
     deal_id: int = link("deals.id", ondelete="CASCADE")
     from_at: datetime = utc_column()
-    until_at: datetime = utc_column()  # brought forward when somebody ends it early
+    until_at: datetime = utc_column()  # earlier if somebody ended it
     why: str = Field(max_length=300)
     by_id: int | None = maybe_link("users.id", index=False)
     approved_by_id: int | None = maybe_link("users.id", index=False)
-    waits_for_approval: bool = False  # longer than the limit: it does not count before a manager has agreed
+    waits_for_approval: bool = False  # a pause longer than the limit does not count until a manager approves it
 
 
 class EngineBeat(SQLModel, table=True):
-    """When the engine last proved that it lives: a canary lamp fires each minute."""
+    """The last time when the engine was alive; the sweep updates it each minute."""
 
     __tablename__ = "engine_beats"
 

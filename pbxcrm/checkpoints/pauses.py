@@ -1,4 +1,4 @@
-"""A deal rests for a reason and until a day; longer than a limit, a manager has to agree first."""
+"""Pausing a deal for a reason until a date. A pause longer than ``APPROVE_BEYOND`` needs a manager's approval."""
 
 from datetime import datetime, timedelta
 
@@ -26,7 +26,7 @@ ABOUT_PAUSE = "pause:"
 async def pause_deal(
     session: AsyncSession, viewer: Viewer, deal_id: int, until: datetime, why: str, *, now: datetime
 ) -> Pause:
-    """Let it rest from now on, instead of as it was paused before. Raises Invalid at ``until`` or ``reason``."""
+    """Pause the deal from now on, replacing a current pause. Raises Invalid at ``until`` or ``reason``, NotFound, Conflict."""
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     why = check_why(why, "reason")
@@ -72,7 +72,7 @@ async def pause_deal(
 
 
 async def approve_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: datetime) -> Pause:
-    """A manager agrees to the pause that waits. Raises NotFound."""
+    """Approve the pause that waits for approval. Raises NotFound."""
     check(viewer, Permission.ESCALATIONS_WORK)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     pause = await pause_of(session, deal_id, now)
@@ -84,7 +84,7 @@ async def approve_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, 
 
 
 async def end_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: datetime) -> None:
-    """The deal is minded again from now on; what it has rested stays rested. Raises NotFound."""
+    """End the pause now; the paused time until now stays uncounted. Raises NotFound."""
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     pause = await pause_of(session, deal_id, now)
@@ -95,7 +95,7 @@ async def end_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, now:
 
 
 async def pause_of(session: AsyncSession, deal_id: int, now: datetime) -> Pause | None:
-    """The pause a deal is in, also one that still waits for approval."""
+    """The current pause of a deal, also one that waits for approval; None without one."""
     rows = await session.exec(
         select(Pause).where(Pause.deal_id == deal_id, Pause.until_at > now).order_by(col(Pause.id).desc())
     )

@@ -1,4 +1,4 @@
-"""What another norm or other steps would do: to the deals that stand there now, and to the last days as they were."""
+"""What another norm or other steps would do: for current deals, and for the deals of the last days."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,13 +22,13 @@ from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.shared.errors import Invalid, NotFound
 
 DAYS = 30
-MOST_STAYS = 5000  # deals whose stays are looked at; the newest
+MOST_STAYS = 5000  # deals whose stays are counted; the newest
 BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """``deals`` stand in the stage; so many would have a lamp at once."""
+    """``deals``: the number of watched deals. ``would_light_now``: how many of them would have a lamp at once."""
 
     deals: int
     would_light_now: int
@@ -36,7 +36,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Lit:
-    """Lamps that would have lit, and how many of them for managers."""
+    """The number of lamps that would have lit, and how many of them for managers."""
 
     lamps: int = 0
     at_managers: int = 0
@@ -47,7 +47,9 @@ class Lit:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """``stays`` in the stage were looked at; ``is_all``: those were all of them."""
+    """The lamps of the last ``days`` with the present norm (``now``) and with the new one (``then``). ``stays``: how many stays were
+    counted. ``is_all``: these were all stays.
+    """
 
     days: int
     stays: int
@@ -58,7 +60,7 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class PastStay:
-    """A deal in a stage from its entry until it left, or until the moment of asking."""
+    """A stay of a deal in a stage, until it left or until now."""
 
     deal_id: int
     entered_at: datetime
@@ -68,14 +70,14 @@ class PastStay:
 async def preview_norm(
     session: AsyncSession, viewer: Viewer, stage_id: int, norm_minutes: int, *, now: datetime
 ) -> Preview:
-    """Raises Invalid at ``norm_minutes``, NotFound."""
+    """The effect of another norm on current deals of the stage. Raises Invalid at ``norm_minutes``, NotFound."""
     _check(norm_minutes)
     then = with_norm(await watched_stage(session, stage_id), norm_minutes)
     return await preview(session, then, now)
 
 
 async def preview(session: AsyncSession, then: Watched, now: datetime) -> Preview:
-    """How many deals a checkpoint watches or would watch, and how many of them would have a lamp at once."""
+    """How many deals the checkpoint would watch, and how many of them would have a lamp at once."""
     context, count, late, after = await load_engine(session), 0, 0, 0
     while True:
         deals = await next_deals(session, then, after, BATCH)
@@ -87,12 +89,12 @@ async def preview(session: AsyncSession, then: Watched, now: datetime) -> Previe
 
 
 async def count_deals(session: AsyncSession, then: Watched) -> int:
-    """How many open deals it watches or would watch."""
+    """How many open deals the checkpoint would watch."""
     return (await session.exec(select(func.count()).select_from(Deal).where(_stands_there(then)))).one()
 
 
 async def next_deals(session: AsyncSession, then: Watched, after: int, limit: int) -> Sequence[Deal]:
-    """Those deals, by id, behind ``after``."""
+    """The next ``limit`` deals that the checkpoint would watch, by id, with ids above ``after``."""
     query = select(Deal).where(_stands_there(then), col(Deal.id) > after).order_by(col(Deal.id)).limit(limit)
     return (await session.exec(query)).all()
 
@@ -100,7 +102,7 @@ async def next_deals(session: AsyncSession, then: Watched, after: int, limit: in
 async def count_late(
     session: AsyncSession, context: EngineContext, then: Watched, deals: Sequence[Deal], now: datetime
 ) -> int:
-    """How many of these deals would have a lamp at once that they have not had yet."""
+    """How many of these deals would get a new lamp at once."""
     if not deals:
         return 0
     alone = replace(context, watching=Watching({then.id: then}, [then], None))
@@ -118,7 +120,7 @@ async def count_late(
 async def what_if(
     session: AsyncSession, viewer: Viewer, stage_id: int, norm_minutes: int, *, now: datetime, days: int = DAYS
 ) -> WhatIf:
-    """With this norm the last days would have lit so many lamps, instead of so many with the norm of today."""
+    """How many lamps would have lit in the last ``days`` with this norm, and with the present one. Raises Invalid, NotFound."""
     _check(norm_minutes)
     watched = await watched_stage(session, stage_id)
     context, since = await load_engine(session), now - timedelta(days=days)
@@ -135,7 +137,7 @@ async def what_if(
 async def count_lit(
     session: AsyncSession, context: EngineContext, watched: Watched, stays: Sequence[PastStay], since: datetime
 ) -> Lit:
-    """The lamps that these stays would have lit since then."""
+    """The lamps that these stays would have lit at ``since`` or later."""
     minutes = watched.minutes
     if minutes is None or not stays:
         return Lit()
@@ -154,7 +156,7 @@ async def count_lit(
 
 
 async def deals_that_stood(session: AsyncSession, stage_id: int, limit: int, before: int | None = None) -> list[int]:
-    """The ids of the newest deals that ever entered the stage, newest first, older than ``before``."""
+    """The ids of deals that ever entered the stage, newest first; ``before``: only smaller ids."""
     query = select(StageMove.deal_id).where(StageMove.to_stage_id == stage_id).group_by(col(StageMove.deal_id))
     if before is not None:
         query = query.where(StageMove.deal_id < before)
@@ -164,7 +166,7 @@ async def deals_that_stood(session: AsyncSession, stage_id: int, limit: int, bef
 async def stays_of(
     session: AsyncSession, deal_ids: Sequence[int], stage_id: int, since: datetime, now: datetime
 ) -> list[PastStay]:
-    """Every stay of these deals in the stage that reaches into the time since."""
+    """Every stay of these deals in the stage that ended at ``since`` or later, or has not ended."""
     rows = await session.exec(
         select(StageMove)
         .where(col(StageMove.deal_id).in_(deal_ids))
@@ -182,7 +184,7 @@ async def stays_of(
 
 
 async def watched_stage(session: AsyncSession, stage_id: int) -> Watched:
-    """What watches the stage, or what would by default. Raises NotFound."""
+    """The checkpoint that watches the stage, else the default one for it, not stored. Raises NotFound."""
     stage = await session.get(Stage, stage_id)
     if stage is None:
         raise NotFound("stages.not_found", "There is no such stage any more.")
@@ -201,7 +203,7 @@ async def watched_stage(session: AsyncSession, stage_id: int) -> Watched:
 
 
 def with_norm(watched: Watched, norm: int) -> Watched:
-    """The same with another norm of its stage, whatever its first step says; belongs to no session."""
+    """A copy whose first step has this norm; belongs to no session."""
     first, *later = (CheckpointStep(**step.model_dump()) for step in watched.steps)
     first.after_minutes = norm
     return Watched(watched.checkpoint, (first, *later), norm)

@@ -1,4 +1,4 @@
-"""What is read of checkpoints and lamps."""
+"""Queries for checkpoints, lamps and escalations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_DIGEST, ABOUT_LAMP
 
 @dataclass(frozen=True, slots=True)
 class LampFilter:
-    """``owner`` and ``addressee`` are logins."""
+    """The filters of a list of lamps. ``owner`` and ``addressee`` are logins."""
 
     state: str = ""
     deal_id: int | None = None
@@ -46,7 +46,7 @@ class LampFilter:
 
 @dataclass(frozen=True, slots=True)
 class EscalationFilter(LampFilter):
-    """``since``/``until`` (exclusive) bound when it reached the manager."""
+    """The filters of a list of escalations. They reached the manager from ``since`` to ``until`` (exclusive)."""
 
     decision: str = ""
     subject: str = ""
@@ -70,7 +70,7 @@ class EscalationFilter(LampFilter):
 async def list_checkpoints(
     session: AsyncSession, *, stage_id: int | None = None, pipeline_id: int | None = None
 ) -> list[tuple[Checkpoint, list[CheckpointStep]]]:
-    """Those that were not taken away, with their steps in order."""
+    """The checkpoints that are not archived, with their steps in order."""
     query = select(Checkpoint).where(col(Checkpoint.archived_at).is_(None)).order_by(col(Checkpoint.id))
     if stage_id is not None:
         query = query.where(Checkpoint.stage_id == stage_id)
@@ -82,7 +82,7 @@ async def list_checkpoints(
 
 
 async def steps_of(session: AsyncSession, ids: Iterable[int | None]) -> dict[int | None, list[CheckpointStep]]:
-    """The steps of these checkpoints, in order."""
+    """The steps of these checkpoints, in order, by checkpoint id."""
     rows = await session.exec(
         select(CheckpointStep)
         .where(col(CheckpointStep.checkpoint_id).in_(list(ids)))
@@ -97,7 +97,7 @@ async def steps_of(session: AsyncSession, ids: Iterable[int | None]) -> dict[int
 async def page_of_lamps(
     session: AsyncSession, viewer: Viewer, asked: LampFilter, *, before: int | None = None, limit: int = 50
 ) -> list[Lamp]:
-    """Newest first; ``before`` is an id."""
+    """Lamps that the viewer may see, newest first. ``before``: only those with a smaller id."""
     query = select(Lamp).where(visible_lamps(viewer), *asked.conditions()).order_by(col(Lamp.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Lamp.id) < before)
@@ -105,7 +105,7 @@ async def page_of_lamps(
 
 
 async def access_lamp(session: AsyncSession, viewer: Viewer, lamp_id: int) -> Lamp:
-    """One the viewer may see. Raises NotFound."""
+    """The lamp, if the viewer may see it. Raises NotFound."""
     found = (await session.exec(select(Lamp).where(Lamp.id == lamp_id, visible_lamps(viewer)))).first()
     if found is None:
         raise NotFound("lamps.not_found", "There is no such lamp, or it is another team's.")
@@ -113,7 +113,7 @@ async def access_lamp(session: AsyncSession, viewer: Viewer, lamp_id: int) -> La
 
 
 async def lamps_in_stage(session: AsyncSession, stage_id: int) -> tuple[int, int]:
-    """How many lamps of the deals in a stage are armed, and how many burn."""
+    """The numbers of armed and of burning lamps of the deals in a stage."""
     deals = select(Deal.id).where(Deal.stage_id == stage_id)
     rows = await session.exec(
         select(Lamp.state, func.count())
@@ -125,7 +125,7 @@ async def lamps_in_stage(session: AsyncSession, stage_id: int) -> tuple[int, int
 
 
 async def parked_lamps(session: AsyncSession, limit: int = 50) -> list[Lamp]:
-    """Those whose calendar or deal is broken."""
+    """Armed lamps that could not be lit because of an error."""
     rows = await session.exec(
         select(Lamp)
         .where(col(Lamp.parked_at).is_not(None), Lamp.state == LampState.ARMED.value)
@@ -136,12 +136,12 @@ async def parked_lamps(session: AsyncSession, limit: int = 50) -> list[Lamp]:
 
 
 async def last_beat(session: AsyncSession, name: str = "canary") -> datetime | None:
-    """When the engine last proved that it lives."""
+    """When the engine last updated its beat; None before the first time."""
     return (await session.exec(select(EngineBeat.beat_at).where(EngineBeat.name == name))).first()
 
 
 async def lamps_of_deals(session: AsyncSession, deal_ids: Sequence[int]) -> dict[int | None, LampLevel]:
-    """What burns on these deals, of whatever kind: ``second`` where it is before a manager; the others are left out."""
+    """The lamp level of each deal with a burning lamp: ``second`` if one has reached a manager, else ``first``."""
     if not deal_ids:
         return {}
     rows = await session.exec(
@@ -155,7 +155,7 @@ async def lamps_of_deals(session: AsyncSession, deal_ids: Sequence[int]) -> dict
 async def list_escalations(
     session: AsyncSession, viewer: Viewer, *, owner_id: int | None = None, limit: int = 100
 ) -> list[Lamp]:
-    """What burns before a manager, longest first."""
+    """Burning escalations that the viewer may see, oldest first."""
     query = select(Lamp).where(visible_escalations(viewer), is_burning())
     if owner_id is not None:
         query = query.where(Lamp.owner_id == owner_id)
@@ -166,7 +166,7 @@ async def list_escalations(
 async def page_of_escalations(
     session: AsyncSession, viewer: Viewer, asked: EscalationFilter, *, before: int | None = None, limit: int = 50
 ) -> list[Lamp]:
-    """Of all states, newest first; ``before`` is an id."""
+    """Escalations in all states, newest first. ``before``: only those with a smaller id."""
     query = select(Lamp).where(visible_escalations(viewer), *asked.conditions())
     if before is not None:
         query = query.where(col(Lamp.id) < before)
@@ -182,7 +182,7 @@ async def access_escalation(session: AsyncSession, viewer: Viewer, lamp_id: int)
 
 
 def other_control_tasks(viewer: Viewer) -> list[ColumnElement[bool]]:
-    """Open control tasks that are no lamps (whose extension is this, a pause to approve, and the like)."""
+    """Conditions for open control tasks without a lamp (an unknown extension, a pause to approve, and the like)."""
     about = col(Task.about)
     return [
         visible_tasks(viewer),
@@ -193,27 +193,27 @@ def other_control_tasks(viewer: Viewer) -> list[ColumnElement[bool]]:
 
 
 async def list_control_tasks(session: AsyncSession, viewer: Viewer, *, limit: int = 100) -> list[Task]:
-    """What waits for a manager besides lamps, earliest first."""
+    """Open control tasks without a lamp, earliest first."""
     query = select(Task).where(*other_control_tasks(viewer)).order_by(col(Task.due_at), col(Task.id)).limit(limit)
     return list((await session.exec(query)).all())
 
 
 async def escalation_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
-    """What waits for this manager: as many as ``list_escalations`` and ``list_control_tasks`` have rows."""
+    """The number of burning escalations plus open control tasks without a lamp, over what the viewer may see."""
     tasks = await session.exec(select(func.count()).select_from(Task).where(*other_control_tasks(viewer)))
     return (await burning_counts(session, viewer)).escalations + tasks.one()
 
 
 @dataclass(frozen=True, slots=True)
 class BurningCounts:
-    """``escalations`` are before a manager; ``lamps`` before whoever should have acted."""
+    """The number of burning lamps: ``escalations`` have reached a manager, ``lamps`` have not."""
 
     lamps: int
     escalations: int
 
 
 async def burning_counts(session: AsyncSession, viewer: Viewer) -> BurningCounts:
-    """What burns, over what the viewer may see."""
+    """The counts of burning lamps over what the viewer may see."""
     rows = await session.exec(
         select(Lamp.is_escalation, func.count())
         .where(visible_lamps(viewer), is_burning())
@@ -224,6 +224,6 @@ async def burning_counts(session: AsyncSession, viewer: Viewer) -> BurningCounts
 
 
 async def list_decided(session: AsyncSession, viewer: Viewer, *, limit: int = 50) -> list[Lamp]:
-    """What reached a manager and is over, the latest first."""
+    """Escalations that are out, the latest first."""
     query = select(Lamp).where(visible_escalations(viewer), col(Lamp.state) == LampState.OUT.value)
     return list((await session.exec(query.order_by(col(Lamp.out_at).desc(), col(Lamp.id).desc()).limit(limit))).all())

@@ -1,4 +1,4 @@
-"""Why a lamp burns, who is asked, and why it went out."""
+"""The sentences for why a lamp burns, who is asked, and why it went out."""
 
 from pbxcrm.shared.reasons import N_, Counted, N_counted
 

@@ -1,4 +1,4 @@
-"""Changed rules (a norm, a step, a calendar, a leave): the lamps of the deals they touch are settled anew, in batches, from facts."""
+"""Recomputes lamps in batches from the facts after a change of rules (a norm, a step, a calendar, a leave)."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -22,7 +22,7 @@ _settlers: dict[str, Settler] = {}
 
 
 def register_settler(trigger: TriggerKind, settler: Settler) -> None:
-    """Say how the lamps of what is no deal are settled anew, all of them; ``pbxcrm.composition`` does."""
+    """Register the function that recomputes all lamps of a trigger that does not watch deals; ``pbxcrm.composition`` calls this."""
     _settlers[trigger.value] = settler
 
 
@@ -35,9 +35,9 @@ async def recompute(
     checkpoint_id: int | None = None,
     owner_id: int | None = None,
 ) -> BackgroundJob:
-    """Settle the open deals of a stage, a pipeline, or all of them, and whatever has a lamp of the checkpoint.
+    """Recompute the open deals of a stage, of a pipeline, or all of them, and all deals with an open lamp of the checkpoint.
 
-    What fits into one batch is done at once, in this transaction; the rest by the worker.
+    If all fit into one batch, it is done now in this transaction, else the worker does it.
     """
     await session.flush()
     checkpoint = await session.get(Checkpoint, checkpoint_id) if checkpoint_id is not None else None
@@ -62,12 +62,12 @@ async def _done(session: AsyncSession, now: datetime, owner_id: int | None) -> B
 
 
 async def recompute_all(session: AsyncSession, now: datetime) -> None:
-    """Working hours or leaves changed."""
+    """Handler of ``calendar_changed``: recompute everything because working hours or leaves changed."""
     await recompute(session, now)
 
 
 async def recompute_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
-    """The next deals, by id."""
+    """Recompute the next batch of deals, by id."""
     after = int(job.cursor.get("after", 0))
     rows = await session.exec(
         select(Deal.id).where(_touched(job.payload), col(Deal.id) > after).order_by(col(Deal.id)).limit(BATCH)

@@ -1,7 +1,8 @@
-"""When a lamp is due, pure: from the entry, the work done since, the pauses and a calendar. Never by shifting a stored date.
+"""Pure rules for when a lamp is due: computed from the entry, the work since, the pauses and a calendar, never by shifting a stored
+date.
 
-``due(first step) = add(calendar, base, norm)`` and ``due(later step) = add(calendar, lamp before, pause)``, where working minutes
-of pauses do not count, and the base is the entry or the last work that counts, whichever is later.
+``due(first step) = add(calendar, base, norm)`` and ``due(later step) = add(calendar, previous lamp, pause)``. Working minutes in pauses
+do not count. The base is the entry or the last work that counts, whichever is later.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from pbxcrm.checkpoints.models import WorkKind
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A pause of a deal, from a moment until (not including) another."""
+    """A pause of a deal from ``since`` to ``until`` (exclusive)."""
 
     since: datetime
     until: datetime
@@ -22,7 +23,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Something that counts as work. ``clock_from`` is when silence begins again: a dated next task may keep it silent until then."""
+    """Something that counts as work. ``clock_from``: when the clock restarts, for a dated next task at its due time."""
 
     at: datetime
     kind: WorkKind
@@ -33,14 +34,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What the clock runs from, and the name of that (a part of a lamp's ``entry``)."""
+    """The start of the clock and its key, which is part of a lamp's ``entry``."""
 
     at: datetime
     key: str
 
 
 def base_of(entered_at: datetime, works: Iterable[Work]) -> Base:
-    """The entry or whatever work lets silence begin latest."""
+    """The entry, or the work since then with the latest ``clock_from``."""
     base = Base(entered_at, "")
     for work in works:
         if work.at >= entered_at and work.clock_from > base.at:
@@ -49,7 +50,7 @@ def base_of(entered_at: datetime, works: Iterable[Work]) -> Base:
 
 
 def due_of(working: WorkingTime, since: datetime, minutes: float, rests: Sequence[Rest] = ()) -> datetime:
-    """When ``minutes`` working minutes after ``since`` are over that lie in no rest."""
+    """The time ``minutes`` working minutes after ``since``, without those in pauses."""
     due = working.add_minutes(since, minutes)
     for begins, ends in _joined(rests):
         if ends <= since:
@@ -57,12 +58,12 @@ def due_of(working: WorkingTime, since: datetime, minutes: float, rests: Sequenc
         if begins >= due:
             break
         due = working.add_minutes(due, working.minutes_between(max(begins, since), ends))
-    # A pause that ends when the lamp is due ends outside working time: the lamp waits for work to begin again.
+    # If a pause ends outside working time, the lamp is due only when work begins again.
     return due
 
 
 def worked_between(working: WorkingTime, since: datetime, until: datetime, rests: Sequence[Rest] = ()) -> float:
-    """Working minutes from ``since`` to ``until`` that lie in no rest."""
+    """Working minutes from ``since`` to ``until``, without those in pauses."""
     minutes = working.minutes_between(since, until)
     for begins, ends in _joined(rests):
         minutes -= working.minutes_between(max(begins, since), min(ends, until))
@@ -72,7 +73,7 @@ def worked_between(working: WorkingTime, since: datetime, until: datetime, rests
 def pieces(
     working: WorkingTime, since: datetime, until: datetime, rests: Sequence[Rest] = ()
 ) -> Iterator[tuple[datetime, datetime]]:
-    """The stretches of work that ``worked_between`` adds up: the arithmetic of a lamp, for whoever asks why."""
+    """The spans of working time that ``worked_between`` adds up, to explain a lamp."""
     pauses = list(_joined(rests))
     for begins, ends in working.pieces(since, until):
         reached = begins
@@ -87,7 +88,7 @@ def pieces(
 
 
 def _joined(rests: Sequence[Rest]) -> Iterator[tuple[datetime, datetime]]:
-    """In order, those that touch as one."""
+    """The pauses as (since, until), sorted; overlapping and adjacent ones are merged."""
     begins: datetime | None = None
     ends: datetime | None = None
     for rest in sorted(rests, key=lambda each: each.since):

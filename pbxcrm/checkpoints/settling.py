@@ -1,7 +1,7 @@
-"""What the lamps of one subject under one checkpoint should be now, pure: compared with what they are, it says what to change.
+"""Pure comparison of the lamps of one subject and checkpoint with what they should be now; the result is what to change.
 
-The same question is asked whatever happened (a move, a conversation, another norm, a lamp that is due), and always answered from the
-facts, so asking twice changes nothing and no order of events matters.
+It is the same after every event (a move, a conversation, another norm, a lamp that is due), and it uses only facts. So it is
+idempotent, and the order of events does not matter.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from pbxcrm.checkpoints.models import Lamp, LampState
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What the clock of a subject runs from. ``entry`` names it: a lamp of another entry is of the past.
+    """The clock of a subject. ``since`` is its start and ``entry`` its key: lamps with another entry are outdated.
 
-    ``due`` says when so many working minutes after a moment are over; ``minutes`` has those of each step.
+    ``minutes``: working minutes of each step. ``due(at, minutes)``: the time that many working minutes after ``at``.
     """
 
     entry: str
@@ -37,13 +37,13 @@ class NewLamp:
 @dataclass(slots=True)
 class Changes:
     arm: NewLamp | None = None
-    move: list[tuple[Lamp, NewLamp]] = field(default_factory=list)  # armed ones that are due at another time
-    forget: list[Lamp] = field(default_factory=list)  # armed for what is over
+    move: list[tuple[Lamp, NewLamp]] = field(default_factory=list)  # armed lamps with another due time
+    forget: list[Lamp] = field(default_factory=list)  # armed lamps to delete
     put_out: list[Lamp] = field(default_factory=list)
 
 
 def settle(clock: Clock | None, lamps: Sequence[Lamp]) -> Changes:
-    """``lamps``: those that are armed or burn. None as the clock: nothing is watched any more."""
+    """What to change. ``lamps``: all armed and burning ones. ``clock`` None: the subject is no longer watched."""
     changes = Changes()
     current: list[Lamp] = []
     for lamp in lamps:
@@ -71,12 +71,12 @@ def settle(clock: Clock | None, lamps: Sequence[Lamp]) -> Changes:
 
 
 def entry_of(lamp: Lamp) -> str:
-    """What the clock of a lamp's first step ran from; later steps add since when somebody was asked."""
+    """The key of the clock of a lamp. Later steps append the time when somebody was asked; that part is removed."""
     return lamp.entry.split("/", 1)[0]
 
 
 def _next(clock: Clock, burning: Sequence[Lamp]) -> NewLamp | None:
-    """The one step that waits: the first, or the one after the last that burns."""
+    """The lamp to arm: the first step, or the one after the last burning step; None after the last step."""
     if not burning:
         minutes = clock.minutes[0]
         return NewLamp(0, clock.entry, clock.since, minutes, clock.due(clock.since, minutes))

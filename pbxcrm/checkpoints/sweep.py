@@ -1,7 +1,7 @@
-"""The sweep: what is due is claimed in batches and lit. Any number of workers at once, each lamp exactly once.
+"""The sweep: claims due lamps in batches and lights them. Several workers may run it; each lamp lights exactly once.
 
-A batch is one transaction. Where it fails, each of its lamps is tried in a savepoint of its own, and one that fails alone is
-parked: it is shown to the administrator and never stops the others.
+A batch is one transaction. If it fails, each of its lamps is retried in its own savepoint. A lamp that fails alone is parked: it is
+shown to the administrator and does not block the others.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,12 +30,12 @@ _lighters: dict[str, Lighter] = {}
 
 
 def register_lighter(subject: Subject, lighter: Lighter) -> None:
-    """Say how due lamps about this kind of thing are lit; ``pbxcrm.composition`` does. How many lit is returned."""
+    """Register the function that lights due lamps of this kind of subject and returns how many lit."""
     _lighters[subject.value] = lighter
 
 
 async def sweep_lamps(db: Database, now: datetime) -> int:
-    """Light what is due at ``now``; how many lamps lit."""
+    """Light the lamps due at ``now``. Returns how many lit."""
     lit = 0
     await beat(db, now)
     for _ in range(MOST_BATCHES):
@@ -49,7 +49,7 @@ async def sweep_lamps(db: Database, now: datetime) -> int:
 
 
 async def beat(db: Database, now: datetime) -> None:
-    """The canary: each minute the engine writes down that it lives."""
+    """Store each minute that the engine is alive."""
     async with db.read() as session:
         last = await session.get(EngineBeat, CANARY)
     if last is not None and 0 <= (now - last.beat_at).total_seconds() < BEAT_SECONDS:
@@ -59,20 +59,20 @@ async def beat(db: Database, now: datetime) -> None:
 
 
 async def _anything_due(db: Database, now: datetime) -> bool:
-    # A read first: on SQLite a writing transaction each second would stand in the way of the listener.
+    # Read first: on SQLite a write transaction each second would block the listener.
     async with db.read() as session:
         return (await session.exec(_due(now).with_only_columns(col(Lamp.id)).limit(1))).first() is not None  # type: ignore[call-overload]
 
 
 async def _batch(db: Database, now: datetime) -> tuple[int, int]:
-    """How many were claimed, and how many lit."""
+    """Claim and light one batch. Returns how many were claimed and how many lit."""
     async with db.write() as session:
         rows = await session.exec(_due(now).limit(BATCH).with_for_update(skip_locked=True, key_share=True))
         claimed = list(rows.all())
         if not claimed:
             return 0, 0
         context = await load_engine(session)
-        ids = [lamp.id for lamp in claimed]  # before a rollback makes the session forget them
+        ids = [lamp.id for lamp in claimed]  # read now, because a rollback expires the rows
         kept = _Said.of(session)
         try:
             async with session.begin_nested():
@@ -129,7 +129,7 @@ def _due(now: datetime) -> SelectOfScalar[Lamp]:
 
 
 class _Said:
-    """What a transaction will say and log when it commits, to be taken back with a savepoint."""
+    """A copy of the hints and audit entries that a session has collected, to restore them when a savepoint is rolled back."""
 
     def __init__(self, kept: dict[str, object]) -> None:
         self._kept = kept

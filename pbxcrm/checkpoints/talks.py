@@ -1,4 +1,4 @@
-"""Conversations with clients that are over: each counts for every deal of the client that has a lamp, or had one that a manager accepted."""
+"""Finished conversations with clients. Each counts for every deal of the client that has an open lamp or one that was accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pbxcrm.shared.core_sql import fetch, list_param
 
 @dataclass(frozen=True, slots=True)
 class TalkOver:
-    """With whom it was, what deal it was about, and when it was over."""
+    """A finished conversation: the client, the deal and the time of its end."""
 
     contact_id: int | None
     number: str | None
@@ -27,7 +27,7 @@ class TalkOver:
 
 
 async def clients_talked(session: AsyncSession, talks: Sequence[TalkOver]) -> None:
-    """Settle the deals of these clients, talk by talk; one query finds those of all."""
+    """Settle the watched deals of these clients, one talk after the other. One query finds all deals."""
     if not talks:
         return
     asked = {
@@ -42,7 +42,7 @@ async def clients_talked(session: AsyncSession, talks: Sequence[TalkOver]) -> No
 
 @dataclass(frozen=True, slots=True)
 class WatchedDeal:
-    """A deal with a lamp, as far as it says whose it is."""
+    """A deal with a lamp, with the columns that identify its client."""
 
     id: int
     contact_id: int | None
@@ -69,7 +69,7 @@ def _watched(condition: ColumnElement[bool]) -> Any:  # Select of id, contact, n
     )
 
 
-# Three questions in one, each by its own index. Built once: to build a question takes as long as to ask it.
+# A union of three queries, each with its own index. Built once, because building it takes as long as executing it.
 _WATCHED = union(
     _watched(col(Deal.id).in_(list_param("deals"))),
     _watched(col(Deal.contact_id).in_(list_param("contacts"))),

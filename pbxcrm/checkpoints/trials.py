@@ -1,4 +1,4 @@
-"""What a checkpoint would do, counted in the background: the deals it touches, the lamps at once, and the last days as they were."""
+"""Counts in the background what a checkpoint would do: the deals, the lamps that would light at once and in the last days."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -31,12 +31,12 @@ from pbxcrm.shared.errors import NotFound
 
 TRIAL = "checkpoints.trial"
 BATCH = 250
-MOST_AT_ONCE = 2000  # deals that are looked at while somebody waits
+MOST_AT_ONCE = 2000  # deals that are checked during a request
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """``deals`` stand there; ``would_light`` would have a lamp at once, None where there are too many to count now."""
+    """The number of watched deals, and how many would have a lamp at once (None: too many to count during a request)."""
 
     deals: int
     would_light: int | None
@@ -45,7 +45,7 @@ class Look:
 async def try_change(
     session: AsyncSession, viewer: Viewer, change: CheckpointChange, checkpoint_id: int | None, *, now: datetime
 ) -> BackgroundJob:
-    """Begin to count what the change would do instead of the checkpoint of today (None: a new one). Raises Invalid at the field."""
+    """Start counting what the change would do compared with the present checkpoint (None: a new one). Raises Invalid at the field."""
     check(viewer, Permission.SETTINGS_EDIT)
     await check_change(session, change)
     return await _begin(session, viewer, {"change": asdict(change), "checkpoint": checkpoint_id}, now)
@@ -54,7 +54,7 @@ async def try_change(
 async def try_norm(
     session: AsyncSession, viewer: Viewer, stage_id: int, norm_minutes: int, *, now: datetime
 ) -> BackgroundJob:
-    """The same for another norm of a stage. Raises NotFound."""
+    """The same as ``try_change`` for another norm of a stage. Raises NotFound."""
     check(viewer, Permission.SETTINGS_EDIT)
     return await _begin(session, viewer, {"stage": stage_id, "norm": norm_minutes}, now)
 
@@ -62,7 +62,7 @@ async def try_norm(
 async def look_at_change(
     session: AsyncSession, viewer: Viewer, change: CheckpointChange, checkpoint_id: int | None, *, now: datetime
 ) -> Look:
-    """What saving would do at once. Raises Invalid at the field."""
+    """What saving the change would light at once. Raises Invalid at the field."""
     check(viewer, Permission.SETTINGS_EDIT)
     draft = await check_change(session, change)
     return await _look(session, draft.watched(checkpoint_id), now) if change.is_active else Look(0, 0)
@@ -71,7 +71,7 @@ async def look_at_change(
 async def look_at_norm(
     session: AsyncSession, viewer: Viewer, stage_id: int, norm_minutes: int, *, now: datetime
 ) -> Look:
-    """The same for another norm of a stage; nothing where no checkpoint minds it."""
+    """The same as ``look_at_change`` for another norm of a stage; zeros if no checkpoint uses it. Raises NotFound."""
     check(viewer, Permission.SETTINGS_EDIT)
     today = await watched_stage(session, stage_id)
     if today.id not in (await load_engine(session)).watching.by_id or today.steps[0].after_minutes is not None:
@@ -87,7 +87,7 @@ async def _look(session: AsyncSession, then: Watched, now: datetime) -> Look:
 
 
 async def trial_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
-    """First the deals that stand there, then the stays of the last days, newest deals first."""
+    """Count the next batch: first the current deals, then the stays of the last days, newest deals first."""
     then, today = await _compared(session, job.payload)
     context, result = await load_engine(session), dict(job.result)
     if "before" not in job.cursor:
@@ -114,7 +114,7 @@ async def trial_batch(session: AsyncSession, job: BackgroundJob, now: datetime) 
 
 
 async def _begin(session: AsyncSession, viewer: Viewer, payload: dict[str, Any], now: datetime) -> BackgroundJob:
-    """What fits into a batch is counted at once, the rest by the worker."""
+    """Start the job. If it fits into one batch, it is done now, else by the worker."""
     then, _today = await _compared(session, payload)
     deals = await count_deals(session, then)
     past = 0
@@ -138,7 +138,7 @@ async def _begin(session: AsyncSession, viewer: Viewer, payload: dict[str, Any],
 
 
 async def _compared(session: AsyncSession, payload: dict[str, Any]) -> tuple[Watched, Watched | None]:
-    """As it would be, and as it is (None: nothing watches yet)."""
+    """The checkpoint as it would be and as it is (None: a new one)."""
     watching = (await load_engine(session)).watching.by_id
     if "norm" in payload:
         today = await watched_stage(session, payload["stage"])
@@ -150,7 +150,7 @@ async def _compared(session: AsyncSession, payload: dict[str, Any]) -> tuple[Wat
 
 
 async def access_trial(session: AsyncSession, viewer: Viewer, job_id: int) -> BackgroundJob:
-    """One's own. Raises NotFound."""
+    """A job of the viewer. Raises NotFound."""
     job = await session.get(BackgroundJob, job_id)
     if job is None or job.kind != TRIAL or job.owner_id != viewer.user_id:
         raise NotFound("jobs.not_found", "There is no such work.")

@@ -1,4 +1,4 @@
-"""What happens elsewhere and concerns lamps: hooks of lower contexts, registered in the composition root."""
+"""Handlers of hooks of lower contexts that keep lamps up to date; the composition root registers them."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from pbxcrm.deals.models import Deal, Pipeline, Stage
 
 
 async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
-    """A deal came into a stage: the lamps of the old one are of the past, those of the new one are armed, in one statement."""
+    """A deal entered a stage: close the lamps of the old stage and arm those of the new one."""
     deal = entry.deal
     assert deal.id is not None
     context = await load_engine(session)
@@ -44,15 +44,15 @@ async def deal_changed(session: AsyncSession, deal: Deal, at: datetime) -> None:
 
 
 async def stage_changed(session: AsyncSession, stage: Stage, at: datetime) -> None:
-    """Another norm: the lamps of its deals are settled anew."""
+    """The norm of a stage changed: recompute the lamps of its deals."""
     await recompute(session, at, stage_id=stage.id)
 
 
 async def pipeline_made(session: AsyncSession, pipeline: Pipeline) -> None:
-    """The stages of a template where somebody waits are watched from the beginning."""
+    """A pipeline was created from a template: create the default checkpoints of its key stages."""
     await watch_key_stages(session, pipeline.id)
 
 
 async def task_changed(session: AsyncSession, deal_id: int, at: datetime) -> None:
-    """A task of a deal that somebody planned was made, ended or opened again."""
+    """A planned task of a deal was created, closed or reopened: settle the deal."""
     await settle_deals(session, [deal_id], at)

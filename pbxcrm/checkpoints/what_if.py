@@ -1,4 +1,4 @@
-"""What lamps there would have been, pure: one stay of a deal in a stage, lived through again with other steps or another norm."""
+"""Pure simulation of the lamps of one past stay of a deal in a stage, with other steps or another norm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from datetime import datetime
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.rules import Rest, Work, due_of
 
-MOST_LAMPS = 200  # of one stay: a norm of a minute over years is cut off there
+MOST_LAMPS = 200  # of one stay, because a norm of a minute over years would give too many
 
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A deal in a stage from ``entered_at`` until it left, or until the moment of asking. ``works`` in order of time."""
+    """A stay of a deal in a stage, until it left or until now. ``works`` are sorted by time."""
 
     entered_at: datetime
     left_at: datetime
@@ -30,7 +30,7 @@ class WouldLight:
 
 
 def would_light(stay: Stay, working: WorkingTime, minutes: Sequence[float]) -> list[WouldLight]:
-    """Every lamp of a stay, in order; ``minutes`` of the first step and of each pause behind it."""
+    """Every lamp of a stay, in order. ``minutes``: the norm of the first step and the pause before each later one."""
     lamps: list[WouldLight] = []
     clock_from, works = stay.entered_at, [work for work in stay.works if work.at >= stay.entered_at]
     while len(lamps) < MOST_LAMPS:
