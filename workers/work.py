@@ -136,7 +136,7 @@ class Work:
                 if asyncio.get_running_loop().time() - started > REDIS_REST[-1]:
                     failures = 0
                 if failures == 0:
-                    log.warning("queue.away", why=str(error), hint="Deadlines are swept without it.")
+                    log.warning("queue.away", why=str(error), hint="Deadlines are handled without it.")
                 failures += 1
                 await asyncio.sleep(REDIS_REST[min(failures, len(REDIS_REST)) - 1])
             finally:

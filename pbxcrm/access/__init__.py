@@ -1,9 +1,11 @@
-"""Who may do what, and whose rows they may see. Every path goes through here: page, fragment, API, export, live stream.
+"""Who may do what, and whose rows they see. Every path uses it: page, fragment, API, export, live stream.
 
-* ``permissions`` whether a kind of act is for a role at all; each route declares one permission.
-* ``owners`` whose a row is, and who answers for them.
-* ``<context>/access.py`` the rule for each kind of row: ``visible_…`` and ``editable_…`` (conditions for the WHERE clause, so that
-  a row one may not see is never fetched), ``sees_…`` and ``edits_…`` (of a loaded row), ``audience_of_…`` (who hears of a change).
+* ``permissions``: which actions a role may do; each route declares one permission.
+* ``owners``: who owns a row, and who answers for the owner.
+* ``ways``: how rows are visible through rows of other contexts.
+* ``<context>/access.py``: the rules for each kind of row: ``visible_…`` and ``editable_…`` (SQL conditions, so that a row the
+  viewer may not see is never fetched), ``sees_…`` and ``edits_…`` (for a loaded row), ``audience_of_…`` (who
+  is notified of a change).
 """
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, answers_for, decides_for, sees_others, teammates

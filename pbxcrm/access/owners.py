@@ -1,7 +1,8 @@
-"""Whose a row is, and who answers for them: as a condition for the database, as a check of a loaded row, and as the audience of a change.
+"""Who owns a row and who answers for the owner: as SQL condition, as check of a loaded row, and as audience of a change.
 
-Sellers answer for themselves; managers for the people of their own team and of those they lead (people without a team are one
-team) and for what is nobody's; quality control sees everything and changes nothing; the administrator does both.
+Sellers answer for themselves. Managers answer for the people of their own team and of the teams they lead (people without a
+team form one team), and for rows without an owner. Quality control sees everything and changes nothing. Administrators see
+and change everything.
 """
 
 from dataclasses import dataclass
@@ -27,17 +28,17 @@ from sqlmodel import SQLModel
 from pbxcrm.access.permissions import Role, Viewer
 
 SEES_EVERYTHING = (Role.ADMIN, Role.QC)
-_USERS = table("users", column("id", Integer), column("team_id", Integer))  # people stand above this package
+_USERS = table("users", column("id", Integer), column("team_id", Integer))  # the context people is above this package
 
 
 class People(Protocol):
-    """As much of ``pbxcrm.people.directory.Directory`` as is asked here."""
+    """The part of ``pbxcrm.people.directory.Directory`` that is used here."""
 
     def teammates(self, viewer: Viewer) -> set[int]:
         """Ids of the viewer's own team and of those the viewer leads, the viewer included."""
 
     def sharing_with(self, user_id: int) -> set[int]:
-        """Ids of those who have this person among their ``teammates``."""
+        """Ids of the people who have this person among their ``teammates``."""
 
     def managing(self, user_id: int) -> set[int]:
         """Ids of every manager who sees the rows of this person."""
@@ -48,7 +49,7 @@ class People(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who hears that a row changed: exactly those who see it. Everybody of ``roles`` besides ``users``."""
+    """Who is notified that a row changed: exactly those who see it, that is ``users`` and everybody with one of ``roles``."""
 
     users: frozenset[int]
     roles: tuple[Role, ...] = SEES_EVERYTHING
@@ -58,7 +59,7 @@ class Audience:
 
 
 def teammates(viewer: Viewer) -> Select[tuple[int]]:
-    """Ids of the people in the viewer's own team and in those they lead, themselves among them."""
+    """Ids of the people in the viewer's own team and in the teams they lead, including the viewer."""
     team = _USERS.c.team_id
     same = team.is_(None) if viewer.team_id is None else team == viewer.team_id
     mine = or_(same, team.in_(viewer.managed_team_ids), _USERS.c.id == viewer.user_id)
@@ -66,7 +67,7 @@ def teammates(viewer: Viewer) -> Select[tuple[int]]:
 
 
 def owned(viewer: Viewer, *owners: Mapped[int | None]) -> ColumnElement[bool]:
-    """Rows any of whose ``owners`` the viewer answers for; a row whose first is nobody is the managers' business."""
+    """SQL condition: the viewer answers for one of the ``owners``. Managers also answer for rows whose first owner is NULL."""
     if viewer.role in SEES_EVERYTHING:
         return true()
     if viewer.role is Role.MANAGER:
@@ -77,7 +78,7 @@ def owned(viewer: Viewer, *owners: Mapped[int | None]) -> ColumnElement[bool]:
 
 
 def editing(viewer: Viewer, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """``condition`` for those who change rows at all: quality control does not."""
+    """``condition``, or false for quality control, which changes no rows."""
     return false() if viewer.role is Role.QC else condition
 
 
@@ -91,29 +92,29 @@ def answers_for(viewer: Viewer, owner_id: int | None, people: People) -> bool:
 
 
 def sees_others(viewer: Viewer) -> bool:
-    """Whether the viewer sees what is other people's at all: their lists ask whose."""
+    """Whether the viewer sees other people's rows, so that lists offer a filter by person."""
     return viewer.role is Role.MANAGER or viewer.role in SEES_EVERYTHING
 
 
 def decides_for(viewer: Viewer, owner_id: int | None, people: People) -> bool:
-    """Whether the viewer may decide about what is ``owner_id``'s: oneself, one's people; what is nobody's, anybody."""
+    """Whether the viewer may decide about a row of ``owner_id``: they answer for the owner, or there is none. Never QC."""
     return viewer.role is not Role.QC and (owner_id is None or answers_for(viewer, owner_id, people))
 
 
 def heard_by(people: People, owner_id: int | None, *others: int | None) -> Audience:
-    """The same as ``owned``, the other way round: everybody who answers for one of the owners."""
+    """The reverse of ``owned``: everybody who answers for one of the owners."""
     nobodys = (Role.MANAGER,) if owner_id is None else ()
     return Audience(frozenset(people.answering_for(owner_id, *others)), (*SEES_EVERYTHING, *nobodys))
 
 
 def there_is(of: type[SQLModel], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Asked of one row of ``of`` after the other, each time by an index: the fifty latest rows one may see are found without
-    gathering all of them first. Whatever else the query around reads is not mistaken for what is looked for here.
+    """An EXISTS condition that is tested for each row of ``of`` by an index, so that the latest fifty visible rows are found
+    without collecting all of them. It is correlated only with ``of``, not with other tables of the outer query.
     """
-    # PostgreSQL would gather all of them after all (its hashed subplan); a question with an OFFSET it asks as it stands.
+    # Without OFFSET, PostgreSQL would collect all rows after all (hashed subplan).
     return select(literal_column("1")).where(*conditions).correlate(of).offset(literal_column("0")).exists()
 
 
 def gathered(*queries: Select[Any]) -> CompoundSelect[Any]:
-    """Ids from several places, each found by its own index; whatever else the query around reads is not mistaken for theirs."""
+    """A UNION of queries for ids, each using its own index, not correlated with the outer query."""
     return union(*(query.correlate(None) for query in queries))

@@ -1,4 +1,4 @@
-"""Which kinds of acts a role may do at all, and who asks. No tables: this is what everything else may import."""
+"""Roles, their permissions, and the viewer. It has no tables, so that every other module may import it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,7 +7,7 @@ from pbxcrm.shared.errors import NotAllowed
 
 
 class Role(StrEnum):
-    """What a person is in the office; ``GRANTS`` says what each may do."""
+    """The role of a user; ``GRANTS`` says what each role may do."""
 
     SELLER = "seller"  # sees and edits own cards; an operator is a seller who answers
     MANAGER = "manager"  # sees all of the team
@@ -16,13 +16,13 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """One thing that a role may do; each route and each act declares the one it needs."""
+    """A kind of action; each route and each action checks the one it needs."""
 
     OWN_PROFILE = "own_profile"
-    NOTES_WRITE = "notes_write"  # on what one sees; also who changes nothing else
+    NOTES_WRITE = "notes_write"  # on visible rows; also for roles that change nothing else
     FLAGS_READ = "flags_read"
-    FLAGS_RESOLVE = "flags_resolve"  # say what was done about one
-    FLAGS_EDIT = "flags_edit"  # raise one
+    FLAGS_RESOLVE = "flags_resolve"  # record what was done about a flag
+    FLAGS_EDIT = "flags_edit"  # raise a flag
     CALLS_READ = "calls_read"
     DEALS_READ = "deals_read"
     DEALS_EDIT = "deals_edit"
@@ -38,7 +38,7 @@ class Permission(StrEnum):
     ESCALATIONS_WORK = "escalations_work"
     PEOPLE_READ = "people_read"
     PEOPLE_EDIT = "people_edit"
-    LEAVES_EDIT = "leaves_edit"  # who of one's people is away when
+    LEAVES_EDIT = "leaves_edit"  # absences of the people one manages
     REPORTS_READ = "reports_read"
     STATUS_READ = "status_read"
     SETTINGS_EDIT = "settings_edit"
@@ -92,7 +92,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A person who is logged in (or whose API token it is), as every query and action wants to know them."""
+    """The person who is logged in, or who owns the API token, as every query and action needs them."""
 
     user_id: int
     login: str
@@ -111,7 +111,7 @@ class Viewer:
 
 
 def may(role: str, permission: Permission) -> bool:
-    """Whether people of this role may do this kind of act."""
+    """Whether the role has the permission."""
     return permission in GRANTS[Role(role)]
 
 
@@ -121,6 +121,6 @@ def can(viewer: Viewer, permission: Permission) -> bool:
 
 
 def check(viewer: Viewer, permission: Permission) -> None:
-    """Raise NotAllowed unless ``viewer`` may do this kind of act."""
+    """Raise NotAllowed unless the viewer's role has the permission."""
     if not can(viewer, permission):
         raise NotAllowed("access.role", "Your role does not allow this. Ask an administrator.")

@@ -1,7 +1,7 @@
-"""How rows of a lower context are seen through those of upper ones: clients through deals, tasks and calls.
+"""How rows of a lower context are visible through rows of upper ones: clients through deals, tasks and calls.
 
-The lower context asks its ``WaysToSee``; the upper ones say how, and ``pbxcrm.composition`` puts them in. Not filled it raises:
-a rule that forgot half of its ways would hide rows in one process and show them in another.
+The lower context asks its ``WaysToSee``; ``pbxcrm.composition`` registers the ways of the upper contexts. Before that it raises:
+a rule with missing ways would hide rows in one process and show them in another.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 
-LITTLE = 2000  # rows of a kind
+LITTLE = 2000  # rows; up to this many count as few
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """``one``: whether the row at hand is seen this way; ``ids``: the ids of all that are (with ``little``: gathered from few).
+    """One way. ``one``: SQL condition that the row is visible this way; ``ids``: query for the ids of all such rows.
 
-    ``few``: the rows it goes through, to see whether they are few. ``owners``: whose the rows are through which these rows (their ids) are seen; None among them is nobody's.
-    ``edits``: whoever sees it this way may change it.
+    ``few``: queries for the rows it goes through, to count them. ``owners``: query for the owners of the rows through which
+    the rows with given ids are visible; NULL means no owner. ``edits``: who sees a row this way may also change it.
     """
 
     one: Callable[[Viewer], ColumnElement[bool]]
@@ -32,14 +32,14 @@ class Way:
 
 
 class WaysToSee:
-    """Conditions by which rows are seen through rows of upper contexts; registered in ``pbxcrm.composition``."""
+    """The ways in which rows of a context are visible through upper contexts; registered in ``pbxcrm.composition``."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._ways: tuple[Way, ...] | None = None
 
     def register(self, *ways: Way) -> None:
-        """Set the ways, all of them at once."""
+        """Set all ways; a second call replaces them."""
         self._ways = ways
 
     @property
@@ -51,10 +51,10 @@ class WaysToSee:
 
 
 async def are_few(session: AsyncSession, *queries: Select[Any]) -> bool:
-    """Whether each of them gives so few rows that they are best gathered first.
+    """Whether each query gives at most ``LITTLE`` rows, so that it is faster to collect the ids first.
 
-    A list of the latest fifty is otherwise read from its latest end until fifty are found that one may see: quick for whoever
-    sees every third row, a walk through all of them for somebody new.
+    Otherwise a list is read from its newest row until fifty visible rows are found: fast for a viewer who sees every third
+    row, a scan of the whole table for somebody new.
     """
     counts = union_all(*(select(func.count()).select_from(query.limit(LITTLE + 1).subquery()) for query in queries))
     return all(count <= LITTLE for (count,) in (await session.exec(counts)).all())  # type: ignore[call-overload]

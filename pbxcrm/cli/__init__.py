@@ -1,4 +1,4 @@
-"""The command line, and with it the composition root: the one place that puts the parts together."""
+"""The command line. It is also the composition root: the only place that connects the parts."""
 
 import sys
 
@@ -8,7 +8,7 @@ def main() -> None:
     from pbxcrm.shared.errors import BadSettings, Invalid, PbxcrmError
 
     if sys.argv[1:2] == ["replay"]:
-        # Replay is called by other programs, often and for one file: it starts without the rest.
+        # Other programs call replay often, for one file each: start it without importing the rest.
         from pbxcrm.cli.replay import main as replay
 
         sys.exit(replay(sys.argv[2:]))
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _database_errors() -> tuple[type[Exception], ...]:
-    """What drivers raise for a database that is away or locked; only asked for when something was raised."""
+    """The errors of drivers when the database is away or locked; imported only when something was raised."""
     from sqlalchemy.exc import InterfaceError, OperationalError
 
     return (OperationalError, InterfaceError)

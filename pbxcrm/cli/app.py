@@ -1,4 +1,4 @@
-"""The commands and what they are called with; what they do is next door, imported only when asked for."""
+"""The commands and their options. Their code is in the other modules here, imported only when a command runs."""
 
 import os
 import sys
@@ -36,13 +36,15 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def pbxcrm(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """A telephony-first CRM for people who run an Asterisk PBX."""
 
 
 def settings_and_logs() -> Settings:
-    """Settings of this process, with logging set up by them. Raises BadSettings."""
+    """Load the settings and configure logging. Raises BadSettings."""
     from pbxcrm.shared.logs import configure
 
     settings = load_settings(dict(os.environ))
@@ -53,9 +55,9 @@ def settings_and_logs() -> Settings:
 @app.command()
 def run(
     demo: Annotated[bool, typer.Option("--demo", help="With a simulated PBX and sample data.")] = False,
-    rate: Annotated[float, typer.Option(help="Calls a minute of the simulated PBX.", hidden=True)] = 6.0,
+    rate: Annotated[float, typer.Option(help="Calls per minute of the simulated PBX.", hidden=True)] = 6.0,
 ) -> None:
-    """Everything in one command: web, listener, worker and, unless PBXCRM_REDIS_URL is set, a Redis of its own."""
+    """Run everything: web, listeners, worker and, unless PBXCRM_REDIS_URL is set, an embedded Redis."""
     from pbxcrm.cli.run import run as start
 
     sys.exit(start(dict(os.environ), demo=demo, rate=rate))
@@ -63,7 +65,7 @@ def run(
 
 @app.command(hidden=True)
 def prepare(demo: Annotated[bool, typer.Option("--demo")] = False) -> None:
-    """What ``run`` does to the database first."""
+    """Prepare the database, as ``run`` does first."""
     from pbxcrm.cli.database import prepare_to_run
 
     prepare_to_run(settings_and_logs(), demo=demo)
@@ -71,15 +73,15 @@ def prepare(demo: Annotated[bool, typer.Option("--demo")] = False) -> None:
 
 @app.command()
 def web(fd: Annotated[int | None, typer.Option("--fd", hidden=True)] = None) -> None:
-    """The pages and the API alone."""
+    """Run only the pages and the API."""
     from pbxcrm.cli.parts import serve_web
 
     serve_web(settings_and_logs(), fd)
 
 
 @app.command()
-def listen(pbx: Annotated[str | None, typer.Option(help="Only this PBX of the settings.")] = None) -> None:
-    """The listener alone: hears every PBX of the settings."""
+def listen(pbx: Annotated[str | None, typer.Option(help="Only this PBX from the settings.")] = None) -> None:
+    """Run only the listeners, one for every PBX in the settings."""
     from pbxcrm.cli.parts import serve_listeners
 
     serve_listeners(settings_and_logs(), pbx)
@@ -87,7 +89,7 @@ def listen(pbx: Annotated[str | None, typer.Option(help="Only this PBX of the se
 
 @app.command()
 def work() -> None:
-    """The worker alone: deadlines, leftovers, tidying."""
+    """Run only the worker: deadlines, leftover events, digests, cleaning up."""
     from pbxcrm.cli.parts import serve_worker
 
     serve_worker(settings_and_logs())
@@ -95,10 +97,10 @@ def work() -> None:
 
 @app.command(hidden=True)
 def simulate(
-    rate: Annotated[float, typer.Option(help="Calls a minute.")] = 6.0,
+    rate: Annotated[float, typer.Option(help="Calls per minute.")] = 6.0,
     seed: Annotated[int | None, typer.Option()] = None,
 ) -> None:
-    """A simulated PBX at the address of PBXCRM_AMI_URL (its user is demo)."""
+    """Run a simulated PBX at the address in PBXCRM_AMI_URL (its user is demo)."""
     from pbxcrm.cli.parts import serve_simulator
 
     serve_simulator(settings_and_logs(), rate, seed)
@@ -106,7 +108,7 @@ def simulate(
 
 @db.command()
 def upgrade() -> None:
-    """Bring the database to the shape this version needs."""
+    """Upgrade the database to this version."""
     from pbxcrm.cli.database import upgrade as start
 
     start(settings_and_logs())
@@ -115,10 +117,10 @@ def upgrade() -> None:
 @user.command("add")
 def add_user(
     login: str,
-    name: Annotated[str, typer.Option(help="As colleagues know them.")],
+    name: Annotated[str, typer.Option(help="The name colleagues see.")],
     role: Annotated[str, typer.Option(help="seller, manager, qc or admin.")],
-    extension: Annotated[list[str] | None, typer.Option(help="A phone of theirs; may be given several times.")] = None,
-    team: Annotated[str | None, typer.Option(help="Made if it does not exist.")] = None,
+    extension: Annotated[list[str] | None, typer.Option(help="An extension of this person; may be repeated.")] = None,
+    team: Annotated[str | None, typer.Option(help="Team; created if it does not exist.")] = None,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
 ) -> None:
     """Add a person."""
@@ -129,7 +131,7 @@ def add_user(
     elif sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
-        raise Invalid("password", "cli.password", "Give the password on stdin and say --password-stdin.")
+        raise Invalid("password", "cli.password", "Give the password on stdin with --password-stdin.")
     start(
         settings_and_logs(), login=login, name=name, role=role, extensions=extension or [], team=team, password=password
     )
@@ -138,10 +140,10 @@ def add_user(
 @token.command("create")
 def create_token(
     login: str,
-    name: Annotated[str, typer.Option(help="What it is for, to know it again.")] = "command line",
-    days: Annotated[int | None, typer.Option(help="Valid for so many days; else until it is revoked.")] = None,
+    name: Annotated[str, typer.Option(help="What the token is for, to recognise it later.")] = "command line",
+    days: Annotated[int | None, typer.Option(help="Days the token is valid; by default until revoked.")] = None,
 ) -> None:
-    """Print a new API token of a person. It is shown this once."""
+    """Create an API token for a person and print it. It is shown only once."""
     from pbxcrm.cli.people import create_token as start
 
     start(settings_and_logs(), login, name, days)
@@ -149,7 +151,7 @@ def create_token(
 
 @app.command()
 def doctor() -> None:
-    """Say what works, what does not, and what to do about it."""
+    """Check what works and what does not, and say what to do about it."""
     from pbxcrm.cli.doctor import doctor as start
 
     sys.exit(start(dict(os.environ)))
@@ -157,15 +159,15 @@ def doctor() -> None:
 
 @app.command()
 def backup(file: Path) -> None:
-    """Copy the database into FILE, also while everything runs. No secret is in it."""
+    """Copy the database into FILE, even while pbxcrm runs. FILE holds no secrets of the settings."""
     from pbxcrm.cli.database import backup as start
 
     start(settings_and_logs(), file)
 
 
 @app.command()
-def restore(file: Path, yes: Annotated[bool, typer.Option("--yes", help="Overwrite what is there.")] = False) -> None:
-    """Put back what ``backup`` copied. Nothing may be running."""
+def restore(file: Path, yes: Annotated[bool, typer.Option("--yes", help="Overwrite existing data.")] = False) -> None:
+    """Restore a copy made by ``backup``. pbxcrm must not be running."""
     from pbxcrm.cli.database import restore as start
 
     start(settings_and_logs(), file, overwrite=yes)

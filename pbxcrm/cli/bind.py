@@ -1,4 +1,4 @@
-"""The address that pages and API are served on."""
+"""The listening socket for pages and API."""
 
 import socket
 
@@ -7,7 +7,7 @@ from pbxcrm.shared.settings import Settings
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The listening socket of ``settings.bind``; raises BadSettings with a plain sentence when it cannot be had."""
+    """The listening socket of ``settings.bind``; raises BadSettings if the address cannot be used."""
     host, _, port = settings.bind.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,4 +1,4 @@
-"""``db upgrade``, ``backup`` and ``restore``."""
+"""The commands ``db upgrade``, ``backup`` and ``restore``, and the preparation for ``run``."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 async def prepare(settings: Settings) -> tuple[str | None, str | None]:
-    """Bring the database to the newest shape and give it what every installation begins with; (before, after)."""
+    """Upgrade the database and add the rows every installation starts with; return the revisions (before, after)."""
     compose()
     before, after = await migrations.upgrade(settings.database_url)
     db = Database(settings.database_url, pool_size=1)
@@ -29,7 +29,7 @@ async def prepare(settings: Settings) -> tuple[str | None, str | None]:
 
 
 def prepare_to_run(settings: Settings, *, demo: bool) -> None:
-    """What ``pbxcrm run`` does to the database before anybody uses it."""
+    """Prepare the database for ``pbxcrm run``: upgrade it, and add the first people or the demo data."""
     with in_use(settings.data_dir):
         asyncio.run(_prepare_to_run(settings, demo=demo))
 
@@ -53,7 +53,7 @@ async def _prepare_to_run(settings: Settings, *, demo: bool) -> None:
 
 
 def upgrade(settings: Settings) -> None:
-    """``pbxcrm db upgrade``."""
+    """Upgrade the database and print from which revision to which."""
     with in_use(settings.data_dir):
         before, after = asyncio.run(prepare(settings))
     if before == after:
@@ -63,7 +63,7 @@ def upgrade(settings: Settings) -> None:
 
 
 def backup(settings: Settings, file: Path) -> None:
-    """``pbxcrm backup FILE``."""
+    """Write a backup to ``file`` and print its size."""
     from pbxcrm.upkeep.backup import back_up
 
     with in_use(settings.data_dir):
@@ -72,7 +72,7 @@ def backup(settings: Settings, file: Path) -> None:
 
 
 def restore(settings: Settings, file: Path, *, overwrite: bool) -> None:
-    """``pbxcrm restore FILE``."""
+    """Restore a backup from ``file``. Raises Conflict while any part runs here, and what ``upkeep.backup.restore`` raises."""
     from pbxcrm.upkeep.backup import restore as put_back
 
     with unused(settings.data_dir):

@@ -1,4 +1,4 @@
-"""``pbxcrm doctor``: every check, one line a finding; exit code 1 when something does not work."""
+"""``pbxcrm doctor``: runs every check and prints one line per finding; exit code 1 when something does not work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,11 +25,11 @@ OLDEST_ASTERISK = 16
 
 
 def doctor(environ: dict[str, str]) -> int:
-    """Print the findings as they come; the exit code."""
+    """Print the findings as they come; return the exit code."""
     try:
         settings = load_settings(environ)
     except BadSettings as error:
-        print(bad(str(error), "Nothing else can be checked until this is mended."))
+        print(bad(str(error), "Nothing else can be checked until this is corrected."))
         return 1
     print(good("The settings can be read."))
     return asyncio.run(_print_all(settings))
@@ -45,7 +45,7 @@ async def _print_all(settings: Settings) -> int:
 
 
 async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
-    """Everything there is to say, from the machine up to the people."""
+    """Yield all findings, from the machine up to the people."""
     for finding in check_data_dir(settings.data_dir):
         yield finding
     for finding in await check_redis(settings):
@@ -74,7 +74,7 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
 
 
 async def check_pbx(pbx: Pbx) -> list[Finding]:
-    """Log in once and look: the address, the secret, the version, the clock, what we may do."""
+    """Log in once and check address, secret, version, clock and rights."""
     from ami.errors import ActionTimeout, AmiError, BadAmiUrl
     from ami.probe import probe
     from ami.url import AmiUrl
@@ -87,7 +87,7 @@ async def check_pbx(pbx: Pbx) -> list[Finding]:
     except BadAmiUrl as error:
         return [bad(f"{name}: {error}", "")]
     except ActionTimeout:
-        return [bad(f"{name}: {url} lets us in, but does not answer.", "Is it overloaded?")]
+        return [bad(f"{name}: {url} accepts the login, but does not answer.", "Is it overloaded?")]
     except AmiError as error:
         known = {"host": url.host, "port": str(url.port), "user": url.user, "why": str(error), "retry_seconds": "a few"}
         code = error.params.get("code", error.code)
@@ -97,7 +97,7 @@ async def check_pbx(pbx: Pbx) -> list[Finding]:
     if seen.asterisk_version is None and seen.clock_offset_seconds is None:
         return [
             bad(
-                f"{name}: what answers at {url} is not an Asterisk: it answers nothing that we ask.",
+                f"{name}: what answers at {url} is not an Asterisk: it answers none of our actions.",
                 "Check host and port.",
             )
         ]
@@ -107,7 +107,9 @@ async def check_pbx(pbx: Pbx) -> list[Finding]:
     )
     major = (seen.asterisk_version or "").split(".")[0].removeprefix("certified-")
     if major.isdigit() and int(major) < OLDEST_ASTERISK:
-        found.append(odd(f"{name}: Asterisk {major} is older than {OLDEST_ASTERISK}.", "Calls may be told wrongly."))
+        found.append(
+            odd(f"{name}: Asterisk {major} is older than {OLDEST_ASTERISK}.", "Calls may be recorded wrongly.")
+        )
     if abs(seen.clock_offset_seconds or 0) > FAST_CLOCK_SECONDS:
         todo = "Set both clocks by NTP: times of calls would be wrong."
         found.append(odd(f"{name}: its clock is {seen.clock_offset_seconds:+.0f} s off ours.", todo))

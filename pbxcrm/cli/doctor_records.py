@@ -1,4 +1,4 @@
-"""The doctor looks at what the PBX writes itself, its CEL and CDR files: what ends while nobody listens is read from there."""
+"""Checks the PBX's own CEL and CDR files, from which calls that end while nobody listens are recovered."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -11,17 +11,17 @@ from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
 
 Row = TypeVar("Row")
 _LOOKED_AT = 256 << 10  # bytes at the end of a file
-_LATE = timedelta(minutes=2)  # a file is written when a call ends, give or take a buffer
+_LATE = timedelta(minutes=2)  # the file is written when a call ends, with some buffering
 
 
 def check_records(pbx: Pbx, last_ended: datetime | None) -> list[Finding]:
-    """``last_ended``: when the last call ended that we heard of ourselves; the files must know of it."""
+    """Check the files of a PBX. ``last_ended``: when the last call we heard ended; the files must hold it."""
     from ami import cdr, cel
 
     name = f"PBX {pbx.name}"
     if not pbx.cel_csv and not pbx.cdr_csv:
         todo = "Let it write CEL (dialplan_examples/README.md) and set PBXCRM_CEL_CSV."
-        return [odd(f"{name}: how calls end while nobody listens cannot be known.", todo)]
+        return [odd(f"{name}: the outcome of calls that end while nobody listens cannot be recovered.", todo)]
     findings: list[Finding] = []
     if pbx.cel_csv:
         findings.append(_look(f"{name}: its CEL file", Path(pbx.cel_csv), cel.read, last_ended, _of_cel))
@@ -51,7 +51,7 @@ def _look(
         )
     if len(rows) * 2 < lines:
         todo = "Write the columns as in dialplan_examples."
-        return bad(f"{what} {path} has other columns than we read ({lines - len(rows)} of {lines} lines).", todo)
+        return bad(f"{what} {path} has unexpected columns ({lines - len(rows)} of {lines} lines).", todo)
     if lack := lacks(rows):
         return bad(f"{what} {path} {lack}.", "Write the columns as in dialplan_examples.")
     if last_ended is not None and changed + _LATE < last_ended:
@@ -63,7 +63,7 @@ def _look(
 
 
 def _called_straight(name: str, path: Path, pbx: Pbx) -> list[Finding]:
-    """Programs that call outside numbers by an Originate straight over a line: no record holds the number."""
+    """Warn of programs that originate calls directly on a trunk: no CEL row holds the number they called."""
     from ami import cel
     from ami.tracker import TrackerConfig
     from ami.tracker.endpoints import Kind, Places
@@ -73,7 +73,7 @@ def _called_straight(name: str, path: Path, pbx: Pbx) -> list[Finding]:
     try:
         rows = cel.read(path, _LOOKED_AT)
     except OSError:
-        return []  # said already
+        return []  # already reported
     called = {row.unique_id for row in rows if row.app == "AppDial2" and row.unique_id == row.linked_id}
     straight = {
         row.unique_id
@@ -82,8 +82,8 @@ def _called_straight(name: str, path: Path, pbx: Pbx) -> list[Finding]:
     }
     if not straight:
         return []
-    what = f"{name}: programs have called outside numbers straight over a line ({len(straight)} calls at the end of the CEL file)."
-    why = "Whose numbers they were is lost if nobody listens just then."
+    what = f"{name}: programs have called outside numbers directly on a trunk ({len(straight)} calls at the end of the CEL file)."
+    why = "If nobody listens at that moment, the called numbers are lost."
     return [odd(f"{what} {why}", "Let them call Local/NUMBER@CONTEXT/n (dialplan_examples/README.md).")]
 
 

@@ -1,4 +1,4 @@
-"""Who can log in after the very first start, with passwords made up here and shown once."""
+"""Creates the first people who can log in, with new passwords that are shown once."""
 
 import secrets
 import sys
@@ -12,7 +12,7 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.settings import Settings
 
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that look alike
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without letters that look alike
 
 
 def new_password() -> str:
@@ -21,7 +21,7 @@ def new_password() -> str:
 
 
 async def first_admin(db: Database) -> None:
-    """An administrator, if there is nobody at all yet."""
+    """Create an administrator if there are no people yet, and print the password."""
     password = new_password()
     hashed = await hash_password(password)
     async with db.write() as session:
@@ -32,7 +32,7 @@ async def first_admin(db: Database) -> None:
 
 
 async def demo_people(db: Database, settings: Settings) -> None:
-    """The sample people and their work, once; a data directory with real people in it is left alone."""
+    """Create the sample people and data, once, and print their passwords. Raises Conflict if there are real people."""
     from pbxcrm.demo import PEOPLE, fill
 
     mark = settings.data_dir / "demo"
@@ -47,7 +47,7 @@ async def demo_people(db: Database, settings: Settings) -> None:
         )
     if somebody:
         print(
-            f"Log in as at the first start. To begin anew with new passwords: rm -r {settings.data_dir}",
+            f"Log in with the passwords of the first start. To start over with new ones: rm -r {settings.data_dir}",
             file=sys.stderr,
         )
         return

@@ -1,4 +1,4 @@
-"""Who uses a data directory: one ``run`` at a time, and no ``restore`` while any part is at work."""
+"""Locks on a data directory: one ``run`` at a time, and no ``restore`` while any part runs."""
 
 import asyncio
 import fcntl
@@ -14,21 +14,21 @@ PREPARE = "prepare.lock"
 
 @contextmanager
 def in_use(data_dir: Path) -> Iterator[None]:
-    """Held by every part that works with this data directory."""
+    """Held by every part that uses this data directory. Raises Conflict during a restore."""
     with _held(data_dir, "in-use.lock", fcntl.LOCK_SH, "A restore is going on in {path}. Wait until it is done."):
         yield
 
 
 @contextmanager
 def unused(data_dir: Path) -> Iterator[None]:
-    """Held by who must be alone; raises Conflict while any part is at work."""
+    """Held by ``restore``, which must run alone. Raises Conflict while any part runs."""
     with _held(data_dir, "in-use.lock", fcntl.LOCK_EX, "pbxcrm is running on {path}. Stop it first."):
         yield
 
 
 @contextmanager
 def only_run(data_dir: Path) -> Iterator[None]:
-    """Held by ``pbxcrm run``; raises Conflict when another one has this data directory."""
+    """Held by ``pbxcrm run``. Raises Conflict when another run uses this data directory."""
     message = "pbxcrm run is already running on {path}. Stop it, or set PBXCRM_DATA_DIR to another folder."
     with _held(data_dir, "run.lock", fcntl.LOCK_EX, message):
         yield
@@ -36,19 +36,19 @@ def only_run(data_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def preparing(data_dir: Path) -> Iterator[None]:
-    """Held while the database is brought to its shape; ``prepared`` waits for it."""
+    """Held while the database is upgraded and filled; ``prepared`` waits for its release."""
     message = "The database of {path} is being prepared. Wait until it is done."
     with _held(data_dir, PREPARE, fcntl.LOCK_EX, message):
         yield
 
 
 async def prepared(data_dir: Path) -> None:
-    """Return once nobody is preparing the database any more."""
+    """Return when no process holds ``preparing``."""
     while True:
         try:
             handle = os.open(data_dir / PREPARE, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            return  # nobody ever did
+            return  # no such lock was ever made
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

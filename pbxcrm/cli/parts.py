@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What every part stands on. ``relay`` must be running for browsers to hear of commits at once."""
+    """What every part needs. Browsers hear of commits at once only while ``relay`` runs."""
 
     db: Database
     redis: Redis
@@ -43,7 +43,7 @@ class Resources:
 
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Database (checked to be of the right shape) and Redis (which may be away), closed at the end."""
+    """Open the database (and check its revision) and Redis (which may be away); close them at the end."""
     from pbxcrm.composition import compose
 
     compose()
@@ -63,10 +63,10 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
 
 
 def set_aside() -> None:
-    """What a part has once it is put together it keeps for good, so the collector need not look through it each time: with its
-    170,000 objects a full collection held up the loop for 120 to 185 ms, without them 10.
+    """Exclude the objects that exist after the start from garbage collection, because they are kept for good.
 
-    With five hundred live streams it took as long again, every three seconds; nearly all garbage is young or in no circle.
+    With these 170,000 objects a full collection blocked the loop for 120 to 185 ms, without them 10 ms. Five hundred live
+    streams doubled that, every three seconds; nearly all garbage is young or not in a cycle.
     """
     gc.collect()
     gc.freeze()
@@ -74,7 +74,7 @@ def set_aside() -> None:
 
 
 def serve_web(settings: Settings, fd: int | None) -> None:
-    """Pages and API on ``settings.bind``, or on the listening socket ``fd`` that a supervisor keeps open."""
+    """Serve pages and API on ``settings.bind``, or on the listening socket ``fd`` of a supervisor, until stopped."""
     from web.app import create_app
     from web.server import server_of
 
@@ -91,7 +91,7 @@ def serve_web(settings: Settings, fd: int | None) -> None:
             set_aside()
             try:
                 await server.serve(sockets=[listening])
-                if relaying.done():  # without it browsers would hear of nothing: end, and be started again
+                if relaying.done():  # without the relay browsers get no events: exit and be restarted
                     relaying.result()
             finally:
                 relaying.cancel()
@@ -102,14 +102,14 @@ def serve_web(settings: Settings, fd: int | None) -> None:
 
 
 def _post(settings: Settings, db: Database) -> Post | None:
-    """What sends digests; None where no mail server is set."""
-    from web.digest import writer  # the words for people are those of the pages
+    """The sender of digests; None if no mail server is set."""
+    from web.digest import writer  # the texts are those of the pages
 
     return Post(db, writer(settings), MailServer.of(settings.smtp_url).deliver) if settings.smtp_url else None
 
 
 def serve_worker(settings: Settings) -> None:
-    """``pbxcrm work``, until SIGTERM."""
+    """Run a worker until SIGTERM (``pbxcrm work``)."""
     from workers.work import Work
 
     async def serve() -> None:
@@ -123,7 +123,7 @@ def serve_worker(settings: Settings) -> None:
 
 
 def serve_listeners(settings: Settings, only: str | None) -> None:
-    """``pbxcrm listen``: one listener per PBX, or the PBX ``only``, until SIGTERM."""
+    """Run one listener per PBX, or only that of the PBX ``only``, until SIGTERM (``pbxcrm listen``). Raises BadSettings."""
     chosen = [pbx for pbx in settings.pbxs if only in {None, pbx.name}]
     if not chosen:
         what = f"There is no PBX “{only}” in the settings." if only else "No PBX is configured."
@@ -137,7 +137,7 @@ def serve_listeners(settings: Settings, only: str | None) -> None:
             tasks.create_task(_answer_dialplans(settings, on))
             for pbx in chosen:
                 tasks.create_task(_listen(settings, pbx, urls[pbx.name], on))
-            await asyncio.sleep(0)  # each has begun, and so has what it imports
+            await asyncio.sleep(0)  # let each task start and import its modules
             set_aside()
 
     _until_stopped(serve())
@@ -191,7 +191,7 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Resources) ->
 
 
 async def _answer_dialplans(settings: Settings, on: Resources) -> None:
-    """FastAGI look-ups of callers; where several listeners run, one has the port and another takes over when it dies."""
+    """Serve FastAGI caller lookups. Of several listeners one has the port; another takes over when it dies."""
     from ami.agi import LookupServer
     from pbxcrm.reactions.caller_lookup import Lookup
     from pbxcrm.shared.networks import parse_networks
@@ -205,7 +205,7 @@ async def _answer_dialplans(settings: Settings, on: Resources) -> None:
 
 
 def serve_simulator(settings: Settings, rate: float, seed: int | None) -> None:
-    """A simulated PBX where the settings say that the PBX is; the sample clients call, too."""
+    """Run a simulated PBX at the address in the settings; the sample clients call, too. Raises BadSettings."""
     from ami.simulator import simulate
     from ami.stories import Client
     from pbxcrm.demo import SAMPLES
@@ -213,7 +213,7 @@ def serve_simulator(settings: Settings, rate: float, seed: int | None) -> None:
     if not settings.pbxs:
         raise BadSettings("pbx.none", "Say where in PBXCRM_AMI_URL=ami://demo:secret@127.0.0.1:5038.")
     url = _url(settings.pbxs[0])
-    known = [Client(sample.number, sample.number) for sample in SAMPLES]  # operators seldom tell a name
+    known = [Client(sample.number, sample.number) for sample in SAMPLES]  # operators seldom send a name
     _until_stopped(simulate(rate, url.host, url.port, seed, secret=url.secret, known=known))
 
 

@@ -1,4 +1,4 @@
-"""``user add`` and ``token create``."""
+"""The commands ``user add`` and ``token create``."""
 
 import asyncio
 
@@ -35,7 +35,7 @@ def add_user(
 
 
 def create_token(settings: Settings, login: str, name: str, days: int | None) -> None:
-    """Print a new API token of the person; it cannot be shown again. ``days`` None: valid until it is revoked."""
+    """Create an API token for a person and print it, this one time. ``days`` None: valid until revoked."""
 
     async def start() -> None:
         compose()

@@ -1,4 +1,4 @@
-"""Orders out of the database in the words of the telephone side: the composition root is the one place that knows both."""
+"""Adapts the orders of ``pbxcrm.phone`` to the interface of ``ami``: only the composition root knows both."""
 
 from collections.abc import AsyncIterator
 
@@ -13,10 +13,10 @@ class PhoneOrders:
         self._orders = orders
 
     async def requests(self, pbx: str) -> AsyncIterator[CommandRequest]:
-        """Orders of this PBX as the listener takes them, as soon as they are asked."""
+        """Yield the orders of this PBX as the listener needs them, as soon as they are given."""
         async for order in self._orders.requests(pbx):
             yield CommandRequest(order.id, order.kind, order.params, order.expires_at)
 
     async def finish(self, result: CommandResult) -> None:
-        """Store what the PBX answered to an order."""
+        """Store the result of an order."""
         await self._orders.finish(Answer(result.id, result.done, result.code, result.params))

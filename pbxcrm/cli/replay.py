@@ -1,5 +1,5 @@
-"""``replay FILE.ami... --json`` and ``replay --cel FILE.csv... --json``: recorded streams, or Asterisk's CEL file, through the
-tracker; needs no database, no Redis, no settings file.
+"""``replay FILE.ami... --json`` and ``replay --cel FILE.csv... --json``: feeds recorded streams, or Asterisk's CEL file, to the
+tracker. It needs no database, no Redis and no settings file.
 """
 
 import argparse
@@ -10,19 +10,21 @@ import re
 import sys
 from pathlib import Path
 
-# As in pbxcrm.shared.settings, which would take longer to import than a file takes to replay.
+# The same values as in pbxcrm.shared.settings, whose import would take longer than a replay.
 EXTENSION_PATTERN = r"\d{2,5}"
 REGION = "UA"
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 when every file was read, 2 for a wrong call or a file that cannot be read."""
+    """Run the command. Exit code: 0 when every file was read, 2 for wrong arguments or a file that cannot be read."""
     parser = argparse.ArgumentParser(
         prog="pbxcrm replay", description="Feed recorded AMI streams (or CEL files) to the tracker and print the calls."
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--cel", action="store_true", help="the files are CEL files: what recovery makes of them alone")
-    parser.add_argument("--json", action="store_true", help="one JSON object a call, a line each")
+    parser.add_argument(
+        "--cel", action="store_true", help="the files are CEL files, read as recovery after a gap reads them"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per call, one per line")
     parser.add_argument("--trunk", action="append", default=[], metavar="GLOB", help="an endpoint that is a trunk")
     parser.add_argument("--extension-pattern", default=None, metavar="RE", help="what an extension looks like")
     options = parser.parse_args(arguments)
@@ -40,7 +42,9 @@ def main(arguments: list[str]) -> int:
         code = replay_files(options.files, tuple(options.trunk), pattern, region, out, from_cel=options.cel)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more; that is no error
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the reader closed the pipe; that is not an error
         return 0
     if isinstance(out, io.StringIO):
         for line in out.getvalue().splitlines():

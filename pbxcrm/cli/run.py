@@ -1,7 +1,7 @@
 """``pbxcrm run``: everything in one command, supervised.
 
-The supervisor lives as long as the product, so it imports neither the database layer nor the pages: what is to be done to the
-database before the parts may use it, a child of its own does. The web part starts beside it, and waits for it where it must.
+The supervisor runs as long as the product, so to save memory it imports neither the database layer nor the pages: a child
+process (``pbxcrm prepare``) prepares the database. The web part starts at the same time and waits for it where it must.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ READY_SECONDS = 60
 
 
 def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
-    """Until stopped; the exit code. With ``demo`` in a data directory of its own, with a simulated PBX."""
-    own: dict[str, str] = {}  # what the children get beside our own environment
+    """Run until stopped; return the exit code. ``demo``: with a simulated PBX and a separate data directory."""
+    own: dict[str, str] = {}  # additions to our environment for the children
     if demo:
         own["PBXCRM_DATA_DIR"] = environ.get("PBXCRM_DATA_DIR") or str(Path(DEMO_DATA_DIR).expanduser())
         own["PBXCRM_AMI_URL"] = f"ami://demo:{secrets.token_urlsafe(12)}@127.0.0.1:{_free_port()}"
@@ -48,18 +48,18 @@ def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
         elif not settings.pbxs:
             print(
                 "No PBX is configured, so no calls will come. Set PBXCRM_AMI_URL=ami://user:secret@host:5038,"
-                " or see how it looks with: pbxcrm run --demo",
+                " or try the demo: pbxcrm run --demo",
                 file=sys.stderr,
             )
         host, port = listening.getsockname()[:2]
         try:
             return asyncio.run(Supervisor(parts).run(_announce(host, port)))
-        except NotPreparedError as error:  # it said itself why
+        except NotPreparedError as error:  # the child has printed the reason
             return error.code
 
 
 class NotPreparedError(Exception):
-    """The database cannot be used; ``code`` is what the child that prepares it ended with."""
+    """The database cannot be used; ``code`` is the exit code of the child that prepares it."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -72,7 +72,7 @@ async def _prepare(settings: Settings, *, demo: bool) -> None:
         process = await asyncio.create_subprocess_exec(*child.command(program, at_parents_death=signal.SIGKILL))
         try:
             code = await process.wait()
-        except asyncio.CancelledError:  # a stop was asked for
+        except asyncio.CancelledError:  # stop requested
             process.terminate()
             await process.wait()
             raise
@@ -81,10 +81,10 @@ async def _prepare(settings: Settings, *, demo: bool) -> None:
 
 
 def _parts(settings: Settings, listening: socket.socket, *, demo: bool) -> list[Part]:
-    """What is always there, with the embedded Redis unless the user has one."""
+    """The parts of every run, with the embedded Redis unless the settings name another."""
     environ = {"PBXCRM_REDIS_URL": redis_server.redis_url(settings)}
     fd = listening.fileno()
-    # The supervisor keeps the listening socket, so a web part that is started again refuses nobody meanwhile.
+    # The supervisor keeps the listening socket, so no connection is refused while the web part restarts.
     parts = [
         Part(
             "web",
@@ -105,7 +105,7 @@ def _parts(settings: Settings, listening: socket.socket, *, demo: bool) -> list[
     if not settings.redis_url:
         data_dir = settings.data_dir
         socket_path = redis_server.socket_path(data_dir)
-        redis_server.find_server()  # said now, rather than by a part that does not start
+        redis_server.find_server()  # raise now if it is missing, before any part starts
         parts.append(
             Part(
                 "redis",
@@ -127,7 +127,7 @@ def _pbxcrm(*words: str) -> list[str]:
 
 def _announce(host: str, port: int) -> Callable[[], Awaitable[None]]:
     where = f"[{host}]" if ":" in host else host
-    reach = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # what to ask, not what to bind
+    reach = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # address to connect to, not to bind
 
     async def announce() -> None:
         try:
@@ -136,7 +136,7 @@ def _announce(host: str, port: int) -> Callable[[], Awaitable[None]]:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise Unavailable(
-                "web.silent", "The web part did not start in {seconds} s; it says above why.", seconds=READY_SECONDS
+                "web.silent", "The web part did not start in {seconds} s; the reason is above.", seconds=READY_SECONDS
             ) from None
         print(f"\npbxcrm is at http://{where}:{port}/   (Ctrl+C stops it)\n", flush=True)
 

@@ -1,7 +1,7 @@
-"""A supervisor of child processes: starts them, prefixes what they say, starts a dead one again, stops all of them.
+"""A supervisor of child processes: starts them, prefixes their output, restarts dead ones, and stops all of them.
 
-It knows nothing of what the children are for. None of them outlives it, even if it is killed with ``kill -9``: each asked
-the kernel for that before its program began (``pbxcrm.shared.child``).
+It does not know what the children do. None of them outlives it, even after ``kill -9``: each asked the kernel for that
+before its program started (``pbxcrm.shared.child``).
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from pbxcrm.shared import child
 
 log = structlog.get_logger()
 
-# Seconds before a part that died again and again is started: never long, for a PBX that nobody hears rings for nothing.
+# Seconds before a part that keeps dying is restarted: never long, because calls are missed while nobody hears the PBX.
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-STEADY_SECONDS = 30.0  # a child that lived this long starts again with the shortest pause
-STOP_SECONDS = 2.5  # from the request to stop to the end by force of the first level; the others get at least
+STEADY_SECONDS = 30.0  # after this lifetime the next restart has the shortest pause
+STOP_SECONDS = 2.5  # from the request to stop until the first level is killed; the others get at least
 LEAST_PATIENCE = 0.2
-REAP_SECONDS = 0.4  # from the end by force to the last word; three levels take 4.1 seconds at worst
-USELESS = 2  # exit code of a part that cannot work with these settings, so trying again is no use
+REAP_SECONDS = 0.4  # from the kill to the last output; three levels take 4.1 seconds at worst
+USELESS = 2  # exit code of a part that cannot work with these settings, so it is not restarted
 LONGEST_LINE = 64 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One child. ``command`` is asked anew at each start. Parts of a higher ``level`` start later and stop sooner."""
+    """One child. ``command`` is called at each start. Parts with a higher ``level`` start later and stop earlier."""
 
     name: str
     command: Callable[[], list[str]]
@@ -38,11 +38,11 @@ class Part:
     level: int = 1
     environ: Mapping[str, str] = field(default_factory=dict)
     pass_fds: tuple[int, ...] = ()
-    needed: bool = False  # if it cannot work with these settings, nothing can
+    needed: bool = False  # if it cannot work with these settings, stop everything
 
 
 class Supervisor:
-    """``run`` starts the parts and keeps them until ``stop``; returns the exit code for the whole."""
+    """``run`` starts the parts, keeps them alive until ``stop``, and returns the exit code."""
 
     def __init__(self, parts: list[Part], *, out: Callable[[str], None] | None = None) -> None:
         self.parts = parts
@@ -100,7 +100,9 @@ class Supervisor:
                 return
             failures = 1 if clock() - began >= STEADY_SECONDS else failures + 1
             if code == USELESS:
-                log.error("part.useless", part=part.name, hint="It says above why. Mend the settings and start again.")
+                log.error(
+                    "part.useless", part=part.name, hint="The reason is above. Correct the settings and start again."
+                )
                 if part.needed:
                     self._code = 1
                     self.stop()
@@ -110,7 +112,7 @@ class Supervisor:
             await self._unless_stopped(asyncio.sleep(pause))
 
     async def _live(self, part: Part) -> int:
-        """One life of a part: from its start to its exit code."""
+        """Run a part once, from its start to its exit; return the exit code."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *child.command(part.command(), at_parents_death=signal.SIGKILL),
@@ -120,7 +122,7 @@ class Supervisor:
                 env={**os.environ, **part.environ},
                 pass_fds=part.pass_fds,
                 limit=LONGEST_LINE,
-                start_new_session=True,  # Ctrl+C reaches the supervisor alone, which stops them in order
+                start_new_session=True,  # so that Ctrl+C reaches only the supervisor, which stops the parts in order
             )
         except OSError as error:
             log.error("part.not_started", part=part.name, why=str(error))  # noqa: TRY400  # one line is enough
@@ -137,14 +139,14 @@ class Supervisor:
         while True:
             try:
                 line = await lines.readline()
-            except ValueError:  # longer than the limit: what was read so far is gone, which is what it deserves
+            except ValueError:  # line longer than the limit: drop it
                 continue
             if not line:
                 return
             self._out(f"{name:<{self._width}} | {line.decode(errors='replace').rstrip()}")
 
     async def _stop_all(self, keepers: dict[str, asyncio.Task[None]]) -> None:
-        """Level by level, the last started first; by force where asking does not help."""
+        """Stop level by level, the last started first; kill the parts that do not stop in time."""
         deadline = asyncio.get_running_loop().time() + STOP_SECONDS
         for level in sorted({part.level for part in self.parts}, reverse=True):
             names = [part.name for part in self.parts if part.level == level and part.name in keepers]

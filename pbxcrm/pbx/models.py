@@ -1,4 +1,4 @@
-"""Tables of PBXs: what was last said of each, who may apply what it says, and how far each journal has been applied."""
+"""Tables of PBXs: the latest status and the lease of each, and how far each journal has been applied."""
 
 from datetime import datetime
 
@@ -9,9 +9,9 @@ from pbxcrm.shared.columns import json_object, maybe_utc_column
 
 
 class PbxStatus(SQLModel, table=True):
-    """What the listener last said of a PBX, and which one holds the lease to apply what the PBX says.
+    """The latest report on a PBX, and which listener holds the lease to apply its facts.
 
-    ``lease_until`` is a time of the database. ``lease_epoch`` grows with each new holder.
+    ``lease_until`` is by the database's clock. ``lease_epoch`` grows with each new holder.
     """
 
     __tablename__ = "pbx_status"
@@ -31,10 +31,10 @@ class PbxStatus(SQLModel, table=True):
 
 
 class PbxJournal(SQLModel, table=True):
-    """How far one listener's journal of a PBX has been applied; each machine writes a journal of its own.
+    """How far a listener's journal of a PBX has been applied; each listener writes its own journal.
 
-    ``owner`` is the process that writes it, ``seen_at`` (a time of the database) when it last said so, ``is_hearing`` whether
-    it is logged in at the PBX. The journal ``""`` is the one of before journals had names.
+    ``owner`` is the process that writes it, ``seen_at`` (by the database's clock) its last sign of life, ``is_hearing`` whether
+    it hears the PBX. The journal ``""`` is from the time before journals had names.
     """
 
     __tablename__ = "pbx_journals"

@@ -1,4 +1,4 @@
-"""What the listener may say of a PBX: the English sentence of each ``PbxReport.code``.
+"""The English sentence of each ``PbxReport.code``.
 
 The entry point that shows a report translates the sentence and fills in ``params``. No sentence ever holds the secret.
 """

@@ -1,4 +1,4 @@
-"""Whom one sees: everybody of one's own teams; quality control and administrators everybody."""
+"""Which people a viewer sees: those of their own team and the teams they lead; QC and admins see all."""
 
 from sqlalchemy import ColumnElement, true
 from sqlmodel import col
@@ -9,10 +9,10 @@ from pbxcrm.people.models import User
 
 
 def visible_users(viewer: Viewer) -> ColumnElement[bool]:
-    """People one may see in lists and give things to."""
+    """SQL condition for people the viewer sees in lists and may assign things to."""
     return true() if viewer.role in SEES_EVERYTHING else col(User.id).in_(teammates(viewer))
 
 
 def sees_user(viewer: Viewer, user_id: int, people: People) -> bool:
-    """The same as ``visible_users``."""
+    """The same as ``visible_users``, for a known id."""
     return viewer.role in SEES_EVERYTHING or user_id in people.teammates(viewer)

@@ -1,4 +1,4 @@
-"""Changing people: adding and editing them, their extensions and teams, and how they log in and out."""
+"""Adds and edits people, their extensions and teams, and ends sessions."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -34,10 +34,10 @@ async def add_user(
     language: str = "",
     now: datetime | None = None,
 ) -> User:
-    """Add a person. ``team`` is an id or a name (a new name makes the team); without ``actor`` it is the command line.
-    ``password_hash`` is what ``passwords.hash_password`` made before this transaction.
+    """Add a person. ``team`` is an id or a name (a new name creates the team). ``actor`` None: by the command line.
+    ``password_hash`` comes from ``passwords.hash_password``, called before this transaction.
 
-    Raises Invalid with the field that is wrong; nothing is stored then.
+    Raises Invalid for a wrong field; then nothing is stored.
     """
     at = now or datetime.now(UTC)
     if actor is not None:
@@ -86,8 +86,8 @@ async def edit_user(
     password_hash: str = "",
     now: datetime,
 ) -> User:
-    """Change a person; an empty ``password_hash`` leaves the password as it is. Who is switched off or gets a new one
-    is logged out everywhere at once, and their API tokens end.
+    """Change a person; an empty ``password_hash`` keeps the password. A person who is deactivated or gets a new password is
+    logged out everywhere at once, and their API tokens are revoked.
     """
     check(actor, Permission.PEOPLE_EDIT)
     user = await session.get(User, user_id)
@@ -130,7 +130,7 @@ async def edit_user(
 
 
 async def _set_mobiles(session: AsyncSession, user_id: int, mobiles: Iterable[str]) -> None:
-    """These numbers (E.164) and no others are this person's; raises Invalid where one is somebody else's."""
+    """Set the person's mobile numbers (E.164); raises Invalid if one belongs to somebody else."""
     wanted = set(mobiles)
     known = {
         row.number: row
@@ -160,7 +160,7 @@ async def edit_profile(
     notify: bool,
     now: datetime,
 ) -> None:
-    """Change one's own name, language and habits. Raises Invalid."""
+    """Change one's own name, language and display settings. Raises Invalid."""
     user = await access_self(session, viewer)
     user.name = check_name(name)
     if language not in {"", "en", "uk", "ru"}:
@@ -183,7 +183,7 @@ async def save_team(
     now: datetime,
     team_id: int | None = None,
 ) -> Team:
-    """Add a team, or change the one with ``team_id``."""
+    """Add a team, or change the one with ``team_id``. Raises Invalid, NotFound."""
     check(actor, Permission.PEOPLE_EDIT)
     name = check_name(name)
     team = await session.get(Team, team_id) if team_id is not None else Team(name=name)
@@ -208,7 +208,7 @@ async def save_team(
 
 
 async def log_out(session: AsyncSession, token: str, now: datetime) -> None:
-    """Log this browser out, all its tabs; nothing happens when it is logged out already."""
+    """Log this browser out, in all its tabs; does nothing if it is already logged out."""
     found = await session.exec(
         select(LoginSession).where(LoginSession.token_hash == token_hash(token), col(LoginSession.revoked_at).is_(None))
     )
@@ -219,7 +219,7 @@ async def log_out(session: AsyncSession, token: str, now: datetime) -> None:
 
 
 async def revoke_session(session: AsyncSession, viewer: Viewer, session_id: int, now: datetime) -> None:
-    """Log one of one's own browsers out."""
+    """Log one of the viewer's own browsers out. Raises NotFound."""
     found = await session.exec(
         select(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == viewer.user_id)
     )
@@ -231,7 +231,7 @@ async def revoke_session(session: AsyncSession, viewer: Viewer, session_id: int,
 
 
 async def revoke_sessions(session: AsyncSession, user_id: int, now: datetime, *, but: int | None = None) -> None:
-    """Log a user out everywhere, ``but`` for one session."""
+    """Log a user out everywhere, except in the session ``but``."""
     await session.exec(
         update(LoginSession)
         .where(
@@ -245,7 +245,7 @@ async def revoke_sessions(session: AsyncSession, user_id: int, now: datetime, *,
 
 
 async def prune_logins(session: AsyncSession, now: datetime) -> None:
-    """Forget expired sessions and old failures."""
+    """Delete sessions that expired a month ago, and old failed logins."""
     await session.exec(delete(LoginSession).where(col(LoginSession.expires_at) < now - timedelta(days=30)))
     await session.exec(delete(FailedLogin).where(col(FailedLogin.at) < now - ACCOUNT_WINDOW))
 
@@ -275,7 +275,7 @@ async def _team_id(session: AsyncSession, team: str | int | None) -> int | None:
             raise Invalid("team", "people.no_team", "There is no such team.")
         return team
     name = check_name(team)
-    await lock(session, f"team:{name.lower()}")  # two at once would both find none
+    await lock(session, f"team:{name.lower()}")  # else two requests at once would both find none
     found = (await session.exec(select(Team).where(func.lower(Team.name) == name.lower()))).first()
     if found is None:
         found = Team(name=name)

@@ -1,4 +1,4 @@
-"""All people at once, kept in memory: whose extension that is, who is in whose team, who answers for whom."""
+"""All people, cached in memory: who has an extension, who is in which team, who answers for whom."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from pbxcrm.shared.config_cache import cached_until_changed
 
 @dataclass(frozen=True)
 class Directory:
-    """All people at once, for decisions that must not wait for a query each. Inactive people are in it, marked so."""
+    """All people, including inactive ones, for decisions that must not wait for a query."""
 
     users: dict[int, User]
     teams: dict[int, Team]
@@ -23,32 +23,32 @@ class Directory:
     by_mobile: dict[str, int] = field(default_factory=dict)  # E.164 -> user id
 
     def user_of(self, extension: str | None) -> User | None:
-        """Whose the extension is; None where it is nobody's or its owner is switched off."""
+        """The active owner of the extension; None if there is none."""
         user_id = self.by_extension.get(extension or "")
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
 
     def called(self, extension: str) -> str:
-        """``Ivan (101)``: an extension as a sentence names it; by itself where it is nobody's."""
+        """An extension for use in a sentence: ``Ivan (101)``, or only ``101`` without an owner."""
         user = self.users.get(self.by_extension.get(extension, 0))
         return f"{user.name} ({extension})" if user is not None else extension
 
     def user_of_mobile(self, number: str | None) -> User | None:
-        """Whose mobile the number (E.164) is; None where it is nobody's or they are switched off."""
+        """The active owner of the mobile number (E.164); None if there is none."""
         return self.active(self.by_mobile.get(number or ""))
 
     def extension_of_mobile(self, number: str | None) -> str | None:
-        """The first extension of whose mobile it is."""
+        """The first extension of the mobile's active owner; None if there is none."""
         user = self.user_of_mobile(number)
         return next(iter(self.extensions.get(user.id or 0, ())), None) if user is not None else None
 
     def active(self, user_id: int | None) -> User | None:
-        """The person of this id; None where there is none or they are switched off."""
+        """The active person with this id; None if there is none."""
         user = self.users.get(user_id) if user_id is not None else None
         return user if user is not None and user.is_active else None
 
     def with_cards(self, user_ids: Iterable[int | None]) -> set[int]:
-        """Those of them who want call cards; the others are not asked how their calls ended."""
+        """The people among these who want call cards; the others need not give outcomes."""
         return {
             user_id
             for user_id in user_ids
@@ -56,7 +56,7 @@ class Directory:
         }
 
     def managers_of(self, user_id: int | None) -> list[User]:
-        """Who answers for this person: the team's manager, else managers of the same team, else any manager, else an admin."""
+        """The people who answer for this person: the team's manager, else managers of the same team, else any manager, else an admin."""
         user = self.users.get(user_id) if user_id is not None else None
         team = self.teams.get(user.team_id) if user is not None and user.team_id is not None else None
         named = self.active(team.manager_id) if team is not None else None
@@ -68,7 +68,7 @@ class Directory:
 
     @cached_property
     def _active_of(self) -> dict[Role, list[User]]:
-        """Those who may answer for others, by role; found once, for each fact of a call asks for them."""
+        """Active managers and administrators by role; cached, because every fact of a call needs them."""
         found: dict[Role, list[User]] = {Role.MANAGER: [], Role.ADMIN: []}
         for _, user in sorted(self.users.items()):
             if user.is_active and user.role in found:
@@ -76,24 +76,24 @@ class Directory:
         return found
 
     def manager_of(self, user_id: int | None) -> User | None:
-        """The first of the managers who answer for a person; None where there is none."""
+        """The first of ``managers_of``; None if there is none."""
         return next(iter(self.managers_of(user_id)), None)
 
     def team_of(self, user_id: int | None) -> set[int]:
-        """Ids of everybody in this person's team and of those who manage it."""
+        """Ids of everybody in this person's team and of its managers."""
         user = self.users.get(user_id) if user_id is not None else None
         if user is None:
             return set()
         return self._in_team[user.team_id] | {m.id for m in self.managers_of(user_id) if m.id is not None}
 
     def teammates(self, viewer: Viewer) -> set[int]:
-        """The same as ``access.teammates``: ids of one's own team and of those one leads, oneself among them."""
+        """The same as ``access.teammates``: ids of the viewer's own team and the teams they lead, including the viewer."""
         return {viewer.user_id}.union(
             *(self._in_team.get(team_id, ()) for team_id in (viewer.team_id, *viewer.managed_team_ids))
         )
 
     def sharing_with(self, user_id: int) -> set[int]:
-        """The same the other way round: whose ``teammates`` this person is among."""
+        """The reverse of ``teammates``: ids of the people who have this person among theirs."""
         user = self.users.get(user_id)
         if user is None:
             return {user_id}
@@ -102,7 +102,7 @@ class Directory:
         return self._in_team[user.team_id] | leader
 
     def managing(self, user_id: int) -> set[int]:
-        """Ids of every manager who sees what is this person's, themselves among them where they are one."""
+        """Ids of every manager who sees this person's rows, including the person if they are a manager."""
         found = self._managing.get(user_id)
         if found is None:
             managers = {manager.id for manager in self._active_of[Role.MANAGER] if manager.id is not None}
@@ -110,13 +110,13 @@ class Directory:
         return found
 
     def answering_for(self, *user_ids: int | None) -> set[int]:
-        """These people themselves and every manager of theirs: who sees what is theirs (``access.owned``)."""
+        """Ids of these people and all their managers, who see their rows (``access.owned``)."""
         known = {user_id for user_id in user_ids if user_id is not None}
         return known.union(*(self.managing(user_id) for user_id in known))
 
     @cached_property
     def _managing(self) -> dict[int, set[int]]:
-        """Found once for each: every fact of a call asks."""
+        """Cache of ``managing``, because every fact of a call needs it."""
         return {}
 
     @cached_property
@@ -127,18 +127,18 @@ class Directory:
         return found
 
     def name(self, user_id: int | None) -> str:
-        """A person's name, also of one who is switched off; empty for nobody."""
+        """A person's name, even if inactive; empty for nobody."""
         user = self.users.get(user_id) if user_id is not None else None
         return user.name if user is not None else ""
 
     def login(self, user_id: int | None) -> str | None:
-        """A person's login, also of one who is switched off; None for nobody."""
+        """A person's login, even if inactive; None for nobody."""
         user = self.users.get(user_id) if user_id is not None else None
         return user.login if user is not None else None
 
 
 async def load_directory(session: AsyncSession) -> Directory:
-    """As it is now; read anew only once somebody has changed it."""
+    """The directory as it is now; cached until somebody changes it."""
     return await cached_until_changed(session, _read_directory)
 
 

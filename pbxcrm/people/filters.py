@@ -1,4 +1,4 @@
-"""What a list is asked for of people."""
+"""Filters of lists by person."""
 
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
@@ -7,5 +7,5 @@ from pbxcrm.people.models import User
 
 
 def of_login(column: int | None, login: str) -> list[ColumnElement[bool]]:
-    """Rows whose ``column`` is the id of the person with this login, in upper or lower case; without a login, all rows."""
+    """Conditions that ``column`` is the id of the person with this login (case does not matter); none without a login."""
     return [col(column).in_(select(User.id).where(User.login == login.lower()))] if login else []

@@ -1,7 +1,7 @@
-"""Logging in, and changing one's own password: what needs a password checked.
+"""Log-in and change of one's own password: the actions that check a password.
 
-Each is three steps: read, check the password with no transaction open (it takes argon2 some 60 ms), write. What was read may
-have changed meanwhile, so the writing step looks again.
+Each has three steps: read, check the password without an open transaction (argon2 takes some 60 ms), write. The data may
+change meanwhile, so the write step checks it again.
 """
 
 import secrets
@@ -30,11 +30,11 @@ from pbxcrm.shared.lengths import cut
 async def log_in(
     db: Database, login: str, password: str, ip: str, user_agent: str, now: datetime, device: str = ""
 ) -> tuple[str | None, User | None]:
-    """The token of a new session and its user; (None, None) when login or password is wrong. Raises TooManyAttempts.
-    ``device`` is the browser's own token, by which it is known again after a log-out; empty where it has none.
+    """The token of a new session and its user; (None, None) if login or password is wrong. Raises TooManyAttempts.
+    ``device`` is the browser's own token, by which it is recognised after a log-out; empty if it has none.
 
-    Of many attempts at once only as many are answered as the throttle allows: it is asked again, one attempt after the
-    other, before anybody hears whether the password was right.
+    Of many simultaneous attempts only as many are answered as the throttle allows: it is checked again, one attempt after
+    the other, before the result of the password check is used.
     """
     login = cut(login.strip().lower(), FailedLogin.login)
     async with db.read() as session:
@@ -61,13 +61,13 @@ class _Attempt:
     now: datetime
 
     async def check(self, session: AsyncSession, user: User | None) -> None:
-        """Raises TooManyAttempts."""
+        """Raise TooManyAttempts if the throttle stops this attempt."""
         user_id = user.id if user is not None else None
         await check_throttle(session, login=self.login, user_id=user_id, ip=self.ip, device=self.device, now=self.now)
 
 
 async def change_password(db: Database, viewer: Viewer, *, old: str, new: str, now: datetime) -> None:
-    """Change one's own password; every other browser is logged out. Raises Invalid for ``old`` or ``new``."""
+    """Change one's own password; log out all other browsers and revoke the API tokens. Raises Invalid for ``old`` or ``new``."""
     async with db.read() as session:
         checked = (await access_self(session, viewer)).password_hash
     if not await matches(old, checked):
@@ -88,7 +88,7 @@ async def change_password(db: Database, viewer: Viewer, *, old: str, new: str, n
 
 async def _open_session(session: AsyncSession, user: User, attempt: _Attempt, user_agent: str) -> str:
     assert user.id is not None
-    # Those from elsewhere are a guesser's, who must not begin anew each time the person logs in.
+    # Failures from other addresses stay: a guesser must not start over each time the user logs in.
     await session.exec(
         delete(FailedLogin).where(col(FailedLogin.login) == user.login, col(FailedLogin.ip) == attempt.ip)
     )
@@ -108,7 +108,7 @@ async def _open_session(session: AsyncSession, user: User, attempt: _Attempt, us
 
 
 async def _one_at_a_time(session: AsyncSession, keys: Iterable[str]) -> None:
-    """Attempts on one login, and those from one address, one after the other; always in this order, so none waits in a circle."""
+    """Serialise attempts on one login and from one address; always in this order, which avoids deadlocks."""
     for key in keys:
         await lock(session, key)
 

@@ -1,4 +1,4 @@
-"""Tables of people: users, their teams and extensions, and how they log in."""
+"""Tables of people: users, teams, extensions, sessions, tokens and failed logins."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -31,7 +31,7 @@ class Team(SQLModel, table=True):
     calendar_id: int | None = maybe_link("calendars.id")
 
 
-#: Columns that came later: with a default in the database they are added without making the table anew.
+#: For columns added later: with a default in the database the table need not be rebuilt.
 _EMPTY = {"server_default": text("''")}
 
 
@@ -48,13 +48,13 @@ class User(SQLModel, table=True):
     password_hash: str = Field(max_length=255)
     team_id: int | None = maybe_link("teams.id")
     calendar_id: int | None = maybe_link("calendars.id")  # own shift; else the team's, else the default
-    language: str = Field(default="", max_length=5)  # empty: as the browser says
+    language: str = Field(default="", max_length=5)  # empty: the browser's
     theme: str = Field(default="auto", max_length=8)
     popup: str = Field(default=PopupMode.RINGING.value, max_length=16)
     sound: bool = True
-    notify: bool = True  # by the browser's own notification, where it is allowed
-    email: str = Field(default="", max_length=254, sa_column_kwargs=_EMPTY)  # where the digest goes
-    digest_at: int | None = None  # minutes after midnight, where the person works; None: no digest
+    notify: bool = True  # browser notifications, if the browser allows them
+    email: str = Field(default="", max_length=254, sa_column_kwargs=_EMPTY)  # address for the digest
+    digest_at: int | None = None  # minutes after midnight in the person's time zone; None: no digest
     quiet_desktop: str = Field(
         default="", max_length=60, sa_column_kwargs=_EMPTY
     )  # hours without notifications: "20:00-08:00"
@@ -65,7 +65,7 @@ class User(SQLModel, table=True):
 
 @cached_config
 class Extension(SQLModel, table=True):
-    """A phone of a user. A number belongs to one user at a time; who had it before stays in the audit log."""
+    """A phone of a user. A number belongs to one user at a time; earlier owners are in the audit log."""
 
     __tablename__ = "extensions"
 
@@ -75,7 +75,7 @@ class Extension(SQLModel, table=True):
 
 @cached_config
 class MobileNumber(SQLModel, table=True):
-    """A telephone of a user outside the PBX. Who talks by it talks as their first extension."""
+    """A user's telephone outside the PBX. A talk on it counts as one on the user's first extension."""
 
     __tablename__ = "mobile_numbers"
 
@@ -84,7 +84,7 @@ class MobileNumber(SQLModel, table=True):
 
 
 class LoginSession(SQLModel, table=True):
-    """A logged-in browser. Only the token's SHA-256 is kept; a row can be revoked at any time."""
+    """A logged-in browser. Only the token's SHA-256 is stored; the session can be revoked at any time."""
 
     __tablename__ = "login_sessions"
 
@@ -100,7 +100,7 @@ class LoginSession(SQLModel, table=True):
 
 
 class ApiToken(SQLModel, table=True):
-    """A key for programs, with the rights of its person. Only its SHA-256 is kept."""
+    """A token for programs, with the rights of its owner. Only its SHA-256 is stored."""
 
     __tablename__ = "api_tokens"
 
@@ -115,12 +115,12 @@ class ApiToken(SQLModel, table=True):
 
 
 class FailedLogin(SQLModel, table=True):
-    """A wrong password, kept for as long as the throttle looks back."""
+    """A wrong password, kept as long as the throttle needs it."""
 
     __tablename__ = "failed_logins"
 
     id: int | None = row_id()
     login: str = Field(max_length=64, index=True)
     ip: str = Field(max_length=64, index=True)
-    device_hash: str = Field(default="", max_length=64)  # as of ``LoginSession``
+    device_hash: str = Field(default="", max_length=64)  # as in ``LoginSession``
     at: datetime = utc_column(index=True)

@@ -1,7 +1,7 @@
-"""Hashing passwords with argon2, in threads and two at a time: each takes 64 MB and a core, and a flood must not take them all.
-The queue before them has an end, and one address may not fill it.
+"""Hashes passwords with argon2, in threads, at most two at a time: each needs 64 MB and a core, so a flood is limited.
+The queue is limited, and one address cannot fill it.
 
-Never inside a writing transaction: on SQLite nobody else could write for those 60 ms.
+Never hash inside a write transaction: on SQLite nobody else could write for those 60 ms.
 """
 
 import asyncio
@@ -17,30 +17,30 @@ from pbxcrm.people.rules import PASSWORD_MAX, check_password
 from pbxcrm.shared.errors import TooManyAttempts
 
 MOST_WAITING = 100  # three seconds of work
-MOST_OF_ONE = 50  # of one address: an office in the morning
+MOST_OF_ONE = 50  # from one address: an office in the morning
 
 hasher = PasswordHash.recommended()
 _two = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
 _nobody: str | None = None
-_queue: Counter[str] = Counter()  # how many of each address wait or are at work
+_queue: Counter[str] = Counter()  # waiting and running hashes by address
 
 
 async def hash_password(password: str) -> str:
-    """What is stored of a new password. Raises Invalid for one that is too short or too long, TooManyAttempts when too many wait."""
+    """The hash of a new password. Raises Invalid if it is too short or too long, TooManyAttempts if too many wait."""
     check_password(password)
     with _in_queue(""):
         return await asyncio.get_running_loop().run_in_executor(_two, hasher.hash, password)
 
 
 async def matches(password: str, hashed: str | None, whose: str = "") -> bool:
-    """Whether the password is right; as slow for a login that does not exist (``hashed`` None) as for a wrong password.
+    """Whether the password is right. An unknown login (``hashed`` None) takes as long as a wrong password.
 
-    ``whose`` is the address it comes from. Raises TooManyAttempts when too many wait, in all or of this address.
+    ``whose`` is the address it comes from. Raises TooManyAttempts if too many wait, in total or from this address.
     """
     with _in_queue(whose):
         nobodys = (
             await _nobodys()
-        )  # for everybody: made for unknown logins only, the first of a process would be slower
+        )  # made for known logins too, else the first unknown login of a process would be slower
         against = nobodys if hashed is None else hashed
         right = await asyncio.get_running_loop().run_in_executor(_two, hasher.verify, password[:PASSWORD_MAX], against)
     return right and hashed is not None

@@ -1,4 +1,4 @@
-"""What is read of people."""
+"""Queries on people."""
 
 import hashlib
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from pbxcrm.shared.errors import Invalid, NotAllowed, NotFound
 
 
 async def list_users(session: AsyncSession, viewer: Viewer) -> list[User]:
-    """Everybody whom the viewer may see, by name; those who have left come last."""
+    """The people the viewer sees, by name; inactive ones come last."""
     found = await session.exec(
         select(User).where(visible_users(viewer)).order_by(col(User.is_active).desc(), col(User.name), col(User.id))
     )
@@ -39,7 +39,7 @@ async def access_user(session: AsyncSession, viewer: Viewer, user_id: int) -> Us
 
 
 async def access_self(session: AsyncSession, viewer: Viewer) -> User:
-    """The viewer's own row; raises NotAllowed when it has been switched off since they were recognised."""
+    """The viewer's own row; raises NotAllowed if the account has been deactivated meanwhile."""
     user = await session.get(User, viewer.user_id)
     if user is None or not user.is_active:
         raise NotAllowed("people.gone", "Your account has been switched off.")
@@ -47,7 +47,7 @@ async def access_self(session: AsyncSession, viewer: Viewer) -> User:
 
 
 async def access_assignee(session: AsyncSession, viewer: Viewer, user_id: int, *, field: str) -> User:
-    """Somebody the viewer may give things to; raises Invalid at ``field`` of the form."""
+    """An active person the viewer may assign things to; raises Invalid for the form field ``field``."""
     found = await session.exec(select(User).where(User.id == user_id, col(User.is_active), visible_users(viewer)))
     user = found.first()
     if user is None:
@@ -56,19 +56,19 @@ async def access_assignee(session: AsyncSession, viewer: Viewer, user_id: int, *
 
 
 async def get_user_by_login(session: AsyncSession, login: str) -> User | None:
-    """The person with this login, in any case of letters; None when there is none."""
+    """The person with this login (case does not matter); None if there is none."""
     return (await session.exec(select(User).where(User.login == login.strip().lower()))).first()
 
 
 async def logins_of(session: AsyncSession, user_ids: Iterable[int | None]) -> dict[int | None, str]:
-    """The logins of these people; None (nobody) has none."""
+    """User id → login; None among the ids is skipped."""
     wanted = {user_id for user_id in user_ids if user_id is not None}
     found = await session.exec(select(User.id, User.login).where(col(User.id).in_(wanted)))
     return {user_id: login for user_id, login in found.all()}  # noqa: C416 (rows are no pairs to the type checker)
 
 
 async def viewer_of(session: AsyncSession, user: User) -> Viewer:
-    """``user`` as the access module wants to know them."""
+    """The viewer for ``user``."""
     return _as_viewer(await load_directory(session), user)
 
 
@@ -93,11 +93,11 @@ def _as_viewer(people: Directory, user: User, session_id: int | None = None) -> 
 
 
 def token_hash(token: str) -> str:
-    """What is stored of a token: its SHA-256; the token itself is nowhere."""
+    """The SHA-256 of a token, which is stored instead of the token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-# Built once: every request asks this, and every open stream each fifteen seconds.
+# Built once: every request runs it, and every open stream every fifteen seconds.
 _BY_SESSION = select(LoginSession.user_id, LoginSession.id).where(
     LoginSession.token_hash == bindparam("token_hash"),
     col(LoginSession.revoked_at).is_(None),
@@ -106,7 +106,7 @@ _BY_SESSION = select(LoginSession.user_id, LoginSession.id).where(
 
 
 async def get_viewer_by_session(session: AsyncSession, token: str, now: datetime) -> Viewer | None:
-    """The person behind a session cookie, or None when it is unknown, expired or revoked."""
+    """The viewer for a session cookie, or None if it is unknown, expired or revoked."""
     for user_id, session_id in await fetch(session, _BY_SESSION, {"token_hash": token_hash(token), "now": now}):
         people = await load_directory(session)
         user = people.active(user_id)
@@ -115,7 +115,7 @@ async def get_viewer_by_session(session: AsyncSession, token: str, now: datetime
 
 
 async def list_sessions(session: AsyncSession, user_id: int, now: datetime) -> list[LoginSession]:
-    """Browsers this person is logged in with, the one that logged in last first."""
+    """The person's open sessions (one per browser), latest login first."""
     found = await session.exec(
         select(LoginSession)
         .where(LoginSession.user_id == user_id, col(LoginSession.revoked_at).is_(None), LoginSession.expires_at > now)
@@ -125,7 +125,7 @@ async def list_sessions(session: AsyncSession, user_id: int, now: datetime) -> l
 
 
 async def mobiles_of(session: AsyncSession, user_ids: list[int]) -> dict[int, list[str]]:
-    """Their mobile numbers (E.164), by person."""
+    """User id → mobile numbers (E.164)."""
     found: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
     rows = await session.exec(
         select(MobileNumber).where(col(MobileNumber.user_id).in_(user_ids)).order_by(col(MobileNumber.number))
@@ -136,7 +136,7 @@ async def mobiles_of(session: AsyncSession, user_ids: list[int]) -> dict[int, li
 
 
 async def extensions_of(session: AsyncSession, user_ids: list[int]) -> dict[int, list[str]]:
-    """Each person's extensions, in order."""
+    """User id → extensions, in order."""
     found: dict[int, list[str]] = {user_id: [] for user_id in user_ids}
     rows = await session.exec(
         select(Extension).where(col(Extension.user_id).in_(user_ids)).order_by(col(Extension.number))

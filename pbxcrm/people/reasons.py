@@ -1,4 +1,4 @@
-"""Who did it, where nobody was logged in."""
+"""Texts for who did something when nobody was logged in."""
 
 from pbxcrm.shared.reasons import N_, Counted
 

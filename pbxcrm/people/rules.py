@@ -1,4 +1,4 @@
-"""Pure decisions about people: what a login, a password, an extension may look like."""
+"""Checks of logins, names, passwords, extensions and mobile numbers."""
 
 import re
 from datetime import timedelta
@@ -9,12 +9,12 @@ from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line
 from pbxcrm.shared.numbers import normalise
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
-# What a PBX may be told to ring (``ami.commands``): a part of a channel's name that is nothing else, like an address, a
-# list of channels or a feature code.
+# Becomes part of a channel's name that the PBX rings (``ami.commands``), so it must not be readable as anything else: an
+# address, a list of channels or a feature code.
 EXTENSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,31}")
 PASSWORD_MIN = 8
-PASSWORD_MAX = 1000  # letters; a longer one would only keep the processor busy
-LONGEST_LIST = 1000  # letters of a field with several extensions or numbers
+PASSWORD_MAX = 1000  # characters; a longer one would only waste processor time
+LONGEST_LIST = 1000  # characters of a field with several extensions or numbers
 SESSION_LIFE = timedelta(days=14)
 
 
@@ -32,7 +32,7 @@ def check_name(name: str) -> str:
 
 
 def check_password(password: str) -> str:
-    """The password as it is. Raises Invalid at ``password`` for one that is too short or too long."""
+    """The password unchanged. Raises Invalid at ``password`` if it is too short or too long."""
     if len(password) < PASSWORD_MIN:
         raise Invalid(
             "password", "people.password_short", "A password needs at least {count} characters.", count=PASSWORD_MIN
@@ -45,7 +45,7 @@ def check_password(password: str) -> str:
 
 
 def check_mobiles(typed: str, region: str) -> list[str]:
-    """The mobile numbers in a field, in E.164, without doubles; raises Invalid for what is no public number."""
+    """The mobile numbers typed in a field, in E.164, without duplicates; raises Invalid for one that is not a public number."""
     found = []
     for text in re.split(r"[,;\n]", typed[:LONGEST_LIST]):
         if text.strip():
@@ -62,7 +62,7 @@ def check_mobiles(typed: str, region: str) -> list[str]:
 
 
 def check_extensions(extensions: list[str]) -> list[str]:
-    """Extensions without blanks and doubles, in the given order; raises Invalid."""
+    """Extensions without spaces and duplicates, in the given order; raises Invalid."""
     wanted = list(dict.fromkeys(part.strip() for part in extensions if part.strip()))
     for extension in wanted:
         if not EXTENSION.fullmatch(extension):

@@ -1,14 +1,14 @@
-"""Slowing a guesser down without locking those out who prove themselves.
+"""Slows down password guessing without locking out the real user.
 
-Wrong passwords are rows (``FailedLogin``), so all web processes count the same. Who guesses is met by one of three limits:
+Wrong passwords are rows (``FailedLogin``), so all web processes count the same. Three limits stop a guesser:
 
-- a login from one address: ten wrong ones in a quarter of an hour, thirty where this person has logged in from there before;
+- a login from one address: ten wrong passwords in a quarter of an hour, thirty if the user has logged in from there before;
 - a login from anywhere: thirty in an hour, for a guesser with many addresses;
-- an address: fifty in a quarter of an hour; then only logins that have not been tried from there are still heard.
+- an address: fifty in a quarter of an hour; then only logins that were not tried from there before are accepted.
 
-Who comes with the cookie of a browser that has logged in as this person is counted by that browser alone: nobody else's
-wrong passwords keep them out. Who comes from an address where this person was before is kept out by wrong ones from there
-only. So neither five wrong passwords of anybody lock a person, nor twenty an office.
+A browser that has logged in as this user before (known by its cookie) is counted alone: wrong passwords of others do not
+block it. At an address where this user has logged in before, only wrong passwords from there count. So five wrong passwords
+from anybody do not lock a user out, nor twenty an office.
 """
 
 from datetime import datetime, timedelta
@@ -22,9 +22,9 @@ from pbxcrm.people.queries import token_hash
 from pbxcrm.shared.errors import TooManyAttempts
 
 WINDOW = timedelta(minutes=15)
-ACCOUNT_WINDOW = timedelta(hours=1)  # the longest look back
-PER_PAIR = 10  # of a login from an address
-PER_PAIR_AT_HOME = 30  # where this person has logged in from this address before
+ACCOUNT_WINDOW = timedelta(hours=1)  # the longest window
+PER_PAIR = 10  # per login and address
+PER_PAIR_AT_HOME = 30  # per login and address, if the user has logged in from there before
 PER_ACCOUNT = 30
 PER_ADDRESS = 50
 PER_DEVICE = 10
@@ -33,7 +33,7 @@ PER_DEVICE = 10
 async def check_throttle(
     session: AsyncSession, *, login: str, user_id: int | None, ip: str, device: str, now: datetime
 ) -> None:
-    """Raises TooManyAttempts. ``user_id`` is of whose login it is, None of nobody's; ``device`` the browser's own token or empty."""
+    """Raise TooManyAttempts over a limit. ``user_id``: the owner of the login, or None; ``device``: the browser's token or ""."""
     if device and await _knows_device(session, user_id, device):
         mine = (col(FailedLogin.login) == login) & (col(FailedLogin.device_hash) == token_hash(device))
         if not await _wait(session, mine, PER_DEVICE, WINDOW, now):
@@ -52,14 +52,14 @@ async def check_throttle(
 
 
 def note_failure(session: AsyncSession, *, login: str, ip: str, device: str, now: datetime) -> None:
-    """Remember a wrong password, so that ``check_throttle`` counts it."""
+    """Record a wrong password, so that ``check_throttle`` counts it."""
     session.add(FailedLogin(login=login, ip=ip, device_hash=token_hash(device) if device else "", at=now))
 
 
 async def _wait(
     session: AsyncSession, condition: ColumnElement[bool] | bool, limit: int, window: timedelta, now: datetime
 ) -> int:
-    """Seconds until there are fewer than ``limit`` failures in the window; 0 when there are."""
+    """Seconds until fewer than ``limit`` failures are in the window; 0 if that is so now."""
     since = now - window
     found = await session.exec(
         select(FailedLogin.at)
@@ -80,7 +80,7 @@ async def _is_home(session: AsyncSession, user_id: int | None, ip: str) -> bool:
 
 
 async def _has_session(session: AsyncSession, user_id: int | None, condition: ColumnElement[bool]) -> bool:
-    """Also one that has ended since: they are kept for a month."""
+    """Whether the user has such a session, including ended ones, which are kept for a month."""
     if user_id is None:
         return False
     found = await session.exec(select(LoginSession.id).where(LoginSession.user_id == user_id, condition).limit(1))

@@ -1,4 +1,4 @@
-"""API tokens: keys for programs, each with a name, perhaps an end, and the rights of the person whose it is."""
+"""API tokens for programs, each with a name, an optional expiry, and the rights of its owner."""
 
 import secrets
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.reasons import reason
 
 MOST_DAYS = 3650
-MOST_TOKENS = 50  # of one person
+MOST_TOKENS = 50  # per person
 
 
 @dataclass(frozen=True, slots=True)
 class ListedToken:
-    """A token as lists show it: never the secret itself, which is not kept."""
+    """A token in a list, with its owner; the secret itself is not stored."""
 
     token: ApiToken
     user: User
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether its time is over at ``now``; a revoked one need not be."""
+        """Whether it has expired by ``now``; revoking does not count."""
         return self.token.expires_at is not None and self.token.expires_at <= now
 
 
@@ -42,9 +42,9 @@ async def create_token(
     actor: Viewer | None = None,
     now: datetime | None = None,
 ) -> str:
-    """A new token of ``user``, valid for ``days`` (None: until it is revoked); the only time it can be read.
+    """Create a token of ``user``, valid for ``days`` (None: until revoked), and return it; it cannot be read again.
 
-    Without ``actor`` it is the command line. Raises Invalid for ``name`` or ``days``, Conflict when there are too many.
+    ``actor`` None: by the command line. Raises Invalid for ``name`` or ``days``, Conflict if there are too many.
     """
     at = now or datetime.now(UTC)
     name = check_line(
@@ -66,7 +66,7 @@ async def create_token(
 
 
 async def list_tokens(session: AsyncSession, user_id: int | None = None) -> Sequence[ListedToken]:
-    """Tokens that are not revoked, also expired ones, the newest first; of one person or of everybody."""
+    """Tokens that are not revoked, including expired ones, newest first; of one person or of everybody."""
     rows = select(ApiToken, User).join(User, col(User.id) == col(ApiToken.user_id))
     rows = rows.where(col(ApiToken.revoked_at).is_(None)).order_by(col(ApiToken.id).desc())
     if user_id is not None:
@@ -75,7 +75,7 @@ async def list_tokens(session: AsyncSession, user_id: int | None = None) -> Sequ
 
 
 async def revoke_token(session: AsyncSession, viewer: Viewer, token_id: int, now: datetime) -> int:
-    """End a token of one's own, or, for the administrator, of anybody; returns whose it was."""
+    """Revoke one's own token, or with PEOPLE_EDIT anybody's; returns the owner's id. Raises NotFound."""
     check(viewer, Permission.OWN_PROFILE)
     token = await session.get(ApiToken, token_id)
     if (
@@ -90,7 +90,7 @@ async def revoke_token(session: AsyncSession, viewer: Viewer, token_id: int, now
 
 
 async def revoke_tokens(session: AsyncSession, user_id: int, now: datetime) -> None:
-    """End all tokens of a person: the password was set anew, or they may not log in any more."""
+    """Revoke all tokens of a person, because the password changed or they may no longer log in."""
     await session.exec(
         update(ApiToken)
         .where(col(ApiToken.user_id) == user_id, col(ApiToken.revoked_at).is_(None))
@@ -99,12 +99,12 @@ async def revoke_tokens(session: AsyncSession, user_id: int, now: datetime) -> N
 
 
 async def note_token_used(session: AsyncSession, hashed: str, now: datetime) -> None:
-    """Note when a token was used last; ``hashed`` is its SHA-256 as kept."""
+    """Store when a token was last used; ``hashed`` is its SHA-256."""
     await session.exec(update(ApiToken).where(col(ApiToken.token_hash) == hashed).values(used_at=now))
 
 
 async def user_of_token(session: AsyncSession, token: str, now: datetime) -> User | None:
-    """Whose token it is; None when it is unknown, expired or revoked, or the person may not log in."""
+    """The owner of a token; None if it is unknown, expired or revoked, or the owner may not log in."""
     found = await session.exec(
         select(User)
         .join(ApiToken, col(ApiToken.user_id) == col(User.id))

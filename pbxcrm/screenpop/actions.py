@@ -1,4 +1,4 @@
-"""What is done on a call card while one talks and after: the note, which client it is, which deal it belongs to."""
+"""Actions on a call card during and after the call: the note, the client, the deal."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -30,20 +30,20 @@ from pbxcrm.shared.locking import lock_row
 def say_dock_changed(
     session: AsyncSession, at: datetime, *user_ids: int | None, call_id: int | None = None, rings: bool = False
 ) -> None:
-    """Something on these people's docks is to be drawn anew, in every tab: the card of one call, or all of them.
+    """Tell these people's browsers to refresh their docks, in every tab: the card of one call, or all cards.
 
-    Where a phone ``rings`` it is done before all others.
+    With ``rings`` the event is urgent and goes before all others.
     """
     users = {user_id for user_id in user_ids if user_id is not None}
     if users:
         emit(session, "dock", call_id or "", at, users=users, urgent=rings)
 
 
-OWED = "wrap_ups"  # of a session: gathered and written at once, right before the commit
+OWED = "wrap_ups"  # key in session.info: rows collected and written together before the commit
 
 
 def do_owe_wrap_up(session: AsyncSession, call: Call, user_ids: Iterable[int | None], at: datetime) -> None:
-    """These people talk to a client: they will owe the outcome."""
+    """These people talk to a client, so they will have to give the outcome."""
     owed: list[dict[str, Any]] = session.info.setdefault(OWED, [])
     if not owed:
         before_commit(session, _write_owed)
@@ -56,7 +56,7 @@ async def _write_owed(session: AsyncSession) -> None:
 
 
 async def save_note(session: AsyncSession, viewer: Viewer, call_id: int, text: str, now: datetime) -> None:
-    """What is typed on the card, kept as one types: one note a call and person. An emptied one is taken away."""
+    """Save the note typed on a card: one note per call and person. An empty text deletes it."""
     check(viewer, Permission.DEALS_EDIT)
     call = await access_own_call(session, viewer, call_id)
     text = check_optional_text(text, Note.text, "text")
@@ -90,7 +90,7 @@ async def save_note(session: AsyncSession, viewer: Viewer, call_id: int, text: s
 
 
 async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, contact_id: int, now: datetime) -> None:
-    """Which of several clients with this number it is. The next call of the number begins with this choice."""
+    """Choose which of several contacts with this number called. The next call of the number starts with this choice."""
     check(viewer, Permission.CONTACTS_EDIT)
     call = await access_own_call(session, viewer, call_id)
     if contact_id not in [contact.id for contact in await contacts_of_number(session, call.client_number)]:
@@ -109,7 +109,7 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
 async def link_client(
     session: AsyncSession, viewer: Viewer, call_id: int, contact_id: int | None, *, region: str, now: datetime
 ) -> Contact:
-    """The caller is this client, on a number we did not have: it becomes theirs, and with it what happened under it."""
+    """The caller is a known client with a new number: add the number, and with it its history, to the client."""
     call = await access_own_call(session, viewer, call_id)
     if contact_id is None:
         raise Invalid("contact_id", "screenpop.link", "Choose a client from the list; a new one has “New client”.")
@@ -131,9 +131,9 @@ async def make_client(
     now: datetime,
     deal_currency: str | None = None,
 ) -> Contact:
-    """The caller is somebody new: a client with the call's number, and with ``deal_currency`` a deal of theirs where none is open.
+    """The caller is new: make a client with the call's number, and with ``deal_currency`` a deal if the call has none.
 
-    Deals that only had the number for a title are called after the client.
+    Deals whose title was only the number get the client's name as title.
     """
     call = await access_own_call(session, viewer, call_id)
     if call.client_number is None:
@@ -162,7 +162,7 @@ async def make_client(
 
 
 async def _name_deals(session: AsyncSession, call: Call, client: Contact, now: datetime) -> None:
-    """The open deals of the call's number that are called as the call was are called as its client is."""
+    """Give the client's name to open deals whose title is still the number or the caller name of the call."""
     unnamed = {deal_title(None, None, call.client_number), deal_title(None, call.client_name, call.client_number)}
     found = await session.exec(
         select(Deal).where(
@@ -178,7 +178,7 @@ async def _name_deals(session: AsyncSession, call: Call, client: Contact, now: d
 
 
 async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_id: int, now: datetime) -> None:
-    """The call belongs to this deal of one's own."""
+    """Attach the call, and the viewer's note on it, to a deal the viewer may edit."""
     call = await access_own_call(session, viewer, call_id)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     call.deal_id = deal.id

@@ -1,4 +1,4 @@
-"""What call cards show of the clients, their deals and their calls before; gathered for all cards of all people at once."""
+"""What call cards show: clients, their deals and earlier calls. It is read for all cards of all people at once."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from pbxcrm.screenpop.rules import CardState
 from pbxcrm.shared.core_sql import fetch, list_param, load_by_id
 
 PAST = 3
-DEALS, HISTORY = 20, 60  # at most so many are looked at for a call
+DEALS, HISTORY = 20, 60  # the most deals and earlier calls read per call
 Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
 class PastCall:
-    """As much of an earlier call as a card tells."""
+    """The part of an earlier call that a card shows."""
 
     id: int
     client_number: str | None
@@ -45,7 +45,7 @@ class PastCall:
 
 @dataclass(frozen=True, slots=True)
 class LiveLeg:
-    """A phone of one's own that rings or talks."""
+    """A leg of the user's own phone that rings or talks."""
 
     result: str  # a LegResult
     answered_at: datetime | None
@@ -60,13 +60,13 @@ class Card:
     since: datetime
     contact: Contact | None
     company: Company | None
-    candidates: list[Contact]  # who has the number, where nobody has said yet which of them it is
-    others: list[Contact]  # who else has it
+    candidates: list[Contact]  # contacts with the number, while none has been chosen
+    others: list[Contact]  # other contacts with the number
     deals: list[DealRow]  # the client's open deals, own first
     deal: DealRow | None  # the one the call belongs to
     responsible: User | None
     line: Line | None
-    past: list[tuple[PastCall, User | None]]  # the latest, with who was responsible
+    past: list[tuple[PastCall, User | None]]  # the latest calls, each with the responsible user
     calls_this_week: int
     missed_today: int
     note: str
@@ -76,7 +76,7 @@ class Card:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the number is no known client's."""
+        """Whether no contact has the number."""
         return self.contact is None and not self.candidates
 
 
@@ -84,7 +84,7 @@ Key = tuple[str, int | str | None]  # ("number", "+380…"), ("contact", 5) or (
 
 
 class Filed(Generic[Thing]):
-    """Things of clients, found by any of their keys: a round of many people's cards must not look through all for each."""
+    """An index of things by their keys, so that many cards need not search through all things."""
 
     def __init__(self, things: Iterable[Thing], keys: Callable[[Thing], Iterable[Key]]) -> None:
         self._by_key: dict[Key, list[tuple[int, Thing]]] = {}
@@ -93,12 +93,12 @@ class Filed(Generic[Thing]):
                 self._by_key.setdefault(key, []).append((place, thing))
 
     def find(self, keys: Iterable[Key]) -> list[Thing]:
-        """In the order they were filed in, each once."""
+        """The things with any of ``keys``, each once, in the original order."""
         found = {place: thing for key in keys if key[1] is not None for place, thing in self._by_key.get(key, ())}
         return [thing for _, thing in sorted(found.items())]
 
 
-# The questions are built once: for each card it takes as long to build them as to ask.
+# The queries are built once, because building one takes as long as executing it.
 _PEOPLE, _IDS, _NUMBERS, _CLIENTS = (
     list_param("people"),
     list_param("ids"),
@@ -116,18 +116,18 @@ _NOTES: Any = (
 
 @dataclass(slots=True)
 class Known:
-    """What is known of the clients of the calls on screen."""
+    """The data for the cards of a set of calls."""
 
     now: datetime
-    today: datetime  # when the day began where we are
-    contacts: dict[str, list[Contact]]  # number -> who has it
+    today: datetime  # the beginning of the day in our time zone
+    contacts: dict[str, list[Contact]]  # number -> contacts that have it
     by_id: dict[int | None, Contact]
     companies: dict[int | None, Company]
     deals: Filed[DealRow]
     history: Filed[PastCall]
     people: Directory
     lines: dict[int | None, Line]
-    notes: dict[tuple[int | None, int | None], str]  # of a call and its author
+    notes: dict[tuple[int | None, int | None], str]  # (call id, author id) -> note
 
     @classmethod
     async def load(
@@ -138,7 +138,7 @@ class Known:
         now: datetime,
         today: datetime,
     ) -> "Known":
-        """Everything the cards of these calls show, by one query per table."""
+        """Read everything the cards of these calls show, with about one query per table."""
         numbers = {call.client_number for call in calls if call.client_number}
         call_ids = {call.id for call in calls}
         contacts, by_id = await _contacts(session, numbers, {call.contact_id for call in calls})
@@ -159,7 +159,7 @@ class Known:
         )
 
     def card(self, user_id: int, call: Call, state: CardState, legs: Sequence[LiveLeg]) -> Card:
-        """The card of one call, of rows in memory."""
+        """The card of one call, from rows in memory."""
         named = self.contacts.get(call.client_number or "", [])
         contact = self.by_id.get(call.contact_id) or (named[0] if len(named) == 1 else self._known_as(call, named))
         same = _keys(call.client_number, contact.id if contact else None)
@@ -204,7 +204,7 @@ class Known:
         )
 
     def _known_as(self, call: Call, named: Sequence[Contact]) -> Contact | None:
-        """Of several clients with the number the one it was at the latest call: what ``identify`` will say of it, too."""
+        """Of several contacts with the number, the one of the latest call; ``identify`` chooses the same."""
         if not named:
             return None
         ids = {contact.id: contact for contact in named}
@@ -226,7 +226,7 @@ _CONTACTS = (
 async def _contacts(
     session: AsyncSession, numbers: set[str], chosen: set[int | None]
 ) -> tuple[dict[str, list[Contact]], dict[int | None, Contact]]:
-    """Who has each number, and by id all those and whoever was chosen for a call."""
+    """Contacts by number, and by id these contacts and those chosen for a call."""
     having: dict[str, list[Contact]] = {}
     by_id: dict[int | None, Contact] = {}
     if numbers:
@@ -282,6 +282,6 @@ _HISTORY = (
 
 
 async def _history(session: AsyncSession, numbers: set[str], contact_ids: set[int | None]) -> list[PastCall]:
-    """Earlier calls of these clients, latest first; of each number so many that none crowds out another's."""
+    """Earlier calls of these clients, latest first; limited per number, so that no number crowds out another."""
     rows = await fetch(session, _HISTORY, {"numbers": list(numbers), "clients": list(contact_ids)})
     return [PastCall(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""What one reaches from a call card beyond the call itself: the deals one may open, and whose the others are."""
+"""Which deals a viewer may open from a call card, and who owns the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,24 +19,24 @@ from pbxcrm.screenpop.cards import Card
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The colleague a deal belongs to. ``extension`` is empty where no phone is theirs."""
+    """The colleague who owns a deal. ``extension`` is empty if they have none."""
 
     user_id: int
     name: str
     extension: str
-    takes_tasks: bool  # the viewer may give them something to do
+    takes_tasks: bool  # whether the viewer may assign tasks to them
 
 
 @dataclass(frozen=True, slots=True)
 class DealAccess:
-    """Which deals on the cards the viewer may open, and who has the others."""
+    """Which deals on the cards the viewer may open, and who owns the others."""
 
-    deals: frozenset[int | None] = frozenset()  # which of the deals on the cards the viewer may open
-    owners: dict[int | None, Owner] = field(default_factory=dict)  # by user id: who has the others
+    deals: frozenset[int | None] = frozenset()  # ids of the deals the viewer may open
+    owners: dict[int | None, Owner] = field(default_factory=dict)  # owners of the other deals, by user id
 
 
 def deal_access_of(viewer: Viewer, cards: Sequence[Card], people: Directory) -> DealAccess:
-    """For all cards of a person at once, without asking the database."""
+    """The deal access for all cards of a person, without a query."""
     deals = [row.deal for card in cards for row in card.deals]
     opened = frozenset(deal.id for deal in deals if sees_deal(viewer, deal, people))
     owners = {deal.responsible_id for deal in deals if deal.id not in opened}
@@ -57,7 +57,7 @@ def deal_access_of(viewer: Viewer, cards: Sequence[Card], people: Directory) -> 
 
 
 async def about_call(session: AsyncSession, viewer: Viewer, call_id: int) -> tuple[int | None, int | None]:
-    """What a task made of a call is about: ids of its deal and its client. The deal alone where one may see it, else the client."""
+    """The (deal id, contact id) for a task made from a call: the deal alone if the viewer sees it, else the client."""
     call = await access_call(session, viewer, call_id)
     if call.deal_id is not None:
         deal = await session.exec(select(Deal.id).where(Deal.id == call.deal_id, visible_deals(viewer)))

@@ -1,4 +1,4 @@
-"""What is left to do after a call: its outcome and the next step, once for each of us who talked."""
+"""What is left to do after a call: its outcome and the next step, once per person who talked."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,16 +10,16 @@ from pbxcrm.shared.columns import ID, json_object, maybe_utc_column, utc_column
 
 
 class Disposition(StrEnum):
-    """What the operator said came of a conversation."""
+    """The outcome of a conversation, as the user gave it."""
 
     NEXT_STEP = "next_step"  # there is something to do next
-    DONE = "done"  # what they wanted is settled
+    DONE = "done"  # the client's matter is settled
     NOT_INTERESTED = "not_interested"
     WRONG_NUMBER = "wrong_number"
 
 
 class WrapUp(SQLModel, table=True):
-    """Stays open, and its card in the dock, until whoever talked says how it ended."""
+    """One person's wrap-up of one call. It and its card stay open until the person gives the outcome."""
 
     __tablename__ = "wrap_ups"
 
@@ -27,5 +27,5 @@ class WrapUp(SQLModel, table=True):
     user_id: int = Field(foreign_key="users.id", primary_key=True, sa_type=ID, index=True)
     talked_at: datetime = utc_column()
     done_at: datetime | None = maybe_utc_column(index=True)
-    disposition: str = Field(default="", max_length=16)  # a Disposition; empty when hidden without one
-    made: dict[str, Any] = json_object()  # what its finish made, to be taken back: {"task": 5, "deal": 7, "version": 3}
+    disposition: str = Field(default="", max_length=16)  # a Disposition; empty while open or closed without one
+    made: dict[str, Any] = json_object()  # what finishing made, for undo: {"task": 5, "deal": 7, "version": 3}

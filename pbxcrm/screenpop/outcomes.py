@@ -1,4 +1,4 @@
-"""How a call ended, as whoever talked says it on its card or in the callback queue; and taking it back."""
+"""The outcome of a call, given on its card or in the callback queue by the person who talked; and its undo."""
 
 from datetime import datetime
 from typing import Any
@@ -45,11 +45,11 @@ async def finish(
     next_at: datetime | None = None,
     why: str = "",
 ) -> Task | None:
-    """How the call ended; with ``next_at`` the next task on its deal. "Not interested" loses the deal and needs ``why``; a wrong
-    number loses a deal that nobody has worked on yet. Raises GateRefused.
+    """Record how the call ended; ``next_at`` makes the next task on its deal. "Not interested" loses the deal and needs ``why``;
+    a wrong number loses a deal that nobody has worked on yet. Raises GateRefused.
 
-    A colleague's deal stays as it is: the task is then about the client, and what was to be decided about the deal is passed
-    on to its owner by the task that is returned.
+    A colleague's deal stays unchanged: the next task is then about the client, and the decision about the deal is passed to
+    its owner by the task that is returned.
     """
     call = await access_own_call(session, viewer, call_id)
     await _check_unsaid(session, viewer, call_id)
@@ -88,9 +88,9 @@ async def finish(
 async def mark_not_a_client(
     session: AsyncSession, viewer: Viewer, call_id: int, *, region: str, now: datetime
 ) -> Task | None:
-    """The number goes on the list of those that are not clients, the deal it has just made is lost, and the card goes.
+    """Put the number on the list of numbers that are not clients, lose the deal it has just made, and close the card.
 
-    Where the client or the deal is another's nothing is silenced: they get the task that is returned.
+    If the client or the deal is a colleague's, nothing is marked: the colleague gets the task that is returned.
     """
     call = await access_own_call(session, viewer, call_id)
     await _check_unsaid(session, viewer, call_id)
@@ -112,7 +112,7 @@ async def mark_not_a_client(
 
 
 async def hide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
-    """Put the card of a finished call away without an outcome. Conflict while one's own phone still rings or talks."""
+    """Close the card of a finished call without an outcome. Raises Conflict while the viewer's phone rings or talks."""
     await access_own_call(session, viewer, call_id)
     if await is_on_call(session, viewer.user_id, call_id):
         raise Conflict("screenpop.goes_on", "The call goes on; its card can be put away when it is over.")
@@ -120,7 +120,7 @@ async def hide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetim
 
 
 async def unhide(session: AsyncSession, viewer: Viewer, call_id: int, now: datetime) -> None:
-    """The undo of ``hide``, ``finish`` and ``mark_not_a_client``; what they made goes, too, unless somebody has changed it since."""
+    """Undo ``hide``, ``finish`` or ``mark_not_a_client``, and what they made, unless somebody has changed it since."""
     await access_own_call(session, viewer, call_id)
     row = await session.get(WrapUp, (call_id, viewer.user_id))
     if row is not None:
@@ -131,8 +131,8 @@ async def unhide(session: AsyncSession, viewer: Viewer, call_id: int, now: datet
 async def finish_together(
     session: AsyncSession, viewer: Viewer, disposition: str, now: datetime, *, before: datetime, token: str
 ) -> int:
-    """Say of every call whose outcome the viewer owes since before ``before`` that it is settled, or (with an empty
-    ``disposition``) put its card away; how many. Calls that still go on stay. ``unfinish_together`` takes it back by ``token``.
+    """Settle all calls up to ``before`` that need an outcome from the viewer, or with an empty ``disposition`` close their
+    cards; return how many. Calls in progress stay. ``unfinish_together`` undoes it by ``token``.
     """
     if disposition not in {"", Disposition.DONE}:
         raise Invalid("disposition", "screenpop.disposition", "Choose how the call ended.")
@@ -150,7 +150,7 @@ async def finish_together(
 
 
 async def unfinish_together(session: AsyncSession, viewer: Viewer, token: str, now: datetime) -> int:
-    """The undo of ``finish_together``; how many cards ask again."""
+    """Undo ``finish_together``; return how many cards are back."""
     done = await session.exec(
         select(WrapUp).where(WrapUp.user_id == viewer.user_id, col(WrapUp.done_at) >= now - UNDO_WITHIN)
     )
@@ -163,7 +163,7 @@ async def unfinish_together(session: AsyncSession, viewer: Viewer, token: str, n
 async def do_say_ended(
     session: AsyncSession, call_id: int, user_id: int, disposition: Disposition | None, now: datetime
 ) -> None:
-    """It was said elsewhere how this call ended, so its card does not ask; None: that was taken back, and it asks again."""
+    """Record an outcome given elsewhere, so the card no longer asks; None: it was taken back, so the card asks again."""
     if disposition is not None:
         await _settle(session, call_id, user_id, disposition.value, now, {})
         return
@@ -173,7 +173,7 @@ async def do_say_ended(
 
 
 async def _check_unsaid(session: AsyncSession, viewer: Viewer, call_id: int) -> None:
-    """A second click, or the same card in another tab, is refused."""
+    """Raise Conflict if the outcome was already given by a second click or in another tab."""
     await lock(session, f"wrap_up:{call_id}:{viewer.user_id}")
     known = await session.get(WrapUp, (call_id, viewer.user_id))
     if known is not None and known.disposition:
@@ -183,7 +183,7 @@ async def _check_unsaid(session: AsyncSession, viewer: Viewer, call_id: int) -> 
 async def _pass_on(
     session: AsyncSession, viewer: Viewer, call: Call, what: str, why: str, now: datetime
 ) -> Task | None:
-    """What is said of a colleague's deal, or of a colleague's client who is to be silenced, is theirs to decide."""
+    """Pass a decision about a colleague's deal or client to that colleague as a task; None if the viewer may decide."""
     people = await load_directory(session)
     deal = await session.get(Deal, call.deal_id) if call.deal_id is not None else None
     deal = deal if deal is not None and deal.closed_at is None else None
@@ -219,7 +219,7 @@ async def _pass_on(
 async def _lose(
     session: AsyncSession, viewer: Viewer, deal_id: int | None, lost: str, now: datetime, *, only_raw: bool = False
 ) -> dict[str, Any]:
-    """What is to be taken back of it."""
+    """Lose the deal; return what ``_take_back`` needs to undo it."""
     if deal_id is None:
         return {}
     deal = await access_deal_for_change(session, viewer, deal_id, None)
@@ -261,7 +261,7 @@ async def _settle(
     session: AsyncSession, call_id: int, user_id: int, disposition: str, now: datetime, made: dict[str, Any]
 ) -> None:
     row = await session.get(WrapUp, (call_id, user_id))
-    if row is None:  # who wants no cards owes nothing; all the same it has been said
+    if row is None:  # people without cards have no row; still record the outcome
         row = WrapUp(call_id=call_id, user_id=user_id, talked_at=now)
         session.add(row)
     row.done_at, row.disposition, row.made = now, disposition, made
@@ -274,5 +274,5 @@ def _ask_again(session: AsyncSession, row: WrapUp, now: datetime) -> None:
 
 
 def _say_owed(session: AsyncSession, user_id: int, call_id: int, now: datetime) -> None:
-    emit(session, "callback", f"call-{call_id}", now, users=[user_id])  # the queue asks, or asks no more
+    emit(session, "callback", f"call-{call_id}", now, users=[user_id])  # updates the callback queue
     say_dock_changed(session, now, user_id)

@@ -1,4 +1,4 @@
-"""Which cards stand on whose dock, and what they show; in a fixed number of queries however many people and cards there are."""
+"""Which cards are on whose dock and what they show, in a fixed number of queries for any number of people and cards."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from pbxcrm.shared.core_sql import fetch, list_param
 from pbxcrm.shared.db import UtcDateTime
 from pbxcrm.shared.errors import NotFound
 
-CARDS = 8  # unfinished ones; older come up as these are finished
-RING_AT_MOST = timedelta(hours=4)  # a call that "rings" longer is a call whose end nobody heard
+CARDS = 8  # finished calls without an outcome; older ones appear as these are done
+RING_AT_MOST = timedelta(hours=4)  # a call that "rings" for longer has lost its end
 
 
 @dataclass(frozen=True, slots=True)
 class CardSlot:
-    """Where a card stands, before anything else is known of its call."""
+    """The call and state of a card, without its content."""
 
     call_id: int
     state: CardState
@@ -33,22 +33,22 @@ class CardSlot:
 
 @dataclass(frozen=True, slots=True)
 class Dock:
-    """The cards of one person: calls that go on, then those whose outcome is owed, newest on top in each."""
+    """The cards of one person: calls in progress, then calls that need an outcome; each group newest first."""
 
     living: list[CardSlot]
     finished: list[CardSlot]
-    older: int  # calls whose outcome is owed too and that have no card yet
-    legs: dict[int, list[LiveLeg]]  # one's own that are alive, by call
+    older: int  # how many more calls need an outcome but have no card yet
+    legs: dict[int, list[LiveLeg]]  # the person's live legs, by call
     phone: PhoneState = PhoneState.FREE
 
     @property
     def places(self) -> list[CardSlot]:
-        """Every place that holds a card, the one that goes on first."""
+        """All cards, those of calls in progress first."""
         return [*self.living, *self.finished]
 
 
 async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: datetime) -> dict[int, Dock]:
-    """Which cards stand where, of several people by user id; in three questions however many they are."""
+    """The docks of several people by user id, in three queries for any number of them."""
     people = {viewer.user_id: viewer for viewer in viewers}
     legs = await _legs(session, people, now)
     owed, older = await _owed(session, people)
@@ -85,15 +85,15 @@ async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: date
     return docks
 
 
-Wanted = tuple[int, CardSlot]  # whose dock, and which place on it
+Wanted = tuple[int, CardSlot]  # user id and card
 
 
 async def load_cards(
     session: AsyncSession, docks: Mapping[int, Dock], wanted: Collection[Wanted], now: datetime, today: datetime
 ) -> dict[Wanted, Card]:
-    """The cards of these places, which are on ``docks``; it asks no more often for many than for one.
+    """The content of the ``wanted`` cards, which are on ``docks``; many need as many queries as one.
 
-    ``today`` is when the day began where we are.
+    ``today`` is the beginning of the day in our time zone.
     """
     calls = await _calls(session, {place.call_id for _, place in wanted})
     if not calls:
@@ -109,7 +109,7 @@ async def load_cards(
 
 
 async def access_own_call(session: AsyncSession, viewer: Viewer, call_id: int) -> Call:
-    """A call in which one's own phone takes or took part; for the acts of its card."""
+    """A call in which the viewer's own phone takes or took part; for actions on its card. Raises NotFound."""
     found = await session.exec(
         select(Call)
         .join(CallLeg, col(CallLeg.call_id) == col(Call.id))
@@ -141,7 +141,7 @@ async def is_on_call(session: AsyncSession, user_id: int, call_id: int) -> bool:
 _LIVE = (LegResult.DIALLED.value, LegResult.RINGING.value, LegResult.TALKING.value)
 _PLACE: Any = func.row_number()
 _PEOPLE, _IDS = list_param("people"), list_param("ids")
-# The questions are built once: for each card it takes as long to build them as to ask.
+# The queries are built once, because building one takes as long as executing it.
 _LEG = SQLModel.metadata.tables["call_legs"].c
 _LEGS: Any = select(_LEG.user_id, _LEG.call_id, _LEG.result, _LEG.answered_at).where(
     _LEG.user_id.in_(_PEOPLE), _LEG.result.in_(_LIVE), _LEG.dialled_at > bindparam("since", type_=UtcDateTime)
@@ -149,7 +149,7 @@ _LEGS: Any = select(_LEG.user_id, _LEG.call_id, _LEG.result, _LEG.answered_at).w
 
 
 async def _legs(session: AsyncSession, user_ids: Collection[int], now: datetime) -> dict[int, dict[int, list[LiveLeg]]]:
-    """Of each person: the legs of theirs that are alive, by call."""
+    """For each person: their live legs, by call."""
     of_each: dict[int, dict[int, list[LiveLeg]]] = {user_id: {} for user_id in user_ids}
     for user_id, call_id, *leg in await fetch(session, _LEGS, {"people": list(user_ids), "since": now - RING_AT_MOST}):
         of_each[user_id].setdefault(call_id, []).append(LiveLeg(*leg))
@@ -170,7 +170,7 @@ _OWED: Any = select(_owing.c.user_id, _owing.c.call_id, _owing.c.of_all).where(_
 
 
 async def _owed(session: AsyncSession, user_ids: Collection[int]) -> tuple[dict[int, set[int]], dict[int, int]]:
-    """Of each person: the latest calls whose outcome they owe, and how many more there are."""
+    """For each person: the latest calls that need an outcome from them, and how many more there are."""
     of_each: dict[int, set[int]] = {user_id: set() for user_id in user_ids}
     older: dict[int, int] = {}
     for user_id, call_id, of_all in await fetch(session, _OWED, {"people": list(user_ids)}):
@@ -186,7 +186,7 @@ _HEADS: Any = select(_CALL.id, _CALL.direction, _CALL.outcome, _CALL.started_at)
 
 
 async def _heads(session: AsyncSession, ids: set[int]) -> dict[int, Any]:
-    """As much of these calls as says where their cards stand."""
+    """The columns of these calls that decide where their cards are."""
     return {row.id: row for row in await fetch(session, _HEADS, {"ids": list(ids)})} if ids else {}
 
 

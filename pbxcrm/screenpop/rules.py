@@ -1,4 +1,4 @@
-"""Pure decisions of the screen pop: which card stands on whose screen, in which state, and what a person's phone does."""
+"""Pure decisions of the screen pop: who gets a card, in which state, and what a person's phone does."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -20,8 +20,8 @@ def card_state(
 ) -> CardState | None:
     """The state of a person's card for one call; None for no card.
 
-    ``leg_results`` are those of the person's own legs (a queue's retry makes several), ``unfinished`` whether they still owe
-    the outcome. A card pops up only where a phone of theirs rings or talks, and goes away when a colleague answered.
+    ``leg_results`` are those of the person's own legs (a queue's retries make several); ``unfinished``: they have not given
+    the outcome yet. A card appears only while their phone rings or talks, and goes away when a colleague answers.
     """
     if direction == Direction.INTERNAL or popup == PopupMode.OFF:
         return None
@@ -37,7 +37,7 @@ def card_state(
 
 
 class PhoneState(StrEnum):
-    """What the telephone of a person does now."""
+    """The present state of a person's phones."""
 
     FREE = "free"
     RINGING = "ringing"
@@ -46,7 +46,7 @@ class PhoneState(StrEnum):
 
 
 def phone_state(legs: Collection[tuple[str, str]]) -> PhoneState:
-    """What a person's phones do, from the direction of the call and the result of each leg of theirs that is alive."""
+    """The state of a person's phones, from (call direction, leg result) of each of their live legs."""
     if any(result == LegResult.TALKING for _, result in legs):
         return PhoneState.TALKING
     if any(direction == Direction.OUTBOUND for direction, _ in legs):

@@ -1,1 +1,1 @@
-"""What keeps an installation well: health, backup, doctor."""
+"""Operation of an installation: health, backup, doctor, first run."""

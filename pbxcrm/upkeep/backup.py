@@ -1,12 +1,12 @@
-"""Copies of the database while everything runs, and putting them back.
+"""Backs up the database while everything runs, and restores it.
 
-A backup (``pbxcrm.upkeep.backup_archive``) holds SQLite's own consistent copy, or what ``pg_dump`` writes. Of the settings it holds the
-names that were set, never a value: they may be secrets. The journal is not in it: it only bridges the seconds between the
-telephone and the database.
+A backup (``pbxcrm.upkeep.backup_archive``) holds SQLite's own consistent copy, or the output of ``pg_dump``. It names the
+settings that were set but holds no values, because they may be secrets. It does not hold the journal, which only bridges the
+seconds between the PBX and the database.
 
-To restore, everything is checked before anything is replaced: the checksums of the file, whether the copy is a whole
-database of a version that is known here, and then either one rename (SQLite, the old file kept until the new one has been
-opened) or one transaction that is looked over before it commits (PostgreSQL).
+A restore checks everything before it replaces anything: the checksums of the file, and whether the copy is a complete
+database of a known revision. Then it does one rename (SQLite; the old file is kept until the new one has been opened) or one
+transaction that is checked before it commits (PostgreSQL).
 """
 
 import asyncio
@@ -29,13 +29,13 @@ from pbxcrm.tables import metadata
 from pbxcrm.upkeep.backup_archive import pack, unpack
 
 _SQLITE, _POSTGRES = "database.sqlite", "database.pgdump"
-BEFORE = ".before-restore"  # what the old SQLite file is called afterwards
+BEFORE = ".before-restore"  # suffix of the old SQLite file after a restore
 
 
 async def back_up(settings: Settings, target: Path, now: datetime | None = None) -> None:
-    """Write a backup to ``target``, readable by its owner only. It appears whole or not at all.
+    """Write a backup to ``target``, readable only by its owner. It appears complete or not at all.
 
-    Raises BadSettings for a database of the wrong shape, Unavailable when the copy cannot be made or written.
+    Raises BadSettings for a database of the wrong revision, Unavailable when the copy cannot be made or written.
     """
     db = Database(settings.database_url, pool_size=1)
     try:
@@ -66,11 +66,11 @@ async def back_up(settings: Settings, target: Path, now: datetime | None = None)
 
 
 async def restore(settings: Settings, source: Path, *, overwrite: bool) -> str:
-    """Put a backup back; returns the revision of the restored database. The caller sees to it that nothing runs here.
+    """Restore a backup; returns the revision of the restored database. The caller makes sure that nothing runs here.
 
-    Raises Invalid for a file that is no whole backup of this kind of database, Conflict when there is something to
-    overwrite and ``overwrite`` is False or somebody is connected, BadSettings for a backup of a newer pbxcrm. Nothing has
-    been changed then.
+    Raises Invalid if the file is not a complete backup of this kind of database, Conflict if it would overwrite data and
+    ``overwrite`` is False or if somebody is connected, BadSettings for a backup of a newer pbxcrm, Unavailable. On an error
+    nothing has changed.
     """
     with tempfile.TemporaryDirectory(prefix="pbxcrm-restore-") as folder:
         manifest, copy = await asyncio.to_thread(unpack, source, Path(folder))
@@ -118,7 +118,7 @@ def _copy_sqlite(source: Path, target: Path) -> None:
 
 
 def _check_sqlite(copy: Path, revision: str, tables: Sequence[str]) -> None:
-    """Raises Invalid unless the file is a whole database of that revision, with all these tables."""
+    """Raise Invalid unless the file is a complete database of that revision with all these tables."""
     try:
         with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as connection:
             (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
@@ -162,9 +162,9 @@ async def _restore_sqlite(settings: Settings, copy: Path, overwrite: bool) -> No
 
 @contextmanager
 def _swapped(copy: Path, target: Path) -> Iterator[None]:
-    """Meanwhile ``copy`` is at ``target``; it stays there unless the block raises, else the old file comes back.
+    """Put ``copy`` at ``target`` for the block; if the block raises, the old file comes back.
 
-    A reader never finds half a file there: the new one is on the disk before the one rename that puts it there.
+    A reader never finds half a file: the new one is synced to disk before the rename.
     """
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh, before = target.with_name(target.name + ".restoring"), target.with_name(target.name + BEFORE)
@@ -193,10 +193,10 @@ def _swapped(copy: Path, target: Path) -> Iterator[None]:
 
 
 def _set_aside(target: Path, before: Path) -> list[tuple[Path, Path]]:
-    """The old database also under the name ``before``; returns what of its log had to be moved, to move it back.
+    """Link the old database under the name ``before``; returns the log files that were moved, for moving them back.
 
-    Its log belongs into its file first: found beside the new one it would be taken for that one's. A database that is too
-    damaged for it is kept with its log beside it.
+    First its log is written into its file: beside the new file it would be read as the log of that one. A database that is
+    too damaged for this is kept together with its log.
     """
     moved: list[tuple[Path, Path]] = []
     for path in (before, *(before.with_name(before.name + end) for end in ("-wal", "-shm"))):
@@ -249,7 +249,7 @@ async def _restore_postgres(settings: Settings, copy: Path, look_over: str, over
     files = [f"--file={path}" for path in (first, script, last)]
     words = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
     try:
-        # One transaction over all three: what the last one finds wrong undoes everything.
+        # One transaction over all three: an error in the last one undoes everything.
         await _run(["psql", *words, *files], settings)
     except Unavailable as error:
         if error.code == "backup.no_program":
@@ -259,7 +259,7 @@ async def _restore_postgres(settings: Settings, copy: Path, look_over: str, over
         ) from error
 
 
-# Tables that a newer version made would otherwise stay beside the older ones.
+# Else tables of a newer version would remain beside the restored ones.
 _EMPTY_FIRST = """
 SET client_min_messages = warning;
 DO $$ DECLARE found record; BEGIN
@@ -271,7 +271,7 @@ END $$;
 
 
 def _look_over(revision: str, tables: Sequence[str]) -> str:
-    """A last statement of the transaction, which fails, and so undoes it, unless the database is whole."""
+    """The last statement of the transaction: it fails, and so undoes it, unless the database is complete."""
     names = ", ".join(f"'{name}'" for name in tables if name.isidentifier())
     return f"""
 DO $$ DECLARE found text; BEGIN
@@ -285,7 +285,7 @@ DO $$ DECLARE found text; BEGIN
     RAISE EXCEPTION 'the backup lacks %', found;
   END IF;
 END $$;
-"""  # noqa: S608  # a known revision, and names that are nothing but names
+"""  # noqa: S608  # a known revision, and names that are identifiers
 
 
 def _would_overwrite(what: str) -> Conflict:
@@ -293,7 +293,7 @@ def _would_overwrite(what: str) -> Conflict:
 
 
 async def _run(command: list[str], settings: Settings) -> None:
-    """Run a PostgreSQL program. The address goes through its environment: arguments can be read by everybody."""
+    """Run a PostgreSQL program. The address is passed in its environment, because anybody can read arguments."""
     if shutil.which(command[0]) is None:
         raise Unavailable(
             "backup.no_program",
@@ -311,7 +311,7 @@ async def _run(command: list[str], settings: Settings) -> None:
 
 
 def libpq_environ(url: URL) -> dict[str, str]:
-    """The environment that makes PostgreSQL's own programs connect where ``url`` says."""
+    """The environment variables for PostgreSQL's programs to connect to ``url``."""
     host = url.host or url.query.get("host")
     found = {
         "PGHOST": host if isinstance(host, str) else None,

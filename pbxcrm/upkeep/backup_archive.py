@@ -1,8 +1,7 @@
-"""The file a backup is: a gzipped tar with ``manifest.json`` and the copy of the database, and a seal over all of it.
+"""The format of a backup file: a gzipped tar with ``manifest.json`` and the copy of the database, and a seal at the end.
 
-``tar tzf FILE`` reads it. The seal is an empty gzip member at the end that carries the SHA-256 of every byte before it in
-its extra field, so one flipped bit anywhere is found before anything is unpacked. The manifest names each member's size
-and SHA-256 besides.
+``tar tzf FILE`` reads it. The seal is an empty gzip member whose extra field holds the SHA-256 of every byte before it, so
+one flipped bit anywhere is found before anything is unpacked. The manifest also holds each member's size and SHA-256.
 """
 
 import hashlib
@@ -27,7 +26,7 @@ _PIECE = 1024 * 1024
 
 
 def pack(copy: Path, manifest: Mapping[str, Any], packed: Path) -> None:
-    """Write the archive of ``copy`` to ``packed``, mode 0600, on the disk when this returns. Raises OSError."""
+    """Write the archive of ``copy`` to ``packed``, mode 0600, and sync it to disk. Raises OSError."""
     whole = {
         "product": PRODUCT,
         "format": FORMAT,
@@ -35,7 +34,7 @@ def pack(copy: Path, manifest: Mapping[str, Any], packed: Path) -> None:
         "members": {copy.name: {"size": copy.stat().st_size, "sha256": _digest_of(copy).hexdigest()}},
     }
     text = json.dumps(whole, indent=1).encode()
-    # The process's umask is not trusted: nobody else may read this file at any moment.
+    # Do not rely on the umask: nobody else may read this file at any time.
     handle = os.open(packed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
         with tarfile.open(fileobj=file, mode="w:gz", compresslevel=5) as tar:
@@ -53,10 +52,10 @@ def pack(copy: Path, manifest: Mapping[str, Any], packed: Path) -> None:
 
 
 def unpack(source: Path, folder: Path) -> tuple[dict[str, Any], Path]:
-    """Manifest and copy of the database, taken out into ``folder`` after every checksum was found right.
+    """Check all checksums and unpack into ``folder``; returns the manifest and the path of the database copy.
 
-    Only the two names are taken out, whatever else the file holds. Raises Invalid for a file that is no backup, of another
-    product, damaged or cut short, BadSettings for one of a newer pbxcrm.
+    Only these two members are unpacked, whatever else the file holds. Raises Invalid for a file that is not a backup of pbxcrm,
+    is damaged or cut short, BadSettings for one of a newer pbxcrm.
     """
     try:
         with source.open("rb") as file:
@@ -71,7 +70,7 @@ def unpack(source: Path, folder: Path) -> tuple[dict[str, Any], Path]:
     except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         raise _not_ours(source) from error
     except OSError as error:
-        if error.errno is None:  # gzip's own complaint, not the disk's
+        if error.errno is None:  # an error of gzip, not of the disk
             raise _not_ours(source) from error
         raise Invalid(
             "file", "backup.missing", "{path} cannot be read: {why}", path=str(source), why=error.strerror or str(error)
@@ -118,14 +117,14 @@ def _digest_of(path: Path) -> Any:  # hashlib's type is private
 def _seal(digest: bytes) -> bytes:
     extra = _MARK + struct.pack("<H", len(digest)) + digest
     header = _GZIP + b"\x08\x04" + bytes(4) + b"\x00\xff" + struct.pack("<H", len(extra)) + extra
-    return header + b"\x03\x00" + bytes(8)  # nothing, deflated; its CRC and its length
+    return header + b"\x03\x00" + bytes(8)  # empty data, deflated; then its CRC and length
 
 
 _SEAL_BYTES = len(_seal(bytes(32)))
 
 
 def _check_seal(file: IO[bytes], source: Path) -> None:
-    """Raises Invalid unless the end of the file is the seal of all before it."""
+    """Raise Invalid unless the file ends with the seal of all bytes before it."""
     start = file.read(2)
     size = file.seek(0, os.SEEK_END)
     if size <= _SEAL_BYTES or (start != _GZIP and not _has_seal(file, size)):

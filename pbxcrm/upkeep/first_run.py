@@ -1,5 +1,5 @@
-"""What a new installation still lacks. Each step is ticked by facts in the database; what cannot be seen there (“the shipped
-working hours are ours”) may be said to be right as it is.
+"""The steps a new installation still needs. Facts in the database tick a step. Steps that cannot be seen there (“the shipped
+working hours are right for us”) can be confirmed by the administrator.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from pbxcrm.shared.options import load_options, save_option
 
 
 class Step(StrEnum):
-    """In the order in which they are done."""
+    """The steps of the first run, in order."""
 
-    PBX = "pbx"  # one of those in the settings has been heard
+    PBX = "pbx"  # a PBX from the settings has been heard
     CALL = "call"  # a call has been heard
     PEOPLE = "people"  # somebody who takes calls has an extension
     HOURS = "hours"  # a calendar was changed, or the shipped one is right
@@ -32,12 +32,12 @@ class Step(StrEnum):
 
 ESSENTIAL = frozenset({Step.PBX, Step.CALL, Step.PEOPLE})
 KEEPABLE = frozenset({Step.HOURS, Step.STAGES})
-_CHANGES = {Step.HOURS: ("calendar",), Step.STAGES: ("pipeline", "stage")}  # what the audit log calls them
+_CHANGES = {Step.HOURS: ("calendar",), Step.STAGES: ("pipeline", "stage")}  # entities in the audit log
 
 
 @dataclass(frozen=True, slots=True)
 class FirstRun:
-    """``done``: the steps that are; ``put_away``: the administrator does not want to be reminded."""
+    """The state of the first run. ``done``: finished steps; ``put_away``: the administrator wants no reminder."""
 
     done: frozenset[Step]
     put_away: bool
@@ -49,12 +49,12 @@ class FirstRun:
 
     @property
     def comes_by_itself(self) -> bool:
-        """Whether something essential is missing, and nobody has put the page away."""
+        """Whether the page opens by itself: an essential step is missing, and nobody has put the page away."""
         return not self.put_away and not self.done >= ESSENTIAL
 
 
 async def load_first_run(session: AsyncSession, configured: Sequence[str]) -> FirstRun:
-    """``configured``: the names of the PBXs in the settings."""
+    """Find out which steps are done. ``configured``: the names of the PBXs in the settings."""
     options = await load_options(session)
     done = {Step(name) for name in options.first_run_kept if name in KEEPABLE}
     heard = {status.pbx for status in await pbx_statuses(session) if status.last_event_at is not None}
@@ -76,13 +76,13 @@ async def load_first_run(session: AsyncSession, configured: Sequence[str]) -> Fi
 
 
 async def count_left(session: AsyncSession, configured: Sequence[str]) -> int:
-    """For the rail: the steps that remain while one has not put them away."""
+    """The number of remaining steps for the navigation; 0 once the page was put away."""
     run = await load_first_run(session, configured)
     return 0 if run.put_away else run.left
 
 
 async def keep_as_it_is(session: AsyncSession, viewer: Viewer, step: str, now: datetime) -> None:
-    """The administrator has looked at it, and it is right as it was shipped. Raises Invalid for a step that facts tick."""
+    """Tick a step whose shipped settings the administrator confirms. Raises Invalid for a step that facts tick."""
     check(viewer, Permission.SETTINGS_EDIT)
     if step not in KEEPABLE:
         raise Invalid("step", "first_run.step", "This step is ticked by itself once it is done.")
@@ -93,7 +93,7 @@ async def keep_as_it_is(session: AsyncSession, viewer: Viewer, step: str, now: d
 
 
 async def put_away(session: AsyncSession, viewer: Viewer, now: datetime, *, away: bool) -> None:
-    """Do not come by itself and do not count in the rail any more; or do again."""
+    """Stop opening the page by itself and counting its steps in the navigation; ``away`` False: start again."""
     check(viewer, Permission.SETTINGS_EDIT)
     options = await load_options(session)
     if options.first_run_put_away != away:

@@ -1,4 +1,4 @@
-"""How this installation is: the facts behind ``/readyz``, ``/metrics`` and ``doctor``."""
+"""The health of this installation, for ``/readyz``, ``/metrics`` and ``doctor``."""
 
 import asyncio
 import tempfile
@@ -28,42 +28,42 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import count_waiting
 from pbxcrm.shared.timers import Timer
 
-PROBE_BYTES = 64 * 1024  # what a disk must still have room for
-ASK_SECONDS = 2.0  # what does not answer in this time counts as away
+PROBE_BYTES = 64 * 1024  # the free space the disk must have at least
+ASK_SECONDS = 2.0  # longest wait for an answer
 STALE_SECONDS = 60.0  # a listener reports at least every few seconds; after this silence it is dead
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """``database``, ``redis`` and ``disk`` are None when all is well, else why not. Ages and lags are seconds."""
+    """The health at one moment. ``database``, ``redis``, ``disk``: None if well, else the reason. Ages and lags: seconds."""
 
-    database: str | None  # it must answer, and be written
+    database: str | None  # it must answer and be writable
     redis: str | None
     disk: str | None = None  # of the data directory
     pbxs: tuple[PbxStatus, ...] = ()
     journals: tuple[PbxJournal, ...] = ()
-    outbox: int = 0  # hints not published yet
+    outbox: int = 0  # events not published yet
     overdue_timers: int = 0
     oldest_overdue_seconds: float = 0.0
     open_calls: int = 0
     open_callbacks: int = 0
-    engine_beat_at: datetime | None = None  # when the checkpoints' canary fired last; None: never yet
+    engine_beat_at: datetime | None = None  # when the checkpoints' canary last fired; None: never
     parked_lamps: int = 0  # whose calendar or deal is broken
     overdue_lamps: int = 0
 
     @property
     def ready(self) -> bool:
-        """Whether pages can be served and what is done on them kept. Without Redis they can: it only wakes."""
+        """Whether pages can be served and changes stored. Redis is not needed for that: it only wakes."""
         return self.database is None and self.disk is None
 
     def listening(self, pbx: PbxStatus, now: datetime) -> bool:
-        """Whether somebody follows this PBX now, as far as the database was told."""
+        """Whether a listener follows this PBX now, according to the database."""
         fresh = pbx.reported_at is not None and (now - pbx.reported_at).total_seconds() < STALE_SECONDS
         return fresh and pbx.state == PbxState.LISTENING
 
 
 async def collect(db: Database, redis: Redis, now: datetime, data_dir: Path | None = None) -> Health:
-    """Ask database, Redis and, where ``data_dir`` is given, the disk; never raises, and takes two seconds at most."""
+    """Check database, Redis and, if ``data_dir`` is given, the disk. Never raises; takes two seconds at most."""
     away, (why_database, found), disk = await asyncio.gather(
         _ask_redis(redis), _ask_database(db, now), _ask_disk(data_dir)
     )
@@ -100,11 +100,11 @@ async def _ask_redis(redis: Redis) -> str | None:
     return None
 
 
-_asking: set[asyncio.Task[Any]] = set()  # some given up, which a database that hangs has not let go of yet
+_asking: set[asyncio.Task[Any]] = set()  # including timed-out tasks that still wait for a hanging database
 
 
 async def _ask_database(db: Database, now: datetime) -> tuple[str | None, dict[str, Any]]:
-    # In a task of its own: a session that is being closed waits for the query of a database that hangs.
+    # In a separate task: closing a session would wait for the query of a database that hangs.
     asking = asyncio.create_task(_look_into(db, now))
     _asking.add(asking)
     asking.add_done_callback(_asking.discard)
@@ -143,7 +143,7 @@ async def _look_into(db: Database, now: datetime) -> tuple[str | None, dict[str,
 
 
 def as_json(health: Health, now: datetime) -> dict[str, Any]:
-    """What ``/readyz`` says."""
+    """The body of ``/readyz``."""
     return {
         "ready": health.ready,
         "database": health.database or "ok",
@@ -170,7 +170,7 @@ def as_json(health: Health, now: datetime) -> dict[str, Any]:
 
 
 class _Gauges(Collector):
-    """One look at everything, as Prometheus wants it."""
+    """The health as a collector for Prometheus."""
 
     def __init__(self, health: Health, now: datetime) -> None:
         self.health = health
@@ -215,7 +215,7 @@ class _Gauges(Collector):
 
 
 def as_metrics(health: Health, now: datetime) -> bytes:
-    """What ``/metrics`` says, in the text format of Prometheus, with the memory and CPU of this process."""
+    """The body of ``/metrics`` in Prometheus's text format, with memory and CPU of this process."""
     registry = CollectorRegistry()
     registry.register(_Gauges(health, now))
     ProcessCollector(registry=registry)

@@ -1,4 +1,4 @@
-"""Whether somebody hears the PBXs now: whoever works by the telephone must know when nobody does."""
+"""Tells whether the PBXs are heard now: people at the phone must know when they are not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from pbxcrm.upkeep.health import STALE_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """``pbxs`` are not heard, the latest of them since ``since``; None: nothing was ever heard."""
+    """The PBXs that are not heard. ``since``: the time of their latest event; None if there never was one."""
 
     pbxs: tuple[str, ...]
     since: datetime | None
 
 
 async def load_silence(session: AsyncSession, configured: Sequence[str], now: datetime) -> Silence | None:
-    """None while every PBX of ``configured`` (names) is listened to; one that was taken out of the settings is nobody's worry."""
+    """The silent PBXs among ``configured`` (names in the settings); None while a listener follows all of them."""
     found = {status.pbx: status for status in await pbx_statuses(session)}
     silent = [name for name in configured if not _heard(found.get(name), now)]
     if not silent:

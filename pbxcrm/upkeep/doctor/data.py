@@ -1,4 +1,4 @@
-"""What the database knows: its own shape, how the listeners are, which phones are whose."""
+"""Checks of the database: revision, listeners, checkpoints, mail, people and extensions."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,13 +24,13 @@ from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep import health
 from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
 
-QUIET = timedelta(hours=12)  # without an event: a night is normal, a working day is not
+QUIET = timedelta(hours=12)  # longest normal time without an event: a night, not a working day
 SLOW_SECONDS = 2.0  # from the socket to the database
 FAST_CLOCK_SECONDS = 5.0
 
 
 async def check_database(db: Database) -> list[Finding]:
-    """Whether the database answers, is of the right shape, and can be written."""
+    """Check that the database answers, has the right revision, and can be written."""
     kind = "SQLite" if db.is_sqlite else "PostgreSQL"
     try:
         await migrations.check(db)
@@ -48,7 +48,7 @@ async def check_database(db: Database) -> list[Finding]:
 
 
 async def _write(db: Database) -> None:
-    """Write a hint for nobody and take it away again: a full disk shows at a commit only."""
+    """Write and delete an event without recipients: a full disk shows only at a commit."""
     async with db.write() as session:
         row = Outbox(topic="doctor", at=datetime.now(UTC))
         session.add(row)
@@ -57,11 +57,11 @@ async def _write(db: Database) -> None:
         await session.delete(row)
 
 
-BEAT_MINUTES = 3  # the canary fires each minute
+BEAT_MINUTES = 3  # the canary fires every minute
 
 
 async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
-    """Whether lamps light: when the canary fired last, and which lamps are parked."""
+    """Check that lamps light: when the canary last fired, and which lamps are parked."""
     async with db.read() as session:
         beat, parked = await last_beat(session), await parked_lamps(session)
     if beat is None:
@@ -82,7 +82,7 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
 
 
 async def check_mail(db: Database, settings: Settings, now: datetime) -> list[Finding]:
-    """Whether digests go out: a server is set, and what it said where it refused."""
+    """Check that digests are sent: a mail server is set and does not refuse them."""
     async with db.read() as session:
         wanted = select(func.count()).select_from(User).where(col(User.is_active), col(User.digest_at).is_not(None))
         count = (await session.exec(wanted)).one()
@@ -106,13 +106,13 @@ async def last_ended(db: Database) -> dict[str, datetime]:
 
 
 async def check_listeners(db: Database, settings: Settings, now: datetime) -> list[Finding]:
-    """What the listener of each PBX last said of it."""
+    """Check the latest report of each PBX's listener."""
     async with db.read() as session:
         known = {row.pbx: row for row in (await session.exec(select(PbxStatus))).all()}
     findings: list[Finding] = []
     names = [pbx.name for pbx in settings.pbxs]
     if not names:
-        names = [status.pbx for status in known.values() if _is_fresh(status, now)]  # such as the one of the demo
+        names = [status.pbx for status in known.values() if _is_fresh(status, now)]  # such as that of the demo
         if not names:
             todo = "Set PBXCRM_AMI_URL=ami://user:secret@host:5038."
             findings.append(odd("No PBX is configured in the settings I was started with.", todo))
@@ -185,7 +185,7 @@ async def check_people(db: Database) -> list[Finding]:
 
 
 async def check_endpoints(db: Database, settings: Settings) -> list[Finding]:
-    """Telephones that the settings take for outside lines."""
+    """Find telephones that the settings treat as outside lines."""
     async with db.read() as session:
         found = await unmapped_endpoints(session, settings)
     return [

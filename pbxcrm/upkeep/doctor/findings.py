@@ -1,4 +1,4 @@
-"""What a check found: one line a person can act on."""
+"""A finding of a check: one line that a person can act on."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,15 +25,15 @@ class Finding:
 
 
 def good(what: str) -> Finding:
-    """Nothing to do."""
+    """A finding for something that works."""
     return Finding(Mark.GOOD, what)
 
 
 def odd(what: str, todo: str) -> Finding:
-    """It works, but somebody should look at it; ``hint`` says what to do."""
+    """A finding for something that works but needs attention; ``todo`` says what to do."""
     return Finding(Mark.ODD, what, todo)
 
 
 def bad(what: str, todo: str) -> Finding:
-    """It does not work; ``hint`` says what to do."""
+    """A finding for something that does not work; ``todo`` says what to do."""
     return Finding(Mark.BAD, what, todo)

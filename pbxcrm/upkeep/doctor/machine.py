@@ -1,4 +1,4 @@
-"""The machine we run on: the data directory, its space, Redis."""
+"""Checks of the machine: the data directory, its free space, Redis."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ NO_SPACE = 50 << 20
 
 
 def check_data_dir(data_dir: Path) -> list[Finding]:
-    """Whether the data directory can be written and has room."""
+    """Check that the data directory can be written, has space, and is private."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=data_dir) as file:
@@ -46,12 +46,12 @@ def check_data_dir(data_dir: Path) -> list[Finding]:
 
 
 async def check_redis(settings: Settings) -> list[Finding]:
-    """The user's own Redis must answer; the embedded one only does while pbxcrm runs."""
+    """Check Redis: one from the settings must answer; the embedded one only answers while pbxcrm runs."""
     async with Redis.from_url(redis_url(settings), socket_connect_timeout=3) as redis:
         try:
             async with asyncio.timeout(3):
                 version = (await redis.info("server")).get("redis_version", "?")
-                await redis.set("pbxcrm:doctor", "1", ex=5)  # one that is full, or only reads, answers all the same
+                await redis.set("pbxcrm:doctor", "1", ex=5)  # a full or read-only Redis would still answer to reads
         except (RedisError, OSError, TimeoutError) as error:
             why = str(error) or "no answer"
         else:
