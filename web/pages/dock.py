@@ -1,4 +1,4 @@
-"""The dock: call cards, pushed to every tab of whoever's phone rings, and what is done on them."""
+"""The dock: call cards, pushed to every tab of the person whose phone rings, and the actions on them."""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -44,7 +44,7 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 @dataclass(frozen=True, slots=True)
 class Colleague:
-    """Somebody to whom a call may be transferred."""
+    """A colleague to whom a call can be transferred."""
 
     name: str
     extension: str
@@ -52,8 +52,8 @@ class Colleague:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A card as it was drawn. It serves until something is said of its call, or it is a little old: what it shows of the
-    client's other calls and deals has no word of its own.
+    """A rendered card. It is reused until a hint names its call or it is a little old, because no hint tells of changes to the
+    client's other calls and deals.
     """
 
     state: CardState
@@ -62,12 +62,12 @@ class Drawn:
     html: Markup
 
     def serves(self, place: CardSlot, language: str, at: datetime) -> bool:
-        """Whether what was drawn can be shown again as it is."""
+        """Whether the rendered card can be reused."""
         return self.state is place.state and self.language == language and at - self.at < DRAWN_ANEW_AFTER
 
 
 async def dock(request: Request) -> Response:
-    """The cards as they stand now; the page asks for them when the stream cannot tell."""
+    """``GET /dock``: the current cards. The page asks for them when the stream cannot push."""
     return await _own_dock(request)
 
 
@@ -78,12 +78,12 @@ async def _own_dock(request: Request) -> HTMLResponse:
 
 
 def pusher(of: Parts) -> Pusher:
-    """Draws docks for the live stream."""
+    """The pusher that renders docks for the live stream."""
     return lambda asked: _draw(of, asked, of.clock())
 
 
 async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> AsyncIterator[tuple[RenderRequest, str]]:
-    """Docks, each in its reader's language. What they show is fetched for all at once, except cards that are given."""
+    """Docks, each in the language of its reader. Their data is loaded for all at once, except cards that can be reused."""
     docks, cards, people = await _load(of, asked, at)
     timezone = ZoneInfo(of.settings.timezone)
     for each in asked:
@@ -102,7 +102,7 @@ async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> Asyn
 async def _load(
     of: Parts, asked: Sequence[RenderRequest], at: datetime
 ) -> tuple[dict[int, Dock], dict[Wanted, Card], Directory | None]:
-    """Everybody's places, and the cards that must be drawn."""
+    """The places of everybody's dock, and the cards that must be rendered."""
     may = [each for each in asked if can(each.person, Permission.PHONE_USE)]
     async with of.db.read() as session:
         docks = await load_docks(session, [each.person for each in may], at)
@@ -120,7 +120,7 @@ async def _load(
 
 
 def _forget(asked: RenderRequest) -> None:
-    """Cards of which something has been said are drawn anew."""
+    """Drop the rendered cards of calls that a hint names."""
     if "" in asked.about:
         asked.drawn.clear()
     for ref in asked.about - {""}:
@@ -128,7 +128,7 @@ def _forget(asked: RenderRequest) -> None:
 
 
 def _facing(person: Viewer, card: Card, people: Directory) -> dict[str, Any]:
-    """What the template of a card needs."""
+    """The context for the template of a card."""
     return {
         "viewer": person,
         "card": card,
@@ -143,7 +143,7 @@ def _language(of: Parts, person: Viewer) -> Language:
 
 
 async def save_note(request: Request) -> Response:
-    """``POST /dock/{call}/note``: ``text``; kept while it is typed."""
+    """``POST /dock/{call}/note``: ``text``. The note is saved while it is typed."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await actions.save_note(session, viewer(request), _call_id(request), form.get("text"), now(request))
@@ -151,7 +151,7 @@ async def save_note(request: Request) -> Response:
 
 
 async def why_stopped(request: Request) -> Response:
-    """``GET /dock/{call}/stopped``: a sentence, plain text with ``{name}``, for the one region that is read aloud (announce.js)."""
+    """``GET /dock/{call}/stopped``: why a phone stopped ringing, as plain text with ``{name}``, for screen readers (announce.js)."""
     person = viewer(request)
     async with parts(request).db.read() as session:
         call = await access_own_call(session, person, _call_id(request))
@@ -160,7 +160,7 @@ async def why_stopped(request: Request) -> Response:
 
 
 async def choose_contact(request: Request) -> Response:
-    """``POST /dock/{call_id}/contact``: whose call it was, where several clients share the number."""
+    """``POST /dock/{call_id}/contact``: which client called, if several share the number."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await actions.choose_contact(
@@ -170,14 +170,14 @@ async def choose_contact(request: Request) -> Response:
 
 
 async def ask_client(request: Request) -> Response:
-    """``GET /dock/{id}/link``: which client we know is calling from a number that we do not."""
+    """``GET /dock/{id}/link``: the dialog that links an unknown number to a known client."""
     async with parts(request).db.read() as session:
         call = await access_own_call(session, viewer(request), _call_id(request))
     return show(request, "dock/link.html", form=filled({}), call=call)
 
 
 async def link(request: Request) -> Response:
-    """The number is this client's from now on."""
+    """``POST /dock/{id}/link``: add the number to this client."""
     form, call_id = await read_form(request), _call_id(request)
     try:
         region = parts(request).settings.region
@@ -194,8 +194,8 @@ async def link(request: Request) -> Response:
 
 
 async def make_client(request: Request) -> Response:
-    """``POST /dock/{id}/client``: who an unknown caller is: one of our clients (``contact_id``) or a new one named ``contact``;
-    with ``deal`` a deal is made besides. Asked on the card itself, which is the answer.
+    """``POST /dock/{id}/client``: name an unknown caller: a known client (``contact_id``) or a new one named ``contact``;
+    with ``deal`` also make a deal. Answers with the card.
     """
     form, call_id, settings = await read_form(request), _call_id(request), parts(request).settings
     known = form.id("contact_id")
@@ -228,12 +228,14 @@ async def attach(request: Request) -> Response:
 
 
 async def finish(request: Request) -> Response:
-    """Outcome and, where there is one, the next step; the second of the two clicks."""
+    """``POST /dock/{call}/finish``: the outcome of the call and, optionally, the next step."""
     form = await read_form(request)
     call_id, at = _call_id(request), now(request)
     async with parts(request).db.read() as session:
         deal_id = (await access_own_call(session, viewer(request), call_id)).deal_id
-    planned = completing.is_completed(form)  # the next task is made with the deal's move, then, not with the call
+    planned = completing.is_completed(
+        form
+    )  # then the next task is created by the move of the deal, not with the outcome
     try:
         async with parts(request).db.write() as session:
             if deal_id is not None:
@@ -257,7 +259,7 @@ async def finish(request: Request) -> Response:
 
 
 async def hide(request: Request) -> Response:
-    """``POST /dock/{call}/hide``: the card goes from the viewer's own dock."""
+    """``POST /dock/{call}/hide``: remove the card from the viewer's own dock."""
     call_id = _call_id(request)
     async with parts(request).db.write() as session:
         await outcomes.hide(session, viewer(request), call_id, now(request))
@@ -272,7 +274,7 @@ async def unhide(request: Request) -> Response:
 
 
 async def finish_together(request: Request) -> Response:
-    """``POST /dock/finish-together``: all calls whose outcome one owes are settled, or (``away``) their cards put away."""
+    """``POST /dock/finish-together``: finish all own calls without an outcome, or (``away``) only remove their cards."""
     form, at, token = await read_form(request), now(request), secrets.token_hex(8)
     away = form.ticked("away")
     disposition = "" if away else Disposition.DONE.value
@@ -293,7 +295,7 @@ async def unfinish_together(request: Request) -> Response:
 
 
 async def not_a_client(request: Request) -> Response:
-    """The number goes on the list of those that are not clients, and the card away."""
+    """Put the number on the list of numbers that are not clients, and remove the card."""
     call_id, at = _call_id(request), now(request)
     region = parts(request).settings.region
     async with parts(request).db.write() as session:
@@ -303,7 +305,7 @@ async def not_a_client(request: Request) -> Response:
 
 
 async def _finished(session: AsyncSession, passed: Task | None, text: str) -> str:
-    """What is said when a card goes; where something was another's to decide, who was asked."""
+    """The toast after a card was finished; if a colleague must decide something, it names them."""
     if passed is None:
         return text
     who = (await load_directory(session)).name(passed.assignee_id) or _("nobody")
@@ -319,7 +321,7 @@ def _colleagues(everybody: Directory, person: Viewer) -> list[Colleague]:
 
 
 async def _next_at(request: Request, choice: str, at: datetime) -> datetime | None:
-    """When the quick choices are due, by the calendar of whoever chose."""
+    """The due time of a quick choice, in the calendar of the viewer."""
     if choice not in NEXT_SAID:
         return None
     async with parts(request).db.read() as session:

@@ -1,4 +1,4 @@
-"""What a field for a deadline has understood, while one types."""
+"""The hint below a deadline field: how the typed text was understood."""
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse

@@ -1,4 +1,4 @@
-"""What has reached the manager, of whatever kind: what, who, how long, why; call, give to somebody, accept with a reason, say something."""
+"""The manager's page of escalations: each with reason and waiting time; call, reassign, accept with a reason, comment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ from web.pages.common import LISTED, colleagues, page_query, period, query_numbe
 from web.parts import now, parts, viewer
 from web.words import WORKING_DAY
 
-#: Why a manager lets it be, offered as buttons.
+#: Usual reasons for accepting an escalation, offered as buttons.
 WHY_ACCEPTED = (N_("We agreed on another time"), N_("The client has been told"), N_("Not worth a call"))
 LISTED_AT_MOST = 1000
-OF_EACH = 8  # rows of a seller that are shown at first
+OF_EACH = 8  # rows shown per seller at first
 NOBODY = "nobody"
 DECIDED = 50  # rows of the history
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -47,7 +47,7 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What reached the manager of one seller's work (``owner`` None: nobody's); ``more`` of it are not shown."""
+    """The escalations of one seller's work (``owner`` None: of work without an owner); ``more``: how many are not shown."""
 
     owner_id: int | None
     owner: User | None
@@ -57,7 +57,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Taker:
-    """Somebody who may be given something."""
+    """A person to whom an escalation can be reassigned."""
 
     user_id: int
     name: str
@@ -66,7 +66,7 @@ class Taker:
 
 
 async def page(request: Request) -> Response:
-    """``GET /escalations?owner=&history=``: a few rows of each seller; ``owner``: all of theirs; ``history``: what was decided."""
+    """``GET /escalations?owner=&history=``: a few rows per seller; ``owner``: all rows of one; ``history``: the decided ones."""
     return await _page(request)
 
 
@@ -76,7 +76,7 @@ async def ask(request: Request) -> Response:
 
 
 async def reassign(request: Request) -> Response:
-    """``POST /escalations/{id}/reassign``: give the callback to somebody else."""
+    """``POST /escalations/{id}/reassign``: give the callback or deal to somebody else."""
     form = await read_form(request)
     try:
         user_id = form.id("user_id")
@@ -107,7 +107,7 @@ async def reassign_chosen(request: Request) -> Response:
 
 
 async def accept(request: Request) -> Response:
-    """``POST /escalations/{id}/accept``: take it off control, with a reason."""
+    """``POST /escalations/{id}/accept``: end the escalation, with a reason."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -121,7 +121,7 @@ async def accept(request: Request) -> Response:
 
 
 async def comment(request: Request) -> Response:
-    """``POST /escalations/{id}/comment``: ``text`` goes to whoever's work it is, as an assignment."""
+    """``POST /escalations/{id}/comment``: send ``text`` to the owner of the work, as an assignment."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -134,7 +134,7 @@ async def comment(request: Request) -> Response:
 
 
 async def joint(request: Request) -> Response:
-    """``POST /escalations/{id}/joint``: whoever's work it is has it too, beside the manager."""
+    """``POST /escalations/{id}/joint``: make it a joint task of the manager and the owner of the work."""
     async with parts(request).db.write() as session:
         lamp = await escalations.make_joint(session, viewer(request), _id(request), now=now(request))
         name = (await load_directory(session)).name(lamp.owner_id)
@@ -142,12 +142,12 @@ async def joint(request: Request) -> Response:
 
 
 async def ask_task(request: Request) -> Response:
-    """``GET /escalations/tasks/{id}/ask``: what became of a control task."""
+    """``GET /escalations/tasks/{id}/ask``: the dialog that asks for the result of a control task."""
     return await _ask_task(request, filled({}))
 
 
 async def close_task(request: Request) -> Response:
-    """A control task (whose extension is this?) is dealt with: ``why`` says how."""
+    """Finish a control task (for example "whose extension is this?"); ``why`` is its result."""
     form = await read_form(request)
     check(viewer(request), Permission.ESCALATIONS_WORK)
     task_id: int = request.path_params["task_id"]
@@ -197,7 +197,7 @@ async def _page(request: Request) -> HTMLResponse:
 
 
 async def _groups(session: AsyncSession, lamps: Sequence[Lamp], people: Directory, only: str) -> list[Group]:
-    """By seller, whose oldest waits longest first; a few of each, or all of the one (an id, or ``nobody``) that is asked for."""
+    """Escalations by seller, the longest waiting first: a few of each, or all of ``only`` (a user id or ``nobody``)."""
     by_owner: dict[int | None, list[Lamp]] = {}
     for lamp in lamps:
         by_owner.setdefault(lamp.owner_id, []).append(lamp)
@@ -219,7 +219,7 @@ async def _groups(session: AsyncSession, lamps: Sequence[Lamp], people: Director
 
 
 def _waited(rows: Sequence[LampRow], calendars: Calendars, at: datetime) -> dict[int | None, float]:
-    """Working minutes of the owner that the client has waited, by lamp: as the norm counts."""
+    """Lamp id -> how long the client has waited, in working minutes of the owner, as the norm counts them."""
     return {row.lamp.id: calendars.of_user(row.lamp.owner_id).minutes_between(row.since, at) for row in rows}
 
 
@@ -230,7 +230,7 @@ def _asked_owner(query: dict[str, list[str]]) -> str:
 
 
 async def _takers(session: AsyncSession, request: Request, owner_id: int | None = None) -> list[Taker]:
-    """Whom something may be given to: sellers on shift first, ``owner_id``, who has it, last."""
+    """People to whom it can be reassigned: sellers on shift first, the current owner ``owner_id`` last."""
     people = await colleagues(session, viewer(request))
     calendars = await load_calendars(session, await load_directory(session))
     takers = [

@@ -1,4 +1,4 @@
-"""The calendar of one's tasks for calendar programs, and its address in the profile."""
+"""The calendar feed of a person's tasks (iCalendar), and its address in the profile."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +13,7 @@ from web.profile_page import profile_page
 
 
 async def feed(request: Request) -> Response:
-    """``GET /feeds/{token}.ics``: the open tasks of whose address it is."""
+    """``GET /feeds/{token}.ics``: the open tasks of the person to whom this secret address belongs."""
     async with parts(request).db.read() as session:
         who, rows = await feed_tasks(session, request.path_params["token"])
     at = str(request.base_url).rstrip("/")
@@ -37,14 +37,14 @@ async def feed(request: Request) -> Response:
 
 
 async def make(request: Request) -> Response:
-    """``POST /profile/feed``: a new address, shown this once."""
+    """``POST /profile/feed``: make a new address, which is shown only once."""
     async with parts(request).db.write() as session:
         secret = await make_feed(session, viewer(request), now=now(request))
     return await profile_page(request, feed_secret=secret)
 
 
 async def end(request: Request) -> Response:
-    """``POST /profile/feed/end``."""
+    """``POST /profile/feed/end``: make the address invalid."""
     async with parts(request).db.write() as session:
         await end_feed(session, viewer(request), now=now(request))
     return redirect(request, "/profile", done="deleted")

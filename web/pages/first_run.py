@@ -1,4 +1,4 @@
-"""First steps: what an administrator does on a new installation, each ticked by what has happened."""
+"""First steps of an administrator on a new installation. Each step is ticked when it has happened."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -29,7 +29,7 @@ async def settings(request: Request) -> Response:
 
 
 async def steps(request: Request) -> Response:
-    """``GET /settings/start``: follows by itself while it is open."""
+    """``GET /settings/start``: the list refreshes while it is open."""
     configured = _configured(request)
     async with parts(request).db.read() as session:
         run = await load_first_run(session, configured)
@@ -55,7 +55,7 @@ async def steps(request: Request) -> Response:
 
 
 async def keep(request: Request) -> Response:
-    """``POST /settings/start/keep`` step: it is right as it was shipped."""
+    """``POST /settings/start/keep`` ``step``: mark a shipped default as accepted."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await keep_as_it_is(session, viewer(request), form["step"], now(request))
@@ -63,7 +63,7 @@ async def keep(request: Request) -> Response:
 
 
 async def away(request: Request) -> Response:
-    """``POST /settings/start/away``: put away (``away=1``), or brought back."""
+    """``POST /settings/start/away``: hide the reminder (``away=1``), or show it again."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await put_away(session, viewer(request), now(request), away=form.ticked("away"))

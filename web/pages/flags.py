@@ -1,4 +1,4 @@
-"""Flags: the list of what quality control or a manager wants looked at; raising and resolving one where it stands."""
+"""Flags: the list of deals and calls that quality control or a manager flagged; raising and resolving a flag."""
 
 from collections.abc import Awaitable, Callable
 
@@ -18,7 +18,7 @@ from web.parts import now, parts, viewer
 
 
 async def listed(request: Request) -> Response:
-    """``GET /flags?state=resolved``: the open ones, or those that were resolved; newest first."""
+    """``GET /flags?state=resolved``: the open or the resolved flags, newest first."""
     resolved = request.query_params.get("state", "") == "resolved"
     before = read_id(request.query_params.get("cursor", ""))
     async with parts(request).db.read() as session:
@@ -30,13 +30,13 @@ async def listed(request: Request) -> Response:
 
 
 async def on_deal(request: Request) -> Response:
-    """``POST /deals/{id}/flag`` reason."""
+    """``POST /deals/{id}/flag``: raise a flag with ``reason``."""
     deal_id: int = request.path_params["deal_id"]
     return await _raise(request, f"/deals/{deal_id}", deal_id=deal_id)
 
 
 async def on_call(request: Request) -> Response:
-    """``POST /calls/{id}/flag`` reason."""
+    """``POST /calls/{id}/flag``: raise a flag with ``reason``."""
     call_id: int = request.path_params["call_id"]
     return await _raise(request, f"/calls/{call_id}", call_id=call_id)
 
@@ -53,7 +53,7 @@ async def _raise(request: Request, back: str, *, deal_id: int | None = None, cal
 
 
 async def resolve(request: Request) -> Response:
-    """``POST /flags/{id}/resolve`` word."""
+    """``POST /flags/{id}/resolve``: ``word`` says what was done."""
     form = await read_form(request)
 
     async def act() -> str:

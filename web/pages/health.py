@@ -1,4 +1,4 @@
-"""What machines ask: is the process alive, can it serve, how is everything."""
+"""Health checks for machines: liveness, readiness, metrics."""
 
 import asyncio
 
@@ -13,18 +13,18 @@ from web.auth import viewer_by_token
 from web.nearness import is_near
 from web.parts import now, parts
 
-STRANGERS_SECONDS = 2.0  # a stranger asks the database no more often than this
+STRANGERS_SECONDS = 2.0  # seconds; requests of strangers cause at most one database check in this time
 
 
 async def healthz(_request: Request) -> Response:
-    """The process runs; says nothing about what it depends on."""
+    """``GET /healthz``: the process runs. It says nothing about database or Redis."""
     return PlainTextResponse("ok\n")
 
 
 async def readyz(request: Request) -> Response:
-    """200 when pages can be served and what is done on them kept, else 503.
+    """``GET /readyz``: 200 if pages can be served and changes stored, else 503.
 
-    The state of database, disk, Redis and each PBX is for the networks of ``metrics_networks`` and for tokens.
+    Only the networks of ``metrics_networks`` and tokens also get the state of database, disk, Redis and each PBX.
     """
     if await _may_know(request):
         found = await _collect(request)
@@ -36,7 +36,7 @@ async def readyz(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """For Prometheus, of the networks of ``metrics_networks`` or with a token."""
+    """``GET /metrics`` for Prometheus: for the networks of ``metrics_networks`` and for tokens."""
     if not await _may_know(request):
         detail = "Metrics are for the networks of PBXCRM_METRICS_NETWORKS, or with Authorization: Bearer TOKEN."
         return problem(403, "metrics.foreign", detail)
@@ -57,7 +57,7 @@ async def _collect(request: Request) -> Health:
 
 
 async def _lately(request: Request) -> Health:
-    """The state of a moment ago; many who ask at once are told of one look."""
+    """The state, at most a moment old. Simultaneous requests share one check."""
     state, clock = request.app.state, asyncio.get_running_loop().time
     looked: tuple[float, asyncio.Task[Health]] | None = getattr(state, "looked", None)
     if looked is None or clock() - looked[0] > STRANGERS_SECONDS:

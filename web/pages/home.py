@@ -1,4 +1,4 @@
-"""The front page, which is another for everybody, and the search of the bar."""
+"""The front page, which depends on the role, and the global search."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,7 +12,7 @@ from web.parts import parts, viewer
 
 
 async def home(request: Request) -> Response:
-    """``GET /``: sellers to callbacks while there are any, managers to what burns, QC to calls, admins to the first steps while something essential is missing."""
+    """``GET /``: redirects sellers to open callbacks, managers to *What burns*, QC to calls, admins to unfinished first steps."""
     return RedirectResponse(await _front(request), 303)
 
 
@@ -32,7 +32,7 @@ async def _front(request: Request) -> str:
 
 
 async def find(request: Request) -> Response:
-    """``GET /search?q=``: the list under the search field, or a page of its own."""
+    """``GET /search?q=``: the results as a list under the search field, or as a page."""
     text = asked_text(request)
     async with parts(request).db.read() as session:
         found = await search(session, viewer(request), text, region=parts(request).settings.region)

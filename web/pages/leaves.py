@@ -1,4 +1,4 @@
-"""Leaves: who is away when, and who stands in."""
+"""Leaves: who is away when, and who their deputy is."""
 
 from datetime import date
 from http import HTTPStatus
@@ -21,13 +21,13 @@ PATH = "/people/leaves"
 
 
 async def listed(request: Request) -> Response:
-    """``GET /people/leaves``: of the people one may see; what is over is left out."""
+    """``GET /people/leaves``: leaves of the people one may see, without past ones."""
     day = today().isoformat()
     return await _page(request, filled({"from": day, "until": day}))
 
 
 async def create(request: Request) -> Response:
-    """``POST /people/leaves``."""
+    """``POST /people/leaves``: enter a leave."""
     form = await read_form(request)
     try:
         new = NewLeave(form.id("person") or 0, _date(form, "from"), _date(form, "until"), form.id("deputy"))
@@ -40,7 +40,7 @@ async def create(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """``POST /people/leaves/{id}/delete``."""
+    """``POST /people/leaves/{id}/delete``: delete a leave."""
     async with parts(request).db.write() as session:
         await delete_leave(session, viewer(request), request.path_params["leave_id"], now=now(request))
     return redirect(request, PATH, done="deleted")
@@ -51,7 +51,7 @@ def _date(form: Form, name: str) -> date:
         found = date.fromisoformat(form[name])
     except ValueError:
         raise Invalid(name, "leaves.date", "Choose a date.") from None
-    if not 1970 <= found.year < 2200:  # what is beyond is a slip of the hand
+    if not 1970 <= found.year < 2200:  # other years are typing errors
         raise Invalid(name, "leaves.date", "Choose a date.")
     return found
 

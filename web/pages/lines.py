@@ -1,4 +1,4 @@
-"""Lines: by which way clients call in, and what becomes of their calls."""
+"""Lines: the numbers, trunks and queues that clients call, and the rules for their calls."""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -28,7 +28,7 @@ Pipelines = Sequence[tuple[Pipeline, list[Stage]]]
 
 
 async def lines(request: Request) -> Response:
-    """``GET /settings/lines``: in their order, each with what it does in plain words."""
+    """``GET /settings/lines``: all lines in order, each with its rules in words."""
     async with parts(request).db.read() as session:
         found = await list_lines(session)
         pipelines = await list_pipelines(session)
@@ -38,13 +38,13 @@ async def lines(request: Request) -> Response:
 
 
 async def new(request: Request) -> Response:
-    """``GET /settings/lines/new``."""
+    """``GET /settings/lines/new``: an empty form."""
     form = filled({"makes_deals": True, "makes_callbacks": True, "anonymous_makes_deals": True, "short_seconds": 0})
     return await _form_page(request, form, None)
 
 
 async def line(request: Request) -> Response:
-    """``GET /settings/lines/{id}``."""
+    """``GET /settings/lines/{id}``: the form of a line."""
     async with parts(request).db.read() as session:
         found = await get_line(session, request.path_params["line_id"])
     if found is None:
@@ -56,7 +56,7 @@ async def line(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
-    """``POST /settings/lines/new`` and ``/settings/lines/{id}``."""
+    """``POST /settings/lines/new`` and ``/settings/lines/{id}``: save a line."""
     form, line_id = await read_form(request), request.path_params.get("line_id")
     try:
         async with parts(request).db.write() as session:
@@ -68,7 +68,7 @@ async def save(request: Request) -> Response:
 
 
 async def preview(request: Request) -> Response:
-    """``POST /settings/lines/preview``: what the rules as they are typed would do."""
+    """``POST /settings/lines/preview``: the effect of the typed rules, in words."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         pipelines = await list_pipelines(session)
@@ -87,14 +87,14 @@ async def move(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """``POST /settings/lines/{id}/delete``; its calls stay and say no line."""
+    """``POST /settings/lines/{id}/delete``; its calls stay, without a line."""
     async with parts(request).db.write() as session:
         await delete_line(session, viewer(request), request.path_params["line_id"], now(request))
     return redirect(request, PATH, done="deleted")
 
 
 def preview_of(found: Line, pipelines: Pipelines, owner: str) -> list[str]:
-    """What the rule makes of a call, in sentences."""
+    """The effect of a line on a call, as sentences."""
     return words.line_preview(found, stage_name=_stage_name(found, pipelines), owner_name=owner)
 
 
@@ -108,7 +108,7 @@ def _preview_of_form(form: Form, pipelines: Pipelines, name_of: Callable[[int | 
 
 
 def _stage_name(found: Line, pipelines: Pipelines) -> str:
-    """Where deals of answered calls go: the chosen stage, else Unsorted of the chosen or the default pipeline."""
+    """The stage of deals from answered calls: the chosen one, else Unsorted of the chosen or default pipeline."""
     stages = [stage for _pipeline, own in pipelines for stage in own]
     chosen = next((stage for stage in stages if stage.id == found.stage_id), None)
     if chosen is not None:
@@ -119,7 +119,7 @@ def _stage_name(found: Line, pipelines: Pipelines) -> str:
 
 
 def _rules(form: Form) -> LineRules:
-    """What was typed; raises Invalid for numbers that are not."""
+    """The rules that were typed. Raises Invalid for a malformed number."""
     return LineRules(
         name=form["name"],
         pbx=form["pbx"] or "*",

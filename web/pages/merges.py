@@ -1,4 +1,4 @@
-"""Clients who may be one person: the list to work through, the page where two become one, and where they are made two again."""
+"""Duplicate clients: the list of candidates, the page that merges two, and the page of a merge with its undo."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -31,7 +31,7 @@ from web.i18n import gettext as _
 from web.pages.common import LISTED, asked_id, asked_text, show
 from web.parts import now, parts, viewer
 
-#: Fields of the form, by those of the client.
+#: Field of the client -> field of the form.
 TAKE = {"name": "take_name", "company_id": "take_company", "responsible_id": "take_responsible", "note": "take_note"}
 
 
@@ -39,7 +39,7 @@ NAMES = {"name": N_("Name"), "company_id": N_("Company"), "responsible_id": N_("
 
 
 async def duplicates(request: Request) -> Response:
-    """``GET /contacts/duplicates?cursor=``: pairs among the clients one sees, the surest first."""
+    """``GET /contacts/duplicates?cursor=``: candidate pairs among visible clients, the surest first."""
     async with parts(request).db.read() as session:
         after = read_pair(request.query_params.get("cursor", ""))
         pairs, place = await list_duplicates(session, viewer(request), after=after, limit=LISTED)
@@ -57,7 +57,7 @@ async def duplicates(request: Request) -> Response:
 
 
 async def merge_page(request: Request) -> Response:
-    """``GET /contacts/{id}/merge?contact_id=&back=``: whom to merge it with, then both side by side."""
+    """``GET /contacts/{id}/merge?contact_id=&back=``: choose the other client, then compare both side by side."""
     with_id = asked_id(request, "contact_id")
     if with_id is None or with_id == request.path_params["contact_id"]:
         return await _choose_page(request, filled({}))
@@ -65,7 +65,7 @@ async def merge_page(request: Request) -> Response:
 
 
 async def merge(request: Request) -> Response:
-    """``POST /contacts/{id}/merge``: into the client of the field ``into``."""
+    """``POST /contacts/{id}/merge``: merge the client into the one in the field ``into``."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     into = form.id("into") or 0
     try:
@@ -88,7 +88,7 @@ async def merge(request: Request) -> Response:
 
 
 async def not_same(request: Request) -> Response:
-    """``POST /contacts/{id}/not-same``: with the client of the field ``other``; its row goes."""
+    """``POST /contacts/{id}/not-same``: this client and ``other`` are two people; the pair leaves the list."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     other = form.id("other") or 0
     async with parts(request).db.write() as session:
@@ -98,7 +98,7 @@ async def not_same(request: Request) -> Response:
     undo = f"/contacts/{contact_id}/not-same/{other}/undo"
     row = "pair-{}-{}".format(
         *sorted((contact_id, other))
-    )  # htmx swaps nothing for an answer that is empty but for partials
+    )  # htmx would swap nothing for an answer that holds only partials
     gone = HTMLResponse(f'<hx-partial hx-target="#{row}" hx-swap="delete"></hx-partial>')
     return with_toast(request, gone, _("Two clients, then. They are not suggested again."), undo=undo)
 
@@ -112,7 +112,7 @@ async def undo_not_same(request: Request) -> Response:
 
 
 async def merged(request: Request) -> Response:
-    """``GET /merges/{id}``: who was merged with whom, and what an undo would leave as it is."""
+    """``GET /merges/{id}``: who was merged into whom, and what an undo would leave unchanged."""
     who, merge_id = viewer(request), request.path_params["merge_id"]
     async with parts(request).db.read() as session:
         found = await access_merge(session, who, merge_id)
@@ -138,7 +138,7 @@ async def merged(request: Request) -> Response:
 
 
 async def undo(request: Request) -> Response:
-    """``POST /merges/{id}/undo``; the page of the merge says afterwards what was left."""
+    """``POST /merges/{id}/undo``; the page then says what the undo left unchanged."""
     merge_id = request.path_params["merge_id"]
     async with parts(request).db.write() as session:
         found = await undo_merge(session, viewer(request), merge_id, now=now(request))
@@ -179,7 +179,7 @@ async def _compare_page(request: Request, form: Form, into_id: int, status: int 
             await access_contact(session, who, contact_id),
             await access_contact(session, who, into_id, field="into" if status != 200 else ""),
         ]
-        if found[0].id == found[1].id:  # somebody has merged them just now
+        if found[0].id == found[1].id:  # they have just been merged by somebody else
             raise Conflict("merges.already", "These two have just been merged.")
         this, into = await with_numbers(session, found)
         deals = [await _open_deals(session, who, each) for each in found]
@@ -207,7 +207,7 @@ async def _compare_page(request: Request, form: Form, into_id: int, status: int 
 
 
 def _choices(this: ContactRow, into: ContactRow, form: Form) -> list[tuple[str, str, str, bool]]:
-    """The fields that differ: their name, their name in the form, what is ticked, whether both can be kept."""
+    """The fields that differ: label, name in the form, ticked value, and whether both values can be kept."""
     mine, theirs = values_of(this.contact), values_of(into.contact)
     return [
         (
@@ -227,7 +227,7 @@ async def _open_deals(session: AsyncSession, who: Viewer, contact: Contact) -> l
 
 
 def _told(left: Sequence[Left], deals: Mapping[int, DealRow]) -> tuple[list[str], list[DealRow]]:
-    """Sentences, and deals that are named."""
+    """What an undo leaves, as sentences, and the deals that they name."""
     sentences: list[str] = []
     for each in left:
         unnamed = [one for one in each.ids if each.what != "deals" or one not in deals]
@@ -237,7 +237,7 @@ def _told(left: Sequence[Left], deals: Mapping[int, DealRow]) -> tuple[list[str]
 
 
 async def _seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) -> dict[int, DealRow]:
-    """The deals that the reader may see, by their ids; of all others only how many they are is told."""
+    """The deals that the reader may see, by id. Of the others only the number is told."""
     ids = tuple(one for each in left if each.what == "deals" for one in each.ids)
     if not ids:
         return {}
@@ -246,7 +246,7 @@ async def _seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) 
 
 
 def _sentence(each: Left, ids: Sequence[int]) -> str:
-    """What an undo leaves, in words; ``ids`` are those that are not named."""
+    """One thing that an undo leaves, in words; ``ids``: the rows that are not named."""
     if each.why is Why.FIELD:
         return _("{field}: what it says now stays.").format(field=_(NAMES[each.what]))
     if each.why is Why.NUMBER_GONE:

@@ -1,4 +1,4 @@
-"""The pause of a deal, on its page: nobody is asked about it until a day, for a reason; a long one waits for a manager."""
+"""The pause of a deal, on its page: its lamps rest until a day, for a reason. A manager must approve a long pause."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -18,12 +18,12 @@ from web.parts import now, parts, viewer, wants_fragment
 
 
 async def panel(request: Request) -> Response:
-    """``GET /deals/{id}/pause``: the panel alone."""
+    """``GET /deals/{id}/pause``: only the panel."""
     return await _panel(request, Form())
 
 
 async def create(request: Request) -> Response:
-    """``POST /deals/{id}/pause``: ``until`` and ``reason``."""
+    """``POST /deals/{id}/pause``: pause the deal until ``until`` for ``reason``."""
     form = await read_form(request)
     try:
         until = _until(form)
@@ -40,14 +40,14 @@ async def create(request: Request) -> Response:
 
 
 async def end(request: Request) -> Response:
-    """``POST …/pause/end``: the deal is minded again from now on."""
+    """``POST …/pause/end``: end the pause now."""
     async with parts(request).db.write() as session:
         await end_pause(session, viewer(request), request.path_params["deal_id"], now=now(request))
     return await _done(request, _("The pause is over."))
 
 
 async def approve(request: Request) -> Response:
-    """``POST …/pause/approve``: the manager agrees to a long one."""
+    """``POST …/pause/approve``: a manager approves a long pause."""
     async with parts(request).db.write() as session:
         await approve_pause(session, viewer(request), request.path_params["deal_id"], now=now(request))
     return await _done(request, _("Agreed."))

@@ -1,4 +1,4 @@
-"""People: who works here, in which team, on which telephone, and what they may do."""
+"""People: their teams, extensions and roles."""
 
 from http import HTTPStatus
 
@@ -32,7 +32,7 @@ ROLES: dict[str, str] = {
 
 
 async def people(request: Request) -> Response:
-    """``GET /people``: everybody one may see, by team; extensions nobody has are shown to whoever can give them."""
+    """``GET /people``: everybody one may see, by team; people who may edit also see extensions without an owner."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         users = await list_users(session, who)
@@ -50,13 +50,13 @@ async def people(request: Request) -> Response:
 
 
 async def new_person(request: Request) -> Response:
-    """``GET /people/new?extension=``."""
+    """``GET /people/new?extension=``: the form of a new person."""
     form = filled({"role": Role.SELLER.value, "extensions": request.query_params.get("extension", "")})
     return await _person_page(request, form, None)
 
 
 async def add_person(request: Request) -> Response:
-    """``POST /people/new``."""
+    """``POST /people/new``: add a person."""
     form = await read_form(request)
     try:
         hashed = await hash_password(form.get("password"))
@@ -80,7 +80,7 @@ async def add_person(request: Request) -> Response:
 
 
 async def person(request: Request) -> Response:
-    """``GET /people/{id}``."""
+    """``GET /people/{id}``: the form of a person with their API tokens."""
     async with parts(request).db.read() as session:
         user = await _user(session, request)
         numbers = (await extensions_of(session, [user.id or 0]))[user.id or 0]
@@ -99,7 +99,7 @@ async def person(request: Request) -> Response:
 
 
 async def save_person(request: Request) -> Response:
-    """``POST /people/{id}``; an empty password leaves the old one."""
+    """``POST /people/{id}``; save a person. An empty password keeps the old one."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         user = await _user(session, request)
@@ -155,12 +155,12 @@ async def _person_page(request: Request, form: Form, user: User | None, status: 
 
 
 async def new_team(request: Request) -> Response:
-    """``GET /teams/new``."""
+    """``GET /teams/new``: the form of a new team."""
     return await _team_page(request, Form(), None)
 
 
 async def team(request: Request) -> Response:
-    """``GET /teams/{id}``."""
+    """``GET /teams/{id}``: the form of a team."""
     found = await _team(request)
     return await _team_page(request, filled({"name": found.name, "manager_id": found.manager_id}), found)
 
@@ -174,12 +174,12 @@ async def _team(request: Request) -> Team:
 
 
 async def add_team(request: Request) -> Response:
-    """``POST /teams/new``."""
+    """``POST /teams/new``: add a team."""
     return await _save_team(request, None)
 
 
 async def save_team(request: Request) -> Response:
-    """``POST /teams/{id}``."""
+    """``POST /teams/{id}``: save a team."""
     return await _save_team(request, await _team(request))
 
 

@@ -1,4 +1,4 @@
-"""Calling by a click from any page, transfer and hang-up from the call card, and how one's own phone stands."""
+"""Click-to-call from any page, transfer and hang-up from the call card, and the state of one's own phone."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,13 +16,13 @@ from web.rendering import render
 
 
 async def call(request: Request) -> Response:
-    """``POST /phone/call`` number, and where known extension, episode_id, deal_id, contact_id: a word, as a toast."""
+    """``POST /phone/call``: call ``number``; optional ``extension, episode_id, deal_id, contact_id``. Answers with a toast."""
     command = await order_call(request, await read_form(request))
     return toast(request, said_of(command), tone="")
 
 
 async def transfer(request: Request) -> Response:
-    """``POST /phone/transfer`` call_id, attended, and target (an extension of the list) or number (what was typed)."""
+    """``POST /phone/transfer``: ``call_id``, ``attended``, and ``target`` (an extension of the list) or ``number`` (typed)."""
     form = await read_form(request)
     attended = form.ticked("attended")
     async with parts(request).db.write() as session:
@@ -43,7 +43,7 @@ async def transfer(request: Request) -> Response:
 
 
 async def hang_up(request: Request) -> Response:
-    """``POST /phone/hangup`` call_id."""
+    """``POST /phone/hangup``: hang up the call ``call_id``."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         command = await actions.hang_up(session, viewer(request), form.id("call_id") or 0, now=now(request))
@@ -52,7 +52,7 @@ async def hang_up(request: Request) -> Response:
 
 
 async def state(request: Request) -> Response:
-    """``GET /phone/state``: the last call by a click, as the bar shows it, and what went wrong with the last order of any kind."""
+    """``GET /phone/state``: the state of the last click-to-call for the bar, and the error of the last phone command."""
     async with parts(request).db.read() as session:
         command = await latest_call_of(session, viewer(request).user_id)
         last = await latest_order_of(session, viewer(request).user_id)

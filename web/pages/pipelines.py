@@ -62,28 +62,28 @@ FIELDS: dict[str, str] = {**{key: field.name for key, field in BY_KEY.items()}, 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A pipeline with its stages and how many deals stand in each."""
+    """A pipeline with its stages and the number of deals in each."""
 
     pipeline: Pipeline
     stages: list[Stage]
     deals: dict[int, int]
     checkpoints: list[tuple[Checkpoint, list[CheckpointStep]]]
-    unwatched: int  # key stages with a norm that nobody minds
+    unwatched: int  # number of key stages with a norm but without a checkpoint
     people: Directory
     job: BackgroundJob | None = None
 
     def watching(self, stage_id: int | None) -> list[tuple[Checkpoint, list[CheckpointStep]]]:
-        """The checkpoints of a stage; of None those of the whole pipeline."""
+        """The checkpoints of a stage; for None those of the whole pipeline."""
         return [each for each in self.checkpoints if each[0].stage_id == stage_id]
 
     @property
     def watched(self) -> frozenset[int | None]:
-        """Stages whose norm lights a lamp."""
+        """The ids of stages whose norm lights a lamp."""
         return frozenset(row.stage_id for row, _steps in self.checkpoints if row.is_active)
 
 
 async def listed(request: Request) -> Response:
-    """``GET /settings/pipelines``."""
+    """``GET /settings/pipelines``: all pipelines with their stages."""
     async with parts(request).db.read() as session:
         rows = await list_pipelines(session)
     names = {pipeline.id: pipeline.name for pipeline, _stages in rows}
@@ -91,12 +91,12 @@ async def listed(request: Request) -> Response:
 
 
 async def new(request: Request) -> Response:
-    """``GET /settings/pipelines/new``."""
+    """``GET /settings/pipelines/new``: the form of a new pipeline."""
     return _new_page(request, filled({"template": "b2b"}))
 
 
 async def create(request: Request) -> Response:
-    """``POST /settings/pipelines/new``: from a template; an empty name is that of the template."""
+    """``POST /settings/pipelines/new``: create one from a template; an empty name becomes that of the template."""
     form = await read_form(request)
     template = form["template"]
     name = form["name"] or (_(TEMPLATES[template].name) if template in TEMPLATES else "")
@@ -131,7 +131,7 @@ async def one(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
-    """``POST /settings/pipelines/{id}``."""
+    """``POST /settings/pipelines/{id}``: save its settings."""
     form = await read_form(request)
     pipeline_id: int = request.path_params["pipeline_id"]
     async with parts(request).db.read() as session:
@@ -169,14 +169,14 @@ async def archive(request: Request) -> Response:
 
 
 async def new_stage(request: Request) -> Response:
-    """``GET /settings/pipelines/{id}/stages/new``."""
+    """``GET /settings/pipelines/{id}/stages/new``: the form of a new stage."""
     async with parts(request).db.read() as session:
         shown = await _shown(session, request.path_params["pipeline_id"])
     return _stage_page(request, filled({"kind": StageKind.OPEN.value, "norm_unit": "h", "probability": 0}), shown, None)
 
 
 async def create_stage(request: Request) -> Response:
-    """``POST /settings/pipelines/{id}/stages/new``."""
+    """``POST /settings/pipelines/{id}/stages/new``: add a stage."""
     form = await read_form(request)
     pipeline_id: int = request.path_params["pipeline_id"]
     try:
@@ -192,7 +192,7 @@ async def create_stage(request: Request) -> Response:
 
 
 async def stage(request: Request) -> Response:
-    """``GET /settings/stages/7``."""
+    """``GET /settings/stages/7``: the form of a stage with its checkpoints and tasks."""
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
     requires = Requirements.load(found.requires)
@@ -218,7 +218,7 @@ async def stage(request: Request) -> Response:
 
 
 async def save_stage(request: Request) -> Response:
-    """``POST /settings/stages/{id}``."""
+    """``POST /settings/stages/{id}``: save a stage."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
@@ -252,7 +252,7 @@ def _norm_to_try(change: StageChange) -> int:
 
 
 def _keep_typed(form: Form, error: Conflict, version: int) -> None:
-    """Somebody was faster: what was typed stands, and goes over theirs when it is sent again. Raises what is another conflict."""
+    """After a conflict of versions, keep the typed text; sending it again overwrites the other change. Re-raises other conflicts."""
     if error.code != "pipelines.stale":
         raise error
     form.errors[""] = _(
@@ -262,7 +262,7 @@ def _keep_typed(form: Form, error: Conflict, version: int) -> None:
 
 
 async def move_stage(request: Request) -> Response:
-    """``POST …/position``: to the place it was dragged to, or one up or down by a button."""
+    """``POST …/position``: move the stage to the position it was dragged to, or one up or down by a button."""
     form = await read_form(request)
     stage_id: int = request.path_params["stage_id"]
     async with parts(request).db.write() as session:
@@ -276,14 +276,14 @@ async def move_stage(request: Request) -> Response:
 
 
 async def ask_split(request: Request) -> Response:
-    """``GET /settings/stages/{id}/split``."""
+    """``GET /settings/stages/{id}/split``: the form that splits a stage."""
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
     return show(request, "pipelines/split.html", form=filled({}), stage=found, shown=shown)
 
 
 async def split(request: Request) -> Response:
-    """``POST /settings/stages/{id}/split``: a new stage behind this one, with the same rules."""
+    """``POST /settings/stages/{id}/split``: add a stage after this one, with the same rules."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
@@ -299,7 +299,7 @@ async def split(request: Request) -> Response:
 
 
 async def ask_remove(request: Request) -> Response:
-    """``GET …/remove``: how many deals there are, and where they go; how many lamps."""
+    """``GET …/remove``: the form that removes a stage: how many deals move where, how many lamps go out."""
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
         lamps = await lamps_in_stage(session, found.id or 0)
@@ -307,7 +307,7 @@ async def ask_remove(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    """``POST /settings/stages/{id}/remove``: move its deals and archive it; says what a deal lacks for the new stage."""
+    """``POST /settings/stages/{id}/remove``: move its deals and archive it; an error says what a deal lacks for the new stage."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
@@ -423,7 +423,7 @@ def _stage_page(
         units=unit_choices(),
         fields={key: FIELDS[key] for key in actions.REQUIRABLE},
     )
-    if request.method == "POST" and form["act"] == "try":  # it was aimed at the place of the answer
+    if request.method == "POST" and form["act"] == "try":  # htmx aimed at the element of the preview
         response.headers.update({"HX-Retarget": "#stage-form", "HX-Reswap": "outerHTML"})
     return response
 

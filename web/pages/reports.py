@@ -1,4 +1,4 @@
-"""Reports: chosen by period, team and person, kept in the address; each figure opens the rows behind it."""
+"""Reports by period, team and person. The address holds the filters; each figure opens the rows that it counts."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -28,19 +28,19 @@ PATHS = {"call": "/calls/{id}", "callback": "/callbacks/{id}", "deal": "/deals/{
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What the address asks for, as typed and as understood."""
+    """The filters of the address, as typed and as parsed."""
 
     form: Form
     filter: Filter
 
 
 async def listed(request: Request) -> Response:
-    """``GET /reports``."""
+    """``GET /reports``: the reports that one may read."""
     return show(request, "reports/list.html", reports=reports_for(viewer(request)))
 
 
 async def one(request: Request) -> Response:
-    """``GET /reports/{name}?from=&until=&by=&team=&who=&pipeline=&format=csv|xlsx``."""
+    """``GET /reports/{name}?from=&until=&by=&team=&who=&pipeline=&format=csv|xlsx``: one report, as a page or file."""
     report = access_report(viewer(request), request.path_params["report"])
     async with parts(request).db.read() as session:
         chosen = await _chosen(session, request, report)
@@ -76,7 +76,7 @@ async def one(request: Request) -> Response:
 
 
 async def rows(request: Request) -> Response:
-    """``GET /reports/{name}/rows?row=&column=`` with the same filters: what a figure counts."""
+    """``GET /reports/{name}/rows?row=&column=`` with the same filters: the rows that a figure counts."""
     report = access_report(viewer(request), request.path_params["report"])
     async with parts(request).db.read() as session:
         chosen = await _chosen(session, request, report)
@@ -147,7 +147,7 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _file(request: Request, report: Report, table: Table) -> Response:
-    """In the reader's language."""
+    """The report as a CSV or XLSX file, with heads in the reader's language."""
     head = [_(report.title), *(_(column.title) for column in report.columns)]
     lines = [*table.lines, *([Line("", _("All"), table.totals)] if table.totals else [])]
     found = [

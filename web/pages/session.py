@@ -1,4 +1,4 @@
-"""Logging in and out, one's own profile, and the rail that refreshes itself."""
+"""Log-in, log-out, the own profile, and the rail, which refreshes itself."""
 
 import secrets
 from http import HTTPStatus
@@ -25,7 +25,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 
 
 async def login_form(request: Request) -> Response:
-    """``GET /login?next=``; who is logged in goes on to ``next``."""
+    """``GET /login?next=``; a logged-in person is redirected to ``next``."""
     target = local_path(request.query_params.get("next"))
     if request.state.viewer is not None:
         return RedirectResponse(target, HTTPStatus.SEE_OTHER)
@@ -33,7 +33,7 @@ async def login_form(request: Request) -> Response:
 
 
 async def login(request: Request) -> Response:
-    """``POST /login``: sets the session's cookie. Says after how many seconds to try again when there were too many attempts."""
+    """``POST /login``: sets the session cookie. After too many attempts it says when to try again."""
     form = await read_form(request)
     target = local_path(form["next"])
     address = request.client.host if request.client else ""
@@ -72,7 +72,7 @@ def _login_page(request: Request, form: Form, target: str, status: int = 200) ->
 
 
 async def choose_language(request: Request) -> Response:
-    """The language of the login page, before anybody is known."""
+    """Set the language of the login page, before anybody is logged in."""
     form = await read_form(request)
     target = local_path(form["next"])
     response = redirect(request, LOGIN if target == "/" else f"{LOGIN}?next={target}")
@@ -95,7 +95,7 @@ async def logout(request: Request) -> Response:
 
 
 async def rail(request: Request) -> Response:
-    """The rail alone, with fresh counters; ``?at=`` is the page it stands on."""
+    """Only the rail, with current counters; ``?at=`` is the path of the page that shows it."""
     at = now(request)
     async with parts(request).db.read() as session:
         request.state.shell = await load_shell(
@@ -105,7 +105,7 @@ async def rail(request: Request) -> Response:
 
 
 async def pbx(request: Request) -> Response:
-    """``GET /shell/pbx``: whether the PBX is heard, for the bar."""
+    """``GET /shell/pbx``: whether the PBX is connected, for the bar."""
     configured = [found.name for found in parts(request).settings.pbxs]
     async with parts(request).db.read() as session:
         silence = await load_silence(session, configured, now(request))
@@ -113,12 +113,12 @@ async def pbx(request: Request) -> Response:
 
 
 async def profile_form(request: Request) -> Response:
-    """``GET /profile``."""
+    """``GET /profile``: the profile page."""
     return await profile_page(request)
 
 
 async def save_profile(request: Request) -> Response:
-    """``POST /profile``."""
+    """``POST /profile``: save name, language, theme and the settings of call cards."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -140,7 +140,7 @@ async def save_profile(request: Request) -> Response:
 
 
 async def save_notices(request: Request) -> Response:
-    """``POST /profile/notices``: where the digest goes and when, and the hours in which nothing disturbs."""
+    """``POST /profile/notices``: address and time of the digest, and quiet hours."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -160,7 +160,7 @@ async def save_notices(request: Request) -> Response:
 
 
 async def save_look(request: Request) -> Response:
-    """Theme or language from the menu of the bar; back to the page one was on."""
+    """Save theme or language from the menu of the bar, then go back to the same page."""
     who, form = viewer(request), await read_form(request)
     async with parts(request).db.write() as session:
         await actions.edit_profile(
@@ -178,14 +178,14 @@ async def save_look(request: Request) -> Response:
 
 
 def _back(request: Request) -> str:
-    """The page the form stood on, where the browser says so and it is one of ours."""
+    """The path of the page that sent the form, from ``Referer`` if it is one of ours; else the front page."""
     referrer = request.headers.get("referer", "")
     prefix = f"{request.url.scheme}://{request.headers.get('host', '')}"
     return local_path(referrer.removeprefix(prefix)) if referrer.startswith(prefix + "/") else "/"
 
 
 async def change_password(request: Request) -> Response:
-    """``POST /profile/password``: every other browser and every token ends."""
+    """``POST /profile/password``: log out every other browser and end every token."""
     password = await read_form(request)
     who = viewer(request)
     try:
@@ -212,7 +212,7 @@ async def end_session(request: Request) -> Response:
 
 
 async def end_other_sessions(request: Request) -> Response:
-    """``POST /profile/sessions/end-others``."""
+    """``POST /profile/sessions/end-others``: log out all other browsers of the viewer."""
     who = viewer(request)
     async with parts(request).db.write() as session:
         await actions.revoke_sessions(session, who.user_id, now(request), but=who.session_id)

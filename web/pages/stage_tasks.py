@@ -1,4 +1,4 @@
-"""The tasks that a stage gives every deal which enters it, edited as one list."""
+"""The automatic tasks of a stage, made for every deal that enters it, edited as one list."""
 
 from http import HTTPStatus
 
@@ -34,13 +34,13 @@ Row = dict[str, str]
 
 
 async def page(request: Request) -> Response:
-    """``GET /settings/stages/7/tasks``."""
+    """``GET /settings/stages/7/tasks``: the form with all tasks of the stage."""
     stage, rows = await _read(request)
     return await _page(request, stage, [_row(each) for each in rows], Form(), seen_of(rows))
 
 
 async def save(request: Request) -> Response:
-    """``POST`` the same, each field once for each task; a task without a title is taken away."""
+    """``POST /settings/stages/7/tasks``: save all tasks. Each field comes once per task; a task without a title is removed."""
     form = await read_form(request)
     stage, stored = await _read(request)
     names = ("title", "whom", "after", "unit", "keep", "instruction", "checklist")

@@ -1,4 +1,4 @@
-"""Is everything well? The PBXs, the database, Redis and the delay in between, in plain words with what to do."""
+"""The status page: PBXs, database, Redis and the delay of events, in plain words with what to do."""
 
 import asyncio
 import time
@@ -26,14 +26,14 @@ PING_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class PbxFinding:
-    """A PBX with what the status page says of it."""
+    """A PBX and its findings on the status page."""
 
     finding: Finding
     status: PbxStatus
 
 
 async def status(request: Request) -> Response:
-    """``GET /status``. Each part is asked by itself, so that one that is away is told and the rest still shown."""
+    """``GET /status``. Each part is checked by itself, so that the page works if one of them is away."""
     pbxs, database = await _database(request)
     redis = await _redis(request)
     findings = [database, redis, _live(request), *await _mail(request)]
@@ -52,12 +52,12 @@ async def status(request: Request) -> Response:
 
 
 async def _mail(request: Request) -> list[Finding]:
-    """What the mail server refused; nothing where all is well, or no server is set."""
+    """The last errors of the mail server; empty if there are none or no server is configured."""
     try:
         async with parts(request).db.read() as session:
             troubled = await troubled_digests(session, now(request))
     except SQLAlchemyError:
-        return []  # the database says so itself
+        return []  # the check of the database reports this
     if not troubled:
         return []
     said = _("Digests were not sent: {count}. The mail server said: {error}").format(

@@ -1,4 +1,4 @@
-"""Acts on one task besides the form: ticks, accept and judge, put off, move to another day, comment; and their undo."""
+"""Actions on a task besides its form: tick items, accept, judge, put off, move to another day, comment; and undo."""
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -26,7 +26,7 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def tick(request: Request) -> Response:
-    """``POST /tasks/{id}/check`` with ``position`` and ``done``: the checklist comes back."""
+    """``POST /tasks/{id}/check`` with ``position`` and ``done``: answers with the checklist."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         position = form.number("position")
@@ -46,7 +46,7 @@ async def tick(request: Request) -> Response:
 
 
 async def accept(request: Request) -> Response:
-    """``POST /tasks/{id}/accept``."""
+    """``POST /tasks/{id}/accept``: the assignee accepts the assignment."""
     async with parts(request).db.write() as session:
         task = await accept_task(session, viewer(request), _id(request), now=now(request))
     return _told(request, task, _("The assignment is accepted."))
@@ -67,7 +67,7 @@ async def judge(request: Request) -> Response:
 
 
 async def ask_snooze(request: Request) -> Response:
-    """``GET /tasks/{id}/ask``: until when it is put off, and why."""
+    """``GET /tasks/{id}/ask``: the dialog that puts a task off."""
     return await _ask(request, Form())
 
 
@@ -88,7 +88,7 @@ async def snooze(request: Request) -> Response:
 
 
 async def plan(request: Request) -> Response:
-    """``POST /tasks/{id}/plan`` with ``day`` (ISO) or ``by`` (days): to another day of the week, at the same time of it."""
+    """``POST /tasks/{id}/plan`` with ``day`` (ISO) or ``by`` (days): move the task to another day at the same time of day."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
         task = await access_task(session, viewer(request), _id(request))
@@ -117,7 +117,7 @@ async def comment(request: Request) -> Response:
 
 
 async def undo(request: Request) -> Response:
-    """``POST /tasks/{id}/undo?version=``: one's own last act is taken back."""
+    """``POST /tasks/{id}/undo?version=``: take back the viewer's own last action."""
     async with parts(request).db.write() as session:
         version = asked_number(request, "version") or 0
         await undo_act(session, viewer(request), _id(request), version, now=now(request))

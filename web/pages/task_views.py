@@ -1,4 +1,4 @@
-"""Tasks seen from afar: one's week by day, and how much everybody of the team has to do."""
+"""Overviews of tasks: the week of one person by day, and the load of the team by person."""
 
 from datetime import datetime, timedelta
 
@@ -14,11 +14,11 @@ from web.i18n import here
 from web.pages.common import asked_number, ends_of_day_and_week, show
 from web.parts import now, parts, viewer
 
-MOST = 300  # tasks of a week
+MOST = 300  # tasks shown for a week
 
 
 async def week(request: Request) -> Response:
-    """``GET /tasks/week?who=&week=``: open tasks by day; ``week`` is how many weeks from this one."""
+    """``GET /tasks/week?who=&week=``: open tasks by day; ``week``: offset in weeks from the current one."""
     viewing = viewer(request)
     person = asked_number(request, "who") if sees_others(viewing) else None
     ahead = max(-52, min(52, _weeks(request)))
@@ -50,10 +50,10 @@ async def week(request: Request) -> Response:
 
 
 async def team(request: Request) -> Response:
-    """``GET /tasks/team``: overdue, today and this week by person, for those who answer for others."""
+    """``GET /tasks/team``: overdue, today and this week by person, for managers of people."""
     viewing = viewer(request)
     if not sees_others(viewing):
-        return redirect(request, "/tasks")  # one's own day says it all
+        return redirect(request, "/tasks")  # without a team there is only one's own list
     day_ends, week_ends = ends_of_day_and_week()
     async with parts(request).db.read() as session:
         loads = await load_by_person(session, viewing, now(request), day_ends, week_ends)

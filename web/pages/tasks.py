@@ -1,4 +1,4 @@
-"""Tasks: one's own list by day, the team's, and what one does with a task."""
+"""Tasks: the own list by day, the list of the team, and creating, changing and finishing a task."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -44,7 +44,7 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def tasks(request: Request) -> Response:
-    """``GET /tasks?who=&state=&kind=&q=``: without ``who`` one's own; ``team`` everybody's, or a person's id."""
+    """``GET /tasks?who=&state=&kind=&q=``: ``who``: empty for one's own, ``team`` for everybody's, or a user id."""
     viewing, whose = viewer(request), request.query_params.get("who", "")
     may_see_team = sees_others(viewing)
     person, kind = asked_number(request, "who") if may_see_team else None, asked_text(request, "kind")
@@ -89,7 +89,7 @@ async def tasks(request: Request) -> Response:
 
 
 def _bounds(request: Request) -> tuple[datetime | None, datetime | None]:
-    """What a figure of the team's load opens: the tasks that are late, of today, or of this week."""
+    """The bounds of ``due_at`` behind a figure of the team's load: overdue, today, or this week."""
     state = request.query_params.get("state")
     day_ends, week_ends = ends_of_day_and_week()
     moment = timedelta(microseconds=1)
@@ -101,7 +101,7 @@ def _bounds(request: Request) -> tuple[datetime | None, datetime | None]:
 
 
 def _groups(rows: Iterable[TaskRow], *, done: bool, judging: bool) -> list[tuple[str, str, list[TaskRow]]]:
-    """Key, heading and rows of each group that has any, in the reader's days."""
+    """Key, heading and rows of each non-empty group; days are those of the reader."""
     rows = list(rows)
     if done:
         return [("done", _("Done"), rows)] if rows else []
@@ -123,7 +123,7 @@ def _groups(rows: Iterable[TaskRow], *, done: bool, judging: bool) -> list[tuple
 
 
 async def new(request: Request) -> Response:
-    """``GET /tasks/new?deal=&contact=&call=&for=``: about a deal, a client, or a call; for whom, where it is not as usual."""
+    """``GET /tasks/new?deal=&contact=&call=&for=``: the form of a new task, about a deal, client or call, and for a person."""
     deal_id, contact_id, call_id = (asked_id(request, name) for name in ("deal", "contact", "call"))
     async with parts(request).db.read() as session:
         if call_id is not None:
@@ -146,7 +146,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """``POST /tasks/new``: due at ``due_at``, or as the pressed button ``quick`` says."""
+    """``POST /tasks/new``: create a task, due at ``due_at`` or by the pressed button ``quick``."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -168,7 +168,7 @@ async def create(request: Request) -> Response:
                 repeat=asked_repeat(form),
             )
     except Invalid as error:
-        if error.field == "contact_id":  # a hidden field: it is said above the form
+        if error.field == "contact_id":  # a hidden field: the error is shown above the form
             error.field = ""
         form.refuse(error)
         return await form_page(request, form, None, UNPROCESSABLE)
@@ -179,12 +179,12 @@ async def create(request: Request) -> Response:
 
 
 async def task(request: Request) -> Response:
-    """``GET /tasks/{id}``: the task as a form, or to read for whoever may not change it."""
+    """``GET /tasks/{id}``: the task as a form, or as text for people who may not change it."""
     return await task_page(request, request.path_params["task_id"])
 
 
 async def save(request: Request) -> Response:
-    """``POST /tasks/{id}``."""
+    """``POST /tasks/{id}``: save the task."""
     form = await read_form(request)
     task_id = request.path_params["task_id"]
     try:
@@ -192,7 +192,7 @@ async def save(request: Request) -> Response:
             was = await access_task(session, viewer(request), task_id)
             same = form["due_at"] == deadline_text(
                 was.due_at
-            )  # the field has no seconds: what nobody changed stays as it was
+            )  # the field has no seconds: an unchanged value keeps those of the stored one
             await actions.edit_task(
                 session,
                 viewer(request),
@@ -218,7 +218,7 @@ async def save(request: Request) -> Response:
 
 
 async def done(request: Request) -> Response:
-    """``POST /tasks/{id}/done`` with ``result``: the row goes, and a word with "Undo" comes."""
+    """``POST /tasks/{id}/done`` with ``result``: finish the task; its row disappears and a toast offers undo."""
     form = await read_form(request)
     task_id = request.path_params["task_id"]
     cancelled = "cancelled" in form.values
@@ -238,7 +238,7 @@ async def done(request: Request) -> Response:
 
 
 async def reopen(request: Request) -> Response:
-    """``POST /tasks/{id}/reopen``: the undo of ``done``."""
+    """``POST /tasks/{id}/reopen``: undo ``done``."""
     async with parts(request).db.write() as session:
         await finishing.reopen_task(session, viewer(request), request.path_params["task_id"], now=now(request))
     if wants_fragment(request):
@@ -247,7 +247,7 @@ async def reopen(request: Request) -> Response:
 
 
 def asked_repeat(form: Form) -> Repeat:
-    """How often a task is to come again. Raises Invalid."""
+    """The repetition of a task in a form. Raises Invalid."""
     try:
         return Repeat(form["repeat"])
     except ValueError:

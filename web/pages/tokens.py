@@ -1,4 +1,4 @@
-"""API tokens in one's profile and, for the administrator, on a person's page and in the list of all."""
+"""API tokens: on the own profile and, for administrators, on a person's page and in the list of all."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,12 +13,12 @@ from web.parts import now, parts, viewer
 from web.profile_page import profile_page
 from web.rendering import render
 
-#: How long a token may be valid, as offered; None until it is revoked.
+#: The offered lifetimes of a token in days; None: until it is revoked.
 DAYS = {"30": N_("30 days"), "90": N_("90 days"), "365": N_("a year"), "": N_("until it is revoked")}
 
 
 async def create(request: Request) -> Response:
-    """A new token of one's own, shown this once."""
+    """``POST /profile/tokens``: make a token of one's own, which is shown only once."""
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
@@ -39,13 +39,13 @@ def _days(form: Form) -> int | None:
 
 
 async def revoke_own(request: Request) -> Response:
-    """``POST /profile/tokens/{id}/end``."""
+    """``POST /profile/tokens/{id}/end``: revoke one's own token."""
     await _revoke(request, viewer(request).user_id)
     return redirect(request, "/profile", done="token_revoked")
 
 
 async def revoke_of(request: Request) -> Response:
-    """The administrator ends a token of a person."""
+    """An administrator revokes a token on the page of its person."""
     user_id: int = request.path_params["user_id"]
     async with parts(request).db.read() as session:
         await access_user(session, viewer(request), user_id)
@@ -54,14 +54,14 @@ async def revoke_of(request: Request) -> Response:
 
 
 async def listed(request: Request) -> Response:
-    """``GET /settings/tokens``: everybody's that are not revoked, the newest first."""
+    """``GET /settings/tokens``: all tokens that are not revoked, newest first."""
     async with parts(request).db.read() as session:
         rows = await list_tokens(session)
     return render(request, "tokens/list.html", rows=rows)
 
 
 async def revoke_any(request: Request) -> Response:
-    """The administrator ends a token in the list of all."""
+    """An administrator revokes a token in the list of all."""
     async with parts(request).db.write() as session:
         await revoke_token(session, viewer(request), request.path_params["token_id"], now(request))
     return redirect(request, "/settings/tokens", done="token_revoked")
