@@ -12,7 +12,7 @@ from web.parts import parts, viewer
 
 
 async def home(request: Request) -> Response:
-    """``GET /``: redirects sellers to open callbacks, managers to *What burns*, QC to calls, admins to unfinished first steps."""
+    """``GET /``: redirects by role: sellers to open callbacks, managers to escalations, QC to calls, admins to the first steps; else the board."""
     return RedirectResponse(await _front(request), 303)
 
 

@@ -50,7 +50,7 @@ async def week(request: Request) -> Response:
 
 
 async def team(request: Request) -> Response:
-    """``GET /tasks/team``: overdue, today and this week by person, for managers of people."""
+    """``GET /tasks/team``: overdue, today and this week by person, for people who see the tasks of others."""
     viewing = viewer(request)
     if not sees_others(viewing):
         return redirect(request, "/tasks")  # without a team there is only one's own list

@@ -1,4 +1,4 @@
-"""Working time: calendars, reckoning with them, and who is away when."""
+"""Working time: calendars, calculations with them, and leaves."""
 
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
@@ -19,8 +19,8 @@ from pbxcrm.shared.lengths import longest
 from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, Login, Moment, Version, When, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
-calendars = Resource("calendars", "Working time: weeks of hours, the dates that differ, and reckoning with them.")
-leaves = Resource("leaves", "Who is away when, and who stands in for them.")
+calendars = Resource("calendars", "Working time: weeks of hours, the dates that differ, and calculations with them.")
+leaves = Resource("leaves", "Leaves: who is away when, and their deputies.")
 
 MOST_MINUTES = 20 * 366 * 24 * 60
 MOST_DAYS_SHIFTED = 20 * 366
@@ -61,16 +61,16 @@ class CalendarOut(ApiAnswer):
     id: int
     name: str
     timezone: str = Field(description="IANA name.")
-    is_default: bool = Field(description="Whether it is everybody's who has no other.")
+    is_default: bool = Field(description="Whether it applies to everybody without another calendar.")
     week: list[str] = Field(description="The hours of Monday … Sunday; empty: a day off.")
     days: list[DayOut] = Field(description="Dates that differ, in order.")
     team_ids: list[int]
-    people: list[str] = Field(description="Logins of those who have it for themselves.")
+    people: list[str] = Field(description="Logins of people with this personal calendar.")
     version: int
 
 
 class NewCalendar(ApiRequest):
-    """A calendar to be made; nobody uses it without people or teams."""
+    """A new calendar. Without people or teams nobody uses it."""
 
     name: Annotated[str, needed_text(Calendar.name)]
     timezone: Annotated[str, optional_text(Calendar.timezone)]
@@ -81,7 +81,7 @@ class NewCalendar(ApiRequest):
 
 
 class CalendarPatch(ApiRequest):
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
 
     name: Annotated[str, needed_text(Calendar.name)] | None = None
     timezone: Annotated[str, optional_text(Calendar.timezone)] | None = None
@@ -89,12 +89,12 @@ class CalendarPatch(ApiRequest):
     days: Annotated[list[DayBody], Field(max_length=MOST_DAYS)] | None = None
     team_ids: list[Id] | None = None
     people: list[Login] | None = None
-    version: Version | None = Field(None, description="Refused with 409 when the calendar is of another by now.")
+    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
 
 
 @calendars.get("/calendars", needs=Permission.OWN_PROFILE, summary="All calendars, the default first")
 async def read_calendars(ask: Ask) -> Page[CalendarOut]:
-    """All of them at once: `next` is always null."""
+    """All calendars on one page: `next` is always null."""
     people = await load_directory(ask.session)
     rows = await list_calendars(ask.session, people)
     return Page[CalendarOut](items=[_calendar(row, people) for row in rows], next=None)
@@ -130,7 +130,7 @@ async def patch_calendar(ask: Ask, calendar_id: int, body: CalendarPatch) -> Cal
     "/calendars/{calendar_id}", needs=Permission.SETTINGS_EDIT, summary="Delete a calendar", conflicts=True
 )
 async def remove_calendar(ask: Ask, calendar_id: int) -> None:
-    """One that nobody works by; the default one stays."""
+    """Only a calendar that nobody uses can be deleted, and never the default one."""
     await delete_calendar(ask.session, ask.viewer, calendar_id, now=ask.now)
 
 
@@ -161,8 +161,8 @@ class Reckoning(ApiRequest):
 class Reckoned(ApiAnswer):
     """The result of adding or counting working time."""
 
-    at: Moment | None = Field(description="Of `add`, `add_days` and `next_morning`.")
-    minutes: float | None = Field(description="Of `between`: working minutes, 0 where `to` is not later.")
+    at: Moment | None = Field(description="The result of `add`, `add_days` and `next_morning`.")
+    minutes: float | None = Field(description="The result of `between` in working minutes; 0 if `to` is not later.")
 
 
 @calendars.post(
@@ -172,7 +172,7 @@ class Reckoned(ApiAnswer):
     status=200,
 )
 async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
-    """Nothing is changed."""
+    """A calculation only: nothing is changed."""
     people = await load_directory(ask.session)
     await access_calendar(ask.session, calendar_id, people)
     working = (await load_calendars(ask.session, people)).by_id[calendar_id]
@@ -191,20 +191,20 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
 
 
 class SuggestionOut(ApiAnswer):
-    """A date that may differ, with why."""
+    """A suggested date that differs, with the reason."""
 
     day: date
     spans: str
     name: str
     kind: SuggestionKind
-    is_chosen: bool = Field(description="Whether it would be entered unless somebody objects.")
+    is_chosen: bool = Field(description="Whether it is selected by default.")
 
 
 class SuggestionsOut(ApiAnswer):
-    """Dates to be entered by hand after a look, and what is not known of the year."""
+    """Suggested dates to review and enter, and what is unknown about the year."""
 
     items: list[SuggestionOut]
-    lacks: list[str] = Field(description="What is not known: `no_moved_days`, `all_suspended`.")
+    lacks: list[str] = Field(description="What is unknown: `no_moved_days`, `all_suspended`.")
 
 
 class SuggestionQuery(ApiRequest):
@@ -218,7 +218,7 @@ class SuggestionQuery(ApiRequest):
     "/calendars/{calendar_id}/holidays", needs=Permission.SETTINGS_EDIT, summary="Holidays to look at and enter"
 )
 async def read_holidays(ask: Ask, calendar_id: int, query: SuggestionQuery) -> SuggestionsOut:
-    """Nothing is entered: send the days you want with PATCH."""
+    """Nothing is stored: send the days you want with PATCH."""
     people = await load_directory(ask.session)
     await access_calendar(ask.session, calendar_id, people)
     working = (await load_calendars(ask.session, people)).by_id[calendar_id]
@@ -233,17 +233,17 @@ async def read_holidays(ask: Ask, calendar_id: int, query: SuggestionQuery) -> S
 
 
 class LeaveOut(ApiAnswer):
-    """When somebody is away and who stands in for them."""
+    """A leave: when somebody is away, and their deputy."""
 
     id: int
     login: str
-    since: date | Moment = Field(alias="from", description="A date where whole days were given.")
+    since: date | Moment = Field(alias="from", description="A date if whole days were entered.")
     until: date | Moment = Field(description="The last day, or the moment of return.")
-    deputy: str | None = Field(description="Who stands in; null: the manager.")
+    deputy: str | None = Field(description="Login of the deputy; null: the manager.")
 
 
 class NewLeaveBody(ApiRequest):
-    """A leave to be entered; the deputy must be at work meanwhile."""
+    """A new leave. The deputy must be at work during it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
@@ -261,7 +261,7 @@ class LeaveQuery(ApiRequest):
 
 @leaves.get("/leaves", needs=Permission.OWN_PROFILE, summary="Who is away, now and later")
 async def read_leaves(ask: Ask, query: LeaveQuery) -> Page[LeaveOut]:
-    """Of the people one may see, in order of time; what is over is left out. `next` is always null."""
+    """Leaves of the people you may see, in order of time, without past ones. `next` is always null."""
     people = await load_directory(ask.session)
     seen = {user.id: user for user in await list_users(ask.session, ask.viewer)}
     rows = [

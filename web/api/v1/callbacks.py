@@ -1,4 +1,4 @@
-"""Missed-call episodes and the callbacks they ask for."""
+"""Missed-call episodes and their callbacks."""
 
 from typing import Annotated, Literal
 
@@ -34,7 +34,7 @@ callbacks = Resource(
 
 
 class CallbackOut(ApiAnswer):
-    """A client we missed. `reached`: we got through to them; `recovered`: they got through to us."""
+    """A missed client. State `reached`: we got through to them; `recovered`: they got through to us."""
 
     id: int
     client_number: str | None
@@ -58,16 +58,16 @@ class CallbackOut(ApiAnswer):
 
 
 class CallbackTold(CallbackOut):
-    """The callback after somebody said how it went."""
+    """The callback after a result was recorded."""
 
     passed_on_to: str | None = Field(
-        description="A login: what concerns another's deal or client, or a burning lamp, was left open and passed on to them."
+        description="The login of the person to whom the decision was passed on: the deal, the client or a burning lamp is theirs."
     )
     passed_on_task_id: int | None = Field(description="The task by which it was passed on.")
 
 
 class CallbackQuery(ListQuery):
-    """Which callbacks; conditions are combined with *and*."""
+    """Which callbacks; all conditions must hold."""
 
     status: Literal["open", "reached", "recovered", "dismissed"] | None = None
     client_number: Number | None = None
@@ -82,7 +82,7 @@ class CallbackQuery(ListQuery):
 
 
 class CallbackResult(ApiRequest):
-    """What came of a callback."""
+    """The result of a callback."""
 
     result: Literal["reached", "didnt_reach", "wrong_number", "not_interested", "spam", "no_number"]
     why: OptionalWhy = Field("", description="Needed when the client is not interested.")
@@ -98,7 +98,7 @@ class CallbackResult(ApiRequest):
 
 
 class CallbackDismissal(ApiRequest):
-    """Why nobody will call back."""
+    """The reason for closing a callback without a call."""
 
     why: Why
 
@@ -131,12 +131,12 @@ async def read_callback(ask: Ask, callback_id: int) -> CallbackOut:
 @callbacks.post(
     "/callbacks/{callback_id}/claim",
     needs=Permission.CALLBACKS_WORK,
-    summary="Take a callback",
+    summary="Claim a callback",
     status=200,
     conflicts=True,
 )
 async def claim_callback(ask: Ask, callback_id: int) -> CallbackOut:
-    """Of two at once one gets it; the other gets 409 with the name of who was faster."""
+    """If two people claim it at once, one gets it; the other gets 409 with the name of the first."""
     episode = await claims.claim(ask.session, ask.viewer, callback_id, now=ask.now)
     return await _changed(ask, episode)
 
@@ -144,7 +144,7 @@ async def claim_callback(ask: Ask, callback_id: int) -> CallbackOut:
 @callbacks.post(
     "/callbacks/{callback_id}/release",
     needs=Permission.CALLBACKS_WORK,
-    summary="Let go of it",
+    summary="Release a callback",
     status=200,
     conflicts=True,
 )
@@ -156,14 +156,14 @@ async def release_callback(ask: Ask, callback_id: int) -> CallbackOut:
 @callbacks.post(
     "/callbacks/{callback_id}/result",
     needs=Permission.CALLBACKS_WORK,
-    summary="Say how it went",
+    summary="Record the result of a callback",
     status=200,
     conflicts=True,
 )
 async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult) -> CallbackTold:
-    """`didnt_reach` plans the next attempt; everything else closes the callback. A result stands on a call of yours, or on
-    `without_call`. What concerns another's deal or client is passed on to them; so is a callback that is another's or
-    whose lamp burns, unless you have called.
+    """`didnt_reach` plans the next attempt; every other result closes the callback. A result needs a call of yours, or
+    `without_call`. A decision about another person's deal or client is passed on to that person; so is a callback that
+    belongs to another person or whose lamp burns, unless you have called.
     """
     recorded = await results.record_result(
         ask.session,
@@ -183,12 +183,12 @@ async def tell_callback_result(ask: Ask, callback_id: int, body: CallbackResult)
 @callbacks.post(
     "/callbacks/{callback_id}/dismiss",
     needs=Permission.CALLBACKS_WORK,
-    summary="Close it without a call, for a reason",
+    summary="Close a callback without a call, for a reason",
     status=200,
     conflicts=True,
 )
 async def dismiss_callback(ask: Ask, callback_id: int, body: CallbackDismissal) -> CallbackTold:
-    """Another's, or one whose lamp burns, is passed on instead and stays open."""
+    """A callback of another person, or one whose lamp burns, is passed on instead and stays open."""
     return await _told(ask, await results.dismiss(ask.session, ask.viewer, callback_id, body.why, now=ask.now))
 
 
@@ -203,13 +203,13 @@ async def _told(ask: Ask, recorded: results.Recorded) -> CallbackTold:
 
 
 async def _changed(ask: Ask, episode: Episode) -> CallbackOut:
-    """Also when letting go of it means that it is no longer the viewer's to see."""
+    """The callback after a change, even if the viewer may no longer see it."""
     await ask.session.flush()
     return callback_out((await as_rows(ask.session, [episode]))[0])
 
 
 def callback_out(row: EpisodeRow) -> CallbackOut:
-    """The episode as the API says it."""
+    """An episode as an answer of the API."""
     episode = row.episode
     return CallbackOut(
         id=episode.id or 0,

@@ -1,4 +1,4 @@
-"""Calls."""
+"""Calls: the list and one call."""
 
 from typing import Annotated, Literal
 
@@ -16,11 +16,11 @@ from web.api.fields import ApiAnswer, IdText, ListQuery, Moment, Number, When, W
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
-calls = Resource("calls", "Every call the PBXs told of.")
+calls = Resource("calls", "All calls of the PBXs.")
 
 
 class TransferOut(ApiAnswer):
-    """A transfer that reached somebody; from and to are extensions."""
+    """A completed transfer; `from` and `to` are extensions."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -30,16 +30,16 @@ class TransferOut(ApiAnswer):
 
 
 class CallOut(ApiAnswer):
-    """A call as `pbxcrm replay` prints it, and what was made of it."""
+    """A call as `pbxcrm replay` prints it, with its deal, client and reason."""
 
     id: int
     pbx: str
-    linkedid: str = Field(description="Asterisk's name of the call.")
+    linkedid: str = Field(description="Asterisk's id of the call.")
     direction: Direction
     outcome: Outcome
     missed_reason: MissedReason | None
-    client_number: str | None = Field(description="E.164 where it can be; null when withheld or internal.")
-    client_name: str | None = Field(description="As the PBX said it.")
+    client_number: str | None = Field(description="E.164 if possible; null if withheld or internal.")
+    client_name: str | None = Field(description="The name sent by the PBX.")
     did: str | None
     queue: str | None
     made_by: str | None = Field(description="The extension that placed the call; null for inbound.")
@@ -56,12 +56,12 @@ class CallOut(ApiAnswer):
     deal_id: int | None
     contact_id: int | None
     responsible: str | None = Field(description="A login.")
-    recording_url: str | None = Field(description="Null where there is none, or one may not hear it.")
-    reason: str = Field(description="What was made of the call and why, in English.")
+    recording_url: str | None = Field(description="Null if there is none, or you may not hear it.")
+    reason: str = Field(description="What the product did with the call and why, in English.")
 
 
 class CallQuery(ListQuery):
-    """Which calls; conditions are combined with *and*."""
+    """Which calls; all conditions must hold."""
 
     client_number: Number | None = None
     direction: Literal["inbound", "outbound", "internal"] | None = None
@@ -123,7 +123,7 @@ async def read_call(ask: Ask, call_id: int) -> CallOut:
 
 
 def call_out(row: CallRow, heard: frozenset[int]) -> CallOut:
-    """The call as the API says it."""
+    """A call as an answer of the API."""
     call = row.call
     return CallOut(
         **as_object(call, call.client_number),

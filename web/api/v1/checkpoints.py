@@ -1,4 +1,4 @@
-"""Checkpoints: what is watched, in which steps; what another norm would do."""
+"""Checkpoints: trigger and steps; what another norm would do."""
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ from pbxcrm.shared.errors import Invalid
 from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, CountText, Id, IdText, Version, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
-checkpoints = Resource("checkpoints", "What is watched: how long a deal may wait, and who is asked then.")
+checkpoints = Resource("checkpoints", "Checkpoints: how long a deal may wait, and who is asked then.")
 
 Name = Annotated[str, needed_text(Checkpoint.name)]
 Minutes = Annotated[int, Field(ge=1, le=LONGEST_MINUTES)]
@@ -32,7 +32,7 @@ DEFAULT_WORK = (WorkKind.STAGE_MOVED.value, WorkKind.TALKED.value, WorkKind.NEXT
 
 
 class TriggerBody(ApiRequest):
-    """`field`: the date that is watched, or the field whose filling is work. `offset_minutes`: after the date, negative before it."""
+    """`field`: the watched date, or the field that counts as work when filled in. `offset_minutes`: after the date; negative: before it."""
 
     kind: Literal["stage", "date", "silence"] = "stage"
     field: Annotated[str, optional_text(Checkpoint.field)] | None = None
@@ -54,11 +54,11 @@ Work = Annotated[list[Literal["stage_moved", "talked", "next_task", "field_fille
 
 
 class NewCheckpoint(ApiRequest):
-    name: Name | None = Field(None, description="Else that of the stage.")
+    name: Name | None = Field(None, description="Default: the name of the stage.")
     pipeline_id: Id | None = None
     stage_id: Id | None = None
     trigger: TriggerBody = Field(default_factory=TriggerBody)
-    work: Work | None = Field(None, description="Else `stage_moved`, `talked` and `next_task`.")
+    work: Work | None = Field(None, description="Default: `stage_moved`, `talked` and `next_task`.")
     talked_seconds: Annotated[int, Field(ge=0, le=86400)] = 30
     steps: Steps
     active: bool = True
@@ -66,7 +66,7 @@ class NewCheckpoint(ApiRequest):
 
 
 class CheckpointPatch(ApiRequest):
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
 
     name: Name | None = None
     pipeline_id: Id | None = None
@@ -77,7 +77,7 @@ class CheckpointPatch(ApiRequest):
     steps: Steps | None = None
     active: bool | None = None
     begin_now: bool = Field(False, description="The clock of the deals that stand there begins now.")
-    version: Version | None = Field(None, description="Refused with 409 when the checkpoint is of another by now.")
+    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
 
 
 class TriggerOut(ApiAnswer):
@@ -101,7 +101,7 @@ class CheckpointOut(ApiAnswer):
     pipeline: str | None
     stage_id: int | None
     stage: str | None
-    norm_minutes: int | None = Field(description="Of the stage, in working minutes.")
+    norm_minutes: int | None = Field(description="The norm of the stage in working minutes.")
     trigger: TriggerOut
     work: list[WorkKind] = Field(description="What puts its lamps out.")
     talked_seconds: int = Field(description="How long a conversation must be to count.")
@@ -131,18 +131,18 @@ class LitOut(ApiAnswer):
 
 
 class WhatIfOut(ApiAnswer):
-    """What the last days would have been like with this norm."""
+    """What would have happened in the last days with this norm."""
 
     days: int
     stays: int = Field(description="Stays of deals in the stage that were looked at.")
-    is_all: bool = Field(description="Whether those were all; else the newest.")
-    now: LitOut = Field(description="With the norm of today.")
-    then: LitOut = Field(description="With the norm asked about.")
+    is_all: bool = Field(description="Whether these are all stays; else only the newest.")
+    now: LitOut = Field(description="With the current norm.")
+    then: LitOut = Field(description="With the norm of the request.")
 
 
 @checkpoints.get("/checkpoints", needs=Permission.DEALS_READ, summary="All checkpoints")
 async def read_checkpoints(ask: Ask, query: CheckpointQuery) -> Page[CheckpointOut]:
-    """All of them at once: `next` is always null."""
+    """All checkpoints on one page: `next` is always null."""
     rows = await list_checkpoints(ask.session, stage_id=query.stage_id, pipeline_id=query.pipeline_id)
     return Page[CheckpointOut](items=[await _out(ask, row, steps) for row, steps in rows], next=None)
 
@@ -153,7 +153,9 @@ async def read_preview(ask: Ask, query: PreviewQuery) -> PreviewOut:
     return PreviewOut(deals=found.deals, would_light_now=found.would_light_now)
 
 
-@checkpoints.get("/checkpoints/what-if", needs=Permission.SETTINGS_EDIT, summary="A norm and the last 30 days")
+@checkpoints.get(
+    "/checkpoints/what-if", needs=Permission.SETTINGS_EDIT, summary="What a norm would have done in the last 30 days"
+)
 async def read_what_if(ask: Ask, query: PreviewQuery) -> WhatIfOut:
     found = await what_if(ask.session, ask.viewer, query.stage_id, query.norm_minutes, now=ask.now)
     return WhatIfOut(
@@ -173,11 +175,11 @@ async def read_checkpoint(ask: Ask, checkpoint_id: int) -> CheckpointOut:
 @checkpoints.post(
     "/checkpoints",
     needs=Permission.SETTINGS_EDIT,
-    summary="Watch something",
+    summary="Create a checkpoint",
     location=lambda made: f"/checkpoints/{made.id}",
 )
 async def post_checkpoint(ask: Ask, body: NewCheckpoint) -> CheckpointOut:
-    """Deals that are there already are watched from their facts, unless `begin_now`; many of them in the background."""
+    """For existing deals the clock starts at their entry into the stage, unless `begin_now`. Many deals are done in the background."""
     name = body.name or await _name_of(ask, body.stage_id)
     trigger = body.trigger
     change = CheckpointChange(
@@ -199,7 +201,7 @@ async def post_checkpoint(ask: Ask, body: NewCheckpoint) -> CheckpointOut:
 
 @checkpoints.patch("/checkpoints/{checkpoint_id}", needs=Permission.SETTINGS_EDIT, summary="Change a checkpoint")
 async def patch_checkpoint(ask: Ask, checkpoint_id: int, body: CheckpointPatch) -> CheckpointOut:
-    """What is pending moves, from facts; lamps that fired stay as they are."""
+    """Pending lamps are calculated again; lamps that lit stay unchanged."""
     row = await access_checkpoint(ask.session, checkpoint_id)
     given = body.model_fields_set
     trigger = body.trigger or TriggerBody.model_construct(
@@ -226,10 +228,10 @@ async def patch_checkpoint(ask: Ask, checkpoint_id: int, body: CheckpointPatch) 
 
 
 @checkpoints.delete(
-    "/checkpoints/{checkpoint_id}", needs=Permission.SETTINGS_EDIT, summary="Watch it no longer", conflicts=True
+    "/checkpoints/{checkpoint_id}", needs=Permission.SETTINGS_EDIT, summary="Delete a checkpoint", conflicts=True
 )
 async def remove_checkpoint(ask: Ask, checkpoint_id: int) -> None:
-    """What burns goes out; what fired stays in the history."""
+    """Its burning lamps go out; the history keeps the lamps that lit."""
     await delete_checkpoint(ask.session, ask.viewer, checkpoint_id, now=ask.now)
 
 

@@ -1,4 +1,4 @@
-"""Clients: people, companies, and numbers that are nobody's client."""
+"""Clients: people, companies, and numbers that belong to no client."""
 
 from typing import Annotated, Literal
 
@@ -54,7 +54,7 @@ special_numbers = Resource(
 
 Email = Annotated[str, Field(min_length=3, max_length=longest(EmailRow.address), pattern=NO_NUL)]
 
-MOST_LISTED = 50  # numbers, addresses of one client
+MOST_LISTED = 50  # numbers or e-mail addresses of one client
 ContactName = Annotated[str, needed_text(Contact.name)]
 ContactNote = Annotated[str, optional_text(Contact.note)]
 CompanyName = Annotated[str, needed_text(Company.name)]
@@ -65,7 +65,7 @@ class PhoneOut(ApiAnswer):
     """A number of a client."""
 
     number: str = Field(description="E.164 where it can be.")
-    extension: str = Field(description="What is dialled once it answers, empty as a rule.")
+    extension: str = Field(description="Digits to dial after the answer; usually empty.")
     label: str
 
 
@@ -92,7 +92,7 @@ class ContactOut(ApiAnswer):
 
 
 class ContactQuery(ListQuery):
-    """Which clients; conditions are combined with *and*."""
+    """Which clients; all conditions must hold."""
 
     q: Word | None = Field(None, description="A part of a name or of a number.")
     client_number: Number | None = None
@@ -103,34 +103,36 @@ class ContactQuery(ListQuery):
 
 
 class NewContact(ApiRequest):
-    """A client to be made; the history of the numbers comes along."""
+    """A new client. Earlier calls and deals of the numbers become theirs."""
 
     name: ContactName
     phones: list[Number] = Field([], max_length=MOST_LISTED)
     emails: list[Email] = Field([], max_length=MOST_LISTED)
     company_id: Id | None = None
-    company: Annotated[str, optional_text(Company.name)] = Field("", description="A name; made when there is none.")
-    responsible: Login | None = Field(None, description="A login; else whose token it is.")
+    company: Annotated[str, optional_text(Company.name)] = Field(
+        "", description="A name. The company is created if it does not exist."
+    )
+    responsible: Login | None = Field(None, description="A login; default: the person of the token.")
     note: ContactNote = ""
 
 
 class ContactChange(ApiRequest):
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     name: ContactName | None = None
     phones: list[Number] | None = Field(
-        None, max_length=MOST_LISTED, description="All of them; those left away are taken away."
+        None, max_length=MOST_LISTED, description="All numbers; a number that is left out is removed."
     )
-    emails: list[Email] | None = Field(None, max_length=MOST_LISTED, description="All of them.")
+    emails: list[Email] | None = Field(None, max_length=MOST_LISTED, description="All addresses.")
     company_id: Id | None = None
-    company: Annotated[str, optional_text(Company.name)] | None = Field(None, description="Empty: none any more.")
+    company: Annotated[str, optional_text(Company.name)] | None = Field(None, description="Empty: no company.")
     responsible: Login | None = None
     note: ContactNote | None = None
 
 
 class CompanyOut(ApiAnswer):
-    """A firm that clients belong to."""
+    """A company of clients."""
 
     id: int
     name: str
@@ -141,7 +143,7 @@ class CompanyOut(ApiAnswer):
 
 
 class CompanyQuery(ListQuery):
-    """Which companies; conditions are combined with *and*."""
+    """Which companies; all conditions must hold."""
 
     q: Word | None = Field(None, description="A part of the name.")
     responsible: Word | None = Field(None, description="A login.")
@@ -150,14 +152,14 @@ class CompanyQuery(ListQuery):
 
 
 class NewCompany(ApiRequest):
-    """A company to be made."""
+    """A new company."""
 
     name: CompanyName
     note: CompanyNote = ""
 
 
 class CompanyChange(ApiRequest):
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     name: CompanyName | None = None
@@ -165,7 +167,7 @@ class CompanyChange(ApiRequest):
 
 
 class SpecialNumberOut(ApiAnswer):
-    """A number that is nobody's client."""
+    """A number of ours, or a number that is not a client."""
 
     number: str
     kind: NumberKind
@@ -175,10 +177,10 @@ class SpecialNumberOut(ApiAnswer):
 
 
 class NewSpecialNumber(ApiRequest):
-    """A number to be put on the list; open callbacks of it are closed."""
+    """A number to put on the list. Its open callbacks are closed."""
 
     number: Number
-    kind: Literal["own", "spam"] = Field(description="Our own numbers are for managers and administrators to tell.")
+    kind: Literal["own", "spam"] = Field(description="Only managers and administrators may add own numbers.")
     note: Annotated[str, optional_text(SpecialNumber.note)] = ""
 
 
@@ -211,11 +213,11 @@ async def read_contact(ask: Ask, contact_id: int) -> ContactOut:
 @contacts.post(
     "/contacts",
     needs=Permission.CONTACTS_EDIT,
-    summary="Make a client",
+    summary="Create a client",
     location=lambda contact: f"/contacts/{contact.id}",
 )
 async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
-    """Calls and deals that the numbers have already come along."""
+    """Earlier calls and deals of the numbers become those of the client."""
     contact = await actions.create_contact(
         ask.session,
         ask.viewer,
@@ -253,7 +255,7 @@ async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> Cont
 
 
 async def _changed(ask: Ask, contact: Contact) -> ContactOut:
-    """Also when the client has been given away and is no longer the viewer's to see."""
+    """The client after a change, even if the viewer may no longer see them."""
     await ask.session.flush()
     return (await _contacts(ask, await with_numbers(ask.session, [contact])))[0]
 
@@ -279,7 +281,7 @@ async def read_company(ask: Ask, company_id: int) -> CompanyOut:
 @companies.post(
     "/companies",
     needs=Permission.CONTACTS_EDIT,
-    summary="Make a company",
+    summary="Create a company",
     location=lambda company: f"/companies/{company.id}",
 )
 async def add_company(ask: Ask, body: NewCompany) -> CompanyOut:
@@ -289,7 +291,7 @@ async def add_company(ask: Ask, body: NewCompany) -> CompanyOut:
 
 @companies.patch("/companies/{company_id}", needs=Permission.CONTACTS_EDIT, summary="Change a company")
 async def change_company(ask: Ask, company_id: int, body: CompanyChange) -> CompanyOut:
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
     company = await access_company(ask.session, ask.viewer, company_id)
     company = await actions.edit_company(
         ask.session,
@@ -305,7 +307,7 @@ async def change_company(ask: Ask, company_id: int, body: CompanyChange) -> Comp
 
 @special_numbers.get("/special-numbers", needs=Permission.CONTACTS_READ, summary="All special numbers, latest first")
 async def read_special_numbers(ask: Ask) -> Page[SpecialNumberOut]:
-    """All of them at once: `next` is always null."""
+    """All numbers on one page: `next` is always null."""
     rows = await list_special_numbers(ask.session)
     return Page[SpecialNumberOut](items=await _special(ask, rows), next=None)
 
@@ -318,7 +320,7 @@ async def read_special_number(ask: Ask, number: str) -> SpecialNumberOut:
 @special_numbers.post(
     "/special-numbers",
     needs=Permission.CALLBACKS_WORK,
-    summary="Say that a number is ours or spam",
+    summary="Mark a number as our own or as spam",
     location=lambda special: f"/special-numbers/{special.number}",
 )
 async def add_special_number(ask: Ask, body: NewSpecialNumber) -> SpecialNumberOut:

@@ -1,4 +1,4 @@
-"""Deals."""
+"""Deals: the list, one deal, creating, changing and moving one."""
 
 from typing import Literal
 
@@ -31,7 +31,7 @@ from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
-deals = Resource("deals", "Cards on the board.")
+deals = Resource("deals", "Deals: the cards on the board.")
 
 
 @with_deal_fields(Use.ANSWER)
@@ -55,12 +55,12 @@ class DealOut(ApiAnswer):
     closed_at: Moment | None
     next_task_id: int | None
     lamp: Literal["none", "first", "second"]
-    reason: str = Field(description="Why it exists and whose it is, in English.")
+    reason: str = Field(description="Why the deal exists and why it has this owner, in English.")
     version: int = Field(description="Grows with each change.")
 
 
 class DealQuery(ListQuery):
-    """Which deals; conditions are combined with *and*."""
+    """Which deals; all conditions must hold."""
 
     status: Literal["open", "won", "lost"] | None = None
     responsible: Word | None = Field(None, description="A login.")
@@ -78,12 +78,12 @@ class DealQuery(ListQuery):
 
 @with_deal_fields(Use.NEW)
 class NewDeal(ApiRequest):
-    """A deal to be made, in the first stage of its pipeline unless a stage is given."""
+    """A new deal, in the first open stage of its pipeline unless a stage is given."""
 
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
-    pipeline_id: Id | None = Field(None, description="Else the default pipeline.")
-    stage_id: Id | None = Field(None, description="Else the first open stage.")
-    responsible: Login | None = Field(None, description="A login; else whose token it is.")
+    pipeline_id: Id | None = Field(None, description="Default: the default pipeline.")
+    stage_id: Id | None = Field(None, description="Default: the first open stage.")
+    responsible: Login | None = Field(None, description="A login; default: the person of the token.")
     contact_id: Id | None = None
     company_id: Id | None = None
     client_number: Number | None = None
@@ -91,13 +91,13 @@ class NewDeal(ApiRequest):
 
 @with_deal_fields(Use.CHANGE)
 class DealChange(ApiRequest):
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     stage_id: Id | None = Field(None, description="Moves the deal.")
-    lost_reason: OptionalWhy = Field("", description="Needed when the stage is a lost one.")
+    lost_reason: OptionalWhy = Field("", description="Required for a lost stage.")
     responsible: Login | None = None
-    contact_id: Id | None = Field(None, description="null takes it away.")
+    contact_id: Id | None = Field(None, description="null removes the client.")
 
 
 @deals.get("/deals", needs=Permission.DEALS_READ, summary="Deals, newest first")
@@ -126,7 +126,7 @@ async def read_deal(ask: Ask, deal_id: int) -> DealOut:
     return deal_out(await access_deal_row(ask.session, ask.viewer, deal_id))
 
 
-@deals.post("/deals", needs=Permission.DEALS_EDIT, summary="Make a deal", location=lambda deal: f"/deals/{deal.id}")
+@deals.post("/deals", needs=Permission.DEALS_EDIT, summary="Create a deal", location=lambda deal: f"/deals/{deal.id}")
 async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
     values = sent_values(body)
     deal = await actions.create_deal(
@@ -149,7 +149,7 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
 
 @deals.patch("/deals/{deal_id}", needs=Permission.DEALS_EDIT, summary="Change or move a deal")
 async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
-    """Moving into a lost stage needs `lost_reason`. Either everything asked is done, or nothing."""
+    """Moving into a lost stage needs `lost_reason`. Either all changes are made, or none."""
     sent, version = body.model_fields_set, body.version
     values, deal = sent_values(body), None
     if values or "contact_id" in sent:
@@ -163,8 +163,8 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             contact_id=body.contact_id,
             keep_contact="contact_id" not in sent,
         )
-        version = None  # the row is ours until the transaction ends
-    if body.stage_id is not None:  # after the fields that its gate may ask for
+        version = None  # the row is locked until the transaction ends
+    if body.stage_id is not None:  # after the fields, because the gate may require them
         deal = await actions.move_deal(
             ask.session,
             ask.viewer,
@@ -175,7 +175,7 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             lost_reason=body.lost_reason,
         )
         version = None
-    if body.responsible is not None or deal is None:  # at last: whoever gives a deal away may no longer see it
+    if body.responsible is not None or deal is None:  # last: whoever gives a deal away may no longer see it
         deal = await actions.edit_deal(
             ask.session,
             ask.viewer,
@@ -188,13 +188,13 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
 
 
 async def _changed(ask: Ask, deal: Deal) -> DealOut:
-    """Also when it has been given away and is no longer the viewer's to see."""
+    """The deal after a change, even if the viewer may no longer see it."""
     await ask.session.flush()
     return deal_out((await as_rows(ask.session, [deal]))[0])
 
 
 def deal_out(row: DealRow) -> DealOut:
-    """The deal as the API says it."""
+    """A deal as an answer of the API."""
     deal = row.deal
     return DealOut(
         id=deal.id or 0,

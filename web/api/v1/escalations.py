@@ -1,4 +1,4 @@
-"""Lamps that reached a manager: callbacks and deals that were left beyond norm and pause."""
+"""Escalations: lamps that reached a manager because a callback or deal waited longer than norm and pause."""
 
 from typing import Annotated, Literal
 
@@ -21,11 +21,11 @@ escalations = Resource(
 
 
 class EscalationQuery(ListQuery):
-    """Which escalations; conditions are combined with *and*."""
+    """Which escalations; all conditions must hold."""
 
     state: Literal["burning", "out"] | None = None
     decision: Literal["accepted", "reassigned"] | None = None
-    owner: Word | None = Field(None, description="The login of whose work it was.")
+    owner: Word | None = Field(None, description="The login of the owner of the work.")
     subject: Literal["deal", "callback"] | None = None
     deal_id: IdText | None = None
     callback_id: IdText | None = None
@@ -34,19 +34,19 @@ class EscalationQuery(ListQuery):
 
 
 class Accept(ApiRequest):
-    """Why the manager takes the callback off control."""
+    """Why the manager ends the escalation."""
 
     why: Why
 
 
 class Reassign(ApiRequest):
-    """Who gets what it is about."""
+    """The new owner of the callback or deal."""
 
-    owner: Login = Field(description="The login of who gets it.")
+    owner: Login = Field(description="The login of the new owner.")
 
 
 class Comment(ApiRequest):
-    """What whoever's work it is should know."""
+    """A comment for the owner of the work."""
 
     text: Annotated[str, needed_text(Lamp.note)]
 
@@ -76,7 +76,7 @@ async def read_escalation(ask: Ask, escalation_id: int) -> LampOut:
 @escalations.post(
     "/escalations/{escalation_id}/accept",
     needs=Permission.ESCALATIONS_WORK,
-    summary="Let it be, for a reason",
+    summary="Accept an escalation, for a reason",
     status=200,
     conflicts=True,
 )
@@ -87,7 +87,7 @@ async def accept_escalation(ask: Ask, escalation_id: int, body: Accept) -> LampO
 @escalations.post(
     "/escalations/{escalation_id}/reassign",
     needs=Permission.ESCALATIONS_WORK,
-    summary="Give what it is about to somebody else",
+    summary="Give the callback or deal to somebody else",
     status=200,
     conflicts=True,
 )
@@ -104,19 +104,19 @@ async def reassign_escalation(ask: Ask, escalation_id: int, body: Reassign) -> L
 @escalations.post(
     "/escalations/{escalation_id}/comment",
     needs=Permission.ESCALATIONS_WORK,
-    summary="Say something to whoever's work it is",
+    summary="Send a comment to the owner of the work",
     status=200,
     conflicts=True,
 )
 async def comment_escalation(ask: Ask, escalation_id: int, body: Comment) -> LampOut:
-    """They get it as an assignment; the lamp burns on."""
+    """The owner of the work gets it as an assignment. The lamp keeps burning."""
     return await _answer(ask, await comment(ask.session, ask.viewer, escalation_id, body.text, now=ask.now))
 
 
 @escalations.post(
     "/escalations/{escalation_id}/joint",
     needs=Permission.ESCALATIONS_WORK,
-    summary="Make it a joint task with whoever's work it is",
+    summary="Make it a joint task with the owner of the work",
     status=200,
     conflicts=True,
 )

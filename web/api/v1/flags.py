@@ -1,4 +1,4 @@
-"""Flags on deals and calls that somebody has to look at."""
+"""Flags: deals and calls that somebody must look at."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ flags = Resource("flags", "Flags that quality control or a manager puts on deals
 
 
 class FlagOut(ApiAnswer):
-    """A deal or call that somebody wants looked at."""
+    """A flag on a deal or call."""
 
     id: int
     deal_id: int | None
@@ -32,7 +32,7 @@ class FlagOut(ApiAnswer):
 
 
 class FlagQuery(ListQuery):
-    """Which flags; conditions are combined with *and*."""
+    """Which flags; all conditions must hold."""
 
     status: Literal["open", "resolved"] | None = None
     deal_id: IdText | None = None
@@ -40,7 +40,7 @@ class FlagQuery(ListQuery):
 
 
 class NewFlag(ApiRequest):
-    """On a deal or on a call: one of them."""
+    """A new flag, on a deal or on a call: exactly one of them."""
 
     reason: Annotated[str, needed_text(Flag.reason)]
     deal_id: Id | None = None

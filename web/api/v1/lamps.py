@@ -1,4 +1,4 @@
-"""Lamps, the pauses of deals, and long work in the background."""
+"""Lamps, pauses of deals, and background jobs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -23,8 +23,10 @@ from web.i18n import Here, Language, speaking
 from web.jobs import access_job
 from web.lamp_words import arithmetic
 
-lamps = Resource("lamps", "What is armed, what burns, what burned: each step of a checkpoint for a deal or a callback.")
-jobs = Resource("jobs", "Long work in the background, with its progress.")
+lamps = Resource(
+    "lamps", "Lamps that are armed, burn, or are out: one per step of a checkpoint for a deal or callback."
+)
+jobs = Resource("jobs", "Background jobs, with their progress.")
 
 
 class LampOut(ApiAnswer):
@@ -32,36 +34,38 @@ class LampOut(ApiAnswer):
 
     id: int
     checkpoint_id: int
-    step: int = Field(description="0 is the first.")
+    step: int = Field(description="Counted from 0.")
     subject: Subject
     deal_id: int | None
     callback_id: int | None
     contact_id: int | None
     client_number: str | None
     owner: str | None = Field(description="The login of whose work is watched.")
-    addressee: str | None = Field(description="The login of who was asked; null while it is armed.")
+    addressee: str | None = Field(description="The login of the person who was asked; null while the lamp is armed.")
     state: LampState
-    entered_at: Moment = Field(description="What the clock runs from.")
-    minutes: int = Field(description="Working minutes from there.")
+    entered_at: Moment = Field(description="When the clock started.")
+    minutes: int = Field(description="Working minutes from `entered_at` until it lights.")
     due_at: Moment
     lit_at: Moment | None
     out_at: Moment | None
-    out_by: str | None = Field(description="The login of whose work put it out.")
+    out_by: str | None = Field(description="The login of the person whose work put it out.")
     out_reason: str
     task_id: int | None
     reason: str = Field(description="Why it burns, in English, with the working time that was counted, in UTC.")
-    waiting_since: Moment = Field(description="Since when the client has waited, before the first step too.")
-    is_escalation: bool = Field(description="It asks a manager: it is listed among the escalations.")
+    waiting_since: Moment = Field(
+        description="Since when the client has waited, including the time before the first step."
+    )
+    is_escalation: bool = Field(description="Whether it asks a manager; it is then also an escalation.")
     decision: Decision = Field(
         description="`accepted`: the manager lets it be; `reassigned`: gave it to somebody else."
     )
     note: str = Field(description="What the manager said.")
-    parked: bool = Field(description="Its calendar or deal is broken: it waits for an administrator.")
+    parked: bool = Field(description="It could not be processed and waits for an administrator.")
     version: int
 
 
 class LampQuery(ListQuery):
-    """Which lamps; conditions are combined with *and*."""
+    """Which lamps; all conditions must hold."""
 
     state: Literal["armed", "burning", "out"] | None = None
     deal_id: IdText | None = None
@@ -87,11 +91,11 @@ class PauseOut(ApiAnswer):
     reason: str
     by: str | None
     approved_by: str | None
-    waits_for_approval: bool = Field(description="Longer than two weeks: it counts once a manager has agreed.")
+    waits_for_approval: bool = Field(description="Longer than two weeks: it takes effect when a manager approves it.")
 
 
 class Refused(ApiAnswer):
-    """A deal that was left as it is, and why."""
+    """A deal that the job left unchanged, and why."""
 
     id: int | None
     missing: list[dict[str, Any]]
@@ -132,33 +136,31 @@ async def read_lamp(ask: Ask, lamp_id: int) -> LampOut:
     return (await lamps_out(ask, [await access_lamp(ask.session, ask.viewer, lamp_id)]))[0]
 
 
-@lamps.post(
-    "/deals/{deal_id}/pause", needs=Permission.DEALS_EDIT, summary="Let a deal rest", status=200, conflicts=True
-)
+@lamps.post("/deals/{deal_id}/pause", needs=Permission.DEALS_EDIT, summary="Pause a deal", status=200, conflicts=True)
 async def post_pause(ask: Ask, deal_id: int, body: PauseBody) -> PauseOut:
-    """Its working minutes do not count meanwhile."""
+    """Working time does not count during the pause."""
     return await _pause(ask, await pause_deal(ask.session, ask.viewer, deal_id, body.until, body.reason, now=ask.now))
 
 
 @lamps.post(
-    "/deals/{deal_id}/pause/approve", needs=Permission.ESCALATIONS_WORK, summary="Agree to a long pause", status=200
+    "/deals/{deal_id}/pause/approve", needs=Permission.ESCALATIONS_WORK, summary="Approve a long pause", status=200
 )
 async def post_approve_pause(ask: Ask, deal_id: int) -> PauseOut:
     return await _pause(ask, await approve_pause(ask.session, ask.viewer, deal_id, now=ask.now))
 
 
-@lamps.delete("/deals/{deal_id}/pause", needs=Permission.DEALS_EDIT, summary="Mind a deal again")
+@lamps.delete("/deals/{deal_id}/pause", needs=Permission.DEALS_EDIT, summary="End the pause of a deal")
 async def remove_pause(ask: Ask, deal_id: int) -> None:
     await end_pause(ask.session, ask.viewer, deal_id, now=ask.now)
 
 
-@jobs.get("/jobs/{job_id}", needs=Permission.DEALS_READ, summary="How far it is")
+@jobs.get("/jobs/{job_id}", needs=Permission.DEALS_READ, summary="One job with its progress")
 async def read_job(ask: Ask, job_id: int) -> JobOut:
-    """One's own; an administrator sees all."""
+    """Only jobs of your own; an administrator sees all."""
     return _job(await access_job(ask.session, ask.viewer, job_id))
 
 
-@jobs.post("/jobs/{job_id}/undo", needs=Permission.DEALS_EDIT, summary="Take it back", status=200, conflicts=True)
+@jobs.post("/jobs/{job_id}/undo", needs=Permission.DEALS_EDIT, summary="Undo a job", status=200, conflicts=True)
 async def undo_job(ask: Ask, job_id: int) -> JobOut:
     job = await access_job(ask.session, ask.viewer, job_id)
     if not can_undo(job):
@@ -196,7 +198,7 @@ async def _pause(ask: Ask, pause: Pause) -> PauseOut:
 
 
 async def lamps_out(ask: Ask, lamps: Sequence[Lamp]) -> list[LampOut]:
-    """Lamps as they are answered, whatever they are about and whoever asks."""
+    """Lamps as answers of the API, for any subject and any viewer."""
     people = [user_id for row in lamps for user_id in (row.owner_id, row.addressee_id, row.out_by_id)]
     logins = await logins_of(ask.session, people)
     with speaking(Here(Language.EN, ZoneInfo("UTC"), ask.now)):

@@ -16,20 +16,20 @@ from web.api import cursors
 from web.api.fields import ApiAnswer, ApiRequest, Id, ListQuery, Moment, Version
 from web.api.resource import Ask, Page, Resource
 
-merges = Resource("merges", "Clients who are one person: found, merged into one, and made two again.")
+merges = Resource("merges", "Duplicate clients: finding, merging, and undoing a merge.")
 
 Which = Literal["this", "into"]
 
 
 class AlikeOut(ApiAnswer):
-    """Something that both have."""
+    """A value that both clients have."""
 
     kind: Alike
     value: str = Field(description="The number, the address, or the key of the name.")
 
 
 class DuplicateOut(ApiAnswer):
-    """Two clients who may be one, the older first."""
+    """Two clients who may be one person, the older first."""
 
     contact_id: int
     name: str
@@ -39,25 +39,27 @@ class DuplicateOut(ApiAnswer):
 
 
 class NewMerge(ApiRequest):
-    """What is left away: the survivor's value, or the other's where the survivor has none; both notes, where they fit."""
+    """A field that is left out keeps the survivor's value, or takes the other's if the survivor has none; both notes, if they fit."""
 
-    into: Id = Field(description="Who stays.")
+    into: Id = Field(description="The id of the surviving client.")
     take_name: Which | None = None
     take_company: Which | None = None
     take_responsible: Which | None = None
     take_note: Literal["this", "into", "both"] | None = None
-    version: Version | None = Field(None, description="Of the one that is merged, as you saw it: 409 for another.")
-    into_version: Version | None = Field(None, description="Of the survivor, as you saw it.")
+    version: Version | None = Field(
+        None, description="The version of the merged client that you saw; 409 for another one."
+    )
+    into_version: Version | None = Field(None, description="The version of the survivor that you saw.")
 
 
 class NotSameAs(ApiRequest):
-    """Of whom the client of the path is told apart."""
+    """The client who is not the same person as the one in the path."""
 
     other: Id
 
 
 class LeftOut(ApiAnswer):
-    """Something that an undo leaves as it is."""
+    """Something that an undo leaves unchanged."""
 
     why: Why
     what: str = Field(description="A field, a number, or the kind of the rows.")
@@ -65,23 +67,23 @@ class LeftOut(ApiAnswer):
 
 
 class MergeOut(ApiAnswer):
-    """Two clients became one, and what its undo leaves as it is."""
+    """A merge of two clients, and what its undo leaves unchanged."""
 
     merge_id: int
-    contact_id: int = Field(description="Who was merged.")
-    into: int = Field(description="Who stayed.")
+    contact_id: int = Field(description="The id of the merged client.")
+    into: int = Field(description="The id of the survivor.")
     by: str | None = Field(description="A login.")
     at: Moment
     undone_at: Moment | None
     undone_by: str | None = Field(description="A login.")
-    left: list[LeftOut] = Field(description="What the undo left as it was; before it, what it would leave now.")
+    left: list[LeftOut] = Field(description="What the undo left unchanged; before an undo, what it would leave.")
 
 
 @merges.get(
     "/contacts/duplicates", needs=Permission.CONTACTS_READ, summary="Clients who may be one person, the surest first"
 )
 async def read_duplicates(ask: Ask, query: ListQuery) -> Page[DuplicateOut]:
-    """Among those you see. They share a number, an e-mail address, or a name, also one in Latin and one in Cyrillic letters."""
+    """Pairs among the clients you see. They share a number, an e-mail address, or a name (in Latin or Cyrillic letters)."""
     after = cursors.read_pair(query.cursor)
     pairs, place = await list_duplicates(ask.session, ask.viewer, after=after, limit=query.limit)
     return Page[DuplicateOut](
@@ -124,30 +126,30 @@ async def read_merge(ask: Ask, merge_id: int) -> MergeOut:
 @merges.post(
     "/merges/{merge_id}/undo",
     needs=Permission.CONTACTS_EDIT,
-    summary="Make two clients of one again",
+    summary="Undo a merge",
     status=200,
     conflicts=True,
 )
 async def undo(ask: Ask, merge_id: int) -> MergeOut:
-    """What was changed since stays as it is and is named in `left`. Whoever merged them may, and their managers."""
+    """Values that were changed since stay and are named in `left`. Permitted to the person who merged, and their managers."""
     return await _merge(ask, await undo_merge(ask.session, ask.viewer, merge_id, now=ask.now))
 
 
 @merges.post(
     "/contacts/{contact_id}/not-same",
     needs=Permission.CONTACTS_EDIT,
-    summary="Two clients who are alike are two people",
+    summary="Say that two clients are two people",
     status=204,
 )
 async def add_not_same(ask: Ask, contact_id: int, body: NotSameAs) -> None:
-    """They are not suggested again."""
+    """The pair is not suggested again."""
     await say_not_same(ask.session, ask.viewer, contact_id, body.other, now=ask.now)
 
 
 @merges.delete(
     "/contacts/{contact_id}/not-same/{other_id}",
     needs=Permission.CONTACTS_EDIT,
-    summary="They may be one person after all",
+    summary="Suggest the pair again",
 )
 async def remove_not_same(ask: Ask, contact_id: int, other_id: int) -> None:
     await take_back_not_same(ask.session, ask.viewer, contact_id, other_id, now=ask.now)

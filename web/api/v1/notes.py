@@ -34,7 +34,7 @@ class NoteOut(ApiAnswer):
 
 
 class NoteQuery(ListQuery):
-    """Which notes; conditions are combined with *and*."""
+    """Which notes; all conditions must hold."""
 
     deal_id: IdText | None = None
     contact_id: IdText | None = None
@@ -42,7 +42,7 @@ class NoteQuery(ListQuery):
 
 
 class NewNote(ApiRequest):
-    """On a deal, on a client, about a call: at least one of them."""
+    """A new note on a deal, a client or a call: at least one of them."""
 
     text: Annotated[str, needed_text(Note.text)]
     deal_id: Id | None = None

@@ -1,4 +1,4 @@
-"""Pipelines with their stages, read by everybody and written by whoever may change the settings."""
+"""Pipelines with their stages. Everybody may read them; changing them needs the permission for settings."""
 
 from typing import Annotated, Literal
 
@@ -28,7 +28,7 @@ pipelines = Resource("pipelines", "Pipelines with their stages.")
 PipelineName = Annotated[str, needed_text(Pipeline.name)]
 StageName = Annotated[str, needed_text(Stage.name)]
 Instruction = Annotated[str, optional_text(Stage.instruction)]
-MOST_FIELDS = 50  # a stage may ask for
+MOST_FIELDS = 50  # fields that a stage may require
 Norm = Annotated[int, Field(ge=1, le=LONGEST_NORM)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Position = Annotated[int, Field(ge=0, le=1000)]
@@ -44,7 +44,7 @@ class RequiresOut(ApiAnswer):
 
 
 class RequiresBody(ApiRequest):
-    """What a deal must have before it enters the stage; a lost stage asks for a reason anyway."""
+    """What a deal must have before it enters the stage. A lost stage always requires a reason."""
 
     fields: list[Word] = Field(default_factory=list, max_length=MOST_FIELDS)
     files: Annotated[int, Field(ge=0, le=20)] = 0
@@ -64,10 +64,10 @@ class StageOut(ApiAnswer):
     norm_minutes: int | None = Field(description="Working minutes; null: no norm.")
     instruction: str
     colour: Colour
-    waits_for_client: bool = Field(description="The client waits for us here, or we for them.")
+    waits_for_client: bool = Field(description="A key stage: here the client waits for us, or we wait for the client.")
     extra_control: bool = Field(description="Quality control looks at these deals.")
     requires: RequiresOut
-    archived: bool = Field(description="Nothing enters it any more.")
+    archived: bool = Field(description="Archived: no deal can enter it.")
     version: int
 
 
@@ -77,18 +77,18 @@ class PipelineOut(ApiAnswer):
     id: int
     name: str
     position: int
-    is_default: bool = Field(description="New deals come in here.")
-    next_pipeline_id: int | None = Field(description="Where a won deal goes on as a new one.")
-    carries: list[Carried] = Field(description="What the next deal takes over.")
+    is_default: bool = Field(description="New deals enter this pipeline.")
+    next_pipeline_id: int | None = Field(description="The pipeline in which a won deal continues as a new deal.")
+    carries: list[Carried] = Field(description="What the next deal copies.")
     asks_why_lost: bool = Field(description="Whether a lost deal makes a task to find out why.")
     stages: list[StageOut] = Field(description="Those that are not archived, in order.")
     version: int
 
 
 class NewPipeline(ApiRequest):
-    """A pipeline to be made, from a template or with the shortest possible funnel."""
+    """A new pipeline, from a template or with the minimum of stages."""
 
-    name: PipelineName | None = Field(None, description="Needed without a template.")
+    name: PipelineName | None = Field(None, description="Required without a template.")
     template: Literal["b2b", "leads", "cold", "repeat", "six", "complaint", "event"] | None = None
     next_pipeline_id: Id | None = None
     carries: list[Carried] | None = Field(None, max_length=len(Carried), strict=False)
@@ -97,18 +97,18 @@ class NewPipeline(ApiRequest):
 
 
 class PipelinePatch(ApiRequest):
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
 
     name: PipelineName | None = None
     next_pipeline_id: Id | None = Field(None, description="null: won deals end here.")
     carries: list[Carried] | None = Field(None, max_length=len(Carried), strict=False)
     asks_why_lost: bool | None = None
     is_default: bool | None = None
-    version: Version | None = Field(None, description="Refused with 409 when the pipeline is of another by now.")
+    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
 
 
 class NewStage(ApiRequest):
-    """A stage to be added."""
+    """A new stage."""
 
     name: StageName
     kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] = "open"
@@ -123,7 +123,7 @@ class NewStage(ApiRequest):
 
 
 class StagePatch(ApiRequest):
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
 
     name: StageName | None = None
     kind: Literal["unsorted", "didnt_reach", "open", "won", "lost"] | None = Field(
@@ -137,31 +137,31 @@ class StagePatch(ApiRequest):
     waits_for_client: bool | None = None
     extra_control: bool | None = None
     requires: RequiresBody | None = None
-    version: Version | None = Field(None, description="Refused with 409 when the stage is of another by now.")
+    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
 
 
 class ArchiveStage(ApiRequest):
     """Where the deals of the stage go."""
 
-    move_to: Id | None = Field(None, description="The stage its deals go to; needed unless it is empty.")
+    move_to: Id | None = Field(None, description="The stage its deals move to; required unless the stage is empty.")
 
 
 class Archived(ApiAnswer):
     """The archived stage and the deals that leave it."""
 
     stage: StageOut
-    deals: int = Field(description="How many deals go to the other stage; more than a few are moved in the background.")
+    deals: int = Field(description="How many deals move to the other stage; many are moved in the background.")
 
 
 class SplitStage(ApiRequest):
-    """A new stage behind this one, with its settings."""
+    """A new stage after this one, with the same settings."""
 
-    name: StageName = Field(description="The new stage's, right behind this one and with its settings.")
+    name: StageName = Field(description="The name of the new stage.")
 
 
 @pipelines.get("/pipelines", needs=Permission.DEALS_READ, summary="All pipelines, in order")
 async def read_pipelines(ask: Ask) -> Page[PipelineOut]:
-    """All of them at once: `next` is always null. What is archived is left out."""
+    """All pipelines on one page: `next` is always null. Archived ones are left out."""
     items = [_pipeline(pipeline, stages) for pipeline, stages in await list_pipelines(ask.session)]
     return Page[PipelineOut](items=items, next=None)
 
@@ -174,11 +174,11 @@ async def read_pipeline(ask: Ask, pipeline_id: int) -> PipelineOut:
 @pipelines.post(
     "/pipelines",
     needs=Permission.SETTINGS_EDIT,
-    summary="Make a pipeline",
+    summary="Create a pipeline",
     location=lambda made: f"/pipelines/{made.id}",
 )
 async def post_pipeline(ask: Ask, body: NewPipeline) -> PipelineOut:
-    """With the stages of `template`, or with the fewest it can work with."""
+    """With the stages of `template`, or with the minimum of stages."""
     change = PipelineChange(**body.model_dump(exclude={"template"}, exclude_unset=True))
     made = await create_pipeline(ask.session, ask.viewer, change, template=body.template or "", now=ask.now)
     await ask.session.flush()
@@ -196,7 +196,7 @@ async def patch_pipeline(ask: Ask, pipeline_id: int, body: PipelinePatch) -> Pip
 @pipelines.post(
     "/pipelines/{pipeline_id}/archive",
     needs=Permission.SETTINGS_EDIT,
-    summary="Close a pipeline that has no open deal",
+    summary="Archive a pipeline without open deals",
     status=204,
     conflicts=True,
 )
@@ -220,7 +220,7 @@ async def patch_stage(ask: Ask, stage_id: int, body: StagePatch) -> StageOut:
     "/stages/{stage_id}/archive", needs=Permission.SETTINGS_EDIT, summary="Remove a stage", status=200, conflicts=True
 )
 async def post_archive_stage(ask: Ask, stage_id: int, body: ArchiveStage) -> Archived:
-    """Its history stands; its deals go to `move_to`, each with an entry in its own history."""
+    """The history of the stage is kept. Its deals move to `move_to`, each with an entry in its history."""
     count = await archive_stage(ask.session, ask.viewer, stage_id, body.move_to, now=ask.now)
     stage = await ask.session.get_one(Stage, stage_id)
     return Archived(stage=_stage(stage), deals=count)

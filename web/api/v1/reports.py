@@ -1,4 +1,4 @@
-"""Reports, and what stands behind each figure."""
+"""Reports, and the rows behind each figure."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from web.api.fields import ApiAnswer, ApiRequest, IdText, Login, Moment, Word
 from web.api.resource import Ask, Page, Resource
 from web.exports import XLSX, csv_file, xlsx_file
 
-reports = Resource("reports", "Reports over what one may see, and the rows behind each figure.")
+reports = Resource("reports", "Reports on what you may see, and the rows behind each figure.")
 
 
 def _in_our_age(day: date) -> date:
@@ -35,7 +35,7 @@ class ColumnOut(ApiAnswer):
     key: str
     title: str
     kind: Kind
-    opens: bool = Field(description="Whether `/rows` says what its figures count.")
+    opens: bool = Field(description="Whether `/rows` lists the rows that its figures count.")
 
 
 class ReportOut(ApiAnswer):
@@ -44,14 +44,14 @@ class ReportOut(ApiAnswer):
     name: str
     title: str
     definition: str
-    dimensions: list[str] = Field(description="What `by` takes; the first by itself.")
+    dimensions: list[str] = Field(description="Values of `by`; the first is the default.")
     columns: list[ColumnOut]
 
 
 class LineOut(ApiAnswer):
     """A line of a report."""
 
-    key: str = Field(description="Send it as `row` to see what stands behind its figures.")
+    key: str = Field(description="Send it as `row` to get the rows behind its figures.")
     name: str
     values: dict[str, Any]
 
@@ -66,7 +66,7 @@ class TableOut(ApiAnswer):
     until: Moment
     columns: list[ColumnOut]
     rows: list[LineOut]
-    totals: dict[str, Any] = Field(description="Of all rows together; medians and shares are reckoned anew.")
+    totals: dict[str, Any] = Field(description="Of all rows together; medians and shares are calculated over all rows.")
 
 
 class BehindOut(ApiAnswer):
@@ -79,7 +79,7 @@ class BehindOut(ApiAnswer):
 
 
 class ReportQuery(ApiRequest):
-    """Days of the time zone in which times are shown (`PBXCRM_TIMEZONE`), as "today" is everywhere; `until` is the last day."""
+    """Days of the time zone in which times are shown (`PBXCRM_TIMEZONE`), like "today" everywhere; `until` is the last day."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
@@ -93,13 +93,13 @@ class ReportQuery(ApiRequest):
 
 
 class RowsQuery(ReportQuery):
-    """Which figure, of which period."""
+    """A figure of a report, and the period."""
 
     row: Word = Field(description="`key` of the line.")
     column: Word = Field(description="`key` of the column.")
 
 
-@reports.get("/reports", needs=Permission.OWN_PROFILE, summary="The reports one may read")
+@reports.get("/reports", needs=Permission.OWN_PROFILE, summary="The reports you may read")
 async def read_reports(ask: Ask) -> Page[ReportOut]:
     """All of them at once: `next` is always null."""
     return Page[ReportOut](items=[_report(report) for report in reports_for(ask.viewer)], next=None)
@@ -115,7 +115,7 @@ async def read_report(ask: Ask, report: str, query: ReportQuery) -> TableOut | R
     return _table(found, asked, table)
 
 
-@reports.get("/reports/{report}/rows", needs=Permission.OWN_PROFILE, summary="What stands behind a figure")
+@reports.get("/reports/{report}/rows", needs=Permission.OWN_PROFILE, summary="The rows behind a figure")
 async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[BehindOut]:
     """All of them at once: `next` is always null."""
     found = access_report(ask.viewer, report)
@@ -126,7 +126,7 @@ async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[Behi
 
 
 def as_file(report: Report, table: Table, kind: str) -> Response:
-    """The answer as a file to be saved."""
+    """The report as a file to download."""
     head = [report.title, *(column.title for column in report.columns)]
     rows = [[line.name, *(line.values.get(column.key) for column in report.columns)] for line in table.lines]
     if table.totals:

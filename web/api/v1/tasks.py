@@ -1,4 +1,4 @@
-"""Tasks."""
+"""Tasks: lists, changes, checklists, assignments and threads."""
 
 from typing import Annotated, Literal
 
@@ -34,7 +34,7 @@ from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
-tasks = Resource("tasks", "Things to do, each with a day and a person.")
+tasks = Resource("tasks", "Tasks, each with a due time and an assignee.")
 TaskTitle = Annotated[str, needed_text(Task.title)]
 TaskNote = Annotated[str, optional_text(Task.note)]
 TaskInstruction = Annotated[str, optional_text(Task.instruction)]
@@ -45,7 +45,7 @@ class ChecklistItem(ApiAnswer):
     """One item of a checklist."""
 
     text: str
-    required: bool = Field(description="The task is not done before this is ticked.")
+    required: bool = Field(description="The task cannot be finished before this item is ticked.")
     done: bool
 
 
@@ -74,43 +74,45 @@ class TaskOut(ApiAnswer):
     )
     status: TaskStatus
     result: str
-    reason: str = Field(description="Why it exists and whose it is, in English; empty when made by hand.")
+    reason: str = Field(
+        description="Why the task exists and why it has this assignee, in English; empty if created by hand."
+    )
     created_by: str | None = Field(description="A login; null: the product itself.")
     created_at: Moment
     done_by: str | None
     done_at: Moment | None
-    instruction: str = Field(description="How it is to be done.")
+    instruction: str = Field(description="How to do it.")
     checklist: list[ChecklistItem]
-    repeat: Repeat = Field(description="The next is made when one is done; empty: once.")
-    snoozed_until: Moment | None = Field(description="It was put off until then.")
-    postponed: int = Field(description="How often it was put off by people.")
-    given_by: str | None = Field(description="A login: who gave it to somebody else.")
-    accepted_at: Moment | None = Field(description="When whoever has the assignment took it on.")
-    checked_at: Moment | None = Field(description="When it was found to be done well.")
+    repeat: Repeat = Field(description="The next task is created when this one is done; empty: no repetition.")
+    snoozed_until: Moment | None = Field(description="The time until which it was put off.")
+    postponed: int = Field(description="How often people put it off.")
+    given_by: str | None = Field(description="The login of the person who assigned it to somebody else.")
+    accepted_at: Moment | None = Field(description="When the assignee accepted it.")
+    checked_at: Moment | None = Field(description="When it was approved.")
     checked_by: str | None
-    returned_at: Moment | None = Field(description="When it was returned: something is still to be done.")
+    returned_at: Moment | None = Field(description="When it was returned for more work.")
     version: int = Field(description="Grows with each change.")
 
 
 class CommentOut(ApiAnswer):
-    """Something that was said of a task, or done with it."""
+    """A comment on a task, or an action."""
 
     id: int
     task_id: int
-    act: TaskAct = Field(description="What was done; empty where somebody only wrote.")
+    act: TaskAct = Field(description="The action; empty for a comment.")
     text: str
     author: str | None = Field(description="A login.")
     at: Moment
 
 
 class CommentsOut(ApiAnswer):
-    """The thread of a task, the earliest first."""
+    """The thread of a task, oldest first."""
 
     items: list[CommentOut]
 
 
 class TaskQuery(ListQuery):
-    """Which tasks; conditions are combined with *and*."""
+    """Which tasks; all conditions must hold."""
 
     status: Literal["open", "done", "cancelled"] | None = None
     kind: Literal["callback", "lamp", "control", "todo", "assignment"] | None = None
@@ -125,12 +127,12 @@ class TaskQuery(ListQuery):
 
 
 class NewTask(ApiRequest):
-    """A task to be made by hand."""
+    """A new task."""
 
     title: TaskTitle
     due_at: When
     kind: Literal["todo", "assignment"] = "todo"
-    assignee: Login | None = Field(None, description="A login; else whose token it is.")
+    assignee: Login | None = Field(None, description="A login; default: the person of the token.")
     deal_id: Id | None = None
     contact_id: Id | None = None
     note: TaskNote = ""
@@ -140,7 +142,7 @@ class NewTask(ApiRequest):
 
 
 class TaskChange(ApiRequest):
-    """What is left away stays as it is."""
+    """Changes. A field that is left out stays unchanged."""
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     title: TaskTitle | None = None
@@ -153,37 +155,37 @@ class TaskChange(ApiRequest):
 
 
 class ItemTick(ApiRequest):
-    """Which item of the checklist: by its place, or by its text."""
+    """An item of the checklist, by its position or its text."""
 
-    item: int | None = Field(None, ge=0, le=checklists.MOST_ITEMS, description="Its place, from 0.")
+    item: int | None = Field(None, ge=0, le=checklists.MOST_ITEMS, description="Its position, from 0.")
     text: str | None = Field(None, min_length=1, max_length=checklists.LONGEST_ITEM, pattern=NO_NUL)
     done: bool = True
     version: Version | None = None
 
 
 class Acceptance(ApiRequest):
-    """Whoever has the assignment takes it on."""
+    """The assignee accepts the assignment."""
 
     version: Version | None = None
 
 
 class Judgement(ApiRequest):
-    """It is done well, with a word if there is one to say."""
+    """The assignment is approved, with an optional comment."""
 
     text: Annotated[str, optional_text(TaskComment.text)] = ""
     version: Version | None = None
 
 
 class Returned(ApiRequest):
-    """It is not done well."""
+    """The assignment is returned."""
 
     text: Said = Field(description="What is still to be done.")
-    due_at: When | None = Field(None, description="Until when now; else as before.")
+    due_at: When | None = Field(None, description="A new due time; default: unchanged.")
     version: Version | None = None
 
 
 class Snooze(ApiRequest):
-    """A later time, and why."""
+    """A later due time, and the reason."""
 
     until: When
     reason: Said
@@ -191,7 +193,7 @@ class Snooze(ApiRequest):
 
 
 class NewComment(ApiRequest):
-    """Something to say of a task."""
+    """A comment on a task."""
 
     text: Said
 
@@ -200,7 +202,7 @@ class TaskEnd(ApiRequest):
     """How a task ended."""
 
     result: Annotated[str, optional_text(Task.result)] = ""
-    cancelled: bool = Field(False, description="Not done, and no longer to be.")
+    cancelled: bool = Field(False, description="The task was cancelled, not done.")
     version: Version | None = None
 
 
@@ -231,7 +233,7 @@ async def read_task(ask: Ask, task_id: int) -> TaskOut:
     return (await tasks_out(ask, [await access_task(ask.session, ask.viewer, task_id)]))[0]
 
 
-@tasks.post("/tasks", needs=Permission.TASKS_EDIT, summary="Make a task", location=lambda task: f"/tasks/{task.id}")
+@tasks.post("/tasks", needs=Permission.TASKS_EDIT, summary="Create a task", location=lambda task: f"/tasks/{task.id}")
 async def add_task(ask: Ask, body: NewTask) -> TaskOut:
     task = await actions.create_task(
         ask.session,
@@ -278,7 +280,7 @@ async def change_task(ask: Ask, task_id: int, body: TaskChange) -> TaskOut:
     conflicts=True,
 )
 async def tick(ask: Ask, task_id: int, body: ItemTick) -> TaskOut:
-    """`done: false` takes the tick away."""
+    """`done: false` removes the tick."""
     task = await access_task(ask.session, ask.viewer, task_id)
     task = await acts.tick_item(
         ask.session,
@@ -294,8 +296,8 @@ async def tick(ask: Ask, task_id: int, body: ItemTick) -> TaskOut:
 
 @tasks.post("/tasks/{task_id}/finish", needs=Permission.TASKS_EDIT, summary="Finish a task", status=200, conflicts=True)
 async def end_task(ask: Ask, task_id: int, body: TaskEnd) -> TaskOut:
-    """422 while a required item of the checklist is not ticked. A callback, its lamp and its escalation are ended by work
-    instead: `POST /callbacks/{callback_id}/result`.
+    """422 while a required item of the checklist is not ticked. The tasks of a callback, its lamp and its escalation are ended
+    by the result of the callback instead: `POST /callbacks/{callback_id}/result`.
     """
     task = await finishing.finish_task(
         ask.session,
@@ -313,7 +315,7 @@ async def end_task(ask: Ask, task_id: int, body: TaskEnd) -> TaskOut:
     "/tasks/{task_id}/reopen", needs=Permission.TASKS_EDIT, summary="Open a task again", status=200, conflicts=True
 )
 async def reopen(ask: Ask, task_id: int) -> TaskOut:
-    """The next task of a repeated one goes again, unless somebody has changed it."""
+    """The next task of a repeated one is deleted, unless somebody has changed it."""
     task = await finishing.reopen_task(ask.session, ask.viewer, task_id, now=ask.now)
     return (await tasks_out(ask, [task]))[0]
 
@@ -322,7 +324,7 @@ async def reopen(ask: Ask, task_id: int) -> TaskOut:
     "/tasks/{task_id}/accept", needs=Permission.TASKS_EDIT, summary="Accept an assignment", status=200, conflicts=True
 )
 async def accept(ask: Ask, task_id: int, body: Acceptance) -> TaskOut:
-    """By whoever has it."""
+    """Only by the assignee."""
     task = await assignments.accept_task(ask.session, ask.viewer, task_id, now=ask.now, version=body.version)
     return (await tasks_out(ask, [task]))[0]
 
@@ -330,12 +332,12 @@ async def accept(ask: Ask, task_id: int, body: Acceptance) -> TaskOut:
 @tasks.post(
     "/tasks/{task_id}/approve",
     needs=Permission.TASKS_EDIT,
-    summary="Say that an assignment is done well",
+    summary="Approve an assignment",
     status=200,
     conflicts=True,
 )
 async def approve(ask: Ask, task_id: int, body: Judgement) -> TaskOut:
-    """By whoever gave it, or a manager. It gets its `checked_at`."""
+    """By the person who gave the assignment, or a manager. Sets `checked_at`."""
     task = await assignments.approve_task(
         ask.session, ask.viewer, task_id, now=ask.now, version=body.version, text=body.text
     )
@@ -346,7 +348,7 @@ async def approve(ask: Ask, task_id: int, body: Judgement) -> TaskOut:
     "/tasks/{task_id}/return", needs=Permission.TASKS_EDIT, summary="Return an assignment", status=200, conflicts=True
 )
 async def give_back(ask: Ask, task_id: int, body: Returned) -> TaskOut:
-    """By whoever gave it, or a manager: something is still to be done. The task is open again."""
+    """By the person who gave the assignment, or a manager. The task is open again."""
     task = await assignments.return_task(
         ask.session, ask.viewer, task_id, text=body.text, now=ask.now, version=body.version, due_at=body.due_at
     )
@@ -357,24 +359,24 @@ async def give_back(ask: Ask, task_id: int, body: Returned) -> TaskOut:
     "/tasks/{task_id}/snooze", needs=Permission.TASKS_EDIT, summary="Put a task off", status=200, conflicts=True
 )
 async def snooze(ask: Ask, task_id: int, body: Snooze) -> TaskOut:
-    """Its `due_at` becomes `until`. Each third time the manager gets a task to look into it."""
+    """Sets `due_at` to `until`. After every third time the manager gets a task to look into it."""
     task = await acts.snooze_task(
         ask.session, ask.viewer, task_id, until=body.until, why=body.reason, now=ask.now, version=body.version
     )
     return (await tasks_out(ask, [task]))[0]
 
 
-@tasks.get("/tasks/{task_id}/comments", needs=Permission.TASKS_READ, summary="What was said of a task and done with it")
+@tasks.get("/tasks/{task_id}/comments", needs=Permission.TASKS_READ, summary="The thread of a task")
 async def read_comments(ask: Ask, task_id: int) -> CommentsOut:
-    """The earliest first."""
+    """Oldest first."""
     await access_task(ask.session, ask.viewer, task_id)
     found = await comments_of(ask.session, task_id)
     return CommentsOut(items=[await _comment_out(ask, each) for each in found])
 
 
-@tasks.post("/tasks/{task_id}/comments", needs=Permission.TASKS_EDIT, summary="Say something of a task")
+@tasks.post("/tasks/{task_id}/comments", needs=Permission.TASKS_EDIT, summary="Comment on a task")
 async def add_comment(ask: Ask, task_id: int, body: NewComment) -> CommentOut:
-    """Everybody who sees the task reads it."""
+    """Everybody who sees the task can read it."""
     return await _comment_out(
         ask, await acts.comment_task(ask.session, ask.viewer, task_id, text=body.text, now=ask.now)
     )
@@ -393,7 +395,7 @@ async def _comment_out(ask: Ask, comment: TaskComment) -> CommentOut:
 
 
 async def tasks_out(ask: Ask, rows: list[Task]) -> list[TaskOut]:
-    """Tasks as the API says them, in the same order; people are read once for all."""
+    """Tasks as answers of the API, in the same order. The directory of people is read once."""
     people = [
         user_id
         for task in rows

@@ -1,4 +1,4 @@
-"""API tokens: one's own; everybody's for the administrator. They are made in the profile or on the command line."""
+"""API tokens: one's own, or everybody's for administrators. The profile and the command line create them."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from pbxcrm.people.tokens import ListedToken, list_tokens, revoke_token
 from web.api.fields import ApiAnswer, Moment
 from web.api.resource import Ask, Page, Resource
 
-tokens = Resource("tokens", "API tokens: one's own, everybody's for administrators. The secret is never shown again.")
+tokens = Resource("tokens", "API tokens: your own, or everybody's for administrators. The secret is never shown again.")
 
 
 class TokenOut(ApiAnswer):
@@ -26,7 +26,7 @@ class TokenOut(ApiAnswer):
 
 @tokens.get("/tokens", needs=Permission.OWN_PROFILE, summary="Tokens that have not been revoked")
 async def read_tokens(ask: Ask) -> Page[TokenOut]:
-    """All of them at once: `next` is always null."""
+    """All tokens on one page: `next` is always null."""
     whose = None if can(ask.viewer, Permission.PEOPLE_EDIT) else ask.viewer.user_id
     rows = await list_tokens(ask.session, whose)
     return Page[TokenOut](items=[_token(row, ask.now) for row in rows], next=None)
@@ -34,7 +34,7 @@ async def read_tokens(ask: Ask) -> Page[TokenOut]:
 
 @tokens.delete("/tokens/{token_id}", needs=Permission.OWN_PROFILE, summary="Revoke a token")
 async def delete_token(ask: Ask, token_id: int) -> None:
-    """It ends at once, also the one this request is made with."""
+    """The token ends at once. It may be the one that this request uses."""
     await revoke_token(ask.session, ask.viewer, token_id, ask.now)
 
 

@@ -1,4 +1,4 @@
-"""People who log in, by their logins."""
+"""Users, identified by their login."""
 
 from typing import Literal
 
@@ -11,11 +11,11 @@ from pbxcrm.shared.errors import NotFound
 from web.api.fields import ApiAnswer, ApiRequest, Word
 from web.api.resource import Ask, Page, Resource
 
-users = Resource("users", "People: those of one's own teams, or everybody for quality control and administrators.")
+users = Resource("users", "Users: those of your own teams, or all for quality control and administrators.")
 
 
 class UserOut(ApiAnswer):
-    """Somebody who logs in, as everybody may know them."""
+    """A user, with the data that everybody may see."""
 
     login: str
     id: int
@@ -24,21 +24,21 @@ class UserOut(ApiAnswer):
     team: str | None
     extensions: list[str]
     mobiles: list[str] = Field(
-        description="Telephones outside the PBX, in E.164; who talks by one of them talks as by the first extension."
+        description="Telephones outside the PBX, in E.164; a call on one of them counts as one on the first extension."
     )
     is_active: bool = Field(description="Whether they may still log in.")
 
 
 class UserQuery(ApiRequest):
-    """Which people; conditions are combined with *and*."""
+    """Which people; all conditions must hold."""
 
     role: Literal["seller", "manager", "qc", "admin"] | None = None
     q: Word | None = Field(None, description="A part of a name or login.")
 
 
-@users.get("/users", needs=Permission.OWN_PROFILE, summary="People one may give things to")
+@users.get("/users", needs=Permission.OWN_PROFILE, summary="People to whom you may assign work")
 async def read_users(ask: Ask, query: UserQuery) -> Page[UserOut]:
-    """All of them at once: `next` is always null."""
+    """All users on one page: `next` is always null."""
     text = (query.q or "").casefold()
     rows = [
         user

@@ -1,5 +1,5 @@
-// What grows older by itself: <time data-age datetime="…"> counts in minutes, hours and days, in the words of the server
-// (formats.span), and whatever has data-due becomes late (the classes of data-late) when its moment comes.
+// Ages that update by themselves: <time data-age datetime="…"> counts in minutes, hours and days, in the words of the server
+// (formats.span), and an element with data-due gets the classes of data-late when its time comes.
 const skew = Date.parse(document.body.dataset.now ?? "") - Date.now() || 0;
 const [now, minutes, hours, days] = (document.body.dataset.ageWords ?? "").split("|");
 const say = (pattern, n) => pattern.replace("{n}", n).replaceAll(" ", "\u00a0");

@@ -1,6 +1,6 @@
-// How a ringing phone is told of beyond its card: two soft tones, and a notification of the desktop.
+// Alerts for a ringing phone besides its card: two soft tones, and a desktop notification.
 
-// Browsers are silent until one has clicked in a tab, or in the page of ours that led to it.
+// Browsers play no sound before a click in the tab, or in the page of ours that opened it.
 export const audible = () => Boolean(window.AudioContext && navigator.userActivation?.hasBeenActive);
 
 export function tones() {
@@ -18,23 +18,23 @@ export function tones() {
   setTimeout(() => context.close(), 800);
 }
 
-// What this browser says to notifications: granted, denied, default (not asked yet), none (has none), plain (none without https).
+// The permission for notifications in this browser: granted, denied, default (not asked yet), none (has none), plain (none without https).
 export function allowed() {
   if (!isSecureContext) return "plain";
   return "Notification" in window ? Notification.permission : "none";
 }
 
-// Returns what was shown, or null. The words go out as text, never as markup.
+// Returns the notification, or null. Its texts are plain text, never markup.
 export function notify(title, text, tag) {
   if (allowed() !== "granted") return null;
   try {
     const note = new Notification(title, { body: text, tag });
     note.onclick = () => { window.focus(); note.close(); };
     return note;
-  } catch { return null; } // Chrome on Android: allowed, but not to pages
+  } catch { return null; } // Chrome on Android allows notifications, but not from pages
 }
 
-// Whether a moment lies in hours such as "20:00-08:00, 13:00-14:00"; one that ends before it begins goes on into the next day.
+// Whether a moment lies in hours such as "20:00-08:00, 13:00-14:00"; a span that ends before it begins continues on the next day.
 export function quiet(hours, at = new Date()) {
   const minute = 60 * at.getHours() + at.getMinutes();
   return [...(hours ?? "").matchAll(/(\d+):(\d+)-(\d+):(\d+)/g)].some(([, h1, m1, h2, m2]) => {

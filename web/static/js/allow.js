@@ -1,4 +1,4 @@
-// [data-alerts] on the profile: what this browser says to notifications, a button to ask it, and one to try sound and notification.
+// [data-alerts] on the profile: the permission for notifications, a button to request it, and one to test sound and notification.
 import { allowed, notify, tones } from "./alerts.js";
 
 const box = document.querySelector("[data-alerts]");
@@ -21,7 +21,7 @@ box.querySelector("[data-try]").addEventListener("click", async ({ currentTarget
   const { title, text } = currentTarget.dataset;
   if (allowed() === "granted" && !notify(title, text, "try")) say("none");
 });
-// Also what is changed in the settings of the browser.
+// The permission may also change in the settings of the browser.
 navigator.permissions?.query({ name: "notifications" }).then((status) => { status.onchange = () => say(); }, () => {});
 say();
 box.hidden = false;

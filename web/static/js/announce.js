@@ -1,5 +1,5 @@
-// What a call does is said once and in words: to screen readers in #dock-says, and in the tab's title while it rings. Only a change
-// of state is said, never the clock; a page that opens does not say again what another page of this tab has said.
+// Announces each change of a call once: to screen readers in #dock-says, and in the title of the tab while it rings. The running
+// clock is not announced. A newly opened page does not repeat what another page of this tab has announced.
 const cards = document.getElementById("dock-cards");
 const says = document.getElementById("dock-says");
 const said = new Map(JSON.parse(sessionStorage.pbxcrmSaid ?? "[]")); // id of a card -> [its state, its name]
@@ -12,13 +12,13 @@ function stateOf(card) {
   return state === "ringing" && card.querySelector("[data-dialled]") ? "calling" : state;
 }
 
-// A card that rang and is gone: answered by a colleague, missed, or given up by the caller? The server knows.
+// A ringing card disappeared: ask the server whether a colleague answered, the call was missed, or the caller gave up.
 async function whyStopped(id) {
   try {
     const headers = { Accept: "text/plain", "Page-Language": document.documentElement.lang };
     const response = await fetch(`/dock/${id.replace("call-", "")}/stopped`, { headers });
     if (response.ok) return await response.text();
-  } catch { /* no connection: only that it stopped is known */ }
+  } catch { /* no connection: announce only that it stopped */ }
   return says.dataset.stopped;
 }
 
@@ -39,8 +39,8 @@ function changes() {
   return found;
 }
 
-// Ringing stands before the page's own title, which comes back with the end of it.
-let title = null; // what stood there
+// While it rings, that stands before the title of the page.
+let title = null; // the original title
 function entitle() {
   const ringing = cards.querySelector(".callcard.ringing:not(:has([data-dialled]))");
   if (!ringing) {
@@ -53,7 +53,7 @@ function entitle() {
   if (document.title !== text) document.title = text;
 }
 
-let before = Promise.resolve(); // one after the other: what comes later is said later, also where the first had to be asked for
+let before = Promise.resolve(); // announcements keep their order, even if an earlier one needs an answer of the server first
 function look() {
   const told = changes();
   entitle();

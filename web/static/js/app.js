@@ -1,5 +1,5 @@
-// What every page does in the browser. Each module minds one thing and finds its elements by data attributes, so that
-// pages need no script of their own for it and what htmx swaps in works at once.
+// The modules that every page loads. Each has one task and finds its elements by data attributes, so pages need no script of
+// their own for it, and elements that htmx swaps in work at once.
 import "./once.js";
 import "./toasts.js";
 import "./dialogs.js";

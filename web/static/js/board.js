@@ -1,6 +1,6 @@
-// The board: cards are dragged (SortableJS) or moved by menu and keys; every move goes to the server with the version one
-// saw, and the card comes back as it is. What colleagues move, moves here: a hint names the deal, and that card alone is
-// asked for again.
+// The board: cards are dragged (SortableJS) or moved by menu and keys; every move sends the version that the
+// person saw, and the answer is the current card. When a colleague changes a deal, a hint names it and only that card is
+// loaded again.
 import { complete, isRefused } from "./complete.js";
 import { openDialog } from "./modal.js";
 import { say } from "./toasts.js";
@@ -21,7 +21,7 @@ function elementFrom(html) {
   return template.content.firstElementChild;
 }
 
-// Puts a card where its stage and moment say; keeps the focus in it where it was.
+// Puts a card into its column, sorted by time; keeps the focus if it was in the card.
 function place(fresh, bright) {
   const old = cardAt(fresh.dataset.deal);
   const focused = old?.contains(document.activeElement) ? (document.activeElement.matches("[data-move]") ? "[data-move]" : "[data-card]") : null;
@@ -32,7 +32,7 @@ function place(fresh, bright) {
   const next = [...list.querySelectorAll(".card")].find((card) => Number(card.dataset.since) < since
     || (Number(card.dataset.since) === since && Number(card.dataset.deal) < Number(fresh.dataset.deal)));
   const more = list.querySelector("[data-more]");
-  if (!next && more) return; // further down than what has been loaded: it comes with the rest
+  if (!next && more) return; // below the loaded cards: it is loaded with the rest
   list.insertBefore(fresh, next ?? more ?? null);
   window.htmx.process(fresh);
   if (bright) fresh.classList.add("fresh");
@@ -55,14 +55,14 @@ function heads() {
   }, 120);
 }
 
-const changed = new Set(); // deals of which something was said
+const changed = new Set(); // ids of deals that hints named
 let timer = 0;
 function flushLater(ms) {
   clearTimeout(timer);
   timer = setTimeout(flush, ms);
 }
 
-// Nothing is taken out of a hand that drags, nor from under a move that is on its way: it is asked for again afterwards.
+// A card that is dragged, or whose move is not answered yet, is not replaced; it is loaded again afterwards.
 const inHand = () => board.querySelector(".sortable-chosen, .sortable-ghost, [data-busy]") !== null;
 
 async function again(deal, bright = true) {
@@ -71,7 +71,7 @@ async function again(deal, bright = true) {
     if (inHand()) { changed.add(deal); flushLater(400); return; }
     if (response.status === 204 || response.status === 404) cardAt(deal)?.remove();
     else if (response.ok) place(elementFrom(await response.text()), bright);
-  } catch { /* the bar says that we are not live */ }
+  } catch { /* the bar says that the page is not live */ }
 }
 
 async function reload() {
@@ -93,14 +93,14 @@ async function reload() {
   } catch { /* the next hint or reconnect tries again */ }
 }
 
-// Columns without cards are narrow. Nothing changes its width while a card is in the hand.
+// Columns without cards are narrow. No width changes while a card is dragged.
 function narrow() {
   if (window.Sortable?.dragged) return;
   for (const column of board.querySelectorAll(".col")) column.classList.toggle("empty", !column.querySelector(".card, [data-more]"));
 }
 new MutationObserver(narrow).observe(board, { childList: true, subtree: true });
 
-// Where a card goes back to when a move was refused.
+// The place to which a card returns when its move was refused.
 function goBack(card, from) {
   if (from?.parent?.isConnected) from.parent.insertBefore(card, from.next?.isConnected ? from.next : null);
 }
@@ -137,7 +137,7 @@ async function move(card, stage, from, answers = {}) {
     if (toast?.classList.contains("toast")) document.getElementById("toasts").append(toast);
     else say(document.body.dataset.sayOffline, "red");
     delete card.dataset.busy;
-    await again(card.dataset.deal); // as it is now, wherever it is
+    await again(card.dataset.deal); // the current card, wherever it belongs now
     heads();
   } catch {
     goBack(card, from);
@@ -148,7 +148,7 @@ async function move(card, stage, from, answers = {}) {
   }
 }
 
-// The way back, for whoever let go over the wrong column.
+// Undo, for a card that was dropped on the wrong column.
 function offer(toast, deal, stage) {
   const button = Object.assign(document.createElement("button"), { type: "button", className: "btn undo", textContent: board.dataset.sayUndo });
   button.addEventListener("click", () => {
@@ -162,7 +162,7 @@ function offer(toast, deal, stage) {
 
 const titleOf = (card) => card.querySelector("[data-card]").textContent.trim();
 
-// What may be done with a card, by mouse and by keys alike: call, plan, give away, lose, move.
+// The actions on a card, for mouse and keys: call, plan, assign, lose, move.
 function choose(card) {
   const dialog = document.getElementById("move");
   dialog.querySelector("[data-what]").textContent = titleOf(card);
@@ -186,7 +186,7 @@ function choose(card) {
   dialog.querySelector(".choices [data-stage-choice]:not(:disabled)")?.focus();
 }
 
-// One answer for acts that do not move: what it says is said, and the card comes as it is now.
+// The answer to actions that do not move a card: show its toast and load the current card.
 async function act(card, path, fields) {
   try {
     const response = await fetch(path, { method: "POST", headers, body: new URLSearchParams(fields) });
@@ -227,7 +227,7 @@ function go(card, key) {
 board.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-move]");
   if (opener) return choose(cardOf(opener));
-  // A card opens by a click anywhere on it; what is a button or link in it stays one, and words may be marked.
+  // A click anywhere on a card opens it, except on its buttons and links and while text is selected.
   const card = cardOf(event.target);
   if (!card || event.defaultPrevented || event.target.closest("a, button, summary, details") || getSelection()?.toString()) return;
   const link = card.querySelector("[data-card]");
@@ -250,7 +250,7 @@ board.addEventListener("keydown", (event) => {
     call(card);
   } else if (event.key.startsWith("Arrow") && go(card, event.key)) event.preventDefault();
 });
-// An arrow with nothing in hand begins at the first card.
+// Without a focused card, an arrow selects the first one.
 document.addEventListener("keydown", (event) => {
   if (!event.key.startsWith("Arrow") || event.target !== document.body || document.querySelector("dialog[open]")) return;
   board.querySelector("[data-card]")?.focus();
@@ -272,12 +272,12 @@ function sortables() {
     });
   }
 }
-// In a gutter, beside the first or the last column, above or below a list: the nearest column has the card, and shows it.
+// A drop between columns, beside them, above or below a list goes to the nearest column, which is highlighted.
 function beside(event) {
   const dragged = window.Sortable?.dragged;
   const point = event.touches?.[0] ?? event;
   if (!dragged || !dragged.isConnected || document.elementFromPoint(point.clientX, point.clientY)?.closest("[data-cards]")) return;
-  if (!point.clientX && !point.clientY) return; // the last drag event of some browsers says nothing
+  if (!point.clientX && !point.clientY) return; // the last drag event of some browsers has no position
   const away = (column) => { const box = column.getBoundingClientRect(); return Math.max(box.left - point.clientX, point.clientX - box.right, 0); };
   const nearest = [...board.querySelectorAll(".col")].sort((one, other) => away(one) - away(other))[0];
   const list = nearest?.querySelector("[data-cards]");
@@ -305,6 +305,6 @@ document.addEventListener("live:hint", ({ detail }) => {
 document.addEventListener("live:refresh-all", reload);
 document.querySelector("[data-submit]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
 
-// The keys of the board stand in the list that "?" shows.
+// The keys of the board, for the list that "?" opens.
 const keys = document.querySelector("[data-board-keys]");
 if (keys) document.querySelector("[data-keylist]")?.append(...keys.children);

@@ -1,4 +1,4 @@
-// Lists one chooses from by keys: what the search of the bar found, and the client of a deal.
+// Lists with keyboard selection: the results of the global search, and the client of a deal.
 const option = (list, by) => {
   const items = [...list.querySelectorAll(".item")];
   if (!items.length) return null;
@@ -7,7 +7,7 @@ const option = (list, by) => {
 };
 
 // The search of the bar is a combobox with a grid: the focus stays in the field, up and down walk through the rows, right and left
-// through what a row has (its link, its call button), Enter takes what is chosen, Escape closes.
+// through what a row has (its link, its call button), Enter activates the selected cell, Escape closes.
 const search = document.querySelector(".bar .search");
 const searchField = search?.querySelector('[role="combobox"]');
 const stopsOf = (row) => [...row.querySelectorAll("a, button")];
@@ -21,7 +21,7 @@ function choose(stop) {
   searchField.setAttribute("aria-activedescendant", stop.id);
 }
 
-// Whether the key led somewhere.
+// Returns whether the key moved the selection.
 function walk(key) {
   const rows = [...search.querySelectorAll('.found [role="row"]')];
   const chosen = chosenOf();
@@ -52,7 +52,7 @@ searchField?.addEventListener("keydown", (event) => {
   }
 });
 if (search) {
-  // What was found is said as a number; the rows are said as one walks through them.
+  // Screen readers hear the number of results; each row is read when it is selected.
   new MutationObserver(() => {
     const found = search.querySelector(".found");
     const rows = found.querySelector("#found-rows");
@@ -78,7 +78,7 @@ function take(item) {
   field.value = item.dataset.name;
   box.querySelector("[data-chosen-id]").value = item.dataset.id;
   hint(box);
-  if ("submits" in box.dataset) { // there is nothing else to say
+  if ("submits" in box.dataset) { // the form has no other field
     close(item.parentElement);
     return box.closest("form").requestSubmit();
   }
@@ -88,7 +88,7 @@ function take(item) {
   field.focus();
 }
 
-// A client who turned out to have the number that was typed.
+// A client who already has the typed number.
 document.addEventListener("click", ({ target }) => {
   const use = target.closest?.("[data-use]");
   const box = use?.closest("form")?.querySelector("[data-choose]");
@@ -109,7 +109,7 @@ function hint(box) {
 document.addEventListener("input", (event) => {
   const box = event.target.closest?.("[data-choose]");
   if (!box) return;
-  box.querySelector("[data-chosen-id]").value = ""; // another name is another client
+  box.querySelector("[data-chosen-id]").value = ""; // a changed name means another client
   hint(box);
 });
 document.addEventListener("keydown", (event) => {

@@ -1,20 +1,20 @@
 // The one dialog that asks for what a refused move lacks and sends the act again with it: #complete on every page. It opens when
-// the server's form arrives in #complete-body, and closes when the act has been accepted. Where a script sends the act itself
-// (the board) it hands the form to ``complete`` and gets the answers.
+// the server's form arrives in #complete-body, and closes when the act has been accepted. If a script sends the act itself
+// (the board), it passes the form to ``complete`` and gets the answers.
 import { openDialog } from "./modal.js";
 
 const dialog = document.getElementById("complete");
 const body = document.getElementById("complete-body");
-let asker = null; // the dialog whose form was refused: it stays below with what was typed, and goes when the act is done
+let asker = null; // the dialog whose form was refused: it stays open below with its text, and closes when the act is done
 
 function open() {
   const fresh = body.querySelector("[data-show]");
   if (!fresh) return false;
-  delete fresh.dataset.show; // shown once: other swaps follow before a closing dialog has been emptied
+  delete fresh.dataset.show; // open once: other swaps may follow before a closing dialog has been emptied
   openDialog(dialog);
   const first = body.querySelector("[aria-invalid]") ?? body.querySelector("[autofocus]");
   first?.focus();
-  first?.select?.(); // what is proposed is written over
+  first?.select?.(); // typing replaces the suggested text
   return true;
 }
 
@@ -26,7 +26,7 @@ export function complete(html, send, gone) {
   const form = body.querySelector("form");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    event.stopImmediatePropagation(); // the act is the caller's, not htmx's
+    event.stopImmediatePropagation(); // the caller sends the act, not htmx
     const answers = Object.fromEntries(new FormData(form, event.submitter));
     dialog.close();
     send(answers);
@@ -44,5 +44,5 @@ document.addEventListener("htmx:after:request", (event) => {
   const { sourceElement, response } = event.detail.ctx;
   if (sourceElement.matches?.("[data-completes]") && response?.status < 400) { dialog.close(); asker?.close(); }
 });
-dialog?.addEventListener("close", () => { if (!dialog.open && !body.querySelector("[data-show]")) body.replaceChildren(); }); // unless it asks on
+dialog?.addEventListener("close", () => { if (!dialog.open && !body.querySelector("[data-show]")) body.replaceChildren(); }); // unless it shows the next question
 dialog?.addEventListener("click", (event) => { if (event.target.closest("a[data-close]")) event.preventDefault(); });

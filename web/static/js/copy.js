@@ -1,5 +1,5 @@
-// [data-copy]: puts its text on the clipboard. The clipboard interface needs HTTPS; on a plain office network the old
-// way through a selection still works.
+// [data-copy]: puts its text on the clipboard. The clipboard interface needs HTTPS; over plain HTTP
+// copying a selection still works.
 import { say } from "./toasts.js";
 
 async function copy(text) {

@@ -1,4 +1,4 @@
-// The dock of call cards: on a narrow window a sheet from below that folds to one line. It never takes the focus.
+// The dock of call cards. In a narrow window it is a sheet at the bottom that folds to one line. It never takes the focus.
 import { hold } from "./keep.js";
 
 const dock = document.getElementById("dock");
@@ -19,20 +19,20 @@ function retitle() {
   if (line.textContent !== text) line.textContent = text;
 }
 
-// What one's own phone does, as the cards' own answer says it, stands in the bar, too.
+// The state of one's own phone comes with the cards and is also shown in the bar.
 function tellPhone() {
   const now = document.getElementById("dock-phone");
   const bar = document.getElementById("line-state");
   if (!now || !bar || bar.dataset.state === now.dataset.state) return;
-  if (now.dataset.state === "free" && "dials" in bar.dataset) return; // an order is on its way to the phone
+  if (now.dataset.state === "free" && "dials" in bar.dataset) return; // a command is on its way to the phone
   bar.dataset.state = now.dataset.state;
-  // Nobody knows that a phone is free while no PBX is heard.
+  // While no PBX is connected, it is unknown whether the phone is free.
   const unknown = now.dataset.state === "free" && document.querySelector("[data-no-pbx], #pbx.pbx-away");
   bar.querySelector("[data-phone-word]").textContent = unknown ? "" : now.dataset.word;
 }
 
 if (dock) {
-  // Where the sheet would cover the page it begins as its one line.
+  // If the sheet would cover the page, it starts folded.
   if (matchMedia("(max-width: 1024px)").matches) {
     dock.classList.add("folded");
     fold.setAttribute("aria-expanded", "false");
@@ -41,18 +41,18 @@ if (dock) {
     const folded = dock.classList.toggle("folded");
     fold.setAttribute("aria-expanded", String(!folded));
   });
-  // "Something else" makes way for its field: the focus goes there, and with it the card stays in hand.
+  // "Something else" is replaced by its field, which gets the focus, so that the card counts as in use.
   dock.addEventListener("click", ({ target }) => {
     const details = target.closest(".other > summary")?.parentElement;
     if (details) setTimeout(() => { if (details.open) details.querySelector("input").focus(); });
   });
-  // An act on one card is answered with all of them, like a push: what is in hand on the others stays there.
+  // The answer to an action on one card holds all cards, like a push; unsaved input on the others is kept.
   const acts = new WeakMap();
   document.addEventListener("htmx:before:swap", ({ detail }) => {
     if (detail.tasks.some((task) => task.target?.id === "dock-cards" || task.target === "#dock-cards")) acts.set(detail.ctx, hold(dock));
   });
   document.addEventListener("htmx:after:swap", ({ detail }) => acts.get(detail.ctx)?.());
-  document.addEventListener("htmx:after:swap", tellPhone); // the bar has been drawn anew
+  document.addEventListener("htmx:after:swap", tellPhone); // the bar has been rendered again
   new MutationObserver(() => { retitle(); tellPhone(); }).observe(dock.querySelector("#dock-cards"), { childList: true, subtree: true, attributes: true, attributeFilter: ["data-state"] });
   retitle();
 }

@@ -1,13 +1,13 @@
-// What is typed survives a reload: fields of forms that change something are kept in this tab by their form's address and name,
-// put back when the form is there again with what it had, and forgotten once it has been sent with success. Passwords and
-// searches are nobody's draft; a note of a call card is saved as one types (notes.js).
+// Typed text survives a reload: fields of POST forms are stored in this tab by the form's address and name, restored when the
+// form appears again with its old values, and deleted after the form was accepted. Passwords and
+// searches are not stored; a note of a call card is saved as one types (notes.js).
 const FIELDS = "textarea[name]:not([data-save-to]), input[name]:is(:not([type]), [type=text], [type=tel], [type=email], [type=number], [type=datetime-local]), select[name]";
 const PREFIX = "pbxcrm.draft.";
 const AGE = 12 * 3600 * 1000;
 
 const formOf = (field) => field.form ?? field.closest("form");
 const addressOf = (form) => form?.getAttribute("hx-post") ?? (form?.method === "post" ? form.getAttribute("action") : null);
-// The page too: the same form stands on several pages, about another deal or client each.
+// The key includes the page: the same form stands on pages of several deals or clients.
 const keyOf = (form) => `${PREFIX}${location.pathname}${addressOf(form)}`;
 const first = (field) => (field.matches("select") ? [...field.options].find((one) => one.defaultSelected)?.value ?? field.options[0]?.value : field.defaultValue) ?? "";
 
@@ -26,7 +26,7 @@ function write(form) {
   try {
     if (Object.keys(fields).length) sessionStorage.setItem(keyOf(form), JSON.stringify({ at: Date.now(), fields }));
     else sessionStorage.removeItem(keyOf(form));
-  } catch { /* no room: it is only not kept */ }
+  } catch { /* storage is full: the draft is not stored */ }
 }
 
 function restore(root) {
@@ -38,7 +38,7 @@ function restore(root) {
     if (!kept) continue;
     for (const field of form.querySelectorAll(FIELDS)) {
       const found = kept.fields[field.name];
-      // Where the record itself has changed meanwhile, what stands there now is the truth.
+      // If the record has changed meanwhile, its current value wins.
       if (!found || field.value !== found.was || field.matches("[data-nodraft]")) continue;
       field.value = found.value;
       field.closest("details.fold")?.setAttribute("open", "");
@@ -51,11 +51,11 @@ document.addEventListener("input", ({ target }) => {
   if (form && addressOf(form) && !form.querySelector("[type=password]")) write(form);
 });
 document.addEventListener("htmx:after:request", ({ detail }) => {
-  // Only the form itself: what a part of it asks meanwhile (whose number it is, which client is meant) sends nothing.
+  // Only a submit of the form counts, not requests of its parts (owner of a number, choice of a client).
   const form = detail.ctx.sourceElement;
   if (form?.matches?.("form") && addressOf(form) && detail.ctx.response?.status < 400) sessionStorage.removeItem(keyOf(form));
 });
-// A form that is sent without htmx: the page that comes is the answer, and a refused form brings what was typed itself.
+// A form that is sent without htmx: the next page is the answer, and a refused form contains the typed text.
 document.addEventListener("submit", ({ target }) => {
   if (addressOf(target) && !target.hasAttribute("hx-post")) sessionStorage.removeItem(keyOf(target));
 });

@@ -1,5 +1,5 @@
-// A form that came back refused has the focus on the first field in error; where only the whole form is wrong (a failed log-in),
-// on the first field that is empty, else on its first field. With htmx and without it.
+// In a refused form the first field with an error gets the focus. If the error is about the whole form (a failed log-in), the
+// first empty field gets it, else the first field. With htmx and without it.
 const FIELDS = "input:not([type=hidden], [type=radio], [type=checkbox]), textarea, select";
 const shown = (elements) => [...elements].find((element) => element.checkVisibility() && !element.disabled);
 
@@ -16,6 +16,6 @@ firstWrong(document)?.focus();
 
 document.addEventListener("htmx:after:swap", ({ detail }) => {
   if (detail.ctx?.response?.status !== 422) return;
-  if (document.activeElement?.matches('[aria-invalid="true"]')) return; // whoever shows the form has seen to it
+  if (document.activeElement?.matches('[aria-invalid="true"]')) return; // the code that shows the form has already set the focus
   firstWrong(document)?.focus();
 });

@@ -1,8 +1,8 @@
-// Who works by keys keeps their place: when an act takes away that on which they pressed, the focus goes to the same button of
-// the next row, else to the row that came in its place, and where there is none, to the page.
+// Keeps the place of keyboard users: when an action removes the pressed button, the focus goes to the same button of the next
+// row, else to the row that took its place, else to the page.
 const ROWS = "tr, li, .callcard";
 const STOPS = "a[href], button:not([disabled]), summary, input:not([type=hidden]), textarea, select";
-let at = null; // where the focus stands, when keys brought it there
+let at = null; // the place of the focus, if it was set by keyboard
 
 const wordOf = (element) => element.textContent.trim();
 const rowsOf = (list) => [...list.querySelectorAll(ROWS)].filter((row) => row.querySelector(STOPS));
@@ -10,7 +10,7 @@ const rowsOf = (list) => [...list.querySelectorAll(ROWS)].filter((row) => row.qu
 document.addEventListener("focusin", ({ target }) => {
   const row = target.closest(ROWS);
   const list = row?.parentElement.closest("[id]");
-  // The queue minds its own row in hand: Space must not press what happens to have the focus.
+  // A worklist has its own current row: Space must not press whatever has the focus.
   const keys = list && target.matches(":focus-visible") && !target.closest("#queue");
   at = keys ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row) } : null;
 });
@@ -27,7 +27,7 @@ function find() {
 document.addEventListener("htmx:after:swap", find);
 document.addEventListener("live:push", find);
 
-// The key that leads to the call cards from wherever one is.
+// The key that moves the focus to the call cards from anywhere.
 document.querySelector("[data-to-dock]")?.addEventListener("click", () => {
   const dock = document.getElementById("dock");
   if (dock.matches(".folded")) dock.querySelector(".dock-fold").click();

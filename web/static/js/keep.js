@@ -1,15 +1,14 @@
-// Swap a region without taking anything out of somebody's hands: what is being typed, where the caret stands, which menu is
-// open, what has not been saved yet, which card one has unfolded.
-const folds = new Map(); // id of a <details data-folds> -> whether whoever looks at it wants it open
+// Swaps a region and keeps its state: text that is being typed, caret, open menu, unsaved text, unfolded cards.
+const folds = new Map(); // id of a <details data-folds> -> whether the person opened or closed it
 
 document.addEventListener("click", (event) => {
   const summary = event.target.closest?.("[data-folds] > summary");
   if (!summary) return;
-  if (summary.matches("[data-fixed]")) event.preventDefault(); // a call that goes on is always shown whole
+  if (summary.matches("[data-fixed]")) event.preventDefault(); // a current call is always shown in full
   else folds.set(summary.parentElement.id, !summary.parentElement.open);
 });
 
-// What is typed into a field of one line stays, too; a note says itself when it has been saved (notes.js).
+// Text in one-line fields is kept, too; notes.js marks notes that are saved.
 const FIELDS = "textarea[id], input[data-keep][id]";
 document.addEventListener("input", ({ target }) => { if (target.matches("input[data-keep]")) target.dataset.state = "typing"; });
 
@@ -17,7 +16,7 @@ function held(region) {
   const active = document.activeElement;
   const inside = active && region.contains(active) ? active : null;
   const typing = inside?.id ? { id: active.id, start: active.selectionStart, end: active.selectionEnd } : null;
-  const inHand = (field) => field === active && document.hasFocus() && field.dataset.state; // typed into, in the tab that is used
+  const inHand = (field) => field === active && document.hasFocus() && field.dataset.state; // being edited, in the active tab
   const values = [...region.querySelectorAll(FIELDS)].filter((field) => inHand(field) || ["typing", "failed"].includes(field.dataset.state))
     .map((field) => ({ id: field.id, value: field.value, state: field.dataset.state }));
   const chosen = [...region.querySelectorAll("input[type=radio]:checked, input[type=checkbox]:checked")].map((input) => input.id).filter(Boolean);
@@ -25,8 +24,8 @@ function held(region) {
   return { typing, values, chosen, open, at: inside?.closest("[data-folds]")?.id };
 }
 
-// Remember what is in hand; the answer puts it back. Between the two nothing may wait but for microtasks: a key that is
-// pressed after the first would be taken back by the second.
+// Stores the state and returns a function that restores it. Only microtasks may run between the two: a key pressed in between
+// would be undone by the restore.
 export function hold(region) {
   const before = held(region);
   return () => restore(region, before);
@@ -40,7 +39,7 @@ export async function keeping(region, swap) {
 
 function restore(region, before) {
   for (const fold of region.querySelectorAll("[data-folds]:not(:has(> [data-fixed]))")) {
-    const wanted = folds.get(fold.id) ?? (fold.open || fold.id === before.at); // the card one is at stays open
+    const wanted = folds.get(fold.id) ?? (fold.open || fold.id === before.at); // the card with the focus stays open
     if (fold.open !== wanted) fold.open = wanted;
   }
   const kept = new Map(before.values.map((field) => [field.id, field]));
@@ -54,6 +53,6 @@ function restore(region, before) {
   const field = before.typing && document.getElementById(before.typing.id);
   if (!field) return;
   if (document.activeElement !== field) field.focus({ preventScroll: true });
-  // A value that was set, even to the same words, puts the caret behind the last of them.
+  // Setting a value, even the same one, moves the caret to the end.
   if (before.typing.start != null && field.setSelectionRange && field.selectionStart !== before.typing.start) field.setSelectionRange(before.typing.start, before.typing.end);
 }

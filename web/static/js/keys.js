@@ -1,5 +1,5 @@
 // The keyboard: "/" and Ctrl+K search, "?" lists the keys, "g" and a letter go to a section (data-go), and any element
-// with data-key="x" is pressed by that key and stands in the list with its own name. Nothing happens while one types.
+// with data-key="x" is pressed by that key and is listed with its own name. Keys do nothing while text is typed.
 import { openDialog } from "./modal.js";
 
 const typing = (element) =>
@@ -23,7 +23,7 @@ function showKeys() {
   const list = dialog.querySelector("[data-keylist]");
   for (const old of list.querySelectorAll("[data-found]")) old.remove();
   const seen = new Set();
-  // What is in hand comes first: its keys win over the page's.
+  // The keys of the current row come before those of the page.
   const found = [...document.querySelectorAll("[data-keys].now [data-key]"), ...document.querySelectorAll("[data-key]")];
   for (const element of found.filter(visible)) {
     const key = element.dataset.key;
@@ -58,7 +58,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || event.isComposing) return;
   if (typing(event.target) || document.querySelector("dialog[open]")) return;
-  // By the place of the key, so that the letters work with a Ukrainian or Russian layout too.
+  // Uses the position of the key, so that letters also work with a Ukrainian or Russian layout.
   const letter = /^Key([A-Z])$/.exec(event.code)?.[1].toLowerCase() ?? event.key;
   if (event.key === "?" || (event.code === "Slash" && event.shiftKey)) return showKeys();
   if (event.key === "/" || (event.code === "Slash" && !event.shiftKey)) return focusSearch(event);

@@ -1,4 +1,4 @@
-// Shared by all tabs of one person in one language (which its name ends with): HTTP/1.1 allows six connections a server, and ten tabs must not take them all.
+// One worker for all tabs of one person in one language (the end of its name): browsers open only six HTTP/1.1 connections per server, and ten tabs must not use them up.
 import { Switchboard } from "./switchboard.js";
 
 const pages = new Set();

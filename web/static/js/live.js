@@ -1,16 +1,16 @@
-// Regions of a page that follow what happens: data-live="deal task" or, for one row, data-live="deal:12".
+// Live regions of a page: data-live="deal task" or, for one row, data-live="deal:12".
 //
-// When a hint comes for a region it is asked for again, once for many hints that come together: by its own hx-get with
-// hx-trigger="live-refresh" where it has one, else by loading this page again and taking the region (it needs an id).
-// Nothing is swapped under somebody's hands: a region in which one types or has a menu or dialog open waits.
+// A hint for a region loads it again, once for several hints that come together: by its own hx-get with
+// hx-trigger="live-refresh" if it has one, else by loading this page again and taking the region from it (it needs an id).
+// A region that is in use (text is typed, a menu or dialog is open) is refreshed later.
 import { back, over } from "./session.js";
 import { keeping } from "./keep.js";
 import { Switchboard } from "./switchboard.js";
 
-const GATHER = 60; // ms in which hints are taken together
+const GATHER = 60; // ms during which hints are gathered
 const REST = 400; // ms between two refreshes of one region
 const me = document.body.dataset.user;
-const language = document.documentElement.lang; // what is pushed into a page is in its language, whatever other tabs are in
+const language = document.documentElement.lang; // pushed HTML has the language of this page; other tabs may use another one
 const due = new Set();
 const restUntil = new WeakMap();
 let timer = 0;
@@ -51,7 +51,7 @@ function postpone(region) {
   later(700);
 }
 
-// Somebody may have begun to type between the question and its answer: the answer is thrown away and asked for again later.
+// If somebody began to type between request and answer, the answer is dropped and requested again later.
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx } = event.detail;
   const region = ctx.sourceElement;
@@ -69,10 +69,10 @@ async function reload(regions) {
     for (const region of regions) {
       const found = fresh.getElementById(region.id);
       if (!found) continue;
-      if (busy(region)) { postpone(region); continue; } // since the page was asked for
+      if (busy(region)) { postpone(region); continue; } // became busy since the request
       await window.htmx.swap({ text: found.outerHTML, target: region, swap: "outerMorph", sourceElement: region });
     }
-  } catch { /* the bar says that we are not live; the next hint or reconnect tries again */ }
+  } catch { /* the bar says that the page is not live; the next hint or reconnect tries again */ }
 }
 
 function hear(message) {
@@ -101,7 +101,7 @@ function hear(message) {
   }
 }
 
-// What grows older by the server's reckoning (working minutes, what has become late): asked for again once a minute.
+// Regions whose ages only the server can calculate (working minutes, overdue): loaded again once a minute.
 setInterval(() => {
   if (document.hidden) return;
   for (const region of document.querySelectorAll("[data-live][data-ages]")) due.add(region);
@@ -114,7 +114,7 @@ function state(live) {
   const sign = document.getElementById("offline");
   clearTimeout(offlineTimer);
   if (live === "ok") { sign.hidden = true; back(); }
-  else if (live === "offline") offlineTimer = setTimeout(() => { sign.hidden = false; }, 2500); // a blink is nobody's business
+  else if (live === "offline") offlineTimer = setTimeout(() => { sign.hidden = false; }, 2500); // short interruptions are not shown
 }
 
 function byWorker() {

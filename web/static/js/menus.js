@@ -15,7 +15,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("toggle", (event) => {
   const details = event.target;
   if (!details.open || !details.matches("details.menu, details.why")) return;
-  // A popover that would leave the window opens towards the other side.
+  // A popover that would leave the window opens to the other side.
   const pop = details.querySelector(".pop");
   const box = pop.getBoundingClientRect();
   if (box.right > innerWidth - 4 || box.left < 4) {
@@ -23,5 +23,5 @@ document.addEventListener("toggle", (event) => {
     pop.style.insetInlineStart = toEnd ? "0" : "auto";
     pop.style.insetInlineEnd = toEnd ? "auto" : "0";
   }
-  pop.scrollIntoView({ block: "nearest" }); // one that opens below the edge of what scrolls around it
+  pop.scrollIntoView({ block: "nearest" }); // if it opens below the visible part of its scroll container
 }, true);

@@ -1,9 +1,9 @@
 // Dialogs over the page but not over the dock: a phone that rings can be answered and a note written while a form is filled in.
-// So they are not modal to the browser (it would shut off the dock, too): all but the dialog, the dock and the toasts is made
-// inert, and a shade is laid over it. What is inert is gone for screen readers as well: aria-modal, which would hide the dock
-// from them, is not needed.
-const narrow = matchMedia("(max-width: 1024px)"); // the dock is a sheet from below
-const stack = []; // { dialog, from: what had the focus }, the one on top last
+// So they are not modal for the browser (that would block the dock, too): everything except the dialog, the dock and the toasts
+// is made inert, under a shade. Screen readers skip inert content, so aria-modal, which would hide the dock from them, is not
+// needed.
+const narrow = matchMedia("(max-width: 1024px)"); // then the dock is a sheet at the bottom
+const stack = []; // { dialog, from: the element that had the focus }; the top dialog is the last one
 const sealed = new Set();
 const shade = document.createElement("div");
 shade.id = "shade";
@@ -21,7 +21,7 @@ function* others(node, live) {
   }
 }
 
-// Makes the page what the open dialogs want it to be; also when a refresh has brought a part of it anew.
+// Makes the page inert as the open dialogs require; also after a refresh has replaced a part of it.
 function seal() {
   const gone = stack.filter(({ dialog }) => !dialog.open || !dialog.isConnected);
   for (const one of gone) stack.splice(stack.indexOf(one), 1);
@@ -33,7 +33,7 @@ function seal() {
   sealed.clear();
   for (const element of now) sealed.add(element);
   shade.hidden = !top;
-  const page = document.getElementById("page"); // one gets to it by Tab, so as to scroll it by keys
+  const page = document.getElementById("page"); // Tab can reach it, so that keys can scroll it
   if (page) page.tabIndex = top && page.contains(top) ? -1 : 0;
   if (gone.length) giveBack(gone);
   if (top) return;
@@ -43,7 +43,7 @@ function seal() {
 }
 const watch = new MutationObserver(seal);
 
-// The focus goes back where it was, unless it has gone elsewhere: into the dock.
+// The focus returns to its old place, unless it has moved elsewhere (into the dock).
 function giveBack(gone) {
   const active = document.activeElement;
   if (active && active !== document.body && !gone.some(({ dialog }) => dialog.contains(active))) return;
@@ -66,7 +66,7 @@ export function openDialog(dialog) {
     watch.observe(document.body, { subtree: true, childList: true, attributeFilter: ["open", "inert"] });
   }
   stack.push({ dialog, from: document.activeElement });
-  dialog.setAttribute("closedby", "closerequest"); // "back" of a telephone closes it
+  dialog.setAttribute("closedby", "closerequest"); // "back" on a phone closes it
   dialog.show();
   seal();
 }
@@ -75,12 +75,12 @@ document.addEventListener("keydown", (event) => {
   const top = stack.at(-1)?.dialog;
   if (event.key !== "Escape" || !top || event.defaultPrevented || event.isComposing) return;
   event.preventDefault();
-  if (event.target !== document.body && !top.contains(event.target)) return; // at the dock: it closes what is open there
+  if (event.target !== document.body && !top.contains(event.target)) return; // in the dock: Escape closes what is open there
   if (top.querySelector("details.menu[open], details.why[open]")) return;
   event.stopImmediatePropagation();
   top.close();
 });
-// A link of the dock would take away what has been typed into the dialog: it goes to a tab of its own.
+// A link in the dock would discard the text in the dialog, so it opens a new tab.
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("#dock a[href]");
   if (!link || !stack.length || event.ctrlKey || event.metaKey || event.shiftKey) return;

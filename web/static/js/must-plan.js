@@ -1,5 +1,5 @@
-// After an attempt that failed, a deal is not left before its next task is set: links lead to the form of the new task
-// instead, and closing the tab asks. Calling, taking a note and everything else on the page goes on as usual.
+// After a failed attempt the page of a deal cannot be left before its next task is set: links lead to the form of the new task
+// instead, and closing the tab asks for confirmation. Everything else on the page works as usual.
 import { say } from "./toasts.js";
 
 const must = () => document.querySelector("[data-must-plan]");
@@ -21,7 +21,7 @@ document.addEventListener("click", (event) => {
   if (!stays) planFirst(event);
 }, true);
 
-let sent = false; // the form of the new task may go
+let sent = false; // the form of the new task is being sent
 document.addEventListener("submit", (event) => {
   const to = new URL(event.target.action || location.href, location.href).pathname;
   if (to.startsWith("/tasks/") || event.target.matches("[data-completes]")) sent = true;

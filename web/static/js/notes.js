@@ -1,11 +1,11 @@
-// <textarea data-save-to="/…">: kept as one types. Saved half a second after the last key, when one leaves the field, and
-// when the page goes away. One save at a time for a field, so that the last text wins; what could not be saved is said to be
-// unsaved and is tried again, whatever becomes of its field meanwhile.
+// <textarea data-save-to="/…">: saved while it is typed: half a second after the last key, when the field loses the focus, and
+// when the page closes. One request at a time per field, so that the last text wins. A failed save is shown as unsaved and
+// tried again, even if its field disappears meanwhile.
 import { say } from "./toasts.js";
 
 const PAUSE = 500;
 const RETRY = 4000;
-const PATIENCE = 10000; // ms until a save is taken for lost
+const PATIENCE = 10000; // ms after which a save counts as failed
 const unsaved = new Map(); // address -> { text, timer, sent, flight, failed }: the save under way and its text, whether the last one failed
 let toast = null;
 
@@ -18,21 +18,21 @@ function mark(address, state, text) {
 
 async function save(address) {
   const note = unsaved.get(address);
-  if (!note || note.flight) return; // whatever is typed while a save is under way goes after it
+  if (!note || note.flight) return; // text that is typed during a save is sent after it
   clearTimeout(note.timer);
   const text = note.sent = note.text;
   const flight = note.flight = new AbortController();
   const impatient = setTimeout(() => flight.abort(), PATIENCE);
   let saved = false;
-  let refused = false; // for good: it is not tried again before more is typed
+  let refused = false; // refused: not tried again until the text changes
   try {
-    // With keepalive it is not broken off when the page goes away.
+    // keepalive lets the request finish after the page has closed.
     const response = await fetch(address, { method: "POST", body: new URLSearchParams({ text }), keepalive: true, signal: flight.signal });
     saved = response.ok && !response.redirected;
     refused = [403, 404, 413, 422].includes(response.status);
-  } catch { /* no network, or no patience left */ }
+  } catch { /* no network, or a time-out */ }
   clearTimeout(impatient);
-  if (note.flight !== flight) return; // a later one was sent as the page went away
+  if (note.flight !== flight) return; // a later save was sent when the page closed
   note.flight = null;
   note.failed = !saved;
   if (refused) clearTimeout(note.timer);

@@ -1,5 +1,5 @@
-// Two clicks are one: neither the second of a double click counts, nor one while the answer to the first is awaited, nor
-// one that meets another button, which the answer has just put under a pointer that has not moved.
+// Prevents double actions. A click is ignored if it is the second of a double click, if the answer to the first one is pending,
+// or if the answer has just put another button under a pointer that has not moved.
 const awaited = new WeakSet(); // forms and buttons
 
 function drop(event) {
@@ -20,7 +20,7 @@ function slipped(event, button) {
   return event.detail > 0 && event.timeStamp - last.at < SLIPPED && still && button.textContent.trim() !== last.word;
 }
 
-// Before anybody else hears of it. A submit by Enter is no click of a double one, but may come twice as well.
+// Runs before other handlers. A submit by Enter is no click, but can also come twice.
 addEventListener("click", (event) => {
   const button = event.target.closest?.("button, [hx-post]");
   const sends = button && sender(button);

@@ -1,4 +1,4 @@
-// What became of a call asked for by a click, said once: the bar's phone carries it when it went wrong.
+// Shows once why a click-to-call failed: the phone in the bar holds the text.
 import { say } from "./toasts.js";
 
 const said = new Set();

@@ -1,4 +1,4 @@
-// Stages are put into another order by dragging them; the buttons beside each do the same by keyboard.
+// Stages are reordered by dragging; the buttons beside each do the same for the keyboard.
 import { say } from "./toasts.js";
 
 function arm(list) {

@@ -1,5 +1,5 @@
-// Recordings: one plays at a time, a region with one that plays is not swapped, and where it cannot be played the server's
-// own words say why.
+// Recordings: only one plays at a time, a region with a playing one is not swapped, and if one cannot be played, the text of
+// the server says why.
 document.addEventListener("play", (event) => {
   for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
   event.target.closest("[data-player]")?.setAttribute("data-busy", "");

@@ -1,4 +1,4 @@
-// A thin line for what takes longer than a blink, and a word where the server does not answer at all.
+// A thin progress line for requests that take a while, and a toast if the server does not answer.
 import { say } from "./toasts.js";
 
 const line = document.getElementById("progress");
@@ -20,7 +20,7 @@ document.addEventListener("htmx:finally:request", (event) => {
 });
 document.addEventListener("htmx:error", (event) => {
   const ctx = event.detail.ctx;
-  if (!ctx || ctx.response || ctx.request.method === "GET") return; // the bar says "not live" for what is only read
+  if (!ctx || ctx.response || ctx.request.method === "GET") return; // for failed reads the bar already says "not live"
   const slow = ctx.request.signal.reason === "timeout";
   say(slow ? document.body.dataset.saySlow : document.body.dataset.sayOffline, "red");
 });

@@ -1,12 +1,12 @@
-// A card that begins to ring: two soft tones, and a notification while nobody is at a tab of ours, each where the person wants it
-// and in one tab. The notification goes away with the ringing.
+// Alerts when a card begins to ring: two soft tones, and a notification if no tab of ours is active, each if the person has
+// enabled it and in one tab only. The notification closes when the ringing stops.
 import { allowed, audible, notify, quiet, tones } from "./alerts.js";
 import { attended, inOneTab } from "./tabs.js";
 
 const body = document.body.dataset;
 const cards = document.getElementById("dock-cards");
-const rings = new Map(); // id of a card that rings -> what to call when it rings no longer
-// Who goes on to another page while it rings has been told already.
+const rings = new Map(); // id of a ringing card -> function to call when it stops ringing
+// After a change of page while it rings, the alert is not repeated.
 const told = new Set(JSON.parse(sessionStorage.pbxcrmRings ?? "[]"));
 setTimeout(() => told.clear(), 5000);
 
@@ -18,7 +18,7 @@ async function show(card, over) {
 }
 
 function begin(card) {
-  if (card.querySelector("[data-dialled]")) return; // who calls somebody need not be told of it
+  if (card.querySelector("[data-dialled]")) return; // an outgoing call needs no alert
   const over = new Promise((stop) => rings.set(card.id, stop));
   if (told.delete(card.id)) return;
   if (body.sound === "on" && audible()) inOneTab(`sound-${card.id}`, over, tones);
@@ -38,7 +38,7 @@ if (cards) {
   new MutationObserver(look).observe(cards, { childList: true, subtree: true, attributeFilter: ["class"] });
   addEventListener("pagehide", () => {
     sessionStorage.pbxcrmRings = JSON.stringify([...rings.keys(), ...told]);
-    for (const stop of rings.values()) stop(); // nobody would be left to take the notification away
+    for (const stop of rings.values()) stop(); // afterwards nothing could close the notification
   });
   look();
 }

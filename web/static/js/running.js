@@ -1,5 +1,5 @@
 // <time data-running datetime="…">: counts up from its moment, in the form the server wrote (0:48, 1:02:33). One timer
-// for all of them; none while the page is hidden or has no such time. The server's clock is the one that counts.
+// for all of them; none while the page is hidden or has no such time. The time is that of the server's clock.
 const skew = Date.parse(document.body.dataset.now ?? "") - Date.now() || 0;
 
 function write() {

@@ -1,5 +1,5 @@
-// One has been logged out: elsewhere, by an administrator, or because it was long ago. The page goes to the login form, unless
-// something has been typed: that is not lost, and one may log in beside it.
+// The session has ended: log-out elsewhere, by an administrator, or by age. The page goes to the login form, unless it holds
+// typed text: then it stays, and a link opens the login in another tab.
 import { say } from "./toasts.js";
 
 const FIELDS = 'textarea, input:not([type="hidden"], [type="search"], [type="checkbox"], [type="radio"], [type="password"])';
@@ -10,7 +10,7 @@ function typed() {
 }
 
 export function over() {
-  if (!typed()) return location.reload(); // the server sends one to the login page and back here afterwards
+  if (!typed()) return location.reload(); // the server redirects to the login page and back here afterwards
   if (told?.isConnected) return;
   const words = document.body.dataset;
   told = say(words.sayLoggedOut, "red");
@@ -18,7 +18,7 @@ export function over() {
   told.querySelector(".text").after(link);
 }
 
-// Somebody has logged in beside it.
+// Somebody has logged in in another tab.
 export function back() {
   told?.remove();
 }

@@ -1,5 +1,5 @@
-// Rail and dock fold and stay so, in this browser. Run before the page is drawn, so that nothing jumps; on a window too
-// narrow for the whole rail it begins folded.
+// Folding of rail and dock, remembered in this browser. It runs before the first paint, so that nothing jumps. In a window
+// that is too narrow for the whole rail, the rail starts folded.
 (() => {
   const root = document.documentElement;
   const kept = (name) => { try { return localStorage.getItem(`pbxcrm.${name}`); } catch { return null; } };
@@ -19,7 +19,7 @@
     if (!button) return;
     const name = button.dataset.fold;
     root.dataset[name] = root.dataset[name] === "open" ? "folded" : "open";
-    try { localStorage.setItem(`pbxcrm.${name}`, root.dataset[name]); } catch { /* it stays so on this page */ }
+    try { localStorage.setItem(`pbxcrm.${name}`, root.dataset[name]); } catch { /* remembered on this page only */ }
     say();
   });
   document.addEventListener("DOMContentLoaded", say);

@@ -1,19 +1,19 @@
-// One live stream to the server, by fetch: unlike EventSource it shows every byte, so that a link which died without
-// a word (a sleeping laptop, a lost network) is noticed, and an ended session is told from a server that is away.
-const SILENCE = 40000; // ms; the server says something at least every 15 s
-const PAUSE = [200, 600]; // between two tries: whoever is back is found within a second, and not by all browsers at once
+// One live stream to the server, read with fetch. Unlike EventSource it shows every byte, so a dead link (a sleeping laptop, a
+// lost network) is noticed, and an ended session can be told from a server that is away.
+const SILENCE = 40000; // ms; the server sends something at least every 15 s
+const PAUSE = [200, 600]; // ms between two tries: a returned server is found within a second, but not by all browsers at once
 const LATER = [2000, 5000]; // the same once the server has been away for LONG, or answers that it cannot
 const LONG = 120000;
-const PATIENCE = [2000, 15000]; // for an answer: each that does not come makes the next longer
-// After a sleep the browser may ask over an idle connection that is dead without knowing it: so many tries are given up soon, and
-// follow each other at once.
+const PATIENCE = [2000, 15000]; // ms to wait for an answer; it grows with each time-out
+// After a sleep the browser may use an idle connection that is already dead. So this number of tries has a short time-out and
+// no pause in between.
 const HURRIED = 2, HURRIED_PATIENCE = 400;
-const AWAY = [502, 504]; // what a proxy in between says of a server that is not there
-const BEAT = 1000, SLEPT = 4000; // a beat that comes so late has slept, and the link with it
-const JUST_NOW = 300; // ten tabs wake at once: a try so young is not given up for another one
+const AWAY = [502, 504]; // the answers of a proxy if the server is not reachable
+const BEAT = 1000, SLEPT = 4000; // if the timer fires this late, the machine slept and the link is dead
+const JUST_NOW = 300; // ten tabs wake at once: a try that is younger than this is not replaced
 
 export class Stream {
-  // hear(name, data) is called with what the server says; name "closed" and "over" come from here. `language` is that of the pages.
+  // hear(name, data) is called for each event of the server, and for "closed" and "over", which this class adds. `language` is that of the pages.
   constructor(hear, language) {
     this.hear = hear;
     this.language = language;
@@ -22,7 +22,7 @@ export class Stream {
     this.heardAt = this.triedAt = this.lostAt = 0;
     this.beatAt = Date.now();
     this.patience = PATIENCE[0];
-    this.hurry = 0; // hurried tries that are left
+    this.hurry = 0; // remaining quick tries
     this.again = null; // ends the pause between two tries
     this.run();
     this.beats = setInterval(() => this.watch(), BEAT);
@@ -35,17 +35,17 @@ export class Stream {
     else if (this.open && Date.now() - this.heardAt > SILENCE) this.abort.abort();
   }
 
-  // Called when a page is looked at again.
+  // Called when a page becomes visible again.
   wake() {
     if (!this.open || Date.now() - this.heardAt > SILENCE / 2) this.renew();
   }
 
-  // Called when the network is back, too: what is open or under way may hang on a link that is no more.
+  // Also called when the network is back: an open stream or request may use a dead link.
   renew() {
     if (this.over || Date.now() - this.triedAt < JUST_NOW) return;
     this.hurry = HURRIED;
     if (this.again) { this.again(); return; }
-    this.hurry += 1; // the one under way ends with it
+    this.hurry += 1; // the current try ends with this
     this.abort.abort();
   }
 
@@ -76,7 +76,7 @@ export class Stream {
     this.again = null;
   }
 
-  // From one connection to its end; says why it ended.
+  // Runs one connection to its end; returns why it ended.
   async listen() {
     this.abort = new AbortController();
     const hurried = this.hurry > 0;

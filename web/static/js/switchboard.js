@@ -1,5 +1,5 @@
-// What a stream has said, kept so that a page which joins late hears what it missed. Used by the shared worker, by the
-// leading tab, and by a tab on its own.
+// Keeps the state of a stream, so that a page that joins late gets what it missed. Used by the shared worker, by the leading
+// tab, and by a tab that works alone.
 import { Stream } from "./stream.js";
 
 const REMEMBERED = 300;
@@ -22,7 +22,7 @@ export class Switchboard {
 
   hear(name, data) {
     if (name === "hello") {
-      // After a gap nobody knows what was missed: everything live is asked for again, by pages that need it.
+      // After a gap it is unknown what was missed: pages load all their live regions again.
       const missed = this.live === "offline" || (this.last > 0 && data.last > this.last);
       this.last = Math.max(this.last, data.last);
       this.live = data.live;
@@ -42,7 +42,7 @@ export class Switchboard {
       this.tell({ kind: "state", live: data.live });
       if (back) this.tell({ kind: "refresh", last: this.last });
     } else if (name === "closed") {
-      if (this.live === "offline") return; // said already: each page counts from when it heard it first
+      if (this.live === "offline") return; // already sent: each page counts from the first message
       this.live = "offline";
       this.tell({ kind: "state", live: "offline" });
     } else if (name === "over") {
@@ -50,9 +50,9 @@ export class Switchboard {
     }
   }
 
-  // A page has come: what it must know that was said before. `heard` is the last event its server knew when it was made.
+  // A page joins: send it the earlier state that it needs. `heard`: the last event that its server knew when it was rendered.
   join(heard) {
-    if (this.stream.over) { // somebody has logged in since, or the server would not have given them the page
+    if (this.stream.over) { // somebody has logged in since, else the server would not have served the page
       this.regions.clear();
       this.begin();
     }

@@ -1,11 +1,11 @@
-// What the tabs of one person settle among themselves.
+// Coordination among the tabs of one person.
 const me = document.body.dataset.user;
-const LATE = 3000; // ms: by then every tab has seen what the first one saw
+const LATE = 3000; // ms after which every tab has seen the same event
 const FOCUS = `pbxcrm-focus-${me}`;
 const USED = `pbxcrm-used-${me}`;
 const tab = (sessionStorage.pbxcrmTab ??= String(Math.random()));
 
-// Calls `act` in the first tab that asks for `what`; in others not before `over` has come about, and a while longer.
+// Calls `act` in the first tab that asks for `what`; in other tabs only after `over` and a short delay.
 export function inOneTab(what, over, act) {
   if (!navigator.locks) { if (localStorage.getItem(USED) === tab) act(); return; }
   navigator.locks.request(`pbxcrm-${me}-${what}`, { ifAvailable: true }, (lock) => {
@@ -15,7 +15,7 @@ export function inOneTab(what, over, act) {
   });
 }
 
-// Whether somebody is at one of the tabs: the one with the focus holds a lock that the others can see.
+// Whether one of the tabs is active: the tab with the focus holds a lock that the others can see.
 export async function attended() {
   if (document.hasFocus()) return true;
   const { held } = await navigator.locks.query();
@@ -37,7 +37,7 @@ if (me && navigator.locks) {
   attend(document.hasFocus());
 }
 
-// Over plain http there are no locks: it is for the tab that was used last.
+// Plain HTTP has no locks: the tab that was used last counts.
 function use() {
   if (navigator.userActivation?.hasBeenActive) localStorage.setItem(USED, tab);
 }

@@ -1,5 +1,5 @@
-// Short words at the foot of the page. They go by themselves after a while, but not while one points at them, and not
-// when they report a failure.
+// Toasts at the bottom of the page. They disappear after a while, but not while the pointer is on them, and not if they
+// report an error.
 const STAYS = 8000;
 
 export function say(text, tone = "") {
@@ -32,12 +32,12 @@ document.addEventListener("click", (event) => {
   event.target.closest("[data-dismiss]")?.closest(".toast")?.remove();
 });
 document.addEventListener("htmx:after:request", (event) => {
-  // An undo that was done has nothing left to offer.
+  // After an undo its toast is removed.
   const toast = event.detail.ctx.sourceElement.closest?.(".toast");
   if (toast && event.detail.ctx.response?.status < 400) toast.remove();
 });
 
-// What the page before did can be taken back from here: a form that is sent as it stands.
+// Undo for an action of the previous page: a complete form that is only submitted.
 const offer = document.querySelector("form[data-offers]");
 if (offer) {
   const toast = say(offer.dataset.offers, "green");

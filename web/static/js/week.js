@@ -1,4 +1,4 @@
-// The week of tasks: one is moved to another day by dragging it, or with Alt and an arrow while it has the focus.
+// The week of tasks: drag a task to another day, or press Alt and an arrow while it has the focus.
 const move = async (task, values) => {
   await window.htmx.ajax("POST", `/tasks/${task}/plan`, { values, swap: "none", source: document.body });
 };

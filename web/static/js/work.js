@@ -1,4 +1,4 @@
-// Small things of the pages of work: a new deal in a dialog on every page, Ctrl+Enter sends a note.
+// Small helpers: the dialog for a new deal on every page; Ctrl+Enter sends a note.
 import "./choose.js";
 import { openDialog } from "./modal.js";
 
@@ -62,6 +62,6 @@ document.addEventListener("htmx:after:request", (event) => {
   if (form.matches?.("form[data-note]") && event.detail.ctx.response?.status < 400) form.reset();
 });
 
-// The path of stages may be wider than the window: where the deal is must be seen.
+// The path of stages may be wider than the window: scroll to the current stage.
 const here = document.querySelector(".path [aria-current]");
 if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;

@@ -1,12 +1,12 @@
-// A list of work by keyboard (callback queue, escalations, tasks of the day; it has data-worklist): one row is in hand (class "now"); arrows or j and k choose, and the keys of the legend
-// press the button of that row. After a result the next row is in hand; a row stays in hand while the list moves under it.
-// Below the last row "Show more" is pressed by the same arrow.
+// A list of work by keyboard (callback queue, escalations, tasks of the day; it has data-worklist): one row is current (class "now"); arrows or j and k change it, and the keys of the legend
+// press the buttons of that row. After a result the next row becomes current. A live update does not change the current row.
+// On the last row the down arrow presses "Show more".
 import "./ask.js";
 import { say } from "./toasts.js";
 
 let chosen = "";
 let place = 0;
-let beyond = ""; // the row below which more were asked for
+let beyond = ""; // the last row when more were requested
 
 const list = () => document.querySelector("[data-worklist]");
 const rows = () => [...(list()?.querySelectorAll("[data-row]") ?? [])];
@@ -22,7 +22,7 @@ function take(row, { scroll = false } = {}) {
 }
 
 function retake(event) {
-  // Only the answer to the result itself moves on: a live refresh may come between the key and its answer.
+  // Only the answer to the result moves to the next row; a live refresh may come between key and answer.
   const { sourceElement, response } = event?.detail?.ctx ?? {};
   const told = /\/(result|dismiss|reassign|accept)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
   const found = rows();
@@ -57,7 +57,7 @@ document.addEventListener("keydown", (event) => {
   const found = rows();
   if (!found.length) return;
   event.preventDefault();
-  if (document.activeElement !== document.body) document.activeElement.blur(); // so that Space means this row
+  if (document.activeElement !== document.body) document.activeElement.blur(); // so that Space acts on this row
   const now = found.findIndex((row) => row.id === chosen);
   const more = list()?.querySelector("[data-more]");
   if (step > 0 && now === found.length - 1 && more) { beyond = chosen; return more.click(); }
