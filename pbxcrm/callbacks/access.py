@@ -1,5 +1,5 @@
-"""Whose callbacks one sees and decides about. The queue is shared by the owner's team; what it lets one see, one works, but only
-its owner lets a client go.
+"""Who sees a callback and who decides about it. The owner's team shares the queue: everybody who sees a callback may work on it, but
+only those who answer for the owner may close it without a call.
 """
 
 from sqlalchemy import ColumnElement, or_, true
@@ -13,10 +13,10 @@ from pbxcrm.checkpoints.models import Lamp
 
 
 def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
-    """The callback queue is shared by the owner's team, sellers too; a callback without an owner is everybody's.
+    """Callbacks of the viewer's team (sellers too), callbacks without an owner, and those that the viewer has claimed.
 
-    Whoever is asked about one by a lamp sees it while the lamp burns, whosever it is (a deputy may be of another team); a manager
-    what is escalated to them or to their team.
+    While a lamp burns, its addressee also sees the callback (a deputy may be from another team), and a manager sees the callbacks of
+    the escalations that they may see.
     """
     if viewer.role in SEES_EVERYTHING:
         return true()
@@ -29,12 +29,15 @@ def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def editable_episodes(viewer: Viewer) -> ColumnElement[bool]:
-    """Callbacks one may let go without a call: one's own, one's people's, and what is nobody's."""
+    """Callbacks that the viewer may close without a call: of people they answer for, and those without an owner."""
     return editing(viewer, or_(col(Episode.owner_id).is_(None), owned(viewer, col(Episode.owner_id))))
 
 
 def audience_of_episode(episode: Episode, people: People) -> Audience:
-    """Everybody of the owner's team, whoever leads it, and who has taken it. Whoever a lamp asks hears it besides (``audience_of_asked``)."""
+    """Who is notified: the owner's team, its managers and the claimant; without an owner, everybody.
+
+    For the addressees of burning lamps see ``audience_of_asked``.
+    """
     if episode.owner_id is None:
         return Audience(frozenset(), tuple(Role))
     claimed = {episode.claimed_by_id} if episode.claimed_by_id is not None else set()
@@ -42,7 +45,7 @@ def audience_of_episode(episode: Episode, people: People) -> Audience:
 
 
 def audience_of_asked(lamp: Lamp, people: People) -> Audience:
-    """Who sees a callback by a lamp of it that burns."""
+    """Who sees a callback because of its burning ``lamp``."""
     if lamp.is_escalation:
         return audience_of_lamp(lamp, people)
     return Audience(frozenset({lamp.addressee_id} if lamp.addressee_id is not None else ()), ())

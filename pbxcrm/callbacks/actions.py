@@ -1,6 +1,6 @@
-"""Missed-call episodes: opened by a miss, counted by repeats, closed by a conversation or by somebody's decision.
+"""Changing callbacks (missed-call episodes): a missed call opens one, repeats are counted, a conversation or a decision closes it.
 
-Their clock is the engine's (``pbxcrm.checkpoints``): whoever changes what it runs by calls ``settle_callback`` in the same transaction.
+The engine (``pbxcrm.checkpoints``) runs their clock: code that changes its facts calls ``settle_callback`` in the same transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ from pbxcrm.tasks.models import Task, TaskKind
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A missed call as the episode wants to know it."""
+    """A missed call with what the episode needs to know about it."""
 
     call: Call
     client_keys: Sequence[str]  # as ``rules.client_keys`` gives them
@@ -71,8 +71,8 @@ class Miss:
     at: datetime
 
 
-CLAIM = "callbacks.claim"  # the timer that ends a claim nothing came of
-LAMPS_KNOWN = "lamps_of_callbacks"  # of a session: the open lamps that it holds, by the id of the callback
+CLAIM = "callbacks.claim"  # the timer that releases a claim without a result
+LAMPS_KNOWN = "lamps_of_callbacks"  # key in ``session.info``: open lamps locked by the session, by callback id
 
 
 async def say_episode_changed(
@@ -83,11 +83,11 @@ async def say_episode_changed(
     *claimed_before: int | None,
     owner_before: int | None = None,
 ) -> None:
-    """Told besides to who had taken it before, and to the team whose it was."""
+    """Notify everybody who sees the callback, and the previous claimants and the previous owner's team."""
     heard = audience_of_episode(episode, people)
     known: dict[int | None, list[Lamp]] = session.info.get(LAMPS_KNOWN, {})
     lamps = known[episode.id] if episode.id in known else await burning_lamps(session, [episode.id])
-    for lamp in lamps:  # it may be before a manager, who may be of another team
+    for lamp in lamps:  # an escalation may be with a manager of another team
         if lamp.state == LampState.BURNING:
             heard |= audience_of_asked(lamp, people)
     before = people.sharing_with(owner_before) if owner_before is not None else set()
@@ -95,12 +95,12 @@ async def say_episode_changed(
 
 
 def know_lamps(session: AsyncSession, episode: Episode, lamps: list[Lamp]) -> None:
-    """Spare whoever says that the callback changed the question what burns: these are all that may."""
+    """Cache the open lamps of a callback in the session, so that ``say_episode_changed`` need not query them."""
     session.info.setdefault(LAMPS_KNOWN, {})[episode.id] = lamps
 
 
 async def do_miss(session: AsyncSession, miss: Miss, context: DecisionContext) -> Episode:
-    """Open an episode with its callback task, or count the miss on the open one."""
+    """Open an episode with its callback task, or count the missed call in the client's open episode."""
     assert miss.call.id is not None
     known = await open_episodes(session, miss.client_keys)
     if not known:
@@ -132,7 +132,7 @@ async def do_close(
     call_id: int | None = None,
     by_id: int | None = None,
 ) -> None:
-    """Close an open episode and its task; the task says who and when."""
+    """Close an open episode, its lamps and its task; does nothing for a closed one."""
     if episode.status != EpisodeStatus.OPEN:
         return
     episode.status, episode.closed_at, episode.closed_reason = status.value, at, why.stored()
@@ -161,7 +161,7 @@ async def do_close(
 async def settle_callback(
     session: AsyncSession, episode: Episode, context: EngineContext, at: datetime, outcome: Outcome
 ) -> None:
-    """Bring the lamps of a callback to what the facts say; ``outcome``: why those that burn for what is over go out."""
+    """Make the lamps of a callback agree with the facts. ``outcome``: why outdated burning ones go out."""
     await session.flush()
     await settle_held(session, episode, await hold_open(session, Lamp.callback_id == episode.id), context, at, outcome)
 
@@ -174,7 +174,7 @@ async def settle_held(
     at: datetime,
     outcome: Outcome,
 ) -> None:
-    """The same with its open ``lamps``, which this transaction holds."""
+    """The same as ``settle_callback`` with its open ``lamps``, which this transaction has locked."""
     watched = context.watching.of_callbacks
     new = await carry_out(
         session,
@@ -202,13 +202,13 @@ async def do_start_norm(
     at: datetime,
     outcome: Outcome,
 ) -> None:
-    """Let the norm run from ``since``: when it is over its owner gets a lamp. What burns for the time before goes out."""
+    """Start the norm at ``since``. When it has passed, the owner gets a lamp. Lamps of the previous clock go out."""
     episode.norm_from = since
     await settle_callback(session, episode, context, at, outcome)
 
 
 def _arm_first(session: AsyncSession, episode: Episode, context: EngineContext) -> None:
-    """The first lamp of a new callback, which can have none yet."""
+    """Arm the first lamp of a new callback."""
     watched, armed = context.watching.of_callbacks, settle(clock_of(context, episode), ()).arm
     if watched is not None and armed is not None:
         ids = {"deal_id": episode.deal_id, "callback_id": episode.id, "owner_id": episode.owner_id}
@@ -224,14 +224,14 @@ async def relight_callback(
     viewer: Viewer,
     now: datetime,
 ) -> None:
-    """What put these lamps out (as ``standing_of_lamp`` kept them) is taken back: they burn again, and the clock runs on."""
+    """Light these lamps again (stored by ``standing_of_lamp``) because the work that put them out was undone."""
     for standing in lamps:
         await relight(session, context, standing, viewer, now)
     await settle_callback(session, episode, context, now, Outcome(reason("lamp.out_undone")))
 
 
 async def do_free(session: AsyncSession, episode: Episode) -> int | None:
-    """Nobody is at the callback any more, and its claim no longer ends by itself; who had it."""
+    """Remove the claim and its timer. Returns the id of the previous claimant."""
     before = episode.claimed_by_id
     episode.claimed_by_id, episode.claimed_at = None, None
     await cancel_timer(session, f"{CLAIM}:{episode.id}")
@@ -241,7 +241,7 @@ async def do_free(session: AsyncSession, episode: Episode) -> int | None:
 async def accept_callback(
     session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: Outcome, context: EngineContext, now: datetime
 ) -> None:
-    """A manager lets it be. The callback stays in the queue; its clock stands still until the client calls again."""
+    """A manager accepts the delay. The callback stays in the queue; its clock stops until the client calls again."""
     episode = await lock_row(session, Episode, lamp.callback_id or 0)
     episode.norm_from = None
     episode.version += 1
@@ -258,7 +258,7 @@ async def reassign_callback(
     context: EngineContext,
     now: datetime,
 ) -> None:
-    """Give the callback, its task and (where it was the old owner's) its deal to somebody; the norm begins anew for them."""
+    """Give the callback, its task and (if the old owner had it) its deal to another person, for whom the norm restarts."""
     episode = await lock_row(session, Episode, lamp.callback_id or 0)
     before = episode.owner_id
     await do_give(session, viewer, episode, to, outcome, now)
@@ -268,7 +268,7 @@ async def reassign_callback(
 async def do_give(
     session: AsyncSession, viewer: Viewer, episode: Episode, to: User, outcome: Outcome, now: datetime
 ) -> None:
-    """Make ``to`` the owner of an open callback, from now on."""
+    """Make ``to`` the owner of an open callback, its task and (if the old owner or nobody had it) its open deal."""
     context = await load_context(session)
     people, working = context.people, context.calendars.of_user(to.id)
     why = reason("owner.by_hand", by=viewer.name, who=to.name)
@@ -289,7 +289,7 @@ async def do_give(
 
 
 async def adopt_callbacks(session: AsyncSession, contact_id: int, number: str) -> None:
-    """The number's open callback becomes the contact's; where the contact has one already, both stay until one talk closes them."""
+    """Link the open callback of the number to the contact. If the contact has one already, both stay until a talk closes them."""
     key = f"contact:{contact_id}"
     for mine in await open_episodes(session, [f"number:{number}"]):
         mine.contact_id = contact_id
@@ -301,7 +301,7 @@ async def adopt_callbacks(session: AsyncSession, contact_id: int, number: str) -
 async def dismiss_callbacks(
     session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, now: datetime
 ) -> None:
-    """A number that is nobody's client needs no callback."""
+    """Close the open callbacks of a number that was marked as not a client or as our own."""
     context = await load_context(session)
     for episode in await open_episodes_of_number(session, number):
         why = reason(f"episode.{kind.value}", who=viewer.name)
@@ -309,7 +309,7 @@ async def dismiss_callbacks(
 
 
 async def forget_line(session: AsyncSession, line_id: int) -> None:
-    """The line is deleted: its callbacks stay and name no line."""
+    """Handler of ``line_deleted``: the callbacks stay without a line."""
     await session.exec(
         update(Episode)
         .where(col(Episode.line_id) == line_id)
@@ -388,10 +388,10 @@ def _title(episode: Episode, miss: Miss) -> Reason:
 async def put_on_list(
     session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, *, note: str = "", region: str, now: datetime
 ) -> SpecialNumber:
-    """``mark_number`` for whoever owns the client, the deal or the callback of the number, and for their managers.
+    """``mark_number`` with the access checks for people who own the client, deal or callback of the number, and their managers.
 
-    A seller needs something of their own under the number, or a call with it. Who is not the viewer and owns some of it is told
-    by a task with the reason. Raises NotAllowed, the same for a number of somebody else and for one of nobody.
+    A seller must own one of these or have had a call with the number. Every other owner gets a task with the reason. Raises
+    NotAllowed, with the same message for a colleague's number and an unknown one.
     """
     check(viewer, Permission.CALLBACKS_WORK)
     number = check_number(number, region)
@@ -419,7 +419,7 @@ async def put_on_list(
 
 
 async def _owners(session: AsyncSession, number: str) -> set[int | None]:
-    """Whose the clients, open deals and open callbacks of the number are; None among them: some are nobody's."""
+    """The owners of the number's clients, open deals and open callbacks; includes None if one has no owner."""
     contacts = await contacts_of_number(session, number)
     of_client = or_(col(Deal.client_number) == number, col(Deal.contact_id).in_([contact.id for contact in contacts]))
     deals = await session.exec(select(Deal.responsible_id).where(of_client, col(Deal.closed_at).is_(None)))
@@ -433,13 +433,13 @@ async def _called(session: AsyncSession, viewer: Viewer, number: str) -> bool:
 
 
 _OPTIONS = ("owner_order", "retry_minutes", "click_to_call_expiry_seconds", "claim_minutes")
-#: What is no option but a step of the callbacks' checkpoint, by position: the norm, and the reaction pause.
+#: Values that are stored in steps of the callbacks' checkpoint, by position: the norm, and the reaction pause.
 _STEPS = {"callback_due_minutes": 0, "callback_pause_minutes": 1}
 
 
 async def change_options(session: AsyncSession, viewer: Viewer, values: Mapping[str, Any], *, now: datetime) -> Options:
-    """Store how callbacks are made: options, and the norm and the pause in their checkpoint, whose lamps move in the same
-    transaction. Raises Invalid at the name of what cannot be used.
+    """Store the settings of callbacks: options, and the norm and pause in their checkpoint, whose lamps are recomputed in the same
+    transaction. Raises Invalid at the name of a wrong value.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     context = await load_context(session)
@@ -469,7 +469,7 @@ async def change_options(session: AsyncSession, viewer: Viewer, values: Mapping[
 async def _change_steps(
     session: AsyncSession, context: DecisionContext, values: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Those that differ, as the audit log wants them."""
+    """Change the steps. Returns ``{key: {"before", "after"}}`` of those that differ, for the audit log."""
     watched, changed = context.watching.of_callbacks, {}
     for key, value in values.items():
         if not isinstance(value, int) or not 0 <= value <= LONGEST_MINUTES:

@@ -1,7 +1,7 @@
-"""An attempt that did not reach the client: counted once, and the next one planned at once (C2).
+"""Attempts that did not reach the client: each is counted once, and the next one is planned (C2).
 
-The tracker sees the call and a person says how it went, in either order; both are one attempt. A result stands on such a call
-(``call_behind``), or on an explicit "without a call, because…".
+The tracker sees the call and a person records how it went, in either order; both are one attempt. A result needs such a call
+(``call_behind``) or an explicit "without a call, because…".
 """
 
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
 
-SAME_ATTEMPT = timedelta(minutes=10)  # how long after the call somebody may still say how it went
+SAME_ATTEMPT = timedelta(minutes=10)  # how long after the call a result still counts for it
 
 
 async def do_attempt(
@@ -40,7 +40,7 @@ async def do_attempt(
     note: str = "",
     by_hand: bool = False,
 ) -> Attempt:
-    """Count one try to call the client back."""
+    """Store and count one attempt to call the client back."""
     assert episode.id is not None
     attempt = Attempt(
         episode_id=episode.id,
@@ -68,9 +68,9 @@ async def do_failed_attempt(
     call: Call | None = None,
     note: str = "",
 ) -> Attempt:
-    """Note that the client was not reached, by ``call`` or (without one) as a person says; plan the next attempt.
+    """Store that the client was not reached, by ``call`` or (None) as a person recorded it, and plan the next attempt.
 
-    The same attempt told a second time, by the other side, only completes what is known of it.
+    If the other source has already reported the same attempt, that one is completed instead.
     """
     known = await (_told_by_hand(session, episode, user_id, call) if call else _seen(session, episode, user_id, at))
     if known is not None:
@@ -95,7 +95,7 @@ async def do_failed_attempt(
 
 
 async def failures(session: AsyncSession, episode: Episode) -> int:
-    """Unsuccessful attempts since the client called last; the schedule begins anew when they call again."""
+    """The number of failed attempts since the client's last call. The schedule restarts when they call again."""
     found = await session.exec(
         select(func.count())
         .select_from(Attempt)
@@ -129,7 +129,7 @@ async def _plan_next(
 
 
 async def _told_by_hand(session: AsyncSession, episode: Episode, user_id: int | None, call: Call) -> Attempt | None:
-    """What is known of the attempt that ``call`` was: this very call, or what its maker said while or after it rang."""
+    """The attempt that ``call`` belongs to: one with this call, or one its maker recorded since the call started."""
     query = select(Attempt).where(Attempt.episode_id == episode.id)
     same = (await session.exec(query.where(Attempt.call_id == call.id))).first()
     if same is not None:
@@ -146,7 +146,7 @@ async def _told_by_hand(session: AsyncSession, episode: Episode, user_id: int | 
 
 
 async def _seen(session: AsyncSession, episode: Episode, user_id: int | None, at: datetime) -> Attempt | None:
-    """The call that a person now tells the result of: their latest one, when nobody told it yet."""
+    """The attempt whose result a person records now: their latest call without a recorded result, at most ``SAME_ATTEMPT`` ago."""
     found = await session.exec(
         select(Attempt).where(Attempt.episode_id == episode.id).order_by(col(Attempt.at).desc(), col(Attempt.id).desc())
     )
@@ -156,15 +156,14 @@ async def _seen(session: AsyncSession, episode: Episode, user_id: int | None, at
     return latest if at - latest.at <= SAME_ATTEMPT else None
 
 
-# Our own phone that nobody picked up is no call to a client.
+# Outcomes in which the client was called; not when our own phone was not picked up.
 _TRIED = (Outcome.OPEN, Outcome.ANSWERED, Outcome.NO_ANSWER, Outcome.BUSY, Outcome.FAILED)
 
 
 async def call_behind(session: AsyncSession, viewer: Viewer, episode: Episode) -> Call | None:
-    """The viewer's latest call to the client of which nobody has said yet how it went; None when there is none.
+    """The viewer's latest call to the client without a recorded result; None without one.
 
-    It counts while it goes on, and when it ended after the client's last miss, after the viewer took the callback and after
-    its lamp lit: an older call is the work of another time.
+    It must be still in progress, or have ended after the client's last missed call, the viewer's claim and the first burning lamp.
     """
     if episode.client_number is None:
         return None

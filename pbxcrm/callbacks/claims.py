@@ -1,4 +1,4 @@
-"""Taking a callback: one person at a time, until a result, until they let go, or until nothing came of it."""
+"""Claiming a callback: one person at a time, until a result, a release or the expiry of the claim."""
 
 from datetime import datetime, timedelta
 
@@ -16,8 +16,8 @@ from pbxcrm.shared.jobs import set_timer
 
 
 async def claim(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:
-    """Take an open callback, or keep it when it is the viewer's already. Of two at once one wins; the other gets
-    Conflict with the name of who was faster.
+    """Claim an open callback, or renew the viewer's claim. Raises NotFound, and Conflict with the name of a colleague who has claimed
+    it.
     """
     episode = await access_for_work(session, viewer, episode_id)
     if episode.status != EpisodeStatus.OPEN:
@@ -31,7 +31,7 @@ async def claim(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: 
 async def do_claim(
     session: AsyncSession, episode: Episode, user_id: int, now: datetime, context: DecisionContext
 ) -> None:
-    """Take the callback for a person, until the claim expires; access was checked before."""
+    """Claim the callback for a person until the claim expires. The caller must have checked access."""
     before = episode.claimed_by_id
     episode.claimed_by_id, episode.claimed_at = user_id, now
     episode.version += 1
@@ -41,7 +41,7 @@ async def do_claim(
 
 
 async def release(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:
-    """Let go of a callback one has taken; it was nobody's already: nothing happens. A colleague's is Conflict."""
+    """Release the viewer's claim; does nothing without a claim. Raises NotFound, and Conflict for a colleague's claim."""
     episode = await access_for_work(session, viewer, episode_id)
     context = await load_context(session)
     check_free(episode, viewer, context, now)
@@ -55,25 +55,25 @@ async def release(session: AsyncSession, viewer: Viewer, episode_id: int, *, now
 
 
 async def access_for_work(session: AsyncSession, viewer: Viewer, episode_id: int) -> Episode:
-    """The episode, locked for this transaction, as it stands after whoever had it before."""
+    """The episode, if the viewer may work on it, locked and reloaded. Raises NotAllowed, NotFound."""
     check(viewer, Permission.CALLBACKS_WORK)
     await access_episode(session, viewer, episode_id)
     return await lock_episode(session, episode_id)
 
 
 async def lock_episode(session: AsyncSession, episode_id: int) -> Episode:
-    """The callback, locked for this transaction and read anew. It must exist."""
+    """The callback, locked for this transaction and reloaded. It must exist."""
     found = await session.exec(
         select(Episode)
         .where(Episode.id == episode_id)
         .with_for_update()
-        .execution_options(populate_existing=True)  # what was read a moment ago may be old by now
+        .execution_options(populate_existing=True)  # an earlier read may be outdated
     )
     return found.one()
 
 
 def check_free(episode: Episode, viewer: Viewer, context: DecisionContext, now: datetime) -> None:
-    """Raise Conflict when a colleague is at it."""
+    """Raise Conflict when a colleague has a valid claim."""
     if episode.claimed_by_id in {None, viewer.user_id}:
         return
     if is_claimed(episode.claimed_by_id, episode.claimed_at, now, context.options.claim_minutes):
@@ -82,7 +82,7 @@ def check_free(episode: Episode, viewer: Viewer, context: DecisionContext, now: 
 
 
 def closed(episode: Episode) -> Conflict:
-    """The Conflict that says how the callback was closed meanwhile."""
+    """The error that says how the callback was closed."""
     if episode.status == EpisodeStatus.RECOVERED:
         return Conflict("callbacks.recovered", "The client called meanwhile and got through: this callback is closed.")
     if episode.status == EpisodeStatus.REACHED:

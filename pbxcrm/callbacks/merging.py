@@ -1,4 +1,4 @@
-"""The callbacks of two clients who become one: one client has one open callback, and when they are two again, each has their own."""
+"""Merging the open callbacks of two clients that are merged, and separating them again when the merge is undone."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import do_restore_task, standing_of
 from pbxcrm.tasks.models import Task
 
-KEPT = "callbacks"  # our part of ``Merging.kept``
+KEPT = "callbacks"  # our key in ``Merging.kept``
 _CLOSING = ("status", "closed_at", "closed_by_call_id", "closed_by_id", "closed_reason")
 _MISSES = ("first_missed_at", "last_missed_at")
 _TIMES = ("closed_at", "next_attempt_at", "norm_from", "claimed_at")
@@ -26,7 +26,7 @@ _STANDING = (*_CLOSING, "next_attempt_at", "norm_from", "claimed_at", "claimed_b
 
 
 async def merge_callbacks(session: AsyncSession, merging: Merging) -> None:
-    """The open callbacks of both, and of numbers that are theirs alone now, become the oldest of them."""
+    """Merge the open callbacks of both clients and of their numbers into the oldest one."""
     key = f"contact:{merging.into_id}"
     keys = [f"contact:{merging.from_id}", key, *(f"number:{number}" for number in merging.numbers)]
     found = await session.exec(
@@ -50,14 +50,14 @@ async def merge_callbacks(session: AsyncSession, merging: Merging) -> None:
         "contact": stays.contact_id,
         "others": [await _absorb(session, stays, other, merging, context) for other in others],
     }
-    await session.flush()  # the others are closed before their key is taken
+    await session.flush()  # the others must be closed before their unique key is reused
     stays.client_key, stays.contact_id = key, merging.into_id
     stays.version += 1
     await say_episode_changed(session, stays, merging.at, context.people)
 
 
 async def unmerge_callbacks(session: AsyncSession, unmerging: Unmerging) -> None:
-    """Each client has the callback again that was theirs. One that was closed meanwhile closed the other one, too."""
+    """Give each client its callback back. If the merged one was closed meanwhile, the others are closed, too."""
     kept: Mapping[str, Any] | None = unmerging.kept.get(KEPT)
     if kept is None:
         return
@@ -75,7 +75,7 @@ async def unmerge_callbacks(session: AsyncSession, unmerging: Unmerging) -> None
 
 
 async def open_callbacks(session: AsyncSession, contact_ids: Collection[int]) -> list[Episode]:
-    """What would become one callback if these clients became one."""
+    """The open callbacks that would be merged if these clients were merged."""
     found = await session.exec(
         select(Episode).where(col(Episode.contact_id).in_(contact_ids), Episode.status == EpisodeStatus.OPEN.value)
     )
@@ -85,7 +85,7 @@ async def open_callbacks(session: AsyncSession, contact_ids: Collection[int]) ->
 async def _absorb(
     session: AsyncSession, stays: Episode, other: Episode, merging: Merging, context: DecisionContext
 ) -> dict[str, Any]:
-    """Close ``other``; what was missed and tried in it counts for ``stays``. Returns what it takes to part them."""
+    """Close ``other`` and add its missed calls and attempts to ``stays``. Returns what ``_part`` needs to separate them."""
     task = await session.get(Task, other.task_id) if other.task_id is not None else None
     stored = {
         "id": other.id,
@@ -108,7 +108,7 @@ async def _absorb(
     stays.deal_id = stays.deal_id or other.deal_id
     stored["after"] = _facts_of(stays)
     if since is not None and not planned and (stays.norm_from is None or stays.next_attempt_at is not None):
-        stays.next_attempt_at = None  # they wait now, and not for a planned attempt
+        stays.next_attempt_at = None  # the other callback has no planned attempt, so the client waits now
         again = Outcome(reason("lamp.out_called_again"))
         await do_start_norm(session, stays, since, context, merging.at, again)
     why = reason("episode.merged", client=merging.name, who=merging.viewer.name)
@@ -127,11 +127,11 @@ async def _part(
     await _move_attempts(session, stays, other, only=stored["attempts"])
     stays.missed_count = max(1, stays.missed_count - stored["missed"])
     stays.attempts = max(0, stays.attempts - stored["tried"])
-    for name, value in _facts_of(stays).items():  # what has come since stays as it is
+    for name, value in _facts_of(stays).items():  # values that have changed since are kept
         if value == stored["after"][name] and value != stored["before"][name]:
             before = stored["before"][name]
             setattr(stays, name, datetime.fromisoformat(before) if name in _MISSES else before)
-    if stays.status != EpisodeStatus.OPEN:  # the client was reached meanwhile, or somebody let them go
+    if stays.status != EpisodeStatus.OPEN:  # it was closed meanwhile
         for name in _CLOSING:
             setattr(other, name, getattr(stays, name))
         other.version += 1
@@ -151,7 +151,7 @@ async def _part(
 async def _move_calls(
     session: AsyncSession, from_: Episode, to: Episode, only: Sequence[int] | None = None
 ) -> list[int]:
-    """Missed calls that ``to`` does not have yet, or ``only`` these; returns which."""
+    """Move missed calls that ``to`` does not have yet, or ``only`` these of them. Returns the ids of the calls."""
     known = select(EpisodeCall.call_id).where(EpisodeCall.episode_id == to.id)
     rows = select(EpisodeCall.call_id).where(EpisodeCall.episode_id == from_.id, col(EpisodeCall.call_id).not_in(known))
     if only is not None:

@@ -1,4 +1,4 @@
-"""Missed-call episodes: one open at a time for each client, however often they called."""
+"""The tables of callbacks (missed-call episodes). Each client has at most one open episode."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,9 +12,9 @@ from pbxcrm.shared.columns import ID, json_object, link, maybe_link, maybe_utc_c
 
 class EpisodeStatus(StrEnum):
     OPEN = "open"
-    REACHED = "reached"  # we got through to them
-    RECOVERED = "recovered"  # they got through to us
-    DISMISSED = "dismissed"  # somebody closed it, and said why
+    REACHED = "reached"  # we reached the client
+    RECOVERED = "recovered"  # the client called again and got through
+    DISMISSED = "dismissed"  # closed without a talk, for a reason
 
 
 class AttemptResult(StrEnum):
@@ -23,11 +23,11 @@ class AttemptResult(StrEnum):
     WRONG_NUMBER = "wrong_number"
     NOT_INTERESTED = "not_interested"
     SPAM = "spam"
-    NO_NUMBER = "no_number"  # withheld: nobody can be called back
+    NO_NUMBER = "no_number"  # the number is withheld, so a call back is impossible
 
 
 class Episode(SQLModel, table=True):
-    """``client_key`` is ``contact:ID``, ``number:E164`` or ``anonymous:LINE``; only one open episode may have it."""
+    """A callback. ``client_key`` is ``contact:ID``, ``number:E164`` or ``anonymous:LINE``; it is unique among open episodes."""
 
     __tablename__ = "episodes"
     __table_args__ = (
@@ -56,12 +56,10 @@ class Episode(SQLModel, table=True):
     claimed_by_id: int | None = maybe_link("users.id", index=False)
     claimed_at: datetime | None = maybe_utc_column()
     attempts: int = 0
-    next_attempt_at: datetime | None = (
-        maybe_utc_column()
-    )  # planned after "didn't reach"; the client waits no longer than that
+    next_attempt_at: datetime | None = maybe_utc_column()  # planned after "didn't reach"
     norm_from: datetime | None = (
         maybe_utc_column()
-    )  # where the norm counts from (a miss, a planned attempt, a new owner); None: stopped, no lamp lights
+    )  # the start of the norm (a miss, a planned attempt, a new owner); None: the clock is stopped
     status: str = Field(default=EpisodeStatus.OPEN.value, max_length=12)
     closed_at: datetime | None = maybe_utc_column()
     closed_by_call_id: int | None = maybe_link("calls.id", index=False)
@@ -72,7 +70,7 @@ class Episode(SQLModel, table=True):
 
 
 class EpisodeCall(SQLModel, table=True):
-    """A missed call of the episode; the rows behind ``missed_count``."""
+    """A missed call of an episode. These rows are counted by ``missed_count``."""
 
     __tablename__ = "episode_calls"
 
@@ -81,7 +79,7 @@ class EpisodeCall(SQLModel, table=True):
 
 
 class Attempt(SQLModel, table=True):
-    """One try to call the client back, by a call, or as somebody recorded it."""
+    """One attempt to call the client back, seen as a call or recorded by a person."""
 
     __tablename__ = "attempts"
 
@@ -92,5 +90,5 @@ class Attempt(SQLModel, table=True):
     at: datetime = utc_column()
     result: str = Field(max_length=16)  # an AttemptResult
     note: str = Field(default="", max_length=1000)
-    by_hand: bool = False  # somebody said how it went; a call and what is said of it are one attempt
-    before: dict[str, Any] = json_object()  # how things stood before the result given by hand, to undo it
+    by_hand: bool = False  # a person recorded the result (the call is the same attempt)
+    before: dict[str, Any] = json_object()  # the state before a recorded result, to undo it

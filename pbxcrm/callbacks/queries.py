@@ -1,4 +1,4 @@
-"""What is read of missed-call episodes: one, a list of them, and the queue as a person works it."""
+"""Queries for callbacks (missed-call episodes): one, lists of them, and the queue of a person."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,21 +36,21 @@ from pbxcrm.tasks.models import Task, TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class DecisionContext(EngineContext):
-    """What decisions about callbacks need to know, the same for all of one transaction: the engine's, and the options.
+    """The data for decisions about callbacks: the engine's context and the options.
 
-    Decisions about calls need more: ``pbxcrm.reactions.call_context``.
+    Decisions about calls need more (``pbxcrm.reactions.call_context``).
     """
 
     options: Options
 
     @property
     def norm(self) -> int:
-        """Working minutes within which a client is called back: those of the first step of the callbacks' checkpoint."""
+        """Working minutes within which a client must be called back: the first step of the callbacks' checkpoint."""
         return self._minutes(0)
 
     @property
     def pause(self) -> int:
-        """Working minutes that its owner has to react to the lamp."""
+        """Working minutes that the owner has to react to the lamp before it is escalated."""
         return self._minutes(1)
 
     def _minutes(self, step: int) -> int:
@@ -59,19 +59,19 @@ class DecisionContext(EngineContext):
 
 
 async def load_context(session: AsyncSession) -> DecisionContext:
-    """As it is now, with this session."""
+    """Load the context in this session."""
     engine = await load_engine(session)
     return DecisionContext(engine.people, engine.calendars, engine.watching, await load_options(session))
 
 
 def working_of(context: DecisionContext, episode: Episode) -> WorkingTime:
-    """The working time an episode is measured by: its owner's."""
+    """The working time of the episode's owner, by which its waiting is measured."""
     return context.calendars.of_user(episode.owner_id)
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRow:
-    """An episode with what the queue shows of it."""
+    """An episode with its related rows."""
 
     episode: Episode
     contact: Contact | None
@@ -82,7 +82,7 @@ class EpisodeRow:
 
 
 async def access_episode(session: AsyncSession, viewer: Viewer, episode_id: int, *, field: str = "") -> Episode:
-    """The callback, if the viewer may see it. Raises NotFound."""
+    """The callback, if the viewer may see it. Raises NotFound, or Invalid at ``field`` if that is given."""
     found = (await session.exec(select(Episode).where(Episode.id == episode_id, visible_episodes(viewer)))).first()
     if found is None:
         raise not_there("callbacks.not_found", "There is no such callback, or it is another team's.", field)
@@ -90,14 +90,14 @@ async def access_episode(session: AsyncSession, viewer: Viewer, episode_id: int,
 
 
 async def access_episode_row(session: AsyncSession, viewer: Viewer, episode_id: int) -> EpisodeRow:
-    """The callback with what a list shows beside it. Raises NotFound."""
+    """The callback with its related rows, if the viewer may see it. Raises NotFound."""
     return (await as_rows(session, [await access_episode(session, viewer, episode_id)]))[0]
 
 
 async def list_episodes(
     session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
 ) -> list[EpisodeRow]:
-    """Newest first; ``before`` is an id."""
+    """Callbacks that the viewer may see, newest first. ``before``: only those with a smaller id."""
     query = select(Episode).where(visible_episodes(viewer), *filters).order_by(col(Episode.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Episode.id) < before)
@@ -124,7 +124,7 @@ async def missed_calls_of(session: AsyncSession, episode_id: int) -> list[Call]:
 
 
 async def open_count(session: AsyncSession, viewer: Viewer) -> int:
-    """Callbacks the viewer's team has to make."""
+    """The number of open callbacks that the viewer may see."""
     found = await session.exec(
         select(func.count())
         .select_from(Episode)
@@ -134,7 +134,7 @@ async def open_count(session: AsyncSession, viewer: Viewer) -> int:
 
 
 async def as_rows(session: AsyncSession, episodes: list[Episode]) -> list[EpisodeRow]:
-    """The episodes with names, in a fixed number of queries however many there are."""
+    """The episodes with their related rows, in a fixed number of queries."""
     users = await load_by_id(session, User, (user_id for e in episodes for user_id in (e.owner_id, e.claimed_by_id)))
     contacts = await load_by_id(session, Contact, (e.contact_id for e in episodes))
     deals = await load_by_id(session, Deal, (e.deal_id for e in episodes))
@@ -156,14 +156,14 @@ NOT_REACHED = (Outcome.NO_ANSWER.value, Outcome.BUSY.value, Outcome.FAILED.value
 
 
 async def has_next_task(session: AsyncSession, deal: Deal) -> bool:
-    """Whether an open task about the deal is planned."""
+    """Whether the deal has an open task."""
     query = select(Task.id).where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value).limit(1)
     return (await session.exec(query)).first() is not None
 
 
 async def failed_without_task(session: AsyncSession, deal: Deal) -> bool:
-    """C3: whether an open deal may be neither left nor closed before its next task is set: the last attempt to reach the
-    client failed, and nothing is planned.
+    """C3: whether an open deal may not be left or closed before its next task is set, because the last attempt to reach the client
+    failed and the deal has no open task.
     """
     if deal.closed_at is not None or await has_next_task(session, deal):
         return False
@@ -171,7 +171,7 @@ async def failed_without_task(session: AsyncSession, deal: Deal) -> bool:
 
 
 async def failed_last(session: AsyncSession, deal: Deal) -> bool:
-    """Whether the last contact of a deal was an attempt of ours that did not reach the client."""
+    """Whether the last contact of a deal was our attempt that did not reach the client."""
     call = (
         await session.exec(
             select(Call)
@@ -203,8 +203,8 @@ async def _last_attempt(session: AsyncSession, deal: Deal) -> Attempt | None:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeFilter:
-    """``owner`` and ``claimed_by`` are logins; ``since``/``until`` (exclusive) bound the first miss; ``text`` is a part
-    of the number or of the client's name.
+    """The filters of a list of callbacks. ``owner`` and ``claimed_by`` are logins. The first missed call is from ``since`` to ``until``
+    (exclusive). ``text`` is a part of the number or of the client's name.
     """
 
     status: str = ""
@@ -236,14 +236,14 @@ class EpisodeFilter:
         return found
 
 
-ORDER_AT_MOST = 2000  # episodes that are put in order; an office with more of them open has another problem
-AT_ONCE = 50  # rows that are shown at first, and how many more each time more are asked for
-RECENT = timedelta(minutes=10)  # how long what closed itself stays in sight
+ORDER_AT_MOST = 2000  # open episodes that are sorted; the oldest ones
+AT_ONCE = 50  # rows on the first page, and rows added by "more"
+RECENT = timedelta(minutes=10)  # how long callbacks that were closed by a call stay visible
 
 
 @dataclass(frozen=True, slots=True)
 class WorklistFilter:
-    """``mine``: only what the viewer owns or has claimed; ``line_id``: only of that line; ``limit``: so many rows of it."""
+    """The filters of the queue. ``mine``: only callbacks that the viewer owns or has claimed. ``limit``: the number of rows shown."""
 
     mine: bool = False
     line_id: int | None = None
@@ -253,7 +253,7 @@ class WorklistFilter:
 
 @dataclass(frozen=True, slots=True)
 class WorklistRow:
-    """``waited`` in working minutes of the owner since the client's first call; ``worth`` of the open deal."""
+    """A row of the queue. ``waited``: working minutes since the first missed call. ``worth``: the amount of the open deal."""
 
     row: EpisodeRow
     company: Company | None
@@ -263,10 +263,10 @@ class WorklistRow:
     worth: Decimal | None
     planned: datetime | None  # the next attempt, while it is in the future
     is_mine: bool
-    claimed_by: str  # the colleague who is at it; empty when nobody is
+    claimed_by: str  # the name of the colleague who has claimed it; empty without one
     claimed_by_me: bool
-    lamp: LampLevel  # first: the norm passed; second: it is before the manager
-    asks: bool  # it closed itself by the viewer's own talk, and what the talk was about is not said yet
+    lamp: LampLevel  # first: the norm has passed; second: escalated to the manager
+    asks: bool  # the viewer's own talk closed it, and its result is not recorded yet
 
     @property
     def episode(self) -> Episode:
@@ -275,7 +275,7 @@ class WorklistRow:
 
 @dataclass(frozen=True, slots=True)
 class Worklist:
-    """``rows`` in order; ``closed`` just closed ones, newest first. Figures are over all the viewer may see."""
+    """The queue: ``rows`` in order, and ``closed`` recently closed ones, newest first. Figures cover all that the viewer may see."""
 
     rows: list[WorklistRow]
     closed: list[WorklistRow]
@@ -288,7 +288,7 @@ class Worklist:
 
 
 async def load_worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, now: datetime) -> Worklist:
-    """The queue in a fixed number of queries."""
+    """Load the queue, in a fixed number of queries."""
     context = await load_context(session)
     found = await session.exec(
         select(Episode, Deal)
@@ -328,7 +328,7 @@ async def load_worklist(session: AsyncSession, viewer: Viewer, wanted: WorklistF
 
 
 async def _just_closed(session: AsyncSession, viewer: Viewer, wanted: WorklistFilter, now: datetime) -> list[Episode]:
-    """What closed itself a moment ago: greyed, so that nothing disappears under one's eyes."""
+    """Callbacks that a call closed recently, shown in grey so that rows do not just disappear."""
     conditions: list[ColumnElement[bool]] = [
         visible_episodes(viewer),
         col(Episode.status).in_((EpisodeStatus.RECOVERED.value, EpisodeStatus.REACHED.value)),
@@ -347,7 +347,7 @@ async def _rows(
     now: datetime,
     known: Mapping[int | None, float] | None = None,
 ) -> list[WorklistRow]:
-    """``known``: working minutes waited until now, where they are reckoned already."""
+    """The rows of the queue. ``known``: working minutes waited until ``now``, if they are already computed."""
     rows = await as_rows(session, episodes)
     companies = await load_by_id(session, Company, (row.contact.company_id for row in rows if row.contact is not None))
     calls = await load_by_id(session, Call, (e.last_call_id for e in episodes))
@@ -387,7 +387,7 @@ async def _rows(
 
 
 async def lamp_levels(session: AsyncSession, episode_ids: Iterable[int | None]) -> dict[int | None, LampLevel]:
-    """What burns on these callbacks, by id: ``second`` where it is before a manager; those where nothing burns are left out."""
+    """The lamp level of each callback with a burning lamp, by id: ``second`` if one has reached a manager, else ``first``."""
     levels: dict[int | None, LampLevel] = {}
     for lamp in await burning_lamps(session, episode_ids):
         if lamp.is_escalation or lamp.callback_id not in levels:
@@ -396,7 +396,7 @@ async def lamp_levels(session: AsyncSession, episode_ids: Iterable[int | None]) 
 
 
 async def burning_lamps(session: AsyncSession, episode_ids: Iterable[int | None]) -> Sequence[Lamp]:
-    """The lamps that burn on these callbacks, oldest first."""
+    """The burning lamps of these callbacks, oldest first."""
     ids = [episode_id for episode_id in episode_ids if episode_id is not None]
     if not ids:
         return ()
@@ -411,7 +411,7 @@ async def lamps_of_callback(session: AsyncSession, episode_id: int) -> Sequence[
 
 
 async def client_of(session: AsyncSession, episode: Episode, withheld: str = "â€”") -> str:
-    """How people call the client of an episode: their name, else the number, else ``withheld``."""
+    """How to call the client of an episode: the name, else the formatted number, else ``withheld``."""
     contact = await session.get(Contact, episode.contact_id) if episode.contact_id is not None else None
     if contact is not None and contact.name:
         return contact.name
@@ -419,7 +419,7 @@ async def client_of(session: AsyncSession, episode: Episode, withheld: str = "â€
 
 
 async def _said_on_card(session: AsyncSession, viewer: Viewer, episodes: list[Episode]) -> set[int]:
-    """Calls that closed these and of which the viewer has said already, on the call's card, how they ended."""
+    """Calls that closed these callbacks and whose result the viewer has already recorded on the call's card."""
     talks = {episode.closed_by_call_id for episode in episodes} - {None}
     if not talks:
         return set()
@@ -457,24 +457,24 @@ _OPEN = (
 )
 _OPEN_OF_CLIENT = _OPEN.where(col(Episode.client_key).in_(list_param("keys")))
 _OPEN_OF_NUMBER = _OPEN.where(col(Episode.client_number) == bindparam("number"))
-READ_BEFORE = "open_episodes"  # of a session: what ``read_open_episodes`` read, by client key
+READ_BEFORE = "open_episodes"  # key in ``session.info``: the result of ``read_open_episodes``, by client key
 
 
 async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> list[Episode]:
-    """Open episodes of a client, oldest first; more than one only until a number has been linked to a contact.
+    """Open episodes of a client, oldest first; several only while a number has just been linked to a contact.
 
-    They are locked for this transaction: what somebody closes meanwhile is waited for, and is not among them. Whoever
-    locks the deal of an episode too locks it afterwards.
+    They are locked for this transaction: one that another transaction is closing is waited for and left out. Lock the deal of an
+    episode only after the episode.
     """
     read_before: dict[str, list[Episode]] = session.info.get(READ_BEFORE, {})
     if len(client_keys) == 1 and (known := read_before.pop(client_keys[0], None)) is not None:
         return [episode for episode in known if episode.status == EpisodeStatus.OPEN]
-    await session.flush()  # or what this transaction has changed itself would be read away
+    await session.flush()  # otherwise reloading would discard this transaction's own changes
     return list((await session.exec(_OPEN_OF_CLIENT, params={"keys": list(client_keys)})).all())
 
 
 async def read_open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> None:
-    """Read, and lock, the open episodes of many clients at once, for the next ``open_episodes`` of each that has one key only."""
+    """Load and lock the open episodes of many clients in one query, for later ``open_episodes`` calls with a single key."""
     read: dict[str, list[Episode]] = {key: [] for key in client_keys}
     if read:
         for episode in (await session.exec(_OPEN_OF_CLIENT, params={"keys": list(read)})).all():
@@ -483,6 +483,6 @@ async def read_open_episodes(session: AsyncSession, client_keys: Sequence[str]) 
 
 
 async def open_episodes_of_number(session: AsyncSession, number: str) -> list[Episode]:
-    """The same, whosever contact the number is."""
+    """The same as ``open_episodes`` for a number, whatever contact the episodes have."""
     await session.flush()
     return list((await session.exec(_OPEN_OF_NUMBER, params={"number": number})).all())

@@ -1,4 +1,4 @@
-"""Why a callback is whose it is, why it was closed, why its lamp burns."""
+"""The sentences for why somebody owns a callback, why it was closed, and why its lamp burns."""
 
 from pbxcrm.shared.reasons import N_, Counted, N_counted
 

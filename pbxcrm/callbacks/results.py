@@ -1,4 +1,4 @@
-"""What a person says of a callback: reached, didn't reach, wrong number … and taking it back."""
+"""The result that a person records for a callback (reached, didn't reach, wrong number …), and its undo."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +38,7 @@ from pbxcrm.shared.why import SAY_WHY, check_why
 from pbxcrm.tasks.actions import do_restore_task, do_take_back_task, standing_of
 from pbxcrm.tasks.models import Task
 
-# Results that close the callback, what it is then, and the reason: of a talk, of a call, and without any call.
+# Results that close the callback, with the new status and the reason after a talk; other reasons after a call or without one.
 _CLOSING = {
     AttemptResult.REACHED: (EpisodeStatus.REACHED, "episode.said_reached"),
     AttemptResult.WRONG_NUMBER: (EpisodeStatus.DISMISSED, "episode.wrong_number"),
@@ -49,7 +49,7 @@ _CLOSING = {
 _NOT_TALKED = {"episode.not_interested": "episode.said_not_interested"}
 _NOT_CALLED = {**_NOT_TALKED, "episode.wrong_number": "episode.said_wrong_number"}
 
-# What the result of a callback says of the talk that closed it.
+# The disposition of the talk that closed the callback, by result.
 _ENDED = {
     AttemptResult.REACHED: Disposition.DONE,
     AttemptResult.WRONG_NUMBER: Disposition.WRONG_NUMBER,
@@ -65,10 +65,10 @@ NO_CALL = N_("You have not called the client. Call, or say why it is settled wit
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a result. ``attempt`` is None where nothing was decided but passed on.
+    """The effect of a result. ``attempt`` is None if the decision was only passed on, or without an attempt.
 
-    ``passed``: the task of whoever decides about their deal or client now. ``ask_task_for``: the deal whose next task must
-    be asked for.
+    ``passed``: the task of the person who decides about their deal or client. ``ask_task_for``: the id of the deal for which the page
+    must ask for the next task.
     """
 
     episode: Episode
@@ -79,7 +79,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A result as the rules below want to know it. ``call`` is what it stands on; None: ``without_call`` says why there is none."""
+    """A checked result. ``call`` is the call that it is about; None: ``without_call`` says why there is none."""
 
     result: AttemptResult
     why: str
@@ -111,12 +111,12 @@ async def record_result(
     without_call: str = "",
     note: str = "",
 ) -> Recorded:
-    """Note how a callback went. ``version`` is the episode the viewer saw: a key pressed twice counts once (Conflict).
+    """Record the result of a callback. ``version``: the one that the viewer saw, so that a key pressed twice counts once (Conflict).
 
-    A result stands on a call of the viewer's own (``attempts.call_behind``), or on ``without_call``: why there is none.
-    ``why`` is required for NOT_INTERESTED. Raises Incomplete with all that is missing. What concerns another's deal or
-    client is passed on to them; without a call so is a callback that is another's, or whose lamp burns.
-    A callback that closed itself when the viewer talked to the client still takes what the talk was about.
+    A result needs a call by the viewer (``attempts.call_behind``) or ``without_call``, the reason why there is none. ``why`` is required
+    for NOT_INTERESTED. Raises Incomplete with everything that is missing. A decision about a colleague's deal or client is passed to
+    them; without a call also that about a colleague's callback or one with a burning lamp.
+    A callback that the viewer's own talk has closed still accepts the result of that talk.
     """
     episode = await access_for_work(session, viewer, episode_id)
     context = await load_context(session)
@@ -141,7 +141,7 @@ async def record_result(
 
 
 async def dismiss(session: AsyncSession, viewer: Viewer, episode_id: int, why: str, *, now: datetime) -> Recorded:
-    """Close a callback without a call, for a reason; another's, or one whose lamp burns, is passed on."""
+    """Close a callback without a call for the reason ``why``. A colleague's one, or one with a burning lamp, is passed on."""
     why = check_why(why)
     episode = await access_for_work(session, viewer, episode_id)
     context = await load_context(session)
@@ -168,7 +168,7 @@ async def _as_said(
     *,
     settles: bool,
 ) -> Said:
-    """The result with the call it stands on. Raises Incomplete with everything that is missing."""
+    """The checked result with its call. Raises Incomplete with everything that is missing, Invalid."""
     call = await (session.get(Call, episode.closed_by_call_id) if settles else call_behind(session, viewer, episode))
     needs_call = result is not AttemptResult.NO_NUMBER and call is None
     needs_why = result is AttemptResult.NOT_INTERESTED
@@ -193,7 +193,7 @@ async def _as_said(
 
 
 def _check_note(note: str, *reasons: str) -> str:
-    """The note, if it fits into one column together with the reasons that stand before it; else raises Invalid."""
+    """The note, if it fits into the column together with the reasons before it. Raises Invalid at ``note``."""
     most = longest(Attempt.note) - sum(len(each) + len("; ") for each in reasons if each)
     if len(note) > most:
         raise Invalid("note", "form.too_long", "Write at most {most} characters.", most=most)
@@ -203,9 +203,9 @@ def _check_note(note: str, *reasons: str) -> str:
 async def _pass_on(
     session: AsyncSession, viewer: Viewer, episode: Episode, said: Said, now: datetime, context: DecisionContext
 ) -> Task | None:
-    """The task by which the whole result is passed on, so that nothing else happens; None where the viewer may give it.
+    """Pass the whole result on as a task and return it; None if the viewer may record the result.
 
-    To silence another's client is theirs to decide even after a call; anything else only without one.
+    Marking a colleague's client as spam is always passed on; other results only without a call.
     """
     if said.result is AttemptResult.SPAM and said.owner_id is not None:
         why = reason("passed.client", *_without(said), who=viewer.name)
@@ -224,7 +224,7 @@ async def _pass_close(
     now: datetime,
     context: DecisionContext,
 ) -> Task | None:
-    """Without a call one closes neither another's callback nor one whose lamp burns: the task of who is asked instead; None: one may."""
+    """Pass on closing without a call, if it is a colleague's callback or its lamp burns. None: the viewer may close it."""
     people = context.people
     if not can(viewer, Permission.ESCALATIONS_WORK) and await burning_lamps(session, [episode.id]):
         manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
@@ -298,10 +298,10 @@ async def _close_by_hand(
         code = (_NOT_TALKED if said.call is not None else _NOT_CALLED).get(code, code)
     told = reason(code, *_without(said), who=viewer.name, why=said.why)
     attempt = await _attempt(session, viewer, episode, said, now, context)
-    if episode.status != EpisodeStatus.OPEN:  # it closed itself when the viewer talked: only what it means is new
+    if episode.status != EpisodeStatus.OPEN:  # the viewer's talk has closed it: only the result is new
         episode.status, episode.closed_reason = status.value, told.stored()
         episode.version += 1
-        if episode.closed_by_call_id is not None:  # and its card need not ask the same again
+        if episode.closed_by_call_id is not None:  # so that the call's card does not ask again
             await do_say_ended(session, episode.closed_by_call_id, viewer.user_id, _ENDED[result], now)
     else:
         await do_close(session, episode, status, told, now, context, by_id=viewer.user_id)
@@ -329,7 +329,7 @@ async def _close_by_hand(
 async def _attempt(
     session: AsyncSession, viewer: Viewer, episode: Episode, said: Said, now: datetime, context: DecisionContext
 ) -> Attempt:
-    """The attempt of the call it stands on, now with what it was about; a new one where there was none."""
+    """The attempt of the result's call, updated with the result; a new one if there is none."""
     known = await attempt_of_call(session, episode, said.call.id) if said.call is not None and said.call.id else None
     if known is not None:
         known.result, known.by_hand = said.result.value, True
@@ -351,7 +351,7 @@ async def _attempt(
 async def _lose(
     session: AsyncSession, viewer: Viewer, deal: Deal, said: Said, told: Reason, now: datetime, context: DecisionContext
 ) -> None:
-    """A client who is not interested loses the deal; so does a number that is nobody's, where the deal is still raw."""
+    """Lose the deal of a client who is not interested; for a wrong number or spam only a deal in the first stages."""
     lost, only_raw = _LOST.get(said.result, said.why), said.result is not AttemptResult.NOT_INTERESTED
     if await do_lose_deal(session, deal, lost, now, actor=viewer, people=context.people, only_raw=only_raw, why=told):
         record(session, now, "deal.lost_by_callback", "deal", deal.id, actor=viewer, reason=told)
@@ -367,7 +367,7 @@ async def _open_deal(session: AsyncSession, episode: Episode) -> Deal | None:
 
 
 def _settles_own_talk(episode: Episode, viewer: Viewer) -> bool:
-    """Whether the callback closed itself by the viewer's own talk and still waits for what it was about."""
+    """Whether the viewer's own talk closed the callback, so that its result can still be recorded."""
     return (
         episode.status == EpisodeStatus.REACHED
         and episode.closed_by_call_id is not None
@@ -376,7 +376,7 @@ def _settles_own_talk(episode: Episode, viewer: Viewer) -> bool:
 
 
 async def attempt_of_call(session: AsyncSession, episode: Episode, call_id: int) -> Attempt | None:
-    """The attempt that this call was counted as, or None."""
+    """The attempt of this call; None without one."""
     found = await session.exec(select(Attempt).where(Attempt.episode_id == episode.id, Attempt.call_id == call_id))
     return found.first()
 
@@ -386,7 +386,7 @@ _EPISODE_TIMES = ("closed_at", "next_attempt_at", "norm_from", "claimed_at")
 
 
 async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = None) -> dict[str, Any]:
-    """How things stand before a result: what ``Attempt.before`` keeps. The deal is locked, for the result may move it."""
+    """The state before a result, for ``Attempt.before``. Locks the deal, because the result may move it."""
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     stored: dict[str, Any] = {"episode": _values(episode, _EPISODE, _EPISODE_TIMES)}
     stored["lamps"] = [await standing_of_lamp(session, lamp) for lamp in await burning_lamps(session, [episode.id])]
@@ -399,7 +399,7 @@ async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = 
 
 
 async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *, now: datetime) -> Episode:
-    """Take back the viewer's own result, within ten minutes and while nothing else has happened to the callback."""
+    """Undo the viewer's own result, within ``UNDO_WITHIN`` and if the callback has not changed since. Raises NotFound, Conflict."""
     attempt = await session.get(Attempt, attempt_id)
     if attempt is None or attempt.user_id != viewer.user_id or not attempt.by_hand or not attempt.before:
         raise NotFound("callbacks.no_undo", "There is nothing to take back.")
@@ -445,7 +445,7 @@ async def _move_back(
     now: datetime,
     people: Directory,
 ) -> None:
-    """The deal goes back where the result, for the reason ``told``, took it from; not when somebody has changed it since."""
+    """Undo the deal's move that the result made for the reason ``told``, unless the deal has changed since."""
     deal = await lock_row(session, Deal, deal_id)
     move = await latest_move(session, deal_id)
     if deal.version == before["version"] + 1 and move is not None and move.reason == told:
@@ -453,7 +453,7 @@ async def _move_back(
 
 
 async def _forget(session: AsyncSession, attempt: Attempt, episode: Episode, now: datetime) -> None:
-    """The attempt never was; one that the tracker saw stays, as it was seen."""
+    """Delete the attempt; one with a call stays, without the recorded result."""
     if attempt.call_id is None:
         await session.delete(attempt)
         return

@@ -1,4 +1,4 @@
-"""Pure decisions about missed calls: whose callback it is, and what to say of it."""
+"""Pure rules for callbacks: the owner, the order of the queue, the next attempt, the clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from pbxcrm.checkpoints.settling import Clock
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
 
-# What makes a callback urgent, in working minutes of waiting: a repeat counts as much as a quarter of an hour, and each
-# tenfold of the deal's worth above a hundred as ten minutes. Waiting itself wins in the end.
+# Urgency in working minutes of waiting: a repeated call counts as a quarter of an hour, and each tenfold of the deal's amount above
+# a hundred as ten minutes. So a long wait outweighs both.
 REPEAT_MINUTES = 15.0
 WORTH_MINUTES = 10.0
 WORTH_FLOOR = Decimal(100)
@@ -21,7 +21,7 @@ WORTH_FLOOR = Decimal(100)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Somebody who may own a callback. ``code`` is the rule that named them (``owner.last_talked``)."""
+    """A possible owner of a callback. ``code`` is the rule that proposed them (``owner.last_talked``)."""
 
     code: str
     user_id: int
@@ -31,10 +31,9 @@ class Candidate:
 
 
 def choose_owner(candidates: Sequence[Candidate]) -> tuple[int | None, Reason]:
-    """The first candidate in order who is on shift, and why (C5).
+    """The first candidate who is on shift, and the reason, including who was skipped (C5).
 
-    Where nobody is on shift the first of the order has it: it will lie on top of their list in the morning. Who was passed
-    over is part of the reason.
+    If nobody is on shift, the first candidate gets it and sees it at the top of the list in the morning.
     """
     if not candidates:
         return None, reason("owner.nobody")
@@ -55,7 +54,7 @@ def _named(candidate: Candidate) -> Reason:
 
 
 def missed_reason(code: str | None, rang: Sequence[str], queue: str | None) -> Reason:
-    """Why nobody answered, in a sentence. ``code`` is a MissedReason or ``voicemail``."""
+    """Why nobody answered, as a Reason. ``code`` is a MissedReason or ``voicemail``."""
     known = {
         "abandoned_ringing",
         "abandoned_in_queue",
@@ -72,7 +71,7 @@ def missed_reason(code: str | None, rang: Sequence[str], queue: str | None) -> R
 
 
 def client_keys(number: str | None, contact_ids: Sequence[int], line: str) -> list[str]:
-    """Every name a client's open episode may have, the one for a new episode first."""
+    """Every possible ``client_key`` of a client's open episode; the first one is for a new episode."""
     keys = [f"contact:{contact_id}" for contact_id in contact_ids]
     if number:
         keys.append(f"number:{number}")
@@ -80,7 +79,7 @@ def client_keys(number: str | None, contact_ids: Sequence[int], line: str) -> li
 
 
 def urgency(waited: float, missed: int, worth: Decimal | None) -> float:
-    """How urgent a callback is; more is sooner. ``waited`` in working minutes, ``worth`` of the open deal."""
+    """The urgency of a callback; higher is more urgent. ``waited``: working minutes. ``worth``: the amount of the open deal."""
     value = 0.0
     if worth is not None and worth > WORTH_FLOOR:
         value = WORTH_MINUTES * float((worth / WORTH_FLOOR).log10())
@@ -88,9 +87,9 @@ def urgency(waited: float, missed: int, worth: Decimal | None) -> float:
 
 
 def queue_place(now: datetime, planned: datetime | None, urgent: float, episode_id: int) -> tuple[int, float, int]:
-    """What the queue sorts by: the most urgent first; attempts planned for later sink below, the soonest first.
+    """The sort key of the queue: the most urgent first, then attempts planned for later, the earliest first.
 
-    The oldest comes first among equals.
+    Equal ones are sorted by id.
     """
     if planned is not None and planned > now:
         return (1, planned.timestamp(), episode_id)
@@ -98,9 +97,9 @@ def queue_place(now: datetime, planned: datetime | None, urgent: float, episode_
 
 
 def next_attempt(failed: int, at: datetime, retry_minutes: Sequence[int], working: WorkingTime) -> datetime:
-    """When to try again after the ``failed``-th unsuccessful attempt (from 1), in working time (C2).
+    """When to try again after failed attempt number ``failed`` (from 1), in working time (C2).
 
-    After the last of ``retry_minutes``: the next working morning, each time anew.
+    After the last of ``retry_minutes`` it is always the next working morning.
     """
     if 1 <= failed <= len(retry_minutes):
         return working.add_minutes(at, retry_minutes[failed - 1])
@@ -108,7 +107,7 @@ def next_attempt(failed: int, at: datetime, retry_minutes: Sequence[int], workin
 
 
 def retry_title(failed: int, retry_minutes: Sequence[int], client: str) -> Reason:
-    """What the callback task says after the ``failed``-th attempt: "Call back in 2 hours"."""
+    """The title of the callback task after failed attempt number ``failed``: "Call back in 2 hours"."""
     if not 1 <= failed <= len(retry_minutes):
         return reason("task.retry_morning", client=client)
     minutes = retry_minutes[failed - 1]
@@ -120,12 +119,12 @@ def retry_title(failed: int, retry_minutes: Sequence[int], client: str) -> Reaso
 
 
 def is_claimed(claimed_by: int | None, claimed_at: datetime | None, now: datetime, claim_minutes: int) -> bool:
-    """Whether somebody is at it right now: a claim that nothing came of in time is nobody's."""
+    """Whether the claim is valid: it expires ``claim_minutes`` after ``claimed_at``."""
     return claimed_by is not None and claimed_at is not None and now < claimed_at + timedelta(minutes=claim_minutes)
 
 
 def wait_tone(waited: float, norm: int, *, planned: bool) -> str:
-    """``red`` over the norm, ``amber`` when three quarters of it are gone, else nothing; planned attempts wait calmly."""
+    """``red`` over the norm, ``amber`` from three quarters of it on, else empty; always empty for a planned attempt."""
     if planned:
         return ""
     if waited > norm:
@@ -134,9 +133,9 @@ def wait_tone(waited: float, norm: int, *, planned: bool) -> str:
 
 
 def clock_of(context: EngineContext, episode: Episode) -> Clock | None:
-    """What the lamps of a callback run by: from the miss, the planned attempt or the new owner, by its owner's working time.
+    """The clock of a callback: from the missed call, the planned attempt or the new owner, in the owner's working time.
 
-    None: it is closed, or a manager has accepted it as it is and no clock runs until the client calls again.
+    None if it is closed, has no norm, or a manager has accepted the delay and the client has not called again.
     """
     watched = context.watching.of_callbacks
     minutes = watched.minutes if watched is not None else None

@@ -1,4 +1,4 @@
-"""What happens when the deadlines of callbacks are due: their lamps, which the engine's sweep claims, and the end of a claim."""
+"""What happens when deadlines of callbacks are due: lighting their lamps, which the sweep has claimed, and the expiry of a claim."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,10 @@ from pbxcrm.tasks.models import Task
 
 
 async def light_callbacks(session: AsyncSession, context: EngineContext, claimed: Sequence[Lamp], now: datetime) -> int:
-    """Light those of ``claimed`` that are due by the facts of now; how many lit. Holds no callback: whoever does may wait for these."""
+    """Light those of ``claimed`` that are due by the current facts. Returns how many lit.
+
+    It locks no callbacks: a transaction that has locked one may wait for the claimed lamps.
+    """
     episodes = await load_by_id(session, Episode, (lamp.callback_id for lamp in claimed))
     contacts = await load_by_id(session, Contact, (episode.contact_id for episode in episodes.values()))
     rows = await session.exec(
@@ -55,7 +58,7 @@ async def light_callbacks(session: AsyncSession, context: EngineContext, claimed
 
 
 def _subject(context: EngineContext, episode: Episode, name: str) -> LampSubject:
-    """A callback as lighting wants to know it."""
+    """The callback as a ``LampSubject`` for lighting."""
     client = name or (format_for_people(episode.client_number) if episode.client_number else "—")
     owner = context.people.active(episode.owner_id)
     stored = Reason.load(episode.reason)
@@ -96,7 +99,7 @@ def _subject(context: EngineContext, episode: Episode, name: str) -> LampSubject
 
 
 async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """Nothing came of a claim: the callback is anybody's again, and the pages hear of it."""
+    """Timer handler: release a claim that has expired without a result, and notify the pages."""
     found = await session.exec(
         select(Episode)
         .where(Episode.id == int(row.payload["episode"]), Episode.status == EpisodeStatus.OPEN.value)
@@ -115,10 +118,9 @@ async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
 
 
 async def recompute_callbacks(session: AsyncSession, now: datetime) -> None:
-    """Working hours, a leave or the checkpoint changed: the lamps of every open callback are settled anew, from the facts.
+    """Recompute the lamps of every open callback, because working hours, a leave or the checkpoint changed.
 
-    What is already lit stays lit, and what would have been due in the past is due now: nothing fires twice, and nothing
-    that has fired is taken back.
+    Lamps that have lit stay lit; one whose new due time is in the past lights at the next sweep. No lamp lights twice.
     """
     context = await load_context(session)
     found = await session.exec(

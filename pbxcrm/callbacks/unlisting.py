@@ -1,4 +1,4 @@
-"""A number is off the list of those that are not clients: the callbacks that were closed for it are open again."""
+"""Reopening callbacks when a number is removed from the list of special numbers."""
 
 from datetime import datetime
 
@@ -21,16 +21,15 @@ from pbxcrm.tasks.models import Task, TaskStatus
 
 
 async def take_off_list(session: AsyncSession, viewer: Viewer, number: str, *, now: datetime) -> int:
-    """``unmark_number``; how many callbacks are open again by it."""
+    """Remove the mark of a number (``unmark_number``). Returns how many callbacks were reopened."""
     await unmark_number(session, viewer, number, now=now)
     return len(await open_episodes_of_number(session, number))  # while it was on the list there were none
 
 
 async def reopen_callbacks(session: AsyncSession, viewer: Viewer, special: SpecialNumber, now: datetime) -> None:
-    """Open again what was closed at the moment, and for the reason, that put ``special`` on its list.
+    """Reopen the callbacks that were closed when and because ``special`` was put on its list.
 
-    The norm goes on from where it counted: a client who has waited too long burns at once. A client who has another open
-    callback by now is called back by that one.
+    The norm continues from its previous start, so a lamp may light at once. A callback whose client has another open one stays closed.
     """
     closed = await session.exec(
         select(Episode.id)
