@@ -1,4 +1,4 @@
-"""Whose tasks one sees and changes: those given to one, those one gave, and those on one's own deals."""
+"""Who sees and changes a task: its assignee, creator and giver, those who answer for them, and those who see its deal."""
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
@@ -13,7 +13,7 @@ from pbxcrm.tasks.models import Task
 
 
 def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
-    """The condition for tasks that the viewer sees: given to or made by one of theirs, or on a deal they see."""
+    """Tasks assigned to, created by or given by people for whom the viewer answers, and tasks on visible deals."""
     mine = owned(viewer, col(Task.assignee_id), col(Task.created_by_id), col(Task.given_by_id))
     if viewer.role in SEES_EVERYTHING:
         return mine
@@ -21,23 +21,23 @@ def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def editable_tasks(viewer: Viewer) -> ColumnElement[bool]:
-    """The condition for tasks that the viewer may change or finish."""
+    """Tasks that the viewer may change or finish."""
     return editing(viewer, visible_tasks(viewer))
 
 
 def audience_of_task(task: Task, deal: Deal | None, people: People) -> Audience:
-    """``deal`` is the task's."""
+    """Who is notified of a change of the task: everybody who sees it. ``deal``: the deal of the task."""
     heard = heard_by(people, task.assignee_id, task.created_by_id, task.given_by_id)
     return heard | audience_of_deal(deal, people) if deal is not None else heard
 
 
 def lets_in(viewer: Viewer) -> ColumnElement[bool]:
-    """Tasks that let one see their client: those somebody else gave. One cannot let oneself in."""
+    """Tasks that give access to their client: those created by somebody else, so that nobody can give themselves access."""
     return and_(owned(viewer, col(Task.assignee_id)), _GIVEN)
 
 
 _GIVEN = or_(col(Task.created_by_id).is_(None), col(Task.created_by_id) != col(Task.assignee_id))
-#: A client is seen by whoever was given a task about them. A task of nobody lets the managers in.
+#: Whoever was given a task about a client may see the client. A task without an assignee gives access to managers.
 CLIENT_OF_TASK = Way(
     one=lambda viewer: there_is(Contact, col(Task.contact_id) == col(Contact.id), lets_in(viewer)),
     ids=lambda viewer: select(Task.contact_id).where(lets_in(viewer)),

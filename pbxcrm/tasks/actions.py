@@ -1,6 +1,4 @@
-"""Changing tasks; no other module writes their columns. ``do_…`` changes, records and emits without asking who it is for;
-the others check access first.
-"""
+"""Changing tasks. No other module writes their columns. The ``do_…`` functions do not check access; the others check it first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ from pbxcrm.tasks.rules import ABOUT_POSTPONED, MADE_BY_HAND, SIGNALLED_EACH, ch
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task the product makes by itself: ``title`` in every language, ``why`` it exists and whose it is."""
+    """A task that the product creates. ``title`` is translated when shown; ``why`` says why it exists and who has it."""
 
     kind: TaskKind
     title: Reason
@@ -47,22 +45,22 @@ class NewTask:
     deal_id: int | None = None
     contact_id: int | None = None
     call_id: int | None = None
-    part_of_id: int | None = None  # the task it is a part of: lists show the two as one
-    about: str = ""  # while a task about the same thing is open, no second one is made
+    part_of_id: int | None = None  # the parent task: lists show both as one
+    about: str = ""  # a key; while a task with the same key is open, no second one is created
     note: str = ""
     instruction: str = ""
     checklist: tuple[checklists.Item, ...] = ()
-    stage_task_id: int | None = None  # the automatic one of a stage, and the entry it was made for
+    stage_task_id: int | None = None  # the stage's automatic task, and the move for which it was created
     stage_move_id: int | None = None
 
 
 async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
-    """Store the task; while one about the same thing (``about``) is open, it is returned instead. Access was checked before."""
+    """Create the task, or return the open one with the same ``about``. The caller must have checked access."""
     return (await do_create_tasks(session, [new], at, people))[0]
 
 
 async def do_create_tasks(session: AsyncSession, new: Sequence[NewTask], at: datetime, people: Directory) -> list[Task]:
-    """The same for many, each about something else, in one question and one statement; in their order."""
+    """The same as ``do_create_task`` for many tasks with different ``about``, in one query and one insert. Keeps the order."""
     open_about: dict[str, Task] = {}
     if about := [each.about for each in new if each.about]:
         found = await session.exec(_OPEN_ABOUT, params={"about": about})
@@ -116,9 +114,9 @@ async def do_close_task(
     by_id: int | None = None,
     cancelled: bool = False,
 ) -> None:
-    """Close an open task with what somebody typed, or with the reason why it closed itself; a closed one stays as it was.
+    """Close an open task; does nothing for a closed one. ``result``: what somebody typed, or the reason of an automatic change.
 
-    ``by_id``: whose work closed it, where nobody closed it by hand (``actor``).
+    ``by_id``: whose work closed it, if nobody (``actor``) closed it by hand.
     """
     if task.status != TaskStatus.OPEN:
         return
@@ -146,9 +144,9 @@ async def do_change_task(
     assignee_id: int | None = None,
     note: str | None = None,
 ) -> bool:
-    """Change what is given and differs; the audit log gets how it was. Whether anything changed.
+    """Change the given values that differ, and record the previous ones in the audit log. Returns whether anything changed.
 
-    ``why``: why the product changes it. A title is what somebody typed, or a reason in every language.
+    ``why``: the reason of an automatic change. ``title``: what somebody typed, or a reason that is translated when shown.
     """
     said, code = (cut(reasons.text(title), Task.title), title.stored()) if isinstance(title, Reason) else (title, {})
     given = {"title": said, "due_at": due_at, "assignee_id": assignee_id, "note": note}
@@ -170,7 +168,7 @@ async def do_set_task(
     why: Reason | None = None,
     title_code: dict[str, Any] | None = None,
 ) -> bool:
-    """Set those columns of ``new`` that differ; the audit log gets how they were. Whether anything changed."""
+    """Set the columns of ``new`` that differ, and record the previous values. Returns whether anything changed."""
     before: dict[str, Any] = {}
     for name, value in new.items():
         was = getattr(task, name)
@@ -194,7 +192,7 @@ async def do_set_task(
 def do_comment(
     session: AsyncSession, task: Task, at: datetime, *, author_id: int | None, text: str, act: TaskAct = TaskAct.SAID
 ) -> TaskComment:
-    """Add to the thread of a task; whoever calls tells that the task changed."""
+    """Add a comment to the thread of a task. The caller must emit that the task changed."""
     assert task.id is not None
     comment = TaskComment(
         task_id=task.id, act=act.value, text=cut(text.strip(), TaskComment.text), author_id=author_id, at=at
@@ -208,7 +206,7 @@ _STANDING_TIMES = ("due_at", "done_at")
 
 
 def standing_of(task: Task) -> dict[str, Any]:
-    """How a task stands, to be kept as JSON and given to ``do_restore_task`` when what happens next is taken back."""
+    """The state of a task as JSON, for ``do_restore_task`` when the next change is undone."""
     found: dict[str, Any] = {name: getattr(task, name) for name in _STANDING}
     for name in _STANDING_TIMES:
         moment: datetime | None = getattr(task, name)
@@ -219,7 +217,7 @@ def standing_of(task: Task) -> dict[str, Any]:
 async def do_restore_task(
     session: AsyncSession, task: Task, standing: dict[str, Any], at: datetime, people: Directory, *, actor: Viewer
 ) -> None:
-    """Let the task stand again as ``standing_of`` kept it."""
+    """Restore the state that ``standing_of`` returned."""
     for name in _STANDING:
         setattr(task, name, standing[name])
     for name in _STANDING_TIMES:
@@ -233,7 +231,7 @@ async def do_restore_task(
 async def do_take_back_task(
     session: AsyncSession, task: Task, at: datetime, people: Directory, *, actor: Viewer
 ) -> bool:
-    """Delete a task that was made a moment ago; False when somebody has changed it since."""
+    """Delete a task that was just created. Returns False, without deleting it, if it has been changed since."""
     if task.version != 1:
         return False
     await say_task_changed(session, task, at, people)
@@ -258,7 +256,7 @@ async def create_task(
     checklist: list[checklists.Item] | None = None,
     repeat: Repeat = Repeat.NEVER,
 ) -> Task:
-    """A task made by a person. Raises Invalid at the field that is wrong, NotFound for what they may not see."""
+    """Create a task by hand. Raises Invalid at the wrong field, NotFound for a deal or client that the viewer may not see."""
     check(viewer, Permission.TASKS_EDIT)
     title = check_title(title)
     if kind not in MADE_BY_HAND:
@@ -266,7 +264,7 @@ async def create_task(
     if deal_id is not None:
         deal = await access_deal(session, viewer, deal_id)
         contact_id = contact_id if contact_id is not None else deal.contact_id
-    if contact_id is not None:  # beside a deal too: who has a task about a client sees the client
+    if contact_id is not None:  # also with a deal: a task about a client gives access to the client
         contact_id = (await access_contact(session, viewer, contact_id)).id
     assignee = await access_assignee(
         session, viewer, assignee_id if assignee_id is not None else viewer.user_id, field="assignee_id"
@@ -298,7 +296,7 @@ async def create_task(
 
 
 async def _repeat_day(session: AsyncSession, task: Task, repeat: Repeat, people: Directory) -> int | None:
-    """The day of the month a monthly task begins with."""
+    """The day of the month of a monthly task, in the assignee's time zone; None for other tasks."""
     if repeat is not Repeat.MONTHLY:
         return None
     working = (await load_calendars(session, people)).of_user(task.assignee_id)
@@ -306,7 +304,7 @@ async def _repeat_day(session: AsyncSession, task: Task, repeat: Repeat, people:
 
 
 async def do_say_planned(session: AsyncSession, task: Task, at: datetime) -> None:
-    """Those who mind what is planned for a deal hear of a task that a person has made."""
+    """Call the hook ``next_task_changed`` for a task that a person has created on a deal."""
     if task.deal_id is not None and task.created_by_id is not None:
         await next_task_changed(session, task.deal_id, at)
 
@@ -326,7 +324,7 @@ async def edit_task(
     checklist: list[checklists.Item] | None = None,
     repeat: Repeat | None = None,
 ) -> Task:
-    """Change what is given. Whoever gives their task to somebody else has given an assignment, which begins anew."""
+    """Change the given values. A task that is given to somebody else becomes an assignment, which must be accepted again."""
     task = await access_task_for_change(session, viewer, task_id, version)
     people = await load_directory(session)
     new: dict[str, Any] = {}
@@ -345,7 +343,7 @@ async def edit_task(
     given = False
     if assignee_id is not None and assignee_id != task.assignee_id:
         given = True
-        if task.contact_id is not None:  # whoever gets the task sees the client by it
+        if task.contact_id is not None:  # the task gives its assignee access to the client
             await access_contact(session, viewer, task.contact_id, field="assignee_id")
         new["assignee_id"] = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
         if task.kind in MADE_BY_HAND:
@@ -366,7 +364,7 @@ async def edit_task(
 
 
 def _given_on(viewer: Viewer, task: Task, assignee_id: int) -> dict[str, Any]:
-    """What changes when somebody gives a task to somebody else: it is theirs to accept, and the giver's to look at."""
+    """The columns that change when a task gets another assignee, who must accept it; the giver must check it."""
     if assignee_id == viewer.user_id:  # taken over, not given
         return {"accepted_at": None}
     return {
@@ -378,7 +376,7 @@ def _given_on(viewer: Viewer, task: Task, assignee_id: int) -> dict[str, Any]:
 
 
 async def do_signal_postponed(session: AsyncSession, task: Task, at: datetime, people: Directory) -> None:
-    """Every third time that people put a task off is a signal of its own: a task for the manager to look into it."""
+    """Each time a task has been postponed ``SIGNALLED_EACH`` more times, create a control task for the manager."""
     if task.postponed == 0 or task.postponed % SIGNALLED_EACH:
         return
     manager = people.manager_of(task.assignee_id)
@@ -396,7 +394,10 @@ async def do_signal_postponed(session: AsyncSession, task: Task, at: datetime, p
 
 
 async def access_task_for_change(session: AsyncSession, viewer: Viewer, task_id: int, version: int | None) -> Task:
-    """The task, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
+    """The task, locked for this transaction. Raises NotFound, and Conflict when its version is not the given ``version``.
+
+    None skips the comparison.
+    """
     check(viewer, Permission.TASKS_EDIT)
     await access_task(session, viewer, task_id)
     task = await lock_row(session, Task, task_id)
@@ -408,7 +409,7 @@ async def access_task_for_change(session: AsyncSession, viewer: Viewer, task_id:
 async def say_task_changed(
     session: AsyncSession, task: Task, at: datetime, people: Directory, *also: int | None
 ) -> None:
-    """Told to those who see it, and to those who answer for ``also``: whose it was before."""
+    """Notify everybody who sees the task, and everybody who answers for the people ``also`` (the previous assignee)."""
     deal = await session.get(Deal, task.deal_id) if task.deal_id is not None else None
     heard = audience_of_task(task, deal, people)
     emit(session, "task", task.id, at, users=heard.users | people.answering_for(*also), roles=heard.roles)
@@ -417,7 +418,7 @@ async def say_task_changed(
 
 
 async def say_tasks_relinked(session: AsyncSession, relinked: Relinked) -> None:
-    """Open tasks have another client: lists show the name."""
+    """Handler of ``rows_relinked``: open tasks have another client now, so lists must show the new name."""
     ids = relinked.rows.get("tasks.contact_id", ())
     people = await load_directory(session)
     found = await session.exec(select(Task).where(col(Task.id).in_(ids), Task.status == TaskStatus.OPEN.value))

@@ -1,4 +1,4 @@
-"""Small acts on a task: tick an item, put it off with a reason, say something; and the undo of such acts."""
+"""Small actions on a task (tick an item, postpone it with a reason, plan it, comment) and their undo."""
 
 from datetime import datetime
 from typing import Any
@@ -45,7 +45,7 @@ async def tick_item(
     now: datetime,
     version: int | None = None,
 ) -> Task:
-    """Tick the item of the checklist at ``position`` (from 0), or take the tick away."""
+    """Tick or untick the item of the checklist at ``position`` (from 0). Raises Invalid, Conflict."""
     task = await access_task_for_change(session, viewer, task_id, version)
     if task.status != TaskStatus.OPEN:
         raise Conflict("tasks.closed", "The task is closed. Open it again first.")
@@ -65,7 +65,7 @@ async def snooze_task(
     now: datetime,
     version: int | None = None,
 ) -> Task:
-    """Put a task off until a later time, with the reason; the third time the manager hears of it."""
+    """Postpone a task to a later time for the reason ``why``. Every third time the manager gets a control task."""
     task = await access_task_for_change(session, viewer, task_id, version)
     check_finishable(task)
     if task.status != TaskStatus.OPEN:
@@ -84,7 +84,7 @@ async def snooze_task(
 async def plan_task(
     session: AsyncSession, viewer: Viewer, task_id: int, *, due_at: datetime, now: datetime, version: int | None = None
 ) -> Task:
-    """Move a task to another time of the week; to a later one it counts as put off."""
+    """Move a task to another time. A later time counts as postponing it."""
     task = await access_task_for_change(session, viewer, task_id, version)
     check_finishable(task)
     if task.status != TaskStatus.OPEN:
@@ -99,7 +99,7 @@ async def plan_task(
 
 
 async def comment_task(session: AsyncSession, viewer: Viewer, task_id: int, *, text: str, now: datetime) -> TaskComment:
-    """Add to the thread of a task one may change."""
+    """Add a comment to a task that the viewer may change. Raises Invalid at ``text``, NotFound."""
     task = await access_task_for_change(session, viewer, task_id, None)
     text = check_text(text, TaskComment.text, "text", "tasks.comment", "Write something, in up to {most} characters.")
     comment = do_comment(session, task, now, author_id=viewer.user_id, text=text)
@@ -109,7 +109,7 @@ async def comment_task(session: AsyncSession, viewer: Viewer, task_id: int, *, t
 
 
 async def undo_act(session: AsyncSession, viewer: Viewer, task_id: int, version: int, *, now: datetime) -> Task:
-    """Take back the viewer's own last act on a task, which made it ``version``. Raises Conflict once it was changed since."""
+    """Undo the viewer's own last action on a task, which produced ``version``. Raises Conflict if it has changed since."""
     task = await access_task_for_change(session, viewer, task_id, version)
     found = await session.exec(
         select(AuditEntry)

@@ -1,4 +1,4 @@
-"""What becomes of an assignment: accepted by who has it, checked or returned by who gave it."""
+"""The states of an assignment: the assignee accepts it, the giver or a manager checks or returns it."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from pbxcrm.tasks.rules import Progress, may_accept, may_judge, progress_of
 async def accept_task(
     session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime, version: int | None = None
 ) -> Task:
-    """Whoever has it takes it on. Accepting again changes nothing."""
+    """The assignee accepts the assignment; does nothing if it is accepted already. Raises NotAllowed, Conflict, NotFound."""
     task = await _assignment(session, viewer, task_id, version)
     if progress_of(task) is Progress.ACCEPTED:
         return task
@@ -34,7 +34,7 @@ async def accept_task(
 async def approve_task(
     session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime, version: int | None = None, text: str = ""
 ) -> Task:
-    """Whoever gave it says that it is done well."""
+    """The giver or a manager confirms that it is done well. Raises NotAllowed, Conflict, NotFound."""
     task = await _to_judge(session, viewer, task_id, version, Progress.CHECKED)
     if progress_of(task) is Progress.CHECKED:
         return task
@@ -54,7 +54,7 @@ async def return_task(
     version: int | None = None,
     due_at: datetime | None = None,
 ) -> Task:
-    """Whoever gave it says what is still to be done: it is open again, until ``due_at`` or as before."""
+    """The giver or a manager reopens it with what is still to be done, due at ``due_at`` or as before. Raises as ``approve_task``."""
     task = await _to_judge(session, viewer, task_id, version, Progress.RETURNED)
     if progress_of(task) is Progress.RETURNED:
         return task

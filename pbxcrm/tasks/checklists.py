@@ -1,4 +1,4 @@
-"""Checklists of tasks, pure: what people write in them, and what must be ticked before the task is done."""
+"""Pure functions for the checklists of tasks: parsing, checks and ticking."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,19 +7,19 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.texts import one_line
 
 MOST_ITEMS = 100
-LONGEST_ITEM = 300  # letters
-REQUIRED_MARK = "!"  # how a line of text says that its item is required
+LONGEST_ITEM = 300  # characters
+REQUIRED_MARK = "!"  # at the start of a line: the item is required
 
 Item = dict[str, Any]
 
 
 def item(text: str, *, required: bool = False, done: bool = False) -> Item:
-    """One item as it is stored."""
+    """An item in the stored form."""
     return {"text": text, "required": required, "done": done}
 
 
 def check_items(items: Iterable[Mapping[str, Any]], field: str = "checklist") -> list[Item]:
-    """Items as they may be stored. Raises Invalid at ``field`` for too many, too long, and empty ones."""
+    """The items in the stored form. Raises Invalid at ``field`` for too many items and for too long or empty ones."""
     found = [
         item(one_line(str(each["text"])), required=bool(each.get("required")), done=bool(each.get("done")))
         for each in items
@@ -47,7 +47,7 @@ def check_items(items: Iterable[Mapping[str, Any]], field: str = "checklist") ->
 
 
 def parse_lines(text: str, before: Iterable[Item] = (), field: str = "checklist") -> list[Item]:
-    """A checklist as people type it: one item a line, ``!`` in front of a required one. What was ticked ``before`` stays ticked."""
+    """A checklist from typed text: one item per line, ``!`` before a required one. Items ticked in ``before`` stay ticked."""
     ticked = {each["text"] for each in before if each["done"]}
     lines = [line.strip() for line in text.splitlines()]
     items = [
@@ -59,12 +59,12 @@ def parse_lines(text: str, before: Iterable[Item] = (), field: str = "checklist"
 
 
 def as_lines(items: Iterable[Item]) -> str:
-    """The text that ``parse_lines`` reads as these items."""
+    """The items as text for ``parse_lines``, without ticks."""
     return "\n".join(f"{REQUIRED_MARK} {each['text']}" if each["required"] else str(each["text"]) for each in items)
 
 
 def position_of(items: Iterable[Item], position: int | None, text: str | None) -> int:
-    """Where the item stands that was named by its place or by its text. Raises Invalid where neither names one."""
+    """The position of an item that was named by ``position`` (not checked here) or by ``text``. Raises Invalid at ``item``."""
     if position is not None:
         return position
     texts = [str(each["text"]) for each in items]
@@ -74,7 +74,7 @@ def position_of(items: Iterable[Item], position: int | None, text: str | None) -
 
 
 def ticked(items: Iterable[Item], position: int, *, done: bool) -> list[Item]:
-    """The items with the one at ``position`` (from 0) ticked or not. Raises Invalid where there is none."""
+    """A copy of the items with the one at ``position`` (from 0) ticked or unticked. Raises Invalid at ``item``."""
     found = [dict(each) for each in items]
     if not 0 <= position < len(found):
         raise Invalid("item", "tasks.checklist_item_gone", "The checklist has no such item. Look at the task again.")
@@ -83,10 +83,10 @@ def ticked(items: Iterable[Item], position: int, *, done: bool) -> list[Item]:
 
 
 def missing(items: Iterable[Item]) -> list[str]:
-    """Texts of the required items that are not ticked."""
+    """The texts of required items that are not ticked."""
     return [str(each["text"]) for each in items if each["required"] and not each["done"]]
 
 
 def unticked(items: Iterable[Item]) -> list[Item]:
-    """The same checklist for a task that begins anew."""
+    """A copy of the items without ticks, for the next of a repeated task."""
     return [{**each, "done": False} for each in items]

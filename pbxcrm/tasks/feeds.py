@@ -1,4 +1,4 @@
-"""The calendar of one's tasks under a secret address, which one makes and ends in the profile."""
+"""Calendar feeds: a person's open tasks at a secret address, which they create and delete in the profile."""
 
 import secrets
 from datetime import datetime
@@ -20,12 +20,12 @@ MOST_TASKS = 500
 
 
 async def get_feed(session: AsyncSession, user_id: int) -> CalendarFeed | None:
-    """That there is one, and since when; its secret is not kept."""
+    """The calendar feed of a user, None without one. Only the hash of its secret is stored."""
     return await session.get(CalendarFeed, user_id)
 
 
 async def make_feed(session: AsyncSession, viewer: Viewer, *, now: datetime) -> str:
-    """A new secret, shown this once; the address of before ends."""
+    """Create a feed and return its secret, which is not stored. The previous address stops working."""
     await lock_row(session, User, viewer.user_id)
     await _delete(session, viewer)
     secret = secrets.token_urlsafe(32)
@@ -35,7 +35,7 @@ async def make_feed(session: AsyncSession, viewer: Viewer, *, now: datetime) -> 
 
 
 async def end_feed(session: AsyncSession, viewer: Viewer, *, now: datetime) -> None:
-    """The address answers nothing any more."""
+    """Delete the feed, so that its address stops working."""
     if await _delete(session, viewer):
         record(session, now, "user.feed", "user", viewer.user_id, actor=viewer)
 
@@ -50,7 +50,7 @@ async def _delete(session: AsyncSession, viewer: Viewer) -> bool:
 
 
 async def feed_tasks(session: AsyncSession, secret: str) -> tuple[Viewer, list[TaskRow]]:
-    """Whose calendar it is, and their open tasks, the earliest due first. Raises NotFound; also for somebody who has left."""
+    """The owner of the feed and their open tasks, the earliest due first. Raises NotFound, also if the owner has left."""
     found = await session.exec(select(CalendarFeed).where(CalendarFeed.secret_hash == token_hash(secret)))
     feed = found.first()
     user = await session.get(User, feed.user_id) if feed is not None else None

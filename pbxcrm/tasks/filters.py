@@ -1,4 +1,4 @@
-"""What one may ask a list of tasks for."""
+"""The filters of a list of tasks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from pbxcrm.tasks.models import Task
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """``assignee`` is a login; ``since``/``until`` (exclusive) bound when it is due; ``text`` is a part of the title."""
+    """``assignee`` is a login. Tasks are due from ``since`` to ``until`` (exclusive). ``text`` holds parts of the title."""
 
     status: str = ""
     kind: str = ""
@@ -29,7 +29,7 @@ class TaskFilter:
     text: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of tasks."""
+        """The conditions for the WHERE clause of a query for tasks."""
         found = equal(
             (Task.status, self.status),
             (Task.kind, self.kind),

@@ -1,4 +1,4 @@
-"""The end of a task and its undo; the next of a repeated one."""
+"""Finishing and reopening tasks, and creating the next task of a repeated one."""
 
 from datetime import datetime
 
@@ -34,10 +34,10 @@ async def finish_task(
     version: int | None = None,
     cancelled: bool = False,
 ) -> Task:
-    """Done, or cancelled. What ends by work (callback, lamp, escalation) is closed through its episode, never past it.
+    """Finish or cancel a task. Raises Conflict for tasks that only work can end (callback, lamp, escalation).
 
-    Raises Invalid while a required item of the checklist is open. A repeated task that is done makes the next one; one that
-    is cancelled ends the repetition.
+    Raises Invalid while a required item of the checklist is not ticked. Finishing a repeated task creates the next one; cancelling it
+    ends the repetition.
     """
     task = await access_task_for_change(session, viewer, task_id, version)
     check_finishable(task)
@@ -49,7 +49,7 @@ async def finish_task(
     if task.kind == TaskKind.ASSIGNMENT and not cancelled:
         task.accepted_at = task.accepted_at or now
         do_comment(session, task, now, author_id=viewer.user_id, text=result, act=TaskAct.DONE)
-        if viewer.user_id == task.given_by_id:  # whoever gave it and did it needs nobody to look at it
+        if viewer.user_id == task.given_by_id:  # the giver did it, so nobody needs to check it
             task.checked_at, task.checked_by_id = now, viewer.user_id
     await do_close_task(
         session,
@@ -66,7 +66,7 @@ async def finish_task(
 
 
 async def _make_next(session: AsyncSession, viewer: Viewer, task: Task, now: datetime, people: Directory) -> None:
-    """The next of a repeated task, unless it is there already."""
+    """Create the next of a repeated task, unless it exists."""
     if await following_task(session, task) is not None:
         return
     working = (await load_calendars(session, people)).of_user(task.assignee_id)
@@ -96,12 +96,12 @@ async def _make_next(session: AsyncSession, viewer: Viewer, task: Task, now: dat
 
 
 async def following_task(session: AsyncSession, task: Task) -> Task | None:
-    """The next of a repeated task, once it was made."""
+    """The next of a repeated task; None if it was not created yet."""
     return (await session.exec(select(Task).where(Task.follows_id == task.id))).first()
 
 
 async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime) -> Task:
-    """The undo of ``finish_task``; a next task that was made by it and is untouched goes again."""
+    """Undo ``finish_task``. A next task that it created is deleted if nobody has changed it. Raises Conflict, NotFound."""
     task = await access_task_for_change(session, viewer, task_id, None)
     check_finishable(task)
     if task.status == TaskStatus.OPEN:
@@ -118,7 +118,7 @@ async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, no
 
 
 def do_open_task(task: Task) -> None:
-    """Let a closed task be open again; whoever calls records and tells it."""
+    """Reopen a closed task. The caller must record it and emit the change."""
     task.status, task.result, task.result_code = TaskStatus.OPEN.value, "", {}
     task.done_at = task.done_by_id = task.checked_at = task.checked_by_id = None
     task.version += 1

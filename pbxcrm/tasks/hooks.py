@@ -1,8 +1,8 @@
-"""What contexts above the tasks may take part in; ``pbxcrm.composition`` registers who does."""
+"""The hooks of tasks for the contexts above; ``pbxcrm.composition`` registers their handlers."""
 
 from datetime import datetime
 
 from pbxcrm.shared.hooks import Hook
 
-#: A task that a person planned for the deal of this id was made, put off, ended or opened again.
+#: A task that a person planned for the deal with this id was created, postponed, closed or reopened.
 next_task_changed = Hook[int, datetime]("tasks.next_task_changed")

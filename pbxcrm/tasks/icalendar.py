@@ -1,16 +1,16 @@
-"""Tasks as an iCalendar stream (RFC 5545): escaped, folded at 75 octets, lines ended by CRLF. Pure."""
+"""Tasks as an iCalendar stream (RFC 5545). Pure functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 LONGEST_LINE = 75  # octets, 3.1
-SHOWN_FOR = timedelta(minutes=30)  # a deadline is a moment; a calendar shows a stretch before it
+SHOWN_FOR = timedelta(minutes=30)  # the length of the event, which ends at the deadline
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A task as a calendar shows it; times aware UTC."""
+    """A task for the calendar. The times are aware UTC."""
 
     uid: str
     title: str
@@ -22,7 +22,7 @@ class Entry:
 
 
 def calendar(name: str, entries: Iterable[Entry]) -> bytes:
-    """The stream, UTF-8."""
+    """The calendar as UTF-8 text: escaped, lines folded at 75 octets and ended by CRLF."""
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
@@ -55,14 +55,14 @@ def _moment(at: datetime) -> str:
 
 
 def _escaped(text: str) -> str:
-    """TEXT of 3.3.11; control characters, which it may not have, are left out."""
+    """``text`` as the type TEXT (3.3.11), without control characters, which are not allowed."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = "".join(letter for letter in text if letter in "\n\t" or (ord(letter) >= 32 and ord(letter) != 127))
     return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
 def _folded(line: str) -> bytes:
-    """A content line, folded between letters, never inside one."""
+    """A content line, folded between characters, never inside the bytes of one."""
     pieces, piece = [], b""
     for letter in line:
         raw = letter.encode(errors="replace")

@@ -1,4 +1,4 @@
-"""Lists of tasks as pages ask for them."""
+"""The lists and counts of tasks that pages show."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,18 +16,18 @@ from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
 
 @dataclass(frozen=True, slots=True)
 class TaskChoice:
-    """``assignee_id`` whose tasks (None: everybody's that one may see); ``text`` a part of the title."""
+    """The filters of a list on a page. ``assignee_id`` None: of everybody whom the viewer may see. ``text``: parts of the title."""
 
     assignee_id: int | None = None
     nobodys: bool = False
     kind: str = ""
     text: str = ""
     contact_id: int | None = None
-    due_before: datetime | None = None  # only what was due until then
-    due_from: datetime | None = None  # only what is due after that
+    due_before: datetime | None = None  # due at this time or earlier
+    due_from: datetime | None = None  # due later than this time
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of tasks."""
+        """The conditions for the WHERE clause of a query for tasks."""
         found: list[ColumnElement[bool]] = []
         if self.assignee_id is not None:
             found.append(col(Task.assignee_id) == self.assignee_id)
@@ -46,15 +46,15 @@ class TaskChoice:
         return found
 
     def open(self, viewer: Viewer) -> list[ColumnElement[bool]]:
-        """The same choice, of tasks that are open."""
+        """The conditions for open tasks of this choice, each missed call once."""
         return [col(Task.status) == TaskStatus.OPEN.value, self._once(viewer, still_open=True), *self.conditions()]
 
     def closed(self, viewer: Viewer) -> list[ColumnElement[bool]]:
-        """The same choice, of tasks that are done or cancelled."""
+        """The conditions for done or cancelled tasks of this choice, each missed call once."""
         return [col(Task.status) != TaskStatus.OPEN.value, self._once(viewer, still_open=False), *self.conditions()]
 
     def _once(self, viewer: Viewer, *, still_open: bool) -> ColumnElement[bool]:
-        """One miss is one row; who asks for one kind, or looks for words, gets every task of it."""
+        """Show a missed call as one row; but with a filter by kind or text, show every task."""
         if self.kind or self.text.strip():
             return true()
         in_list = answered_for(viewer)
@@ -66,7 +66,7 @@ class TaskChoice:
 
 
 async def overdue_by_person(session: AsyncSession, viewer: Viewer, now: datetime) -> dict[int | None, int]:
-    """How many tasks are late, by who has them: as many as the list of each shows. Over what the viewer may see."""
+    """The number of overdue tasks by assignee id, as in the list of each person, over what the viewer may see."""
     once = counted_once(lambda whole: col(whole.assignee_id).is_not_distinct_from(col(Task.assignee_id)))
     found = await session.exec(
         select(Task.assignee_id, func.count())
@@ -77,7 +77,7 @@ async def overdue_by_person(session: AsyncSession, viewer: Viewer, now: datetime
 
 
 def to_check(viewer: Viewer) -> list[ColumnElement[bool]]:
-    """Assignments that the viewer gave, that are done, and that nobody has looked at."""
+    """Conditions for assignments that the viewer gave, that are done and not checked yet."""
     return [
         col(Task.given_by_id) == viewer.user_id,
         col(Task.kind) == TaskKind.ASSIGNMENT.value,
@@ -87,13 +87,13 @@ def to_check(viewer: Viewer) -> list[ColumnElement[bool]]:
 
 
 async def to_check_count(session: AsyncSession, viewer: Viewer) -> int:
-    """How many of them there are."""
+    """The number of assignments that the viewer has to check."""
     return (await session.exec(select(func.count()).select_from(Task).where(*to_check(viewer)))).one()
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much somebody has to do: tasks that are late, of the rest of the day, and of the rest of the week."""
+    """The open tasks of a person: overdue, due in the rest of the day, and due in the rest of the week."""
 
     user_id: int | None
     overdue: int
@@ -104,7 +104,7 @@ class Load:
 async def load_by_person(
     session: AsyncSession, viewer: Viewer, now: datetime, day_ends: datetime, week_ends: datetime
 ) -> list[Load]:
-    """What those whom the viewer answers for have to do; a miss is one thing. Whoever is late most comes first."""
+    """The load of each person over what the viewer may see, each missed call once. The person with most overdue tasks comes first."""
     once = counted_once(lambda whole: col(whole.assignee_id).is_not_distinct_from(col(Task.assignee_id)))
     due = col(Task.due_at)
 
@@ -133,7 +133,7 @@ async def list_closed(
     before: tuple[datetime, int] | None = None,
     limit: int = 50,
 ) -> list[TaskRow]:
-    """Tasks that are done or cancelled, the latest first; ``before`` is (done_at, id) of the last one seen."""
+    """Tasks that are done or cancelled, the latest first; ``before`` is (done_at, id) of the last one shown."""
     done = col(Task.done_at)
     query = select(Task).where(visible_tasks(viewer), done.is_not(None), *asked.closed(viewer))
     if before is not None:
@@ -143,7 +143,7 @@ async def list_closed(
 
 
 async def open_tasks_of_deal(session: AsyncSession, deal_id: int) -> list[TaskRow]:
-    """What is still to be done on a deal one was given access to, earliest first; a miss is one thing."""
+    """The open tasks of a deal, earliest first, each missed call once. The caller must have checked access to the deal."""
     found = await session.exec(
         select(Task)
         .where(

@@ -1,4 +1,4 @@
-"""Things to do, each with a day and a person."""
+"""The tables of tasks, their comments, automatic tasks of stages and calendar feeds."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,17 +13,17 @@ from pbxcrm.shared.text_match import folded_text, keep_folded
 
 
 class TaskKind(StrEnum):
-    """Where a task comes from. ``todo`` and ``assignment`` are made by hand, the others by the product."""
+    """The kind of a task. People create ``todo`` and ``assignment``, the product the others."""
 
     CALLBACK = "callback"  # a client was missed
     LAMP = "lamp"  # a checkpoint lit
-    CONTROL = "control"  # for a manager: look into it
+    CONTROL = "control"  # a manager must look into it
     TODO = "todo"
     ASSIGNMENT = "assignment"
 
 
 class TaskStatus(StrEnum):
-    """Open, done, or cancelled as no longer needed."""
+    """The status of a task. ``cancelled``: no longer needed."""
 
     OPEN = "open"
     DONE = "done"
@@ -31,7 +31,7 @@ class TaskStatus(StrEnum):
 
 
 class Repeat(StrEnum):
-    """When the next of a task that is done comes."""
+    """How often a task is repeated."""
 
     NEVER = ""
     DAILY = "daily"
@@ -41,7 +41,7 @@ class Repeat(StrEnum):
 
 
 class TaskAct(StrEnum):
-    """What a comment tells of besides its words."""
+    """The action that a comment belongs to; empty for a plain comment."""
 
     SAID = ""
     GIVEN = "given"
@@ -53,7 +53,9 @@ class TaskAct(StrEnum):
 
 
 class Task(SQLModel, table=True):
-    """``title`` and ``result`` are English where the product wrote them; ``title_code`` and ``result_code`` then say them in any language."""
+    """Something to do by a time. If the product wrote ``title`` or ``result``, it is English, and ``title_code`` or ``result_code`` holds
+    the reason to translate.
+    """
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -69,18 +71,18 @@ class Task(SQLModel, table=True):
     title_code: dict[str, Any] = json_object()  # a stored Reason, or empty
     note: str = Field(default="", max_length=4000)
     due_at: datetime = utc_column(index=True)
-    first_due_at: datetime | None = maybe_utc_column()  # what it was due first, once somebody has postponed it
+    first_due_at: datetime | None = maybe_utc_column()  # the original due time, once it has been changed
     assignee_id: int | None = maybe_link("users.id", index=False)
     deal_id: int | None = maybe_link("deals.id")
     contact_id: int | None = maybe_link("contacts.id")
     call_id: int | None = maybe_link("calls.id")
     part_of_id: int | None = maybe_link(
         "tasks.id"
-    )  # the callback whose lamp or escalation it is: lists show the two as one
+    )  # the task of the callback for a lamp or escalation: lists show both as one
     status: str = Field(default=TaskStatus.OPEN.value, max_length=10)
     about: str = Field(
         default="", max_length=100, index=True
-    )  # "extension:105": the product keeps one open task about it
+    )  # a key such as "extension:105": the product keeps one open task per key
     result: str = Field(default="", max_length=1000)
     result_code: dict[str, Any] = json_object()  # a stored Reason where the product closed the task itself, else empty
     reason: dict[str, Any] = json_object()
@@ -89,17 +91,17 @@ class Task(SQLModel, table=True):
     instruction: str = Field(default="", max_length=4000)  # how it is to be done
     checklist: list[dict[str, Any]] = json_list()  # {"text", "required", "done"} each, see ``checklists``
     repeat: str = Field(default=Repeat.NEVER.value, max_length=10)
-    repeat_day: int | None = None  # of a monthly one: the day of the month it began with
-    follows_id: int | None = maybe_link("tasks.id", index=False)  # the repeated task it is the next of, once each
-    stage_task_id: int | None = maybe_link("stage_tasks.id", index=False)  # the automatic one of a stage …
-    stage_move_id: int | None = maybe_link("stage_moves.id", index=False)  # … for this entry of the deal, once each
+    repeat_day: int | None = None  # for monthly: the day of the month of the first one
+    follows_id: int | None = maybe_link("tasks.id", index=False)  # the previous one of a repeated task
+    stage_task_id: int | None = maybe_link("stage_tasks.id", index=False)  # the stage's automatic task …
+    stage_move_id: int | None = maybe_link("stage_moves.id", index=False)  # … and the move for which it was created
     snoozed_until: datetime | None = maybe_utc_column()
-    postponed: int = 0  # how often a person put it off
-    given_by_id: int | None = maybe_link("users.id")  # who gave it to somebody else
+    postponed: int = 0  # how often a person postponed it
+    given_by_id: int | None = maybe_link("users.id")  # who assigned it to somebody else
     accepted_at: datetime | None = maybe_utc_column()
     checked_at: datetime | None = maybe_utc_column()
     checked_by_id: int | None = maybe_link("users.id", index=False)
-    returned_at: datetime | None = maybe_utc_column()  # not good enough: open again
+    returned_at: datetime | None = maybe_utc_column()  # when the giver reopened it as not good enough
     done_at: datetime | None = maybe_utc_column()
     done_by_id: int | None = maybe_link("users.id", index=False)
     version: int = 1
@@ -107,7 +109,7 @@ class Task(SQLModel, table=True):
 
 @cached_config
 class StageTask(SQLModel, table=True):
-    """A task that every deal gets when it enters a stage. One that is taken away stays for the tasks it has made."""
+    """An automatic task for every deal that enters a stage. A deleted one stays inactive, because its tasks refer to it."""
 
     __tablename__ = "stage_tasks"
 
@@ -119,13 +121,13 @@ class StageTask(SQLModel, table=True):
     whom: str = Field(default="responsible", max_length=80)  # responsible, manager, user:LOGIN
     after_minutes: int = 0  # working minutes after the entry
     checklist: list[dict[str, Any]] = json_list()
-    keep: bool = False  # stays when the deal leaves the stage before it is done
+    keep: bool = False  # not cancelled when the deal leaves the stage
     active: bool = True
     version: int = 1
 
 
 class CalendarFeed(SQLModel, table=True):
-    """The secret address under which calendar programs read somebody's tasks; only its hash is kept."""
+    """The secret address at which calendar programs read a person's tasks. Only the hash is stored."""
 
     __tablename__ = "calendar_feeds"
 
@@ -135,7 +137,7 @@ class CalendarFeed(SQLModel, table=True):
 
 
 class TaskComment(SQLModel, table=True):
-    """The thread of a task: what people wrote, and what they did with it, each with who and when."""
+    """An entry in the thread of a task: a comment, or an action with an optional comment."""
 
     __tablename__ = "task_comments"
 

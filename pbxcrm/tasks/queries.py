@@ -1,4 +1,4 @@
-"""What is read of tasks."""
+"""Queries for tasks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ from pbxcrm.tasks.rules import ended_by
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """A task with what a list shows beside it."""
+    """A task with its related rows."""
 
     task: Task
     assignee: User | None
     deal: Deal | None
     contact: Contact | None
-    lamp: LampLevel = "none"  # which of its open parts burns: the lamp of a callback, or its escalation
+    lamp: LampLevel = "none"  # the level of a callback's burning lamp
 
     @property
     def ended_by(self) -> str:
-        """What ends the task where no person may tick it off, in English; empty where one may."""
+        """What ends the task if people cannot finish it, in English; empty if they can."""
         return ended_by(self.task)
 
 
@@ -47,12 +47,12 @@ async def access_task(session: AsyncSession, viewer: Viewer, task_id: int) -> Ta
 
 
 async def access_task_row(session: AsyncSession, viewer: Viewer, task_id: int) -> TaskRow:
-    """The task with what a list shows beside it. Raises NotFound."""
+    """The task with its related rows, if the viewer may see it. Raises NotFound."""
     return (await as_rows(session, [await access_task(session, viewer, task_id)]))[0]
 
 
 async def comments_of(session: AsyncSession, task_id: int) -> list[TaskComment]:
-    """The thread of a task one was given access to, the earliest first."""
+    """The comments of a task, the earliest first. The caller must have checked access to the task."""
     found = await session.exec(
         select(TaskComment).where(TaskComment.task_id == task_id).order_by(col(TaskComment.at), col(TaskComment.id))
     )
@@ -66,7 +66,7 @@ async def list_tasks(
     after: tuple[datetime, int] | None = None,
     limit: int = 50,
 ) -> list[TaskRow]:
-    """Earliest due first; ``after`` is (due_at, id) of the last one seen."""
+    """Tasks that the viewer may see, the earliest due first; ``after`` is (due_at, id) of the last one shown."""
     query = select(Task).where(visible_tasks(viewer), *filters).order_by(col(Task.due_at), col(Task.id)).limit(limit)
     if after is not None:
         due_at, task_id = after
@@ -75,7 +75,7 @@ async def list_tasks(
 
 
 async def overdue_count(session: AsyncSession, user_id: int, now: datetime) -> int:
-    """One miss counts once, however many tasks it has: callback, lamp, escalation."""
+    """The number of overdue tasks of a user. A missed call counts once, even if it has tasks for callback, lamp and escalation."""
     found = await session.exec(
         select(func.count())
         .select_from(Task)
@@ -92,9 +92,9 @@ async def overdue_count(session: AsyncSession, user_id: int, now: datetime) -> i
 def counted_once(
     in_list: Callable[[type[Task]], ColumnElement[bool]], *, still_open: bool = True
 ) -> ColumnElement[bool]:
-    """Tasks that are a thing to do of their own: not the parts of a task that the same list shows (``in_list``).
+    """The condition that leaves out tasks whose parent task is shown in the same list (``in_list``).
 
-    A missed call is its callback; its lamp and its escalation are parts of that.
+    The tasks for the lamp and the escalation of a missed call have the callback's task as their parent.
     """
     whole = aliased(Task)
     status = col(whole.status)
@@ -104,14 +104,14 @@ def counted_once(
 
 
 def answered_for(viewer: Viewer) -> Callable[[type[Task]], ColumnElement[bool]]:
-    """``in_list`` of a list of everybody's tasks that the viewer may see: those of the people they answer for."""
+    """``in_list`` for a list of all tasks that the viewer may see: tasks of the people for whom they answer."""
     if viewer.role in SEES_EVERYTHING:
         return lambda _whole: true()
     return lambda whole: col(whole.assignee_id).in_(teammates(viewer))
 
 
 async def as_rows(session: AsyncSession, tasks: list[Task]) -> list[TaskRow]:
-    """Tasks with what a list shows beside them, in the same order, by one query per table."""
+    """The tasks with their related rows, in the same order, with one query per table."""
     users = await load_by_id(session, User, (task.assignee_id for task in tasks))
     deals = await load_by_id(session, Deal, (task.deal_id for task in tasks))
     contacts = await load_by_id(session, Contact, (task.contact_id for task in tasks))

@@ -1,4 +1,4 @@
-"""Why the product made or closed a task of its own."""
+"""The sentences for why the product created or closed a task."""
 
 from pbxcrm.shared.reasons import N_, Counted, N_counted
 

@@ -1,4 +1,4 @@
-"""When a repeated task is due next, pure."""
+"""The pure rule for when a repeated task is due next."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
@@ -10,10 +10,10 @@ from pbxcrm.tasks.models import Repeat
 def next_due(
     repeat: Repeat, due_at: datetime, after: datetime, working: WorkingTime, month_day: int | None
 ) -> datetime:
-    """The first later time in the rhythm of ``due_at`` that is after ``after``; the same time of day on the clock on the wall.
+    """The first repetition of ``due_at`` that is later than ``due_at`` and ``after``, at the same local time of day.
 
-    ``working`` says the time zone and which days are working days. ``month_day`` is the day a monthly task began with, so
-    that one of the 31st comes back to it after February.
+    ``working`` gives the time zone and the working days. ``month_day`` is the day of the first monthly task, so that one on the 31st
+    returns to it after February.
     """
     local = due_at.astimezone(working.timezone)
     yesterday = after.astimezone(working.timezone).date() - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Pure decisions about tasks: what they may be called, which of them a person may finish, and how far an assignment is."""
+"""Pure rules for tasks: titles, which tasks people may finish, and the progress of assignments."""
 
 from enum import StrEnum
 
@@ -9,12 +9,12 @@ from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks import checklists
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
-ABOUT_LAMP = "lamp:"  # how ``Task.about`` begins where a checkpoint lit for a deal: it ends by work on the deal
-ABOUT_CALLBACK_LAMP = "callback-lamp:"  # … where one lit for a callback: it ends by a call, or by the manager
-ABOUT_DIGEST = "lamps:"  # … where many lit at once: it ends with the last of them
-ABOUT_POSTPONED = "postponed:"  # … where a task was put off again and again
+ABOUT_LAMP = "lamp:"  # the prefix of ``Task.about`` for the lamp of a deal; work on the deal ends the task
+ABOUT_CALLBACK_LAMP = "callback-lamp:"  # … for the lamp of a callback; a call or the manager ends it
+ABOUT_DIGEST = "lamps:"  # … for many late lamps; it ends with the last of them
+ABOUT_POSTPONED = "postponed:"  # … for a task that was postponed repeatedly
 MADE_BY_HAND = frozenset({TaskKind.TODO, TaskKind.ASSIGNMENT})
-SIGNALLED_EACH = 3  # how often a task is put off before the manager looks into it
+SIGNALLED_EACH = 3  # after each this many postponements the manager gets a control task
 LAMP_ENDED_BY = N_(
     "This ends by work on the deal: talk to the client, set a next task, move the deal, or let the manager decide."
 )
@@ -35,7 +35,7 @@ def check_title(title: str) -> str:
 
 
 def ended_by(task: Task) -> str:
-    """What ends a task that ends by work only, in English for pages to translate; empty where a person finishes it."""
+    """What ends a task that only work can end, in English for pages to translate; empty if people can finish it."""
     if task.about.startswith((ABOUT_LAMP, ABOUT_DIGEST)):
         return LAMP_ENDED_BY
     if task.kind == TaskKind.CONTROL and not task.about.startswith(ABOUT_CALLBACK_LAMP):
@@ -44,13 +44,13 @@ def ended_by(task: Task) -> str:
 
 
 def check_finishable(task: Task) -> None:
-    """Raise Conflict, with what ends the task, where it ends by work only."""
+    """Raise Conflict with what ends the task, if only work can end it."""
     if said := ended_by(task):
         raise Conflict(f"tasks.{task.kind}", said)
 
 
 def check_ticked(task: Task) -> None:
-    """Raise Invalid with the first required item that is not ticked."""
+    """Raise Invalid at ``checklist`` with the first three required items that are not ticked."""
     if left := checklists.missing(task.checklist):
         raise Invalid(
             "checklist",
@@ -61,18 +61,18 @@ def check_ticked(task: Task) -> None:
 
 
 class Progress(StrEnum):
-    """How far an assignment is."""
+    """The progress of an assignment."""
 
     GIVEN = "given"
     ACCEPTED = "accepted"
-    DONE = "done"  # nobody has looked at it yet
+    DONE = "done"  # not checked yet
     CHECKED = "checked"
     RETURNED = "returned"
     CANCELLED = "cancelled"
 
 
 def progress_of(task: Task) -> Progress:
-    """How far an assignment is; of other tasks it says nothing useful."""
+    """The progress of an assignment. It is meaningless for other tasks."""
     if task.status == TaskStatus.CANCELLED:
         return Progress.CANCELLED
     if task.status == TaskStatus.DONE:
@@ -83,7 +83,7 @@ def progress_of(task: Task) -> Progress:
 
 
 def may_accept(viewer: Viewer, task: Task) -> bool:
-    """Whoever has an assignment says once that they take it on."""
+    """Whether the viewer is the assignee of an assignment that is not accepted yet."""
     return (
         task.kind == TaskKind.ASSIGNMENT
         and task.assignee_id == viewer.user_id
@@ -92,7 +92,7 @@ def may_accept(viewer: Viewer, task: Task) -> bool:
 
 
 def may_judge(viewer: Viewer, task: Task) -> bool:
-    """Whether the viewer says if a done assignment is good: whoever gave it, or a manager who has not done it themself."""
+    """Whether the viewer may check a done assignment: as its giver, or as a manager who is not its assignee."""
     if task.kind != TaskKind.ASSIGNMENT or progress_of(task) is not Progress.DONE:
         return False
     return viewer.user_id == task.given_by_id or (

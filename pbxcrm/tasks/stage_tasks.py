@@ -1,4 +1,4 @@
-"""Automatic tasks: what a deal gets to do when it enters a stage, once for each entry."""
+"""Automatic tasks, created once for each entry of a deal into a stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ LONGEST_AFTER = 366 * 24 * 60  # minutes
 
 @dataclass(frozen=True, slots=True)
 class StageTaskChange:
-    """An automatic task as it is typed; without a title it is taken away."""
+    """An automatic task as entered in the form; one without a title is deleted."""
 
     title: str
     whom: str = RESPONSIBLE
@@ -39,7 +39,7 @@ class StageTaskChange:
 
 
 async def list_stage_tasks(session: AsyncSession, stage_id: int) -> list[StageTask]:
-    """Those of a stage, in order; read anew only once somebody has changed one."""
+    """The automatic tasks of a stage, in order, from a cache that is reloaded after a change."""
     return (await cached_until_changed(session, _read_active)).get(stage_id, [])
 
 
@@ -54,7 +54,7 @@ async def _read_active(session: AsyncSession) -> dict[int, list[StageTask]]:
 
 
 def seen_of(tasks: Sequence[StageTask]) -> str:
-    """What somebody saw of a stage's tasks, to find that another was faster."""
+    """The ids and versions of a stage's tasks as text, to detect changes by others (``save_stage_tasks``)."""
     return ",".join(f"{each.id}:{each.version}" for each in tasks)
 
 
@@ -67,9 +67,9 @@ async def save_stage_tasks(
     seen: str,
     now: datetime,
 ) -> None:
-    """Make the stage's automatic tasks those of ``changes``, in their order. Raises Invalid at ``auto_…``, Conflict for what was changed since.
+    """Replace the automatic tasks of a stage by ``changes``, in their order. Existing tasks of deals do not change.
 
-    Tasks that deals have already got stay as they are.
+    ``seen``: the result of ``seen_of`` when the form was opened. Raises Invalid at ``auto_…``, and Conflict if they have changed since.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     kept = [each for each in changes if each.title.strip()]
@@ -119,7 +119,7 @@ def _checked_whom(whom: str, people: Directory) -> str:
 
 
 async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
-    """Make the tasks of the stage; what the stage before asked for and is open is cancelled, unless it is to be kept."""
+    """Handler of ``stage_entered``: create the tasks of the new stage, and cancel open ones of earlier stages unless ``keep``."""
     if entry.left is not None:
         await _cancel_left(session, entry)
     wanted = await list_stage_tasks(session, entry.stage.id or 0)
@@ -158,7 +158,7 @@ async def _cancel_left(session: AsyncSession, entry: StageEntry) -> None:
 
 
 def _whom(whom: str, entry: StageEntry, calendars: Calendars) -> tuple[int | None, list[Reason]]:
-    """Who gets it, and why somebody else where they are away or have left."""
+    """The id of the assignee, and the reason if a deputy stands in."""
     people, responsible = entry.people, entry.deal.responsible_id
     wanted = responsible
     if whom == MANAGER:
