@@ -1,4 +1,4 @@
-"""One's own notices: where the digest goes and when, and the hours in which nothing disturbs."""
+"""Changing the viewer's own notices: the address and time of the digest, and quiet hours."""
 
 from datetime import datetime
 
@@ -25,7 +25,7 @@ async def save_notices(
     quiet_digest: str,
     now: datetime,
 ) -> None:
-    """As they are typed; empty: no digest, no quiet hours. Raises Invalid at the field."""
+    """Store the settings as typed in the form. Empty values mean no digest or no quiet hours. Raises Invalid at the field."""
     check(viewer, Permission.OWN_PROFILE)
     addresses = check_emails([email], "email")
     at = parse_clock(digest_at, "digest_at")
@@ -42,7 +42,7 @@ async def save_notices(
 
 
 def _hours(field: str, text: str) -> str:
-    """At most three spans, the night among them."""
+    """The normalised text of at most three spans, which may pass midnight. Raises Invalid at ``field``."""
     try:
         spans = parse_spans(text)
     except ValueError:

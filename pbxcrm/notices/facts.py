@@ -1,4 +1,4 @@
-"""What a digest tells: what burns, what will light today, what is overdue; a manager by seller."""
+"""The data of a digest: burning lamps, lamps due today, overdue tasks; for a manager also by seller."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from pbxcrm.people.queries import viewer_of
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.queries import counted_once, overdue_count
 
-MOST = 10  # rows of each kind; the rest is a number
+MOST = 10  # rows of each kind; of the rest only the number is shown
 
 
 @dataclass(frozen=True, slots=True)
 class SellerLine:
-    """The figures of one person of a manager's."""
+    """The numbers of burning and soon due lamps of one person, for a manager."""
 
     name: str
     burns: int
@@ -31,7 +31,7 @@ class SellerLine:
 
 @dataclass(frozen=True, slots=True)
 class DigestFacts:
-    """``language`` is a code, empty for the house's own; rows are the first few, the numbers count all."""
+    """``language`` is a code; empty: the default language. The lists hold at most ``MOST`` rows; the numbers count all."""
 
     user_id: int
     name: str
@@ -50,14 +50,14 @@ class DigestFacts:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing to say: nobody is written to."""
+        """Whether there is nothing to report; then no e-mail is sent."""
         return not (self.burns or self.lights or self.overdue)
 
 
 async def load_facts(
     session: AsyncSession, people: Directory, user: User, day: date, timezone: ZoneInfo, now: datetime
 ) -> DigestFacts:
-    """Of what the person sees; a manager's figures are of the whole team."""
+    """The data for the user's digest of ``day``, over what the user may see; lines by seller for managers and administrators."""
     viewer, user_id = await viewer_of(session, user), user.id or 0
     midnight = datetime.combine(day + timedelta(days=1), time.min, timezone)
     burns = await burning.burning_now(session, viewer)

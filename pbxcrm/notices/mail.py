@@ -1,4 +1,4 @@
-"""Handing an e-mail over to the mail server of the settings: ``smtp://user:password@host:587`` or ``smtps://host:465``."""
+"""Sending an e-mail to the configured mail server: ``smtp://user:password@host:587`` or ``smtps://host:465``."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-SECONDS = 30.0  # for all of it
+SECONDS = 30.0  # the timeout for sending one e-mail
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class MailRefused(Exception):
-    """The mail server did not take it, or was not there; the text is what it said."""
+    """The mail server refused the e-mail or could not be reached. The text is its answer or the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """``is_tls``: from the first byte. A password goes over a network by TLS only, or to this very machine."""
+    """A mail server. ``is_tls``: TLS from the start (smtps). A password is sent only with TLS or to the local machine."""
 
     host: str
     port: int
@@ -27,7 +27,7 @@ class MailServer:
 
     @classmethod
     def of(cls, url: str) -> "MailServer":
-        """From the address in the settings, which has been checked there."""
+        """From the URL in the settings, which check it."""
         parts = urlsplit(url)
         is_tls = parts.scheme == "smtps"
         return cls(
@@ -39,7 +39,7 @@ class MailServer:
         )
 
     async def deliver(self, message: EmailMessage) -> None:
-        """Raises MailRefused."""
+        """Send the message. Raises MailRefused."""
         must = bool(self.user) and self.host not in LOCAL and not self.is_tls
         try:
             async with asyncio.timeout(SECONDS):

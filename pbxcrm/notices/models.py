@@ -1,4 +1,4 @@
-"""Tables of notices: the digest of each person and day, so that none is sent twice."""
+"""The table of digests: one row per person and day, so that none is sent twice."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -10,12 +10,12 @@ from pbxcrm.shared.columns import link, maybe_utc_column, row_id, utc_column
 
 
 class DigestState(StrEnum):
-    """``sending`` for longer than an attempt takes: whoever sent it has died, and nobody knows whether it went out."""
+    """The state of a digest. ``sending`` for longer than an attempt takes means that the sender died; it may have been sent."""
 
     WAITING = "waiting"
     SENDING = "sending"
     SENT = "sent"
-    EMPTY = "empty"  # there was nothing to say
+    EMPTY = "empty"  # there was nothing to report, or no recipient
     FAILED = "failed"
 
 
@@ -23,7 +23,7 @@ WAITS = text("state IN ('waiting', 'sending')")
 
 
 class Digest(SQLModel, table=True):
-    """One person's digest of one day of theirs; its row is the claim on it."""
+    """The digest of a person for one local day. A worker that sends it claims this row."""
 
     __tablename__ = "digests"
     __table_args__ = (
@@ -33,9 +33,9 @@ class Digest(SQLModel, table=True):
 
     id: int | None = row_id()
     user_id: int = link("users.id", ondelete="CASCADE", index=False)
-    day: date  # where the person works
+    day: date  # in the person's time zone
     state: str = Field(default=DigestState.WAITING.value, max_length=8)  # a DigestState
-    next_at: datetime = utc_column()  # when it is tried again; of one that is being sent: when it is given up
+    next_at: datetime = utc_column()  # when to try next; for ``sending``: when to give up
     tries: int = 0
-    error: str = Field(default="", max_length=500)  # what the mail server said last
+    error: str = Field(default="", max_length=500)  # the last answer of the mail server
     sent_at: datetime | None = maybe_utc_column()

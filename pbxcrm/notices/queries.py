@@ -1,4 +1,4 @@
-"""What became of digests."""
+"""Queries for digests and their errors."""
 
 from datetime import datetime, timedelta
 
@@ -11,14 +11,14 @@ RECENT = timedelta(days=2)
 
 
 async def last_digest(session: AsyncSession, user_id: int) -> Digest | None:
-    """The newest of a person."""
+    """The newest digest of a user; None without one."""
     return (
         await session.exec(select(Digest).where(Digest.user_id == user_id).order_by(col(Digest.day).desc()))
     ).first()
 
 
 async def troubled_digests(session: AsyncSession, now: datetime, limit: int = 50) -> list[Digest]:
-    """Those of the last days that a mail server refused or that were given up, newest first."""
+    """Digests of the last two days that were refused by the mail server or given up, newest first."""
     rows = await session.exec(
         select(Digest)
         .where(col(Digest.next_at) >= now - RECENT, Digest.error != "", Digest.state != DigestState.SENT.value)

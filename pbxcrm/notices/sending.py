@@ -1,7 +1,7 @@
-"""Digests go out: planned by a row for each person and day, sent by whoever claims the row, tried again where the server refuses.
+"""Sends digests: one row per person and day is planned; a worker claims the row, sends the e-mail, and retries if it is refused.
 
-The row is marked before the mail server is spoken to. Whoever dies in between leaves a digest of which nobody knows whether it went
-out: it is given up, since none may come twice.
+The row is marked before sending. If a worker dies in between, nobody knows whether the e-mail was sent. The digest is then given up,
+because none may be sent twice.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ from pbxcrm.shared.lengths import cut
 
 log = structlog.get_logger()
 
-ATTEMPT = timedelta(minutes=5)  # longer than the mail server is waited for
+ATTEMPT = timedelta(minutes=5)  # longer than the timeout of the mail server
 MOST_AT_ONCE = 50
 MOST_TRIES = 12  # over some eight hours
 GIVEN_UP = "Whoever sent it stopped meanwhile; it is not sent again, for it may have arrived."
@@ -38,14 +38,14 @@ Deliver = Callable[[EmailMessage], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """How digests are written (in the reader's language) and handed over; the latter raises MailRefused."""
+    """Sends digests. ``write`` builds the e-mail in the reader's language; ``deliver`` sends it and raises MailRefused."""
 
     db: Database
     write: Write
     deliver: Deliver
 
     async def send_due(self, now: datetime) -> int:
-        """Plan what is due and send what waits; how many went out. Safe in any number of workers at once."""
+        """Plan due digests and send waiting ones. Returns how many were sent. Several workers may call it at once."""
         await plan(self.db, now)
         sent = 0
         for _ in range(MOST_AT_ONCE):
@@ -58,8 +58,8 @@ class Post:
         return sent
 
     async def _claim(self, now: datetime) -> tuple[int, EmailMessage | None] | None:
-        """The next that waits, marked; None as the message: there was nothing to say, or nobody to say it to."""
-        async with self.db.read() as session:  # a look first: on SQLite a writing transaction would stand in the way
+        """Claim the next waiting digest. The message is None if there is nothing to report, no recipient, or it is given up."""
+        async with self.db.read() as session:  # read first: on SQLite a write transaction would block other writers
             if (await session.exec(_waiting(now))).first() is None:
                 return None
         async with self.db.write() as session:
@@ -102,7 +102,7 @@ class Post:
 
 
 async def plan(db: Database, now: datetime) -> int:
-    """A row for each person whose digest is due; how many people there are."""
+    """Insert a row for each person whose digest is due. Returns how many were missing."""
     async with db.read() as session:
         due = await _due(session, now)
         days = {day for _, day in due}
@@ -126,7 +126,7 @@ async def plan(db: Database, now: datetime) -> int:
 
 
 async def _due(session: AsyncSession, now: datetime) -> list[tuple[int, date]]:
-    """People with the local day of theirs; nobody on a day off or on leave."""
+    """The users whose digest is due, with their local day; without those on a day off or on leave."""
     people = await load_directory(session)
     wanted = [user for user in people.users.values() if user.is_active and user.email and user.digest_at is not None]
     if not wanted:
