@@ -1,4 +1,4 @@
-"""Changing working time; deadlines that are pending move in the same transaction."""
+"""Changes calendars; pending deadlines move in the same transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,20 +22,20 @@ from pbxcrm.shared.locking import lock_row
 
 @dataclass(frozen=True, slots=True)
 class CalendarChange:
-    """What is to be different; None leaves as it is. ``week`` has seven texts, Monday first; ``days`` replaces all dates."""
+    """A change of a calendar; None: no change. ``week`` has seven texts, Monday first; ``days`` replaces all dates."""
 
     name: str | None = None
     timezone: str | None = None
     week: Sequence[str] | None = None
     days: Sequence[tuple[date, str, str]] | None = None  # (date, hours, name)
-    team_ids: Sequence[int] | None = None  # whose calendar it is; the others of before work by the default again
+    team_ids: Sequence[int] | None = None  # the teams that use it; former ones fall back to the default
     user_ids: Sequence[int] | None = None
 
 
 async def create_calendar(
     session: AsyncSession, viewer: Viewer, change: CalendarChange, *, now: datetime
 ) -> CalendarDetails:
-    """A new calendar; ``name``, ``timezone`` and ``week`` are needed. Raises Invalid at the field that is wrong."""
+    """Add a calendar; ``name``, ``timezone`` and ``week`` are required. Raises Invalid for a wrong field."""
     check(viewer, Permission.SETTINGS_EDIT)
     name = await _check_free_name(session, change.name or "", None)
     check_timezone(change.timezone or "")
@@ -55,7 +55,7 @@ async def change_calendar(
     now: datetime,
     version: int | None = None,
 ) -> CalendarDetails:
-    """Raises Invalid at ``name``, ``timezone``, ``day_0`` … ``day_6``, ``days_0`` …; Conflict where ``version`` is no longer true."""
+    """Change a calendar. Raises Invalid at ``name``, ``timezone``, ``day_0`` … ``day_6``, ``days_0`` …; Conflict for an old ``version``."""
     check(viewer, Permission.SETTINGS_EDIT)
     people = await load_directory(session)
     await access_calendar(session, calendar_id, people)
@@ -66,7 +66,7 @@ async def change_calendar(
 
 
 async def delete_calendar(session: AsyncSession, viewer: Viewer, calendar_id: int, *, now: datetime) -> None:
-    """Forget a calendar that nobody works by; raises Conflict for the default one and for one that is somebody's."""
+    """Delete an unused calendar; raises Conflict for the default one and for one that a team or person uses."""
     check(viewer, Permission.SETTINGS_EDIT)
     found = await access_calendar(session, calendar_id, await load_directory(session))
     if found.calendar.is_default:
@@ -86,7 +86,7 @@ async def _change(
     if change.name is not None:
         calendar.name = await _check_free_name(session, change.name, calendar.id)
     if change.timezone is not None and change.timezone != calendar.timezone:
-        check_timezone(change.timezone)  # one that the settings named may be unknown here, and counts as UTC
+        check_timezone(change.timezone)  # an unchanged zone from the settings may be unknown here; it counts as UTC
         calendar.timezone = change.timezone
     if change.week is not None:
         await _set_week(session, calendar.id, check_week(change.week))
@@ -142,7 +142,7 @@ async def _set_whose(session: AsyncSession, calendar_id: int, change: CalendarCh
 
 
 def _said(found: CalendarDetails, name: str, timezone: str) -> dict[str, object]:
-    """As the audit log keeps it."""
+    """The calendar's values for the audit log."""
     return {
         "name": name,
         "timezone": timezone,

@@ -1,7 +1,7 @@
-"""Public holidays of a country and year, as suggestions for a calendar: nothing enters one before somebody has looked at it.
+"""Public holidays of a country and year, as suggestions for a calendar: a person must confirm them first.
 
-The ``holidays`` library knows most countries, but what governments decide from year to year it learns late or never; what it
-does not know is said, never guessed.
+The ``holidays`` library knows most countries, but yearly decisions of governments reach it late or never. What it does not know
+is shown as a warning (``Lack``), never guessed.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pbxcrm.calendars.rules import format_spans
 from pbxcrm.calendars.working_time import Span, WorkingTime
 from pbxcrm.shared.errors import Invalid
 
-SHORTER = 60  # minutes by which the day before a holiday is shorter
+SHORTER = 60  # minutes less on the day before a holiday
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 
@@ -22,21 +22,21 @@ class SuggestionKind(StrEnum):
     """Why a date is suggested as different from its weekday."""
 
     HOLIDAY = "holiday"
-    SUSPENDED = "suspended"  # a holiday that the law has made a working day for the time being
-    MOVED = "moved"  # a weekend day that is worked instead of another one
+    SUSPENDED = "suspended"  # a holiday that is temporarily a working day by law
+    MOVED = "moved"  # a weekend day worked in exchange for another day
     SHORT = "short"  # the working day before a holiday
 
 
 class Lack(StrEnum):
-    """What the calendar of a country cannot tell for a year; pages warn of it."""
+    """What is not known of a country's holidays in a year; pages warn of it."""
 
-    NO_MOVED_DAYS = "no_moved_days"  # the country moves working days, but none of this year are known
-    ALL_SUSPENDED = "all_suspended"  # the law has made working days of all holidays of this year
+    NO_MOVED_DAYS = "no_moved_days"  # the country moves working days, but none are known for this year
+    ALL_SUSPENDED = "all_suspended"  # by law all holidays of this year are working days
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A row for a calendar. ``is_chosen``: whether it is ticked before anybody has looked at it."""
+    """A suggested row for a calendar. ``is_chosen``: whether it is ticked by default."""
 
     day: date
     spans: str  # as ``parse_spans`` reads them; empty: a day off
@@ -47,7 +47,7 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Suggestions:
-    """Dates that may differ in a year, and what is not known of it."""
+    """Suggested dates of a year, and what is not known of the year."""
 
     rows: list[Suggestion]
     lacks: list[Lack]
@@ -56,13 +56,13 @@ class Suggestions:
 @cache
 def countries() -> tuple[str, ...]:
     """ISO 3166 codes of the countries that the library knows, in order."""
-    import holidays  # noqa: PLC0415  # 2 MB in each process, for what is asked once a year
+    import holidays  # noqa: PLC0415  # 2 MB per process, needed about once a year
 
     return tuple(sorted(code for code in holidays.list_supported_countries(include_aliases=False) if len(code) == 2))
 
 
 def suggest(country: str, year: int, language: str, working: WorkingTime) -> Suggestions:
-    """What ``country`` celebrates in ``year``, named in ``language`` where the library can; raises Invalid."""
+    """Suggest the holidays of ``country`` in ``year``, named in ``language`` if the library has it; raises Invalid."""
     import holidays  # noqa: PLC0415  # as above
 
     if country not in countries():
@@ -97,16 +97,16 @@ def suggest(country: str, year: int, language: str, working: WorkingTime) -> Sug
 
 @cache
 def _moves_days(country: str) -> bool:
-    """Whether the government has lately made working days of weekend days."""
+    """Whether the country turned weekend days into working days in the years 2012 to 2025."""
     import holidays  # noqa: PLC0415  # as above
 
     return bool(holidays.country_holidays(country, years=range(2012, 2026)).weekend_workdays)
 
 
 def _suspends(country: str, year: int) -> bool:
-    """Whether working days among the holidays are suspended days off, and not days that were always worked.
+    """Whether the library's working-day holidays are suspended days off, not days that were always worked.
 
-    In Ukraine they are the whole list since the martial law of 2022; elsewhere they are lesser feasts, which belong in no calendar.
+    In Ukraine they are all holidays since martial law began in 2022; elsewhere they are minor feasts, which are not suggested.
     """
     return country == "UA" and year >= 2022
 
@@ -119,7 +119,7 @@ def _language(wanted: str, supported: tuple[str, ...]) -> str | None:
 
 
 def _usual(working: WorkingTime) -> str:
-    """The hours of the first weekday that has any: those of a moved day until somebody writes others."""
+    """The hours of the first weekday that has any: the default for a moved day."""
     return format_spans(next((day for day in working.week if day), ()))
 
 

@@ -1,8 +1,8 @@
-"""What others may take part in when working time changes; ``pbxcrm.composition`` registers them."""
+"""The hook for changes of working time; ``pbxcrm.composition`` registers the functions."""
 
 from datetime import datetime
 
 from pbxcrm.shared.hooks import Hook
 
-#: Working hours or leaves changed at this time: whoever keeps deadlines in working minutes moves the pending ones.
+#: Working hours or leaves changed at this time; contexts with deadlines in working minutes recompute the pending ones.
 calendar_changed = Hook[datetime]("calendars.calendar_changed")

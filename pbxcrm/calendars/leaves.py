@@ -1,4 +1,4 @@
-"""Who is away when, and who stands in for them."""
+"""Adds and deletes leaves: who is away when, and who stands in for them."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,7 +20,7 @@ from pbxcrm.shared.errors import Invalid, NotFound
 
 @dataclass(frozen=True, slots=True)
 class NewLeave:
-    """Whole local days when given as dates, ``until`` being the last day; else from a moment until another."""
+    """A leave to add: as dates for whole local days (``until`` is the last day), or as two times."""
 
     user_id: int
     since: date | datetime
@@ -29,7 +29,7 @@ class NewLeave:
 
 
 async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, now: datetime) -> Leave:
-    """Raises Invalid at ``from``, ``until`` or ``deputy``; NotFound for a person the viewer may not see."""
+    """Add a leave. Raises Invalid at ``person``, ``from``, ``until`` or ``deputy``; NotFound if the viewer does not see them."""
     check(viewer, Permission.LEAVES_EDIT)
     people = await load_directory(session)
     if new.user_id not in people.users:
@@ -38,7 +38,7 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
     if new.deputy_id is not None:
         await access_assignee(session, viewer, new.deputy_id, field="deputy")
     starts, ends = await _moments(session, new)
-    await lock(session, "leaves")  # two that are entered at once could make a circle of deputies
+    await lock(session, "leaves")  # two leaves added at once could make a circle of deputies
     rows = (await session.exec(select(Leave))).all()
     others = [Absence(row.user_id, row.starts_at, row.ends_at, row.deputy_id) for row in rows]
     check_leave(Absence(new.user_id, starts, ends, new.deputy_id), others)
@@ -57,7 +57,7 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
 
 
 async def delete_leave(session: AsyncSession, viewer: Viewer, leave_id: int, *, now: datetime) -> None:
-    """Take a leave away and move the deadlines that it had moved. Raises NotFound."""
+    """Delete a leave and recompute the pending deadlines. Raises NotFound."""
     check(viewer, Permission.LEAVES_EDIT)
     leave = await session.get(Leave, leave_id)
     if leave is None:

@@ -1,4 +1,4 @@
-"""Working time: named calendars of a week of spans with the dates that differ, whose they are, and who is away when."""
+"""Tables of working time: calendars with weekly spans and differing dates, and leaves."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from pbxcrm.shared.config_cache import cached_config
 
 @cached_config
 class Calendar(SQLModel, table=True):
-    """Teams and people name theirs (``calendar_id``); who names none works by the default one."""
+    """A calendar. Teams and people refer to theirs (``calendar_id``); those without one use the default."""
 
     __tablename__ = "calendars"
 
@@ -38,7 +38,7 @@ class CalendarSpan(SQLModel, table=True):
 
 @cached_config
 class CalendarDay(SQLModel, table=True):
-    """A date that is not like its weekday: a day off, or other spans (as ``HH:MM-HH:MM`` separated by commas)."""
+    """A date with other hours than its weekday: a day off, or other spans (as ``HH:MM-HH:MM`` separated by commas)."""
 
     __tablename__ = "calendar_days"
     __table_args__ = (UniqueConstraint("calendar_id", "day"),)
@@ -52,7 +52,7 @@ class CalendarDay(SQLModel, table=True):
 
 @cached_config
 class Leave(SQLModel, table=True):
-    """Somebody is away from ``starts_at`` until (not including) ``ends_at``; ``deputy_id`` stands in meanwhile."""
+    """A person is away from ``starts_at`` until ``ends_at`` (exclusive); ``deputy_id`` stands in."""
 
     __tablename__ = "leaves"
 
@@ -60,10 +60,10 @@ class Leave(SQLModel, table=True):
     user_id: int = link("users.id")
     starts_at: datetime = utc_column()
     ends_at: datetime = utc_column()
-    whole_days: bool = True  # given as dates: whole local days of the person's calendar
+    whole_days: bool = True  # entered as dates: whole local days of the person's calendar
     deputy_id: int | None = maybe_link("users.id", index=False)  # None: their manager
 
     def days(self, timezone: ZoneInfo) -> tuple[date, date]:
-        """The first and the last whole day."""
+        """The first and the last local day of the leave."""
         first, end = self.starts_at.astimezone(timezone), self.ends_at.astimezone(timezone) - timedelta(microseconds=1)
         return first.date(), end.date()

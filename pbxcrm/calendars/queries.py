@@ -1,4 +1,4 @@
-"""Whose working time is what, and who stands in for whom."""
+"""Queries on calendars and leaves: whose working time it is, and who stands in for whom."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ from pbxcrm.shared.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Calendars:
-    """Every calendar, and which one is whose: a person's own, else the team's, else the default, else round the clock."""
+    """All calendars and leaves. A person works by their own calendar, else the team's, else the default one."""
 
     by_id: Mapping[int, WorkingTime]
     default: WorkingTime
     people: Directory
-    leaves: Mapping[int, tuple[Leave, ...]] = field(default_factory=dict)  # of a user, in order of time
+    leaves: Mapping[int, tuple[Leave, ...]] = field(default_factory=dict)  # user id -> leaves in order of time
 
     def of_user(self, user_id: int | None) -> WorkingTime:
         """The person's working time: their own calendar, their team's, or the default."""
@@ -40,17 +40,17 @@ class Calendars:
         return theirs or self.default
 
     def leave_of(self, user_id: int, at: datetime) -> Leave | None:
-        """The leave somebody is on at that moment."""
+        """The leave of the person at that time; None if there is none."""
         return next((each for each in self.leaves.get(user_id, ()) if each.starts_at <= at < each.ends_at), None)
 
     def on_shift(self, user_id: int, at: datetime) -> bool:
-        """Whether somebody is at work: within their hours and not on leave."""
+        """Whether the person is at work: within their hours and not on leave."""
         return self.of_user(user_id).is_working(at) and self.leave_of(user_id, at) is None
 
     def acting(self, user_id: int, at: datetime) -> int | None:
-        """Who does the work of ``user_id`` at that moment: they themselves, or whoever stands in for them.
+        """The id of the person who does the work of ``user_id`` at that time: themselves or a deputy.
 
-        None: they are away and nobody who is there stands in; it is their manager's then.
+        None: they are away and have no active deputy at work, so their manager must act.
         """
         seen: set[int] = set()
         while (leave := self.leave_of(user_id, at)) is not None:
@@ -63,7 +63,7 @@ class Calendars:
 
 @dataclass(frozen=True, slots=True)
 class CalendarDetails:
-    """A calendar as it is edited: its week, its differing dates in order, and whose it is."""
+    """A calendar for editing: its week, its differing dates in order, and the teams and people that use it."""
 
     calendar: Calendar
     week: tuple[tuple[Span, ...], ...]
@@ -73,7 +73,7 @@ class CalendarDetails:
 
 
 async def load_calendars(session: AsyncSession, people: Directory) -> Calendars:
-    """As they are now; read anew, and laid out anew, only once somebody has changed one."""
+    """All calendars as they are now; cached until somebody changes one."""
     by_id, default, leaves = await cached_until_changed(session, _read_calendars)
     return Calendars(by_id, default, people, leaves)
 
@@ -100,12 +100,12 @@ async def _read_calendars(
 
 
 async def default_calendar(session: AsyncSession) -> Calendar | None:
-    """The calendar of whoever has no other; None before the first start."""
+    """The calendar of people without another; None before the first start."""
     return (await session.exec(select(Calendar).where(col(Calendar.is_default)))).first()
 
 
 async def list_calendars(session: AsyncSession, people: Directory) -> list[CalendarDetails]:
-    """All of them, the default first."""
+    """All calendars, the default first, then by name."""
     order = (col(Calendar.is_default).desc(), col(Calendar.name))
     return [
         await _details(session, calendar, people)
@@ -114,7 +114,7 @@ async def list_calendars(session: AsyncSession, people: Directory) -> list[Calen
 
 
 async def access_calendar(session: AsyncSession, calendar_id: int, people: Directory) -> CalendarDetails:
-    """One calendar; raises NotFound. Working hours are nobody's secret."""
+    """One calendar; raises NotFound. Everybody may see working hours."""
     calendar = await session.get(Calendar, calendar_id)
     if calendar is None:
         raise NotFound("calendars.not_found", "There is no such calendar any more.")
@@ -122,7 +122,7 @@ async def access_calendar(session: AsyncSession, calendar_id: int, people: Direc
 
 
 async def list_leaves(session: AsyncSession, *, since: datetime | None = None) -> list[Leave]:
-    """In order of time; ``since`` leaves out those that were over before it."""
+    """All leaves in order of time; with ``since``, only those that end after it."""
     query = select(Leave).order_by(col(Leave.starts_at), col(Leave.id))
     if since is not None:
         query = query.where(col(Leave.ends_at) > since)
@@ -156,4 +156,4 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")  # a zone that this machine's tzdata does not know must not stop the calls
+        return ZoneInfo("UTC")  # an unknown zone in the tzdata of this machine must not stop calls

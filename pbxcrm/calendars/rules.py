@@ -1,4 +1,4 @@
-"""What people type of working time, read and checked: a week of hours, dates that differ, a time zone, who is away when."""
+"""Parses and checks working time as people type it: weekly hours, differing dates, a time zone, leaves."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,19 +14,19 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_line, check_optional_text
 from pbxcrm.shared.texts import one_line
 
-MOST_SPANS = 10  # a day
+MOST_SPANS = 10  # per day
 MOST_DAYS = 2000  # dates that differ, in one calendar
 LONGEST_NIGHT = 16 * 60  # minutes of a shift that ends on the next day
 LONGEST_LEAVE = timedelta(days=3 * 366)
 NOON = 12 * 60
-# what keyboards and word processors make of a hyphen
+# dashes that keyboards and word processors produce instead of a hyphen
 _DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "-" * 6)
 _TIME = re.compile(r"([0-9]{1,2})(?:[:.]([0-9]{2}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class DifferingDay:
-    """A date that is not like its weekday; no ``spans``: a day off."""
+    """A date with other hours than its weekday; no ``spans``: a day off."""
 
     day: date
     spans: tuple[Span, ...]
@@ -35,7 +35,7 @@ class DifferingDay:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Somebody's leave, as the check for circles wants to know it."""
+    """A leave, with the values that the checks need."""
 
     user_id: int
     starts_at: datetime
@@ -44,7 +44,7 @@ class Absence:
 
 
 def parse_spans(text: str) -> tuple[Span, ...]:
-    """``"09:00-13:00, 14-18"`` as spans, any dash; an end not later than its start is on the next day. Raises ValueError."""
+    """``"09:00-13:00, 14-18"`` as spans, with any dash; an end not after its start is on the next day. Raises ValueError."""
     spans: list[Span] = []
     for part in filter(None, (piece.strip() for piece in text.translate(_DASHES).replace(";", ",").split(","))):
         start, _, end = part.partition("-")
@@ -54,7 +54,7 @@ def parse_spans(text: str) -> tuple[Span, ...]:
 
 
 def check_spans(field: str, text: str) -> tuple[Span, ...]:
-    """The hours of one day as people type them, empty for a day off. Raises Invalid at ``field``."""
+    """Parse the hours of one day; empty is a day off. Raises Invalid at ``field``."""
     try:
         spans = parse_spans(text)
     except ValueError:
@@ -78,7 +78,7 @@ def check_spans(field: str, text: str) -> tuple[Span, ...]:
 
 
 def check_week(week: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
-    """The hours of Monday … Sunday as people type them, an empty day is a day off. Raises Invalid at ``day_0`` … ``day_6``."""
+    """Parse the hours of Monday … Sunday; an empty text is a day off. Raises Invalid at ``day_0`` … ``day_6`` or ``week``."""
     spans = tuple(check_spans(f"day_{weekday}", text) for weekday, text in enumerate(week))
     if len(spans) != 7:
         raise Invalid("week", "calendars.week", "Give the hours of all seven days, Monday first.")
@@ -94,7 +94,7 @@ def check_week(week: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
 
 
 def check_days(days: Sequence[tuple[date, str, str]]) -> tuple[DifferingDay, ...]:
-    """Dates that differ as (date, hours, name), in order of date. Raises Invalid at ``days_0`` … with the index of the row."""
+    """Parse differing dates from (date, hours, name), sorted by date. Raises Invalid at ``days_0`` … (index of the row)."""
     if len(days) > MOST_DAYS:
         raise Invalid("days", "calendars.too_many_days", "At most {most} dates can differ.", most=MOST_DAYS)
     seen: set[date] = set()
@@ -109,7 +109,7 @@ def check_days(days: Sequence[tuple[date, str, str]]) -> tuple[DifferingDay, ...
 
 
 def check_timezone(name: str) -> None:
-    """Raises Invalid at ``timezone`` for a zone that is not in the IANA database."""
+    """Raise Invalid at ``timezone`` for a zone that is not in the IANA database."""
     if name not in timezones():
         raise Invalid("timezone", "calendars.timezone", "Choose a time zone.")
 
@@ -120,7 +120,7 @@ def check_name(name: str) -> str:
 
 
 def check_leave(new: Absence, others: Sequence[Absence]) -> None:
-    """Whether somebody may be away so: forwards in time, once at a time, and with a deputy who in the end is at work.
+    """Check a leave: it ends after its start, does not overlap another of the person, and deputies form no circle.
 
     ``others`` are all other leaves. Raises Invalid at ``until``, ``from`` or ``deputy``.
     """
@@ -141,7 +141,7 @@ def check_leave(new: Absence, others: Sequence[Absence]) -> None:
 
 
 def _leads_to(user_id: int, during: Absence, deputy_id: int, others: Sequence[Absence], depth: int) -> bool:
-    """Whether at some moment of ``during`` the deputies of ``deputy_id`` lead back to ``user_id``."""
+    """Whether at some time within ``during`` the chain of deputies from ``deputy_id`` leads back to ``user_id``."""
     for each in others:
         if each.user_id != deputy_id or each.deputy_id is None or not _meet(each, during):
             continue
@@ -159,17 +159,17 @@ def _meet(one: Absence, other: Absence) -> bool:
 
 @cache
 def timezones() -> tuple[str, ...]:
-    """Every zone this machine knows, in order; to look takes it 13 ms, for each is a file."""
+    """All time zones of this machine, sorted; cached, because listing them takes 13 ms (one file per zone)."""
     return tuple(sorted(available_timezones()))
 
 
 def format_spans(spans: Iterable[Span]) -> str:
-    """The text that ``parse_spans`` reads."""
+    """The spans as text that ``parse_spans`` reads."""
     return ", ".join(f"{_clock(start)}-{_clock(end if end <= DAY else end - DAY)}" for start, end in spans)
 
 
 def whole_days(first: date, last: date, working: WorkingTime) -> tuple[datetime, datetime]:
-    """From the local midnight that begins ``first`` to the one that ends ``last``."""
+    """The local midnights at the beginning of ``first`` and the end of ``last``."""
     starts, ends = (
         datetime(day.year, day.month, day.day, tzinfo=working.timezone) for day in (first, last + timedelta(days=1))
     )

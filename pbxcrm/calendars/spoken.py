@@ -1,7 +1,7 @@
-"""Deadlines as people say them, in English, Ukrainian and Russian: ``in 2 h``, ``завтра зранку``, ``пт 15:00``. Pure.
+"""Reads deadlines in natural language (English, Ukrainian, Russian): ``in 2 h``, ``завтра зранку``, ``пт 15:00``. Pure.
 
-Minutes and hours are working time of whoever is to do it; a day without a time is the end of that working day. What is
-understood is shown while one types, so a wrong guess is seen before it counts.
+Minutes and hours are working time of the person who must do the task; a day without a time means the end of that working day.
+The page shows the result while the user types, so a wrong guess is seen before it is saved.
 """
 
 import re
@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pbxcrm.calendars.working_time import WorkingTime
 
-LONGEST = 60  # letters
+LONGEST = 60  # characters
 MOST_MINUTES = 366 * 24 * 60
 MOST_DAYS = 3660
-FIRST_YEAR, LAST_YEAR = 1971, 2198  # what is beyond is a slip of the hand, and no database likes it
+FIRST_YEAR, LAST_YEAR = 1971, 2198  # other years are typing errors, and databases may reject them
 EVENING = 18 * 60
 MORNING = 9 * 60
 NOON = 12 * 60
@@ -125,21 +125,21 @@ _GLUED = re.compile(r"([0-9]+(?:[.,][0-9]{1,2})?)([^\W\d_]+)")
 
 @dataclass(slots=True)
 class _Said:
-    """What was found in the words so far."""
+    """What the words have said so far."""
 
     day: date | None = None
     minute: int | None = None  # of the day
     part: str = ""
-    zone: tzinfo = UTC  # of whoever says it
+    zone: tzinfo = UTC  # of the person who types
     shift: dict[str, float] | None = None  # unit -> how many
     weekday: bool = False  # ``day`` was named by its weekday
-    next_working: bool = False  # the next day on which one works, instead of ``day``
+    next_working: bool = False  # the next working day, instead of ``day``
 
 
 def read_deadline(text: str, now: datetime, working: WorkingTime, zone: tzinfo | None = None) -> datetime | None:
-    """When that is, aware UTC, by the calendar of whoever is to do it; None where it is not understood.
+    """The deadline in ``text``, aware UTC, by the calendar of the person who must do it; None if not understood.
 
-    ``zone``: of whoever says it, for times of the clock; else the calendar's.
+    ``zone``: time zone of the person who types, for clock times; None: the calendar's.
     """
     words = _words(text)
     if not words or len(text) > LONGEST:
@@ -262,14 +262,14 @@ def _read(words: list[str], today: date) -> _Said | None:
 
 
 def _unit_at(words: list[str], at: int) -> int | None:
-    """Where the unit of a number stands: right behind it, or behind "working"."""
+    """The index of a number's unit: at ``at``, or after the word "working"; None if there is no unit."""
     if at < len(words) and words[at] in _WORKING:
         at += 1
     return at if at < len(words) and words[at] in _UNITS else None
 
 
 def _counts(said: _Said, words: list[str], unit_at: int) -> bool:
-    """Whether a number and its unit are a length of time: ``о 15 год`` is a time of day."""
+    """Whether a number and its unit are a duration; ``о 15 год`` is a time of day."""
     before = words[unit_at - 2] if unit_at >= 2 else ""
     return not (_UNITS[words[unit_at]] == "hours" and before in {"о", "об", "в", "у", "at"} and said.shift is None)
 
@@ -291,10 +291,10 @@ def _add_half(said: _Said, word: str, following: str) -> int:
 
 
 def _dated(today: date, day: int, month: int, year: str | None) -> date:
-    """Without a year: the next such date."""
+    """The date; without a year, the next such date. Raises ValueError."""
     if year is not None:
         return date(int(year) + (2000 if len(year) == 2 else 0), month, day)
-    for number in range(today.year, today.year + 9):  # 29.02. comes every fourth year, or eighth
+    for number in range(today.year, today.year + 9):  # 29 February comes every four or eight years
         try:
             found = date(number, month, day)
         except ValueError:
@@ -326,12 +326,12 @@ def _moment(said: _Said, now: datetime, working: WorkingTime) -> datetime | None
         day = working.next_working_day(local.date())
     elif said.day is not None:
         day = said.day
-    else:  # a time alone: today, or the next working day once it is over
+    else:  # only a time: today, or the next working day if it is over
         day = local.date()
         if _at(day, said, working) <= now:
             day = working.next_working_day(day)
     found = _at(day, said, working)
-    if found <= now and said.weekday:  # said on a Friday afternoon: "Friday morning"
+    if found <= now and said.weekday:  # "Friday morning" typed on a Friday afternoon
         return _at(day + timedelta(days=7), said, working)
     if found <= now and said.day == local.date() and not said.next_working and said.minute is None and not said.part:
         return now  # the day is over: it is due at once
@@ -386,7 +386,7 @@ def _at(day: date, said: _Said, working: WorkingTime) -> datetime:
 
 
 def _minute_of(part: str, spans: Iterable[tuple[int, int]]) -> int:
-    """The minute of a part of the day; of the day itself: the end of the work."""
+    """The minute at which a part of the day begins; without a part, the end of work."""
     spans = list(spans)
     if part == "morning":
         return spans[0][0] if spans else MORNING

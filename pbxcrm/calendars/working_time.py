@@ -1,10 +1,10 @@
-"""Working time, pure: is somebody at work, how many working minutes lie between two moments, when are they over.
+"""Working time, pure: is somebody at work, how many working minutes are between two times, when have they passed.
 
 A span is minutes after local midnight and may end after midnight (overnight shifts). Minutes are real minutes: on the day the
-clocks change, a span is an hour shorter or longer, as the people in it are.
+clocks change, a span may be an hour shorter or longer.
 
-A question costs a few microseconds however far it reaches: the working spans of one local year are laid out once, as moments
-in UTC with the working time before each, and looked up by bisection.
+A calculation takes a few microseconds for any distance: the working spans of a local year are computed once, as UTC times with
+the accumulated working time, and searched by bisection.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 DAY = 24 * 60  # minutes
-HORIZON_YEARS = 50  # what takes longer is due at their end
+HORIZON_YEARS = 50  # a longer calculation ends there
 Span = tuple[int, int]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,7 +24,7 @@ _MINUTE = 60_000_000  # microseconds
 
 @dataclass(frozen=True, slots=True)
 class WorkingTime:
-    """``week`` has the spans of Monday … Sunday; ``days`` those of dates that differ (an empty tuple is a day off)."""
+    """A calendar's hours. ``week``: spans of Monday … Sunday; ``days``: spans of differing dates (empty tuple: a day off)."""
 
     timezone: ZoneInfo
     week: tuple[tuple[Span, ...], ...]
@@ -33,7 +33,7 @@ class WorkingTime:
 
     @property
     def is_never(self) -> bool:
-        """Whether nobody ever works: not on a weekday, not on a date."""
+        """Whether there are no spans at all, neither on weekdays nor on dates."""
         return not any(self.week) and not any(self.days.values())
 
     def is_working(self, moment: datetime) -> bool:
@@ -42,7 +42,7 @@ class WorkingTime:
         return self._year_of(moment, at).is_working(at)
 
     def minutes_between(self, start: datetime, end: datetime) -> float:
-        """Working minutes from ``start`` to ``end``; 0 where the end is not later."""
+        """Working minutes from ``start`` to ``end``; 0 if ``end`` is not later."""
         begins, ends = _micro(start), _micro(end)
         if ends <= begins:
             return 0.0
@@ -53,9 +53,9 @@ class WorkingTime:
         return worked / _MINUTE
 
     def add_minutes(self, start: datetime, minutes: float) -> datetime:
-        """The moment when ``minutes`` working minutes after ``start`` are over; before ``start`` where they are negative.
+        """The time when ``minutes`` working minutes after ``start`` have passed; before ``start`` if negative.
 
-        0 is the next moment at which somebody works. Where nobody ever works, minutes are real minutes.
+        0 gives the next working time at or after ``start``. If there are no spans at all, minutes are real minutes.
         """
         if self.is_never:
             return start + timedelta(minutes=minutes)
@@ -85,7 +85,7 @@ class WorkingTime:
         return _moment(year.begins if target < 0 else year.when_left(target))
 
     def next_morning(self, moment: datetime) -> datetime:
-        """The beginning of the first working span on a later local day than ``moment``'s."""
+        """The start of the first working span on a local day after that of ``moment``."""
         day = moment.astimezone(self.timezone).date()
         for _ in range(366 * HORIZON_YEARS if not self.is_never else 0):
             day += timedelta(days=1)
@@ -94,7 +94,7 @@ class WorkingTime:
         return moment + timedelta(days=1)
 
     def add_days(self, moment: datetime, days: int) -> datetime:
-        """The same local time ``days`` working days later (earlier where negative); a working day is one with a span."""
+        """The same local time ``days`` working days later (earlier if negative); a working day has a span."""
         local = moment.astimezone(self.timezone)
         day, step = local.date(), timedelta(days=1 if days > 0 else -1)
         if self.is_never:
@@ -107,7 +107,7 @@ class WorkingTime:
         return datetime.combine(day, local.timetz(), self.timezone).astimezone(UTC)
 
     def next_working_day(self, day: date) -> date:
-        """The first later local date with a span; the next date where nobody ever works."""
+        """The first later local date with a span; the next date if there are no spans at all."""
         following = day + timedelta(days=1)
         for _ in range(366 * HORIZON_YEARS if not self.is_never else 0):
             if self.spans_of(following):
@@ -120,7 +120,7 @@ class WorkingTime:
         return self.days.get(day, self.week[day.weekday()])
 
     def pieces(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """The stretches of work from ``start`` to ``end``, in UTC and in order: what ``minutes_between`` adds up."""
+        """The working intervals from ``start`` to ``end``, in UTC and in order; ``minutes_between`` is their sum."""
         begins, ends = _micro(start), _micro(end)
         if ends <= begins:
             return
@@ -150,7 +150,7 @@ class WorkingTime:
 
 @dataclass(frozen=True, slots=True)
 class _Year:
-    """The working time of one local year, in microseconds since 1970 UTC: ``starts[i]`` to ``stops[i]``, none touching another.
+    """The working time of one local year, in microseconds since 1970 UTC: ``starts[i]`` to ``stops[i]``, which do not touch.
 
     ``over[i]`` is the working time of the year up to ``stops[i]``.
     """
@@ -194,17 +194,17 @@ class _Year:
         return self.over[found] - max(0, self.stops[found] - at)
 
     def next_working(self, at: int) -> int | None:
-        """``at`` itself where somebody works then."""
+        """The first working time at or after ``at``; None if there is none this year."""
         found = bisect_right(self.stops, at)
         return max(at, self.starts[found]) if found < len(self.starts) else None
 
     def when_over(self, worked: int) -> int:
-        """The first moment at which ``worked`` (more than 0, at most ``total``) have passed."""
+        """The first time at which ``worked`` (more than 0, at most ``total``) has passed."""
         found = bisect_left(self.over, worked)
         return self.stops[found] - (self.over[found] - worked)
 
     def when_left(self, worked: int) -> int:
-        """The last moment at which no more than ``worked`` (less than ``total``) have passed."""
+        """The last time at which no more than ``worked`` (less than ``total``) has passed."""
         found = bisect_right(self.over, worked)
         return self.stops[found] - (self.over[found] - worked)
 
@@ -217,7 +217,7 @@ def _merged(spans: list[tuple[int, int]]) -> tuple[list[int], list[int], list[in
     starts: list[int] = []
     stops: list[int] = []
     for start, stop in spans:
-        if stops and start <= stops[-1]:  # what overlaps counts once
+        if stops and start <= stops[-1]:  # overlapping time counts once
             stops[-1] = max(stops[-1], stop)
         else:
             starts.append(start)
@@ -239,7 +239,7 @@ def _moment(micro: int) -> datetime:
 
 
 def _local(timezone: ZoneInfo, day: date, minute: int) -> datetime:
-    """``minute`` after local midnight of ``day`` as UTC; where the clocks skip it, as if they had not changed yet."""
+    """``minute`` after local midnight of ``day``, as UTC; a time skipped by the clock change is read as before the change."""
     days, minute = divmod(minute, DAY)
     wall = datetime.combine(day + timedelta(days=days), time(minute // 60, minute % 60), tzinfo=timezone)
     return wall.astimezone(UTC)

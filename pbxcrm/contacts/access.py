@@ -1,7 +1,7 @@
-"""Whose clients one sees and changes.
+"""Which clients a viewer sees and may change.
 
-One sees those one is responsible for and those one has a deal, a task or a call with; one changes those one is responsible for
-or has a deal with: to have answered the telephone for a colleague is not enough.
+A viewer sees the clients they are responsible for and those they have a deal, a task or a call with. They may change those they
+are responsible for or have a deal with: having answered the phone for a colleague is not enough.
 """
 
 from sqlalchemy import ColumnElement, and_, or_, true
@@ -17,12 +17,12 @@ ways_to_see_contacts = WaysToSee("contacts.access.ways_to_see_contacts")
 
 
 def is_live() -> ColumnElement[bool]:
-    """Who was merged into another is seen as that one only."""
+    """SQL condition: the client was not merged into another one."""
     return col(Contact.merged_into_id).is_(None)
 
 
 def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
-    """With ``little`` (``sees_little``) they are gathered first."""
+    """SQL condition for clients the viewer sees. ``little`` (from ``sees_little``): collect their ids first, which is faster."""
     if viewer.role in SEES_EVERYTHING:
         return is_live()
     own = owned(viewer, col(Contact.responsible_id))
@@ -33,13 +33,13 @@ def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[b
 
 
 def editable_contacts(viewer: Viewer) -> ColumnElement[bool]:
-    """Clients the viewer may change: their own, and those they reach by a way that lets one edit."""
+    """SQL condition for clients the viewer may change: their own, and those visible by a way that allows editing."""
     ways = (way.one(viewer) for way in ways_to_see_contacts.all if way.edits)
     return and_(is_live(), editing(viewer, or_(owned(viewer, col(Contact.responsible_id)), *ways)))
 
 
 async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
-    """Whether the viewer has to do with so few rows that their clients are best gathered first."""
+    """Whether the viewer sees so few clients that it is faster to collect their ids first."""
     if viewer.role in SEES_EVERYTHING:
         return False
     others = (query for way in ways_to_see_contacts.all for query in way.few(viewer))
@@ -47,12 +47,12 @@ async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
 
 
 async def audience_of_contact(session: AsyncSession, contact: Contact, people: People) -> Audience:
-    """One question more, with a change by hand: whose the deals, tasks and calls are through which the client is seen."""
+    """Who is notified that a client changed; needs one query for the owners of its deals, tasks and calls."""
     return heard_by(people, contact.responsible_id) | await _through_ways(session, [contact.id or 0], people)
 
 
 async def audience_of_company(session: AsyncSession, company: Company, people: People) -> Audience:
-    """Who hears that a company changed: those who see it or one of its clients."""
+    """Who is notified that a company changed: those who see it or one of its clients."""
     found = await session.exec(select(Contact.id, Contact.responsible_id).where(Contact.company_id == company.id))
     heard = heard_by(people, company.responsible_id)
     contacts = found.all()
@@ -71,7 +71,7 @@ async def _through_ways(session: AsyncSession, contact_ids: list[int], people: P
 
 
 def visible_companies(viewer: Viewer) -> ColumnElement[bool]:
-    """Companies one is responsible for, and those of clients one sees."""
+    """SQL condition for companies the viewer is responsible for, and those of clients they see."""
     if viewer.role in SEES_EVERYTHING:
         return true()
     by_contact = there_is(Company, col(Contact.company_id) == col(Company.id), visible_contacts(viewer))
@@ -79,6 +79,6 @@ def visible_companies(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def editable_companies(viewer: Viewer) -> ColumnElement[bool]:
-    """Companies the viewer may change: their own, and those of a client they may change."""
+    """SQL condition for companies the viewer may change: their own, and those of a client they may change."""
     by_contact = there_is(Company, col(Contact.company_id) == col(Company.id), editable_contacts(viewer))
     return editing(viewer, or_(owned(viewer, col(Company.responsible_id)), by_contact))

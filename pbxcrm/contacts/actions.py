@@ -1,4 +1,4 @@
-"""Changing clients, their numbers, and the lists of numbers that are nobody's client."""
+"""Changes clients, companies, their numbers, and the list of own and spam numbers."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -31,11 +31,11 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import Written
 from pbxcrm.shared.search_keys import folded, search_key
 
-#: The number belongs to this contact alone from now on: what happened under it without a contact is theirs.
+#: The number now belongs to this contact alone: its rows without a contact become theirs.
 number_linked = Hook[int, str]("contacts.number_linked")
-#: A viewer put a number on the list of those that are nobody's client, at this time.
+#: A viewer put a number on the list of own and spam numbers, at this time.
 number_marked = Hook[Viewer, str, NumberKind, datetime]("contacts.number_marked")
-#: A viewer took a number off the list: what its marking closed is to stand again; the row as it was, and now.
+#: A viewer took a number off the list, so what the mark had closed opens again; with the removed row and the time.
 number_unmarked = Hook[Viewer, SpecialNumber, datetime]("contacts.number_unmarked")
 
 
@@ -53,7 +53,7 @@ async def create_contact(
     responsible_id: int | None = None,
     note: str = "",
 ) -> Contact:
-    """A client made by hand. Their history so far (calls and deals of the numbers) comes along."""
+    """Add a client by hand. Earlier calls and deals of the numbers become theirs."""
     check(viewer, Permission.CONTACTS_EDIT)
     name, numbers, addresses = check_name(name), check_numbers(phones, region), check_emails(emails)
     if responsible_id is not None:
@@ -94,7 +94,7 @@ async def edit_contact(
     responsible_id: int | None = None,
     note: str | None = None,
 ) -> Contact:
-    """Change what is given. A number that is taken away leaves its history with the client; a new one brings its own."""
+    """Change the given fields. The history of a removed number stays with the client; a new number brings its own."""
     contact = await access_contact_for_change(session, viewer, contact_id, version)
     if name is not None:
         contact.name = check_name(name)
@@ -118,7 +118,7 @@ async def edit_contact(
 async def link_number(
     session: AsyncSession, viewer: Viewer, contact_id: int, number: str, *, region: str, now: datetime
 ) -> Contact:
-    """Give a client one more number; calls, deals and open callbacks of the number become theirs."""
+    """Add a number to a client; calls, deals and open callbacks of the number become theirs."""
     contact = await access_contact_for_change(session, viewer, contact_id, None)
     number = check_number(number, region)
     await _link(session, contact, Written(number))
@@ -129,7 +129,7 @@ async def link_number(
 
 
 async def create_company(session: AsyncSession, viewer: Viewer, *, name: str, now: datetime, note: str = "") -> Company:
-    """A company with a checked name. Raises Invalid and NotAllowed."""
+    """Add a company. Raises Invalid and NotAllowed."""
     check(viewer, Permission.CONTACTS_EDIT)
     kept = check_optional_text(note, Company.note, "note")
     company = Company(name=check_name(name), responsible_id=viewer.user_id, note=kept, created_at=now)
@@ -150,7 +150,7 @@ async def edit_company(
     name: str,
     note: str = "",
 ) -> Company:
-    """Change a company that the viewer may see. Raises Conflict for an old ``version``."""
+    """Change a company that the viewer may edit. Raises Conflict for an old ``version``, NotAllowed, NotFound, Invalid."""
     check(viewer, Permission.CONTACTS_EDIT)
     company = await access_company(session, viewer, company_id)
     await _check_editable(
@@ -171,10 +171,10 @@ async def edit_company(
 async def mark_number(
     session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, *, note: str = "", region: str, now: datetime
 ) -> SpecialNumber:
-    """Put a number on the list of our own, or of those that are not clients; open callbacks of it are closed.
+    """Mark a number as our own or as spam; its open callbacks are closed.
 
-    Spam may be marked by whoever works callbacks; our own numbers by a manager or an administrator. Whether the number is
-    another's is asked before (``callbacks.actions.put_on_list``).
+    Everyone who works callbacks may mark spam; managers and administrators may mark our own numbers. The caller has checked
+    that the number is not a colleague's client (``callbacks.actions.put_on_list``).
     """
     check(viewer, Permission.CALLBACKS_WORK)
     if kind is NumberKind.OWN:
@@ -185,7 +185,7 @@ async def mark_number(
     if known is not None and known.kind == NumberKind.OWN and not can(viewer, Permission.STATUS_READ):
         raise Conflict("numbers.own", "This number is on the list of our own. Only a manager can change that.")
     note = check_optional_text(note, SpecialNumber.note, "note")
-    # Marked once more, it keeps since when it is on the list: by that is known what was closed for it.
+    # A second mark keeps the first time, which tells which callbacks were closed because of it.
     since = known.added_at if known is not None and known.kind == kind else now
     special = await session.merge(
         SpecialNumber(number=number, kind=kind.value, note=note, added_by_id=viewer.user_id, added_at=since)
@@ -196,7 +196,7 @@ async def mark_number(
 
 
 async def unmark_number(session: AsyncSession, viewer: Viewer, number: str, *, now: datetime) -> None:
-    """Take a number off the lists: its calls make deals again. Whoever put it there may, and who answers for them."""
+    """Take a number off the list, so its calls make deals again. Allowed for the one who marked it and their managers."""
     check(viewer, Permission.CALLBACKS_WORK)
     special = await session.get(SpecialNumber, number)
     if special is None:
@@ -207,7 +207,7 @@ async def unmark_number(session: AsyncSession, viewer: Viewer, number: str, *, n
 
 
 async def do_unmark_number(session: AsyncSession, viewer: Viewer, special: SpecialNumber, now: datetime) -> None:
-    """Take the number off, and let stand again what putting it on the list closed. Access was checked before."""
+    """Take a number off the list and reopen what the mark closed. The caller has checked access."""
     await session.delete(special)
     await session.flush()
     await number_unmarked(session, viewer, special, now)
@@ -217,7 +217,7 @@ async def do_unmark_number(session: AsyncSession, viewer: Viewer, special: Speci
 async def access_contact_for_change(
     session: AsyncSession, viewer: Viewer, contact_id: int, version: int | None
 ) -> Contact:
-    """The contact, locked for this transaction; Conflict when it is not the ``version`` the viewer saw."""
+    """The contact, locked for this transaction. Raises Conflict if ``version`` is old, NotAllowed, NotFound."""
     check(viewer, Permission.CONTACTS_EDIT)
     contact = await access_contact(session, viewer, contact_id)
     if contact.id != contact_id:
@@ -234,12 +234,12 @@ async def access_contact_for_change(
 
 
 def merged_meanwhile() -> Conflict:
-    """A form of a client who is somebody else's card by now: what it says is not written over theirs."""
+    """The error for a form of a client that has been merged: its values must not overwrite the survivor's."""
     return Conflict("contacts.merged", "This client has been merged with another. Open the client to see them.")
 
 
 async def check_editable(session: AsyncSession, viewer: Viewer, contact: Contact) -> None:
-    """Raises NotAllowed, naming who is responsible, where the viewer sees the client and may not change them."""
+    """Raise NotAllowed, naming the responsible user, if the viewer may not change this client."""
     editable = select(Contact.id).where(Contact.id == contact.id, editable_contacts(viewer))
     await _check_editable(session, viewer, editable, contact)
 
@@ -247,7 +247,7 @@ async def check_editable(session: AsyncSession, viewer: Viewer, contact: Contact
 async def _check_editable(
     session: AsyncSession, viewer: Viewer, editable: SelectOfScalar[Any], row: Contact | Company
 ) -> None:
-    """Who sees a row by a call or a task alone reads it; whose it is changes it."""
+    """Raise NotAllowed, naming the responsible user, unless ``editable`` finds the row."""
     if (await session.exec(editable)).first() is None:
         who = (await load_directory(session)).name(row.responsible_id) or "—"
         raise NotAllowed("contacts.not_yours", "{who} is responsible here: ask them to change it.", who=who)
@@ -268,7 +268,7 @@ async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[Wr
 
 
 async def _set_emails(session: AsyncSession, contact_id: int, addresses: list[str]) -> None:
-    """Those that stay keep their rows: what else is known of them stays, too."""
+    """Set the addresses; unchanged ones keep their rows and with them their labels."""
     found = await session.exec(select(Email).where(Email.contact_id == contact_id))
     had = {email.address: email for email in found.all()}
     for address, email in had.items():
@@ -278,7 +278,7 @@ async def _set_emails(session: AsyncSession, contact_id: int, addresses: list[st
 
 
 async def _link(session: AsyncSession, contact: Contact, written: Written) -> None:
-    """The number is the contact's; what happened under it without a contact is theirs too, unless somebody else has it as well."""
+    """Add the number to the contact; its rows without a contact become theirs, unless others have the number too."""
     assert contact.id is not None
     number = written.number
     others = [c for c in await contacts_of_number(session, number) if c.id != contact.id]
@@ -289,7 +289,7 @@ async def _link(session: AsyncSession, contact: Contact, written: Written) -> No
                 contact_id=contact.id, number=number, extension=written.extension, label=cut(written.name, Phone.label)
             )
         )
-    if others:  # ambiguous: what came before may be either's
+    if others:  # ambiguous: earlier rows may belong to any of them
         return
     await number_linked(session, contact.id, number)
 
@@ -297,13 +297,13 @@ async def _link(session: AsyncSession, contact: Contact, written: Written) -> No
 async def _company(
     session: AsyncSession, viewer: Viewer, company_id: int | None, name: str, now: datetime
 ) -> int | None:
-    """The company with this id, or the one of this name that the viewer may see, made when there is none."""
+    """The id of the given company, or of the visible one with this name; a new one is added if there is none."""
     if company_id is not None:
         return (await access_company(session, viewer, company_id)).id
     if not name.strip():
         return None
     name = check_name(name, "company_name")
-    await lock(session, f"company:{folded(name)}")  # two at once would both find none
+    await lock(session, f"company:{folded(name)}")  # else two requests at once would both find none
     alike = select(Company).where(Company.name_folded == search_key(name), visible_companies(viewer))
     found = (await session.exec(alike.order_by(col(Company.id)))).all()
     known = next((company for company in found if folded(company.name) == folded(name)), None)
@@ -311,12 +311,12 @@ async def _company(
 
 
 async def say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:
-    """Emit a hint to everybody who sees the client."""
+    """Notify everybody who sees the client."""
     heard = await audience_of_contact(session, contact, await load_directory(session))
     emit(session, "contact", contact.id, at, users=heard.users, roles=heard.roles)
 
 
 async def say_company_changed(session: AsyncSession, company: Company, at: datetime) -> None:
-    """Emit a hint to everybody who sees the company."""
+    """Notify everybody who sees the company."""
     heard = await audience_of_company(session, company, await load_directory(session))
     emit(session, "company", company.id, at, users=heard.users, roles=heard.roles)

@@ -1,7 +1,7 @@
-"""Clients who may be one person: they share a number, an e-mail address, or a name in whatever spelling.
+"""Clients who may be one person: they share a number, an e-mail address, or a name in any spelling.
 
-Nobody is compared with everybody: what is alike has the same key, and each key has an index. The list goes along the keys, numbers first,
-then addresses, then names; where it goes on is a key, so each part of it costs the same.
+Clients are not compared pairwise: alike values have the same key, and each key has an index. The list follows the keys:
+numbers first, then addresses, then names. Its cursor is a key, so every page costs the same.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -27,13 +27,13 @@ from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.errors import Invalid
 
 GROUPS_AT_ONCE = 60
-#: So many may have one number or name and each be compared with each; of more, each with the next only.
+#: In groups up to this size every client is paired with every other; in larger ones only with the next.
 SMALL_GROUP = 12
 SUGGESTED = 10
 
 
 class Alike(StrEnum):
-    """What two have in common, the surest first."""
+    """What two clients have in common, the surest sign first."""
 
     NUMBER = "number"
     EMAIL = "email"
@@ -42,7 +42,7 @@ class Alike(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two clients who may be one, the older first; ``same`` says what both have, never empty."""
+    """Two clients who may be one person, the older first; ``same``: what they have in common, never empty."""
 
     low: ContactRow
     high: ContactRow
@@ -51,7 +51,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the list goes on: behind this pair of this key."""
+    """The cursor of the list: it continues after this pair of this key."""
 
     alike: Alike
     key: str
@@ -67,13 +67,13 @@ _KEYS: dict[Alike, tuple[Column[Any], Column[Any]]] = {
 }
 _NOTHING: ColumnElement[str] = literal_column(
     "''"
-)  # as the index says it: a parameter would not be known to be the same
+)  # literal as in the index; with a parameter the index would not be used
 
 
 async def list_duplicates(
     session: AsyncSession, viewer: Viewer, *, after: Place | None = None, limit: int = 50
 ) -> tuple[list[Pair], Place | None]:
-    """Pairs among the clients one sees that nobody said are two people, and where the list goes on (None: that was all)."""
+    """Pairs among the visible clients, without those marked as different people, and the next cursor (None: the end)."""
     found: list[tuple[Pair, Place]] = []
     for alike in list(Alike)[list(Alike).index(after.alike) if after is not None else 0 :]:
         place = after if after is not None and after.alike is alike else None
@@ -86,7 +86,7 @@ async def list_duplicates(
                     found.append((pair, at))
             if len(groups) < GROUPS_AT_ONCE:
                 break
-            first, key = False, list(groups)[-1]  # the database sorts, by its own rules
+            first, key = False, list(groups)[-1]  # sorted by the database's collation
         if len(found) > limit:
             return [pair for pair, _ in found[:limit]], found[limit - 1][1]
     return [pair for pair, _ in found], None
@@ -102,9 +102,9 @@ async def alike_to(
     without: int | None = None,
     limit: int = SUGGESTED,
 ) -> list[tuple[ContactRow, tuple[tuple[Alike, str], ...]]]:
-    """Clients one sees who may be whoever is typed (``numbers`` in their one spelling), with what both have, the surest first.
+    """Visible clients who may be the person typed (``numbers`` in normal form), with what they have in common, the surest first.
 
-    ``without`` is the client who is looked at: those of whom somebody said that they are not the same are left out, too.
+    ``without`` is the client being viewed; it is left out, and so are clients marked as different from it.
     """
     wanted = {
         Alike.NUMBER: sorted(set(numbers)),
@@ -128,7 +128,7 @@ async def alike_to(
 
 
 async def say_not_same(session: AsyncSession, viewer: Viewer, one_id: int, other_id: int, *, now: datetime) -> None:
-    """Two who are alike are two people: they are not suggested again. Saying it twice changes nothing."""
+    """Mark two clients as different people, so that they are not suggested again. A repetition changes nothing."""
     check(viewer, Permission.CONTACTS_EDIT)
     if one_id == other_id:
         raise Invalid("other", "merges.same", "Choose another client: this is the same one.")
@@ -143,7 +143,7 @@ async def say_not_same(session: AsyncSession, viewer: Viewer, one_id: int, other
 async def take_back_not_same(
     session: AsyncSession, viewer: Viewer, one_id: int, other_id: int, *, now: datetime
 ) -> None:
-    """They may be the same after all."""
+    """Remove the mark of ``say_not_same``."""
     check(viewer, Permission.CONTACTS_EDIT)
     for contact_id in (one_id, other_id):
         await access_contact(session, viewer, contact_id)
@@ -156,7 +156,7 @@ async def take_back_not_same(
 async def _groups(
     session: AsyncSession, viewer: Viewer, alike: Alike, after: str, *, include: bool
 ) -> dict[str, list[int]]:
-    """The next keys that several clients have whom the viewer sees, with the ids of these."""
+    """The next keys shared by several visible clients, with the ids of these clients."""
     column, owner = _KEYS[alike]
     seen: list[ColumnElement[bool]] = []
     if viewer.role not in SEES_EVERYTHING or alike is Alike.NAME:
@@ -178,7 +178,7 @@ async def _groups(
 
 
 async def _pairs(session: AsyncSession, alike: Alike, groups: dict[str, list[int]]) -> list[tuple[Pair, Place]]:
-    """Each pair of a group once, under the surest thing that both have; in the order of the list."""
+    """Each pair of the groups once, under the surest value they share; in the order of the list."""
     nobodys: set[str] = await _nobodys(session, groups) if alike is Alike.NUMBER else set()
     asked = [
         Place(alike, key, low, high)
@@ -201,7 +201,7 @@ async def _pairs(session: AsyncSession, alike: Alike, groups: dict[str, list[int
 
 
 def in_common(one: ContactRow, other: ContactRow) -> tuple[tuple[Alike, str], ...]:
-    """What both have. Two extensions of one number are two people of one office."""
+    """What both clients have. One number with two different extensions belongs to two people of one office."""
     extensions = {phone.number: phone.extension for phone in other.phones}
     numbers = sorted(
         {
@@ -219,7 +219,7 @@ def in_common(one: ContactRow, other: ContactRow) -> tuple[tuple[Alike, str], ..
 
 
 async def _nobodys(session: AsyncSession, numbers: Iterable[str]) -> set[str]:
-    """Our own numbers and those that are not clients say nothing about who has them."""
+    """Those of the numbers that are our own or not clients; sharing one proves nothing."""
     listed = select_rows(SpecialNumber.number).where(col(SpecialNumber.number).in_(list(numbers)))
     return set((await session.exec(listed)).all())
 
@@ -231,7 +231,7 @@ async def _apart(session: AsyncSession, places: Sequence[Place]) -> set[tuple[in
 
 
 async def _apart_from(session: AsyncSession, contact_id: int) -> set[int]:
-    """The client and everybody who is not the same."""
+    """Ids of the client and of those marked as different from it."""
     found = await session.exec(
         select_rows(NotSame).where((col(NotSame.low_id) == contact_id) | (col(NotSame.high_id) == contact_id))
     )

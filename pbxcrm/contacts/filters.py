@@ -1,4 +1,4 @@
-"""What one may ask a list of clients for, beside a part of a name or number."""
+"""Filters of the lists of clients and companies, besides a part of a name or number."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from pbxcrm.shared.text_match import part_of
 
 @dataclass(frozen=True, slots=True)
 class ContactFilter:
-    """``responsible`` is a login; ``since``/``until`` (exclusive) bound the creation."""
+    """Filter of clients. ``responsible`` is a login; ``since``/``until`` (exclusive) limit the time of creation."""
 
     responsible: str = ""
     client_number: str = ""
@@ -22,7 +22,7 @@ class ContactFilter:
     until: datetime | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of clients."""
+        """The conditions on clients, for WHERE."""
         found = _common(Contact, self.responsible, self.since, self.until)
         if self.client_number:
             found.append(col(Contact.id).in_(select(Phone.contact_id).where(Phone.number == self.client_number)))
@@ -31,7 +31,7 @@ class ContactFilter:
 
 @dataclass(frozen=True, slots=True)
 class CompanyFilter:
-    """``responsible`` is a login; ``text`` a part of the name."""
+    """Filter of companies. ``responsible`` is a login; ``text`` a part of the name."""
 
     responsible: str = ""
     since: datetime | None = None
@@ -39,7 +39,7 @@ class CompanyFilter:
     text: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """For the WHERE clause of companies."""
+        """The conditions on companies, for WHERE."""
         found = _common(Company, self.responsible, self.since, self.until)
         if self.text.strip():
             found.append(part_of(col(Company.name_folded), self.text))

@@ -1,4 +1,4 @@
-"""What upper contexts may take part in when two clients become one, or two again. ``pbxcrm.composition`` registers who does."""
+"""Hooks for upper contexts when clients are merged or a merge is undone. ``pbxcrm.composition`` registers the functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,37 +11,39 @@ from pbxcrm.shared.hooks import Hook
 
 
 class Why(StrEnum):
-    """Why an undo leaves something as it is."""
+    """Why an undo does not restore something."""
 
-    FIELD = "field"  # ``what`` is a field of the client that says something else by now
-    NUMBER_GONE = "number_gone"  # ``what`` is a number or an address that was taken from the client
-    EDITED = "edited"  # rows that go back as they are now
-    ELSEWHERE = "elsewhere"  # rows that were given to somebody else, or to nobody
-    NEW = "new"  # rows that are newer than the merge
-    CALLBACK_CLOSED = "callback_closed"  # both callbacks were one, and that one is closed by now
+    FIELD = "field"  # ``what`` is a field of the client that has changed since
+    NUMBER_GONE = "number_gone"  # ``what`` is a number or an address that was removed from the client
+    EDITED = "edited"  # rows that are given back with their later edits
+    ELSEWHERE = "elsewhere"  # rows that were reassigned to another client or to none
+    NEW = "new"  # rows newer than the merge
+    CALLBACK_CLOSED = "callback_closed"  # the two callbacks were joined, and the joined one is closed
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """``what`` is a field, a number, or the table of the rows ``ids``. Whoever shows them asks who may see them."""
+    """Something an undo does not restore. ``what``: a field, a number, or the table of the rows ``ids``, whose visibility is
+    not checked here.
+    """
 
     why: Why
     what: str
     ids: tuple[int, ...] = ()
 
     def stored(self) -> dict[str, Any]:
-        """As JSON, for ``load``."""
+        """The value as JSON, for ``load``."""
         return {"why": self.why.value, "what": self.what, "ids": list(self.ids)}
 
     @classmethod
     def load(cls, stored: Mapping[str, Any]) -> Self:
-        """What ``stored()`` gave."""
+        """Read the result of ``stored()``."""
         return cls(Why(stored["why"]), stored["what"], tuple(stored["ids"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Merging:
-    """Before the rows go over. ``numbers`` are those that only the survivor will have. ``kept`` is stored, for the undo."""
+    """Called before rows move. ``numbers``: those only the survivor will have. ``kept``: to be filled; stored for the undo."""
 
     viewer: Viewer
     from_id: int
@@ -54,7 +56,7 @@ class Merging:
 
 @dataclass(frozen=True, slots=True)
 class Unmerging:
-    """Before the rows go back. ``kept`` is what ``Merging.kept`` was; ``left`` gathers what is left as it is."""
+    """Called before rows move back. ``kept`` is from ``Merging.kept``; ``left`` collects what is not restored."""
 
     viewer: Viewer
     from_id: int
@@ -66,7 +68,7 @@ class Unmerging:
 
 @dataclass(frozen=True, slots=True)
 class Relinked:
-    """After it: ``rows`` have another client now, ids by ``table.column``. Those who see them must be told."""
+    """Called after rows moved: ids by ``table.column``. Those who see the rows must be notified."""
 
     rows: Mapping[str, Sequence[int]]
     at: datetime

@@ -1,4 +1,4 @@
-"""Whose a number is, before a second client is made of it."""
+"""Finds who has a number, before a second client is made with it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pbxcrm.people.directory import load_directory
 
 @dataclass(frozen=True, slots=True)
 class KnownNumber:
-    """``contact`` has ``number``; None where the card is private, then only ``responsible`` is told. Empty: nobody's."""
+    """A number and its contact. ``contact`` None: not visible to the viewer, who only sees the name ``responsible``."""
 
     number: str
     contact: Contact | None
@@ -26,10 +26,10 @@ class KnownNumber:
 async def whose_numbers(
     session: AsyncSession, viewer: Viewer, numbers: Collection[str], *, without: int | None = None
 ) -> list[KnownNumber]:
-    """Who has these numbers (each in its one spelling), except those that the client with the id ``without`` has, too.
+    """Who has these numbers (in normal form), except numbers that the client with the id ``without`` also has.
 
-    Clients one may open are named. Of the private ones of a colleague whom one may see it is told whose they are; of all
-    others nothing, not even that there is one.
+    Visible clients are returned. For a client that is not visible but belongs to a colleague the viewer sees, only the
+    colleague's name is returned; other clients are left out entirely.
     """
     named = (await load_numbers(session, numbers)).contacts
     named = {

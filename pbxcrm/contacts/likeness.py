@@ -1,9 +1,9 @@
-"""When two names or addresses may be one person's: a key that is the same for every spelling of one name.
+"""Decides when two names or addresses may belong to one person: a key that is equal for all spellings of one name.
 
-The key of a name is made of its search key, so Latin and Cyrillic are one already. Here the spellings of one sound become one, Ukrainian
-and Russian forms of one first name become one, the order of words does not count, and the patronymic of a name of three words and the
-legal form of a firm are left out. Men and women stay apart: ``Олександр`` is not ``Олександра``. A single word says too little to take
-one client for another, so its key is empty.
+The key is made from the search key, in which Latin and Cyrillic are already the same. Here spellings of one sound are unified,
+Ukrainian and Russian forms of one first name are unified, the order of words is ignored, and the patronymic in a name of three
+words and the legal form of a company are dropped. Male and female names stay different: ``Олександр`` is not ``Олександра``. The
+key of a single word is empty, because one word is too little to call two clients alike.
 """
 
 import re
@@ -34,7 +34,7 @@ _SOUNDS = tuple(
 )
 _PATRONYMIC = re.compile(r"(ovich|evich|ivna|ovna|evna)$")
 _LETTERS = re.compile(r"[^a-z0-9]+")
-# Forms of one first name, as people of one town write them in Ukrainian, Russian and English. The first is what all become.
+# Forms of one first name in Ukrainian, Russian and English, one name per line. All are replaced by the first.
 _SAME_NAMES = (
     "олександр александр oleksandr aleksandr alexander alexandr",
     "олександра александра oleksandra aleksandra alexandra",
@@ -95,7 +95,7 @@ _LEGAL_FORMS = "тов ооо фоп чп пп ип ип ао зао пао пр
 
 
 def name_key(name: str) -> str:
-    """At least two words, sorted; empty where the name is too little to tell."""
+    """The key of a name: at least two words, sorted; empty if the name has fewer."""
     words = [_sounds(word) for word in _LETTERS.split(search_key(name)) if word]
     words = [word for word in words if word and word not in _legal_forms()]
     if len(words) >= 3:
@@ -106,12 +106,12 @@ def name_key(name: str) -> str:
 
 
 def address_key(address: str) -> str:
-    """An e-mail address as it is compared: case never tells two people apart."""
+    """The key of an e-mail address: case is ignored."""
     return address.strip().casefold()[:LONGEST_ADDRESS]
 
 
 def keep_key(table: type[SQLModel], source: str, target: str, key_of: Callable[[str], str]) -> None:
-    """Let ``target`` of each row of ``table`` be the key of its ``source``."""
+    """Keep column ``target`` equal to the key of column ``source`` when rows of ``table`` are inserted or updated."""
 
     def keep(_mapper: Mapper[SQLModel], _connection: Connection, row: SQLModel) -> None:
         wanted = key_of(getattr(row, source) or "")
@@ -123,7 +123,7 @@ def keep_key(table: type[SQLModel], source: str, target: str, key_of: Callable[[
 
 
 def _sounds(word: str) -> str:
-    """``word`` is one of a search key."""
+    """Unify the spellings of sounds in ``word``, one word of a search key."""
     for spelled, sound in _SOUNDS:
         word = spelled.sub(sound, word)
     return word

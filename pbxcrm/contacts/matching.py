@@ -1,4 +1,4 @@
-"""Clients by a part of their name or number."""
+"""Finds clients by a part of their name or number."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ from pbxcrm.shared.text_match import digits_of, few, part_of
 
 
 def named(text: str) -> Select[Any]:
-    """Ids of the clients whose name has ``text`` as a part."""
+    """Ids of the clients whose name contains ``text``."""
     return select(col(Contact.id)).where(part_of(col(Contact.name_folded), text)).correlate(None)
 
 
 def numbered(digits: str) -> Select[Any]:
-    """Ids of the clients one of whose numbers has these digits as a part."""
+    """Ids of the clients with a number that contains these digits."""
     has_them = col(Phone.number).contains(digits, autoescape=True)
     return select(col(Phone.contact_id)).where(has_them).correlate(None)
 
 
 async def matching(session: AsyncSession, text: str) -> ColumnElement[bool]:
-    """A condition for lists of clients: those few who fit, or whether one fits where many do."""
+    """A condition for lists of clients: a list of ids if few match, else a test of each client."""
     digits, contact_id = digits_of(text), col(Contact.id)
     queries = {"name": named(text), **({"number": numbered(digits)} if digits else {})}
     found = await few(session, **queries)

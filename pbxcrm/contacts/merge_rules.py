@@ -1,4 +1,4 @@
-"""Pure decisions of a merge: which value of each field stays, which numbers and addresses go over."""
+"""Pure decisions of a merge: which value each field gets, and how equal numbers and addresses are combined."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from pbxcrm.shared.errors import Invalid
 
-#: What one chooses between, in the order of the page.
+#: The fields for which the user chooses a value, in the order of the page.
 FIELDS = ("name", "company_id", "responsible_id", "note")
 THIS, INTO, BOTH = "this", "into", "both"
 NOTE_MAX, LABEL_MAX = 4000, 50
@@ -16,7 +16,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A number or an e-mail address. ``key`` is what is compared; ``extension`` is empty for an address."""
+    """A number or an e-mail address. ``key`` is compared; ``extension`` is empty for an address."""
 
     key: str
     extension: str = ""
@@ -24,7 +24,7 @@ class Way:
 
 
 def default_choice(field: str, this: Values, into: Values) -> str:
-    """What is taken where nobody chooses: the survivor's, the other's where the survivor has none, both notes where they fit."""
+    """The default: the survivor's value, or the other's if the survivor has none; both notes if they fit."""
     if not into[field]:
         return THIS if this[field] else INTO
     if field == "note" and this[field] and this[field] != into[field] and len(joined(this, into)) <= NOTE_MAX:
@@ -38,7 +38,7 @@ def joined(this: Values, into: Values) -> str:
 
 
 def choose(this: Values, into: Values, chosen: Mapping[str, str]) -> dict[str, list[Any]]:
-    """What the survivor takes: ``{field: [before, after]}`` of the fields that become different. Raises Invalid."""
+    """The survivor's changes: ``{field: [before, after]}`` for fields that change. Raises Invalid."""
     taken: dict[str, list[Any]] = {}
     for field in FIELDS:
         choice = chosen.get(field) or default_choice(field, this, into)
@@ -55,7 +55,7 @@ def choose(this: Values, into: Values, chosen: Mapping[str, str]) -> dict[str, l
 
 
 def shared_way(mine: Way, known: Way) -> Way:
-    """What the survivor's ``known`` becomes when the other one had the same: nothing that was written with it is lost."""
+    """The survivor's ``known`` combined with the other's equal one, without losing extension or label."""
     label = known.label or mine.label
     if mine.extension and known.extension and mine.extension != known.extension:
         label = f"{label}, {mine.extension}" if label else mine.extension

@@ -1,4 +1,4 @@
-"""What is read of merges: who may undo one, and what an undo would leave as it is."""
+"""Queries on merges: who may undo one, and what an undo would not restore."""
 
 from sqlalchemy import or_
 from sqlmodel import col, select
@@ -15,7 +15,7 @@ from pbxcrm.shared.errors import NotFound
 
 
 async def access_merge(session: AsyncSession, viewer: Viewer, merge_id: int) -> Merge:
-    """A merge of a client whom the viewer sees, or that they made. Raises NotFound."""
+    """A merge that the viewer made, or of a client they see. Raises NotFound."""
     merge = await session.get(Merge, merge_id)
     if merge is not None and merge.by_id != viewer.user_id:
         survivor = await survivor_of(session, merge.into_id) or merge.into_id
@@ -30,7 +30,7 @@ async def access_merge(session: AsyncSession, viewer: Viewer, merge_id: int) -> 
 
 
 def may_undo(viewer: Viewer, merge: Merge, into: Contact, people: Directory) -> bool:
-    """Whoever merged them; a manager of theirs, or of whoever is responsible for the client."""
+    """Whether the viewer may undo it: they merged, or they manage the one who merged or the client's responsible user."""
     if viewer.role is Role.QC:
         return False
     leads = viewer.role in {Role.MANAGER, Role.ADMIN}
@@ -40,13 +40,13 @@ def may_undo(viewer: Viewer, merge: Merge, into: Contact, people: Directory) -> 
 
 
 async def merges_into(session: AsyncSession, contact_id: int) -> list[Merge]:
-    """Who was merged into a client, newest first; those that were undone too."""
+    """The merges into a client, newest first, including undone ones."""
     found = await session.exec(select(Merge).where(Merge.into_id == contact_id).order_by(col(Merge.id).desc()))
     return list(found.all())
 
 
 async def changed_since(session: AsyncSession, merge: Merge, into: Contact) -> list[Left]:
-    """What an undo leaves as it is: what was edited, given away or taken away since, and what is newer than the merge."""
+    """What an undo would not restore: values edited, reassigned or removed since, and rows newer than the merge."""
     left = [Left(Why.FIELD, field) for field, (_, after) in merge.fields.items() if getattr(into, field) != after]
     left += await _ways_since(session, merge)
     moved, adopted = ids_in(merge.moved), ids_in(merge.adopted)
@@ -65,7 +65,7 @@ async def changed_since(session: AsyncSession, merge: Merge, into: Contact) -> l
 
 
 async def _ways_since(session: AsyncSession, merge: Merge) -> list[Left]:
-    """Numbers and addresses that went over and are the survivor's no more."""
+    """Numbers and addresses that were moved and that the survivor no longer has."""
     has: set[str] = set()
     for column, owner in ((Phone.number, Phone.contact_id), (Email.address_key, Email.contact_id)):
         has |= set((await session.exec(select(column).where(owner == merge.into_id))).all())

@@ -1,8 +1,8 @@
-"""Two clients who are one person become one client, and nothing of either is lost.
+"""Merges two clients who are one person into one, without losing anything of either.
 
-The one that is merged stays as a row, ``merged_into_id`` the survivor, with all that stood in its own fields: its address leads to the
-survivor, and everything that looks for clients leaves it out. Whatever names it (deals, tasks, calls, callbacks, notes …) names the
-survivor from then on. ``Merge`` remembers each row, so that it can be undone a month later (``unmerging``).
+The merged client stays as a row with all its fields; ``merged_into_id`` is the survivor. Its URL leads to the survivor, and all
+searches leave it out. All rows that refer to it (deals, tasks, calls, callbacks, notes …) refer to the survivor from then on.
+``Merge`` stores each row, so that the merge can be undone, even a month later (``unmerging``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.jobs import set_timer
 
-#: What was being written for the merged client by somebody else while they were merged comes along after so long.
+#: After this time, rows that others were writing for the merged client during the merge are moved too.
 SETTLE_AFTER = timedelta(minutes=1)
 SETTLE = "contacts.settle_merge"
 
@@ -37,7 +37,7 @@ WayTable = type[Phone] | type[Email]
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What one saw of the two; None: whatever they are now."""
+    """The versions of the two clients the user saw; None: any."""
 
     this: int | None = None
     into: int | None = None
@@ -55,7 +55,7 @@ async def merge_contacts(
 ) -> Merge:
     """Merge ``contact_id`` into ``into_id``; ``chosen`` says per field ``this``, ``into`` or, for the note, ``both``.
 
-    Raises NotAllowed where the viewer may not change both, Conflict where somebody was faster, Invalid.
+    Raises NotAllowed if the viewer may not change both, Conflict if somebody changed or merged one meanwhile, Invalid, NotFound.
     """
     check(viewer, Permission.CONTACTS_EDIT)
     if contact_id == into_id:
@@ -110,12 +110,12 @@ async def merge_contacts(
 
 
 async def settle_merge(session: AsyncSession, merge_id: int, now: datetime) -> None:
-    """What somebody wrote for the merged client while they were merged comes along, too. Doing it again changes nothing."""
+    """Move rows that were written for the merged client during the merge. A repetition changes nothing."""
     merge = await session.get(Merge, merge_id, with_for_update=True)
     if merge is None or merge.undone_at is not None:
         return
     into = await session.get_one(Contact, merge.into_id)
-    if into.merged_into_id is not None:  # its own merge moves everything on
+    if into.merged_into_id is not None:  # the survivor's own merge moves everything
         return
     late = await give_all(session, merge.from_id, merge.into_id)
     if late:
@@ -126,28 +126,28 @@ async def settle_merge(session: AsyncSession, merge_id: int, now: datetime) -> N
 
 
 def values_of(contact: Contact) -> dict[str, Any]:
-    """Its fields that are chosen between."""
+    """The client's fields of which a merge chooses one."""
     return {field: getattr(contact, field) for field in FIELDS}
 
 
 def way_of(row: Phone | Email) -> Way:
-    """A row as the rules of a merge compare it."""
+    """The value of a row that the merge rules compare."""
     if isinstance(row, Phone):
         return Way(row.number, row.extension, row.label)
     return Way(row.address_key, "", row.label)
 
 
 async def ways_of(session: AsyncSession, table: WayTable, contact_id: int) -> Sequence[Phone | Email]:
-    """Numbers or addresses of a client, oldest first."""
+    """The phone or e-mail rows of a client, oldest first."""
     found = await session.exec(select(table).where(table.contact_id == contact_id).order_by(col(table.id)))
     return [row for row in found.all() if isinstance(row, Phone | Email)]
 
 
 async def lock_both(session: AsyncSession, *contact_ids: int) -> list[Contact]:
-    """The clients as they are once nobody else holds them, their numbers first, as the listener does; in the order asked for.
+    """Lock the clients, first their numbers, as the listener does, and return their current rows in the given order.
 
-    Harder than ``lock_row``: who is just adding something that names one of them is waited for, so that it goes along.
-    Raises Conflict where their numbers changed meanwhile.
+    A stronger lock than ``lock_row``: it waits for transactions that add rows referring to them, so that these move too.
+    Raises Conflict if their numbers changed meanwhile.
     """
     await session.flush()
     numbers = await _numbers(session, contact_ids)
@@ -166,7 +166,7 @@ async def _numbers(session: AsyncSession, contact_ids: Sequence[int]) -> set[str
 
 
 async def _only_theirs(session: AsyncSession, from_id: int, into_id: int) -> list[str]:
-    """Numbers that both had and nobody else: from now on they are one client's alone."""
+    """Numbers that exactly these two clients have: after the merge only the survivor has them."""
     found = await session.exec(
         select(Phone.number, Phone.contact_id).where(col(Phone.number).in_(await _numbers(session, [from_id, into_id])))
     )
@@ -177,7 +177,7 @@ async def _only_theirs(session: AsyncSession, from_id: int, into_id: int) -> lis
 
 
 async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into_id: int) -> list[dict[str, Any]]:
-    """Move what the survivor has not; what both have stays once. Returns all that the other one had, as ``Merge`` keeps it."""
+    """Move rows the survivor lacks; of duplicates keep the survivor's. Returns all the other had, as ``Merge`` stores it."""
     mine, known = await ways_of(session, table, from_id), await ways_of(session, table, into_id)
     theirs = {way_of(row).key: row for row in reversed(known)}
     stored: list[dict[str, Any]] = []
@@ -207,7 +207,7 @@ def set_way(row: Phone | Email, way: Way) -> None:
 
 
 async def _adopt(session: AsyncSession, into_id: int, numbers: Sequence[str]) -> Moved:
-    """What happened under these numbers while it could be either's is the survivor's."""
+    """Give the survivor the rows of these numbers that had no client because the number was ambiguous."""
     if not numbers:
         return {}
     await session.flush()

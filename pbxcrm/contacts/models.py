@@ -1,4 +1,4 @@
-"""Tables of clients: people and companies, how to reach them, and numbers that are nobody's client."""
+"""Tables of contacts and companies, their numbers and addresses, merges, and own and spam numbers."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ _KEYED = text("name_key <> ''")
 
 
 class Company(SQLModel, table=True):
-    """A firm that clients belong to. ``name_folded`` is kept by the ORM for searching."""
+    """A company that clients belong to. The ORM keeps ``name_folded`` up to date for searching."""
 
     __tablename__ = "companies"
     __table_args__ = (Index("ix_companies_name_folded", "name_folded"),)
@@ -34,13 +34,13 @@ class Company(SQLModel, table=True):
 class Contact(SQLModel, table=True):
     """A client: a person who calls or is called.
 
-    One of several that were the same person is ``merged_into_id`` another: it keeps what stood in it and is shown nowhere.
+    A client that was merged has ``merged_into_id``: it keeps its fields and is not shown.
     """
 
     __tablename__ = "contacts"
     __table_args__ = (
         Index("ix_contacts_name_folded", "name_folded"),
-        # Who may be the same person: without the row, and without those that nobody can be taken for.
+        # Covering partial index for finding duplicates.
         Index("ix_contacts_name_key", "name_key", "id", sqlite_where=_KEYED, postgresql_where=_KEYED),
     )
 
@@ -50,33 +50,33 @@ class Contact(SQLModel, table=True):
     company_id: int | None = maybe_link("companies.id")
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
-    # No index: SQLite would find all the others by it.
+    # No index: SQLite would use it to find all rows that are not merged.
     merged_into_id: int | None = maybe_link("contacts.id", index=False)
-    name_key: str = Field(default="", sa_type=Text, nullable=False)  # alike for one name in any spelling
+    name_key: str = Field(default="", sa_type=Text, nullable=False)  # equal for all spellings of one name
     created_at: datetime = utc_column()
     version: int = 1
 
 
 class Phone(SQLModel, table=True):
-    """A number of a contact; E.164 where it can be. Several contacts may share one."""
+    """A number of a contact, in E.164 if possible. Several contacts may share one."""
 
     __tablename__ = "phones"
-    __table_args__ = (Index("ix_phones_number", "number", "contact_id"),)  # a part of a number: without the row
+    __table_args__ = (Index("ix_phones_number", "number", "contact_id"),)  # covering, for search by part of a number
 
     id: int | None = row_id()
     contact_id: int = link("contacts.id", ondelete="CASCADE")
     number: str = Field(max_length=LONGEST_NUMBER)
-    extension: str = Field(default="", max_length=8)  # what is dialled once it answers: 12 of "044 200 10 20 ext. 12"
+    extension: str = Field(default="", max_length=8)  # dialled after the answer: 12 in "044 200 10 20 ext. 12"
     label: str = Field(default="", max_length=50)
 
     @property
     def written(self) -> str:
-        """As one types it into a form."""
+        """The number and extension as typed in a form."""
         return f"{self.number} ext. {self.extension}" if self.extension else self.number
 
 
 class Email(SQLModel, table=True):
-    """An address of a contact, as it was typed."""
+    """An e-mail address of a contact, as typed."""
 
     __tablename__ = "emails"
     __table_args__ = (Index("ix_emails_address_key", "address_key", "contact_id"),)
@@ -84,14 +84,14 @@ class Email(SQLModel, table=True):
     id: int | None = row_id()
     contact_id: int = link("contacts.id", ondelete="CASCADE")
     address: str = Field(max_length=LONGEST_ADDRESS, index=True)
-    address_key: str = Field(default="", max_length=LONGEST_ADDRESS)  # in small letters
+    address_key: str = Field(default="", max_length=LONGEST_ADDRESS)  # in lower case
     label: str = Field(default="", max_length=50)
 
 
 class NumberKind(StrEnum):
-    """Why a number is nobody's client."""
+    """Why a number is not a client's."""
 
-    OWN = "own"  # ours: a branch, a colleague's mobile; makes no deals and no misses
+    OWN = "own"  # ours: a branch, a colleague's mobile; makes no deals and no callbacks
     SPAM = "spam"  # not a client
 
 
@@ -108,11 +108,12 @@ class SpecialNumber(SQLModel, table=True):
 
 
 class Merge(SQLModel, table=True):
-    """Two clients became one. It holds what it takes to make them two again, whenever that is.
+    """A merge of two clients, with all that an undo needs.
 
-    ``moved`` are the rows that went over, ``{table: [[id, version or null], …]}``; ``adopted`` those that nobody had before, in the
-    same form; ``numbers`` and ``emails`` what the other one had, ``[{number, extension, label, shared}]``; ``fields`` what the
-    survivor took, ``{field: [before, after]}``; ``marks`` the highest id of each table then; ``parts`` what other contexts need.
+    ``moved``: the moved rows, ``{table.column: [[id, version or null], …]}``; ``adopted``: rows that had no client before, in
+    the same form; ``numbers`` and ``emails``: what the other one had, ``[{key, written, extension, label, shared}]``;
+    ``fields``: what the survivor took, ``{field: [before, after]}``; ``marks``: the highest id of each table at that time;
+    ``parts``: data of other contexts.
     """
 
     __tablename__ = "merges"
@@ -131,11 +132,11 @@ class Merge(SQLModel, table=True):
     parts: dict[str, Any] = json_object()
     undone_at: datetime | None = maybe_utc_column()
     undone_by_id: int | None = maybe_link("users.id", index=False)
-    left: list[dict[str, Any]] = json_list()  # what the undo left as it was: ``contacts.hooks.Left``, stored
+    left: list[dict[str, Any]] = json_list()  # what the undo did not restore: stored ``contacts.hooks.Left``
 
 
 class NotSame(SQLModel, table=True):
-    """Somebody looked at two clients who are alike and said that they are two. ``low_id`` is the smaller id."""
+    """Two similar clients that somebody marked as different people. ``low_id`` is the smaller id."""
 
     __tablename__ = "not_same"
 

@@ -1,4 +1,4 @@
-"""What is read of clients."""
+"""Queries on clients, companies and special numbers."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from pbxcrm.shared.errors import not_there
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A contact with what a list shows of it."""
+    """A contact with the rows that a list shows beside it."""
 
     contact: Contact
     company: Company | None
@@ -33,7 +33,7 @@ class ContactRow:
 
 
 async def contacts_of_number(session: AsyncSession, number: str | None) -> list[Contact]:
-    """Everybody who has this number, oldest first; several is normal (a family, an office)."""
+    """The contacts with this number, oldest first; several are normal (a family, an office)."""
     if not number:
         return []
     found = await session.exec(
@@ -48,7 +48,7 @@ async def contacts_of_number(session: AsyncSession, number: str | None) -> list[
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What is known of some numbers: who has each, oldest first, and which are ours or nobody's client."""
+    """What is known of some numbers: the contacts of each, first owner first, and which are our own or spam."""
 
     contacts: dict[str, list[Contact]] = field(default_factory=dict)
     special: dict[str, NumberKind] = field(default_factory=dict)
@@ -59,7 +59,7 @@ _HAVING = (
     select(Phone.number, Contact)
     .join(Contact, col(Contact.id) == col(Phone.contact_id))
     .where(col(Phone.number).in_(_NUMBERS))
-    .order_by(col(Phone.id))  # who had it first stands first
+    .order_by(col(Phone.id))  # the first owner comes first
 )
 _MARKED = select(SpecialNumber).where(col(SpecialNumber.number).in_(_NUMBERS))
 
@@ -79,7 +79,7 @@ async def load_numbers(session: AsyncSession, numbers: Collection[str]) -> Numbe
 
 
 async def special_number(session: AsyncSession, number: str | None) -> SpecialNumber | None:
-    """The entry of the list of numbers that are no clients, or None."""
+    """The entry in the list of own and spam numbers, or None."""
     return await session.get(SpecialNumber, number) if number else None
 
 
@@ -89,7 +89,7 @@ async def list_special_numbers(session: AsyncSession) -> list[SpecialNumber]:
 
 
 async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int, *, field: str = "") -> Contact:
-    """The client, if the viewer may see them; who was merged into another is that one. Raises NotFound."""
+    """The client, if the viewer sees them; for a merged client, the survivor. Raises NotFound."""
     found = await get_contact(session, viewer, contact_id)
     if found is None and (survivor := await survivor_of(session, contact_id)) is not None:
         found = await get_contact(session, viewer, survivor)
@@ -99,12 +99,12 @@ async def access_contact(session: AsyncSession, viewer: Viewer, contact_id: int,
 
 
 async def get_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> Contact | None:
-    """The client where the viewer sees them, else None."""
+    """The client if the viewer sees them, else None."""
     return (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
 
 
 async def survivor_of(session: AsyncSession, contact_id: int) -> int | None:
-    """Whom a client was merged into, in the end; None for one who was not, or who never was."""
+    """The id of the final survivor of a merged client; None if the client was not merged or does not exist."""
     survivor: int | None = None
     while True:
         asked = select(Contact.merged_into_id).where(Contact.id == (survivor or contact_id))
@@ -121,20 +121,20 @@ async def edits_contact(session: AsyncSession, viewer: Viewer, contact_id: int) 
 
 
 async def edits_company(session: AsyncSession, viewer: Viewer, company_id: int) -> bool:
-    """The same for a company."""
+    """Whether the viewer may change this company."""
     editable = select(Company.id).where(Company.id == company_id, editable_companies(viewer))
     return (await session.exec(editable)).first() is not None
 
 
 async def special_numbers_of(session: AsyncSession, row: ContactRow) -> dict[str, SpecialNumber]:
-    """Which of the client's numbers are on a list, by the number."""
+    """The client's numbers that are on the list of own and spam numbers: number → entry."""
     numbers = [phone.number for phone in row.phones]
     found = await session.exec(select(SpecialNumber).where(col(SpecialNumber.number).in_(numbers)))
     return {special.number: special for special in found.all()}
 
 
 async def only_contact_of_number(session: AsyncSession, viewer: Viewer, number: str) -> int | None:
-    """The client with this number, where the viewer sees exactly one."""
+    """The id of the client with this number, if the viewer sees exactly one; else None."""
     of_number = select(Contact.id).join(Phone, col(Phone.contact_id) == col(Contact.id)).where(Phone.number == number)
     found = set((await session.exec(of_number.where(visible_contacts(viewer)).limit(2))).all())
     return found.pop() if len(found) == 1 else None
@@ -157,7 +157,7 @@ async def list_contacts(
     before: int | None = None,
     limit: int = 50,
 ) -> list[ContactRow]:
-    """Newest first, ``before`` an id; ``text`` is a part of a name or the digits of a number."""
+    """The clients the viewer sees, newest first. ``before``: an id; ``text``: part of a name or of a number's digits."""
     visible = visible_contacts(viewer, little=await sees_little(session, viewer))
     query = select(Contact).where(visible, *filters).order_by(col(Contact.id).desc()).limit(limit)
     if before is not None:
@@ -172,7 +172,7 @@ async def list_contacts(
 async def list_companies(
     session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
 ) -> list[Company]:
-    """Companies that the viewer may see and that fit all ``filters``, newest first; ``before`` is an id."""
+    """Companies that the viewer sees and that match all ``filters``, newest first; ``before`` is an id."""
     query = select(Company).where(visible_companies(viewer), *filters).order_by(col(Company.id).desc()).limit(limit)
     if before is not None:
         query = query.where(col(Company.id) < before)

@@ -1,4 +1,4 @@
-"""Why what stands in the history of a client is there."""
+"""Texts that explain entries in a client's history."""
 
 from pbxcrm.shared.reasons import N_, Counted
 

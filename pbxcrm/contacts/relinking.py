@@ -1,7 +1,8 @@
-"""Giving the rows that name one client to another: every table with a foreign key to clients, whichever context it is of.
+"""Moves the rows that refer to one client to another, in every table with a foreign key to clients, in any context.
 
-The tables are found by their keys, so that one which is added later goes along by itself and nothing is left behind. It needs an ``id``
-and no unique constraint on its client (a test holds that); what must be decided about its rows takes part in ``contacts_merging``.
+The tables are found by their foreign keys, so a table that is added later is included without a change here. It needs an
+``id`` and no unique constraint on its client (a test checks this). A context that must decide about its rows registers a
+function for ``contacts_merging``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.shared.core_sql import fetch
 
-#: Tables of this context that merging minds itself.
+#: Tables of this context, which the merge handles itself.
 OWN = frozenset({"contacts", "phones", "emails", "merges", "not_same"})
 AT_ONCE = 500  # ids in one statement
 
@@ -24,25 +25,25 @@ Moved = dict[str, list[list[int | None]]]  # "deals.contact_id" -> [[id, version
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A column that names a client."""
+    """A column that refers to a client."""
 
     table: Table
     column: Column[Any]
 
     @property
     def name(self) -> str:
-        """``table.column``, as ``Moved`` is keyed."""
+        """``table.column``, the key in ``Moved``."""
         return f"{self.table.name}.{self.column.name}"
 
     @property
     def columns(self) -> list[Column[Any]]:
-        """Its row's id, and its version where it has one."""
+        """The table's id column, and its version column if it has one."""
         return [self.table.c.id, *([self.table.c.version] if "version" in self.table.c else [])]
 
 
 @cache
 def links() -> tuple[Link, ...]:
-    """All of them outside of this context. Those that depend on others come first: so everybody locks rows, callbacks before deals."""
+    """All links outside this context. Dependent tables come first, the usual lock order: callbacks before deals."""
     found = [
         Link(table, key.parent)
         for table in reversed(SQLModel.metadata.sorted_tables)
@@ -53,7 +54,7 @@ def links() -> tuple[Link, ...]:
 
 
 async def give_all(session: AsyncSession, from_id: int, into_id: int) -> Moved:
-    """Give every row of ``from_id`` to ``into_id``. Rows that the session has loaded are not refreshed: it is flushed before."""
+    """Move every row of ``from_id`` to ``into_id``. Flushes first; rows already loaded in the session are not refreshed."""
     await session.flush()
     moved: Moved = {}
     for link in links():
@@ -65,14 +66,14 @@ async def give_all(session: AsyncSession, from_id: int, into_id: int) -> Moved:
 
 
 async def give(session: AsyncSession, link: Link, ids: Iterable[int], to: int | None) -> None:
-    """Give these rows to a client, or to nobody."""
+    """Assign these rows to a client, or to none."""
     for some in _parts(sorted(ids)):
         change = update(link.table).where(link.table.c.id.in_(some)).values({link.column.name: to})
         await fetch(session, change.returning(link.table.c.id))
 
 
 async def whose_now(session: AsyncSession, link: Link, ids: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
-    """Whose these rows are now and in which version, by id; those that are gone are left out."""
+    """Row id → (present client id, version); deleted rows are left out."""
     found: dict[int, tuple[int | None, int | None]] = {}
     for some in _parts(sorted(ids)):
         query = select(link.column, *link.columns).where(link.table.c.id.in_(some))
@@ -82,7 +83,7 @@ async def whose_now(session: AsyncSession, link: Link, ids: Iterable[int]) -> di
 
 
 async def ids_of(session: AsyncSession, contact_id: int) -> dict[str, set[int]]:
-    """Ids of all rows that name the client, by link."""
+    """Link name → ids of all rows that refer to the client."""
     return {
         link.name: {row[0] for row in await fetch(session, select(link.table.c.id).where(link.column == contact_id))}
         for link in links()
@@ -90,7 +91,7 @@ async def ids_of(session: AsyncSession, contact_id: int) -> dict[str, set[int]]:
 
 
 async def highest_ids(session: AsyncSession) -> dict[str, int]:
-    """The newest row of each table: what comes later is newer."""
+    """Link name → highest id of its table; rows with a higher id are newer."""
     return {link.name: (await fetch(session, select(func.max(link.table.c.id))))[0][0] or 0 for link in links()}
 
 
@@ -101,7 +102,7 @@ async def newer_of(session: AsyncSession, link: Link, contact_id: int, than: int
 
 
 def ids_in(moved: Mapping[str, Sequence[Sequence[int | None]]]) -> dict[str, list[int]]:
-    """The ids alone."""
+    """Link name → ids, without the versions."""
     return {name: [row[0] for row in rows if row[0] is not None] for name, rows in moved.items()}
 
 

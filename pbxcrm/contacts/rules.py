@@ -1,4 +1,4 @@
-"""Pure decisions about clients: what a name, a number, an address may look like."""
+"""Checks of clients' names, numbers and e-mail addresses."""
 
 import re
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ def check_name(name: str, field: str = "name") -> str:
 
 
 def check_numbers(numbers: Iterable[str], region: str, field: str = "phones") -> list[Written]:
-    """The numbers in one spelling, with their extensions and names, without blanks and doubles; a text may hold several.
+    """The numbers in normal form with extensions and names, without empty ones and duplicates; one text may hold several.
 
-    Raises Invalid for what cannot be dialled.
+    Raises Invalid for text that is not a telephone number.
     """
     found: dict[str, Written] = {}
     for typed in numbers:
@@ -31,7 +31,7 @@ def check_numbers(numbers: Iterable[str], region: str, field: str = "phones") ->
 
 
 def check_number(typed: str, region: str, field: str = "number") -> str:
-    """The one number in ``typed``, in one spelling; raises Invalid where there is none or where there are several."""
+    """The number in ``typed``, in normal form; raises Invalid if there is none or more than one."""
     found = _check_written(typed, region, field)
     if len({one.number for one in found}) > 1:
         raise Invalid(
@@ -50,13 +50,13 @@ def _check_written(typed: str, region: str, field: str) -> list[Written]:
 
 
 def _is_number(number: str) -> bool:
-    """Whether it can be somebody's number: public, or of a few digits in our own house. No code, not only zeros, not two in one."""
+    """Whether it can be somebody's number, public or internal: 3 to 15 digits, not only zeros, and no feature code."""
     digits = number.lstrip("+")
     return digits.isdecimal() and LEAST_DIGITS <= len(digits) <= MOST_DIGITS and digits.strip("0") != ""
 
 
 def check_emails(addresses: Iterable[str], field: str = "emails") -> list[str]:
-    """Addresses without blanks, each once. Raises Invalid at ``emails``."""
+    """The addresses without spaces and duplicates. Raises Invalid at ``field``."""
     found: list[str] = []
     for typed in addresses:
         address = typed.strip()

@@ -1,4 +1,4 @@
-"""What the deadlines of this context do."""
+"""The handlers of this context's timers."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from pbxcrm.shared.timers import Timer
 
 
 async def merge_settled(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """A minute after a merge: ``settle_merge``."""
+    """Run ``settle_merge``, one minute after a merge."""
     await settle_merge(session, int(row.payload["merge"]), now)
 
 

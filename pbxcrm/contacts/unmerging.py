@@ -1,4 +1,4 @@
-"""Making two clients of one again, however long after the merge: what was edited since is named and kept, never overwritten."""
+"""Undoes a merge at any later time. Later edits are kept and listed, never overwritten."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,9 +22,9 @@ from pbxcrm.shared.locking import lock_row
 
 
 async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, now: datetime) -> Merge:
-    """Whoever merged them may, and who answers for them or for the client. Raises NotAllowed, NotFound, Conflict.
+    """Undo a merge (see ``may_undo`` for who may). Raises NotAllowed, NotFound, Conflict.
 
-    ``Merge.left`` tells afterwards what was left as it is.
+    Afterwards ``Merge.left`` lists what was not restored.
     """
     check(viewer, Permission.CONTACTS_EDIT)
     merge = await access_merge(session, viewer, merge_id)
@@ -81,7 +81,7 @@ async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, no
 
 
 async def _give_back(session: AsyncSession, merge: Merge) -> dict[str, list[int]]:
-    """The rows that are still the survivor's; those that were nobody's before are nobody's."""
+    """Give back the rows that the survivor still has; adopted ones have no client again. Returns their ids by link."""
     given: dict[str, list[int]] = {}
     for stored, to in ((merge.moved, merge.from_id), (merge.adopted, None)):
         ids = ids_in(stored)
@@ -94,7 +94,7 @@ async def _give_back(session: AsyncSession, merge: Merge) -> dict[str, list[int]
 
 
 async def _part_ways(session: AsyncSession, merge: Merge, table: WayTable) -> None:
-    """Each has again what it had: what moved goes back, what both had both have. What was taken away since stays away."""
+    """Give back moved numbers or addresses, and recreate shared ones. What was removed since stays removed."""
     stored = merge.numbers if table is Phone else merge.emails
     theirs = {way_of(row).key: row for row in reversed(await ways_of(session, table, merge.into_id))}
     also = await _of_other_merges(session, merge, table)
@@ -112,7 +112,7 @@ async def _part_ways(session: AsyncSession, merge: Merge, table: WayTable) -> No
 
 
 async def _of_other_merges(session: AsyncSession, merge: Merge, table: WayTable) -> set[str]:
-    """Keys that others who were merged into the same client had, too, so that it keeps them."""
+    """Keys that other clients merged into the same survivor also had, so the survivor keeps them."""
     found = await session.exec(
         select(Merge).where(Merge.into_id == merge.into_id, Merge.id != merge.id, col(Merge.undone_at).is_(None))
     )
