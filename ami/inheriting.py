@@ -44,7 +44,7 @@ class Inherited:
     def hear_whole(self, facts: list[CallFact]) -> list[CallFact]:
         """Like ``hear`` for facts from CEL, which covers calls from their beginning, so ordinals are not shifted.
 
-        Calls that another listener told of also get an ``updated`` fact: some of its facts may have had other keys.
+        Calls known from another listener also get an ``updated`` fact, because some of its facts may have had other keys.
         """
         met = {fact.call.linkedid: fact.at for fact in facts if fact.call.linkedid in self._unheard}
         told = self.hear(facts, of_this_term=False)

@@ -167,7 +167,7 @@ class Call:
         self.outcome = Outcome.OPEN
         self.release_at: datetime | None = None  # the verdict is held until then, by the listener's clock
 
-        # What was told of it
+        # Which facts were told
         self.told: dict[tuple[FactKind, str], int] = {}
         self.told_ringing: dict[str, None] = {}
         self.told_queue: str | None = None

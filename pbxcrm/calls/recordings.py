@@ -61,8 +61,8 @@ def find_recording(viewer: Viewer, call: Call, folder: Path | None, now: datetim
     """Find the file of a call. It reads the disk, so call it in a thread.
 
     Raises NotFound (no folder, no file, an empty one, or one outside of the folder), Conflict (it is still being written),
-    Unavailable (the disk refuses), each with a sentence that says what to do. Only those who can edit the settings hear that the
-    folder is not set.
+    Unavailable (the disk refuses), each with a sentence that says what to do. Only those who can edit the settings are
+    told that the folder is not set.
     """
     if folder is None:
         if not can(viewer, Permission.SETTINGS_EDIT):

@@ -20,7 +20,7 @@ from pbxcrm.shared.core_sql import fetch
 OWN = frozenset({"contacts", "phones", "emails", "merges", "not_same"})
 AT_ONCE = 500  # ids in one statement
 
-Moved = dict[str, list[list[int | None]]]  # "deals.contact_id" -> [[id, version then, or None where there is none], …]
+Moved = dict[str, list[list[int | None]]]  # "deals.contact_id" -> [[id, version at that time or None], …]
 
 
 @dataclass(frozen=True, slots=True)

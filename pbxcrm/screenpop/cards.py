@@ -70,9 +70,7 @@ class Card:
     calls_this_week: int
     missed_today: int
     note: str
-    heard_name: (
-        str | None
-    )  # what the client's phone calls itself, now or at an earlier call; None where that is only a number
+    heard_name: str | None  # caller name of this or an earlier call; None if it is only a number
 
     @property
     def is_unknown(self) -> bool:

@@ -76,7 +76,7 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
         found = [good(f"Lamps light: the canary checkpoint fired {max(0, round((now - beat).total_seconds()))} s ago.")]
     if parked:
         named = "; ".join(f"lamp {lamp.id} of deal {lamp.deal_id}: {lamp.error}" for lamp in parked[:5])
-        todo = "Mend the calendar or the deal; a change of either, or of the checkpoint, lets them go on."
+        todo = "Correct the calendar or the deal; a change of either, or of the checkpoint, starts them again."
         found.append(odd(f"{len(parked)} lamps are parked: {named}", todo))
     return found
 
@@ -190,7 +190,7 @@ async def check_endpoints(db: Database, settings: Settings) -> list[Finding]:
         found = await unmapped_endpoints(session, settings)
     return [
         odd(
-            f"{one.pbx}: {one.endpoint} calls as {one.number} and is taken for an outside line ({one.calls} calls).",
+            f"{one.pbx}: {one.endpoint} calls as {one.number} and is treated as an outside line ({one.calls} calls).",
             f"If it is a telephone of yours, set {one.setting} (or extension_pattern of this PBX) and start again.",
         )
         for one in found
