@@ -1,6 +1,6 @@
-"""``python -m tests.bench [NAME…]``: run the benchmarks one after the other and print what they measured.
+"""``python -m tests.bench [NAME…]``: run the benchmarks one after the other and print the results.
 
-Nothing here passes or fails: machines differ. What can be compared is compared within one run.
+A benchmark does not pass or fail, because machines differ. Comparisons are made within one run.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Look-ups and lists with a full database on SQLite: 100,000 contacts, 100,000 calls, 10,000 deals.
 
-Look-ups over real HTTP: p50 and p99 at 200 a second. Lists: p95 of each, one request after the other, as administrator, manager
+Look-ups over real HTTP: p50 and p99 at 200 per second. Lists: p95 of each, one request after the other, as administrator, manager
 and seller.
 """
 
@@ -24,9 +24,9 @@ PACE, SECONDS = 200, 10
 
 
 async def look_ups(port: int, a_second: int, seconds: int) -> tuple[list[float], int]:
-    """Milliseconds of each look-up, asked at even distances whether or not the one before is answered; how many were given up.
+    """Milliseconds of each look-up, sent at a constant rate whether or not the previous one is answered; and how many timed out.
 
-    By plain sockets kept open, as Asterisk's func_curl does; a comfortable client would cost more than the answer.
+    It uses plain keep-alive sockets, as Asterisk's func_curl does: an HTTP client library would cost more than the answer.
     """
     chance, loop = random.Random(2), asyncio.get_running_loop()
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -40,12 +40,12 @@ async def look_ups(port: int, a_second: int, seconds: int) -> tuple[list[float],
         while not head:
             reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
             writer.write(asked)
-            with suppress(asyncio.IncompleteReadError, ConnectionError):  # it lay idle too long and was closed
+            with suppress(asyncio.IncompleteReadError, ConnectionError):  # closed because it was idle too long
                 head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         body = await reader.readexactly(length)
         assert b" 200 " in head, head
-        given_up += b"Client" not in body  # too late to be of use
+        given_up += b"Client" not in body  # the server gave up
         idle.append((reader, writer))
         return (perf_counter() - began) * 1000
 

@@ -1,4 +1,4 @@
-"""Calls applied to the database: how many a second at most, and how late at 100 calls a second; SQLite and PostgreSQL."""
+"""Applying calls to the database: the most calls per second, and the lag at 100 calls per second; SQLite and PostgreSQL."""
 
 import asyncio
 import tempfile
@@ -20,13 +20,13 @@ from tests.databases import fresh_name, postgres_programs, running_postgres
 from tests.office import open_office
 
 CALLS = 1_000
-AT_ONCE = 20  # facts of so many calls wait when the database is slower than the PBX
-PACE = 100  # calls a second for the lag
+AT_ONCE = 20  # calls per batch, as when the database is slower than the PBX
+PACE = 100  # calls per second for the lag
 SECONDS = 10
 
 
 def story(number: int) -> FactStory:
-    """A client calls, two phones ring; every second call nobody answers. Every fifth client calls again."""
+    """A client calls and two phones ring. Every second call is not answered; every fifth client calls again."""
     call = FactStory(
         f"17{number:07}.1", client=f"+38067{number % (CALLS * 4 // 5):07}", at=NOON + timedelta(seconds=number)
     ).ring("101", "102")
@@ -60,7 +60,7 @@ async def measure(url: str, where: str) -> list[Figure]:
 
 
 async def _lags(intake: Intake) -> list[float]:
-    """Facts come at their pace whatever the database does; how long each waited for its commit, in ms."""
+    """Milliseconds from each fact to its commit. The facts arrive at a constant rate, however slow the database is."""
     queue: asyncio.Queue[tuple[float, FactStory]] = asyncio.Queue()
     lags: list[float] = []
 

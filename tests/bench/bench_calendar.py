@@ -1,4 +1,4 @@
-"""Additions of working minutes a second, up to ten years ahead, and the minutes between two moments."""
+"""How many times per second working minutes are added, up to ten years ahead, and counted between two times."""
 
 import random
 import time
@@ -31,7 +31,7 @@ def run() -> list[Figure]:
     ahead = [dice.uniform(0, YEARS * a_year) for _ in range(COUNT)]
     norms = [dice.choice((15, 60, 480, 1620, 4800)) for _ in range(COUNT)]
     for year in range(2026, 2026 + YEARS + 2):
-        working.is_working(datetime(year, 6, 1, tzinfo=UTC))  # laid out once, as in a process that runs
+        working.is_working(datetime(year, 6, 1, tzinfo=UTC))  # fills the cache, as in a running process
     ends = [working.add_minutes(start, minutes) for start, minutes in zip(starts[:1000], ahead, strict=False)]
     assert all(
         abs(working.minutes_between(start, end) - minutes) < 1

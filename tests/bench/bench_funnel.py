@@ -1,6 +1,6 @@
 """Stage editor, board, reports and counters over a million deals of five years; SQLite and PostgreSQL.
 
-``PBXCRM_BENCH_DEALS=DEALS`` sets how many.
+``PBXCRM_BENCH_DEALS=DEALS`` sets the number of deals.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ async def _pages(house: House, on: str, stage_id: int) -> list[Figure]:
 
 
 async def _counters(db: Database, office: Office, login: str, on: str, now: datetime) -> Figure:
-    """What the badges of the rail cost each page."""
+    """The time of the counters in the navigation rail, which every page shows."""
     clock: list[float] = []
     cpu: list[float] = []
     async with db.read() as session:

@@ -1,5 +1,5 @@
-"""Which messages of AMI make the difference between us and cacofonisk on panoramisk: what each kind costs on either side, and the
-ratio on streams as Asterisk sends them, as our filters leave them, and with thousands of calls in one.
+"""Where the difference to cacofonisk on panoramisk comes from: the time of each kind of AMI message on both sides, and the ratio for
+streams as Asterisk sends them, for filtered ones, and for one with thousands of calls.
 """
 
 import json
@@ -20,7 +20,7 @@ SIDE = Path(__file__).parent / "cacofonisk_side.py"
 
 
 def ours_by_kind(streams: list[bytes]) -> dict[str, list[float]]:
-    """Of each kind: how many, and their seconds from bytes to facts."""
+    """For each kind: the number of messages, and the seconds from bytes to facts."""
     kinds: dict[str, list[float]] = {}
     for stream in streams:
         framer, tracker = Framer(), Tracker(TrackerConfig())

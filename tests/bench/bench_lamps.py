@@ -1,7 +1,7 @@
-"""Lamps: how long until the last of 10,000 that are due at once burns while a million are armed, and how late they light at 200 a
-second; SQLite and PostgreSQL.
+"""Lamps: the time to light 10,000 that are due at once while a million are armed, and the delay at 200 per second; SQLite and
+PostgreSQL.
 
-``PBXCRM_BENCH_LAMPS=DUE,ARMED`` sets how many, ``PBXCRM_BENCH_LAMPS_PACE=SECONDS`` for how long 200 a second are due.
+``PBXCRM_BENCH_LAMPS=DUE,ARMED`` sets the numbers, ``PBXCRM_BENCH_LAMPS_PACE=SECONDS`` how long 200 per second are due.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from tests.databases import fresh_name, postgres_programs, running_postgres
 from tests.office import open_office
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
-PACE = 200  # lamps a second
+PACE = 200  # lamps per second
 SECONDS_GOAL, LATE_GOAL = 30, 2.0
 
 
@@ -41,7 +41,7 @@ def run() -> list[Figure]:
 
 
 def on_both(measure: Callable[[str, str], Awaitable[list[Figure]]]) -> list[Figure]:
-    """The figures of an SQLite file and of a PostgreSQL (without fsync), both empty and migrated."""
+    """The figures for SQLite and for PostgreSQL (without fsync), both empty and migrated."""
 
     async def on_sqlite() -> list[Figure]:
         with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ async def _measure(url: str, on: str, due: int, armed: int, seconds: int) -> lis
 
 
 async def _at_once(db: Database, on: str, due: int, armed: int) -> Figure:
-    """All of them are due at ``NOW``, as after a weekend; each becomes a task of its own."""
+    """All lamps are due at ``NOW``, as after a weekend; each gets its own task."""
     computed, began = time.process_time(), time.perf_counter()
     lit = 0
     while more := await sweep_lamps(db, NOW):
@@ -87,7 +87,7 @@ async def _at_once(db: Database, on: str, due: int, armed: int) -> Figure:
 
 
 async def _at_pace(db: Database, on: str, seconds: int) -> Figure:
-    """So many are due each second; the sweep comes each second, as in a worker."""
+    """``PACE`` lamps are due each second; the sweep runs each second, as in a worker."""
     begin, began = NOW + timedelta(minutes=10), time.perf_counter()
     late: list[float] = []
     swept = 0.0
@@ -107,7 +107,7 @@ async def _at_pace(db: Database, on: str, seconds: int) -> Figure:
 
 
 async def _fill(db: Database, due: int, armed: int, paced: int) -> None:
-    """Deals in one watched stage: ``due`` that are due at ``NOW``, ``paced`` from ten minutes later on, and many more in days."""
+    """Create deals in one watched stage: ``due`` are due at ``NOW``, ``paced`` from ten minutes later on, the others in days."""
     office = await open_office(db)
     owners = [office.id(login) for login in ("ivan", "olena", "petro")]
     async with db.read() as session:

@@ -1,4 +1,4 @@
-"""Memory of the tracker while 100,000 calls pass through it: flat, whatever is done is forgotten."""
+"""Memory of the tracker while it processes 100,000 calls: it must not grow, because finished calls are dropped."""
 
 import resource
 import sys
@@ -14,7 +14,7 @@ CALLS = 100_000
 
 
 def resident() -> float:
-    """Megabytes this process holds now (Linux), or its highest so far elsewhere."""
+    """Resident memory of this process in MB (Linux); on other systems its peak."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize() / 1e6

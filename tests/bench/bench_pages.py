@@ -1,5 +1,5 @@
-"""Server time of the main pages with a full database, as seller, as a new seller and as manager, and what the shell weighs as
-it is sent. On SQLite; on PostgreSQL too where its programs are installed.
+"""Server time of the main pages with a full database, as seller, new seller and manager, and the transferred size of a page. On
+SQLite, and on PostgreSQL if it is installed.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ LISTS = (
     "/calls?mine=1", "/tasks", "/tasks?q=offer", "/callbacks", "/contacts", "/contacts?q=0000777",
     "/contacts?q=client+777", "/contacts?q=nobody", "/search?q=client+777", "/search?q=0000777", "/search?q=777+клиент", "/search?q=rkbtyn", "/search?q=offer+friday", "/search?q=nobody",
 )  # fmt: skip
-# Rows that Ivan may see, and Maria as his manager: every third is his.
+# Rows that Ivan (he has every third one) and his manager Maria may see.
 ROWS = ("/deals/9", f"/calls/{CALLS}", "/contacts/9")
 PAGES = {
     "ivan": (*LISTS, *ROWS),
@@ -53,7 +53,7 @@ async def weights(client: httpx2.AsyncClient) -> list[Figure]:
 
 
 async def weigh(client: httpx2.AsyncClient, page: str) -> tuple[int, int]:
-    """Bytes on the wire of a page with everything it loads, modules that modules import among them, and how many parts they are."""
+    """Transferred bytes of a page with everything it loads, including imported modules; and the number of files."""
     waiting, seen, weight = [page], {page}, 0
     while waiting:
         path = waiting.pop()

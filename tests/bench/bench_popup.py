@@ -1,10 +1,10 @@
-"""From the event at the PBX's socket to the card in a real Chromium: 50 calls a second, 50 and 500 people watching.
+"""From the event at the PBX's socket to the card in a real Chromium: 50 calls per second, 50 and 500 people with open pages.
 
-The whole product runs as its own processes (``pbxcrm run``: web, listener, worker, Redis; SQLite) beside a simulated PBX. Each
-call rings two phones. ``DESKS`` people sit at one Chromium; their phones ring ``RINGS`` times a second altogether, in calls of the fifty. The
-clock starts when the simulator writes "Newstate: Ringing" of such a phone to the socket, and stops when a MutationObserver sees the
-card in the document; both are the clock of this machine. ``[POPUP_RATE=50] [POPUP_STREAMS=50,500] python -m tests.bench popup``: on a machine that does nothing
-else, for where others work on the same cores it measures how long these are waited for.
+The whole product runs as separate processes (``pbxcrm run``: web, listener, worker, Redis; SQLite) beside a simulated PBX. Each
+call rings two phones. ``DESKS`` people share one Chromium; ``RINGS`` of the calls per second ring at their phones. The time runs
+from when the simulator writes "Newstate: Ringing" of such a phone to the socket until a MutationObserver sees the card in the
+document, both by the clock of this machine. Run it with ``[POPUP_RATE=50] [POPUP_STREAMS=50,500] python -m tests.bench popup`` on an
+idle machine: other work on the same cores adds waiting time to the result.
 """
 
 import asyncio
@@ -44,19 +44,19 @@ from tests.e2e.browser import live, running_browser
 from tests.running import START_SECONDS, Running, running
 from tests.waiting import until
 
-RATE = int(os.environ.get("POPUP_RATE", "50"))  # calls a second
+RATE = int(os.environ.get("POPUP_RATE", "50"))  # calls per second
 STREAMS = tuple(int(n) for n in os.environ.get("POPUP_STREAMS", "50,500").split(","))
-RINGS = 1  # of them, those that ring at a desk, every second
+RINGS = 1  # calls per second, of these, that ring at a desk
 DESKS = 4
 PEOPLE = 504
 TEAM = 12
 WARM_UP, SECONDS = 4, 100
 FINISHED_AFTER = 15  # seconds after somebody answered
-PAGE = "/tasks"  # where the desks stand: a board would draw anew each deal of a seller who gets one every two seconds
+PAGE = "/tasks"  # the page of the desks; a board would redraw the deals of a seller who gets one every two seconds
 GOAL_MS = 100
 STORY = "ring_group_answered"
 
-# When each ringing card came into the document, in ms since 1970.
+# Stores when each ringing card entered the document, in ms since 1970.
 WATCH = """
 window.seen = {};
 document.addEventListener("DOMContentLoaded", () => {
@@ -74,14 +74,14 @@ def extension(person: int) -> str:
 
 
 class WatchedPbx(Simulator):
-    """Remembers when it said that a desk's phone rings."""
+    """The simulated PBX that records when it reported that a desk's phone rings."""
 
     def __init__(self) -> None:
         super().__init__(extensions=[extension(n) for n in range(1, PEOPLE + 1)], seed=1, stretch=1.5)
         self.rang_at: dict[tuple[int, str], float] = {}  # (desk, Linkedid) -> seconds since 1970
 
     async def go_on(self, seconds: float) -> None:
-        """Calls at even distances; every so many of them rings at a desk."""
+        """Start calls at a constant rate; ``RINGS`` of them per second ring at a desk."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         for number in range(int(RATE * seconds)):
@@ -106,7 +106,7 @@ class WatchedPbx(Simulator):
 
 
 async def people(db: Database) -> None:
-    """Sellers in teams of twelve, each with a phone and a browser that is logged in (its token is ``token-N``)."""
+    """Create sellers in teams of twelve, each with a phone and a logged-in session (its token is ``token-N``)."""
     now = datetime.now(UTC)
     async with db.write() as session:
         await seed(session, "Europe/Kyiv")
@@ -126,7 +126,7 @@ async def people(db: Database) -> None:
 
 
 class Reader(asyncio.Protocol):
-    """One open live stream whose words nobody reads: a browser that costs this machine as little as it can."""
+    """An open live stream whose content is discarded: a browser at the least cost for this machine."""
 
     def __init__(self, host: str, person: int) -> None:
         self._question = f"GET /live HTTP/1.1\r\nHost: {host}\r\nCookie: pbxcrm_session=token-{person}\r\n\r\n".encode()
@@ -147,7 +147,7 @@ class Reader(asyncio.Protocol):
 
 
 class Streams:
-    """Open live streams of people who do not sit at a desk."""
+    """The live streams of people who are not at a desk."""
 
     def __init__(self, address: str) -> None:
         self.host, _, self.port = address.removeprefix("http://").rstrip("/").rpartition(":")
@@ -181,19 +181,19 @@ async def product(folder: Path, pbx: WatchedPbx) -> AsyncIterator[Running]:
 
 
 def resident(pid: int) -> int:
-    """KiB of memory of a process."""
+    """The resident memory of a process in KiB."""
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) if found else 0
 
 
 def busy_seconds(pid: int) -> float:
-    """Processor time that a process has had."""
+    """The processor time of a process in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def say_how_it_ended(folder: Path) -> None:
-    """As people do: some seconds after a talk they say how it ended, and its card is gone. Without their clicks, for these are not measured."""
+    """Record results as people do: some seconds after a talk, so that its card goes. It writes to the database instead of clicking."""
     db = Database(Settings(data_dir=folder).database_url)
     try:
         while True:
@@ -207,7 +207,7 @@ async def say_how_it_ended(folder: Path) -> None:
 
 
 async def latencies(pbx: WatchedPbx, pages: list[Page], folder: Path) -> tuple[list[float], int]:
-    """Milliseconds from the event to the card, and how many rings made no card (their call was gone before)."""
+    """Milliseconds from the event to the card, and the number of rings without a card (the call ended before)."""
     for page in pages:
         await page.evaluate("() => { window.seen = {} }")
     await pbx.go_on(WARM_UP)
@@ -230,7 +230,7 @@ async def latencies(pbx: WatchedPbx, pages: list[Page], folder: Path) -> tuple[l
 
 @dataclass
 class Hints:
-    """When Redis was told that a desk's phone rings: so far it was the listener's time, from there the web server's and Chromium's."""
+    """When Redis got the hint of a ringing desk phone: up to then it is the listener's time, then that of web server and Chromium."""
 
     heard: list[tuple[float, frozenset[int]]] = field(default_factory=list)  # seconds since 1970, user ids
 
@@ -239,7 +239,7 @@ class Hints:
             await pubsub.subscribe(CHANNEL)
             async for message in pubsub.listen():
                 if message["type"] != "message" or b'"urgent": true' not in message["data"]:
-                    continue  # cheaply: this process plays the PBX, too
+                    continue  # keep this cheap: the same process simulates the PBX
                 for hint in json.loads(message["data"]):
                     if hint["topic"] == "dock" and hint["urgent"]:
                         self.heard.append((time.time(), frozenset(hint["users"])))

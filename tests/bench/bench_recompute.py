@@ -1,6 +1,6 @@
-"""A norm changes: how long until the lamps of 100,000 open deals are settled anew, by the worker's batches; SQLite and PostgreSQL.
+"""After a change of a norm: the time until the worker has recomputed the lamps of 100,000 open deals; SQLite and PostgreSQL.
 
-``PBXCRM_BENCH_RECOMPUTE=DEALS`` sets how many.
+``PBXCRM_BENCH_RECOMPUTE=DEALS`` sets the number of deals.
 """
 
 import os
@@ -37,7 +37,7 @@ async def measure(url: str, on: str) -> list[Figure]:
             await session.flush()
             await stage_changed(session, stage, NOW)
         asked = time.perf_counter() - began
-        held: list[float] = []  # how long each look of the worker held up other writers at most
+        held: list[float] = []  # the longest time that each run of the worker blocked other writers
         while True:
             look = time.perf_counter()
             if not await work_on(db, NOW):
@@ -60,7 +60,7 @@ async def measure(url: str, on: str) -> list[Figure]:
 
 
 async def _fill(db: Database, deals: int) -> int:
-    """Open deals in one watched stage, entered over the last days; their lamps are armed."""
+    """Create open deals in one watched stage, entered over the last days, with armed lamps."""
     office = await open_office(db)
     async with db.read() as session:
         stage = (await session.exec(select(Stage).where(Stage.name == "Proposal sent"))).one()

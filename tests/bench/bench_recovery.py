@@ -1,8 +1,8 @@
-"""How long a screen is wrong after a part was away: from the moment the part is back to the right card in Chromium.
+"""How long a page is out of date after an outage: from the return of the part to the right card in Chromium.
 
-The whole product runs as its own processes beside a simulated PBX. A part is killed (``kill -9``) or the cable is pulled, a call
-begins at the desk meanwhile, and the part comes back by itself (the supervisor starts it) or the cable is put back. The page is
-not reloaded. ``[RECOVERY_ROUNDS=5] python -m tests.bench recovery``.
+The whole product runs as separate processes beside a simulated PBX. A part is killed (``kill -9``) or a connection is cut, and a
+call starts at the desk meanwhile. Then the supervisor restarts the part, or the connection is restored. The page is not reloaded.
+``[RECOVERY_ROUNDS=5] python -m tests.bench recovery``.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ from tests.waiting import until
 ROUNDS = int(os.environ.get("RECOVERY_ROUNDS", "5"))
 DESK = 1
 GOAL_MS = 1000
-AWAY_SECONDS = 6.0  # how long the cable is out: longer than a blink, and the page says that it is not live
+AWAY_SECONDS = 6.0  # how long the cable is out: long enough that the page says it is not live
 
 
 @dataclass
 class Office:
-    """The product, the PBX, and the desk at its browser behind a cable."""
+    """The product, the PBX, and the browser of a desk behind a proxy that can be cut."""
 
     run: Running
     pbx: WatchedPbx
@@ -50,12 +50,12 @@ class Office:
     settings: Settings
 
     def ring(self) -> None:
-        """A client calls; the desk's phone rings and is picked up."""
+        """Start a call from a client: the desk's phone rings and is answered."""
         phones = {"101": extension(11), "102": extension(DESK), "103": extension(12)}
         self.pbx._start(self.pbx._stories[STORY], self.pbx._crowd.somebody(), phones)
 
     async def legs(self) -> int:
-        """How often the desk's phone has rung so far, as the database knows."""
+        """How often the desk's phone has rung so far, according to the database."""
         db = Database(self.settings.database_url)
         try:
             async with db.read() as session:
@@ -64,12 +64,12 @@ class Office:
             await db.close()
 
     async def cards(self) -> dict[str, float]:
-        """Each card that has been seen, and when it came: seconds since 1970."""
+        """Each card that appeared so far, with the time in seconds since 1970."""
         seen: dict[str, float] = await self.page.evaluate("() => window.seen")
         return {name: at / 1000 for name, at in seen.items()}
 
     async def ringing_seen(self, before: int) -> float:
-        """When the card came that was not among the first ``before``."""
+        """Wait for a card beyond the first ``before`` ones, and return when it appeared."""
 
         async def more() -> bool:
             return len(await self.cards()) > before
@@ -101,7 +101,7 @@ async def kill(of: Office, part: str) -> None:
 
 
 async def answers(of: Office) -> None:
-    """Until the web process answers: asked at its own socket, not through the cable."""
+    """Wait until the web process answers at its own socket, not through the proxy."""
     at = urlsplit(of.run.address)
     reader, writer = await asyncio.open_connection(at.hostname, at.port)  # the supervisor keeps the socket open
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -138,13 +138,13 @@ async def redis_is_killed(of: Office) -> float:
 async def cable_is_pulled(of: Office) -> float:
     of.cable.pull()
     of.ring()
-    await asyncio.sleep(AWAY_SECONDS)  # the time itself is what is meant
+    await asyncio.sleep(AWAY_SECONDS)  # the duration itself is the test condition
     of.cable.put_back()
     return time.time()
 
 
 async def machine_sleeps(of: Office) -> float:
-    """Meanwhile its connections are forgotten by whatever is in between, without a word."""
+    """The laptop sleeps, and the network drops its connections without notice."""
     with asleep():
         of.cable.forget()
         of.ring()
@@ -153,7 +153,7 @@ async def machine_sleeps(of: Office) -> float:
 
 
 async def listener_is_killed(of: Office) -> float:
-    """Back is when the call is in the database: then everybody may know of it."""
+    """The part counts as back when the call is in the database."""
     before = await of.legs()
     await kill(of, "listen")
     of.ring()
@@ -166,7 +166,7 @@ async def listener_is_killed(of: Office) -> float:
 
 
 async def times(of: Office, away: Callable[[Office], Awaitable[float]]) -> tuple[list[float], list[float]]:
-    """Milliseconds from the part's return to the card, and from its death, in each round."""
+    """Milliseconds to the card in each round, from the part's return and from its death."""
     after_return, after_death = [], []
     for _ in range(ROUNDS):
         await until(of.run.well, 60)

@@ -1,8 +1,8 @@
-"""From a ring at the PBX's socket to the commit that tells of it, at 50 calls a second, by a clock that only this process's own work moves.
+"""From a ring at the PBX's socket to its commit, at 50 calls per second, measured in processor time.
 
-Simulator, listener and SQLite share one process and one event loop; its clock is the processor time that was spent, and where
-nothing is to be done it jumps. So the figures are nearly the same on a machine that others use, and older code is compared with
-newer: ``PYTHONPATH=<another tree> python -m tests.bench ring``. The simulator's work is in them.
+Simulator, listener and SQLite share one process and one event loop. The clock of the loop is the processor time of the process, and
+it jumps while the loop is idle. So the figures hardly depend on other work on the machine, and versions can be compared:
+``PYTHONPATH=<another tree> python -m tests.bench ring``. The figures include the simulator's work.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from tests.bench import bench_popup
 from tests.bench.table import Figure, percentile
 
 SETTLED, WARM_UP, SECONDS = 8, 6, 20
-LOOK = 0.0005  # seconds that a socket of this process is waited for before the clock jumps
+LOOK = 0.0005  # seconds to wait for a socket of this process before the clock jumps
 
 
 class Jumping(selectors.DefaultSelector):
-    """Waits for nothing: ``skipped`` is how long it would have."""
+    """A selector that does not wait; ``skipped`` sums up how long it would have waited."""
 
     skipped = 0.0
 
@@ -55,7 +55,7 @@ class OwnTime(asyncio.SelectorEventLoop):
 
 
 class Pbx(bench_popup.WatchedPbx):
-    """Remembers when it said that a phone rings, and whose."""
+    """The simulated PBX that records when it reported a ringing phone, and whose."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Pbx(bench_popup.WatchedPbx):
 
 
 class Timed(Intake):
-    """Keeps how long each batch took."""
+    """Records how long each batch took."""
 
     took: list[float]
 
@@ -88,7 +88,7 @@ async def measure(folder: Path) -> list[Figure]:
     settings = Settings(data_dir=folder)
     await upgrade(settings.database_url)
     db = Database(settings.database_url)
-    told: dict[int, list[float]] = {}  # user id -> when a ring of theirs was committed
+    told: dict[int, list[float]] = {}  # user id -> times at which rings of their phone were committed
 
     async def hear(hints: Sequence[Any]) -> None:
         for hint in hints:

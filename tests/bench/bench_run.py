@@ -1,4 +1,4 @@
-"""``pbxcrm run`` as an administrator starts it: how long until its first page answers, and what its processes hold in memory."""
+"""``pbxcrm run`` as an administrator starts it: the time until the first page answers, and the memory of its processes."""
 
 import asyncio
 import os
@@ -14,11 +14,11 @@ from tests.running import Running, running
 from tests.waiting import until
 
 SECONDS_GOAL, MEGABYTES_GOAL = 3.0, 250
-SETTLED = 10  # seconds after which the processes have read what they keep
+SETTLED = 10  # seconds after which the caches of the processes are filled
 
 
 def proportional(pid: int) -> int:
-    """KiB of a process: its own, and its share of what several processes have in common (Linux)."""
+    """The proportional set size of a process in KiB: its own memory and its share of shared pages (Linux)."""
     found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     return int(found[1]) if found else 0
 
@@ -35,7 +35,7 @@ def answers(address: str) -> bool:
 
 
 async def first_page(run: Running, began: float) -> float:
-    """Seconds since ``began``; asked again and again, for nothing tells a browser when to ask."""
+    """Seconds from ``began`` to the first answer. It polls, because nothing tells a browser when the server is ready."""
     await until(lambda: run.address, 120)
     while not await asyncio.to_thread(answers, run.address):
         await asyncio.sleep(0.01)
@@ -45,7 +45,7 @@ async def first_page(run: Running, began: float) -> float:
 async def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         seconds: list[float] = []
-        for _ in range(4):  # the first one makes the database
+        for _ in range(4):  # the first run creates the database
             began = time.perf_counter()
             async with running("--demo", PBXCRM_DATA_DIR=folder, PBXCRM_LOG_LEVEL="WARNING") as run:
                 seconds.append(await first_page(run, began))
@@ -53,7 +53,7 @@ async def measure() -> list[Figure]:
                     continue
                 await until(run.listens, 60)
                 await asyncio.sleep(SETTLED)
-                ours = {"web", "listen", "work"}  # the simulated PBX is none of the product's
+                ours = {"web", "listen", "work"}  # without the simulated PBX
                 held = {name: proportional(pid) for name, pid in run.parts().items() if name in ours}
                 held["supervisor"] = proportional(run.process.pid)
     again = sorted(seconds[1:])[1]

@@ -1,4 +1,4 @@
-"""Bytes of recorded AMI to call facts, ours and cacofonisk on panoramisk, on the same streams in one run."""
+"""From bytes of recorded AMI to call facts: ours compared with cacofonisk on panoramisk, on the same streams in one run."""
 
 import hashlib
 import os
@@ -14,13 +14,13 @@ from tests.bench.streams import RECORDED, chunks, recorded
 from tests.bench.table import Figure
 
 ROUNDS = 20
-TURNS = 5  # each side several times in turn; the best of each counts, as noise only ever adds
+TURNS = 5  # runs of each side, alternating; the fastest counts, because noise only adds time
 REQUIREMENTS = Path(__file__).parent.parent.parent / "requirements" / "cacofonisk.txt"
 GOAL = 5.0
 
 
 def ours(streams: list[bytes]) -> int:
-    """Feed every stream to a tracker of its own; the number of facts, so that the work cannot be left out."""
+    """Feed every stream to its own tracker. Returns the number of facts, so that the work cannot be skipped."""
     facts = 0
     for stream in streams:
         framer, tracker = Framer(), Tracker(TrackerConfig())
@@ -33,7 +33,7 @@ def ours(streams: list[bytes]) -> int:
 
 
 def framed(streams: list[bytes]) -> int:
-    """Only cutting and choosing, without decoding."""
+    """Only split into messages and filter, without decoding."""
     return sum(
         is_wanted(raw)
         for stream in streams
@@ -75,7 +75,7 @@ def _seconds(work: object) -> float:
 
 
 def cacofonisk() -> str:
-    """The Python of an environment with cacofonisk in it, made once and kept beside the tests' other things."""
+    """The Python of a virtual environment with cacofonisk, created once and kept in the cache folder of the tests."""
     kept = Path(os.environ.get("PBXCRM_TEST_CACHE", "~/.cache/pbxcrm-tests")).expanduser()
     folder = kept / f"cacofonisk-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]}-{sys.version_info.minor}"
     python = folder / "bin" / "python"

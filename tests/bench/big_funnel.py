@@ -1,4 +1,4 @@
-"""A funnel of a million deals, filled by the database itself: from Python it would take minutes."""
+"""A funnel of a million deals. The database generates the rows: inserting them from Python would take minutes."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,30 +9,30 @@ from pbxcrm.shared.db import Database
 
 
 class Filler:
-    """Statements for one database. ``i`` counts the rows of a statement from 1."""
+    """Runs statements on one database. In each, ``i`` counts the rows from 1."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
 
     def moment(self, seconds: str) -> str:
-        """SQL of the moment so many seconds after 1970."""
+        """The SQL for the time ``seconds`` after 1970."""
         if self.db.is_sqlite:
             return f"strftime('%Y-%m-%d %H:%M:%S', {seconds}, 'unixepoch') || '.000000'"
         return f"to_timestamp({seconds})"
 
     def at(self, moment: datetime) -> str:
-        """SQL of a moment, to the second."""
+        """The SQL for a time, to the second."""
         return self.moment(f"{moment.timestamp():.0f}")
 
     async def insert(self, table: str, count: int, columns: dict[str, str]) -> None:
-        """So many rows, each column by its SQL."""
+        """Insert ``count`` rows; ``columns`` gives the SQL of each column."""
         numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
         names, values = ", ".join(columns), ", ".join(columns.values())
         async with self.db.engine.begin() as connection:
             await connection.execute(text(f"INSERT INTO {table} ({names}) {numbers} SELECT {values} FROM n"))
 
     async def tidy(self) -> None:
-        """What the databases' own housekeeping does within a minute; numbers that were given by hand are not given again."""
+        """Run ANALYZE or VACUUM, as the databases do by themselves, and advance the id sequences past the inserted ids."""
         async with self.db.engine.connect() as connection:
             if self.db.is_sqlite:
                 await connection.execute(text("ANALYZE"))
@@ -47,13 +47,13 @@ class Filler:
 
 
 def one_of(values: Sequence[object], by: str) -> str:
-    """SQL of one of the values, in turn as ``by`` counts."""
+    """The SQL for one of the values, chosen by ``by`` modulo their number."""
     cases = " ".join(f"WHEN {n} THEN {value}" for n, value in enumerate(values))
     return f"CASE ({by}) % {len(values)} {cases} END"
 
 
 def json(db: Database, empty: str = "{}") -> str:
-    """SQL of an empty object, or of an empty list (``[]``)."""
+    """The SQL for an empty JSON object, or an empty list (``[]``)."""
     return f"'{empty}'" if db.is_sqlite else f"CAST('{empty}' AS json)"
 
 
@@ -68,7 +68,7 @@ async def fill_deals(
     until: datetime,
     years: float,
 ) -> None:
-    """Deals made at even distances over some years until now, of which nine in ten were closed within a week; each with its moves."""
+    """Insert deals, spread evenly over ``years`` until ``until``, with their moves. Nine in ten are closed within a week."""
     apart = timedelta(days=365 * years).total_seconds() / count
     made = f"({until.timestamp():.0f} - ({count} - i) * {apart})"
     over = f"({made} + (i % 7) * 86400)"

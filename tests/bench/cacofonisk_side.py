@@ -1,9 +1,9 @@
-"""The same streams through cacofonisk on panoramisk; run by the Python of an environment of its own.
+"""Runs the same streams through cacofonisk on panoramisk, with the Python of its own virtual environment.
 
-    python cacofonisk_side.py ROUNDS FILE…            prints the seconds it took
-    python cacofonisk_side.py --kinds ROUNDS FILE…    prints as JSON how many messages of each kind there were, and their seconds
+    python cacofonisk_side.py ROUNDS FILE…            prints the seconds
+    python cacofonisk_side.py --kinds ROUNDS FILE…    prints as JSON the number and the seconds of each kind of message
 
-Bytes go in where the socket would give them (``data_received``), facts come out at its reporter, as in its AmiRunner.
+The bytes are passed to ``data_received``, as a socket would do; the facts arrive at its reporter, as in its AmiRunner.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ def connected(loop: asyncio.AbstractEventLoop) -> AMIProtocol:
 
 
 def play_by_kind(loop: asyncio.AbstractEventLoop, stream: bytes, kinds: dict[str, list[float]]) -> None:
-    """Message by message, each with the time of its kind."""
+    """Feed one message after the other, and add the time to its kind."""
     protocol = connected(loop)
     for raw in stream.split(b"\r\n\r\n"):
         head, _, _ = raw.partition(b"\r\n")

@@ -1,4 +1,4 @@
-"""A database as full as that of an office after some years, and the product on it: within this process, or in one of its own."""
+"""A database as full as after some years of an office, and the product on it, in this process or in its own."""
 
 import asyncio
 import gc
@@ -50,7 +50,7 @@ HERE = "http://127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """``client`` asks the product within this process; ``tokens`` by login; ``server`` is the process of PostgreSQL, if any."""
+    """``client`` sends requests to the product in this process; ``tokens`` are by login; ``server`` is PostgreSQL's process id, if any."""
 
     settings: Settings
     client: httpx2.AsyncClient
@@ -64,7 +64,7 @@ def number(n: int) -> str:
 
 @asynccontextmanager
 async def full_house(redis_url: str, database_url: str = "", server: int | None = None) -> AsyncIterator[House]:
-    """``database_url`` is that of an empty database; else there is an SQLite file for as long as this lasts."""
+    """Fill the empty database at ``database_url``, else a temporary SQLite file."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), redis_url=redis_url, database_url=database_url)
         await upgrade(settings.database_url)
@@ -90,7 +90,7 @@ async def full_house(redis_url: str, database_url: str = "", server: int | None 
 
 
 async def _add_newcomer(session: AsyncSession) -> None:
-    """A seller who has nothing of their own yet, and so nothing to see but the shared queue."""
+    """Add a seller without own rows, who sees only the shared queue."""
     hashed = await hash_password(PASSWORD)
     await add_user(
         session,
@@ -104,14 +104,14 @@ async def _add_newcomer(session: AsyncSession) -> None:
 
 
 async def _tidy(db: Database) -> None:
-    """What PostgreSQL's own housekeeping does within a minute (that of the tests has none)."""
+    """Run VACUUM ANALYZE, because autovacuum is off in the tests."""
     async with db.engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("VACUUM ANALYZE"))
 
 
 async def fill(session: AsyncSession, office: Office, now: datetime) -> None:
-    """A third of everything is each seller's; a fifth of the calls is missed; a call each half minute till ``now``."""
+    """Each seller has a third of everything. A call started every 30 seconds until ``now``; a fifth of them were missed."""
     chance = random.Random(1)
     owners = [office.id(login) for login, _ in SELLERS]
     stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1))).all()
@@ -186,7 +186,7 @@ async def _add_work(
     now: datetime,
     checkpoint: int,
 ) -> None:
-    """Tasks on deals, every sixth open, some late; callbacks, every tenth open; every fiftieth before the manager."""
+    """Add tasks on deals (every sixth is open, some overdue) and callbacks (every tenth open, every fiftieth escalated)."""
     await add(Task, (
         {
             "kind": "todo", "title": f"Send the offer {n}", "title_folded": search_key(f"Send the offer {n}"), "title_code": {}, "note": "", "assignee_id": owners[n % 3],
@@ -216,7 +216,7 @@ async def _add_work(
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[int]:
-    """The product in a process of its own, on the same database; yields its port."""
+    """Run the product in its own process on the same database; yields its port."""
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         port: int = asked.getsockname()[1]
@@ -233,7 +233,7 @@ async def running(settings: Settings) -> AsyncIterator[int]:
                     await client.get(f"{HERE}:{port}/healthz")
                     break
                 except httpx2.TransportError:
-                    await asyncio.sleep(0.1)  # another process cannot be awaited
+                    await asyncio.sleep(0.1)  # there is no event to await in another process
         yield port
     finally:
         web.terminate()
@@ -242,8 +242,8 @@ async def running(settings: Settings) -> AsyncIterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Milliseconds of each request: by the clock, and computed by this process, which a busy machine changes less; and what
-    PostgreSQL computed for one of them on average (None: there is none).
+    """Milliseconds of each request: by the clock, and in processor time, which depends less on a busy machine. ``server``: the mean
+    processor time of PostgreSQL per request (None without it).
     """
 
     clock: list[float]
@@ -258,7 +258,7 @@ class Times:
 
 
 async def times(house: House, path: str, rounds: int) -> Times:
-    """Requests one after the other; the first two are not counted."""
+    """Send requests one after the other; the first two are not counted."""
     clock: list[float] = []
     cpu: list[float] = []
     before = 0.0
@@ -275,10 +275,10 @@ async def times(house: House, path: str, rounds: int) -> Times:
 
 
 def _computed(server: int | None) -> float:
-    """Seconds of CPU that the processes of a server which run now have had so far (Linux)."""
+    """The processor time in seconds of the running child processes of ``server`` (Linux)."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat") if server is not None else ():
-        with suppress(OSError):  # it ended meanwhile
+        with suppress(OSError):  # the process has ended
             fields = stat.read_text().rpartition(")")[2].split()
             if fields[1] == str(server):  # its parent
                 ticks += int(fields[11]) + int(fields[12])

@@ -1,4 +1,4 @@
-"""Recorded streams for benchmarks, and many fresh calls made from one of them."""
+"""Recorded streams for benchmarks, and many new calls generated from one of them."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from ami.messages import Framer, is_wanted
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 RECORDED = SCENARIOS / "shared-22"
-CHUNK = 16 * 1024  # bytes a socket gives at once
+CHUNK = 16 * 1024  # bytes of one read from a socket
 
 _STAMP = re.compile(rb"(\d{10})\.(\d+)")
 _CHANNEL = re.compile(rb"-(0{4,}[0-9a-f]+)\b")
@@ -19,9 +19,9 @@ def recorded() -> list[bytes]:
 
 
 def fresh_calls(name: str, count: int, per_second: int = 50) -> Iterator[bytes]:
-    """The call of a recording ``count`` times: each with identities, a client's number and a time of its own.
+    """The call of a recording ``count`` times, each with its own ids, client number and time.
 
-    Only the messages a tracker wants, as a PBX with the filters of ``dialplan_examples`` would send.
+    Only messages that the tracker needs, as a PBX sends with the filters of ``dialplan_examples``.
     """
     stream = b"".join(
         raw + b"\r\n\r\n" for raw in Framer().feed((RECORDED / f"{name}.ami").read_bytes()) if is_wanted(raw)
@@ -31,7 +31,7 @@ def fresh_calls(name: str, count: int, per_second: int = 50) -> Iterator[bytes]:
 
         def fresh(found: re.Match[bytes], number: int = number, later: int = later) -> bytes:
             second, rest = int(found[1]) + later, found[2]
-            is_identity = len(rest) < 6  # else it is the time of the event, in microseconds
+            is_identity = len(rest) < 6  # otherwise it is the event's time in microseconds
             return b"%d.%d" % (second, number * 100 + int(rest) % 100) if is_identity else b"%d.%b" % (second, rest)
 
         call = _STAMP.sub(fresh, stream)

@@ -1,4 +1,4 @@
-"""What a benchmark says: a name, what was measured, the goal where there is one."""
+"""The result of a benchmark: a name, the measured value, and the goal if there is one."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,6 @@ def show(title: str, figures: list[Figure]) -> None:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """The value below which ``percent`` of them lie (nearest rank)."""
+    """The percentile ``percent`` of the values (nearest rank)."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, round(percent / 100 * (len(ranked) - 1)))]
