@@ -357,7 +357,9 @@ async def _open_episode(session: AsyncSession, miss: Miss, context: DecisionCont
 
 
 async def _client_waits_again(session: AsyncSession, episode: Episode, miss: Miss, context: DecisionContext) -> None:
-    """They called once more: the task says how often, and a later planned attempt is no longer good enough."""
+    """The client called again: update the count in the task's title, and restart the norm if an attempt was planned for later or the
+    clock was stopped.
+    """
     urgent = episode.next_attempt_at is not None or episode.norm_from is None
     if urgent:
         episode.next_attempt_at = None

@@ -103,7 +103,7 @@ async def rows_lighting(
     limit: int,
     owner: ColumnElement[bool] | None = None,
 ) -> list[LampRow]:
-    """The lamps that will light between the two moments, the next first."""
+    """The armed lamps with ``since <= due_at < until`` and their related rows, earliest first. ``owner``: an additional condition."""
     query = (
         select(Lamp)
         .where(WAITS, col(Lamp.due_at) >= since, col(Lamp.due_at) < until, visible_lamps(viewer))
