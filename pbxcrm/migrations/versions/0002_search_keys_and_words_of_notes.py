@@ -44,7 +44,7 @@ def downgrade() -> None:
 
 
 def _write_keys(connection: sa.Connection) -> None:
-    """The keys as the code of today makes them: what it will look for, whichever version this is."""
+    """Recompute the search keys with the function of the current code, because it searches for these keys."""
     for name, column in NAMED:
         table = sa.table(name, sa.column("id"), sa.column(column), sa.column(f"{column}_folded"))
         for rows in _in_parts(connection, sa.select(table.c.id, table.c[column], table.c[f"{column}_folded"])):
@@ -71,7 +71,7 @@ def _write_words(connection: sa.Connection) -> None:
 
 
 def _in_parts(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
-    """The rows by their ids, some at once: the ids of what is written meanwhile are never met twice."""
+    """The rows in batches by id, so that no row is read twice while rows are updated."""
     last = 0
     row_id = query.selected_columns[0]
     while rows := connection.execute(query.where(row_id > last).order_by(row_id).limit(AT_ONCE)).all():

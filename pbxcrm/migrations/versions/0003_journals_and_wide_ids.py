@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("is_hearing", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("pbx", "journal", name=op.f("pk_pbx_journals")),
     )
-    # Journals had no names: the first one that asks goes on from here.
+    # Journals had no names: the first one that connects continues from this cursor.
     op.execute(
         "INSERT INTO pbx_journals (pbx, journal, position, replay_from, owner, host, is_hearing)"
         " SELECT pbx, '', position, replay_from, '', '', false FROM pbx_status"
@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Fails on PostgreSQL when an id does not fit into 32 bits any more."""
+    """Back to 32-bit ids; fails on PostgreSQL if an id does not fit."""
     _set_width("INTEGER", "BIGINT")
     with op.batch_alter_table("pbx_status", schema=None) as batch_op:
         batch_op.drop_column("lease_epoch")
@@ -51,9 +51,9 @@ def downgrade() -> None:
 
 
 def _set_width(width: str, before: str) -> None:
-    """Each id that the database counts, and whatever points at one; SQLite's have 64 bits anyway.
+    """Change the type of generated ids and of the columns that reference them. SQLite's ids have 64 bits already.
 
-    A table is written anew once, however many columns of it change.
+    All columns of a table are changed in one statement, so that PostgreSQL rewrites the table only once.
     """
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":

@@ -1,4 +1,4 @@
-"""What is urgent is said by a column of the outbox, no longer by the beginning of the reference."""
+"""A column of the outbox says that a hint is urgent, instead of a prefix of the reference."""
 
 import sqlalchemy as sa
 from alembic import op

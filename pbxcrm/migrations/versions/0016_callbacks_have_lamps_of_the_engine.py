@@ -175,7 +175,7 @@ def _lamps_of(
     timers: Mapping[str, datetime],
     minutes: tuple[int, int],
 ) -> list[dict[str, Any]]:
-    """What burned, what burns, and what is armed."""
+    """The rows of the lamps of a callback: past, burning and armed ones."""
     since, found = episode["norm_from"] or episode["first_missed_at"], []
     is_open, lit_at = episode["status"] == "open", episode["lamp_lit_at"]
     entry = f"c{episode['id']}:{round(_utc(since).timestamp() * 1_000_000)}"
@@ -259,7 +259,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def downgrade() -> None:
-    """The table and the column come back empty; lamps of callbacks go."""
+    """Recreate the table and the column, empty, and delete the lamps of callbacks."""
     op.execute("DELETE FROM lamps WHERE subject = 'callback'")
     op.execute(
         "DELETE FROM checkpoint_steps WHERE checkpoint_id IN (SELECT id FROM checkpoints WHERE trigger = 'callback')"

@@ -54,7 +54,7 @@ def upgrade() -> None:
         sa.Column("repeat", sa.String(length=10), server_default="", nullable=False),
         sa.Column("postponed", sa.Integer(), server_default="0", nullable=False),
     )
-    # Until now nobody checked what was done, so nothing of it is left to be checked.
+    # There was no checking before, so assignments that are already done count as checked.
     op.execute(
         "UPDATE tasks SET given_by_id = created_by_id "
         "WHERE created_by_id IS NOT NULL AND (kind = 'assignment' OR created_by_id <> assignee_id)"

@@ -98,7 +98,7 @@ def downgrade() -> None:
 
 
 def _write_keys(name: str, source: str, target: str, key_of: Callable[[str], str]) -> None:
-    """The keys as the code of today makes them, some rows at once."""
+    """Fill the keys with the function of the current code, in batches."""
     table = sa.table(name, sa.column("id", sa.BigInteger()), sa.column(source), sa.column(target))
     change = sa.update(table).where(table.c.id == sa.bindparam("row")).values({target: sa.bindparam("key")})
     query, last = sa.select(table.c.id, table.c[source]).order_by(table.c.id).limit(AT_ONCE), 0

@@ -1,4 +1,4 @@
-"""Words of three letters are found whose keys have two: a soft sign and a doubled letter are none in a key."""
+"""Index words of three letters whose keys are shorter, because keys have no soft signs and doubled letters."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 
 WORDED = (("notes", "text"), ("contacts", "note"))
 AT_ONCE = 2000  # rows
-SHORT = 3  # letters of a key; those of as many and more were kept before
+SHORT = 3  # letters of a key; keys of this length and longer were already indexed
 
 
 def upgrade() -> None:

@@ -14,7 +14,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    # Not in a batch: SQLite would make the table anew, which rows that point at people forbid.
+    # Not in a batch: SQLite would copy the table, which fails because rows reference people.
     op.add_column("users", sa.Column("digest_at", sa.Integer(), nullable=True))
     for name, length in TEXTS:
         op.add_column("users", sa.Column(name, sa.String(length=length), nullable=False, server_default=""))
