@@ -80,6 +80,7 @@ ACTIONS: dict[str, str] = {
     "user.added": N_("Person added"),
     "user.edited": N_("Person changed"),
     "user.profile": N_("Own profile changed"),
+    "user.notices": N_("Own profile changed"),
     "user.feed": N_("Address of one's calendar made or ended"),
     "user.password": N_("Own password changed"),
     "team.saved": N_("Team saved"),
