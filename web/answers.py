@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from web.foreign import ascii_address
+from web.foreign import ascii_address, whole_number
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.parts import parts
@@ -19,7 +19,7 @@ DONE: dict[str, str] = {
     "added": N_("Added."),
     "deleted": N_("Deleted."),
     "off_list": N_("The number is off the list."),
-    "reopened": N_("The number is off the list; the callbacks that were closed for it are open again."),
+    "reopened": N_("The number is off the list; the callbacks that were closed for it are open again: {count}."),
     "merged": N_("Merged. It can be undone where it stands in the history of the client."),
     "unmerged": N_("They are two clients again."),
     "password": N_(
@@ -32,8 +32,11 @@ DONE: dict[str, str] = {
 }
 
 
-def redirect(request: Request, path: str, *, done: str = "") -> Response:
-    """Redirect to one of our pages after a change. ``done``: a code of ``DONE``, shown there. Works with and without htmx."""
+def redirect(request: Request, path: str, *, done: str = "", count: int = 0) -> Response:
+    """Redirect to one of our pages after a change. ``done``: a code of ``DONE``, shown there with the ``count`` that it names.
+
+    Works with and without htmx.
+    """
     response: Response
     path = ascii_address(path)
     if request.headers.get("hx-request") == "true":
@@ -42,14 +45,16 @@ def redirect(request: Request, path: str, *, done: str = "") -> Response:
         response = RedirectResponse(path, HTTPStatus.SEE_OTHER)
     if done:
         DONE[done]
-        response.set_cookie(FLASH, done, max_age=FLASH_SECONDS, path="/", httponly=True, samesite="lax")
+        said = f"{done}.{count}" if count else done
+        response.set_cookie(FLASH, said, max_age=FLASH_SECONDS, path="/", httponly=True, samesite="lax")
     return response
 
 
 def done_word(request: Request) -> str:
     """The message of the previous page, translated; usually empty."""
-    message = DONE.get(request.cookies.get(FLASH, ""))
-    return _(message) if message else ""
+    code, _dot, count = request.cookies.get(FLASH, "").partition(".")
+    message = DONE.get(code)
+    return _(message).format(count=whole_number(count) or 0) if message else ""
 
 
 def forget_done(request: Request, response: Response) -> None:

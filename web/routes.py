@@ -274,6 +274,7 @@ def _contacts() -> list[Route]:
         page("/contacts/new", contacts.new, needs=write, name="new_contact"),
         page("/contacts/new", contacts.create, needs=write, methods=POST, name="create_contact"),
         page("/contacts/{contact_id:int}", contacts.contact, needs=read),
+        page("/contacts/{contact_id:int}/add", contacts.add, needs=write, methods=POST, name="add_to_contact"),
         page("/contacts/{contact_id:int}/edit", contacts.edit, needs=write, name="edit_contact"),
         page("/contacts/{contact_id:int}/edit", contacts.save, needs=write, methods=POST, name="save_contact"),
         page("/contacts/duplicates", merges.duplicates, needs=write),

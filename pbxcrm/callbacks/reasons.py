@@ -81,6 +81,15 @@ REASONS: dict[str, str | Counted] = {
     "task.passed_wrong_number": N_("The number of {client} is wrong, says {who}: decide about your deal"),
     "task.passed_spam": N_("{client} is not a client, says {who}: decide whether the number goes on the list"),
     "task.passed_close": N_("{who} asks to close the callback of {client} without a call"),
+    "task.passed_reached": N_("{client}: reached, without a call, says {who}. Decide about the callback"),
+    "task.passed_didnt_reach": N_("{client}: didn't reach, without a call, says {who}. Decide about the callback"),
+    "task.passed_said_wrong_number": N_(
+        "{client}: the number is wrong, without a call, says {who}. Decide about the callback"
+    ),
+    "task.passed_said_not_interested": N_(
+        "{client}: not interested, without a call, says {who}. Decide about the callback"
+    ),
+    "task.passed_said_spam": N_("{client}: not a client, without a call, says {who}. Decide about the callback"),
     "task.norm_changed": N_("The norm of callbacks was changed to {norm} min."),
     # numbers that are silenced
     "task.number_spam": N_("{who} put {number} on the list of those that are not clients: {why}"),

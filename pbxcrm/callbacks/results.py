@@ -77,6 +77,16 @@ class Recorded:
     passed: Task | None = None
 
 
+#: The title of the task by which a result without a call is passed on (``task.passed_…``).
+SAID_WITHOUT_CALL = {
+    AttemptResult.REACHED: "reached",
+    AttemptResult.DIDNT_REACH: "didnt_reach",
+    AttemptResult.WRONG_NUMBER: "said_wrong_number",
+    AttemptResult.NOT_INTERESTED: "said_not_interested",
+    AttemptResult.SPAM: "said_spam",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """A checked result. ``call`` is the call that it is about; None: ``without_call`` says why there is none."""
@@ -211,7 +221,7 @@ async def _pass_on(
         why = reason("passed.client", *_without(said), who=viewer.name)
         return await _pass(session, viewer, episode, "spam", said.owner_id, said.deal, why, now, context)
     if said.call is None and said.result is not AttemptResult.NO_NUMBER:
-        return await _pass_close(session, viewer, episode, said.deal, said.noted, now, context)
+        return await _pass_close(session, viewer, episode, said.deal, said.noted, now, context, said.result)
     return None
 
 
@@ -223,14 +233,19 @@ async def _pass_close(
     why: str,
     now: datetime,
     context: DecisionContext,
+    result: AttemptResult | None = None,
 ) -> Task | None:
-    """Pass on closing without a call, if it is a colleague's callback or its lamp burns. None: the viewer may close it."""
+    """Pass on closing without a call, if it is a colleague's callback or its lamp burns. None: the viewer may close it.
+
+    ``result`` is what the viewer says of the client; None where they ask to close the callback.
+    """
+    asked = SAID_WITHOUT_CALL.get(result, "close") if result is not None else "close"
     people = context.people
     if not can(viewer, Permission.ESCALATIONS_WORK) and await burning_lamps(session, [episode.id]):
         manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
         told = reason("passed.lamp", who=viewer.name, why=why)
         to_id = manager.id if manager is not None else None
-        return await _pass(session, viewer, episode, "close", to_id, deal, told, now, context)
+        return await _pass(session, viewer, episode, "close", to_id, deal, told, now, context, asked)
     theirs = (
         not edits_deal(viewer, deal, people) if deal is not None else not decides_for(viewer, episode.owner_id, people)
     )
@@ -238,7 +253,7 @@ async def _pass_close(
         return None
     owner_id = deal.responsible_id if deal is not None else episode.owner_id
     told = reason("passed.callback", who=viewer.name, why=why)
-    return await _pass(session, viewer, episode, "close", owner_id, deal, told, now, context)
+    return await _pass(session, viewer, episode, "close", owner_id, deal, told, now, context, asked)
 
 
 async def _pass(
@@ -251,6 +266,7 @@ async def _pass(
     why: Reason,
     now: datetime,
     context: DecisionContext,
+    asked: str = "",
 ) -> Task:
     task = await do_pass_on(
         session,
@@ -262,6 +278,7 @@ async def _pass(
         context.people,
         client=await client_of(session, episode),
         about=f"callback-{episode.id}",
+        asked=asked,
         deal_id=deal.id if deal is not None else episode.deal_id,
         contact_id=episode.contact_id,
         call_id=episode.last_call_id,

@@ -128,6 +128,48 @@ async def link_number(
     return contact
 
 
+async def add_to_contact(
+    session: AsyncSession,
+    viewer: Viewer,
+    contact_id: int,
+    *,
+    now: datetime,
+    region: str,
+    name: str = "",
+    phones: Iterable[str] = (),
+    emails: Iterable[str] = (),
+    company_name: str = "",
+    note: str = "",
+) -> Contact:
+    """Add to a client what was typed of a new one; nothing of theirs is replaced.
+
+    Numbers and addresses they do not have become theirs. Another name is the label of the new numbers, or, where none is
+    new, stands in the note. The company counts where they have none.
+    """
+    contact = await access_contact_for_change(session, viewer, contact_id, None)
+    name, numbers, addresses = name.strip(), check_numbers(phones, region), check_emails(emails)
+    phones_had = await session.exec(select(Phone).where(Phone.contact_id == contact_id))
+    had = {phone.number: phone.label for phone in phones_had.all()}
+    label = name if name and contact.name and search_key(name) != search_key(contact.name) else ""
+    added = [one for one in numbers if one.number not in had]
+    for one in added:
+        await _link(session, contact, Written(one.number, one.extension, one.name or label))
+    emails_had = await session.exec(select(Email.address).where(Email.contact_id == contact_id))
+    addresses_had = set(emails_had.all())
+    session.add_all(Email(contact_id=contact_id, address=each) for each in addresses if each not in addresses_had)
+    if name and not contact.name:
+        contact.name = check_name(name)
+    if company_name.strip() and contact.company_id is None:
+        contact.company_id = await _company(session, viewer, None, company_name, now)
+    said = [note.strip(), "" if added or label in had.values() else label]
+    noted = [contact.note, *(part for part in said if part not in contact.note)]  # sent twice, it is said once
+    contact.note = check_optional_text("\n".join(part for part in noted if part), Contact.note, "note")
+    contact.version += 1
+    record(session, now, "contact.edited", "contact", contact_id, actor=viewer)
+    await say_contact_changed(session, contact, now)
+    return contact
+
+
 async def create_company(session: AsyncSession, viewer: Viewer, *, name: str, now: datetime, note: str = "") -> Company:
     """Add a company. Raises Invalid and NotAllowed."""
     check(viewer, Permission.CONTACTS_EDIT)

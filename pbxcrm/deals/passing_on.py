@@ -37,17 +37,19 @@ async def do_pass_on(
     *,
     client: str,
     about: str,
+    asked: str = "",
     deal_id: int | None,
     contact_id: int | None = None,
     call_id: int | None = None,
 ) -> Task:
     """Give ``to_id`` (their manager, if they are no longer active) a task to decide, with the viewer's reason ``why``.
 
-    ``what`` is one of ``not_interested wrong_number spam close``. No second task is created while one with the same ``about`` is open.
+    ``what`` is one of ``not_interested wrong_number spam close``; ``asked`` names a more exact title (``task.passed_…``).
+    No second task is created while one with the same ``about`` is open.
     """
     new = NewTask(
         kind=TaskKind.ASSIGNMENT,
-        title=reason(f"task.passed_{what}", who=viewer.name, client=client),
+        title=reason(f"task.passed_{asked or what}", who=viewer.name, client=client),
         why=why,
         due_at=at,
         assignee_id=_somebody(to_id, people),

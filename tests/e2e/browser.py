@@ -179,6 +179,27 @@ async def small_targets(page: Page) -> list[str]:
     return found
 
 
+async def broken_words(page: Page) -> list[str]:
+    """Words of cards that are broken in the middle although they would fit on a line of their own."""
+    found: list[str] = await page.evaluate(
+        r"""() => [...document.querySelectorAll('.callcard, .card')].filter(e => e.checkVisibility()).flatMap(card => {
+            const broken = [], walker = document.createTreeWalker(card, NodeFilter.SHOW_TEXT);
+            while (walker.nextNode()) {
+                const text = walker.currentNode;
+                if (!text.parentElement.checkVisibility() || text.parentElement.closest('.hidden-text')) continue;
+                for (const word of text.data.matchAll(/[\p{L}\p{N}]{2,16}/gu)) {
+                    const range = document.createRange();
+                    range.setStart(text, word.index);
+                    range.setEnd(text, word.index + word[0].length);
+                    if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) broken.push(word[0]);
+                }
+            }
+            return broken;
+        })"""
+    )
+    return found
+
+
 async def cut_words(page: Page) -> list[str]:
     """Words of the shell that do not fit where they stand (cut, or running out of their box)."""
     found: list[str] = await page.evaluate(

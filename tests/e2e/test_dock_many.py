@@ -15,9 +15,10 @@ from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from tests.calls import FactStory, batch
-from tests.e2e.browser import cut_words, live, overflow, violations
+from tests.e2e.browser import broken_words, cut_words, live, overflow, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.test_dock import app, intake, settings
+from tests.lamps import sweep_all
 
 __all__ = ["app", "intake", "settings"]
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -151,6 +152,29 @@ async def test_a_colleagues_deal_shows_whose_it_is_and_leads_to_them(
     assert (order.kind, order.call_id, order.target) == ("transfer", 2, "102")
 
 
+@pytest.mark.parametrize(
+    ("locale", "width", "theme"),
+    [("uk-UA", 1280, "light"), ("uk-UA", 360, "dark"), ("ru-RU", 360, "light"), ("en-GB", 1280, "dark")],
+)
+async def test_a_deal_with_a_lamp_and_a_stage_breaks_no_word(
+    at_screen: AtScreen, intake: Intake, db: Database, locale: str, width: int, theme: str
+) -> None:
+    """A colleague's client whom they missed rings here: name, extension, lamp and stage stand in one narrow box."""
+    look: dict[str, Any] = {"color_scheme": theme, "locale": locale, "viewport": {"width": width, "height": 800}}
+    _, page = await at_screen("olena", **look)
+    await live(page)
+    await intake.apply(batch(call(6, 0, "102").wait(20).end()))
+    await sweep_all(db, datetime.now(UTC) + timedelta(days=4))
+    await intake.apply(batch(FactStory("8.1", "+380501110006", at=BEGAN + timedelta(minutes=9)).ring("101")))
+    chip = page.locator("#call-2 .dealchip")
+    if width < 1024:
+        await page.locator(".dock-fold").click()
+    await expect(chip.locator(".lamp")).to_be_visible()
+    await expect(chip.locator(".mark")).to_be_visible()
+    assert (await broken_words(page), await cut_words(page), await overflow(page)) == ([], [], 0)
+    assert await chip.evaluate("(chip) => chip.scrollWidth - chip.clientWidth") == 0
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("locale", "width"), [("en-GB", 1280), ("uk-UA", 360)])
 async def test_the_pile_passes_axe_and_its_words_fit(
@@ -173,6 +197,7 @@ async def test_the_pile_passes_axe_and_its_words_fit(
     assert await overflow(page) == 0
     assert await page.locator("#dock").evaluate("(dock) => dock.scrollWidth - dock.clientWidth") == 0
     assert await cut_words(page) == []
+    assert await broken_words(page) == []
 
 
 async def test_the_card_is_in_all_ten_tabs_and_not_in_a_colleagues(at_screen: AtScreen, intake: Intake) -> None:

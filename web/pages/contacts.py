@@ -82,12 +82,18 @@ async def whose(request: Request) -> Response:
     found = [] if asked.get("contact_id") else await known_of(request, typed, without=without)
     emails = asked.get("emails", "").replace(",", "\n").splitlines()[:20]
     alike = await _alike(request, asked_text(request, "name"), emails, without) if meant in {"client", "link"} else []
-    named = {known.contact.id for known in found if known.contact is not None}
+    named = {known.contact.id: None for known in found if known.contact is not None}
+    alike = [(row, same) for row, same in alike if row.contact.id not in named]
+    clients = [contact_id for contact_id in (*named, *(row.contact.id for row, _same in alike)) if contact_id]
+    async with parts(request).db.read() as session:
+        edits = [each for each in clients if await edits_contact(session, viewer(request), each)]
     return show(
         request,
         "contacts/_known.html",
         found=found,
-        alike=[(row, same) for row, same in alike if row.contact.id not in named],
+        alike=alike,
+        clients=clients,
+        edits=edits if can(viewer(request), Permission.CONTACTS_EDIT) else [],
         meant=meant if meant in MEANT else "client",
         without=without,
     )
@@ -167,6 +173,30 @@ async def create(request: Request) -> Response:
         form.refuse(error)
         return await _form_page(request, form, status=UNPROCESSABLE)
     return redirect(request, f"/contacts/{made.id}", done="added")
+
+
+async def add(request: Request) -> Response:
+    """``POST /contacts/{id}/add``: what was typed of a new client becomes a known one's; nothing of theirs is replaced."""
+    form, contact_id = await read_form(request), request.path_params["contact_id"]
+    try:
+        await check_unknown(request, form, "phones", _lines(form, "phones"), without=contact_id)
+        async with parts(request).db.write() as session:
+            await actions.add_to_contact(
+                session,
+                viewer(request),
+                contact_id,
+                name=form["name"],
+                phones=_lines(form, "phones"),
+                emails=_lines(form, "emails"),
+                company_name=form["company_name"],
+                note=form["note"],
+                region=parts(request).settings.region,
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _form_page(request, form, status=UNPROCESSABLE)
+    return redirect(request, f"/contacts/{contact_id}", done="saved")
 
 
 async def edit(request: Request) -> Response:
@@ -402,7 +432,7 @@ async def unmark_number(request: Request) -> Response:
     async with parts(request).db.write() as session:
         again = await take_off_list(session, viewer(request), form["number"], now=now(request))
     path = local_path(form["back"]) if form["back"] else "/numbers"
-    return redirect(request, path, done="reopened" if again else "off_list")
+    return redirect(request, path, done="reopened" if again else "off_list", count=again)
 
 
 async def _numbers_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:

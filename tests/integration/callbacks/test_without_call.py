@@ -25,6 +25,14 @@ LIT = NOON + timedelta(minutes=25)  # the norm of twenty minutes has passed
 R = AttemptResult
 NEED_A_CALL = [R.REACHED, R.DIDNT_REACH, R.WRONG_NUMBER, R.NOT_INTERESTED, R.SPAM]
 
+#: What the title of the task says that passes such a result on.
+SAID = {
+    R.REACHED: ": reached, without a call, says Ivan Kravets",
+    R.DIDNT_REACH: ": didn't reach, without a call, says Ivan Kravets",
+    R.WRONG_NUMBER: ": the number is wrong, without a call, says Ivan Kravets",
+    R.NOT_INTERESTED: ": not interested, without a call, says Ivan Kravets",
+}
+
 
 async def burns(desk: CallbackDesk) -> bool:
     return any(lamp.state == LampState.BURNING for lamp in await desk.rows(Lamp))
@@ -214,6 +222,7 @@ async def test_a_lamp_goes_out_by_work_only(desk: CallbackDesk, result: R) -> No
     assert recorded.passed
     assert recorded.passed.assignee_id == desk.office.id("maria")
     assert "wrote a message" in reasons.text(recorded.passed.reason)
+    assert SAID[result] in recorded.passed.title
     await say(desk, episode, result, "maria", at=LIT, without_call="I know")  # the manager may decide
     assert not await burns(desk)
 

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
+from pbxcrm.contacts.queries import with_numbers
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 from web.app import create_app
 
 __all__ = ["browsers", "desk"]
 IRYNA = "Ірина Мельник"
+ANNA = "Анна-Марія Костянтинопольська-Загоруйко"
 
 
 async def test_clients_one_may_see_and_search_in_any_case(browsers: Browsers, desk: BrowserDesk) -> None:
@@ -254,6 +257,52 @@ async def test_a_number_of_another_client_is_linked_knowingly_only(browsers: Bro
     form["responsible_id"] = str(desk.office.id("ivan"))
     saved = await ivan.post(f"/contacts/{contact}/edit", data=form)  # both are theirs already: nothing is asked
     assert saved.status_code == 303
+
+
+async def test_what_is_typed_of_a_new_client_is_added_to_a_known_one(browsers: Browsers, desk: BrowserDesk) -> None:
+    """The second number, the address and the note; nothing of theirs is replaced. Only where one may change that client."""
+    ivan, olena, contact = await browsers("ivan"), await browsers("olena"), desk.busy.contacts[IRYNA]
+    typed = {
+        "name": "Her husband",
+        "phones": "+380672223344\n0509998877",
+        "emails": "ira@dental.example",
+        "note": "By train",
+    }
+    offered = (await ivan.get("/contacts/whose?meant=client&phones=067+222+33+44")).text
+    for act in (
+        f'hx-post="/contacts/{contact}/add"',
+        f'href="/contacts/{contact}/merge"',
+        f'href="/contacts/{contact}"',
+    ):
+        assert act in offered
+    assert "/add" not in (await olena.get("/contacts/whose?meant=client&phones=067+222+33+44")).text
+    assert "/add" not in (await ivan.get("/contacts/whose?meant=deal&phones=067+222+33+44")).text
+    both = (await ivan.get("/contacts/whose?meant=client&phones=067+222+33+44,067+444+55+66")).text
+    assert f"/contacts/{contact}/merge?contact_id={desk.busy.contacts[ANNA]}" in both
+    assert (await olena.post(f"/contacts/{contact}/add", data=typed)).status_code in {403, 404}
+    taken = await ivan.post(f"/contacts/{contact}/add", data=typed | {"phones": "067 444-55-66"}, headers=HTMX)
+    assert (taken.status_code, "known already" in taken.text, "Her husband" in taken.text) == (422, True, True)
+    for _twice in range(2):
+        added = await ivan.post(f"/contacts/{contact}/add", data=typed)
+        assert (added.status_code, added.headers["location"]) == (303, f"/contacts/{contact}")
+    async with desk.database.read() as session:
+        row = (await with_numbers(session, [await session.get_one(Contact, contact)]))[0]
+    assert [(phone.number, phone.label) for phone in row.phones][-1] == ("+380509998877", "Her husband")
+    assert [email.address for email in row.emails].count("ira@dental.example") == 1
+    assert (row.contact.name, "By train" in row.contact.note) == (IRYNA, True)
+    assert row.contact.note.count("By train") == 1
+
+
+async def test_a_number_off_the_list_says_how_many_callbacks_are_open_again(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
+    maria = await browsers("maria")
+    async with desk.database.read() as session:
+        number = (await session.exec(select(Episode.client_number).where(Episode.status == "open"))).first()
+    assert number
+    await maria.post("/numbers", data={"number": number, "kind": "spam", "note": "a robot"})
+    await maria.post("/numbers/remove", data={"number": number})
+    assert "closed for it are open again: 1." in (await maria.get("/numbers")).text
 
 
 async def test_choosing_a_client_by_a_private_number_says_whose_it_is(browsers: Browsers, desk: BrowserDesk) -> None:

@@ -52,7 +52,9 @@ document.addEventListener("input", ({ target }) => {
 });
 document.addEventListener("htmx:after:request", ({ detail }) => {
   // Only a submit of the form counts, not requests of its parts (owner of a number, choice of a client).
-  const form = detail.ctx.sourceElement;
+  // A button with data-sends-form submits the form's fields to another address.
+  const source = detail.ctx.sourceElement;
+  const form = source?.matches?.("[data-sends-form]") ? source.closest("form") : source;
   if (form?.matches?.("form") && addressOf(form) && detail.ctx.response?.status < 400) sessionStorage.removeItem(keyOf(form));
 });
 // A form that is sent without htmx: the next page is the answer, and a refused form contains the typed text.
