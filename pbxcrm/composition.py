@@ -37,12 +37,13 @@ from pbxcrm.contacts.hooks import contacts_merging, contacts_unmerging, rows_rel
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL
-from pbxcrm.deals.actions import adopt_deals, next_task_missing, say_deals_relinked
+from pbxcrm.deals.actions import adopt_deals, has_files, next_task_missing, say_deals_relinked
 from pbxcrm.deals.follow_ups import follow_closing
 from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered
 from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import register_lamps
+from pbxcrm.files import queries as files
 from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import reasons as reactions
@@ -66,6 +67,7 @@ from pbxcrm.timeline.queries import register_sources
 from pbxcrm.timeline.sources import (
     read_calls,
     read_changes,
+    read_files,
     read_flags,
     read_merges,
     read_moves,
@@ -85,6 +87,7 @@ def compose() -> None:
     number_marked.register(dismiss_callbacks)
     number_unmarked.register(reopen_callbacks, reopen_deals)
     next_task_missing.register(failed_without_task)
+    has_files.register(files.has_files)
     line_deleted.register(forget_line)
     register_reasons(
         people.REASONS,
@@ -103,6 +106,7 @@ def compose() -> None:
             EntryKind.NOTE: read_notes,
             EntryKind.TASK: read_tasks,
             EntryKind.FLAG: read_flags,
+            EntryKind.FILE: read_files,
             EntryKind.MERGE: read_merges,
         }
     )

@@ -99,6 +99,9 @@ ACTIONS: dict[str, str] = {
     "checkpoint.created": N_("Checkpoint added"),
     "checkpoint.changed": N_("Checkpoint changed"),
     "checkpoint.deleted": N_("Checkpoint taken away"),
+    "file.added": N_("File attached"),
+    "file.removed": N_("File removed"),
+    "file.put_back": N_("Removed file put back"),
     "flag.raised": N_("Flag raised"),
     "flag.resolved": N_("Flag resolved"),
 }

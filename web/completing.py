@@ -15,6 +15,7 @@ from pbxcrm.deals.gates import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipelines import REQUIRABLE
 from pbxcrm.deals.queries import access_deal, stage_of_kind
+from pbxcrm.files.actions import On
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
 from web.due_dates import QUICK, due_of
@@ -108,6 +109,8 @@ async def ask_missing(
         target=target,
         quick=QUICK,
         fields=BY_KEY,
+        files_on=On(deal_id=deal_id),
+        most_mb=parts(request).settings.files_max_mb,
     )
     answer.headers.update({"HX-Retarget": "#complete-body", "HX-Reswap": "innerHTML", "X-Gate": "refused"})
     return answer

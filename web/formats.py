@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, get_currency_symbol
 
-from web.i18n import Language, here
+from web.i18n import Language, here, ngettext
 from web.i18n import gettext as _
 
 NBSP = "\u00a0"
@@ -108,6 +108,15 @@ def _money(value: Decimal, currency: str, language: Language) -> str:
 def number(value: float) -> str:
     """A number with the separators of the reader's language."""
     return format_decimal(value, locale=here().locale)
+
+
+def file_size(size: int) -> str:
+    """Bytes as people say them: "640 bytes", "12 KB", "3.4 MB"."""
+    if size < 1 << 10:
+        return ngettext("{n} byte", "{n} bytes", size).format(n=size)
+    if size < 1 << 20:
+        return _("{amount} KB").format(amount=number(round(size / (1 << 10))))
+    return _("{amount} MB").format(amount=number(round(size / (1 << 20), 1)))
 
 
 def initials(name: str) -> str:

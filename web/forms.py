@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -26,6 +26,7 @@ from web.i18n import gettext as _
 from web.i18n import here
 
 MAX_FIELDS = 500
+MAX_FILES = 20
 MAX_FIELD_BYTES = 200_000
 
 
@@ -98,9 +99,8 @@ def _id(name: str, text: str) -> int:
 
 
 async def read_form(request: Request) -> Form:
-    """The fields of a form without its files; handlers read those with ``request.form()``, which is cached."""
-    _check_charset(request)
-    data: FormData = await request.form(max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+    """The fields of a form; files are read by whoever expects them (``request.form()`` is cached)."""
+    data = await _parsed(request)
     form = Form()
     for name, value in data.multi_items():
         if isinstance(value, str):
@@ -109,6 +109,21 @@ async def read_form(request: Request) -> Form:
             form.lists.setdefault(name, []).append(clean)
     request.state.typed = form  # ``web.problems`` shows the typed text again if the database is away
     return form
+
+
+async def read_files(request: Request, name: str) -> list[UploadFile]:
+    """The files of a field; an input where none was chosen sends one without name and content, which is none.
+
+    Those of some size lie on the disk already, not in memory.
+    """
+    data = await _parsed(request)
+    found = [value for value in data.getlist(name) if isinstance(value, UploadFile)]
+    return [file for file in found if file.filename or file.size]
+
+
+async def _parsed(request: Request) -> FormData:
+    _check_charset(request)
+    return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
 
 
 def _check_charset(request: Request) -> None:

@@ -31,6 +31,7 @@ from web.pages import (
     due,
     escalations,
     feeds,
+    files,
     first_run,
     flags,
     health,
@@ -222,6 +223,19 @@ def _deals() -> list[Route]:
             methods=POST,
             name="approve_pause",
         ),
+        page("/deals/{deal_id:int}/files", files.listed, needs=read, name="deal_files"),
+        page("/deals/{deal_id:int}/files", files.add, needs=write, methods=POST, name="attach_to_deal"),
+        page("/files/{file_id:int}", files.file, needs=Permission.TASKS_READ, name="file"),
+        page(
+            "/files/{file_id:int}/remove", files.remove, needs=Permission.TASKS_EDIT, methods=POST, name="remove_file"
+        ),
+        page(
+            "/files/{file_id:int}/restore",
+            files.restore,
+            needs=Permission.TASKS_EDIT,
+            methods=POST,
+            name="restore_file",
+        ),
         page("/deals/{deal_id:int}/note", deals.note, needs=Permission.NOTES_WRITE, methods=POST, name="deal_note"),
     ]
 
@@ -259,6 +273,8 @@ def _tasks() -> list[Route]:
                 "undo": task_acts.undo,
             }.items()
         ),
+        page("/tasks/{task_id:int}/files", files.listed, needs=read, name="task_files"),
+        page("/tasks/{task_id:int}/files", files.add, needs=write, methods=POST, name="attach_to_task"),
         page("/tasks/team", task_views.team, needs=read, name="tasks_team"),
         page("/tasks/week", task_views.week, needs=read, name="tasks_week"),
         page("/tasks/{task_id:int}/reopen", tasks.reopen, needs=write, methods=POST, name="reopen_task"),

@@ -5,6 +5,8 @@ from starlette.responses import HTMLResponse
 
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.deals.queries import access_deal
+from pbxcrm.files.actions import On
+from pbxcrm.files.queries import list_files
 from pbxcrm.people.directory import load_directory
 from pbxcrm.tasks import checklists
 from pbxcrm.tasks.queries import TaskRow, access_task_row, comments_of
@@ -44,6 +46,7 @@ async def form_page(
     async with parts(request).db.read() as session:
         everybody = await load_directory(session)
         thread = await comments_of(session, row.task.id or 0) if row is not None else []
+        own = await list_files(session, who, task_id=row.task.id) if row is not None else []
         people = await colleagues(session, who)
         deal_id = form.id("deal_id") if row is None else None
         deal = await access_deal(session, who, deal_id) if deal_id is not None else row.deal if row else None
@@ -61,4 +64,10 @@ async def form_page(
         people=choices(people),
         quick=QUICK,
         may_edit=can(who, Permission.TASKS_EDIT),
+        files=own,
+        files_on=On(task_id=row.task.id if row is not None else None),
+        files_people=everybody,
+        files_error="",
+        may_attach=can(who, Permission.TASKS_EDIT),
+        most_mb=parts(request).settings.files_max_mb,
     )

@@ -23,6 +23,7 @@ from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars import spoken
 from pbxcrm.deals.access import edits_deal, sees_deal
 from pbxcrm.deals.models import Deal
+from pbxcrm.files.kinds import SHOWN
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.rules import LONGEST_LIST, PASSWORD_MAX
 from pbxcrm.shared import numbers
@@ -75,6 +76,7 @@ class Templates:
             words=words,
             lamp_words=lamp_words,
             settings_pages=SETTINGS_PAGES,
+            SHOWN_FILES=SHOWN,
             static=static.url,
             icon=_icon_of(static),
         )
@@ -88,6 +90,7 @@ class Templates:
             age=formats.age,
             money=formats.money,
             number=formats.number,
+            file_size=formats.file_size,
             initials=formats.initials,
             tint=formats.tint,
             phone=numbers.format_for_people,

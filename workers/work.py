@@ -15,6 +15,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.files.queries import needed_hashes
+from pbxcrm.files.store import Store
 from pbxcrm.notices.sending import Post
 from pbxcrm.people.actions import prune_logins
 from pbxcrm.shared import background, events, jobs
@@ -35,10 +37,13 @@ REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds of pause before arq is started agai
 class Work:
     """The tasks of one worker; ``run`` starts them."""
 
-    def __init__(self, db: Database, relay: Relay, redis_url: str, post: Post | None = None) -> None:
-        """``post`` sends digests; None if no mail server is set."""
+    def __init__(
+        self, db: Database, relay: Relay, redis_url: str, post: Post | None = None, files: Store | None = None
+    ) -> None:
+        """``post`` sends digests; None: no mail server is set. ``files`` is where orphans are swept; None: nowhere."""
         self.db = db
         self.post = post
+        self.files = files
         self.redis_url = redis_url
         self.relay = relay
         self._sweeping = asyncio.Lock()
@@ -80,8 +85,12 @@ class Work:
         return fired
 
     async def tidy(self) -> None:
-        """Delete old rows: outbox events, sessions and failed log-ins, finished jobs and background work."""
+        """Delete old rows: outbox events, sessions and failed log-ins, finished jobs and background work; and orphans of files."""
         now = datetime.now(UTC)
+        if self.files is not None:
+            async with self.db.read() as session:
+                needed = await needed_hashes(session)
+            await asyncio.to_thread(self.files.sweep, needed)
         async with self.db.write() as session:
             await events.prune(session, now)
             await prune_logins(session, now)

@@ -13,6 +13,7 @@ from pbxcrm.upkeep.doctor.data import (
     check_checkpoints,
     check_database,
     check_endpoints,
+    check_files,
     check_listeners,
     check_mail,
     check_people,
@@ -65,6 +66,7 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
                 *await check_listeners(db, settings, now),
                 *await check_checkpoints(db, now),
                 *await check_mail(db, settings, now),
+                *await check_files(db, settings),
                 *await check_people(db),
                 *await check_endpoints(db, settings),
             ]:

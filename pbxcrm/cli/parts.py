@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from pbxcrm import migrations
 from pbxcrm.cli.bind import bind
 from pbxcrm.cli.locks import in_use, prepared
+from pbxcrm.files.store import Store
 from pbxcrm.notices.mail import MailServer
 from pbxcrm.notices.sending import Post
 from pbxcrm.shared.db import Database
@@ -115,7 +116,7 @@ def serve_worker(settings: Settings) -> None:
     async def serve() -> None:
         async with open_resources(settings) as on:
             log.info("worker.started")
-            work = Work(on.db, on.relay, redis_url(settings), _post(settings, on.db))
+            work = Work(on.db, on.relay, redis_url(settings), _post(settings, on.db), Store(settings.data_dir))
             set_aside()
             await work.run()
 

@@ -37,6 +37,8 @@ UNDO_WITHIN = timedelta(minutes=10)  # how long a move, or a result that made on
 
 #: True when this open deal must not be closed before its next task is set.
 next_task_missing = Question[Deal]("deals.next_task_missing")
+#: Whether the deal of this id has at least so many files.
+has_files = Question[int, int]("deals.has_files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ async def _gate_facts(session: AsyncSession, deal: Deal, to: Stage, lost_reason:
         lost_reason,
         is_closing(to) and await next_task_missing(session, deal),
         asked.next_task and await has_open_task(session, deal),
+        bool(asked.files) and not await has_files(session, deal.id or 0, asked.files),
         frozenset(key for key in asked.fields if getattr(deal, key) in {None, ""}),
     )
 

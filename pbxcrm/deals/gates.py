@@ -31,6 +31,7 @@ class GateFacts:
     lost_reason: str = ""
     owes_next_task: bool = False  # the last attempt to reach the client failed, and no task is planned
     has_next_task: bool = False  # the deal has an open task
+    lacks_files: bool = False  # the deal has fewer files than the stage requires
     empty_fields: frozenset[str] = frozenset()  # keys of fields that the stage requires and that are empty
 
 
@@ -69,7 +70,11 @@ def _next_task(to: Stage, facts: GateFacts) -> Missing | None:
     return _missing(Need.NEXT_TASK) if owed or asked else None
 
 
-_RULES: tuple[Callable[[Stage, GateFacts], Missing | None], ...] = (_lost_reason, _next_task)
+def _files(to: Stage, facts: GateFacts) -> Missing | None:
+    return _missing(Need.FILE) if Requirements.load(to.requires).files and facts.lacks_files else None
+
+
+_RULES: tuple[Callable[[Stage, GateFacts], Missing | None], ...] = (_files, _lost_reason, _next_task)
 
 
 def _fields(to: Stage, facts: GateFacts) -> list[Missing]:

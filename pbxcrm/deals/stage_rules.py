@@ -8,6 +8,7 @@ from pbxcrm.deals.models import Carried, Colour, Stage, StageKind
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, check_optional_text
 
+MOST_FILES = 20  # that a stage may require
 MOST_STAGES = 60  # of one pipeline, without archived ones
 LONGEST_NORM = 5 * 366 * 9 * 60  # working minutes: five years of nine hours per day
 CARRIED_BY_DEFAULT = (Carried.CLIENT, Carried.RESPONSIBLE, Carried.AMOUNT, Carried.SOURCE)
@@ -97,8 +98,8 @@ def check_requirements(asked: Requirements, known_fields: Sequence[str]) -> Requ
     unknown = next((key for key in asked.fields if key not in known_fields), None)
     if unknown is not None:
         raise Invalid("requires", "stages.no_field", "There is no field “{key}”.", key=unknown[:LONGEST_REPEATED])
-    if asked.files:
-        raise Invalid("requires", "stages.files", "Deals carry no files yet, so a stage cannot ask for any.")
+    if not 0 <= asked.files <= MOST_FILES:
+        raise Invalid("files", "stages.files", "A stage can ask for at most {most} files.", most=MOST_FILES)
     return asked
 
 

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     mail_from: str = ""  # the sender of e-mail; required with smtp_url
     public_url: str = ""  # https://crm.example: how people reach the pages, for links in e-mail
     log_level: str = "INFO"
+    files_max_mb: int = Field(default=25, ge=1, le=30)  # one file; a request may be 32 MB long (web/app.py)
+    files_total_gb: int = Field(default=20, ge=1)  # all files together
     journal_keep_days: int = Field(default=7, ge=0)
     pbxs: tuple[Pbx, ...] = ()
 

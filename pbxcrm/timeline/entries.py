@@ -22,6 +22,7 @@ class EntryKind(StrEnum):
     TASK = "task"
     FLAG = "flag"
     MERGE = "merge"
+    FILE = "file"
 
 
 RANK = {kind: place for place, kind in enumerate(EntryKind)}

@@ -13,6 +13,8 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note, StageMove
+from pbxcrm.files.access import visible_files
+from pbxcrm.files.models import AttachedFile
 from pbxcrm.flags.access import visible_flags
 from pbxcrm.flags.models import Flag
 from pbxcrm.shared.core_sql import load_by_id
@@ -143,6 +145,19 @@ async def read_flags(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
     return [
         Entry(EntryKind.FLAG, flag.raised_at, flag.id or 0, flag, flag.raised_by_id, {}, (flag.resolved_by_id,))
         for flag in found.all()
+    ]
+
+
+async def read_files(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
+    """Files on the deal, or on the deals of the client that one sees; those that were removed say so."""
+    at, own = col(AttachedFile.at), col(AttachedFile.deal_id) == asked.deal_id
+    if asked.deal_id is None:
+        own = col(AttachedFile.deal_id).in_(select(Deal.id).where(col(Deal.contact_id) == asked.contact_id))
+    query = select(AttachedFile).where(own, visible_files(asked.viewer))
+    found = await session.exec(_page(query, EntryKind.FILE, at, col(AttachedFile.id), asked))
+    return [
+        Entry(EntryKind.FILE, file.at, file.id or 0, file, file.by_id, {}, (file.removed_by_id,))
+        for file in found.all()
     ]
 
 

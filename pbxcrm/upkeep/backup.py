@@ -1,6 +1,7 @@
 """Backs up the database while everything runs, and restores it.
 
-A backup (``pbxcrm.upkeep.backup_archive``) holds SQLite's own consistent copy, or the output of ``pg_dump``. It names the
+A backup (``pbxcrm.upkeep.backup_archive``) holds SQLite's own consistent copy, or the output of ``pg_dump``, and the attached
+files. It names the
 settings that were set but holds no values, because they may be secrets. It does not hold the journal, which only bridges the
 seconds between the PBX and the database.
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 
 from pbxcrm import migrations
+from pbxcrm.files.store import Store
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, Unavailable
 from pbxcrm.shared.settings import Settings
@@ -59,7 +61,7 @@ async def back_up(settings: Settings, target: Path, now: datetime | None = None)
             else:
                 await _run(["pg_dump", "--format=custom", "--no-owner", "--no-acl", f"--file={copy}"], settings)
             packed = Path(folder) / "backup.tar"
-            await asyncio.to_thread(pack, copy, manifest, packed)
+            await asyncio.to_thread(pack, copy, manifest, packed, Store(settings.data_dir))
             await asyncio.to_thread(packed.replace, target)
     except (OSError, sqlite3.Error) as error:
         raise Unavailable("backup.failed", "The backup could not be written: {why}", why=str(error)) from error
@@ -73,7 +75,7 @@ async def restore(settings: Settings, source: Path, *, overwrite: bool) -> str:
     nothing has changed.
     """
     with tempfile.TemporaryDirectory(prefix="pbxcrm-restore-") as folder:
-        manifest, copy = await asyncio.to_thread(unpack, source, Path(folder))
+        manifest, copy, files = await asyncio.to_thread(unpack, source, Path(folder))
         wanted = "sqlite" if settings.is_sqlite else "postgresql"
         if manifest.get("database") != wanted:
             raise Invalid(
@@ -89,12 +91,21 @@ async def restore(settings: Settings, source: Path, *, overwrite: bool) -> str:
         try:
             if settings.is_sqlite:
                 await asyncio.to_thread(_check_sqlite, copy, revision, tables)
+            # Before the database: a row never points to nothing. Should the rest fail, they are orphans and swept.
+            await asyncio.to_thread(_put_files_back, settings, files)
+            if settings.is_sqlite:
                 await _restore_sqlite(settings, copy, overwrite)
             else:
                 await _restore_postgres(settings, copy, _look_over(revision, tables), overwrite)
         except (OSError, sqlite3.Error) as error:
             raise Unavailable("restore.failed", "The backup could not be put back: {why}", why=str(error)) from error
         return revision
+
+
+def _put_files_back(settings: Settings, files: Sequence[Path]) -> None:
+    store = Store(settings.data_dir)
+    for path in files:
+        store.put_back(path, path.name)
 
 
 def _check_target(target: Path) -> None:

@@ -1,7 +1,9 @@
-"""The format of a backup file: a gzipped tar with ``manifest.json`` and the copy of the database, and a seal at the end.
+"""The format of a backup file: a gzipped tar with ``manifest.json`` the copy of the database and the
+attached files, and a seal at the end.
 
 ``tar tzf FILE`` reads it. The seal is an empty gzip member whose extra field holds the SHA-256 of every byte before it, so
-one flipped bit anywhere is found before anything is unpacked. The manifest also holds each member's size and SHA-256.
+one flipped bit anywhere is found before anything is unpacked. The manifest also holds each member's size and SHA-256. An
+attached file (``files/ab/cdef…``) is named by its own SHA-256; the manifest holds their number.
 """
 
 import hashlib
@@ -10,10 +12,11 @@ import json
 import os
 import struct
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from pbxcrm.files.store import FOLDER, NAMED, Store
 from pbxcrm.shared.errors import BadSettings, Invalid
 
 PRODUCT = "pbxcrm"
@@ -25,12 +28,17 @@ _MARK = b"PX"  # the name of our field in the seal (RFC 1952, 2.3.1.1)
 _PIECE = 1024 * 1024
 
 
-def pack(copy: Path, manifest: Mapping[str, Any], packed: Path) -> None:
-    """Write the archive of ``copy`` to ``packed``, mode 0600, and sync it to disk. Raises OSError."""
+def pack(copy: Path, manifest: Mapping[str, Any], packed: Path, store: Store) -> None:
+    """Write the archive of ``copy`` and of what lies in ``store`` to ``packed``, mode 0600, on the disk when this returns.
+
+    Taken after the copy of the database was made, the files are at least those that its rows need. Raises OSError.
+    """
+    files = list(store.names())
     whole = {
         "product": PRODUCT,
         "format": FORMAT,
         **manifest,
+        "files": len(files),
         "members": {copy.name: {"size": copy.stat().st_size, "sha256": _digest_of(copy).hexdigest()}},
     }
     text = json.dumps(whole, indent=1).encode()
@@ -41,21 +49,29 @@ def pack(copy: Path, manifest: Mapping[str, Any], packed: Path) -> None:
             info = tarfile.TarInfo(MANIFEST)
             info.size, info.mode = len(text), 0o600
             tar.addfile(info, io.BytesIO(text))
-            info = tarfile.TarInfo(copy.name)
-            info.size, info.mode = copy.stat().st_size, 0o600
-            with copy.open("rb") as content:
-                tar.addfile(info, content)
+            for name, path in _members(copy, store, files):
+                info = tarfile.TarInfo(name)
+                info.size, info.mode = path.stat().st_size, 0o600
+                with path.open("rb") as content:
+                    tar.addfile(info, content)
         file.flush()
         file.write(_seal(_digest_of(packed).digest()))
         file.flush()
         os.fsync(file.fileno())
 
 
-def unpack(source: Path, folder: Path) -> tuple[dict[str, Any], Path]:
-    """Check all checksums and unpack into ``folder``; returns the manifest and the path of the database copy.
+def _members(copy: Path, store: Store, files: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    yield copy.name, copy
+    for name in files:
+        yield f"{FOLDER}/{name}", store.folder / name
 
-    Only these two members are unpacked, whatever else the file holds. Raises Invalid for a file that is not a backup of pbxcrm,
-    is damaged or cut short, BadSettings for one of a newer pbxcrm.
+
+def unpack(source: Path, folder: Path) -> tuple[dict[str, Any], Path, list[Path]]:
+    """Manifest, copy of the database, and attached files (each called by its hash), taken out into ``folder`` after every
+    checksum was found right.
+
+    Only these names are taken out, whatever else the archive holds. Raises Invalid for a file that is no backup, of another
+    product, damaged or cut short, BadSettings for one of a newer pbxcrm.
     """
     try:
         with source.open("rb") as file:
@@ -66,7 +82,7 @@ def unpack(source: Path, folder: Path) -> tuple[dict[str, Any], Path]:
                 ((name, expected),) = manifest["members"].items()
                 copy = folder / Path(name).name
                 _take_out(tar, name, copy, expected, source)
-                return manifest, copy
+                return manifest, copy, _take_out_files(tar, folder, int(manifest.get("files", 0)), source)
     except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         raise _not_ours(source) from error
     except OSError as error:
@@ -100,6 +116,21 @@ def _take_out(tar: tarfile.TarFile, name: str, copy: Path, expected: Mapping[str
             file.write(piece)
     if copy.stat().st_size != expected["size"] or digest.hexdigest() != expected["sha256"]:
         raise _damaged(source)
+
+
+def _take_out_files(tar: tarfile.TarFile, folder: Path, wanted: int, source: Path) -> list[Path]:
+    """Each member whose name is one of a file in the store; raises Invalid where content and name differ, or some are missing."""
+    found = []
+    for info in tar.getmembers():
+        beginning, _, name = info.name.partition("/")
+        if beginning != FOLDER or not NAMED.fullmatch(name) or not info.isfile():
+            continue
+        sha256 = name.replace("/", "")
+        _take_out(tar, info.name, folder / sha256, {"size": info.size, "sha256": sha256}, source)
+        found.append(folder / sha256)
+    if len(found) != wanted:
+        raise _damaged(source)
+    return found
 
 
 def _member(tar: tarfile.TarFile, name: str) -> IO[bytes]:

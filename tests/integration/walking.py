@@ -1,6 +1,7 @@
 """What the walks over all routes share: two teams in a database, an application on a copy of it, and one request to it."""
 
 import asyncio
+import io
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterable
@@ -24,6 +25,8 @@ from pbxcrm.contacts.merging import merge_contacts
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.queries import stages_of
+from pbxcrm.files.actions import On, attach
+from pbxcrm.files.store import Store
 from pbxcrm.flags.models import Flag
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
@@ -50,6 +53,7 @@ from web.routes import all_routes
 from web.routing import rule_of
 from web.static_files import StaticTree
 
+FILE = b"What was agreed on."
 SECRET = "Zaporizhzhia"
 SECRET_NUMBER = "+380671110002"
 SECRET_NUMBERS = (SECRET_NUMBER[1:], format_for_people(SECRET_NUMBER)[1:])
@@ -58,6 +62,7 @@ PEOPLE = {Role.SELLER: "ivan", Role.MANAGER: "maria", Role.QC: "kira", Role.ADMI
 STREAMS = {"/live"}  # they do not end by themselves
 #: Parameters of paths that name something of one team, and those that name what all teams share.
 OWNED = {
+    "file_id",
     "flag_id",
     "attempt_id",
     "command_id",
@@ -247,10 +252,14 @@ async def _settle(
             entered_at=NOON, minutes=1, due_at=NOON,
         )  # fmt: skip
         job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
+        kept = Store(settings.data_dir).keep(io.BytesIO(FILE), 1000)
+        file = await attach(
+            session, await office.viewer(session, seller), On(deal_id=deal.id), f"File {name}", kept, NOON, total_gb=1
+        )
         session.add_all([flag, attempt, command, token, lamp, job])
     return {
         "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
-        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
+        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": of_stage.id, "line_id": line.id,
@@ -275,6 +284,7 @@ class Walker:
         settings = Settings(
             data_dir=self.folder, database_url=f"sqlite:///{file}", ami_url="ami://crm:secret@127.0.0.1:1"
         )
+        Store(self.folder).keep(io.BytesIO(FILE), 1000)
         db, redis = Database(settings.database_url), Redis.from_url(self.redis_url)
         try:
             app = create_app(settings, db, redis, clock=lambda: NOON)

@@ -48,6 +48,9 @@ def describe(resources: Sequence[Resource]) -> Json:
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     paths["/calls/{call_id}/recording"] = {"get": _recording(schemas)}
+    for subject, needed in (("deal", "deals_edit"), ("task", "tasks_edit")):
+        paths.setdefault(f"/{subject}s/{{{subject}_id}}/files", {})["post"] = _sending(schemas, subject, needed)
+    paths.setdefault("/files/{file_id}", {})["get"] = _file(schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "pbxcrm", "version": version("pbxcrm"), "description": ABOUT},
@@ -168,4 +171,44 @@ def _recording(schemas: _Schemas) -> Json:
             **problems([401, 403, 404, 409, 503], schemas.of(Problem, SAID)),
         },
         "x-permission": "recordings_listen",
+    }
+
+
+def _sending(schemas: _Schemas, subject: str, needed: str) -> Json:
+    form = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary", "description": "The file, with its name."}},
+    }
+    said = {
+        "description": "The answer.",
+        "headers": {"Location": {"description": "Where it is.", "schema": {"type": "string"}}},
+        "content": {"application/json": {"schema": {"$ref": f"{REFERENCE}File"}}},
+    }
+    return {
+        "operationId": f"add_file_to_{subject}",
+        "tags": ["files"],
+        "summary": f"Attach a file to a {subject}",
+        "description": "`PBXCRM_FILES_MAX_MB` says how large it may be. Its type is found in its content.",
+        "parameters": _path_parameters({f"{subject}_id": int}),
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}},
+        "responses": {"201": said, **problems([400, 401, 403, 404, 413, 415, 422, 503], schemas.of(Problem, SAID))},
+        "x-permission": needed,
+    }
+
+
+def _file(schemas: _Schemas) -> Json:
+    content = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "operationId": "read_file",
+        "tags": ["files"],
+        "summary": "The content of a file",
+        "description": "Always as something to save. Understands `Range`.",
+        "parameters": _path_parameters({"file_id": int}),
+        "responses": {
+            "200": {"description": "The file.", "content": content},
+            "206": {"description": "A part of it.", "content": content},
+            **problems([401, 403, 404, 503], schemas.of(Problem, SAID)),
+        },
+        "x-permission": "tasks_read",
     }

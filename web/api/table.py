@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from web.api import recording
+from web.api import file_bytes, recording
 from web.api.docs import docs, openapi
 from web.api.resource import Resource
 from web.api.serving import PREFIX, routes_of
@@ -13,6 +13,7 @@ from web.api.v1.checkpoints import checkpoints
 from web.api.v1.contacts import companies, contacts, special_numbers
 from web.api.v1.deals import deals
 from web.api.v1.escalations import escalations
+from web.api.v1.files import files
 from web.api.v1.flags import flags
 from web.api.v1.lamps import jobs, lamps
 from web.api.v1.merges import merges
@@ -34,6 +35,7 @@ RESOURCES: tuple[Resource, ...] = (
     callbacks,
     escalations,
     notes,
+    files,
     flags,
     pipelines,
     checkpoints,
@@ -54,5 +56,6 @@ def api_routes() -> list[Route]:
         public(f"{PREFIX}/openapi.json", openapi(RESOURCES), name="api_openapi"),
         public("/api/docs", docs(RESOURCES), name="api_docs"),
         *recording.routes(),
+        *file_bytes.routes(),
         *(route for resource in RESOURCES for route in routes_of(resource.endpoints)),
     ]

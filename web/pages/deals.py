@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.queries import access_call
 from pbxcrm.calls.rules import named_as
@@ -29,6 +30,8 @@ from pbxcrm.deals.queries import (
     moves_of,
     stages_of,
 )
+from pbxcrm.files.actions import On
+from pbxcrm.files.queries import list_files
 from pbxcrm.flags.queries import FlagFilter, list_flags
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.clients import identify
@@ -53,6 +56,7 @@ KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
     "calls": (frozenset({EntryKind.CALL}), N_("Calls")),
     "notes": (frozenset({EntryKind.NOTE}), N_("Notes")),
     "tasks": (frozenset({EntryKind.TASK}), N_("Tasks")),
+    "files": (frozenset({EntryKind.FILE}), N_("Files")),
     "moves": (frozenset({EntryKind.MOVE, EntryKind.CHANGE}), N_("Changes")),
 }
 UNDO_SHOWN = timedelta(seconds=20)  # how long after a move a newly opened page offers to undo it
@@ -107,6 +111,12 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             pause=await pause_of(session, found.id or 0, now(request)),
             approve_days=APPROVE_BEYOND.days,
             no_form=Form(),
+            files=await list_files(session, who, deal_id=found.id),
+            files_on=On(deal_id=found.id),
+            files_people=await load_directory(session),
+            files_error="",
+            may_attach=can(who, Permission.DEALS_EDIT),
+            most_mb=parts(request).settings.files_max_mb,
         )
 
 

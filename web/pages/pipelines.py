@@ -209,6 +209,7 @@ async def stage(request: Request) -> Response:
             "waits_for_client": found.waits_for_client,
             "extra_control": found.extra_control,
             "fields": list(requires.fields),
+            "files": requires.files or "",
             "next_task": requires.next_task,
             "lost_reason": requires.lost_reason,
             "version": found.version,
@@ -359,7 +360,12 @@ def _change(form: Form) -> StageChange:
             colour=form["colour"],
             waits_for_client=form.ticked("waits_for_client"),
             extra_control=form.ticked("extra_control"),
-            requires=Requirements(tuple(form.all("fields")), 0, form.ticked("lost_reason"), form.ticked("next_task")),
+            requires=Requirements(
+                tuple(form.all("fields")),
+                form.number("files") or 0,
+                form.ticked("lost_reason"),
+                form.ticked("next_task"),
+            ),
             unset=frozenset(unset),
         )
     except Invalid as error:

@@ -12,6 +12,8 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped import unmapped_endpoints
 from pbxcrm.checkpoints.queries import last_beat, parked_lamps
+from pbxcrm.files.queries import missing_files
+from pbxcrm.files.store import Store
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.reports import REPORTS
@@ -96,6 +98,25 @@ async def check_mail(db: Database, settings: Settings, now: datetime) -> list[Fi
         todo = "Look at PBXCRM_SMTP_URL, PBXCRM_MAIL_FROM and the people's addresses; what was refused is tried again."
         return [odd(f"{len(troubled)} digests were not sent; the mail server said: {troubled[0].error}", todo)]
     return [good("Digests by e-mail go out.")]
+
+
+MOST_NAMED = 5
+
+
+async def check_files(db: Database, settings: Settings) -> list[Finding]:
+    """Whether the bytes of every attached file are there, and whole."""
+    store = Store(settings.data_dir)
+    async with db.read() as session:
+        missing = await missing_files(session, store)
+    if not missing:
+        return [good("Every attached file is in the data directory.")]
+    named = "; ".join(
+        f"{file.name} ({f'deal {file.deal_id}' if file.deal_id is not None else f'task {file.task_id}'}, {store.path(file.sha256)})"
+        for file in missing[:MOST_NAMED]
+    )
+    return [
+        bad(f"{len(missing)} attached files are not in the data directory: {named}.", "Put them back from a backup.")
+    ]
 
 
 async def last_ended(db: Database) -> dict[str, datetime]:

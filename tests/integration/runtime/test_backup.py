@@ -1,6 +1,7 @@
 """Backup and restore: what comes back is what was there, and nothing is overwritten by mistake."""
 
 import asyncio
+import io
 import json
 import random
 import stat
@@ -14,6 +15,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.cli.locks import in_use, only_run, unused
+from pbxcrm.files.store import Store
 from pbxcrm.migrations import newest
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Conflict, Invalid, Unavailable
@@ -64,6 +66,23 @@ async def test_what_was_backed_up_comes_back(tmp_path: Path, installed: Settings
     back = await found(installed)
     assert back["before"] == "Київ"
     assert "after" not in back
+
+
+async def test_attached_files_come_back_and_each_is_checked(
+    tmp_path: Path, installed: Settings, opened: Database
+) -> None:
+    store = Store(installed.data_dir)
+    kept = [store.keep(io.BytesIO(content), 1 << 20) for content in (b"An offer", bytes(200_000))]
+    await put(opened, "before", "x")
+    await back_up(installed, tmp_path / "b.tar.gz", NOW)
+    await opened.close()
+    store.path(kept[0].sha256).unlink()
+    store.path(kept[1].sha256).write_bytes(b"damaged")
+    await restore(installed, tmp_path / "b.tar.gz", overwrite=True)
+    assert store.path(kept[0].sha256).read_bytes() == b"An offer"
+    assert store.path(kept[1].sha256).read_bytes() == bytes(200_000)
+    assert stat.S_IMODE(store.path(kept[0].sha256).stat().st_mode) == 0o600
+    assert sorted(store.names()) == sorted(f"{one.sha256[:2]}/{one.sha256[2:]}" for one in kept)
 
 
 async def test_it_holds_no_secret_and_only_its_owner_reads_it(
@@ -157,7 +176,7 @@ def sealed(manifest: dict[str, object], content: bytes, folder: Path, name: str)
     copy.write_bytes(content)
     packed = folder / "packed"
     packed.unlink(missing_ok=True)
-    pack(copy, manifest, packed)
+    pack(copy, manifest, packed, Store(folder))
     copy.unlink()
     return packed
 
@@ -166,9 +185,9 @@ def test_half_a_database_in_a_whole_archive_is_refused(
     installed: Settings, whole: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("made")
-    manifest, copy = unpack(whole, folder)
+    manifest, copy, _files = unpack(whole, folder)
     content = copy.read_bytes()
-    told = {name: value for name, value in manifest.items() if name not in {"members", "product", "format"}}
+    told = {name: value for name, value in manifest.items() if name not in {"members", "product", "format", "files"}}
     with nothing_changes(installed):
         for piece in (content[: len(content) // 2], content[:5000], b"", b"text"):
             assert "not whole" in refused(installed, sealed(told, piece, folder, copy.name))
@@ -185,8 +204,8 @@ def test_a_database_of_another_shape_than_its_manifest_says_is_refused(
 ) -> None:
     """On PostgreSQL this shows only once it has been loaded: the transaction that loads it is undone."""
     folder = tmp_path_factory.mktemp("made")
-    manifest, copy = unpack(whole, folder)
-    told = {name: value for name, value in manifest.items() if name not in {"members", "product", "format"}}
+    manifest, copy, _files = unpack(whole, folder)
+    told = {name: value for name, value in manifest.items() if name not in {"members", "product", "format", "files"}}
     told["tables"] = [*manifest["tables"], "of_tomorrow"]
     packed = sealed(told, copy.read_bytes(), folder, copy.name)
     with nothing_changes(installed), pytest.raises((Invalid, Unavailable), match="of_tomorrow"):

@@ -20,4 +20,5 @@ import "./focus.js";
 import "./session.js";
 import "./work.js";
 import "./drafts.js";
+import "./files.js";
 import "./complete.js";

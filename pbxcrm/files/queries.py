@@ -1,0 +1,51 @@
+"""What is read of files."""
+
+from collections.abc import Collection
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.files.access import visible_files
+from pbxcrm.files.models import AttachedFile
+from pbxcrm.files.store import Store
+
+
+async def list_files(
+    session: AsyncSession, viewer: Viewer, *, deal_id: int | None = None, task_id: int | None = None
+) -> list[AttachedFile]:
+    """The files of a deal or a task that were not removed, newest first."""
+    own = AttachedFile.deal_id == deal_id if deal_id is not None else AttachedFile.task_id == task_id
+    query = select(AttachedFile).where(own, col(AttachedFile.removed_at).is_(None), visible_files(viewer))
+    return list((await session.exec(query.order_by(col(AttachedFile.id).desc()))).all())
+
+
+async def has_files(session: AsyncSession, deal_id: int, wanted: int) -> bool:
+    """Whether a deal has at least so many files: a stage may ask for them."""
+    query = select(func.count()).select_from(AttachedFile)
+    found = await session.exec(query.where(AttachedFile.deal_id == deal_id, col(AttachedFile.removed_at).is_(None)))
+    return found.one() >= wanted
+
+
+async def stored_bytes(session: AsyncSession) -> int:
+    """What all files together take, those that were removed and can be put back as well."""
+    return int((await session.exec(select(func.coalesce(func.sum(AttachedFile.size), 0)))).one())
+
+
+async def needed_hashes(session: AsyncSession) -> Collection[str]:
+    """Of every row, also of removed files."""
+    return set((await session.exec(select(AttachedFile.sha256).distinct())).all())
+
+
+async def missing_files(session: AsyncSession, store: Store) -> list[AttachedFile]:
+    """Rows whose bytes are not in the store, or not whole."""
+    rows = (await session.exec(select(AttachedFile).order_by(col(AttachedFile.id)))).all()
+    return [row for row in rows if not _is_whole(store, row)]
+
+
+def _is_whole(store: Store, row: AttachedFile) -> bool:
+    try:
+        return store.path(row.sha256).stat().st_size == row.size
+    except OSError:
+        return False

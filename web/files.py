@@ -1,0 +1,71 @@
+"""Files for pages and the API: what a form brings goes into the store, and what lies there goes out, always as something to save.
+
+The form's parser (``web/forms.py``) has put the bytes on the disk already where there are many; they are copied in pieces.
+"""
+
+from collections.abc import Sequence
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import FileResponse
+
+from pbxcrm.files import actions
+from pbxcrm.files.access import access_file
+from pbxcrm.files.actions import On
+from pbxcrm.files.kinds import SHOWN
+from pbxcrm.files.models import AttachedFile
+from pbxcrm.files.rules import MB, none_sent
+from pbxcrm.files.store import Store
+from pbxcrm.shared.errors import NotFound
+from web.forms import read_files
+from web.parts import now, parts, viewer
+
+FIELD = "file"
+# Whatever is in it runs nothing, loads nothing and has no origin. Not compressed: pieces of it can be asked for.
+HEADERS = {
+    "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "private, no-store",
+    "content-encoding": "identity",
+}
+
+
+def on_of(request: Request) -> On:
+    """What the address names."""
+    return On(request.path_params.get("deal_id"), request.path_params.get("task_id"))
+
+
+async def take_in(request: Request, on: On) -> list[AttachedFile]:
+    """All files of the form, or none of them. Raises Invalid at ``file``, NotAllowed, NotFound, Unavailable."""
+    at = parts(request)
+    async with at.db.read() as session:  # before anything is taken in
+        await actions.check_may_attach(session, viewer(request), on)
+    sent: Sequence[UploadFile] = await read_files(request, FIELD)
+    if not sent:
+        raise none_sent()
+    store, most = Store(at.settings.data_dir), at.settings.files_max_mb * MB
+    kept = [(each.filename or "", await run_in_threadpool(store.keep, each.file, most)) for each in sent]
+    async with at.db.write() as session:
+        return [
+            await actions.attach(
+                session, viewer(request), on, name, one, now(request), total_gb=at.settings.files_total_gb
+            )
+            for name, one in kept
+        ]
+
+
+async def give_out(request: Request, file_id: int) -> FileResponse:
+    """The file to be saved; a picture is shown where the address says ``?show``. Raises NotFound."""
+    async with parts(request).db.read() as session:
+        file = await access_file(session, viewer(request), file_id)
+    path = Store(parts(request).settings.data_dir).path(file.sha256)
+    if not await run_in_threadpool(path.is_file):
+        raise NotFound("files.lost", "The file is not on the server any more. Tell your administrator.")
+    shown = file.content_type in SHOWN and "show" in request.query_params
+    return FileResponse(
+        path,
+        media_type=file.content_type,
+        filename=file.name,
+        content_disposition_type="inline" if shown else "attachment",
+        headers=HEADERS,
+    )
