@@ -3,10 +3,7 @@
 The form's parser (``web/forms.py``) has put the bytes on the disk already where there are many; they are copied in pieces.
 """
 
-from collections.abc import Sequence
-
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
@@ -40,11 +37,14 @@ async def take_in(request: Request, on: On) -> list[AttachedFile]:
     at = parts(request)
     async with at.db.read() as session:  # before anything is taken in
         await actions.check_may_attach(session, viewer(request), on)
-    sent: Sequence[UploadFile] = await read_files(request, FIELD)
-    if not sent:
-        raise none_sent()
     store, most = Store(at.settings.data_dir), at.settings.files_max_mb * MB
-    kept = [(each.filename or "", await run_in_threadpool(store.keep, each.file, most)) for each in sent]
+    try:
+        sent = await read_files(request, FIELD)
+        if not sent:
+            raise none_sent()
+        kept = [(each.filename or "", await run_in_threadpool(store.keep, each.file, most)) for each in sent]
+    finally:
+        await request.close()  # what the parser has put on the disk
     async with at.db.write() as session:
         return [
             await actions.attach(

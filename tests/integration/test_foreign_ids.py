@@ -67,7 +67,7 @@ ASKED_FOR = {
 SHARED = {"stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to"}
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
-    "contact": "", "title": "Call about the offer", "name": "Somebody New", "text": "They liked it.", "note": "A note.", "why": "Too dear.",
+    "files": "", "contact": "", "title": "Call about the offer", "name": "Somebody New", "text": "They liked it.", "note": "A note.", "why": "Too dear.",
     "due_at": "2026-11-19T10:00", "next_title": "Call again", "next_due_at": "2026-11-19T10:00", "quick": "10m", "version": "1",
     "number": "+380501239999", "phones": "", "emails": "", "company_name": "", "source": "", "amount": "", "client_number": "",
     "lost_reason": "Too dear", "undo": "", "board": "", "back": "", "result": "reached", "cancelled": "", "disposition": "done", "next": "",

@@ -86,9 +86,11 @@ async def test_a_stage_that_asks_for_files_takes_them_in_its_form(
     assert (await admin.post(f"/settings/stages/{stage_id}", data={**asked, "files": "21"})).status_code == 422
     saved = await admin.post(f"/settings/stages/{stage_id}", data=asked)
     assert saved.status_code == 303, saved.text
-    refused = await olena.post(f"/deals/{deal_id}/move", data={"stage_id": stage_id}, headers=SCRIPT)
+    refused = await olena.post(f"/deals/{deal_id}/move", data={"stage_id": stage_id, "version": "1"}, headers=SCRIPT)
     assert refused.status_code == 422
     assert f'data-attach="/deals/{deal_id}/files"' in refused.text
     assert (await olena.post(f"/deals/{deal_id}/files", files={"file": ("a", b"a")}, headers=SCRIPT)).status_code == 200
-    moved = await olena.post(f"/deals/{deal_id}/move", data={"stage_id": stage_id, "asked": "file"}, headers=SCRIPT)
+    moved = await olena.post(
+        f"/deals/{deal_id}/move", data={"stage_id": stage_id, "version": "1", "asked": "file"}, headers=SCRIPT
+    )
     assert moved.status_code == 200, moved.text
