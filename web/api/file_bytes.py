@@ -11,7 +11,7 @@ from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound, PbxcrmError
 from web import files
-from web.api.problems import problem, problem_of
+from web.api.problems import problem_of
 from web.api.serving import PREFIX
 from web.api.tokens import note_use
 from web.api.v1.files import as_answer
@@ -55,9 +55,6 @@ def _told(run: Handler) -> Handler:
 
 
 async def _add(request: Request) -> Response:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        return problem(415, "api.media_type", "Send the file as multipart/form-data, in the field “file”.")
     await note_use(request)
     row = (await files.take_in(request, files.on_of(request)))[0]
     async with parts(request).db.read() as session:
