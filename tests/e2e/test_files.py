@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FilePayload, Page, expect
 from sqlmodel import select
 
 from pbxcrm.deals.models import Deal
@@ -13,9 +13,13 @@ from tests.e2e.test_pages import DESK, House, house
 
 __all__ = ["house"]
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
-PNG = {"name": "План <b>кухні</b>.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n" + bytes(64)}
-EMPTY = {"name": "nothing.txt", "mimeType": "text/plain", "buffer": b""}
-OFFER = {"name": "offer.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\n" + bytes(300_000)}
+PNG: FilePayload = {
+    "name": "План <b>кухні</b>.png",
+    "mimeType": "image/png",
+    "buffer": b"\x89PNG\r\n\x1a\n" + bytes(64),
+}
+EMPTY: FilePayload = {"name": "nothing.txt", "mimeType": "text/plain", "buffer": b""}
+OFFER: FilePayload = {"name": "offer.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\n" + bytes(300_000)}
 DROP = """(zone) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File(["dropped"], "dropped.txt", { type: "text/html" }));
