@@ -46,6 +46,7 @@ from pbxcrm.deals.queries import register_lamps
 from pbxcrm.files import queries as files
 from pbxcrm.people import reasons as people
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
+from pbxcrm.reactions import next_attempts
 from pbxcrm.reactions import reasons as reactions
 from pbxcrm.reports.assignments import ASSIGNMENTS
 from pbxcrm.reports.efficiency import EFFICIENCY
@@ -110,7 +111,7 @@ def compose() -> None:
             EntryKind.MERGE: read_merges,
         }
     )
-    stage_entered.register(watching.deal_entered, stage_tasks.deal_entered, follow_closing)
+    stage_entered.register(watching.deal_entered, stage_tasks.deal_entered, follow_closing, next_attempts.deal_entered)
     deal_changed.register(watching.deal_changed)
     stage_changed.register(watching.stage_changed)
     pipeline_made.register(watching.pipeline_made)

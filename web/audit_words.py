@@ -167,6 +167,8 @@ FACTS: dict[str, str] = {
     "callback_due_minutes": N_("Call back within, working minutes"),
     "callback_pause_minutes": N_("Then escalate after, working minutes"),
     "retry_minutes": N_("Next attempts after, working minutes"),
+    "retry_outbound": N_("Our own calls plan the next attempt"),
+    "attempt_schedule": N_("Next attempts"),
     "click_to_call_expiry_seconds": N_("A call by a click waits at most, seconds"),
     "claim_minutes": N_("A claim holds, minutes"),
 }

@@ -210,7 +210,7 @@ def because(stored: Mapping[str, Any] | None) -> list[str]:
 
 
 def _spoken(reason: reasons.Reason) -> reasons.Reason:
-    params = {name: _(value) if name == "stage" else value for name, value in reason.params.items()}
+    params = {name: _(value) if name in {"stage", "pipeline"} else value for name, value in reason.params.items()}
     return reasons.Reason(reason.code, params, tuple(map(_spoken, reason.because)))
 
 

@@ -25,6 +25,7 @@ from pbxcrm.callbacks.queries import (
     open_episodes_of_number,
 )
 from pbxcrm.callbacks.rules import clock_of
+from pbxcrm.callbacks.schedules import about_episode
 from pbxcrm.calls.access import own_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.checks import LONGEST_MINUTES
@@ -52,6 +53,7 @@ from pbxcrm.shared.options import Options, save_option
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
+from pbxcrm.tasks.queries import open_task_about
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,9 @@ async def do_close(
                 by_id=by_id,
                 cancelled=status is EpisodeStatus.DISMISSED,
             )
+    asked = await open_task_about(session, about_episode(episode.id)) if episode.attempts else None
+    if asked is not None:
+        await do_close_task(session, asked, at, context.people, result=why, actor=None, by_id=by_id)
     await say_episode_changed(session, episode, at, context.people)
 
 
@@ -434,7 +439,7 @@ async def _called(session: AsyncSession, viewer: Viewer, number: str) -> bool:
     return found.first() is not None
 
 
-_OPTIONS = ("owner_order", "retry_minutes", "click_to_call_expiry_seconds", "claim_minutes")
+_OPTIONS = ("owner_order", "retry_minutes", "retry_outbound", "click_to_call_expiry_seconds", "claim_minutes")
 #: Values that are stored in steps of the callbacks' checkpoint, by position: the norm, and the reaction pause.
 _STEPS = {"callback_due_minutes": 0, "callback_pause_minutes": 1}
 

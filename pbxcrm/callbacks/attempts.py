@@ -12,13 +12,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.actions import do_free, do_start_norm, say_episode_changed
-from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
+from pbxcrm.callbacks.actions import do_close, do_free, do_start_norm, say_episode_changed
+from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, client_of, working_of
 from pbxcrm.callbacks.rules import next_attempt, retry_title
+from pbxcrm.callbacks.schedules import Tried, about_episode, do_after_last, schedule_of
 from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.checkpoints import lighting
+from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import reason
@@ -112,11 +114,23 @@ async def _plan_next(
     session: AsyncSession, episode: Episode, attempt: Attempt, at: datetime, context: DecisionContext
 ) -> None:
     failed = await failures(session, episode)
-    working, options = working_of(context, episode), context.options
-    planned = next_attempt(failed, at, options.retry_minutes, working)
-    title = retry_title(failed, options.retry_minutes, await client_of(session, episode))
+    deal = await _open_deal(session, episode)
+    schedule, by = await schedule_of(session, episode.line_id, deal, context.options)
+    client = await client_of(session, episode)
     who = context.people.name(attempt.user_id) or "—"
-    why = reason("attempt.by_hand" if attempt.by_hand else "attempt.failed", who=who, count=failed)
+    why = reason("attempt.by_hand" if attempt.by_hand else "attempt.failed", by, who=who, count=failed)
+    if schedule.is_over(failed):
+        about = about_episode(episode.id)
+        tried = Tried(
+            client, deal, episode.owner_id, failed, schedule, by, about, episode.contact_id, episode.last_call_id
+        )
+        ended = await do_after_last(session, tried, at, context.people)
+        if ended is not None:
+            record(session, at, "callback.attempt", "callback", episode.id, actor=None, reason=why)
+            await do_close(session, episode, EpisodeStatus.DISMISSED, ended, at, context, by_id=attempt.user_id)
+            return
+    planned = next_attempt(failed, at, schedule.minutes, working_of(context, episode))
+    title = retry_title(failed, schedule.minutes, client)
     was_claimed_by = await do_free(session, episode)
     episode.next_attempt_at = planned
     outcome = lighting.Outcome(reason("lamp.out_attempt"), attempt.user_id)
@@ -126,6 +140,11 @@ async def _plan_next(
     if task is not None:
         await do_change_task(session, task, at, context.people, actor=None, why=why, title=title, due_at=planned)
     await say_episode_changed(session, episode, at, context.people, was_claimed_by)
+
+
+async def _open_deal(session: AsyncSession, episode: Episode) -> Deal | None:
+    deal = await session.get(Deal, episode.deal_id) if episode.deal_id is not None else None
+    return deal if deal is not None and deal.closed_at is None else None
 
 
 async def _told_by_hand(session: AsyncSession, episode: Episode, user_id: int | None, call: Call) -> Attempt | None:

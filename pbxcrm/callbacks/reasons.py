@@ -29,6 +29,26 @@ REASONS: dict[str, str | Counted] = {
     "episode.said_reached": N_("{who} said that the client was reached."),
     "attempt.failed": N_("{who} called and did not reach the client; attempt {count}."),
     "attempt.by_hand": N_("{who} said that the client was not reached; attempt {count}."),
+    "schedule.line": N_("The schedule of line “{line}” says after how many working minutes: {minutes}."),
+    "schedule.pipeline": N_("The schedule of pipeline “{pipeline}” says after how many working minutes: {minutes}."),
+    "schedule.general": N_("The general schedule says after how many working minutes: {minutes}."),
+    "attempts.moved": N_counted(
+        "The client was not reached in {count} attempt, the last one planned: the deal goes to “{stage}”.",
+        "The client was not reached in {count} attempts, the last of those planned: the deal goes to “{stage}”.",
+        "count",
+    ),
+    "attempts.manager": N_counted(
+        "The client was not reached in {count} attempt, the last one planned: the manager decides what comes next.",
+        "The client was not reached in {count} attempts, the last of those planned: the manager decides what comes next.",
+        "count",
+    ),
+    "attempts.no_stage": N_("The stage that the schedule names is removed."),
+    "attempts.no_deal": N_("There is no open deal to move."),
+    "task.attempts_over": N_counted(
+        "Not reached in {count} attempt, decide what comes next: {client}",
+        "Not reached in {count} attempts, decide what comes next: {client}",
+        "count",
+    ),
     "task.retry_minutes": N_("Call back in {minutes} min: {client}"),
     "task.retry_hour": N_("Call back in an hour: {client}"),
     "task.retry_hours": N_counted(

@@ -15,6 +15,7 @@ from pbxcrm.callbacks.attempts import call_behind, do_attempt, do_failed_attempt
 from pbxcrm.callbacks.claims import access_for_work, check_free, closed
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, client_of, has_next_task, load_context
+from pbxcrm.callbacks.schedules import about_episode
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.lighting import standing_of_lamp
@@ -37,6 +38,7 @@ from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.shared.why import SAY_WHY, check_why
 from pbxcrm.tasks.actions import do_restore_task, do_take_back_task, standing_of
 from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.queries import open_task_about
 
 # Results that close the callback, with the new status and the reason after a talk; other reasons after a call or without one.
 _CLOSING = {
@@ -291,9 +293,14 @@ async def _pass(
 async def _didnt_reach(
     session: AsyncSession, viewer: Viewer, episode: Episode, said: Said, now: datetime, context: DecisionContext
 ) -> Recorded:
-    before = await remember(session, episode)
+    before = await remember(session, episode, said.deal)
     attempt = await do_failed_attempt(session, episode, now, context, user_id=viewer.user_id, note=said.noted)
     await session.flush()
+    if episode.status == EpisodeStatus.OPEN:  # it was not the last attempt, so the deal was not moved
+        before.pop("deal", None)
+    asked = await open_task_about(session, about_episode(episode.id))
+    if asked is not None and asked.created_at == now:
+        before["passed"] = asked.id
     if attempt.call_id is None:
         attempt.before = {**before, "version": episode.version}
     return Recorded(episode, attempt)

@@ -99,21 +99,21 @@ def queue_place(now: datetime, planned: datetime | None, urgent: float, episode_
 def next_attempt(failed: int, at: datetime, retry_minutes: Sequence[int], working: WorkingTime) -> datetime:
     """When to try again after failed attempt number ``failed`` (from 1), in working time (C2).
 
-    After the last of ``retry_minutes`` it is always the next working morning.
+    After the last of ``retry_minutes``, and for a 0 among them, it is the next working morning.
     """
-    if 1 <= failed <= len(retry_minutes):
+    if 1 <= failed <= len(retry_minutes) and retry_minutes[failed - 1]:
         return working.add_minutes(at, retry_minutes[failed - 1])
     return working.next_morning(at)
 
 
 def retry_title(failed: int, retry_minutes: Sequence[int], client: str) -> Reason:
     """The title of the callback task after failed attempt number ``failed``: "Call back in 2 hours"."""
-    if not 1 <= failed <= len(retry_minutes):
+    if not 1 <= failed <= len(retry_minutes) or not retry_minutes[failed - 1]:
         return reason("task.retry_morning", client=client)
     minutes = retry_minutes[failed - 1]
     if minutes == 60:
         return reason("task.retry_hour", client=client)
-    if minutes % 60 == 0 and minutes:
+    if minutes % 60 == 0:
         return reason("task.retry_hours", client=client, hours=minutes // 60)
     return reason("task.retry_minutes", client=client, minutes=minutes)
 

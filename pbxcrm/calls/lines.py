@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import phonenumbers
 from sqlalchemy import func, update
@@ -11,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call, Line
+from pbxcrm.deals.attempt_schedule import AfterLast, check_schedule
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.config_cache import cached_until_changed
@@ -51,6 +53,9 @@ class LineRules:
     source: str = ""
     owner_id: int | None = None
     short_seconds: int = 0
+    attempt_minutes: tuple[int, ...] = ()  # empty: no schedule of attempts of its own
+    attempts_then: str = AfterLast.MORNINGS.value
+    attempts_stage_id: int | None = None
 
 
 async def get_line(session: AsyncSession, line_id: int) -> Line | None:
@@ -82,6 +87,7 @@ async def save_line(
     line.source = check_optional_text(rules.source, Line.source, "source")
     line.makes_deals, line.makes_callbacks = rules.makes_deals, rules.makes_callbacks
     line.anonymous_makes_deals = rules.anonymous_makes_deals
+    line.attempt_schedule = await _check_attempts(session, rules)
     session.add(line)
     await session.flush()
     record(session, now, "line.saved", "line", line.id, actor=viewer, name=line.name)
@@ -136,6 +142,14 @@ async def _check_name(session: AsyncSession, name: str, line_id: int | None) -> 
     if same is not None and same != line_id:
         raise Invalid("name", "lines.name_taken", "There is a line of this name already.")
     return name
+
+
+async def _check_attempts(session: AsyncSession, rules: LineRules) -> dict[str, Any]:
+    """Its schedule of attempts as it is stored; empty where the pipeline's holds."""
+    if not rules.attempt_minutes and rules.attempts_then == AfterLast.MORNINGS:
+        return {}
+    found = await check_schedule(session, rules.attempt_minutes, rules.attempts_then, rules.attempts_stage_id)
+    return found.stored()
 
 
 async def _check_target(

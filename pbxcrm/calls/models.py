@@ -37,6 +37,7 @@ class Line(SQLModel, table=True):
     source: str = Field(default="", max_length=100)
     owner_id: int | None = maybe_link("users.id", index=False)  # default owner of callbacks
     short_seconds: int = 0  # a caller who gave up sooner is "short" and makes no callback; 0: never
+    attempt_schedule: dict[str, Any] = json_object()  # a stored ``AttemptSchedule``; empty: none of its own
 
 
 class Call(SQLModel, table=True):

@@ -17,6 +17,7 @@ from pbxcrm.shared.reasons import N_, Reason
 # Stored as the deal's lost reason; pages translate them.
 LOST_WRONG_NUMBER = N_("Wrong number")
 LOST_NOT_A_CLIENT = N_("Not a client")
+LOST_NOT_REACHED = N_("Not reached")
 
 _RAW = frozenset({StageKind.DIDNT_REACH, StageKind.UNSORTED})
 

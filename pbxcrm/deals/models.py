@@ -65,6 +65,7 @@ class Pipeline(SQLModel, table=True):
     next_pipeline_id: int | None = maybe_link("pipelines.id", index=False)  # a won deal continues there as a new deal
     carries: list[str] = json_list()  # values of ``Carried``
     asks_why_lost: bool = False  # a lost deal creates a task to find out why
+    attempt_schedule: dict[str, Any] = json_object()  # a stored ``AttemptSchedule``; empty: none of its own
     archived_at: datetime | None = maybe_utc_column()
     version: int = 1
 

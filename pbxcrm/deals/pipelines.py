@@ -12,6 +12,7 @@ from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.deals import stage_rules
 from pbxcrm.deals.actions import do_move_deal
+from pbxcrm.deals.attempt_schedule import AttemptSchedule, check_schedule
 from pbxcrm.deals.automatic import do_move_by_itself
 from pbxcrm.deals.fields import FIELDS
 from pbxcrm.deals.funnel_templates import TEMPLATES
@@ -43,6 +44,7 @@ class PipelineChange:
     carries: Sequence[str] | None = None
     asks_why_lost: bool | None = None
     is_default: bool | None = None
+    attempts: AttemptSchedule | None = None  # when clients of its deals are tried again
     unset: frozenset[str] = frozenset()
 
 
@@ -334,6 +336,12 @@ async def _change_pipeline(
         pipeline.carries = stage_rules.check_carries(change.carries)
     if change.asks_why_lost is not None:
         pipeline.asks_why_lost = change.asks_why_lost
+    if change.attempts is not None:
+        asked = change.attempts
+        checked = await check_schedule(session, asked.minutes, asked.then, asked.stage_id, pipeline.id)
+        pipeline.attempt_schedule = checked.stored()
+    elif "attempts" in change.unset:
+        pipeline.attempt_schedule = {}
     if change.is_default and not pipeline.is_default:
         for each in known:
             each.is_default = False
@@ -411,7 +419,9 @@ def _check_version(now: int, seen: int | None) -> None:
 
 
 def _said_of_pipeline(pipeline: Pipeline) -> dict[str, object]:
-    return pipeline.model_dump(include={"name", "next_pipeline_id", "carries", "asks_why_lost", "is_default"})
+    return pipeline.model_dump(
+        include={"name", "next_pipeline_id", "carries", "asks_why_lost", "is_default", "attempt_schedule"}
+    )
 
 
 def _said_of_stage(stage: Stage) -> dict[str, object]:

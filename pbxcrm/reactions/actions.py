@@ -21,6 +21,7 @@ from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.people.models import User
 from pbxcrm.reactions.call_context import CallContext
 from pbxcrm.reactions.clients import Client, identify, last_talked, talk_after
+from pbxcrm.reactions.next_attempts import decided, do_plan_next, do_settle
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.locking import lock_row
@@ -131,6 +132,7 @@ async def _find_or_make_deal(case: Case, user: User | None) -> None:
     if deal is not None:
         call.deal_id, call.responsible_id = deal.id, deal.responsible_id
         call.reason = reason("call.open_deal").stored()
+        await _attempts_end(case, deal, user)
         await _leave_didnt_reach(case, deal, user)
         return
     if not line.makes_deals or (case.client.number is None and not line.anonymous_makes_deals):
@@ -193,6 +195,9 @@ async def _inbound_over(case: Case) -> None:
         at=case.state.ended_at or case.at,
     )
     episode = await do_miss(case.session, miss, case.context)
+    if case.client.deal is not None:  # what was planned for it is the callback's now
+        called = reason("attempts.called")
+        await do_settle(case.session, case.client.deal.id, called, case.at, case.context.people, by_id=None)
     await _close_if_through_already(case, episode)
 
 
@@ -249,6 +254,7 @@ async def _outbound_talked(case: Case) -> None:
         if deal is not None:
             call.deal_id = deal.id
             call.reason = reason("call.open_deal").stored()
+            await _attempts_end(case, deal, user)
             await _leave_didnt_reach(case, deal, user)
         else:
             call.reason = reason("call.no_deal", number=case.number).stored()
@@ -265,15 +271,34 @@ async def _outbound_over(case: Case) -> None:
         return
     deal = await _deal_called_about(case)
     call.deal_id = deal.id if deal is not None else None
-    call.reason = (
-        reason("call.open_deal") if deal is not None else reason("call.no_deal", number=case.number)
-    ).stored()
+    what_next = decided(call)
+    told = reason("call.open_deal", what_next) if deal is not None else reason("call.no_deal", number=case.number)
+    call.reason = told.stored()
     if case.state.outcome not in {Outcome.NO_ANSWER, Outcome.BUSY, Outcome.FAILED}:
         return
-    for episode in await open_episodes(case.session, case.keys):
+    waiting = await open_episodes(case.session, case.keys)
+    if deal is not None and deal.closed_at is None and not waiting and what_next is None:
+        what_next = await _plan_next(case, deal, user)
+        call.reason = reason("call.open_deal", what_next).stored()
+    for episode in waiting:
         await do_failed_attempt(
             case.session, episode, case.at, case.context, user_id=user.id if user else None, call=call
         )
+
+
+async def _plan_next(case: Case, deal: Deal, user: User | None) -> Reason | None:
+    """What becomes of a failed call without a callback; one that is told late says nothing of a client talked to since."""
+    if case.client.number is None:
+        return None
+    if await talk_after(case.session, case.client, case.call, case.context.write_down) is not None:
+        return reason("call.next_talked")
+    return await do_plan_next(case.session, case.context, case.call, deal, case.client_name, case.at, _id(user))
+
+
+async def _attempts_end(case: Case, deal: Deal, user: User | None) -> None:
+    """The client is talked to: what was planned after a failed call of ours is done."""
+    why = reason("attempts.talked", who=user.name if user else case.talker)
+    await do_settle(case.session, deal.id, why, case.at, case.context.people, by_id=_id(user))
 
 
 async def _deal_called_about(case: Case) -> Deal | None:

@@ -29,6 +29,7 @@ class Options(BaseModel):
         10,
         120,
     )  # next attempts after "didn't reach"; after the last: next working morning
+    retry_outbound: bool = True  # a call of ours that did not reach a client with an open deal plans the next one
     click_to_call_expiry_seconds: int = Limit(30, ge=5)
     claim_minutes: int = Limit(15, ge=1)  # real minutes after which a claimed callback without an attempt is released
     first_run_kept: tuple[str, ...] = ()  # first steps whose shipped defaults an administrator has confirmed

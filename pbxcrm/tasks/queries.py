@@ -140,3 +140,9 @@ async def _lamps(session: AsyncSession, tasks: list[Task]) -> dict[int | None, L
         if kind == TaskKind.CONTROL or task_id not in burning:
             burning[task_id] = "second" if kind == TaskKind.CONTROL else "first"
     return burning
+
+
+async def open_task_about(session: AsyncSession, about: str) -> Task | None:
+    """The open task about this (``Task.about``), or None."""
+    found = await session.exec(select(Task).where(Task.about == about, Task.status == TaskStatus.OPEN.value))
+    return found.first()

@@ -9,7 +9,7 @@ from pbxcrm.callbacks.actions import change_options
 from pbxcrm.callbacks.queries import DecisionContext, load_context
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
-from web.foreign import whole_number
+from web.attempt_schedules import minutes_of
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
@@ -41,7 +41,12 @@ async def save(request: Request) -> Response:
     form = await read_form(request)
     try:
         values = {name: _whole(form, name) for name in _MINUTES}
-        changes = {**values, "retry_minutes": _schedule(form), "owner_order": _order(form)}
+        changes: dict[str, object] = {
+            **values,
+            "retry_minutes": minutes_of(form, "retry_minutes"),
+            "owner_order": _order(form),
+        }
+        changes["retry_outbound"] = form.ticked("retry_outbound")
         async with parts(request).db.write() as session:
             await change_options(session, viewer(request), changes, now=now(request))
     except Invalid as error:
@@ -61,6 +66,7 @@ def _form_of(context: DecisionContext) -> Form:
         "callback_due_minutes": context.norm,
         "callback_pause_minutes": context.pause,
         "claim_minutes": options.claim_minutes,
+        "retry_outbound": options.retry_outbound,
         "click_to_call_expiry_seconds": options.click_to_call_expiry_seconds,
     }
     values["retry_minutes"] = ", ".join(str(minutes) for minutes in options.retry_minutes)
@@ -73,17 +79,6 @@ def _whole(form: Form, name: str) -> int:
     found = form.number(name)
     if found is None or not 0 <= found <= MOST:
         raise Invalid(name, "form.number", "Write a whole number.")
-    return found
-
-
-def _schedule(form: Form) -> list[int]:
-    """``"10, 120"`` as minutes; raises Invalid."""
-    pieces = form["retry_minutes"].replace(";", ",").replace(",", " ").split()
-    found = [minutes for piece in pieces if (minutes := whole_number(piece, MOST)) is not None]
-    if len(pieces) > 20 or len(found) != len(pieces):
-        raise Invalid(
-            "retry_minutes", "options.schedule", "Write minutes with commas between them, for example 10, 120."
-        )
     return found
 
 

@@ -9,12 +9,14 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.calls.lines import LineRules, delete_line, get_line, move_line, save_line
 from pbxcrm.calls.models import Line
 from pbxcrm.calls.queries import list_lines
+from pbxcrm.deals.attempt_schedule import AfterLast, AttemptSchedule
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
 from web import words
 from web.answers import redirect
+from web.attempt_schedules import as_fields, schedule_typed, schedule_words, then_choices
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
@@ -49,7 +51,8 @@ async def line(request: Request) -> Response:
         found = await get_line(session, request.path_params["line_id"])
     if found is None:
         raise NotFound("lines.not_found", "There is no such line any more.")
-    values = {name: getattr(found, name) for name in LineRules.__dataclass_fields__}
+    values = {name: getattr(found, name) for name in LineRules.__dataclass_fields__ if hasattr(found, name)}
+    values |= as_fields(found.attempt_schedule)
     for glob in ("pbx", "trunk", "did", "queue"):
         values[glob] = "" if values[glob] == "*" else values[glob]
     return await _form_page(request, filled(values), found.id)
@@ -95,7 +98,10 @@ async def delete(request: Request) -> Response:
 
 def preview_of(found: Line, pipelines: Pipelines, owner: str) -> list[str]:
     """The effect of a line on a call, as sentences."""
-    return words.line_preview(found, stage_name=_stage_name(found, pipelines), owner_name=owner)
+    own = AttemptSchedule.load(found.attempt_schedule)
+    goal = next((s for _p, stages in pipelines for s in stages if own is not None and s.id == own.stage_id), None)
+    said = words.line_preview(found, stage_name=_stage_name(found, pipelines), owner_name=owner)
+    return [*said, *schedule_words(own, _(goal.name) if goal is not None else "—")]
 
 
 def _preview_of_form(form: Form, pipelines: Pipelines, name_of: Callable[[int | None], str]) -> list[str]:
@@ -103,7 +109,9 @@ def _preview_of_form(form: Form, pipelines: Pipelines, name_of: Callable[[int | 
         rules = _rules(form)
     except Invalid as error:
         return [_(error.message).format(**error.params)]
-    typed = Line(**{name: getattr(rules, name) for name in LineRules.__dataclass_fields__})
+    typed = Line(**{name: getattr(rules, name) for name in LineRules.__dataclass_fields__ if name in Line.model_fields})
+    own = schedule_typed(form)
+    typed.attempt_schedule = own.stored() if own is not None else {}
     return preview_of(typed, pipelines, name_of(typed.owner_id))
 
 
@@ -120,6 +128,7 @@ def _stage_name(found: Line, pipelines: Pipelines) -> str:
 
 def _rules(form: Form) -> LineRules:
     """The rules that were typed. Raises Invalid for a malformed number."""
+    own = schedule_typed(form)
     return LineRules(
         name=form["name"],
         pbx=form["pbx"] or "*",
@@ -135,6 +144,9 @@ def _rules(form: Form) -> LineRules:
         source=form["source"],
         owner_id=form.id("owner_id"),
         short_seconds=form.number("short_seconds") or 0,
+        attempt_minutes=own.minutes if own is not None else (),
+        attempts_then=(own.then if own is not None else AfterLast.MORNINGS).value,
+        attempts_stage_id=own.stage_id if own is not None else None,
     )
 
 
@@ -144,6 +156,7 @@ async def _form_page(request: Request, form: Form, line_id: int | None, status: 
         people = await colleagues(session, viewer(request))
         directory = await load_directory(session)
     stages = words.stage_choices(pipelines, set(StageKind) - set(CLOSED_KINDS))
+    goals = words.stage_choices(pipelines, set(StageKind))
     return show(
         request,
         "lines/line.html",
@@ -152,6 +165,8 @@ async def _form_page(request: Request, form: Form, line_id: int | None, status: 
         form=form,
         line_id=line_id,
         stages=[("", _(UNSORTED)), *stages],
+        thens=then_choices(),
+        goals=[("", "—"), *goals],
         people=choices(people, _("nobody")),
         pbxs=[("", _("any")), *((pbx.name, pbx.name) for pbx in parts(request).settings.pbxs)],
         sentences=_preview_of_form(form, pipelines, directory.name),

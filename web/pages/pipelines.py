@@ -24,6 +24,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.background import BackgroundJob
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web.answers import redirect
+from web.attempt_schedules import as_fields, schedule_typed, then_choices
 from web.checkpoint_words import sayer
 from web.forms import Form, filled, read_form
 from web.i18n import N_
@@ -125,6 +126,7 @@ async def one(request: Request) -> Response:
             "asks_why_lost": pipeline.asks_why_lost,
             "is_default": pipeline.is_default,
             "version": pipeline.version,
+            **as_fields(pipeline.attempt_schedule),
         }
     )
     return _pipeline_page(request, form, shown, others)
@@ -138,14 +140,16 @@ async def save(request: Request) -> Response:
         shown = await _shown(session, pipeline_id)
         others = await list_pipelines(session)
     try:
-        upcoming = form.number("next_pipeline_id")
+        upcoming, attempts = form.number("next_pipeline_id"), schedule_typed(form)
+        given = {"next_pipeline_id": upcoming, "attempts": attempts}
         change = PipelineChange(
             name=form["name"],
             next_pipeline_id=upcoming,
             carries=form.all("carries"),
             asks_why_lost=form.ticked("asks_why_lost"),
             is_default=form.ticked("is_default"),
-            unset=frozenset() if upcoming else frozenset({"next_pipeline_id"}),
+            attempts=attempts,
+            unset=frozenset(name for name, value in given.items() if not value),
         )
         version = form.number("version")
         async with parts(request).db.write() as session:
@@ -404,6 +408,8 @@ def _pipeline_page(
         form=form,
         shown=shown,
         following=following,
+        thens=then_choices(),
+        goals=[("", "—"), *((str(each.id), _(each.name)) for each in shown.stages)],
         say=sayer(shown.people, None),
         carried=CARRIED,
         kinds=KINDS,

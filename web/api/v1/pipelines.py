@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
+from pbxcrm.deals.attempt_schedule import MOST_ATTEMPTS, MOST_MINUTES, AfterLast, AttemptSchedule
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipelines import (
     PipelineChange,
@@ -71,6 +72,30 @@ class StageOut(ApiAnswer):
     version: int
 
 
+class AttemptsOut(ApiAnswer):
+    """When a client of a deal here is tried again after we did not reach them."""
+
+    minutes: list[int] = Field(
+        description="Working minutes after the first, the second… attempt that failed; 0: the next working morning."
+    )
+    then: AfterLast = Field(description="What comes when the last of them failed, too.")
+    stage_id: int | None = Field(description="Where the deal moves then.")
+
+
+class AttemptsBody(ApiRequest):
+    """When a client of a deal here is tried again after we did not reach them."""
+
+    minutes: list[Annotated[int, Field(ge=0, le=MOST_MINUTES)]] = Field(
+        min_length=1,
+        max_length=MOST_ATTEMPTS,
+        description="Working minutes after the first, the second… attempt that failed; 0: the next working morning.",
+    )
+    then: Literal["mornings", "stage", "manager"] = Field(
+        "mornings", description="What comes when the last of them failed, too."
+    )
+    stage_id: Id | None = Field(None, description="Where the deal moves then; needed for `stage`.")
+
+
 class PipelineOut(ApiAnswer):
     """A pipeline with its stages."""
 
@@ -81,6 +106,7 @@ class PipelineOut(ApiAnswer):
     next_pipeline_id: int | None = Field(description="The pipeline in which a won deal continues as a new deal.")
     carries: list[Carried] = Field(description="What the next deal copies.")
     asks_why_lost: bool = Field(description="Whether a lost deal makes a task to find out why.")
+    attempts: AttemptsOut | None = Field(description="null: the general schedule.")
     stages: list[StageOut] = Field(description="Those that are not archived, in order.")
     version: int
 
@@ -103,6 +129,7 @@ class PipelinePatch(ApiRequest):
     next_pipeline_id: Id | None = Field(None, description="null: won deals end here.")
     carries: list[Carried] | None = Field(None, max_length=len(Carried), strict=False)
     asks_why_lost: bool | None = None
+    attempts: AttemptsBody | None = Field(None, description="null: the general schedule. A line may have its own.")
     is_default: bool | None = None
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
 
@@ -187,8 +214,11 @@ async def post_pipeline(ask: Ask, body: NewPipeline) -> PipelineOut:
 
 @pipelines.patch("/pipelines/{pipeline_id}", needs=Permission.SETTINGS_EDIT, summary="Change a pipeline")
 async def patch_pipeline(ask: Ask, pipeline_id: int, body: PipelinePatch) -> PipelineOut:
-    given = body.model_dump(exclude={"version"}, exclude_unset=True)
-    change = PipelineChange(**given, unset=frozenset(name for name, value in given.items() if value is None))
+    given = body.model_dump(exclude={"version", "attempts"}, exclude_unset=True)
+    unset = {name for name in body.model_fields_set if getattr(body, name) is None}
+    asked = body.attempts
+    attempts = AttemptSchedule(tuple(asked.minutes), AfterLast(asked.then), asked.stage_id) if asked else None
+    change = PipelineChange(**given, attempts=attempts, unset=frozenset(unset))
     changed = await change_pipeline(ask.session, ask.viewer, pipeline_id, change, now=ask.now, version=body.version)
     return _pipeline(changed, await stages_of(ask.session, pipeline_id))
 
@@ -258,6 +288,7 @@ def _pipeline(pipeline: Pipeline, stages: list[Stage]) -> PipelineOut:
         is_default=pipeline.is_default,
         next_pipeline_id=pipeline.next_pipeline_id,
         carries=[Carried(each) for each in pipeline.carries],
+        attempts=AttemptsOut.model_validate(pipeline.attempt_schedule) if pipeline.attempt_schedule else None,
         asks_why_lost=pipeline.asks_why_lost,
         stages=[_stage(stage) for stage in stages],
         version=pipeline.version,

@@ -1,0 +1,127 @@
+"""A call of ours that did not reach a client with an open deal plans the next one, as a task of the deal (C2).
+
+Where a callback of the client is open the attempt is the callback's (``pbxcrm.callbacks.attempts``), and nothing is done here.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.callbacks.queries import NOT_REACHED
+from pbxcrm.callbacks.rules import next_attempt, retry_title
+from pbxcrm.callbacks.schedules import Tried, do_after_last, schedule_of
+from pbxcrm.calls.facts import Direction
+from pbxcrm.calls.models import Call
+from pbxcrm.deals.hooks import StageEntry
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.rules import is_closing
+from pbxcrm.people.directory import Directory
+from pbxcrm.reactions.call_context import CallContext
+from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.queries import open_task_about
+
+_DECIDED = "call.next_"  # how the reason of a call begins that has said already what comes next
+
+
+def decided(call: Call) -> Reason | None:
+    """What the call said when it was looked at before: it plans one attempt, however often it is looked at."""
+    known = Reason.load(call.reason)
+    return next((each for each in known.because if each.code.startswith(_DECIDED)), None) if known else None
+
+
+async def do_plan_next(
+    session: AsyncSession, context: CallContext, call: Call, deal: Deal, client: str, at: datetime, user_id: int | None
+) -> Reason | None:
+    """Plan the next attempt after ``call``, which ended in vain at ``at``; why, or why not. None where it is switched off.
+
+    The task of the attempt before moves on; a task that somebody planned for the deal stays, and no second one is made.
+    """
+    if not context.options.retry_outbound:
+        return None
+    await context.write_down()
+    task = await open_task_about(session, _about(deal.id))
+    planned_task = await _planned(session, deal, at) if task is None else None
+    if planned_task is not None:
+        return reason("call.next_kept", task=planned_task.title)
+    failed = 1 + (await _failed_since(session, deal, task.call_id, call) if task is not None and task.call_id else 0)
+    schedule, by = await schedule_of(session, call.line_id, deal, context.options)
+    why = reason("attempt.failed", by, who=context.people.name(user_id) or "—", count=failed)
+    owner_id = deal.responsible_id if deal.responsible_id is not None else user_id
+    if schedule.is_over(failed):
+        about = f"last-attempt:deal:{deal.id}"
+        tried = Tried(client, deal, owner_id, failed, schedule, by, about, deal.contact_id, call.id)
+        ended = await do_after_last(session, tried, at, context.people)
+        if ended is not None:
+            await do_settle(session, deal.id, ended, at, context.people, by_id=user_id)
+            return reason("call.next_over", ended)
+    due_at = next_attempt(failed, at, schedule.minutes, context.calendars.of_user(owner_id))
+    title = retry_title(failed, schedule.minutes, client)
+    if task is not None:
+        await do_change_task(session, task, at, context.people, actor=None, why=why, title=title, due_at=due_at)
+        return reason("call.next_moved")
+    new = NewTask(
+        kind=TaskKind.TODO,
+        title=title,
+        why=why,
+        due_at=due_at,
+        assignee_id=owner_id,
+        deal_id=deal.id,
+        contact_id=deal.contact_id,
+        call_id=call.id,
+        about=_about(deal.id),
+    )
+    await do_create_task(session, new, at, context.people)
+    return reason("call.next_planned")
+
+
+async def do_settle(
+    session: AsyncSession, deal_id: int | None, why: Reason, at: datetime, people: Directory, *, by_id: int | None
+) -> None:
+    """Close the task of the next attempt: the client was talked to, or nobody is to call any more."""
+    task = await open_task_about(session, _about(deal_id))
+    if task is not None:
+        await do_close_task(session, task, at, people, result=why, actor=None, by_id=by_id)
+
+
+async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
+    """A closed deal calls nobody any more."""
+    if is_closing(entry.stage):
+        why = reason("attempts.deal_closed", stage=entry.stage.name)
+        by_id = entry.actor.user_id if entry.actor is not None else None
+        await do_settle(session, entry.deal.id, why, entry.at, entry.people, by_id=by_id)
+
+
+def _about(deal_id: int | None) -> str:
+    return f"next-attempt:{deal_id}"
+
+
+async def _planned(session: AsyncSession, deal: Deal, at: datetime) -> Task | None:
+    """A task that is planned for later: a lamp's or a manager's is due at once and plans nothing."""
+    found = await session.exec(
+        select(Task)
+        .where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value, Task.due_at > at)
+        .order_by(col(Task.due_at), col(Task.id))
+        .limit(1)
+    )
+    return found.first()
+
+
+async def _failed_since(session: AsyncSession, deal: Deal, first_id: int, call: Call) -> int:
+    """How many calls about the deal failed from the one on that planned the task, without ``call`` itself."""
+    found = await session.exec(
+        select(func.count())
+        .select_from(Call)
+        .where(
+            Call.deal_id == deal.id,
+            Call.direction == Direction.OUTBOUND.value,
+            col(Call.outcome).in_(NOT_REACHED),
+            col(Call.merged_into_id).is_(None),
+            col(Call.id) >= first_id,
+            col(Call.id) != call.id,
+        )
+    )
+    return found.one()
