@@ -48,7 +48,7 @@ from web.routing import rule_of
 #: The field, and which of the things in ``Seeded`` it names.
 NAMES_A_ROW = {
     "contact_id": "contact_id", "into": "other_id", "other": "other_id", "company_id": "company_id", "deal_id": "deal_id",
-    "call_id": "call_id", "task_id": "task_id", "episode_id": "episode_id",
+    "attempts_stage_id": "stage_id", "call_id": "call_id", "task_id": "task_id", "episode_id": "episode_id",
     "responsible_id": "user_id", "assignee_id": "user_id", "owner_id": "user_id", "user_id": "user_id",
     "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
@@ -75,7 +75,7 @@ PLAIN: dict[str, str] = {
     "role": "seller", "extensions": "", "password": "correct horse battery", "is_active": "1",
     "did": "", "trunk": "", "queue": "", "pbx": "", "region": "", "makes_deals": "1", "makes_callbacks": "1",
     "anonymous_makes_deals": "1", "short_seconds": "0", "language": "", "theme": "", "popup": "ringing", "sound": "1", "notify": "1",
-    "old": "", "new": "", "again": "", "timezone": "Europe/Kyiv", "retry_minutes": "10", "callback_due_minutes": "15",
+    "old": "", "new": "", "again": "", "timezone": "Europe/Kyiv", "retry_minutes": "10", "retry_outbound": "1", "attempt_minutes": "10", "attempts_then": "mornings", "callback_due_minutes": "15",
     "callback_pause_minutes": "15", "claim_minutes": "15", "click_to_call_expiry_seconds": "15", "owner_0": "responsible",
     "owner_1": "", "owner_2": "", "owner_3": "", "owner_4": "", "day_0": "09:00-18:00", "day_1": "", "day_2": "", "day_3": "", "day_4": "", "day_5": "",
     "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027", "usual": "", "mobiles": "", "without": "1", "by_call": "",

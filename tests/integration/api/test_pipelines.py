@@ -190,3 +190,17 @@ async def test_a_lost_deal_is_asked_about(programs: Programs) -> None:
         tasks = (await client.get(f"/api/v1/tasks?deal_id={deal['id']}")).json()["items"]
         assert [task["title"] for task in tasks] == ["Find out why it is lost: Fence"]
         assert "Too expensive" in tasks[0]["reason"]
+
+
+async def test_a_pipeline_has_its_schedule_of_attempts(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        made = await make(client, template="cold")
+        assert made["attempts"] is None
+        path, other = f"/api/v1/pipelines/{made['id']}", await make(client, template="event")
+        asked = {"minutes": [10, 0], "then": "stage", "stage_id": of_kind(made, "lost")["id"]}
+        assert (await client.patch(path, json={"attempts": asked})).json()["attempts"] == asked
+        foreign = {**asked, "stage_id": of_kind(other, "lost")["id"]}
+        assert (await client.patch(path, json={"attempts": foreign})).status_code == 422
+        assert (await client.patch(path, json={"attempts": {"minutes": []}})).status_code == 422
+        assert (await client.patch(path, json={"asks_why_lost": True})).json()["attempts"] == asked
+        assert (await client.patch(path, json={"attempts": None})).json()["attempts"] is None

@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import SQLModel, col, select
 
 from pbxcrm.access import Viewer
+from pbxcrm.callbacks.actions import change_options
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.reactions.intake import Intake
@@ -34,6 +35,12 @@ class CallbackDesk:
             batch(FactStory(f"9.{self.count}", client, at=at).ring(*(rang or ("101",))).wait(9).end())
         )
         return next(e for e in reversed(await self.rows(Episode)) if e.client_number == client)
+
+    async def plan_no_retries(self) -> None:
+        """Our own failed calls plan nothing by themselves."""
+        async with self.database.write() as session:
+            admin = await self.office.viewer(session, "admin")
+            await change_options(session, admin, {"retry_outbound": False}, now=NOON)
 
     async def viewer(self, login: str) -> Viewer:
         async with self.database.read() as session:

@@ -308,6 +308,7 @@ async def test_dismissing_needs_a_reason(desk: CallbackDesk) -> None:
 
 
 async def test_a_deal_is_not_closed_after_a_failed_attempt_until_something_is_planned(desk: CallbackDesk) -> None:
+    await desk.plan_no_retries()
     await desk.intake.apply(batch(FactStory("17.1").ring("101").answer("101").wait(9).end()))
     await call_out(desk, "17.2", SOON)  # no callback is open: nothing is planned by itself
     deal, ivan = await desk.one(Deal), await desk.viewer("ivan")

@@ -141,6 +141,7 @@ PATHS: dict[str, Path_] = {
     "pbxcrm.deals.pipelines:archive_stage": by_removed_stage,
     "pbxcrm.deals.pipelines:clear_stage": by_talk,  # by itself, as a talk does; in batches in test_pipelines.py
     "pbxcrm.deals.follow_ups:_take_back": by_talk,  # by itself, too
+    "pbxcrm.callbacks.schedules:do_after_last": by_talk,  # by itself, too; refused in test_schedules.py
 }
 AUTOMATIC = {by_talk}
 
@@ -195,6 +196,7 @@ async def test_an_automatic_move_that_is_refused_again_makes_no_second_task(
 
 async def test_on_the_card_a_deal_is_not_lost_after_a_failed_attempt_with_nothing_planned(desk: CallbackDesk) -> None:
     """The real rule by the path that passed beside it: the dock."""
+    await desk.plan_no_retries()
     call_id = await _answered(desk)
     await desk.intake.apply(batch(outbound("17.2", "101", at=SOON).wait(25).end()))
     assert not await desk.rows(Episode)

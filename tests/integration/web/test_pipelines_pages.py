@@ -3,7 +3,10 @@
 import re
 
 import pytest
+from sqlmodel import select
 
+from pbxcrm.calls.models import Line
+from pbxcrm.deals.models import Pipeline
 from pbxcrm.deals.seed import seed
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers
@@ -93,3 +96,38 @@ async def test_a_stage_says_that_nobody_minds_its_norm(browser: Browsers) -> Non
     said = "No checkpoint watches this stage"
     assert said in (await admin.get("/settings/stages/4")).text  # Call held: nobody waits there
     assert said not in (await admin.get("/settings/stages/5")).text  # Proposal sent is a key stage
+
+
+async def test_a_pipeline_and_a_line_have_their_schedule_of_attempts(browser: Browsers, database: Database) -> None:
+    admin = await browser("admin")
+    path, form = "/settings/pipelines/1", {"name": "Sales", "is_default": "1", "carries": "client"}
+    for wrong, field in (
+        ({"attempt_minutes": "soon"}, "attempt_minutes"),
+        ({"attempts_then": "manager"}, "attempt_minutes"),  # after which attempts?
+        ({"attempt_minutes": "10", "attempts_then": "stage"}, "attempts_stage_id"),
+        ({"attempt_minutes": "10", "attempts_then": "stage", "attempts_stage_id": "9999"}, "attempts_stage_id"),
+    ):
+        refused = await admin.post(path, data={**form, **wrong})
+        assert (refused.status_code, f'id="f-{field}-error"' in refused.text) == (422, True), wrong
+    typed = {"attempt_minutes": "10, 120; 0", "attempts_then": "stage", "attempts_stage_id": "4"}
+    assert (await admin.post(path, data={**form, **typed})).status_code == 303
+    assert 'value="10, 120, 0"' in (await admin.get(path)).text
+    async with database.read() as session:
+        assert (await session.get_one(Pipeline, 1)).attempt_schedule == {
+            "minutes": [10, 120, 0],
+            "then": "stage",
+            "stage_id": 4,
+        }
+    line = {"name": "Shop", "makes_callbacks": "1", "attempt_minutes": "30", "attempts_then": "manager"}
+    assert (
+        "tried again after 30 working minutes; then the manager"
+        in (await admin.post("/settings/lines/preview", data=line)).text
+    )
+    assert (await admin.post("/settings/lines/new", data=line)).status_code == 303
+    async with database.read() as session:
+        made = (await session.exec(select(Line))).one()
+    assert made.attempt_schedule == {"minutes": [30], "then": "manager", "stage_id": None}
+    assert 'value="30"' in (await admin.get(f"/settings/lines/{made.id}")).text
+    assert (await admin.post(path, data=form)).status_code == 303  # emptied: the general one holds again
+    async with database.read() as session:
+        assert (await session.get_one(Pipeline, 1)).attempt_schedule == {}

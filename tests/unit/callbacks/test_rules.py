@@ -100,7 +100,12 @@ def test_the_task_says_when(failed: int, title: str) -> None:
 def test_an_hour_is_said_as_one() -> None:
     assert reasons.text(retry_title(1, (60,), "Olena")) == "Call back in an hour: Olena"
     assert reasons.text(retry_title(1, (90,), "Olena")) == "Call back in 90 min: Olena"
-    assert reasons.text(retry_title(1, (0,), "Olena")) == "Call back in 0 min: Olena"
+
+
+def test_a_schedule_may_say_the_next_working_morning_between_other_attempts() -> None:
+    assert next_attempt(2, at("2026-11-18 14:10"), (10, 0, 120), OFFICE) == at("2026-11-19 09:00")
+    assert next_attempt(3, at("2026-11-19 09:00"), (10, 0, 120), OFFICE) == at("2026-11-19 11:00")
+    assert reasons.text(retry_title(1, (0,), "Olena")) == "Call back on the next working morning: Olena"
 
 
 def test_a_claim_ends_by_itself() -> None:
