@@ -5,6 +5,7 @@ Needs no database, no Redis and no configuration. The object is a contract with 
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,11 @@ DEFAULT_EXTENSION_PATTERN = r"\d{2,5}"
 DEFAULT_REGION = "UA"
 CHUNK = 1 << 16  # bytes
 WHOLE_FILE = 1 << 62  # bytes
+
+
+#: What every AMI stream has: an event, a response, an action or the greeting.
+_AMI = re.compile(rb"(?:^|\n)(?:Event|Response|Action): \S|Asterisk Call Manager/")
+_LONGEST_HEADER = 64  # bytes
 
 
 class Unreadable(Exception):
@@ -70,6 +76,8 @@ def calls_in_cel(path: str | Path, config: TrackerConfig) -> list[CallState]:
         rows = cel.read(Path(path), WHOLE_FILE)
     except OSError as error:
         raise _unreadable(path, error) from error
+    if not rows and Path(path).stat().st_size:
+        raise Unreadable(f"{path}: no CEL rows found.")
     tracker = Tracker(config)
     facts = [fact for at, message in cel_translation.messages(rows) for fact in tracker.feed(message, at)]
     return _latest([*facts, *tracker.close()])
@@ -106,10 +114,15 @@ def as_object(call: CallState, region: str) -> dict[str, object]:
 def _chunks(path: str | Path) -> Iterator[bytes]:
     try:
         with Path(path).open("rb") as file:
+            tail, empty, is_ami = b"", True, False
             while chunk := file.read(CHUNK):
+                empty, is_ami = False, is_ami or _AMI.search(tail + chunk) is not None
+                tail = chunk[-_LONGEST_HEADER:]
                 yield chunk
     except OSError as error:
         raise _unreadable(path, error) from error
+    if not empty and not is_ami:
+        raise Unreadable(f"{path}: no AMI messages found.")
 
 
 def _unreadable(path: str | Path, error: OSError) -> Unreadable:

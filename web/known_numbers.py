@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from starlette.requests import Request
 
-from pbxcrm.contacts.known import KnownNumber, whose_numbers
+from pbxcrm.contacts.known import KNOWN, KnownNumber, whose_numbers
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.numbers import LONGEST_NUMBER, normalise
+from pbxcrm.shared.numbers import read_numbers
 from web.forms import Form
 from web.parts import parts, viewer
 
@@ -16,11 +16,12 @@ MEANT = frozenset({"client", "deal", "link", "list", "person", "call"})
 
 
 async def known_of(request: Request, typed: Iterable[str], *, without: int | None = None) -> list[KnownNumber]:
-    """The owners of these numbers, as far as the reader may know them. An incomplete number has no owner."""
+    """The owners of these numbers, as far as the reader may know them. An incomplete number has no owner.
+
+    A text may hold several numbers; they are read as when they are saved (``check_numbers``).
+    """
     region = parts(request).settings.region
-    numbers = [
-        number for text in list(typed)[:20] if (number := normalise(text.strip()[:LONGEST_NUMBER], region)) is not None
-    ]
+    numbers = list({one.number: None for text in typed for one in read_numbers(text, region)})
     if not numbers:
         return []
     async with parts(request).db.read() as session:
@@ -36,4 +37,4 @@ async def check_unknown(
     """
     known = [] if form.ticked("anyway") else await known_of(request, typed, without=without)
     if known:
-        raise Invalid(field, "contacts.known_number", "This number is known already: see below whose it is.")
+        raise Invalid(field, KNOWN, "This number is known already: see below whose it is.")

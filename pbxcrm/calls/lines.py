@@ -1,5 +1,6 @@
 """Reads and changes lines: which calls a line matches, and what those calls make."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,7 @@ from pbxcrm.shared.lengths import check_line, check_optional_text, longest
 line_deleted = Hook[int]("calls.line_deleted")
 
 LONGEST_SHORT = 600  # seconds
+_BETWEEN = re.compile(r"[\s,;/|]")  # what no number has that a PBX names, so such a pattern would match nothing
 
 
 async def load_lines(session: AsyncSession) -> tuple[Line, ...]:
@@ -74,6 +76,8 @@ async def save_line(
         glob = getattr(rules, field).strip() or "*"
         if len(glob) > longest(getattr(Line, field)):
             raise Invalid(field, "lines.glob", "Write a shorter pattern.")
+        if field == "did" and _BETWEEN.search(glob):
+            raise Invalid(field, "lines.did", "Write one number, or one pattern, without spaces, commas or slashes.")
         setattr(line, field, glob)
     line.region = rules.region.strip().upper()
     if line.region and line.region not in phonenumbers.SUPPORTED_REGIONS:

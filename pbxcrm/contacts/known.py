@@ -1,6 +1,6 @@
 """Finds who has a number, before a second client is made with it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlmodel import col, select
@@ -12,6 +12,10 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.people.access import sees_user
 from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.numbers import read_numbers
+
+KNOWN = "contacts.known_number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,33 @@ class KnownNumber:
     number: str
     contact: Contact | None
     responsible: str
+
+
+async def check_unknown(
+    session: AsyncSession, viewer: Viewer, typed: Iterable[str], region: str, field: str, *, without: int | None = None
+) -> None:
+    """Raises Invalid at ``field``, with whose it is, where a number is somebody's already; ``without`` as in ``whose_numbers``."""
+    numbers = [one.number for text in typed for one in read_numbers(text, region)]
+    known = await whose_numbers(session, viewer, numbers, without=without) if numbers else []
+    if not known:
+        return
+    first = known[0]
+    if first.contact is None:
+        raise Invalid(
+            field,
+            KNOWN,
+            "{number} is the number of a client of {responsible}.",
+            number=first.number,
+            responsible=first.responsible,
+        )
+    raise Invalid(
+        field,
+        KNOWN,
+        "{number} is the number of {name} already (client {id}).",
+        number=first.number,
+        name=first.contact.name,
+        id=first.contact.id or 0,
+    )
 
 
 async def whose_numbers(

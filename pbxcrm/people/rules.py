@@ -6,7 +6,7 @@ from datetime import timedelta
 from pbxcrm.people.models import User
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line
-from pbxcrm.shared.numbers import normalise
+from pbxcrm.shared.numbers import read_numbers
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 # Becomes part of a channel's name that the PBX rings (``ami.commands``), so it must not be readable as anything else: an
@@ -49,15 +49,15 @@ def check_mobiles(typed: str, region: str) -> list[str]:
     found = []
     for text in re.split(r"[,;\n]", typed[:LONGEST_LIST]):
         if text.strip():
-            number = normalise(text, region) or ""
-            if not number.startswith("+"):
+            numbers = [one.number for one in read_numbers(text, region)]
+            if not numbers or not all(number.startswith("+") for number in numbers):
                 raise Invalid(
                     "mobiles",
                     "people.mobile",
                     "“{number}” is not a mobile number.",
                     number=text.strip()[:LONGEST_REPEATED],
                 )
-            found.append(number)
+            found += numbers
     return list(dict.fromkeys(found))
 
 

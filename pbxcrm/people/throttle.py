@@ -9,9 +9,13 @@ Wrong passwords are rows (``FailedLogin``), so all web processes count the same.
 A browser that has logged in as this user before (known by its cookie) is counted alone: wrong passwords of others do not
 block it. At an address where this user has logged in before, only wrong passwords from there count. So five wrong passwords
 from anybody do not lock a user out, nor twenty an office.
+
+Beyond a limit there is a slow lane: one attempt in ten seconds is still checked, and the right password gets in. A guesser gets
+no more than that, for an account from all unknown addresses together; a user waits seconds, not a quarter of an hour.
 """
 
 from datetime import datetime, timedelta
+from math import ceil
 
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
@@ -28,6 +32,7 @@ PER_PAIR_AT_HOME = 30  # per login and address, if the user has logged in from t
 PER_ACCOUNT = 30
 PER_ADDRESS = 50
 PER_DEVICE = 10
+SLOW_LANE = timedelta(seconds=10)  # beyond a limit: one wrong password in this time
 
 
 async def check_throttle(
@@ -59,7 +64,7 @@ def note_failure(session: AsyncSession, *, login: str, ip: str, device: str, now
 async def _wait(
     session: AsyncSession, condition: ColumnElement[bool] | bool, limit: int, window: timedelta, now: datetime
 ) -> int:
-    """Seconds until fewer than ``limit`` failures are in the window; 0 if that is so now."""
+    """Seconds until the next attempt is checked; 0 for now: fewer than ``limit`` failures in the window, or the slow lane is free."""
     since = now - window
     found = await session.exec(
         select(FailedLogin.at)
@@ -68,7 +73,10 @@ async def _wait(
         .limit(limit)
     )
     failures = found.all()
-    return int((failures[-1] - since).total_seconds()) + 1 if len(failures) >= limit else 0
+    if len(failures) < limit:
+        return 0
+    wait = min(failures[-1] - since, failures[0] + SLOW_LANE - now, SLOW_LANE)  # the clocks of two machines may differ
+    return max(0, ceil(wait.total_seconds()))
 
 
 async def _knows_device(session: AsyncSession, user_id: int | None, device: str) -> bool:

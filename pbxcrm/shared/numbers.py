@@ -198,6 +198,20 @@ def read_numbers(text: str, region: str) -> list[Written]:
     return [each for part in _parts(text[:LONGEST_READ]) for each in _read_part(part, region.upper())]
 
 
+def is_several(text: str, region: str) -> bool:
+    """Whether a text that stands for one number holds more than one: ``0671112233 0501234567``, ``0671112233 101``."""
+    if len({each.number for each in read_numbers(text, region)}) > 1:
+        return True
+    if _is_public(text, region):
+        return False
+    words = text[:LONGEST_NUMBER].replace("/", " ").split()
+    return "/" in text or any(_is_public(" ".join(words[:count]), region) for count in range(1, len(words)))
+
+
+def _is_public(text: str, region: str) -> bool:
+    return (normalise(text, region) or "").startswith("+")
+
+
 def number_in_query(text: str) -> str:
     """The part of a search text that may be a number: without ``tel:``, an extension, or a name beside seven digits or more.
 

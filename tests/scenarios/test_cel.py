@@ -78,11 +78,12 @@ def test_replay_prints_the_same_object_as_of_a_stream() -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\x00" * 5000, b'"CHAN_START","x"\n' * 10, bytes(range(256)) * 100])
-def test_garbage_is_no_call(tmp_path: Path, garbage: bytes) -> None:
+def test_garbage_is_no_call(tmp_path: Path, garbage: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "garbage.csv"
     path.write_bytes(garbage)
     out = io.StringIO()
-    assert replay_files([path], out=out, from_cel=True) == 0
+    assert replay_files([path], out=out, from_cel=True) == (2 if garbage else 0)
+    assert ("found" in capsys.readouterr().err) is bool(garbage)
     assert not out.getvalue()
 
 

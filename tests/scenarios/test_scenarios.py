@@ -78,11 +78,12 @@ def test_a_file_that_cannot_be_read_is_said_and_the_rest_is_replayed(
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\x00" * 5000, b"Event: \r\n\r\n" * 10, bytes(range(256)) * 100])
-def test_garbage_is_no_call(tmp_path: Path, garbage: bytes) -> None:
+def test_garbage_is_no_call(tmp_path: Path, garbage: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "garbage.ami"
     path.write_bytes(garbage)
     out = io.StringIO()
-    assert replay_files([path], (), r"\d{2,5}", "UA", out) == 0
+    assert replay_files([path], (), r"\d{2,5}", "UA", out) == (2 if garbage else 0)
+    assert ("found" in capsys.readouterr().err) is bool(garbage)
     assert not out.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
@@ -57,6 +57,27 @@ async def _write(db: Database) -> None:
         await session.flush()
     async with db.write() as session:
         await session.delete(row)
+    await _fill(db)
+
+
+_BULK = 60_000  # numbers of six digits: half a megabyte
+
+
+async def _fill(db: Database) -> None:
+    """Write half a megabyte and roll it back: a small row may still fit into the last pages of a full disk."""
+    async with db.write() as session:
+        kept = 0
+        if db.is_sqlite:  # a small cache, so that pages go to the disk before there is a commit
+            kept = (await session.exec(text("PRAGMA cache_size"))).one()[0]  # type: ignore[call-overload]
+            await session.exec(text("PRAGMA cache_size = 10"))  # type: ignore[call-overload]
+        try:
+            async with session.begin_nested() as inner:
+                session.add(Outbox(topic="doctor", users=list(range(100_000, 100_000 + _BULK)), at=datetime.now(UTC)))
+                await session.flush()
+                await inner.rollback()
+        finally:
+            if db.is_sqlite:
+                await session.exec(text(f"PRAGMA cache_size = {kept}"))  # type: ignore[call-overload]
 
 
 BEAT_MINUTES = 3  # the canary fires every minute

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.redis_server import find_server, redis_url
@@ -47,20 +47,22 @@ def check_data_dir(data_dir: Path) -> list[Finding]:
 
 async def check_redis(settings: Settings) -> list[Finding]:
     """Check Redis: one from the settings must answer; the embedded one only answers while pbxcrm runs."""
+    whose = "Redis" if settings.redis_url else "The embedded Redis"
     async with Redis.from_url(redis_url(settings), socket_connect_timeout=3) as redis:
         try:
             async with asyncio.timeout(3):
                 version = (await redis.info("server")).get("redis_version", "?")
                 await redis.set("pbxcrm:doctor", "1", ex=5)  # a full or read-only Redis would still answer to reads
+        except (BusyLoadingError, AuthenticationError, ResponseError) as error:
+            return [_takes_nothing(whose, error)]
         except (RedisError, OSError, TimeoutError) as error:
             why = str(error) or "no answer"
         else:
-            whose = "Redis" if settings.redis_url else "The embedded Redis"
             return [good(f"{whose} answers and takes what is written (version {version}).")]
     if settings.redis_url:
         return [
             bad(
-                f"Redis does not answer, or takes nothing: {why}.",
+                f"Redis does not answer: {why}.",
                 "Check PBXCRM_REDIS_URL. Meanwhile pages refresh late.",
             )
         ]
@@ -68,3 +70,9 @@ async def check_redis(settings: Settings) -> list[Finding]:
         return [good(f"The embedded Redis is not running, but can be ({find_server()}); pbxcrm run starts it.")]
     except BadSettings as error:
         return [bad(str(error), "")]
+
+
+def _takes_nothing(whose: str, error: RedisError) -> Finding:
+    """It is running and answered, but with an error: a full disk (MISCONF), a replica that only reads, a password, loading."""
+    todo = "Look for a full disk, a server that only reads, or a wrong password in PBXCRM_REDIS_URL. Meanwhile pages refresh late."
+    return bad(f"{whose} is running, but takes nothing: {str(error).rstrip('.')}.", todo)

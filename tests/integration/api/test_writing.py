@@ -111,6 +111,24 @@ async def test_a_client_a_company_a_note(programs: Programs, database: Database,
         assert_problem(await stranger.get(note.headers["location"]), 404, "notes.not_found")
 
 
+async def test_a_second_client_of_one_number_is_made_knowingly_only(programs: Programs) -> None:
+    async with await programs.as_("ivan") as client:
+        await client.post("/api/v1/contacts", json={"name": "Anna", "phones": ["0931112201", "0931112202"]})
+        for typed in ("093 111 22 01", "0931112203 0931112202"):
+            second = {"name": "Her husband", "phones": [typed]}
+            refused = await client.post("/api/v1/contacts", json=second)
+            assert_problem(refused, 422, "contacts.known_number", "phones")
+            assert "Anna" in refused.json()["detail"]
+        made = await client.post("/api/v1/contacts", json={"name": "Her husband", "phones": ["0931112204"]})
+        path = made.headers["location"]
+        both = {"phones": ["0931112204", "0931112201"]}
+        assert_problem(await client.patch(path, json=both), 422, "contacts.known_number", "phones")
+        assert (await client.patch(path, json=both | {"share_numbers": True})).status_code == 200
+        assert (await client.patch(path, json=both)).status_code == 200, "it is theirs already"
+        meant = {"name": "Her son", "phones": ["0931112202"], "share_numbers": True}
+        assert (await client.post("/api/v1/contacts", json=meant)).status_code == 201
+
+
 async def test_a_task_is_made_changed_and_finished(programs: Programs) -> None:
     async with await programs.as_("maria") as client:
         made = await client.post("/api/v1/tasks", json={"title": "Call", "due_at": TOMORROW, "assignee": "ivan"})

@@ -6,7 +6,7 @@ import pytest
 
 from pbxcrm.people import passwords
 from pbxcrm.people.logins import log_in
-from pbxcrm.people.throttle import PER_ACCOUNT, PER_ADDRESS, PER_DEVICE, PER_PAIR, PER_PAIR_AT_HOME
+from pbxcrm.people.throttle import PER_ACCOUNT, PER_ADDRESS, PER_DEVICE, PER_PAIR, PER_PAIR_AT_HOME, SLOW_LANE
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import TooManyAttempts
 from tests.office import PASSWORD, Office, open_office
@@ -85,9 +85,25 @@ async def test_many_addresses_together_are_one_guesser(door: Door) -> None:
     answers = [await door.tries("ivan", "x", f"203.0.113.{number}") for number in range(PER_ACCOUNT + 2)]
     assert answers == ["wrong"] * PER_ACCOUNT + ["wait"] * 2
     door.now += timedelta(minutes=20)
-    assert await door.tries("ivan", "x", "203.0.113.200") == "wait", "an hour, not a quarter"
+    assert await door.tries("ivan", "x", "203.0.113.200") == "wrong", "the slow lane"
+    assert await door.tries("ivan", "x", "203.0.113.201") == "wait", (
+        "an hour, not a quarter, and one lane for all addresses"
+    )
     assert await door.tries("ivan", PASSWORD, OFFICE) == "in"
     assert await door.tries("ivan", PASSWORD, HOME, "his browser") == "in"
+
+
+async def test_the_right_password_gets_in_by_the_slow_lane(door: Door) -> None:
+    """From a new browser at the very address of the guesser, who gets one wrong password in ten seconds."""
+    await door.tries("ivan", PASSWORD, OFFICE)
+    assert (await door.guesses(PER_PAIR_AT_HOME + 5, "ivan", OFFICE)).count("wrong") == PER_PAIR_AT_HOME
+    heard = []
+    for _ in range(30):
+        door.now += timedelta(seconds=1)
+        heard.append(await door.tries("ivan", "x", OFFICE))
+    assert heard.count("wrong") == 3
+    door.now += SLOW_LANE
+    assert await door.tries("ivan", PASSWORD, OFFICE) == "in"
 
 
 async def test_a_known_browser_is_no_free_way_in(door: Door) -> None:

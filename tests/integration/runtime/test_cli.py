@@ -145,4 +145,7 @@ async def test_replay_refuses_plainly(tmp_path: Path) -> None:
         assert (ended.code, ended.out) == (2, "")
         assert ended.err
     (tmp_path / "garbage.ami").write_bytes(os.urandom(5000))
-    assert (await pbxcrm("replay", tmp_path / "garbage.ami", "--json")).code == 0
+    for words in ((), ("--cel",)):
+        garbage = await pbxcrm("replay", *words, tmp_path / "garbage.ami", "--json")
+        assert (garbage.code, garbage.out) == (2, "")
+        assert "found" in garbage.err

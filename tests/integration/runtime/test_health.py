@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.cli.doctor import check_pbx
@@ -224,6 +225,36 @@ async def test_the_doctor_writes_as_well_as_reads(
             assert "takes nothing" in the_only(await machine.check_redis(with_redis), Mark.BAD)
         finally:
             await redis.execute_command("REPLICAOF", "NO", "ONE")
+
+
+async def test_an_embedded_redis_that_takes_nothing_is_not_said_to_be_away(
+    redis_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "redis_url", lambda _: redis_url)
+    async with Redis.from_url(redis_url) as redis:
+        await redis.config_set("min-replicas-to-write", 1)
+        try:
+            said = the_only(await machine.check_redis(settings.model_copy(update={"redis_url": ""})), Mark.BAD)
+        finally:
+            await redis.config_set("min-replicas-to-write", 0)
+    assert "The embedded Redis is running, but takes nothing" in said
+
+
+async def test_a_database_without_room_is_seen_though_a_small_row_fits(tmp_path: Path, sqlite_template: Path) -> None:
+    path = tmp_path / "full.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    db = Database(f"sqlite:///{path}", pool_size=1)
+
+    def is_full(connection: DBAPIConnection, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA page_count")
+        cursor.execute(f"PRAGMA max_page_count = {cursor.fetchone()[0] + 10}")
+
+    event.listen(db.engine.sync_engine, "connect", is_full)
+    try:
+        assert "disk is full" in the_only(await data.check_database(db), Mark.BAD)
+    finally:
+        await db.close()
 
 
 async def test_a_database_that_takes_nothing_is_seen(tmp_path: Path, sqlite_template: Path) -> None:

@@ -203,6 +203,15 @@ async def test_a_second_client_of_one_number_is_made_knowingly_only(browsers: Br
     assert (await petro.post("/contacts/new", data=wanted)).status_code == 303
 
 
+@pytest.mark.parametrize("between", [" ", "/", "; ", " або ", " или ", ", ", "\n"])
+async def test_two_numbers_in_one_field_are_both_known(browsers: Browsers, desk: BrowserDesk, between: str) -> None:
+    ivan, typed = await browsers("ivan"), f"067 222-33-44{between}0501234567"
+    assert "client of" in (await ivan.get("/contacts/whose", params={"phones": typed})).text
+    wanted = {"name": "Her husband", "phones": typed, "emails": "", "company_name": "", "note": ""}
+    refused = await ivan.post("/contacts/new", data=wanted)
+    assert (refused.status_code, "known already" in refused.text) == (422, True)
+
+
 #: Every form in which a number is typed, with the field it is typed into: a new one says whose the number is, or here why not.
 TYPED_INTO = {
     "/contacts/new": "phones", "/contacts/{contact}/edit": "phones", "/contacts/{contact}": "number", "/deals/new": "number",

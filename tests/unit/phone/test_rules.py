@@ -45,6 +45,24 @@ def test_what_no_telephone_can_dial_is_refused(hostile: str) -> None:
     assert error.value.field == "number"
 
 
+@pytest.mark.parametrize(
+    "typed",
+    ["0671112233 0501234567", "0671112233/0501234567", "0671112233; 0501234567", "0671112233 або 0501234567",
+     "+380671112233 +380501234567", "0671112233 101", "101/102"],
+)  # fmt: skip
+def test_two_numbers_are_not_dialled_as_one(typed: str) -> None:
+    with pytest.raises(Invalid, match="more than one number"):
+        check_number(typed, "UA")
+
+
+@pytest.mark.parametrize(
+    ("typed", "dialled"),
+    [("044/555 12 34", "+380445551234"), ("0671112233 доб. 12", "+380671112233"), ("*21#", "*21#")],
+)
+def test_one_number_with_more_around_it_is_dialled(typed: str, dialled: str) -> None:
+    assert check_number(typed, "UA") == dialled
+
+
 def test_which_phone_rings_first() -> None:
     assert choose_extension(("101", "105"), "", None) == "101"
     assert choose_extension(("101", "105"), "", "105") == "105"

@@ -9,6 +9,7 @@ from pbxcrm.callbacks.actions import put_on_list
 from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
+from pbxcrm.contacts.known import check_unknown
 from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.models import Email as EmailRow
 from pbxcrm.contacts.queries import (
@@ -54,6 +55,7 @@ special_numbers = Resource(
 
 Email = Annotated[str, Field(min_length=3, max_length=longest(EmailRow.address), pattern=NO_NUL)]
 
+SHARED = "Both have the number: without it a number that another client has is refused (422, contacts.known_number)."
 MOST_LISTED = 50  # numbers or e-mail addresses of one client
 ContactName = Annotated[str, needed_text(Contact.name)]
 ContactNote = Annotated[str, optional_text(Contact.note)]
@@ -114,6 +116,7 @@ class NewContact(ApiRequest):
     )
     responsible: Login | None = Field(None, description="A login; default: the person of the token.")
     note: ContactNote = ""
+    share_numbers: bool = Field(False, description=SHARED)
 
 
 class ContactChange(ApiRequest):
@@ -129,6 +132,7 @@ class ContactChange(ApiRequest):
     company: Annotated[str, optional_text(Company.name)] | None = Field(None, description="Empty: no company.")
     responsible: Login | None = None
     note: ContactNote | None = None
+    share_numbers: bool = Field(False, description=SHARED)
 
 
 class CompanyOut(ApiAnswer):
@@ -217,7 +221,9 @@ async def read_contact(ask: Ask, contact_id: int) -> ContactOut:
     location=lambda contact: f"/contacts/{contact.id}",
 )
 async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
-    """Earlier calls and deals of the numbers become those of the client."""
+    """Earlier calls and deals of the numbers become those of the client. A number of another client needs `share_numbers`."""
+    if not body.share_numbers:
+        await check_unknown(ask.session, ask.viewer, body.phones, ask.settings.region, "phones")
     contact = await actions.create_contact(
         ask.session,
         ask.viewer,
@@ -236,6 +242,9 @@ async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
 
 @contacts.patch("/contacts/{contact_id}", needs=Permission.CONTACTS_EDIT, summary="Change a client")
 async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> ContactOut:
+    """What is left away stays as it is. A number that only another client has needs `share_numbers`."""
+    if body.phones and not body.share_numbers:
+        await check_unknown(ask.session, ask.viewer, body.phones, ask.settings.region, "phones", without=contact_id)
     contact = await actions.edit_contact(
         ask.session,
         ask.viewer,
