@@ -57,13 +57,13 @@ async def _write(db: Database) -> None:
         await session.flush()
     async with db.write() as session:
         await session.delete(row)
-    await _fill(db)
+    await _fill_pages(db)
 
 
 _BULK = 60_000  # numbers of six digits: half a megabyte
 
 
-async def _fill(db: Database) -> None:
+async def _fill_pages(db: Database) -> None:
     """Write half a megabyte and roll it back: a small row may still fit into the last pages of a full disk."""
     async with db.write() as session:
         kept = 0

@@ -243,12 +243,12 @@ async def test_an_embedded_redis_that_takes_nothing_is_not_said_to_be_away(
 async def test_a_database_without_room_is_seen_though_a_small_row_fits(tmp_path: Path, sqlite_template: Path) -> None:
     path = tmp_path / "full.db"
     path.write_bytes(sqlite_template.read_bytes())
+    pages = path.stat().st_size // 4096
     db = Database(f"sqlite:///{path}", pool_size=1)
 
     def is_full(connection: DBAPIConnection, _: object) -> None:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA page_count")
-        cursor.execute(f"PRAGMA max_page_count = {cursor.fetchone()[0] + 10}")
+        cursor.execute(f"PRAGMA max_page_count = {pages + 10}")
 
     event.listen(db.engine.sync_engine, "connect", is_full)
     try:
