@@ -71,11 +71,10 @@ async def _fill_pages(db: Database) -> None:
             kept = (await session.exec(text("PRAGMA cache_size"))).one()[0]  # type: ignore[call-overload]
             await session.exec(text("PRAGMA cache_size = 10"))  # type: ignore[call-overload]
         try:
-            async with session.begin_nested() as inner:
-                session.add(Outbox(topic="doctor", users=list(range(100_000, 100_000 + _BULK)), at=datetime.now(UTC)))
-                await session.flush()
-                await inner.rollback()
+            session.add(Outbox(topic="doctor", users=list(range(100_000, 100_000 + _BULK)), at=datetime.now(UTC)))
+            await session.flush()
         finally:
+            await session.rollback()
             if db.is_sqlite:
                 await session.exec(text(f"PRAGMA cache_size = {kept}"))  # type: ignore[call-overload]
 
