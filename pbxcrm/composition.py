@@ -39,8 +39,9 @@ from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL
 from pbxcrm.deals.actions import adopt_deals, has_files, next_task_missing, say_deals_relinked
 from pbxcrm.deals.follow_ups import follow_closing
-from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered
+from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered, with_anothers_client
 from pbxcrm.deals.lost import reopen_deals
+from pbxcrm.deals.passing_on import settle_lost, tell_owner_of_client
 from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import register_lamps
 from pbxcrm.files import queries as files
@@ -111,7 +112,8 @@ def compose() -> None:
             EntryKind.MERGE: read_merges,
         }
     )
-    stage_entered.register(watching.deal_entered, stage_tasks.deal_entered, follow_closing, next_attempts.deal_entered)
+    stage_entered.register(watching.deal_entered, stage_tasks.deal_entered, follow_closing, settle_lost, next_attempts.deal_entered)
+    with_anothers_client.register(tell_owner_of_client)
     deal_changed.register(watching.deal_changed)
     stage_changed.register(watching.stage_changed)
     pipeline_made.register(watching.pipeline_made)

@@ -9,7 +9,7 @@ from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.people.directory import load_directory
 from pbxcrm.tasks import checklists
-from pbxcrm.tasks.queries import TaskRow, access_task_row, comments_of
+from pbxcrm.tasks.queries import TaskRow, access_task_row, comments_of, edits_task
 from web.due_dates import QUICK, deadline_text
 from web.forms import Form, filled
 from web.pages.common import choices, colleagues, show
@@ -48,6 +48,7 @@ async def form_page(
         thread = await comments_of(session, row.task.id or 0) if row is not None else []
         own = await list_files(session, who, task_id=row.task.id) if row is not None else []
         people = await colleagues(session, who)
+        edits = row is None or await edits_task(session, who, row.task.id or 0)
         deal_id = form.id("deal_id") if row is None else None
         deal = await access_deal(session, who, deal_id) if deal_id is not None else row.deal if row else None
     return show(
@@ -63,7 +64,8 @@ async def form_page(
         deal=deal,
         people=choices(people),
         quick=QUICK,
-        may_edit=can(who, Permission.TASKS_EDIT),
+        may_edit=can(who, Permission.TASKS_EDIT) and edits,
+        may_comment=can(who, Permission.TASKS_EDIT),
         files=own,
         files_on=On(task_id=row.task.id if row is not None else None),
         files_people=everybody,

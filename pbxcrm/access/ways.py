@@ -20,15 +20,15 @@ LITTLE = 2000  # rows; up to this many count as few
 class Way:
     """One way. ``one``: SQL condition that the row is visible this way; ``ids``: query for the ids of all such rows.
 
-    ``few``: queries for the rows it goes through, to count them. ``owners``: query for the owners of the rows through which
-    the rows with given ids are visible; NULL means no owner. ``edits``: who sees a row this way may also change it.
+    ``few``: the rows it goes through, to see whether they are few. ``owners``: whose the rows are through which these rows (their ids) are seen; None among them is nobody's.
+    ``edits``: whether the row at hand may be changed by whoever sees it this way; None: it may not.
     """
 
     one: Callable[[Viewer], ColumnElement[bool]]
     ids: Callable[[Viewer], Select[Any]]
     few: Callable[[Viewer], tuple[Select[Any], ...]]
     owners: Callable[[Any], Select[Any]]
-    edits: bool = False
+    edits: Callable[[Viewer], ColumnElement[bool]] | None = None
 
 
 class WaysToSee:

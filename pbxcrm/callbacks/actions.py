@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import or_, update
+from sqlalchemy import ColumnElement, and_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, can, check, decides_for
+from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.access import audience_of_asked, audience_of_episode
 from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
@@ -26,7 +26,6 @@ from pbxcrm.callbacks.queries import (
 )
 from pbxcrm.callbacks.rules import clock_of
 from pbxcrm.callbacks.schedules import about_episode
-from pbxcrm.calls.access import own_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.checks import LONGEST_MINUTES
 from pbxcrm.checkpoints.context import EngineContext
@@ -35,20 +34,17 @@ from pbxcrm.checkpoints.lighting import Outcome, relight
 from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, Subject
 from pbxcrm.checkpoints.recompute import recompute
 from pbxcrm.checkpoints.settling import settle
-from pbxcrm.contacts.actions import mark_number
-from pbxcrm.contacts.models import NumberKind, SpecialNumber
-from pbxcrm.contacts.queries import contacts_of_number
-from pbxcrm.contacts.rules import check_number
+from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.deals.passing_on import do_settle_passed
+from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import add_new, add_rows
-from pbxcrm.shared.errors import Invalid, NotAllowed
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.jobs import cancel_timer
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.options import Options, save_option
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
@@ -160,7 +156,13 @@ async def do_close(
     asked = await open_task_about(session, about_episode(episode.id)) if episode.attempts else None
     if asked is not None:
         await do_close_task(session, asked, at, context.people, result=why, actor=None, by_id=by_id)
+    await do_settle_passed(session, asked_to_close(episode), why, at, context.people, by_id=by_id)
     await say_episode_changed(session, episode, at, context.people)
+
+
+def asked_to_close(episode: Episode) -> ColumnElement[bool]:
+    """Tasks by which somebody was asked to close this callback: both are done once it is closed."""
+    return col(Task.about).in_([f"passed:{what}:callback-{episode.id}" for what in ("close", "spam")])
 
 
 async def settle_callback(
@@ -311,6 +313,10 @@ async def dismiss_callbacks(
     for episode in await open_episodes_of_number(session, number):
         why = reason(f"episode.{kind.value}", who=viewer.name)
         await do_close(session, episode, EpisodeStatus.DISMISSED, why, now, context, by_id=viewer.user_id)
+    calls = select(Call.id).where(Call.client_number == number)
+    asked = and_(col(Task.about).startswith("passed:spam:call-"), col(Task.call_id).in_(calls))
+    told = reason(f"episode.{kind.value}", who=viewer.name)
+    await do_settle_passed(session, asked, told, now, context.people, by_id=viewer.user_id)
 
 
 async def forget_line(session: AsyncSession, line_id: int) -> None:
@@ -390,53 +396,6 @@ def _title(episode: Episode, miss: Miss) -> Reason:
     if episode.missed_count == 1:
         return reason("task.callback", client=miss.client)
     return reason("task.callback_count", client=miss.client, count=episode.missed_count)
-
-
-async def put_on_list(
-    session: AsyncSession, viewer: Viewer, number: str, kind: NumberKind, *, note: str = "", region: str, now: datetime
-) -> SpecialNumber:
-    """``mark_number`` with the access checks for people who own the client, deal or callback of the number, and their managers.
-
-    A seller must own one of these or have had a call with the number. Every other owner gets a task with the reason. Raises
-    NotAllowed, with the same message for a colleague's number and an unknown one.
-    """
-    check(viewer, Permission.CALLBACKS_WORK)
-    number = check_number(number, region)
-    people = await load_directory(session)
-    owners = await _owners(session, number)
-    theirs = [owner_id for owner_id in owners if not decides_for(viewer, owner_id, people)]
-    if theirs or not (owners or can(viewer, Permission.STATUS_READ) or await _called(session, viewer, number)):
-        raise NotAllowed(
-            "numbers.not_yours",
-            "Only whoever has the client, the deal or the callback may silence a number, or their manager.",
-        )
-    special = await mark_number(session, viewer, number, kind, note=note, region=region, now=now)
-    for owner_id in sorted({owner_id for owner_id in owners if owner_id not in {None, viewer.user_id}}, key=str):
-        facts = {"who": viewer.name, "number": format_for_people(number), "why": note.strip() or "—"}
-        new = NewTask(
-            TaskKind.TODO,
-            reason(f"task.number_{kind.value}", **facts),
-            reason(f"number.{kind.value}", **facts),
-            now,
-            owner_id,
-            about=f"number:{number}:{owner_id}",
-        )
-        await do_create_task(session, new, now, people)
-    return special
-
-
-async def _owners(session: AsyncSession, number: str) -> set[int | None]:
-    """The owners of the number's clients, open deals and open callbacks; includes None if one has no owner."""
-    contacts = await contacts_of_number(session, number)
-    of_client = or_(col(Deal.client_number) == number, col(Deal.contact_id).in_([contact.id for contact in contacts]))
-    deals = await session.exec(select(Deal.responsible_id).where(of_client, col(Deal.closed_at).is_(None)))
-    episodes = await open_episodes_of_number(session, number)
-    return {*(c.responsible_id for c in contacts), *deals.all(), *(e.owner_id for e in episodes)}
-
-
-async def _called(session: AsyncSession, viewer: Viewer, number: str) -> bool:
-    found = await session.exec(select(Call.id).where(Call.client_number == number, own_calls(viewer)).limit(1))
-    return found.first() is not None
 
 
 _OPTIONS = ("owner_order", "retry_minutes", "retry_outbound", "click_to_call_expiry_seconds", "claim_minutes")

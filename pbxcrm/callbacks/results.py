@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can, decides_for
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.actions import do_close, relight_callback, say_episode_changed
+from pbxcrm.callbacks.actions import asked_to_close, do_close, relight_callback, say_episode_changed
 from pbxcrm.callbacks.attempts import call_behind, do_attempt, do_failed_attempt
 from pbxcrm.callbacks.claims import access_for_work, check_free, closed
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
@@ -26,7 +26,7 @@ from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import UNDO_WITHIN, do_move_back
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passing_on import do_pass_on, owner_to_ask
+from pbxcrm.deals.passing_on import do_pass_on, open_passed, owner_to_ask
 from pbxcrm.deals.queries import latest_move
 from pbxcrm.people.directory import Directory
 from pbxcrm.screenpop.models import Disposition
@@ -416,6 +416,8 @@ async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = 
     stored["lamps"] = [await standing_of_lamp(session, lamp) for lamp in await burning_lamps(session, [episode.id])]
     if task is not None:
         stored["task"] = standing_of(task)
+    asked = await open_passed(session, asked_to_close(episode))
+    stored["asked"] = [[each.id, standing_of(each)] for each in asked]
     if deal is not None:
         await lock_row(session, Deal, deal.id or 0)
         stored["deal"] = {"version": deal.version}
@@ -443,6 +445,10 @@ async def undo_result(session: AsyncSession, viewer: Viewer, attempt_id: int, *,
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is not None and "task" in before:
         await do_restore_task(session, task, before["task"], now, people, actor=viewer)
+    for task_id, standing in before.get("asked", []):
+        asked = await session.get(Task, task_id)
+        if asked is not None and asked.result_code.get("code") == "passed.settled":
+            await do_restore_task(session, asked, standing, now, people, actor=viewer)
     if "deal" in before and episode.deal_id is not None:
         await _move_back(session, viewer, episode.deal_id, before["deal"], told, now, people)
     passed = await session.get(Task, before["passed"]) if "passed" in before else None

@@ -1,7 +1,8 @@
 """Which clients a viewer sees and may change.
 
-A viewer sees the clients they are responsible for and those they have a deal, a task or a call with. They may change those they
-are responsible for or have a deal with: having answered the phone for a colleague is not enough.
+One sees those one is responsible for and those one has a deal, a task or a call with; one changes those one is responsible for,
+and those nobody is responsible for whose open deal one has. To have answered the telephone for a colleague is not enough, nor to
+have made a deal with a colleague's client.
 """
 
 from sqlalchemy import ColumnElement, and_, or_, true
@@ -33,8 +34,8 @@ def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[b
 
 
 def editable_contacts(viewer: Viewer) -> ColumnElement[bool]:
-    """SQL condition for clients the viewer may change: their own, and those visible by a way that allows editing."""
-    ways = (way.one(viewer) for way in ways_to_see_contacts.all if way.edits)
+    """Clients the viewer may change: their own, and those they reach by a way that lets one edit."""
+    ways = (way.edits(viewer) for way in ways_to_see_contacts.all if way.edits is not None)
     return and_(is_live(), editing(viewer, or_(owned(viewer, col(Contact.responsible_id)), *ways)))
 
 
@@ -79,6 +80,7 @@ def visible_companies(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def editable_companies(viewer: Viewer) -> ColumnElement[bool]:
-    """SQL condition for companies the viewer may change: their own, and those of a client they may change."""
+    """Companies the viewer may change: their own, and those nobody is responsible for of a client they may change."""
     by_contact = there_is(Company, col(Contact.company_id) == col(Company.id), editable_contacts(viewer))
-    return editing(viewer, or_(owned(viewer, col(Company.responsible_id)), by_contact))
+    nobodys = and_(col(Company.responsible_id).is_(None), by_contact)
+    return editing(viewer, or_(owned(viewer, col(Company.responsible_id)), nobodys))

@@ -215,8 +215,8 @@ async def mark_number(
 ) -> SpecialNumber:
     """Mark a number as our own or as spam; its open callbacks are closed.
 
-    Everyone who works callbacks may mark spam; managers and administrators may mark our own numbers. The caller has checked
-    that the number is not a colleague's client (``callbacks.actions.put_on_list``).
+    Spam may be marked by whoever works callbacks; our own numbers by a manager or an administrator. Whether the number is
+    another's is asked before (``callbacks.listing.put_on_list``).
     """
     check(viewer, Permission.CALLBACKS_WORK)
     if kind is NumberKind.OWN:

@@ -4,20 +4,20 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Role, Viewer, decides_for
+from pbxcrm.access import Role, Viewer, answers_for, decides_for
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.hooks import Left, Why
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import survivor_of
 from pbxcrm.contacts.relinking import ids_in, links, newer_of, whose_now
-from pbxcrm.people.directory import Directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import NotFound
 
 
 async def access_merge(session: AsyncSession, viewer: Viewer, merge_id: int) -> Merge:
-    """A merge that the viewer made, or of a client they see. Raises NotFound."""
+    """A merge of a client whom the viewer sees, of one who was theirs, or that they made. Raises NotFound."""
     merge = await session.get(Merge, merge_id)
-    if merge is not None and merge.by_id != viewer.user_id:
+    if merge is not None and not await _had_one(session, viewer, merge):
         survivor = await survivor_of(session, merge.into_id) or merge.into_id
         seen = select(Contact.id).where(
             or_(col(Contact.id) == survivor, col(Contact.id) == merge.from_id), visible_contacts(viewer)
@@ -29,10 +29,27 @@ async def access_merge(session: AsyncSession, viewer: Viewer, merge_id: int) -> 
     return merge
 
 
-def may_undo(viewer: Viewer, merge: Merge, into: Contact, people: Directory) -> bool:
-    """Whether the viewer may undo it: they merged, or they manage the one who merged or the client's responsible user."""
+async def _had_one(session: AsyncSession, viewer: Viewer, merge: Merge) -> bool:
+    """Whether the viewer made the merge or answers for whoever was responsible for one of the two before."""
+    if merge.by_id == viewer.user_id:
+        return True
+    people = await load_directory(session)
+    this, into = await session.get_one(Contact, merge.from_id), await session.get_one(Contact, merge.into_id)
+    return any(answers_for(viewer, one, people) for one in responsible_before(merge, this, into))
+
+
+def responsible_before(merge: Merge, this: Contact, into: Contact) -> set[int]:
+    """Who was responsible for either of the two before they were merged; ``this`` is the one who was merged."""
+    before = merge.fields["responsible_id"][0] if "responsible_id" in merge.fields else into.responsible_id
+    return {one for one in (this.responsible_id, before) if one is not None}
+
+
+def may_undo(viewer: Viewer, merge: Merge, this: Contact, into: Contact, people: Directory) -> bool:
+    """Whoever merged them, and whoever was responsible for either before; a manager of theirs, or of the client's responsible."""
     if viewer.role is Role.QC:
         return False
+    if any(decides_for(viewer, one, people) for one in responsible_before(merge, this, into)):
+        return True
     leads = viewer.role in {Role.MANAGER, Role.ADMIN}
     return merge.by_id == viewer.user_id or (
         leads and (decides_for(viewer, merge.by_id, people) or decides_for(viewer, into.responsible_id, people))

@@ -22,14 +22,15 @@ from pbxcrm.shared.locking import lock_row
 
 
 async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, now: datetime) -> Merge:
-    """Undo a merge (see ``may_undo`` for who may). Raises NotAllowed, NotFound, Conflict.
+    """Whoever merged them may, whoever was responsible for either before, and who answers for them. Raises NotAllowed, NotFound, Conflict.
 
     Afterwards ``Merge.left`` lists what was not restored.
     """
     check(viewer, Permission.CONTACTS_EDIT)
     merge = await access_merge(session, viewer, merge_id)
     people = await load_directory(session)
-    if not may_undo(viewer, merge, await session.get_one(Contact, merge.into_id), people):
+    from_row, into_row = await session.get_one(Contact, merge.from_id), await session.get_one(Contact, merge.into_id)
+    if not may_undo(viewer, merge, from_row, into_row, people):
         who = people.name(merge.by_id) or "—"
         raise NotAllowed("merges.not_yours", "{who} merged these two: ask them or a manager.", who=who)
     this, into = await lock_both(session, merge.from_id, merge.into_id)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Select, and_, func
 from sqlmodel import col, select
 
 from pbxcrm.access.owners import Audience, People, answers_for, editing, heard_by, owned, there_is
@@ -45,11 +45,26 @@ def _owners(deals: ColumnElement[bool]) -> Select[Any]:
     return select(Deal.responsible_id).where(deals)
 
 
-#: Whoever may see a deal may also see and change its client.
+#: The code of ``Deal.reason`` of a deal that somebody made with a client they could not change.
+WITH_ANOTHERS_CLIENT = "owner.with_anothers_client"
+
+
+def made_with_anothers_client() -> ColumnElement[bool]:
+    """Deals by which their maker neither changes the client nor gets the client's calls."""
+    return func.coalesce(col(Deal.reason)["code"].as_string(), "") == WITH_ANOTHERS_CLIENT
+
+
+def _edits_client(viewer: Viewer) -> ColumnElement[bool]:
+    nobodys = col(Contact.responsible_id).is_(None)
+    mine = (col(Deal.closed_at).is_(None), visible_deals(viewer), ~made_with_anothers_client())
+    return and_(nobodys, there_is(Contact, col(Deal.contact_id) == col(Contact.id), *mine))
+
+
+#: A client is seen by whoever has a deal with them; changed by it only where nobody is responsible for them and it is open.
 CLIENT_OF_DEAL = Way(
     one=lambda viewer: there_is(Contact, col(Deal.contact_id) == col(Contact.id), visible_deals(viewer)),
     ids=lambda viewer: select(Deal.contact_id).where(visible_deals(viewer)),
     few=_few,
     owners=lambda contacts: _owners(col(Deal.contact_id).in_(contacts)),
-    edits=True,
+    edits=_edits_client,
 )

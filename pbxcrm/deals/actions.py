@@ -16,6 +16,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
 from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.access import audience_of_deal
+from pbxcrm.deals.anothers_client import do_say_with, owner_of_client
 from pbxcrm.deals.fields import BY_KEY, Value, apply
 from pbxcrm.deals.gates import GateFacts, check_gate
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
@@ -233,9 +234,10 @@ async def create_deal(
     stage = await _stage_for_new(session, pipeline_id, stage_id)
     if contact_id is None and number is not None:
         contact_id = await only_contact_of_number(session, viewer, number)
+    contact, anothers = None, None
     if contact_id is not None:
         contact = await access_contact(session, viewer, contact_id)
-        contact_id = contact.id
+        contact_id, anothers = contact.id, await owner_of_client(session, viewer, contact)
         company_id = company_id if company_id is not None else contact.company_id
     if company_id is not None:
         await access_company(session, viewer, company_id)
@@ -245,7 +247,10 @@ async def create_deal(
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name)
     new = NewDeal(title, stage, owner.id, why, currency, contact_id, company_id, number, values)
-    return await do_create_deal(session, new, now, actor=viewer, people=people)
+    deal = await do_create_deal(session, new, now, actor=viewer, people=people)
+    if contact is not None:
+        await do_say_with(session, viewer, deal, contact, anothers, now, people)
+    return deal
 
 
 async def move_deal(
@@ -295,9 +300,21 @@ async def _fill_in(
     if answers.get("contact_id"):
         contact = await access_contact(session, viewer, int(answers["contact_id"]))
         changed["contact_id"] = {"before": deal.contact_id, "after": contact.id}
-        deal.contact_id, deal.company_id = contact.id, contact.company_id or deal.company_id
+        company_id = contact.company_id or deal.company_id
+        await _link(session, viewer, deal, contact, now)
+        deal.company_id = company_id
     if changed:
         record(session, now, "deal.edited", "deal", deal.id, actor=viewer, changed=changed)
+
+
+async def _link(session: AsyncSession, viewer: Viewer, deal: Deal, contact: Contact | None, now: datetime) -> None:
+    """The deal is with ``contact`` from now on; whose client it is hears of it."""
+    if contact is None or contact.id == deal.contact_id:
+        deal.contact_id = contact.id if contact is not None else None
+        return
+    owner_id = await owner_of_client(session, viewer, contact)
+    deal.contact_id = contact.id
+    await do_say_with(session, viewer, deal, contact, owner_id, now, await load_directory(session))
 
 
 def _is_own(last: StageMove, viewer: Viewer, left: Stage, now: datetime) -> bool:
@@ -327,9 +344,8 @@ async def edit_deal(
     changed = apply(deal, values)
     if not keep_contact and contact_id != deal.contact_id:
         contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
-        contact_id = contact.id if contact is not None else None
-        changed["contact_id"] = {"before": deal.contact_id, "after": contact_id}
-        deal.contact_id = contact_id
+        changed["contact_id"] = {"before": deal.contact_id, "after": contact.id if contact is not None else None}
+        await _link(session, viewer, deal, contact, now)
         if contact is not None and contact.company_id is not None:
             deal.company_id = contact.company_id
     given, before = responsible_id is not None and responsible_id != deal.responsible_id, deal.responsible_id

@@ -24,6 +24,20 @@ class StageEntry:
     people: Directory
 
 
+@dataclass(frozen=True, slots=True)
+class WithAnothersClient:
+    """``by`` has made or changed ``deal`` so that it is with a client of ``owner_id``."""
+
+    deal: Deal
+    client: str
+    owner_id: int
+    by: Viewer
+    at: datetime
+    people: Directory
+
+
+with_anothers_client: Hook[WithAnothersClient] = Hook("deals.with_anothers_client")
+
 stage_entered: Hook[StageEntry] = Hook("deals.stage_entered")
 
 #: A deal was edited or got another responsible person.

@@ -2,16 +2,19 @@
 
 from datetime import datetime
 
+from sqlalchemy import ColumnElement, and_, or_
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, decides_for
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.hooks import StageEntry, WithAnothersClient
+from pbxcrm.deals.models import CLOSED_KINDS, Deal
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks.actions import NewTask, do_create_task
-from pbxcrm.tasks.models import Task, TaskKind
+from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 
 async def owner_to_ask(
@@ -59,6 +62,56 @@ async def do_pass_on(
         about=f"passed:{what}:{about}",
     )
     return await do_create_task(session, new, at, people)
+
+
+async def tell_owner_of_client(session: AsyncSession, made: WithAnothersClient) -> None:
+    """Handler of ``with_anothers_client``: a task for whose client it is. It names no deal, which they may not see."""
+    facts = {"who": made.by.name, "client": made.client or "—", "title": made.deal.title}
+    new = NewTask(
+        kind=TaskKind.TODO,
+        title=reason("task.with_your_client", **facts),
+        why=reason("task.with_your_client_why", **facts),
+        due_at=made.at,
+        assignee_id=_somebody(made.owner_id, made.people),
+        contact_id=made.deal.contact_id,
+        about=f"deal-with:{made.deal.id}:{made.deal.contact_id}",
+    )
+    await do_create_task(session, new, made.at, made.people)
+
+
+async def do_settle_passed(
+    session: AsyncSession,
+    of: ColumnElement[bool],
+    why: Reason,
+    at: datetime,
+    people: Directory,
+    *,
+    by_id: int | None,
+) -> None:
+    """What was asked of somebody is done otherwise: the open requests among ``of`` are closed, for the reason ``why``."""
+    for task in await open_passed(session, of):
+        await do_close_task(session, task, at, people, result=reason("passed.settled", why), actor=None, by_id=by_id)
+
+
+async def open_passed(session: AsyncSession, of: ColumnElement[bool]) -> list[Task]:
+    """Open tasks that ``do_pass_on`` made, among ``of``."""
+    passed = col(Task.about).startswith("passed:", autoescape=True)
+    found = await session.exec(
+        select(Task).where(of, passed, Task.status == TaskStatus.OPEN.value).order_by(col(Task.id))
+    )
+    return list(found.all())
+
+
+async def settle_lost(session: AsyncSession, entry: StageEntry) -> None:
+    """Handler of ``stage_entered``: the deal is closed, so nobody needs to decide whether it is lost."""
+    if entry.stage.kind not in CLOSED_KINDS or entry.left is None:
+        return
+    by_id = entry.actor.user_id if entry.actor is not None else None
+    asked = or_(*(col(Task.about).startswith(f"passed:{what}:") for what in ("not_interested", "wrong_number")))
+    why = reason("passed.deal_closed", stage=entry.stage.name)
+    await do_settle_passed(
+        session, and_(col(Task.deal_id) == entry.deal.id, asked), why, entry.at, entry.people, by_id=by_id
+    )
 
 
 def _somebody(user_id: int | None, people: Directory) -> int | None:

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.models import Company, Contact
-from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.access import made_with_anothers_client, visible_deals
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
@@ -152,8 +152,9 @@ def _open_deal(of_client: ColumnElement[bool], before_others: ColumnElement[bool
     return select(Deal).where(of_client, col(Deal.closed_at).is_(None)).order_by(*order).limit(1)
 
 
-# Somebody could type the number of a colleague's client into a deal; that must not attract the client's calls. So deals that a call
-# made come first, and for the number of a contact no others count. Of several contacts, the first that had the number comes first.
+# By a number that was only typed into a deal the calls of somebody else's client must not become one's own: what a call
+# made counts first, and where a client has the number, nothing else does. Of several clients it is the first that had it.
+# A deal made with somebody else's client does not count either.
 _OF_NUMBER = col(Deal.client_number) == bindparam("number")
 _BY_CALL = col(Deal.made_by_call_id).is_not(None)
 _OPEN_OF_NUMBER = _open_deal(_OF_NUMBER, _BY_CALL)
@@ -163,7 +164,8 @@ _OPEN_OF_NUMBERS: Any = (
     .order_by(case((_BY_CALL, 0), else_=1), col(Deal.stage_since).desc(), col(Deal.id).desc())
 )
 _OPEN_OF_KNOWN = _open_deal(
-    col(Deal.contact_id).in_(list_param("contacts")) | (_OF_NUMBER & col(Deal.contact_id).is_(None) & _BY_CALL),
+    (col(Deal.contact_id).in_(list_param("contacts")) & ~made_with_anothers_client())
+    | (_OF_NUMBER & col(Deal.contact_id).is_(None) & _BY_CALL),
     or_(col(Deal.contact_id) == bindparam("first"), col(Deal.contact_id).is_(None)),
 )
 

@@ -17,6 +17,15 @@ REASONS: dict[str, str | Counted] = {
     "deal.follows_already": N_("The client has an open deal there already: “{title}”."),
     "deal.follows": N_("“{title}” was won, and its pipeline goes on here."),
     "deal.win_taken_back": N_("The win that it followed was taken back."),
+    "owner.with_anothers_client": N_(
+        "{by} made the deal. The client is {who}'s, who goes on getting the client's calls."
+    ),
+    "task.with_your_client": N_("{who} has a deal with your client {client}: “{title}”"),
+    "task.with_your_client_why": N_(
+        "{who} made a deal with your client. The client is still yours, and so are the calls."
+    ),
+    "passed.settled": N_("It has been done otherwise."),
+    "passed.deal_closed": N_("The deal moved to “{stage}”."),
     "task.why_lost": N_("Find out why it is lost: {title}"),
     "task.why_lost_why": N_("The deal was lost ({reason}), and its pipeline asks to find out why."),
     "deal.talked": N_("A conversation took place, so it is no longer “{stage}”: {who} talked."),

@@ -23,6 +23,7 @@ from pbxcrm.access import Viewer, answers_for
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
+from pbxcrm.deals.access import made_with_anothers_client
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import CallContext, load_call_context
 from pbxcrm.shared.db import Database
@@ -117,8 +118,8 @@ _NONE: tuple[Any, ...] = (null(), literal_column("0"))
 # One query for everything, because a call waits for it. Each part uses its own index; closed deals are dropped afterwards,
 # because with that condition SQLite would read all open deals instead.
 _EVERYTHING: Executable = union_all(
-    select(*_DEAL).where(col(Deal.client_number) == _NUMBER),
-    select(*_DEAL).where(col(Deal.contact_id).in_(_CONTACTS_OF_IT)),
+    select(*_DEAL).where(col(Deal.client_number) == _NUMBER, ~made_with_anothers_client()),
+    select(*_DEAL).where(col(Deal.contact_id).in_(_CONTACTS_OF_IT), ~made_with_anothers_client()),
     select(
         literal_column("'client'"),
         col(Contact.id),

@@ -1,4 +1,6 @@
-"""Who sees and changes a task: its assignee, creator and giver, those who answer for them, and those who see its deal."""
+"""Whose tasks one sees and changes: those given to one and those one gave. One sees every task on one's own deals, too, and changes
+those that are nobody else's to answer for: an assignment and a control are for who has them, and for who gave them.
+"""
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
@@ -10,6 +12,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.access import audience_of_deal, visible_deals
 from pbxcrm.deals.models import Deal
 from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.rules import GIVEN_TO_ONE
 
 
 def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
@@ -21,8 +24,15 @@ def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def editable_tasks(viewer: Viewer) -> ColumnElement[bool]:
-    """Tasks that the viewer may change or finish."""
-    return editing(viewer, visible_tasks(viewer))
+    """The condition for tasks that the viewer may change or finish: seeing one on a deal is not enough (``rules.GIVEN_TO_ONE``)."""
+    if viewer.role in SEES_EVERYTHING:
+        return editing(viewer, visible_tasks(viewer))
+    mine = owned(viewer, col(Task.assignee_id), col(Task.created_by_id), col(Task.given_by_id))
+    on_deal = and_(
+        col(Task.kind).not_in([kind.value for kind in GIVEN_TO_ONE]),
+        there_is(Task, col(Deal.id) == col(Task.deal_id), visible_deals(viewer)),
+    )
+    return editing(viewer, or_(mine, on_deal))
 
 
 def audience_of_task(task: Task, deal: Deal | None, people: People) -> Audience:

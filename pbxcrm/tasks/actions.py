@@ -20,7 +20,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared import reasons
 from pbxcrm.shared.core_sql import add_rows, list_param
-from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, cut
 from pbxcrm.shared.locking import lock_row
@@ -29,8 +29,8 @@ from pbxcrm.tasks import checklists
 from pbxcrm.tasks.access import audience_of_task
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
-from pbxcrm.tasks.queries import access_task
-from pbxcrm.tasks.rules import ABOUT_POSTPONED, MADE_BY_HAND, SIGNALLED_EACH, check_title
+from pbxcrm.tasks.queries import access_task, edits_task
+from pbxcrm.tasks.rules import ABOUT_POSTPONED, MADE_BY_HAND, SIGNALLED_EACH, check_finishable, check_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +324,12 @@ async def edit_task(
     checklist: list[checklists.Item] | None = None,
     repeat: Repeat | None = None,
 ) -> Task:
-    """Change the given values. A task that is given to somebody else becomes an assignment, which must be accepted again."""
+    """Change what is given. Whoever gives their task to somebody else has given an assignment, which begins anew.
+
+    Raises Conflict for a task that ends by work only: what it says, until when and whose it is are the engine's.
+    """
     task = await access_task_for_change(session, viewer, task_id, version)
+    check_finishable(task)
     people = await load_directory(session)
     new: dict[str, Any] = {}
     if title is not None:
@@ -394,12 +398,14 @@ async def do_signal_postponed(session: AsyncSession, task: Task, at: datetime, p
 
 
 async def access_task_for_change(session: AsyncSession, viewer: Viewer, task_id: int, version: int | None) -> Task:
-    """The task, locked for this transaction. Raises NotFound, and Conflict when its version is not the given ``version``.
-
-    None skips the comparison.
+    """The task, locked for this transaction. Raises NotAllowed where the viewer only sees it, Conflict when it is not the
+    ``version`` they saw.
     """
     check(viewer, Permission.TASKS_EDIT)
-    await access_task(session, viewer, task_id)
+    seen = await access_task(session, viewer, task_id)
+    if not await edits_task(session, viewer, task_id):
+        who = (await load_directory(session)).name(seen.assignee_id) or "—"
+        raise NotAllowed("tasks.not_yours", "{who} has this task: only they, or whoever gave it, change it.", who=who)
     task = await lock_row(session, Task, task_id)
     if version is not None and task.version != version:
         raise Conflict("tasks.stale", "Somebody changed this task meanwhile. Look at it again before you change it.")

@@ -6,11 +6,12 @@ from typing import Any
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer
+from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_text
+from pbxcrm.shared.locking import lock_row
 from pbxcrm.tasks import checklists
 from pbxcrm.tasks.actions import (
     access_task_for_change,
@@ -21,6 +22,7 @@ from pbxcrm.tasks.actions import (
     say_task_changed,
 )
 from pbxcrm.tasks.models import Task, TaskAct, TaskComment, TaskStatus
+from pbxcrm.tasks.queries import access_task
 from pbxcrm.tasks.rules import ABOUT_POSTPONED, SIGNALLED_EACH, check_finishable
 
 UNDONE = (
@@ -47,6 +49,7 @@ async def tick_item(
 ) -> Task:
     """Tick or untick the item of the checklist at ``position`` (from 0). Raises Invalid, Conflict."""
     task = await access_task_for_change(session, viewer, task_id, version)
+    check_finishable(task)
     if task.status != TaskStatus.OPEN:
         raise Conflict("tasks.closed", "The task is closed. Open it again first.")
     items = checklists.ticked(task.checklist, position, done=done)
@@ -99,8 +102,10 @@ async def plan_task(
 
 
 async def comment_task(session: AsyncSession, viewer: Viewer, task_id: int, *, text: str, now: datetime) -> TaskComment:
-    """Add a comment to a task that the viewer may change. Raises Invalid at ``text``, NotFound."""
-    task = await access_task_for_change(session, viewer, task_id, None)
+    """Add to the thread of a task one sees: whoever asked for something may say more about it."""
+    check(viewer, Permission.TASKS_EDIT)
+    await access_task(session, viewer, task_id)
+    task = await lock_row(session, Task, task_id)
     text = check_text(text, TaskComment.text, "text", "tasks.comment", "Write something, in up to {most} characters.")
     comment = do_comment(session, task, now, author_id=viewer.user_id, text=text)
     await session.flush()

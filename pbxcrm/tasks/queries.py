@@ -1,6 +1,6 @@
 """Queries for tasks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,14 +10,14 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import SEES_EVERYTHING, Viewer, teammates
+from pbxcrm.access import SEES_EVERYTHING, Permission, Viewer, can, teammates
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import LampLevel
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
-from pbxcrm.tasks.access import visible_tasks
+from pbxcrm.tasks.access import editable_tasks, visible_tasks
 from pbxcrm.tasks.models import Task, TaskComment, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ended_by
 
@@ -44,6 +44,20 @@ async def access_task(session: AsyncSession, viewer: Viewer, task_id: int) -> Ta
     if found is None:
         raise NotFound("tasks.not_found", "There is no such task, or it is a colleague's.")
     return found
+
+
+async def editable_among(session: AsyncSession, viewer: Viewer, task_ids: Iterable[int | None]) -> set[int]:
+    """Which of these tasks the viewer may change or finish."""
+    ids = [task_id for task_id in task_ids if task_id is not None]
+    if not ids:
+        return set()
+    found = await session.exec(select(Task.id).where(col(Task.id).in_(ids), editable_tasks(viewer)))
+    return {task_id for task_id in found.all() if task_id is not None}
+
+
+async def edits_task(session: AsyncSession, viewer: Viewer, task_id: int) -> bool:
+    """Whether the viewer may change this task; seeing it is not enough."""
+    return can(viewer, Permission.TASKS_EDIT) and bool(await editable_among(session, viewer, [task_id]))
 
 
 async def access_task_row(session: AsyncSession, viewer: Viewer, task_id: int) -> TaskRow:

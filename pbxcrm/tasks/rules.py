@@ -14,7 +14,9 @@ ABOUT_CALLBACK_LAMP = "callback-lamp:"  # … for the lamp of a callback; a call
 ABOUT_DIGEST = "lamps:"  # … for many late lamps; it ends with the last of them
 ABOUT_POSTPONED = "postponed:"  # … for a task that was postponed repeatedly
 MADE_BY_HAND = frozenset({TaskKind.TODO, TaskKind.ASSIGNMENT})
-SIGNALLED_EACH = 3  # after each this many postponements the manager gets a control task
+#: Whose deal it is sees these and does not finish them, unless they have or gave them.
+GIVEN_TO_ONE = frozenset({TaskKind.ASSIGNMENT, TaskKind.CONTROL})
+SIGNALLED_EACH = 3  # how often a task is put off before the manager looks into it
 LAMP_ENDED_BY = N_(
     "This ends by work on the deal: talk to the client, set a next task, move the deal, or let the manager decide."
 )

@@ -1,29 +1,35 @@
 """What a seller cannot do to, or learn of, the clients of another team."""
 
 import json
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 from sqlmodel import col, select
 
 from pbxcrm.access import Viewer
-from pbxcrm.callbacks.actions import put_on_list
+from pbxcrm.callbacks.listing import put_on_list
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.callbacks.results import dismiss
 from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.actions import create_contact, edit_contact, unmark_number
 from pbxcrm.contacts.models import NumberKind, SpecialNumber
-from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.actions import create_deal, edit_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.reactions.caller_lookup import look_up
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.errors import NotAllowed, NotFound
+from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.settings import Settings
-from pbxcrm.tasks.actions import create_task
+from pbxcrm.tasks.actions import create_task, edit_task
+from pbxcrm.tasks.acts import comment_task
+from pbxcrm.tasks.finishing import finish_task
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.integration.walking import SECRET_NUMBER, Walker, ask
+from tests.lamps import lamp_of_callback
 from tests.office import Office
 
 HIDDEN, UNKNOWN = SECRET_NUMBER, "+380671110088"
@@ -157,3 +163,112 @@ async def test_look_ups_do_not_tell_that_a_hidden_client_is_there(walker: Walker
             {**seeded.tokens["petro"], "x-forwarded-for": "203.0.113.7"},
         )
         assert json.loads(answer.text)["extension"] == "201"
+
+
+async def test_a_deal_with_somebody_elses_client_lets_one_see_and_no_more(
+    database: Database, office: Office, intake: Intake, settings: Settings
+) -> None:
+    async with database.write() as session:
+        petro = await office.viewer(session, "petro")
+        client = await create_contact(session, petro, name="Client", now=NOON, region="UA", phones=[UNKNOWN])
+    await intake.apply(batch(FactStory("1.1", client=UNKNOWN).ring("101").wait(20).end()))
+    async with database.write() as session:
+        ivan = await office.viewer(session, "ivan")
+        hook = await create_deal(
+            session, ivan, title="Hook", now=NOON, currency="UAH", region="UA", contact_id=client.id
+        )
+        empty = await create_deal(session, ivan, title="Empty", now=NOON, currency="UAH", region="UA")
+        await edit_deal(session, ivan, empty.id or 0, version=None, now=NOON, contact_id=client.id, keep_contact=False)
+    async with database.write() as session:
+        with pytest.raises(NotAllowed):
+            await edit_contact(session, ivan, client.id or 0, version=None, now=NOON, region="UA", name="Taken")
+        told = (await session.exec(select(Task).where(col(Task.about).startswith("deal-with:")))).all()
+        assert {(task.assignee_id, task.contact_id, task.deal_id) for task in told} == {
+            (office.id("petro"), client.id, None)
+        }
+        assert len(told) == 2
+        context = await load_call_context(session, settings)
+        assert (await look_up(session, context, UNKNOWN, "", NOON)).extension == "201"
+    await intake.apply(batch(FactStory("1.2", client=UNKNOWN, at=NOON + timedelta(hours=1)).ring("201").wait(20).end()))
+    async with database.read() as session:
+        call = (await session.exec(select(Call).where(Call.linkedid == "1.2"))).one()
+        assert call.deal_id not in {hook.id, empty.id}
+        assert call.responsible_id == office.id("petro")
+
+
+async def test_a_client_nobody_is_responsible_for_is_changed_by_whose_deal_it_is(
+    database: Database, office: Office
+) -> None:
+    async with database.write() as session:
+        petro = await office.viewer(session, "petro")
+        client = await create_contact(session, petro, name="Client", now=NOON, region="UA", phones=[UNKNOWN])
+        client.responsible_id = None
+        await create_deal(session, petro, title="D", now=NOON, currency="UAH", region="UA", contact_id=client.id)
+        await session.flush()
+        await edit_contact(session, petro, client.id or 0, version=None, now=NOON, region="UA", name="Client of mine")
+
+
+async def test_what_was_given_to_the_manager_is_not_finished_by_whose_deal_it_is(
+    database: Database, office: Office
+) -> None:
+    async with database.write() as session:
+        ivan, maria = await office.viewer(session, "ivan"), await office.viewer(session, "maria")
+        deal = await create_deal(session, ivan, title="Own", now=NOON, currency="UAH", region="UA")
+        made = {}
+        for kind in ("assignment", "control", "todo"):
+            made[kind] = Task(
+                kind=kind, title="T", due_at=NOON, created_at=NOON, assignee_id=maria.user_id, deal_id=deal.id
+            )
+        lamp = Task(
+            kind="lamp",
+            title="L",
+            due_at=NOON,
+            created_at=NOON,
+            assignee_id=ivan.user_id,
+            deal_id=deal.id,
+            about="lamp:1",
+        )
+        session.add_all([*made.values(), lamp])
+        await session.flush()
+        for kind in ("assignment", "control"):
+            with pytest.raises(NotAllowed):
+                await finish_task(session, ivan, made[kind].id or 0, result="ok", now=NOON)
+            with pytest.raises(NotAllowed):
+                await edit_task(session, ivan, made[kind].id or 0, version=None, now=NOON, title="Nothing")
+            await comment_task(session, ivan, made[kind].id or 0, text="Please look", now=NOON)
+        await finish_task(session, ivan, made["todo"].id or 0, result="ok", now=NOON)
+        await finish_task(session, maria, made["assignment"].id or 0, result="ok", now=NOON)
+        with pytest.raises(Conflict):
+            await edit_task(session, ivan, lamp.id or 0, version=None, now=NOON, title="Nothing to see")
+
+
+async def test_a_number_is_not_silenced_without_call_or_reason(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await intake.apply(batch(FactStory("1.1", client=UNKNOWN).ring("101").wait(20).end()))
+
+    async def silence(note: str) -> None:
+        async with database.write() as session:
+            ivan = await office.viewer(session, "ivan")
+            await put_on_list(session, ivan, UNKNOWN, NumberKind.SPAM, note=note, region="UA", now=NOON)
+
+    with pytest.raises(Invalid) as refused:
+        await silence("")
+    assert refused.value.field == "note"
+    async with database.write() as session:
+        episode = (await session.exec(select(Episode))).one()
+        lamp = await lamp_of_callback(session, episode, NOON, state=LampState.BURNING, addressee_id=episode.owner_id)
+    with pytest.raises(Conflict):
+        await silence("A robot")
+    assert await open_status(database, UNKNOWN) == EpisodeStatus.OPEN
+    async with database.write() as session:
+        ivan, maria = await office.viewer(session, "ivan"), await office.viewer(session, "maria")
+        passed = await dismiss(session, ivan, episode.id or 0, "A robot", now=NOON)
+        assert passed.passed is not None
+    async with database.write() as session:
+        assert (await session.get_one(Lamp, lamp.id)).state == LampState.BURNING
+        await put_on_list(session, maria, UNKNOWN, NumberKind.SPAM, note="A robot", region="UA", now=NOON)
+    assert await open_status(database, UNKNOWN) == EpisodeStatus.DISMISSED
+    async with database.read() as session:
+        task = await session.get_one(Task, passed.passed.id)
+        assert (task.status, task.result_code["code"]) == ("done", "passed.settled")

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, can, decides_for
-from pbxcrm.callbacks.actions import put_on_list
+from pbxcrm.callbacks.listing import put_on_list
 from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.duplicates import Alike, alike_to

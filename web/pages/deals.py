@@ -37,6 +37,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.clients import identify
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.lists import open_tasks_of_deal
+from pbxcrm.tasks.queries import editable_among
 from pbxcrm.timeline.entries import EntryKind, Timeline
 from pbxcrm.timeline.queries import timeline
 from web import completing, words
@@ -84,6 +85,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
         contact: ContactRow | None = None
         if row.contact is not None:
             contact = (await with_numbers(session, [row.contact]))[0]
+        tasks = await open_tasks_of_deal(session, found.id or 0)
         return show(
             request,
             "deals/deal.html",
@@ -99,7 +101,8 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             kinds=KINDS,
             kind=_kind(request),
             contact=contact,
-            tasks=await open_tasks_of_deal(session, found.id or 0),
+            tasks=tasks,
+            editable_tasks=await editable_among(session, who, (each.task.id for each in tasks)),
             people=choices(await colleagues(session, who)),
             pipelines=await list_pipelines(session),
             form=form,

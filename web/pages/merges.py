@@ -133,7 +133,7 @@ async def merged(request: Request) -> Response:
         people=people,
         parts=[(why, *_told([each for each in left if each.why is why], deals)) for why in Why],
         names=NAMES,
-        may=may_undo(who, found, into, people) and into.merged_into_id is None,
+        may=may_undo(who, found, this, into, people) and into.merged_into_id is None,
     )
 
 

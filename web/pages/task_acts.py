@@ -6,12 +6,11 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Permission, can
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.acts import comment_task, plan_task, snooze_task, tick_item, undo_act
 from pbxcrm.tasks.assignments import accept_task, approve_task, return_task
 from pbxcrm.tasks.models import Task
-from pbxcrm.tasks.queries import access_task, access_task_row
+from pbxcrm.tasks.queries import access_task, access_task_row, edits_task
 from web.answers import redirect, toast
 from web.due_dates import deadline_of
 from web.formats import day_time
@@ -42,7 +41,8 @@ async def tick(request: Request) -> Response:
         return redirect(request, f"/tasks/{_id(request)}")
     async with parts(request).db.read() as session:
         row = await access_task_row(session, viewer(request), _id(request))
-    return show(request, "tasks/_checklist.html", row=row, may_edit=can(viewer(request), Permission.TASKS_EDIT))
+        edits = await edits_task(session, viewer(request), _id(request))
+    return show(request, "tasks/_checklist.html", row=row, may_edit=edits)
 
 
 async def accept(request: Request) -> Response:

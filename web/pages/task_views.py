@@ -8,7 +8,7 @@ from starlette.responses import Response
 from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.people.directory import load_directory
 from pbxcrm.tasks.lists import TaskChoice, load_by_person
-from pbxcrm.tasks.queries import TaskRow, list_tasks
+from pbxcrm.tasks.queries import TaskRow, editable_among, list_tasks
 from web.answers import redirect
 from web.i18n import here
 from web.pages.common import asked_number, ends_of_day_and_week, show
@@ -34,6 +34,7 @@ async def week(request: Request) -> Response:
     )
     async with parts(request).db.read() as session:
         rows = await list_tasks(session, viewing, *chosen.open(viewing), limit=MOST)
+        editable = await editable_among(session, viewing, (row.task.id for row in rows))
         name = (await load_directory(session)).name(person) if person is not None else ""
     by_day: dict[object, list[TaskRow]] = {day: [] for day in days}
     for row in rows:
@@ -45,6 +46,7 @@ async def week(request: Request) -> Response:
         today=local.date(),
         ahead=ahead,
         whose=name,
+        editable=editable,
         may_edit=can(viewing, Permission.TASKS_EDIT),
     )
 

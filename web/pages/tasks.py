@@ -16,7 +16,7 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions, checklists, finishing
 from pbxcrm.tasks.lists import TaskChoice, list_closed, overdue_by_person, to_check, to_check_count
 from pbxcrm.tasks.models import Repeat, TaskKind
-from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, list_tasks
+from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, editable_among, list_tasks
 from web.answers import redirect, toast, with_toast
 from web.auth import local_path
 from web.cursors import next_of_time
@@ -66,6 +66,7 @@ async def tasks(request: Request) -> Response:
             after = asked_cursor(request)
             wanted = to_check(viewing) if judging else chosen.open(viewing)
             rows = await list_tasks(session, viewing, *wanted, after=after, limit=LISTED_OPEN + 1)
+        editable = await editable_among(session, viewing, (row.task.id for row in rows))
         people = await colleagues(session, viewing) if may_see_team else []
         late = await overdue_by_person(session, viewing, now(request)) if may_see_team else {}
         waiting = await to_check_count(session, viewing)
@@ -77,6 +78,7 @@ async def tasks(request: Request) -> Response:
         "tasks/list.html",
         groups=_groups(rows[:size], done=done, judging=judging),
         more=next_of_time(last.done_at if done and last.done_at else last.due_at, last.id) if last is not None else "",
+        editable=editable,
         chosen=chosen,
         whose=whose if everybody else "",
         done=done,

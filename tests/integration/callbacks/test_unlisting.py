@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from pbxcrm.callbacks.actions import put_on_list
+from pbxcrm.callbacks.listing import put_on_list
 from pbxcrm.callbacks.models import AttemptResult, Episode
 from pbxcrm.callbacks.queries import open_episodes_of_number
 from pbxcrm.callbacks.results import record_result
@@ -37,7 +37,7 @@ async def test_a_number_off_the_list_gives_its_callback_back(desk: CallbackDesk,
     maria = await desk.viewer("maria")
     for at in (SOON, SOON + timedelta(minutes=1)):  # marked twice, it was closed the first time
         async with desk.database.write() as session:
-            await put_on_list(session, maria, CLIENT, kind, region="UA", now=at)
+            await put_on_list(session, maria, CLIENT, kind, note="Robot", region="UA", now=at)
     assert (await standing(desk))[:2] == ("dismissed", "cancelled")
     async with desk.database.write() as session:
         assert await take_off_list(session, maria, CLIENT, now=LATER) == 1
@@ -53,7 +53,7 @@ async def test_what_was_closed_for_another_reason_stays_closed(desk: CallbackDes
     await desk.intake.apply(batch(again))
     maria = await desk.viewer("maria")
     async with desk.database.write() as session:
-        await put_on_list(session, maria, CLIENT, NumberKind.SPAM, region="UA", now=SOON)
+        await put_on_list(session, maria, CLIENT, NumberKind.SPAM, note="Robot", region="UA", now=SOON)
     async with desk.database.write() as session:
         assert await take_off_list(session, maria, CLIENT, now=LATER) == 0
     assert (await desk.one(Episode)).status == "recovered"
@@ -98,7 +98,7 @@ async def test_a_new_callback_of_the_client_is_not_doubled(desk: CallbackDesk) -
     first = await desk.miss()
     maria = await desk.viewer("maria")
     async with desk.database.write() as session:
-        await put_on_list(session, maria, CLIENT, NumberKind.SPAM, region="UA", now=SOON)
+        await put_on_list(session, maria, CLIENT, NumberKind.SPAM, note="Robot", region="UA", now=SOON)
     async with desk.database.write() as session:
         session.add(
             Episode(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.callbacks.actions import put_on_list
+from pbxcrm.callbacks.listing import put_on_list
 from pbxcrm.callbacks.unlisting import take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
@@ -184,8 +184,10 @@ class NewSpecialNumber(ApiRequest):
     """A number to put on the list. Its open callbacks are closed."""
 
     number: Number
-    kind: Literal["own", "spam"] = Field(description="Only managers and administrators may add own numbers.")
-    note: Annotated[str, optional_text(SpecialNumber.note)] = ""
+    kind: Literal["own", "spam"] = Field(description="Our own numbers are for managers and administrators to tell.")
+    note: Annotated[str, optional_text(SpecialNumber.note)] = Field(
+        "", description="Why. Required for spam while a callback of the number is open that you have not called."
+    )
 
 
 @contacts.get("/contacts", needs=Permission.CONTACTS_READ, summary="Clients, newest first")
@@ -329,11 +331,14 @@ async def read_special_number(ask: Ask, number: str) -> SpecialNumberOut:
 @special_numbers.post(
     "/special-numbers",
     needs=Permission.CALLBACKS_WORK,
-    summary="Mark a number as our own or as spam",
+    summary="Say that a number is ours or spam",
+    conflicts=True,
     location=lambda special: f"/special-numbers/{special.number}",
 )
 async def add_special_number(ask: Ask, body: NewSpecialNumber) -> SpecialNumberOut:
-    """Open callbacks of the number are closed."""
+    """Open callbacks of the number are closed, as by `POST /callbacks/{callback_id}/result` with `spam`: spam needs a call of
+    yours or, in `note`, why there is none (422). 409 where the callback's lamp burns and nobody called.
+    """
     special = await put_on_list(
         ask.session,
         ask.viewer,
