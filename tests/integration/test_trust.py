@@ -202,8 +202,8 @@ async def test_a_client_nobody_is_responsible_for_is_changed_by_whose_deal_it_is
     async with database.write() as session:
         petro = await office.viewer(session, "petro")
         client = await create_contact(session, petro, name="Client", now=NOON, region="UA", phones=[UNKNOWN])
-        client.responsible_id = None
         await create_deal(session, petro, title="D", now=NOON, currency="UAH", region="UA", contact_id=client.id)
+        client.responsible_id = None
         await session.flush()
         await edit_contact(session, petro, client.id or 0, version=None, now=NOON, region="UA", name="Client of mine")
 
