@@ -19,7 +19,7 @@ from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import editable_tasks, visible_tasks
 from pbxcrm.tasks.models import Task, TaskComment, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import ended_by
+from pbxcrm.tasks.rules import GIVEN_TO_ONE, ended_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,23 @@ async def access_task(session: AsyncSession, viewer: Viewer, task_id: int) -> Ta
     return found
 
 
-async def editable_among(session: AsyncSession, viewer: Viewer, task_ids: Iterable[int | None]) -> set[int]:
-    """Which of these tasks the viewer may change or finish."""
-    ids = [task_id for task_id in task_ids if task_id is not None]
-    if not ids:
+async def editable_among(session: AsyncSession, viewer: Viewer, tasks: Iterable[Task]) -> set[int | None]:
+    """Which of these tasks, which the viewer sees, they may change or finish. Asks the database only about others' assignments."""
+    if not can(viewer, Permission.TASKS_EDIT):
         return set()
-    found = await session.exec(select(Task.id).where(col(Task.id).in_(ids), editable_tasks(viewer)))
-    return {task_id for task_id in found.all() if task_id is not None}
+    seen = list(tasks)
+    asked = {task.id for task in seen if task.kind in GIVEN_TO_ONE and task.assignee_id != viewer.user_id}
+    if viewer.role in SEES_EVERYTHING or not asked:
+        return {task.id for task in seen}
+    found = await session.exec(select(Task.id).where(col(Task.id).in_(asked), editable_tasks(viewer)))
+    return {task.id for task in seen if task.id not in asked} | set(found.all())
 
 
 async def edits_task(session: AsyncSession, viewer: Viewer, task_id: int) -> bool:
     """Whether the viewer may change this task; seeing it is not enough."""
-    return can(viewer, Permission.TASKS_EDIT) and bool(await editable_among(session, viewer, [task_id]))
+    if not can(viewer, Permission.TASKS_EDIT):
+        return False
+    return (await session.exec(select(Task.id).where(Task.id == task_id, editable_tasks(viewer)))).first() is not None
 
 
 async def access_task_row(session: AsyncSession, viewer: Viewer, task_id: int) -> TaskRow:

@@ -102,7 +102,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             kind=_kind(request),
             contact=contact,
             tasks=tasks,
-            editable_tasks=await editable_among(session, who, (each.task.id for each in tasks)),
+            editable_tasks=await editable_among(session, who, (each.task for each in tasks)),
             people=choices(await colleagues(session, who)),
             pipelines=await list_pipelines(session),
             form=form,

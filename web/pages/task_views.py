@@ -34,7 +34,7 @@ async def week(request: Request) -> Response:
     )
     async with parts(request).db.read() as session:
         rows = await list_tasks(session, viewing, *chosen.open(viewing), limit=MOST)
-        editable = await editable_among(session, viewing, (row.task.id for row in rows))
+        editable = await editable_among(session, viewing, (row.task for row in rows))
         name = (await load_directory(session)).name(person) if person is not None else ""
     by_day: dict[object, list[TaskRow]] = {day: [] for day in days}
     for row in rows:

@@ -66,7 +66,7 @@ async def tasks(request: Request) -> Response:
             after = asked_cursor(request)
             wanted = to_check(viewing) if judging else chosen.open(viewing)
             rows = await list_tasks(session, viewing, *wanted, after=after, limit=LISTED_OPEN + 1)
-        editable = await editable_among(session, viewing, (row.task.id for row in rows))
+        editable = await editable_among(session, viewing, (row.task for row in rows))
         people = await colleagues(session, viewing) if may_see_team else []
         late = await overdue_by_person(session, viewing, now(request)) if may_see_team else {}
         waiting = await to_check_count(session, viewing)
