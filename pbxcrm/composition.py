@@ -112,7 +112,9 @@ def compose() -> None:
             EntryKind.MERGE: read_merges,
         }
     )
-    stage_entered.register(watching.deal_entered, stage_tasks.deal_entered, follow_closing, settle_lost, next_attempts.deal_entered)
+    stage_entered.register(
+        watching.deal_entered, stage_tasks.deal_entered, follow_closing, settle_lost, next_attempts.deal_entered
+    )
     with_anothers_client.register(tell_owner_of_client)
     deal_changed.register(watching.deal_changed)
     stage_changed.register(watching.stage_changed)
