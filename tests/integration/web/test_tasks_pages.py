@@ -163,7 +163,7 @@ async def test_what_ends_by_work_has_no_button_and_says_what_ends_it(browsers: B
         assert ENDED_BY[kind] in one
         refused = await ivan.post(f"/tasks/{task.id}/done", data={}, headers=HTMX)
         assert refused.status_code == (403 if kind == "control" else 409)  # the control is the manager's
-        assert ENDED_BY[kind] in refused.text
+        assert kind == "control" or ENDED_BY[kind] in refused.text
     seen = (await ivan.get(f"/tasks/{found['control'].id}")).text.partition('class="body"')[2]
     assert "/escalations" not in seen  # a seller has no such page
 
