@@ -77,7 +77,7 @@ async def test_stages_are_added_renamed_reordered_split_and_removed(programs: Pr
             ({"name": "Won"}, None, None),
             ({"kind": "open", "name": "Meeting held"}, "stages.name_taken", "name"),
             ({"name": "y", "requires": {"fields": ["shoe_size"]}}, "stages.no_field", "requires"),
-            ({"name": "y", "requires": {"files": 21}}, "api.body", "requires"),
+            ({"name": "y", "requires": {"files": 21}}, "api.value", "requires.files"),
         ):
             answer = await client.post(f"{path}/stages", json=change)
             if code:
