@@ -6,12 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 import pbxcrm
 import web
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result, undo_result
 from pbxcrm.calls.models import Call
+from pbxcrm.contacts.actions import unmark_number
+from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals import gates
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.gates import GateFacts, GateRefused, missing_for
@@ -91,6 +94,14 @@ async def by_undone_callback(desk: CallbackDesk, refuse: Callable[[], None]) -> 
         await undo_result(session, await desk.viewer("ivan"), attempt.id or 0, now=SOON)
 
 
+async def by_unmarked_number(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    await _say(desk, await _raw(desk), AttemptResult.SPAM)
+    refuse()
+    async with desk.database.write() as session:
+        number = (await session.exec(select(SpecialNumber.number))).one()
+        await unmark_number(session, await desk.viewer("ivan"), number, now=SOON)
+
+
 async def _answered(desk: CallbackDesk) -> int:
     await desk.intake.apply(batch(FactStory("17.1").ring("101").answer("101").wait(9).end()))
     return (await desk.one(Call)).id or 0
@@ -135,6 +146,7 @@ PATHS: dict[str, Path_] = {
     "web.api.v1.deals:change_deal": by_move,  # its HTTP in test_writing.py
     "pbxcrm.callbacks.results:_lose": by_callback,
     "pbxcrm.callbacks.results:_move_back": by_undone_callback,
+    "pbxcrm.deals.lost:reopen_deals": by_unmarked_number,
     "pbxcrm.screenpop.outcomes:_lose": by_card,
     "pbxcrm.screenpop.outcomes:_take_back": by_undone_card,
     "pbxcrm.reactions.actions:_leave_didnt_reach": by_talk,
