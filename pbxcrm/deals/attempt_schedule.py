@@ -58,11 +58,11 @@ async def check_schedule(
         )
     if then not in set(AfterLast):
         raise Invalid("attempts_then", "attempts.then", "Choose what comes after the last attempt.")
-    if then != AfterLast.STAGE:
+    if then != AfterLast.STAGE and stage_id is None:
         return AttemptSchedule(tuple(minutes), AfterLast(then))
     stage = await session.get(Stage, stage_id) if stage_id is not None else None
     if stage is None or stage.archived_at is not None:
         raise Invalid("attempts_stage_id", "attempts.stage", "Choose the stage that the deal goes to.")
     if pipeline_id is not None and stage.pipeline_id != pipeline_id:
         raise Invalid("attempts_stage_id", "deals.other_pipeline", "The stage belongs to another pipeline.")
-    return AttemptSchedule(tuple(minutes), AfterLast.STAGE, stage_id)
+    return AttemptSchedule(tuple(minutes), AfterLast(then), stage_id)
