@@ -284,7 +284,7 @@ async def test_no_address_opens_what_is_not_one_s_own(walker: Walker, reading: R
                 left = {name for name in reading.parameters if (told(route), name) not in LEAVES_OUT}
                 unknown = left - ASKED_FOR.keys() - FILTERS
                 assert not unknown, f"{told(route)} reads {unknown}: say in ASKED_FOR or FILTERS what these are"
-                for name in reading.parameters:
+                for name in sorted(reading.parameters):
                     opens = name in ASKED_FOR and (told(route), name) not in AS_TEXT
                     if opens:
                         values = bad_values(walker.seeded, name, role)
