@@ -22,17 +22,17 @@ from ami.cel_translation import Told
 from ami.connection import AmiConnection, Frame, Link
 from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
 from ami.fact_applier import Applier, Sink, describe
-from ami.gap import Gap, Recovery
-from ami.heard import Heard
+from ami.gap_recovery import Gap, Recovery
+from ami.heard_messages import Heard
 from ami.inheriting import Inherited
 from ami.journal import Journal, Record
 from ami.messages import Message, parse
 from ami.reporting import Reporter
 from ami.rings_first import RINGING, rings_first
 from ami.snapshot import Snapshot
+from ami.standby_facts import Untold
 from ami.take_snapshot import clock_offset, take_snapshot
 from ami.tracker.clock import event_time
-from ami.untold import Untold
 from ami.waiting import wait_at_most
 from pbxcrm.calls.facts import Batch, CallFact, CallState, Handover, Outcome
 from pbxcrm.pbx.state import JournalPosition, Lease, PbxState

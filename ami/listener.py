@@ -21,7 +21,7 @@ from ami.errors import JournalInUse
 from ami.executing import CommandSource, Executor
 from ami.fact_applier import Applier, Sink, describe
 from ami.follower import CallTracker, Follower
-from ami.gap import Recovery
+from ami.gap_recovery import Recovery
 from ami.journal import Journal
 from ami.reporting import Reporter
 from ami.url import AmiUrl

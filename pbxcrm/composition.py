@@ -25,11 +25,11 @@ from pbxcrm.checkpoints import watching
 from pbxcrm.checkpoints.engine import light_due
 from pbxcrm.checkpoints.escalations import Decider, accept_deal, reassign_deal, register_decider
 from pbxcrm.checkpoints.models import Subject, TriggerKind
+from pbxcrm.checkpoints.preview_jobs import WORK as TRIAL_WORK
 from pbxcrm.checkpoints.queries import lamps_of_deals
 from pbxcrm.checkpoints.recompute import WORK as CHECKPOINT_WORK
 from pbxcrm.checkpoints.recompute import recompute_all, register_settler
 from pbxcrm.checkpoints.sweep import register_lighter
-from pbxcrm.checkpoints.trials import WORK as TRIAL_WORK
 from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unmarked
@@ -56,9 +56,9 @@ from pbxcrm.reports.missed import MISSED
 from pbxcrm.reports.own_kpi import OWN_KPI
 from pbxcrm.reports.report import register_reports
 from pbxcrm.reports.stage_time import STAGE_TIME
-from pbxcrm.shared.background import register_work
-from pbxcrm.shared.jobs import register_timers
+from pbxcrm.shared.background_jobs import register_work
 from pbxcrm.shared.reasons import register_reasons
+from pbxcrm.shared.timers import register_timers
 from pbxcrm.tasks import reasons as tasks
 from pbxcrm.tasks import stage_tasks
 from pbxcrm.tasks.access import CLIENT_OF_TASK

@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.access import sees_little, visible_companies, visible_contacts
 from pbxcrm.contacts.known import KnownNumber, whose_numbers
-from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import ContactRow, with_numbers
+from pbxcrm.contacts.search import matching
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.queries import DealRow, as_rows

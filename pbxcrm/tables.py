@@ -16,14 +16,14 @@ from pbxcrm.pbx import models as pbx
 from pbxcrm.people import models as people
 from pbxcrm.phone import models as phone
 from pbxcrm.screenpop import models as screenpop
-from pbxcrm.shared import background, events, options, timers
+from pbxcrm.shared import background_jobs, events, options, timers
 from pbxcrm.tasks import models as tasks
 
 metadata = SQLModel.metadata
 
 __all__ = [
     "audit",
-    "background",
+    "background_jobs",
     "calendars",
     "callbacks",
     "calls",

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState, Subject, TriggerKind
 from pbxcrm.checkpoints.sweep import sweep_lamps
-from pbxcrm.shared import jobs
+from pbxcrm.shared import timers
 from pbxcrm.shared.db import Database
 
 _number = count(1)
@@ -17,7 +17,7 @@ _number = count(1)
 
 async def sweep_all(database: Database, at: datetime) -> int:
     """What a worker does each second. Returns how many timers fired plus how many lamps lit."""
-    return await jobs.sweep(database, at) + await sweep_lamps(database, at)
+    return await timers.sweep(database, at) + await sweep_lamps(database, at)
 
 
 async def callbacks_checkpoint(session: AsyncSession) -> Checkpoint:

@@ -5,10 +5,10 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from web.foreign import ascii_address, whole_number
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.parts import parts
+from web.untrusted import ascii_address, whole_number
 
 FLASH = "pbxcrm_done"
 FLASH_SECONDS = 20

@@ -5,10 +5,10 @@ from typing import Any
 
 from pbxcrm.deals.attempt_schedule import MOST_ATTEMPTS, MOST_MINUTES, AfterLast, AttemptSchedule
 from pbxcrm.shared.errors import Invalid
-from web.foreign import whole_number
 from web.forms import Form
 from web.i18n import N_
 from web.i18n import gettext as _
+from web.untrusted import whole_number
 
 THENS: dict[str, str] = {
     AfterLast.MORNINGS.value: N_("it is tried again each working morning"),

@@ -11,7 +11,7 @@ from pbxcrm.people.queries import get_viewer_by_session, viewer_of
 from pbxcrm.people.rules import SESSION_LIFE
 from pbxcrm.people.tokens import user_of_token
 from pbxcrm.shared.errors import NotAllowed
-from web import csrf, foreign
+from web import csrf, untrusted
 from web.doors import Door, Handler, Rule
 from web.parts import now, parts, viewer
 
@@ -94,7 +94,7 @@ async def viewer_by_token(request: Request) -> Viewer | None:
 
 def local_path(target: str | None) -> str:
     """``target`` if it is a path of this site, else ``/``. The login page counts as no target."""
-    return foreign.local_path(target, but=LOGIN)
+    return untrusted.local_path(target, but=LOGIN)
 
 
 def to_login(request: Request) -> Response:

@@ -7,7 +7,7 @@ send with every POST, also over plain HTTP on an office network). See Fetch Meta
 from collections.abc import Mapping
 
 from pbxcrm.shared.errors import NotAllowed
-from web.foreign import split_address
+from web.untrusted import split_address
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 OUR_OWN = frozenset({"same-origin", "none"})  # "none": the person typed the address or opened a bookmark
@@ -35,5 +35,5 @@ def check(method: str, headers: Mapping[str, str]) -> None:
     """Raise NotAllowed for a change that another site asks for."""
     if not is_ours(method, headers):
         raise NotAllowed(
-            "web.foreign", "This request came from another site and was refused. Open the page here and try again."
+            "web.untrusted", "This request came from another site and was refused. Open the page here and try again."
         )

@@ -21,9 +21,9 @@ from starlette.requests import Request
 
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Incomplete, Invalid
-from web.foreign import known_charset, whole_number
 from web.i18n import gettext as _
 from web.i18n import here
+from web.untrusted import known_charset, whole_number
 
 MAX_FIELDS = 500
 MAX_FILES = 20

@@ -13,9 +13,9 @@ from pbxcrm.access import Viewer
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import get_viewer_by_session
 from web.auth import session_token
+from web.database_timeout import patiently
 from web.i18n import Here, Language, preferred, speaking
 from web.parts import Parts
-from web.patience import patiently
 from web.problems import away, fault
 from web.shell import load_shell
 

@@ -25,10 +25,10 @@ from starlette.types import ExceptionHandler
 from pbxcrm.shared.errors import PbxcrmError, TooManyAttempts
 from web.answers import toast
 from web.api.problems import problem, problem_of
+from web.database_timeout import DatabaseHangs
 from web.forms import Form
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.patience import DatabaseHangs
 from web.rendering import render
 
 log = structlog.get_logger()

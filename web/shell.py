@@ -10,7 +10,7 @@ from starlette.requests import Request
 from pbxcrm.access import Permission, Viewer, can, may
 from pbxcrm.people.directory import load_directory
 from pbxcrm.upkeep.first_run import count_left
-from pbxcrm.upkeep.silence import Silence, load_silence
+from pbxcrm.upkeep.pbx_silence import Silence, load_silence
 from web.answers import done_word
 from web.i18n import N_
 from web.parts import parts

@@ -28,7 +28,7 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.people.rules import LONGEST_LIST, PASSWORD_MAX
 from pbxcrm.shared import numbers
 from pbxcrm.shared.lengths import LONGEST_SEARCH, longest_of
-from pbxcrm.shared.why import LONGEST_WHY
+from pbxcrm.shared.typed_reasons import LONGEST_WHY
 from pbxcrm.tasks import rules
 from pbxcrm.tasks.models import Task
 from web import formats, i18n, lamp_words, words

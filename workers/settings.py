@@ -1,6 +1,6 @@
 """How arq is set up: JSON on both sides (never pickle), short time limits, no results kept.
 
-arq only wakes the worker: the jobs are rows in the database (``pbxcrm.shared.jobs``), and the worker's own loop finds them
+arq only wakes the worker: the jobs are rows in the database (``pbxcrm.shared.timers``), and the worker's own loop finds them
 there even while Redis is away.
 """
 

@@ -19,7 +19,7 @@ from pbxcrm.files.queries import needed_hashes
 from pbxcrm.files.store import Store
 from pbxcrm.notices.sending import Post
 from pbxcrm.people.actions import prune_logins
-from pbxcrm.shared import background, events, jobs
+from pbxcrm.shared import background_jobs, events, timers
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import PbxcrmError
 from pbxcrm.shared.relay import Relay
@@ -64,9 +64,9 @@ class Work:
     async def sweep(self) -> int:
         """Do what is due now; return how many jobs and lamps were done."""
         async with self._sweeping:
-            fired = await jobs.sweep(self.db, datetime.now(UTC))
+            fired = await timers.sweep(self.db, datetime.now(UTC))
             fired += await sweep_lamps(self.db, datetime.now(UTC))
-            await background.work_on(self.db, datetime.now(UTC))
+            await background_jobs.work_on(self.db, datetime.now(UTC))
             self._swept_at = asyncio.get_running_loop().time()
         return fired
 
@@ -94,8 +94,8 @@ class Work:
         async with self.db.write() as session:
             await events.prune(session, now)
             await prune_logins(session, now)
-            await jobs.prune(session, now)
-            await background.prune(session, now)
+            await timers.prune(session, now)
+            await background_jobs.prune(session, now)
 
     async def _tidy_each_hour(self) -> None:
         """Every worker does this, without Redis: deleting the same rows twice does no harm."""

@@ -43,10 +43,10 @@ from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import add_new, add_rows
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.jobs import cancel_timer
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.options import Options, save_option
 from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.timers import cancel_timer
 from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 from pbxcrm.tasks.queries import open_task_about

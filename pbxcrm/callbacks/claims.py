@@ -12,7 +12,7 @@ from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, access_episode, load_context
 from pbxcrm.callbacks.rules import is_claimed
 from pbxcrm.shared.errors import Conflict
-from pbxcrm.shared.jobs import set_timer
+from pbxcrm.shared.timers import set_timer
 
 
 async def claim(session: AsyncSession, viewer: Viewer, episode_id: int, *, now: datetime) -> Episode:

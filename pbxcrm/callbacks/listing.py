@@ -22,7 +22,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import reason
-from pbxcrm.shared.why import check_why
+from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.actions import NewTask, do_create_task
 from pbxcrm.tasks.models import TaskKind
 

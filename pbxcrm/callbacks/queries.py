@@ -18,8 +18,8 @@ from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.models import Lamp, LampState
-from pbxcrm.contacts.matching import named
 from pbxcrm.contacts.models import Company, Contact
+from pbxcrm.contacts.search import named
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import LampLevel
 from pbxcrm.people.filters import of_login

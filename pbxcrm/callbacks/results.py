@@ -35,7 +35,7 @@ from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing, NotFoun
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_, Reason, reason
-from pbxcrm.shared.why import SAY_WHY, check_why
+from pbxcrm.shared.typed_reasons import SAY_WHY, check_why
 from pbxcrm.tasks.actions import do_restore_task, do_take_back_task, standing_of
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.queries import open_task_about

@@ -16,10 +16,9 @@ from pbxcrm.checkpoints.lighting import LampSubject, Outcome
 from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, StepKind, Subject
 from pbxcrm.contacts.models import Contact
 from pbxcrm.shared.core_sql import load_by_id
-from pbxcrm.shared.jobs import Handler
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.shared.timers import Timer
+from pbxcrm.shared.timers import Handler, Timer
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task
 

@@ -18,7 +18,7 @@ from pbxcrm.access.owners import (
     there_is,
 )
 from pbxcrm.access.permissions import Permission, Role, Viewer, can
-from pbxcrm.access.ways import Way, are_few
+from pbxcrm.access.seen_through import Way, are_few
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.access import visible_deals

@@ -13,9 +13,9 @@ from pbxcrm.calls.access import sees_little, visible_calls
 from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line
 from pbxcrm.calls.stored import state_of
-from pbxcrm.contacts.matching import named
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
+from pbxcrm.contacts.search import named
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.filters import of_login
 from pbxcrm.people.models import Extension, User

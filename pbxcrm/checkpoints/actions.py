@@ -14,7 +14,7 @@ from pbxcrm.checkpoints.drafts import CheckpointChange, check_change
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.checkpoints.recompute import recompute
 from pbxcrm.deals.models import Pipeline
-from pbxcrm.shared.background import BackgroundJob
+from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.locking import lock_row
 

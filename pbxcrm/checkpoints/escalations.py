@@ -25,7 +25,7 @@ from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
-from pbxcrm.shared.why import check_why
+from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.actions import NewTask, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 

@@ -14,7 +14,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.reasons import reason
-from pbxcrm.shared.why import check_why
+from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 

@@ -12,7 +12,7 @@ from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.lamps import OPEN
 from pbxcrm.checkpoints.models import Checkpoint, Lamp, Subject, TriggerKind
 from pbxcrm.deals.models import Deal
-from pbxcrm.shared.background import BackgroundJob, Batch, JobState, start
+from pbxcrm.shared.background_jobs import BackgroundJob, Batch, JobState, start
 
 RECOMPUTE = "checkpoints.recompute"
 BATCH = 500

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, gathered, heard_by, owned, there_is
 from pbxcrm.access.permissions import Viewer
-from pbxcrm.access.ways import WaysToSee, are_few
+from pbxcrm.access.seen_through import WaysToSee, are_few
 from pbxcrm.contacts.models import Company, Contact
 
 ways_to_see_contacts = WaysToSee("contacts.access.ways_to_see_contacts")

@@ -20,8 +20,8 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.access.owners import SEES_EVERYTHING
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.access import sees_little, visible_contacts
-from pbxcrm.contacts.likeness import address_key, name_key
 from pbxcrm.contacts.models import Contact, NotSame, SpecialNumber
+from pbxcrm.contacts.name_likeness import address_key, name_key
 from pbxcrm.contacts.queries import ContactRow, access_contact, with_numbers
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.errors import Invalid

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, Text, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.contacts.likeness import LONGEST_ADDRESS, address_key, keep_key, name_key
+from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS, address_key, keep_key, name_key
 from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words

@@ -16,8 +16,8 @@ from pbxcrm.contacts.access import (
     visible_companies,
     visible_contacts,
 )
-from pbxcrm.contacts.matching import matching
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
+from pbxcrm.contacts.search import matching
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
 

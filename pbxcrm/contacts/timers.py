@@ -4,9 +4,8 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.contacts.merging import SETTLE, settle_merge
-from pbxcrm.shared.jobs import Handler
-from pbxcrm.shared.timers import Timer
+from pbxcrm.contacts.merge_actions import SETTLE, settle_merge
+from pbxcrm.shared.timers import Handler, Timer
 
 
 async def merge_settled(session: AsyncSession, row: Timer, now: datetime) -> None:

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from pbxcrm.access.owners import Audience, People, answers_for, editing, heard_by, owned, there_is
 from pbxcrm.access.permissions import Permission, Viewer, can
-from pbxcrm.access.ways import Way
+from pbxcrm.access.seen_through import Way
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 

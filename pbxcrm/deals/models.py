@@ -14,7 +14,7 @@ from pbxcrm.shared.db import Money
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
 from pbxcrm.shared.text_match import folded_text, keep_folded
-from pbxcrm.shared.why import LONGEST_WHY
+from pbxcrm.shared.typed_reasons import LONGEST_WHY
 
 
 class StageKind(StrEnum):

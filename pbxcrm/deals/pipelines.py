@@ -24,10 +24,9 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.jobs import Handler, set_timer
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
-from pbxcrm.shared.timers import Timer
+from pbxcrm.shared.timers import Handler, Timer, set_timer
 
 CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
 CLEAR_AT_ONCE = 50  # deals in one transaction, so that other writers do not wait long

@@ -27,9 +27,9 @@ from pbxcrm.phone.rules import check_number, check_pbx, choose_extension, choose
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.jobs import set_timer
 from pbxcrm.shared.options import load_options
 from pbxcrm.shared.settings import Settings
+from pbxcrm.shared.timers import set_timer
 
 EXPIRY = "phone.expiry"
 LOST_AFTER = timedelta(seconds=60)  # after its expiry; then a sent order without a call has failed

@@ -7,8 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.phone.actions import EXPIRY, LOST_AFTER, do_expire
 from pbxcrm.phone.models import ACTIVE, PhoneCommand
-from pbxcrm.shared.jobs import Handler, set_timer
-from pbxcrm.shared.timers import Timer
+from pbxcrm.shared.timers import Handler, Timer, set_timer
 
 
 async def order_expired(session: AsyncSession, row: Timer, now: datetime) -> None:

@@ -14,7 +14,7 @@ from pbxcrm.deals.access import sees_deal, visible_deals
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.access import sees_user
 from pbxcrm.people.directory import Directory
-from pbxcrm.screenpop.cards import Card
+from pbxcrm.screenpop.card_contents import Card
 
 
 @dataclass(frozen=True, slots=True)

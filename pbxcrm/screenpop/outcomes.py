@@ -29,7 +29,7 @@ from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import reason
-from pbxcrm.shared.why import check_why
+from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.actions import create_task, do_take_back_task
 from pbxcrm.tasks.models import Task
 

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg
-from pbxcrm.screenpop.cards import Card, Known, LiveLeg
+from pbxcrm.screenpop.card_contents import Card, Known, LiveLeg
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.rules import CardState, PhoneState, card_state, phone_state
 from pbxcrm.shared.core_sql import fetch, list_param

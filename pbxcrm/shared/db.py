@@ -160,7 +160,7 @@ class Wait:
     since: float | None = None
 
 
-#: Set for a web request, which is cancelled when the database hangs (``web.patience``).
+#: Set for a web request, which is cancelled when the database hangs (``web.database_timeout``).
 WAITING: ContextVar[Wait | None] = ContextVar("pbxcrm_waiting", default=None)
 
 

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, heard_by, owned, there_is
 from pbxcrm.access.permissions import Viewer
-from pbxcrm.access.ways import Way
+from pbxcrm.access.seen_through import Way
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.access import audience_of_deal, visible_deals
 from pbxcrm.deals.models import Deal

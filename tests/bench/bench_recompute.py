@@ -13,7 +13,7 @@ from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.deals.hooks import stage_changed
 from pbxcrm.deals.models import Stage
-from pbxcrm.shared.background import work_on
+from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
 from tests.bench.bench_lamps import on_both
 from tests.bench.big_funnel import Filler, json, one_of

@@ -13,7 +13,7 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.integration.walking import Seeded, Walker, seed_two_teams
 from tests.office import Office, open_office
-from web import patience
+from web import database_timeout
 
 
 @pytest.fixture
@@ -38,5 +38,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> S
 
 @pytest.fixture
 def walker(seeded: Seeded, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Walker:
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 60.0)  # on a slow machine the database must not count as hanging
+    monkeypatch.setattr(
+        database_timeout, "PATIENCE_SECONDS", 60.0
+    )  # on a slow machine the database must not count as hanging
     return Walker(seeded, tmp_path, redis_url)

@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer, ways
+from pbxcrm.access import Viewer, seen_through
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.calls.queries import CallFilter, list_calls
@@ -43,7 +43,7 @@ def _how_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Every way to look for something must find the same: as for few rows, and as for more than are gathered."""
     if request.param == "many":
         monkeypatch.setattr(text_match, "MANY", 0)
-        monkeypatch.setattr(ways, "LITTLE", 0)
+        monkeypatch.setattr(seen_through, "LITTLE", 0)
 
 
 async def calls_of(session: AsyncSession, viewer: Viewer, **asked: object) -> set[str]:
@@ -240,7 +240,7 @@ async def test_who_sees_much_is_known_by_any_kind_of_row(database: Database, off
         )
         session.add(call)
         await session.flush()
-        for n in range(ways.LITTLE + 1):
+        for n in range(seen_through.LITTLE + 1):
             session.add(
                 CallLeg(
                     call_id=call.id or 0, channel_id=f"9.{n}", extension="201", user_id=petro.user_id,

@@ -24,9 +24,9 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task, edit_task
-from pbxcrm.tasks.acts import comment_task
 from pbxcrm.tasks.finishing import finish_task
 from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.progress import comment_task
 from tests.calls import NOON, FactStory, batch
 from tests.integration.walking import SECRET_NUMBER, Walker, ask
 from tests.lamps import lamp_of_callback

@@ -21,7 +21,7 @@ from pbxcrm.callbacks.models import Attempt, Episode
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
-from pbxcrm.contacts.merging import merge_contacts
+from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.queries import stages_of
@@ -37,7 +37,7 @@ from pbxcrm.people.tokens import create_token
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.reactions.caller_lookup import Lookup
 from pbxcrm.reactions.intake import Intake
-from pbxcrm.shared.background import BackgroundJob
+from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.settings import Settings

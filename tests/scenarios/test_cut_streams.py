@@ -16,7 +16,7 @@ import pytest
 from ami import cel
 from ami.backfill import SETTLES, Backfill
 from ami.follower import in_our_time
-from ami.heard import Heard
+from ami.heard_messages import Heard
 from ami.messages import Framer, Message, is_wanted, parse
 from ami.replay import as_object
 from ami.snapshot import Snapshot

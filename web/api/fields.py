@@ -21,7 +21,7 @@ from pbxcrm.people.models import User
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.lengths import LONGEST_SEARCH, longest
 from pbxcrm.shared.numbers import LONGEST_NUMBER
-from pbxcrm.shared.why import LONGEST_WHY
+from pbxcrm.shared.typed_reasons import LONGEST_WHY
 from web.cursors import EARLIEST, LATEST, LONGEST_CURSOR
 
 # RFC 3339, 5.6, without its options (a blank for the T, leap seconds).

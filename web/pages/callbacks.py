@@ -35,8 +35,8 @@ from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.tasks.actions import create_task
-from pbxcrm.upkeep.silence import load_silence
-from web import completing
+from pbxcrm.upkeep.pbx_silence import load_silence
+from web import gate_dialog
 from web.answers import toast, with_toast
 from web.due_dates import QUICK, due_of
 from web.formats import day_time
@@ -113,7 +113,7 @@ async def result(request: Request) -> Response:
     try:
         async with parts(request).db.write() as session:
             if deal_id is not None:
-                await completing.fill_in(session, request, form, deal_id)
+                await gate_dialog.fill_in(session, request, form, deal_id)
             recorded = await results.record_result(
                 session,
                 viewer(request),
@@ -129,8 +129,8 @@ async def result(request: Request) -> Response:
             client = await client_of(session, recorded.episode, _("Withheld number"))
             passed_to = await _passed_to(session, recorded)
     except Invalid as error:
-        if deal_id is not None and completing.asks(form, error):
-            return await completing.ask_missing(request, form, error, deal_id, target="#queue")
+        if deal_id is not None and gate_dialog.asks(form, error):
+            return await gate_dialog.ask_missing(request, form, error, deal_id, target="#queue")
         if error.field not in {"why", "without_call"}:
             raise
         form.refuse(error)

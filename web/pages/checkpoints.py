@@ -17,8 +17,8 @@ from pbxcrm.checkpoints.actions import (
 )
 from pbxcrm.checkpoints.checks import MOST_ITEMS, MOST_STEPS
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
+from pbxcrm.checkpoints.preview_jobs import Look, access_trial, look_at_change, try_change
 from pbxcrm.checkpoints.queries import steps_of
-from pbxcrm.checkpoints.trials import Look, access_trial, look_at_change, try_change
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import Directory, load_directory

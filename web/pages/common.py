@@ -15,10 +15,10 @@ from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import LONGEST_SEARCH
 from web.cursors import read_time
-from web.foreign import query_of, whole_number
 from web.forms import Form
 from web.i18n import here
 from web.rendering import render
+from web.untrusted import query_of, whole_number
 
 LISTED = 50  # rows of a list loaded at once
 PERIODS = ("today", "yesterday", "week", "month")

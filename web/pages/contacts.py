@@ -33,12 +33,12 @@ from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
 from web.answers import redirect, toast
 from web.cursors import read_entry
-from web.foreign import local_path
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.known_numbers import MEANT, check_unknown, known_of
 from web.pages.common import LISTED, asked_number, asked_text, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer
+from web.untrusted import local_path
 
 SUGGESTED = 8
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY

@@ -40,7 +40,7 @@ from pbxcrm.tasks.lists import open_tasks_of_deal
 from pbxcrm.tasks.queries import editable_among
 from pbxcrm.timeline.entries import EntryKind, Timeline
 from pbxcrm.timeline.queries import timeline
-from web import completing, words
+from web import gate_dialog, words
 from web.answers import redirect, toast
 from web.cursors import read_entry
 from web.due_dates import QUICK
@@ -152,8 +152,10 @@ async def move(request: Request) -> Response:
         form.values.setdefault("asked", Need.NEXT_TASK.value)
     try:
         async with parts(request).db.write() as session:
-            if completing.is_completed(form):
-                await completing.plan_next(session, request, form, await access_deal(session, viewer(request), deal_id))
+            if gate_dialog.is_completed(form):
+                await gate_dialog.plan_next(
+                    session, request, form, await access_deal(session, viewer(request), deal_id)
+                )
             found = await actions.move_deal(
                 session,
                 viewer(request),
@@ -161,15 +163,15 @@ async def move(request: Request) -> Response:
                 form.id("stage_id") or 0,
                 version=version_of(form),
                 now=now(request),
-                lost_reason=completing.lost_reason(form),
+                lost_reason=gate_dialog.lost_reason(form),
                 undo=form.ticked("undo"),
-                answers=completing.answers(form),
+                answers=gate_dialog.answers(form),
             )
             row = (await as_rows(session, [found]))[0]
     except Invalid as error:
-        if not completing.asks(form, error):
+        if not gate_dialog.asks(form, error):
             raise
-        return await completing.ask_missing(request, form, error, deal_id, stage_id=form.id("stage_id"))
+        return await gate_dialog.ask_missing(request, form, error, deal_id, stage_id=form.id("stage_id"))
     if "board" in form.values:
         return show(request, "deals/_card.html", row=row, may_move=True)
     return redirect(request, f"/deals/{deal_id}")

@@ -13,7 +13,7 @@ from pbxcrm.access import Permission, can
 from pbxcrm.reactions.caller_lookup import Lookup
 from web.api.problems import problem
 from web.auth import viewer_by_token
-from web.nearness import is_near
+from web.listed_networks import is_near
 from web.parts import parts
 
 

@@ -18,14 +18,14 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calendars.spoken import read_deadline
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.screenpop import actions, outcomes
-from pbxcrm.screenpop.cards import Card
+from pbxcrm.screenpop.card_contents import Card
 from pbxcrm.screenpop.deal_access import deal_access_of
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.queries import CardSlot, Dock, Wanted, access_own_call, load_cards, load_docks
 from pbxcrm.screenpop.rules import CardState
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.models import Task
-from web import completing
+from web import gate_dialog
 from web.answers import redirect, toast, with_toast
 from web.forms import filled, read_form
 from web.i18n import Here, Language, here, ngettext, speaking
@@ -33,7 +33,7 @@ from web.i18n import gettext as _
 from web.live import Pusher, RenderRequest
 from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
-from web.stopped import stopped
+from web.ring_endings import stopped
 from web.words import WHY_NOT
 
 NEXT_SAID = {"10m": "in 10 min", "2h": "in 2 h", "tomorrow": "next working day morning", "3d": "in 3 days morning"}
@@ -233,13 +233,13 @@ async def finish(request: Request) -> Response:
     call_id, at = _call_id(request), now(request)
     async with parts(request).db.read() as session:
         deal_id = (await access_own_call(session, viewer(request), call_id)).deal_id
-    planned = completing.is_completed(
+    planned = gate_dialog.is_completed(
         form
     )  # then the next task is created by the move of the deal, not with the outcome
     try:
         async with parts(request).db.write() as session:
             if deal_id is not None:
-                await completing.fill_in(session, request, form, deal_id)
+                await gate_dialog.fill_in(session, request, form, deal_id)
             passed = await outcomes.finish(
                 session,
                 viewer(request),
@@ -252,9 +252,9 @@ async def finish(request: Request) -> Response:
             )
             text = await _finished(session, passed, _("The call is finished."))
     except Invalid as error:
-        if deal_id is None or not completing.asks(form, error):
+        if deal_id is None or not gate_dialog.asks(form, error):
             raise
-        return await completing.ask_missing(request, form, error, deal_id)
+        return await gate_dialog.ask_missing(request, form, error, deal_id)
     return toast(request, text, undo=f"/dock/{call_id}/unhide")
 
 

@@ -25,7 +25,7 @@ from pbxcrm.people.models import User
 from pbxcrm.reports.day_figures import load_day_figures
 from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.why import check_why
+from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.finishing import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast

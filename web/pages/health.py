@@ -10,7 +10,7 @@ from pbxcrm.upkeep import health
 from pbxcrm.upkeep.health import Health
 from web.api.problems import problem
 from web.auth import viewer_by_token
-from web.nearness import is_near
+from web.listed_networks import is_near
 from web.parts import now, parts
 
 STRANGERS_SECONDS = 2.0  # seconds; requests of strangers cause at most one database check in this time

@@ -12,24 +12,24 @@ from pbxcrm.callbacks.merging import open_callbacks
 from pbxcrm.contacts.duplicates import Alike, alike_to, in_common, list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.hooks import Left, Why
 from pbxcrm.contacts.known import whose_numbers
+from pbxcrm.contacts.merge_actions import Versions, merge_contacts, values_of
+from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
 from pbxcrm.contacts.merge_rules import FIELDS, NOTE_MAX, default_choice, joined
-from pbxcrm.contacts.merges import access_merge, changed_since, may_undo
-from pbxcrm.contacts.merging import Versions, merge_contacts, values_of
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
-from pbxcrm.contacts.unmerging import undo_merge
+from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.deals.board import BoardFilter
 from pbxcrm.deals.queries import DealRow, list_deals
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from web.answers import redirect, with_toast
 from web.cursors import next_of_pair, read_pair
-from web.foreign import local_path
 from web.forms import Form, filled, read_form
 from web.i18n import N_, ngettext
 from web.i18n import gettext as _
 from web.pages.common import LISTED, asked_id, asked_text, show
 from web.parts import now, parts, viewer
+from web.untrusted import local_path
 
 #: Field of the client -> field of the form.
 TAKE = {"name": "take_name", "company_id": "take_company", "responsible_id": "take_responsible", "note": "take_note"}

@@ -10,8 +10,8 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.checkpoints.actions import begin_anew
 from pbxcrm.checkpoints.defaults import key_stages
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
+from pbxcrm.checkpoints.preview_jobs import Look, look_at_norm, try_norm
 from pbxcrm.checkpoints.queries import lamps_in_stage, list_checkpoints
-from pbxcrm.checkpoints.trials import Look, look_at_norm, try_norm
 from pbxcrm.deals import pipelines as actions
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.funnel_templates import TEMPLATES
@@ -21,15 +21,15 @@ from pbxcrm.deals.pipelines import PipelineChange, StageChange
 from pbxcrm.deals.queries import deals_in_stages, list_pipelines, load_funnel
 from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.background import BackgroundJob
+from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web.answers import redirect
 from web.attempt_schedules import as_fields, schedule_typed, then_choices
+from web.background_jobs import shown_job
 from web.checkpoint_words import sayer
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.jobs import shown_job
 from web.norms import as_typed, minutes_typed, unit_choices
 from web.pages.common import show
 from web.parts import now, parts, viewer

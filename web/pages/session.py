@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from pbxcrm.notices import actions as notices
 from pbxcrm.people import actions, logins
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
-from pbxcrm.upkeep.silence import load_silence
+from pbxcrm.upkeep.pbx_silence import load_silence
 from web.answers import done_word, redirect
 from web.auth import LOGIN, delete_cookie, device_of, give_cookie, local_path, remember_device, session_token
 from web.forms import Form, read_form

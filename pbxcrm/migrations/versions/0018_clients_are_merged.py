@@ -5,7 +5,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from alembic import op
 
-from pbxcrm.contacts.likeness import address_key, name_key
+from pbxcrm.contacts.name_likeness import address_key, name_key
 from pbxcrm.migrations.adding import add_filled
 
 revision = "0018"

@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.pipelines import CLEAR_AT_ONCE
-from pbxcrm.shared import jobs
+from pbxcrm.shared import timers
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs
 from tests.integration.api.test_writing import TOMORROW, assert_problem
@@ -118,7 +118,7 @@ async def test_many_deals_leave_in_batches(programs: Programs) -> None:
         path = f"/api/v1/stages/{stages['Call held']}/archive"
         answer = await client.post(path, json={"move_to": stages["Proposal sent"]})
         assert answer.status_code == 200, answer.text
-        await jobs.sweep(programs.db, NOON)
+        await timers.sweep(programs.db, NOON)
     async with programs.db.read() as session:
         stood = (await session.exec(select(Deal.id).where(Deal.stage_id == stages["Call held"]))).all()
         moved = (await session.exec(select(Deal.id).where(Deal.stage_id == stages["Proposal sent"]))).all()

@@ -20,8 +20,7 @@ from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.phone.actions import EXPIRY
 from pbxcrm.shared import redis_server
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.jobs import set_timer
-from pbxcrm.shared.timers import Timer
+from pbxcrm.shared.timers import Timer, set_timer
 from pbxcrm.tasks.models import Task
 from tests.calls import FactStory, batch
 from tests.integration.callbacks.conftest import CallbackDesk

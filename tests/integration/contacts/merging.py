@@ -11,10 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.models import Attempt, Episode, EpisodeCall
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.contacts.merging import merge_contacts
+from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Contact, Email, Phone
 from pbxcrm.contacts.relinking import links
-from pbxcrm.contacts.unmerging import undo_merge
+from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database

@@ -11,7 +11,7 @@ from pbxcrm import tables
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import edit_contact, link_number
-from pbxcrm.contacts.merging import SETTLE, SETTLE_AFTER, Versions
+from pbxcrm.contacts.merge_actions import SETTLE, SETTLE_AFTER, Versions
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, list_contacts
 from pbxcrm.contacts.relinking import OWN, links
@@ -20,7 +20,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
-from pbxcrm.shared.jobs import sweep
+from pbxcrm.shared.timers import sweep
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON
 from tests.integration.contacts.merging import MONTH, Clients

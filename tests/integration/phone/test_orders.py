@@ -17,7 +17,7 @@ from pbxcrm.phone import source
 from pbxcrm.phone.actions import hang_up, transfer
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.phone.source import Answer, Order, Orders, wake
-from pbxcrm.shared import jobs
+from pbxcrm.shared import timers
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
 from tests.calls import NOON, FactStory, batch, outbound
@@ -144,16 +144,16 @@ async def test_a_click_that_nobody_sent_in_time_never_dials(phones: Phones, orde
 
 async def test_it_is_said_to_have_expired_also_when_no_listener_is_there(phones: Phones) -> None:
     await phones.call()
-    await jobs.sweep(phones.desk.database, NOON + timedelta(seconds=29))
+    await timers.sweep(phones.desk.database, NOON + timedelta(seconds=29))
     assert (await phones.order()).status == "asked"
-    await jobs.sweep(phones.desk.database, NOON + timedelta(seconds=30))
+    await timers.sweep(phones.desk.database, NOON + timedelta(seconds=30))
     assert (await phones.order()).status == "expired"
 
 
 async def test_an_order_whose_call_was_never_seen_locks_nobody_out(phones: Phones, orders: Orders) -> None:
     await phones.call()
     await orders.take("default")
-    await jobs.sweep(phones.desk.database, NOON + timedelta(seconds=31))
+    await timers.sweep(phones.desk.database, NOON + timedelta(seconds=31))
     assert (await phones.order()).status == "sent"
     phones.now = NOON + timedelta(seconds=89)
     with pytest.raises(Conflict):

@@ -20,8 +20,8 @@ from pbxcrm.people.actions import add_user
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.jobs import set_timer
 from pbxcrm.shared.settings import Pbx, Settings
+from pbxcrm.shared.timers import set_timer
 from pbxcrm.upkeep import health
 from pbxcrm.upkeep.doctor import data, machine
 from pbxcrm.upkeep.doctor.findings import Finding, Mark

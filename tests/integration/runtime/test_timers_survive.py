@@ -10,8 +10,7 @@ from sqlmodel import col, select
 
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.jobs import set_timer
-from pbxcrm.shared.timers import Timer
+from pbxcrm.shared.timers import Timer, set_timer
 from tests.waiting import until
 
 DEADLINES = 200
@@ -20,7 +19,7 @@ WORKER = """
 import asyncio, sys
 from datetime import UTC, datetime
 from pbxcrm import tables
-from pbxcrm.shared import jobs
+from pbxcrm.shared import timers
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.shared.db import Database
 
@@ -35,7 +34,7 @@ async def fire(session, row, now):
         print("in the middle", flush=True)
         await asyncio.Event().wait()  # until it is killed
 
-jobs.register_timers({"test.kill": fire})
+timers.register_timers({"test.kill": fire})
 
 async def main():
     db = Database(sys.argv[1])
@@ -43,7 +42,7 @@ async def main():
     sys.stdin.readline()
     while True:
         try:
-            await jobs.sweep(db, datetime.now(UTC))
+            await timers.sweep(db, datetime.now(UTC))
         except Exception as error:  # a lock that another one held too long: the next second
             print(error, file=sys.stderr, flush=True)
         await asyncio.sleep(0.01)

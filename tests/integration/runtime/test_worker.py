@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.testing import capture_logs
 
 from pbxcrm.people.models import FailedLogin
-from pbxcrm.shared import events, jobs, redis_server, relay
+from pbxcrm.shared import events, redis_server, relay, timers
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import CHANNEL, Outbox, emit
 from pbxcrm.shared.relay import Relay
@@ -67,12 +67,12 @@ class OwnRedis:
 
 @pytest.fixture
 def _counts() -> None:
-    jobs._handlers.pop("test.worker", None)
+    timers._handlers.pop("test.worker", None)
 
     async def handle(session: AsyncSession, row: Timer, now: datetime) -> None:
         emit(session, "timer", row.key, now)
 
-    jobs.register_timers({"test.worker": handle})
+    timers.register_timers({"test.worker": handle})
 
 
 def relay_of(database: Database, redis: Redis) -> Relay:
@@ -83,7 +83,7 @@ def relay_of(database: Database, redis: Redis) -> Relay:
 
 async def fire(database: Database, key: str) -> None:
     async with database.write() as session:
-        await jobs.set_timer(session, "test.worker", key, datetime.now(UTC))
+        await timers.set_timer(session, "test.worker", key, datetime.now(UTC))
 
 
 async def all_done(database: Database) -> bool:

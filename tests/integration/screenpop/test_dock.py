@@ -17,7 +17,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.screenpop import actions, outcomes
-from pbxcrm.screenpop.cards import Card
+from pbxcrm.screenpop.card_contents import Card
 from pbxcrm.screenpop.deal_access import deal_access_of
 from pbxcrm.screenpop.queries import load_cards, load_docks
 from pbxcrm.shared.db import Database

@@ -11,10 +11,10 @@ from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
 from pbxcrm.tasks import checklists
 from pbxcrm.tasks.actions import create_task, edit_task
-from pbxcrm.tasks.acts import comment_task, snooze_task, tick_item, undo_act
 from pbxcrm.tasks.assignments import accept_task, approve_task, return_task
 from pbxcrm.tasks.finishing import finish_task, reopen_task
 from pbxcrm.tasks.models import Repeat, Task, TaskKind
+from pbxcrm.tasks.progress import comment_task, snooze_task, tick_item, undo_act
 from pbxcrm.tasks.queries import comments_of
 from tests.calls import NOON
 from tests.office import Office

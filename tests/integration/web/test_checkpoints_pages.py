@@ -11,7 +11,7 @@ from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.models import User
-from pbxcrm.shared import background
+from pbxcrm.shared import background_jobs
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers, Clock
 
@@ -198,7 +198,7 @@ async def test_long_work_is_told_while_it_runs(
     admin = await browser("admin")
     for number in range(5):
         await admin.post("/deals/new", data={"title": f"Deal {number}", "stage_id": "4"})
-    monkeypatch.setattr("pbxcrm.checkpoints.trials.BATCH", 2)
+    monkeypatch.setattr("pbxcrm.checkpoints.preview_jobs.BATCH", 2)
     clock.forward(days=2)
     begun = (
         await admin.post(
@@ -208,12 +208,12 @@ async def test_long_work_is_told_while_it_runs(
     (path,) = re.findall(r'hx-get="(/settings/trials/\d+)"', begun)
     assert 'value="0"' in begun
     assert (await (await browser("iryna")).get(path)).status_code == 403
-    monkeypatch.setattr(background, "MOST_BATCHES", 1)
-    await background.work_on(database, clock())
+    monkeypatch.setattr(background_jobs, "MOST_BATCHES", 1)
+    await background_jobs.work_on(database, clock())
     halfway = (await admin.get(path)).text
     assert 'value="2"' in halfway
     while "hx-get" in (await admin.get(path)).text:
-        await background.work_on(database, clock())
+        await background_jobs.work_on(database, clock())
     assert "5 lamps would light at once." in (await admin.get(path)).text
     assert "10 lamps, 5 at managers, instead of 0 and 0." in (await admin.get(path)).text
 

@@ -14,14 +14,14 @@ from sqlalchemy import text
 from pbxcrm.shared import sqlite
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers
-from web import patience
+from web import database_timeout
 
 FORM = {"name": "Ромашка & <b>Co</b>", "note": "подзвонити після обіду", "password": "s3cret-word"}
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.7)
+    monkeypatch.setattr(database_timeout, "PATIENCE_SECONDS", 0.7)
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 60.0)  # it is we who give up
 
 

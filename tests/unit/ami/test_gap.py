@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ami import cel
 from ami.backfill import SETTLES, Backfill
-from ami.gap import Gap
-from ami.heard import Heard
+from ami.gap_recovery import Gap
+from ami.heard_messages import Heard
 from ami.snapshot import Snapshot
 from ami.tracker import Tracker
 

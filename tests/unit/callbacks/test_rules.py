@@ -12,7 +12,7 @@ from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.callbacks.rules import is_claimed, next_attempt, queue_place, retry_title, urgency, wait_tone
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.why import check_why
+from pbxcrm.shared.typed_reasons import check_why
 
 KYIV = ZoneInfo("Europe/Kyiv")
 OFFICE = WorkingTime(KYIV, (((9 * 60, 18 * 60),),) * 5 + ((), ()))

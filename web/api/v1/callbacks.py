@@ -10,7 +10,7 @@ from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStat
 from pbxcrm.callbacks.queries import EpisodeFilter, EpisodeRow, access_episode_row, as_rows, list_episodes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared import reasons
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import (
     ApiAnswer,
     ApiRequest,
@@ -116,10 +116,10 @@ async def read_callbacks(ask: Ask, query: CallbackQuery) -> Page[CallbackOut]:
         until=query.until,
         text=query.q or "",
     )
-    before = cursors.read_id(query.cursor)
+    before = checked_cursors.read_id(query.cursor)
     rows = await list_episodes(ask.session, ask.viewer, *asked.conditions(), before=before, limit=query.limit + 1)
     return Page[CallbackOut].of(
-        [callback_out(row) for row in rows], query.limit, lambda row: cursors.next_of_id(row.id)
+        [callback_out(row) for row in rows], query.limit, lambda row: checked_cursors.next_of_id(row.id)
     )
 
 

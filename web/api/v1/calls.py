@@ -11,7 +11,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
 from pbxcrm.calls.rendering import as_object
 from pbxcrm.shared import reasons
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import ApiAnswer, IdText, ListQuery, Moment, Number, When, Word, needed_text
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
@@ -105,13 +105,13 @@ async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
         linkedid=query.linkedid or "",
         responsible=query.responsible or "",
     )
-    before = cursors.read_time(query.cursor)
+    before = checked_cursors.read_time(query.cursor)
     rows = await list_calls(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
     heard = await audible_of(ask.session, ask.viewer, (row.call.id for row in rows))
     return Page[CallOut].of(
         [call_out(row, heard) for row in rows],
         query.limit,
-        lambda call: cursors.next_of_time(call.started_at, call.id),
+        lambda call: checked_cursors.next_of_time(call.started_at, call.id),
     )
 
 

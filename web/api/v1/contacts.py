@@ -26,7 +26,7 @@ from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.numbers import normalise
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import (
     NO_NUL,
     ApiAnswer,
@@ -204,10 +204,10 @@ async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
         *asked.conditions(),
         text=query.q or "",
         company_id=query.company_id,
-        before=cursors.read_id(query.cursor),
+        before=checked_cursors.read_id(query.cursor),
         limit=query.limit + 1,
     )
-    return Page[ContactOut].of(await _contacts(ask, rows), query.limit, lambda row: cursors.next_of_id(row.id))
+    return Page[ContactOut].of(await _contacts(ask, rows), query.limit, lambda row: checked_cursors.next_of_id(row.id))
 
 
 @contacts.get("/contacts/{contact_id}", needs=Permission.CONTACTS_READ, summary="One client")
@@ -278,10 +278,10 @@ async def read_companies(ask: Ask, query: CompanyQuery) -> Page[CompanyOut]:
         ask.session,
         ask.viewer,
         *asked.conditions(),
-        before=cursors.read_id(query.cursor),
+        before=checked_cursors.read_id(query.cursor),
         limit=query.limit + 1,
     )
-    return Page[CompanyOut].of(await _companies(ask, rows), query.limit, lambda row: cursors.next_of_id(row.id))
+    return Page[CompanyOut].of(await _companies(ask, rows), query.limit, lambda row: checked_cursors.next_of_id(row.id))
 
 
 @companies.get("/companies/{company_id}", needs=Permission.CONTACTS_READ, summary="One company")

@@ -11,7 +11,7 @@ from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.models import Deal, StageKind
 from pbxcrm.deals.queries import DealRow, access_deal_row, as_rows, list_deals
 from pbxcrm.shared import reasons
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.deal_fields import Use, sent_values, with_deal_fields
 from web.api.fields import (
     ApiAnswer,
@@ -116,9 +116,11 @@ async def read_deals(ask: Ask, query: DealQuery) -> Page[DealOut]:
         until=query.until,
         text=query.q or "",
     )
-    before = cursors.read_id(query.cursor)
+    before = checked_cursors.read_id(query.cursor)
     rows = await list_deals(ask.session, ask.viewer, *asked.conditions(), before=before, limit=query.limit + 1)
-    return Page[DealOut].of([deal_out(row) for row in rows], query.limit, lambda deal: cursors.next_of_id(deal.id))
+    return Page[DealOut].of(
+        [deal_out(row) for row in rows], query.limit, lambda deal: checked_cursors.next_of_id(deal.id)
+    )
 
 
 @deals.get("/deals/{deal_id}", needs=Permission.DEALS_READ, summary="One deal")

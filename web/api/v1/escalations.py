@@ -9,7 +9,7 @@ from pbxcrm.checkpoints.escalations import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import EscalationFilter, access_escalation, page_of_escalations
 from pbxcrm.shared.errors import Invalid
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import ApiRequest, IdText, ListQuery, Login, When, Why, Word, needed_text
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
@@ -63,9 +63,9 @@ async def read_escalations(ask: Ask, query: EscalationQuery) -> Page[LampOut]:
         since=query.since,
         until=query.until,
     )
-    before = cursors.read_id(query.cursor)
+    before = checked_cursors.read_id(query.cursor)
     rows = await page_of_escalations(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
-    return Page[LampOut].of(await lamps_out(ask, rows), query.limit, lambda row: cursors.next_of_id(row.id))
+    return Page[LampOut].of(await lamps_out(ask, rows), query.limit, lambda row: checked_cursors.next_of_id(row.id))
 
 
 @escalations.get("/escalations/{escalation_id}", needs=Permission.ESCALATIONS_READ, summary="One escalation")

@@ -10,7 +10,7 @@ from pbxcrm.flags.actions import raise_flag, resolve_flag
 from pbxcrm.flags.models import Flag
 from pbxcrm.flags.queries import FlagFilter, list_flags
 from pbxcrm.people.queries import logins_of
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import ApiAnswer, ApiRequest, Id, IdText, ListQuery, Moment, needed_text
 from web.api.resource import Ask, Page, Resource
 
@@ -56,10 +56,10 @@ class Resolve(ApiRequest):
 @flags.get("/flags", needs=Permission.FLAGS_READ, summary="Flags, newest first")
 async def read_flags(ask: Ask, query: FlagQuery) -> Page[FlagOut]:
     asked = FlagFilter(None if query.status is None else query.status == "open", query.deal_id, query.call_id)
-    before = cursors.read_id(query.cursor)
+    before = checked_cursors.read_id(query.cursor)
     rows = await list_flags(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
     told = await _flags(ask, [row.flag for row in rows])
-    return Page[FlagOut].of(told, query.limit, lambda row: cursors.next_of_id(row.id))
+    return Page[FlagOut].of(told, query.limit, lambda row: checked_cursors.next_of_id(row.id))
 
 
 @flags.get("/flags/{flag_id}", needs=Permission.FLAGS_READ, summary="One flag")

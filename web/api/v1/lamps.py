@@ -13,14 +13,14 @@ from pbxcrm.checkpoints.queries import LampFilter, access_lamp, page_of_lamps
 from pbxcrm.people.queries import logins_of
 from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
 from pbxcrm.shared import reasons
-from pbxcrm.shared.background import BackgroundJob, JobState, begin_undo, can_undo
+from pbxcrm.shared.background_jobs import BackgroundJob, JobState, begin_undo, can_undo
 from pbxcrm.shared.errors import Conflict
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import ApiAnswer, ApiRequest, IdText, ListQuery, Moment, When, Why, Word
 from web.api.resource import Ask, Page, Resource
+from web.background_jobs import access_job
 from web.formats import NBSP
 from web.i18n import Here, Language, speaking
-from web.jobs import access_job
 from web.lamp_words import arithmetic
 
 lamps = Resource(
@@ -126,9 +126,9 @@ async def read_lamps(ask: Ask, query: LampQuery) -> Page[LampOut]:
         owner=query.owner or "",
         addressee=query.addressee or "",
     )
-    before = cursors.read_id(query.cursor)
+    before = checked_cursors.read_id(query.cursor)
     rows = await page_of_lamps(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
-    return Page[LampOut].of(await lamps_out(ask, rows), query.limit, lambda lamp: cursors.next_of_id(lamp.id))
+    return Page[LampOut].of(await lamps_out(ask, rows), query.limit, lambda lamp: checked_cursors.next_of_id(lamp.id))
 
 
 @lamps.get("/lamps/{lamp_id}", needs=Permission.DEALS_READ, summary="One lamp")

@@ -7,12 +7,12 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.contacts.duplicates import Alike, Pair, list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.hooks import Left, Why
-from pbxcrm.contacts.merges import access_merge, changed_since
-from pbxcrm.contacts.merging import Versions, merge_contacts
+from pbxcrm.contacts.merge_actions import Versions, merge_contacts
+from pbxcrm.contacts.merge_queries import access_merge, changed_since
 from pbxcrm.contacts.models import Contact, Merge
-from pbxcrm.contacts.unmerging import undo_merge
+from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.people.queries import logins_of
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import ApiAnswer, ApiRequest, Id, ListQuery, Moment, Version
 from web.api.resource import Ask, Page, Resource
 
@@ -84,10 +84,10 @@ class MergeOut(ApiAnswer):
 )
 async def read_duplicates(ask: Ask, query: ListQuery) -> Page[DuplicateOut]:
     """Pairs among the clients you see. They share a number, an e-mail address, or a name (in Latin or Cyrillic letters)."""
-    after = cursors.read_pair(query.cursor)
+    after = checked_cursors.read_pair(query.cursor)
     pairs, place = await list_duplicates(ask.session, ask.viewer, after=after, limit=query.limit)
     return Page[DuplicateOut](
-        items=[_pair(pair) for pair in pairs], next=cursors.next_of_pair(place) if place is not None else None
+        items=[_pair(pair) for pair in pairs], next=checked_cursors.next_of_pair(place) if place is not None else None
     )
 
 

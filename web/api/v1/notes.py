@@ -14,7 +14,7 @@ from pbxcrm.notes.access import access_note
 from pbxcrm.notes.queries import NoteFilter, list_notes
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import Invalid
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import ApiAnswer, ApiRequest, Id, IdText, ListQuery, Moment, needed_text
 from web.api.resource import Ask, Page, Resource
 
@@ -53,9 +53,9 @@ class NewNote(ApiRequest):
 @notes.get("/notes", needs=Permission.DEALS_READ, summary="Notes, newest first")
 async def read_notes(ask: Ask, query: NoteQuery) -> Page[NoteOut]:
     asked = NoteFilter(query.deal_id, query.contact_id, query.call_id)
-    before = cursors.read_id(query.cursor)
+    before = checked_cursors.read_id(query.cursor)
     rows = await list_notes(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
-    return Page[NoteOut].of(await _notes(ask, rows), query.limit, lambda row: cursors.next_of_id(row.id))
+    return Page[NoteOut].of(await _notes(ask, rows), query.limit, lambda row: checked_cursors.next_of_id(row.id))
 
 
 @notes.get("/notes/{note_id}", needs=Permission.DEALS_READ, summary="One note")

@@ -8,11 +8,11 @@ from pbxcrm.access import Permission
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared import reasons
-from pbxcrm.tasks import actions, acts, assignments, checklists, finishing
+from pbxcrm.tasks import actions, assignments, checklists, finishing, progress
 from pbxcrm.tasks.filters import TaskFilter
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, comments_of, list_tasks
-from web.api import cursors
+from web.api import checked_cursors
 from web.api.fields import (
     NO_NUL,
     SOMETHING,
@@ -219,12 +219,12 @@ async def read_tasks(ask: Ask, query: TaskQuery) -> Page[TaskOut]:
         until=query.until,
         text=query.q or "",
     )
-    after = cursors.read_time(query.cursor)
+    after = checked_cursors.read_time(query.cursor)
     rows = await list_tasks(ask.session, ask.viewer, *asked.conditions(), after=after, limit=query.limit + 1)
     return Page[TaskOut].of(
         await tasks_out(ask, [row.task for row in rows]),
         query.limit,
-        lambda task: cursors.next_of_time(task.due_at, task.id),
+        lambda task: checked_cursors.next_of_time(task.due_at, task.id),
     )
 
 
@@ -282,7 +282,7 @@ async def change_task(ask: Ask, task_id: int, body: TaskChange) -> TaskOut:
 async def tick(ask: Ask, task_id: int, body: ItemTick) -> TaskOut:
     """`done: false` removes the tick."""
     task = await access_task(ask.session, ask.viewer, task_id)
-    task = await acts.tick_item(
+    task = await progress.tick_item(
         ask.session,
         ask.viewer,
         task_id,
@@ -360,7 +360,7 @@ async def give_back(ask: Ask, task_id: int, body: Returned) -> TaskOut:
 )
 async def snooze(ask: Ask, task_id: int, body: Snooze) -> TaskOut:
     """Sets `due_at` to `until`. After every third time the manager gets a task to look into it."""
-    task = await acts.snooze_task(
+    task = await progress.snooze_task(
         ask.session, ask.viewer, task_id, until=body.until, why=body.reason, now=ask.now, version=body.version
     )
     return (await tasks_out(ask, [task]))[0]
@@ -378,7 +378,7 @@ async def read_comments(ask: Ask, task_id: int) -> CommentsOut:
 async def add_comment(ask: Ask, task_id: int, body: NewComment) -> CommentOut:
     """Everybody who sees the task can read it."""
     return await _comment_out(
-        ask, await acts.comment_task(ask.session, ask.viewer, task_id, text=body.text, now=ask.now)
+        ask, await progress.comment_task(ask.session, ask.viewer, task_id, text=body.text, now=ask.now)
     )
 
 

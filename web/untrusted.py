@@ -1,6 +1,6 @@
 """Parsers of text from outside, one per kind: addresses, whole numbers, character sets.
 
-Each returns a value or None for any input and never raises; ``tests/unit/web/test_foreign.py`` fuzzes them.
+Each returns a value or None for any input and never raises; ``tests/unit/web/test_untrusted.py`` fuzzes them.
 """
 
 import codecs

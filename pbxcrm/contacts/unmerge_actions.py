@@ -10,9 +10,9 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.access import audience_of_contact
 from pbxcrm.contacts.hooks import Relinked, Unmerging, contacts_unmerging, rows_relinked
+from pbxcrm.contacts.merge_actions import WayTable, lock_both, set_way, way_of, ways_of
+from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
 from pbxcrm.contacts.merge_rules import Way
-from pbxcrm.contacts.merges import access_merge, changed_since, may_undo
-from pbxcrm.contacts.merging import WayTable, lock_both, set_way, way_of, ways_of
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.relinking import give, ids_in, links, whose_now
 from pbxcrm.people.directory import load_directory

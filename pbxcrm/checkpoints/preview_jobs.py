@@ -26,7 +26,7 @@ from pbxcrm.checkpoints.preview import (
     watched_stage,
     with_norm,
 )
-from pbxcrm.shared.background import BackgroundJob, Batch, JobState, start
+from pbxcrm.shared.background_jobs import BackgroundJob, Batch, JobState, start
 from pbxcrm.shared.errors import NotFound
 
 TRIAL = "checkpoints.trial"

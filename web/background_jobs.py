@@ -3,10 +3,10 @@
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Role, Viewer
-from pbxcrm.shared.background import BackgroundJob
+from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound
-from web.foreign import whole_number
+from web.untrusted import whole_number
 
 
 async def access_job(session: AsyncSession, viewer: Viewer, job_id: int) -> BackgroundJob:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from web.csrf import is_ours
-from web.foreign import LARGEST, ascii_address, known_charset, local_path, query_of, split_address, whole_number
+from web.untrusted import LARGEST, ascii_address, known_charset, local_path, query_of, split_address, whole_number
 
 #: Text with what breaks parsers sprinkled in.
 odd = st.lists(st.one_of(st.text(max_size=8), st.sampled_from(["http://", "[", "]", "//", "\\", "/", "?", "#", "@", ":", "％", "℀", "=", "&", "\x00", "\ud800"])), max_size=8).map("".join)  # fmt: skip

@@ -26,7 +26,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.jobs import set_timer
+from pbxcrm.shared.timers import set_timer
 
 #: After this time, rows that others were writing for the merged client during the merge are moved too.
 SETTLE_AFTER = timedelta(minutes=1)
