@@ -40,6 +40,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task, TaskKind
@@ -218,7 +219,8 @@ async def _settle(
         note = await add_note(session, viewer, f"Note {name}", NOON, deal=deal)
         line = Line(name=f"Line of {extension}", did=f"{extension}*")
         control = Task(
-            kind=TaskKind.CONTROL, title=f"Control {name}", due_at=NOON, created_at=NOON,
+            kind=TaskKind.CONTROL, title=f"Control {name}", title_code=reason("lamp.comment", who=name, text="Control").stored(), due_at=NOON,
+            created_at=NOON,
             assignee_id=(await load_directory(session)).managers_of(viewer.user_id)[0].id,
         )  # fmt: skip
         leave = Leave(user_id=office.id(seller), starts_at=NOON + timedelta(days=90), ends_at=NOON + timedelta(days=91))
@@ -236,7 +238,12 @@ async def _settle(
         assert episode.owner_id == office.id(seller)
     async with db.write() as session:
         escalation = await lamp_of_callback(
-            session, episode, NOON, addressee_id=control.assignee_id, task_id=control.id
+            session,
+            episode,
+            NOON,
+            addressee_id=control.assignee_id,
+            task_id=control.id,
+            reason=reason("lamp.out_closed").stored(),
         )
         attempt = Attempt(
             episode_id=episode.id or 0, user_id=episode.owner_id, at=NOON, result="didnt_reach", by_hand=True
