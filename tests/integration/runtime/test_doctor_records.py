@@ -36,7 +36,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
     assert "is empty" in looked_at(path)[1]
     path.write_text("one,two,three\n" * 20)
     assert looked_at(path)[0] is Mark.BAD
-    assert "other columns" in looked_at(path)[1]
+    assert "unexpected columns" in looked_at(path)[1]
 
 
 def test_a_file_that_does_not_grow_is_seen(tmp_path: Path) -> None:

@@ -131,7 +131,8 @@ class MessageStory:
         return {"Event": "DialBegin", "DialString": dial_string, **self._shown(source), **self._shown(dialled, "Dest")}
 
     def _originate(self, name: str, number: str) -> Message:
-        return {"Event": "DialBegin", **self._shown(name, "Dest"), "DestCallerIDNum": number}
+        dialled = {"DialString": f"trunk/{number}"} if name.startswith("line") else {"DestCallerIDNum": number}
+        return {"Event": "DialBegin", **self._shown(name, "Dest"), **dialled}
 
     def _dialend(self, source: str, dialled: str, status: str, forward: str = "") -> Message:
         more = {"Forward": forward} if forward else {}
