@@ -158,6 +158,11 @@ def test_from_its_horizon_a_journal_tells_the_same_again(one: list[Message], two
     undisturbed = feed(tracker, messages[crash:], crash) + tracker.tick(LATER)
     again = Tracker()
     replay_from = crash if horizon is None else horizon
+    # As the follower does: what was learned of the PBX before the horizon is looked up in the journal.
+    again.remember(
+        booted_at=None,
+        hears_hangup_requests=any(m.get("Event") == "HangupRequest" for m in messages[:replay_from]),
+    )
     feed(again, messages[replay_from:crash], replay_from)
     assert feed(again, messages[crash:], crash) + again.tick(LATER) == undisturbed
 
