@@ -76,8 +76,18 @@ async def test_states_of_a_call_are_said_and_never_its_seconds(at_screen: AtScre
 
 ENDINGS = {
     "en-GB": ("Answered by Dmytro Koval: {}", "Missed: {}", "The caller gave up: {}", "Nobody answered: {}"),
-    "uk-UA": ("Відповідає Dmytro Koval: {}", "Пропущено: {}", "Клієнт поклав слухавку: {}", "Ніхто не відповів: {}"),
-    "ru-RU": ("Отвечает Dmytro Koval: {}", "Пропущен: {}", "Клиент положил трубку: {}", "Никто не ответил: {}"),
+    "uk-UA": (
+        "На дзвінок відповідає Dmytro Koval: {}",
+        "Пропущено: {}",
+        "Клієнт поклав слухавку: {}",
+        "Ніхто не відповів: {}",
+    ),
+    "ru-RU": (
+        "На звонок отвечает Dmytro Koval: {}",
+        "Пропущен: {}",
+        "Клиент положил трубку: {}",
+        "Никто не ответил: {}",
+    ),
 }
 
 
