@@ -242,7 +242,7 @@ async def test_a_notification_that_is_switched_off_in_the_profile_is_not_shown(
     for number, ticked in ((1, False), (2, True)):
         await page.goto(person.address + "/profile")
         await page.get_by_label("A desktop notification").set_checked(ticked)
-        await page.get_by_role("button", name="Save").click()
+        await page.get_by_role("button", name="Save").first.click()
         await expect(page.locator("#toasts")).to_contain_text("Saved.")
         await live(page)
         await intake.apply(batch(story(number, f"+38050111000{number}", name=f"Ring {number}").ring("101")))
