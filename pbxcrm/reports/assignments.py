@@ -9,8 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
-from pbxcrm.reports.grouping import of_person, percent, split
-from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.reports.grouping import of_person, split
+from pbxcrm.reports.report import Asked, Column, Kind, Line, Report, Table
+from pbxcrm.reports.task_lines import line_of_tasks, not_cancelled, overdue
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
@@ -44,9 +45,8 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
 
 
 def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> Line:
-    end = min(asked.until, asked.now)
-    kept = [task for task in tasks if task.status != TaskStatus.CANCELLED]
-    late = [task for task in kept if task.due_at < (task.done_at or end)]
+    kept = not_cancelled(tasks)
+    late = overdue(kept, asked)
     behind = {
         "given": kept,
         "accepted": [task for task in kept if task.accepted_at is not None],
@@ -55,15 +55,7 @@ def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> Line:
         "returned": [task for task in kept if task.returned_at is not None],
         "late": late,
     }
-    values = {
-        **{column: len(rows) for column, rows in behind.items()},
-        "percent_late": percent(len(late), len(kept)),
-    }
-    return Line(key, name, values, {column: [_behind(each) for each in rows] for column, rows in behind.items()})
-
-
-def _behind(task: Task) -> Behind:
-    return Behind("task", task.id or 0, task.title, task.due_at)
+    return line_of_tasks(key, name, behind, "percent_late", len(late), len(kept))
 
 
 ASSIGNMENTS = Report(

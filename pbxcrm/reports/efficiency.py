@@ -8,11 +8,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import of_person, percent, split
-from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.reports.grouping import of_person, split
+from pbxcrm.reports.report import Asked, Column, Kind, Line, Report, Table
+from pbxcrm.reports.task_lines import end_of, line_of_tasks, not_cancelled, overdue
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.models import Task
 
 NOBODY = N_("Nobody")
 
@@ -38,22 +39,14 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
 
 
 def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> Line:
-    end = min(asked.until, asked.now)
-    kept = [task for task in tasks if task.status != TaskStatus.CANCELLED]
+    end = end_of(asked)
+    kept = not_cancelled(tasks)
     in_work = [task for task in kept if task.done_at is None or task.done_at >= end]
     done = [task for task in kept if task.done_at is not None and asked.since <= task.done_at < end]
     new = [task for task in kept if task.created_at >= asked.since]
-    late = [task for task in kept if task.due_at < (task.done_at or end)]
+    late = overdue(kept, asked)
     behind = {"in_work": in_work, "done": done, "new": new, "overdue": late}
-    values = {
-        **{column: len(rows) for column, rows in behind.items()},
-        "percent_overdue": percent(len(late), len(kept)),
-    }
-    return Line(key, name, values, {column: [_behind(each) for each in rows] for column, rows in behind.items()})
-
-
-def _behind(task: Task) -> Behind:
-    return Behind("task", task.id or 0, task.title, task.due_at)
+    return line_of_tasks(key, name, behind, "percent_overdue", len(late), len(kept))
 
 
 EFFICIENCY = Report(

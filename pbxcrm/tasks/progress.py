@@ -37,6 +37,15 @@ UNDONE = (
 _TIMES = frozenset({"due_at", "first_due_at", "snoozed_until", "accepted_at", "checked_at", "returned_at", "done_at"})
 
 
+async def _open_for_change(session: AsyncSession, viewer: Viewer, task_id: int, version: int | None) -> Task:
+    """The open task, locked. Raises Conflict if it is closed, stale, or ends by work only."""
+    task = await access_task_for_change(session, viewer, task_id, version)
+    check_finishable(task)
+    if task.status != TaskStatus.OPEN:
+        raise Conflict("tasks.closed", "The task is closed. Open it again first.")
+    return task
+
+
 async def tick_item(
     session: AsyncSession,
     viewer: Viewer,
@@ -48,10 +57,7 @@ async def tick_item(
     version: int | None = None,
 ) -> Task:
     """Tick or untick the item of the checklist at ``position`` (from 0). Raises Invalid, Conflict."""
-    task = await access_task_for_change(session, viewer, task_id, version)
-    check_finishable(task)
-    if task.status != TaskStatus.OPEN:
-        raise Conflict("tasks.closed", "The task is closed. Open it again first.")
+    task = await _open_for_change(session, viewer, task_id, version)
     items = checklists.ticked(task.checklist, position, done=done)
     people = await load_directory(session)
     await do_set_task(session, task, now, people, {"checklist": items}, actor=viewer, action="task.ticked")
@@ -69,10 +75,7 @@ async def snooze_task(
     version: int | None = None,
 ) -> Task:
     """Postpone a task to a later time for the reason ``why``. Every third time the manager gets a control task."""
-    task = await access_task_for_change(session, viewer, task_id, version)
-    check_finishable(task)
-    if task.status != TaskStatus.OPEN:
-        raise Conflict("tasks.closed", "The task is closed. Open it again first.")
+    task = await _open_for_change(session, viewer, task_id, version)
     why = check_text(why, TaskComment.text, "reason", "tasks.snooze_why", "Say why it is put off.")
     if until <= now or until <= task.due_at:
         raise Invalid("until", "tasks.snooze_until", "Put it off to a later time than it is due now.")
@@ -88,10 +91,7 @@ async def plan_task(
     session: AsyncSession, viewer: Viewer, task_id: int, *, due_at: datetime, now: datetime, version: int | None = None
 ) -> Task:
     """Move a task to another time. A later time counts as postponing it."""
-    task = await access_task_for_change(session, viewer, task_id, version)
-    check_finishable(task)
-    if task.status != TaskStatus.OPEN:
-        raise Conflict("tasks.closed", "The task is closed. Open it again first.")
+    task = await _open_for_change(session, viewer, task_id, version)
     people = await load_directory(session)
     later = due_at > task.due_at
     new = {"due_at": due_at, "snoozed_until": None, "postponed": task.postponed + later}

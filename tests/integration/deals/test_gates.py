@@ -11,7 +11,8 @@ from sqlmodel import select
 import pbxcrm
 import web
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
-from pbxcrm.callbacks.results import record_result, undo_result
+from pbxcrm.callbacks.results import record_result
+from pbxcrm.callbacks.undoing import undo_result
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import unmark_number
 from pbxcrm.contacts.models import SpecialNumber
@@ -145,7 +146,7 @@ PATHS: dict[str, Path_] = {
     "web.pages.deals:move": by_move,  # drag, keys, menu, the stage path and the form; its HTTP in test_deals_pages.py
     "web.api.v1.deals:change_deal": by_move,  # its HTTP in test_writing.py
     "pbxcrm.callbacks.results:_lose": by_callback,
-    "pbxcrm.callbacks.results:_move_back": by_undone_callback,
+    "pbxcrm.callbacks.undoing:_move_back": by_undone_callback,
     "pbxcrm.deals.lost:reopen_deals": by_unmarked_number,
     "pbxcrm.screenpop.outcomes:_lose": by_card,
     "pbxcrm.screenpop.outcomes:_take_back": by_undone_card,
