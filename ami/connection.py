@@ -24,7 +24,7 @@ from pbxcrm.pbx.state import PbxState
 
 #: When a message came, and its raw bytes.
 Frame = tuple[datetime, bytes]
-#: Called with the state of the link: state, code of ``pbxcrm.pbx.reports``, params.
+#: Called with the state of the link: state, code of ``pbxcrm.pbx.report_sentences``, params.
 Tell = Callable[[PbxState, str, dict[str, str]], None]
 
 _BANNER = b"Asterisk Call Manager/"

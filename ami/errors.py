@@ -12,7 +12,7 @@ AmiError
 ├── JournalFull      no disk space for the journal
 └── JournalInUse     another process writes this journal
 
-``code`` names the message in ``pbxcrm.pbx.reports``; ``params`` fill it in. No error carries the secret.
+``code`` names the message in ``pbxcrm.pbx.report_sentences``; ``params`` fill it in. No error carries the secret.
 """
 
 # Names say what happened in the field's terms, without the suffix "Error".

@@ -35,7 +35,7 @@ class CommandRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command went. ``code`` is ``done`` or names a sentence in ``pbxcrm.pbx.reports``; ``params`` fill it in.
+    """How a command went. ``code`` is ``done`` or names a sentence in ``pbxcrm.pbx.report_sentences``; ``params`` fill it in.
 
     ``done`` means that the PBX accepted the action; the call itself shows whether a phone was answered.
     """

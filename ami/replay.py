@@ -14,7 +14,7 @@ from typing import TextIO
 from ami import cel, cel_translation
 from ami.messages import Framer, is_wanted, parse
 from ami.tracker import Tracker, TrackerConfig
-from pbxcrm.calls import rendering
+from pbxcrm.calls import call_json
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind
 from pbxcrm.shared.numbers import normalise
 
@@ -108,7 +108,7 @@ def facts_in(chunks: Iterable[bytes], config: TrackerConfig) -> Iterator[CallFac
 def as_object(call: CallState, region: str) -> dict[str, object]:
     """The call as a JSON object for other programs: the same object as in the API."""
     internal = call.direction is Direction.INTERNAL
-    return rendering.as_object(call, None if internal else normalise(call.client_heard, region))
+    return call_json.as_object(call, None if internal else normalise(call.client_heard, region))
 
 
 def _chunks(path: str | Path) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ import structlog
 
 from ami.fact_applier import Sink, describe
 from ami.waiting import wait_at_most
-from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxReport, PbxState
 
 log = structlog.get_logger(__name__)

@@ -12,23 +12,23 @@ from pbxcrm.callbacks.actions import (
     forget_line,
     reassign_callback,
 )
-from pbxcrm.callbacks.merging import merge_callbacks, unmerge_callbacks
+from pbxcrm.callbacks.merge_actions import merge_callbacks, unmerge_callbacks
 from pbxcrm.callbacks.queries import failed_without_task
+from pbxcrm.callbacks.special_numbers import reopen_callbacks
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
 from pbxcrm.callbacks.timers import light_callbacks, recompute_callbacks
-from pbxcrm.callbacks.unlisting import reopen_callbacks
 from pbxcrm.calls.access import CLIENT_OF_CALL
 from pbxcrm.calls.actions import adopt_calls
 from pbxcrm.calls.lines import line_deleted
+from pbxcrm.checkpoints import handlers
 from pbxcrm.checkpoints import reasons as checkpoints
-from pbxcrm.checkpoints import watching
 from pbxcrm.checkpoints.engine import light_due
-from pbxcrm.checkpoints.escalations import Decider, accept_deal, reassign_deal, register_decider
+from pbxcrm.checkpoints.escalation_actions import Decider, accept_deal, reassign_deal, register_decider
 from pbxcrm.checkpoints.models import Subject, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import WORK as TRIAL_WORK
 from pbxcrm.checkpoints.queries import lamps_of_deals
-from pbxcrm.checkpoints.recompute import WORK as CHECKPOINT_WORK
-from pbxcrm.checkpoints.recompute import recompute_all, register_settler
+from pbxcrm.checkpoints.recompute_jobs import WORK as CHECKPOINT_WORK
+from pbxcrm.checkpoints.recompute_jobs import recompute_all, register_settler
 from pbxcrm.checkpoints.sweep import register_lighter
 from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
@@ -41,8 +41,8 @@ from pbxcrm.deals.actions import adopt_deals, has_files, next_task_missing, say_
 from pbxcrm.deals.follow_ups import follow_closing
 from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered, with_anothers_client
 from pbxcrm.deals.lost import reopen_deals
-from pbxcrm.deals.passing_on import settle_lost, tell_owner_of_client
-from pbxcrm.deals.pipelines import HANDLERS as FUNNEL_TIMERS
+from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
+from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import register_lamps
 from pbxcrm.files import queries as files
 from pbxcrm.people import reasons as people
@@ -113,13 +113,13 @@ def compose() -> None:
         }
     )
     stage_entered.register(
-        watching.deal_entered, stage_tasks.deal_entered, follow_closing, settle_lost, next_attempts.deal_entered
+        handlers.deal_entered, stage_tasks.deal_entered, follow_closing, settle_lost, next_attempts.deal_entered
     )
     with_anothers_client.register(tell_owner_of_client)
-    deal_changed.register(watching.deal_changed)
-    stage_changed.register(watching.stage_changed)
-    pipeline_made.register(watching.pipeline_made)
-    next_task_changed.register(watching.task_changed)
+    deal_changed.register(handlers.deal_changed)
+    stage_changed.register(handlers.stage_changed)
+    pipeline_made.register(handlers.pipeline_made)
+    next_task_changed.register(handlers.task_changed)
     register_lighter(Subject.DEAL, light_due)
     register_lighter(Subject.CALLBACK, light_callbacks)
     register_settler(TriggerKind.CALLBACK, recompute_callbacks)

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.access import sees_little, visible_companies, visible_contacts
-from pbxcrm.contacts.known import KnownNumber, whose_numbers
+from pbxcrm.contacts.known_numbers import KnownNumber, whose_numbers
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import ContactRow, with_numbers
 from pbxcrm.contacts.search import matching

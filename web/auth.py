@@ -7,16 +7,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Viewer, check
+from pbxcrm.people.api_tokens import user_of_token
 from pbxcrm.people.queries import get_viewer_by_session, viewer_of
 from pbxcrm.people.rules import SESSION_LIFE
-from pbxcrm.people.tokens import user_of_token
 from pbxcrm.shared.errors import NotAllowed
 from web import csrf, untrusted
 from web.doors import Door, Handler, Rule
 from web.parts import now, parts, viewer
 
 COOKIE = "pbxcrm_session"
-DEVICE = "pbxcrm_device"  # recognises the browser after a log-out, for counting wrong passwords; it gives no access (``pbxcrm.people.throttle``)
+DEVICE = "pbxcrm_device"  # recognises the browser after a log-out, for counting wrong passwords; it gives no access (``pbxcrm.people.login_throttle``)
 DEVICE_SECONDS = 365 * 24 * 3600
 LOGIN = "/login"
 

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pbxcrm.access import Role
-from pbxcrm.checkpoints.addressees import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
-from pbxcrm.checkpoints.checks import StepChange
-from pbxcrm.checkpoints.defaults import REACTION_MINUTES, TALKED_SECONDS
-from pbxcrm.checkpoints.drafts import CheckpointChange
+from pbxcrm.checkpoints.addressee_rules import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
+from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECONDS
+from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.people.directory import Directory

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from pbxcrm.checkpoints.addressees import JOINT, MANAGER, RESPONSIBLE, ROLE
+from pbxcrm.checkpoints.addressee_rules import JOINT, MANAGER, RESPONSIBLE, ROLE
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind
 from pbxcrm.people.directory import Directory
 from web import words

@@ -5,8 +5,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
-from pbxcrm.checkpoints.burning import LampRow
-from pbxcrm.notices.facts import DigestFacts
+from pbxcrm.checkpoints.burning_queries import LampRow
+from pbxcrm.notices.digest_queries import DigestFacts
 from pbxcrm.shared.settings import Settings
 from web import words
 from web.formats import day_date, day_time

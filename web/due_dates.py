@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
+from pbxcrm.calendars.deadline_parser import read_deadline
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.calendars.spoken import read_deadline
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_

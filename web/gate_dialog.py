@@ -13,7 +13,7 @@ from pbxcrm.deals import actions
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.gates import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.deals.pipelines import REQUIRABLE
+from pbxcrm.deals.pipeline_actions import REQUIRABLE
 from pbxcrm.deals.queries import access_deal, stage_of_kind
 from pbxcrm.files.actions import On
 from pbxcrm.shared.errors import Invalid, Missing

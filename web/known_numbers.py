@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from starlette.requests import Request
 
-from pbxcrm.contacts.known import KNOWN, KnownNumber, whose_numbers
+from pbxcrm.contacts.known_numbers import KNOWN, KnownNumber, whose_numbers
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.numbers import read_numbers
 from web.forms import Form

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from pbxcrm.pbx.models import PbxStatus
-from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.upkeep.health import STALE_SECONDS
 from web import formats

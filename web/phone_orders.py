@@ -5,10 +5,10 @@ from starlette.requests import Request
 
 from pbxcrm.contacts.queries import with_numbers
 from pbxcrm.deals.queries import access_deal_row
-from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.phone import actions
 from pbxcrm.phone.models import CommandStatus, PhoneCommand
-from pbxcrm.phone.source import wake
+from pbxcrm.phone.order_source import wake
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.numbers import format_for_people
 from web.forms import Form

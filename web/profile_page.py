@@ -6,10 +6,10 @@ from starlette.responses import HTMLResponse
 from pbxcrm.access import Viewer
 from pbxcrm.notices.queries import last_digest
 from pbxcrm.notices.rules import format_clock
+from pbxcrm.people.api_tokens import list_tokens
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import list_sessions
-from pbxcrm.people.tokens import list_tokens
-from pbxcrm.tasks.feeds import get_feed
+from pbxcrm.tasks.calendar_feeds import get_feed
 from web.forms import Form, filled
 from web.parts import now, parts, viewer
 from web.rendering import render

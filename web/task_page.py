@@ -8,7 +8,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.people.directory import load_directory
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.queries import TaskRow, access_task_row, comments_of, edits_task
 from web.due_dates import QUICK, deadline_text
 from web.forms import Form, filled
@@ -29,7 +29,7 @@ async def task_page(
             "assignee_id": row.task.assignee_id,
             "note": row.task.note,
             "instruction": row.task.instruction,
-            "checklist": checklists.as_lines(row.task.checklist),
+            "checklist": checklist_rules.as_lines(row.task.checklist),
             "repeat": row.task.repeat,
             "version": row.task.version,
             **typed,

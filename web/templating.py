@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from pbxcrm.access import Permission, Viewer, can
-from pbxcrm.calendars import spoken
+from pbxcrm.calendars import deadline_parser
 from pbxcrm.deals.access import edits_deal, sees_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.files.kinds import SHOWN
@@ -62,7 +62,7 @@ class Templates:
             languages=tuple(i18n.Language),
             can=can,
             longest=longest_of,
-            LONGEST_DEADLINE=spoken.LONGEST,
+            LONGEST_DEADLINE=deadline_parser.LONGEST,
             LONGEST_LIST=LONGEST_LIST,
             LONGEST_SEARCH=LONGEST_SEARCH,
             LONGEST_WHY=LONGEST_WHY,

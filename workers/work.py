@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.files.queries import needed_hashes
 from pbxcrm.files.store import Store
-from pbxcrm.notices.sending import Post
+from pbxcrm.notices.digest_actions import Post
 from pbxcrm.people.actions import prune_logins
 from pbxcrm.shared import background_jobs, events, timers
 from pbxcrm.shared.db import Database

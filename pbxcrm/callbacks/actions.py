@@ -24,20 +24,19 @@ from pbxcrm.callbacks.queries import (
     open_episodes,
     open_episodes_of_number,
 )
-from pbxcrm.callbacks.rules import clock_of
-from pbxcrm.callbacks.schedules import about_episode
+from pbxcrm.callbacks.rules import about_episode, clock_of
 from pbxcrm.calls.models import Call
-from pbxcrm.checkpoints.checks import LONGEST_MINUTES
 from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
 from pbxcrm.checkpoints.lamps import armed_row, carry_out, hold_open
 from pbxcrm.checkpoints.lighting import Outcome, relight
 from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, Subject
-from pbxcrm.checkpoints.recompute import recompute
-from pbxcrm.checkpoints.settling import settle
+from pbxcrm.checkpoints.recompute_jobs import recompute
+from pbxcrm.checkpoints.rules import settle
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passing_on import do_settle_passed
+from pbxcrm.deals.passed_decisions import do_settle_passed
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import add_new, add_rows

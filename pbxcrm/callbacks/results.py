@@ -1,4 +1,4 @@
-"""The result that a person records for a callback (reached, didn't reach, wrong number …); its undo is in ``undoing``."""
+"""The result that a person records for a callback (reached, didn't reach, wrong number …); its undo is in ``undo_actions``."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +13,8 @@ from pbxcrm.callbacks.attempts import call_behind, do_attempt, do_failed_attempt
 from pbxcrm.callbacks.claims import access_for_work, check_free, closed
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, client_of, has_next_task, load_context
-from pbxcrm.callbacks.schedules import about_episode
-from pbxcrm.callbacks.undoing import remember
+from pbxcrm.callbacks.rules import about_episode
+from pbxcrm.callbacks.undo_actions import remember
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import mark_number
@@ -23,7 +23,7 @@ from pbxcrm.contacts.queries import special_number
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passing_on import do_pass_on, owner_to_ask
+from pbxcrm.deals.passed_decisions import do_pass_on, owner_to_ask
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.checkpoints.context import EngineContext
-from pbxcrm.checkpoints.settling import Clock
+from pbxcrm.checkpoints.rules import Clock
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
 
@@ -144,3 +144,8 @@ def clock_of(context: EngineContext, episode: Episode) -> Clock | None:
     entry = f"c{episode.id}:{round(episode.norm_from.timestamp() * 1_000_000)}"
     working = context.calendars.of_user(episode.owner_id)
     return Clock(entry, episode.norm_from, minutes, working.add_minutes, episode.owner_id)
+
+
+def about_episode(episode_id: int | None) -> str:
+    """What the manager's task about the last attempt of a callback is about (``Task.about``)."""
+    return f"last-attempt:{episode_id}"

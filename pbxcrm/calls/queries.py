@@ -12,7 +12,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.calls.access import sees_little, visible_calls
 from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line
-from pbxcrm.calls.stored import state_of
+from pbxcrm.calls.stored_state import state_of
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.contacts.search import named

@@ -8,11 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.checkpoints.checks import StepChange
-from pbxcrm.checkpoints.defaults import key_stages, watch_key_stages
-from pbxcrm.checkpoints.drafts import CheckpointChange, check_change
+from pbxcrm.checkpoints.default_checkpoints import key_stages, watch_key_stages
+from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange, check_change
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
-from pbxcrm.checkpoints.recompute import recompute
+from pbxcrm.checkpoints.recompute_jobs import recompute
 from pbxcrm.deals.models import Pipeline
 from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.errors import Conflict, NotFound

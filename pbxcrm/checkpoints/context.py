@@ -1,13 +1,86 @@
-"""The data that every decision about lamps needs: people, calendars and checkpoints."""
+"""The data that every decision about lamps needs: people, calendars and the active checkpoints, cached in memory until one changes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.checkpoints.config import Watching, load_watching
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
+from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.config_cache import cached_until_changed
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """An active checkpoint with its steps in order. ``norm``: the norm of its stage in working minutes."""
+
+    checkpoint: Checkpoint
+    steps: tuple[CheckpointStep, ...]
+    norm: int | None = None
+
+    @property
+    def id(self) -> int:
+        return self.checkpoint.id or 0
+
+    @property
+    def minutes(self) -> tuple[float, ...] | None:
+        """The working minutes of each step. None if the first step has none because its stage has no norm: then nothing is watched."""
+        first = self.steps[0].after_minutes if self.steps else None
+        if first is None:
+            first = self.norm
+        if first is None and self.checkpoint.trigger == TriggerKind.DATE:
+            first = 0
+        if first is None or not self.steps:
+            return None
+        return (first, *(step.after_minutes or 0 for step in self.steps[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Every active checkpoint, by id and by what it watches."""
+
+    by_id: Mapping[int, Watched]
+    of_deals: Sequence[Watched]
+    of_callbacks: Watched | None
+
+    def of_stage(self, pipeline_id: int, stage_id: int) -> list[Watched]:
+        """The checkpoints that watch deals in this stage."""
+        return [
+            each
+            for each in self.of_deals
+            if each.checkpoint.stage_id in {None, stage_id} and each.checkpoint.pipeline_id in {None, pipeline_id}
+        ]
+
+    def of_deal(self, deal: Deal) -> list[Watched]:
+        """The checkpoints that watch the deal in its current stage; none for a closed deal."""
+        return self.of_stage(deal.pipeline_id, deal.stage_id) if deal.closed_at is None else []
+
+
+async def load_watching(session: AsyncSession) -> Watching:
+    """The active checkpoints, from a cache that is reloaded after a change."""
+    return await cached_until_changed(session, _read)
+
+
+async def _read(session: AsyncSession) -> Watching:
+    rows = await session.exec(
+        select(Checkpoint)
+        .where(col(Checkpoint.is_active), col(Checkpoint.archived_at).is_(None))
+        .order_by(col(Checkpoint.id))
+    )
+    steps: dict[int, list[CheckpointStep]] = {}
+    for step in (await session.exec(select(CheckpointStep).order_by(col(CheckpointStep.position)))).all():
+        steps.setdefault(step.checkpoint_id, []).append(step)
+    norms = dict((await session.exec(select(Stage.id, Stage.norm_minutes))).all())
+    found = [Watched(row, tuple(steps.get(row.id or 0, ())), norms.get(row.stage_id)) for row in rows.all()]
+    return Watching(
+        {each.id: each for each in found},
+        [each for each in found if each.checkpoint.trigger != TriggerKind.CALLBACK and each.minutes is not None],
+        next((each for each in found if each.checkpoint.trigger == TriggerKind.CALLBACK), None),
+    )
 
 
 @dataclass(frozen=True, slots=True)

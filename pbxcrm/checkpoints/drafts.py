@@ -1,19 +1,133 @@
-"""A new or changed checkpoint that is checked but not stored yet."""
+"""A new or changed checkpoint: the checks of what was entered (each error names its field), and the checked values, not stored yet."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.checkpoints import checks
-from pbxcrm.checkpoints.checks import StepChange
-from pbxcrm.checkpoints.config import Watched
-from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
+from pbxcrm.access import Role
+from pbxcrm.checkpoints.addressee_rules import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
+from pbxcrm.checkpoints.context import Watched
+from pbxcrm.checkpoints.deal_facts import DATES
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.models import Pipeline, Stage
-from pbxcrm.people.directory import load_directory
+from pbxcrm.deals.stage_rules import LONGEST_NORM
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.reasons import N_
+from pbxcrm.shared.texts import one_line
+
+MOST_STEPS = 10
+MOST_ITEMS = 50  # of a checklist
+LONGEST_ITEM = 200  # characters
+LONGEST_MINUTES = LONGEST_NORM
+LONGEST_OFFSET = 366 * 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class StepChange:
+    """A step as entered. ``after_minutes`` None in the first step means the norm of the stage."""
+
+    after_minutes: int | None
+    whom: str
+    what: str
+    text: str = ""
+    checklist: tuple[str, ...] = ()
+
+
+def check_name(name: str) -> str:
+    """The name in one line. Raises Invalid at ``name``."""
+    name = one_line(name)
+    if not name or len(name) > longest(Checkpoint.name):
+        raise Invalid("name", "checkpoints.name", "Write a name of up to 100 letters.")
+    return name
+
+
+def check_trigger(kind: str, field: str, offset: int) -> None:
+    """Check the trigger with its date field and offset. Raises Invalid at ``trigger``."""
+    if kind not in set(TriggerKind):
+        raise Invalid("trigger", "checkpoints.trigger", "Choose what is watched: a stage, a date or silence.")
+    if kind == TriggerKind.CALLBACK:
+        raise Invalid("trigger", "checkpoints.callback", "Callbacks have their checkpoint: change it there.")
+    if kind == TriggerKind.DATE and field not in DATES:
+        raise Invalid("trigger", "checkpoints.date", "Choose the date that is watched.")
+    if abs(offset) > LONGEST_OFFSET:
+        raise Invalid("trigger", "checkpoints.offset", "A lamp lights at most a year before or after its date.")
+
+
+def check_work(work: Sequence[str], talked_seconds: int) -> list[str]:
+    """The kinds of work in the order of ``WorkKind``, each once. Raises Invalid at ``work`` or ``talked_seconds``."""
+    if not set(work) <= set(WorkKind):
+        raise Invalid("work", "checkpoints.work", "Choose what counts as work.")
+    if not 0 <= talked_seconds <= 24 * 3600:
+        raise Invalid("talked_seconds", "checkpoints.talked", "A conversation that counts lasts at most a day.")
+    return [kind.value for kind in WorkKind if kind in work]
+
+
+def check_steps(steps: Sequence[StepChange], people: Directory, *, needs_minutes: bool) -> list[StepChange]:
+    """The checked steps. ``needs_minutes``: there is no stage norm for the first step to use. Raises Invalid at ``steps``."""
+    if not 1 <= len(steps) <= MOST_STEPS:
+        raise Invalid("steps", "checkpoints.steps", "A checkpoint has one to {most} steps.", most=MOST_STEPS)
+    return [_check_step(position, step, people, needs_minutes) for position, step in enumerate(steps)]
+
+
+def _check_step(position: int, step: StepChange, people: Directory, needs_minutes: bool) -> StepChange:
+    """The checked step. The parameters of an error name the step and its part: ``position`` (from 0) and ``part``."""
+
+    def refused(part: str, code: str, message: str, **params: str | int) -> Invalid:
+        return Invalid("steps", f"checkpoints.{code}", message, position=position, part=part, **params)
+
+    if step.after_minutes is None and (position or needs_minutes):
+        raise refused("after", "after", N_("Say after how many working minutes the step comes."))
+    if step.after_minutes is not None and not 1 <= step.after_minutes <= LONGEST_MINUTES:
+        raise refused("after", "minutes", N_("A step comes after at least a minute and at most five years."))
+    if step.what not in set(StepKind):
+        raise refused("what", "what", N_("A step makes a task or a control task."))
+    if _has_left(step.whom, people):
+        raise refused("whom", "left", N_("This person has left. Choose somebody else."))
+    if not _is_whom(step.whom, people):
+        raise refused("whom", "whom", N_("Choose who is asked: the responsible, the manager, a role or a person."))
+    text = one_line(step.text)
+    if len(text) > longest(CheckpointStep.text):
+        raise refused("text", "text", N_("Write a text of up to {most} letters."), most=longest(CheckpointStep.text))
+    items = tuple(line for line in (one_line(item) for item in step.checklist) if line)
+    if len(items) > MOST_ITEMS or any(len(item) > LONGEST_ITEM for item in items):
+        raise refused(
+            "checklist",
+            "checklist",
+            N_("A checklist has at most {most} items of up to {longest} letters."),
+            most=MOST_ITEMS,
+            longest=LONGEST_ITEM,
+        )
+    return StepChange(step.after_minutes, step.whom, step.what, text, items)
+
+
+def _has_left(whom: str, people: Directory) -> bool:
+    login = whom.removeprefix(USER)
+    return whom.startswith(USER) and any(user.login == login and not user.is_active for user in people.users.values())
+
+
+def _is_whom(whom: str, people: Directory) -> bool:
+    if whom in {RESPONSIBLE, MANAGER, JOINT}:
+        return True
+    if whom.startswith(ROLE) and whom.removeprefix(ROLE) in set(Role):
+        return True
+    login = whom.removeprefix(USER)
+    return whom.startswith(USER) and any(user.login == login for user in people.users.values())
+
+
+def check_field(work: Collection[str], trigger: str, field: str, known: Collection[str]) -> str:
+    """The field whose filling counts as work, or the date that is watched. Raises Invalid at ``field`` or ``work``."""
+    if WorkKind.FIELD_FILLED in work and trigger == TriggerKind.DATE:
+        raise Invalid(
+            "work", "checkpoints.date_or_field", "A date is watched here, so no field can be: leave that out."
+        )
+    if WorkKind.FIELD_FILLED in work and trigger != TriggerKind.DATE and field not in known:
+        raise Invalid("field", "checkpoints.field", "Choose the field whose filling is work.")
+    return field
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +176,18 @@ class Draft:
 async def check_change(session: AsyncSession, change: CheckpointChange) -> Draft:
     """Check a change. Raises Invalid at the wrong field."""
     people = await load_directory(session)
-    name = checks.check_name(change.name)
-    checks.check_trigger(change.trigger, change.field, change.offset_minutes)
-    work = checks.check_work(change.work, change.talked_seconds)
+    name = check_name(change.name)
+    check_trigger(change.trigger, change.field, change.offset_minutes)
+    work = check_work(change.work, change.talked_seconds)
     stage = await _place(session, change)
-    steps = checks.check_steps(
+    steps = check_steps(
         change.steps,
         people,
         needs_minutes=change.trigger == TriggerKind.SILENCE or (change.trigger == TriggerKind.STAGE and stage is None),
     )
     values: dict[str, Any] = {
         "name": name,
-        "field": checks.check_field(work, change.trigger, change.field, BY_KEY),
+        "field": check_field(work, change.trigger, change.field, BY_KEY),
         "trigger": change.trigger,
         "work": work,
         "talked_seconds": change.talked_seconds,

@@ -9,11 +9,10 @@ from sqlalchemy import ColumnElement, delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.checkpoints.config import Watched
-from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.context import EngineContext, Watched
 from pbxcrm.checkpoints.lighting import DueLamp, LampSubject, Outcome, light, put_out
 from pbxcrm.checkpoints.models import Lamp, LampState, Subject
-from pbxcrm.checkpoints.settling import Clock, NewLamp, settle
+from pbxcrm.checkpoints.rules import Clock, NewLamp, settle
 from pbxcrm.shared.core_sql import add_new
 
 OPEN = (LampState.ARMED.value, LampState.BURNING.value)

@@ -14,9 +14,8 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.access import audience_of_lamp
-from pbxcrm.checkpoints.addressees import JOINT, RESPONSIBLE, addressee_of, goes_to_manager
-from pbxcrm.checkpoints.config import Watched
-from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.addressee_rules import JOINT, RESPONSIBLE, addressee_of, goes_to_manager
+from pbxcrm.checkpoints.context import EngineContext, Watched
 from pbxcrm.checkpoints.models import CheckpointStep, Decision, Lamp, LampState, StepKind, Subject
 from pbxcrm.checkpoints.rules import Rest, pieces
 from pbxcrm.people.directory import Directory
@@ -24,7 +23,7 @@ from pbxcrm.shared.db import lock
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import (
     NewTask,
     do_change_task,
@@ -164,7 +163,7 @@ def _task_of(each: DueLamp, now: datetime) -> NewTask:
         call_id=subject.call_id,
         part_of_id=subject.part_of_id or each.part_of_id,
         about=about_of(lamp),
-        checklist=tuple(checklists.item(line) for line in step.checklist),
+        checklist=tuple(checklist_rules.item(line) for line in step.checklist),
     )
 
 

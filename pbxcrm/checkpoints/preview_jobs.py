@@ -7,10 +7,8 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
-from pbxcrm.checkpoints.checks import StepChange
-from pbxcrm.checkpoints.config import Watched
-from pbxcrm.checkpoints.context import load_engine
-from pbxcrm.checkpoints.drafts import CheckpointChange, check_change
+from pbxcrm.checkpoints.context import Watched, load_engine
+from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange, check_change
 from pbxcrm.checkpoints.models import TriggerKind
 from pbxcrm.checkpoints.preview import (
     DAYS,

@@ -80,7 +80,7 @@ async def check_pbx(pbx: Pbx) -> list[Finding]:
     from ami.errors import ActionTimeout, AmiError, BadAmiUrl
     from ami.probe import probe
     from ami.url import AmiUrl
-    from pbxcrm.pbx.reports import REPORTS
+    from pbxcrm.pbx.report_sentences import REPORTS
 
     name = f"PBX {pbx.name}"
     try:

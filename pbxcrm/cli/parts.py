@@ -18,8 +18,8 @@ from pbxcrm import migrations
 from pbxcrm.cli.bind import bind
 from pbxcrm.cli.locks import in_use, prepared
 from pbxcrm.files.store import Store
+from pbxcrm.notices.digest_actions import Post
 from pbxcrm.notices.mail import MailServer
-from pbxcrm.notices.sending import Post
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.private_files import make_private
@@ -159,7 +159,7 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Resources) ->
     from ami.listener import Listener, ListenerSettings
     from ami.tracker import Tracker, TrackerConfig
     from pbxcrm.cli.phone_orders import PhoneOrders
-    from pbxcrm.phone.source import Orders
+    from pbxcrm.phone.order_source import Orders
     from pbxcrm.reactions.intake import Intake
 
     intake = Intake(on.db, settings)

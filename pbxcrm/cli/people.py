@@ -4,7 +4,7 @@ import asyncio
 
 from pbxcrm import migrations
 from pbxcrm.composition import compose
-from pbxcrm.people import actions, tokens
+from pbxcrm.people import actions, api_tokens
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import get_user_by_login
 from pbxcrm.shared.db import Database
@@ -46,7 +46,7 @@ def create_token(settings: Settings, login: str, name: str, days: int | None) ->
                 user = await get_user_by_login(session, login)
                 if user is None or not user.is_active:
                     raise NotFound("people.unknown_login", "Nobody active has the login “{login}”.", login=login)
-                found = await tokens.create_token(session, user, name=name, days=days)
+                found = await api_tokens.create_token(session, user, name=name, days=days)
             print(found)
         finally:
             await db.close()

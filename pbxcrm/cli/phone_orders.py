@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 from ami.executing import CommandRequest, CommandResult
-from pbxcrm.phone.source import Answer, Orders
+from pbxcrm.phone.order_source import Answer, Orders
 
 
 class PhoneOrders:
-    """``ami.executing.CommandSource`` over ``pbxcrm.phone.source.Orders``."""
+    """``ami.executing.CommandSource`` over ``pbxcrm.phone.order_source.Orders``."""
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders

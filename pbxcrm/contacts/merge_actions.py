@@ -2,7 +2,7 @@
 
 The merged client stays as a row with all its fields; ``merged_into_id`` is the survivor. Its URL leads to the survivor, and all
 searches leave it out. All rows that refer to it (deals, tasks, calls, callbacks, notes …) refer to the survivor from then on.
-``Merge`` stores each row, so that the merge can be undone, even a month later (``unmerging``).
+``Merge`` stores each row, so that the merge can be undone, even a month later (``unmerge_actions``).
 """
 
 from collections.abc import Mapping, Sequence

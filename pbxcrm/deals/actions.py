@@ -16,7 +16,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
 from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.access import audience_of_deal
-from pbxcrm.deals.anothers_client import do_say_with, owner_of_client
+from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
 from pbxcrm.deals.fields import BY_KEY, Value, apply
 from pbxcrm.deals.gates import GateFacts, check_gate
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered

@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.actions import NewDeal, do_create_deal
-from pbxcrm.deals.automatic import do_move_by_itself
+from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Note, Pipeline, StageKind
 from pbxcrm.deals.queries import stage_of_kind

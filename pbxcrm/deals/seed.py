@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.models import Calendar, CalendarSpan
 from pbxcrm.deals.models import Pipeline
-from pbxcrm.deals.pipelines import seed_pipeline
+from pbxcrm.deals.pipeline_actions import seed_pipeline
 
 
 async def seed(session: AsyncSession, timezone: str) -> None:

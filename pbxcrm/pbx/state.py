@@ -23,7 +23,7 @@ class PbxState(StrEnum):
 class PbxReport:
     """The listener's report on one PBX; shown by ``doctor`` and the status page.
 
-    ``code`` names the message in ``pbxcrm.pbx.reports``; ``params`` fill it in.
+    ``code`` names the message in ``pbxcrm.pbx.report_sentences``; ``params`` fill it in.
     """
 
     pbx: str

@@ -9,11 +9,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.people.api_tokens import revoke_tokens
+from pbxcrm.people.login_throttle import ACCOUNT_WINDOW
 from pbxcrm.people.models import Extension, FailedLogin, LoginSession, MobileNumber, PopupMode, Team, User
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import check_extensions, check_login, check_name
-from pbxcrm.people.throttle import ACCOUNT_WINDOW
-from pbxcrm.people.tokens import revoke_tokens
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.events import emit

@@ -58,7 +58,7 @@ class PhoneCommand(SQLModel, table=True):
     deal_id: int | None = maybe_link("deals.id", index=False)
     contact_id: int | None = maybe_link("contacts.id", index=False)
     status: str = Field(default=CommandStatus.ASKED.value, max_length=10)
-    error_code: str = Field(default="", max_length=64)  # of ``pbxcrm.pbx.reports``
+    error_code: str = Field(default="", max_length=64)  # of ``pbxcrm.pbx.report_sentences``
     error_params: dict[str, Any] = json_object()
     created_at: datetime = utc_column()
     expires_at: datetime = utc_column()

@@ -16,11 +16,11 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import deal_title, line_of
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import NewDeal, do_assign_deal, do_create_deal
-from pbxcrm.deals.automatic import do_move_by_itself
+from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.people.models import User
 from pbxcrm.reactions.call_context import CallContext
-from pbxcrm.reactions.clients import Client, identify, last_talked, talk_after
+from pbxcrm.reactions.client_of_call import Client, identify, last_talked, talk_after
 from pbxcrm.reactions.next_attempts import decided, do_plan_next, do_settle
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.lengths import cut

@@ -14,15 +14,15 @@ from pbxcrm.calls.access import audience_of_call
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
 from pbxcrm.calls.models import Call, CallEvent, CallLeg
 from pbxcrm.calls.rules import is_better_ending, line_of
-from pbxcrm.calls.stored import columns_of, columns_of_leg
-from pbxcrm.checkpoints.talks import TalkOver, clients_talked
+from pbxcrm.calls.stored_state import columns_of, columns_of_leg
+from pbxcrm.checkpoints.handlers import TalkOver, clients_talked
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory
 from pbxcrm.phone.match_orders import match_order
 from pbxcrm.reactions.actions import consider, has_consequences
 from pbxcrm.reactions.call_context import CallContext
-from pbxcrm.reactions.clients import read_clients
+from pbxcrm.reactions.client_of_call import read_clients
 from pbxcrm.reactions.dialling import dials, take_callback
 from pbxcrm.reactions.mobiles import with_colleagues
 from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed

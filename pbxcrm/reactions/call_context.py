@@ -10,7 +10,7 @@ from pbxcrm.calls.models import Line
 from pbxcrm.contacts.queries import Numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import Funnel, load_funnel
-from pbxcrm.reactions.clients import Before, WriteDown
+from pbxcrm.reactions.client_of_call import Before, WriteDown
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.settings import Settings
 

@@ -9,9 +9,9 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.callbacks.attempts import Tried, do_after_last, schedule_of
 from pbxcrm.callbacks.queries import NOT_REACHED
 from pbxcrm.callbacks.rules import next_attempt, retry_title
-from pbxcrm.callbacks.schedules import Tried, do_after_last, schedule_of
 from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.hooks import StageEntry

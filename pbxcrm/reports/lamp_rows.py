@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.checkpoints.models import Lamp
-from pbxcrm.checkpoints.settling import entry_of
+from pbxcrm.checkpoints.rules import entry_of
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import load_funnel

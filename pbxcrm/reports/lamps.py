@@ -10,7 +10,7 @@ from pbxcrm.access.permissions import Viewer
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.checkpoints.access import visible_lamps
 from pbxcrm.checkpoints.models import Lamp, LampState
-from pbxcrm.checkpoints.settling import entry_of
+from pbxcrm.checkpoints.rules import entry_of
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User

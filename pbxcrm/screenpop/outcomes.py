@@ -16,7 +16,7 @@ from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import UNDO_WITHIN, access_deal_for_change, do_move_back
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passing_on import do_pass_on, owner_to_ask
+from pbxcrm.deals.passed_decisions import do_pass_on, owner_to_ask
 from pbxcrm.deals.queries import latest_move
 from pbxcrm.people.directory import load_directory
 from pbxcrm.screenpop.actions import say_dock_changed

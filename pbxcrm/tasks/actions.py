@@ -25,7 +25,7 @@ from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.access import audience_of_task
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
@@ -49,7 +49,7 @@ class NewTask:
     about: str = ""  # a key; while a task with the same key is open, no second one is created
     note: str = ""
     instruction: str = ""
-    checklist: tuple[checklists.Item, ...] = ()
+    checklist: tuple[checklist_rules.Item, ...] = ()
     stage_task_id: int | None = None  # the stage's automatic task, and the move for which it was created
     stage_move_id: int | None = None
 
@@ -253,7 +253,7 @@ async def create_task(
     note: str = "",
     kind: TaskKind = TaskKind.TODO,
     instruction: str = "",
-    checklist: list[checklists.Item] | None = None,
+    checklist: list[checklist_rules.Item] | None = None,
     repeat: Repeat = Repeat.NEVER,
 ) -> Task:
     """Create a task by hand. Raises Invalid at the wrong field, NotFound for a deal or client that the viewer may not see."""
@@ -280,7 +280,7 @@ async def create_task(
         created_by_id=viewer.user_id,
         created_at=now,
         instruction=check_optional_text(instruction, Task.instruction, "instruction"),
-        checklist=checklists.check_items(checklist or ()),
+        checklist=checklist_rules.check_items(checklist or ()),
         given_by_id=viewer.user_id if assignee.id != viewer.user_id or kind is TaskKind.ASSIGNMENT else None,
     )
     people = await load_directory(session)
@@ -321,7 +321,7 @@ async def edit_task(
     assignee_id: int | None = None,
     note: str | None = None,
     instruction: str | None = None,
-    checklist: list[checklists.Item] | None = None,
+    checklist: list[checklist_rules.Item] | None = None,
     repeat: Repeat | None = None,
 ) -> Task:
     """Change what is given. Whoever gives their task to somebody else has given an assignment, which begins anew.
@@ -339,7 +339,7 @@ async def edit_task(
     if instruction is not None:
         new["instruction"] = check_optional_text(instruction, Task.instruction, "instruction")
     if checklist is not None:
-        new["checklist"] = checklists.check_items(checklist)
+        new["checklist"] = checklist_rules.check_items(checklist)
     if due_at is not None:
         new["due_at"] = due_at
         if task.snoozed_until is not None:

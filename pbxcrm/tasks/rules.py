@@ -1,13 +1,16 @@
-"""Pure rules for tasks: titles, which tasks people may finish, and the progress of assignments."""
+"""Pure rules for tasks: titles, which tasks people may finish, the progress of assignments, and when a repeated task is due next."""
 
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from pbxcrm.access import Role, Viewer
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.reasons import N_
-from pbxcrm.tasks import checklists
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks import checklist_rules
+from pbxcrm.tasks.models import Repeat, Task, TaskKind, TaskStatus
 
 ABOUT_LAMP = "lamp:"  # the prefix of ``Task.about`` for the lamp of a deal; work on the deal ends the task
 ABOUT_CALLBACK_LAMP = "callback-lamp:"  # … for the lamp of a callback; a call or the manager ends it
@@ -53,7 +56,7 @@ def check_finishable(task: Task) -> None:
 
 def check_ticked(task: Task) -> None:
     """Raise Invalid at ``checklist`` with the first three required items that are not ticked."""
-    if left := checklists.missing(task.checklist):
+    if left := checklist_rules.missing(task.checklist):
         raise Invalid(
             "checklist",
             "tasks.checklist_open",
@@ -100,3 +103,34 @@ def may_judge(viewer: Viewer, task: Task) -> bool:
     return viewer.user_id == task.given_by_id or (
         viewer.role in {Role.MANAGER, Role.ADMIN} and viewer.user_id != task.assignee_id
     )
+
+
+def next_due(
+    repeat: Repeat, due_at: datetime, after: datetime, working: WorkingTime, month_day: int | None
+) -> datetime:
+    """The first repetition of ``due_at`` that is later than ``due_at`` and ``after``, at the same local time of day.
+
+    ``working`` gives the time zone and the working days. ``month_day`` is the day of the first monthly task, so that one on the 31st
+    returns to it after February.
+    """
+    local = due_at.astimezone(working.timezone)
+    yesterday = after.astimezone(working.timezone).date() - timedelta(days=1)
+    day = local.date()
+    if repeat in {Repeat.DAILY, Repeat.WORKDAYS}:
+        day = max(day, yesterday)
+    while True:
+        day = _following(repeat, day, working, month_day or local.day)
+        moment = datetime.combine(day, local.time(), working.timezone).astimezone(UTC)
+        if moment > max(due_at, after):
+            return moment
+
+
+def _following(repeat: Repeat, day: date, working: WorkingTime, month_day: int) -> date:
+    if repeat is Repeat.WEEKLY:
+        return day + timedelta(days=7)
+    if repeat is Repeat.MONTHLY:
+        year, month = (day.year + 1, 1) if day.month == 12 else (day.year, day.month + 1)
+        return date(year, month, min(month_day, monthrange(year, month)[1]))
+    if repeat is Repeat.WORKDAYS:
+        return working.next_working_day(day)
+    return day + timedelta(days=1)

@@ -16,7 +16,7 @@ from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
 from pbxcrm.tasks.models import StageTask, Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import check_title
@@ -34,7 +34,7 @@ class StageTaskChange:
     whom: str = RESPONSIBLE
     after_minutes: int = 0
     instruction: str = ""
-    checklist: Sequence[checklists.Item] = ()
+    checklist: Sequence[checklist_rules.Item] = ()
     keep: bool = False
 
 
@@ -98,7 +98,7 @@ async def save_stage_tasks(
         if not 0 <= change.after_minutes <= LONGEST_AFTER:
             raise Invalid("auto_after", "stage_tasks.after", "Choose a time from at once to a year.")
         row.after_minutes, row.keep, row.position = change.after_minutes, change.keep, position
-        row.checklist = checklists.check_items(change.checklist, "auto_checklist")
+        row.checklist = checklist_rules.check_items(change.checklist, "auto_checklist")
         row.version += 1
         session.add(row)
     for row in rows[len(kept) :]:

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from pbxcrm.cli.parts import set_aside
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.migrations import upgrade
-from pbxcrm.people.tokens import create_token
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.reports.report import all_reports
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings

@@ -25,14 +25,14 @@ from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call, CallEvent, CallLeg
 from pbxcrm.checkpoints.lamps import armed_row
 from pbxcrm.checkpoints.models import Lamp, Subject
-from pbxcrm.checkpoints.settling import NewLamp
+from pbxcrm.checkpoints.rules import NewLamp
 from pbxcrm.cli.parts import set_aside
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.deals.models import Deal, Note, Stage, StageMove
 from pbxcrm.migrations import upgrade
 from pbxcrm.people.actions import add_user
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.people.tokens import create_token
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.search_keys import search_key, words_of
 from pbxcrm.shared.search_words import SearchWord

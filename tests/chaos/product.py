@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from sqlmodel import select
 
+from pbxcrm.calls.call_json import as_object
 from pbxcrm.calls.models import Call, CallEvent
-from pbxcrm.calls.rendering import as_object
 from pbxcrm.shared.db import Database
 from tests.chaos.proxy import Proxy
 from tests.databases import Postgres, fresh_name

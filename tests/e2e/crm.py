@@ -14,8 +14,8 @@ import httpx2
 
 from pbxcrm.cli.database import prepare
 from pbxcrm.people.actions import add_user
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.people.passwords import hash_password
-from pbxcrm.people.tokens import create_token
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.running import START_SECONDS, Running, running

@@ -15,8 +15,7 @@ from pbxcrm.access import Role, Viewer
 from pbxcrm.calendars.actions import CalendarChange, change_calendar
 from pbxcrm.calendars.queries import default_calendar
 from pbxcrm.checkpoints.actions import create_checkpoint
-from pbxcrm.checkpoints.checks import StepChange
-from pbxcrm.checkpoints.drafts import CheckpointChange
+from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState
 from pbxcrm.deals.actions import create_deal, move_deal
 from pbxcrm.deals.models import Stage

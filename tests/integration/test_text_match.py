@@ -13,7 +13,7 @@ from pbxcrm.calls.queries import CallFilter, list_calls
 from pbxcrm.contacts.access import sees_little, visible_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import list_contacts
-from pbxcrm.deals.board import BoardFilter, narrowed
+from pbxcrm.deals.board_queries import BoardFilter, narrowed
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.global_search import search

@@ -8,9 +8,9 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.access import Viewer
-from pbxcrm.callbacks.listing import put_on_list
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.results import dismiss
+from pbxcrm.callbacks.special_numbers import put_on_list
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.actions import create_contact, edit_contact, unmark_number
@@ -24,9 +24,9 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task, edit_task
-from pbxcrm.tasks.finishing import finish_task
+from pbxcrm.tasks.finish_actions import finish_task
 from pbxcrm.tasks.models import Task
-from pbxcrm.tasks.progress import comment_task
+from pbxcrm.tasks.progress_actions import comment_task
 from tests.calls import NOON, FactStory, batch
 from tests.integration.walking import SECRET_NUMBER, Walker, ask
 from tests.lamps import lamp_of_callback

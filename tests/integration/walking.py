@@ -30,10 +30,10 @@ from pbxcrm.files.store import Store
 from pbxcrm.flags.models import Flag
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.people.directory import load_directory
-from pbxcrm.people.logins import log_in
+from pbxcrm.people.login_actions import log_in
 from pbxcrm.people.models import ApiToken, LoginSession
-from pbxcrm.people.tokens import create_token
 from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.reactions.caller_lookup import Lookup
 from pbxcrm.reactions.intake import Intake

@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pbxcrm.calls.rendering import rfc3339
+from pbxcrm.calls.call_json import rfc3339
 from pbxcrm.people.models import User
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.lengths import LONGEST_SEARCH, longest

@@ -7,8 +7,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
+from pbxcrm.people.api_tokens import note_token_used
 from pbxcrm.people.queries import token_hash
-from pbxcrm.people.tokens import note_token_used
 from web.parts import now, parts
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from pbxcrm.access import Permission, Viewer, can, sees_others
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
-from pbxcrm.deals.board import (
+from pbxcrm.deals.board_queries import (
     BoardFilter,
     ColumnFigures,
     column_cards,

@@ -10,8 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.checkpoints import burning
-from pbxcrm.checkpoints.burning import LampRow, Pace
+from pbxcrm.checkpoints import burning_queries
+from pbxcrm.checkpoints.burning_queries import LampRow, Pace
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.people.directory import load_directory
 from web.i18n import N_, here
@@ -51,10 +51,10 @@ async def page(request: Request) -> Response:
     tonight, week = _midnight(1), _midnight(DAYS)
     async with parts(request).db.read() as session:
         people = await load_directory(session)
-        burns = await burning.burning_now(session, who)
-        soon = await burning.lighting_soon(session, who, at, week)
-        paces = await burning.paces(session, who, at - timedelta(days=PACE_DAYS))
-        rows = await burning.rows_burning(session, who, limit=SHOWN)
+        burns = await burning_queries.burning_now(session, who)
+        soon = await burning_queries.lighting_soon(session, who, at, week)
+        paces = await burning_queries.paces(session, who, at - timedelta(days=PACE_DAYS))
+        rows = await burning_queries.rows_burning(session, who, limit=SHOWN)
     lines: dict[int | None, PersonLine] = {}
 
     def line(owner_id: int | None) -> PersonLine:
@@ -75,7 +75,7 @@ async def page(request: Request) -> Response:
         burns=len(burns),
         lights_today=sum(each.at < tonight for each in soon),
         lights_week=len(soon),
-        is_all=max(len(burns), len(soon)) < burning.MOST,
+        is_all=max(len(burns), len(soon)) < burning_queries.MOST,
         rows=rows,
         lines=sorted(lines.values(), key=lambda each: (-each.now, -each.today, each.name)),
         days=[today() + timedelta(days=number) for number in range(DAYS)],
@@ -112,7 +112,7 @@ async def _behind(session: AsyncSession, request: Request, what: str, person: in
     who, at, limit = viewer(request), now(request), LISTED + 1
     owner = _owner(person)
     if what in {"lit", "late"}:
-        paces = await burning.paces(session, who, at - timedelta(days=PACE_DAYS))
+        paces = await burning_queries.paces(session, who, at - timedelta(days=PACE_DAYS))
         ids = [
             each.lamp_id
             for owner_id, pace in paces.items()
@@ -120,18 +120,18 @@ async def _behind(session: AsyncSession, request: Request, what: str, person: in
             for each in pace.reactions
             if what == "lit" or not each.in_time
         ]
-        return await burning.rows_by_id(session, who, sorted(ids, reverse=True)[:limit])
+        return await burning_queries.rows_by_id(session, who, sorted(ids, reverse=True)[:limit])
     if what in {"now", "first"}:
         own = ~col(Lamp.is_escalation) if what == "first" else None
         wanted = [condition for condition in (owner, own) if condition is not None]
-        return await burning.rows_burning(session, who, limit=limit, owner=and_(*wanted) if wanted else None)
+        return await burning_queries.rows_burning(session, who, limit=limit, owner=and_(*wanted) if wanted else None)
     since, until = at, _midnight(1) if what == "today" else _midnight(DAYS)
     if what == "hour":
         day, hour = min(asked_number(request, "day") or 0, DAYS - 1), min(asked_number(request, "hour") or 0, 23)
         start = _midnight(day).astimezone(here().timezone)
         since = max(at, start.replace(hour=hour).astimezone(UTC))
         until = start.replace(hour=hour).astimezone(UTC) + timedelta(hours=1)
-    return await burning.rows_lighting(session, who, since, until, limit=limit, owner=owner)
+    return await burning_queries.rows_lighting(session, who, since, until, limit=limit, owner=owner)
 
 
 def _owner(person: int | None) -> ColumnElement[bool] | None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, check
-from pbxcrm.callbacks import claims, results, undoing
+from pbxcrm.callbacks import claims, results, undo_actions
 from pbxcrm.callbacks.attempts import call_behind
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import (
@@ -145,7 +145,7 @@ async def result(request: Request) -> Response:
 async def undo(request: Request) -> Response:
     """``POST /callbacks/undo/{attempt_id}``: take a result back."""
     async with parts(request).db.write() as session:
-        await undoing.undo_result(session, viewer(request), request.path_params["attempt_id"], now=now(request))
+        await undo_actions.undo_result(session, viewer(request), request.path_params["attempt_id"], now=now(request))
     return toast(request, _("Taken back."))
 
 

@@ -15,7 +15,7 @@ from pbxcrm.checkpoints.actions import (
     delete_checkpoint,
     watch_pipeline,
 )
-from pbxcrm.checkpoints.checks import MOST_ITEMS, MOST_STEPS
+from pbxcrm.checkpoints.drafts import MOST_ITEMS, MOST_STEPS
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import Look, access_trial, look_at_change, try_change
 from pbxcrm.checkpoints.queries import steps_of

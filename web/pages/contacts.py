@@ -6,8 +6,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, can, decides_for
-from pbxcrm.callbacks.listing import put_on_list
-from pbxcrm.callbacks.unlisting import take_off_list
+from pbxcrm.callbacks.special_numbers import put_on_list, take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.duplicates import Alike, alike_to
 from pbxcrm.contacts.models import NumberKind
@@ -24,7 +23,7 @@ from pbxcrm.contacts.queries import (
     with_numbers,
 )
 from pbxcrm.deals.actions import add_note
-from pbxcrm.deals.board import BoardFilter
+from pbxcrm.deals.board_queries import BoardFilter
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.directory import load_directory

@@ -12,11 +12,11 @@ from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.queries import access_call
 from pbxcrm.calls.rules import named_as
-from pbxcrm.checkpoints.pauses import APPROVE_BEYOND, pause_of
+from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, pause_of
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, get_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
-from pbxcrm.deals.board import path_of
+from pbxcrm.deals.board_queries import path_of
 from pbxcrm.deals.fields import BY_KEY, Value, values_of
 from pbxcrm.deals.gates import Need
 from pbxcrm.deals.models import Stage, StageKind, StageMove
@@ -34,9 +34,9 @@ from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.flags.queries import FlagFilter, list_flags
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reactions.clients import identify
+from pbxcrm.reactions.client_of_call import identify
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.tasks.lists import open_tasks_of_deal
+from pbxcrm.tasks.list_queries import open_tasks_of_deal
 from pbxcrm.tasks.queries import editable_among
 from pbxcrm.timeline.entries import EntryKind, Timeline
 from pbxcrm.timeline.queries import timeline

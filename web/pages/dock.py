@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.calendars.deadline_parser import read_deadline
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.calendars.spoken import read_deadline
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.screenpop import actions, outcomes
 from pbxcrm.screenpop.card_contents import Card

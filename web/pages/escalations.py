@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, check, may
 from pbxcrm.calendars.queries import Calendars, load_calendars
-from pbxcrm.checkpoints import escalations
+from pbxcrm.checkpoints import escalation_actions
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import (
     access_escalation,
@@ -26,7 +26,7 @@ from pbxcrm.reports.day_figures import load_day_figures
 from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.typed_reasons import check_why
-from pbxcrm.tasks.finishing import finish_task
+from pbxcrm.tasks.finish_actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast
 from web.forms import Form, filled, read_form
@@ -81,7 +81,7 @@ async def reassign(request: Request) -> Response:
     try:
         user_id = form.id("user_id")
         async with parts(request).db.write() as session:
-            await escalations.reassign(session, viewer(request), _id(request), user_id or 0, now=now(request))
+            await escalation_actions.reassign(session, viewer(request), _id(request), user_id or 0, now=now(request))
             name = (await load_directory(session)).name(user_id)
     except Invalid as error:
         form.refuse(error)
@@ -96,7 +96,7 @@ async def reassign_chosen(request: Request) -> Response:
     chosen = form.ids("ids")[:LISTED_AT_MOST]
     async with parts(request).db.write() as session:
         for escalation_id in dict.fromkeys(chosen):
-            await escalations.reassign(session, viewer(request), escalation_id, user_id or 0, now=at)
+            await escalation_actions.reassign(session, viewer(request), escalation_id, user_id or 0, now=at)
         name = (await load_directory(session)).name(user_id)
     said = ngettext(
         "%(num)d given to %(name)s; their time begins anew.",
@@ -111,7 +111,7 @@ async def accept(request: Request) -> Response:
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
-            await escalations.accept(session, viewer(request), _id(request), form["why"], now=now(request))
+            await escalation_actions.accept(session, viewer(request), _id(request), form["why"], now=now(request))
     except Invalid as error:
         form.refuse(error)
         return await _ask(request, form, "accept", UNPROCESSABLE)
@@ -125,7 +125,9 @@ async def comment(request: Request) -> Response:
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
-            lamp = await escalations.comment(session, viewer(request), _id(request), form["text"], now=now(request))
+            lamp = await escalation_actions.comment(
+                session, viewer(request), _id(request), form["text"], now=now(request)
+            )
             name = (await load_directory(session)).name(lamp.owner_id)
     except Invalid as error:
         form.refuse(error)
@@ -136,7 +138,7 @@ async def comment(request: Request) -> Response:
 async def joint(request: Request) -> Response:
     """``POST /escalations/{id}/joint``: make it a joint task of the manager and the owner of the work."""
     async with parts(request).db.write() as session:
-        lamp = await escalations.make_joint(session, viewer(request), _id(request), now=now(request))
+        lamp = await escalation_actions.make_joint(session, viewer(request), _id(request), now=now(request))
         name = (await load_directory(session)).name(lamp.owner_id)
     return with_toast(request, await _page(request), _("{name} has it too now.").format(name=name))
 

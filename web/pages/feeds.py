@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.tasks.feeds import end_feed, feed_tasks, make_feed
+from pbxcrm.tasks.calendar_feeds import end_feed, feed_tasks, make_feed
 from pbxcrm.tasks.icalendar import Entry, calendar
 from web import words
 from web.answers import redirect

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.calls.queries import unmapped_extensions
-from pbxcrm.calls.unmapped import unmapped_endpoints
+from pbxcrm.calls.unmapped_phones import unmapped_endpoints
 from pbxcrm.deals.queries import default_pipeline
 from pbxcrm.pbx.queries import pbx_statuses
 from pbxcrm.upkeep.first_run import ESSENTIAL, KEEPABLE, Step, keep_as_it_is, load_first_run, put_away

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.access import Permission, can
-from pbxcrm.calendars.leaves import NewLeave, create_leave, delete_leave
+from pbxcrm.calendars.leave_actions import NewLeave, create_leave, delete_leave
 from pbxcrm.calendars.queries import list_leaves, load_calendars
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import list_users

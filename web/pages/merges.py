@@ -8,17 +8,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Viewer
-from pbxcrm.callbacks.merging import open_callbacks
+from pbxcrm.callbacks.merge_actions import open_callbacks
 from pbxcrm.contacts.duplicates import Alike, alike_to, in_common, list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.hooks import Left, Why
-from pbxcrm.contacts.known import whose_numbers
+from pbxcrm.contacts.known_numbers import whose_numbers
 from pbxcrm.contacts.merge_actions import Versions, merge_contacts, values_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
 from pbxcrm.contacts.merge_rules import FIELDS, NOTE_MAX, default_choice, joined
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
 from pbxcrm.contacts.unmerge_actions import undo_merge
-from pbxcrm.deals.board import BoardFilter
+from pbxcrm.deals.board_queries import BoardFilter
 from pbxcrm.deals.queries import DealRow, list_deals
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid

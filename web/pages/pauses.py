@@ -6,7 +6,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.checkpoints.pauses import APPROVE_BEYOND, approve_pause, end_pause, pause_deal, pause_of
+from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, approve_pause, end_pause, pause_deal, pause_of
 from pbxcrm.deals.queries import access_deal_row
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid

@@ -9,12 +9,12 @@ from starlette.responses import Response
 from pbxcrm.access import Permission, Role, can, may
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.people import actions
+from pbxcrm.people.api_tokens import list_tokens
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import Team, User
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, mobiles_of
 from pbxcrm.people.rules import check_mobiles
-from pbxcrm.people.tokens import list_tokens
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.numbers import format_for_people
 from web.answers import redirect

@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.phone import actions
+from pbxcrm.phone.order_source import wake
 from pbxcrm.phone.queries import latest_call_of, latest_order_of
-from pbxcrm.phone.source import wake
 from pbxcrm.shared.numbers import format_for_people
 from web.answers import toast
 from web.forms import read_form

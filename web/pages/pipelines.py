@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.checkpoints.actions import begin_anew
-from pbxcrm.checkpoints.defaults import key_stages
+from pbxcrm.checkpoints.default_checkpoints import key_stages
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.checkpoints.preview_jobs import Look, look_at_norm, try_norm
 from pbxcrm.checkpoints.queries import lamps_in_stage, list_checkpoints
-from pbxcrm.deals import pipelines as actions
+from pbxcrm.deals import pipeline_actions as actions
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gates import GateRefused
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
-from pbxcrm.deals.pipelines import PipelineChange, StageChange
+from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange
 from pbxcrm.deals.queries import deals_in_stages, list_pipelines, load_funnel
 from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.people.directory import Directory, load_directory

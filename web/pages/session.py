@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pbxcrm.notices import actions as notices
-from pbxcrm.people import actions, logins
+from pbxcrm.people import actions, login_actions
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
 from pbxcrm.upkeep.pbx_silence import load_silence
 from web.answers import done_word, redirect
@@ -42,7 +42,7 @@ async def login(request: Request) -> Response:
     wait = 0
     device = device_of(request) or secrets.token_urlsafe(32)
     try:
-        token, _user = await logins.log_in(
+        token, _user = await login_actions.log_in(
             parts(request).db,
             form["login"],
             form.get("password"),
@@ -190,7 +190,7 @@ async def change_password(request: Request) -> Response:
     who = viewer(request)
     try:
         _check_same(password)
-        await logins.change_password(
+        await login_actions.change_password(
             parts(request).db, who, old=password.get("old"), new=password.get("new"), now=now(request)
         )
     except Invalid as error:

@@ -10,7 +10,7 @@ from pbxcrm.deals.models import Stage
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.models import StageTask
 from pbxcrm.tasks.stage_tasks import (
     MANAGER,
@@ -69,7 +69,7 @@ def _change(row: Row) -> StageTaskChange:
         whom=row["whom"] or RESPONSIBLE,
         after_minutes=minutes_typed("auto_after", row["after"], row["unit"]) or 0,
         instruction=row["instruction"],
-        checklist=checklists.parse_lines(row["checklist"], field="auto_checklist"),
+        checklist=checklist_rules.parse_lines(row["checklist"], field="auto_checklist"),
         keep=row["keep"] == "keep",
     )
 
@@ -83,7 +83,7 @@ def _row(task: StageTask) -> Row:
         "unit": unit,
         "keep": "keep" if task.keep else "cancel",
         "instruction": task.instruction,
-        "checklist": checklists.as_lines(task.checklist),
+        "checklist": checklist_rules.as_lines(task.checklist),
     }
 
 

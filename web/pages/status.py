@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.calls.queries import unmapped_extensions
-from pbxcrm.calls.unmapped import UnmappedEndpoint, unmapped_endpoints
+from pbxcrm.calls.unmapped_phones import UnmappedEndpoint, unmapped_endpoints
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.queries import pbx_statuses

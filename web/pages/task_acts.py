@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.tasks.assignments import accept_task, approve_task, return_task
+from pbxcrm.tasks.assignment_actions import accept_task, approve_task, return_task
 from pbxcrm.tasks.models import Task
-from pbxcrm.tasks.progress import comment_task, plan_task, snooze_task, tick_item, undo_act
+from pbxcrm.tasks.progress_actions import comment_task, plan_task, snooze_task, tick_item, undo_act
 from pbxcrm.tasks.queries import access_task, access_task_row, edits_task
 from web.answers import redirect, toast
 from web.due_dates import deadline_of

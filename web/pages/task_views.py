@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.people.directory import load_directory
-from pbxcrm.tasks.lists import TaskChoice, load_by_person
+from pbxcrm.tasks.list_queries import TaskChoice, load_by_person
 from pbxcrm.tasks.queries import TaskRow, editable_among, list_tasks
 from web.answers import redirect
 from web.i18n import here

@@ -13,8 +13,8 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.queries import access_user
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.tasks import actions, checklists, finishing
-from pbxcrm.tasks.lists import TaskChoice, list_closed, overdue_by_person, to_check, to_check_count
+from pbxcrm.tasks import actions, checklist_rules, finish_actions
+from pbxcrm.tasks.list_queries import TaskChoice, list_closed, overdue_by_person, to_check, to_check_count
 from pbxcrm.tasks.models import Repeat, TaskKind
 from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, editable_among, list_tasks
 from web.answers import redirect, toast, with_toast
@@ -166,7 +166,7 @@ async def create(request: Request) -> Response:
                 if form.id("assignee_id") in {None, viewer(request).user_id}
                 else TaskKind.ASSIGNMENT,
                 instruction=form["instruction"],
-                checklist=checklists.parse_lines(form["checklist"]),
+                checklist=checklist_rules.parse_lines(form["checklist"]),
                 repeat=asked_repeat(form),
             )
     except Invalid as error:
@@ -205,7 +205,7 @@ async def save(request: Request) -> Response:
                 assignee_id=form.id("assignee_id"),
                 note=form["note"],
                 instruction=form["instruction"] if "instruction" in form.values else None,
-                checklist=checklists.parse_lines(form["checklist"], was.checklist)
+                checklist=checklist_rules.parse_lines(form["checklist"], was.checklist)
                 if "checklist" in form.values
                 else None,
                 repeat=asked_repeat(form) if "repeat" in form.values else None,
@@ -226,7 +226,7 @@ async def done(request: Request) -> Response:
     cancelled = "cancelled" in form.values
     try:
         async with parts(request).db.write() as session:
-            found = await finishing.finish_task(
+            found = await finish_actions.finish_task(
                 session, viewer(request), task_id, result=form["result"], now=now(request), cancelled=cancelled
             )
     except Invalid as error:
@@ -242,7 +242,7 @@ async def done(request: Request) -> Response:
 async def reopen(request: Request) -> Response:
     """``POST /tasks/{id}/reopen``: undo ``done``."""
     async with parts(request).db.write() as session:
-        await finishing.reopen_task(session, viewer(request), request.path_params["task_id"], now=now(request))
+        await finish_actions.reopen_task(session, viewer(request), request.path_params["task_id"], now=now(request))
     if wants_fragment(request):
         return toast(request, _("The task is open again."))
     return redirect(request, "/tasks", done="saved")

@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pbxcrm.people.api_tokens import create_token, list_tokens, revoke_token
 from pbxcrm.people.queries import access_self, access_user
-from pbxcrm.people.tokens import create_token, list_tokens, revoke_token
 from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect
 from web.forms import Form, read_form

@@ -10,13 +10,13 @@ from pbxcrm import migrations
 from pbxcrm.access import Role
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
-from pbxcrm.calls.unmapped import unmapped_endpoints
+from pbxcrm.calls.unmapped_phones import unmapped_endpoints
 from pbxcrm.checkpoints.queries import last_beat, parked_lamps
 from pbxcrm.files.queries import missing_files
 from pbxcrm.files.store import Store
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
-from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.people.models import Extension, User
 from pbxcrm.shared.db import Database

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ami.executing import CommandRequest, CommandResult
-from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
 from tests.fakes.ami_server import FakeAmiServer, error, success
 from tests.integration.ami.office import Office, now, quick

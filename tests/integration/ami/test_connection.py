@@ -12,7 +12,7 @@ from ami.connection import AmiConnection, Frame, Link, Timing
 from ami.errors import ActionRefused, ActionTimeout, LinkDown, LoginRefused, UnsafeValue
 from ami.messages import parse
 from ami.url import AmiUrl
-from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
 from tests.fakes.ami_server import FakeAmiServer, error, listing, message, success
 

@@ -14,7 +14,7 @@ from ami.journal import Journal
 from ami.snapshot import Snapshot, is_record
 from ami.tracker import Tracker
 from pbxcrm.calls.facts import CallFact, Outcome
-from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import JournalPosition, Lease, PbxState
 from tests.fakes.ami_server import FakeAmiServer, error, listing, message, success
 from tests.integration.ami.office import Office, now, quick

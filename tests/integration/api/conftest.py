@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from pbxcrm.people.tokens import create_token
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.reactions.caller_lookup import Lookup
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 
-from pbxcrm.people.tokens import create_token
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import FactStory

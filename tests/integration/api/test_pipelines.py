@@ -6,7 +6,7 @@ from httpx2 import AsyncClient
 from sqlmodel import select
 
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.pipelines import CLEAR_AT_ONCE
+from pbxcrm.deals.pipeline_actions import CLEAR_AT_ONCE
 from pbxcrm.shared import timers
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from pbxcrm.calls.call_json import as_object
 from pbxcrm.calls.facts import Transfer, TransferKind
-from pbxcrm.calls.rendering import as_object
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import FactStory

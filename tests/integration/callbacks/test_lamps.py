@@ -9,7 +9,7 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.callbacks.models import AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
-from pbxcrm.checkpoints.escalations import accept, reassign
+from pbxcrm.checkpoints.escalation_actions import accept, reassign
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import escalation_count, list_escalations
 from pbxcrm.deals.models import Deal
@@ -18,8 +18,8 @@ from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import Timer
-from pbxcrm.tasks.finishing import finish_task, reopen_task
-from pbxcrm.tasks.lists import TaskChoice, list_closed, open_tasks_of_deal
+from pbxcrm.tasks.finish_actions import finish_task, reopen_task
+from pbxcrm.tasks.list_queries import TaskChoice, list_closed, open_tasks_of_deal
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.queries import list_tasks, overdue_count
 from pbxcrm.tasks.rules import ENDED_BY

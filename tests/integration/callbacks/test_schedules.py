@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
-from pbxcrm.callbacks.undoing import undo_result
+from pbxcrm.callbacks.undo_actions import undo_result
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind

@@ -5,11 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from pbxcrm.callbacks.listing import put_on_list
 from pbxcrm.callbacks.models import AttemptResult, Episode
 from pbxcrm.callbacks.queries import open_episodes_of_number
 from pbxcrm.callbacks.results import record_result
-from pbxcrm.callbacks.unlisting import take_off_list
+from pbxcrm.callbacks.special_numbers import put_on_list, take_off_list
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.models import Deal

@@ -7,7 +7,7 @@ import pytest
 from pbxcrm.callbacks.claims import claim
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.results import Recorded, dismiss, record_result
-from pbxcrm.callbacks.undoing import undo_result
+from pbxcrm.callbacks.undo_actions import undo_result
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.actions import create_contact

@@ -13,9 +13,9 @@ from sqlmodel import col, select
 
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.checkpoints.models import Lamp, LampState, WorkKind
-from pbxcrm.checkpoints.pauses import pause_deal
+from pbxcrm.checkpoints.pause_actions import pause_deal
+from pbxcrm.checkpoints.preview import Stay, would_light
 from pbxcrm.checkpoints.rules import Rest, Work
-from pbxcrm.checkpoints.what_if import Stay, would_light
 from pbxcrm.people.directory import load_directory
 from tests.integration.checkpoints.conftest import DealDesk
 

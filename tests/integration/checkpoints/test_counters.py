@@ -16,7 +16,7 @@ from pbxcrm.checkpoints.queries import (
 )
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals
-from pbxcrm.tasks.lists import TaskChoice
+from pbxcrm.tasks.list_queries import TaskChoice
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.queries import list_tasks, overdue_count
 from tests.calls import NOON, FactStory, batch, outbound

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from pbxcrm.checkpoints.escalations import accept, comment, make_joint, reassign
+from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import escalation_count, lamps_of_deals, list_control_tasks, list_escalations
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound

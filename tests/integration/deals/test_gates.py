@@ -12,7 +12,7 @@ import pbxcrm
 import web
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
-from pbxcrm.callbacks.undoing import undo_result
+from pbxcrm.callbacks.undo_actions import undo_result
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import unmark_number
 from pbxcrm.contacts.models import SpecialNumber
@@ -20,7 +20,7 @@ from pbxcrm.deals import gates
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.gates import GateFacts, GateRefused, missing_for
 from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.deals.pipelines import archive_stage
+from pbxcrm.deals.pipeline_actions import archive_stage
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.screenpop import outcomes
 from pbxcrm.shared import reasons
@@ -146,15 +146,15 @@ PATHS: dict[str, Path_] = {
     "web.pages.deals:move": by_move,  # drag, keys, menu, the stage path and the form; its HTTP in test_deals_pages.py
     "web.api.v1.deals:change_deal": by_move,  # its HTTP in test_writing.py
     "pbxcrm.callbacks.results:_lose": by_callback,
-    "pbxcrm.callbacks.undoing:_move_back": by_undone_callback,
+    "pbxcrm.callbacks.undo_actions:_move_back": by_undone_callback,
     "pbxcrm.deals.lost:reopen_deals": by_unmarked_number,
     "pbxcrm.screenpop.outcomes:_lose": by_card,
     "pbxcrm.screenpop.outcomes:_take_back": by_undone_card,
     "pbxcrm.reactions.actions:_leave_didnt_reach": by_talk,
-    "pbxcrm.deals.pipelines:archive_stage": by_removed_stage,
-    "pbxcrm.deals.pipelines:clear_stage": by_talk,  # by itself, as a talk does; in batches in test_pipelines.py
+    "pbxcrm.deals.pipeline_actions:archive_stage": by_removed_stage,
+    "pbxcrm.deals.pipeline_actions:clear_stage": by_talk,  # by itself, as a talk does; in batches in test_pipelines.py
     "pbxcrm.deals.follow_ups:_take_back": by_talk,  # by itself, too
-    "pbxcrm.callbacks.schedules:do_after_last": by_talk,  # by itself, too; refused in test_schedules.py
+    "pbxcrm.callbacks.attempts:do_after_last": by_talk,  # by itself, too; refused in test_schedules.py
 }
 AUTOMATIC = {by_talk}
 

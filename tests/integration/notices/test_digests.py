@@ -13,10 +13,10 @@ from aiosmtpd.smtp import SMTP
 from sqlmodel import col, select
 
 from pbxcrm.deals.actions import create_deal
+from pbxcrm.notices.digest_actions import Post
 from pbxcrm.notices.mail import MailRefused, MailServer
 from pbxcrm.notices.models import Digest, DigestState
 from pbxcrm.notices.queries import troubled_digests
-from pbxcrm.notices.sending import Post
 from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database

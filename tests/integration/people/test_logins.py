@@ -12,9 +12,9 @@ from sqlmodel import select
 
 from pbxcrm.access import Viewer
 from pbxcrm.people import passwords
-from pbxcrm.people.logins import change_password, log_in
+from pbxcrm.people.login_actions import change_password, log_in
+from pbxcrm.people.login_throttle import PER_PAIR
 from pbxcrm.people.models import FailedLogin, LoginSession, User
-from pbxcrm.people.throttle import PER_PAIR
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
 from tests.office import PASSWORD, Office, open_office

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pbxcrm.people import passwords
-from pbxcrm.people.logins import log_in
-from pbxcrm.people.throttle import PER_ACCOUNT, PER_ADDRESS, PER_DEVICE, PER_PAIR, PER_PAIR_AT_HOME, SLOW_LANE
+from pbxcrm.people.login_actions import log_in
+from pbxcrm.people.login_throttle import PER_ACCOUNT, PER_ADDRESS, PER_DEVICE, PER_PAIR, PER_PAIR_AT_HOME, SLOW_LANE
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import TooManyAttempts
 from tests.office import PASSWORD, Office, open_office

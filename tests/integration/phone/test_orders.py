@@ -13,10 +13,10 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.models import Extension
-from pbxcrm.phone import source
+from pbxcrm.phone import order_source
 from pbxcrm.phone.actions import hang_up, transfer
 from pbxcrm.phone.models import PhoneCommand
-from pbxcrm.phone.source import Answer, Order, Orders, wake
+from pbxcrm.phone.order_source import Answer, Order, Orders, wake
 from pbxcrm.shared import timers
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound, Unavailable
@@ -245,8 +245,8 @@ async def test_redis_wakes_the_listener_and_its_absence_only_delays(
     phones: Phones, database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Redis.from_url(redis_url) as redis:
-        monkeypatch.setattr(source, "LOOK_SECONDS", 3600.0)  # nobody looks by himself
-        monkeypatch.setattr(source, "PUBLISH_SECONDS", 30.0)
+        monkeypatch.setattr(order_source, "LOOK_SECONDS", 3600.0)  # nobody looks by himself
+        monkeypatch.setattr(order_source, "PUBLISH_SECONDS", 30.0)
         waiting = asyncio.create_task(next_order(Orders(database, redis, lambda: phones.now)))
         while await redis.pubsub_numsub("pbxcrm:phone:default") != [(b"pbxcrm:phone:default", 1)]:
             await asyncio.sleep(0.01)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pbxcrm.calls.unmapped import pattern_with, unmapped_endpoints
+from pbxcrm.calls.unmapped_phones import pattern_with, unmapped_endpoints
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings

@@ -7,8 +7,8 @@ from pbxcrm.reports.assignments import ASSIGNMENTS
 from pbxcrm.reports.queries import Filter, load_report
 from pbxcrm.shared.db import Database
 from pbxcrm.tasks.actions import create_task
-from pbxcrm.tasks.assignments import accept_task, approve_task
-from pbxcrm.tasks.finishing import finish_task
+from pbxcrm.tasks.assignment_actions import accept_task, approve_task
+from pbxcrm.tasks.finish_actions import finish_task
 from pbxcrm.tasks.models import TaskKind
 from tests.calls import NOON
 from tests.office import Office

@@ -17,7 +17,7 @@ from pbxcrm.callbacks.rules import clock_of
 from pbxcrm.checkpoints.lamps import OPEN
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import list_checkpoints
-from pbxcrm.checkpoints.settling import settle
+from pbxcrm.checkpoints.rules import settle
 from pbxcrm.composition import compose
 from pbxcrm.migrations import _without_foreign_keys
 from pbxcrm.shared.db import Database

@@ -12,8 +12,8 @@ import pytest
 from sqlmodel import select
 
 from pbxcrm.migrations import newest
+from pbxcrm.people.api_tokens import user_of_token
 from pbxcrm.people.models import Extension, User
-from pbxcrm.people.tokens import user_of_token
 from pbxcrm.shared.db import Database
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios" / "shared-22"

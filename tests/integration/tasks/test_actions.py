@@ -18,7 +18,7 @@ from pbxcrm.tasks.actions import (
     edit_task,
     standing_of,
 )
-from pbxcrm.tasks.finishing import finish_task, reopen_task
+from pbxcrm.tasks.finish_actions import finish_task, reopen_task
 from pbxcrm.tasks.models import Task, TaskKind
 from tests.calls import NOON
 from tests.office import Office

@@ -9,12 +9,12 @@ from sqlmodel import col, select
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import create_task, edit_task
-from pbxcrm.tasks.assignments import accept_task, approve_task, return_task
-from pbxcrm.tasks.finishing import finish_task, reopen_task
+from pbxcrm.tasks.assignment_actions import accept_task, approve_task, return_task
+from pbxcrm.tasks.finish_actions import finish_task, reopen_task
 from pbxcrm.tasks.models import Repeat, Task, TaskKind
-from pbxcrm.tasks.progress import comment_task, snooze_task, tick_item, undo_act
+from pbxcrm.tasks.progress_actions import comment_task, snooze_task, tick_item, undo_act
 from pbxcrm.tasks.queries import comments_of
 from tests.calls import NOON
 from tests.office import Office
@@ -50,7 +50,7 @@ def read(database: Database) -> Read:
 async def test_what_is_required_is_ticked_before_it_is_done(
     database: Database, office: Office, make: Make, read: Read
 ) -> None:
-    items = [checklists.item("Call", required=True), checklists.item("Smile")]
+    items = [checklist_rules.item("Call", required=True), checklist_rules.item("Smile")]
     task_id = await make("ivan", checklist=items)
     async with database.write() as session:
         ivan = await office.viewer(session, "ivan")
@@ -71,7 +71,7 @@ async def test_what_is_required_is_ticked_before_it_is_done(
 
 
 async def test_a_task_that_is_cancelled_needs_no_ticks(database: Database, office: Office, make: Make) -> None:
-    task_id = await make("ivan", checklist=[checklists.item("Call", required=True)], repeat=Repeat.DAILY)
+    task_id = await make("ivan", checklist=[checklist_rules.item("Call", required=True)], repeat=Repeat.DAILY)
     async with database.write() as session:
         ivan = await office.viewer(session, "ivan")
         await finish_task(session, ivan, task_id, result="", now=LATER, cancelled=True)
@@ -79,7 +79,7 @@ async def test_a_task_that_is_cancelled_needs_no_ticks(database: Database, offic
 
 
 async def test_the_next_of_a_repeated_one_is_made_once(database: Database, office: Office, make: Make) -> None:
-    items = [checklists.item("Call", required=True, done=True)]
+    items = [checklist_rules.item("Call", required=True, done=True)]
     task_id = await make("ivan", repeat=Repeat.WEEKLY, checklist=items, instruction="By phone.")
     async with database.write() as session:
         ivan = await office.viewer(session, "ivan")
@@ -87,7 +87,7 @@ async def test_the_next_of_a_repeated_one_is_made_once(database: Database, offic
             await finish_task(session, ivan, task_id, result="", now=LATER)
         following = (await session.exec(select(Task).where(Task.follows_id == task_id))).one()
         assert (following.due_at, following.status) == (LATER + timedelta(days=7), "open")
-        assert following.checklist == [checklists.item("Call", required=True)]
+        assert following.checklist == [checklist_rules.item("Call", required=True)]
         assert (following.repeat, following.instruction) == ("weekly", "By phone.")
         await reopen_task(session, ivan, task_id, now=LATER)
         assert (await session.exec(select(Task).where(Task.follows_id == task_id))).all() == []

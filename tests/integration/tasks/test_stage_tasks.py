@@ -11,13 +11,13 @@ from pbxcrm.deals.models import Stage
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.stage_tasks import StageTaskChange, list_stage_tasks, save_stage_tasks, seen_of
 from tests.calls import NOON
 from tests.office import Office
 
-CHECKLIST = [checklists.item("Write down what they need", required=True)]
+CHECKLIST = [checklist_rules.item("Write down what they need", required=True)]
 
 
 async def stage_ids(database: Database) -> list[int]:
@@ -90,7 +90,7 @@ async def test_what_is_taken_away_is_not_made_any_more_and_two_administrators_do
         (StageTaskChange("x" * 301), "auto_title"),
         (StageTaskChange("Call", whom="user:nobody"), "auto_whom"),
         (StageTaskChange("Call", after_minutes=10 * 366 * 24 * 60), "auto_after"),
-        (StageTaskChange("Call", checklist=[checklists.item(f"{n}") for n in range(1000)]), "auto_checklist"),
+        (StageTaskChange("Call", checklist=[checklist_rules.item(f"{n}") for n in range(1000)]), "auto_checklist"),
     ):
         async with database.read() as session:
             seen = seen_of(await list_stage_tasks(session, stage_id))

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects import sqlite
 from sqlmodel import col, select
 
-from pbxcrm.checkpoints import burning
+from pbxcrm.checkpoints import burning_queries
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.deals.seed import seed
@@ -69,8 +69,8 @@ async def test_what_burns_and_what_waits_are_found_by_their_indices(database: Da
     if not database.is_sqlite:
         return  # PostgreSQL plans by what there is; the conditions are the same
     async with database.read() as session:
-        for where, index in ((burning.BURNS, "ix_lamps_burning"), (burning.WAITS, "ix_lamps_due")):
-            at = Lamp.lit_at if where is burning.BURNS else Lamp.due_at
+        for where, index in ((burning_queries.BURNS, "ix_lamps_burning"), (burning_queries.WAITS, "ix_lamps_due")):
+            at = Lamp.lit_at if where is burning_queries.BURNS else Lamp.due_at
             query = select(Lamp.id).where(where).order_by(col(at)).limit(10)
             sql = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
             plan = (await session.exec(text(f"EXPLAIN QUERY PLAN {sql}"))).all()  # type: ignore[call-overload]  # plain SQL

@@ -12,8 +12,8 @@ from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal, Note
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.people.models import User
-from pbxcrm.people.tokens import create_token
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.tasks.models import Task
 from tests.calls import FactStory, batch

@@ -9,9 +9,9 @@ from starlette.applications import Starlette
 from pbxcrm.calls.models import Call
 from pbxcrm.flags.access import visible_flags
 from pbxcrm.flags.models import Flag
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import get_user_by_login, viewer_of
-from pbxcrm.people.tokens import create_token
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import Outbox

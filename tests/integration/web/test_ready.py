@@ -8,8 +8,8 @@ from httpx2 import ASGITransport, AsyncClient
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
+from pbxcrm.people.api_tokens import create_token
 from pbxcrm.people.queries import get_user_by_login
-from pbxcrm.people.tokens import create_token
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep import health

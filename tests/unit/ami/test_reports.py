@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ami import errors
-from pbxcrm.pbx.reports import REPORTS
+from pbxcrm.pbx.report_sentences import REPORTS
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm.calendars.spoken import read_deadline
+from pbxcrm.calendars.deadline_parser import read_deadline
 from pbxcrm.calendars.working_time import WorkingTime
 from web import i18n, words
 

@@ -10,7 +10,7 @@ from ami.tracker import Tracker
 from pbxcrm.calls.facts import CallState, Leg
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.calls.rules import clean_name
-from pbxcrm.calls.stored import columns_of, columns_of_leg, state_of
+from pbxcrm.calls.stored_state import columns_of, columns_of_leg, state_of
 from tests.unit.tracker.streams import all_streams
 
 START = datetime(2026, 11, 21, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.tasks.models import Repeat
-from pbxcrm.tasks.repetition import next_due
+from pbxcrm.tasks.rules import next_due
 
 KYIV = ZoneInfo("Europe/Kyiv")
 WEEK = WorkingTime(KYIV, (((9 * 60, 18 * 60),),) * 5 + ((),) * 2, {date(2026, 12, 25): ()})

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pbxcrm.access import Permission
 from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar, delete_calendar
 from pbxcrm.calendars.holidays import SuggestionKind, suggest
-from pbxcrm.calendars.leaves import NewLeave, create_leave, delete_leave
+from pbxcrm.calendars.leave_actions import NewLeave, create_leave, delete_leave
 from pbxcrm.calendars.models import Calendar, CalendarDay, Leave
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar, list_calendars, list_leaves, load_calendars
 from pbxcrm.calendars.rules import MOST_DAYS, format_spans

@@ -6,10 +6,10 @@ from pydantic import ConfigDict, Field
 
 from pbxcrm.access import Permission
 from pbxcrm.calls.access import audible_of
+from pbxcrm.calls.call_json import as_object
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
-from pbxcrm.calls.rendering import as_object
 from pbxcrm.shared import reasons
 from web.api import checked_cursors
 from web.api.fields import ApiAnswer, IdText, ListQuery, Moment, Number, When, Word, needed_text

@@ -11,8 +11,15 @@ from pbxcrm.checkpoints.actions import (
     create_checkpoint,
     delete_checkpoint,
 )
-from pbxcrm.checkpoints.checks import LONGEST_ITEM, LONGEST_MINUTES, LONGEST_OFFSET, MOST_ITEMS, MOST_STEPS, StepChange
-from pbxcrm.checkpoints.drafts import CheckpointChange
+from pbxcrm.checkpoints.drafts import (
+    LONGEST_ITEM,
+    LONGEST_MINUTES,
+    LONGEST_OFFSET,
+    MOST_ITEMS,
+    MOST_STEPS,
+    CheckpointChange,
+    StepChange,
+)
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.checkpoints.preview import preview_norm, what_if
 from pbxcrm.checkpoints.queries import list_checkpoints, steps_of

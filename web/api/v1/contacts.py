@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.callbacks.listing import put_on_list
-from pbxcrm.callbacks.unlisting import take_off_list
+from pbxcrm.callbacks.special_numbers import put_on_list, take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
-from pbxcrm.contacts.known import check_unknown
+from pbxcrm.contacts.known_numbers import check_unknown
 from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.models import Email as EmailRow
 from pbxcrm.contacts.queries import (

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.checkpoints.escalations import accept, comment, make_joint, reassign
+from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import EscalationFilter, access_escalation, page_of_escalations
 from pbxcrm.shared.errors import Invalid

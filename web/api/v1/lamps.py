@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject
-from pbxcrm.checkpoints.pauses import approve_pause, end_pause, pause_deal
+from pbxcrm.checkpoints.pause_actions import approve_pause, end_pause, pause_deal
 from pbxcrm.checkpoints.queries import LampFilter, access_lamp, page_of_lamps
 from pbxcrm.people.queries import logins_of
 from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows

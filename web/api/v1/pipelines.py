@@ -7,7 +7,7 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.deals.attempt_schedule import MOST_ATTEMPTS, MOST_MINUTES, AfterLast, AttemptSchedule
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
-from pbxcrm.deals.pipelines import (
+from pbxcrm.deals.pipeline_actions import (
     PipelineChange,
     StageChange,
     archive_pipeline,

@@ -8,7 +8,7 @@ from pbxcrm.access import Permission
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared import reasons
-from pbxcrm.tasks import actions, assignments, checklists, finishing, progress
+from pbxcrm.tasks import actions, assignment_actions, checklist_rules, finish_actions, progress_actions
 from pbxcrm.tasks.filters import TaskFilter
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, comments_of, list_tasks
@@ -52,7 +52,7 @@ class ChecklistItem(ApiAnswer):
 class NewItem(ApiRequest):
     """One item of a checklist."""
 
-    text: str = Field(min_length=1, max_length=checklists.LONGEST_ITEM, pattern=SOMETHING)
+    text: str = Field(min_length=1, max_length=checklist_rules.LONGEST_ITEM, pattern=SOMETHING)
     required: bool = False
     done: bool = False
 
@@ -137,7 +137,7 @@ class NewTask(ApiRequest):
     contact_id: Id | None = None
     note: TaskNote = ""
     instruction: TaskInstruction = ""
-    checklist: list[NewItem] = Field([], max_length=checklists.MOST_ITEMS)
+    checklist: list[NewItem] = Field([], max_length=checklist_rules.MOST_ITEMS)
     repeat: Literal["", "daily", "workdays", "weekly", "monthly"] = ""
 
 
@@ -150,15 +150,15 @@ class TaskChange(ApiRequest):
     assignee: Login | None = None
     note: TaskNote | None = None
     instruction: TaskInstruction | None = None
-    checklist: list[NewItem] | None = Field(None, max_length=checklists.MOST_ITEMS)
+    checklist: list[NewItem] | None = Field(None, max_length=checklist_rules.MOST_ITEMS)
     repeat: Literal["", "daily", "workdays", "weekly", "monthly"] | None = None
 
 
 class ItemTick(ApiRequest):
     """An item of the checklist, by its position or its text."""
 
-    item: int | None = Field(None, ge=0, le=checklists.MOST_ITEMS, description="Its position, from 0.")
-    text: str | None = Field(None, min_length=1, max_length=checklists.LONGEST_ITEM, pattern=NO_NUL)
+    item: int | None = Field(None, ge=0, le=checklist_rules.MOST_ITEMS, description="Its position, from 0.")
+    text: str | None = Field(None, min_length=1, max_length=checklist_rules.LONGEST_ITEM, pattern=NO_NUL)
     done: bool = True
     version: Version | None = None
 
@@ -282,11 +282,11 @@ async def change_task(ask: Ask, task_id: int, body: TaskChange) -> TaskOut:
 async def tick(ask: Ask, task_id: int, body: ItemTick) -> TaskOut:
     """`done: false` removes the tick."""
     task = await access_task(ask.session, ask.viewer, task_id)
-    task = await progress.tick_item(
+    task = await progress_actions.tick_item(
         ask.session,
         ask.viewer,
         task_id,
-        checklists.position_of(task.checklist, body.item, body.text),
+        checklist_rules.position_of(task.checklist, body.item, body.text),
         done=body.done,
         now=ask.now,
         version=body.version,
@@ -299,7 +299,7 @@ async def end_task(ask: Ask, task_id: int, body: TaskEnd) -> TaskOut:
     """422 while a required item of the checklist is not ticked. The tasks of a callback, its lamp and its escalation are ended
     by the result of the callback instead: `POST /callbacks/{callback_id}/result`.
     """
-    task = await finishing.finish_task(
+    task = await finish_actions.finish_task(
         ask.session,
         ask.viewer,
         task_id,
@@ -316,7 +316,7 @@ async def end_task(ask: Ask, task_id: int, body: TaskEnd) -> TaskOut:
 )
 async def reopen(ask: Ask, task_id: int) -> TaskOut:
     """The next task of a repeated one is deleted, unless somebody has changed it."""
-    task = await finishing.reopen_task(ask.session, ask.viewer, task_id, now=ask.now)
+    task = await finish_actions.reopen_task(ask.session, ask.viewer, task_id, now=ask.now)
     return (await tasks_out(ask, [task]))[0]
 
 
@@ -325,7 +325,7 @@ async def reopen(ask: Ask, task_id: int) -> TaskOut:
 )
 async def accept(ask: Ask, task_id: int, body: Acceptance) -> TaskOut:
     """Only by the assignee."""
-    task = await assignments.accept_task(ask.session, ask.viewer, task_id, now=ask.now, version=body.version)
+    task = await assignment_actions.accept_task(ask.session, ask.viewer, task_id, now=ask.now, version=body.version)
     return (await tasks_out(ask, [task]))[0]
 
 
@@ -338,7 +338,7 @@ async def accept(ask: Ask, task_id: int, body: Acceptance) -> TaskOut:
 )
 async def approve(ask: Ask, task_id: int, body: Judgement) -> TaskOut:
     """By the person who gave the assignment, or a manager. Sets `checked_at`."""
-    task = await assignments.approve_task(
+    task = await assignment_actions.approve_task(
         ask.session, ask.viewer, task_id, now=ask.now, version=body.version, text=body.text
     )
     return (await tasks_out(ask, [task]))[0]
@@ -349,7 +349,7 @@ async def approve(ask: Ask, task_id: int, body: Judgement) -> TaskOut:
 )
 async def give_back(ask: Ask, task_id: int, body: Returned) -> TaskOut:
     """By the person who gave the assignment, or a manager. The task is open again."""
-    task = await assignments.return_task(
+    task = await assignment_actions.return_task(
         ask.session, ask.viewer, task_id, text=body.text, now=ask.now, version=body.version, due_at=body.due_at
     )
     return (await tasks_out(ask, [task]))[0]
@@ -360,7 +360,7 @@ async def give_back(ask: Ask, task_id: int, body: Returned) -> TaskOut:
 )
 async def snooze(ask: Ask, task_id: int, body: Snooze) -> TaskOut:
     """Sets `due_at` to `until`. After every third time the manager gets a task to look into it."""
-    task = await progress.snooze_task(
+    task = await progress_actions.snooze_task(
         ask.session, ask.viewer, task_id, until=body.until, why=body.reason, now=ask.now, version=body.version
     )
     return (await tasks_out(ask, [task]))[0]
@@ -378,7 +378,7 @@ async def read_comments(ask: Ask, task_id: int) -> CommentsOut:
 async def add_comment(ask: Ask, task_id: int, body: NewComment) -> CommentOut:
     """Everybody who sees the task can read it."""
     return await _comment_out(
-        ask, await progress.comment_task(ask.session, ask.viewer, task_id, text=body.text, now=ask.now)
+        ask, await progress_actions.comment_task(ask.session, ask.viewer, task_id, text=body.text, now=ask.now)
     )
 
 

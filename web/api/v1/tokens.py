@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from pbxcrm.access import Permission, can
-from pbxcrm.people.tokens import ListedToken, list_tokens, revoke_token
+from pbxcrm.people.api_tokens import ListedToken, list_tokens, revoke_token
 from web.api.fields import ApiAnswer, Moment
 from web.api.resource import Ask, Page, Resource
 

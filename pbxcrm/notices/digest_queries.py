@@ -9,8 +9,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Role
-from pbxcrm.checkpoints import burning
-from pbxcrm.checkpoints.burning import LampRow
+from pbxcrm.checkpoints import burning_queries
+from pbxcrm.checkpoints.burning_queries import LampRow
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
@@ -60,8 +60,8 @@ async def load_facts(
     """The data for the user's digest of ``day``, over what the user may see; lines by seller for managers and administrators."""
     viewer, user_id = await viewer_of(session, user), user.id or 0
     midnight = datetime.combine(day + timedelta(days=1), time.min, timezone)
-    burns = await burning.burning_now(session, viewer)
-    lights = await burning.lighting_soon(session, viewer, now, midnight)
+    burns = await burning_queries.burning_now(session, viewer)
+    lights = await burning_queries.lighting_soon(session, viewer, now, midnight)
     tasks = await session.exec(
         select(Task)
         .where(
@@ -87,9 +87,9 @@ async def load_facts(
         timezone=timezone,
         now=now,
         burns=len(burns),
-        burning=await burning.rows_burning(session, viewer, limit=MOST),
+        burning=await burning_queries.rows_burning(session, viewer, limit=MOST),
         lights=len(lights),
-        lighting=await burning.rows_lighting(session, viewer, now, midnight, limit=MOST),
+        lighting=await burning_queries.rows_lighting(session, viewer, now, midnight, limit=MOST),
         overdue=await overdue_count(session, user_id, now),
         tasks=list(tasks.all()),
         by_seller=by_seller,

@@ -10,7 +10,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.lengths import check_optional_text
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import (
     access_task_for_change,
     do_close_task,
@@ -20,8 +20,7 @@ from pbxcrm.tasks.actions import (
     say_task_changed,
 )
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
-from pbxcrm.tasks.repetition import next_due
-from pbxcrm.tasks.rules import check_finishable, check_ticked
+from pbxcrm.tasks.rules import check_finishable, check_ticked, next_due
 
 
 async def finish_task(
@@ -82,7 +81,7 @@ async def _make_next(session: AsyncSession, viewer: Viewer, task: Task, now: dat
         created_by_id=task.created_by_id,
         created_at=now,
         instruction=task.instruction,
-        checklist=checklists.unticked(task.checklist),
+        checklist=checklist_rules.unticked(task.checklist),
         repeat=task.repeat,
         repeat_day=task.repeat_day,
         follows_id=task.id,

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.notices.facts import DigestFacts, load_facts
+from pbxcrm.notices.digest_queries import DigestFacts, load_facts
 from pbxcrm.notices.mail import MailRefused
 from pbxcrm.notices.models import WAITS, Digest, DigestState
 from pbxcrm.notices.rules import is_due, next_try

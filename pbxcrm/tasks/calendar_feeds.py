@@ -12,7 +12,7 @@ from pbxcrm.people.models import User
 from pbxcrm.people.queries import token_hash, viewer_of
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.tasks.lists import TaskChoice
+from pbxcrm.tasks.list_queries import TaskChoice
 from pbxcrm.tasks.models import CalendarFeed
 from pbxcrm.tasks.queries import TaskRow, list_tasks
 

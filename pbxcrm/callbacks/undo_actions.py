@@ -17,7 +17,7 @@ from pbxcrm.contacts.actions import do_unmark_number
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.actions import UNDO_WITHIN, do_move_back
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passing_on import open_passed
+from pbxcrm.deals.passed_decisions import open_passed
 from pbxcrm.deals.queries import latest_move
 from pbxcrm.people.directory import Directory
 from pbxcrm.screenpop.outcomes import do_say_ended

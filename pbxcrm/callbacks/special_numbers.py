@@ -1,4 +1,4 @@
-"""Putting a number on the list of our own, or of those that are not clients: who may, and what becomes of its callbacks."""
+"""Putting a number on the list of our own numbers or of those that are not clients, and removing it: who may, and what happens to its callbacks."""
 
 from datetime import datetime
 
@@ -7,24 +7,30 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can, check, decides_for
+from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.actions import relight_callback, say_episode_changed
 from pbxcrm.callbacks.attempts import call_behind
-from pbxcrm.callbacks.models import AttemptResult, EpisodeStatus
-from pbxcrm.callbacks.queries import open_episodes_of_number
+from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
+from pbxcrm.callbacks.queries import load_context, open_episodes, open_episodes_of_number
 from pbxcrm.callbacks.results import NO_CALL, record_result
 from pbxcrm.calls.access import own_calls
 from pbxcrm.calls.models import Call
-from pbxcrm.contacts.actions import mark_number
+from pbxcrm.checkpoints.lighting import standing_before
+from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.contacts.actions import mark_number, unmark_number
 from pbxcrm.contacts.models import NumberKind, SpecialNumber
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
+from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.typed_reasons import check_why
-from pbxcrm.tasks.actions import NewTask, do_create_task
-from pbxcrm.tasks.models import TaskKind
+from pbxcrm.tasks.actions import NewTask, do_create_task, say_task_changed
+from pbxcrm.tasks.finish_actions import do_open_task
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 
 async def put_on_list(
@@ -103,3 +109,50 @@ async def _close_open(
                 "A callback of this number is not yours to close without a call: call, or say in the callback queue that"
                 " this is not a client. It is passed on from there.",
             )
+
+
+async def take_off_list(session: AsyncSession, viewer: Viewer, number: str, *, now: datetime) -> int:
+    """Remove the mark of a number (``unmark_number``). Returns how many callbacks were reopened."""
+    await unmark_number(session, viewer, number, now=now)
+    return len(await open_episodes_of_number(session, number))  # while it was on the list there were none
+
+
+async def reopen_callbacks(session: AsyncSession, viewer: Viewer, special: SpecialNumber, now: datetime) -> None:
+    """Reopen the callbacks that were closed when and because ``special`` was put on its list.
+
+    The norm continues from its previous start, so a lamp may light at once. A callback whose client has another open one stays closed.
+    """
+    closed = await session.exec(
+        select(Episode.id)
+        .where(
+            Episode.client_number == special.number,
+            Episode.status == EpisodeStatus.DISMISSED.value,
+            Episode.closed_at == special.added_at,
+        )
+        .order_by(col(Episode.id))
+    )
+    context = await load_context(session)
+    for episode_id in closed.all():
+        episode = await lock_row(session, Episode, episode_id or 0)
+        if episode.closed_reason.get("code") != f"episode.{special.kind}":
+            continue
+        if await open_episodes(session, [episode.client_key]):
+            continue
+        episode.status, episode.closed_at, episode.closed_reason = EpisodeStatus.OPEN.value, None, {}
+        episode.closed_by_id = episode.closed_by_call_id = None
+        episode.version += 1
+        task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
+        if task is not None and task.status != TaskStatus.OPEN:
+            do_open_task(task)
+            record(session, now, "task.reopened", "task", task.id, actor=viewer)
+            await say_task_changed(session, task, now, context.people)
+        episode.norm_from = episode.norm_from or episode.first_missed_at
+        went_out = await session.exec(
+            select(Lamp).where(
+                Lamp.callback_id == episode.id, Lamp.state == LampState.OUT.value, Lamp.out_at == special.added_at
+            )
+        )
+        burned = [await standing_before(session, lamp) for lamp in went_out.all()]
+        await relight_callback(session, episode, context, burned, viewer, now)
+        record(session, now, "callback.reopened", "callback", episode.id, actor=viewer, number=special.number)
+        await say_episode_changed(session, episode, now, context.people)

@@ -18,7 +18,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.checkpoints.access import visible_lamps
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
-from pbxcrm.checkpoints.settling import entry_of
+from pbxcrm.checkpoints.rules import entry_of
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.shared.core_sql import fetch, load_by_id
 

@@ -12,7 +12,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_text
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.tasks import checklists
+from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import (
     access_task_for_change,
     do_comment,
@@ -58,7 +58,7 @@ async def tick_item(
 ) -> Task:
     """Tick or untick the item of the checklist at ``position`` (from 0). Raises Invalid, Conflict."""
     task = await _open_for_change(session, viewer, task_id, version)
-    items = checklists.ticked(task.checklist, position, done=done)
+    items = checklist_rules.ticked(task.checklist, position, done=done)
     people = await load_directory(session)
     await do_set_task(session, task, now, people, {"checklist": items}, actor=viewer, action="task.ticked")
     return task

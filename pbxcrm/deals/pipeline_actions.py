@@ -13,7 +13,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.deals import stage_rules
 from pbxcrm.deals.actions import do_move_deal
 from pbxcrm.deals.attempt_schedule import AttemptSchedule, check_schedule
-from pbxcrm.deals.automatic import do_move_by_itself
+from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.fields import FIELDS
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.hooks import pipeline_made, stage_changed

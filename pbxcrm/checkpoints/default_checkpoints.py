@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.checkpoints.addressees import MANAGER, RESPONSIBLE
+from pbxcrm.checkpoints.addressee_rules import MANAGER, RESPONSIBLE
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.deals.models import Stage
 

@@ -43,7 +43,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result of an order; ``code`` is ``done`` or one of ``pbxcrm.pbx.reports``."""
+    """The result of an order; ``code`` is ``done`` or one of ``pbxcrm.pbx.report_sentences``."""
 
     id: str
     done: bool

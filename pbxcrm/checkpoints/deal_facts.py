@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
-from pbxcrm.checkpoints.config import Watched
+from pbxcrm.checkpoints.context import Watched
 from pbxcrm.checkpoints.models import Pause, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work
 from pbxcrm.deals.models import Deal, StageMove

@@ -16,12 +16,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.people.actions import revoke_sessions
+from pbxcrm.people.api_tokens import revoke_tokens
+from pbxcrm.people.login_throttle import check_throttle, note_failure
 from pbxcrm.people.models import FailedLogin, LoginSession, User
 from pbxcrm.people.passwords import hash_password, matches
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import SESSION_LIFE
-from pbxcrm.people.throttle import check_throttle, note_failure
-from pbxcrm.people.tokens import revoke_tokens
 from pbxcrm.shared.db import Database, lock
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import cut

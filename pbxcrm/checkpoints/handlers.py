@@ -1,0 +1,125 @@
+"""What happens to the lamps of deals when something changes elsewhere: a deal, a stage, a pipeline, a task, or when a conversation is over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, union
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.checkpoints.context import load_engine
+from pbxcrm.checkpoints.deal_facts import DealFacts, load_rests
+from pbxcrm.checkpoints.default_checkpoints import watch_key_stages
+from pbxcrm.checkpoints.engine import apply, settle_deals
+from pbxcrm.checkpoints.lamps import OPEN, hold_open
+from pbxcrm.checkpoints.models import Decision, Lamp, Subject, TriggerKind
+from pbxcrm.checkpoints.recompute_jobs import recompute
+from pbxcrm.deals.hooks import StageEntry
+from pbxcrm.deals.models import Deal, Pipeline, Stage
+from pbxcrm.shared.core_sql import fetch, list_param
+
+
+async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
+    """A deal entered a stage: close the lamps of the old stage and arm those of the new one."""
+    deal = entry.deal
+    assert deal.id is not None
+    context = await load_engine(session)
+    watching = context.watching.of_deal(deal)
+    is_new = entry.left is None
+    if is_new and not watching:
+        return
+    is_plain = all(each.checkpoint.trigger == TriggerKind.STAGE for each in watching) and deal.stage_since == entry.at
+    if not is_plain:
+        await settle_deals(session, [deal.id], entry.at)
+        return
+    await session.flush()
+    facts = DealFacts(deal, entry.move.id or 0)
+    lamps: list[Lamp] = []
+    if not is_new:
+        lamps = await hold_open(session, Lamp.subject == Subject.DEAL.value, Lamp.deal_id == deal.id)
+        facts.rests = (await load_rests(session, [deal.id])).get(deal.id, ())
+    await apply(session, context, {deal.id: facts}, lamps, entry.at)
+
+
+async def deal_changed(session: AsyncSession, deal: Deal, at: datetime) -> None:
+    """A deal was edited, or given to somebody."""
+    if deal.id is not None:
+        await settle_deals(session, [deal.id], at)
+
+
+async def stage_changed(session: AsyncSession, stage: Stage, at: datetime) -> None:
+    """The norm of a stage changed: recompute the lamps of its deals."""
+    await recompute(session, at, stage_id=stage.id)
+
+
+async def pipeline_made(session: AsyncSession, pipeline: Pipeline) -> None:
+    """A pipeline was created from a template: create the default checkpoints of its key stages."""
+    await watch_key_stages(session, pipeline.id)
+
+
+async def task_changed(session: AsyncSession, deal_id: int, at: datetime) -> None:
+    """A planned task of a deal was created, closed or reopened: settle the deal."""
+    await settle_deals(session, [deal_id], at)
+
+
+@dataclass(frozen=True, slots=True)
+class TalkOver:
+    """A finished conversation: the client, the deal and the time of its end."""
+
+    contact_id: int | None
+    number: str | None
+    deal_id: int | None
+    at: datetime
+
+
+async def clients_talked(session: AsyncSession, talks: Sequence[TalkOver]) -> None:
+    """Settle the watched deals of these clients, one talk after the other. One query finds all deals."""
+    if not talks:
+        return
+    asked = {
+        "deals": [talk.deal_id for talk in talks if talk.deal_id is not None],
+        "contacts": [talk.contact_id for talk in talks if talk.contact_id is not None],
+        "numbers": [talk.number for talk in talks if talk.number],
+    }
+    watched = [WatchedDeal(*row) for row in await fetch(session, _WATCHED, asked)]
+    for talk in talks if watched else ():
+        await settle_deals(session, sorted(deal.id for deal in watched if deal.is_of(talk)), talk.at)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedDeal:
+    """A deal with a lamp, with the columns that identify its client."""
+
+    id: int
+    contact_id: int | None
+    number: str | None
+
+    def is_of(self, talk: TalkOver) -> bool:
+        return (
+            self.id == talk.deal_id
+            or (self.contact_id is not None and self.contact_id == talk.contact_id)
+            or (bool(self.number) and self.number == talk.number)
+        )
+
+
+def _watched(condition: ColumnElement[bool]) -> Any:  # Select of id, contact, number
+    return (
+        select(Deal.id, Deal.contact_id, Deal.client_number)  # type: ignore[call-overload]
+        .join(Lamp, col(Lamp.deal_id) == col(Deal.id))
+        .where(
+            condition,
+            col(Lamp.subject) == Subject.DEAL.value,
+            col(Deal.closed_at).is_(None),
+            col(Lamp.state).in_(OPEN) | (col(Lamp.decision) == Decision.ACCEPTED.value),
+        )
+    )
+
+
+# A union of three queries, each with its own index. Built once, because building it takes as long as executing it.
+_WATCHED = union(
+    _watched(col(Deal.id).in_(list_param("deals"))),
+    _watched(col(Deal.contact_id).in_(list_param("contacts"))),
+    _watched(col(Deal.client_number).in_(list_param("numbers"))),
+)
