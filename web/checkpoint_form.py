@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pbxcrm.access import Role
-from pbxcrm.checkpoints.addressee_rules import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
 from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECONDS
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.people.directory import Directory
+from pbxcrm.people.whom import MANAGER, RESPONSIBLE, USER
 from pbxcrm.shared.errors import Invalid
 from web.forms import Form, filled
 from web.i18n import N_
@@ -37,12 +36,6 @@ DATES: dict[str, str] = {
 WHAT: dict[str, str] = {
     StepKind.TASK.value: N_("a task"),
     StepKind.CONTROL.value: N_("a control task"),
-}
-ROLES: dict[str, str] = {
-    Role.SELLER.value: N_("a seller of the team"),
-    Role.MANAGER.value: N_("a manager of the team"),
-    Role.QC.value: N_("somebody of quality control"),
-    Role.ADMIN.value: N_("an administrator"),
 }
 #: The engine's name of a wrong value -> the field of a step in the form.
 PARTS = {part: f"step_{part}" for part in ("after", "whom", "what", "text", "checklist")}
@@ -197,26 +190,9 @@ def say_who_left(form: Form, people: Directory) -> None:
             form.errors.setdefault(f"step_whom_{row.number}", _("This person has left. Choose somebody else."))
 
 
-def whom_choices(people: Directory, form: Form) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Groups of options for the addressee. An inactive person is listed only if a step names them."""
-    named = {row.whom for row in rows_of(form)}
-    everybody = sorted(people.users.values(), key=lambda user: user.name)
-    persons = [(f"{USER}{user.login}", user.name) for user in everybody if user.is_active]
-    persons += [
-        (f"{USER}{user.login}", _("{name} (has left)").format(name=user.name))
-        for user in everybody
-        if not user.is_active and f"{USER}{user.login}" in named
-    ]
-    usual = [
-        (RESPONSIBLE, _("whoever is responsible")),
-        (MANAGER, _("their manager")),
-        (JOINT, _("both, as a joint task")),
-    ]
-    return [
-        (_("Of the deal"), usual),
-        (_("By role"), [(f"{ROLE}{role}", _(text)) for role, text in ROLES.items()]),
-        (_("A person"), persons),
-    ]
+def whom_of(form: Form) -> set[str]:
+    """Whom the steps of the form name."""
+    return {row.whom for row in rows_of(form)}
 
 
 def field_choices() -> list[tuple[str, str]]:

@@ -2,19 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from pbxcrm.checkpoints.addressee_rules import JOINT, MANAGER, RESPONSIBLE, ROLE
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind
 from pbxcrm.people.directory import Directory
-from web import words
-from web.checkpoint_form import DATES, ROLES
-from web.i18n import N_
+from web import whom_words, words
+from web.checkpoint_form import DATES
 from web.i18n import gettext as _
-
-_WHOM: dict[str, str] = {
-    RESPONSIBLE: N_("whoever is responsible"),
-    MANAGER: N_("their manager"),
-    JOINT: N_("both, as a joint task"),
-}
 
 
 def sayer(people: Directory, norm: int | None) -> Callable[[Checkpoint, Sequence[CheckpointStep]], list[str]]:
@@ -28,7 +20,7 @@ def sayer(people: Directory, norm: int | None) -> Callable[[Checkpoint, Sequence
 
 def _step(row: Checkpoint, step: CheckpointStep, people: Directory, norm: int | None) -> str:
     what = _("a task") if step.what == StepKind.TASK else _("a control task")
-    text = f"{_when(row, step, norm)} → {_whom(step.whom, people)}: {what}"
+    text = f"{_when(row, step, norm)} → {whom_words.said(step.whom, people)}: {what}"
     return f"{text} “{step.text}”" if step.text else text
 
 
@@ -49,15 +41,3 @@ def _when(row: Checkpoint, step: CheckpointStep, norm: int | None) -> str:
     if minutes is None:
         return _("after the norm, {time}").format(time=words.norm(norm or 0))
     return _("after {time}").format(time=words.norm(minutes))
-
-
-def _whom(whom: str, people: Directory) -> str:
-    if whom in _WHOM:
-        return _(_WHOM[whom])
-    if whom.startswith(ROLE):
-        return _(ROLES.get(whom.removeprefix(ROLE), whom))
-    login = whom.partition(":")[2]
-    found = next((user for user in people.users.values() if user.login == login), None)
-    if found is None:
-        return login
-    return found.name if found.is_active else _("{name} (has left)").format(name=found.name)

@@ -6,10 +6,8 @@ from datetime import datetime
 from pbxcrm.access import Role
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.people.models import User
+from pbxcrm.people.whom import JOINT, MANAGER, ROLE, USER, named, of_role
 from pbxcrm.shared.reasons import Reason, reason
-
-RESPONSIBLE, MANAGER, JOINT = "responsible", "manager", "joint"
-ROLE, USER = "role:", "user:"
 
 
 def goes_to_manager(whom: str) -> bool:
@@ -29,10 +27,10 @@ def addressee_of(
     if whom in {MANAGER, JOINT}:
         return _manager(context, owner_id, at)
     if whom.startswith(USER):
-        login = whom.removeprefix(USER)
-        wanted = next((user for user in people.users.values() if user.login == login), None)
+        wanted = named(whom, people)
     elif whom.startswith(ROLE):
-        wanted = _of_role(context, whom.removeprefix(ROLE), owner_id)
+        present = {user_id for user_id in people.users if context.calendars.acting(user_id, at) == user_id}
+        wanted = of_role(people, whom.removeprefix(ROLE), owner_id, present)
     else:
         wanted = people.users.get(owner_id) if owner_id is not None else None
     return _who_is_there(context, wanted, at)
@@ -76,11 +74,3 @@ def _managers(context: EngineContext, of_id: int | None) -> list[User]:
         if user.is_active and user.role == role and user.id != of_id
     )
     return found + [user for user in rest if user not in found]
-
-
-def _of_role(context: EngineContext, role: str, owner_id: int | None) -> User | None:
-    """A person with this role, from the owner's team if possible."""
-    owner = context.people.users.get(owner_id) if owner_id is not None else None
-    of_role = [user for _, user in sorted(context.people.users.items()) if user.is_active and user.role == role]
-    same = [user for user in of_role if owner is not None and user.team_id == owner.team_id]
-    return next(iter(same or of_role), None)

@@ -10,9 +10,9 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.checkpoints.addressee_rules import MANAGER, RESPONSIBLE
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.deals.models import Stage
+from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 
 REACTION_MINUTES = 60
 TALKED_SECONDS = 30

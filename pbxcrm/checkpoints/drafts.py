@@ -6,8 +6,6 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Role
-from pbxcrm.checkpoints.addressee_rules import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
 from pbxcrm.checkpoints.context import Watched
 from pbxcrm.checkpoints.deal_facts import DATES
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
@@ -15,6 +13,7 @@ from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.stage_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.people.whom import has_left, is_whom
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.reasons import N_
@@ -86,9 +85,9 @@ def _check_step(position: int, step: StepChange, people: Directory, needs_minute
         raise refused("after", "minutes", N_("A step comes after at least a minute and at most five years."))
     if step.what not in set(StepKind):
         raise refused("what", "what", N_("A step makes a task or a control task."))
-    if _has_left(step.whom, people):
+    if has_left(step.whom, people):
         raise refused("whom", "left", N_("This person has left. Choose somebody else."))
-    if not _is_whom(step.whom, people):
+    if not is_whom(step.whom, people):
         raise refused("whom", "whom", N_("Choose who is asked: the responsible, the manager, a role or a person."))
     text = one_line(step.text)
     if len(text) > longest(CheckpointStep.text):
@@ -103,20 +102,6 @@ def _check_step(position: int, step: StepChange, people: Directory, needs_minute
             longest=LONGEST_ITEM,
         )
     return StepChange(step.after_minutes, step.whom, step.what, text, items)
-
-
-def _has_left(whom: str, people: Directory) -> bool:
-    login = whom.removeprefix(USER)
-    return whom.startswith(USER) and any(user.login == login and not user.is_active for user in people.users.values())
-
-
-def _is_whom(whom: str, people: Directory) -> bool:
-    if whom in {RESPONSIBLE, MANAGER, JOINT}:
-        return True
-    if whom.startswith(ROLE) and whom.removeprefix(ROLE) in set(Role):
-        return True
-    login = whom.removeprefix(USER)
-    return whom.startswith(USER) and any(user.login == login for user in people.users.values())
 
 
 def check_field(work: Collection[str], trigger: str, field: str, known: Collection[str]) -> str:

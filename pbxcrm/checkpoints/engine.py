@@ -10,7 +10,6 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.checkpoints.addressee_rules import RESPONSIBLE
 from pbxcrm.checkpoints.context import EngineContext, Watched, load_engine
 from pbxcrm.checkpoints.deal_facts import DealFacts, load_facts
 from pbxcrm.checkpoints.lamps import Standing, carry_out, hold_open, light_claimed
@@ -27,6 +26,7 @@ from pbxcrm.checkpoints.models import (
 )
 from pbxcrm.checkpoints.rules import Base, Clock, Work, base_of, due_of, entry_of
 from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.core_sql import add_new, load_by_id
 from pbxcrm.shared.reasons import Reason, reason
 

@@ -14,11 +14,12 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.access import audience_of_lamp
-from pbxcrm.checkpoints.addressee_rules import JOINT, RESPONSIBLE, addressee_of, goes_to_manager
+from pbxcrm.checkpoints.addressee_rules import addressee_of, goes_to_manager
 from pbxcrm.checkpoints.context import EngineContext, Watched
 from pbxcrm.checkpoints.models import CheckpointStep, Decision, Lamp, LampState, StepKind, Subject
 from pbxcrm.checkpoints.rules import Rest, pieces
 from pbxcrm.people.directory import Directory
+from pbxcrm.people.whom import JOINT, RESPONSIBLE
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import cut

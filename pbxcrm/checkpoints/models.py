@@ -89,7 +89,7 @@ class CheckpointStep(SQLModel, table=True):
     checkpoint_id: int = link("checkpoints.id", ondelete="CASCADE", index=False)
     position: int  # 0 is the first
     after_minutes: int | None = None
-    whom: str = Field(max_length=80)  # responsible | manager | joint | role:ROLE | user:LOGIN
+    whom: str = Field(max_length=80)  # see ``pbxcrm.people.whom``
     what: str = Field(max_length=8)  # a StepKind
     text: str = Field(default="", max_length=300)
     checklist: list[str] = json_list()

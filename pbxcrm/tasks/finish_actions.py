@@ -19,6 +19,7 @@ from pbxcrm.tasks.actions import (
     do_take_back_task,
     say_task_changed,
 )
+from pbxcrm.tasks.joint_actions import do_close_other_half, do_reopen_other_half
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import check_finishable, check_ticked, next_due
 
@@ -59,6 +60,7 @@ async def finish_task(
         actor=viewer,
         cancelled=cancelled,
     )
+    await do_close_other_half(session, task, now, people, actor=viewer)
     if task.repeat and not cancelled:
         await _make_next(session, viewer, task, now, people)
     return task
@@ -109,6 +111,8 @@ async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, no
     following = await following_task(session, task) if task.repeat else None
     if following is not None and following.status == TaskStatus.OPEN:
         await do_take_back_task(session, following, now, people, actor=viewer)
+    if task.done_at is not None:
+        await do_reopen_other_half(session, task, task.done_at, now, people, actor=viewer)
     do_open_task(task)
     record(session, now, "task.reopened", "task", task_id, actor=viewer)
     await say_task_changed(session, task, now, people)

@@ -118,7 +118,7 @@ class StageTask(SQLModel, table=True):
     position: int = 0
     title: str = Field(max_length=300)
     instruction: str = Field(default="", max_length=4000)
-    whom: str = Field(default="responsible", max_length=80)  # responsible, manager, user:LOGIN
+    whom: str = Field(default="responsible", max_length=80)  # see ``pbxcrm.people.whom``
     after_minutes: int = 0  # working minutes after the entry
     checklist: list[dict[str, Any]] = json_list()
     keep: bool = False  # not cancelled when the deal leaves the stage

@@ -5,6 +5,10 @@ from pbxcrm.shared.reasons import N_, Counted, N_counted
 REASONS: dict[str, str | Counted] = {
     "stage_task.title": "{title}",
     "stage_task.why": N_("The deal entered the stage “{stage}”, which asks for it."),
+    "stage_task.why_joint": N_(
+        "The deal entered the stage “{stage}”, which asks for it, jointly with {who}. Whoever does it does it for both."
+    ),
+    "stage_task.done_jointly": N_("{who} did it for both."),
     "stage_task.left": N_("The deal left the stage “{stage}” before."),
     "stage_task.deputy": N_("{who} is away; {deputy} stands in."),
     "task.postponed": N_("Put off again and again: {title}"),

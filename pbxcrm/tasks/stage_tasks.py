@@ -1,7 +1,7 @@
 """Automatic tasks, created once for each entry of a deal into a stage."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -12,6 +12,8 @@ from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.people.models import User
+from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, has_left, is_whom, named, of_role
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_optional_text
@@ -19,16 +21,15 @@ from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
 from pbxcrm.tasks.models import StageTask, Task, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import check_title
+from pbxcrm.tasks.rules import ABOUT_JOINT, check_title
 
-RESPONSIBLE, MANAGER, USER = "responsible", "manager", "user:"
 MOST_TASKS = 20  # of a stage
 LONGEST_AFTER = 366 * 24 * 60  # minutes
 
 
 @dataclass(frozen=True, slots=True)
 class StageTaskChange:
-    """An automatic task as entered in the form; one without a title is deleted."""
+    """An automatic task as entered. ``whom``: see ``pbxcrm.people.whom``. ``keep``: not cancelled when the deal leaves the stage."""
 
     title: str
     whom: str = RESPONSIBLE
@@ -64,17 +65,17 @@ async def save_stage_tasks(
     stage_id: int,
     changes: Sequence[StageTaskChange],
     *,
-    seen: str,
+    seen: str | None,
     now: datetime,
 ) -> None:
     """Replace the automatic tasks of a stage by ``changes``, in their order. Existing tasks of deals do not change.
 
-    ``seen``: the result of ``seen_of`` when the form was opened. Raises Invalid at ``auto_…``, and Conflict if they have changed since.
+    ``seen``: the result of ``seen_of`` when they were read, None to overwrite whatever is there. Raises Conflict if they have changed
+    since, and Invalid at the field of a change with its ``position`` (from 0) among the parameters.
     """
     check(viewer, Permission.SETTINGS_EDIT)
-    kept = [each for each in changes if each.title.strip()]
-    if len(kept) > MOST_TASKS:
-        raise Invalid("auto_title", "stage_tasks.many", "A stage has at most {most} automatic tasks.", most=MOST_TASKS)
+    if len(changes) > MOST_TASKS:
+        raise Invalid("", "stage_tasks.many", "A stage has at most {most} automatic tasks.", most=MOST_TASKS)
     found = await session.exec(
         select(StageTask)
         .where(StageTask.stage_id == stage_id, col(StageTask.active))
@@ -82,40 +83,41 @@ async def save_stage_tasks(
         .with_for_update()
     )
     rows = list(found.all())
-    if seen_of(rows) != seen:
+    if seen is not None and seen_of(rows) != seen:
         raise Conflict(
             "stage_tasks.stale", "Somebody changed these tasks meanwhile. Look at them again before you change them."
         )
     people = await load_directory(session)
-    for position, change in enumerate(kept):
+    for position, change in enumerate(changes):
         row = rows[position] if position < len(rows) else StageTask(stage_id=stage_id, title="", version=0)
         try:
-            row.title = check_title(change.title)
+            _set(row, change, people)
         except Invalid as error:
-            raise Invalid("auto_title", error.code, error.message, **error.params) from None
-        row.instruction = check_optional_text(change.instruction, StageTask.instruction, "auto_instruction")
-        row.whom = _checked_whom(change.whom, people)
-        if not 0 <= change.after_minutes <= LONGEST_AFTER:
-            raise Invalid("auto_after", "stage_tasks.after", "Choose a time from at once to a year.")
-        row.after_minutes, row.keep, row.position = change.after_minutes, change.keep, position
-        row.checklist = checklist_rules.check_items(change.checklist, "auto_checklist")
+            raise Invalid(error.field, error.code, error.message, **error.params, position=position) from None
+        row.position = position
         row.version += 1
         session.add(row)
-    for row in rows[len(kept) :]:
+    for row in rows[len(changes) :]:
         row.active = False
         row.version += 1
-    record(session, now, "stage.tasks", "stage", stage_id, actor=viewer, titles=[each.title for each in kept])
+    record(session, now, "stage.tasks", "stage", stage_id, actor=viewer, titles=[each.title for each in changes])
 
 
-def _checked_whom(whom: str, people: Directory) -> str:
-    if whom in {RESPONSIBLE, MANAGER}:
-        return whom
-    logins = {user.login for user in people.users.values() if user.is_active}
-    if whom.startswith(USER) and whom.removeprefix(USER) in logins:
-        return whom
-    raise Invalid(
-        "auto_whom", "stage_tasks.whom", "Choose who gets the task: the responsible, the manager, or a person."
-    )
+def _set(row: StageTask, change: StageTaskChange, people: Directory) -> None:
+    """Raises Invalid at the name of the change's field."""
+    row.title = check_title(change.title)
+    row.instruction = check_optional_text(change.instruction, StageTask.instruction, "instruction")
+    if has_left(change.whom, people):
+        raise Invalid("whom", "stage_tasks.left", "This person has left. Choose somebody else.")
+    if not is_whom(change.whom, people):
+        raise Invalid(
+            "whom", "stage_tasks.whom", "Choose who gets the task: the responsible, the manager, a role or a person."
+        )
+    row.whom = change.whom
+    if not 0 <= change.after_minutes <= LONGEST_AFTER:
+        raise Invalid("after_minutes", "stage_tasks.after", "Choose a time from at once to a year.")
+    row.after_minutes, row.keep = change.after_minutes, change.keep
+    row.checklist = checklist_rules.check_items(change.checklist)
 
 
 async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
@@ -141,7 +143,20 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
             stage_task_id=each.id,
             stage_move_id=entry.move.id,
         )
-        await do_create_task(session, new, entry.at, entry.people)
+        theirs, because = _whom(MANAGER, entry, calendars) if each.whom == JOINT else (None, [])
+        if theirs in {None, whom}:
+            await do_create_task(session, new, entry.at, entry.people)
+            continue
+        first = await do_create_task(session, new, entry.at, entry.people)
+        beside = replace(
+            new,
+            assignee_id=theirs,
+            why=reason("stage_task.why_joint", *because, stage=entry.stage.name, who=entry.people.name(whom)),
+            part_of_id=first.id,
+            about=f"{ABOUT_JOINT}{first.id}",
+            stage_move_id=None,  # unique together with the automatic task: the responsible's has it
+        )
+        await do_create_task(session, beside, entry.at, entry.people)
 
 
 async def _cancel_left(session: AsyncSession, entry: StageEntry) -> None:
@@ -163,14 +178,19 @@ def _whom(whom: str, entry: StageEntry, calendars: Calendars) -> tuple[int | Non
     wanted = responsible
     if whom == MANAGER:
         wanted = manager.id if (manager := people.manager_of(responsible)) is not None else None
-    elif whom.startswith(USER):
-        login = whom.removeprefix(USER)
-        wanted = next(
-            (user.id for user in people.users.values() if user.login == login and user.is_active), responsible
-        )
+    elif whom.startswith(ROLE):
+        present = {user_id for user_id in people.users if calendars.acting(user_id, entry.at) == user_id}
+        found = of_role(people, whom.removeprefix(ROLE), responsible, present)
+        wanted = found.id if found is not None else responsible
+    elif (user := people.active(_id_of(named(whom, people)))) is not None:
+        wanted = user.id
     if wanted is None:
         return None, []
     acting = calendars.acting(wanted, entry.at)
     if acting is None or acting == wanted:
         return wanted, []
     return acting, [reason("stage_task.deputy", who=people.name(wanted), deputy=people.name(acting))]
+
+
+def _id_of(user: User | None) -> int | None:
+    return user.id if user is not None else None

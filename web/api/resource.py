@@ -107,6 +107,10 @@ class Resource:
         """Declare a handler for PATCH on ``path``."""
         return self._endpoint("PATCH", path, needs, summary, 200, None, conflicts=True)
 
+    def put(self, path: str, *, needs: Permission, summary: str) -> Callable[[Handler], Handler]:
+        """Declare a handler for PUT on ``path``: the body replaces all that is there."""
+        return self._endpoint("PUT", path, needs, summary, 200, None, conflicts=True)
+
     def delete(
         self, path: str, *, needs: Permission, summary: str, conflicts: bool = False
     ) -> Callable[[Handler], Handler]:

@@ -13,6 +13,7 @@ from web.api.v1.checkpoints import checkpoints
 from web.api.v1.contacts import companies, contacts, special_numbers
 from web.api.v1.deals import deals
 from web.api.v1.escalations import escalations
+from web.api.v1.feed import feed
 from web.api.v1.files import files
 from web.api.v1.flags import flags
 from web.api.v1.lamps import jobs, lamps
@@ -20,6 +21,7 @@ from web.api.v1.merges import merges
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
 from web.api.v1.reports import reports
+from web.api.v1.stage_tasks import stage_tasks
 from web.api.v1.tasks import tasks
 from web.api.v1.tokens import tokens
 from web.api.v1.users import users
@@ -32,12 +34,14 @@ RESOURCES: tuple[Resource, ...] = (
     contacts,
     companies,
     tasks,
+    feed,
     callbacks,
     escalations,
     notes,
     files,
     flags,
     pipelines,
+    stage_tasks,
     checkpoints,
     lamps,
     jobs,

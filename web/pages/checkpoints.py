@@ -24,6 +24,7 @@ from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web import checkpoint_form as forms
+from web import whom_words
 from web.answers import redirect
 from web.forms import Form, read_form
 from web.i18n import gettext as _
@@ -197,7 +198,7 @@ def _page(
         sides=[("after", _("after the date")), ("before", _("before the date"))],
         fields=forms.field_choices(),
         units=unit_choices(),
-        whom=forms.whom_choices(people, form),
+        whom=whom_words.choices(people, forms.whom_of(form)),
         what=[(name, _(word)) for name, word in forms.WHAT.items()],
         most_steps=MOST_STEPS,
         most_items=MOST_ITEMS,

@@ -5,23 +5,21 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, may
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
+from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.models import StageTask
 from pbxcrm.tasks.stage_tasks import (
-    MANAGER,
     MOST_TASKS,
-    RESPONSIBLE,
-    USER,
     StageTaskChange,
     list_stage_tasks,
     save_stage_tasks,
     seen_of,
 )
+from web import whom_words
 from web.answers import redirect
 from web.forms import Form, read_form
 from web.i18n import gettext as _
@@ -30,6 +28,7 @@ from web.pages.common import show
 from web.parts import now, parts, viewer
 
 EMPTY_ROWS = 1
+FIELDS = {"after_minutes": "after"}  # the name of a value -> its field, without ``auto_``
 Row = dict[str, str]
 
 
@@ -49,12 +48,17 @@ async def save(request: Request) -> Response:
         {name: column[number] if number < len(column) else "" for name, column in columns.items()}
         for number in range(min(len(columns["title"]), 2 * MOST_TASKS))
     ]
+    rows = [row for row in rows if any(row[name] for name in ("title", "instruction", "checklist"))]
+    kept = [number for number, row in enumerate(rows) if row["title"].strip()]
     try:
-        changes = [_change(row) for row in rows]
+        changes = [_change(rows[number], number) for number in kept]
         async with parts(request).db.write() as session:
             who = viewer(request)
             await save_stage_tasks(session, who, stage.id or 0, changes, seen=form["seen"], now=now(request))
     except Invalid as error:
+        position = error.params.get("position")
+        if isinstance(position, int):
+            error.field = f"auto_{FIELDS.get(error.field, error.field)}_{kept[position]}"
         form.refuse(error)
         return await _page(request, stage, rows, form, form["seen"], HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
@@ -63,13 +67,13 @@ async def save(request: Request) -> Response:
     return redirect(request, f"/settings/stages/{stage.id}/tasks", done="saved")
 
 
-def _change(row: Row) -> StageTaskChange:
+def _change(row: Row, number: int) -> StageTaskChange:
     return StageTaskChange(
         title=row["title"],
         whom=row["whom"] or RESPONSIBLE,
-        after_minutes=minutes_typed("auto_after", row["after"], row["unit"]) or 0,
+        after_minutes=minutes_typed(f"auto_after_{number}", row["after"], row["unit"]) or 0,
         instruction=row["instruction"],
-        checklist=checklist_rules.parse_lines(row["checklist"], field="auto_checklist"),
+        checklist=checklist_rules.parse_lines(row["checklist"], field=f"auto_checklist_{number}"),
         keep=row["keep"] == "keep",
     )
 
@@ -99,22 +103,15 @@ async def _page(
     request: Request, stage: Stage, rows: list[Row], form: Form, seen: str, status: int = 200
 ) -> HTMLResponse:
     async with parts(request).db.read() as session:
-        people = (await load_directory(session)).users.values()
-    named = [
-        (f"{USER}{user.login}", user.name)
-        for user in sorted(people, key=lambda user: user.name)
-        if user.is_active and may(user.role, Permission.TASKS_EDIT)
-    ]
-    whom = [(RESPONSIBLE, _("the responsible")), (MANAGER, _("their manager")), *named]
+        people = await load_directory(session)
     empty = {"title": "", "whom": RESPONSIBLE, "after": "", "unit": "h", "keep": "", "instruction": "", "checklist": ""}
-    filled_rows = [row for row in rows if any(row[name] for name in ("title", "instruction", "checklist"))]
     return show(
         request,
         "pipelines/tasks.html",
         status=status,
         stage=stage,
-        rows=[*filled_rows, *[empty] * EMPTY_ROWS],
-        whom=whom,
+        rows=[*rows, *[empty] * EMPTY_ROWS],
+        whom=whom_words.choices(people, {row["whom"] for row in rows}),
         units=unit_choices(),
         form=form,
         seen=seen,

@@ -12,7 +12,9 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
 from pbxcrm.tasks import checklist_rules
+from pbxcrm.tasks.finish_actions import finish_task, reopen_task
 from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.progress_actions import tick_item
 from pbxcrm.tasks.stage_tasks import StageTaskChange, list_stage_tasks, save_stage_tasks, seen_of
 from tests.calls import NOON
 from tests.office import Office
@@ -87,10 +89,11 @@ async def test_what_is_taken_away_is_not_made_any_more_and_two_administrators_do
         with pytest.raises(Conflict):
             await save_stage_tasks(session, admin, stage_id, [StageTaskChange("Other")], seen="", now=NOON)
     for wrong, field in (
-        (StageTaskChange("x" * 301), "auto_title"),
-        (StageTaskChange("Call", whom="user:nobody"), "auto_whom"),
-        (StageTaskChange("Call", after_minutes=10 * 366 * 24 * 60), "auto_after"),
-        (StageTaskChange("Call", checklist=[checklist_rules.item(f"{n}") for n in range(1000)]), "auto_checklist"),
+        (StageTaskChange("x" * 301), "title"),
+        (StageTaskChange("Call", whom="user:nobody"), "whom"),
+        (StageTaskChange("Call", whom="role:nobody"), "whom"),
+        (StageTaskChange("Call", after_minutes=10 * 366 * 24 * 60), "after_minutes"),
+        (StageTaskChange("Call", checklist=[checklist_rules.item(f"{n}") for n in range(1000)]), "checklist"),
     ):
         async with database.read() as session:
             seen = seen_of(await list_stage_tasks(session, stage_id))
@@ -98,7 +101,7 @@ async def test_what_is_taken_away_is_not_made_any_more_and_two_administrators_do
                 await save_stage_tasks(
                     session, await office.viewer(session, "admin"), stage_id, [wrong], seen=seen, now=NOON
                 )
-            assert refused.value.field == field
+            assert (refused.value.field, refused.value.params["position"]) == (field, 0)
     async with database.write() as session:
         seen = seen_of(await list_stage_tasks(session, stage_id))
         await save_stage_tasks(session, await office.viewer(session, "admin"), stage_id, [], seen=seen, now=NOON)
@@ -113,3 +116,46 @@ async def test_what_is_taken_away_is_not_made_any_more_and_two_administrators_do
             region="UA",
         )
     assert await tasks_of(database, deal.id or 0) == []
+
+
+async def test_a_role_of_the_team_is_asked_and_not_the_responsible_themself(database: Database, office: Office) -> None:
+    [stage_id, *_] = await stage_ids(database)
+    changes = [StageTaskChange("Look over it", whom="role:seller"), StageTaskChange("Listen", whom="role:qc")]
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        await save_stage_tasks(session, admin, stage_id, changes, seen=None, now=NOON)
+    async with database.write() as session:
+        ivan = await office.viewer(session, "ivan")
+        deal = await create_deal(session, ivan, title="Roof", stage_id=stage_id, now=NOON, currency="UAH", region="UA")
+    made = await tasks_of(database, deal.id or 0)
+    assert [each.assignee_id for each in made] == [office.id("olena"), office.id("kira")]
+
+
+async def test_a_joint_task_is_two_halves_and_whoever_does_it_does_it_for_both(
+    database: Database, office: Office
+) -> None:
+    first, second, *_ = await stage_ids(database)
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        changes = [StageTaskChange("Agree on the price", whom="joint", checklist=CHECKLIST)]
+        await save_stage_tasks(session, admin, first, changes, seen=None, now=NOON)
+    async with database.write() as session:
+        ivan = await office.viewer(session, "ivan")
+        deal = await create_deal(session, ivan, title="Roof", stage_id=first, now=NOON, currency="UAH", region="UA")
+        deal_id = deal.id or 0
+    seller, manager = await tasks_of(database, deal_id)
+    assert (seller.assignee_id, manager.assignee_id) == (office.id("ivan"), office.id("maria"))
+    assert (manager.part_of_id, manager.checklist) == (seller.id, CHECKLIST)
+    async with database.write() as session:
+        maria = await office.viewer(session, "maria")
+        await tick_item(session, maria, manager.id or 0, 0, done=True, now=NOON)
+        await finish_task(session, maria, manager.id or 0, result="20% off", now=NOON)
+    seller, manager = await tasks_of(database, deal_id)
+    assert (seller.status, manager.status) == ("done", "done")
+    assert seller.result == "Maria Manager did it for both."
+    async with database.write() as session:
+        await reopen_task(session, await office.viewer(session, "maria"), manager.id or 0, now=NOON)
+    assert [each.status for each in await tasks_of(database, deal_id)] == ["open", "open"]
+    async with database.write() as session:
+        await move_deal(session, await office.viewer(session, "ivan"), deal_id, second, version=None, now=NOON)
+    assert [each.status for each in await tasks_of(database, deal_id)] == ["cancelled", "cancelled"]

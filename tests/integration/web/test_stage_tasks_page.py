@@ -28,5 +28,10 @@ async def test_they_are_added_changed_taken_away_and_what_is_wrong_is_said(
     assert "Somebody changed these tasks meanwhile" in stale.text
     wrong = await admin.post(address, data=row | {"seen": "", "auto_after": "soon"})
     assert wrong.status_code == 422
-    assert 'value="soon"' in wrong.text
+    assert 'value="soon" inputmode="numeric" autocomplete="off" aria-invalid="true"' in wrong.text
+    many = await admin.post(address, data=row | {"seen": "", "auto_checklist": "Ask\n" * 1000})
+    assert many.status_code == 422
+    assert "at most 100 items, this one has 1000" in many.text
+    assert 'name="auto_checklist" rows="3" aria-describedby="hint-0" aria-invalid="true"' in many.text
+    assert many.text.count("Ask\n") >= 1000
     assert (await (await browsers("maria")).get(address)).status_code == 403
