@@ -16,7 +16,7 @@ from ami.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class CallDetailRecord:
     """One call detail record; times are aware UTC."""
 
     source: str
@@ -45,7 +45,7 @@ class Record:
         return self.channel.startswith("Local/") or self.dest_channel.startswith("Local/")
 
 
-def read(path: Path, most: int = 32 << 20) -> list[Record]:
+def read(path: Path, most: int = 32 << 20) -> list[CallDetailRecord]:
     """The records in the last ``most`` bytes of a cdr_csv file written with ``loguniqueid=yes``. Raises OSError.
 
     Columns: accountcode, src, dst, dcontext, clid, channel, dstchannel, lastapp, lastdata, start, answer, end, duration,
@@ -54,7 +54,7 @@ def read(path: Path, most: int = 32 << 20) -> list[Record]:
     return list(_in_utc([record for line in csv.reader(tail(path, most)) if (record := _parse(line))]))
 
 
-def _in_utc(records: Sequence[Record]) -> Iterator[Record]:
+def _in_utc(records: Sequence[CallDetailRecord]) -> Iterator[CallDetailRecord]:
     """The records in UTC, even when the local clock changed for summer time in between.
 
     The first record of a channel gives the clock's offset: its start is the epoch in its Uniqueid. A later record may start at
@@ -72,14 +72,14 @@ def _in_utc(records: Sequence[Record]) -> Iterator[Record]:
         yield replace(record, start=start, answer=answer, end=end)
 
 
-def _parse(line: Sequence[str]) -> Record | None:
+def _parse(line: Sequence[str]) -> CallDetailRecord | None:
     if len(line) < 17 or not line[16]:
         return None
     start, end = parse_time(line[9]), parse_time(line[11])
     if start is None or end is None:
         return None
     duration = timedelta(seconds=int(line[12])) if line[12].isdecimal() else end - start
-    return Record(
+    return CallDetailRecord(
         source=line[1],
         destination=line[2],
         context=line[3],
@@ -97,20 +97,20 @@ def _parse(line: Sequence[str]) -> Record | None:
     )
 
 
-def calls(records: Iterable[Record]) -> list[list[Record]]:
+def calls(records: Iterable[CallDetailRecord]) -> list[list[CallDetailRecord]]:
     """The records grouped by call (Linkedid), in the order of the first record of each."""
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[CallDetailRecord]] = {}
     for record in records:
         groups.setdefault(record.linked_id, []).append(record)
     return list(groups.values())
 
 
-def is_certain(call: Sequence[Record]) -> bool:
+def is_certain(call: Sequence[CallDetailRecord]) -> bool:
     """Whether the records prove how the call ended: somebody talked, or no answered record is of a Local channel."""
     return any(r.is_talk for r in call) or not any(r.disposition == "ANSWERED" and r.is_local for r in call)
 
 
-def messages(call: Sequence[Record]) -> Iterator[tuple[datetime, Message]]:
+def messages(call: Sequence[CallDetailRecord]) -> Iterator[tuple[datetime, Message]]:
     """The AMI events that follow from a call's records. Dialled channels get an invented Uniqueid."""
     said: list[tuple[datetime, Message]] = []
     ended: dict[str, tuple[datetime, Message]] = {}
@@ -131,7 +131,7 @@ def messages(call: Sequence[Record]) -> Iterator[tuple[datetime, Message]]:
     return iter(sorted(said, key=lambda pair: pair[0]))
 
 
-def _leg(record: Record, caller: Message, phone: Message) -> Iterator[tuple[datetime, Message]]:
+def _leg(record: CallDetailRecord, caller: Message, phone: Message) -> Iterator[tuple[datetime, Message]]:
     dest = {f"Dest{key}": value for key, value in phone.items()}
     yield record.start, {"Event": "Newchannel", **phone, "ChannelStateDesc": "Down"}
     yield record.start, {"Event": "DialBegin", **caller, **dest}
@@ -151,5 +151,5 @@ def _leg(record: Record, caller: Message, phone: Message) -> Iterator[tuple[date
     yield record.end, {"Event": "Hangup", **phone}
 
 
-def _channel(name: str, unique_id: str, record: Record) -> Message:
+def _channel(name: str, unique_id: str, record: CallDetailRecord) -> Message:
     return {"Channel": name, "Uniqueid": unique_id, "Linkedid": record.linked_id, "Context": record.context}

@@ -25,7 +25,7 @@ from ami.fact_applier import Applier, Sink, describe
 from ami.gap_recovery import Gap, Recovery
 from ami.heard_messages import Heard
 from ami.inheriting import Inherited
-from ami.journal import Journal, Record
+from ami.journal import Journal, JournalRecord
 from ami.messages import Message, parse
 from ami.reporting import Reporter
 from ami.rings_first import RINGING, rings_first
@@ -145,8 +145,8 @@ class Follower:
         self._begun = asyncio.Event()
         self._waiting: deque[CallFact] = deque()  # facts that raise no card and are applied a little later
         self._waiting_since = 0.0
-        self._live: deque[Record] = deque()
-        self._reader: Iterator[Record] | None = None
+        self._live: deque[JournalRecord] = deque()
+        self._reader: Iterator[JournalRecord] | None = None
         self._behind = True  # messages are read from the journal, not from memory
         self._lost_told = 0
         self._wake = asyncio.Event()
@@ -400,12 +400,12 @@ class Follower:
         facts = [fact for record in records for fact in await self._feed(record)]
         return records[0].received_at if records else None, facts
 
-    def _take(self) -> list[Record]:
+    def _take(self) -> list[JournalRecord]:
         if not self._behind:
             return [self._live.popleft() for _ in range(min(_ROUND, len(self._live)))]
         fresh = self._reader is None
         reader = self._reader = self._reader or self._journal.read(self._fed)
-        records: list[Record] = []
+        records: list[JournalRecord] = []
         expected = self._fed
         for record in islice(reader, _ROUND):
             if record.position != expected and not (fresh and not records):
@@ -431,7 +431,7 @@ class Follower:
             self._reporter.tell(PbxState.TROUBLE, "journal_lost", {"count": str(lost)})
             self._connection.link.give_up(LinkDown("messages were lost", code="link_lost", why="to ask anew"))
 
-    async def _feed(self, record: Record) -> list[CallFact]:
+    async def _feed(self, record: JournalRecord) -> list[CallFact]:
         """Feed one record; return its facts, or none if the database knows them already."""
         since, self._heard_at = self._heard_at, record.received_at
         self._fed = record.next_position
@@ -451,7 +451,7 @@ class Follower:
             return []
         return [] if record.position < self._silent_before else facts
 
-    async def _compare(self, record: Record, since: datetime | None, *, is_of_this_term: bool) -> list[CallFact]:
+    async def _compare(self, record: JournalRecord, since: datetime | None, *, is_of_this_term: bool) -> list[CallFact]:
         """After a gap: first feed what the PBX recorded meanwhile; then compare with the snapshot.
 
         A replay finds the same snapshot at the same place, and reads the files only up to its time.

@@ -37,7 +37,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JournalRecord:
     """One message as it was received. ``position`` is where it begins, ``next_position`` where it ends."""
 
     position: int
@@ -150,7 +150,7 @@ class Journal:
 
     # writing
 
-    def append(self, messages: Iterable[tuple[datetime, bytes]]) -> list[Record]:
+    def append(self, messages: Iterable[tuple[datetime, bytes]]) -> list[JournalRecord]:
         """Give messages their positions and write them to the operating system.
 
         Always returns all records. If the disk is full they wait in memory until the next ``append`` or ``flush``; see
@@ -159,7 +159,7 @@ class Journal:
         records = []
         for received_at, raw in messages:
             record = encode(received_at, raw)
-            records.append(Record(self.end, self.end + len(record), received_at, raw))
+            records.append(JournalRecord(self.end, self.end + len(record), received_at, raw))
             self._waiting.append((self.end, record))
             self.unwritten_bytes += len(record)
             self.end += len(record)
@@ -255,7 +255,7 @@ class Journal:
 
     # reading
 
-    def read(self, position: int = 0) -> Iterator[Record]:
+    def read(self, position: int = 0) -> Iterator[JournalRecord]:
         """All records that begin at ``position`` or later, in order, including those waiting for space.
 
         Damaged places and lost segments are skipped; each damaged place increases ``damaged``.
@@ -268,9 +268,9 @@ class Journal:
         for start, data in list(self._waiting):
             found = _decode(data, 0)
             if start >= position and found:
-                yield Record(start, start + len(data), *found)
+                yield JournalRecord(start, start + len(data), *found)
 
-    def _read_segment(self, base: int, path: Path, offset: int) -> Iterator[Record]:
+    def _read_segment(self, base: int, path: Path, offset: int) -> Iterator[JournalRecord]:
         with path.open("rb") as file:
             file.seek(offset)
             data = file.read()
@@ -280,13 +280,13 @@ class Journal:
             found = _decode(data, here)
             if found:
                 after = here + _HEADER.size + len(found[1])
-                yield Record(start + here, start + after, *found)
+                yield JournalRecord(start + here, start + after, *found)
                 here = after
             else:
                 self.damaged += 1
                 here = _next_sound(data, here)
 
-    def last_before(self, position: int, beginning: bytes) -> Record | None:
+    def last_before(self, position: int, beginning: bytes) -> JournalRecord | None:
         """The last record before ``position`` whose message starts with ``beginning``, in the latest segments; else None."""
         before = [segment for segment in self._segments() if segment[0] < position]
         for base, path in before[: -_LOOKED_BACK - 1 : -1]:
@@ -295,7 +295,7 @@ class Journal:
             while (at := data.rfind(beginning, 0, at)) >= 0:
                 begin = at - _HEADER.size
                 if begin >= 0 and (found := _decode(data, begin)):
-                    return Record(base + begin, base + begin + _HEADER.size + len(found[1]), *found)
+                    return JournalRecord(base + begin, base + begin + _HEADER.size + len(found[1]), *found)
         return None
 
     def prune(self, replay_from: int, keep: timedelta, now: datetime) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ami.messages import Message, parse
-from ami.stories import Cast, Line, Story
+from ami.stories import Cast, RecordedCall, StoryEvent
 
 #: The channel headers that every event about a channel holds.
 _OF_CHANNEL = (
@@ -28,7 +28,7 @@ class SimulatedCall:
     """One story being played. ``due`` are the times of its ``lines``, in seconds since 1970."""
 
     cast: Cast
-    lines: list[Line]
+    lines: list[StoryEvent]
     due: list[float]
     client_number: str
     began: float
@@ -74,7 +74,7 @@ class SimulatedCall:
         self.channels.clear()
         self.bridges.clear()
 
-    def transfer(self, story: Story, giver: Message, cast: Cast, now: float, pace: Pace) -> bool:
+    def transfer(self, story: RecordedCall, giver: Message, cast: Cast, now: float, pace: Pace) -> bool:
         """Go on with the second half of a recorded blind transfer; False when ``giver`` is not in a call of two with the client.
 
         The story's first half brought one phone and the client into a bridge; ``giver`` and the client take their places.

@@ -18,7 +18,7 @@ from typing import Self
 
 from ami.messages import Framer, Message, parse
 from ami.simulated_calls import SimulatedCall, event, schedule
-from ami.stories import Cast, Client, Crowd, Serial, Story, choose_phones, load
+from ami.stories import Cast, Crowd, RecordedCall, Serial, StoryCaller, choose_phones, load
 from ami.waiting import wait_at_most
 
 #: How often each story is played: a small office where most clients are helped and some are not.
@@ -61,7 +61,7 @@ class Simulator:
         speed: float = 1.0,
         user: str = "demo",
         secret: str | None = None,
-        known: Sequence[Client] = (),
+        known: Sequence[StoryCaller] = (),
         clock: Callable[[], float] = time,
     ) -> None:
         self.host, self.port = host, port
@@ -125,14 +125,16 @@ class Simulator:
                 await asyncio.sleep(wait)
             self.begin()
 
-    def begin(self, name: str | None = None, client: Client | None = None) -> str:
+    def begin(self, name: str | None = None, client: StoryCaller | None = None) -> str:
         """Begin a call from the story ``name``, or from a random one; returns the client's number."""
         name = name or self._dice.choices(list(PROGRAMME), list(PROGRAMME.values()))[0]
         client = client or self._crowd.somebody()
         self._start(self._stories[name], client, choose_phones(self._dice, self._extensions))
         return client.number
 
-    def _start(self, story: Story, client: Client, phones: dict[str, str], call_id: str | None = None) -> None:
+    def _start(
+        self, story: RecordedCall, client: StoryCaller, phones: dict[str, str], call_id: str | None = None
+    ) -> None:
         now = self._clock()
         cast = Cast(client, phones, self._serial, now, call_id)
         due = self._pace([line.offset for line in story.lines])
@@ -282,7 +284,7 @@ class Simulator:
             return
         writer.write(_response("Success", mark, Message="Originate successfully queued"))
         story = self._click_silent if number.endswith("00") else self._click
-        self._start(story, Client(number, number), {"101": extension}, action.get("ChannelId"))
+        self._start(story, StoryCaller(number, number), {"101": extension}, action.get("ChannelId"))
 
     def _do_hangup(self, action: Message, mark: Message, writer: asyncio.StreamWriter) -> None:
         found = self._find(action.get("Channel", ""))
@@ -302,7 +304,7 @@ class Simulator:
             return
         call, giver = found
         phone = giver["Channel"].partition("/")[2].rpartition("-")[0]
-        number = Client(call.client_number, call.client_number)
+        number = StoryCaller(call.client_number, call.client_number)
         cast = Cast(number, {"101": phone, "103": target}, self._serial, self._clock())
         if not call.transfer(self._transfer, giver, cast, self._clock(), self._pace):
             writer.write(_response("Error", mark, Message="Nobody to transfer"))
@@ -329,7 +331,7 @@ async def simulate(
     *,
     secret: str | None = None,
     extensions: Sequence[str] = ("101", "102", "103", "104"),
-    known: Sequence[Client] = (),
+    known: Sequence[StoryCaller] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run a simulated PBX until cancelled; ``ready`` is called with its address, which holds the secret."""

@@ -51,7 +51,7 @@ _LAST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class StoryCaller:
     """A caller from outside. ``name`` is the caller name from the operator, often only the number."""
 
     number: str
@@ -59,7 +59,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StoryEvent:
     """One event of a story: seconds after the call's beginning, and its text split at the parts that change."""
 
     offset: float
@@ -67,11 +67,11 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class RecordedCall:
     """A recorded call."""
 
     name: str
-    lines: tuple[Line, ...]
+    lines: tuple[StoryEvent, ...]
 
     @property
     def seconds(self) -> float:
@@ -89,16 +89,16 @@ def strip(stream: bytes) -> bytes:
     return "".join(kept).encode()
 
 
-def load(name: str) -> Story:
+def load(name: str) -> RecordedCall:
     """Load a story shipped with the product. Raises FileNotFoundError for an unknown name."""
     return make_story(name, (files("ami") / "demo_calls" / f"{name}.ami").read_bytes())
 
 
-def make_story(name: str, stream: bytes) -> Story:
+def make_story(name: str, stream: bytes) -> RecordedCall:
     """Make a story from a stripped recording."""
     messages = [parse(raw) for raw in Framer().feed(stream)]
     begin = float(messages[0]["Timestamp"])
-    return Story(name, tuple(Line(float(m["Timestamp"]) - begin, tuple(_cut(m))) for m in messages))
+    return RecordedCall(name, tuple(StoryEvent(float(m["Timestamp"]) - begin, tuple(_cut(m))) for m in messages))
 
 
 def _cut(message: Mapping[str, str]) -> Iterable[tuple[str, str]]:
@@ -126,7 +126,7 @@ class Cast:
     """
 
     def __init__(
-        self, client: Client, phones: Mapping[str, str], serial: "Serial", begin: float, call_id: str | None = None
+        self, client: StoryCaller, phones: Mapping[str, str], serial: "Serial", begin: float, call_id: str | None = None
     ) -> None:
         self._client = client
         self._phones = phones
@@ -140,7 +140,7 @@ class Cast:
         """From now on replace an invented name or id with one that already exists."""
         self._instead.append((invented.encode(), real.encode()))
 
-    def speak(self, line: Line, now: float) -> bytes:
+    def speak(self, line: StoryEvent, now: float) -> bytes:
         """The bytes of one event, stamped ``now`` (seconds since 1970)."""
         said = "".join(
             text if not kind else f"{now:.6f}" if kind == "time" else self._name(kind, text)
@@ -191,19 +191,19 @@ class Serial:
 class Crowd:
     """The clients who call: new ones, and ones who have called before or are ``known`` from the beginning."""
 
-    def __init__(self, dice: random.Random, again: float = 0.35, known: Iterable[Client] = ()) -> None:
+    def __init__(self, dice: random.Random, again: float = 0.35, known: Iterable[StoryCaller] = ()) -> None:
         self._dice = dice
         self._again = again
-        self._known: list[Client] = list(known)
+        self._known: list[StoryCaller] = list(known)
 
-    def somebody(self) -> Client:
+    def somebody(self) -> StoryCaller:
         """A random client: with probability ``again`` a known one, else a new one."""
         dice = self._dice
         if self._known and dice.random() < self._again:
             return dice.choice(self._known)
         number = f"+380{dice.choice(_PREFIXES)}{dice.randrange(10**7):07d}"
         name = f"{dice.choice(_FIRST)} {dice.choice(_LAST)}" if dice.random() < 0.6 else number
-        client = Client(number, name)
+        client = StoryCaller(number, name)
         self._known = [*self._known[-200:], client]
         return client
 

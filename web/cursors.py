@@ -9,7 +9,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pbxcrm.contacts.duplicates import Alike, Place
+from pbxcrm.contacts.duplicates import Alike, PairCursor
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.search_keys import KEY_MAX
 from pbxcrm.timeline.entries import EntryKind, TimelineCursor
@@ -54,13 +54,13 @@ def read_entry(cursor: str) -> TimelineCursor | None:
     return TimelineCursor(EARLIEST + found[0] * _MICROSECOND, _KINDS[found[1]], found[2]) if found is not None else None
 
 
-def next_of_pair(place: Place) -> str:
+def next_of_pair(place: PairCursor) -> str:
     """The cursor for the pairs after this one in the list of possible duplicates."""
     packed = json.dumps([place.alike.value, place.key, place.low_id, place.high_id], separators=(",", ":"))
     return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
-def read_pair(cursor: str) -> Place | None:
+def read_pair(cursor: str) -> PairCursor | None:
     """The last pair seen; None for a text that is no such cursor."""
     parts = _parts(cursor)
     if parts is None or len(parts) != 4:
@@ -68,7 +68,7 @@ def read_pair(cursor: str) -> Place | None:
     alike, key, *ids = parts
     if alike not in set(Alike) or not isinstance(key, str) or len(key) > KEY_MAX or not key.isprintable():
         return None
-    return Place(Alike(alike), key, *ids) if all(_is_whole(one, LARGEST_ID) for one in ids) else None
+    return PairCursor(Alike(alike), key, *ids) if all(_is_whole(one, LARGEST_ID) for one in ids) else None
 
 
 def _microseconds(at: datetime) -> int:

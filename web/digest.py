@@ -5,7 +5,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
-from pbxcrm.checkpoints.burning_queries import LampRow
+from pbxcrm.checkpoints.burning_queries import ListedLamp
 from pbxcrm.notices.digest_queries import DigestFacts
 from pbxcrm.shared.settings import Settings
 from web import words
@@ -82,7 +82,7 @@ def _section(heading: str, count: int, rows: list[str]) -> list[str]:
     return [heading.format(n=count), *(f"  {row}" for row in [*rows, *more]), ""]
 
 
-def _lamp(row: LampRow, url: str) -> str:
+def _lamp(row: ListedLamp, url: str) -> str:
     at = row.lamp.lit_at or row.lamp.due_at
     if row.deal is None:
         return f"{_('A missed call')} — {day_time(at)}{_link(url, f'/callbacks/{row.lamp.callback_id}')}"

@@ -30,7 +30,7 @@ STATES: dict[str, tuple[str, Tone]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StatusFinding:
     """The result of one check. ``word`` is the state, ``text`` what it means and what to do; both are translated."""
 
     name: str
@@ -39,7 +39,7 @@ class Finding:
     text: str
 
 
-def pbx_finding(row: PbxStatus, at: datetime) -> Finding:
+def pbx_finding(row: PbxStatus, at: datetime) -> StatusFinding:
     """The state of one PBX at ``at``, with what to do."""
     word, tone = STATES.get(row.state, (row.state, "red"))
     sentence = _said(row)
@@ -48,13 +48,13 @@ def pbx_finding(row: PbxStatus, at: datetime) -> Finding:
         text = _("Its listener has said nothing for {time}. Start it: pbxcrm listen, or pbxcrm run.").format(
             time=formats.span(age) if age is not None else "—"
         )
-        return Finding(row.pbx, "red", _("no listener"), text)
+        return StatusFinding(row.pbx, "red", _("no listener"), text)
     if tone == "green" and row.lag_seconds is not None and row.lag_seconds > LAG_SECONDS:
         text = _("Events reach the database {seconds} s late: the database or this machine is too slow.").format(
             seconds=round(row.lag_seconds, 1)
         )
-        return Finding(row.pbx, "amber", _("late"), text)
-    return Finding(row.pbx, tone, _(word), sentence)
+        return StatusFinding(row.pbx, "amber", _("late"), text)
+    return StatusFinding(row.pbx, tone, _(word), sentence)
 
 
 def _number(value: object) -> object:

@@ -34,7 +34,7 @@ DIGEST_SECONDS = 10.0
 REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds of pause before arq is started again
 
 
-class Work:
+class WorkLoop:
     """The tasks of one worker; ``run`` starts them."""
 
     def __init__(

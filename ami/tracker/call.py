@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from ami.tracker.endpoints import Endpoint, Kind
+from ami.tracker.endpoints import Endpoint, EndpointKind
 from ami.tracker.legs import LegRecord
 from pbxcrm.calls.facts import Direction, FactKind, Outcome, Transfer, TransferKind
 
@@ -27,7 +27,7 @@ class Channel:
     )  # fmt: skip
 
     def __init__(
-        self, channel_id: str, name: str, linkedid: str, place: Endpoint, born_at: datetime, call: "Call"
+        self, channel_id: str, name: str, linkedid: str, place: Endpoint, born_at: datetime, call: "TrackedCall"
     ) -> None:
         self.id = channel_id
         self.name = name
@@ -72,7 +72,7 @@ class Channel:
                 continue
             seen.add(bridge.id)
             for member in bridge.members.values():
-                if member.place.kind is not Kind.LOCAL:
+                if member.place.kind is not EndpointKind.LOCAL:
                     found.append(member)
                 elif member.other_half is not None:
                     open_ends.append(member.other_half)
@@ -101,7 +101,7 @@ class Successor:
         self.until = until  # by the listener's clock
 
 
-class Call:
+class TrackedCall:
     """A group of channels that belong together (rule 3), named by the Linkedid of the first.
 
     ``first`` is the earliest channel we know of: the client's trunk channel, or the phone that calls.
@@ -205,7 +205,7 @@ class Call:
             and self.answered_at is None
             and self.has_line
             and all(leg.extension is None for leg in self.legs.values())
-            and all(channel.place.kind is not Kind.PHONE for channel in self.channels.values())
+            and all(channel.place.kind is not EndpointKind.PHONE for channel in self.channels.values())
         )
 
     @property
@@ -222,7 +222,7 @@ class Call:
         """The client's live channels: the trunk channel the call came in by, or those it goes out by."""
         if self.direction is Direction.INBOUND:
             return [self.first] if self.first is not None and self.first.alive else []
-        return [c for c in self.channels.values() if c.place.kind is Kind.TRUNK and c.dialled]
+        return [c for c in self.channels.values() if c.place.kind is EndpointKind.TRUNK and c.dialled]
 
     def leg_of(self, channel: Channel, at: datetime) -> LegRecord:
         """The channel's leg; a new one that begins ``at`` if there was none."""

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 
 from ami.messages import Message
 from ami.tracker import talk, verdict
-from ami.tracker.call import Call, Channel, Talker
+from ami.tracker.call import Channel, Talker, TrackedCall
 from ami.tracker.clock import DAWN
 from ami.tracker.config import TrackerConfig
-from ami.tracker.endpoints import Kind
+from ami.tracker.endpoints import EndpointKind
 from ami.tracker.roles import introduce, orient
 from ami.tracker.state import state_of
 from ami.tracker.switchboard import Switchboard
@@ -40,7 +40,7 @@ class Desk:
         )
         self.asked_at = DAWN  # when the last snapshot was taken: events right before it may be missing
         self._facts: list[CallFact] = []
-        self._due: list[tuple[datetime, int, Call]] = []
+        self._due: list[tuple[datetime, int, TrackedCall]] = []
         self._appointments = 0
 
     # --- channels -------------------------------------------------------------------------------------------------
@@ -52,18 +52,18 @@ class Desk:
         channel = board.find_or_adopt(message, at, prefix)
         if channel is not None and len(board.channels) != known:
             introduce(channel.call, channel, message, prefix)
-            if channel.dialled and channel.place.kind is not Kind.LOCAL:
+            if channel.dialled and channel.place.kind is not EndpointKind.LOCAL:
                 channel.call.leg_of(channel, at)
             orient(channel.call, board.places)
         return channel
 
-    def open_calls(self) -> Iterator[Call]:
+    def open_calls(self) -> Iterator[TrackedCall]:
         """The calls that are not over."""
         return (call for call in self.board.calls if not call.is_over)
 
     # --- telling --------------------------------------------------------------------------------------------------
 
-    def tell(self, call: Call, kind: FactKind, party: str, at: datetime) -> None:
+    def tell(self, call: TrackedCall, kind: FactKind, party: str, at: datetime) -> None:
         """Add a fact with the present state of the call."""
         ordinal = call.told[kind, party] = call.told.get((kind, party), 0) + 1
         self._facts.append(CallFact(kind, party, ordinal, at, state_of(call)))
@@ -82,7 +82,7 @@ class Desk:
             self._look_at(call, at, now)
         return self.take_facts()
 
-    def _look_at(self, call: Call, at: datetime, now: datetime) -> None:
+    def _look_at(self, call: TrackedCall, at: datetime, now: datetime) -> None:
         if call.is_over:
             if not call.channels:
                 self.board.forget(call)
@@ -105,7 +105,7 @@ class Desk:
                 self.tell(call, FactKind.UPDATED, "", at)
         self._look_whether_over(call, at, now)
 
-    def _look_at_ringing(self, call: Call, at: datetime) -> None:
+    def _look_at_ringing(self, call: TrackedCall, at: datetime) -> None:
         if not call.legs:
             return
         ringing: dict[str, None] = {}
@@ -128,7 +128,7 @@ class Desk:
                 del call.told_ringing[extension]
                 self.tell(call, FactKind.SILENCED, extension, at)
 
-    def _look_at_talk(self, call: Call, at: datetime, now: datetime) -> None:
+    def _look_at_talk(self, call: TrackedCall, at: datetime, now: datetime) -> None:
         if not call.talking and all(channel.bridge is None for channel in call.channels.values()):
             return  # the usual case: the call is ringing
         phones = talk.phones_in_talk(call)
@@ -170,15 +170,15 @@ class Desk:
         if late is not None:
             self._tell_transfer_seen(call, late, at)
 
-    def _tell_transfer_seen(self, call: Call, transfer: Transfer, at: datetime) -> None:
+    def _tell_transfer_seen(self, call: TrackedCall, transfer: Transfer, at: datetime) -> None:
         call.transfers.append(transfer)
         self.tell_transfer(call, transfer, at)
 
-    def tell_transfer(self, call: Call, transfer: Transfer, at: datetime) -> None:
+    def tell_transfer(self, call: TrackedCall, transfer: Transfer, at: datetime) -> None:
         """Tell that a transfer reached its target; the party is ``source>target``."""
         self.tell(call, FactKind.TRANSFERRED, f"{transfer.source}>{transfer.target}", at)
 
-    def _stops_talking(self, call: Call, talker: Talker, at: datetime, now: datetime) -> None:
+    def _stops_talking(self, call: TrackedCall, talker: Talker, at: datetime, now: datetime) -> None:
         talker.left_at = at
         talker.gone_for_good_at = now + BLINK
         call.last_talker = talker
@@ -189,7 +189,7 @@ class Desk:
 
     # --- the end of a call ----------------------------------------------------------------------------------------
 
-    def _look_whether_over(self, call: Call, at: datetime, now: datetime) -> None:
+    def _look_whether_over(self, call: TrackedCall, at: datetime, now: datetime) -> None:
         if not call.caller_is_gone:
             call.ended_at = call.release_at = None
             return
@@ -200,7 +200,7 @@ class Desk:
             call.release_at = now + VERDICT_HELD
             self.remind(call, call.release_at)
 
-    def end(self, call: Call, outcome: Outcome) -> None:
+    def end(self, call: TrackedCall, outcome: Outcome) -> None:
         """Give the verdict. ``call.ended_at`` must be set. The call is forgotten when its last channel has hung up."""
         assert call.ended_at is not None
         transfer = talk.transfer_at_the_end(call)
@@ -214,7 +214,7 @@ class Desk:
         if not call.channels:
             self.board.forget(call)
 
-    def remind(self, call: Call, due: datetime) -> None:
+    def remind(self, call: TrackedCall, due: datetime) -> None:
         """Schedule another look at the call at ``due``, by the listener's clock."""
         self._appointments += 1
         heapq.heappush(self._due, (due, self._appointments, call))
@@ -239,7 +239,7 @@ class Desk:
                     self._tell_transfer_seen(call, late, now)
         return self.take_facts()
 
-    def _tell_who_left(self, call: Call, now: datetime) -> None:
+    def _tell_who_left(self, call: TrackedCall, now: datetime) -> None:
         for extension, talker in list(call.talking.items()):
             left_at, due = talker.left_at, talker.gone_for_good_at
             if left_at is None or due is None or due > now:
@@ -253,7 +253,7 @@ class Desk:
 
     # --- two calls become one -------------------------------------------------------------------------------------
 
-    def _absorbed(self, absorbed: Call, kept: Call) -> None:
+    def _absorbed(self, absorbed: TrackedCall, kept: TrackedCall) -> None:
         """Copy the history of ``absorbed`` (a consultation, a pickup, a retrieved parked call) into ``kept``."""
         if absorbed.is_finished and kept.has_client:
             self.end(absorbed, verdict.outcome(absorbed))

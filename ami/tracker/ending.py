@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from ami.tracker import verdict
-from ami.tracker.call import Call
+from ami.tracker.call import TrackedCall
 from ami.tracker.desk import Desk
 from pbxcrm.calls.facts import CallFact, Outcome
 
@@ -30,7 +30,7 @@ def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None) -> No
         desk.board.touched.pop(call, None)
 
 
-def give_up(desk: Desk, call: Call, at: datetime, outcome: Outcome) -> None:
+def give_up(desk: Desk, call: TrackedCall, at: datetime, outcome: Outcome) -> None:
     """End a call with ``outcome``, unless somebody has talked or left a message. It ends ``at``, or earlier if known."""
     call.ended_at = call.ended_at or at
     known = verdict.outcome(call)

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from ami.tracker.config import TrackerConfig
 
 
-class Kind(Enum):
+class EndpointKind(Enum):
     """What a channel leads to: a telephone of the office, a trunk, or a part of the PBX itself."""
 
     PHONE = auto()  # an extension of ours
@@ -24,7 +24,7 @@ class Kind(Enum):
 class Endpoint:
     """What a channel leads to. ``pair`` and ``half`` are only for LOCAL: ``Local/103@office-00000005`` and 1 or 2."""
 
-    kind: Kind
+    kind: EndpointKind
     endpoint: str
     extension: str | None = None
     pair: str = ""
@@ -69,7 +69,7 @@ class Places:
         if local is not None:
             pair = local[1]
             number = pair.removeprefix("Local/").partition("@")[0]
-            return Endpoint(Kind.LOCAL, number, self.extension_of(number), pair, int(local[2]))
+            return Endpoint(EndpointKind.LOCAL, number, self.extension_of(number), pair, int(local[2]))
         device = _device(channel)
         place = self._known.get((device, context))
         if place is None:
@@ -81,13 +81,17 @@ class Places:
     def _read(self, device: str, context: str) -> Endpoint:
         technology, _, endpoint = device.partition("/")
         if technology in _MACHINES or not endpoint:
-            return Endpoint(Kind.MACHINE, endpoint)
+            return Endpoint(EndpointKind.MACHINE, endpoint)
         if any(fnmatchcase(endpoint, glob) or fnmatchcase(device, glob) for glob in self._trunks):
-            return Endpoint(Kind.TRUNK, endpoint)
+            return Endpoint(EndpointKind.TRUNK, endpoint)
         extension = self.extension_of(endpoint if technology in _HAVE_ENDPOINTS else device)
         if extension is None and _INSIDE_CONTEXT.match(context) and not _OUTSIDE_CONTEXT.search(context):
             extension = endpoint
-        return Endpoint(Kind.TRUNK, endpoint) if extension is None else Endpoint(Kind.PHONE, endpoint, extension)
+        return (
+            Endpoint(EndpointKind.TRUNK, endpoint)
+            if extension is None
+            else Endpoint(EndpointKind.PHONE, endpoint, extension)
+        )
 
 
 def _device(channel: str) -> str:

@@ -10,7 +10,7 @@ from ami.messages import Message
 from ami.tracker import ending, transfers, voicemail
 from ami.tracker.call import Channel
 from ami.tracker.desk import Desk
-from ami.tracker.endpoints import Kind
+from ami.tracker.endpoints import EndpointKind
 from ami.tracker.numbers import is_withheld, name_in, number_in, number_sent
 from ami.tracker.roles import asked_for, dialled_out, orient, originated, tries_outside
 from pbxcrm.calls.facts import Direction, LegResult
@@ -38,7 +38,7 @@ def newstate(desk: Desk, message: Message, at: datetime) -> None:
         return
     call = channel.call
     state = message.get("ChannelStateDesc")
-    if state == "Ringing" and channel.place.kind is not Kind.LOCAL:
+    if state == "Ringing" and channel.place.kind is not EndpointKind.LOCAL:
         if not channel.dialled:  # a call whose first phone rings was originated by the PBX
             channel.dialled = True
             if channel is call.first:
@@ -53,21 +53,26 @@ def newstate(desk: Desk, message: Message, at: datetime) -> None:
         if known_leg is not None:
             known_leg.picked_up = True
             _was_offered(channel)
-        elif channel is call.first and channel.place.kind is Kind.TRUNK:
+        elif channel is call.first and channel.place.kind is EndpointKind.TRUNK:
             call.was_picked_up_by_pbx = True
     desk.board.touched[call] = None
 
 
 def _was_offered(phone: Channel) -> None:
     """Count a called phone that was picked up as offered the call, even if it never rang (automatic answer)."""
-    if phone.dialled and phone.place.kind is Kind.PHONE and phone.place.extension is not None:
+    if phone.dialled and phone.place.kind is EndpointKind.PHONE and phone.place.extension is not None:
         phone.call.rang.setdefault(phone.place.extension)
 
 
 def newcallerid(desk: Desk, message: Message, _at: datetime) -> None:
     """Analogue lines send the number only now; and only this event says whether it may be shown."""
     channel = desk.board.find(message)
-    if channel is None or channel is not channel.call.first or channel.place.kind is not Kind.TRUNK or channel.dialled:
+    if (
+        channel is None
+        or channel is not channel.call.first
+        or channel.place.kind is not EndpointKind.TRUNK
+        or channel.dialled
+    ):
         return
     call = channel.call
     call.withheld = call.withheld or is_withheld(message)
@@ -126,12 +131,12 @@ def dial_begin(desk: Desk, message: Message, at: datetime) -> None:
     elif dialled is dialled.call.first:
         originated(dialled.call, message, board.places)
     call = dialled.call
-    if dialled.place.kind is not Kind.LOCAL:
+    if dialled.place.kind is not EndpointKind.LOCAL:
         call.leg_of(dialled, at)
-    if dialled.place.kind is Kind.TRUNK:
+    if dialled.place.kind is EndpointKind.TRUNK:
         sent = call.leg_of(dialled, at).number = number_sent(message)
         dialled_out(call, dialled, sent)
-    if not was_known_as_dialled or dialled.place.kind is Kind.TRUNK:
+    if not was_known_as_dialled or dialled.place.kind is EndpointKind.TRUNK:
         orient(call, board.places)
     board.touched[call] = None
 

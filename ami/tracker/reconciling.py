@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from ami.snapshot import Headers, Snapshot
 from ami.tracker import ending
-from ami.tracker.call import Call, Channel
+from ami.tracker.call import Channel, TrackedCall
 from ami.tracker.desk import Desk
-from ami.tracker.endpoints import Kind
+from ami.tracker.endpoints import EndpointKind
 from ami.tracker.numbers import number_in
 from pbxcrm.calls.facts import CallFact, Outcome
 
@@ -81,7 +81,7 @@ def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:
         channel.up = True
         if leg is not None:
             leg.picked_up = True
-        elif channel is call.first and channel.place.kind is Kind.TRUNK:
+        elif channel is call.first and channel.place.kind is EndpointKind.TRUNK:
             call.was_picked_up_by_pbx = True
     elif state == "Ringing" and leg is not None and leg.extension is not None:
         leg.ringing_at = leg.ringing_at or now
@@ -89,16 +89,16 @@ def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:
     desk.board.touched[call] = None
 
 
-def _meet_late(call: Call, channel: Channel, seen: Headers, now: datetime) -> None:
+def _meet_late(call: TrackedCall, channel: Channel, seen: Headers, now: datetime) -> None:
     """Read a channel first seen in the middle of a call. Its ``Exten`` is the dialplan's present step, not the dialled number."""
     kind = channel.place.kind
     if channel is call.first:
         call.did = None
     elif seen.get("Application") in _DIALLED_APPS:
         channel.dialled = True
-        if kind is not Kind.LOCAL:
+        if kind is not EndpointKind.LOCAL:
             call.leg_of(channel, now)
-        if kind is Kind.TRUNK and call.client_heard is None:
+        if kind is EndpointKind.TRUNK and call.client_heard is None:
             call.client_heard = number_in(seen.get("CallerIDNum"))
 
 

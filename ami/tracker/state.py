@@ -1,11 +1,11 @@
 """Makes the frozen state of a call that goes into a fact."""
 
-from ami.tracker.call import Call
+from ami.tracker.call import TrackedCall
 from ami.tracker.verdict import missed_reason
 from pbxcrm.calls.facts import CallState, Outcome
 
 
-def state_of(call: Call) -> CallState:
+def state_of(call: TrackedCall) -> CallState:
     """Everything known of the call now."""
     legs = [shown for leg in call.legs.values() if (shown := leg.shown()) is not None]
     outside = [shown for leg in call.legs.values() if (shown := leg.shown_outside()) is not None]

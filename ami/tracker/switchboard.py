@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ami.messages import Message
-from ami.tracker.call import Bridge, Call, Channel
+from ami.tracker.call import Bridge, Channel, TrackedCall
 from ami.tracker.config import TrackerConfig
-from ami.tracker.endpoints import Kind, Places
+from ami.tracker.endpoints import EndpointKind, Places
 from ami.tracker.legs import LegRecord
 from pbxcrm.calls.facts import Direction
 
@@ -18,7 +18,7 @@ from pbxcrm.calls.facts import Direction
 _MOST_REMEMBERED = 5_000
 
 #: Called with the absorbed call and the call that absorbs it, after they were joined.
-Absorbed = Callable[[Call, Call], None]
+Absorbed = Callable[[TrackedCall, TrackedCall], None]
 
 
 class Switchboard:
@@ -28,12 +28,12 @@ class Switchboard:
         self.places = Places(config)
         self.channels: dict[str, Channel] = {}
         self.bridges: dict[str, Bridge] = {}
-        self.calls: dict[Call, None] = {}
-        self.touched: dict[Call, None] = {}
+        self.calls: dict[TrackedCall, None] = {}
+        self.touched: dict[TrackedCall, None] = {}
         self.position: int | None = None  # of the message being worked on
         self._pbx = config.pbx
         self._on_absorbed = on_absorbed
-        self._by_linkedid: dict[str, Call] = {}
+        self._by_linkedid: dict[str, TrackedCall] = {}
         self._halves: dict[tuple[str, int], Channel] = {}
         self._gone: dict[str, None] = {}
         self._ended: dict[str, None] = {}  # names of calls that are over
@@ -52,7 +52,7 @@ class Switchboard:
     def find_or_adopt(self, message: Message, at: datetime, prefix: str = "") -> Channel | None:
         """The channel of a message; an unknown channel is adopted as the message describes it.
 
-        None if the message names no channel, the channel has already hung up, or nobody is behind it (``Kind.MACHINE``).
+        None if the message names no channel, the channel has already hung up, or nobody is behind it (``EndpointKind.MACHINE``).
         """
         channel = self.find(message, prefix)
         if channel is not None:
@@ -62,10 +62,10 @@ class Switchboard:
         if not channel_id or not name or channel_id in self._gone:
             return None
         place = self.places.of(name, message.get(prefix + "Context", ""))
-        if place.kind is Kind.MACHINE:
+        if place.kind is EndpointKind.MACHINE:
             return None
         linkedid = message.get(prefix + "Linkedid") or channel_id
-        call = self._call_for(linkedid, channel_id, at, is_trunk=place.kind is Kind.TRUNK)
+        call = self._call_for(linkedid, channel_id, at, is_trunk=place.kind is EndpointKind.TRUNK)
         channel = Channel(channel_id, name, linkedid, place, at, call)
         state = message.get(prefix + "ChannelStateDesc", "")
         channel.up = state == "Up"
@@ -82,7 +82,7 @@ class Switchboard:
         channel.call.channel_ids[channel.id] = None
         self.touched[channel.call] = None
         place = channel.place
-        if place.kind is Kind.LOCAL:
+        if place.kind is EndpointKind.LOCAL:
             other = self._halves.get((place.pair, 3 - place.half))
             if other is not None:
                 channel.other_half, other.other_half = other, channel
@@ -100,7 +100,7 @@ class Switchboard:
         channel.call.channels.pop(channel_id, None)
         self.touched[channel.call] = None
         half = (channel.place.pair, channel.place.half)
-        if channel.place.kind is Kind.LOCAL and self._halves.get(half) is channel:
+        if channel.place.kind is EndpointKind.LOCAL and self._halves.get(half) is channel:
             del self._halves[half]
         return channel
 
@@ -137,7 +137,7 @@ class Switchboard:
 
     # --- calls ----------------------------------------------------------------------------------------------------
 
-    def _call_for(self, linkedid: str, channel_id: str, at: datetime, *, is_trunk: bool) -> Call:
+    def _call_for(self, linkedid: str, channel_id: str, at: datetime, *, is_trunk: bool) -> TrackedCall:
         """The call a new channel belongs to, by its Linkedid; else a new call."""
         call = self._by_linkedid.get(linkedid)
         if call is not None and not (call.is_over and is_trunk):
@@ -145,7 +145,7 @@ class Switchboard:
         # A client who arrives by a Linkedid that an ended call still holds (an agent who stays on the line) is a new call, and so
         # is what remains of a forgotten call: a name is used once.
         is_free = call is None and linkedid not in self._ended
-        call = Call(self._pbx, linkedid if is_free else channel_id, at, self.position)
+        call = TrackedCall(self._pbx, linkedid if is_free else channel_id, at, self.position)
         self.calls[call] = None
         self.touched[call] = None
         for name in (linkedid, channel_id):
@@ -163,7 +163,7 @@ class Switchboard:
         else:
             self.tie(call, channel.call)
 
-    def tie(self, one: Call, other: Call) -> Call:
+    def tie(self, one: TrackedCall, other: TrackedCall) -> TrackedCall:
         """Join two calls into one; returns the call that remains (``one`` if they stay separate).
 
         The call with the client remains, else the earlier one. Two clients stay two calls, even in one conference.
@@ -178,7 +178,7 @@ class Switchboard:
             self._on_absorbed(absorbed, kept)
         return kept
 
-    def _move(self, absorbed: Call, kept: Call) -> None:
+    def _move(self, absorbed: TrackedCall, kept: TrackedCall) -> None:
         for channel in absorbed.channels.values():
             channel.call = kept
         kept.channels |= absorbed.channels
@@ -193,7 +193,7 @@ class Switchboard:
         self.touched.pop(absorbed, None)
         self.touched[kept] = None
 
-    def forget(self, call: Call) -> None:
+    def forget(self, call: TrackedCall) -> None:
         """Drop a call that is over and has no channels, so that nothing of it stays in memory."""
         self.calls.pop(call, None)
         _remember(self._ended, call.name)
@@ -204,7 +204,7 @@ class Switchboard:
             if self._by_linkedid.get(linkedid) is call:
                 del self._by_linkedid[linkedid]
 
-    def call_of(self, channel_id: str) -> Call | None:
+    def call_of(self, channel_id: str) -> TrackedCall | None:
         """The call of a live channel; else the call known by this Linkedid."""
         channel = self.channels.get(channel_id)
         return channel.call if channel is not None else self._by_linkedid.get(channel_id)
@@ -222,14 +222,14 @@ def _remember(names: dict[str, None], name: str) -> None:
         del names[next(iter(names))]
 
 
-def _have_each_a_client(one: Call, other: Call) -> bool:
+def _have_each_a_client(one: TrackedCall, other: TrackedCall) -> bool:
     """Whether each call has its own client. A call of a program to an outside number is only half a call until it is joined."""
     if one.is_finished or other.is_finished or not one.has_client or not other.has_client:
         return False
     return one.has_line and other.has_line and not one.is_half and not other.is_half
 
 
-def _claim_to_live(call: Call) -> tuple[bool, bool, bool, bool, bool, datetime, str]:
+def _claim_to_live(call: TrackedCall) -> tuple[bool, bool, bool, bool, bool, datetime, str]:
     """Sort key: the call that remains comes before the one that is absorbed."""
     knows_client = call.has_line or call.asked_for is not None
     return (

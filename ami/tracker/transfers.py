@@ -4,9 +4,9 @@ from datetime import datetime
 
 from ami.messages import Message
 from ami.tracker import talk
-from ami.tracker.call import Call, Channel
+from ami.tracker.call import Channel, TrackedCall
 from ami.tracker.desk import Desk
-from ami.tracker.endpoints import Kind
+from ami.tracker.endpoints import EndpointKind
 from pbxcrm.calls.facts import FactKind, TransferKind
 
 
@@ -71,26 +71,26 @@ def _take_the_place(desk: Desk, channels: dict[str, Channel | None]) -> None:
 
 def _extension(desk: Desk, message: Message, header: str, channel: Channel | None) -> str | None:
     """The extension of a phone's channel; for a Local channel, that of the phone at its other end."""
-    if channel is not None and channel.place.kind is Kind.LOCAL:
+    if channel is not None and channel.place.kind is EndpointKind.LOCAL:
         phones = [c for half in (channel, channel.other_half) if half is not None for c in half.connected()]
-        return next((c.place.extension for c in phones if c.place.kind is Kind.PHONE), None)
+        return next((c.place.extension for c in phones if c.place.kind is EndpointKind.PHONE), None)
     name = message.get(header, "")
     place = desk.board.places.of(name) if name else None
-    return place.extension if place is not None and place.kind is Kind.PHONE else None
+    return place.extension if place is not None and place.kind is EndpointKind.PHONE else None
 
 
-def _last_talker(call: Call) -> str | None:
+def _last_talker(call: TrackedCall) -> str | None:
     return next(reversed(call.talking), None) or next(reversed(call.talked), None)
 
 
-def _reached(call: Call, target: Channel | None, source: str) -> list[str]:
+def _reached(call: TrackedCall, target: Channel | None, source: str) -> list[str]:
     """The extensions at the target's end that already talk to the client: bridges may be reported before the transfer."""
     talking = talk.phones_in_talk(call)
     if target is None:  # the event names no target: take the last phone that joined
         newest = next(reversed(call.talked), None)
         return [newest] if newest is not None and newest != source and newest in talking else []
     ends = [target]
-    if target.place.kind is Kind.LOCAL and target.other_half is not None:
+    if target.place.kind is EndpointKind.LOCAL and target.other_half is not None:
         ends = target.other_half.connected()
-    reached = (c.place.extension for c in ends if c.place.kind is Kind.PHONE)
+    reached = (c.place.extension for c in ends if c.place.kind is EndpointKind.PHONE)
     return [e for e in dict.fromkeys(reached) if e is not None and e != source and e in talking and e in call.talked]

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from ami.tracker.call import Call
+from ami.tracker.call import TrackedCall
 from ami.tracker.legs import LegRecord
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome
 
@@ -16,7 +16,7 @@ _NORMAL_CLEARING = 16
 _NOBODY_SERVES = frozenset({"JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL", "FULL"})
 
 
-def outcome(call: Call) -> Outcome:
+def outcome(call: TrackedCall) -> Outcome:
     """The outcome of a call that is over, as far as its own events tell."""
     if call.answered_at is not None:
         return Outcome.ANSWERED
@@ -27,7 +27,7 @@ def outcome(call: Call) -> Outcome:
     return Outcome.MISSED
 
 
-def _outbound_outcome(call: Call) -> Outcome:
+def _outbound_outcome(call: TrackedCall) -> Outcome:
     """The outcome of an outbound call without a talk: the last outside line that was tried decides."""
     lines = [leg for leg in call.legs.values() if leg.extension is None]
     if not lines:
@@ -39,7 +39,7 @@ def _outbound_outcome(call: Call) -> Outcome:
     return Outcome.FAILED if result is LegResult.FAILED else Outcome.NO_ANSWER
 
 
-def missed_reason(call: Call, over_at: datetime) -> MissedReason:
+def missed_reason(call: TrackedCall, over_at: datetime) -> MissedReason:
     """Why nobody talked to the caller, from what the phones and the caller did last."""
     if call.closed_hours:
         return MissedReason.CLOSED_HOURS
@@ -57,14 +57,14 @@ def missed_reason(call: Call, over_at: datetime) -> MissedReason:
     return _nobody_dialled_reason(call)
 
 
-def _waits_in_queue(call: Call, over_at: datetime) -> bool:
+def _waits_in_queue(call: TrackedCall, over_at: datetime) -> bool:
     """Whether the caller was still in a queue when the call ended; a caller who hangs up leaves it at the same moment."""
     if call.queue is None or call.hung_up_after_queue:
         return False
     return call.left_queue_at is None or over_at - call.left_queue_at < _SAME_MOMENT
 
 
-def _rang_until(leg: LegRecord, over_at: datetime, call: Call) -> bool:
+def _rang_until(leg: LegRecord, over_at: datetime, call: TrackedCall) -> bool:
     """Whether the caller gave up while this leg was being called."""
     if leg.is_waiting:
         return True
@@ -74,7 +74,7 @@ def _rang_until(leg: LegRecord, over_at: datetime, call: Call) -> bool:
     return leg.result is LegResult.CANCELLED or (was_asked_to_confirm and hung_up_by_caller(call))
 
 
-def _queue_reason(call: Call, phones: list[LegRecord], over_at: datetime, *, waiting: bool) -> MissedReason:
+def _queue_reason(call: TrackedCall, phones: list[LegRecord], over_at: datetime, *, waiting: bool) -> MissedReason:
     """The reason when no phone rang at the end and the caller had been in a queue."""
     if not waiting or call.queue_status == "TIMEOUT":
         return MissedReason.TIMEOUT
@@ -93,7 +93,7 @@ def _phones_reason(phones: list[LegRecord]) -> MissedReason:
     return MissedReason.TIMEOUT
 
 
-def _nobody_dialled_reason(call: Call) -> MissedReason:
+def _nobody_dialled_reason(call: TrackedCall) -> MissedReason:
     """The reason when no phone was ever called: the caller was in a menu, or there was no phone to call."""
     if call.dial_status in {"CHANUNAVAIL", "CONGESTION"}:
         return MissedReason.UNREACHABLE
@@ -109,6 +109,6 @@ def _nobody_dialled_reason(call: Call) -> MissedReason:
     return MissedReason.NO_AGENTS if call.caller_cause == _NORMAL_CLEARING else MissedReason.UNREACHABLE
 
 
-def hung_up_by_caller(call: Call) -> bool:
+def hung_up_by_caller(call: TrackedCall) -> bool:
     """Whether the caller ended the call; from ``HangupRequest`` if the PBX sends it, else from the cause."""
     return call.caller_hung_up or call.caller_cause in _CALLER_GAVE_UP

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from ami.messages import Message
-from ami.tracker.call import Call
+from ami.tracker.call import TrackedCall
 from ami.tracker.desk import Desk
 from pbxcrm.calls.facts import Direction
 
@@ -23,7 +23,7 @@ def message_waiting(desk: Desk, message: Message, _at: datetime) -> None:
         desk.board.touched[call] = None
 
 
-def _caller_of(desk: Desk, owner: str) -> Call | None:
+def _caller_of(desk: Desk, owner: str) -> TrackedCall | None:
     """The inbound call that the PBX itself answered, that reached nobody, and that was for the mailbox's owner.
 
     If no call was for the owner (a mailbox for the whole office), it is the only call that may be leaving a message.
@@ -35,11 +35,11 @@ def _caller_of(desk: Desk, owner: str) -> Call | None:
     return call if call is not None and call.direction is Direction.INBOUND else None
 
 
-def _wanted(call: Call, owner: str) -> bool:
+def _wanted(call: TrackedCall, owner: str) -> bool:
     return owner in {call.did, call.dialled} or any(leg.extension == owner for leg in call.legs.values())
 
 
-def _may_talk_to_a_machine(call: Call) -> bool:
+def _may_talk_to_a_machine(call: TrackedCall) -> bool:
     waits_in_queue = call.queue is not None and call.left_queue_at is None
     return (
         call.direction is not Direction.OUTBOUND

@@ -17,7 +17,7 @@ LITTLE = 2000  # rows; up to this many count as few
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class SeenThrough:
     """One way. ``one``: SQL condition that the row is visible this way; ``ids``: query for the ids of all such rows.
 
     ``few``: the rows it goes through, to see whether they are few. ``owners``: whose the rows are through which these rows (their ids) are seen; None among them is nobody's.
@@ -36,14 +36,14 @@ class WaysToSee:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._ways: tuple[Way, ...] | None = None
+        self._ways: tuple[SeenThrough, ...] | None = None
 
-    def register(self, *ways: Way) -> None:
+    def register(self, *ways: SeenThrough) -> None:
         """Set all ways; a second call replaces them."""
         self._ways = ways
 
     @property
-    def all(self) -> tuple[Way, ...]:
+    def all(self) -> tuple[SeenThrough, ...]:
         """The registered ways. Raises RuntimeError before ``compose()`` was called."""
         if self._ways is None:
             raise RuntimeError(f"nobody has composed the parts: {self.name} has no ways (pbxcrm.composition)")

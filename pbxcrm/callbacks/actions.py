@@ -24,12 +24,12 @@ from pbxcrm.callbacks.queries import (
     open_episodes,
     open_episodes_of_number,
 )
-from pbxcrm.callbacks.rules import about_episode, clock_of
+from pbxcrm.callbacks.rules import about_episode, clock_of_callback
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
 from pbxcrm.checkpoints.lamps import armed_row, carry_out, hold_open
-from pbxcrm.checkpoints.lighting import Outcome, relight
+from pbxcrm.checkpoints.lighting import LampEnding, relight
 from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, Subject
 from pbxcrm.checkpoints.recompute_jobs import recompute
 from pbxcrm.checkpoints.rules import settle
@@ -46,7 +46,7 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.options import Options, save_option
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.shared.timers import cancel_timer
-from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 from pbxcrm.tasks.queries import open_task_about
 
@@ -137,7 +137,7 @@ async def do_close(
     episode.next_attempt_at = None
     await do_free(session, episode)
     episode.version += 1
-    await settle_callback(session, episode, context, at, Outcome(why, by_id))
+    await settle_callback(session, episode, context, at, LampEnding(why, by_id))
     record(session, at, f"callback.{status.value}", "callback", episode.id, actor=None, reason=why, call_id=call_id)
     if episode.task_id is not None:
         task = await session.get(Task, episode.task_id)
@@ -165,7 +165,7 @@ def asked_to_close(episode: Episode) -> ColumnElement[bool]:
 
 
 async def settle_callback(
-    session: AsyncSession, episode: Episode, context: EngineContext, at: datetime, outcome: Outcome
+    session: AsyncSession, episode: Episode, context: EngineContext, at: datetime, outcome: LampEnding
 ) -> None:
     """Make the lamps of a callback agree with the facts. ``outcome``: why outdated burning ones go out."""
     await session.flush()
@@ -178,14 +178,14 @@ async def settle_held(
     lamps: list[Lamp],
     context: EngineContext,
     at: datetime,
-    outcome: Outcome,
+    outcome: LampEnding,
 ) -> None:
     """The same as ``settle_callback`` with its open ``lamps``, which this transaction has locked."""
     watched = context.watching.of_callbacks
     new = await carry_out(
         session,
         context,
-        clock_of(context, episode),
+        clock_of_callback(context, episode),
         lamps,
         outcome,
         at,
@@ -206,7 +206,7 @@ async def do_start_norm(
     since: datetime,
     context: EngineContext,
     at: datetime,
-    outcome: Outcome,
+    outcome: LampEnding,
 ) -> None:
     """Start the norm at ``since``. When it has passed, the owner gets a lamp. Lamps of the previous clock go out."""
     episode.norm_from = since
@@ -215,7 +215,7 @@ async def do_start_norm(
 
 def _arm_first(session: AsyncSession, episode: Episode, context: EngineContext) -> None:
     """Arm the first lamp of a new callback."""
-    watched, armed = context.watching.of_callbacks, settle(clock_of(context, episode), ()).arm
+    watched, armed = context.watching.of_callbacks, settle(clock_of_callback(context, episode), ()).arm
     if watched is not None and armed is not None:
         ids = {"deal_id": episode.deal_id, "callback_id": episode.id, "owner_id": episode.owner_id}
         session.add(Lamp(**armed_row(watched.id, armed, Subject.CALLBACK, **ids)))
@@ -233,7 +233,7 @@ async def relight_callback(
     """Light these lamps again (stored by ``standing_of_lamp``) because the work that put them out was undone."""
     for standing in lamps:
         await relight(session, context, standing, viewer, now)
-    await settle_callback(session, episode, context, now, Outcome(reason("lamp.out_undone")))
+    await settle_callback(session, episode, context, now, LampEnding(reason("lamp.out_undone")))
 
 
 async def do_free(session: AsyncSession, episode: Episode) -> int | None:
@@ -245,7 +245,7 @@ async def do_free(session: AsyncSession, episode: Episode) -> int | None:
 
 
 async def accept_callback(
-    session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: Outcome, context: EngineContext, now: datetime
+    session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: LampEnding, context: EngineContext, now: datetime
 ) -> None:
     """A manager accepts the delay. The callback stays in the queue; its clock stops until the client calls again."""
     episode = await lock_row(session, Episode, lamp.callback_id or 0)
@@ -260,7 +260,7 @@ async def reassign_callback(
     viewer: Viewer,
     lamp: Lamp,
     to: User,
-    outcome: Outcome,
+    outcome: LampEnding,
     context: EngineContext,
     now: datetime,
 ) -> None:
@@ -272,7 +272,7 @@ async def reassign_callback(
 
 
 async def do_give(
-    session: AsyncSession, viewer: Viewer, episode: Episode, to: User, outcome: Outcome, now: datetime
+    session: AsyncSession, viewer: Viewer, episode: Episode, to: User, outcome: LampEnding, now: datetime
 ) -> None:
     """Make ``to`` the owner of an open callback, its task and (if the old owner or nobody had it) its open deal."""
     context = await load_context(session)
@@ -345,7 +345,7 @@ async def _open_episode(session: AsyncSession, miss: Miss, context: DecisionCont
     await add_rows(session, episode)
     task = await do_create_task(
         session,
-        NewTask(
+        TaskDraft(
             TaskKind.CALLBACK,
             _title(episode, miss),
             miss.why,
@@ -373,7 +373,7 @@ async def _client_waits_again(session: AsyncSession, episode: Episode, miss: Mis
     urgent = episode.next_attempt_at is not None or episode.norm_from is None
     if urgent:
         episode.next_attempt_at = None
-        await do_start_norm(session, episode, miss.at, context, miss.at, Outcome(reason("lamp.out_called_again")))
+        await do_start_norm(session, episode, miss.at, context, miss.at, LampEnding(reason("lamp.out_called_again")))
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is None:
         return

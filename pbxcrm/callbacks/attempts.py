@@ -30,7 +30,7 @@ from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.options import Options
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks.actions import NewTask, do_change_task, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 
 SAME_ATTEMPT = timedelta(minutes=10)  # how long after the call a result still counts for it
@@ -139,7 +139,7 @@ async def _plan_next(
     title = retry_title(failed, schedule.minutes, client)
     was_claimed_by = await do_free(session, episode)
     episode.next_attempt_at = planned
-    outcome = lighting.Outcome(reason("lamp.out_attempt"), attempt.user_id)
+    outcome = lighting.LampEnding(reason("lamp.out_attempt"), attempt.user_id)
     await do_start_norm(session, episode, planned, context, at, outcome)
     record(session, at, "callback.attempt", "callback", episode.id, actor=None, reason=why, planned=planned.isoformat())
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
@@ -271,7 +271,7 @@ async def do_after_last(session: AsyncSession, tried: Tried, at: datetime, peopl
             return why if moved else None
         missing = reason("attempts.no_deal" if tried.deal is None else "attempts.no_stage")
     manager = people.manager_of(tried.owner_id)
-    new = NewTask(
+    new = TaskDraft(
         kind=TaskKind.CONTROL,
         title=reason("task.attempts_over", count=tried.count, client=tried.client),
         why=reason("attempts.manager", tried.by, missing, count=tried.count),

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.callbacks.actions import do_close, do_start_norm, relight_callback, say_episode_changed
 from pbxcrm.callbacks.models import Attempt, Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, load_context
-from pbxcrm.checkpoints.lighting import Outcome, standing_of_lamp
+from pbxcrm.checkpoints.lighting import LampEnding, standing_of_lamp
 from pbxcrm.contacts.hooks import Left, Merging, Unmerging, Why
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
@@ -109,7 +109,7 @@ async def _absorb(
     stored["after"] = _facts_of(stays)
     if since is not None and not planned and (stays.norm_from is None or stays.next_attempt_at is not None):
         stays.next_attempt_at = None  # the other callback has no planned attempt, so the client waits now
-        again = Outcome(reason("lamp.out_called_again"))
+        again = LampEnding(reason("lamp.out_called_again"))
         await do_start_norm(session, stays, since, context, merging.at, again)
     why = reason("episode.merged", client=merging.name, who=merging.viewer.name)
     await do_close(session, other, EpisodeStatus.DISMISSED, why, merging.at, context, by_id=merging.viewer.user_id)

@@ -53,7 +53,7 @@ def _named(candidate: Candidate) -> Reason:
     return reason(candidate.code, who=candidate.name, line=candidate.line)
 
 
-def missed_reason(code: str | None, rang: Sequence[str], queue: str | None) -> Reason:
+def reason_of_miss(code: str | None, rang: Sequence[str], queue: str | None) -> Reason:
     """Why nobody answered, as a Reason. ``code`` is a MissedReason or ``voicemail``."""
     known = {
         "abandoned_ringing",
@@ -132,7 +132,7 @@ def wait_tone(waited: float, norm: int, *, planned: bool) -> str:
     return "amber" if waited >= norm * 0.75 else ""
 
 
-def clock_of(context: EngineContext, episode: Episode) -> Clock | None:
+def clock_of_callback(context: EngineContext, episode: Episode) -> Clock | None:
     """The clock of a callback: from the missed call, the planned attempt or the new owner, in the owner's working time.
 
     None if it is closed, has no norm, or a manager has accepted the delay and the client has not called again.

@@ -28,7 +28,7 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.typed_reasons import check_why
-from pbxcrm.tasks.actions import NewTask, do_create_task, say_task_changed
+from pbxcrm.tasks.actions import TaskDraft, do_create_task, say_task_changed
 from pbxcrm.tasks.finish_actions import do_open_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
@@ -58,7 +58,7 @@ async def put_on_list(
     special = await mark_number(session, viewer, number, kind, note=note, region=region, now=now)
     for owner_id in sorted({owner_id for owner_id in owners if owner_id not in {None, viewer.user_id}}, key=str):
         facts = {"who": viewer.name, "number": format_for_people(number), "why": note.strip() or "—"}
-        new = NewTask(
+        new = TaskDraft(
             TaskKind.TODO,
             reason(f"task.number_{kind.value}", **facts),
             reason(f"number.{kind.value}", **facts),

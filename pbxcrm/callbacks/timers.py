@@ -9,10 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.callbacks.actions import CLAIM, do_free, know_lamps, say_episode_changed, settle_held
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import load_context
-from pbxcrm.callbacks.rules import clock_of, is_claimed
+from pbxcrm.callbacks.rules import clock_of_callback, is_claimed
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.lamps import Standing, hold_open, light_claimed
-from pbxcrm.checkpoints.lighting import LampSubject, Outcome
+from pbxcrm.checkpoints.lighting import LampEnding, LampSubject
 from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, StepKind, Subject
 from pbxcrm.contacts.models import Contact
 from pbxcrm.shared.core_sql import load_by_id
@@ -47,7 +47,7 @@ async def light_callbacks(session: AsyncSession, context: EngineContext, claimed
             return None
         contact = contacts.get(episode.contact_id)
         subject = _subject(context, episode, contact.name if contact is not None else "")
-        return Standing(watched, clock_of(context, episode), subject, burning.get(episode.id, ()))
+        return Standing(watched, clock_of_callback(context, episode), subject, burning.get(episode.id, ()))
 
     lit = await light_claimed(session, context, claimed, standing_of, now)
     for lamp in lit:
@@ -132,9 +132,9 @@ async def recompute_callbacks(session: AsyncSession, now: datetime) -> None:
     tasks = await load_by_id(session, Task, (episode.task_id for episode in episodes))
     for episode in episodes:
         lamps = held.get(episode.id, [])
-        outcome = Outcome(reason("lamp.out_rules"))
+        outcome = LampEnding(reason("lamp.out_rules"))
         await settle_held(session, episode, lamps, context, now, outcome)
-        clock, task = clock_of(context, episode), tasks.get(episode.task_id)
+        clock, task = clock_of_callback(context, episode), tasks.get(episode.task_id)
         burns = any(lamp.state == LampState.BURNING for lamp in lamps)
         if clock is None or task is None or burns or episode.next_attempt_at is not None:
             continue

@@ -18,7 +18,7 @@ from pbxcrm.access.owners import (
     there_is,
 )
 from pbxcrm.access.permissions import Permission, Role, Viewer, can
-from pbxcrm.access.seen_through import Way, are_few
+from pbxcrm.access.seen_through import SeenThrough, are_few
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.access import visible_deals
@@ -116,7 +116,7 @@ def _owners(contacts: Any) -> Select[Any]:  # whatever IN takes
 
 
 #: A viewer who sees a call with a client sees the client, but this alone does not let them edit the client.
-CLIENT_OF_CALL = Way(
+CLIENT_OF_CALL = SeenThrough(
     one=lambda viewer: there_is(Contact, col(Call.contact_id) == col(Contact.id), visible_calls(viewer)),
     ids=lambda viewer: select(Call.contact_id).where(col(Call.id).in_(_little(viewer))),
     few=_few,

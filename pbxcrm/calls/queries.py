@@ -12,7 +12,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.calls.access import sees_little, visible_calls
 from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line
-from pbxcrm.calls.stored_state import state_of
+from pbxcrm.calls.stored_state import stored_state_of
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.contacts.search import named
@@ -167,7 +167,7 @@ async def open_calls(session: AsyncSession, pbx: str) -> tuple[CallState, ...]:
     legs: dict[int | None, list[CallLeg]] = {}
     for leg in (await session.exec(of_calls)).all() if calls else ():
         legs.setdefault(leg.call_id, []).append(leg)
-    return tuple(state_of(call, legs.get(call.id, [])) for call in calls)
+    return tuple(stored_state_of(call, legs.get(call.id, [])) for call in calls)
 
 
 async def told_of_open_calls(session: AsyncSession, pbx: str) -> dict[tuple[str, str, str], int]:

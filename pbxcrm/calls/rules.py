@@ -39,7 +39,7 @@ def is_better_ending(found: Outcome, known: Outcome) -> bool:
     return known is Outcome.UNKNOWN and found not in {Outcome.UNKNOWN, Outcome.OPEN}
 
 
-def clean_name(heard: str | None) -> str | None:
+def clean_caller_name(heard: str | None) -> str | None:
     """A caller's name (hostile input) in one line, cut to the length of a contact's name; None if empty."""
     return (one_line(heard)[:_LONGEST_NAME] or None) if heard is not None else None
 
@@ -58,7 +58,7 @@ def named_as(heard_name: str | None) -> str | None:
 NO_NUMBER = "Number withheld"
 
 
-def deal_title(contact_name: str | None, heard_name: str | None, number: str | None) -> str:
+def title_of_new_deal(contact_name: str | None, heard_name: str | None, number: str | None) -> str:
     """The title of an automatic deal: name, else number, else ``NO_NUMBER``."""
     named = contact_name or named_as(heard_name)
     return named or (format_for_people(number) if number else NO_NUMBER)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pbxcrm.calls.facts import CallState, Direction, Leg, LegResult, Outcome, Transfer, TransferKind
 from pbxcrm.calls.models import Call, CallLeg
-from pbxcrm.calls.rules import clean_name, clean_path
+from pbxcrm.calls.rules import clean_caller_name, clean_path
 from pbxcrm.shared.lengths import longest
 
 # Read once, because they are needed for every fact.
@@ -22,7 +22,7 @@ def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
         "outcome": state.outcome.value,
         "missed_reason": state.missed_reason.value if state.missed_reason else None,
         "client_heard": _cut(state.client_heard, _CLIENT_HEARD),
-        "client_name": clean_name(state.client_name),
+        "client_name": clean_caller_name(state.client_name),
         "withheld": state.withheld,
         "trunk": _cut(state.trunk, _TRUNK),
         "did": _cut(state.did, _DID),
@@ -47,7 +47,7 @@ def columns_of(state: CallState, client_number: str | None) -> dict[str, Any]:
     }
 
 
-def state_of(call: Call, legs: list[CallLeg]) -> CallState:
+def stored_state_of(call: Call, legs: list[CallLeg]) -> CallState:
     """The call state from its rows, for a call in progress: ``missed_reason`` is None, because only the end sets it."""
     return CallState(
         pbx=call.pbx,

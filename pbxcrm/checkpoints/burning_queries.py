@@ -29,7 +29,7 @@ WAITS = (col(Lamp.state) == literal_column("'armed'")) & col(Lamp.parked_at).is_
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedLamp:
     """The owner of a lamp (None: nobody) and the time when it lit, or when it will light."""
 
     owner_id: int | None
@@ -66,7 +66,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class LampRow:
+class ListedLamp:
     """A lamp with its related rows; ``deal`` is None for a callback without one."""
 
     lamp: Lamp
@@ -75,12 +75,12 @@ class LampRow:
     deal: Deal | None
 
 
-async def burning_now(session: AsyncSession, viewer: Viewer) -> list[Counted]:
+async def burning_now(session: AsyncSession, viewer: Viewer) -> list[CountedLamp]:
     """The owner and time of each burning lamp, oldest first."""
     return await _counted(session, col(Lamp.lit_at), BURNS & visible_lamps(viewer))
 
 
-async def lighting_soon(session: AsyncSession, viewer: Viewer, since: datetime, until: datetime) -> list[Counted]:
+async def lighting_soon(session: AsyncSession, viewer: Viewer, since: datetime, until: datetime) -> list[CountedLamp]:
     """The owner and time of each armed lamp with ``since <= due_at < until``, earliest first."""
     due = (col(Lamp.due_at) >= since) & (col(Lamp.due_at) < until)
     return await _counted(session, col(Lamp.due_at), WAITS & due & visible_lamps(viewer))
@@ -88,7 +88,7 @@ async def lighting_soon(session: AsyncSession, viewer: Viewer, since: datetime, 
 
 async def rows_burning(
     session: AsyncSession, viewer: Viewer, *, limit: int, owner: ColumnElement[bool] | None = None
-) -> list[LampRow]:
+) -> list[ListedLamp]:
     """The burning lamps with their related rows, oldest first. ``owner``: an additional condition."""
     query = select(Lamp).where(BURNS, visible_lamps(viewer)).order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit)
     return await _rows(session, (await session.exec(query.where(owner) if owner is not None else query)).all())
@@ -102,7 +102,7 @@ async def rows_lighting(
     *,
     limit: int,
     owner: ColumnElement[bool] | None = None,
-) -> list[LampRow]:
+) -> list[ListedLamp]:
     """The armed lamps with ``since <= due_at < until`` and their related rows, earliest first. ``owner``: an additional condition."""
     query = (
         select(Lamp)
@@ -113,7 +113,7 @@ async def rows_lighting(
     return await _rows(session, (await session.exec(query.where(owner) if owner is not None else query)).all())
 
 
-async def rows_by_id(session: AsyncSession, viewer: Viewer, ids: Sequence[int]) -> list[LampRow]:
+async def rows_by_id(session: AsyncSession, viewer: Viewer, ids: Sequence[int]) -> list[ListedLamp]:
     """The lamps with these ids that the viewer may see, in the order of ``ids``."""
     found = (await session.exec(select(Lamp).where(col(Lamp.id).in_(ids), visible_lamps(viewer)))).all()
     place = {lamp_id: number for number, lamp_id in enumerate(ids)}
@@ -146,16 +146,18 @@ async def paces(session: AsyncSession, viewer: Viewer, since: datetime) -> dict[
     return found
 
 
-async def _counted(session: AsyncSession, at: Any, where: ColumnElement[bool]) -> list[Counted]:  # a column of moments
+async def _counted(
+    session: AsyncSession, at: Any, where: ColumnElement[bool]
+) -> list[CountedLamp]:  # a column of moments
     query = columns(col(Lamp.owner_id), at).where(where).order_by(at).limit(MOST)
-    return [Counted(owner_id, moment) for owner_id, moment in await fetch(session, query)]
+    return [CountedLamp(owner_id, moment) for owner_id, moment in await fetch(session, query)]
 
 
-async def _rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[LampRow]:
+async def _rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[ListedLamp]:
     checkpoints = await load_by_id(session, Checkpoint, {lamp.checkpoint_id for lamp in lamps})
     stages = await load_by_id(session, Stage, {lamp.stage_id for lamp in lamps})
     deals = await load_by_id(session, Deal, {lamp.deal_id for lamp in lamps})
     return [
-        LampRow(lamp, checkpoints.get(lamp.checkpoint_id), stages.get(lamp.stage_id), deals.get(lamp.deal_id))
+        ListedLamp(lamp, checkpoints.get(lamp.checkpoint_id), stages.get(lamp.stage_id), deals.get(lamp.deal_id))
         for lamp in lamps
     ]

@@ -73,7 +73,7 @@ class DealFacts:
         return found
 
 
-async def load_facts(
+async def load_deal_facts(
     session: AsyncSession, deals: Sequence[Deal], watched: Iterable[Watched], people: Directory
 ) -> dict[int, DealFacts]:
     """The facts of each deal by id. Only the kinds of facts that these checkpoints use are read."""

@@ -11,9 +11,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.context import EngineContext, Watched, load_engine
-from pbxcrm.checkpoints.deal_facts import DealFacts, load_facts
+from pbxcrm.checkpoints.deal_facts import DealFacts, load_deal_facts
 from pbxcrm.checkpoints.lamps import Standing, carry_out, hold_open, light_claimed
-from pbxcrm.checkpoints.lighting import LampSubject, Outcome, hand_over, put_out
+from pbxcrm.checkpoints.lighting import LampEnding, LampSubject, hand_over_lamp, put_out
 from pbxcrm.checkpoints.models import (
     CheckpointStep,
     Decision,
@@ -48,11 +48,11 @@ async def settle_deals(session: AsyncSession, deal_ids: Collection[int], now: da
     watched = _watched(context, deals.values(), lamps)
     if not watched and not lamps:
         return
-    facts = await load_facts(session, list(deals.values()), watched, context.people)
-    await apply(session, context, facts, lamps, now)
+    facts = await load_deal_facts(session, list(deals.values()), watched, context.people)
+    await apply_facts(session, context, facts, lamps, now)
 
 
-async def apply(
+async def apply_facts(
     session: AsyncSession,
     context: EngineContext,
     facts: Mapping[int, DealFacts],
@@ -80,7 +80,7 @@ async def _apply_one(
     lamps: Sequence[Lamp],
     now: datetime,
 ) -> list[dict[str, object]]:
-    clock = clock_of(watched, facts, context) if watched is not None else None
+    clock = clock_of_deal(watched, facts, context) if watched is not None else None
     if watched is not None and clock is not None:
         burning = [lamp for lamp in lamps if lamp.state == LampState.BURNING and entry_of(lamp) == clock.entry]
         if any(lamp.owner_id != clock.owner_id for lamp in burning):
@@ -115,23 +115,23 @@ async def _reassigned(
     first = min(lamp.step for lamp in burning)
     answered = [lamp for lamp in burning if lamp.step > first and watched.steps[lamp.step].whom != RESPONSIBLE]
     why = reason("lamp.out_given", who=context.people.name(owner_id))
-    await put_out(session, context, answered, Outcome(why, decision=Decision.REASSIGNED), now)
+    await put_out(session, context, answered, LampEnding(why, decision=Decision.REASSIGNED), now)
     for lamp in burning:
         if lamp not in answered:
-            await hand_over(session, context, watched, lamp, owner_id, now)
+            await hand_over_lamp(session, context, watched, lamp, owner_id, now)
     return [lamp for lamp in lamps if lamp not in answered]
 
 
-def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -> Outcome:
+def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -> LampEnding:
     """Why a lamp of this deal goes out, and by whose work."""
     if facts.deal.closed_at is not None:
-        return Outcome(reason("lamp.out_closed"))
+        return LampEnding(reason("lamp.out_closed"))
     if watched is None:
-        return Outcome(reason("lamp.out_moved"))
+        return LampEnding(reason("lamp.out_moved"))
     work = last_work(watched, facts)
     if work is None or (watched.checkpoint.stage_id is not None and work.at < facts.entered_at):
-        return Outcome(reason("lamp.out_rules" if watched.checkpoint.stage_id is None else "lamp.out_moved"))
-    return Outcome(reason(_WORK_REASONS[work.kind], who=context.people.name(work.by_id) or "—"), work.by_id)
+        return LampEnding(reason("lamp.out_rules" if watched.checkpoint.stage_id is None else "lamp.out_moved"))
+    return LampEnding(reason(_WORK_REASONS[work.kind], who=context.people.name(work.by_id) or "—"), work.by_id)
 
 
 def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage: Stage | None) -> LampSubject:
@@ -194,7 +194,7 @@ async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequ
     watched = [
         context.watching.by_id[lamp.checkpoint_id] for lamp in claimed if lamp.checkpoint_id in context.watching.by_id
     ]
-    facts = await load_facts(
+    facts = await load_deal_facts(
         session,
         list(deals.values()),
         {each.id: each for each in watched}.values(),
@@ -209,7 +209,7 @@ async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequ
             return None
         return Standing(
             known,
-            clock_of(known, each, context),
+            clock_of_deal(known, each, context),
             subject_of(context, known, each, stages.get(each.deal.stage_id)),
             burning.get((lamp.deal_id, lamp.checkpoint_id), ()),
         )
@@ -226,7 +226,7 @@ def _watched(context: EngineContext, deals: Iterable[Deal], lamps: Sequence[Lamp
     return list(found.values())
 
 
-def clock_of(watched: Watched, facts: DealFacts, context: EngineContext) -> Clock | None:
+def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) -> Clock | None:
     """The clock of the checkpoint for the deal. None if it does not watch the deal now: the deal is closed, in another stage, has no
     such date, or there was work after the date.
     """

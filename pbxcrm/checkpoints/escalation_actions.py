@@ -13,8 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.checkpoints.context import EngineContext, load_engine
-from pbxcrm.checkpoints.lamps import forget, hold_open
-from pbxcrm.checkpoints.lighting import Outcome, do_make_joint, put_out, say_lamp_changed
+from pbxcrm.checkpoints.lamps import delete_armed, hold_open
+from pbxcrm.checkpoints.lighting import LampEnding, do_make_joint, put_out, say_lamp_changed
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Subject
 from pbxcrm.checkpoints.queries import access_escalation
 from pbxcrm.deals.actions import do_assign_deal
@@ -26,11 +26,11 @@ from pbxcrm.shared.lengths import check_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.typed_reasons import check_why
-from pbxcrm.tasks.actions import NewTask, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 
-Accept = Callable[[AsyncSession, Viewer, Lamp, Outcome, EngineContext, datetime], Awaitable[None]]
-Reassign = Callable[[AsyncSession, Viewer, Lamp, User, Outcome, EngineContext, datetime], Awaitable[None]]
+Accept = Callable[[AsyncSession, Viewer, Lamp, LampEnding, EngineContext, datetime], Awaitable[None]]
+Reassign = Callable[[AsyncSession, Viewer, Lamp, User, LampEnding, EngineContext, datetime], Awaitable[None]]
 ABOUT_COMMENT = "lamp-comment:"
 
 
@@ -54,7 +54,7 @@ async def accept(session: AsyncSession, viewer: Viewer, lamp_id: int, why: str, 
     """Accept the delay for the reason ``why``. Raises Invalid at ``why``, NotFound, Conflict when the lamp is no longer burning."""
     why = check_why(why)
     lamp = await _open(session, viewer, lamp_id)
-    outcome = Outcome(
+    outcome = LampEnding(
         reason("lamp.out_accepted", who=viewer.name, why=why), viewer.user_id, Decision.ACCEPTED, why, viewer
     )
     await _deciders[lamp.subject].accept(session, viewer, lamp, outcome, await load_engine(session), now)
@@ -66,7 +66,7 @@ async def reassign(session: AsyncSession, viewer: Viewer, lamp_id: int, user_id:
     lamp = await _open(session, viewer, lamp_id)
     to = await access_assignee(session, viewer, user_id, field="user_id")
     code = "lamp.out_reassigned" if lamp.subject == Subject.CALLBACK else "lamp.out_reassigned_deal"
-    outcome = Outcome(
+    outcome = LampEnding(
         reason(code, by=viewer.name, who=to.name), viewer.user_id, Decision.REASSIGNED, lamp.note, actor=viewer
     )
     await _deciders[lamp.subject].reassign(session, viewer, lamp, to, outcome, await load_engine(session), now)
@@ -83,7 +83,7 @@ async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str
         raise Conflict("escalations.nobodys", "It is nobody's: give it to somebody first.")
     control = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
     said = reason("lamp.comment", who=viewer.name, text=text)
-    task = NewTask(
+    task = TaskDraft(
         TaskKind.ASSIGNMENT,
         said,
         said,
@@ -118,14 +118,14 @@ async def make_joint(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now
 
 
 async def accept_deal(
-    session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: Outcome, context: EngineContext, now: datetime
+    session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: LampEnding, context: EngineContext, now: datetime
 ) -> None:
     """Put out the deal's lamps of this checkpoint. None lights until work or a move restarts its clock."""
     await lock_row(session, Deal, lamp.deal_id or 0)
     lamps = await _lamps_of_deal(session, lamp)
     await put_out(session, context, [each for each in lamps if each.state == LampState.BURNING], outcome, now)
     if armed := [each for each in lamps if each.state == LampState.ARMED]:
-        await forget(session, armed)
+        await delete_armed(session, armed)
 
 
 async def reassign_deal(
@@ -133,7 +133,7 @@ async def reassign_deal(
     viewer: Viewer,
     lamp: Lamp,
     to: User,
-    outcome: Outcome,
+    outcome: LampEnding,
     context: EngineContext,
     now: datetime,
 ) -> None:

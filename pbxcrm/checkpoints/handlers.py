@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.deal_facts import DealFacts, load_rests
 from pbxcrm.checkpoints.default_checkpoints import watch_key_stages
-from pbxcrm.checkpoints.engine import apply, settle_deals
+from pbxcrm.checkpoints.engine import apply_facts, settle_deals
 from pbxcrm.checkpoints.lamps import OPEN, hold_open
 from pbxcrm.checkpoints.models import Decision, Lamp, Subject, TriggerKind
 from pbxcrm.checkpoints.recompute_jobs import recompute
@@ -40,7 +40,7 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
     if not is_new:
         lamps = await hold_open(session, Lamp.subject == Subject.DEAL.value, Lamp.deal_id == deal.id)
         facts.rests = (await load_rests(session, [deal.id])).get(deal.id, ())
-    await apply(session, context, {deal.id: facts}, lamps, entry.at)
+    await apply_facts(session, context, {deal.id: facts}, lamps, entry.at)
 
 
 async def deal_changed(session: AsyncSession, deal: Deal, at: datetime) -> None:

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.context import EngineContext, Watched
-from pbxcrm.checkpoints.lighting import DueLamp, LampSubject, Outcome, light, put_out
+from pbxcrm.checkpoints.lighting import DueLamp, LampEnding, LampSubject, light, put_out
 from pbxcrm.checkpoints.models import Lamp, LampState, Subject
 from pbxcrm.checkpoints.rules import Clock, NewLamp, settle
 from pbxcrm.shared.core_sql import add_new
@@ -56,11 +56,11 @@ async def light_claimed(
     for lamp in claimed:
         standing = standing_of(lamp)
         if standing is None:
-            await forget(session, [lamp])
+            await delete_armed(session, [lamp])
             continue
         changes = settle(standing.clock, [*standing.burning, lamp])
         if lamp in changes.forget:
-            await forget(session, [lamp])
+            await delete_armed(session, [lamp])
             if changes.arm is not None:
                 new.append(_row_of(standing, changes.arm))
             continue
@@ -97,7 +97,7 @@ async def carry_out(
     context: EngineContext,
     clock: Clock | None,
     lamps: Sequence[Lamp],
-    outcome: Outcome,
+    outcome: LampEnding,
     now: datetime,
     *,
     checkpoint_id: int | None,
@@ -112,7 +112,7 @@ async def carry_out(
     """
     changes = settle(clock, lamps)
     if changes.forget:
-        await forget(session, changes.forget)
+        await delete_armed(session, changes.forget)
     for lamp, wanted in changes.move:
         move_to(lamp, wanted)
         lamp.version += 1
@@ -147,7 +147,7 @@ def move_to(lamp: Lamp, wanted: NewLamp) -> None:
     lamp.parked_at, lamp.error = None, ""
 
 
-async def forget(session: AsyncSession, lamps: Sequence[Lamp]) -> None:
+async def delete_armed(session: AsyncSession, lamps: Sequence[Lamp]) -> None:
     """Delete armed lamps that no longer apply."""
     ids = [lamp.id for lamp in lamps]
     for lamp in lamps:

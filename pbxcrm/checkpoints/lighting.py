@@ -26,7 +26,7 @@ from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import (
-    NewTask,
+    TaskDraft,
     do_change_task,
     do_close_task,
     do_create_task,
@@ -140,7 +140,7 @@ def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Di
 async def _give_tasks(session: AsyncSession, context: EngineContext, lit: Sequence[DueLamp], now: datetime) -> None:
     """Create the tasks of all lit lamps in one call, then the joint tasks."""
     tasks = await do_create_tasks(session, [_task_of(each, now) for each in lit], now, context.people)
-    joint: list[NewTask] = []
+    joint: list[TaskDraft] = []
     for each, task in zip(lit, tasks, strict=True):
         each.lamp.task_id = task.id
         if each.step.whom == JOINT:
@@ -149,11 +149,11 @@ async def _give_tasks(session: AsyncSession, context: EngineContext, lit: Sequen
     await do_create_tasks(session, joint, now, context.people)
 
 
-def _task_of(each: DueLamp, now: datetime) -> NewTask:
+def _task_of(each: DueLamp, now: datetime) -> TaskDraft:
     lamp, subject, step = each.lamp, each.subject, each.step
     why = Reason.load(lamp.reason)
     assert why is not None
-    return NewTask(
+    return TaskDraft(
         kind=TaskKind.CONTROL if step.what == StepKind.CONTROL else TaskKind.LAMP,
         title=subject.title(step),
         why=why,
@@ -176,14 +176,14 @@ async def do_make_joint(
     return await do_create_task(session, joint, now, context.people) if joint is not None else None
 
 
-def _joint_of(context: EngineContext, lamp: Lamp, task: Task, owner_id: int | None, now: datetime) -> NewTask | None:
+def _joint_of(context: EngineContext, lamp: Lamp, task: Task, owner_id: int | None, now: datetime) -> TaskDraft | None:
     theirs, _ = addressee_of(context, RESPONSIBLE, owner_id, now)
     if owner_id is None or theirs in {None, task.assignee_id}:
         return None
     title, why = Reason.load(task.title_code), Reason.load(lamp.reason)
     assert title is not None
     assert why is not None
-    return NewTask(
+    return TaskDraft(
         TaskKind.LAMP,
         title,
         why,
@@ -220,7 +220,7 @@ async def _digest(
         await do_change_task(session, task, now, context.people, actor=None, why=title, title=title, note=note)
         return task
     said = ", ".join(lines[:TITLES_SAID]) + (" …" if len(lines) > TITLES_SAID else "")
-    new = NewTask(
+    new = TaskDraft(
         TaskKind.CONTROL if any(each.step.what == StepKind.CONTROL for each in theirs) else TaskKind.LAMP,
         title,
         reason("lamp.digest", titles=said),
@@ -233,7 +233,7 @@ async def _digest(
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LampEnding:
     """Why lamps go out and by whose work. ``decision``, ``note`` and ``actor`` are set when a manager decided it."""
 
     why: Reason
@@ -244,7 +244,7 @@ class Outcome:
 
 
 async def put_out(
-    session: AsyncSession, context: EngineContext, lamps: Sequence[Lamp], outcome: Outcome, now: datetime
+    session: AsyncSession, context: EngineContext, lamps: Sequence[Lamp], outcome: LampEnding, now: datetime
 ) -> None:
     """Put out lamps and close their tasks; a shared task is closed with its last lamp."""
     for lamp in lamps:
@@ -259,7 +259,7 @@ async def put_out(
         await _close_tasks(session, context, lamp, outcome, now)
 
 
-def _record_out(session: AsyncSession, lamp: Lamp, outcome: Outcome, now: datetime) -> None:
+def _record_out(session: AsyncSession, lamp: Lamp, outcome: LampEnding, now: datetime) -> None:
     is_deal = lamp.subject == Subject.DEAL
     if not (is_deal or lamp.is_escalation):
         return
@@ -271,7 +271,7 @@ def _record_out(session: AsyncSession, lamp: Lamp, outcome: Outcome, now: dateti
 
 
 async def _close_tasks(
-    session: AsyncSession, context: EngineContext, lamp: Lamp, outcome: Outcome, now: datetime
+    session: AsyncSession, context: EngineContext, lamp: Lamp, outcome: LampEnding, now: datetime
 ) -> None:
     about = about_of(lamp)
     rows = await session.exec(
@@ -338,7 +338,7 @@ async def _open_tasks(session: AsyncSession, lamp: Lamp) -> list[Task]:
     return list(rows.all())
 
 
-async def hand_over(
+async def hand_over_lamp(
     session: AsyncSession, context: EngineContext, watched: Watched, lamp: Lamp, owner_id: int | None, now: datetime
 ) -> None:
     """Pass a burning lamp to the new responsible person, for whom the reaction pause restarts."""

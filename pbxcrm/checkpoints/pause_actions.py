@@ -15,7 +15,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.typed_reasons import check_why
-from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 APPROVE_BEYOND = timedelta(days=14)
@@ -56,7 +56,7 @@ async def pause_deal(
     if waits:
         manager = people.manager_of(viewer.user_id)
         said = reason("pause.waits", who=viewer.name, until=f"{until:%Y-%m-%d}", why=why)
-        task = NewTask(
+        task = TaskDraft(
             TaskKind.CONTROL,
             reason("task.pause", title=deal.title),
             said,

@@ -12,10 +12,10 @@ from pbxcrm.access import Viewer
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.addressee_rules import goes_to_manager
 from pbxcrm.checkpoints.context import EngineContext, Watched, Watching, load_engine
-from pbxcrm.checkpoints.deal_facts import load_facts
+from pbxcrm.checkpoints.deal_facts import load_deal_facts
 from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECONDS
 from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
-from pbxcrm.checkpoints.engine import clock_of
+from pbxcrm.checkpoints.engine import clock_of_deal
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work, due_of
 from pbxcrm.deals.models import Deal, Stage, StageMove
@@ -106,14 +106,14 @@ async def count_late(
     if not deals:
         return 0
     alone = replace(context, watching=Watching({then.id: then}, [then], None))
-    facts = await load_facts(session, deals, [then], context.people)
+    facts = await load_deal_facts(session, deals, [then], context.people)
     fired = await session.exec(
         select(Lamp.entry).where(
             col(Lamp.deal_id).in_(list(facts)), Lamp.checkpoint_id == then.id, Lamp.state != LampState.ARMED.value
         )
     )
     known = set(fired.all())
-    clocks = [clock for each in facts.values() if (clock := clock_of(then, each, alone)) is not None]
+    clocks = [clock for each in facts.values() if (clock := clock_of_deal(then, each, alone)) is not None]
     return sum(clock.entry not in known and clock.due(clock.since, clock.minutes[0]) <= now for clock in clocks)
 
 
@@ -142,7 +142,7 @@ async def count_lit(
     if minutes is None or not stays:
         return Lit()
     deals = (await session.exec(select(Deal).where(col(Deal.id).in_({stay.deal_id for stay in stays})))).all()
-    facts = await load_facts(session, deals, [watched], context.people)
+    facts = await load_deal_facts(session, deals, [watched], context.people)
     to_manager, lamps, at_managers = [goes_to_manager(step.whom) for step in watched.steps], 0, 0
     for past in stays:
         each = facts[past.deal_id]

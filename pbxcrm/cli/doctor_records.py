@@ -66,7 +66,7 @@ def _called_straight(name: str, path: Path, pbx: Pbx) -> list[Finding]:
     """Warn of programs that originate calls directly on a trunk: no CEL row holds the number they called."""
     from ami import cel
     from ami.tracker import TrackerConfig
-    from ami.tracker.endpoints import Kind, Places
+    from ami.tracker.endpoints import EndpointKind, Places
 
     pattern = pbx.extension_pattern or TrackerConfig().extension_pattern
     places = Places(TrackerConfig(trunks=pbx.trunks, extension_pattern=pattern))
@@ -78,7 +78,7 @@ def _called_straight(name: str, path: Path, pbx: Pbx) -> list[Finding]:
     straight = {
         row.unique_id
         for row in rows
-        if row.unique_id in called and places.of(row.channel, row.context).kind is Kind.TRUNK
+        if row.unique_id in called and places.of(row.channel, row.context).kind is EndpointKind.TRUNK
     }
     if not straight:
         return []

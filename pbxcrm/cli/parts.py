@@ -111,12 +111,12 @@ def _post(settings: Settings, db: Database) -> Post | None:
 
 def serve_worker(settings: Settings) -> None:
     """Run a worker until SIGTERM (``pbxcrm work``)."""
-    from workers.work import Work
+    from workers.work import WorkLoop
 
     async def serve() -> None:
         async with open_resources(settings) as on:
             log.info("worker.started")
-            work = Work(on.db, on.relay, redis_url(settings), _post(settings, on.db), Store(settings.data_dir))
+            work = WorkLoop(on.db, on.relay, redis_url(settings), _post(settings, on.db), Store(settings.data_dir))
             set_aside()
             await work.run()
 
@@ -208,13 +208,13 @@ async def _answer_dialplans(settings: Settings, on: Resources) -> None:
 def serve_simulator(settings: Settings, rate: float, seed: int | None) -> None:
     """Run a simulated PBX at the address in the settings; the sample clients call, too. Raises BadSettings."""
     from ami.simulator import simulate
-    from ami.stories import Client
+    from ami.stories import StoryCaller
     from pbxcrm.demo import SAMPLES
 
     if not settings.pbxs:
         raise BadSettings("pbx.none", "Say where in PBXCRM_AMI_URL=ami://demo:secret@127.0.0.1:5038.")
     url = _url(settings.pbxs[0])
-    known = [Client(sample.number, sample.number) for sample in SAMPLES]  # operators seldom send a name
+    known = [StoryCaller(sample.number, sample.number) for sample in SAMPLES]  # operators seldom send a name
     _until_stopped(simulate(rate, url.host, url.port, seed, secret=url.secret, known=known))
 
 

@@ -50,7 +50,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PairCursor:
     """The cursor of the list: it continues after this pair of this key."""
 
     alike: Alike
@@ -71,10 +71,10 @@ _NOTHING: ColumnElement[str] = literal_column(
 
 
 async def list_duplicates(
-    session: AsyncSession, viewer: Viewer, *, after: Place | None = None, limit: int = 50
-) -> tuple[list[Pair], Place | None]:
+    session: AsyncSession, viewer: Viewer, *, after: PairCursor | None = None, limit: int = 50
+) -> tuple[list[Pair], PairCursor | None]:
     """Pairs among the visible clients, without those marked as different people, and the next cursor (None: the end)."""
-    found: list[tuple[Pair, Place]] = []
+    found: list[tuple[Pair, PairCursor]] = []
     for alike in list(Alike)[list(Alike).index(after.alike) if after is not None else 0 :]:
         place = after if after is not None and after.alike is alike else None
         first, key = True, place.key if place is not None else ""
@@ -177,11 +177,11 @@ async def _groups(
     return groups
 
 
-async def _pairs(session: AsyncSession, alike: Alike, groups: dict[str, list[int]]) -> list[tuple[Pair, Place]]:
+async def _pairs(session: AsyncSession, alike: Alike, groups: dict[str, list[int]]) -> list[tuple[Pair, PairCursor]]:
     """Each pair of the groups once, under the surest value they share; in the order of the list."""
     nobodys: set[str] = await _nobodys(session, groups) if alike is Alike.NUMBER else set()
     asked = [
-        Place(alike, key, low, high)
+        PairCursor(alike, key, low, high)
         for key, members in groups.items()
         if key not in nobodys
         for low, high in (combinations(members, 2) if len(members) <= SMALL_GROUP else pairwise(members))
@@ -191,7 +191,7 @@ async def _pairs(session: AsyncSession, alike: Alike, groups: dict[str, list[int
     ids = {one for place in asked for one in (place.low_id, place.high_id)}
     contacts = await session.exec(select_rows(Contact).where(col(Contact.id).in_(ids)))
     rows = {row.contact.id or 0: row for row in await with_numbers(session, list(contacts.all()))}
-    found: list[tuple[Pair, Place]] = []
+    found: list[tuple[Pair, PairCursor]] = []
     for place in asked:
         low, high = rows[place.low_id], rows[place.high_id]
         same = in_common(low, high)
@@ -224,7 +224,7 @@ async def _nobodys(session: AsyncSession, numbers: Iterable[str]) -> set[str]:
     return set((await session.exec(listed)).all())
 
 
-async def _apart(session: AsyncSession, places: Sequence[Place]) -> set[tuple[int, int]]:
+async def _apart(session: AsyncSession, places: Sequence[PairCursor]) -> set[tuple[int, int]]:
     lows = sorted({place.low_id for place in places})
     found = await session.exec(select_rows(NotSame.low_id, NotSame.high_id).where(col(NotSame.low_id).in_(lows)))
     return {(low, high) for low, high in found.all()}

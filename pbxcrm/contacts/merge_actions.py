@@ -18,7 +18,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.contacts.access import audience_of_contact
 from pbxcrm.contacts.actions import check_editable, merged_meanwhile, number_linked
 from pbxcrm.contacts.hooks import Merging, Relinked, contacts_merging, rows_relinked
-from pbxcrm.contacts.merge_rules import FIELDS, Way, choose, shared_way
+from pbxcrm.contacts.merge_rules import FIELDS, ContactPoint, choose, shared_way
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.contacts.relinking import Moved, give_all, highest_ids, ids_in, ids_of
@@ -130,11 +130,11 @@ def values_of(contact: Contact) -> dict[str, Any]:
     return {field: getattr(contact, field) for field in FIELDS}
 
 
-def way_of(row: Phone | Email) -> Way:
+def way_of(row: Phone | Email) -> ContactPoint:
     """The value of a row that the merge rules compare."""
     if isinstance(row, Phone):
-        return Way(row.number, row.extension, row.label)
-    return Way(row.address_key, "", row.label)
+        return ContactPoint(row.number, row.extension, row.label)
+    return ContactPoint(row.address_key, "", row.label)
 
 
 async def ways_of(session: AsyncSession, table: WayTable, contact_id: int) -> Sequence[Phone | Email]:
@@ -199,7 +199,7 @@ async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into
     return stored
 
 
-def set_way(row: Phone | Email, way: Way) -> None:
+def set_way(row: Phone | Email, way: ContactPoint) -> None:
     """Write label and extension of ``way`` into its row; an address has no extension."""
     row.label = way.label
     if isinstance(row, Phone):

@@ -15,7 +15,7 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ContactPoint:
     """A number or an e-mail address. ``key`` is compared; ``extension`` is empty for an address."""
 
     key: str
@@ -54,9 +54,9 @@ def choose(this: Values, into: Values, chosen: Mapping[str, str]) -> dict[str, l
     return taken
 
 
-def shared_way(mine: Way, known: Way) -> Way:
+def shared_way(mine: ContactPoint, known: ContactPoint) -> ContactPoint:
     """The survivor's ``known`` combined with the other's equal one, without losing extension or label."""
     label = known.label or mine.label
     if mine.extension and known.extension and mine.extension != known.extension:
         label = f"{label}, {mine.extension}" if label else mine.extension
-    return Way(known.key, known.extension or mine.extension, label[:LABEL_MAX])
+    return ContactPoint(known.key, known.extension or mine.extension, label[:LABEL_MAX])

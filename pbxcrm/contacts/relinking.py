@@ -24,7 +24,7 @@ Moved = dict[str, list[list[int | None]]]  # "deals.contact_id" -> [[id, version
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ClientColumn:
     """A column that refers to a client."""
 
     table: Table
@@ -42,10 +42,10 @@ class Link:
 
 
 @cache
-def links() -> tuple[Link, ...]:
+def links() -> tuple[ClientColumn, ...]:
     """All links outside this context. Dependent tables come first, the usual lock order: callbacks before deals."""
     found = [
-        Link(table, key.parent)
+        ClientColumn(table, key.parent)
         for table in reversed(SQLModel.metadata.sorted_tables)
         for key in sorted(table.foreign_keys, key=lambda key: key.parent.name)
         if key.column.table.name == "contacts" and table.name not in OWN
@@ -65,14 +65,16 @@ async def give_all(session: AsyncSession, from_id: int, into_id: int) -> Moved:
     return moved
 
 
-async def give(session: AsyncSession, link: Link, ids: Iterable[int], to: int | None) -> None:
+async def give(session: AsyncSession, link: ClientColumn, ids: Iterable[int], to: int | None) -> None:
     """Assign these rows to a client, or to none."""
     for some in _parts(sorted(ids)):
         change = update(link.table).where(link.table.c.id.in_(some)).values({link.column.name: to})
         await fetch(session, change.returning(link.table.c.id))
 
 
-async def whose_now(session: AsyncSession, link: Link, ids: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
+async def whose_now(
+    session: AsyncSession, link: ClientColumn, ids: Iterable[int]
+) -> dict[int, tuple[int | None, int | None]]:
     """Row id → (present client id, version); deleted rows are left out."""
     found: dict[int, tuple[int | None, int | None]] = {}
     for some in _parts(sorted(ids)):
@@ -95,7 +97,7 @@ async def highest_ids(session: AsyncSession) -> dict[str, int]:
     return {link.name: (await fetch(session, select(func.max(link.table.c.id))))[0][0] or 0 for link in links()}
 
 
-async def newer_of(session: AsyncSession, link: Link, contact_id: int, than: int) -> list[int]:
+async def newer_of(session: AsyncSession, link: ClientColumn, contact_id: int, than: int) -> list[int]:
     """Ids of the client's rows above ``than``, newest first."""
     query = select(link.table.c.id).where(link.column == contact_id, link.table.c.id > than)
     return [row[0] for row in await fetch(session, query.order_by(link.table.c.id.desc()))]

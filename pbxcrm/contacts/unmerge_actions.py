@@ -12,7 +12,7 @@ from pbxcrm.contacts.access import audience_of_contact
 from pbxcrm.contacts.hooks import Relinked, Unmerging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.merge_actions import WayTable, lock_both, set_way, way_of, ways_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
-from pbxcrm.contacts.merge_rules import Way
+from pbxcrm.contacts.merge_rules import ContactPoint
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.relinking import give, ids_in, links, whose_now
 from pbxcrm.people.directory import load_directory
@@ -108,7 +108,7 @@ async def _part_ways(session: AsyncSession, merge: Merge, table: WayTable) -> No
         if row is not None and "survivors" in one:
             before, after = one["survivors"]
             if [way_of(row).extension, row.label] == after:
-                set_way(row, Way(one["key"], *before))
+                set_way(row, ContactPoint(one["key"], *before))
     await session.flush()
 
 

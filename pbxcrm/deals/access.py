@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from pbxcrm.access.owners import Audience, People, answers_for, editing, heard_by, owned, there_is
 from pbxcrm.access.permissions import Permission, Viewer, can
-from pbxcrm.access.seen_through import Way
+from pbxcrm.access.seen_through import SeenThrough
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 
@@ -61,7 +61,7 @@ def _edits_client(viewer: Viewer) -> ColumnElement[bool]:
 
 
 #: A client is seen by whoever has a deal with them; changed by it only where nobody is responsible for them and it is open.
-CLIENT_OF_DEAL = Way(
+CLIENT_OF_DEAL = SeenThrough(
     one=lambda viewer: there_is(Contact, col(Deal.contact_id) == col(Contact.id), visible_deals(viewer)),
     ids=lambda viewer: select(Deal.contact_id).where(visible_deals(viewer)),
     few=_few,

@@ -17,7 +17,7 @@ from pbxcrm.contacts.queries import access_company, access_contact, only_contact
 from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.access import audience_of_deal
 from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
-from pbxcrm.deals.fields import BY_KEY, Value, apply
+from pbxcrm.deals.fields import BY_KEY, Value, apply_values
 from pbxcrm.deals.gates import GateFacts, check_gate
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
@@ -43,7 +43,7 @@ has_files = Question[int, int]("deals.has_files")
 
 
 @dataclass(frozen=True, slots=True)
-class NewDeal:
+class DealDraft:
     """The values of a new deal. ``reason`` says why it was created and why this person is responsible."""
 
     title: str
@@ -60,7 +60,7 @@ class NewDeal:
 
 
 async def do_create_deal(
-    session: AsyncSession, new: NewDeal, at: datetime, *, actor: Viewer | None, people: Directory
+    session: AsyncSession, new: DealDraft, at: datetime, *, actor: Viewer | None, people: Directory
 ) -> Deal:
     """Insert the deal with its first stage move, audit entry and hint. The caller must have checked access."""
     deal = Deal(
@@ -79,7 +79,7 @@ async def do_create_deal(
         closed_at=at if is_closing(new.stage) else None,
         reason=new.reason.stored(),
     )
-    apply(deal, new.values)
+    apply_values(deal, new.values)
     await add_rows(session, deal)
     assert deal.id is not None
     assert deal.stage_id
@@ -246,7 +246,7 @@ async def create_deal(
     )
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name)
-    new = NewDeal(title, stage, owner.id, why, currency, contact_id, company_id, number, values)
+    new = DealDraft(title, stage, owner.id, why, currency, contact_id, company_id, number, values)
     deal = await do_create_deal(session, new, now, actor=viewer, people=people)
     if contact is not None:
         await do_say_with(session, viewer, deal, contact, anothers, now, people)
@@ -296,7 +296,7 @@ async def fill_in(
 async def _fill_in(
     session: AsyncSession, viewer: Viewer, deal: Deal, answers: Mapping[str, str], now: datetime
 ) -> None:
-    changed = apply(deal, {key: value for key, value in answers.items() if key in BY_KEY})
+    changed = apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
     if answers.get("contact_id"):
         contact = await access_contact(session, viewer, int(answers["contact_id"]))
         changed["contact_id"] = {"before": deal.contact_id, "after": contact.id}
@@ -341,7 +341,7 @@ async def edit_deal(
     """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, version)
-    changed = apply(deal, values)
+    changed = apply_values(deal, values)
     if not keep_contact and contact_id != deal.contact_id:
         contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
         changed["contact_id"] = {"before": deal.contact_id, "after": contact.id if contact is not None else None}

@@ -9,7 +9,7 @@ from pbxcrm.deals.gates import GateRefused
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks.actions import NewTask, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import TaskKind
 
 
@@ -22,7 +22,7 @@ async def do_move_by_itself(
     try:
         await do_move_deal(session, deal, to, at, actor=None, people=people, why=why, lost_reason=lost_reason)
     except GateRefused as refused:
-        new = NewTask(
+        new = TaskDraft(
             kind=TaskKind.TODO,
             title=reason("task.gate", stage=to.name),
             why=reason("gate.refused", why, *refused.reasons, stage=to.name),

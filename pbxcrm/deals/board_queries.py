@@ -46,11 +46,11 @@ class BoardFilter:
         if self.deal_ids is not None:
             found.append(col(Deal.id).in_(self.deal_ids))
         elif self.text.strip():
-            found.append(matches(self.text.strip()))
+            found.append(matches_text(self.text.strip()))
         return found
 
 
-def matches(text: str) -> ColumnElement[bool]:
+def matches_text(text: str) -> ColumnElement[bool]:
     """The condition that a deal matches ``text``. Clients are checked per deal: a board has far fewer deals than there are clients."""
     digits = digits_of(text)
     contact, company = col(Contact.id) == col(Deal.contact_id), col(Company.id) == col(Deal.company_id)
@@ -179,7 +179,7 @@ def working_minutes_ago(working: WorkingTime, now: datetime, minutes: int) -> da
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """A stage on the path of a deal. ``seconds``: the time spent there in all visits; None if the deal was never there."""
 
     stage: Stage
@@ -187,10 +187,10 @@ class Step:
     is_here: bool
 
 
-def path_of(deal: Deal, stages: Sequence[Stage], moves: Sequence[StageMove], now: datetime) -> list[Step]:
+def path_of(deal: Deal, stages: Sequence[Stage], moves: Sequence[StageMove], now: datetime) -> list[PathStep]:
     """The ``stages`` with the time that the deal spent in each; ``moves`` are sorted by time."""
     spent: dict[int, float] = {}
     ends = [*(move.at for move in moves[1:]), deal.closed_at or now]
     for move, until in zip(moves, ends, strict=False):  # a deal without moves (an old import) has no path
         spent[move.to_stage_id] = spent.get(move.to_stage_id, 0.0) + max(0.0, (until - move.at).total_seconds())
-    return [Step(stage, spent.get(stage.id or 0), stage.id == deal.stage_id) for stage in stages]
+    return [PathStep(stage, spent.get(stage.id or 0), stage.id == deal.stage_id) for stage in stages]

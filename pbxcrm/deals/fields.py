@@ -57,7 +57,7 @@ FIELDS: tuple[DealField, ...] = (
 BY_KEY: Mapping[str, DealField] = {field.key: field for field in FIELDS}
 
 
-def apply(deal: Deal, values: Mapping[str, Value]) -> dict[str, Any]:
+def apply_values(deal: Deal, values: Mapping[str, Value]) -> dict[str, Any]:
     """Set the given values that differ. Returns ``{key: {"before", "after"}}`` of the changes, for the audit log. Raises Invalid."""
     changed: dict[str, Any] = {}
     for key, value in values.items():

@@ -5,13 +5,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.deals.actions import NewDeal, do_create_deal
+from pbxcrm.deals.actions import DealDraft, do_create_deal
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Note, Pipeline, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.shared.reasons import N_, reason
-from pbxcrm.tasks.actions import NewTask, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import TaskKind
 
 TAKEN_BACK = N_("The win was taken back")
@@ -48,7 +48,7 @@ async def _go_on(session: AsyncSession, entry: StageEntry, pipeline: Pipeline, n
     carries = set(pipeline.carries)
     owner = entry.people.active(won.responsible_id) if Carried.RESPONSIBLE in carries else None
     has_client = Carried.CLIENT in carries
-    new = NewDeal(
+    new = DealDraft(
         title=won.title,
         stage=stage,
         responsible_id=owner.id if owner is not None else None,
@@ -79,7 +79,7 @@ async def _ask_why_lost(session: AsyncSession, entry: StageEntry) -> None:
     lost, people = entry.deal, entry.people
     asked = people.active(lost.responsible_id) or people.manager_of(lost.responsible_id)
     calendars = await load_calendars(session, people)
-    new = NewTask(
+    new = TaskDraft(
         kind=TaskKind.TODO,
         title=reason("task.why_lost", title=lost.title),
         why=reason("task.why_lost_why", reason=lost.lost_reason),

@@ -13,7 +13,7 @@ from pbxcrm.deals.hooks import StageEntry, WithAnothersClient
 from pbxcrm.deals.models import CLOSED_KINDS, Deal
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 
@@ -50,7 +50,7 @@ async def do_pass_on(
     ``what`` is one of ``not_interested wrong_number spam close``; ``asked`` names a more exact title (``task.passed_…``).
     No second task is created while one with the same ``about`` is open.
     """
-    new = NewTask(
+    new = TaskDraft(
         kind=TaskKind.ASSIGNMENT,
         title=reason(f"task.passed_{asked or what}", who=viewer.name, client=client),
         why=why,
@@ -67,7 +67,7 @@ async def do_pass_on(
 async def tell_owner_of_client(session: AsyncSession, made: WithAnothersClient) -> None:
     """Handler of ``with_anothers_client``: a task for whose client it is. It names no deal, which they may not see."""
     facts = {"who": made.by.name, "client": made.client or "—", "title": made.deal.title}
-    new = NewTask(
+    new = TaskDraft(
         kind=TaskKind.TODO,
         title=reason("task.with_your_client", **facts),
         why=reason("task.with_your_client_why", **facts),

@@ -17,7 +17,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.files.access import access_file
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.queries import stored_bytes
-from pbxcrm.files.rules import GB, clean_name
+from pbxcrm.files.rules import GB, clean_file_name
 from pbxcrm.files.store import Kept
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import NotFound, Unavailable
@@ -59,7 +59,7 @@ async def attach(
     file = AttachedFile(
         deal_id=on.deal_id,
         task_id=on.task_id,
-        name=clean_name(name),
+        name=clean_file_name(name),
         size=kept.size,
         content_type=kept.content_type,
         sha256=kept.sha256,

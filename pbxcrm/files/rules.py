@@ -11,7 +11,7 @@ NAMELESS = "file"
 LONGEST_ENDING = 16
 
 
-def clean_name(name: str) -> str:
+def clean_file_name(name: str) -> str:
     """The name without folders (``../x`` is ``x``) and without letters nobody sees, which could turn an ending around.
 
     It is only ever shown and offered for saving; on our disk a file is called by its hash.

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.notices.digest_queries import DigestFacts, load_facts
+from pbxcrm.notices.digest_queries import DigestFacts, load_digest
 from pbxcrm.notices.mail import MailRefused
 from pbxcrm.notices.models import WAITS, Digest, DigestState
 from pbxcrm.notices.rules import is_due, next_try
@@ -144,7 +144,7 @@ async def _due(session: AsyncSession, now: datetime) -> list[tuple[int, date]]:
 
 async def _facts(session: AsyncSession, people: Directory, user: User, row: Digest, now: datetime) -> DigestFacts:
     calendars = await load_calendars(session, people)
-    return await load_facts(session, people, user, row.day, calendars.of_user(user.id).timezone, now)
+    return await load_digest(session, people, user, row.day, calendars.of_user(user.id).timezone, now)
 
 
 def _waiting(now: datetime) -> SelectOfScalar[Digest]:

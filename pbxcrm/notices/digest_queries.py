@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Role
 from pbxcrm.checkpoints import burning_queries
-from pbxcrm.checkpoints.burning_queries import LampRow
+from pbxcrm.checkpoints.burning_queries import ListedLamp
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
@@ -41,9 +41,9 @@ class DigestFacts:
     timezone: ZoneInfo
     now: datetime
     burns: int
-    burning: list[LampRow]
+    burning: list[ListedLamp]
     lights: int
-    lighting: list[LampRow]
+    lighting: list[ListedLamp]
     overdue: int
     tasks: list[Task]
     by_seller: list[SellerLine]
@@ -54,7 +54,7 @@ class DigestFacts:
         return not (self.burns or self.lights or self.overdue)
 
 
-async def load_facts(
+async def load_digest(
     session: AsyncSession, people: Directory, user: User, day: date, timezone: ZoneInfo, now: datetime
 ) -> DigestFacts:
     """The data for the user's digest of ``day``, over what the user may see; lines by seller for managers and administrators."""

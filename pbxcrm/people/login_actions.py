@@ -19,7 +19,7 @@ from pbxcrm.people.actions import revoke_sessions
 from pbxcrm.people.api_tokens import revoke_tokens
 from pbxcrm.people.login_throttle import check_throttle, note_failure
 from pbxcrm.people.models import FailedLogin, LoginSession, User
-from pbxcrm.people.passwords import hash_password, matches
+from pbxcrm.people.passwords import hash_password, password_matches
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
 from pbxcrm.people.rules import SESSION_LIFE
 from pbxcrm.shared.db import Database, lock
@@ -42,7 +42,7 @@ async def log_in(
         attempt = _Attempt(login, cut(ip, FailedLogin.ip), device, now)
         await attempt.check(session, user)
     checked = user.password_hash if user is not None else None
-    right = await matches(password, checked, whose=ip)
+    right = await password_matches(password, checked, whose=ip)
     async with db.write() as session:
         await _one_at_a_time(session, (f"login:{login}", f"login-from:{ip}"))
         user = await get_user_by_login(session, login)
@@ -70,7 +70,7 @@ async def change_password(db: Database, viewer: Viewer, *, old: str, new: str, n
     """Change one's own password; log out all other browsers and revoke the API tokens. Raises Invalid for ``old`` or ``new``."""
     async with db.read() as session:
         checked = (await access_self(session, viewer)).password_hash
-    if not await matches(old, checked):
+    if not await password_matches(old, checked):
         raise _wrong()
     try:
         hashed = await hash_password(new)

@@ -32,7 +32,7 @@ async def hash_password(password: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(_two, hasher.hash, password)
 
 
-async def matches(password: str, hashed: str | None, whose: str = "") -> bool:
+async def password_matches(password: str, hashed: str | None, whose: str = "") -> bool:
     """Whether the password is right. An unknown login (``hashed`` None) takes as long as a wrong password.
 
     ``whose`` is the address it comes from. Raises TooManyAttempts if too many wait, in total or from this address.

@@ -10,12 +10,12 @@ from pbxcrm.callbacks.actions import Miss, do_close, do_miss
 from pbxcrm.callbacks.attempts import do_attempt, do_failed_attempt
 from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import open_episodes
-from pbxcrm.callbacks.rules import Candidate, choose_owner, client_keys, missed_reason
+from pbxcrm.callbacks.rules import Candidate, choose_owner, client_keys, reason_of_miss
 from pbxcrm.calls.facts import CallState, Direction, MissedReason, Outcome
 from pbxcrm.calls.models import Call, Line
-from pbxcrm.calls.rules import deal_title, line_of
+from pbxcrm.calls.rules import line_of, title_of_new_deal
 from pbxcrm.contacts.models import NumberKind
-from pbxcrm.deals.actions import NewDeal, do_assign_deal, do_create_deal
+from pbxcrm.deals.actions import DealDraft, do_assign_deal, do_create_deal
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.people.models import User
@@ -27,7 +27,7 @@ from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import format_for_people, normalise
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks.actions import NewTask, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 
 HUMAN_GAVE_UP = {MissedReason.ABANDONED_RINGING, MissedReason.ABANDONED_IN_QUEUE, MissedReason.ABANDONED_IN_IVR}
@@ -170,7 +170,7 @@ async def _inbound_over(case: Case) -> None:
         call.missed_reason = MissedReason.SHORT.value
         call.reason = reason("call.short", seconds=round(waited), limit=line.short_seconds, line=line.name).stored()
         return
-    why_missed = missed_reason(
+    why_missed = reason_of_miss(
         "voicemail" if state.outcome is Outcome.VOICEMAIL else state.missed_reason,
         [case.context.people.called(extension) for extension in state.rang],
         state.queue,
@@ -374,8 +374,8 @@ async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
 
 async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason) -> Deal:
     client, line = case.client, case.line
-    new = NewDeal(
-        title=deal_title(client.contact.name if client.contact else None, case.call.client_name, client.number),
+    new = DealDraft(
+        title=title_of_new_deal(client.contact.name if client.contact else None, case.call.client_name, client.number),
         stage=stage,
         responsible_id=owner_id,
         reason=why,
@@ -432,7 +432,7 @@ async def _ask_whose_extension(case: Case, extension: str) -> None:
     """A8: an extension that belongs to no user answered; make a task that asks a manager whose it is."""
     people = case.context.people
     manager = people.manager_of(case.line.owner_id)
-    new = NewTask(
+    new = TaskDraft(
         kind=TaskKind.CONTROL,
         title=reason("task.unmapped", extension=extension, client=case.client_name),
         why=reason("task.unmapped_why", extension=extension),

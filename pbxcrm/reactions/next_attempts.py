@@ -20,7 +20,7 @@ from pbxcrm.deals.rules import is_closing
 from pbxcrm.people.directory import Directory
 from pbxcrm.reactions.call_context import CallContext
 from pbxcrm.shared.reasons import Reason, reason
-from pbxcrm.tasks.actions import NewTask, do_change_task, do_close_task, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import open_task_about
 
@@ -63,7 +63,7 @@ async def do_plan_next(
     if task is not None:
         await do_change_task(session, task, at, context.people, actor=None, why=why, title=title, due_at=due_at)
         return reason("call.next_moved")
-    new = NewTask(
+    new = TaskDraft(
         kind=TaskKind.TODO,
         title=title,
         why=why,

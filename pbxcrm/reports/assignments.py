@@ -10,7 +10,7 @@ from pbxcrm.access.permissions import Viewer
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.reports.grouping import of_person, split
-from pbxcrm.reports.report import Asked, Column, Kind, Line, Report, Table
+from pbxcrm.reports.report import Asked, Column, ColumnKind, Report, ReportLine, Table
 from pbxcrm.reports.task_lines import line_of_tasks, not_cancelled, overdue
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.access import visible_tasks
@@ -38,13 +38,13 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         who = task.given_by_id if asked.by == "giver" else task.assignee_id
         return of_person(who, people.name(who), NOBODY)
 
-    def line_of(key: str, name: str, group: Sequence[Task]) -> Line:
+    def line_of(key: str, name: str, group: Sequence[Task]) -> ReportLine:
         return _line(key, name, group, asked)
 
     return split(tasks, key_of, line_of, lambda everything: line_of("", "", everything))
 
 
-def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> Line:
+def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> ReportLine:
     kept = not_cancelled(tasks)
     late = overdue(kept, asked)
     behind = {
@@ -68,13 +68,13 @@ ASSIGNMENTS = Report(
     ),
     dimensions={"owner": N_("By who has it"), "giver": N_("By who gave it")},
     columns=(
-        Column("given", N_("Given"), Kind.COUNT, opens=True),
-        Column("accepted", N_("Accepted"), Kind.COUNT, opens=True),
-        Column("done", N_("Done"), Kind.COUNT, opens=True),
-        Column("checked", N_("Checked"), Kind.COUNT, opens=True),
-        Column("returned", N_("Returned"), Kind.COUNT, opens=True),
-        Column("late", N_("Late"), Kind.COUNT, opens=True),
-        Column("percent_late", N_("Share late"), Kind.PERCENT),
+        Column("given", N_("Given"), ColumnKind.COUNT, opens=True),
+        Column("accepted", N_("Accepted"), ColumnKind.COUNT, opens=True),
+        Column("done", N_("Done"), ColumnKind.COUNT, opens=True),
+        Column("checked", N_("Checked"), ColumnKind.COUNT, opens=True),
+        Column("returned", N_("Returned"), ColumnKind.COUNT, opens=True),
+        Column("late", N_("Late"), ColumnKind.COUNT, opens=True),
+        Column("percent_late", N_("Share late"), ColumnKind.PERCENT),
     ),
     load=load,
     bar="given",

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.grouping import of_person, split
-from pbxcrm.reports.report import Asked, Column, Kind, Line, Report, Table
+from pbxcrm.reports.report import Asked, Column, ColumnKind, Report, ReportLine, Table
 from pbxcrm.reports.task_lines import end_of, line_of_tasks, not_cancelled, overdue
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.access import visible_tasks
@@ -32,13 +32,13 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
             return task.kind, task.kind
         return of_person(task.assignee_id, people.name(task.assignee_id), NOBODY)
 
-    def line_of(key: str, name: str, group: Sequence[Task]) -> Line:
+    def line_of(key: str, name: str, group: Sequence[Task]) -> ReportLine:
         return _line(key, name, group, asked)
 
     return split(tasks, key_of, line_of, lambda everything: line_of("", "", everything))
 
 
-def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> Line:
+def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> ReportLine:
     end = end_of(asked)
     kept = not_cancelled(tasks)
     in_work = [task for task in kept if task.done_at is None or task.done_at >= end]
@@ -59,11 +59,11 @@ EFFICIENCY = Report(
     ),
     dimensions={"owner": N_("By person"), "kind": N_("By kind")},
     columns=(
-        Column("in_work", N_("In work"), Kind.COUNT, opens=True),
-        Column("done", N_("Done"), Kind.COUNT, opens=True),
-        Column("new", N_("New"), Kind.COUNT, opens=True),
-        Column("overdue", N_("Overdue"), Kind.COUNT, opens=True),
-        Column("percent_overdue", N_("Share overdue"), Kind.PERCENT),
+        Column("in_work", N_("In work"), ColumnKind.COUNT, opens=True),
+        Column("done", N_("Done"), ColumnKind.COUNT, opens=True),
+        Column("new", N_("New"), ColumnKind.COUNT, opens=True),
+        Column("overdue", N_("Overdue"), ColumnKind.COUNT, opens=True),
+        Column("percent_overdue", N_("Share overdue"), ColumnKind.PERCENT),
     ),
     load=load,
     bar="in_work",

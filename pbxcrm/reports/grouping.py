@@ -6,7 +6,7 @@ from statistics import median, quantiles
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from pbxcrm.reports.report import Line, Table
+from pbxcrm.reports.report import ReportLine, Table
 
 Row = TypeVar("Row")
 
@@ -14,8 +14,8 @@ Row = TypeVar("Row")
 def split(
     rows: Iterable[Row],
     key_of: Callable[[Row], tuple[str, str]],
-    line_of: Callable[[str, str, Sequence[Row]], Line],
-    total_of: Callable[[Sequence[Row]], Line],
+    line_of: Callable[[str, str, Sequence[Row]], ReportLine],
+    total_of: Callable[[Sequence[Row]], ReportLine],
 ) -> Table:
     """One line per key, sorted by name. The totals are computed over all rows; they are never sums of the lines."""
     groups: dict[tuple[str, str], list[Row]] = {}

@@ -16,7 +16,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.reports.grouping import middle, of_person, percent, split
 from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
-from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, Table
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import N_
 
@@ -75,7 +75,7 @@ def _person(owner: User | None) -> tuple[str, str]:
     return of_person(owner.id if owner is not None else None, owner.name if owner is not None else "", NOBODY)
 
 
-def _line(key: str, name: str, lamps: Sequence[_Lit]) -> Line:
+def _line(key: str, name: str, lamps: Sequence[_Lit]) -> ReportLine:
     first = [each for each in lamps if not each.lamp.is_escalation]
     groups = {
         "lit": first,
@@ -88,7 +88,7 @@ def _line(key: str, name: str, lamps: Sequence[_Lit]) -> Line:
         "percent_in_time": percent(len(groups["in_time"]), len(first)),
         "median_minutes": middle([each.minutes for each in first if each.minutes is not None]),
     }
-    return Line(key, name, values, {column: [_behind(each) for each in rows] for column, rows in groups.items()})
+    return ReportLine(key, name, values, {column: [_behind(each) for each in rows] for column, rows in groups.items()})
 
 
 def _behind(each: _Lit) -> Behind:
@@ -110,12 +110,12 @@ LAMPS = Report(
     ),
     dimensions={"stage": N_("By stage"), "owner": N_("By person")},
     columns=(
-        Column("lit", N_("Lit"), Kind.COUNT, opens=True),
-        Column("in_time", N_("Out in time"), Kind.COUNT, opens=True),
-        Column("percent_in_time", N_("Share out in time"), Kind.PERCENT),
-        Column("median_minutes", N_("Reaction, median"), Kind.MINUTES),
-        Column("burning", N_("Burning now"), Kind.COUNT, opens=True),
-        Column("escalated", N_("With the manager"), Kind.COUNT, opens=True),
+        Column("lit", N_("Lit"), ColumnKind.COUNT, opens=True),
+        Column("in_time", N_("Out in time"), ColumnKind.COUNT, opens=True),
+        Column("percent_in_time", N_("Share out in time"), ColumnKind.PERCENT),
+        Column("median_minutes", N_("Reaction, median"), ColumnKind.MINUTES),
+        Column("burning", N_("Burning now"), ColumnKind.COUNT, opens=True),
+        Column("escalated", N_("With the manager"), ColumnKind.COUNT, opens=True),
     ),
     load=load,
     bar="lit",

@@ -12,7 +12,7 @@ from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, load_context, working_of
 from pbxcrm.calls.models import Line as PhoneLine
 from pbxcrm.reports.grouping import day_of, hour_of, middle, of_person, percent, split
-from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, Table
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import N_
 
@@ -41,13 +41,13 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
             return day_of(episode.first_missed_at, asked.timezone)
         return of_person(episode.owner_id, context.people.name(episode.owner_id), NOBODY)
 
-    def line_of(key: str, name: str, group: Sequence[Episode]) -> Line:
+    def line_of(key: str, name: str, group: Sequence[Episode]) -> ReportLine:
         return _line(key, name, group, context, asked.now)
 
     return split(episodes, key_of, line_of, lambda everything: line_of("", "", everything))
 
 
-def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContext, now: datetime) -> Line:
+def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContext, now: datetime) -> ReportLine:
     def of(*statuses: EpisodeStatus) -> list[Episode]:
         return [episode for episode in group if episode.status in statuses]
 
@@ -73,7 +73,7 @@ def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContex
         "median_minutes": middle([waited(episode) for episode in reached]),
         "percent_returned": percent(len(lucky) + len(reached), len(counted)),
     }
-    return Line(key, name, values, {column: [_behind(each) for each in rows] for column, rows in behind.items()})
+    return ReportLine(key, name, values, {column: [_behind(each) for each in rows] for column, rows in behind.items()})
 
 
 def _behind(episode: Episode) -> Behind:
@@ -92,15 +92,15 @@ MISSED = Report(
     ),
     dimensions={"owner": N_("By person"), "line": N_("By line"), "hour": N_("By hour"), "day": N_("By day")},
     columns=(
-        Column("missed", N_("Missed clients"), Kind.COUNT, opens=True),
-        Column("recovered", N_("Lucky"), Kind.COUNT, opens=True),
-        Column("reached", N_("Called back"), Kind.COUNT, opens=True),
-        Column("in_norm", N_("Returned in the norm"), Kind.COUNT, opens=True),
-        Column("judged", N_("Judged by the norm"), Kind.COUNT, opens=True),
-        Column("median_minutes", N_("Called back within, median"), Kind.MINUTES),
-        Column("left", N_("Left"), Kind.COUNT, opens=True),
-        Column("percent_returned", N_("Talked to"), Kind.PERCENT),
-        Column("dismissed", N_("Dismissed"), Kind.COUNT, opens=True),
+        Column("missed", N_("Missed clients"), ColumnKind.COUNT, opens=True),
+        Column("recovered", N_("Lucky"), ColumnKind.COUNT, opens=True),
+        Column("reached", N_("Called back"), ColumnKind.COUNT, opens=True),
+        Column("in_norm", N_("Returned in the norm"), ColumnKind.COUNT, opens=True),
+        Column("judged", N_("Judged by the norm"), ColumnKind.COUNT, opens=True),
+        Column("median_minutes", N_("Called back within, median"), ColumnKind.MINUTES),
+        Column("left", N_("Left"), ColumnKind.COUNT, opens=True),
+        Column("percent_returned", N_("Talked to"), ColumnKind.PERCENT),
+        Column("dismissed", N_("Dismissed"), ColumnKind.COUNT, opens=True),
     ),
     load=load,
     bar="missed",

@@ -15,7 +15,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import load_funnel
-from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, Table
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.access import visible_tasks
@@ -30,7 +30,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     return Table(lines, {})
 
 
-async def _calls(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[Line]:
+async def _calls(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[ReportLine]:
     found = await session.exec(
         select(Call).where(
             visible_calls(viewer),
@@ -56,7 +56,7 @@ async def _calls(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) 
     ]
 
 
-async def _callbacks(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[Line]:
+async def _callbacks(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[ReportLine]:
     found = await session.exec(
         select(Episode).where(
             visible_episodes(viewer),
@@ -86,7 +86,7 @@ async def _callbacks(session: AsyncSession, viewer: Viewer, who: int, asked: Ask
     ]
 
 
-async def _deals(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[Line]:
+async def _deals(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[ReportLine]:
     funnel = await load_funnel(session)
     mine = (visible_deals(viewer), Deal.responsible_id == who)
     made = (
@@ -113,7 +113,7 @@ async def _deals(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) 
     ]
 
 
-async def _tasks(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[Line]:
+async def _tasks(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[ReportLine]:
     mine = (visible_tasks(viewer), col(Task.part_of_id).is_(None), Task.assignee_id == who)
     done = (
         await session.exec(
@@ -138,8 +138,8 @@ async def _tasks(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) 
     ]
 
 
-def _line(key: str, name: str, value: int | Decimal, behind: list[Behind]) -> Line:
-    return Line(key, name, {"value": value}, {"value": behind})
+def _line(key: str, name: str, value: int | Decimal, behind: list[Behind]) -> ReportLine:
+    return ReportLine(key, name, {"value": value}, {"value": behind})
 
 
 OWN_KPI = Report(
@@ -149,7 +149,7 @@ OWN_KPI = Report(
         "Your calls with clients, the missed clients who were yours, your deals and your tasks in the period; what is overdue is as of now."
     ),
     dimensions={"figure": N_("By figure")},
-    columns=(Column("value", N_("Value"), Kind.COUNT, opens=True),),
+    columns=(Column("value", N_("Value"), ColumnKind.COUNT, opens=True),),
     load=load,
     needs=Permission.OWN_PROFILE,
 )

@@ -15,7 +15,7 @@ from pbxcrm.access.permissions import Permission, Viewer
 from pbxcrm.people.models import User
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """The type of a column's values, which decides how they are shown."""
 
     TEXT = "text"
@@ -31,7 +31,7 @@ class Column:
 
     key: str
     title: str
-    kind: Kind
+    kind: ColumnKind
     opens: bool = False
 
 
@@ -59,7 +59,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportLine:
     """A line of a report. ``key`` identifies it when a figure is opened; ``name`` is its title."""
 
     key: str
@@ -82,7 +82,7 @@ class Behind:
 class Table:
     """The result of a report: its lines in order, and the totals over all rows."""
 
-    lines: Sequence[Line]
+    lines: Sequence[ReportLine]
     totals: Mapping[str, Any]
 
 

@@ -13,7 +13,7 @@ from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.grouping import middle, ninth_tenth, of_person, percent, split
-from pbxcrm.reports.report import Asked, Behind, Column, Kind, Line, Report, Table
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, Table
 from pbxcrm.shared.reasons import N_
 
 NOBODY = N_("Nobody")
@@ -68,7 +68,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     return Table(sorted(table.lines, key=lambda line: order[line.key]), table.totals)
 
 
-def _line(key: str, name: str, stays: Sequence[_Stay]) -> Line:
+def _line(key: str, name: str, stays: Sequence[_Stay]) -> ReportLine:
     minutes = [stay.minutes for stay in stays]
     judged = [stay for stay in stays if stay.stage.norm_minutes is not None]
     over = [stay for stay in judged if stay.minutes > (stay.stage.norm_minutes or 0)]
@@ -82,7 +82,7 @@ def _line(key: str, name: str, stays: Sequence[_Stay]) -> Line:
         "percent_over": percent(len(over), len(judged)),
     }
     behind = {"left": [_behind(stay) for stay in stays], "over": [_behind(stay) for stay in over]}
-    return Line(key, name, values, behind)
+    return ReportLine(key, name, values, behind)
 
 
 def _behind(stay: _Stay) -> Behind:
@@ -99,12 +99,12 @@ STAGE_TIME = Report(
     ),
     dimensions={"stage": N_("By stage"), "owner": N_("By person")},
     columns=(
-        Column("left", N_("Deals that left it"), Kind.COUNT, opens=True),
-        Column("norm_minutes", N_("Norm"), Kind.MINUTES),
-        Column("median_minutes", N_("Median"), Kind.MINUTES),
-        Column("p90_minutes", N_("90th percentile"), Kind.MINUTES),
-        Column("over", N_("Over the norm"), Kind.COUNT, opens=True),
-        Column("percent_over", N_("Share over the norm"), Kind.PERCENT),
+        Column("left", N_("Deals that left it"), ColumnKind.COUNT, opens=True),
+        Column("norm_minutes", N_("Norm"), ColumnKind.MINUTES),
+        Column("median_minutes", N_("Median"), ColumnKind.MINUTES),
+        Column("p90_minutes", N_("90th percentile"), ColumnKind.MINUTES),
+        Column("over", N_("Over the norm"), ColumnKind.COUNT, opens=True),
+        Column("percent_over", N_("Share over the norm"), ColumnKind.PERCENT),
     ),
     load=load,
     bar="median_minutes",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pbxcrm.reports.grouping import percent
-from pbxcrm.reports.report import Asked, Behind, Line
+from pbxcrm.reports.report import Asked, Behind, ReportLine
 from pbxcrm.tasks.models import Task, TaskStatus
 
 
@@ -23,10 +23,14 @@ def overdue(tasks: Iterable[Task], asked: Asked) -> list[Task]:
     return [task for task in tasks if task.due_at < (task.done_at or end_of(asked))]
 
 
-def line_of_tasks(key: str, name: str, behind: Mapping[str, Sequence[Task]], share: str, part: int, whole: int) -> Line:
+def line_of_tasks(
+    key: str, name: str, behind: Mapping[str, Sequence[Task]], share: str, part: int, whole: int
+) -> ReportLine:
     """Each column counts its tasks and opens them; column ``share`` is ``part`` of ``whole`` in percent."""
     values = {**{column: len(tasks) for column, tasks in behind.items()}, share: percent(part, whole)}
-    return Line(key, name, values, {column: [_behind(task) for task in tasks] for column, tasks in behind.items()})
+    return ReportLine(
+        key, name, values, {column: [_behind(task) for task in tasks] for column, tasks in behind.items()}
+    )
 
 
 def _behind(task: Task) -> Behind:

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call
-from pbxcrm.calls.rules import deal_title
+from pbxcrm.calls.rules import title_of_new_deal
 from pbxcrm.contacts.actions import create_contact, link_number
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import contacts_of_number
@@ -163,7 +163,10 @@ async def make_client(
 
 async def _name_deals(session: AsyncSession, call: Call, client: Contact, now: datetime) -> None:
     """Give the client's name to open deals whose title is still the number or the caller name of the call."""
-    unnamed = {deal_title(None, None, call.client_number), deal_title(None, call.client_name, call.client_number)}
+    unnamed = {
+        title_of_new_deal(None, None, call.client_number),
+        title_of_new_deal(None, call.client_name, call.client_number),
+    }
     found = await session.exec(
         select(Deal).where(
             Deal.contact_id == client.id, col(Deal.closed_at).is_(None), col(Deal.title).in_(sorted(unnamed))

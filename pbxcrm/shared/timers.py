@@ -104,7 +104,7 @@ async def sweep(db: Database, now: datetime) -> int:
     return fired
 
 
-async def next_due(db: Database) -> datetime | None:
+async def next_timer_due(db: Database) -> datetime | None:
     """When the next timer is due; None when there is none."""
     async with db.read() as session:
         query = select(Timer.due_at).where(col(Timer.done_at).is_(None), col(Timer.kind).in_(_handlers))
@@ -118,7 +118,7 @@ async def prune(session: AsyncSession, now: datetime) -> None:
 
 async def _anything_due(db: Database, now: datetime) -> bool:
     # Read first: on SQLite a write transaction each second would block the listener.
-    due = await next_due(db)
+    due = await next_timer_due(db)
     return due is not None and due <= now
 
 

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, heard_by, owned, there_is
 from pbxcrm.access.permissions import Viewer
-from pbxcrm.access.seen_through import Way
+from pbxcrm.access.seen_through import SeenThrough
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.access import audience_of_deal, visible_deals
 from pbxcrm.deals.models import Deal
@@ -48,7 +48,7 @@ def lets_in(viewer: Viewer) -> ColumnElement[bool]:
 
 _GIVEN = or_(col(Task.created_by_id).is_(None), col(Task.created_by_id) != col(Task.assignee_id))
 #: Whoever was given a task about a client may see the client. A task without an assignee gives access to managers.
-CLIENT_OF_TASK = Way(
+CLIENT_OF_TASK = SeenThrough(
     one=lambda viewer: there_is(Contact, col(Task.contact_id) == col(Contact.id), lets_in(viewer)),
     ids=lambda viewer: select(Task.contact_id).where(lets_in(viewer)),
     few=lambda viewer: (select(Task.id).where(lets_in(viewer)),),

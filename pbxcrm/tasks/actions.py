@@ -34,7 +34,7 @@ from pbxcrm.tasks.rules import ABOUT_POSTPONED, MADE_BY_HAND, SIGNALLED_EACH, ch
 
 
 @dataclass(frozen=True, slots=True)
-class NewTask:
+class TaskDraft:
     """A task that the product creates. ``title`` is translated when shown; ``why`` says why it exists and who has it."""
 
     kind: TaskKind
@@ -54,12 +54,14 @@ class NewTask:
     stage_move_id: int | None = None
 
 
-async def do_create_task(session: AsyncSession, new: NewTask, at: datetime, people: Directory) -> Task:
+async def do_create_task(session: AsyncSession, new: TaskDraft, at: datetime, people: Directory) -> Task:
     """Create the task, or return the open one with the same ``about``. The caller must have checked access."""
     return (await do_create_tasks(session, [new], at, people))[0]
 
 
-async def do_create_tasks(session: AsyncSession, new: Sequence[NewTask], at: datetime, people: Directory) -> list[Task]:
+async def do_create_tasks(
+    session: AsyncSession, new: Sequence[TaskDraft], at: datetime, people: Directory
+) -> list[Task]:
     """The same as ``do_create_task`` for many tasks with different ``about``, in one query and one insert. Keeps the order."""
     open_about: dict[str, Task] = {}
     if about := [each.about for each in new if each.about]:
@@ -81,7 +83,7 @@ _OPEN_ABOUT = (
 )
 
 
-def _task_of(new: NewTask, at: datetime) -> Task:
+def _task_of(new: TaskDraft, at: datetime) -> Task:
     return Task(
         kind=new.kind.value,
         title=cut(reasons.text(new.title), Task.title),
@@ -384,7 +386,7 @@ async def do_signal_postponed(session: AsyncSession, task: Task, at: datetime, p
     if task.postponed == 0 or task.postponed % SIGNALLED_EACH:
         return
     manager = people.manager_of(task.assignee_id)
-    new = NewTask(
+    new = TaskDraft(
         kind=TaskKind.CONTROL,
         title=reason("task.postponed", title=task.title),
         why=reason("task.postponed_why", n=task.postponed, who=people.name(task.assignee_id)),

@@ -21,7 +21,7 @@ from pbxcrm.tasks.actions import (
 )
 from pbxcrm.tasks.joint_actions import do_close_other_half, do_reopen_other_half
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import check_finishable, check_ticked, next_due
+from pbxcrm.tasks.rules import check_finishable, check_ticked, next_repetition
 
 
 async def finish_task(
@@ -71,7 +71,7 @@ async def _make_next(session: AsyncSession, viewer: Viewer, task: Task, now: dat
     if await following_task(session, task) is not None:
         return
     working = (await load_calendars(session, people)).of_user(task.assignee_id)
-    due_at = next_due(Repeat(task.repeat), task.first_due_at or task.due_at, now, working, task.repeat_day)
+    due_at = next_repetition(Repeat(task.repeat), task.first_due_at or task.due_at, now, working, task.repeat_day)
     following = Task(
         kind=task.kind,
         title=task.title,

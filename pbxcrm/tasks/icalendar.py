@@ -9,7 +9,7 @@ SHOWN_FOR = timedelta(minutes=30)  # the length of the event, which ends at the 
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CalendarEntry:
     """A task for the calendar. The times are aware UTC."""
 
     uid: str
@@ -21,7 +21,7 @@ class Entry:
     url: str = ""
 
 
-def calendar(name: str, entries: Iterable[Entry]) -> bytes:
+def calendar(name: str, entries: Iterable[CalendarEntry]) -> bytes:
     """The calendar as UTF-8 text: escaped, lines folded at 75 octets and ended by CRLF."""
     lines = [
         "BEGIN:VCALENDAR",

@@ -106,7 +106,7 @@ def may_judge(viewer: Viewer, task: Task) -> bool:
     )
 
 
-def next_due(
+def next_repetition(
     repeat: Repeat, due_at: datetime, after: datetime, working: WorkingTime, month_day: int | None
 ) -> datetime:
     """The first repetition of ``due_at`` that is later than ``due_at`` and ``after``, at the same local time of day.

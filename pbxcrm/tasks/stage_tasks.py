@@ -19,7 +19,7 @@ from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks import checklist_rules
-from pbxcrm.tasks.actions import NewTask, do_close_task, do_create_task
+from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import StageTask, Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_JOINT, check_title
 
@@ -130,7 +130,7 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
     calendars = await load_calendars(session, entry.people)
     for each in wanted:
         whom, because = _whom(each.whom, entry, calendars)
-        new = NewTask(
+        new = TaskDraft(
             kind=TaskKind.TODO,
             title=reason("stage_task.title", title=each.title),
             why=reason("stage_task.why", *because, stage=entry.stage.name),

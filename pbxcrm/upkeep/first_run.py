@@ -20,7 +20,7 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.options import load_options, save_option
 
 
-class Step(StrEnum):
+class FirstRunStep(StrEnum):
     """The steps of the first run, in order."""
 
     PBX = "pbx"  # a PBX from the settings has been heard
@@ -30,22 +30,22 @@ class Step(StrEnum):
     STAGES = "stages"  # a pipeline or stage was changed, or the shipped ones are right
 
 
-ESSENTIAL = frozenset({Step.PBX, Step.CALL, Step.PEOPLE})
-KEEPABLE = frozenset({Step.HOURS, Step.STAGES})
-_CHANGES = {Step.HOURS: ("calendar",), Step.STAGES: ("pipeline", "stage")}  # entities in the audit log
+ESSENTIAL = frozenset({FirstRunStep.PBX, FirstRunStep.CALL, FirstRunStep.PEOPLE})
+KEEPABLE = frozenset({FirstRunStep.HOURS, FirstRunStep.STAGES})
+_CHANGES = {FirstRunStep.HOURS: ("calendar",), FirstRunStep.STAGES: ("pipeline", "stage")}  # entities in the audit log
 
 
 @dataclass(frozen=True, slots=True)
 class FirstRun:
     """The state of the first run. ``done``: finished steps; ``put_away``: the administrator wants no reminder."""
 
-    done: frozenset[Step]
+    done: frozenset[FirstRunStep]
     put_away: bool
 
     @property
     def left(self) -> int:
         """How many steps remain."""
-        return len(Step) - len(self.done)
+        return len(FirstRunStep) - len(self.done)
 
     @property
     def comes_by_itself(self) -> bool:
@@ -56,18 +56,18 @@ class FirstRun:
 async def load_first_run(session: AsyncSession, configured: Sequence[str]) -> FirstRun:
     """Find out which steps are done. ``configured``: the names of the PBXs in the settings."""
     options = await load_options(session)
-    done = {Step(name) for name in options.first_run_kept if name in KEEPABLE}
+    done = {FirstRunStep(name) for name in options.first_run_kept if name in KEEPABLE}
     heard = {status.pbx for status in await pbx_statuses(session) if status.last_event_at is not None}
     if heard & set(configured):
-        done.add(Step.PBX)
+        done.add(FirstRunStep.PBX)
     if (await session.exec(select(Call.id).limit(1))).first() is not None:
-        done.add(Step.CALL)
+        done.add(FirstRunStep.CALL)
     people = await load_directory(session)
     if any(
         user.is_active and may(user.role, Permission.CALLBACKS_WORK) and people.extensions.get(user_id)
         for user_id, user in people.users.items()
     ):
-        done.add(Step.PEOPLE)
+        done.add(FirstRunStep.PEOPLE)
     for step, entities in _CHANGES.items():
         changed = select(AuditEntry.id).where(col(AuditEntry.entity).in_(entities)).limit(1)
         if step not in done and (await session.exec(changed)).first() is not None:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from pbxcrm.calls.rules import clean_name
+from pbxcrm.calls.rules import clean_caller_name
 from pbxcrm.composition import compose
 from pbxcrm.shared.logs import configure
 from tests.asterisk.manager import ManagerTap
@@ -63,7 +63,7 @@ class Verdict:
 def differences(told: dict[str, Any], true: dict[str, Any], *, any_order: bool) -> dict[str, str]:
     """The differences of one call from the expected one, as sentences by key."""
     found = {}
-    kept = true | ({"client_name": clean_name(true["client_name"])} if "client_name" in true else {})
+    kept = true | ({"client_name": clean_caller_name(true["client_name"])} if "client_name" in true else {})
     for key, value in kept.items():
         if key in _TIMES:
             continue

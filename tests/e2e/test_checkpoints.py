@@ -23,7 +23,7 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.relay import Relay
 from tests.e2e.browser import live, overflow, small_targets, violations
 from tests.e2e.conftest import AtScreen
-from workers.work import Work
+from workers.work import WorkLoop
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 ADMIN = Viewer(5, "admin", "Адміністратор", Role.ADMIN, None)
@@ -132,7 +132,7 @@ async def _worker(db: Database, redis: Redis, redis_url: str) -> AsyncIterator[N
         assert calendar is not None
         always = CalendarChange(week=["00:00-24:00"] * 7)
         await change_calendar(session, ADMIN, calendar.id or 0, always, now=datetime.now(UTC))
-    task = asyncio.create_task(Work(db, relay, redis_url).run())
+    task = asyncio.create_task(WorkLoop(db, relay, redis_url).run())
     yield
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pbxcrm.contacts.duplicates import Place
+from pbxcrm.contacts.duplicates import PairCursor
 from web import cursors
 from web.api.problems import Wrong
 from web.cursors import next_of_id, next_of_pair, next_of_time
@@ -30,7 +30,7 @@ def read_time(cursor: str | None) -> tuple[datetime, int] | None:
     return found
 
 
-def read_pair(cursor: str | None) -> Place | None:
+def read_pair(cursor: str | None) -> PairCursor | None:
     """The last pair of clients seen; None for the beginning. Raises Wrong."""
     if cursor is None:
         return None

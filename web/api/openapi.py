@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from pbxcrm.shared.columns import LARGEST_ID
 from web.api.fields import ApiRequest
 from web.api.problems import MEDIA_TYPE, Problem
-from web.api.resource import Endpoint, Resource
+from web.api.resource import ApiEndpoint, Resource
 from web.api.serving import PREFIX
 
 Json = dict[str, Any]
@@ -94,7 +94,7 @@ def _renamed(schema: Any) -> Any:
     return [_renamed(part) for part in schema] if isinstance(schema, list) else schema
 
 
-def _operation(endpoint: Endpoint, schemas: _Schemas) -> Json:
+def _operation(endpoint: ApiEndpoint, schemas: _Schemas) -> Json:
     refused = [401, 403, 503]
     refused += [404] if endpoint.ids or endpoint.body is not None else []
     refused += [409] if endpoint.conflicts else []

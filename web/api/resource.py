@@ -46,7 +46,7 @@ class Page(ApiAnswer, Generic[Item]):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ApiEndpoint:
     """One method of one path with its models and the permission it needs; routes and OpenAPI derive from it."""
 
     method: str
@@ -82,7 +82,7 @@ class Resource:
 
     tag: str
     about: str
-    endpoints: list[Endpoint] = field(default_factory=list)
+    endpoints: list[ApiEndpoint] = field(default_factory=list)
 
     def get(
         self, path: str, *, needs: Permission, summary: str, files: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ class Resource:
             query, body = hints.pop("query", None), hints.pop("body", None)
             names = frozenset((query.model_fields if query else {}) | (body.model_fields if body else {}))
             self.endpoints.append(
-                Endpoint(
+                ApiEndpoint(
                     method,
                     path,
                     run,

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound, PbxcrmError
 from web.api.problems import Wrong, problem, problem_of, wrong_body, wrong_query
-from web.api.resource import Ask, Endpoint
+from web.api.resource import ApiEndpoint, Ask
 from web.api.tokens import note_use
 from web.parts import now, parts, viewer
 from web.routing import api
@@ -20,12 +20,12 @@ PREFIX = "/api/v1"
 MAX_BODY = 1024 * 1024  # bytes; the longest note is 10 000 letters
 
 
-def routes_of(endpoints: Sequence[Endpoint]) -> list[Route]:
+def routes_of(endpoints: Sequence[ApiEndpoint]) -> list[Route]:
     """Starlette routes of a resource: parameters and body are checked, errors become problems."""
     return [_route(endpoint) for endpoint in endpoints]
 
 
-def _route(endpoint: Endpoint) -> Route:
+def _route(endpoint: ApiEndpoint) -> Route:
     path = PREFIX + endpoint.path
     for name, kind in endpoint.ids.items():
         if kind is int:
@@ -40,7 +40,7 @@ def _route(endpoint: Endpoint) -> Route:
     return api(path, serve, needs=endpoint.needs, methods=(endpoint.method,), name=f"api_{endpoint.name}")
 
 
-async def _answer(endpoint: Endpoint, request: Request) -> Response:
+async def _answer(endpoint: ApiEndpoint, request: Request) -> Response:
     arguments: dict[str, Any] = {**request.path_params}
     if any(isinstance(value, int) and not 1 <= value <= LARGEST_ID for value in arguments.values()):
         raise NotFound("api.not_found", "There is no such thing.")
@@ -101,7 +101,7 @@ class _Refused(Wrong):
         self.refused = status
 
 
-def _said(error: PbxcrmError, endpoint: Endpoint) -> Response:
+def _said(error: PbxcrmError, endpoint: ApiEndpoint) -> Response:
     if isinstance(error, Wrong):
         status = error.refused if isinstance(error, _Refused) else error.status
         return problem(status, error.code, error.detail, field=error.field)

@@ -23,6 +23,8 @@ from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from pbxcrm.shared.reasons import N_ as N_  # the one that marks messages, for pages too
+
 DOMAIN = "pbxcrm"
 FOLDER = Path(__file__).parent
 
@@ -120,11 +122,6 @@ def ngettext(singular: str, plural: str, number: int) -> str:
 def pgettext(context: str, message: str) -> str:
     """The message in the reader's language. ``context`` tells the meanings of one English word apart."""
     return translations(here().language).pgettext(context, message)
-
-
-def N_(message: str) -> str:  # noqa: N802 (gettext's own name for "translate this later")
-    """Marks a message for the catalogue; it is translated where it is shown."""
-    return message
 
 
 def preferred(accept_language: str, default: Language) -> Language:

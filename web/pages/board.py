@@ -31,7 +31,7 @@ CARDS = 30  # cards loaded at once while scrolling
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class BoardView:
     """The board that is asked for. ``pipelines``: all of them."""
 
     pipeline: Pipeline
@@ -106,14 +106,14 @@ async def heads(request: Request) -> Response:
     return show(request, "deals/_heads.html", stages=shown.stages, heads=found)
 
 
-async def _shown(session: AsyncSession, request: Request) -> Shown:
+async def _shown(session: AsyncSession, request: Request) -> BoardView:
     pipelines = await queries.list_pipelines(session)
     if not pipelines:
         raise NotFound("deals.no_pipeline", "There is no pipeline yet. Ask an administrator.")
     wanted = asked_number(request, "pipeline")
     default = next((found for found in pipelines if found[0].is_default), pipelines[0])
     pipeline, stages = next((found for found in pipelines if found[0].id == wanted), default)
-    return Shown(pipeline, stages, [found for found, _ in pipelines], _chosen(request, viewer(request)))
+    return BoardView(pipeline, stages, [found for found, _ in pipelines], _chosen(request, viewer(request)))
 
 
 def _chosen(request: Request, who: Viewer) -> BoardFilter:
@@ -123,7 +123,7 @@ def _chosen(request: Request, who: Viewer) -> BoardFilter:
     )
 
 
-async def _figures(session: AsyncSession, request: Request, shown: Shown) -> dict[int, ColumnFigures]:
+async def _figures(session: AsyncSession, request: Request, shown: BoardView) -> dict[int, ColumnFigures]:
     calendars = await load_calendars(session, await load_directory(session))
     limits = norm_limits(shown.stages, calendars.of_user(viewer(request).user_id), now(request))
     return await figures(session, viewer(request), shown.stages, shown.chosen, limits)

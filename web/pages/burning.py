@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.checkpoints import burning_queries
-from pbxcrm.checkpoints.burning_queries import LampRow, Pace
+from pbxcrm.checkpoints.burning_queries import ListedLamp, Pace
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.people.directory import load_directory
 from web.i18n import N_, here
@@ -108,7 +108,7 @@ async def behind(request: Request) -> Response:
     )
 
 
-async def _behind(session: AsyncSession, request: Request, what: str, person: int | None) -> list[LampRow]:
+async def _behind(session: AsyncSession, request: Request, what: str, person: int | None) -> list[ListedLamp]:
     who, at, limit = viewer(request), now(request), LISTED + 1
     owner = _owner(person)
     if what in {"lit", "late"}:

@@ -34,7 +34,7 @@ from web.parts import now, parts, viewer
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CheckpointPlace:
     """The stage or pipeline of a checkpoint, and the addresses of its form and of the page it belongs to."""
 
     pipeline: Pipeline | None
@@ -145,7 +145,7 @@ async def trial(request: Request) -> Response:
     return show(request, "checkpoints/_trial.html", job=job)
 
 
-async def _place(session: AsyncSession, request: Request) -> Place:
+async def _place(session: AsyncSession, request: Request) -> CheckpointPlace:
     """The place that the address names. Raises NotFound if it does not exist any more."""
     funnel, path = await load_funnel(session), request.path_params
     if "checkpoint_id" in path:
@@ -154,23 +154,23 @@ async def _place(session: AsyncSession, request: Request) -> Place:
             raise NotFound("checkpoints.not_found", "There is no such checkpoint.")
         steps = (await steps_of(session, [row.id])).get(row.id, [])
         pipeline, stage = funnel.pipelines.get(row.pipeline_id), funnel.stages.get(row.stage_id)
-        return Place(pipeline, stage, f"/settings/checkpoints/{row.id}", row, tuple(steps))
+        return CheckpointPlace(pipeline, stage, f"/settings/checkpoints/{row.id}", row, tuple(steps))
     if "stage_id" in path:
         stage = funnel.stages.get(path["stage_id"])
         if stage is None or stage.archived_at is not None:
             raise NotFound("stages.not_found", "There is no such stage.")
         address = f"/settings/stages/{stage.id}/checkpoints/new"
-        return Place(funnel.pipelines.get(stage.pipeline_id), stage, address)
+        return CheckpointPlace(funnel.pipelines.get(stage.pipeline_id), stage, address)
     pipeline = funnel.pipelines.get(path["pipeline_id"])
     if pipeline is None or pipeline.archived_at is not None:
         raise NotFound("pipelines.not_found", "There is no such pipeline.")
-    return Place(pipeline, None, f"/settings/pipelines/{pipeline.id}/checkpoints/new")
+    return CheckpointPlace(pipeline, None, f"/settings/pipelines/{pipeline.id}/checkpoints/new")
 
 
 def _page(
     request: Request,
     form: Form,
-    place: Place,
+    place: CheckpointPlace,
     people: Directory,
     status: int = 200,
     *,

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.tasks.calendar_feeds import end_feed, feed_tasks, make_feed
-from pbxcrm.tasks.icalendar import Entry, calendar
+from pbxcrm.tasks.icalendar import CalendarEntry, calendar
 from web import words
 from web.answers import redirect
 from web.i18n import gettext as _
@@ -18,7 +18,7 @@ async def feed(request: Request) -> Response:
         who, rows = await feed_tasks(session, request.path_params["token"])
     at = str(request.base_url).rstrip("/")
     entries = [
-        Entry(
+        CalendarEntry(
             uid=f"task-{row.task.id}@pbxcrm",
             title=words.task_title(row.task),
             text="\n".join(

@@ -7,7 +7,7 @@ from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped_phones import unmapped_endpoints
 from pbxcrm.deals.queries import default_pipeline
 from pbxcrm.pbx.queries import pbx_statuses
-from pbxcrm.upkeep.first_run import ESSENTIAL, KEEPABLE, Step, keep_as_it_is, load_first_run, put_away
+from pbxcrm.upkeep.first_run import ESSENTIAL, KEEPABLE, FirstRunStep, keep_as_it_is, load_first_run, put_away
 from web.answers import redirect
 from web.forms import read_form
 from web.pages.common import show
@@ -42,7 +42,7 @@ async def steps(request: Request) -> Response:
         "first_run/page.html",
         fragment="first_run/_steps.html",
         run=run,
-        steps=list(Step),
+        steps=list(FirstRunStep),
         essential=ESSENTIAL,
         keepable=KEEPABLE,
         configured=configured,

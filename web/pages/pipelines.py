@@ -62,7 +62,7 @@ FIELDS: dict[str, str] = {**{key: field.name for key, field in BY_KEY.items()}, 
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PipelineView:
     """A pipeline with its stages and the number of deals in each."""
 
     pipeline: Pipeline
@@ -330,7 +330,7 @@ async def remove(request: Request) -> Response:
     return redirect(request, f"{PATH}/{found.pipeline_id}", done="deleted")
 
 
-async def _shown(session: AsyncSession, pipeline_id: int, request: Request | None = None) -> Shown:
+async def _shown(session: AsyncSession, pipeline_id: int, request: Request | None = None) -> PipelineView:
     found = next((each for each in await list_pipelines(session) if each[0].id == pipeline_id), None)
     if found is None:
         raise NotFound("pipelines.not_found", "There is no such pipeline.")
@@ -340,10 +340,10 @@ async def _shown(session: AsyncSession, pipeline_id: int, request: Request | Non
     job = (
         await shown_job(session, viewer(request), request.query_params.get("job", "")) if request is not None else None
     )
-    return Shown(*found, await deals_in_stages(session, pipeline_id), rows, unwatched, people, job)
+    return PipelineView(*found, await deals_in_stages(session, pipeline_id), rows, unwatched, people, job)
 
 
-async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, Shown]:
+async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, PipelineView]:
     found = (await load_funnel(session)).stages.get(request.path_params["stage_id"])
     if found is None or found.archived_at is not None:
         raise NotFound("stages.not_found", "There is no such stage.")
@@ -391,7 +391,7 @@ def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
 
 
 def _pipeline_page(
-    request: Request, form: Form, shown: Shown, others: list[tuple[Pipeline, list[Stage]]], status: int = 200
+    request: Request, form: Form, shown: PipelineView, others: list[tuple[Pipeline, list[Stage]]], status: int = 200
 ) -> HTMLResponse:
     following = [("", _("nothing: a won deal ends here"))]
     following += [
@@ -418,7 +418,7 @@ def _pipeline_page(
 
 
 def _stage_page(
-    request: Request, form: Form, shown: Shown, stage: Stage | None, status: int = 200, look: Look | None = None
+    request: Request, form: Form, shown: PipelineView, stage: Stage | None, status: int = 200, look: Look | None = None
 ) -> HTMLResponse:
     response = show(
         request,
@@ -441,7 +441,7 @@ def _stage_page(
 
 
 def _remove_page(
-    request: Request, form: Form, stage: Stage, shown: Shown, lamps: tuple[int, int], status: int = 200
+    request: Request, form: Form, stage: Stage, shown: PipelineView, lamps: tuple[int, int], status: int = 200
 ) -> HTMLResponse:
     return show(
         request,

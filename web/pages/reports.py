@@ -13,7 +13,7 @@ from pbxcrm.access.permissions import Permission, can
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.people.queries import list_teams, list_users
 from pbxcrm.reports.queries import ALL, Filter, access_report, load_report, reports_for, rows_behind
-from pbxcrm.reports.report import Behind, Line, Report, Table
+from pbxcrm.reports.report import Behind, Report, ReportLine, Table
 from pbxcrm.shared.errors import Invalid
 from web.exports import csv_file, xlsx_file
 from web.forms import Form, filled
@@ -149,7 +149,7 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 def _file(request: Request, report: Report, table: Table) -> Response:
     """The report as a CSV or XLSX file, with heads in the reader's language."""
     head = [_(report.title), *(_(column.title) for column in report.columns)]
-    lines = [*table.lines, *([Line("", _("All"), table.totals)] if table.totals else [])]
+    lines = [*table.lines, *([ReportLine("", _("All"), table.totals)] if table.totals else [])]
     found = [
         [_(line.name) if line.name else "", *(line.values.get(each.key) for each in report.columns)] for line in lines
     ]

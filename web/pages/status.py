@@ -17,7 +17,7 @@ from pbxcrm.pbx.queries import pbx_statuses
 from pbxcrm.shared.events import count_waiting
 from web.i18n import gettext as _
 from web.parts import now, parts
-from web.pbx_findings import Finding, pbx_finding
+from web.pbx_findings import StatusFinding, pbx_finding
 from web.rendering import render
 
 WAITING_HINTS = 200
@@ -28,7 +28,7 @@ PING_SECONDS = 2.0
 class PbxFinding:
     """A PBX and its findings on the status page."""
 
-    finding: Finding
+    finding: StatusFinding
     status: PbxStatus
 
 
@@ -51,7 +51,7 @@ async def status(request: Request) -> Response:
     )
 
 
-async def _mail(request: Request) -> list[Finding]:
+async def _mail(request: Request) -> list[StatusFinding]:
     """The last errors of the mail server; empty if there are none or no server is configured."""
     try:
         async with parts(request).db.read() as session:
@@ -63,10 +63,10 @@ async def _mail(request: Request) -> list[Finding]:
     said = _("Digests were not sent: {count}. The mail server said: {error}").format(
         count=len(troubled), error=troubled[0].error
     )
-    return [Finding(_("E-mail"), "amber", _("refused"), said)]
+    return [StatusFinding(_("E-mail"), "amber", _("refused"), said)]
 
 
-async def _database(request: Request) -> tuple[list[PbxFinding], Finding]:
+async def _database(request: Request) -> tuple[list[PbxFinding], StatusFinding]:
     name = _("Database") + (" (SQLite)" if parts(request).settings.is_sqlite else " (PostgreSQL)")
     began = time.perf_counter()
     try:
@@ -74,18 +74,20 @@ async def _database(request: Request) -> tuple[list[PbxFinding], Finding]:
             statuses = await pbx_statuses(session)
             waiting = await count_waiting(session)
     except SQLAlchemyError:
-        return [], Finding(name, "red", _("away"), _("It does not answer. Calls wait in the journal and are not lost."))
+        return [], StatusFinding(
+            name, "red", _("away"), _("It does not answer. Calls wait in the journal and are not lost.")
+        )
     took = round((time.perf_counter() - began) * 1000)
     found = [PbxFinding(pbx_finding(row, now(request)), row) for row in statuses]
     if waiting > WAITING_HINTS:
         text = _("It answers, but {count} events wait to be told to browsers: is a worker running?").format(
             count=waiting
         )
-        return found, Finding(name, "amber", _("slow"), text)
-    return found, Finding(name, "green", _("well"), _("Answers in {ms} ms.").format(ms=took))
+        return found, StatusFinding(name, "amber", _("slow"), text)
+    return found, StatusFinding(name, "green", _("well"), _("Answers in {ms} ms.").format(ms=took))
 
 
-async def _redis(request: Request) -> Finding:
+async def _redis(request: Request) -> StatusFinding:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(PING_SECONDS):
@@ -94,18 +96,20 @@ async def _redis(request: Request) -> Finding:
         text = _(
             "It does not answer. Nothing is lost, but pages do not follow by themselves: reload them until it is back."
         )
-        return Finding("Redis", "red", _("away"), text)
-    return Finding(
+        return StatusFinding("Redis", "red", _("away"), text)
+    return StatusFinding(
         "Redis", "green", _("well"), _("Answers in {ms} ms.").format(ms=round((time.perf_counter() - began) * 1000))
     )
 
 
-def _live(request: Request) -> Finding:
+def _live(request: Request) -> StatusFinding:
     hub = parts(request).hub
     name = _("Live updates")
     if not hub.online:
-        return Finding(name, "amber", _("away"), _("They come back by themselves when Redis answers."))
-    return Finding(name, "green", _("well"), _("Open streams of this server: {count}.").format(count=hub.open_streams))
+        return StatusFinding(name, "amber", _("away"), _("They come back by themselves when Redis answers."))
+    return StatusFinding(
+        name, "green", _("well"), _("Open streams of this server: {count}.").format(count=hub.open_streams)
+    )
 
 
 async def _unmapped(request: Request) -> list[UnmappedEndpoint]:

@@ -16,7 +16,7 @@ from tests.integration.ami.office import Office, now, quick
 CALL = {"extension": "101", "number": "+380671234567", "call_id": "0b0f9d1e-3b50-4a1f-9d3c-0123456789ab"}
 
 
-class Desk:
+class CommandDesk:
     """Where people give commands."""
 
     def __init__(self) -> None:
@@ -60,14 +60,14 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 
 @pytest.fixture
-async def desk(office: Office) -> Desk:
-    desk = Desk()
+async def desk(office: Office) -> CommandDesk:
+    desk = CommandDesk()
     office.listen(commands=desk)
     await office.sink.until_state(PbxState.LISTENING)
     return desk
 
 
-async def test_a_click_reaches_the_pbx(office: Office, desk: Desk) -> None:
+async def test_a_click_reaches_the_pbx(office: Office, desk: CommandDesk) -> None:
     desk.give("one", "originate", CALL)
     assert await desk.result("one") == CommandResult("one", True, "done")
     sent = await office.pbx.asked("Originate")
@@ -78,7 +78,7 @@ async def test_a_click_reaches_the_pbx(office: Office, desk: Desk) -> None:
     )
 
 
-async def test_given_twice_it_is_done_once(office: Office, desk: Desk) -> None:
+async def test_given_twice_it_is_done_once(office: Office, desk: CommandDesk) -> None:
     desk.give("one", "originate", CALL)
     desk.give("one", "originate", CALL)
     desk.give("two", "hangup", {"channel": "PJSIP/101-1"})
@@ -86,13 +86,13 @@ async def test_given_twice_it_is_done_once(office: Office, desk: Desk) -> None:
     assert office.pbx.names().count("Originate") == 1
 
 
-async def test_too_late_is_never(office: Office, desk: Desk) -> None:
+async def test_too_late_is_never(office: Office, desk: CommandDesk) -> None:
     desk.give("late", "originate", CALL, seconds=-0.001)
     assert (await desk.result("late")).code == "command_expired"
     assert "Originate" not in office.pbx.names()
 
 
-async def test_a_click_while_the_pbx_is_away_never_dials_later(office: Office, desk: Desk) -> None:
+async def test_a_click_while_the_pbx_is_away_never_dials_later(office: Office, desk: CommandDesk) -> None:
     await office.pbx.stop()
     await office.sink.until(lambda: any(report.state is PbxState.UNREACHABLE for report in office.sink.reports))
     desk.give("away", "originate", CALL)
@@ -104,7 +104,7 @@ async def test_a_click_while_the_pbx_is_away_never_dials_later(office: Office, d
     assert "Originate" not in office.pbx.names()
 
 
-async def test_refusals_and_nonsense_come_back_in_words(office: Office, desk: Desk) -> None:
+async def test_refusals_and_nonsense_come_back_in_words(office: Office, desk: CommandDesk) -> None:
     office.pbx.responders["hangup"] = lambda action: error(action, "No such channel")
     desk.give("gone", "hangup", {"channel": "PJSIP/101-1"})
     assert (await desk.result("gone")).params == {"why": "No such channel"}
@@ -118,7 +118,7 @@ async def test_refusals_and_nonsense_come_back_in_words(office: Office, desk: De
     await desk.result("still")
 
 
-async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office: Office, desk: Desk) -> None:
+async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office: Office, desk: CommandDesk) -> None:
     value = "0"
 
     office.pbx.responders["getvar"] = lambda action: success(action, Value=value)
@@ -138,7 +138,7 @@ async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office:
     assert office.pbx.names().count("BlindTransfer") == 2
 
 
-async def test_a_pbx_that_hangs_is_told_nothing_that_it_would_do_later(office: Office, desk: Desk) -> None:
+async def test_a_pbx_that_hangs_is_told_nothing_that_it_would_do_later(office: Office, desk: CommandDesk) -> None:
     office.pbx.mute = True
     desk.give("hangs", "originate", CALL)
     assert (await desk.result("hangs")).code == "link_down"
@@ -147,7 +147,7 @@ async def test_a_pbx_that_hangs_is_told_nothing_that_it_would_do_later(office: O
 
 
 async def test_a_pbx_that_does_not_answer_holds_up_nobody(office: Office) -> None:
-    desk = Desk()
+    desk = CommandDesk()
     timing = quick().timing
     office.pbx.responders["originate"] = lambda action: None
     office.listen(commands=desk, settings=quick(timing=type(timing)(answer=0.5, ping_after=5)))
@@ -159,7 +159,7 @@ async def test_a_pbx_that_does_not_answer_holds_up_nobody(office: Office) -> Non
     assert (await desk.result("slow")).code == "command_silent"
 
 
-async def test_a_source_that_breaks_ends_neither_listening_nor_commands(office: Office, desk: Desk) -> None:
+async def test_a_source_that_breaks_ends_neither_listening_nor_commands(office: Office, desk: CommandDesk) -> None:
     desk.give("break", "the source breaks", {})
     desk.give("after", "hangup", {"channel": "PJSIP/101-1"})
     await office.call("1.1")

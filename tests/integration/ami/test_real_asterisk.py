@@ -21,7 +21,7 @@ from pbxcrm.pbx.state import PbxState
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.fakes.memory_sink import MemorySink
 from tests.integration.ami.office import now
-from tests.integration.ami.test_commands import Desk
+from tests.integration.ami.test_commands import CommandDesk
 from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(900)]  # the first run installs Asterisk
@@ -38,7 +38,7 @@ class Ears:
         self.office = office
         self.folder = folder
         self.sink = MemorySink(now)
-        self.desk = Desk()
+        self.desk = CommandDesk()
         self.task: asyncio.Task[None] | None = None
 
     def start(self, secret: str = "change-me-manager") -> Listener:

@@ -17,13 +17,13 @@ from ami.connection import AmiConnection, Link
 from ami.errors import ActionRefused
 from ami.messages import Message, parse
 from ami.simulator import PROGRAMME, Simulator
-from ami.stories import Client, Crowd
+from ami.stories import Crowd, StoryCaller
 from ami.take_snapshot import take_snapshot
 from ami.tracker import Tracker
 from ami.url import AmiUrl
 from pbxcrm.calls.facts import FactKind
 
-OLENA = Client("+380671230001", "Оленка")
+OLENA = StoryCaller("+380671230001", "Оленка")
 CALL_ID = "0b0f9d1e-3b50-4a1f-9d3c-0123456789ab"
 HOW = commands.Dialling()
 SCENARIOS = Path(__file__).parents[2] / "scenarios" / "shared-22"
@@ -117,7 +117,7 @@ async def test_names_are_never_used_twice() -> None:
 
 
 async def test_whom_it_knows_from_the_beginning_calls_too() -> None:
-    regular = Client("+380671112233", "Andrii Koval")
+    regular = StoryCaller("+380671112233", "Andrii Koval")
     crowd = Crowd(random.Random(1), known=[regular])
     callers = [crowd.somebody() for _ in range(60)]
     assert regular in callers

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.callbacks.actions import do_give
 from pbxcrm.callbacks.models import Episode, EpisodeCall
 from pbxcrm.callbacks.results import dismiss
-from pbxcrm.checkpoints.lighting import Outcome
+from pbxcrm.checkpoints.lighting import LampEnding
 from pbxcrm.contacts.actions import mark_number
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import move_deal
@@ -135,7 +135,7 @@ async def test_a_callback_given_to_another_leaves_a_deal_that_is_closed_meanwhil
     async def gives() -> None:
         async with desk.database.write() as session:
             row = await session.get_one(Episode, episode.id)
-            await do_give(session, maria, row, desk.office["olena"], Outcome(reason("lamp.out_attempt")), LATER)
+            await do_give(session, maria, row, desk.office["olena"], LampEnding(reason("lamp.out_attempt")), LATER)
 
     await during(desk, wins, gives)
     after = await desk.one(Deal)

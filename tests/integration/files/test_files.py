@@ -19,7 +19,7 @@ from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.files.actions import On, attach, put_back_file, remove_file
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.queries import needed_hashes
-from pbxcrm.files.rules import GB, clean_name
+from pbxcrm.files.rules import GB, clean_file_name
 from pbxcrm.files.store import ORPHAN_SECONDS, Kept, Store
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Invalid, NotAllowed, NotFound, Unavailable
@@ -73,7 +73,7 @@ async def put(database: Database, office: Office, store: Store, deal_id: int, na
     ],
 )
 def test_a_name_is_only_a_name(typed: str, clean: str) -> None:
-    assert clean_name(typed) == clean
+    assert clean_file_name(typed) == clean
 
 
 def an_archive(*names: str) -> bytes:

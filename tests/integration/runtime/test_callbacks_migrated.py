@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from pbxcrm import migrations
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.callbacks.queries import load_context
-from pbxcrm.callbacks.rules import clock_of
+from pbxcrm.callbacks.rules import clock_of_callback
 from pbxcrm.checkpoints.lamps import OPEN
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import list_checkpoints
@@ -177,6 +177,6 @@ async def test_the_engine_finds_nothing_to_change(database: Database) -> None:
         context = await load_context(session)
         for episode in (await session.exec(select(Episode).where(Episode.status == "open"))).all():
             rows = await session.exec(select(Lamp).where(Lamp.callback_id == episode.id, col(Lamp.state).in_(OPEN)))
-            changes = settle(clock_of(context, episode), rows.all())
+            changes = settle(clock_of_callback(context, episode), rows.all())
             assert (changes.arm, changes.forget, changes.put_out) == (None, [], []), episode.id
         assert len((await session.exec(select(Lamp).where(Lamp.state == LampState.BURNING.value))).all()) == 3

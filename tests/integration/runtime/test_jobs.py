@@ -48,7 +48,7 @@ async def test_what_is_due_fires_once_and_what_is_not_waits(database: Database) 
     assert await timers.sweep(database, NOW) == 2
     assert await timers.sweep(database, NOW) == 0
     assert fired == {"past": 1, "now": 1}
-    assert await timers.next_due(database) == NOW + timedelta(seconds=1)
+    assert await timers.next_timer_due(database) == NOW + timedelta(seconds=1)
 
 
 async def test_many_workers_share_the_work_and_double_nothing(database: Database) -> None:

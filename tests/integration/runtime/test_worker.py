@@ -23,11 +23,11 @@ from pbxcrm.shared.timers import Timer
 from tests.databases import paused_redis
 from tests.waiting import until
 from workers.settings import from_json, make_worker, to_json
-from workers.work import Work, _end
+from workers.work import WorkLoop, _end
 
 
 @asynccontextmanager
-async def working(work: Work) -> AsyncIterator[None]:
+async def working(work: WorkLoop) -> AsyncIterator[None]:
     task = asyncio.create_task(work.run())
     try:
         yield
@@ -105,7 +105,7 @@ async def test_deadlines_fire_while_redis_is_killed_and_hints_come_when_it_is_ba
 ) -> None:
     await own_redis.start()
     url = f"unix://{own_redis.socket}"
-    async with Redis.from_url(url) as redis, working(Work(database, relay_of(database, redis), url)):
+    async with Redis.from_url(url) as redis, working(WorkLoop(database, relay_of(database, redis), url)):
         await fire(database, "with")
         await until(lambda: all_done(database))
         await until(lambda: outbox_empty(database))
@@ -128,7 +128,7 @@ async def test_what_is_committed_is_published_at_once(
     async with (
         Redis.from_url(redis_url) as redis,
         redis.pubsub() as listener,
-        working(Work(database, relay_of(database, redis), redis_url)),
+        working(WorkLoop(database, relay_of(database, redis), redis_url)),
     ):
         await listener.subscribe(CHANNEL)
         assert (await listener.get_message(timeout=30) or {})["type"] == "subscribe"
@@ -183,7 +183,7 @@ async def test_what_is_old_is_thrown_away_also_while_redis_is_away(database: Dat
         return hints == ["new"] and not others
 
     url = f"unix://{tmp_path}/nobody"
-    async with Redis.from_url(url) as redis, working(Work(database, relay_of(database, redis), url)):
+    async with Redis.from_url(url) as redis, working(WorkLoop(database, relay_of(database, redis), url)):
         await until(tidied)
 
 
@@ -209,7 +209,7 @@ async def test_a_database_that_is_away_is_said_in_one_line(
     gone = Database(f"postgresql://postgres@/nothing?host={tmp_path}")
     tried: list[str] = []
 
-    class Counting(Work):
+    class Counting(WorkLoop):
         async def sweep(self) -> int:
             tried.append(getattr(asyncio.current_task(), "get_name", str)())
             return await super().sweep()

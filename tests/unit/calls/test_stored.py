@@ -9,8 +9,8 @@ import pytest
 from ami.tracker import Tracker
 from pbxcrm.calls.facts import CallState, Leg
 from pbxcrm.calls.models import Call, CallLeg
-from pbxcrm.calls.rules import clean_name
-from pbxcrm.calls.stored_state import columns_of, columns_of_leg, state_of
+from pbxcrm.calls.rules import clean_caller_name
+from pbxcrm.calls.stored_state import columns_of, columns_of_leg, stored_state_of
 from tests.unit.tracker.streams import all_streams
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
@@ -34,5 +34,5 @@ def test_what_was_written_of_a_call_reads_as_it_was_said(name: str) -> None:
     for state in states(name):
         columns: dict[str, Any] = columns_of(state, None)
         call = Call(pbx=state.pbx, linkedid=state.linkedid, **columns)
-        said = replace(state, client_name=clean_name(state.client_name))  # what a page cannot show is not kept
-        assert state_of(call, [row_of(leg) for leg in state.legs]) == said
+        said = replace(state, client_name=clean_caller_name(state.client_name))  # what a page cannot show is not kept
+        assert stored_state_of(call, [row_of(leg) for leg in state.legs]) == said

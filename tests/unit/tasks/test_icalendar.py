@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbxcrm.tasks.icalendar import Entry, calendar
+from pbxcrm.tasks.icalendar import CalendarEntry, calendar
 
 DUE = datetime(2026, 11, 27, 13, 0, tzinfo=UTC)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -21,7 +21,7 @@ def meant(text: str) -> str:
 
 
 def test_a_task_as_a_calendar_shows_it() -> None:
-    entry = Entry(
+    entry = CalendarEntry(
         "task-7@pbxcrm", "Call; then, write", "Line\nTwo \\ three", DUE, DUE, 2, "https://crm.example/tasks/7"
     )
     lines = unfolded(calendar("Ivan", [entry]))
@@ -34,7 +34,7 @@ def test_a_task_as_a_calendar_shows_it() -> None:
 
 @given(TEXTS, TEXTS)
 def test_whatever_is_written_stays_in_its_line(title: str, text: str) -> None:
-    stream = calendar("Ivan", [Entry("task-7@pbxcrm", title, text, DUE, DUE, 0)])
+    stream = calendar("Ivan", [CalendarEntry("task-7@pbxcrm", title, text, DUE, DUE, 0)])
     assert stream.endswith(b"END:VCALENDAR\r\n")
     for line in stream.split(b"\r\n"):
         assert len(line) <= 75

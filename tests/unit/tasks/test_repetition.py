@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.tasks.models import Repeat
-from pbxcrm.tasks.rules import next_due
+from pbxcrm.tasks.rules import next_repetition
 
 KYIV = ZoneInfo("Europe/Kyiv")
 WEEK = WorkingTime(KYIV, (((9 * 60, 18 * 60),),) * 5 + ((),) * 2, {date(2026, 12, 25): ()})
@@ -35,7 +35,7 @@ def at(text: str) -> datetime:
     ],
 )
 def test_the_next_one(repeat: Repeat, due: str, done: str, following: str) -> None:
-    assert next_due(repeat, at(due), at(done), WEEK, 31) == at(following)
+    assert next_repetition(repeat, at(due), at(done), WEEK, 31) == at(following)
 
 
 MOMENTS = st.integers(0, 10 * 366 * 24 * 60).map(
@@ -45,7 +45,7 @@ MOMENTS = st.integers(0, 10 * 366 * 24 * 60).map(
 
 @given(st.sampled_from([Repeat.DAILY, Repeat.WORKDAYS, Repeat.WEEKLY, Repeat.MONTHLY]), MOMENTS, MOMENTS)
 def test_it_is_later_than_both_and_the_clock_on_the_wall_stays(repeat: Repeat, due: datetime, done: datetime) -> None:
-    found = next_due(repeat, due, done, WEEK, due.astimezone(KYIV).day)
+    found = next_repetition(repeat, due, done, WEEK, due.astimezone(KYIV).day)
     assert found > max(due, done)
     assert found - max(due, done) <= timedelta(days=32)
     wall = due.astimezone(KYIV).time()

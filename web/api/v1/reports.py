@@ -11,7 +11,7 @@ from starlette.responses import Response
 from pbxcrm.access.permissions import Permission
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.queries import Filter, access_report, load_report, reports_for, rows_behind
-from pbxcrm.reports.report import Asked, Kind, Report, Table
+from pbxcrm.reports.report import Asked, ColumnKind, Report, Table
 from pbxcrm.shared.errors import Invalid
 from web.api.fields import ApiAnswer, ApiRequest, IdText, Login, Moment, Word
 from web.api.resource import Ask, Page, Resource
@@ -34,7 +34,7 @@ class ColumnOut(ApiAnswer):
 
     key: str
     title: str
-    kind: Kind
+    kind: ColumnKind
     opens: bool = Field(description="Whether `/rows` lists the rows that its figures count.")
 
 
