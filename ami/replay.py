@@ -13,7 +13,7 @@ from typing import TextIO
 
 from ami import cel, cel_translation
 from ami.messages import Framer, is_wanted, parse
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from pbxcrm.calls import call_json
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind
 from pbxcrm.shared.numbers import normalise
@@ -49,11 +49,11 @@ def replay_files(
     file could not be read (told on stderr; the others are still replayed).
     """
     region = region or os.environ.get("PBXCRM_REGION") or DEFAULT_REGION
-    config = TrackerConfig(trunks=tuple(trunks), extension_pattern=extension_pattern, region=region)
+    settings = TrackerSettings(trunks=tuple(trunks), extension_pattern=extension_pattern, region=region)
     exit_code = 0
     for path in paths:
         try:
-            for call in calls_in_cel(path, config) if from_cel else calls_in(_chunks(path), config):
+            for call in calls_in_cel(path, settings) if from_cel else calls_in(_chunks(path), settings):
                 line = json.dumps({"file": str(path), **as_object(call, region)}, ensure_ascii=False)
                 print(line, file=out or sys.stdout)
         except Unreadable as error:
@@ -62,12 +62,12 @@ def replay_files(
     return exit_code
 
 
-def calls_in(chunks: Iterable[bytes], config: TrackerConfig) -> list[CallState]:
+def calls_in(chunks: Iterable[bytes], settings: TrackerSettings) -> list[CallState]:
     """The calls of one stream in the order they began; calls still in progress at its end have the outcome ``open``."""
-    return _latest(facts_in(chunks, config))
+    return _latest(facts_in(chunks, settings))
 
 
-def calls_in_cel(path: str | Path, config: TrackerConfig) -> list[CallState]:
+def calls_in_cel(path: str | Path, settings: TrackerSettings) -> list[CallState]:
     """The calls of a CEL file in the order they began; calls without an end in the file have the outcome ``open``.
 
     Raises Unreadable.
@@ -78,7 +78,7 @@ def calls_in_cel(path: str | Path, config: TrackerConfig) -> list[CallState]:
         raise _unreadable(path, error) from error
     if not rows and Path(path).stat().st_size:
         raise Unreadable(f"{path}: no CEL rows found.")
-    tracker = Tracker(config)
+    tracker = Tracker(settings)
     facts = [fact for at, message in cel_translation.messages(rows) for fact in tracker.feed(message, at)]
     return _latest([*facts, *tracker.close()])
 
@@ -95,9 +95,9 @@ def _latest(facts: Iterable[CallFact]) -> list[CallState]:
     return sorted(calls.values(), key=lambda call: (call.started_at, order[call.linkedid]))
 
 
-def facts_in(chunks: Iterable[bytes], config: TrackerConfig) -> Iterator[CallFact]:
+def facts_in(chunks: Iterable[bytes], settings: TrackerSettings) -> Iterator[CallFact]:
     """All facts the tracker derives from one stream, including the verdicts still held at its end."""
-    tracker, framer = Tracker(config), Framer()
+    tracker, framer = Tracker(settings), Framer()
     for chunk in chunks:
         for raw in framer.feed(chunk):
             if is_wanted(raw):

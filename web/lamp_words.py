@@ -32,10 +32,10 @@ def arithmetic(lamp: Lamp, stage: Stage | None) -> list[str]:
     if lamp.lit_at is None or not lamp.worked:
         return []
     facts = {
-        "entered": _moment(lamp.entered_at),
+        "entered": _local_time(lamp.entered_at),
         "norm": span(lamp.minutes * 60) if lamp.minutes else _("no time at all"),
         "pieces": ", ".join(_pieces(lamp.worked)),
-        "lit": _moment(lamp.lit_at),
+        "lit": _local_time(lamp.lit_at),
         "stage": words.stage(stage),
     }
     if lamp.step:
@@ -60,7 +60,7 @@ def _pieces(worked: Sequence[Sequence[str]]) -> Iterator[str]:
         yield f"{named}{begins:%H:%M}–{ends:%H:%M}"
 
 
-def _moment(moment: datetime) -> str:
+def _local_time(moment: datetime) -> str:
     then = local(moment)
     return f"{_day(then)}{NBSP}{then:%H:%M}"
 

@@ -17,7 +17,7 @@ The rules that these modules cite:
 7. After a gap: compare and recover; what cannot be known is "unknown", never "missed".
 """
 
-from ami.tracker.config import TrackerConfig
+from ami.tracker.settings import TrackerSettings
 from ami.tracker.tracker import Tracker
 
-__all__ = ["Tracker", "TrackerConfig"]
+__all__ = ["Tracker", "TrackerSettings"]

@@ -13,9 +13,9 @@ from ami.messages import Message
 from ami.tracker import talk, verdict
 from ami.tracker.call import Channel, Talker, TrackedCall
 from ami.tracker.clock import DAWN
-from ami.tracker.config import TrackerConfig
 from ami.tracker.endpoints import EndpointKind
 from ami.tracker.roles import introduce, orient
+from ami.tracker.settings import TrackerSettings
 from ami.tracker.state import state_of
 from ami.tracker.switchboard import Switchboard
 from pbxcrm.calls.facts import CallFact, Direction, FactKind, Outcome, Transfer, TransferKind
@@ -29,8 +29,8 @@ BLINK = timedelta(milliseconds=300)
 class Desk:
     """State of one tracker. ``board`` is what the PBX shows; the rest is which facts were told and which are pending."""
 
-    def __init__(self, config: TrackerConfig) -> None:
-        self.board = Switchboard(config, self._absorbed)
+    def __init__(self, settings: TrackerSettings) -> None:
+        self.board = Switchboard(settings, self._absorbed)
         self.mailboxes: dict[str, int] = {}  # mailbox → new messages in it
         self.booted_at: datetime | None = None
         self.hears_hangup_requests = False  # whether the PBX sends us HangupRequest events

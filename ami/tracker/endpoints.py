@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from fnmatch import fnmatchcase
 
-from ami.tracker.config import TrackerConfig
+from ami.tracker.settings import TrackerSettings
 
 
 class EndpointKind(Enum):
@@ -47,12 +47,12 @@ _MOST_KNOWN = 10_000
 
 
 class Places:
-    """Reads channel names by the configuration of one PBX, and caches the results."""
+    """Reads channel names by the settings of one PBX, and caches the results."""
 
-    def __init__(self, config: TrackerConfig) -> None:
-        self.region = config.region
-        self._trunks = config.trunks
-        self._extension = re.compile(config.extension_pattern)
+    def __init__(self, settings: TrackerSettings) -> None:
+        self.region = settings.region
+        self._trunks = settings.trunks
+        self._extension = re.compile(settings.extension_pattern)
         self._known: dict[tuple[str, str], Endpoint] = {}
 
     def extension_of(self, name: str) -> str | None:

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from ami.messages import Message
 from ami.tracker.call import Bridge, Channel, TrackedCall
-from ami.tracker.config import TrackerConfig
 from ami.tracker.endpoints import EndpointKind, Places
 from ami.tracker.legs import LegRecord
+from ami.tracker.settings import TrackerSettings
 from pbxcrm.calls.facts import Direction
 
 #: How many hung-up channels (and ended calls) are remembered, so that a late event does not revive them.
@@ -24,14 +24,14 @@ Absorbed = Callable[[TrackedCall, TrackedCall], None]
 class Switchboard:
     """Finds and groups channels. ``touched`` collects the calls that changed since it was last emptied."""
 
-    def __init__(self, config: TrackerConfig, on_absorbed: Absorbed) -> None:
-        self.places = Places(config)
+    def __init__(self, settings: TrackerSettings, on_absorbed: Absorbed) -> None:
+        self.places = Places(settings)
         self.channels: dict[str, Channel] = {}
         self.bridges: dict[str, Bridge] = {}
         self.calls: dict[TrackedCall, None] = {}
         self.touched: dict[TrackedCall, None] = {}
         self.position: int | None = None  # of the message being worked on
-        self._pbx = config.pbx
+        self._pbx = settings.pbx
         self._on_absorbed = on_absorbed
         self._by_linkedid: dict[str, TrackedCall] = {}
         self._halves: dict[tuple[str, int], Channel] = {}

@@ -6,9 +6,9 @@ from ami.messages import Message
 from ami.snapshot import Snapshot
 from ami.tracker import ending, reconciling
 from ami.tracker.clock import DAWN, event_time
-from ami.tracker.config import TrackerConfig
 from ami.tracker.desk import Desk
 from ami.tracker.events import HANDLERS
+from ami.tracker.settings import TrackerSettings
 from ami.tracker.state import state_of
 from pbxcrm.calls.facts import CallFact, CallState
 
@@ -20,8 +20,8 @@ class Tracker:
     fed again starting at ``horizon``.
     """
 
-    def __init__(self, config: TrackerConfig | None = None) -> None:
-        self._desk = Desk(config or TrackerConfig())
+    def __init__(self, settings: TrackerSettings | None = None) -> None:
+        self._desk = Desk(settings or TrackerSettings())
         self._last = DAWN
 
     def feed(

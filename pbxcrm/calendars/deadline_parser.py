@@ -149,7 +149,7 @@ def read_deadline(text: str, now: datetime, working: WorkingTime, zone: tzinfo |
         if said is None:
             return None
         said.zone = zone or working.timezone
-        found = _moment(said, now, working)
+        found = _deadline_of(said, now, working)
     except (ValueError, OverflowError):  # the 31st of April, the year 10000
         return None
     return found if found is not None and FIRST_YEAR <= found.year <= LAST_YEAR else None
@@ -314,7 +314,7 @@ def _clock(found: re.Match[str], following: str) -> int | None:
     return hour * 60 + minute if hour < 24 and minute < 60 else None
 
 
-def _moment(said: _Said, now: datetime, working: WorkingTime) -> datetime | None:
+def _deadline_of(said: _Said, now: datetime, working: WorkingTime) -> datetime | None:
     local = now.astimezone(said.zone)
     if said.shift is not None:
         if said.day is not None or not said.shift:

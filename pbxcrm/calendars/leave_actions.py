@@ -37,7 +37,7 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
     await access_user(session, viewer, new.user_id)
     if new.deputy_id is not None:
         await access_assignee(session, viewer, new.deputy_id, field="deputy")
-    starts, ends = await _moments(session, new)
+    starts, ends = await _checked_times(session, new)
     await lock(session, "leaves")  # two leaves added at once could make a circle of deputies
     rows = (await session.exec(select(Leave))).all()
     others = [Absence(row.user_id, row.starts_at, row.ends_at, row.deputy_id) for row in rows]
@@ -69,7 +69,7 @@ async def delete_leave(session: AsyncSession, viewer: Viewer, leave_id: int, *, 
     await calendar_changed(session, now)
 
 
-async def _moments(session: AsyncSession, new: NewLeave) -> tuple[datetime, datetime]:
+async def _checked_times(session: AsyncSession, new: NewLeave) -> tuple[datetime, datetime]:
     if isinstance(new.since, datetime) and isinstance(new.until, datetime):
         return new.since, new.until
     if isinstance(new.since, datetime) or isinstance(new.until, datetime):

@@ -69,12 +69,12 @@ class WorkingTime:
         if wanted == 0:
             while (found := year.next_working(at)) is None and year.number < limit:
                 year = self._year(year.number + 1)
-            return _moment(year.ends if found is None else found)
+            return _datetime_of(year.ends if found is None else found)
         target = year.worked(at) + wanted
         while target > year.total and year.number < limit:
             target -= year.total
             year = self._year(year.number + 1)
-        return _moment(year.ends if target > year.total else year.when_over(target))
+        return _datetime_of(year.ends if target > year.total else year.when_over(target))
 
     def _back(self, year: "_Year", at: int, wanted: int) -> datetime:
         limit = year.number - HORIZON_YEARS
@@ -82,7 +82,7 @@ class WorkingTime:
         while target < 0 and year.number > limit:
             year = self._year(year.number - 1)
             target += year.total
-        return _moment(year.begins if target < 0 else year.when_left(target))
+        return _datetime_of(year.begins if target < 0 else year.when_left(target))
 
     def next_morning(self, moment: datetime) -> datetime:
         """The start of the first working span on a local day after that of ``moment``."""
@@ -129,11 +129,11 @@ class WorkingTime:
             for piece_from, piece_to in self._year(number).pieces(begins, ends):
                 if piece_from > open_to:
                     if open_to > open_from:
-                        yield _moment(open_from), _moment(open_to)
+                        yield _datetime_of(open_from), _datetime_of(open_to)
                     open_from = piece_from
                 open_to = piece_to
         if open_to > open_from:
-            yield _moment(open_from), _moment(open_to)
+            yield _datetime_of(open_from), _datetime_of(open_to)
 
     def _year_of(self, moment: datetime, at: int) -> "_Year":
         year = self._year(moment.year)
@@ -234,7 +234,7 @@ def _micro(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICRO
 
 
-def _moment(micro: int) -> datetime:
+def _datetime_of(micro: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micro)
 
 

@@ -11,11 +11,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.callbacks.actions import do_close, do_start_norm, relight_callback, say_episode_changed
 from pbxcrm.callbacks.models import Attempt, Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, load_context
-from pbxcrm.checkpoints.lighting import LampEnding, standing_of_lamp
+from pbxcrm.checkpoints.lighting import LampEnding, undo_state_of_lamp
 from pbxcrm.contacts.hooks import Left, Merging, Unmerging, Why
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
-from pbxcrm.tasks.actions import do_restore_task, standing_of
+from pbxcrm.tasks.actions import do_restore_task, undo_state_of
 from pbxcrm.tasks.models import Task
 
 KEPT = "callbacks"  # our key in ``Merging.kept``
@@ -90,8 +90,8 @@ async def _absorb(
     stored = {
         "id": other.id,
         "episode": _standing_of(other),
-        "task": standing_of(task) if task is not None else None,
-        "lamps": [await standing_of_lamp(session, lamp) for lamp in await burning_lamps(session, [other.id])],
+        "task": undo_state_of(task) if task is not None else None,
+        "lamps": [await undo_state_of_lamp(session, lamp) for lamp in await burning_lamps(session, [other.id])],
         "missed": other.missed_count,
         "tried": other.attempts,
         "calls": await _move_calls(session, other, stays),

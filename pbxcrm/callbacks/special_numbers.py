@@ -15,7 +15,7 @@ from pbxcrm.callbacks.queries import load_context, open_episodes, open_episodes_
 from pbxcrm.callbacks.results import NO_CALL, record_result
 from pbxcrm.calls.access import own_calls
 from pbxcrm.calls.models import Call
-from pbxcrm.checkpoints.lighting import standing_before
+from pbxcrm.checkpoints.lighting import undo_state_before
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.actions import mark_number, unmark_number
 from pbxcrm.contacts.models import NumberKind, SpecialNumber
@@ -152,7 +152,7 @@ async def reopen_callbacks(session: AsyncSession, viewer: Viewer, special: Speci
                 Lamp.callback_id == episode.id, Lamp.state == LampState.OUT.value, Lamp.out_at == special.added_at
             )
         )
-        burned = [await standing_before(session, lamp) for lamp in went_out.all()]
+        burned = [await undo_state_before(session, lamp) for lamp in went_out.all()]
         await relight_callback(session, episode, context, burned, viewer, now)
         record(session, now, "callback.reopened", "callback", episode.id, actor=viewer, number=special.number)
         await say_episode_changed(session, episode, now, context.people)

@@ -11,7 +11,7 @@ from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import load_context
 from pbxcrm.callbacks.rules import clock_of_callback, is_claimed
 from pbxcrm.checkpoints.context import EngineContext
-from pbxcrm.checkpoints.lamps import Standing, hold_open, light_claimed
+from pbxcrm.checkpoints.lamps import DueLampState, hold_open, light_claimed
 from pbxcrm.checkpoints.lighting import LampEnding, LampSubject
 from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, StepKind, Subject
 from pbxcrm.contacts.models import Contact
@@ -41,13 +41,13 @@ async def light_callbacks(session: AsyncSession, context: EngineContext, claimed
     for lamp in rows.all():
         burning.setdefault(lamp.callback_id, []).append(lamp)
 
-    def standing_of(lamp: Lamp) -> Standing | None:
+    def standing_of(lamp: Lamp) -> DueLampState | None:
         episode, watched = episodes.get(lamp.callback_id), context.watching.by_id.get(lamp.checkpoint_id)
         if episode is None or watched is None:
             return None
         contact = contacts.get(episode.contact_id)
         subject = _subject(context, episode, contact.name if contact is not None else "")
-        return Standing(watched, clock_of_callback(context, episode), subject, burning.get(episode.id, ()))
+        return DueLampState(watched, clock_of_callback(context, episode), subject, burning.get(episode.id, ()))
 
     lit = await light_claimed(session, context, claimed, standing_of, now)
     for lamp in lit:

@@ -12,7 +12,7 @@ from pbxcrm.callbacks.actions import asked_to_close, relight_callback, say_episo
 from pbxcrm.callbacks.claims import access_for_work
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import burning_lamps, load_context
-from pbxcrm.checkpoints.lighting import standing_of_lamp
+from pbxcrm.checkpoints.lighting import undo_state_of_lamp
 from pbxcrm.contacts.actions import do_unmark_number
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.actions import UNDO_WITHIN, do_move_back
@@ -23,7 +23,7 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.screenpop.outcomes import do_say_ended
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.tasks.actions import do_restore_task, do_take_back_task, standing_of
+from pbxcrm.tasks.actions import do_restore_task, do_take_back_task, undo_state_of
 from pbxcrm.tasks.models import Task
 
 _EPISODE = ("status", "closed_reason", "closed_by_id", "closed_by_call_id", "attempts", "claimed_by_id")
@@ -34,11 +34,11 @@ async def remember(session: AsyncSession, episode: Episode, deal: Deal | None = 
     """The state before a result, for ``Attempt.before``. Locks the deal, because the result may move it."""
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     stored: dict[str, Any] = {"episode": _values(episode, _EPISODE, _EPISODE_TIMES)}
-    stored["lamps"] = [await standing_of_lamp(session, lamp) for lamp in await burning_lamps(session, [episode.id])]
+    stored["lamps"] = [await undo_state_of_lamp(session, lamp) for lamp in await burning_lamps(session, [episode.id])]
     if task is not None:
-        stored["task"] = standing_of(task)
+        stored["task"] = undo_state_of(task)
     asked = await open_passed(session, asked_to_close(episode))
-    stored["asked"] = [[each.id, standing_of(each)] for each in asked]
+    stored["asked"] = [[each.id, undo_state_of(each)] for each in asked]
     if deal is not None:
         await lock_row(session, Deal, deal.id or 0)
         stored["deal"] = {"version": deal.version}

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.context import EngineContext, Watched, load_engine
 from pbxcrm.checkpoints.deal_facts import DealFacts, load_deal_facts
-from pbxcrm.checkpoints.lamps import Standing, carry_out, hold_open, light_claimed
+from pbxcrm.checkpoints.lamps import DueLampState, carry_out, hold_open, light_claimed
 from pbxcrm.checkpoints.lighting import LampEnding, LampSubject, hand_over_lamp, put_out
 from pbxcrm.checkpoints.models import (
     CheckpointStep,
@@ -202,12 +202,12 @@ async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequ
     )
     stages = await load_by_id(session, Stage, {each.deal.stage_id for each in facts.values()})
 
-    def standing_of(lamp: Lamp) -> Standing | None:
+    def standing_of(lamp: Lamp) -> DueLampState | None:
         each = facts.get(lamp.deal_id or 0)
         known = context.watching.by_id.get(lamp.checkpoint_id)
         if known is None or each is None:
             return None
-        return Standing(
+        return DueLampState(
             known,
             clock_of_deal(known, each, context),
             subject_of(context, known, each, stages.get(each.deal.stage_id)),

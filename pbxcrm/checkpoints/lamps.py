@@ -31,7 +31,7 @@ async def hold_open(session: AsyncSession, *conditions: ColumnElement[bool] | bo
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DueLampState:
     """What the current facts say about a due lamp. ``burning``: the burning lamps of the same subject and checkpoint."""
 
     watched: Watched
@@ -44,14 +44,14 @@ async def light_claimed(
     session: AsyncSession,
     context: EngineContext,
     claimed: Sequence[Lamp],
-    standing_of: Callable[[Lamp], Standing | None],
+    standing_of: Callable[[Lamp], DueLampState | None],
     now: datetime,
 ) -> list[Lamp]:
     """Light those of ``claimed`` that are due by the current facts; move or delete the others. Returns those that lit.
 
     It changes no other lamps: another transaction may have locked one of the same subject and wait for the claimed ones.
     """
-    due: list[tuple[DueLamp, Standing]] = []
+    due: list[tuple[DueLamp, DueLampState]] = []
     new: list[dict[str, Any]] = []
     for lamp in claimed:
         standing = standing_of(lamp)
@@ -79,7 +79,7 @@ async def light_claimed(
     return [each.lamp for each, _ in due]
 
 
-def _row_of(standing: Standing, wanted: NewLamp) -> dict[str, Any]:
+def _row_of(standing: DueLampState, wanted: NewLamp) -> dict[str, Any]:
     subject = standing.subject
     return armed_row(
         standing.watched.id,

@@ -32,7 +32,7 @@ from pbxcrm.tasks.actions import (
     do_create_task,
     do_create_tasks,
     do_restore_task,
-    standing_of,
+    undo_state_of,
 )
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_DIGEST, ABOUT_LAMP
@@ -289,15 +289,15 @@ async def _close_tasks(
         await do_close_task(session, task, now, context.people, result=outcome.why, actor=None, by_id=outcome.by_id)
 
 
-async def standing_of_lamp(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
+async def undo_state_of_lamp(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
     """The state of a burning lamp and its open tasks as JSON, for ``relight`` when the work that puts it out is undone."""
     return {
         "lamp": lamp.id,
-        "tasks": [{"id": task.id, **standing_of(task)} for task in await _open_tasks(session, lamp)],
+        "tasks": [{"id": task.id, **undo_state_of(task)} for task in await _open_tasks(session, lamp)],
     }
 
 
-async def standing_before(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
+async def undo_state_before(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
     """The same for a lamp that is out: its state before, with the tasks that were closed with it."""
     about = about_of(lamp)
     rows = await session.exec(
@@ -310,13 +310,13 @@ async def standing_before(session: AsyncSession, lamp: Lamp) -> dict[str, Any]:
         "done_by_id": None,
         "done_at": None,
     }
-    return {"lamp": lamp.id, "tasks": [{"id": task.id, **standing_of(task), **is_open} for task in rows.all()]}
+    return {"lamp": lamp.id, "tasks": [{"id": task.id, **undo_state_of(task), **is_open} for task in rows.all()]}
 
 
 async def relight(
     session: AsyncSession, context: EngineContext, standing: Mapping[str, Any], viewer: Viewer, now: datetime
 ) -> None:
-    """Light a lamp again from the state of ``standing_of_lamp``. Does nothing if the lamp is deleted or not out."""
+    """Light a lamp again from the state of ``undo_state_of_lamp``. Does nothing if the lamp is deleted or not out."""
     lamp = await session.get(Lamp, standing["lamp"])
     if lamp is None or lamp.state != LampState.OUT:
         return

@@ -65,11 +65,11 @@ def _look(
 def _called_straight(name: str, path: Path, pbx: Pbx) -> list[Finding]:
     """Warn of programs that originate calls directly on a trunk: no CEL row holds the number they called."""
     from ami import cel
-    from ami.tracker import TrackerConfig
+    from ami.tracker import TrackerSettings
     from ami.tracker.endpoints import EndpointKind, Places
 
-    pattern = pbx.extension_pattern or TrackerConfig().extension_pattern
-    places = Places(TrackerConfig(trunks=pbx.trunks, extension_pattern=pattern))
+    pattern = pbx.extension_pattern or TrackerSettings().extension_pattern
+    places = Places(TrackerSettings(trunks=pbx.trunks, extension_pattern=pattern))
     try:
         rows = cel.read(path, _LOOKED_AT)
     except OSError:

@@ -157,13 +157,13 @@ def _url(pbx: Pbx) -> "AmiUrl":
 async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Resources) -> None:
     from ami.commands import Dialling
     from ami.listener import Listener, ListenerSettings
-    from ami.tracker import Tracker, TrackerConfig
+    from ami.tracker import Tracker, TrackerSettings
     from pbxcrm.cli.phone_orders import PhoneOrders
     from pbxcrm.phone.order_source import Orders
     from pbxcrm.reactions.intake import Intake
 
     intake = Intake(on.db, settings)
-    config = TrackerConfig(
+    tracked = TrackerSettings(
         pbx=pbx.name,
         trunks=pbx.trunks,
         extension_pattern=pbx.extension_pattern or settings.extension_pattern,
@@ -173,12 +173,12 @@ async def _listen(settings: Settings, pbx: Pbx, url: "AmiUrl", on: Resources) ->
     if pbx.cel_csv or pbx.cdr_csv:
         from ami.backfill import Backfill
 
-        recover = Backfill(lambda: Tracker(config), pbx.cel_csv, pbx.cdr_csv)
+        recover = Backfill(lambda: Tracker(tracked), pbx.cel_csv, pbx.cdr_csv)
     listener = Listener(
         pbx.name,
         url,
         settings.data_dir / "journal" / pbx.name,
-        lambda: Tracker(config),
+        lambda: Tracker(tracked),
         intake,
         lambda: datetime.now(UTC),
         settings=ListenerSettings(

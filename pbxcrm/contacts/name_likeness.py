@@ -118,8 +118,8 @@ def keep_key(table: type[SQLModel], source: str, target: str, key_of: Callable[[
         if getattr(row, target) != wanted:
             setattr(row, target, wanted)
 
-    for moment in ("before_insert", "before_update"):
-        event.listen(table, moment, keep)
+    for event_name in ("before_insert", "before_update"):
+        event.listen(table, event_name, keep)
 
 
 def _sounds(word: str) -> str:

@@ -8,7 +8,7 @@
     │   └── Incomplete    something is missing; ``missing`` lists it      422
     ├── TooManyAttempts   wait ``retry_after`` seconds                    429
     ├── Unavailable       a part we need fails (PBX, database, disk)      503
-    └── BadSettings       the configuration cannot work; the process stops
+    └── BadSettings       the settings cannot work; the process stops
 
 Entry points (pages, API, CLI) turn them into responses. ``code`` is stable, and clients may rely on it. ``message`` is English;
 it is translated by gettext and filled with ``params`` before a person reads it.

@@ -42,8 +42,8 @@ def keep_folded(table: type[SQLModel], source: str, *, only_names: bool = False)
         if getattr(row, f"{source}_folded") != wanted:
             setattr(row, f"{source}_folded", wanted)
 
-    for moment in ("before_insert", "before_update"):
-        event.listen(table, moment, keep)
+    for event_name in ("before_insert", "before_update"):
+        event.listen(table, event_name, keep)
 
 
 def folded_name(text: str | None) -> str:

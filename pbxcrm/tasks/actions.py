@@ -207,7 +207,7 @@ _STANDING = ("title", "title_code", "status", "result", "result_code", "done_by_
 _STANDING_TIMES = ("due_at", "done_at")
 
 
-def standing_of(task: Task) -> dict[str, Any]:
+def undo_state_of(task: Task) -> dict[str, Any]:
     """The state of a task as JSON, for ``do_restore_task`` when the next change is undone."""
     found: dict[str, Any] = {name: getattr(task, name) for name in _STANDING}
     for name in _STANDING_TIMES:
@@ -219,7 +219,7 @@ def standing_of(task: Task) -> dict[str, Any]:
 async def do_restore_task(
     session: AsyncSession, task: Task, standing: dict[str, Any], at: datetime, people: Directory, *, actor: Viewer
 ) -> None:
-    """Restore the state that ``standing_of`` returned."""
+    """Restore the state that ``undo_state_of`` returned."""
     for name in _STANDING:
         setattr(task, name, standing[name])
     for name in _STANDING_TIMES:

@@ -36,9 +36,9 @@ def calendar(name: str, entries: Iterable[CalendarEntry]) -> bytes:
         lines += [
             "BEGIN:VEVENT",
             f"UID:{_escaped(entry.uid)}",
-            f"DTSTAMP:{_moment(entry.changed_at)}",
-            f"DTSTART:{_moment(entry.due_at - SHOWN_FOR)}",
-            f"DTEND:{_moment(entry.due_at)}",
+            f"DTSTAMP:{_utc_stamp(entry.changed_at)}",
+            f"DTSTART:{_utc_stamp(entry.due_at - SHOWN_FOR)}",
+            f"DTEND:{_utc_stamp(entry.due_at)}",
             f"SEQUENCE:{entry.sequence}",
             f"SUMMARY:{_escaped(entry.title)}",
             *([f"DESCRIPTION:{_escaped(entry.text)}"] if entry.text else []),
@@ -50,7 +50,7 @@ def calendar(name: str, entries: Iterable[CalendarEntry]) -> bytes:
     return b"".join(_folded(line) for line in lines)
 
 
-def _moment(at: datetime) -> str:
+def _utc_stamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 

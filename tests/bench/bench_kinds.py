@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from ami.messages import Framer, is_wanted, parse
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from tests.bench.bench_tracker import cacofonisk, ours
 from tests.bench.streams import RECORDED, fresh_calls, recorded
 from tests.bench.table import Figure
@@ -23,7 +23,7 @@ def ours_by_kind(streams: list[bytes]) -> dict[str, list[float]]:
     """For each kind: the number of messages, and the seconds from bytes to facts."""
     kinds: dict[str, list[float]] = {}
     for stream in streams:
-        framer, tracker = Framer(), Tracker(TrackerConfig())
+        framer, tracker = Framer(), Tracker(TrackerSettings())
         for raw in stream.split(b"\r\n\r\n"):
             found = kinds.setdefault(
                 raw.partition(b"\r\n")[0].removeprefix(b"Event: ").decode("ascii", "replace"), [0, 0.0]

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from ami.messages import Framer, is_wanted, parse
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from tests.bench.streams import fresh_calls
 from tests.bench.table import Figure
 
@@ -22,7 +22,7 @@ def resident() -> float:
 
 
 def run() -> list[Figure]:
-    framer, tracker = Framer(), Tracker(TrackerConfig())
+    framer, tracker = Framer(), Tracker(TrackerSettings())
     at: dict[int, float] = {}
     ended, started = 0, time.perf_counter()
     for number, stream in enumerate(fresh_calls("ring_group_abandoned", CALLS), 1):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ami.listener import Listener
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from ami.url import AmiUrl
 from pbxcrm.calls.facts import Batch
 from pbxcrm.cli.parts import set_aside
@@ -102,7 +102,7 @@ async def measure(folder: Path) -> list[Figure]:
         intake.took = []
         async with Pbx() as pbx:
             url = AmiUrl.parse(pbx.url)
-            tracker = TrackerConfig()
+            tracker = TrackerSettings()
             listener = Listener(
                 "default",
                 url,

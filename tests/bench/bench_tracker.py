@@ -9,7 +9,7 @@ import venv
 from pathlib import Path
 
 from ami.messages import Framer, is_wanted, parse
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from tests.bench.streams import RECORDED, chunks, recorded
 from tests.bench.table import Figure
 
@@ -23,7 +23,7 @@ def ours(streams: list[bytes]) -> int:
     """Feed every stream to its own tracker. Returns the number of facts, so that the work cannot be skipped."""
     facts = 0
     for stream in streams:
-        framer, tracker = Framer(), Tracker(TrackerConfig())
+        framer, tracker = Framer(), Tracker(TrackerSettings())
         for chunk in chunks(stream):
             for raw in framer.feed(chunk):
                 if is_wanted(raw):

@@ -20,7 +20,7 @@ from sqlmodel import select
 
 from ami.messages import Framer, parse
 from ami.simulator import Simulator
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from pbxcrm.calls.facts import CallFact, CallState, FactKind
 from pbxcrm.calls.models import Call, CallEvent
 from pbxcrm.pbx.models import PbxJournal, PbxStatus
@@ -42,7 +42,7 @@ class HonestPbx(Simulator):
         super().__init__(extensions=EXTENSIONS, seed=seed, speed=speed, stretch=1.0)
         self.facts: list[CallFact] = []
         self._framer = Framer()
-        self._tracker = Tracker(TrackerConfig(pbx="default"))
+        self._tracker = Tracker(TrackerSettings(pbx="default"))
 
     def _say(self, data: bytes) -> None:
         now = datetime.now(UTC)

@@ -7,7 +7,7 @@ from typing import Any, Self
 from ami.connection import Timing
 from ami.listener import Listener, ListenerSettings
 from ami.replay import as_object
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from ami.url import AmiUrl
 from pbxcrm.calls.facts import CallState, FactKind
 from pbxcrm.pbx.state import PbxState
@@ -19,7 +19,7 @@ class Witness:
     """``async with``: listens to the PBX directly, in this process, and keeps its facts in memory."""
 
     def __init__(self, folder: Path, ami_port: int, user: str) -> None:
-        config = TrackerConfig(pbx="default")
+        config = TrackerSettings(pbx="default")
         self.sink = MemorySink(now)
         self.listener = Listener(
             "default",

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from ami.agi import LookupServer
 from ami.replay import calls_in
-from ami.tracker import TrackerConfig
+from ami.tracker import TrackerSettings
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.reactions.caller_lookup import Lookup
@@ -80,7 +80,7 @@ async def test_the_clients_name_is_shown_and_their_seller_rings_first(
         await office.over()
         assert office.server.warnings() == []
         # The look-up's own Local channel is no leg of the call.
-        known, unknown = calls_in([bytes(office.manager.raw)], TrackerConfig())
+        known, unknown = calls_in([bytes(office.manager.raw)], TrackerSettings())
         assert (known.outcome, known.rang, known.talked, known.did) == (Outcome.ANSWERED, ("102",), ("102",), GROUP)
         assert (set(unknown.rang), unknown.talked) == ({"101", "102", "103"}, ("101",))
         assert known.recording is not None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ami.replay import as_object, calls_in_cel, replay_files
-from ami.tracker import TrackerConfig
+from ami.tracker import TrackerSettings
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("**/*.cel.csv"))
@@ -52,7 +52,7 @@ def told_of(call: dict[str, Any], wanted: dict[str, Any], name: str) -> dict[str
 @pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(HERE)))
 def test_the_calls_are_what_happened(file: Path) -> None:
     truth, name = truth_beside(file), name_of(file)
-    told = [as_object(call, "UA") for call in calls_in_cel(file, TrackerConfig())]
+    told = [as_object(call, "UA") for call in calls_in_cel(file, TrackerSettings())]
     wanted = [told_of(true, true, name) for true in truth]
     assert [told_of(call, true, name) for call, true in zip(told, truth, strict=True)] == wanted
 
@@ -97,5 +97,5 @@ def test_a_restart_in_the_file_interrupts_who_was_not_answered(tmp_path: Path) -
     cut_off, after = (HERE / f"cel-22/{name}.cel.csv" for name in ("restart_of_the_pbx", "queue_nobody_can_serve"))
     both = tmp_path / "both.csv"
     both.write_text(cut_off.read_text() + after.read_text().replace("17958021", "17958031"))
-    calls = calls_in_cel(both, TrackerConfig())
+    calls = calls_in_cel(both, TrackerSettings())
     assert [call.outcome.value for call in calls][:2] == ["answered", "interrupted"]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from ami.replay import as_object, calls_in, replay_files
-from ami.tracker import TrackerConfig
+from ami.tracker import TrackerSettings
 
 HERE = Path(__file__).parent
 STREAMS = sorted(HERE.glob("**/*.ami"))
-CONFIG = TrackerConfig()
+CONFIG = TrackerSettings()
 
 every_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda path: str(path.relative_to(HERE)))
 

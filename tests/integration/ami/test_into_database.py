@@ -14,7 +14,7 @@ from ami.backfill import Backfill
 from ami.gap_recovery import Recovery
 from ami.listener import Listener, ListenerSettings
 from ami.simulator import Simulator
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from ami.url import AmiUrl
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call, CallLeg
@@ -35,7 +35,7 @@ def listener_on(
         "main",
         AmiUrl.parse(pbx.url),
         folder / "journal",
-        lambda: Tracker(TrackerConfig(pbx="main", trunks=("trunk",))),
+        lambda: Tracker(TrackerSettings(pbx="main", trunks=("trunk",))),
         Intake(database, Settings(data_dir=folder)),
         now,
         settings=ListenerSettings(timing=TIMING, lease=1.0, renew=0.2),
@@ -270,7 +270,7 @@ async def test_a_standby_asks_the_records_of_the_pbx(
             known = await session.get(PbxStatus, "main")
             assert known is not None
             known.last_event_at = now() + since_reported
-        recover = Backfill(lambda: Tracker(TrackerConfig(pbx="main", trunks=("trunk",))), cel_csv=cel)
+        recover = Backfill(lambda: Tracker(TrackerSettings(pbx="main", trunks=("trunk",))), cel_csv=cel)
         async with listening(listener_on(pbx, database, tmp_path / "second", recover)):
             call = await call_with(database, CLIENT["Linkedid"], over=True)
     assert (call.outcome, call.missed_reason, call.rang) == ("missed", "abandoned_ringing", ["101"])

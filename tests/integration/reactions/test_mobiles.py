@@ -7,7 +7,7 @@ import pytest
 
 from ami.inheriting import Inherited
 from ami.replay import facts_in
-from ami.tracker import TrackerConfig
+from ami.tracker import TrackerSettings
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.facts import Batch
 from pbxcrm.calls.models import Call, CallLeg
@@ -28,7 +28,7 @@ MOBILE = "+380509990001"
 
 
 def recorded(name: str) -> Batch:
-    facts = tuple(facts_in([(RECORDED / f"{name}.ami").read_bytes()], TrackerConfig()))
+    facts = tuple(facts_in([(RECORDED / f"{name}.ami").read_bytes()], TrackerSettings()))
     return Batch("default", facts, JournalPosition(0, 0))
 
 

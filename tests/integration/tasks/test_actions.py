@@ -16,7 +16,7 @@ from pbxcrm.tasks.actions import (
     do_restore_task,
     do_take_back_task,
     edit_task,
-    standing_of,
+    undo_state_of,
 )
 from pbxcrm.tasks.finish_actions import finish_task, reopen_task
 from pbxcrm.tasks.models import Task, TaskKind
@@ -134,12 +134,12 @@ async def test_it_stands_again_as_it_stood(database: Database, office: Office, m
         ivan, people = await office.viewer(session, "ivan"), await load_directory(session)
         task = await session.get(Task, task_id)
         assert task is not None
-        before = standing_of(task)
+        before = undo_state_of(task)
         await do_close_task(session, task, LATER, people, result="sent", actor=ivan)
         await do_restore_task(session, task, before, LATER, people, actor=ivan)
     task = await read(database, task_id)
     assert task is not None
-    assert standing_of(task) == before
+    assert undo_state_of(task) == before
     assert await acts_of(database, task_id) == ["task.created", "task.closed", "task.restored"]
 
 

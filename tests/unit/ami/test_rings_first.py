@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ami.messages import Framer, is_wanted, parse
 from ami.rings_first import RINGING, rings_first
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from pbxcrm.calls.facts import CallFact, FactKind
 from tests.calls import FactStory, batch
 from tests.unit.tracker.streams import RECORDED
@@ -44,7 +44,7 @@ def test_what_makes_a_phone_ring_is_told_from_other_messages_by_its_bytes() -> N
     """But for who is rung after a transfer, of whom the PBX said earlier that the phone rings."""
     rang = 0
     for path in RECORDED.glob("**/*.ami"):
-        tracker = Tracker(TrackerConfig())
+        tracker = Tracker(TrackerSettings())
         for raw in Framer().feed(path.read_bytes()):
             if is_wanted(raw) and any(fact.kind is FactKind.RINGING for fact in tracker.feed(parse(raw))):
                 rang += 1

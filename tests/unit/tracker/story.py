@@ -18,7 +18,7 @@ where ``Header=@channel`` gives Channel, Uniqueid and Linkedid with that prefix 
 from datetime import UTC, datetime, timedelta
 
 from ami.messages import Message
-from ami.tracker import Tracker, TrackerConfig
+from ami.tracker import Tracker, TrackerSettings
 from pbxcrm.calls.facts import CallFact, CallState, FactKind
 
 BEGIN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -45,7 +45,7 @@ TALKS_WITH_101 = (
 class MessageStory:
     """Tells a tracker a story; ``facts`` are all it said of it, ``calls`` the last of each call, in the order they began."""
 
-    def __init__(self, text: str = "", config: TrackerConfig | None = None, tracker: Tracker | None = None) -> None:
+    def __init__(self, text: str = "", config: TrackerSettings | None = None, tracker: Tracker | None = None) -> None:
         self.tracker = tracker or Tracker(config)
         self.facts: list[CallFact] = []
         self._channels: dict[str, dict[str, str]] = {}

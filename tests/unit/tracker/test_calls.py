@@ -2,7 +2,7 @@
 
 import pytest
 
-from ami.tracker import TrackerConfig
+from ami.tracker import TrackerSettings
 from pbxcrm.calls.facts import Direction, LegResult, Outcome
 from tests.unit.tracker.story import CLIENT_RINGS_101, TALKS_WITH_101, MessageStory
 
@@ -234,21 +234,21 @@ def test_what_the_dialplan_says_of_the_recording() -> None:
 @pytest.mark.parametrize(
     ("channel", "config", "direction"),
     [
-        ("PJSIP/101-0000004c", TrackerConfig(), Direction.INTERNAL),
-        ("PJSIP/my-provider-0000004c", TrackerConfig(), Direction.INBOUND),
-        ("PJSIP/380441234567-0000004c", TrackerConfig(), Direction.INBOUND),
-        ("SIP/10.0.0.7-0000004c", TrackerConfig(), Direction.INBOUND),
-        ("IAX2/prov-123", TrackerConfig(), Direction.INBOUND),
-        ("DAHDI/i1/0671112233-1", TrackerConfig(), Direction.INBOUND),
-        ("PJSIP/999-0000004c", TrackerConfig(trunks=("999",)), Direction.INBOUND),
-        ("PJSIP/999-0000004c", TrackerConfig(trunks=("PJSIP/9*",)), Direction.INBOUND),
-        ("PJSIP/anna-0000004c", TrackerConfig(extension_pattern="[a-z]{3,5}"), Direction.INTERNAL),
-        ("PJSIP/trunk-0000004c", TrackerConfig(trunks=("trunk",), extension_pattern="[a-z]+"), Direction.INBOUND),
-        ("PJSIP/phone-101-0000004c", TrackerConfig(extension_pattern=r"phone-(\d+)"), Direction.INTERNAL),
+        ("PJSIP/101-0000004c", TrackerSettings(), Direction.INTERNAL),
+        ("PJSIP/my-provider-0000004c", TrackerSettings(), Direction.INBOUND),
+        ("PJSIP/380441234567-0000004c", TrackerSettings(), Direction.INBOUND),
+        ("SIP/10.0.0.7-0000004c", TrackerSettings(), Direction.INBOUND),
+        ("IAX2/prov-123", TrackerSettings(), Direction.INBOUND),
+        ("DAHDI/i1/0671112233-1", TrackerSettings(), Direction.INBOUND),
+        ("PJSIP/999-0000004c", TrackerSettings(trunks=("999",)), Direction.INBOUND),
+        ("PJSIP/999-0000004c", TrackerSettings(trunks=("PJSIP/9*",)), Direction.INBOUND),
+        ("PJSIP/anna-0000004c", TrackerSettings(extension_pattern="[a-z]{3,5}"), Direction.INTERNAL),
+        ("PJSIP/trunk-0000004c", TrackerSettings(trunks=("trunk",), extension_pattern="[a-z]+"), Direction.INBOUND),
+        ("PJSIP/phone-101-0000004c", TrackerSettings(extension_pattern=r"phone-(\d+)"), Direction.INTERNAL),
     ],
 )
 def test_direction_is_where_the_first_channel_came_from(
-    channel: str, config: TrackerConfig, direction: Direction
+    channel: str, config: TrackerSettings, direction: Direction
 ) -> None:
     call = MessageStory(f"0 new first {channel} Ring 101 > 102", config).call
     assert call.direction is direction

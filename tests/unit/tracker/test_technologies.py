@@ -2,7 +2,7 @@
 
 import pytest
 
-from ami.tracker import TrackerConfig
+from ami.tracker import TrackerSettings
 from pbxcrm.calls.facts import Direction, Outcome
 from tests.unit.tracker.story import MessageStory
 
@@ -32,7 +32,7 @@ def test_endpoints_called_by_digits_are_phones(phone: str) -> None:
 
 
 def test_a_port_with_a_telephone_is_an_extension_where_the_pattern_says_so() -> None:
-    config = TrackerConfig(extension_pattern=r"DAHDI/(33)|(\d{2,5})")
+    config = TrackerSettings(extension_pattern=r"DAHDI/(33)|(\d{2,5})")
     call = MessageStory("0 new p33 DAHDI/33-1 Ring 33 > 102", config).call
     assert (call.direction, call.made_by) == (Direction.INTERNAL, "33")
 

@@ -57,7 +57,7 @@ async def save(request: Request) -> Response:
 
 def _page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
     owners = [("", "—"), *((code, _(text)) for code, text in OWNERS.items())]
-    return show(request, "callbacks/settings.html", status=status, form=form, owners=owners, places=range(len(OWNERS)))
+    return show(request, "callbacks/options.html", status=status, form=form, owners=owners, places=range(len(OWNERS)))
 
 
 def _form_of(context: DecisionContext) -> Form:

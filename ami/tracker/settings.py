@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class TrackerConfig:
+class TrackerSettings:
     """Which channels are the outside world and which are our phones.
 
     ``trunks`` are shell patterns of endpoints (``provider*``) or channels (``IAX2/provider*``). ``extension_pattern`` is a
