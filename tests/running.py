@@ -41,7 +41,7 @@ class Running:
         """The pid of each running child process by its name."""
         names: dict[str, int] = {}
         for pid, line in children_of(self.process.pid).items():
-            found = re.search(r"-m pbxcrm (\w+)|(redis)-server|(valkey)-server", line)
+            found = re.search(r"\bpbxcrm (\w+)|(redis)-server|(valkey)-server", line)
             if found:
                 names[found[1] or "redis"] = pid
         return names

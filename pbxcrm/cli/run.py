@@ -1,7 +1,8 @@
 """``pbxcrm run``: everything in one command, supervised.
 
-The supervisor runs as long as the product, so to save memory it imports neither the database layer nor the pages: a child
-process (``pbxcrm prepare``) prepares the database. The web part starts at the same time and waits for it where it must.
+On Linux the parts are forks of this process, which has imported what they need: that is once in memory, and a part that died
+is back in a moment. Elsewhere each part is a program of its own. A child (``pbxcrm prepare``) prepares the database; the web part
+starts at the same time and waits for it where it must.
 """
 
 import asyncio
@@ -11,13 +12,16 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from pbxcrm.cli import forked, main
 from pbxcrm.cli.bind import bind
 from pbxcrm.cli.locks import only_run, preparing
+from pbxcrm.cli.preloading import preload
 from pbxcrm.cli.supervisor import Part, Supervisor
 from pbxcrm.shared import child, redis_server
 from pbxcrm.shared.errors import Unavailable
@@ -52,6 +56,8 @@ def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
                 file=sys.stderr,
             )
         host, port = listening.getsockname()[:2]
+        if forked.is_possible:
+            preload()
         try:
             return asyncio.run(Supervisor(parts).run(_announce(host, port)))
         except NotPreparedError as error:  # the child has printed the reason
@@ -68,12 +74,16 @@ class NotPreparedError(Exception):
 
 async def _prepare(settings: Settings, *, demo: bool) -> None:
     with preparing(settings.data_dir):
-        program = _pbxcrm("prepare", *(["--demo"] if demo else []))
-        process = await asyncio.create_subprocess_exec(*child.command(program, at_parents_death=signal.SIGKILL))
+        words = ["prepare", *(["--demo"] if demo else [])]
+        process = (
+            await forked.fork(_called(words), "pbxcrm prepare")
+            if forked.is_possible
+            else await asyncio.create_subprocess_exec(*child.command(_pbxcrm(*words), at_parents_death=signal.SIGKILL))
+        )
         try:
             code = await process.wait()
         except asyncio.CancelledError:  # stop requested
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
             await process.wait()
             raise
     if code:
@@ -86,22 +96,22 @@ def _parts(settings: Settings, listening: socket.socket, *, demo: bool) -> list[
     fd = listening.fileno()
     # The supervisor keeps the listening socket, so no connection is refused while the web part restarts.
     parts = [
-        Part(
+        _part(
             "web",
-            lambda: _pbxcrm("web", "--fd", str(fd)),
+            "web",
+            "--fd",
+            str(fd),
             ready=lambda: _prepare(settings, demo=demo),
             level=1,
             environ=environ,
             pass_fds=(fd,),
             needed=True,
         ),
-        Part("work", lambda: _pbxcrm("work"), level=2, environ=environ, needed=True),
+        _part("work", "work", level=2, environ=environ, needed=True),
     ]
     for pbx in settings.pbxs:
         name = "listen" if len(settings.pbxs) == 1 else f"listen {pbx.name}"
-        parts.append(
-            Part(name, lambda name=pbx.name: _pbxcrm("listen", "--pbx", name), level=2, environ=environ)  # type: ignore[misc]
-        )
+        parts.append(_part(name, "listen", "--pbx", pbx.name, level=2, environ=environ))
     if not settings.redis_url:
         data_dir = settings.data_dir
         socket_path = redis_server.socket_path(data_dir)
@@ -118,7 +128,22 @@ def _parts(settings: Settings, listening: socket.socket, *, demo: bool) -> list[
 
 
 def _pbx(rate: float) -> Part:
-    return Part("pbx", lambda: _pbxcrm("simulate", "--rate", str(rate)), level=2)
+    return _part("simulate", "simulate", "--rate", str(rate), level=2)
+
+
+def _part(name: str, *words: str, **options: Any) -> Part:
+    """A part that runs the command ``pbxcrm WORDS``. ``options``: those of ``Part``."""
+    return Part(name, lambda: _pbxcrm(*words), _called(words), **options)
+
+
+def _called(words: Sequence[str]) -> Callable[[], None]:
+    """What the command ``pbxcrm WORDS`` does, for a fork of this process."""
+
+    def call() -> None:
+        sys.argv = ["pbxcrm", *words]
+        main()
+
+    return call
 
 
 def _pbxcrm(*words: str) -> list[str]:

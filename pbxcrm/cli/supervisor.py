@@ -1,7 +1,7 @@
 """A supervisor of child processes: starts them, prefixes their output, restarts dead ones, and stops all of them.
 
-It does not know what the children do. None of them outlives it, even after ``kill -9``: each asked the kernel for that
-before its program started (``pbxcrm.shared.child``).
+It does not know what the children do. A child is a program or a fork (``pbxcrm.cli.forked``). None of them outlives it, even
+after ``kill -9``: each asked the kernel for that before it began (``pbxcrm.shared.child``).
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from pbxcrm.cli import forked
+from pbxcrm.cli.forked import ForkedProcess
 from pbxcrm.shared import child
 
 log = structlog.get_logger()
@@ -30,10 +32,14 @@ LONGEST_LINE = 64 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One child. ``command`` is called at each start. Parts with a higher ``level`` start later and stop earlier."""
+    """One child. ``command`` is called at each start. Parts with a higher ``level`` start later and stop earlier.
+
+    Where this process can be forked, ``main`` is called in a fork instead of the program ``command``.
+    """
 
     name: str
     command: Callable[[], list[str]]
+    main: Callable[[], object] | None = None
     ready: Callable[[], Awaitable[None]] | None = None  # awaited at the first start, before the next level
     level: int = 1
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -46,7 +52,7 @@ class Supervisor:
 
     def __init__(self, parts: list[Part], *, out: Callable[[str], None] | None = None) -> None:
         self.parts = parts
-        self.processes: dict[str, Process] = {}
+        self.processes: dict[str, Process | ForkedProcess] = {}
         self._out = out or _print
         self._stopping = asyncio.Event()
         self._code = 0
@@ -114,16 +120,7 @@ class Supervisor:
     async def _live(self, part: Part) -> int:
         """Run a part once, from its start to its exit; return the exit code."""
         try:
-            process = await asyncio.create_subprocess_exec(
-                *child.command(part.command(), at_parents_death=signal.SIGKILL),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, **part.environ},
-                pass_fds=part.pass_fds,
-                limit=LONGEST_LINE,
-                start_new_session=True,  # so that Ctrl+C reaches only the supervisor, which stops the parts in order
-            )
+            process = await _start(part)
         except OSError as error:
             log.error("part.not_started", part=part.name, why=str(error))  # noqa: TRY400  # one line is enough
             return 1
@@ -168,6 +165,23 @@ class Supervisor:
         process = self.processes.get(name)
         if process is not None and process.returncode is None:
             process.send_signal(number)
+
+
+async def _start(part: Part) -> Process | ForkedProcess:
+    """Start a child in a session of its own: Ctrl+C reaches only the supervisor, which stops the parts in order."""
+    if part.main is not None and forked.is_possible:
+        title = f"pbxcrm {part.name}"
+        return await forked.fork(part.main, title, environ=part.environ, pass_fds=part.pass_fds, limit=LONGEST_LINE)
+    return await asyncio.create_subprocess_exec(
+        *child.command(part.command(), at_parents_death=signal.SIGKILL),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, **part.environ},
+        pass_fds=part.pass_fds,
+        limit=LONGEST_LINE,
+        start_new_session=True,
+    )
 
 
 def _how(code: int) -> str:

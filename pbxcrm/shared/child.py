@@ -19,13 +19,18 @@ def command(program: list[str], *, at_parents_death: signal.Signals) -> list[str
     return [sys.executable, "-I", "-S", str(Path(__file__)), str(os.getpid()), str(int(at_parents_death)), *program]
 
 
-def main(arguments: list[str]) -> None:
-    """Replace this process by the program. ``arguments``: id of the parent, signal at its death, the program's command line."""
-    parent, at_death, program = int(arguments[0]), int(arguments[1]), arguments[2:]
+def end_with_parent(parent: int, at_death: int) -> None:
+    """Ask the kernel to send this process the signal ``at_death`` when ``parent`` dies. Exits when it is dead already."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, at_death, 0, 0, 0)
         if os.getppid() != parent:  # the parent died before the request was made
             sys.exit(1)
+
+
+def main(arguments: list[str]) -> None:
+    """Replace this process by the program. ``arguments``: id of the parent, signal at its death, the program's command line."""
+    parent, at_death, program = int(arguments[0]), int(arguments[1]), arguments[2:]
+    end_with_parent(parent, at_death)
     os.execv(program[0], program)  # noqa: S606  # the caller names the program; no shell is wanted
 
 
