@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from pbxcrm.cli.parts import set_aside
 from pbxcrm.migrations import upgrade
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
@@ -44,6 +45,7 @@ async def measure(url: str, where: str) -> list[Figure]:
             for start in range(0, CALLS, AT_ONCE):
                 await intake.apply(batch(*stories[start : start + AT_ONCE]))
             speed = CALLS / (time.perf_counter() - started)
+            set_aside()  # as the listener does when it has started
             lags = await _lags(intake)
     finally:
         await database.close()
