@@ -210,7 +210,10 @@ def because(stored: Mapping[str, Any] | None) -> list[str]:
 
 
 def _spoken(reason: reasons.Reason) -> reasons.Reason:
-    params = {name: _(value) if name in {"stage", "pipeline"} else value for name, value in reason.params.items()}
+    params = {
+        name: _(value) if name in {"stage", "pipeline"} or value == NO_NUMBER else value
+        for name, value in reason.params.items()
+    }
     return reasons.Reason(reason.code, params, tuple(map(_spoken, reason.because)))
 
 
@@ -226,8 +229,7 @@ def deal_title(deal: Deal) -> str:
 
 def task_title(task: Task) -> str:
     """The title: translated if the product wrote it, else as it was typed."""
-    said = reasons.text(task.title_code, _, ngettext) if task.title_code else ""
-    return numbers_together(said or task.title)
+    return numbers_together(" ".join(because(task.title_code)) or task.title)
 
 
 def lost_reason(deal: Deal) -> str:

@@ -16,6 +16,7 @@ from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall
 from pbxcrm.callbacks.rules import is_claimed, queue_place, urgency, wait_tone
 from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, Line
+from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.models import Company, Contact
@@ -410,8 +411,11 @@ async def lamps_of_callback(session: AsyncSession, episode_id: int) -> Sequence[
     return (await session.exec(select(Lamp).where(*lit).order_by(col(Lamp.lit_at), col(Lamp.id)))).all()
 
 
-async def client_of(session: AsyncSession, episode: Episode, withheld: str = "—") -> str:
-    """How to call the client of an episode: the name, else the formatted number, else ``withheld``."""
+async def client_of(session: AsyncSession, episode: Episode, withheld: str = NO_NUMBER) -> str:
+    """How to call the client of an episode: the name, else the formatted number, else ``withheld``.
+
+    Pages translate ``NO_NUMBER`` where a stored reason holds it as its client.
+    """
     contact = await session.get(Contact, episode.contact_id) if episode.contact_id is not None else None
     if contact is not None and contact.name:
         return contact.name

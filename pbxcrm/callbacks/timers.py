@@ -10,6 +10,7 @@ from pbxcrm.callbacks.actions import CLAIM, do_free, know_lamps, say_episode_cha
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import load_context
 from pbxcrm.callbacks.rules import clock_of_callback, is_claimed
+from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.lamps import DueLampState, hold_open, light_claimed
 from pbxcrm.checkpoints.lighting import LampEnding, LampSubject
@@ -58,7 +59,7 @@ async def light_callbacks(session: AsyncSession, context: EngineContext, claimed
 
 def _subject(context: EngineContext, episode: Episode, name: str) -> LampSubject:
     """The callback as a ``LampSubject`` for lighting."""
-    client = name or (format_for_people(episode.client_number) if episode.client_number else "—")
+    client = name or (format_for_people(episode.client_number) if episode.client_number else NO_NUMBER)
     owner = context.people.active(episode.owner_id)
     stored = Reason.load(episode.reason)
     missed = (stored,) if stored is not None else ()

@@ -9,6 +9,7 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.callbacks.models import AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
+from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.checkpoints.escalation_actions import accept, reassign
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import escalation_count, list_escalations
@@ -54,6 +55,14 @@ async def burn(desk: CallbackDesk) -> Lamp:
     await sweep(desk, NORM)
     await sweep(desk, PAUSE)
     return await escalation_of(desk)
+
+
+async def test_a_withheld_number_is_named_so_in_the_title_of_its_lamps(desk: CallbackDesk) -> None:
+    await desk.intake.apply(batch(FactStory(client=None).ring("101").wait(9).end()))
+    await sweep(desk, NORM)
+    await sweep(desk, PAUSE)
+    titles = [task.title for task in (*await tasks(desk, "lamp"), *await tasks(desk, "control"))]
+    assert titles == [f"Not called back in time: {NO_NUMBER}", f"{NO_NUMBER} is still not called back by Ivan Kravets"]
 
 
 async def test_norm_then_lamp_then_pause_then_manager(desk: CallbackDesk) -> None:

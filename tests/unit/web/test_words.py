@@ -2,7 +2,12 @@
 
 import pytest
 
-from web.words import numbers_together
+from pbxcrm.calls.rules import NO_NUMBER
+from pbxcrm.shared.reasons import reason
+from pbxcrm.tasks.models import Task
+from tests.unit.web.conftest import place
+from web.i18n import Language, speaking
+from web.words import numbers_together, task_title
 
 
 @pytest.mark.parametrize(
@@ -16,3 +21,9 @@ from web.words import numbers_together
 )
 def test_a_number_within_a_text_is_never_broken(text: str, shown: str) -> None:
     assert numbers_together(text) == shown.replace("~", "\N{NO-BREAK SPACE}")
+
+
+def test_a_withheld_number_in_a_title_is_said_in_the_language_of_the_reader() -> None:
+    escalated = reason("task.escalated", client=NO_NUMBER, who="Олена")
+    with speaking(place(Language.UK)):
+        assert task_title(Task(title="", title_code=escalated.stored())).startswith("Прихований номер")
