@@ -26,4 +26,4 @@ def test_a_number_within_a_text_is_never_broken(text: str, shown: str) -> None:
 def test_a_withheld_number_in_a_title_is_said_in_the_language_of_the_reader() -> None:
     escalated = reason("task.escalated", client=NO_NUMBER, who="Олена")
     with speaking(place(Language.UK)):
-        assert task_title(Task(title="", title_code=escalated.stored())).startswith("Прихований номер")
+        assert task_title(Task(kind="control", title="", title_code=escalated.stored())).startswith("Прихований номер")
