@@ -26,6 +26,7 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.redis_server import find_server
 from pbxcrm.shared.settings import Settings
 from tests.asterisk.setup import CannotSetUpError, ensure
+from tests.compiled_once import compiled_once
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.filled import Filled
 from tests.needs import need
@@ -73,6 +74,12 @@ def _templates_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterat
     cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(templating, "Environment", partial(Environment, bytecode_cache=cache))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sql_compiled_once() -> Iterator[None]:
+    with compiled_once():
         yield
 
 
