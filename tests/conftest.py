@@ -6,11 +6,11 @@
 import asyncio
 import os
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -26,10 +26,13 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.redis_server import find_server
 from pbxcrm.shared.settings import Settings
 from tests.asterisk.setup import CannotSetUpError, ensure
+from tests.busy import Busy, fill
+from tests.calls import NOON
 from tests.compiled_once import compiled_once
-from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
-from tests.filled import Filled
+from tests.databases import TEMPLATE, Postgres, fresh_name, postgres_programs, running_postgres, running_redis
+from tests.filled import Filled, fold
 from tests.needs import need
+from tests.office import Office, open_office
 from tests.quick_folder import quick_folder
 from web import templating
 
@@ -88,8 +91,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy; nothing has it open."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     asyncio.run(upgrade(f"sqlite:///{path}"))
-    with closing(sqlite3.connect(path)) as connection:  # moves the log into the file, so that it can be copied
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    fold(path)
     return path
 
 
@@ -103,26 +105,43 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def begins_with_office() -> Filled[Office]:
+    return Filled("office", open_office)
+
+
+@pytest.fixture(scope="session")
+def begins_with_busy_office() -> Filled[tuple[Office, Busy]]:
+    async def fill_office(database: Database) -> tuple[Office, Busy]:
+        office = await open_office(database)
+        return office, await fill(database, Settings(), office, NOON)
+
+    return Filled("busy_office", fill_office)
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+def beginning(request: pytest.FixtureRequest) -> Filled[Any] | None:
+    """What the databases of a test contain: what its fixture ``begins_with_…`` says, otherwise nothing but the migrated tables."""
+    asked = [name for name in request.fixturenames if name.startswith("begins_with_")]
+    assert len(asked) <= 1, asked
+    filled: Filled[Any] | None = request.getfixturevalue(asked[0]) if asked else None
+    return filled
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path, beginning: Filled[Any] | None) -> str:
     """The URL of a migrated SQLite database for one test."""
     path = tmp_path / "pbxcrm.db"
-    shutil.copyfile(sqlite_template, path)
+    shutil.copyfile(beginning.file(sqlite_template) if beginning else sqlite_template, path)
     return f"sqlite:///{path}"
 
 
 @pytest.fixture
-async def postgres_url(postgres: Postgres) -> AsyncIterator[str]:
+async def postgres_url(postgres: Postgres, beginning: Filled[Any] | None) -> AsyncIterator[str]:
     """The URL of a migrated PostgreSQL database for one test."""
     name = fresh_name()
-    yield await postgres.create(name)
+    yield await postgres.create(name, await beginning.template(postgres) if beginning else TEMPLATE)
     await postgres.drop(name)
-
-
-@pytest.fixture(scope="session")
-def filled() -> Filled:
-    """The data of ``tests.busy``, created once and copied into the database of a test."""
-    return Filled()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

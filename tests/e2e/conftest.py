@@ -14,12 +14,11 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from pbxcrm.deals.seed import seed
-from pbxcrm.people import actions
-from pbxcrm.people.passwords import hash_password
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.e2e.browser import Person, forgetful, running_browser
-from tests.integration.web.conftest import PASSWORD, PEOPLE
+from tests.filled import Filled
+from tests.integration.web.conftest import PASSWORD, hire
 from tests.integration.web.serving import serving
 from tests.waiting import until
 from web.app import create_app
@@ -34,17 +33,20 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def begins_with_seeded_people() -> Filled[None]:
+    async def fill(database: Database) -> None:
+        async with database.write() as session:
+            await seed(session, "Europe/Kyiv")
+        await hire(database)
+
+    return Filled("seeded_people", fill)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def db(sqlite_url: str) -> AsyncIterator[Database]:
+async def db(sqlite_url: str, begins_with_seeded_people: Filled[None]) -> AsyncIterator[Database]:
     """An SQLite database with the people of ``PEOPLE`` (ids 1 to 5). Pages do not depend on the kind of database."""
     database = Database(sqlite_url)
-    hashed = await hash_password(PASSWORD)
-    async with database.write() as session:
-        await seed(session, "Europe/Kyiv")
-        for login, name, role, extensions, team in PEOPLE:
-            await actions.add_user(
-                session, login=login, name=name, role=role, password_hash=hashed, extensions=extensions, team=team
-            )
     yield database
     await database.close()
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,14 +9,15 @@ import pytest
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
+from tests.filled import Filled, fold
 from tests.integration.walking import Seeded, Walker, seed_two_teams
-from tests.office import Office, open_office
+from tests.office import Office
 from web import database_timeout
 
 
 @pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
+def office(database: Database, begins_with_office: Filled[Office]) -> Office:
+    return begins_with_office.found(database)
 
 
 @pytest.fixture
@@ -31,8 +30,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> S
     file = tmp_path_factory.mktemp("walk") / "two_teams.db"
     shutil.copyfile(sqlite_template, file)
     found = asyncio.run(seed_two_teams(file))
-    with closing(sqlite3.connect(file)) as connection:  # moves the log into the file, so that it can be copied
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    fold(file)
     return found
 
 

@@ -20,22 +20,22 @@ from pbxcrm.global_search import search
 from pbxcrm.shared import text_match
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.search_words import SearchWord
-from pbxcrm.shared.settings import Settings
-from tests.busy import Busy, fill
+from tests.busy import Busy
 from tests.calls import NOON
-from tests.office import Office, open_office
+from tests.filled import Filled
+from tests.office import Office
 
 EVERYBODY = ("admin", "maria", "ivan", "olena", "kira", "oksana", "petro")
 
 
 @pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
+def office(database: Database, begins_with_busy_office: Filled[tuple[Office, Busy]]) -> Office:
+    return begins_with_busy_office.found(database)[0]
 
 
 @pytest.fixture
-async def busy(database: Database, office: Office, settings: Settings) -> Busy:
-    return await fill(database, settings, office, NOON)
+def busy(database: Database, begins_with_busy_office: Filled[tuple[Office, Busy]]) -> Busy:
+    return begins_with_busy_office.found(database)[1]
 
 
 @pytest.fixture(params=["few", "many"])

@@ -21,7 +21,7 @@ from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks import actions as tasks
 from pbxcrm.tasks.models import Task
 from tests.busy import Busy, fill
-from tests.office import Office, open_office
+from tests.office import Office
 from tests.waiting import until
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -34,11 +34,6 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
     opened = Database(postgres_url)
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import NOON, FactStory, batch
-from tests.office import Office, open_office
+from tests.office import Office
 from web.app import create_app
 
 
@@ -32,11 +32,6 @@ class Programs:
 
     def client(self, headers: dict[str, str] | None = None) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(transport=self.transport, base_url="http://crm", headers=headers)
-
-
-@pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
 
 
 @pytest.fixture

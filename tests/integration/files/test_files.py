@@ -29,8 +29,7 @@ from pbxcrm.upkeep.doctor.data import check_files
 from pbxcrm.upkeep.doctor.findings import Mark
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs
-from tests.integration.api.conftest import office as office  # noqa: PLC0414 - fixtures of theirs
-from tests.integration.api.conftest import programs as programs  # noqa: PLC0414
+from tests.integration.api.conftest import programs as programs  # noqa: PLC0414 - a fixture of theirs
 from tests.office import Office
 
 MOST = 1 << 20

@@ -17,7 +17,7 @@ from pbxcrm.people.login_throttle import PER_PAIR
 from pbxcrm.people.models import FailedLogin, LoginSession, User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Invalid, TooManyAttempts
-from tests.office import PASSWORD, Office, open_office
+from tests.office import PASSWORD, Office
 from tests.waiting import until
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -50,11 +50,6 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     found = Watched(passwords.hasher)
     monkeypatch.setattr(passwords, "hasher", found)
     return found
-
-
-@pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
 
 
 async def try_it(database: Database, login: str, password: str) -> tuple[str | None, User | None]:

@@ -9,15 +9,10 @@ from pbxcrm.people.login_actions import log_in
 from pbxcrm.people.login_throttle import PER_ACCOUNT, PER_ADDRESS, PER_DEVICE, PER_PAIR, PER_PAIR_AT_HOME, SLOW_LANE
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import TooManyAttempts
-from tests.office import PASSWORD, Office, open_office
+from tests.office import PASSWORD, Office
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 OFFICE, HOME, ELSEWHERE = "192.0.2.10", "198.51.100.7", "203.0.113.50"
-
-
-@pytest.fixture
-async def office(database: Database) -> Office:
-    return await open_office(database)
 
 
 class Door:

@@ -13,6 +13,7 @@ from pbxcrm.people import actions
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
+from tests.filled import Filled
 from web.app import create_app
 
 HOME = "http://crm.example"
@@ -50,8 +51,8 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
         yield client
 
 
-@pytest.fixture
-async def app(settings: Settings, database: Database, redis: Redis, clock: Clock) -> Starlette:
+async def hire(database: Database, now: datetime | None = None) -> None:
+    """Everybody of ``PEOPLE``, with the ids 1 to 5."""
     hashed = await hash_password(PASSWORD)
     async with database.write() as session:
         for login, name, role, extensions, team in PEOPLE:
@@ -63,8 +64,19 @@ async def app(settings: Settings, database: Database, redis: Redis, clock: Clock
                 password_hash=hashed,
                 extensions=extensions,
                 team=team,
-                now=clock(),
+                now=now,
             )
+
+
+@pytest.fixture(scope="session")
+def begins_with_people() -> Filled[None]:
+    return Filled("people", lambda database: hire(database, Clock().now))
+
+
+@pytest.fixture
+def app(
+    settings: Settings, database: Database, redis: Redis, clock: Clock, begins_with_people: Filled[None]
+) -> Starlette:
     return create_app(settings, database, redis, clock=clock)
 
 

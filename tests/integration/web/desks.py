@@ -38,14 +38,13 @@ class BrowserDesk:
 
 
 @pytest.fixture
-async def desk(
-    database: Database, settings: Settings, tmp_path: Path, filled: Filled, request: pytest.FixtureRequest
+def desk(
+    database: Database, settings: Settings, tmp_path: Path, begins_with_busy_office: Filled[tuple[Office, Busy]]
 ) -> BrowserDesk:
     recordings = tmp_path / "recordings"
     recordings.mkdir()
     chosen = Settings(data_dir=tmp_path, database_url=settings.database_url, recordings_dir=recordings)
-    server = None if database.is_sqlite else request.getfixturevalue("postgres")
-    office, busy = await filled.into(database, chosen, server)
+    office, busy = begins_with_busy_office.found(database)
     return BrowserDesk(database, chosen, office, busy, recordings)
 
 
