@@ -1,25 +1,8 @@
 """Imports what the parts of ``pbxcrm run`` need, once for all of them."""
 
-import gc
-from importlib import import_module
+# ruff: noqa: F401
 
-# What the commands import themselves when they run, and what those modules import only in functions.
-_MODULES = (
-    "pbxcrm.cli.parts",
-    "web.app",
-    "web.server",
-    "web.digest",
-    "workers.work",
-    "ami.listener",
-    "ami.commands",
-    "ami.tracker",
-    "ami.agi",
-    "pbxcrm.cli.phone_orders",
-    "pbxcrm.cli.database",
-    "pbxcrm.phone.source",
-    "pbxcrm.reactions.intake",
-    "pbxcrm.reactions.caller_lookup",
-)
+import gc
 
 
 def preload() -> None:
@@ -27,15 +10,32 @@ def preload() -> None:
 
     Nothing is opened here: no event loop, no database, no connection. Forks must not share such things.
     """
-    from sqlalchemy.orm import configure_mappers
-
-    from pbxcrm.composition import compose
-
     gc.disable()  # nothing of this is garbage
-    for name in _MODULES:
-        import_module(name)
-    compose()
-    configure_mappers()
+    _import_parts()
     gc.enable()
     gc.collect()
     gc.freeze()
+
+
+def _import_parts() -> None:
+    """What the commands import when they run, and what these modules import only inside of functions."""
+    from sqlalchemy.orm import configure_mappers
+
+    import ami.agi
+    import ami.commands
+    import ami.listener
+    import ami.simulator
+    import ami.tracker
+    import pbxcrm.cli.database
+    import pbxcrm.cli.parts
+    import pbxcrm.cli.phone_orders
+    import pbxcrm.reactions.caller_lookup
+    import pbxcrm.reactions.intake
+    import web.app
+    import web.digest
+    import web.server
+    import workers.work
+    from pbxcrm.composition import compose
+
+    compose()
+    configure_mappers()
