@@ -22,6 +22,7 @@ def _import_parts() -> None:
     from sqlalchemy.orm import configure_mappers
 
     import ami.agi
+    import ami.backfill
     import ami.commands
     import ami.listener
     import ami.simulator
@@ -29,6 +30,7 @@ def _import_parts() -> None:
     import pbxcrm.cli.database
     import pbxcrm.cli.parts
     import pbxcrm.cli.phone_orders
+    import pbxcrm.phone.order_source
     import pbxcrm.reactions.caller_lookup
     import pbxcrm.reactions.intake
     import web.app
