@@ -46,7 +46,7 @@ bench: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.bench
 
-# Failures of each part of the product, PostgreSQL, Redis and the PBX during real calls; then of two listeners, one always alive.
+# Failures of each part of the product, PostgreSQL, Redis and the PBX during real calls; then of two machines' listeners, database and PBX.
 chaos: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.chaos.recovery

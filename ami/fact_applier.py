@@ -73,6 +73,9 @@ class Sink(Protocol):
         ``has_waited``: this listener has asked long enough for a better informed one to have taken the lease first.
         """
 
+    async def lease_left(self, pbx: str) -> float:
+        """Seconds until the lease lapses if nobody renews it; 0 or less when it has lapsed or nobody has it."""
+
     async def release_lease(self, pbx: str, owner: str) -> None:
         """Let a standby take over at once."""
 

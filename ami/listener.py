@@ -31,6 +31,7 @@ from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost, PbxReport, PbxSt
 log = structlog.get_logger(__name__)
 
 _GOODBYE = 2.0  # seconds at most for the last report
+_LAPSED = 0.01  # seconds after which a lease that was about to lapse has lapsed
 _OTHERS_COME = 5.0  # seconds in which listeners that lost the database reconnect to it
 __all__ = ["Listener", "ListenerSettings", "Sink"]
 
@@ -40,8 +41,9 @@ class ListenerSettings:
     """Timing and dialling of a listener; plain numbers are seconds."""
 
     timing: Timing = field(default_factory=Timing)
-    lease: float = 2.0  # seconds after the death of the active listener until a standby takes over
-    renew: float = 0.5
+    lease: float = 1.2  # without a renewal for so long, a standby takes over
+    renew: float = 0.25  # how often the active listener renews it
+    look: float = 0.5  # how often a standby looks; it also looks at the moment when the lease lapses
     retry_most: float = 30.0  # pause after a fault of our own
     keep: timedelta = timedelta(days=7)  # how long old journal segments are kept
     dialling: Dialling = field(default_factory=Dialling)
@@ -201,7 +203,16 @@ class Listener:
                         executor = Executor(self.pbx, self._commands, connection, self._settings.dialling, self._clock)
                         group.create_task(executor.run())
                 led = lease
-            await asyncio.sleep(self._settings.renew)
+            await asyncio.sleep(self._settings.renew if led is not None else await self._until_a_look())
+
+    async def _until_a_look(self) -> float:
+        """Seconds until a standby looks at the lease again: when it lapses, unless it is renewed meanwhile."""
+        try:
+            left = await self._sink.lease_left(self.pbx)
+        except Exception as error:  # noqa: BLE001  # the next look says it
+            log.debug("lease_not_seen", pbx=self.pbx, why=describe(error))
+            return self._settings.renew
+        return min(self._settings.look, left + _LAPSED) if left > 0 else self._settings.renew
 
     async def _go_on(
         self, follower: Follower, cursor: JournalPosition, lease: Lease | None, *, begun: bool, led: Lease | None

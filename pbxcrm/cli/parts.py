@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_IDLE_SECONDS = 1.5  # a listener that was stopped in a transaction must not keep a standby waiting for its locks
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -43,14 +45,17 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open the database (and check its revision) and Redis (which may be away); close them at the end."""
+async def open_resources(settings: Settings, *, idle_seconds: float | None = None) -> AsyncIterator[Resources]:
+    """Open the database (and check its revision) and Redis (which may be away); close them at the end.
+
+    ``idle_seconds``: see ``Database``.
+    """
     from pbxcrm.composition import compose
 
     compose()
     with in_use(settings.data_dir):
         make_private(settings.data_dir)
-        db = Database(settings.database_url)
+        db = Database(settings.database_url, idle_seconds=idle_seconds)
         redis = Redis.from_url(redis_url(settings), socket_connect_timeout=2)
         try:
             await prepared(settings.data_dir)
@@ -133,7 +138,7 @@ def serve_listeners(settings: Settings, only: str | None) -> None:
     urls = {pbx.name: _url(pbx) for pbx in chosen}
 
     async def serve() -> None:
-        async with open_resources(settings) as on, asyncio.TaskGroup() as tasks:
+        async with open_resources(settings, idle_seconds=_IDLE_SECONDS) as on, asyncio.TaskGroup() as tasks:
             tasks.create_task(on.relay.run())
             tasks.create_task(_answer_dialplans(settings, on))
             for pbx in chosen:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pbxcrm.contacts.models import Contact
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line
-from pbxcrm.shared.numbers import Written, read_numbers
+from pbxcrm.shared.numbers import MOST_DIGITS, Written, read_numbers
 
-LEAST_DIGITS, MOST_DIGITS = 3, 15  # the most that E.164 allows
+LEAST_DIGITS = 3
 EMAIL = re.compile(r"[^\s@<>\"',;]{1,64}@[^\s@<>\"',;]{1,185}\.[^\s@<>\"',;.]{2,}")
 
 
@@ -42,6 +42,14 @@ def check_number(typed: str, region: str, field: str = "number") -> str:
 
 def _check_written(typed: str, region: str, field: str) -> list[Written]:
     found = read_numbers(typed, region)
+    if any(len(one.number.lstrip("+")) > MOST_DIGITS and one.number.lstrip("+").isdecimal() for one in found):
+        raise Invalid(
+            field,
+            "numbers.too_long",
+            "“{number}” is too long: a telephone number has at most {most} digits.",
+            number=typed.strip()[:LONGEST_REPEATED],
+            most=MOST_DIGITS,
+        )
     if not found or not all(_is_number(one.number) for one in found):
         raise Invalid(
             field, "contacts.number", "“{number}” is not a telephone number.", number=typed.strip()[:LONGEST_REPEATED]

@@ -4,11 +4,11 @@ All times are from the database, so a machine with a wrong clock neither keeps a
 """
 
 import socket
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, func, update
+from sqlalchemy import Interval, bindparam, func, update
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -26,7 +26,12 @@ _JOURNAL: Any = SQLModel.metadata.tables["pbx_journals"].c
 # Built once and executed through Core, because every batch needs them. The first one also locks the row.
 _HEARD = {"last_event_at": func.coalesce(bindparam("heard", type_=UtcDateTime), _STATUS.last_event_at)}
 _HOLD = update(_STATUS.pbx.table).where(_STATUS.pbx == bindparam("of")).values(_HEARD)
-_FENCE = _HOLD.where(_STATUS.lease_owner == bindparam("owned_by"), _STATUS.lease_epoch == bindparam("since"))
+_OWN = _HOLD.where(_STATUS.lease_owner == bindparam("owned_by"), _STATUS.lease_epoch == bindparam("since"))
+_LASTS = func.clock_timestamp() + bindparam("lasts", type_=Interval(native=True))
+_FENCE = {
+    "postgresql": _OWN.values(lease_until=_LASTS),
+    "sqlite": _OWN.values(lease_until=bindparam("until", type_=UtcDateTime)),
+}
 _MOVE = (
     update(_JOURNAL.pbx.table)
     .where(_JOURNAL.pbx == bindparam("of"), _JOURNAL.journal == bindparam("named"))
@@ -35,14 +40,16 @@ _MOVE = (
 
 
 async def check_lease(session: AsyncSession, pbx: str, lease: Lease | None, heard: datetime | None) -> None:
-    """Check the lease and lock the PBX: until this transaction ends nobody else applies facts of it or takes the lease.
+    """Check and renew the lease, and lock the PBX: until this transaction ends nobody else applies facts of it or takes the lease.
 
     ``heard``: the time of the latest fact to apply. Without a lease it only locks. Raises LeaseLost.
     """
     params: dict[str, Any] = {"of": pbx, "heard": heard}
     if lease is not None:
-        fenced = params | {"owned_by": lease.owner, "since": lease.epoch}
-        if not await execute(session, _FENCE, [fenced]):
+        lasts, dialect = timedelta(seconds=lease.seconds), session.get_bind().dialect.name
+        until = {"lasts": lasts} if dialect == "postgresql" else {"until": datetime.now(UTC) + lasts}
+        fenced = params | until | {"owned_by": lease.owner, "since": lease.epoch}
+        if not await execute(session, _FENCE[dialect], [fenced]):
             raise LeaseLost(f"another listener follows {pbx}")
     elif not await execute(session, _HOLD, [params]):
         await locked_status(session, pbx)
@@ -99,10 +106,13 @@ async def hold_lease(
 
     A listener that does not hear the PBX leaves the lease to one that does. A lease may have lapsed because the database was
     away: then a listener that has just started waits (until ``has_waited``) for one that was alive then and may know more.
+    While another listener's transaction has the row locked, that listener is alive.
     """
-    status = await locked_status(session, pbx)
+    status = await _free_status(session, pbx, owner)
     now = await database_now(session)
     await _say_alive(session, pbx, journal, owner, now, is_hearing=is_hearing)
+    if status is None:
+        return None
     holds = status.lease_owner == owner
     if not is_hearing and await _another_hears(session, pbx, owner, now):
         if holds:
@@ -116,7 +126,13 @@ async def hold_lease(
                 return None
         status.lease_owner, status.lease_epoch = owner, status.lease_epoch + 1
     status.lease_until = now + timedelta(seconds=seconds)
-    return Lease(owner, status.lease_epoch)
+    return Lease(owner, status.lease_epoch, seconds)
+
+
+async def lease_left(session: AsyncSession, pbx: str) -> float:
+    """Seconds until the lease lapses if nobody renews it; 0 or less when it has lapsed or nobody has it."""
+    until = (await session.exec(select(PbxStatus.lease_until).where(PbxStatus.pbx == pbx))).one_or_none()
+    return (until - await database_now(session)).total_seconds() if until is not None else 0.0
 
 
 async def release_lease(session: AsyncSession, pbx: str, owner: str) -> None:
@@ -127,6 +143,16 @@ async def release_lease(session: AsyncSession, pbx: str, owner: str) -> None:
     mine = select(PbxJournal).where(PbxJournal.pbx == pbx, PbxJournal.owner == owner)
     for row in (await session.exec(mine)).all():
         row.owner, row.is_hearing = "", False
+
+
+async def _free_status(session: AsyncSession, pbx: str, owner: str) -> PbxStatus | None:
+    """The status row, locked; None while another listener has the lease and a transaction has locked the row."""
+    free = select(PbxStatus).where(PbxStatus.pbx == pbx).with_for_update(skip_locked=True)
+    status = (await session.exec(free)).one_or_none()
+    if status is not None:
+        return status
+    leads = (await session.exec(select(PbxStatus.lease_owner).where(PbxStatus.pbx == pbx))).one_or_none()
+    return await locked_status(session, pbx) if leads in {None, "", owner} else None
 
 
 async def locked_status(session: AsyncSession, pbx: str) -> PbxStatus:

@@ -1,6 +1,6 @@
 """Values that a listener exchanges with the database: its report, its journal position and its lease."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -47,10 +47,14 @@ class JournalPosition:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right of one listener to apply facts of a PBX. ``epoch`` grows with each new holder, so a former one is refused."""
+    """The right of one listener to apply facts of a PBX. ``epoch`` grows with each new holder, so a former one is refused.
+
+    Each batch that is applied renews it for ``seconds``.
+    """
 
     owner: str
     epoch: int
+    seconds: float = field(default=2.0, compare=False)
 
 
 class LeaseLost(RuntimeError):

@@ -7,18 +7,26 @@ from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.shared.errors import Invalid, Unavailable
 from pbxcrm.shared.lengths import LONGEST_REPEATED
-from pbxcrm.shared.numbers import dialable, is_several, normalise
+from pbxcrm.shared.numbers import MOST_DIGITS, dialable, is_several, normalise, too_long
 
 #: States in which the listener can still send an order.
 _CONNECTED = {PbxState.LISTENING.value, PbxState.TROUBLE.value}
 
 
 def check_number(heard: str, region: str) -> str:
-    """The number to dial, E.164 if possible. Raises Invalid for a number that cannot be dialled, and for two in one text."""
+    """The number to dial, E.164 if possible. Raises Invalid for one that cannot be dialled or is too long, and for two in one text."""
     number = normalise(heard, region)
     if number is not None and is_several(heard, region):
         raise Invalid(
             "number", "phone.one_number", "“{number}” is more than one number.", number=heard.strip()[:LONGEST_REPEATED]
+        )
+    if number is not None and too_long(number):
+        raise Invalid(
+            "number",
+            "numbers.too_long",
+            "“{number}” is too long: a telephone number has at most {most} digits.",
+            number=heard.strip()[:LONGEST_REPEATED],
+            most=MOST_DIGITS,
         )
     if number is None or not dialable(number):
         raise Invalid("number", "phone.number", "This is not a number that can be called.")

@@ -125,6 +125,11 @@ class Intake:
                 session, pbx, journal, owner, seconds, is_hearing=is_hearing, has_waited=has_waited
             )
 
+    async def lease_left(self, pbx: str) -> float:
+        """Seconds until the lease lapses if nobody renews it; 0 or less when it has lapsed or nobody has it."""
+        async with self.db.read() as session:
+            return await leases.lease_left(session, pbx)
+
     async def release_lease(self, pbx: str, owner: str) -> None:
         """Let a standby take over at once; called when a listener stops cleanly."""
         async with self.db.write() as session:

@@ -79,12 +79,22 @@ class Money(TypeDecorator[Decimal]):
 
 
 class Database:
-    """``after_commit`` gets the hints that a committed transaction put into the outbox; it must not make the writer wait."""
+    """``after_commit`` gets the hints that a committed transaction put into the outbox; it must not make the writer wait.
 
-    def __init__(self, url: str, *, pool_size: int = 8, after_commit: AfterCommit | None = None) -> None:
+    ``idle_seconds``: PostgreSQL ends a transaction that does nothing for so long, and with it its locks; None for never.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        after_commit: AfterCommit | None = None,
+        idle_seconds: float | None = None,
+    ) -> None:
         self.url = async_url(url)
         self.is_sqlite = self.url.startswith("sqlite")
-        self.engine = _engine(self.url, pool_size)
+        self.engine = _engine(self.url, pool_size, idle_seconds)
         self._writing = self.engine.execution_options(**{WRITES: True})
         self.after_commit = after_commit
         self._turn = asyncio.Lock()
@@ -227,14 +237,21 @@ def async_url(url: str) -> str:
     return parsed.set(drivername=driver.get(parsed.drivername, parsed.drivername)).render_as_string(hide_password=False)
 
 
-def _engine(url: str, pool_size: int) -> AsyncEngine:
+def _engine(url: str, pool_size: int, idle_seconds: float | None) -> AsyncEngine:
     if url.startswith("sqlite"):
         return sqlite_engine(url, pool_size)
     # PostgreSQL's JIT takes 30 ms for a query that runs in 1 ms, because it overestimates the number of rows.
-    plain = {"server_settings": {"jit": "off"}}
+    server = {"jit": "off"}
+    if idle_seconds is not None:
+        server["idle_in_transaction_session_timeout"] = f"{idle_seconds * 1000:.0f}"
     # Without ``hide_parameters``, error messages would put personal data into the log.
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=plain, hide_parameters=True
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={"server_settings": server},
+        hide_parameters=True,
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
     return engine

@@ -16,6 +16,8 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat
 
 #: Numbers up to this many digits are extensions or service numbers, never E.164.
 SHORT_DIGITS = 6
+MOST_DIGITS = 15  # of a telephone number (E.164)
+_MOST_PREFIX = 4  # digits that an office or a carrier may want before a number: 9 for an outside line, 00, 0810
 #: Longer than any number; longer texts are cut.
 LONGEST_NUMBER = 64
 #: Digits without a plus may be a number with country code from this length on.
@@ -50,6 +52,7 @@ _DIALABLE = re.compile(r"[+*#0-9]{1,32}")
 _URI = re.compile(r"(?:sips?|tel):([^@;>]*)", re.IGNORECASE)
 #: The region that phonenumbers gives to +888, +870 and other global codes. Without a plus, such digits are a carrier's prefix.
 _NO_COUNTRY = "001"
+_RUN_OF_DIGITS = re.compile(r"[0-9]+")
 _DIGITS = re.compile(r"\+?[0-9]+")
 #: Separates a service code or an account from the number: ``*31*…``, ``1234#…``; also a pause in a dial string.
 _SERVICE_CODE = re.compile(r"[*#wW,]")
@@ -71,6 +74,12 @@ _RUN = re.compile(r"(?<!\w)\+?\(?\d(?:[\d\s().\-\u2010-\u2015/]*\d)?\)?(?!\w)")
 def dialable(number: str) -> bool:
     """Whether the PBX may dial ``number``: 1 to 32 characters of ``+ * # 0-9`` and nothing else."""
     return _DIALABLE.fullmatch(number) is not None
+
+
+def too_long(number: str) -> bool:
+    """Whether digits without a break are more than those of a number with prefixes, as of two numbers without a space between."""
+    most = MOST_DIGITS + (0 if number.startswith("+") else _MOST_PREFIX)
+    return any(len(run) > most for run in _RUN_OF_DIGITS.findall(number))
 
 
 def normalise(heard: str | None, region: str) -> str | None:

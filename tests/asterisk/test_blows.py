@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.recovery import Run, Verdict, stories
+from tests.chaos.recovery import recovering
+from tests.chaos.story_run import Verdict, stories
 from tests.databases import Postgres, postgres_programs, running_postgres
 from tests.needs import need
 
@@ -17,7 +18,7 @@ SEED = 4
 
 async def _struck(postgres: Postgres, folder: Path) -> Verdict:
     dice = random.Random(SEED)
-    async with Run(postgres, folder, SEED) as running:
+    async with recovering(postgres, folder, SEED) as running:
         for number, kind in enumerate(KINDS, start=1):
             while running.verdict.played.total() < number:  # a machine that stands still may not play a story
                 await running.play(kind, dice.choice(stories()))

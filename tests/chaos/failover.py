@@ -1,53 +1,62 @@
-"""A hundred failures of two listeners during simulated calls: ``python -m tests.chaos.failover [BLOWS] [SEED] [RATE]``.
+"""Failures of two machines' listeners during real calls: ``python -m tests.chaos.failover [BLOWS] [SEED] [KIND,…] [STORY,…]``.
 
-``RATE``: calls that begin per second. Do not change the working tree meanwhile: processes are restarted from it.
-Exit code 1 if a call was lost, duplicated, reopened or differs from what the PBX did.
+A real Asterisk, phones and a trunk play stories, one after the other. During each, listeners are killed, stopped and continued, and
+database and PBX are cut, killed and mended, in every order (``pair_blows``). One machine's clock is 20 s fast. ``story_run`` compares.
+Prints a table. Exit code 1 if a call was lost, duplicated, reopened or differs. Do not change the working tree meanwhile:
+processes are restarted from it. ``simulated_failover`` does the same during many simulated calls at once.
 """
 
 import asyncio
-import shutil
+import random
 import sys
 import tempfile
 from pathlib import Path
 
 from pbxcrm.composition import compose
-from tests.chaos.two_machines import TwoMachines, Verdict
-from tests.databases import postgres_programs, running_postgres
+from pbxcrm.shared.logs import configure
+from tests.chaos import pair_blows
+from tests.chaos.story_run import LEAST, Run, asked, cel_of, play_many
+from tests.chaos.two_machines import TwoMachines
+from tests.databases import Postgres, postgres_programs, running_postgres
 
-KEPT = Path(tempfile.gettempdir()) / "pbxcrm-chaos"  # data directories and logs of a failed run
+
+def failing_over(postgres: Postgres, folder: Path, seed: int) -> Run[TwoMachines]:
+    """A run that strikes two machines' listeners, which read the PBX's CEL file after a gap."""
+    dice = random.Random(seed)
+    return Run(
+        folder,
+        seed,
+        lambda pbx: TwoMachines(folder, postgres, pbx.ami_port, LEAST, cel_of(pbx), dice),
+        pair_blows.strike,
+    )
 
 
-async def run(blows: int, seed: int, rate: float) -> Verdict:
-    programs = postgres_programs()
-    if programs is None:
-        sys.exit("PostgreSQL is missing (apt-get install postgresql)")
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        server = running_postgres(programs)
-        postgres = await asyncio.to_thread(server.__enter__)
-        try:
-            async with TwoMachines(postgres, Path(folder), seed=seed, rate=rate) as machines:
-                await machines.go(blows)
-                found = await machines.verdict()
-                if found.wrong:
-                    shutil.copytree(folder, KEPT, dirs_exist_ok=True)
-                return found
-        finally:
-            await asyncio.to_thread(server.__exit__, None, None, None)
+async def run(postgres: Postgres, folder: Path) -> bool:
+    """Whether something was wrong."""
+    count, seed, kinds, names = asked(pair_blows.KINDS)
+    print(f"{count} blows, seed {seed}", flush=True)
+    running = failing_over(postgres, folder, seed)
+    found = await play_many(running, count, kinds, names)
+    print(*found.wrong, found.table(), found, sep="\n")
+    times = sorted(running.struck.takeovers)
+    print(
+        f"{running.struck.changes} changes of the listener; of {len(times)} takeovers that were timed, from the kill or stop of the"
+        f" leader until all was applied, the longest took {max(times, default=0.0):.1f} s: {[round(time, 1) for time in times]}"
+    )
+    return bool(found.wrong)
 
 
 def main() -> None:
     compose()
-    blows = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    rate = float(sys.argv[3]) if len(sys.argv) > 3 else 3.0
-    found = asyncio.run(run(blows, seed, rate))
-    for sentence in [*found.notes, *found.wrong]:
-        print(sentence)
-    print(
-        f"{found.blows} blows (seed {seed}), {found.takeovers} changes of the listener, {found.calls} calls,"
-        f" {len(found.wrong)} differences; the longest takeover after a kill took {found.longest_takeover:.1f} s"
-    )
-    sys.exit(bool(found.wrong))
+    configure("ERROR")
+    programs = postgres_programs()
+    if programs is None:
+        sys.exit("PostgreSQL is missing (apt-get install postgresql)")
+    with (
+        tempfile.TemporaryDirectory(prefix="failover-") as folder,
+        running_postgres(programs, keeps_commits=True) as postgres,
+    ):
+        sys.exit(asyncio.run(run(postgres, Path(folder))))
 
 
 if __name__ == "__main__":

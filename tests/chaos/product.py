@@ -5,21 +5,17 @@ import os
 import signal
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from sqlmodel import select
-
-from pbxcrm.calls.call_json import as_object
-from pbxcrm.calls.models import Call, CallEvent
 from pbxcrm.shared.db import Database
 from tests.chaos.proxy import Proxy
+from tests.chaos.story_run import WELL
 from tests.databases import Postgres, fresh_name
 from tests.office import open_office
 from tests.running import Running, running
 from tests.waiting import is_alive, until
 
 PARTS = {"web", "work", "listen", "redis"}
-WELL = 120.0  # seconds until everything has recovered from a blow, on a slow machine
 
 
 class Product:
@@ -68,8 +64,7 @@ class Product:
         self.run.process.kill()
         await self.run.ended(30)
         await until(lambda: not any(is_alive(pid) for pid in pids))
-        with (self.folder / "log").open("a") as log:
-            log.write(self.run.said)
+        self.keep_logs()
         self.run = None
 
     def signal_part(self, name: str, number: signal.Signals) -> bool:
@@ -87,26 +82,8 @@ class Product:
             return False
         return await run.well() and await run.listens()
 
-    async def rows(self) -> list[Call]:
-        """The calls sorted by start, without those that were merged into another."""
-        async with self.database.read() as session:
-            rows = (await session.exec(select(Call).where(Call.merged_into_id == None))).all()  # noqa: E711
-        return sorted(rows, key=lambda call: (call.started_at, call.id or 0))
-
-    async def told_twice(self) -> list[str]:
-        """Calls that were opened or ended more than once."""
-        async with self.database.read() as session:
-            events = (await session.exec(select(CallEvent))).all()
-        seen: dict[tuple[int, str], int] = {}
-        for event in events:
-            seen[event.call_id, event.kind] = seen.get((event.call_id, event.kind), 0) + 1
-        return [
-            f"call {call_id} was {kind} {count} times"
-            for (call_id, kind), count in sorted(seen.items())
-            if kind in {"opened", "ended"} and count > 1
-        ]
-
-
-def comparable(row: Call) -> dict[str, Any]:
-    """The data of a call that is compared: the object of the API, and its channels."""
-    return as_object(row, row.client_number) | {"channels": sorted(row.channel_ids)}
+    def keep_logs(self) -> None:
+        """Write what the running product has printed to the folder."""
+        if self.run is not None:
+            with (self.folder / "log").open("a") as log:
+                log.write(self.run.said)

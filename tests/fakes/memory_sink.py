@@ -117,6 +117,10 @@ class MemorySink:
         self.leases[pbx] = (lease, now + timedelta(seconds=seconds))
         return lease
 
+    async def lease_left(self, pbx: str) -> float:
+        self._check()
+        return (self.leases[pbx][1] - self._clock()).total_seconds() if pbx in self.leases else 0.0
+
     async def release_lease(self, pbx: str, owner: str) -> None:
         self._check()
         lease, until = self.leases.get(pbx, (Lease("", 0), self._clock()))

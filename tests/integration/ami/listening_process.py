@@ -71,6 +71,9 @@ class FileSink:
     ) -> Lease | None:
         return Lease(owner, 1)
 
+    async def lease_left(self, pbx: str) -> float:
+        return 1.0
+
     async def release_lease(self, pbx: str, owner: str) -> None: ...
     async def add_missing(self, batch: Batch) -> None: ...
     async def move_cursor(self, pbx: str, journal: str, cursor: JournalPosition) -> None: ...

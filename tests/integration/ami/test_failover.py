@@ -126,13 +126,13 @@ async def _started(listener: Listener) -> AsyncIterator[None]:
 
 
 async def _known(database: Database, machines: int) -> None:
-    """Until one leads and the database knows of so many."""
+    """Until one leads and the database knows of so many. On a busy machine the lease may have changed hands meanwhile."""
     async with asyncio.timeout(30):
         while True:
             async with database.read() as session:
                 journals = (await session.exec(select(PbxJournal).where(col(PbxJournal.owner) != ""))).all()
             known = await status(database)
-            if known is not None and known.lease_epoch == 1 and len(journals) == machines:
+            if known is not None and known.lease_owner and len(journals) == machines:
                 return
             await asyncio.sleep(0.02)  # a database cannot be awaited
 

@@ -1,14 +1,17 @@
 """One listener at a time applies what a PBX says, whatever clocks, copies and stopped processes do; on both databases."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
 from pbxcrm.calls.facts import Batch, Outcome
 from pbxcrm.calls.models import Call
+from pbxcrm.pbx.leases import check_lease
 from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost
 from pbxcrm.reactions.intake import Intake
@@ -63,6 +66,43 @@ async def test_one_who_lost_the_lease_applies_nothing(database: Database, office
     await intake.apply(_with(told, new))
     async with database.read() as session:
         assert len((await session.exec(select(Call))).all()) == 1
+
+
+async def test_each_batch_renews_the_lease(database: Database, office: Office, intake: Intake) -> None:
+    """So a listener that is busy applying facts does not lose it because a renewal comes late."""
+    assert await intake.lease_left("default") <= 0
+    lease = await intake.hold_lease("default", "j1", "a", 30)
+    await lapse(database)
+    assert await intake.lease_left("default") < 0
+    await intake.apply(replace(batch(FactStory().ring("101")), journal="j1", lease=lease))
+    assert 25 < await intake.lease_left("default") <= 30
+    assert await intake.hold_lease("default", "j2", "b", 30) is None
+
+
+async def test_who_has_locked_the_row_is_alive_and_one_that_stands_still_loses_the_lock(
+    database: Database, database_url: str, intake: Intake
+) -> None:
+    """PostgreSQL only: a listener that is stopped in the middle of a transaction must not keep a standby waiting."""
+    if database.is_sqlite:
+        return
+    lease = await intake.hold_lease("default", "j1", "a", 30)
+    await lapse(database)
+    stopped = Database(database_url, idle_seconds=3.0)
+    try:
+        with pytest.raises(DBAPIError):
+            await _stand_still(stopped, lease, intake)
+    finally:
+        await stopped.close()
+
+
+async def _stand_still(stopped: Database, lease: Lease | None, intake: Intake) -> None:
+    async with stopped.write() as session:
+        await check_lease(session, "default", lease, None)
+        async with asyncio.timeout(2.9):
+            assert await intake.hold_lease("default", "j2", "b", 30) is None
+        async with asyncio.timeout(30):
+            while await intake.hold_lease("default", "j2", "b", 30) != Lease("b", 2):
+                await asyncio.sleep(0.02)  # a database cannot be awaited
 
 
 async def test_who_does_not_hear_the_pbx_leaves_it_to_one_that_does(database: Database, intake: Intake) -> None:

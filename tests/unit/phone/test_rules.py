@@ -56,6 +56,19 @@ def test_two_numbers_are_not_dialled_as_one(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "typed", ["067111223305012345670", "06711122330501234567", "+1234567890123456", "*31*" + "1" * 20]
+)
+def test_more_digits_than_a_number_has_are_not_dialled(typed: str) -> None:
+    with pytest.raises(Invalid, match="at most 15 digits"):
+        check_number(typed, "UA")
+
+
+@pytest.mark.parametrize("typed", ["9810123456789012345", "*31*0671112233", "1234567890#0671112233"])
+def test_a_prefix_may_stand_before_a_number(typed: str) -> None:
+    assert check_number(typed, "UA") in {typed, "+380671112233"}
+
+
+@pytest.mark.parametrize(
     ("typed", "dialled"),
     [("044/555 12 34", "+380445551234"), ("0671112233 доб. 12", "+380671112233"), ("*21#", "*21#")],
 )

@@ -1,0 +1,43 @@
+"""The chaos runs' own reader of CEL files, against the streams that were recorded with the files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ami.replay import calls_in
+from ami.tracker import TrackerSettings
+from pbxcrm.calls.facts import CallState, Outcome
+from tests.chaos.by_channel import ASKED_ONLY, Record
+from tests.scenarios.test_cel import FILES, name_of
+
+STREAMS = [file for file in FILES if file.with_name(f"{name_of(file)}.ami").exists()]
+ALL = [pytest.param(file, id=str(file.relative_to(file.parents[1]))) for file in STREAMS]
+
+
+def _calls(file: Path) -> list[CallState]:
+    return calls_in([file.with_name(f"{name_of(file)}.ami").read_bytes()], TrackerSettings())
+
+
+@pytest.mark.parametrize("file", ALL)
+def test_a_stream_tells_what_its_cel_file_has_of_each_channel(file: Path) -> None:
+    record = Record.read(file)
+    assert record.names
+    assert record.differences(_calls(file), record.names.keys(), asked_only=name_of(file) in ASKED_ONLY) == []
+
+
+def test_it_finds_what_is_wrong() -> None:
+    (file,) = [file for file in STREAMS if file.parent.name == "cel-22" and name_of(file) == "hunting_second_answers"]
+    record, (call,) = Record.read(file), _calls(file)
+    client, *phones = call.channel_ids
+    missed = replace(call, outcome=Outcome.MISSED)
+    nobody = replace(call, talked=())
+    alone = replace(call, channel_ids=(client,))
+    for told, words in (
+        ([missed], "is missed, and 2 of its channels were in a bridge"),
+        ([nobody], "talked, but only"),
+        ([alone], "is in no call"),
+        ([alone, replace(call, channel_ids=tuple(phones))], "are in no call together"),
+        ([], "is in no call"),
+    ):
+        assert any(words in found for found in record.differences(told, record.names.keys())), words
