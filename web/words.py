@@ -16,6 +16,7 @@ from pbxcrm.shared import reasons
 from pbxcrm.shared.text_match import has_letters as has_letters  # noqa: PLC0414 - for templates
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import Progress, progress_of
+from web import reason_params
 from web.formats import span
 from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
@@ -210,11 +211,7 @@ def because(stored: Mapping[str, Any] | None) -> list[str]:
 
 
 def _spoken(reason: reasons.Reason) -> reasons.Reason:
-    params = {
-        name: _(value) if name in {"stage", "pipeline"} or value == NO_NUMBER else value
-        for name, value in reason.params.items()
-    }
-    return reasons.Reason(reason.code, params, tuple(map(_spoken, reason.because)))
+    return reasons.Reason(reason.code, reason_params.said(reason.params), tuple(map(_spoken, reason.because)))
 
 
 def numbers_together(text: str) -> str:

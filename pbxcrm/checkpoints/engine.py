@@ -169,6 +169,7 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
         why=why,
         title=title,
         working=context.working_of(deal.responsible_id),
+        stage_name=stage_name,
         rests=facts.rests,
     )
 

@@ -16,6 +16,7 @@ from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.access import audience_of_lamp
 from pbxcrm.checkpoints.addressee_rules import addressee_of, goes_to_manager
 from pbxcrm.checkpoints.context import EngineContext, Watched
+from pbxcrm.checkpoints.counting import with_arithmetic
 from pbxcrm.checkpoints.models import CheckpointStep, Decision, Lamp, LampState, StepKind, Subject
 from pbxcrm.checkpoints.rules import Rest, pieces
 from pbxcrm.people.directory import Directory
@@ -61,6 +62,7 @@ class LampSubject:
     why: Callable[[Lamp, Sequence[Reason]], Reason]
     title: Callable[[CheckpointStep], Reason]
     working: WorkingTime
+    stage_name: str = ""
     rests: Sequence[Rest] = ()
     call_id: int | None = None
     part_of_id: int | None = None  # the parent task of its lamps' tasks
@@ -151,12 +153,10 @@ async def _give_tasks(session: AsyncSession, context: EngineContext, lit: Sequen
 
 def _task_of(each: DueLamp, now: datetime) -> TaskDraft:
     lamp, subject, step = each.lamp, each.subject, each.step
-    why = Reason.load(lamp.reason)
-    assert why is not None
     return TaskDraft(
         kind=TaskKind.CONTROL if step.what == StepKind.CONTROL else TaskKind.LAMP,
         title=subject.title(step),
-        why=why,
+        why=with_arithmetic(lamp, subject.stage_name),
         due_at=now,
         assignee_id=lamp.addressee_id,
         deal_id=subject.deal_id,
@@ -180,7 +180,7 @@ def _joint_of(context: EngineContext, lamp: Lamp, task: Task, owner_id: int | No
     theirs, _ = addressee_of(context, RESPONSIBLE, owner_id, now)
     if owner_id is None or theirs in {None, task.assignee_id}:
         return None
-    title, why = Reason.load(task.title_code), Reason.load(lamp.reason)
+    title, why = Reason.load(task.title_code), Reason.load(task.reason)
     assert title is not None
     assert why is not None
     return TaskDraft(

@@ -112,6 +112,14 @@ async def access_lamp(session: AsyncSession, viewer: Viewer, lamp_id: int) -> La
     return found
 
 
+async def burning_of_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> list[Lamp]:
+    """The burning lamps of a deal that the viewer may see, oldest first."""
+    rows = await session.exec(
+        select(Lamp).where(Lamp.deal_id == deal_id, is_burning(), visible_lamps(viewer)).order_by(col(Lamp.lit_at))
+    )
+    return list(rows.all())
+
+
 async def lamps_in_stage(session: AsyncSession, stage_id: int) -> tuple[int, int]:
     """The numbers of armed and of burning lamps of the deals in a stage."""
     deals = select(Deal.id).where(Deal.stage_id == stage_id)

@@ -19,6 +19,13 @@ REASONS: dict[str, str | Counted] = {
         "{norm} more working minutes passed after the lamp before.",
         "norm",
     ),
+    "lamp.counted": N_("Since {since_at}; norm {working_minutes} of working time; {stretches}; lit {lit_at}."),
+    "lamp.counted_stage": N_(
+        "Since {since_at} in “{stage}” without work; norm {working_minutes} of working time; {stretches}; lit {lit_at}."
+    ),
+    "lamp.counted_later": N_(
+        "The lamp before lit {since_at}; {working_minutes} of working time after it; {stretches}; lit {lit_at}."
+    ),
     "lamp.to_deputy": N_("{who} is away; {deputy} stands in."),
     "lamp.to_away": N_("{who} is away and nobody stands in, so {manager} has it."),
     "lamp.to_left": N_("{who} has left, so {manager} has it."),

@@ -54,6 +54,9 @@ async def test_a_checkpoint_is_made_changed_and_taken_away(programs: Programs, d
         [burning] = (await client.get("/api/v1/lamps", params={"deal_id": deal_id, "state": "burning"})).json()["items"]
         task = (await client.get(f"/api/v1/tasks/{burning['task_id']}")).json()
         assert (task["kind"], task["assignee"], task["title"]) == ("lamp", "ivan", "Ask for an answer: Roof")
+        assert task["reason"] == burning["reason"]
+        assert "Since Wed 18 Nov 12:00 in “Call held” without work; norm 1 min of working time" in task["reason"]
+        assert "Wed 18 Nov 12:00–12:01; lit Wed 18 Nov 12:01." in task["reason"]
         assert task["checklist"] == [{"text": "Call", "required": False, "done": False}]
         assert (await client.get(f"/api/v1/deals/{deal_id}")).json()["lamp"] == "first"
         assert_problem(await client.post(f"/api/v1/tasks/{task['id']}/finish", json={}), 409, "tasks.lamp")

@@ -15,6 +15,25 @@ from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers, Clock
 
 
+async def test_the_arithmetic_is_said_wherever_the_lamp_is_shown(
+    browser: Browsers, database: Database, clock: Clock
+) -> None:
+    olena = await browser("olena")
+    await olena.post("/deals/new", data={"title": "Fence", "stage_id": "1"})
+    clock.forward(hours=1)
+    await sweep_lamps(database, clock())
+    async with database.read() as session:
+        task_id = (await session.exec(select(Lamp.task_id).where(Lamp.state == "burning"))).one()
+    said = re.compile(r"Since [^<]+ in “New request” without work; norm 1\u00a0h of working time; [^<]+; lit [^<]+\.")
+    for address in ("/deals/1", "/tasks", f"/tasks/{task_id}", "/burning", "/deals/1/timeline?kind=tasks"):
+        page = (await olena.get(address)).text
+        assert said.search(page), (address, re.findall("Since.{0,300}", page))
+    assert len(said.findall((await olena.get("/deals/1")).text)) == 3  # beside the title, at the task, in the history
+    await olena.post("/deals/1/move", data={"stage_id": "4", "version": "1"})
+    deal = (await olena.get("/deals/1")).text
+    assert len(said.findall(deal)) == 1, "what is out is told in the history"
+
+
 @pytest.fixture(autouse=True)
 async def _seeded(database: Database) -> None:
     async with database.write() as session:

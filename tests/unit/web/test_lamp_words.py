@@ -20,7 +20,8 @@ WORKED = [
 
 def lamp(step: int = 0, worked: list[list[str]] = WORKED) -> Lamp:
     return Lamp(
-        checkpoint_id=1, step=step, subject="deal", entry="m1:", entered_at=ENTERED, minutes=480, due_at=LIT, lit_at=LIT, worked=worked
+        checkpoint_id=1, step=step, subject="deal", entry="m1:", entered_at=ENTERED, minutes=480, due_at=LIT, lit_at=LIT, worked=worked,
+        reason={"code": "lamp.stage"},
     )  # fmt: skip
 
 

@@ -7,12 +7,12 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import logins_of
-from pbxcrm.shared import reasons
 from pbxcrm.tasks import actions, assignment_actions, checklist_rules, finish_actions, progress_actions
 from pbxcrm.tasks.filters import TaskFilter
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, comments_of, list_tasks
 from web.api import checked_cursors
+from web.api.english import in_english
 from web.api.fields import (
     NO_NUL,
     SOMETHING,
@@ -416,7 +416,7 @@ async def tasks_out(ask: Ask, rows: list[Task]) -> list[TaskOut]:
             part_of_id=task.part_of_id,
             status=TaskStatus(task.status),
             result=task.result,
-            reason=reasons.text(task.reason),
+            reason=in_english(task.reason, ask.now),
             created_by=logins.get(task.created_by_id),
             created_at=task.created_at,
             done_by=logins.get(task.done_by_id),
