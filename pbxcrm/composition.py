@@ -20,6 +20,7 @@ from pbxcrm.callbacks.timers import light_callbacks, recompute_callbacks
 from pbxcrm.calls.access import CLIENT_OF_CALL
 from pbxcrm.calls.actions import adopt_calls
 from pbxcrm.calls.lines import line_deleted
+from pbxcrm.calls.lines import stage_archived as line_stage_archived
 from pbxcrm.checkpoints import handlers
 from pbxcrm.checkpoints import reasons as checkpoints
 from pbxcrm.checkpoints.engine import light_due
@@ -39,7 +40,14 @@ from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL
 from pbxcrm.deals.actions import adopt_deals, has_files, next_task_missing, say_deals_relinked
 from pbxcrm.deals.follow_ups import follow_closing
-from pbxcrm.deals.hooks import deal_changed, pipeline_made, stage_changed, stage_entered, with_anothers_client
+from pbxcrm.deals.hooks import (
+    deal_changed,
+    pipeline_made,
+    stage_archived,
+    stage_changed,
+    stage_entered,
+    with_anothers_client,
+)
 from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
@@ -118,6 +126,7 @@ def compose() -> None:
     with_anothers_client.register(tell_owner_of_client)
     deal_changed.register(handlers.deal_changed)
     stage_changed.register(handlers.stage_changed)
+    stage_archived.register(line_stage_archived)
     pipeline_made.register(handlers.pipeline_made)
     next_task_changed.register(handlers.task_changed)
     register_lighter(Subject.DEAL, light_due)

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call, Line
-from pbxcrm.deals.attempt_schedule import AfterLast, check_schedule
+from pbxcrm.deals.attempt_schedule import AfterLast, check_schedule, without_stage
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.config_cache import cached_until_changed
@@ -128,6 +128,21 @@ async def delete_line(session: AsyncSession, viewer: Viewer, line_id: int, now: 
     record(session, now, "line.deleted", "line", line_id, actor=viewer, name=line.name)
 
 
+async def stage_archived(session: AsyncSession, stage: Stage, to: Stage | None) -> None:
+    """Handler of ``deals.hooks.stage_archived``: no line names the stage any more. Where its deals went, those of the lines go, too."""
+    assert stage.id is not None
+    for line in (await session.exec(select(Line))).all():
+        schedule = without_stage(line.attempt_schedule, stage.id, to)
+        if schedule != line.attempt_schedule:
+            line.attempt_schedule = schedule
+            session.add(line)
+        if line.stage_id == stage.id:
+            follows = to is not None and to.archived_at is None and to.kind not in CLOSED_KINDS
+            line.stage_id = to.id if to is not None and follows else None
+            session.add(line)
+    await session.flush()
+
+
 async def _access(session: AsyncSession, line_id: int) -> Line:
     line = await session.get(Line, line_id)
     if line is None:
@@ -162,7 +177,7 @@ async def _check_target(
     """Check pipeline and stage for deals of answered calls; a stage sets its pipeline. Raises Invalid."""
     if stage_id is not None:
         stage = await session.get(Stage, stage_id)
-        if stage is None or stage.kind in CLOSED_KINDS:
+        if stage is None or stage.kind in CLOSED_KINDS or stage.archived_at is not None:
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
         if pipeline_id is not None and pipeline_id != stage.pipeline_id:
             raise Invalid("pipeline_id", "deals.other_pipeline", "The stage belongs to another pipeline.")

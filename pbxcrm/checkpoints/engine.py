@@ -246,8 +246,10 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
         base = Base(working.add_minutes(date, checkpoint.offset_minutes) if checkpoint.offset_minutes else date, "")
         if any(work.at > base.at for work in facts.works_for(watched)):
             return None
-        entry = f"d{deal.id}:{int(date.timestamp())}"
-    elif checkpoint.trigger == TriggerKind.SILENCE:
+        if checkpoint.begins_at is not None and due(base.at, minutes[0]) <= checkpoint.begins_at:
+            return None  # its time had passed before the checkpoint began
+        return Clock(f"d{deal.id}:{int(date.timestamp())}", base.at, minutes, due, deal.responsible_id)
+    if checkpoint.trigger == TriggerKind.SILENCE:
         base = base_of(deal.created_at, _contacts(watched, facts))
         entry = f"s{deal.id}:{base.key}"
     else:

@@ -1,7 +1,7 @@
 """When a client who was not reached is tried again, and what comes after the last attempt: of a line, or of a pipeline."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -66,3 +66,13 @@ async def check_schedule(
     if pipeline_id is not None and stage.pipeline_id != pipeline_id:
         raise Invalid("attempts_stage_id", "deals.other_pipeline", "The stage belongs to another pipeline.")
     return AttemptSchedule(tuple(minutes), AfterLast(then), stage_id)
+
+
+def without_stage(stored: Mapping[str, Any], stage_id: int, to: Stage | None) -> dict[str, Any]:
+    """A stored schedule that does not name the stage, which is being archived: deals go to ``to`` then, or the manager decides."""
+    schedule = AttemptSchedule.load(stored)
+    if schedule is None or schedule.stage_id != stage_id:
+        return dict(stored)
+    if to is not None and to.archived_at is None:
+        return replace(schedule, stage_id=to.id).stored()
+    return replace(schedule, then=AfterLast.MANAGER, stage_id=None).stored()

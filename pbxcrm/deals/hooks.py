@@ -46,5 +46,8 @@ deal_changed = Hook[Deal, datetime]("deals.deal_changed")
 #: The norm or the kind of a stage was changed.
 stage_changed = Hook[Stage, datetime]("deals.stage_changed")
 
+#: A stage was archived. Its deals go to the second stage; None: it had none.
+stage_archived = Hook[Stage, Stage | None]("deals.stage_archived")
+
 #: A pipeline was created from a template, with its stages.
 pipeline_made = Hook[Pipeline]("deals.pipeline_made")

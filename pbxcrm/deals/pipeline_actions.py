@@ -12,11 +12,11 @@ from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.deals import stage_rules
 from pbxcrm.deals.actions import do_move_deal
-from pbxcrm.deals.attempt_schedule import AttemptSchedule, check_schedule
+from pbxcrm.deals.attempt_schedule import AttemptSchedule, check_schedule, without_stage
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.fields import FIELDS
 from pbxcrm.deals.funnel_templates import TEMPLATES
-from pbxcrm.deals.hooks import pipeline_made, stage_changed
+from pbxcrm.deals.hooks import pipeline_made, stage_archived, stage_changed
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import stages_of
 from pbxcrm.deals.stage_rules import CARRIED_BY_DEFAULT, Requirements
@@ -235,6 +235,9 @@ async def archive_stage(
     stage.version += 1
     _set_order(others)
     await session.flush()
+    pipeline = await session.get_one(Pipeline, stage.pipeline_id)
+    pipeline.attempt_schedule = without_stage(pipeline.attempt_schedule, stage_id, to)
+    await stage_archived(session, stage, to)
     record(session, now, "stage.archived", "stage", stage_id, actor=viewer, moved_to=move_to, deals=count)
     if to is not None and count:
         people, why = await load_directory(session), reason("deal.stage_archived", stage=stage.name, by=viewer.name)

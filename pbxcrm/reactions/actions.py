@@ -396,8 +396,9 @@ async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason
 def _stage(case: Case, kind: StageKind) -> Stage | None:
     """The stage set for the line (Unsorted only), else the stage of this kind in the line's or the default pipeline."""
     line, funnel = case.line, case.context.funnel
-    if kind is StageKind.UNSORTED and line.stage_id in funnel.stages:
-        return funnel.stages[line.stage_id]
+    chosen = funnel.stages.get(line.stage_id) if kind is StageKind.UNSORTED else None
+    if chosen is not None and chosen.archived_at is None:
+        return chosen
     return funnel.stage_of_kind(line.pipeline_id, kind) or funnel.stage_of_kind(funnel.default_id, kind)
 
 

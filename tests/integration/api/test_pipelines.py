@@ -5,12 +5,36 @@ from typing import Any
 from httpx2 import AsyncClient
 from sqlmodel import select
 
+from pbxcrm.calls.models import Line
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.pipeline_actions import CLEAR_AT_ONCE
 from pbxcrm.shared import timers
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs
 from tests.integration.api.test_writing import TOMORROW, assert_problem
+
+
+async def test_a_schedule_and_a_line_do_not_name_a_stage_that_is_gone(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        made = await make(client, template="six", attempts={"minutes": [10], "then": "manager"})
+        assert made["attempts"] == {"minutes": [10], "then": "manager", "stage_id": None}
+        first, second, third = [stage["id"] for stage in made["stages"] if stage["kind"] == "open"][:3]
+        path = f"/api/v1/pipelines/{made['id']}"
+        await client.patch(path, json={"attempts": {"minutes": [10], "then": "stage", "stage_id": first}})
+        async with programs.db.write() as session:
+            line = (await session.exec(select(Line))).first()
+            assert line is not None
+            line.pipeline_id, line.stage_id = made["id"], first
+            line.attempt_schedule = {"minutes": [5], "then": "stage", "stage_id": first}
+        assert (await client.post(f"/api/v1/stages/{first}/archive", json={"move_to": second})).status_code == 200
+        assert (await client.get(path)).json()["attempts"] == {"minutes": [10], "then": "stage", "stage_id": second}
+        async with programs.db.read() as session:
+            line = (await session.exec(select(Line))).first()
+        assert line is not None
+        assert (line.stage_id, line.attempt_schedule["stage_id"]) == (second, second)
+        assert (await client.post(f"/api/v1/stages/{second}/archive", json={"move_to": None})).status_code == 200
+        assert (await client.get(path)).json()["attempts"] == {"minutes": [10], "then": "manager", "stage_id": None}
+        assert third in [stage["id"] for stage in (await client.get(path)).json()["stages"]]
 
 
 async def make(client: AsyncClient, **body: Any) -> dict[str, Any]:

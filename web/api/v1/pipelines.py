@@ -119,6 +119,9 @@ class NewPipeline(ApiRequest):
     next_pipeline_id: Id | None = None
     carries: list[Carried] | None = Field(None, max_length=len(Carried), strict=False)
     asks_why_lost: bool | None = None
+    attempts: AttemptsBody | None = Field(
+        None, description="null: the general schedule. Its stages have no ids yet, so set `then: stage` afterwards."
+    )
     is_default: bool | None = None
 
 
@@ -206,7 +209,8 @@ async def read_pipeline(ask: Ask, pipeline_id: int) -> PipelineOut:
 )
 async def post_pipeline(ask: Ask, body: NewPipeline) -> PipelineOut:
     """With the stages of `template`, or with the minimum of stages."""
-    change = PipelineChange(**body.model_dump(exclude={"template"}, exclude_unset=True))
+    given = body.model_dump(exclude={"template", "attempts"}, exclude_unset=True)
+    change = PipelineChange(**given, attempts=_schedule(body.attempts))
     made = await create_pipeline(ask.session, ask.viewer, change, template=body.template or "", now=ask.now)
     await ask.session.flush()
     return _pipeline(made, await stages_of(ask.session, made.id or 0))
@@ -216,9 +220,7 @@ async def post_pipeline(ask: Ask, body: NewPipeline) -> PipelineOut:
 async def patch_pipeline(ask: Ask, pipeline_id: int, body: PipelinePatch) -> PipelineOut:
     given = body.model_dump(exclude={"version", "attempts"}, exclude_unset=True)
     unset = {name for name in body.model_fields_set if getattr(body, name) is None}
-    asked = body.attempts
-    attempts = AttemptSchedule(tuple(asked.minutes), AfterLast(asked.then), asked.stage_id) if asked else None
-    change = PipelineChange(**given, attempts=attempts, unset=frozenset(unset))
+    change = PipelineChange(**given, attempts=_schedule(body.attempts), unset=frozenset(unset))
     changed = await change_pipeline(ask.session, ask.viewer, pipeline_id, change, now=ask.now, version=body.version)
     return _pipeline(changed, await stages_of(ask.session, pipeline_id))
 
@@ -259,6 +261,10 @@ async def post_archive_stage(ask: Ask, stage_id: int, body: ArchiveStage) -> Arc
 @pipelines.post("/stages/{stage_id}/split", needs=Permission.SETTINGS_EDIT, summary="Split a stage")
 async def post_split_stage(ask: Ask, stage_id: int, body: SplitStage) -> StageOut:
     return _stage(await split_stage(ask.session, ask.viewer, stage_id, body.name, now=ask.now))
+
+
+def _schedule(asked: AttemptsBody | None) -> AttemptSchedule | None:
+    return AttemptSchedule(tuple(asked.minutes), AfterLast(asked.then), asked.stage_id) if asked is not None else None
 
 
 def _change(body: NewStage | StagePatch) -> StageChange:
