@@ -1,13 +1,15 @@
 """The codes of the audit log in plain words: actions, things, and values before and after."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.deals.fields import FIELDS as DEAL_FIELDS
+from pbxcrm.deals.fields import MOMENTS
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.directory import Directory
-from web import words
+from web import formats, words
 from web.i18n import N_
 from web.i18n import gettext as _
 
@@ -248,6 +250,8 @@ class _Told:
         if isinstance(value, int) and key == "team_id":
             team = self._people.teams.get(value)
             return team.name if team is not None else str(value)
+        if isinstance(value, str) and key in MOMENTS:
+            return formats.day_time(datetime.fromisoformat(value))
         if isinstance(value, list | tuple):
             return ", ".join(self.value(key, each) for each in value)
         if isinstance(value, Mapping):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECONDS
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
-from pbxcrm.deals.fields import BY_KEY
+from pbxcrm.deals.fields import BY_KEY, MOMENTS
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.whom import MANAGER, RESPONSIBLE, USER
 from pbxcrm.shared.errors import Invalid
@@ -29,6 +29,7 @@ WORK: dict[str, str] = {
     WorkKind.FIELD_FILLED.value: N_("A field that is filled in"),
 }
 DATES: dict[str, str] = {
+    **{key: BY_KEY[key].name for key in MOMENTS},
     "next_task_at": N_("when the next task is due"),
     "stage_since": N_("when it came into the stage"),
     "created_at": N_("when the deal was made"),

@@ -134,6 +134,11 @@ def _check_charset(request: Request) -> None:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
 
+def local_text(moment: datetime | None) -> str:
+    """A time as a ``datetime-local`` field shows it, in the reader's time zone; the reverse of ``Form.utc_time``."""
+    return f"{moment.astimezone(here().timezone):%Y-%m-%dT%H:%M}" if moment is not None else ""
+
+
 def filled(values: Mapping[str, object]) -> Form:
     """A form filled in from stored values. None is an empty field, True a ticked box, False an unticked one."""
     form = Form()

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm.deals import actions
-from pbxcrm.deals.fields import BY_KEY
+from pbxcrm.deals.fields import BY_KEY, MOMENTS
 from pbxcrm.deals.gates import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import REQUIRABLE
@@ -37,7 +37,16 @@ def is_completed(form: Form) -> bool:
 def answers(form: Form) -> dict[str, str]:
     """The required fields that the form of this module asked for, as they were typed."""
     asked = [key for key in FIELDS if f"field.{key}" in form["asked"].split()]
-    return {key: str(form.id(key) or "") if key == "contact_id" else form[key] for key in asked}
+    return {key: _answer(form, key) for key in asked}
+
+
+def _answer(form: Form, key: str) -> str:
+    if key == "contact_id":
+        return str(form.id(key) or "")
+    if key in MOMENTS:
+        moment = form.utc_time(key)
+        return moment.isoformat() if moment is not None else ""
+    return form[key]
 
 
 async def fill_in(session: AsyncSession, request: Request, form: Form, deal_id: int) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pbxcrm.audit.models import AuditEntry
@@ -9,6 +10,7 @@ from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, Tran
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.deals.fields import FIELDS as DEAL_FIELDS
+from pbxcrm.deals.fields import DealField, FieldKind
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
@@ -17,7 +19,7 @@ from pbxcrm.shared.text_match import has_letters as has_letters  # noqa: PLC0414
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import Progress, progress_of
 from web import reason_params
-from web.formats import span
+from web.formats import day_time, span
 from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
 
@@ -268,11 +270,22 @@ def deal_changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
     """Name, old value and new value of each changed field of a deal. The values of a client are left out."""
     changed: dict[str, Any] = entry.data.get("changed", {})
     told = [
-        (_(field.name), str(changed[field.key]["before"] or "—"), str(changed[field.key]["after"] or "—"))
+        (
+            _(field.name),
+            _value(field, changed[field.key]["before"]),
+            _value(field, changed[field.key]["after"]),
+        )
         for field in DEAL_FIELDS
         if field.key in changed
     ]
     return [*told, (_("Client"), "", "")] if "contact_id" in changed else told
+
+
+def _value(field: DealField, stored: str | None) -> str:
+    """A value of the audit log: moments in the reader's time zone."""
+    if stored and field.kind is FieldKind.MOMENT:
+        return day_time(datetime.fromisoformat(stored))
+    return stored or "—"
 
 
 def stage(found: Stage | None) -> str:

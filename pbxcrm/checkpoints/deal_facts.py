@@ -15,13 +15,14 @@ from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.context import Watched
 from pbxcrm.checkpoints.models import Pause, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work
+from pbxcrm.deals.fields import MOMENTS
 from pbxcrm.deals.models import Deal, StageMove
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 #: The dates of a deal that a checkpoint may watch.
-DATES = ("created_at", "stage_since", "next_task_at")
+DATES = (*MOMENTS, "next_task_at", "stage_since", "created_at")
 
 
 @dataclass(slots=True)

@@ -6,16 +6,18 @@ a column in ``models.Deal`` and a migration.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import check_amount, check_title
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_optional_text, longest
 from pbxcrm.shared.reasons import N_
 
-Value = str | Decimal | None
+Value = str | Decimal | datetime | None
 
 
 class FieldKind(StrEnum):
@@ -23,6 +25,7 @@ class FieldKind(StrEnum):
 
     TEXT = "text"
     AMOUNT = "amount"  # money in the deal's currency; may be empty
+    MOMENT = "moment"  # a date with its time; may be empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,15 @@ class DealField:
 
     @property
     def max_length(self) -> int | None:
-        """The length of the column in characters; None for an amount."""
+        """The length of the column in characters; None for an amount or a moment."""
         return longest(getattr(Deal, self.key)) if self.kind is FieldKind.TEXT else None
 
     def check(self, value: Value) -> Value:
         """The checked value as it is stored. Raises Invalid at ``key``."""
         if self.kind is FieldKind.AMOUNT:
-            return check_amount(value)
+            return check_amount(None if isinstance(value, datetime) else value)
+        if self.kind is FieldKind.MOMENT:
+            return _check_moment(value, self.key)
         text = str(value or "")
         return check_title(text) if self.required else check_optional_text(text, getattr(Deal, self.key), self.key)
 
@@ -53,8 +58,27 @@ FIELDS: tuple[DealField, ...] = (
     TITLE,
     DealField("amount", N_("Amount"), FieldKind.AMOUNT, asked_first=True),
     DealField("source", N_("Source"), FieldKind.TEXT),
+    DealField("proposal_until", N_("Proposal expires"), FieldKind.MOMENT),
+    DealField("invoice_until", N_("Invoice expires"), FieldKind.MOMENT),
+    DealField("event_at", N_("Event"), FieldKind.MOMENT),
+    DealField("survey_at", N_("Survey"), FieldKind.MOMENT),
 )
+#: The keys of the fields that hold a date.
+MOMENTS: tuple[str, ...] = tuple(field.key for field in FIELDS if field.kind is FieldKind.MOMENT)
 BY_KEY: Mapping[str, DealField] = {field.key: field for field in FIELDS}
+
+
+def _check_moment(value: Value, key: str) -> datetime | None:
+    """Aware UTC from a datetime, or from ISO 8601 with its offset; None for an empty value. Raises Invalid at ``key``."""
+    if value is None or value == "":
+        return None
+    try:
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or not 1970 <= found.year <= 2200:
+        raise Invalid(key, "form.moment", "Choose a date and a time.")
+    return found.astimezone(UTC)
 
 
 def apply_values(deal: Deal, values: Mapping[str, Value]) -> dict[str, Any]:
@@ -74,4 +98,6 @@ def values_of(deal: Deal) -> dict[str, Any]:
 
 
 def _told(value: Value) -> str | None:
+    if isinstance(value, datetime):
+        return value.isoformat()
     return str(value) if value is not None else None

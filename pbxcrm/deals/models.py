@@ -115,6 +115,11 @@ class Deal(SQLModel, table=True):
     amount: Decimal | None = Field(default=None, sa_type=Money)
     currency: str = Field(max_length=3)
     source: str = Field(default="", max_length=100)
+    # Dates that people fill in and checkpoints may watch (deals/fields.py).
+    proposal_until: datetime | None = maybe_utc_column()
+    invoice_until: datetime | None = maybe_utc_column()
+    event_at: datetime | None = maybe_utc_column()
+    survey_at: datetime | None = maybe_utc_column()
     follows_id: int | None = maybe_link("deals.id")  # the won deal that this one follows
     made_by_call_id: int | None = maybe_link("calls.id", use_alter=True, name="fk_deals_made_by_call_id")
     lost_reason: str = Field(default="", max_length=LONGEST_WHY)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, create_model
 
 from pbxcrm.deals.fields import FIELDS, DealField, FieldKind, Value
-from web.api.fields import NO_NUL, SOMETHING, Amount, AmountText
+from web.api.fields import NO_NUL, SOMETHING, Amount, AmountText, Moment, When
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -31,12 +31,12 @@ def with_deal_fields(use: Use) -> Callable[[type[Model]], type[Model]]:
 
 
 def sent_values(body: BaseModel) -> dict[str, Value]:
-    """The fields of the deal that a request sent. null removes an amount; for a text it changes nothing."""
+    """The fields of the deal that a request sent. null removes an amount or a date; for a text it changes nothing."""
     return {
         field.key: getattr(body, field.key)
         for field in FIELDS
         if field.key in body.model_fields_set
-        and (field.kind is FieldKind.AMOUNT or getattr(body, field.key) is not None)
+        and (field.kind is not FieldKind.TEXT or getattr(body, field.key) is not None)
     }
 
 
@@ -45,6 +45,10 @@ def _typed(field: DealField, use: Use) -> tuple[Any, Any]:
         if use is Use.ANSWER:
             return (Amount | None, ...)
         return (AmountText | None, Field(None, description="null takes it away." if use is Use.CHANGE else None))
+    if field.kind is FieldKind.MOMENT:
+        if use is Use.ANSWER:
+            return (Moment | None, ...)
+        return (When | None, Field(None, description="null takes it away." if use is Use.CHANGE else None))
     if use is Use.ANSWER:
         return (str, ...)
     if field.required:

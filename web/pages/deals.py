@@ -18,7 +18,7 @@ from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, get_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board_queries import path_of
-from pbxcrm.deals.fields import BY_KEY, Value, values_of
+from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gates import Need
 from pbxcrm.deals.models import Stage, StageKind, StageMove
 from pbxcrm.deals.queries import (
@@ -45,7 +45,7 @@ from web import gate_dialog, words
 from web.answers import redirect, toast
 from web.cursors import read_entry
 from web.due_dates import QUICK
-from web.forms import Form, filled, read_form
+from web.forms import Form, filled, local_text, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.known_numbers import check_unknown
@@ -340,7 +340,7 @@ async def _timeline(session: AsyncSession, request: Request, deal_id: int) -> Ti
 
 def _values(form: Form) -> dict[str, Value]:
     """The fields of the deal in a form."""
-    return {key: form[key] for key in BY_KEY if key in form.values}
+    return {key: form.utc_time(key) if key in MOMENTS else form[key] for key in BY_KEY if key in form.values}
 
 
 def _facts(row: DealRow) -> Form:
@@ -348,6 +348,7 @@ def _facts(row: DealRow) -> Form:
     return filled(
         {
             **values_of(found),
+            **{key: local_text(getattr(found, key)) for key in MOMENTS},
             "responsible_id": found.responsible_id,
             "contact_id": found.contact_id,
             "contact": row.contact.name if row.contact is not None else "",

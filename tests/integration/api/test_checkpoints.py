@@ -124,3 +124,35 @@ async def test_a_pause_moves_what_is_armed_and_its_end_moves_it_back(programs: P
         assert answer.json()["approved_by"] == "maria", answer.text
         [lamp] = (await client.get("/api/v1/lamps", params={"deal_id": deal_id})).json()["items"]
         assert lamp["due_at"] == "2027-01-20T13:00:00Z"
+
+
+async def test_dates_of_a_deal_are_watched_moved_and_emptied(programs: Programs, database: Database) -> None:
+    async with await programs.as_("admin") as client:
+        stage = await stage_called(client, "Call held")
+        deal_id = await deal_in(client, stage)
+        one = f"/api/v1/deals/{deal_id}"
+        trigger = {"kind": "date", "field": "proposal_until", "offset_minutes": -60}
+        body = {"name": "Proposal", "trigger": trigger, "steps": [{"after_minutes": None, "whom": "responsible"}]}
+        answer = await client.post("/api/v1/checkpoints", json=body)
+        assert answer.status_code == 201, answer.text
+        query = {"deal_id": deal_id, "checkpoint_id": answer.json()["id"]}
+        assert (await client.get("/api/v1/lamps", params=query)).json()["items"] == []
+        changed = await client.patch(one, json={"proposal_until": "2026-11-19T12:00:00+02:00"})
+        assert changed.json()["proposal_until"] == "2026-11-19T10:00:00Z"
+        [lamp] = (await client.get("/api/v1/lamps", params=query)).json()["items"]
+        assert (lamp["state"], lamp["due_at"]) == ("armed", "2026-11-19T09:00:00Z")
+        await client.patch(one, json={"proposal_until": "2026-11-20T10:00:00Z"})
+        [lamp] = (await client.get("/api/v1/lamps", params=query)).json()["items"]
+        assert lamp["due_at"] == "2026-11-20T09:00:00Z"
+        emptied = await client.patch(one, json={"proposal_until": None})
+        assert emptied.json()["proposal_until"] is None
+        assert (await client.get("/api/v1/lamps", params=query)).json()["items"] == []
+        for wrong in ("tomorrow", "2026-11-20T10:00:00", "9999-01-01T00:00:00Z"):
+            assert (await client.patch(one, json={"proposal_until": wrong})).status_code == 422
+        past = {"proposal_until": "2026-11-17T10:00:00Z"}
+        assert (await client.patch(one, json=past)).status_code == 200
+        [lamp] = (await client.get("/api/v1/lamps", params=query)).json()["items"]
+        assert lamp["state"] == "armed", "it lights with the next sweep, for its time has come"
+        begun = await client.patch(f"/api/v1/checkpoints/{query['checkpoint_id']}", json={"begin_now": True})
+        assert begun.status_code == 200
+        assert (await client.get("/api/v1/lamps", params=query)).json()["items"] == [], "nothing lights at once"

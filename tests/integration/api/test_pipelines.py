@@ -22,15 +22,12 @@ async def test_a_schedule_and_a_line_do_not_name_a_stage_that_is_gone(programs: 
         path = f"/api/v1/pipelines/{made['id']}"
         await client.patch(path, json={"attempts": {"minutes": [10], "then": "stage", "stage_id": first}})
         async with programs.db.write() as session:
-            line = (await session.exec(select(Line))).first()
-            assert line is not None
-            line.pipeline_id, line.stage_id = made["id"], first
-            line.attempt_schedule = {"minutes": [5], "then": "stage", "stage_id": first}
+            schedule = {"minutes": [5], "then": "stage", "stage_id": first}
+            session.add(Line(name="Ads", pipeline_id=made["id"], stage_id=first, attempt_schedule=schedule))
         assert (await client.post(f"/api/v1/stages/{first}/archive", json={"move_to": second})).status_code == 200
         assert (await client.get(path)).json()["attempts"] == {"minutes": [10], "then": "stage", "stage_id": second}
         async with programs.db.read() as session:
-            line = (await session.exec(select(Line))).first()
-        assert line is not None
+            line = (await session.exec(select(Line))).one()
         assert (line.stage_id, line.attempt_schedule["stage_id"]) == (second, second)
         assert (await client.post(f"/api/v1/stages/{second}/archive", json={"move_to": None})).status_code == 200
         assert (await client.get(path)).json()["attempts"] == {"minutes": [10], "then": "manager", "stage_id": None}

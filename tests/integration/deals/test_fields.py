@@ -1,5 +1,6 @@
 """A field of a deal is declared once: everything that shows, takes or tells it derives from that (issue 5, item 3)."""
 
+from datetime import timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -18,9 +19,12 @@ from web.api.v1.deals import DealChange, DealOut, NewDeal
 from web.i18n import Here, Language, speaking
 from web.words import deal_changes
 
-NEW: dict[FieldKind, tuple[Value, str]] = {
-    FieldKind.TEXT: ("Something new", "Something new"),
-    FieldKind.AMOUNT: ("99,5", "99.50"),
+SOON = NOON + timedelta(days=1)
+#: What is given, how it is stored as text, how it is shown.
+NEW: dict[FieldKind, tuple[Value, str, str]] = {
+    FieldKind.TEXT: ("Something new", "Something new", "Something new"),
+    FieldKind.AMOUNT: ("99,5", "99.50", "99.50"),
+    FieldKind.MOMENT: (SOON, SOON.isoformat(), "tomorrow\u00a014:00"),
 }
 
 
@@ -40,11 +44,11 @@ async def test_a_change_is_checked_audited_and_told(desk: CallbackDesk, field: o
     one = next(known for known in FIELDS if known is field)
     await desk.intake.apply(batch(FactStory("17.1").ring("101").answer("101").wait(9).end()))
     deal, ivan = await desk.one(Deal), await desk.viewer("ivan")
-    given, told = NEW[one.kind]
+    given, told, said = NEW[one.kind]
     async with desk.database.write() as session:
         await edit_deal(session, ivan, deal.id or 0, version=deal.version, now=NOON, values={one.key: given})
     after = await desk.one(Deal)
-    assert str(getattr(after, one.key)) == told
+    assert getattr(after, one.key) == (SOON if one.kind is FieldKind.MOMENT else type(getattr(after, one.key))(told))
     assert after.version == deal.version + 1
     async with desk.database.read() as session:
         query = select(AuditEntry).where(AuditEntry.action == "deal.edited").order_by(col(AuditEntry.id))
@@ -52,7 +56,7 @@ async def test_a_change_is_checked_audited_and_told(desk: CallbackDesk, field: o
     assert entry.data["changed"][one.key]["after"] == told
     with speaking(Here(Language.EN, ZoneInfo("Europe/Kyiv"), NOON, "UAH")):
         [(_name, _before, shown)] = deal_changes(entry)
-    assert shown == told
+    assert shown == said
 
 
 async def test_whatever_changes_together_is_one_version_and_nothing_is_none(desk: CallbackDesk) -> None:

@@ -3,7 +3,6 @@
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.calendar_feeds import end_feed, get_feed, make_feed
 from web.api.fields import ApiAnswer, Moment
 from web.api.resource import Ask, Resource
@@ -14,7 +13,7 @@ feed = Resource("feed", "Your own calendar feed: your open tasks at a secret add
 class FeedOut(ApiAnswer):
     """A calendar feed, without its secret address."""
 
-    created_at: Moment
+    created_at: Moment | None = Field(description="null: you have none.")
 
 
 class NewFeedOut(ApiAnswer):
@@ -28,11 +27,9 @@ class NewFeedOut(ApiAnswer):
 
 @feed.get("/feed", needs=Permission.OWN_PROFILE, summary="Whether you have a calendar feed")
 async def read_feed(ask: Ask) -> FeedOut:
-    """404 if you have none."""
+    """The address itself is told only once, when it is made."""
     found = await get_feed(ask.session, ask.viewer.user_id)
-    if found is None:
-        raise NotFound("feeds.not_found", "You have no calendar feed. Make one.")
-    return FeedOut(created_at=found.created_at)
+    return FeedOut(created_at=found.created_at if found is not None else None)
 
 
 @feed.post("/feed", needs=Permission.OWN_PROFILE, summary="Make a calendar feed")
