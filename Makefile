@@ -1,5 +1,6 @@
 # make run    everything with a simulated PBX; with PBXCRM_AMI_URL=ami://user:secret@host:5038 your own PBX
 # make test   installs what the tests need, then checks style, types and import rules and runs the tests
+# make week   plays a week of an office on both databases and compares every lamp with a slow reference (ten minutes or more)
 # make chaos  kills, stops and disconnects each part, the database and the PBX at random during calls (an hour or more)
 # make help   lists the other targets
 
@@ -8,12 +9,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := pbxcrm ami web workers tests scripts/migration
 
-.PHONY: run test lint types format bench chaos screenshots i18n lock migration clean help
+.PHONY: run test lint types format bench week chaos screenshots i18n lock migration clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# //'
-	@echo "also: make lint types format bench chaos screenshots i18n lock clean"
+	@echo "also: make lint types format bench week chaos screenshots i18n lock clean"
 
 run: $(VENV)/.run
 	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
@@ -45,6 +46,10 @@ format: $(VENV)/.test
 bench: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.bench
+
+week: $(VENV)/.test
+	@scripts/apt-needs test
+	$(BIN)/python -m tests.week
 
 # Failures of each part of the product, PostgreSQL, Redis and the PBX during real calls; then of two machines' listeners, database and PBX.
 chaos: $(VENV)/.test

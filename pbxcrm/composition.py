@@ -54,6 +54,7 @@ from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import register_lamps
 from pbxcrm.files import queries as files
 from pbxcrm.people import reasons as people
+from pbxcrm.people.hooks import person_changed
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import next_attempts
 from pbxcrm.reactions import reasons as reactions
@@ -90,6 +91,7 @@ def compose() -> None:
     """Fill all registries. It is safe to call it again."""
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     calendar_changed.register(recompute_all)
+    person_changed.register(handlers.person_changed)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)
     contacts_merging.register(merge_callbacks)
     contacts_unmerging.register(unmerge_callbacks)

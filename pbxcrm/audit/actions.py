@@ -35,7 +35,7 @@ def record(
         raise ValueError(f"{action}: an automatic act needs a reason")
     entries: list[dict[str, Any]] = session.info.setdefault(ENTRIES, [])
     if not entries:
-        before_commit(session, _write)
+        before_commit(session, write_down)
     entries.append(
         {
             "at": at,
@@ -49,5 +49,6 @@ def record(
     )
 
 
-async def _write(session: AsyncSession) -> None:
-    await execute(session, _ADD, session.info.pop(ENTRIES))
+async def write_down(session: AsyncSession) -> None:
+    """Write the entries recorded so far now, for code that reads the log in the transaction of the change."""
+    await execute(session, _ADD, session.info.pop(ENTRIES, ()))

@@ -9,11 +9,13 @@ from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.audit.actions import write_down
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.addressee_rules import goes_to_manager
 from pbxcrm.checkpoints.context import Watched
-from pbxcrm.checkpoints.models import Pause, TriggerKind, WorkKind
+from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work
 from pbxcrm.deals.fields import MOMENTS
 from pbxcrm.deals.models import Deal, StageMove
@@ -37,7 +39,11 @@ class Talk:
 
 @dataclass(slots=True)
 class DealFacts:
-    """The facts of one deal. ``move_id``: the move into its current stage."""
+    """The facts of one deal. ``move_id``: the move into its current stage.
+
+    ``given``: when a manager who was asked first gave the deal to somebody else. That starts the clock anew, since nobody was asked
+    before the manager, and nobody would be asked again.
+    """
 
     deal: Deal
     move_id: int
@@ -46,6 +52,7 @@ class DealFacts:
     filled: list[tuple[str, Work]] = field(default_factory=list)  # with the key of the field
     rests: tuple[Rest, ...] = ()
     next_task_at: datetime | None = None
+    given: dict[int, list[Work]] = field(default_factory=dict)  # by checkpoint
 
     @property
     def entered_at(self) -> datetime:
@@ -95,6 +102,8 @@ async def load_deal_facts(
         await _add_tasks(session, facts)
     if WorkKind.FIELD_FILLED in asked:
         await _add_filled(session, facts)
+    if asks_managers := [each.id for each in watched if goes_to_manager(each.steps[0].whom)]:
+        await _add_given(session, facts, asks_managers)
     for deal_id, rests in (await load_rests(session, ids)).items():
         facts[deal_id].rests = rests
     return facts
@@ -148,7 +157,7 @@ async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people:
             if deal_id in facts:
                 whose[id(facts[deal_id])] = facts[deal_id]
             for each in whose.values():
-                if all(known.call_id != call_id for known in each.talks):
+                if ended_at >= each.deal.created_at and all(known.call_id != call_id for known in each.talks):
                     each.talks.append(talk)
 
 
@@ -175,7 +184,27 @@ async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None
             each.next_task_at = task.due_at
 
 
+async def _add_given(session: AsyncSession, facts: dict[int, DealFacts], checkpoint_ids: list[int]) -> None:
+    rows = await session.exec(
+        select(Lamp)
+        .where(
+            col(Lamp.deal_id).in_(list(facts)),
+            Lamp.state == LampState.OUT.value,
+            col(Lamp.checkpoint_id).in_(checkpoint_ids),
+            Lamp.subject == Subject.DEAL.value,
+            Lamp.step == 0,
+            Lamp.decision == Decision.REASSIGNED.value,
+        )
+        .order_by(col(Lamp.out_at))
+    )
+    for lamp in rows.all():
+        if lamp.out_at is not None and lamp.deal_id is not None:
+            given = Work(lamp.out_at, WorkKind.STAGE_MOVED, f"given:{lamp.id}", lamp.out_at, lamp.out_by_id)
+            facts[lamp.deal_id].given.setdefault(lamp.checkpoint_id, []).append(given)
+
+
 async def _add_filled(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
+    await write_down(session)  # the change that is told just now is one of them
     rows = await session.exec(
         select(AuditEntry).where(
             AuditEntry.entity == "deal",

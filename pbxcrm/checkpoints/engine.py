@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.checkpoints.context import EngineContext, Watched, load_engine
 from pbxcrm.checkpoints.deal_facts import DealFacts, load_deal_facts
 from pbxcrm.checkpoints.lamps import DueLampState, carry_out, hold_open, light_claimed
-from pbxcrm.checkpoints.lighting import LampEnding, LampSubject, hand_over_lamp, put_out
+from pbxcrm.checkpoints.lighting import DueLamp, LampEnding, LampSubject, hand_over_lamp, put_out
 from pbxcrm.checkpoints.models import (
     CheckpointStep,
     Decision,
@@ -116,9 +116,11 @@ async def _reassigned(
     answered = [lamp for lamp in burning if lamp.step > first and watched.steps[lamp.step].whom != RESPONSIBLE]
     why = reason("lamp.out_given", who=context.people.name(owner_id))
     await put_out(session, context, answered, LampEnding(why, decision=Decision.REASSIGNED), now)
+    stage = await session.get(Stage, facts.deal.stage_id)
+    subject = subject_of(context, watched, facts, stage)
     for lamp in burning:
         if lamp not in answered:
-            await hand_over_lamp(session, context, watched, lamp, owner_id, now)
+            await hand_over_lamp(session, context, DueLamp(lamp, watched, subject), now)
     return [lamp for lamp in lamps if lamp not in answered]
 
 
@@ -129,6 +131,9 @@ def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -
     if watched is None:
         return LampEnding(reason("lamp.out_moved"))
     work = last_work(watched, facts)
+    given = facts.given.get(watched.id, ())
+    if given and (work is None or given[-1].at > work.at):
+        return LampEnding(reason("lamp.out_given", who=context.people.name(facts.deal.responsible_id)))
     if work is None or (watched.checkpoint.stage_id is not None and work.at < facts.entered_at):
         return LampEnding(reason("lamp.out_rules" if watched.checkpoint.stage_id is None else "lamp.out_moved"))
     return LampEnding(reason(_WORK_REASONS[work.kind], who=context.people.name(work.by_id) or "—"), work.by_id)
@@ -234,7 +239,7 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
     deal, checkpoint, minutes = facts.deal, watched.checkpoint, watched.minutes
     if minutes is None or watched not in context.watching.of_deal(deal):
         return None
-    working = context.working_of(deal.responsible_id)
+    working, given = context.working_of(deal.responsible_id), facts.given.get(watched.id, ())
 
     def due(since: datetime, wanted: float) -> datetime:
         return due_of(working, since, wanted, facts.rests)
@@ -250,10 +255,10 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
             return None  # its time had passed before the checkpoint began
         return Clock(f"d{deal.id}:{int(date.timestamp())}", base.at, minutes, due, deal.responsible_id)
     if checkpoint.trigger == TriggerKind.SILENCE:
-        base = base_of(deal.created_at, _contacts(watched, facts))
+        base = base_of(deal.created_at, [*_contacts(watched, facts), *given])
         entry = f"s{deal.id}:{base.key}"
     else:
-        base = base_of(facts.entered_at, facts.works_for(watched))
+        base = base_of(facts.entered_at, [*facts.works_for(watched), *given])
         entry = f"m{facts.move_id}:{base.key}"
     since = max(base.at, checkpoint.begins_at) if checkpoint.begins_at is not None else base.at
     return Clock(entry, since, minutes, due, deal.responsible_id)

@@ -14,7 +14,8 @@ from pbxcrm.checkpoints.deal_facts import DealFacts, load_rests
 from pbxcrm.checkpoints.default_checkpoints import watch_key_stages
 from pbxcrm.checkpoints.engine import apply_facts, settle_deals
 from pbxcrm.checkpoints.lamps import OPEN, hold_open
-from pbxcrm.checkpoints.models import Decision, Lamp, Subject, TriggerKind
+from pbxcrm.checkpoints.lighting import ask_instead
+from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Subject, TriggerKind
 from pbxcrm.checkpoints.recompute_jobs import recompute
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal, Pipeline, Stage
@@ -123,3 +124,19 @@ _WATCHED = union(
     _watched(col(Deal.contact_id).in_(list_param("contacts"))),
     _watched(col(Deal.client_number).in_(list_param("numbers"))),
 )
+
+
+async def person_changed(session: AsyncSession, user_id: int, at: datetime) -> None:
+    """A person has left or has another team: ask others for what was asked of them, and recompute what runs by their team's hours."""
+    await recompute(session, at)
+    context = await load_engine(session)
+    person = context.people.users[user_id]
+    if person.is_active:
+        return
+    lamps = await hold_open(session, Lamp.state == LampState.BURNING.value, Lamp.addressee_id == user_id)
+    for lamp in lamps:
+        watched = context.watching.by_id.get(lamp.checkpoint_id)
+        if watched is not None and lamp.step < len(watched.steps):
+            await ask_instead(session, context, watched, lamp, person.name, at)
+    if lamps:  # their next steps count from now
+        await recompute(session, at)

@@ -280,10 +280,7 @@ async def _close_tasks(
     found = list(rows.all())
     if not found and lamp.task_id is not None:
         shared = await session.get(Task, lamp.task_id)
-        still = await session.exec(
-            select(Lamp.id).where(Lamp.task_id == lamp.task_id, Lamp.state == LampState.BURNING.value).limit(1)
-        )
-        if shared is not None and still.first() is None:
+        if shared is not None and not await _still_burning(session, shared):
             found = [shared]
     for task in found:
         await do_close_task(session, task, now, context.people, result=outcome.why, actor=None, by_id=outcome.by_id)
@@ -338,17 +335,51 @@ async def _open_tasks(session: AsyncSession, lamp: Lamp) -> list[Task]:
     return list(rows.all())
 
 
-async def hand_over_lamp(
-    session: AsyncSession, context: EngineContext, watched: Watched, lamp: Lamp, owner_id: int | None, now: datetime
-) -> None:
-    """Pass a burning lamp to the new responsible person, for whom the reaction pause restarts."""
-    user_id, behind = addressee_of(context, watched.steps[lamp.step].whom, owner_id, now)
+async def hand_over_lamp(session: AsyncSession, context: EngineContext, each: DueLamp, now: datetime) -> None:
+    """Pass a burning lamp to the new responsible person (``each.subject.owner_id``), for whom the reaction pause restarts."""
+    lamp, owner_id = each.lamp, each.subject.owner_id
+    user_id, behind = addressee_of(context, each.step.whom, owner_id, now)
     say_lamp_changed(session, lamp, now, context.people)  # notifies the previous audience
-    lamp.owner_id, lamp.version = owner_id, lamp.version + 1
-    if user_id != lamp.addressee_id:
-        lamp.addressee_id, lamp.asked_at = user_id, now
-        why = Reason("lamp.given", {"who": context.people.name(user_id)}, tuple(behind))
-        task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
-        if task is not None and task.status == TaskStatus.OPEN and task.about == about_of(lamp):
-            await do_change_task(session, task, now, context.people, actor=None, why=why, assignee_id=user_id)
+    lamp.owner_id, lamp.addressee_id, lamp.asked_at, lamp.version = owner_id, user_id, now, lamp.version + 1
+    await _pass_tasks(
+        session, context, each, Reason("lamp.given", {"who": context.people.name(user_id)}, tuple(behind)), now
+    )
     say_lamp_changed(session, lamp, now, context.people)
+
+
+async def _pass_tasks(session: AsyncSession, context: EngineContext, each: DueLamp, why: Reason, now: datetime) -> None:
+    """Give the task of the lamp to its addressee, and the joint one to the responsible person. A lamp of a shared task, which stays
+    with whom it was given, gets a task of its own.
+    """
+    lamp, about = each.lamp, about_of(each.lamp)
+    responsible, _ = addressee_of(context, RESPONSIBLE, each.subject.owner_id, now)
+    for task in await _open_tasks(session, lamp):
+        to = lamp.addressee_id if task.about == about else responsible
+        await do_change_task(session, task, now, context.people, actor=None, why=why, assignee_id=to)
+    shared = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
+    if shared is None or not shared.about.startswith(ABOUT_DIGEST):
+        return
+    own = await do_create_task(session, _task_of(each, now), now, context.people)
+    lamp.task_id = own.id
+    await session.flush()
+    if not await _still_burning(session, shared):
+        await do_close_task(session, shared, now, context.people, result=why, actor=None)
+
+
+async def ask_instead(
+    session: AsyncSession, context: EngineContext, watched: Watched, lamp: Lamp, gone: str, now: datetime
+) -> None:
+    """Ask somebody else for a burning lamp whose addressee (``gone``) has left. Their reaction pause begins now."""
+    user_id, _ = addressee_of(context, watched.steps[lamp.step].whom, lamp.owner_id, now)
+    say_lamp_changed(session, lamp, now, context.people)
+    lamp.addressee_id, lamp.asked_at, lamp.version = user_id, now, lamp.version + 1
+    task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
+    if task is not None and task.status == TaskStatus.OPEN:
+        why = reason("lamp.to_left", who=gone, manager=context.people.name(user_id))
+        await do_change_task(session, task, now, context.people, actor=None, why=why, assignee_id=user_id)
+    say_lamp_changed(session, lamp, now, context.people)
+
+
+async def _still_burning(session: AsyncSession, task: Task) -> bool:
+    query = select(Lamp.id).where(Lamp.task_id == task.id, Lamp.state == LampState.BURNING.value).limit(1)
+    return (await session.exec(query)).first() is not None

@@ -57,7 +57,10 @@ def due_of(working: WorkingTime, since: datetime, minutes: float, rests: Sequenc
             continue
         if begins >= due:
             break
-        due = working.add_minutes(due, working.minutes_between(max(begins, since), ends))
+        if minutes:
+            due = working.add_minutes(due, working.minutes_between(max(begins, since), ends))
+        elif ends > due:  # no minutes to count: the first working time that is not paused
+            due = working.add_minutes(ends, 0)
     # If a pause ends outside working time, the lamp is due only when work begins again.
     return due
 

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.people.api_tokens import revoke_tokens
+from pbxcrm.people.hooks import person_changed
 from pbxcrm.people.login_throttle import ACCOUNT_WINDOW
 from pbxcrm.people.models import Extension, FailedLogin, LoginSession, MobileNumber, PopupMode, Team, User
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
@@ -99,6 +100,7 @@ async def edit_user(
     loses_admin = user.role == Role.ADMIN and (role != Role.ADMIN or not is_active)
     if loses_admin and not await _other_admins(session, user_id):
         raise Invalid("role", "people.last_admin", "This is the last administrator: make somebody else one first.")
+    before = (user.role, user.team_id, user.is_active)
     user.name, user.role = check_name(name), role
     user.team_id, user.is_active = await _team_id(session, team), is_active
     if password_hash:
@@ -126,6 +128,9 @@ async def edit_user(
         team_id=user.team_id,
     )
     _say_people_changed(session, now)
+    if before != (user.role, user.team_id, user.is_active):
+        await session.flush()
+        await person_changed(session, user_id, now)
     return user
 
 

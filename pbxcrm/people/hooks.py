@@ -1,0 +1,9 @@
+"""The hook for changes of people; ``pbxcrm.composition`` registers the functions."""
+
+from datetime import datetime
+
+from pbxcrm.shared.hooks import Hook
+
+#: The person with this id has left, has come back, or has another role or team. Whatever waits for them or runs by their hours is
+#: decided anew.
+person_changed = Hook[int, datetime]("people.person_changed")

@@ -1,0 +1,147 @@
+"""Who is asked when people leave, change teams or pass deals on: nothing that burns is left with nobody, and no clock stops."""
+
+from datetime import timedelta
+
+from sqlmodel import select
+
+from pbxcrm.access import Viewer
+from pbxcrm.calendars.actions import CalendarChange, create_calendar
+from pbxcrm.checkpoints.actions import create_checkpoint
+from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
+from pbxcrm.checkpoints.escalation_actions import reassign
+from pbxcrm.checkpoints.models import LampState
+from pbxcrm.deals.actions import edit_deal
+from pbxcrm.people.actions import edit_user, save_team
+from pbxcrm.people.models import Team
+from tests.integration.checkpoints.conftest import DealDesk
+from tests.integration.checkpoints.test_engine import DUE
+
+MINUTE = timedelta(minutes=1)
+
+
+async def change(
+    desk: DealDesk, login: str, *, team: str = "Sales", is_active: bool = True, role: str = "seller"
+) -> None:
+    admin = await desk.viewer("admin")
+    async with desk.database.write() as session:
+        await edit_user(
+            session, admin, desk.office.id(login), name=login.title(), role=role, extensions=[], team=team, is_active=is_active,
+            now=DUE + 10 * MINUTE,
+        )  # fmt: skip
+
+
+async def watch(desk: DealDesk, steps: list[StepChange], work: list[str], field: str = "") -> Viewer:
+    """A second checkpoint on *Call held*, which has none."""
+    admin, stage = await desk.viewer("admin"), await desk.stage("Call held")
+    async with desk.database.write() as session:
+        new = CheckpointChange("Call", "stage", steps, work=work, stage_id=stage.id, field=field)
+        await create_checkpoint(session, admin, new, now=DUE - timedelta(days=9))
+    return admin
+
+
+async def test_what_was_asked_of_somebody_who_leaves_is_asked_of_the_manager_who_then_has_a_pause(
+    desk: DealDesk,
+) -> None:
+    await desk.deal()
+    await desk.sweep(DUE)
+    await change(desk, "ivan", is_active=False)
+    burning = await desk.one_lamp(LampState.BURNING)
+    (task,) = await desk.tasks("lamp")
+    assert (burning.addressee_id, task.assignee_id) == (desk.office.id("maria"), desk.office.id("maria"))
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == DUE + 70 * MINUTE
+
+
+async def test_what_was_asked_of_a_manager_who_leaves_is_asked_of_another(desk: DealDesk) -> None:
+    await desk.deal()
+    await desk.sweep(DUE)
+    await desk.sweep(DUE + 60 * MINUTE)
+    await change(desk, "maria", is_active=False, role="manager")
+    (control,) = await desk.tasks("control")
+    assert control.assignee_id == desk.office.id("oksana")
+    assert {lamp.addressee_id for lamp in await desk.lamps()} == {desk.office.id("ivan"), desk.office.id("oksana")}
+
+
+async def test_a_manager_is_never_their_own_manager(desk: DealDesk) -> None:
+    """Maria leads her team and has a deal herself: when she leaves it, another manager is asked."""
+    await desk.deal(owner="maria")
+    await desk.sweep(DUE)
+    await desk.sweep(DUE + 60 * MINUTE)
+    assert [task.assignee_id for task in await desk.tasks("control")] == [desk.office.id("oksana")]
+
+
+async def test_another_team_means_its_hours_at_once(desk: DealDesk) -> None:
+    admin = await desk.viewer("admin")
+    async with desk.database.write() as session:
+        other = (await session.exec(select(Team).where(Team.name == "Other"))).one()
+        always = CalendarChange("Always", "Europe/Kyiv", ["00:00-24:00"] * 7, team_ids=[other.id or 0])
+        await create_calendar(session, admin, always, now=DUE)
+    await desk.deal()
+    before = (await desk.one_lamp(LampState.ARMED)).due_at
+    await change(desk, "ivan", team="Other")
+    armed = await desk.one_lamp(LampState.ARMED)
+    assert armed.due_at == armed.entered_at + timedelta(minutes=armed.minutes) < before
+
+
+async def test_whoever_gets_a_deal_has_a_pause_though_the_same_person_stands_in(desk: DealDesk) -> None:
+    """Both sellers have left, so Maria is asked for both; the escalation comes again after the deal was given."""
+    deal_id = await desk.deal()
+    await change(desk, "ivan", is_active=False)
+    await desk.sweep(DUE)
+    await desk.sweep(DUE + 60 * MINUTE)
+    maria = await desk.viewer("maria")
+    (lamp,) = [each for each in await desk.lamps() if each.is_escalation]
+    given = DUE + 70 * MINUTE
+    async with desk.database.write() as session:
+        await reassign(session, maria, lamp.id or 0, desk.office.id("olena"), now=given)
+    armed = await desk.one_lamp(LampState.ARMED)
+    assert (armed.deal_id, armed.step, armed.due_at) == (deal_id, 1, given + 60 * MINUTE)
+
+
+async def test_a_manager_who_is_asked_first_and_gives_the_deal_away_is_asked_again(desk: DealDesk) -> None:
+    await watch(desk, [StepChange(60, "manager", "control")], ["talked"])
+    await desk.deal("Call held", at=DUE)
+    await desk.sweep(DUE + 60 * MINUTE)
+    lamp = await desk.one_lamp(LampState.BURNING)
+    maria, given = await desk.viewer("maria"), DUE + 90 * MINUTE
+    async with desk.database.write() as session:
+        await reassign(session, maria, lamp.id or 0, desk.office.id("olena"), now=given)
+    armed = await desk.one_lamp(LampState.ARMED)
+    assert (armed.entered_at, armed.due_at, armed.owner_id) == (given, given + 60 * MINUTE, desk.office.id("olena"))
+
+
+async def test_a_field_that_is_filled_puts_the_lamp_out_with_the_change(desk: DealDesk) -> None:
+    admin = await watch(desk, [StepChange(60, "responsible", "task")], ["field_filled"], "amount")
+    deal_id = await desk.deal("Call held", at=DUE)
+    await desk.sweep(DUE + 60 * MINUTE)
+    for values, burns in (({"title": "Better"}, 1), ({"amount": "12"}, 0)):
+        async with desk.database.write() as session:
+            await edit_deal(session, admin, deal_id, version=None, now=DUE + 61 * MINUTE, values=values)
+        assert len(await desk.lamps(LampState.BURNING)) == burns
+    assert (await desk.one_lamp(LampState.OUT)).out_reason["code"] == "lamp.out_filled"
+
+
+async def test_a_deal_that_is_given_leaves_the_shared_task_of_late_lamps(desk: DealDesk) -> None:
+    deals = [await desk.deal(number=f"+38067111{number:04}") for number in range(12)]
+    late = DUE + timedelta(days=3)
+    await desk.sweep(late)
+    (shared,) = await desk.tasks("lamp")
+    for number, deal_id in enumerate(deals):
+        await desk.give(deal_id, "olena", late + (number + 1) * MINUTE)
+    open_tasks = await desk.tasks("lamp")
+    assert {task.assignee_id for task in open_tasks} == {desk.office.id("olena")}
+    assert {task.deal_id for task in open_tasks} == set(deals)
+    assert shared.id not in {task.id for task in open_tasks}
+    lamps = await desk.lamps(LampState.BURNING)
+    assert {lamp.task_id for lamp in lamps} == {task.id for task in open_tasks}
+
+
+async def test_nobody_leads_the_team_and_there_is_another_manager(desk: DealDesk) -> None:
+    admin = await desk.viewer("admin")
+    async with desk.database.write() as session:
+        sales = (await session.exec(select(Team).where(Team.name == "Sales"))).one()
+        await save_team(session, admin, name="Sales", manager_id=None, now=DUE, team_id=sales.id)
+    await change(desk, "maria", is_active=False, role="manager")
+    await desk.deal()
+    await desk.sweep(DUE)
+    await desk.sweep(DUE + 60 * MINUTE)
+    assert [task.assignee_id for task in await desk.tasks("control")] == [desk.office.id("oksana")]

@@ -1,0 +1,437 @@
+"""The slow reference of lamps: it lives through the week minute by minute and counts, with no code of the product.
+
+A minute is a number since the beginning of the week. A clock counts the working minutes that have passed since it began; a lamp lights
+with the minute that completes its norm. Whatever changes a fact lets the clocks of that deal or callback be counted again from scratch.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+MINUTE = timedelta(minutes=1)
+LONG_AGO = -10 * 1440  # minutes before the week that are known too
+AFTERWARDS = 14 * 1440
+Week = list[list[tuple[int, int]]]  # minutes after local midnight, Monday first
+Subject = tuple[Literal["deal", "callback"], int]
+
+
+@dataclass(slots=True)
+class Hours:
+    """Which minutes are working minutes, looked up one by one."""
+
+    open: bytearray
+
+    @classmethod
+    def of(
+        cls, begin: datetime, minutes: int, zone: str, week: Week, days: dict[date, list[tuple[int, int]]]
+    ) -> "Hours":
+        open_ = bytearray(minutes + AFTERWARDS - LONG_AGO)
+        for number in range(LONG_AGO, minutes + AFTERWARDS):
+            local = (begin + number * MINUTE).astimezone(ZoneInfo(zone))
+            today = local.date()
+            yesterday, clock = today - timedelta(days=1), local.hour * 60 + local.minute
+            spans = days.get(today, week[today.weekday()])
+            late = days.get(yesterday, week[yesterday.weekday()])
+            open_[number - LONG_AGO] = any(since <= clock < until for since, until in spans) or any(
+                since <= clock + 1440 < until for since, until in late
+            )
+        return cls(open_)
+
+    def at(self, minute: int) -> int:
+        return self.open[minute - LONG_AGO]
+
+    def between(self, since: int, until: int) -> int:
+        return sum(self.open[since - LONG_AGO : max(since, until) - LONG_AGO])
+
+    def add(self, minute: int, minutes: int) -> int:
+        """Working minutes later, or earlier if negative, a step at a time."""
+        while minutes > 0:
+            minutes -= self.at(minute)
+            minute += 1
+        while minutes < 0:
+            minute -= 1
+            minutes += self.at(minute)
+        return minute
+
+
+@dataclass(slots=True)
+class Person:
+    id: int
+    login: str
+    role: str
+    team: int | None
+    is_active: bool = True
+    calendar: int | None = None
+
+
+@dataclass(slots=True)
+class Away:
+    user_id: int
+    since: int
+    until: int
+    deputy_id: int | None
+
+
+@dataclass(slots=True)
+class Rule:
+    """A checkpoint. ``steps``: working minutes (None: the norm of the stage) and whom."""
+
+    id: int
+    trigger: str
+    steps: list[tuple[int | None, str]]
+    works: set[str] = field(default_factory=set)
+    pipeline_id: int | None = None
+    stage_id: int | None = None
+    field: str = ""
+    offset: int = 0
+    talked_seconds: int = 0
+    begins_at: int | None = None
+
+
+@dataclass(slots=True)
+class Planned:
+    made_at: int
+    first_due: int
+    due: int
+    done_at: int | None = None
+
+
+@dataclass(slots=True)
+class Deal:
+    id: int
+    pipeline_id: int
+    stage_id: int
+    owner_id: int | None
+    made_at: int
+    entered_at: int
+    move: int
+    is_closed: bool = False
+    talks: list[tuple[int, int]] = field(default_factory=list)  # when over, seconds
+    tasks: dict[int, Planned] = field(default_factory=dict)
+    filled: list[tuple[int, str]] = field(default_factory=list)
+    rests: list[list[int]] = field(default_factory=list)  # since, until
+    given: dict[int, list[int]] = field(
+        default_factory=dict
+    )  # rule -> when a manager gave what was asked of them first
+
+
+@dataclass(slots=True)
+class Callback:
+    id: int
+    owner_id: int | None
+    clock_from: int | None
+    is_planned: bool = False
+    is_open: bool = True
+
+
+@dataclass(slots=True)
+class Lamp:
+    subject: Subject
+    rule_id: int
+    step: int
+    entry: tuple[object, ...]
+    lit_at: int
+    asked_at: int
+    owner_id: int | None
+    addressee_id: int | None
+    out_at: int | None = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Running:
+    """What is counted for the next lamp of a clock."""
+
+    subject: Subject
+    rule: Rule
+    entry: tuple[object, ...]
+    step: int
+    since: int
+    needed: int
+    hours: Hours
+    rests: list[list[int]]
+    passed: int = 0
+
+    def counts(self, minute: int) -> bool:
+        return bool(self.hours.at(minute)) and not any(since <= minute < until for since, until in self.rests)
+
+
+class Office:
+    """The state of the office at a minute, and all lamps until then."""
+
+    def __init__(self) -> None:
+        self.hours: dict[int, Hours] = {}
+        self.default_calendar = 0
+        self.calendar_of_team: dict[int, int] = {}
+        self.manager_of_team: dict[int, int] = {}
+        self.people: dict[int, Person] = {}
+        self.away: list[Away] = []
+        self.norms: dict[int, int | None] = {}
+        self.rules: dict[int, Rule] = {}
+        self.deals: dict[int, Deal] = {}
+        self.callbacks: dict[int, Callback] = {}
+        self.lamps: list[Lamp] = []
+        self.burning: dict[tuple[Subject, int], list[Lamp]] = {}
+        self.running: dict[tuple[Subject, int], Running] = {}
+        self.fired: set[tuple[object, ...]] = set()
+
+    # Time
+
+    def light(self, now: int) -> int:
+        """What a worker does at this minute. Returns how many lit."""
+        ripe = [each for each in self.running.values() if self._is_ripe(each, now)]
+        for each in ripe:
+            owner_id = self._owner(each.subject)
+            whom = each.rule.steps[each.step][1]
+            addressee = self.asked(whom, owner_id, now)
+            lamp = Lamp(each.subject, each.rule.id, each.step, each.entry, now, now, owner_id, addressee)
+            self.lamps.append(lamp)
+            self.burning.setdefault((each.subject, each.rule.id), []).append(lamp)
+            self.fired.add((each.rule.id, each.subject, each.entry, each.step, each.since if each.step else 0))
+            self._arm(each.subject, each.rule, each.entry, now)
+        return len(ripe)
+
+    def pass_minute(self, now: int) -> None:
+        for each in self.running.values():
+            if now >= each.since and each.hours.open[now - LONG_AGO] and (not each.rests or each.counts(now)):
+                each.passed += 1
+
+    def _is_ripe(self, each: Running, now: int) -> bool:
+        if each.passed < each.needed or now < each.since:
+            return False
+        return each.needed > 0 or each.passed > 0 or each.counts(now)  # no norm: at the first working minute
+
+    # Facts
+
+    def look(self, subject: Subject, now: int, *, decided: str = "") -> None:
+        """Count the clocks of a deal or callback anew, because one of its facts has changed."""
+        rules = [rule for rule in self.rules.values() if self._clock(subject, rule) is not None]
+        others = [rule for rule in list(self._rules_with(subject)) if rule not in rules]
+        for rule in [*rules, *others]:
+            clock = self._clock(subject, rule)
+            key = (subject, rule.id)
+            if clock is not None:
+                self._hand_over(subject, rule, clock[0], now)
+            for lamp in list(self.burning.get(key, ())):
+                if clock is None or lamp.entry != clock[0]:
+                    self.put_out(lamp, now, decided or self._why(subject, rule))
+            self.running.pop(key, None)
+            if clock is not None:
+                self._arm(subject, rule, clock[0], now)
+
+    def look_at_all(self, now: int) -> None:
+        for deal_id in self.deals:
+            self.look(("deal", deal_id), now)
+        for callback_id in self.callbacks:
+            self.look(("callback", callback_id), now)
+
+    def put_out(self, lamp: Lamp, now: int, why: str) -> None:
+        lamp.out_at, lamp.why = now, why
+        self.burning[lamp.subject, lamp.rule_id].remove(lamp)
+
+    def left(self, user_id: int, now: int) -> None:
+        """Somebody has left: what was asked of them is asked of somebody else."""
+        self.people[user_id].is_active = False
+        for (subject, rule_id), lamps in self.burning.items():
+            changed = False
+            for lamp in lamps:
+                if lamp.addressee_id == user_id:
+                    whom = self.rules[rule_id].steps[lamp.step][1]
+                    lamp.addressee_id, lamp.asked_at = self.asked(whom, lamp.owner_id, now), now
+                    changed = True
+            if changed:
+                self._rearm(subject, self.rules[rule_id], now)
+
+    def decide(self, subject: Subject, rule_id: int, now: int, why: str, *, from_step: int = 0) -> None:
+        """A manager's decision puts out the lamps of a deal's rule from this step on."""
+        for lamp in list(self.burning.get((subject, rule_id), ())):
+            if lamp.step >= from_step:
+                self.put_out(lamp, now, why)
+
+    # Who is asked
+
+    def asked(self, whom: str, owner_id: int | None, now: int) -> int | None:
+        if whom in {"manager", "joint"}:
+            return self._manager_for(owner_id, now)
+        if whom.startswith("user:"):
+            wanted = next((each for each in self.people.values() if each.login == whom[5:]), None)
+        elif whom.startswith("role:"):
+            having = [p for _, p in sorted(self.people.items()) if p.is_active and p.role == whom[5:]]
+            team = self.people[owner_id].team if owner_id is not None else None
+            same = [person for person in having if owner_id is not None and person.team == team]
+            wanted = next(iter(same or having), None)
+        else:
+            wanted = self.people.get(owner_id) if owner_id is not None else None
+        if wanted is None:
+            return self._manager_for(None, now)
+        standing_in = self._standing_in(wanted.id, now) if wanted.is_active else None
+        return standing_in if standing_in is not None else self._manager_for(wanted.id, now)
+
+    def _standing_in(self, user_id: int, now: int) -> int | None:
+        asked = {user_id}
+        while (
+            leave := next((a for a in self.away if a.user_id == user_id and a.since <= now < a.until), None)
+        ) is not None:
+            deputy = leave.deputy_id
+            if deputy is None or deputy in asked or not self.people[deputy].is_active:
+                return None
+            asked.add(deputy)
+            user_id = deputy
+        return user_id
+
+    def _manager_for(self, user_id: int | None, now: int) -> int | None:
+        person = self.people.get(user_id) if user_id is not None else None
+        own = self.manager_of_team.get(person.team) if person is not None and person.team is not None else None
+        ranked = [own] if own is not None and own != user_id and self.people[own].is_active else []
+        for role in ("manager", "admin"):
+            ranked += [
+                p.id for _, p in sorted(self.people.items()) if p.role == role and p.is_active and p.id != user_id
+            ]
+        for manager in dict.fromkeys(ranked):
+            acting = self._standing_in(manager, now)
+            if acting is not None and acting != user_id:
+                return acting
+        return ranked[0] if ranked else None
+
+    # Clocks
+
+    def _owner(self, subject: Subject) -> int | None:
+        return self.deals[subject[1]].owner_id if subject[0] == "deal" else self.callbacks[subject[1]].owner_id
+
+    def _hours_of(self, subject: Subject) -> Hours:
+        """Norms of deals run by the calendar of the owner's team, those of callbacks by the owner's own."""
+        owner_id = self._owner(subject)
+        person = self.people.get(owner_id) if owner_id is not None else None
+        calendar = self.calendar_of_team.get(person.team) if person is not None and person.team is not None else None
+        if subject[0] == "callback" and person is not None and person.calendar is not None:
+            calendar = person.calendar
+        return self.hours[calendar if calendar is not None else self.default_calendar]
+
+    def _needed(self, rule: Rule, step: int) -> int | None:
+        minutes = rule.steps[step][0]
+        if step == 0 and minutes is None:
+            minutes = self.norms.get(rule.stage_id) if rule.stage_id is not None else None
+            if minutes is None and rule.trigger == "date":
+                minutes = 0
+        return minutes
+
+    def _clock(self, subject: Subject, rule: Rule) -> tuple[tuple[object, ...], int] | None:
+        """The entry and the start of the clock; None: it does not run."""
+        if (subject[0] == "callback") != (rule.trigger == "callback"):
+            return None
+        if subject[0] == "callback":
+            callback = self.callbacks[subject[1]]
+            if not callback.is_open or callback.clock_from is None:
+                return None
+            return ("missed", callback.clock_from), callback.clock_from
+        deal = self.deals[subject[1]]
+        if (
+            deal.is_closed
+            or rule.stage_id not in {None, deal.stage_id}
+            or rule.pipeline_id not in {None, deal.pipeline_id}
+        ):
+            return None
+        if self._needed(rule, 0) is None:
+            return None
+        if rule.trigger == "date":
+            dates = [task.due for task in deal.tasks.values() if task.done_at is None]
+            if not dates:
+                return None
+            entry: tuple[object, ...] = ("date", min(dates))
+            since = self._hours_of(subject).add(min(dates), rule.offset)
+            if any(at > since for at, _, _, _ in self._works(deal, rule)):
+                return None
+        elif rule.trigger == "silence":
+            entry, since = self._last(deal, rule, deal.made_at, silence=True)
+        else:
+            entry, since = self._last(deal, rule, deal.entered_at, silence=False)
+            entry = (deal.move, *entry)
+        return entry, since if rule.begins_at is None else max(since, rule.begins_at)
+
+    def _works(self, deal: Deal, rule: Rule, *, silence: bool = False) -> list[tuple[int, int, str, object]]:
+        """(when, since when the clock runs, kind, which) of all that counts as work."""
+        found: list[tuple[int, int, str, object]] = []
+        if silence or "talked" in rule.works:
+            found += [(at, at, "talked", ("talk", at)) for at, seconds in deal.talks if seconds >= rule.talked_seconds]
+        if "next_task" in rule.works:
+            for number, task in deal.tasks.items():
+                until = task.first_due if task.done_at is None else min(task.first_due, task.done_at)
+                found.append((task.made_at, max(until, task.made_at), "planned", ("task", number)))
+        if "field_filled" in rule.works:
+            found += [(at, at, "filled", ("filled", at)) for at, key in deal.filled if key == rule.field]
+        if rule.trigger != "date":
+            found += [(at, at, "given", ("given", at)) for at in deal.given.get(rule.id, ())]
+        return found
+
+    def _last(self, deal: Deal, rule: Rule, entered: int, *, silence: bool) -> tuple[tuple[object, ...], int]:
+        since, which = entered, ("entered", entered)
+        for at, runs_from, _, named in self._works(deal, rule, silence=silence):
+            if at >= entered and runs_from > since:
+                since, which = runs_from, named  # type: ignore[assignment]
+        return which, since
+
+    def _why(self, subject: Subject, rule: Rule) -> str:
+        if subject[0] == "callback":
+            return ""
+        deal = self.deals[subject[1]]
+        if deal.is_closed:
+            return "closed"
+        if rule.stage_id is None:
+            return ""
+        works = [work for work in self._works(deal, rule) if work[0] >= deal.entered_at]
+        if rule.stage_id != deal.stage_id or not works:
+            return "moved"
+        return max(works, key=lambda work: work[0])[2]
+
+    def _arm(self, subject: Subject, rule: Rule, entry: tuple[object, ...], now: int) -> None:
+        """Begin to count for the next lamp of this entry, unless it has lit before."""
+        self.running.pop((subject, rule.id), None)
+        last = max(self.burning.get((subject, rule.id), ()), key=lambda lamp: lamp.step, default=None)
+        step = last.step + 1 if last is not None else 0
+        if step >= len(rule.steps):
+            return
+        clock = self._clock(subject, rule)
+        assert clock is not None
+        since = last.asked_at if last is not None else clock[1]
+        if (rule.id, subject, entry, step, since if step else 0) in self.fired:
+            return
+        needed = self._needed(rule, step)
+        assert needed is not None
+        rests = self.deals[subject[1]].rests if subject[0] == "deal" else []
+        running = Running(subject, rule, entry, step, since, needed, self._hours_of(subject), rests)
+        if since < now:
+            running.passed = (
+                running.hours.between(since, now)
+                if not rests
+                else sum(running.counts(minute) for minute in range(since, now))
+            )
+        self.running[subject, rule.id] = running
+
+    def _rearm(self, subject: Subject, rule: Rule, now: int) -> None:
+        clock = self._clock(subject, rule)
+        if clock is not None:
+            self._arm(subject, rule, clock[0], now)
+
+    def _hand_over(self, subject: Subject, rule: Rule, entry: tuple[object, ...], now: int) -> None:
+        """A deal has another owner: they have the lamp and a pause of their own, and what a manager was asked is answered."""
+        owner_id = self._owner(subject)
+        burning = [lamp for lamp in self.burning.get((subject, rule.id), ()) if lamp.entry == entry]
+        if subject[0] != "deal" or all(lamp.owner_id == owner_id for lamp in burning):
+            return
+        first = min(lamp.step for lamp in burning)
+        for lamp in burning:
+            whom = rule.steps[lamp.step][1]
+            if lamp.step > first and whom != "responsible":
+                self.put_out(lamp, now, "given")
+            else:
+                lamp.owner_id, lamp.addressee_id, lamp.asked_at = owner_id, self.asked(whom, owner_id, now), now
+
+    def _rules_with(self, subject: Subject) -> Iterable[Rule]:
+        """Rules that may have something running or burning for the subject."""
+        return (
+            rule
+            for rule in self.rules.values()
+            if self.burning.get((subject, rule.id)) or (subject, rule.id) in self.running
+        )

@@ -1,0 +1,690 @@
+"""Plays the week: calls come as facts, people work through the doors of the product, and the reference hears what happened."""
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.calendars.actions import CalendarChange, change_calendar
+from pbxcrm.calendars.leave_actions import NewLeave, create_leave
+from pbxcrm.callbacks.actions import change_options
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.checkpoints.actions import change_checkpoint
+from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
+from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
+from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.checkpoints.pause_actions import end_pause, pause_deal
+from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.deals.actions import add_note, create_deal, edit_deal, move_deal
+from pbxcrm.deals.models import Deal, StageKind, StageMove
+from pbxcrm.deals.pipeline_actions import StageChange, archive_stage, change_stage
+from pbxcrm.people.actions import edit_user
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared import background_jobs, timers
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import PbxcrmError
+from pbxcrm.shared.settings import Settings
+from pbxcrm.tasks.actions import create_task, edit_task
+from pbxcrm.tasks.finish_actions import finish_task
+from pbxcrm.tasks.models import Task, TaskStatus
+from tests.calls import FactStory, batch, outbound
+from tests.week import reference
+from tests.week.reference import Away, Planned, Subject
+from tests.week.world import (
+    HOLIDAY,
+    Client,
+    Size,
+    World,
+    admin_of,
+    build,
+    minute_of,
+    moment,
+    reload_rules,
+    reload_stages,
+    typed,
+)
+
+ACTS = {
+    "talk": 20, "short": 4, "miss": 14, "call": 12, "no_answer": 12, "plan": 10, "postpone": 5, "finish": 5, "move": 12, "close": 2,
+    "pause": 3, "resume": 2, "give": 4, "amount": 3, "title": 2, "note": 3, "accept": 3, "reassign": 3, "comment": 2, "joint": 2,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Played:
+    """What the product and the reference say, and how much happened."""
+
+    found: Counter[tuple[object, ...]]
+    wanted: Counter[tuple[object, ...]]
+    done: Counter[str]
+    digests: int  # tasks that hold several late lamps
+    unasked: list[str]  # what is wrong with the tasks of burning lamps
+
+    @property
+    def differences(self) -> list[str]:
+        lost, extra = self.wanted - self.found, self.found - self.wanted
+        said = [f"reference only: {each}" for each in lost] + [f"product only: {each}" for each in extra]
+        return sorted(said, key=lambda each: each.split(": ", 1)[1]) + self.unasked
+
+
+@dataclass(slots=True)
+class Simulation:
+    database: Database
+    intake: Intake
+    world: World
+    admin: Viewer
+    dice: random.Random
+    down: range = range(0)  # minutes in which no worker runs
+    now: int = 0
+    last_move: int = 0
+    calls: int = 0
+    done: Counter[str] = field(default_factory=Counter)
+    clients_of_deals: dict[int, Client] = field(default_factory=dict)
+    clients_of_callbacks: dict[int, Client] = field(default_factory=dict)
+    planned: int = 0
+    later: list[tuple[int, int, Callable[[], Awaitable[None]]]] = field(default_factory=list)
+
+    @property
+    def office(self) -> reference.Office:
+        return self.world.office
+
+    @property
+    def at(self) -> datetime:
+        return moment(self.now)
+
+    def plan(self, minute: int, act: Callable[[], Awaitable[None]]) -> None:
+        self.planned += 1
+        heapq.heappush(self.later, (minute, self.planned, act))
+
+    async def run(self) -> None:
+        due = await self._next_due()
+        for minute in range(self.world.minutes):
+            self.now = minute
+            if self.now not in self.down:
+                if due is not None and due <= self.at:
+                    await sweep_lamps(self.database, self.at)
+                    due = await self._next_due()
+                self.done["lit"] += self.office.light(self.now)
+            happened = False
+            while self.later and self.later[0][0] <= self.now:
+                await heapq.heappop(self.later)[2]()
+                happened = True
+            if happened:
+                due = await self._next_due()
+            self.office.pass_minute(self.now)
+
+    async def _next_due(self) -> datetime | None:
+        async with self.database.read() as session:
+            query = select(Lamp.due_at).where(Lamp.state == LampState.ARMED.value).order_by(col(Lamp.due_at)).limit(1)
+            return (await session.exec(query)).first()
+
+    async def do(self, act: Callable[[AsyncSession], Awaitable[object]]) -> bool:
+        """One transaction. False if the product refused it, and then nothing has happened."""
+        try:
+            async with self.database.write() as session:
+                await act(session)
+        except PbxcrmError as error:
+            self.done[f"refused {error.code}"] += 1
+            return False
+        return True
+
+    # What follows from calls: facts for the reference, which does not care why they happened
+
+    async def look_around(self, client: Client, event: str) -> None:
+        async with self.database.read() as session:
+            moves = (
+                await session.exec(
+                    select(StageMove).where(col(StageMove.id) > self.last_move).order_by(col(StageMove.id))
+                )
+            ).all()
+            deals = {}
+            for move in moves:
+                deals[move.deal_id] = await session.get_one(Deal, move.deal_id)
+            own = [deal_id for deal_id, whose in self.clients_of_deals.items() if whose is client]
+            owners = (
+                await session.exec(select(Deal.id, Deal.responsible_id).where(col(Deal.id).in_([*own, *deals])))
+            ).all()
+            whose_calls = col(Episode.client_number).in_(client.numbers)
+            episodes = (await session.exec(select(Episode).where(whose_calls).order_by(col(Episode.id)))).all()
+        for move in moves:
+            self._moved(move, deals[move.deal_id], client)
+        for deal_id, owner_id in owners:
+            if deal_id is not None and self.office.deals[deal_id].owner_id != owner_id:
+                self.office.deals[deal_id].owner_id = owner_id
+                self.office.look(("deal", deal_id), self.now)
+        for episode in episodes:
+            self.clients_of_callbacks[episode.id or 0] = client
+            self._called(episode, event)
+
+    def _moved(self, move: StageMove, row: Deal, client: Client) -> None:
+        self.last_move = move.id or 0
+        stage = self.world.stages[move.to_stage_id]
+        closed, entered = stage.kind in {StageKind.WON, StageKind.LOST}, minute_of(move.at)
+        assert entered is not None
+        known = self.office.deals.get(move.deal_id)
+        if known is None:
+            known = reference.Deal(
+                move.deal_id,
+                stage.pipeline_id,
+                move.to_stage_id,
+                row.responsible_id,
+                entered,
+                entered,
+                move.id or 0,
+                closed,
+            )
+            self.office.deals[move.deal_id] = known
+            self.clients_of_deals[move.deal_id] = client
+        else:
+            known.pipeline_id, known.stage_id, known.entered_at = stage.pipeline_id, move.to_stage_id, entered
+            known.move, known.is_closed = move.id or 0, closed
+        self.office.look(("deal", move.deal_id), self.now)
+
+    def _called(self, episode: Episode, event: str) -> None:
+        assert episode.id is not None
+        known = self.office.callbacks.get(episode.id)
+        planned = minute_of(episode.next_attempt_at)
+        if known is None:
+            known = reference.Callback(episode.id, episode.owner_id, self.now)
+            self.office.callbacks[episode.id] = known
+        elif not known.is_open:
+            return
+        elif event == "missed" and (known.is_planned or known.clock_from is None):
+            known.clock_from = self.now
+        elif event == "tried" and planned is not None:
+            known.clock_from = planned
+        elif known.owner_id != episode.owner_id:  # a manager gave it to somebody
+            known.clock_from = self.now
+        known.owner_id, known.is_planned = episode.owner_id, planned is not None
+        known.is_open = episode.status == EpisodeStatus.OPEN
+        self.office.look(("callback", episode.id), self.now)
+
+    # Calls
+
+    def _story(self, client: Client, *, of_ours: bool, at: datetime) -> FactStory:
+        self.calls += 1
+        seller = self.dice.choice(self.world.sellers())
+        extension, number = self.world.extensions[seller.id], self.dice.choice(client.numbers)
+        if of_ours:
+            return outbound(f"week.{self.calls}", extension, number, at)
+        return FactStory(f"week.{self.calls}", number, at=at).ring(extension)
+
+    async def talk(self, client: Client, *, of_ours: bool = False) -> None:
+        """A call that is answered in this minute and over in a later one."""
+        story = self._story(client, of_ours=of_ours, at=self.at)
+        extension = story.state.made_by or story.state.rang[-1]
+        await self.intake.apply(batch(story.answer(extension)))
+        await self.look_around(client, "answered")
+        until = self.now + self.dice.choice([1, 1, 2, 3, 8])
+        client.busy_until = until
+        told = len(story.facts)
+
+        async def end() -> None:
+            story.wait((until - self.now) * 60 + (self.at - story.at).total_seconds()).end()
+            story.facts = story.facts[told:]
+            await self.intake.apply(batch(story))
+            self._talked(client, round((story.at - (story.state.answered_at or story.at)).total_seconds()))
+            await self.look_around(client, "ended")
+
+        self.plan(until, end)
+
+    async def short(self, client: Client) -> None:
+        """Ten seconds are no conversation, except where nobody asks how long it was."""
+        deals = [self.office.deals[deal_id] for deal_id, whose in self.clients_of_deals.items() if whose is client]
+        stages = [self.world.stages[deal.stage_id] for deal in deals if not deal.is_closed]
+        if not stages or any(stage.kind == StageKind.DIDNT_REACH for stage in stages):
+            return
+        story = self._story(client, of_ours=False, at=self.at - timedelta(seconds=10))
+        await self.intake.apply(batch(story.answer(story.state.rang[-1]).wait(10).end()))
+        self._talked(client, 10)
+        await self.look_around(client, "answered")
+
+    def _talked(self, client: Client, seconds: int) -> None:
+        for deal_id, whose in self.clients_of_deals.items():
+            if whose is client:
+                self.office.deals[deal_id].talks.append((self.now, seconds))
+                self.office.look(("deal", deal_id), self.now)
+
+    async def miss(self, client: Client) -> None:
+        story = self._story(client, of_ours=False, at=self.at - timedelta(seconds=25))
+        await self.intake.apply(batch(story.wait(25).end()))
+        await self.look_around(client, "missed")
+
+    async def call(self, client: Client) -> None:
+        await self.talk(client, of_ours=True)
+
+    async def no_answer(self, client: Client) -> None:
+        story = self._story(client, of_ours=True, at=self.at - timedelta(seconds=25))
+        await self.intake.apply(batch(story.wait(25).end()))
+        await self.look_around(client, "tried")
+
+    # Work on deals
+
+    def some_deal(self) -> reference.Deal | None:
+        open_ = [deal for deal in self.office.deals.values() if not deal.is_closed]
+        return self.dice.choice(open_) if open_ else None
+
+    async def on_deal(self, name: str) -> None:
+        deal = self.some_deal()
+        if deal is not None:
+            await getattr(self, name)(deal)
+
+    async def plan_task(self, deal: reference.Deal) -> None:
+        due = self.now + self.dice.randrange(20, 3 * 1440)
+        made: list[int] = []
+
+        async def act(session: AsyncSession) -> None:
+            task = await create_task(
+                session, self.admin, title="Call", due_at=moment(due), now=self.at, deal_id=deal.id
+            )
+            made.append(task.id or 0)
+
+        if await self.do(act):
+            deal.tasks[made[0]] = Planned(self.now, due, due)
+            self.office.look(("deal", deal.id), self.now)
+
+    def _some_task(self) -> tuple[reference.Deal, int] | None:
+        found = [
+            (deal, number) for deal in self.office.deals.values() if not deal.is_closed
+            for number, task in deal.tasks.items() if task.done_at is None
+        ]  # fmt: skip
+        return self.dice.choice(found) if found else None
+
+    async def postpone(self) -> None:
+        if (found := self._some_task()) is None:
+            return
+        deal, number = found
+        due = max(deal.tasks[number].due, self.now) + self.dice.randrange(30, 1440)
+        if await self.do(lambda s: edit_task(s, self.admin, number, version=None, now=self.at, due_at=moment(due))):
+            deal.tasks[number].due = due
+            self.office.look(("deal", deal.id), self.now)
+
+    async def finish(self) -> None:
+        if (found := self._some_task()) is None:
+            return
+        deal, number = found
+        if await self.do(lambda s: finish_task(s, self.admin, number, result="done", now=self.at)):
+            deal.tasks[number].done_at = self.now
+            self.office.look(("deal", deal.id), self.now)
+
+    async def move(self, deal: reference.Deal, *, closes: bool = False) -> None:
+        if closes:
+            kind = self.dice.choice([StageKind.WON, StageKind.LOST])
+            stages = [s for s in self.world.stages.values() if s.kind == kind and s.pipeline_id == deal.pipeline_id]
+        else:
+            stages = self.world.open_stages(deal.pipeline_id if self.dice.random() < 0.9 else None)
+        stage = self.dice.choice(stages)
+
+        async def act(session: AsyncSession) -> None:
+            await move_deal(
+                session, self.admin, deal.id, stage.id or 0, version=None, now=self.at, lost_reason="Too dear"
+            )
+
+        if await self.do(act):
+            await self.look_around(self.clients_of_deals[deal.id], "moved")
+
+    async def close(self, deal: reference.Deal) -> None:
+        await self.move(deal, closes=True)
+
+    async def pause(self, deal: reference.Deal) -> None:
+        until = self.now + self.dice.randrange(30, 3 * 1440)
+        if await self.do(lambda s: pause_deal(s, self.admin, deal.id, moment(until), "On holiday", now=self.at)):
+            self._end_rests(deal)
+            deal.rests.append([self.now, until])
+            self.office.look(("deal", deal.id), self.now)
+
+    async def resume(self, deal: reference.Deal) -> None:
+        paused = [each for each in self.office.deals.values() if any(until > self.now for _, until in each.rests)]
+        deal = self.dice.choice(paused) if paused else deal
+        if await self.do(lambda s: end_pause(s, self.admin, deal.id, now=self.at)):
+            self._end_rests(deal)
+            self.office.look(("deal", deal.id), self.now)
+
+    def _end_rests(self, deal: reference.Deal) -> None:
+        for rest in deal.rests:
+            rest[1] = min(rest[1], self.now)
+
+    async def give(self, deal: reference.Deal) -> None:
+        to = self.dice.choice(self.world.sellers()).id
+        if await self.do(lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, responsible_id=to)):
+            await self.look_around(self.clients_of_deals[deal.id], "given")
+
+    async def amount(self, deal: reference.Deal) -> None:
+        self.done["amounts"] += 1
+        values = {"amount": str(self.done["amounts"])}
+        if await self.do(lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, values=values)):
+            deal.filled.append((self.now, "amount"))
+            self.office.look(("deal", deal.id), self.now)
+
+    async def title(self, deal: reference.Deal) -> None:
+        await self.do(
+            lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, values={"title": f"At {self.now}"})
+        )
+
+    async def note(self, deal: reference.Deal) -> None:
+        async def act(session: AsyncSession) -> None:
+            await add_note(session, self.admin, "Nothing new", self.at, deal=await session.get(Deal, deal.id))
+
+        await self.do(act)
+
+    # What managers do
+
+    async def with_escalation(self, name: str) -> None:
+        async with self.database.read() as session:
+            query = (
+                select(Lamp)
+                .where(Lamp.state == LampState.BURNING.value, col(Lamp.is_escalation))
+                .order_by(col(Lamp.id))
+            )
+            burning = (await session.exec(query)).all()
+        if burning:
+            lamp = self.dice.choice(burning)
+            deal, callback = lamp.deal_id, lamp.callback_id
+            subject: Subject = ("deal", deal or 0) if lamp.subject == "deal" else ("callback", callback or 0)
+            await getattr(self, name)(lamp, subject)
+
+    async def accept(self, lamp: Lamp, subject: Subject) -> None:
+        if not await self.do(lambda s: accept(s, self.admin, lamp.id or 0, "They decide in spring", now=self.at)):
+            return
+        if subject[0] == "callback":
+            self.office.callbacks[subject[1]].clock_from = None
+        else:
+            self.office.decide(subject, lamp.checkpoint_id, self.now, "accepted")
+        self.office.look(subject, self.now)
+
+    async def reassign(self, lamp: Lamp, subject: Subject) -> None:
+        to = self.dice.choice(self.world.sellers()).id
+        if not await self.do(lambda s: reassign(s, self.admin, lamp.id or 0, to, now=self.at)):
+            return
+        if subject[0] == "callback":
+            self.office.callbacks[subject[1]].clock_from = self.now
+            client = self.clients_of_callbacks[subject[1]]
+            self.office.callbacks[subject[1]].owner_id = to
+            self.office.look(subject, self.now)
+        else:
+            client = self.clients_of_deals[subject[1]]
+            rule = self.office.rules[lamp.checkpoint_id]
+            asks_managers = [number for number, (_, whom) in enumerate(rule.steps) if _is_managers(whom)]
+            if asks_managers[:1] == [0]:
+                self.office.deals[subject[1]].given.setdefault(rule.id, []).append(self.now)
+            for each in list(self.office.burning.get((subject, rule.id), ())):
+                if each.step in asks_managers:
+                    self.office.put_out(each, self.now, "given")
+        await self.look_around(client, "given")
+
+    async def comment(self, lamp: Lamp, _: Subject) -> None:
+        await self.do(lambda s: comment(s, self.admin, lamp.id or 0, "Ask for the accountant", now=self.at))
+
+    async def joint(self, lamp: Lamp, _: Subject) -> None:
+        await self.do(lambda s: make_joint(s, self.admin, lamp.id or 0, now=self.at))
+
+
+def _is_managers(whom: str) -> bool:
+    return whom in {"manager", "joint", "role:manager"}
+
+
+@dataclass(slots=True)
+class Rules:
+    """What an administrator changes in the middle of the week."""
+
+    play: Simulation
+
+    async def holiday(self) -> None:
+        await self._days("office", HOLIDAY, [])
+
+    async def short_day(self) -> None:
+        await self._days("shop", date(2026, 10, 24), [(480, 660)])
+
+    async def working_sunday(self) -> None:
+        await self._days("office", date(2026, 10, 25), [(600, 840)])
+
+    async def _days(self, name: str, day: date, spans: list[tuple[int, int]]) -> None:
+        world = self.play.world
+        days = world.days.setdefault(name, {})
+        days[day] = spans
+        said = [(each, typed([hours])[0], "Changed") for each, hours in sorted(days.items())]
+        await self._change(name, CalendarChange(days=said))
+
+    async def shorter_nights(self) -> None:
+        zone, _ = self.play.world.weeks["night"]
+        week = [[(1380, 1800)]] * 7
+        self.play.world.weeks["night"] = (zone, week)
+        await self._change("night", CalendarChange(week=typed(week)))
+
+    async def _change(self, name: str, change: CalendarChange) -> None:
+        play = self.play
+        calendar = play.world.calendars[name]
+        assert await play.do(lambda s: change_calendar(s, play.admin, calendar, change, now=play.at))
+        play.world.lay_out(name)
+        await self._recomputed()
+
+    async def _recomputed(self) -> None:
+        """The worker does what is left of it at once."""
+        while await background_jobs.work_on(self.play.database, self.play.at):
+            pass
+        self.play.office.look_at_all(self.play.now)
+
+    async def norm(self) -> None:
+        play = self.play
+        stage = play.dice.choice([each for each in play.world.open_stages() if each.norm_minutes])
+        new = StageChange(norm_minutes=max(15, int((stage.norm_minutes or 0) * play.dice.choice([0.4, 0.7, 1.5, 2]))))
+        assert await play.do(lambda s: change_stage(s, play.admin, stage.id or 0, new, now=play.at))
+        await reload_stages(play.database, play.world)
+        await self._recomputed()
+
+    async def callbacks(self) -> None:
+        play = self.play
+        values = {
+            "callback_due_minutes": play.dice.choice([10, 30, 45]),
+            "callback_pause_minutes": play.dice.choice([5, 30]),
+        }
+        assert await play.do(lambda s: change_options(s, play.admin, values, now=play.at))
+        await reload_rules(play.database, play.world)
+        await self._recomputed()
+
+    async def silence(self) -> None:
+        """Another norm and reaction pause, beginning now."""
+        play = self.play
+        rule = next(each for each in play.office.rules.values() if each.trigger == "silence")
+        steps = [
+            StepChange(200, "responsible", "task"),
+            StepChange(90, "manager", "control"),
+            StepChange(60, "role:qc", "control"),
+        ]
+        new = CheckpointChange(
+            "Silence", "silence", steps, work=sorted(rule.works), pipeline_id=rule.pipeline_id,
+            talked_seconds=rule.talked_seconds, begin_now=True,
+        )  # fmt: skip
+        assert await play.do(lambda s: change_checkpoint(s, play.admin, rule.id, new, now=play.at))
+        await reload_rules(play.database, play.world)
+        await self._recomputed()
+
+    async def leave(self, login: str, days: int, deputy: str | None) -> None:
+        play = self.play
+        who, instead = self._person(login), self._person(deputy).id if deputy else None
+        new = NewLeave(who.id, play.at, moment(play.now + days * 1440), instead)
+        assert await play.do(lambda s: create_leave(s, play.admin, new, now=play.at))
+        play.office.away.append(Away(who.id, play.now, play.now + days * 1440, instead))
+        await self._recomputed()
+
+    async def leaves_us(self, login: str) -> None:
+        who = self._person(login)
+        await self._edit(login, is_active=False, team=who.team)
+        self.play.office.left(who.id, self.play.now)
+        await self._recomputed()
+
+    async def other_team(self, login: str, team: int) -> None:
+        await self._edit(login, is_active=True, team=team)
+        self._person(login).team = team
+        await self._recomputed()
+
+    async def _edit(self, login: str, *, is_active: bool, team: int | None) -> None:
+        play, who = self.play, self._person(login)
+
+        async def act(session: AsyncSession) -> None:
+            await edit_user(
+                session, play.admin, who.id, name=login.title(), role=who.role, extensions=[play.world.extensions[who.id]],
+                team=team, is_active=is_active, now=play.at,
+            )  # fmt: skip
+
+        assert await play.do(act)
+
+    def _person(self, login: str) -> reference.Person:
+        return next(each for each in self.play.office.people.values() if each.login == login)
+
+    async def fewer_stages(self) -> None:
+        """A stage goes whose deals have armed and burning lamps; the worker moves what is left."""
+        play = self.play
+        stages = [each for each in play.world.open_stages() if each.norm_minutes and each.kind == StageKind.OPEN]
+        stage = play.dice.choice(stages)
+        to = play.dice.choice([each for each in play.world.open_stages(stage.pipeline_id) if each.id != stage.id])
+        assert await play.do(lambda s: archive_stage(s, play.admin, stage.id or 0, to.id, now=play.at))
+        while await timers.sweep(play.database, play.at):
+            pass
+        await reload_stages(play.database, play.world)
+        await play.look_around(play.world.clients[0], "moved")
+
+
+async def play_week(database: Database, folder: Path, size: Size, seed: int) -> Played:
+    """Play it all and compare. ``folder`` is for the settings of the intake."""
+    dice = random.Random(seed)
+    world = await build(database, size, dice)
+    play = Simulation(database, Intake(database, Settings(data_dir=folder)), world, await admin_of(database), dice)
+    _fill_diary(play, size)
+    await play.run()
+    return await _compare(play)
+
+
+def _fill_diary(play: Simulation, size: Size) -> None:
+    dice, world = play.dice, play.world
+    fresh = iter(dice.sample(range(size.clients), size.deals))
+    for number in range(size.deals):
+        client = world.clients[next(fresh)]
+        play.plan(number * 240 // size.deals, partial(_first_deal, play, client))
+    for _ in range(size.events):
+        kind = dice.choices(list(ACTS), list(ACTS.values()))[0]
+        play.plan(_some_minute(dice, size), partial(_act, play, kind))
+    rules, day = Rules(play), size.minutes // 7
+    teams = sorted(world.office.manager_of_team)
+    changes: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+        (0.3, partial(rules.leave, "seller0", 4, "seller1")),
+        (0.4, partial(rules.leave, "seller4", 3, None)),
+        (1.1, rules.norm),
+        (1.2, partial(rules.leave, "manager2", 3, None)),
+        (1.5, rules.holiday),
+        (1.6, rules.callbacks),
+        (2.1, rules.short_day),
+        (2.3, rules.norm),
+        (2.4, partial(rules.leave, "seller1", 1, "seller3")),
+        (3.2, rules.working_sunday),
+        (3.4, rules.shorter_nights),
+        (5.2, rules.silence),
+        (5.3, partial(rules.leaves_us, "seller2")),
+        (5.4, partial(rules.other_team, "seller3", teams[1])),
+        (5.5, rules.fewer_stages),
+        (5.6, partial(rules.leaves_us, "manager3")),
+        (6.1, rules.norm),
+        (6.2, rules.callbacks),
+    ]
+    for at, change in changes:
+        play.plan(int(at * day), change)
+    if size.minutes >= 6 * 1440:
+        play.down = range(
+            4 * 1440 + 600, 5 * 1440 + 240
+        )  # the worker is down over the Sunday's night until Monday noon
+
+
+def _some_minute(dice: random.Random, size: Size) -> int:
+    """Mostly by day in Kyiv, more rarely by night and at the weekend."""
+    while True:
+        minute = dice.randrange(1, size.minutes)
+        clock, day = minute % 1440, minute // 1440
+        busy = clock < 11 * 60 and day not in {3, 4}  # from 8:00 to 19:00; the week begins on a Wednesday
+        if busy or dice.random() < 0.15:
+            return minute
+
+
+async def _first_deal(play: Simulation, client: Client) -> None:
+    stage, owner = play.dice.choice(play.world.open_stages()), play.dice.choice(play.world.sellers())
+
+    async def act(session: AsyncSession) -> None:
+        await create_deal(
+            session, play.admin, title=f"Deal of {client.numbers[0]}", now=play.at, currency="UAH", region="UA", stage_id=stage.id,
+            responsible_id=owner.id, contact_id=client.contact_id, client_number=client.numbers[0],
+        )  # fmt: skip
+
+    if await play.do(act):
+        await play.look_around(client, "created")
+
+
+async def _act(play: Simulation, kind: str) -> None:
+    play.done[kind] += 1
+    if kind in {"talk", "short", "miss", "call", "no_answer"}:
+        client = play.dice.choice(play.world.clients)
+        if client.busy_until < play.now:
+            client.busy_until = play.now
+            await getattr(play, kind)(client)
+    elif kind in {"accept", "reassign", "comment", "joint"}:
+        await play.with_escalation(kind)
+    elif kind in {"postpone", "finish"}:
+        await getattr(play, kind)()
+    else:
+        await play.on_deal("plan_task" if kind == "plan" else kind)
+
+
+_WHY = {
+    "lamp.out_closed": "closed",
+    "lamp.out_moved": "moved",
+    "lamp.out_talked": "talked",
+    "lamp.out_planned": "planned",
+    "lamp.out_filled": "filled",
+    "lamp.out_accepted": "accepted",
+    "lamp.out_given": "given",
+    "lamp.out_reassigned_deal": "given",
+}
+
+
+async def _compare(play: Simulation) -> Played:
+    async with play.database.read() as session:
+        lamps = (await session.exec(select(Lamp).where(col(Lamp.lit_at).is_not(None)).order_by(col(Lamp.id)))).all()
+        tasks = {task.id: task for task in (await session.exec(select(Task))).all()}
+    by_stage = {rule.id for rule in play.office.rules.values() if rule.stage_id is not None}
+    found: Counter[tuple[object, ...]] = Counter()
+    for lamp in lamps:
+        why = _WHY.get(lamp.out_reason.get("code", ""), "?") if lamp.out_at and lamp.checkpoint_id in by_stage else ""
+        about = lamp.deal_id if lamp.subject == "deal" else lamp.callback_id
+        found[
+            lamp.subject, about, lamp.checkpoint_id, lamp.step, minute_of(lamp.lit_at), minute_of(lamp.out_at), lamp.owner_id,
+            lamp.addressee_id, why,
+        ] += 1  # fmt: skip
+    wanted: Counter[tuple[object, ...]] = Counter()
+    for each in play.office.lamps:
+        why = each.why if each.out_at is not None and each.rule_id in by_stage else ""
+        wanted[
+            (*each.subject, each.rule_id, each.step, each.lit_at, each.out_at, each.owner_id, each.addressee_id, why)
+        ] += 1
+    shared = Counter(lamp.task_id for lamp in lamps)
+    return Played(found, wanted, play.done, sum(count > 1 for count in shared.values()), _unasked(lamps, tasks))
+
+
+def _unasked(lamps: Sequence[Lamp], tasks: dict[int | None, Task]) -> list[str]:
+    """Every burning lamp has an open task with whom it asks, and no lamp that is out has one."""
+    wrong = []
+    burning = {lamp.task_id for lamp in lamps if lamp.state == LampState.BURNING}
+    for lamp in lamps:
+        task = tasks.get(lamp.task_id)
+        is_open = task is not None and task.status == TaskStatus.OPEN
+        own = task is not None and not task.about.startswith("lamps:")
+        if lamp.state == LampState.BURNING and (not is_open or (own and task.assignee_id != lamp.addressee_id)):  # type: ignore[union-attr]
+            wrong.append(f"lamp {lamp.id} burns without a task of {lamp.addressee_id}")
+        if lamp.state == LampState.OUT and is_open and lamp.task_id not in burning:
+            wrong.append(f"lamp {lamp.id} is out and its task {lamp.task_id} is open")
+    return wrong
