@@ -13,7 +13,7 @@ from typing import Self
 from tests.asterisk.leg import Leg
 from tests.asterisk.sip import Message, authorization, parameter
 
-PATIENCE = 30.0  # seconds that a condition may take before the test fails
+PATIENCE = 60.0  # seconds that a condition may take before the test fails
 
 
 class Phone(asyncio.DatagramProtocol):

@@ -29,6 +29,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+OFFLINE = ("net::ERR_INTERNET_DISCONNECTED", "Failed to fetch")  # how Chromium complains that there is no network
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -90,10 +91,13 @@ class Person:
         self.context = context
         self.address = address
         self.troubles: list[str] = []
+        self._was_offline = False
         context.on("console", self._console)
         context.on("weberror", lambda error: self.troubles.append(str(error.error)))
 
     def _console(self, message: Any) -> None:  # playwright's ConsoleMessage; its type is not exported
+        if self._was_offline and any(words in message.text for words in OFFLINE):
+            return
         if message.type in {"error", "warning"}:
             self.troubles.append(f"{message.text} {message.location['url']}")
 
@@ -109,6 +113,14 @@ class Person:
         await page.locator(".panel button").click()
         await page.wait_for_selector("#rail")
         return page
+
+    @asynccontextmanager
+    async def offline(self) -> AsyncIterator[None]:
+        """Meanwhile there is no network. What the browser says of that is no trouble, also when it comes later."""
+        self._was_offline = True
+        await self.context.set_offline(True)
+        yield
+        await self.context.set_offline(False)
 
     async def expect_status(self, status: int) -> None:
         """Wait for a complaint about an answer with this status, and forget it; fails when none comes.

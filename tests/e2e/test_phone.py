@@ -19,7 +19,7 @@ from tests.waiting import until
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(600)]
 GROUP = "0441230001"
 CLIENT, OTHER, THIRD = "+380671112233", "+380501112244", "+380931112255"
-SOON = 30.0  # seconds; the machine may be busy with other tests
+SOON = 60.0  # seconds; the machine may be busy with other tests
 
 
 @dataclass
@@ -103,9 +103,12 @@ async def test_transfers_and_hang_up_by_the_card(tmp_path: Path, version: str) -
         assert not client.ended.is_set()
         assert not ours.ended.is_set()
 
-        # Blind: 102 rings at once, 101 is free, the client never falls out.
-        answer = await ivan.post("/phone/transfer", data={"call_id": call_id, "target": "102"})
-        assert "The client goes to 102." in answer.text
+        # Blind: 102 rings at once, 101 is free, the client never falls out. (We may know sooner than pbxcrm that 101 is back.)
+        async def handed_over() -> bool:
+            answer = await ivan.post("/phone/transfer", data={"call_id": call_id, "target": "102"})
+            return "The client goes to 102." in answer.text
+
+        await until(handed_over, SOON)
         (theirs,) = await office.ring("102")
         await ours.wait_ended()
         theirs.answer()

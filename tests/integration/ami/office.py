@@ -1,16 +1,19 @@
-"""A PBX, a database and listeners between them, for tests."""
+"""A PBX, a database and listeners between them, for tests. Import the fixture ``office``."""
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ami.connection import Timing
 from ami.listener import Listener, ListenerSettings
 from ami.url import AmiUrl
+from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
 from tests.fakes.ami_server import Action, FakeAmiServer, listing, message
 from tests.fakes.memory_sink import MemorySink
@@ -105,3 +108,20 @@ class Office:
 
 def quick(**more: Any) -> ListenerSettings:  # fields of ListenerSettings
     return replace(SETTINGS, **more)
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    async with FakeAmiServer() as pbx:
+        made = Office(pbx, tmp_path)
+        yield made
+        await made.kill()
+        for report in made.sink.reports:
+            assert "s3cret" not in REPORTS[report.code].format_map(report.params)
+
+
+async def journalled(folder: Path, call: str) -> None:
+    needle = f"Hangup\r\nUniqueid: {call}\r\n".encode()
+    async with asyncio.timeout(30):
+        while not any(needle in segment.read_bytes() for segment in folder.glob("*.journal")):
+            await asyncio.sleep(0.005)
