@@ -20,7 +20,8 @@ run: $(VENV)/.run
 	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
 
 # Asterisk is installed in the background, since that takes minutes. The tests that need it wait for it and report a failure; the
-# log is .cache/asterisk.log. Tests without phones and browsers run in parallel, the others one after the other.
+# log is .cache/asterisk.log. Tests without phones and browsers take the whole processor. The others mostly wait, so more of them than
+# there are cores run at the same time; each process has its own browser, Redis, Asterisk and ports.
 test: $(VENV)/.test
 	@scripts/apt-needs test
 	@mkdir -p .cache && $(BIN)/python -m tests.asterisk.setup >.cache/asterisk.log 2>&1 &
@@ -29,7 +30,7 @@ test: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal tests --ignore tests/asterisk --ignore tests/e2e
-	$(BIN)/pytest tests/asterisk tests/e2e
+	$(BIN)/pytest --numprocesses 3 --dist worksteal tests/asterisk tests/e2e
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check $(CODE)
