@@ -120,7 +120,7 @@ async def one(request: Request) -> Response:
     pipeline = shown.pipeline
     form = filled(
         {
-            "name": pipeline.name,
+            "name": _(pipeline.name),
             "next_pipeline_id": pipeline.next_pipeline_id,
             "carries": pipeline.carries,
             "asks_why_lost": pipeline.asks_why_lost,
@@ -143,7 +143,7 @@ async def save(request: Request) -> Response:
         upcoming, attempts = form.number("next_pipeline_id"), schedule_typed(form)
         given = {"next_pipeline_id": upcoming, "attempts": attempts}
         change = PipelineChange(
-            name=form["name"],
+            name=_name_typed(form, shown.pipeline.name),
             next_pipeline_id=upcoming,
             carries=form.all("carries"),
             asks_why_lost=form.ticked("asks_why_lost"),
@@ -203,7 +203,7 @@ async def stage(request: Request) -> Response:
     amount, unit = as_typed(found.norm_minutes)
     form = filled(
         {
-            "name": found.name,
+            "name": _(found.name),
             "kind": found.kind,
             "norm": amount,
             "norm_unit": unit,
@@ -228,7 +228,7 @@ async def save_stage(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
     try:
-        change, version, who = _change(form), form.number("version"), viewer(request)
+        change, version, who = _change(form, found.name), form.number("version"), viewer(request)
         async with parts(request).db.write() as session:
             if form["act"] == "try":
                 job = await try_norm(session, who, found.id or 0, _norm_to_try(change), now=now(request))
@@ -350,13 +350,19 @@ async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, Pipeli
     return found, await _shown(session, found.pipeline_id, request)
 
 
-def _change(form: Form) -> StageChange:
+def _name_typed(form: Form, stored: str) -> str:
+    """The name in the form. A shipped name that nobody changed stays as it is stored, so that it remains translated for everybody."""
+    typed = form["name"]
+    return stored if typed.strip() == _(stored) else typed
+
+
+def _change(form: Form, stored_name: str = "") -> StageChange:
     norm, unset = _norm(form), set()
     if norm is None:
         unset.add("norm_minutes")
     try:
         return StageChange(
-            name=form["name"],
+            name=_name_typed(form, stored_name) if stored_name else form["name"],
             kind=form["kind"],
             norm_minutes=norm,
             probability=form.number("probability") or 0,

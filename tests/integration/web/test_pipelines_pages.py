@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import select
 
 from pbxcrm.calls.models import Line
-from pbxcrm.deals.models import Pipeline
+from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.seed import seed
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers
@@ -131,3 +131,21 @@ async def test_a_pipeline_and_a_line_have_their_schedule_of_attempts(browser: Br
     assert (await admin.post(path, data=form)).status_code == 303  # emptied: the general one holds again
     async with database.read() as session:
         assert (await session.get_one(Pipeline, 1)).attempt_schedule == {}
+
+
+async def test_a_shipped_name_is_edited_in_the_readers_language_and_stays_translated(
+    browser: Browsers, database: Database
+) -> None:
+    admin = await browser("admin")
+    await admin.post("/profile/look", data={"language": "uk"})
+    assert 'value="Нова заявка"' in (await admin.get("/settings/stages/1")).text
+    form = {"name": "Нова заявка", "kind": "open", "norm": "2", "norm_unit": "h", "probability": "10", "version": "1"}
+    assert (await admin.post("/settings/stages/1", data=form)).status_code == 303
+    assert 'value="Нові продажі"' in (await admin.get("/settings/pipelines/1")).text
+    saved = await admin.post("/settings/pipelines/1", data={"name": "Нові продажі", "version": "1", "is_default": "on"})
+    assert saved.status_code == 303
+    async with database.read() as session:
+        stage, pipeline = await session.get(Stage, 1), await session.get(Pipeline, 1)
+        assert stage is not None
+        assert pipeline is not None
+        assert (stage.name, stage.norm_minutes, pipeline.name) == ("New request", 120, "New business")
