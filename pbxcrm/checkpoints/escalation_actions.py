@@ -22,7 +22,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.errors import Conflict, Invalid
-from pbxcrm.shared.lengths import check_text, cut
+from pbxcrm.shared.lengths import check_text, longest
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.typed_reasons import check_why
@@ -77,6 +77,15 @@ async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str
     """Send a comment to the owner as an assignment; the lamp keeps burning. Raises Invalid at ``text``, NotFound, Conflict."""
     text = check_text(text, Lamp.note, "text", "escalations.comment", "Write something, in up to {most} characters.")
     lamp = await _open(session, viewer, lamp_id)
+    left = longest(Lamp.note) - len(f"{lamp.note}\n".lstrip())
+    if len(text) > left:
+        raise Invalid(
+            "text",
+            "escalations.comments_full",
+            "The comments of an escalation may have {all} characters together, and {most} are left. Comment on the task instead.",
+            all=longest(Lamp.note),
+            most=max(0, left),
+        )
     context = await load_engine(session)
     owner = context.people.active(lamp.owner_id)
     if owner is None:
@@ -96,7 +105,7 @@ async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str
         note=text,
     )
     await do_create_task(session, task, now, context.people)
-    lamp.note = cut(f"{lamp.note}\n{text}".strip(), Lamp.note)
+    lamp.note = f"{lamp.note}\n{text}".strip()
     lamp.version += 1
     _record(session, viewer, lamp, "escalation.commented", now)
     say_lamp_changed(session, lamp, now, context.people)

@@ -26,7 +26,7 @@ from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Hook
-from pbxcrm.shared.lengths import check_optional_text, cut
+from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import Written
 from pbxcrm.shared.search_keys import folded, search_key
@@ -304,7 +304,7 @@ async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[Wr
     for one in numbers:
         if one.number in had:
             had[one.number].extension = one.extension
-            had[one.number].label = cut(one.name, Phone.label) or had[one.number].label
+            had[one.number].label = one.name or had[one.number].label
         else:
             await _link(session, contact, one)
 
@@ -326,11 +326,7 @@ async def _link(session: AsyncSession, contact: Contact, written: Written) -> No
     others = [c for c in await contacts_of_number(session, number) if c.id != contact.id]
     known = await session.exec(select(Phone.id).where(Phone.contact_id == contact.id, Phone.number == number))
     if known.first() is None:
-        session.add(
-            Phone(
-                contact_id=contact.id, number=number, extension=written.extension, label=cut(written.name, Phone.label)
-            )
-        )
+        session.add(Phone(contact_id=contact.id, number=number, extension=written.extension, label=written.name))
     if others:  # ambiguous: earlier rows may belong to any of them
         return
     await number_linked(session, contact.id, number)

@@ -19,10 +19,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.access.owners import SEES_EVERYTHING
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.access import sees_little, visible_contacts
+from pbxcrm.contacts.access import editable_contacts, sees_little, visible_contacts
+from pbxcrm.contacts.actions import check_editable
 from pbxcrm.contacts.models import Contact, NotSame, SpecialNumber
 from pbxcrm.contacts.name_likeness import address_key, name_key
-from pbxcrm.contacts.queries import ContactRow, access_contact, with_numbers
+from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.errors import Invalid
 
@@ -42,11 +43,15 @@ class Alike(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two clients who may be one person, the older first; ``same``: what they have in common, never empty."""
+    """Two clients who may be one person, the older first; ``same``: what they have in common, never empty.
+
+    ``edits``: whether the viewer may say that they are two people (``say_not_same``).
+    """
 
     low: ContactRow
     high: ContactRow
     same: tuple[tuple[Alike, str], ...]
+    edits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ async def list_duplicates(
         first, key = True, place.key if place is not None else ""
         while len(found) <= limit:
             groups = await _groups(session, viewer, alike, key, include=first and place is not None)
-            for pair, at in await _pairs(session, alike, groups):
+            for pair, at in await _pairs(session, viewer, alike, groups):
                 shown = place is not None and at.key == place.key
                 if place is None or not shown or (at.low_id, at.high_id) > (place.low_id, place.high_id):
                     found.append((pair, at))
@@ -128,13 +133,14 @@ async def alike_to(
 
 
 async def say_not_same(session: AsyncSession, viewer: Viewer, one_id: int, other_id: int, *, now: datetime) -> None:
-    """Mark two clients as different people, so that they are not suggested again. A repetition changes nothing."""
-    check(viewer, Permission.CONTACTS_EDIT)
+    """Mark two clients as different people, so that they are not suggested again. A repetition changes nothing.
+
+    The viewer must see both and may change at least one. Raises NotAllowed, NotFound, and Invalid at ``other``.
+    """
     if one_id == other_id:
         raise Invalid("other", "merges.same", "Choose another client: this is the same one.")
     low, high = sorted((one_id, other_id))
-    for contact_id in (low, high):
-        await access_contact(session, viewer, contact_id, field="other" if contact_id == other_id else "")
+    await _check_pair(session, viewer, one_id, other_id)
     if await session.get(NotSame, (low, high)) is None:
         session.add(NotSame(low_id=low, high_id=high, by_id=viewer.user_id, at=now))
         record(session, now, "contact.not_same", "contact", one_id, actor=viewer, other=other_id)
@@ -143,14 +149,20 @@ async def say_not_same(session: AsyncSession, viewer: Viewer, one_id: int, other
 async def take_back_not_same(
     session: AsyncSession, viewer: Viewer, one_id: int, other_id: int, *, now: datetime
 ) -> None:
-    """Remove the mark of ``say_not_same``."""
-    check(viewer, Permission.CONTACTS_EDIT)
-    for contact_id in (one_id, other_id):
-        await access_contact(session, viewer, contact_id)
+    """Remove the mark of ``say_not_same``, under the same conditions."""
+    await _check_pair(session, viewer, one_id, other_id)
     known = await session.get(NotSame, tuple(sorted((one_id, other_id))))
     if known is not None:
         await session.delete(known)
         record(session, now, "contact.may_be_same", "contact", one_id, actor=viewer, other=other_id)
+
+
+async def _check_pair(session: AsyncSession, viewer: Viewer, one_id: int, other_id: int) -> None:
+    check(viewer, Permission.CONTACTS_EDIT)
+    one = await access_contact(session, viewer, one_id)
+    await access_contact(session, viewer, other_id, field="other")
+    if not (await edits_contact(session, viewer, one_id) or await edits_contact(session, viewer, other_id)):
+        await check_editable(session, viewer, one)
 
 
 async def _groups(
@@ -177,7 +189,9 @@ async def _groups(
     return groups
 
 
-async def _pairs(session: AsyncSession, alike: Alike, groups: dict[str, list[int]]) -> list[tuple[Pair, PairCursor]]:
+async def _pairs(
+    session: AsyncSession, viewer: Viewer, alike: Alike, groups: dict[str, list[int]]
+) -> list[tuple[Pair, PairCursor]]:
     """Each pair of the groups once, under the surest value they share; in the order of the list."""
     nobodys: set[str] = await _nobodys(session, groups) if alike is Alike.NUMBER else set()
     asked = [
@@ -191,12 +205,14 @@ async def _pairs(session: AsyncSession, alike: Alike, groups: dict[str, list[int
     ids = {one for place in asked for one in (place.low_id, place.high_id)}
     contacts = await session.exec(select_rows(Contact).where(col(Contact.id).in_(ids)))
     rows = {row.contact.id or 0: row for row in await with_numbers(session, list(contacts.all()))}
+    editable = select_rows(Contact.id).where(col(Contact.id).in_(ids), editable_contacts(viewer))
+    edits = set((await session.exec(editable)).all())
     found: list[tuple[Pair, PairCursor]] = []
     for place in asked:
         low, high = rows[place.low_id], rows[place.high_id]
         same = in_common(low, high)
         if same and same[0] == (alike, place.key):
-            found.append((Pair(low, high, same), place))
+            found.append((Pair(low, high, same, not edits.isdisjoint({place.low_id, place.high_id})), place))
     return found
 
 

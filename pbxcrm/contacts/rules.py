@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line
+from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, longest
 from pbxcrm.shared.numbers import MOST_DIGITS, Written, read_numbers
 
 LEAST_DIGITS = 3
@@ -20,12 +20,20 @@ def check_name(name: str, field: str = "name") -> str:
 def check_numbers(numbers: Iterable[str], region: str, field: str = "phones") -> list[Written]:
     """The numbers in normal form with extensions and names, without empty ones and duplicates; one text may hold several.
 
-    Raises Invalid for text that is not a telephone number.
+    Raises Invalid for text that is not a telephone number, and for a longer text beside a number than ``Phone.label`` holds.
     """
     found: dict[str, Written] = {}
     for typed in numbers:
         if typed.strip():
             for one in _check_written(typed, region, field):
+                if len(one.name) > longest(Phone.label):
+                    raise Invalid(
+                        field,
+                        "contacts.label",
+                        "What is written beside a number may have up to {most} characters: “{text}”.",
+                        most=longest(Phone.label),
+                        text=one.name[:LONGEST_REPEATED],
+                    )
                 found.setdefault(one.number, one)
     return list(found.values())
 

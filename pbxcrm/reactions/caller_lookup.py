@@ -158,7 +158,9 @@ async def look_up(
     if not clients and any(row.kind == "special" for row in found):
         return NOBODY
     owners = [*_deal_owners(deals, clients), *(row.owner_id for row in clients), _line_owner(context.lines, did)]
-    return Caller(display_name([row.text for row in clients]), _extension(context, owners, now))
+    # A second client with the number counts on the display if the same person has both: what somebody else types changes nothing.
+    shown = [row.text for row in clients if row.owner_id == clients[0].owner_id]
+    return Caller(display_name(shown), _extension(context, owners, now))
 
 
 def _deal_owners(deals: list[Any], clients: list[Any]) -> list[int | None]:  # rows of _EVERYTHING

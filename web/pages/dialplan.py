@@ -1,7 +1,8 @@
 """``GET /dialplan/lookup``: the dialplan asks who is calling, before the phone rings.
 
-Open to the networks of ``PBXCRM_DIALPLAN_NETWORKS`` (by default only this machine); other senders need a token. Permitted
-requests are always answered with 200 within half a second, empty if nothing is known: a call must never wait for us.
+Open to the networks of ``PBXCRM_DIALPLAN_NETWORKS`` (by default only this machine); other senders need a token. A token narrows
+the answer to what its owner may see, wherever it comes from. Permitted requests are always answered with 200 within half a
+second, empty if nothing is known: a call must never wait for us.
 """
 
 from typing import cast
@@ -18,8 +19,8 @@ from web.parts import parts
 
 
 async def lookup(request: Request) -> Response:
-    """``GET /dialplan/lookup``: name and extension for a caller's number. 403 for other networks without a token."""
-    near = is_near(request, parts(request).settings.dialplan_networks)
+    """``GET /dialplan/lookup``: name and extension for a caller's number. 403 for other networks without a token, and for a wrong token."""
+    near = is_near(request, parts(request).settings.dialplan_networks) and "authorization" not in request.headers
     asker = None if near else await viewer_by_token(request)
     if not near and (asker is None or not can(asker, Permission.CONTACTS_READ)):
         detail = (

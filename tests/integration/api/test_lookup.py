@@ -93,6 +93,16 @@ async def test_a_deal_without_a_client_says_where_to_route(
     assert await lookup_at(database, settings).find(CLIENT, None) == Caller("", "101")
 
 
+async def test_only_clients_of_the_same_person_count_on_the_display(
+    database: Database, settings: Settings, office: Office
+) -> None:
+    await add_client(database, office, "Oksana Koval", "olena")
+    await add_client(database, office, "Somebody", "petro")  # of another team, whom Olena may not see
+    assert await lookup_at(database, settings).find(CLIENT, None) == Caller("Oksana Koval", "102")
+    await add_client(database, office, "Her husband", "olena")
+    assert await lookup_at(database, settings).find(CLIENT, None) == Caller("Oksana Koval +1", "102")
+
+
 async def test_off_shift_the_line_s_owner_or_nobody(database: Database, settings: Settings, office: Office) -> None:
     await add_client(database, office, "Oksana Koval", "olena")
     assert await lookup_at(database, settings, hours=8).find(CLIENT, "100") == Caller("Oksana Koval", "")
@@ -138,7 +148,12 @@ async def test_who_may_ask(programs: Programs) -> None:
         async with await programs.as_("kira") as known:
             allowed = await client.get(path, headers={"Authorization": known.headers["authorization"]})
         assert allowed.json()["name"] == "Oksana Koval"
+    async with await programs.as_("petro") as seller:  # of another team, on the machine of the PBX
+        assert (await seller.get(path)).json() == {"name": "", "extension": ""}
     async with programs.client() as near:
+        assert (await near.get(path)).json()["name"] == "Oksana Koval"
+        wrong = await near.get(path, headers={"Authorization": "Bearer wrong"})
+        assert wrong.status_code == 403
         for header in ({"X-Forwarded-For": "203.0.113.9"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil"}):
             assert (await near.get(path, headers=header)).status_code == 403, header
 

@@ -88,6 +88,21 @@ async def test_a_comment_is_an_assignment_and_the_lamp_burns_on(desk: DealDesk) 
     assert len(await desk.lamps(LampState.BURNING)) == 2
 
 
+async def test_a_comment_for_which_no_room_is_left_is_refused_at_its_field(desk: DealDesk) -> None:
+    _, lamp = await escalated(desk)
+    maria = await desk.viewer("maria")
+    async with desk.database.write() as session:
+        await comment(session, maria, lamp.id or 0, "a" * 990, now=lamp.due_at)
+    with pytest.raises(Invalid, match="9 are left") as refused:
+        async with desk.database.write() as session:
+            await comment(session, maria, lamp.id or 0, "b" * 10, now=lamp.due_at + timedelta(minutes=1))
+    assert refused.value.field == "text"
+    async with desk.database.write() as session:
+        await comment(session, maria, lamp.id or 0, "b" * 9, now=lamp.due_at + timedelta(minutes=2))
+    (kept,) = [row for row in await desk.rows(Lamp) if row.id == lamp.id]
+    assert kept.note == "a" * 990 + "\n" + "b" * 9
+
+
 async def test_a_joint_task_ends_for_both_by_the_same_work(desk: DealDesk) -> None:
     _, lamp = await escalated(desk)
     maria, oksana = await desk.viewer("maria"), await desk.viewer("oksana")

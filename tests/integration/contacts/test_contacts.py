@@ -93,3 +93,13 @@ async def test_what_is_no_number_is_an_error_at_its_field(database: Database, of
         with pytest.raises(Invalid, match="not a telephone number") as error:
             await create_contact(session, viewer, name="Olena", phones=[typed], region="UA", now=NOON)
     assert error.value.field == "phones"
+
+
+async def test_a_long_text_beside_a_number_is_an_error_and_not_cut(database: Database, office: Office) -> None:
+    async with database.write() as session:
+        viewer = await office.viewer(session, "ivan")
+        with pytest.raises(Invalid, match="up to 50 characters") as error:
+            await create_contact(
+                session, viewer, name="Olena", phones=["Taras " * 10 + "0501112233"], region="UA", now=NOON
+            )
+    assert error.value.field == "phones"

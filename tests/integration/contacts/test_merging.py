@@ -11,6 +11,7 @@ from pbxcrm import tables
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import edit_contact, link_number
+from pbxcrm.contacts.duplicates import list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.merge_actions import SETTLE, SETTLE_AFTER, Versions
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, list_contacts
@@ -21,7 +22,8 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import sweep
-from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.actions import create_task
+from pbxcrm.tasks.models import Task, TaskKind
 from tests.calls import NOON
 from tests.integration.contacts.merging import MONTH, Clients
 from tests.office import Office
@@ -383,3 +385,38 @@ async def test_calls_that_come_during_merges_are_the_survivors(clients: Clients,
         assert {each.contact_id for each in (await session.exec(select(Task))).all()} == {into}
         episodes = (await session.exec(select(Episode).where(Episode.status == "open"))).all()
         assert {each.contact_id for each in episodes} == {into}
+
+
+async def test_who_only_sees_two_clients_does_not_say_that_they_are_two_people(
+    clients: Clients, database: Database, office: Office
+) -> None:
+    both = [await clients.make("Iryna Bondar", phone, responsible_id=office.id("olena")) for phone in (ONE, TWO)]
+    for contact_id in both:
+        async with database.write() as session:
+            maria = await office.viewer(session, "maria")
+            await create_task(
+                session,
+                maria,
+                title="Ask",
+                due_at=NOON,
+                now=NOON,
+                contact_id=contact_id,
+                assignee_id=office.id("ivan"),
+                kind=TaskKind.ASSIGNMENT,
+            )
+    async with database.read() as session:
+        ivan, olena = await office.viewer(session, "ivan"), await office.viewer(session, "olena")
+        (seen,), _ = await list_duplicates(session, ivan)
+        (own,), _ = await list_duplicates(session, olena)
+    assert (seen.edits, own.edits) == (False, True)
+    for change in (say_not_same, take_back_not_same):
+        with pytest.raises(NotAllowed, match="Olena"):
+            async with database.write() as session:
+                await change(session, ivan, *both, now=NOON)
+    mine = await clients.make("Iryna Bondar", THREE, responsible_id=office.id("ivan"))
+    async with database.write() as session:  # one of the two is enough
+        await say_not_same(session, ivan, mine, both[0], now=NOON)
+        await say_not_same(session, olena, *both, now=NOON)
+    async with database.read() as session:
+        (left,), _ = await list_duplicates(session, ivan)
+    assert {left.low.contact.id, left.high.contact.id} == {mine, both[1]}
