@@ -14,14 +14,19 @@ import httpx2
 from redis.asyncio import Redis
 from sqlmodel import col, select
 
+from pbxcrm.access.permissions import Permission
+from pbxcrm.checkpoints.models import Checkpoint
 from pbxcrm.cli.parts import set_aside
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.migrations import upgrade
+from pbxcrm.people.actions import add_user
 from pbxcrm.people.api_tokens import create_token
+from pbxcrm.people.passwords import hash_password
+from pbxcrm.reports.queries import ALL
 from pbxcrm.reports.report import all_reports
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
-from tests.bench.big_funnel import Filler, fill_deals
+from tests.bench.big_funnel import Filler, Years, fill_years
 from tests.bench.full_house import HERE, House, times
 from tests.bench.table import Figure, percentile
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
@@ -31,25 +36,25 @@ from web.routes import COUNTERS
 
 ROUNDS, OF_COUNTERS = 12, 50
 GOAL, REPORT_GOAL = 100, 1000  # milliseconds
-YEARS = 5
+TEAMS, SELLERS = 6, 10  # sellers in each team; the two of the tests' office are among them
+PAGES = {
+    "admin": (
+        "/settings/pipelines", "/settings/pipelines/1", "/settings/stages/{stage}", "/settings/stages/{stage}/remove", "/board",
+        "/board?q=client+777", "/escalations", "/burning", "/calls", "/tasks",
+    ),
+    "maria": (
+        "/board", "/board?q=client+777", "/board/heads", "/escalations", "/escalations/history", "/burning", "/tasks", "/tasks/week",
+        "/tasks/team", "/callbacks", "/calls?mine=1",
+    ),
+    "ivan": ("/board", "/board?q=client+777", "/burning", "/tasks", "/tasks/week", "/callbacks", "/calls?mine=1"),
+}  # fmt: skip
 
 
 async def measure(settings: Settings, redis_url: str, on: str, deals: int, server: int | None) -> list[Figure]:
     await upgrade(settings.database_url)
     db = Database(settings.database_url)
     try:
-        office = await open_office(db)
-        now = datetime.now(UTC)
-        async with db.read() as session:
-            stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1).order_by(col(Stage.id)))).all()
-        open_ids = [stage.id or 0 for stage in stages if stage.kind not in {StageKind.WON, StageKind.LOST}]
-        closed_ids = [stage.id or 0 for stage in stages if stage.kind in {StageKind.WON, StageKind.LOST}]
-        filler = Filler(db)
-        await fill_deals(
-            filler, deals, pipeline_id=1, open_stages=open_ids, closed_stages=closed_ids,
-            owners=[office.id(login) for login in ("ivan", "olena", "petro")], until=now, years=YEARS,
-        )  # fmt: skip
-        await filler.tidy()
+        office, stage_id, now = await fill(db, deals)
         async with db.write() as session:
             tokens = {"admin": await create_token(session, office["admin"])}
         async with Redis.from_url(redis_url) as redis:
@@ -58,26 +63,72 @@ async def measure(settings: Settings, redis_url: str, on: str, deals: int, serve
                 set_aside()
                 house = House(settings, client, tokens, server)
                 return [
-                    *await _pages(house, on, open_ids[1]),
-                    *[await _counters(db, office, login, on, now) for login in ("ivan", "maria")],
+                    *await _pages(house, on, stage_id),
+                    *[await _counters(db, office, login, on, now) for login in ("ivan", "maria", "admin")],
                 ]
     finally:
         await db.close()
 
 
+async def fill(db: Database, deals: int) -> tuple[Office, int, datetime]:
+    """Sixty sellers in six teams with ``deals`` of five years. Returns the office, a stage of theirs and the end of the years."""
+    office, now = await open_office(db), datetime.now(UTC).replace(microsecond=0)
+    owners = [office.id(login) for login in ("ivan", "olena", "petro")]
+    hashed = await hash_password(PASSWORD)
+    async with db.write() as session:
+        for n in range(len(owners), TEAMS * SELLERS):
+            team = ("Sales", "Other", "Third", "Fourth", "Fifth", "Sixth")[n % TEAMS]
+            seller = await add_user(
+                session,
+                login=f"seller{n}",
+                name=f"Seller {n}",
+                role="seller",
+                password_hash=hashed,
+                extensions=(),
+                team=team,
+            )
+            owners.append(seller.id or 0)
+        stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1).order_by(col(Stage.id)))).all()
+        watched = (await session.exec(select(Checkpoint).where(col(Checkpoint.stage_id).is_not(None)))).all()[0]
+    closed = {StageKind.WON, StageKind.LOST}
+    await fill_years(
+        Filler(db),
+        Years(
+            deals=deals,
+            owners=owners,
+            open_stages=[stage.id or 0 for stage in stages if stage.kind not in closed],
+            closed_stages=[stage.id or 0 for stage in stages if stage.kind in closed],
+            checkpoint_id=watched.id or 0,
+            manager_id=office.id("maria"),
+            until=now,
+        ),
+    )
+    return office, watched.stage_id or 0, now
+
+
 async def _pages(house: House, on: str, stage_id: int) -> list[Figure]:
     figures: list[Figure] = []
-    editor = ("/settings/pipelines", "/settings/pipelines/1", f"/settings/stages/{stage_id}", "/board")
-    asked = {
-        "admin": [(path, GOAL) for path in editor],
-        "maria": [(f"/reports/{report.name}", REPORT_GOAL) for report in all_reports()],
-    }
-    for login, pages in asked.items():
-        house.client.cookies.clear()
-        answer = await house.client.post("/login", data={"login": login, "password": PASSWORD})
-        assert answer.status_code == 303, answer.text
-        figures += [(await times(house, path, ROUNDS)).figure(f"{on}: {path} as {login}", goal) for path, goal in pages]
+    for login, pages in PAGES.items():
+        await _enter(house, login)
+        for page in pages:
+            measured = await times(house, page.format(stage=stage_id), ROUNDS)
+            figures.append(measured.figure(f"{on}: {page} as {login}", GOAL))
+    for login in ("admin", "ivan"):
+        await _enter(house, login)
+        reports = [report for report in all_reports() if (login == "ivan") == (report.needs is Permission.OWN_PROFILE)]
+        for report in reports:
+            opens = next(column.key for column in report.columns if column.opens)
+            paths = (f"/reports/{report.name}", f"/reports/{report.name}/rows?row={ALL}&column={opens}")
+            figures += [
+                (await times(house, path, ROUNDS)).figure(f"{on}: {path} as {login}", REPORT_GOAL) for path in paths
+            ]
     return figures
+
+
+async def _enter(house: House, login: str) -> None:
+    house.client.cookies.clear()
+    answer = await house.client.post("/login", data={"login": login, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
 
 
 async def _counters(db: Database, office: Office, login: str, on: str, now: datetime) -> Figure:

@@ -40,6 +40,7 @@ from web.task_page import form_page, task_page
 
 GROUPS = (("overdue", N_("Overdue")), ("today", N_("Today")), ("tomorrow", N_("Tomorrow")), ("later", N_("Later")))
 LISTED_OPEN = 200
+MOST_CHIPS = 7  # more colleagues are chosen from a list
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -70,6 +71,7 @@ async def tasks(request: Request) -> Response:
         people = await colleagues(session, viewing) if may_see_team else []
         late = await overdue_by_person(session, viewing, now(request)) if may_see_team else {}
         waiting = await to_check_count(session, viewing)
+    people = [each for each in people if each.id != viewing.user_id]
     people.sort(key=lambda person: -late.get(person.id, 0))
     size = LISTED if done else LISTED_OPEN
     last = rows[size - 1].task if len(rows) > size else None
@@ -85,6 +87,7 @@ async def tasks(request: Request) -> Response:
         judging=judging,
         to_check=waiting,
         people=people,
+        chips_for_people=len(people) <= MOST_CHIPS,
         may_see_team=may_see_team,
         late=late,
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode
+from pbxcrm.people.actions import add_user
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.reasons import reason
@@ -15,6 +16,7 @@ from pbxcrm.tasks.rules import ENDED_BY
 from tests.calls import FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 from tests.lamps import sweep_all
+from web.pages.tasks import MOST_CHIPS
 
 __all__ = ["browsers", "desk"]
 
@@ -48,6 +50,23 @@ async def test_a_manager_sees_the_team_by_person(browsers: Browsers, desk: Brows
     assert "Send the drawings" not in (await maria.get(f"/tasks?who={desk.office.id('olena')}")).text
     oksana = await browsers("oksana")
     assert "Send the drawings" not in (await oksana.get("/tasks?who=team")).text
+
+
+async def test_a_manager_of_many_opens_their_day(browsers: Browsers, desk: BrowserDesk) -> None:
+    """More colleagues than there is room for as chips are chosen from a list, as on the board."""
+    async with desk.database.write() as session:
+        added = [
+            await add_user(session, login=f"s{n}", name=f"Seller {n}", role="seller", password_hash="x", team="Sales")
+            for n in range(MOST_CHIPS)
+        ]
+    last = added[-1]
+    maria = await browsers("maria")
+    page = (await maria.get("/tasks")).text
+    choice = page.partition('name="who"')[2].partition("</select>")[0]
+    assert re.findall(r"<option[^>]*>([^<]*)", choice)[2] == "Ivan Kravets · 2"  # whoever has most overdue comes first
+    assert last.name in choice
+    chosen = (await maria.get(f"/tasks?who={last.id}")).text
+    assert f'<option value="{last.id}" selected>' in chosen
 
 
 async def test_done_with_a_result_can_be_taken_back(browsers: Browsers, desk: BrowserDesk) -> None:
