@@ -26,6 +26,9 @@ class AttemptResult(StrEnum):
     NO_NUMBER = "no_number"  # the number is withheld, so a call back is impossible
 
 
+BY_CALL = text("closed_by_call_id IS NOT NULL")
+
+
 class Episode(SQLModel, table=True):
     """A callback. ``client_key`` is ``contact:ID``, ``number:E164`` or ``anonymous:LINE``; it is unique among open episodes."""
 
@@ -39,6 +42,8 @@ class Episode(SQLModel, table=True):
             postgresql_where=text("status = 'open'"),
         ),
         Index("ix_episodes_status_first", "status", "first_missed_at"),
+        Index("ix_episodes_first_missed_at", "first_missed_at"),  # reports ask for a period
+        Index("ix_episodes_closed_by_call", "closed_at", sqlite_where=BY_CALL, postgresql_where=BY_CALL),
     )
 
     id: int | None = row_id()

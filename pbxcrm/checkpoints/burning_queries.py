@@ -18,7 +18,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.checkpoints.access import visible_lamps
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
-from pbxcrm.checkpoints.rules import entry_of
+from pbxcrm.checkpoints.rules import clock_key
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.shared.core_sql import fetch, load_by_id
 
@@ -126,21 +126,22 @@ async def paces(session: AsyncSession, viewer: Viewer, since: datetime) -> dict[
     A lamp is late once the next step has lit, also while it still burns.
     """
     context = await load_engine(session)
+    wanted = (Lamp.id, Lamp.checkpoint_id, Lamp.entry, Lamp.step, Lamp.owner_id, Lamp.lit_at, Lamp.out_at)
     query = (
-        select(Lamp)
+        columns(*(col(each) for each in wanted))
         .where(col(Lamp.lit_at) >= since, visible_lamps(viewer))
         .order_by(col(Lamp.lit_at).desc())
         .limit(MOST)
     )
-    lamps = (await session.exec(query)).all()
-    went_on = {(lamp.checkpoint_id, entry_of(lamp)) for lamp in lamps if lamp.step > 0}
+    lamps = await fetch(session, query)
+    went_on = {(lamp.checkpoint_id, clock_key(lamp.entry)) for lamp in lamps if lamp.step > 0}
     found: dict[int | None, Pace] = {}
     for lamp in lamps:
         if lamp.step > 0 or lamp.lit_at is None:
             continue
         working = context.working_of(lamp.owner_id)
         minutes = working.minutes_between(lamp.lit_at, lamp.out_at) if lamp.out_at is not None else None
-        is_late = (lamp.checkpoint_id, entry_of(lamp)) in went_on
+        is_late = (lamp.checkpoint_id, clock_key(lamp.entry)) in went_on
         pace = found.setdefault(lamp.owner_id, Pace())
         pace.reactions.append(Reaction(lamp.id or 0, lamp.owner_id, minutes, not is_late))
     return found

@@ -17,7 +17,7 @@ from pbxcrm.people.filters import of_login
 from pbxcrm.shared.conditions import equal
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.models import Task, TaskKind, is_open
 from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_DIGEST, ABOUT_LAMP
 
 
@@ -195,7 +195,7 @@ def other_control_tasks(viewer: Viewer) -> list[ColumnElement[bool]]:
     return [
         visible_tasks(viewer),
         col(Task.kind) == TaskKind.CONTROL.value,
-        col(Task.status) == TaskStatus.OPEN.value,
+        is_open(),
         *(about.not_like(f"{prefix}%") for prefix in (ABOUT_CALLBACK_LAMP, ABOUT_LAMP, ABOUT_DIGEST)),
     ]
 

@@ -166,7 +166,12 @@ def settle(clock: Clock | None, lamps: Sequence[Lamp]) -> Changes:
 
 def entry_of(lamp: Lamp) -> str:
     """The key of the clock of a lamp. Later steps append the time when somebody was asked; that part is removed."""
-    return lamp.entry.split("/", 1)[0]
+    return clock_key(lamp.entry)
+
+
+def clock_key(entry: str) -> str:
+    """The same for the ``entry`` of a lamp."""
+    return entry.split("/", 1)[0]
 
 
 def _next(clock: Clock, burning: Sequence[Lamp]) -> NewLamp | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, union_all
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,7 +14,8 @@ from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Stage, StageMove
-from pbxcrm.deals.queries import DealRow, as_rows
+from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
+from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.text_match import digits_of, few, part_of
 
 LONGEST_NORM = timedelta(days=366)
@@ -136,26 +137,43 @@ async def get_card(
 
 @dataclass(frozen=True, slots=True)
 class ColumnFigures:
-    """The figures in the head of a board column, over all its deals, also those not loaded. ``amount`` is their sum."""
+    """The figures in the head of a board column, over all its deals, also those not loaded. ``amount`` is their sum.
+
+    A column of more than ``MOST_COUNTED`` deals says so (``has_more``) and has no sum: counting years of closed deals would take longer
+    than all else on the board.
+    """
 
     count: int
     amount: Decimal
     over: int  # how many have been in the stage longer than its norm
+    has_more: bool = False
 
 
 async def figures(
     session: AsyncSession, viewer: Viewer, stages: Sequence[Stage], asked: BoardFilter, limits: dict[int, datetime]
 ) -> dict[int, ColumnFigures]:
     """The figures of each stage, by stage id, in one query. ``limits`` come from ``norm_limits``."""
-    late = [and_(col(Deal.stage_id) == stage_id, col(Deal.stage_since) < limit) for stage_id, limit in limits.items()]
-    over = func.count().filter(or_(*late)) if late else func.count().filter(col(Deal.id).is_(None))
-    found = await session.exec(
-        select(Deal.stage_id, func.count(), func.sum(Deal.amount), over)
-        .where(visible_deals(viewer), col(Deal.stage_id).in_([stage.id for stage in stages]), *asked.conditions())
-        .group_by(col(Deal.stage_id))
-    )
-    known = {stage_id: ColumnFigures(n, amount or Decimal(0), late_n) for stage_id, n, amount, late_n in found.all()}
-    return {stage.id or 0: known.get(stage.id or 0, ColumnFigures(0, Decimal(0), 0)) for stage in stages}
+    if not stages:
+        return {}
+    visible = (visible_deals(viewer), *asked.conditions())
+    columns = []
+    for stage in stages:
+        deals = (
+            select(col(Deal.stage_since), col(Deal.amount))
+            .where(*visible, col(Deal.stage_id) == stage.id)
+            .limit(MOST_COUNTED + 1)
+            .subquery()
+        )
+        limit = limits.get(stage.id or 0)
+        late = func.count().filter(deals.c.stage_since < limit) if limit is not None else literal(0)
+        columns.append(select(literal(stage.id), func.count(), func.sum(deals.c.amount), late).select_from(deals))
+    found: dict[int, ColumnFigures] = {}
+    for stage_id, count, amount, over in await fetch(session, union_all(*columns)):
+        more = count > MOST_COUNTED
+        found[stage_id] = ColumnFigures(
+            min(count, MOST_COUNTED), Decimal(0) if more else amount or Decimal(0), 0 if more else over, more
+        )
+    return found
 
 
 def norm_limits(stages: Sequence[Stage], working: WorkingTime, now: datetime) -> dict[int, datetime]:

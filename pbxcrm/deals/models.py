@@ -97,7 +97,9 @@ class Deal(SQLModel, table=True):
 
     __tablename__ = "deals"
     __table_args__ = (
-        Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since"),
+        Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since", "responsible_id"),
+        # All that the head of a column of somebody's board adds up.
+        Index("ix_deals_stage_id", "stage_id", "responsible_id", "stage_since", "amount"),
         Index(
             "ix_deals_contact_id", "contact_id", "responsible_id"
         ),  # otherwise SQLite chooses the index of the responsible person
@@ -107,7 +109,7 @@ class Deal(SQLModel, table=True):
     title: str = Field(max_length=200)
     title_folded: str = folded_text()
     pipeline_id: int = link("pipelines.id", index=False)
-    stage_id: int = link("stages.id")
+    stage_id: int = link("stages.id", index=False)
     responsible_id: int | None = maybe_link("users.id")
     contact_id: int | None = maybe_link("contacts.id", index=False)
     company_id: int | None = maybe_link("companies.id")

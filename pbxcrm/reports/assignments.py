@@ -11,10 +11,10 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.reports.grouping import of_person, split
 from pbxcrm.reports.report import Asked, Column, ColumnKind, Report, ReportLine, Table
-from pbxcrm.reports.task_lines import line_of_tasks, not_cancelled, overdue
+from pbxcrm.reports.task_lines import CountedTask, counted_tasks, line_of_tasks, not_cancelled, overdue
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.models import Task, TaskStatus, is_assignment
 
 NOBODY = N_("Nobody")
 
@@ -22,29 +22,29 @@ NOBODY = N_("Nobody")
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     """Assignments that were given in the period and that the viewer may see, by assignee or by giver."""
     people = await load_directory(session)
-    query = select(Task).where(
+    wanted = [
         visible_tasks(viewer),
-        Task.kind == TaskKind.ASSIGNMENT.value,
+        is_assignment(),
         col(Task.created_at) >= asked.since,
         col(Task.created_at) < asked.until,
-    )
+    ]
     if asked.user_id is not None:
-        query = query.where(or_(col(Task.assignee_id) == asked.user_id, col(Task.given_by_id) == asked.user_id))
+        wanted.append(or_(col(Task.assignee_id) == asked.user_id, col(Task.given_by_id) == asked.user_id))
     if asked.team_id is not None:
-        query = query.where(col(Task.assignee_id).in_(select(User.id).where(User.team_id == asked.team_id)))
-    tasks = (await session.exec(query.order_by(col(Task.due_at), col(Task.id)))).all()
+        wanted.append(col(Task.assignee_id).in_(select(User.id).where(User.team_id == asked.team_id)))
+    tasks = await counted_tasks(session, *wanted)
 
-    def key_of(task: Task) -> tuple[str, str]:
+    def key_of(task: CountedTask) -> tuple[str, str]:
         who = task.given_by_id if asked.by == "giver" else task.assignee_id
         return of_person(who, people.name(who), NOBODY)
 
-    def line_of(key: str, name: str, group: Sequence[Task]) -> ReportLine:
+    def line_of(key: str, name: str, group: Sequence[CountedTask]) -> ReportLine:
         return _line(key, name, group, asked)
 
     return split(tasks, key_of, line_of, lambda everything: line_of("", "", everything))
 
 
-def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> ReportLine:
+def _line(key: str, name: str, tasks: Sequence[CountedTask], asked: Asked) -> ReportLine:
     kept = not_cancelled(tasks)
     late = overdue(kept, asked)
     behind = {

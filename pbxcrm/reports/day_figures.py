@@ -14,7 +14,7 @@ from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import load_context, working_of
 from pbxcrm.checkpoints.queries import burning_counts
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.models import Task, is_open
 from pbxcrm.tasks.queries import answered_for, counted_once
 
 
@@ -56,7 +56,7 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
         elif minutes > norm:
             late += 1
     burning = await burning_counts(session, viewer)
-    own = (visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, counted_once(answered_for(viewer)))
+    own = (visible_tasks(viewer), is_open(), counted_once(answered_for(viewer)))
     open_tasks = await session.exec(select(func.count()).select_from(Task).where(*own))
     overdue = await session.exec(select(func.count()).select_from(Task).where(*own, Task.due_at <= now))
     return DayFigures(

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from sqlalchemy import or_
-from sqlmodel import col, select
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.grouping import of_person, split
 from pbxcrm.reports.report import Asked, Column, ColumnKind, Report, ReportLine, Table
-from pbxcrm.reports.task_lines import end_of, line_of_tasks, not_cancelled, overdue
+from pbxcrm.reports.task_lines import CountedTask, counted_tasks, end_of, line_of_tasks, not_cancelled, overdue
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task
@@ -23,22 +23,27 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     people = await load_directory(session)
     open_then = col(Task.created_at) < asked.until
     not_done_before = or_(col(Task.done_at).is_(None), col(Task.done_at) >= asked.since)
-    query = select(Task).where(visible_tasks(viewer), col(Task.part_of_id).is_(None), open_then, not_done_before)
-    query = query.where(*asked.of_people(Task.assignee_id))
-    tasks = (await session.exec(query.order_by(col(Task.due_at), col(Task.id)))).all()
+    tasks = await counted_tasks(
+        session,
+        visible_tasks(viewer),
+        col(Task.part_of_id).is_(None),
+        open_then,
+        not_done_before,
+        *asked.of_people(Task.assignee_id),
+    )
 
-    def key_of(task: Task) -> tuple[str, str]:
+    def key_of(task: CountedTask) -> tuple[str, str]:
         if asked.by == "kind":
             return task.kind, task.kind
         return of_person(task.assignee_id, people.name(task.assignee_id), NOBODY)
 
-    def line_of(key: str, name: str, group: Sequence[Task]) -> ReportLine:
+    def line_of(key: str, name: str, group: Sequence[CountedTask]) -> ReportLine:
         return _line(key, name, group, asked)
 
     return split(tasks, key_of, line_of, lambda everything: line_of("", "", everything))
 
 
-def _line(key: str, name: str, tasks: Sequence[Task], asked: Asked) -> ReportLine:
+def _line(key: str, name: str, tasks: Sequence[CountedTask], asked: Asked) -> ReportLine:
     end = end_of(asked)
     kept = not_cancelled(tasks)
     in_work = [task for task in kept if task.done_at is None or task.done_at >= end]

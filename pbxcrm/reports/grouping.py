@@ -6,9 +6,29 @@ from statistics import median, quantiles
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from pbxcrm.reports.report import ReportLine, Table
+from sqlalchemy import Select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.reports.report import ReportLine, Table
+from pbxcrm.shared.core_sql import fetch
+from pbxcrm.shared.errors import Invalid
+
+MOST = 50_000  # rows that one report counts
 Row = TypeVar("Row")
+
+
+async def counted_rows(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> Sequence[Any]:
+    """The rows that a report counts, as plain columns. Raises Invalid at ``until`` for more than ``MOST``."""
+    await session.flush()  # ``fetch`` would not see what this session has changed
+    rows = await fetch(session, query.limit(MOST + 1))
+    if len(rows) > MOST:
+        raise Invalid(
+            "until",
+            "reports.too_many",
+            "More than {most} rows: choose a shorter period, a team or a person.",
+            most=f"{MOST:,}",
+        )
+    return rows
 
 
 def split(

@@ -2,102 +2,136 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlmodel import col, select
+from sqlalchemy import Select
+from sqlalchemy import select as columns
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.checkpoints.access import visible_lamps
 from pbxcrm.checkpoints.models import Lamp, LampState
-from pbxcrm.checkpoints.rules import entry_of
+from pbxcrm.checkpoints.rules import clock_key
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.people.models import User
-from pbxcrm.reports.grouping import middle, of_person, percent, split
-from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
-from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, Table
+from pbxcrm.reports.grouping import counted_rows, middle, of_person, percent, split
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
+from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import N_
 
 NOBODY, CALLBACKS, NO_STAGE = N_("Nobody"), N_("Callbacks"), N_("No stage")
-MOST = 50_000  # lamps in one report; users must split a longer period
 
 
 @dataclass(frozen=True, slots=True)
 class _Lit:
     """A lamp that lit in the period. ``went_on``: the same wait was escalated. ``minutes``: working minutes until it was put out."""
 
-    row: LampRow
+    owner_id: int | None
+    stage_id: int | None
+    callback_id: int | None
+    deal_id: int | None
+    about: str | None  # the deal's title or the client's number
+    lit_at: datetime
+    is_burning: bool
+    is_escalation: bool
     went_on: bool
     minutes: float | None
 
-    @property
-    def lamp(self) -> Lamp:
-        return self.row.lamp
-
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Lamps that lit in the period and that the viewer may see, by stage or by person; only the first ``MOST``."""
-    people = await load_directory(session)
+    """Lamps that lit in the period and that the viewer may see, by stage or by person."""
+    people, funnel = await load_directory(session), await load_funnel(session)
     calendars = await load_calendars(session, people)
-    query = select(Lamp).where(
-        visible_lamps(viewer),
-        col(Lamp.lit_at) >= asked.since,
-        col(Lamp.lit_at) < asked.until,
-        *asked.of_people(Lamp.owner_id),
-    )
-    if asked.pipeline_id is not None:
-        query = query.where(col(Lamp.deal_id).in_(select(Deal.id).where(Deal.pipeline_id == asked.pipeline_id)))
-    lamps = (await session.exec(query.order_by(col(Lamp.lit_at), col(Lamp.id)).limit(MOST))).all()
-    later = await session.exec(select(Lamp).where(col(Lamp.is_escalation), col(Lamp.lit_at) >= asked.since))
-    escalated = {(lamp.checkpoint_id, entry_of(lamp)) for lamp in later.all()}
-    rows = []
-    for row in await load_lamp_rows(session, lamps):
-        lamp = row.lamp
+    waits = (col(Lamp.checkpoint_id), col(Lamp.entry))
+    later = await fetch(session, columns(*waits).where(col(Lamp.is_escalation), col(Lamp.lit_at) >= asked.since))
+    escalated = {(checkpoint_id, clock_key(entry)) for checkpoint_id, entry in later}
+    lit = []
+    for lamp in await counted_rows(session, _lit_then(viewer, asked)):
         until = lamp.out_at if lamp.state == LampState.OUT else None
         working = calendars.of_user(lamp.owner_id)
-        minutes = working.minutes_between(lamp.lit_at, until) if until is not None and lamp.lit_at is not None else None
-        went_on = (lamp.checkpoint_id, entry_of(lamp)) in escalated
-        rows.append(_Lit(row, went_on, minutes))
+        lit.append(
+            _Lit(
+                lamp.owner_id,
+                lamp.stage_id,
+                lamp.callback_id,
+                lamp.deal_id,
+                lamp.client_number if lamp.callback_id is not None else lamp.title,
+                lamp.lit_at,
+                lamp.state == LampState.BURNING,
+                lamp.is_escalation,
+                (lamp.checkpoint_id, clock_key(lamp.entry)) in escalated,
+                working.minutes_between(lamp.lit_at, until) if until is not None else None,
+            )
+        )
 
     def key_of(each: _Lit) -> tuple[str, str]:
         if asked.by == "owner":
-            return _person(each.row.owner)
-        if each.row.stage is not None:
-            return str(each.row.stage.id), each.row.stage.name
-        return ("callbacks", CALLBACKS) if each.lamp.callback_id is not None else ("none", NO_STAGE)
+            return of_person(each.owner_id, people.name(each.owner_id), NOBODY)
+        stage = funnel.stages.get(each.stage_id)
+        if stage is not None:
+            return str(stage.id), stage.name
+        return ("callbacks", CALLBACKS) if each.callback_id is not None else ("none", NO_STAGE)
 
-    return split(rows, key_of, _line, lambda everything: _line("", "", everything))
+    return split(lit, key_of, _line, lambda everything: _line("", "", everything))
 
 
-def _person(owner: User | None) -> tuple[str, str]:
-    return of_person(owner.id if owner is not None else None, owner.name if owner is not None else "", NOBODY)
+def _lit_then(viewer: Viewer, asked: Asked) -> Select[*tuple[Any, ...]]:
+    lamp = (
+        Lamp.owner_id,
+        Lamp.stage_id,
+        Lamp.callback_id,
+        Lamp.deal_id,
+        Lamp.lit_at,
+        Lamp.out_at,
+        Lamp.state,
+        Lamp.is_escalation,
+    )
+    query = (
+        columns(
+            *(col(each) for each in (*lamp, Lamp.checkpoint_id, Lamp.entry)),
+            col(Deal.title),
+            col(Episode.client_number),
+        )
+        .select_from(Lamp)
+        .join(Deal, col(Deal.id) == col(Lamp.deal_id), isouter=True)
+        .join(Episode, col(Episode.id) == col(Lamp.callback_id), isouter=True)
+        .where(
+            visible_lamps(viewer),
+            col(Lamp.lit_at) >= asked.since,
+            col(Lamp.lit_at) < asked.until,
+            *asked.of_people(Lamp.owner_id),
+        )
+        .order_by(col(Lamp.lit_at), col(Lamp.id))
+    )
+    return query.where(col(Deal.pipeline_id) == asked.pipeline_id) if asked.pipeline_id is not None else query
 
 
 def _line(key: str, name: str, lamps: Sequence[_Lit]) -> ReportLine:
-    first = [each for each in lamps if not each.lamp.is_escalation]
+    first = [each for each in lamps if not each.is_escalation]
     groups = {
         "lit": first,
         "in_time": [each for each in first if each.minutes is not None and not each.went_on],
-        "burning": [each for each in first if each.lamp.state == LampState.BURNING],
-        "escalated": [each for each in lamps if each.lamp.is_escalation],
+        "burning": [each for each in first if each.is_burning],
+        "escalated": [each for each in lamps if each.is_escalation],
     }
     values = {
         **{column: len(rows) for column, rows in groups.items()},
         "percent_in_time": percent(len(groups["in_time"]), len(first)),
         "median_minutes": middle([each.minutes for each in first if each.minutes is not None]),
     }
-    return ReportLine(key, name, values, {column: [_behind(each) for each in rows] for column, rows in groups.items()})
+    return ReportLine(key, name, values, {column: RowsBehind(rows, _behind) for column, rows in groups.items()})
 
 
 def _behind(each: _Lit) -> Behind:
-    row, lit_at = each.row, each.lamp.lit_at
-    assert lit_at is not None
-    if row.episode is not None:
-        title = format_for_people(row.episode.client_number) if row.episode.client_number else "—"
-        return Behind("callback", row.episode.id or 0, title, lit_at)
-    return Behind("deal", row.deal.id or 0 if row.deal else 0, row.deal.title if row.deal else "—", lit_at)
+    if each.callback_id is not None:
+        return Behind("callback", each.callback_id, format_for_people(each.about) if each.about else "—", each.lit_at)
+    return Behind("deal", each.deal_id or 0, each.about or "—", each.lit_at)
 
 
 LAMPS = Report(

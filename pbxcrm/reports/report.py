@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, overload
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement
@@ -76,6 +76,24 @@ class Behind:
     id: int
     title: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RowsBehind(Sequence[Behind]):
+    """Rows behind a figure, each made only when somebody looks at it: a report has thousands and shows their number."""
+
+    rows: Sequence[Any]
+    make: Callable[[Any], Behind]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Behind: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Behind]: ...
+    def __getitem__(self, at: int | slice) -> Behind | Sequence[Behind]:
+        return RowsBehind(self.rows[at], self.make) if isinstance(at, slice) else self.make(self.rows[at])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlmodel import col, select
+from sqlalchemy import select as columns
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
@@ -12,53 +14,61 @@ from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import middle, ninth_tenth, of_person, percent, split
-from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, Table
+from pbxcrm.reports.grouping import counted_rows, middle, ninth_tenth, of_person, percent, split
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.shared.reasons import N_
 
 NOBODY = N_("Nobody")
-MOST = 50_000  # stays in one report; users must split a longer period
 
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
     """A deal that left a stage in the period. ``minutes``: working minutes there, by the calendar of the responsible person."""
 
-    deal: Deal
+    deal_id: int
+    title: str
+    responsible_id: int | None
     stage: Stage
-    move: StageMove
+    until: datetime
     minutes: float
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Stays in a stage that ended in the period, of deals that the viewer may see, by stage or by person; only the first ``MOST``."""
+    """Stays in a stage that ended in the period, of deals that the viewer may see, by stage or by person."""
     people, funnel = await load_directory(session), await load_funnel(session)
     calendars = await load_calendars(session, people)
+    move = StageMove
     query = (
-        select(StageMove, Deal)
-        .join(Deal, col(Deal.id) == col(StageMove.deal_id))
+        columns(
+            col(move.from_stage_id),
+            col(move.from_since),
+            col(move.at),
+            col(Deal.id),
+            col(Deal.title),
+            col(Deal.responsible_id),
+        )
+        .join(Deal, col(Deal.id) == col(move.deal_id))
         .where(
             visible_deals(viewer),
-            col(StageMove.at) >= asked.since,
-            col(StageMove.at) < asked.until,
-            col(StageMove.from_stage_id).is_not(None),
-            col(StageMove.from_since).is_not(None),
+            col(move.at) >= asked.since,
+            col(move.at) < asked.until,
+            col(move.from_stage_id).is_not(None),
+            col(move.from_since).is_not(None),
+            *asked.of_people(Deal.responsible_id),
         )
-        .order_by(col(StageMove.at), col(StageMove.id))
-        .limit(MOST)
+        .order_by(col(move.at), col(move.id))
     )
-    query = query.where(*asked.of_people(Deal.responsible_id))
     stays = []
-    for move, deal in (await session.exec(query)).all():
-        stage = funnel.stages.get(move.from_stage_id)
-        if stage is None or move.from_since is None or asked.pipeline_id not in {None, stage.pipeline_id}:
+    for stage_id, since, until, deal_id, title, responsible_id in await counted_rows(session, query):
+        stage = funnel.stages.get(stage_id)
+        if stage is None or asked.pipeline_id not in {None, stage.pipeline_id}:
             continue
-        working = calendars.of_user(deal.responsible_id)
-        stays.append(_Stay(deal, stage, move, working.minutes_between(move.from_since, move.at)))
+        minutes = calendars.of_user(responsible_id).minutes_between(since, until)
+        stays.append(_Stay(deal_id, title, responsible_id, stage, until, minutes))
 
     def key_of(stay: _Stay) -> tuple[str, str]:
         if asked.by == "owner":
-            return of_person(stay.deal.responsible_id, people.name(stay.deal.responsible_id), NOBODY)
+            return of_person(stay.responsible_id, people.name(stay.responsible_id), NOBODY)
         return str(stay.stage.id), stay.stage.name
 
     table = split(stays, key_of, _line, lambda everything: _line("", "", everything))
@@ -81,12 +91,12 @@ def _line(key: str, name: str, stays: Sequence[_Stay]) -> ReportLine:
         "over": len(over),
         "percent_over": percent(len(over), len(judged)),
     }
-    behind = {"left": [_behind(stay) for stay in stays], "over": [_behind(stay) for stay in over]}
+    behind = {"left": RowsBehind(stays, _behind), "over": RowsBehind(over, _behind)}
     return ReportLine(key, name, values, behind)
 
 
 def _behind(stay: _Stay) -> Behind:
-    return Behind("deal", stay.deal.id or 0, stay.deal.title, stay.move.at)
+    return Behind("deal", stay.deal_id, stay.title, stay.until)
 
 
 STAGE_TIME = Report(

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, true
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.shared.text_match import part_of
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.models import Task, TaskStatus, is_assignment, is_open
 from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
 
 
@@ -47,7 +47,7 @@ class TaskChoice:
 
     def open(self, viewer: Viewer) -> list[ColumnElement[bool]]:
         """The conditions for open tasks of this choice, each missed call once."""
-        return [col(Task.status) == TaskStatus.OPEN.value, self._once(viewer, still_open=True), *self.conditions()]
+        return [is_open(), self._once(viewer, still_open=True), *self.conditions()]
 
     def closed(self, viewer: Viewer) -> list[ColumnElement[bool]]:
         """The conditions for done or cancelled tasks of this choice, each missed call once."""
@@ -70,7 +70,7 @@ async def overdue_by_person(session: AsyncSession, viewer: Viewer, now: datetime
     once = counted_once(lambda whole: col(whole.assignee_id).is_not_distinct_from(col(Task.assignee_id)))
     found = await session.exec(
         select(Task.assignee_id, func.count())
-        .where(visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, col(Task.due_at) <= now, once)
+        .where(visible_tasks(viewer), is_open(), col(Task.due_at) <= now, once)
         .group_by(col(Task.assignee_id))
     )
     return dict(found.all())
@@ -80,8 +80,8 @@ def to_check(viewer: Viewer) -> list[ColumnElement[bool]]:
     """Conditions for assignments that the viewer gave, that are done and not checked yet."""
     return [
         col(Task.given_by_id) == viewer.user_id,
-        col(Task.kind) == TaskKind.ASSIGNMENT.value,
-        col(Task.status) == TaskStatus.DONE.value,
+        is_assignment(),
+        col(Task.status) == literal_column("'done'"),  # in the words of ``ix_tasks_to_check``
         col(Task.checked_at).is_(None),
     ]
 
@@ -118,7 +118,7 @@ async def load_by_person(
             counted(due > now, due < day_ends),
             counted(due >= day_ends, due < week_ends),
         )
-        .where(visible_tasks(viewer), Task.status == TaskStatus.OPEN.value, once)
+        .where(visible_tasks(viewer), is_open(), once)
         .group_by(col(Task.assignee_id))
     )
     rows = [Load(user_id, int(late), int(today), int(week)) for user_id, late, today, week in found.all()]

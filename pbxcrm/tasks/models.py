@@ -4,8 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Index, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Column, ColumnElement, ForeignKey, Index, UniqueConstraint, literal_column, text
+from sqlmodel import Field, SQLModel, col
 
 from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
@@ -52,6 +52,11 @@ class TaskAct(StrEnum):
     SNOOZED = "snoozed"
 
 
+OPEN = text("status = 'open'")
+GIVEN = text("kind = 'assignment'")
+TO_CHECK = text("kind = 'assignment' AND status = 'done' AND checked_at IS NULL")
+
+
 class Task(SQLModel, table=True):
     """Something to do by a time. If the product wrote ``title`` or ``result``, it is English, and ``title_code`` or ``result_code`` holds
     the reason to translate.
@@ -60,6 +65,11 @@ class Task(SQLModel, table=True):
     __tablename__ = "tasks"
     __table_args__ = (
         Index("ix_tasks_list", "assignee_id", "status", "due_at"),
+        # Of a million tasks few are open: lists and counters of a team find them here.
+        Index("ix_tasks_open", "due_at", "kind", "assignee_id", sqlite_where=OPEN, postgresql_where=OPEN),
+        Index("ix_tasks_given", "created_at", sqlite_where=GIVEN, postgresql_where=GIVEN),
+        Index("ix_tasks_to_check", "given_by_id", "due_at", sqlite_where=TO_CHECK, postgresql_where=TO_CHECK),
+        Index("ix_tasks_done_at", "done_at"),
         UniqueConstraint("follows_id", name="uq_tasks_follows_id"),
         UniqueConstraint("stage_task_id", "stage_move_id", name="uq_tasks_stage_task_id_stage_move_id"),
     )
@@ -70,7 +80,7 @@ class Task(SQLModel, table=True):
     title_folded: str = folded_text()
     title_code: dict[str, Any] = json_object()  # a stored Reason, or empty
     note: str = Field(default="", max_length=4000)
-    due_at: datetime = utc_column(index=True)
+    due_at: datetime = utc_column()
     first_due_at: datetime | None = maybe_utc_column()  # the original due time, once it has been changed
     assignee_id: int | None = maybe_link("users.id", index=False)
     deal_id: int | None = maybe_link("deals.id")
@@ -105,6 +115,16 @@ class Task(SQLModel, table=True):
     done_at: datetime | None = maybe_utc_column()
     done_by_id: int | None = maybe_link("users.id", index=False)
     version: int = 1
+
+
+def is_open() -> ColumnElement[bool]:
+    """Open tasks. The literal is that of ``ix_tasks_open``: with a bind parameter no database would be sure to use the index."""
+    return col(Task.status) == literal_column("'open'")
+
+
+def is_assignment() -> ColumnElement[bool]:
+    """Assignments, in the words of ``ix_tasks_given``."""
+    return col(Task.kind) == literal_column("'assignment'")
 
 
 @cached_config

@@ -43,7 +43,7 @@ PAGES = {
         "/board?q=client+777", "/escalations", "/burning", "/calls", "/tasks",
     ),
     "maria": (
-        "/board", "/board?q=client+777", "/board/heads", "/escalations", "/escalations/history", "/burning", "/tasks", "/tasks/week",
+        "/board", "/board?q=client+777", "/board/heads", "/escalations", "/burning", "/tasks", "/tasks/week",
         "/tasks/team", "/callbacks", "/calls?mine=1",
     ),
     "ivan": ("/board", "/board?q=client+777", "/burning", "/tasks", "/tasks/week", "/callbacks", "/calls?mine=1"),

@@ -225,6 +225,7 @@ async def _tasks(filler: Filler, office: Years) -> None:
         "assignee_id": one_of(office.owners, "i"), "given_by_id": f"CASE WHEN i % 4 = 3 THEN {office.manager_id} ELSE NULL END",
         "deal_id": "i", "contact_id": f"1 + i % {office.clients}", "status": f"CASE WHEN {ended} THEN 'done' ELSE 'open' END",
         "created_at": filler.moment(made), "done_at": f"CASE WHEN {ended} THEN {filler.moment(done)} ELSE NULL END",
+        "checked_at": f"CASE WHEN {ended} AND i % 400 <> 3 THEN {filler.moment(done)} ELSE NULL END",
     })  # fmt: skip
 
 

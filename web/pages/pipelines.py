@@ -18,7 +18,7 @@ from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gates import GateRefused
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange
-from pbxcrm.deals.queries import deals_in_stages, list_pipelines, load_funnel
+from pbxcrm.deals.queries import MOST_COUNTED, deals_in_stages, list_pipelines, load_funnel
 from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob
@@ -72,6 +72,7 @@ class PipelineView:
     unwatched: int  # number of key stages with a norm but without a checkpoint
     people: Directory
     job: BackgroundJob | None = None
+    most_counted: int = MOST_COUNTED  # more deals of a stage are not counted
 
     def watching(self, stage_id: int | None) -> list[tuple[Checkpoint, list[CheckpointStep]]]:
         """The checkpoints of a stage; for None those of the whole pipeline."""

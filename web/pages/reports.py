@@ -12,6 +12,7 @@ from starlette.responses import Response
 from pbxcrm.access.permissions import Permission, can
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.people.queries import list_teams, list_users
+from pbxcrm.reports.grouping import MOST
 from pbxcrm.reports.queries import ALL, Filter, access_report, load_report, reports_for, rows_behind
 from pbxcrm.reports.report import Behind, Report, ReportLine, Table
 from pbxcrm.shared.errors import Invalid
@@ -19,10 +20,11 @@ from web.exports import csv_file, xlsx_file
 from web.forms import Form, filled
 from web.i18n import gettext as _
 from web.i18n import here
-from web.pages.common import asked_id, show, today
+from web.pages.common import asked_id, asked_number, show, today
 from web.parts import now, parts, viewer
 
 DAYS = 30
+LISTED = 500  # rows behind a figure on one page
 PATHS = {"call": "/calls/{id}", "callback": "/callbacks/{id}", "deal": "/deals/{id}", "task": "/tasks/{id}"}
 
 
@@ -76,13 +78,13 @@ async def one(request: Request) -> Response:
 
 
 async def rows(request: Request) -> Response:
-    """``GET /reports/{name}/rows?row=&column=`` with the same filters: the rows that a figure counts."""
+    """``GET /reports/{name}/rows?row=&column=&at=`` with the same filters: the rows that a figure counts."""
     report = access_report(viewer(request), request.path_params["report"])
     async with parts(request).db.read() as session:
         chosen = await _chosen(session, request, report)
         table = await _load(session, request, report, chosen)
     line, column = request.query_params.get("row", ""), request.query_params.get("column", "")
-    found = rows_behind(report, table, line, column)
+    found, at = rows_behind(report, table, line, column), min(asked_number(request, "at") or 0, MOST)
     known = report.column(column)
     return show(
         request,
@@ -90,7 +92,9 @@ async def rows(request: Request) -> Response:
         report=report,
         line=_("All") if line == ALL else _(next(each.name for each in table.lines if each.key == line)),
         column=known,
-        rows=[(row, _path(row)) for row in found],
+        count=len(found),
+        rows=[(row, _path(row)) for row in found[at : at + LISTED]],
+        more=at + LISTED if len(found) > at + LISTED else None,
     )
 
 
