@@ -97,9 +97,9 @@ class Deal(SQLModel, table=True):
 
     __tablename__ = "deals"
     __table_args__ = (
-        Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since", "responsible_id"),
+        Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since", "id", "responsible_id"),
         # All that the head of a column of somebody's board adds up.
-        Index("ix_deals_stage_id", "stage_id", "responsible_id", "stage_since", "amount"),
+        Index("ix_deals_stage_id", "stage_id", "responsible_id", "stage_since", "amount", "id"),
         Index(
             "ix_deals_contact_id", "contact_id", "responsible_id"
         ),  # otherwise SQLite chooses the index of the responsible person

@@ -31,9 +31,9 @@ def upgrade() -> None:
         "ix_episodes_closed_by_call", "episodes", ["closed_at"], sqlite_where=BY_CALL, postgresql_where=BY_CALL
     )
     op.drop_index("ix_deals_stage_id", table_name="deals")
-    op.create_index("ix_deals_stage_id", "deals", ["stage_id", "responsible_id", "stage_since", "amount"])
+    op.create_index("ix_deals_stage_id", "deals", ["stage_id", "responsible_id", "stage_since", "amount", "id"])
     op.drop_index("ix_deals_board", table_name="deals")
-    op.create_index("ix_deals_board", "deals", ["pipeline_id", "stage_id", "stage_since", "responsible_id"])
+    op.create_index("ix_deals_board", "deals", ["pipeline_id", "stage_id", "stage_since", "id", "responsible_id"])
 
 
 def downgrade() -> None:
