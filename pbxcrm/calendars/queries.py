@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.models import Calendar, CalendarDay, CalendarSpan, Leave
 from pbxcrm.calendars.rules import parse_spans
-from pbxcrm.calendars.working_time import ROUND_THE_CLOCK, Span, WorkingTime
+from pbxcrm.calendars.working_time import DAY, ROUND_THE_CLOCK, Span, WorkingTime
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import NotFound
@@ -24,6 +24,9 @@ class Calendars:
     default: WorkingTime
     people: Directory
     leaves: Mapping[int, tuple[Leave, ...]] = field(default_factory=dict)  # user id -> leaves in order of time
+    broken: Mapping[int | None, str] = field(
+        default_factory=dict
+    )  # calendar id (None: the default one) -> what is wrong with it
 
     def of_user(self, user_id: int | None) -> WorkingTime:
         """The person's working time: their own calendar, their team's, or the default."""
@@ -38,6 +41,17 @@ class Calendars:
         team = self.people.teams.get(team_id) if team_id is not None else None
         theirs = self.by_id.get(team.calendar_id) if team is not None and team.calendar_id is not None else None
         return theirs or self.default
+
+    def trouble_of(self, user_id: int | None, *, of_team: bool) -> str:
+        """What is wrong with the calendar of the person, or of their team; empty if it can be read. Their hours are the default ones then,
+        so that calls go on.
+        """
+        user = self.people.users.get(user_id) if user_id is not None else None
+        team = self.people.teams.get(user.team_id) if user is not None and user.team_id is not None else None
+        used = team.calendar_id if team is not None else None
+        if user is not None and user.calendar_id is not None and not of_team:
+            used = user.calendar_id
+        return self.broken.get(used, "")
 
     def leave_of(self, user_id: int, at: datetime) -> Leave | None:
         """The leave of the person at that time; None if there is none."""
@@ -74,29 +88,36 @@ class CalendarDetails:
 
 async def load_calendars(session: AsyncSession, people: Directory) -> Calendars:
     """All calendars as they are now; cached until somebody changes one."""
-    by_id, default, leaves = await cached_until_changed(session, _read_calendars)
-    return Calendars(by_id, default, people, leaves)
+    by_id, default, leaves, broken = await cached_until_changed(session, _read_calendars)
+    return Calendars(by_id, default, people, leaves, broken)
 
 
 async def _read_calendars(
     session: AsyncSession,
-) -> tuple[dict[int, WorkingTime], WorkingTime, dict[int, tuple[Leave, ...]]]:
+) -> tuple[dict[int, WorkingTime], WorkingTime, dict[int, tuple[Leave, ...]], dict[int | None, str]]:
     calendars = (await session.exec(select(Calendar))).all()
     spans = (await session.exec(select(CalendarSpan))).all()
     days = (await session.exec(select(CalendarDay))).all()
     by_id: dict[int, WorkingTime] = {}
+    broken: dict[int | None, str] = {}
     default = ROUND_THE_CLOCK
     for calendar in calendars:
         assert calendar.id is not None
-        week = _week(span for span in spans if span.calendar_id == calendar.id)
-        differing = {d.day: parse_spans(d.spans) for d in days if d.calendar_id == calendar.id}
+        try:
+            week = _week([_check_stored(span) for span in spans if span.calendar_id == calendar.id])
+            differing = {d.day: parse_spans(d.spans) for d in days if d.calendar_id == calendar.id}
+        except ValueError as error:  # written past the checks, into the table
+            broken[calendar.id] = f"the calendar “{calendar.name}” cannot be read: {error}"
+            if calendar.is_default:
+                broken[None] = broken[calendar.id]
+            continue
         by_id[calendar.id] = WorkingTime(_zone(calendar.timezone), week, differing)
         if calendar.is_default:
             default = by_id[calendar.id]
     leaves: dict[int, tuple[Leave, ...]] = {}
     for leave in (await session.exec(select(Leave).order_by(col(Leave.starts_at)))).all():
         leaves[leave.user_id] = (*leaves.get(leave.user_id, ()), leave)
-    return by_id, default, leaves
+    return by_id, default, leaves, broken
 
 
 async def default_calendar(session: AsyncSession) -> Calendar | None:
@@ -148,8 +169,16 @@ def _week(spans: Iterable[CalendarSpan]) -> tuple[tuple[Span, ...], ...]:
     """The spans of Monday … Sunday."""
     days: list[list[Span]] = [[] for _ in range(7)]
     for span in spans:
-        days[span.weekday].append((span.start_minute, span.end_minute))
+        if 0 <= span.weekday < 7:
+            days[span.weekday].append((span.start_minute, span.end_minute))
     return tuple(tuple(sorted(day)) for day in days)
+
+
+def _check_stored(span: CalendarSpan) -> CalendarSpan:
+    """The span. Raises ValueError if no check can have let it into the table."""
+    if not (0 <= span.weekday < 7 and 0 <= span.start_minute < span.end_minute <= 2 * DAY):
+        raise ValueError(f"no hours of a day: {span.weekday} {span.start_minute}-{span.end_minute}")
+    return span
 
 
 def _zone(name: str) -> ZoneInfo:

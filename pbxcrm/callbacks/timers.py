@@ -46,6 +46,7 @@ async def light_callbacks(session: AsyncSession, context: EngineContext, claimed
         episode, watched = episodes.get(lamp.callback_id), context.watching.by_id.get(lamp.checkpoint_id)
         if episode is None or watched is None:
             return None
+        context.check_hours(episode.owner_id, of_team=False)
         contact = contacts.get(episode.contact_id)
         subject = _subject(context, episode, contact.name if contact is not None else "")
         return DueLampState(watched, clock_of_callback(context, episode), subject, burning.get(episode.id, ()))

@@ -94,6 +94,11 @@ class EngineContext:
         owner = self.people.users.get(owner_id) if owner_id is not None else None
         return self.calendars.of_team(owner.team_id if owner is not None else None)
 
+    def check_hours(self, owner_id: int | None, *, of_team: bool) -> None:
+        """Raise ValueError where the hours of the owner or their team cannot be read: a lamp is not lit by hours that may be wrong."""
+        if trouble := self.calendars.trouble_of(owner_id, of_team=of_team):
+            raise ValueError(trouble)
+
 
 async def load_engine(session: AsyncSession) -> EngineContext:
     """Load the context in this session."""

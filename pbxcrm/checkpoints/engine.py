@@ -213,6 +213,7 @@ async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequ
         known = context.watching.by_id.get(lamp.checkpoint_id)
         if known is None or each is None:
             return None
+        context.check_hours(each.deal.responsible_id, of_team=True)
         return DueLampState(
             known,
             clock_of_deal(known, each, context),

@@ -7,6 +7,7 @@ shown to the administrator and does not block the others.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from traceback import format_tb
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -103,10 +104,12 @@ async def _alone(session: AsyncSession, context: EngineContext, lamp_id: int | N
         if isinstance(error, SQLAlchemyError) and getattr(error, "connection_invalidated", False):
             raise
         kept.restore(session)
-        log.exception("lamp.parked", lamp=lamp_id)
+        why = f"{type(error).__name__}: {error}"
+        # No traceback with all locals: a broken calendar parks thousands, one after the other.
+        log.warning("lamp.parked", lamp=lamp_id, why=why, where="".join(format_tb(error.__traceback__)[-2:]))
         lamp = await session.get(Lamp, lamp_id, populate_existing=True)
         if lamp is not None:
-            lamp.parked_at, lamp.error = now, cut(f"{type(error).__name__}: {error}", Lamp.error)
+            lamp.parked_at, lamp.error = now, cut(why, Lamp.error)
             await session.flush()
         return 0
 

@@ -8,9 +8,11 @@ from sqlmodel import col, select
 
 from pbxcrm import migrations
 from pbxcrm.access import Role
+from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped_phones import unmapped_endpoints
+from pbxcrm.checkpoints.models import Lamp, Subject
 from pbxcrm.checkpoints.queries import last_beat, parked_lamps
 from pbxcrm.files.queries import missing_files
 from pbxcrm.files.store import Store
@@ -18,6 +20,7 @@ from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import Extension, User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
@@ -86,6 +89,7 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
     """Check that lamps light: when the canary last fired, and which lamps are parked."""
     async with db.read() as session:
         beat, parked = await last_beat(session), await parked_lamps(session)
+        calendars = await load_calendars(session, await load_directory(session))
     if beat is None:
         found = [
             odd("The canary checkpoint has never fired.", "Start pbxcrm (or a worker): no lamp lights without it.")
@@ -97,10 +101,19 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
     else:
         found = [good(f"Lamps light: the canary checkpoint fired {max(0, round((now - beat).total_seconds()))} s ago.")]
     if parked:
-        named = "; ".join(f"lamp {lamp.id} of deal {lamp.deal_id}: {lamp.error}" for lamp in parked[:5])
+        named = "; ".join(f"{_named(lamp)}: {lamp.error}" for lamp in parked[:5])
         todo = "Correct the calendar or the deal; a change of either, or of the checkpoint, starts them again."
         found.append(odd(f"{len(parked)} lamps are parked: {named}", todo))
+    for trouble in sorted(set(calendars.broken.values())):
+        found.append(
+            bad(f"{trouble[0].upper()}{trouble[1:]}", "Open it in the settings, correct its hours and save it.")
+        )
     return found
+
+
+def _named(lamp: Lamp) -> str:
+    about = f"deal {lamp.deal_id}" if lamp.subject == Subject.DEAL else f"callback {lamp.callback_id}"
+    return f"lamp {lamp.id} of {about}"
 
 
 async def check_mail(db: Database, settings: Settings, now: datetime) -> list[Finding]:
