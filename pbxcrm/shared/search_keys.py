@@ -89,8 +89,9 @@ def _words_in(text: str) -> list[str]:
 
 
 def _ways(words: Iterable[str]) -> list[list[str]]:
-    """The keys of words that may be unfinished: a final ``c`` is read as ``k`` and as the beginning of ``ch``."""
-    known = [(key, _key(f"{word}h")[:-1]) if word.endswith("c") else (key,) for word in words if (key := _key(word))]
+    """The keys of words that may be unfinished: a final ``c`` is read as ``k`` and as the beginning of ``ch``. A word counts once."""
+    once = dict.fromkeys(words)
+    known = [(key, _key(f"{word}h")[:-1]) if word.endswith("c") else (key,) for word in once if (key := _key(word))]
     return [[key[:LONGEST_WORD] for key in way] for way in islice(product(*known), WAYS)]
 
 

@@ -1,10 +1,10 @@
 """How names are folded and what of a text is looked for in numbers."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pbxcrm.shared.search_keys import KEY_MAX, readings, search_key, word_readings, words_of
+from pbxcrm.shared.search_keys import KEY_MAX, WAYS, folded, readings, search_key, word_readings, words_of
 from pbxcrm.shared.text_match import digits_of
 
 
@@ -31,6 +31,7 @@ from pbxcrm.shared.text_match import digits_of
         ("Хмельницький", "Khmelnytskyi"),
         ("Їжакевич", "];frtdbx"),
         ("Анна", "анн"),
+        ("Bach, Bach, Bach & Bach", "bac bac bac bac"),
     ],
 )
 def test_what_people_type_is_a_part_of_what_is_written(written: str, asked: str) -> None:
@@ -98,6 +99,7 @@ def test_each_beginning_of_each_word_of_a_name_finds_it(words: list[str], data: 
     name = " ".join(words)
     asked = [word[: data.draw(st.integers(3, len(word)))] for word in words]
     typed = " ".join(data.draw(st.permutations(asked)))
+    assume(2 ** len({word for word in folded(typed).split() if word.endswith("c")}) <= WAYS)
     if search_key(typed):
         assert fits(name, typed), (name, typed)
         assert not word_readings(typed) or any(
