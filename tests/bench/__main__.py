@@ -22,6 +22,7 @@ BENCHES = {
     "recompute": "Lamps after a changed norm",
     "funnel": "Stage editor, reports and counters with a million deals",
     "ring": "From a ring to its commit, by processor time",
+    "docks": "From the hint of a ring to its card, by processor time",
     "popup": "From the event at the socket to the card in Chromium",
     "recovery": "From the return of a part to the right card in Chromium",
 }
