@@ -241,6 +241,13 @@ async def _callbacks(filler: Filler, office: Years) -> None:
         "status": f"CASE WHEN {is_open} THEN 'open' ELSE {ends} END",
         "closed_at": f"CASE WHEN {is_open} THEN NULL ELSE {filler.moment(f'{missed} + 60 * (i % 90)')} END",
     })  # fmt: skip
+    # Every third had a lamp, by which it is found again.
+    lit = filler.moment(f"{office.began('3 * i', count)} + 1200")
+    await filler.insert("lamps", count // 3, {
+        "id": f"{2 * office.deals} + i", "checkpoint_id": str(office.checkpoint_id), "step": "0", "subject": "'callback'", "callback_id": "3 * i",
+        "entry": "'c' || (3 * i) || ':'", "owner_id": one_of(office.owners, "3 * i"), "state": "'out'", "minutes": "20", "entered_at": lit,
+        "due_at": lit, "lit_at": lit, "asked_at": lit, "out_at": lit,
+    })  # fmt: skip
 
 
 async def _calls(filler: Filler, office: Years) -> None:

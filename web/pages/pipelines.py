@@ -72,7 +72,11 @@ class PipelineView:
     unwatched: int  # number of key stages with a norm but without a checkpoint
     people: Directory
     job: BackgroundJob | None = None
-    most_counted: int = MOST_COUNTED  # more deals of a stage are not counted
+
+    @property
+    def most_counted(self) -> int:
+        """More deals of a stage are not counted."""
+        return MOST_COUNTED
 
     def watching(self, stage_id: int | None) -> list[tuple[Checkpoint, list[CheckpointStep]]]:
         """The checkpoints of a stage; for None those of the whole pipeline."""

@@ -1,0 +1,121 @@
+"""What an office collects over years is never read from its beginning to its end: the plans of all that lists, counters, reports and
+the sweep of lamps ask, on both databases.
+
+Each database plans by what its tables hold, so they hold some thousands of rows and are analysed. PostgreSQL would read a small
+table as a whole all the same; told not to, it does so only where there is no index for the question.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlmodel import col, select
+
+from pbxcrm.checkpoints.models import Checkpoint
+from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.deals.models import Stage, StageKind
+from pbxcrm.deals.seed import seed
+from pbxcrm.reports.report import all_reports
+from pbxcrm.shared.db import Database
+from tests.bench.big_funnel import Filler, Years, fill_years
+from tests.integration.web.conftest import Browsers, Clock
+
+GROWS = {"deals", "stage_moves", "tasks", "lamps", "calls", "call_legs", "episodes", "contacts", "phones"}
+SMALL = {
+    "ix_tasks_open",
+    "ix_tasks_to_check",
+    "ix_lamps_burning",
+    "ix_lamps_due",
+    "ix_lamps_parked",
+}  # only what is still to do
+DEALS = 4_000
+PAGES = (
+    "/board", "/board?mine=1", "/board/heads", "/tasks", "/tasks?who=team", "/tasks?state=done", "/tasks/week", "/tasks/team", "/callbacks",
+    "/escalations", "/burning", "/calls?mine=1", "/settings/pipelines/1", "/settings/stages/2/remove", "/shell/rail",
+)  # fmt: skip
+
+
+async def _fill(database: Database, clock: Clock) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+    async with database.read() as session:
+        stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1).order_by(col(Stage.id)))).all()
+        watched = (await session.exec(select(Checkpoint.id).where(col(Checkpoint.stage_id).is_not(None)))).all()[0]
+    closed = {StageKind.WON, StageKind.LOST}
+    await fill_years(
+        Filler(database),
+        Years(
+            deals=DEALS,
+            owners=[1, 2],
+            open_stages=[stage.id or 0 for stage in stages if stage.kind not in closed],
+            closed_stages=[stage.id or 0 for stage in stages if stage.kind in closed],
+            checkpoint_id=watched or 0,
+            manager_id=3,
+            until=clock(),
+        ),
+    )
+
+
+@contextmanager
+def _noted(database: Database) -> Iterator[dict[str, Any]]:
+    """The SELECTs that are sent meanwhile, with the parameters of the last time."""
+    found: dict[str, Any] = {}
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if not many and statement.lstrip().startswith(("SELECT", "WITH")):
+            found[statement] = parameters
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
+async def _plan(database: Database, statement: str, parameters: Any) -> list[str]:
+    how = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+    async with database.engine.connect() as connection:
+        if not database.is_sqlite:
+            await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        rows = await connection.exec_driver_sql(f"{how} {statement}", parameters)
+        return [str(row[-1]) for row in rows.all()]
+
+
+def _read_as_a_whole(statement: str, plan: list[str]) -> list[str]:
+    """The tables that this plan reads from beginning to end. The first of a list in the order of an index is none of them."""
+    found = []
+    for line in plan:
+        scan = re.search(r"^SCAN (\w+?)(?:_\d+)?(?: USING (?:COVERING )?INDEX (\w+))?$|Seq Scan on (\w+)", line)
+        if scan is None or (scan[1] or scan[3]) not in GROWS or scan[2] in SMALL:
+            continue
+        if scan[2] is None or "LIMIT" not in statement:
+            found.append(scan[1] or scan[3])
+    return found
+
+
+async def test_nothing_that_grows_is_read_as_a_whole(browser: Browsers, database: Database, clock: Clock) -> None:
+    await _fill(database, clock)
+    reports = [f"/reports/{report.name}" for report in all_reports()]
+    wrong: dict[str, object] = {}
+
+    async def look(asked: dict[str, Any], where: str) -> None:
+        for statement, parameters in asked.items():
+            plan = await _plan(database, statement, parameters)
+            if whole := _read_as_a_whole(statement, plan):
+                wrong[f"{where}: {whole}: {statement}"] = plan
+
+    for login in ("olena", "iryna", "admin"):
+        client = await browser(login)
+        for path in (*PAGES, *reports):
+            with _noted(database) as asked:
+                answer = await client.get(path)
+            assert answer.status_code in {200, 303, 403, 404}, path
+            await look(asked, f"{path} as {login}")
+    clock.forward(hours=2)
+    with _noted(database) as asked:
+        await sweep_lamps(database, clock())
+    assert any("lamps" in statement for statement in asked)
+    await look(asked, "sweep")
+    assert not wrong, "\n\n".join(f"{what}\n{plan}" for what, plan in wrong.items())
