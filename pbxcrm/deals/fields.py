@@ -65,6 +65,7 @@ FIELDS: tuple[DealField, ...] = (
 )
 #: The keys of the fields that hold a date.
 MOMENTS: tuple[str, ...] = tuple(field.key for field in FIELDS if field.kind is FieldKind.MOMENT)
+CLIENT_NAME = N_("Client")  # `contact_id`, which a stage may require like a field
 BY_KEY: Mapping[str, DealField] = {field.key: field for field in FIELDS}
 
 
@@ -79,6 +80,11 @@ def _check_moment(value: Value, key: str) -> datetime | None:
     if found is None or found.tzinfo is None or not 1970 <= found.year <= 2200:
         raise Invalid(key, "form.moment", "Choose a date and a time.")
     return found.astimezone(UTC)
+
+
+def name_of_field(key: str) -> str:
+    """The English name of a field that a stage may require; pages translate it."""
+    return BY_KEY[key].name if key in BY_KEY else CLIENT_NAME if key == "contact_id" else key
 
 
 def apply_values(deal: Deal, values: Mapping[str, Value]) -> dict[str, Any]:

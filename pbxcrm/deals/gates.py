@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pbxcrm.deals.fields import name_of_field
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.deals.stage_rules import Requirements
@@ -44,7 +45,9 @@ class GateRefused(Incomplete):
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """What is missing, as reasons that an automatic change can store."""
-        return tuple(reason(f"gate.{missing.kind}", key=missing.key) for missing in self.missing)
+        return tuple(
+            reason(missing.code or f"gate.{missing.kind}", key=name_of_field(missing.key)) for missing in self.missing
+        )
 
 
 def missing_for(to: Stage, facts: GateFacts) -> list[Missing]:
@@ -67,7 +70,9 @@ def _next_task(to: Stage, facts: GateFacts) -> Missing | None:
     """C3: after a failed attempt a deal may not be closed before its next task is set. Some stages always require a task."""
     owed = facts.owes_next_task and is_closing(to)
     asked = Requirements.load(to.requires).next_task and not facts.has_next_task
-    return _missing(Need.NEXT_TASK) if owed or asked else None
+    if owed:
+        return _missing(Need.NEXT_TASK)
+    return _missing(Need.NEXT_TASK, code="gate.stage_task") if asked else None
 
 
 def _files(to: Stage, facts: GateFacts) -> Missing | None:
@@ -82,7 +87,8 @@ def _fields(to: Stage, facts: GateFacts) -> list[Missing]:
     return [_missing(Need.FIELD, key) for key in Requirements.load(to.requires).fields if key in facts.empty_fields]
 
 
-def _missing(need: Need, key: str = "") -> Missing:
-    message = MESSAGES[f"gate.{need.value}"]
+def _missing(need: Need, key: str = "", *, code: str = "") -> Missing:
+    code = code or f"gate.{need.value}"
+    message = MESSAGES[code]
     assert isinstance(message, str)
-    return Missing(need.value, key or need.value, message)
+    return Missing(need.value, key or need.value, message.format(key=name_of_field(key)), code)

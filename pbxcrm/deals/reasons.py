@@ -7,6 +7,7 @@ REASONS: dict[str, str | Counted] = {
     "gate.next_task": N_(
         "The client was not reached and nothing is planned: set the next task before you close the deal."
     ),
+    "gate.stage_task": N_("This stage asks for a next task with a date."),
     "gate.field": N_("Fill in “{key}”."),
     "gate.file": N_("Attach a file."),
     "gate.refused": N_(

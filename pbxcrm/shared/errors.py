@@ -61,11 +61,12 @@ class Invalid(PbxcrmError):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One thing that an action needs and lacks. ``key`` identifies it within its ``kind``; ``message`` is English."""
+    """One thing that an action needs and lacks. ``key`` identifies it within its ``kind``; ``message`` is English; ``code``: its reason."""
 
     kind: str
     key: str
     message: str
+    code: str = ""
 
 
 class Incomplete(Invalid):

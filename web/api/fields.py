@@ -105,6 +105,13 @@ Amount = Annotated[
 ]
 
 
+class ShortListQuery(ApiRequest):
+    """The parameters of a list that is short enough to be answered whole."""
+
+    limit: Limit | None = Field(None, description="The maximum number of items; without it all.")
+    cursor: str | None = Field(None, max_length=LONGEST_CURSOR, description="`next` of the previous page.")
+
+
 class ListQuery(ApiRequest):
     """The parameters of every list."""
 

@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from pbxcrm.access import Permission, Viewer
 from pbxcrm.shared.settings import Settings
-from web.api.fields import ApiAnswer, ApiRequest
+from web.api.checked_cursors import next_of_id, read_id
+from web.api.fields import ApiAnswer, ApiRequest, ShortListQuery
 
 Item = TypeVar("Item", bound=BaseModel)
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[BaseModel | Response | None]])
@@ -37,6 +38,13 @@ class Page(ApiAnswer, Generic[Item]):
 
     items: list[Item]
     next: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
+
+    @classmethod
+    def part_of(cls, rows: list[Item], query: ShortListQuery) -> Self:
+        """The asked part of a list that is known whole. Raises Wrong for a cursor that is none."""
+        begin = read_id(query.cursor) or 0
+        end = len(rows) if query.limit is None else begin + query.limit
+        return cls(items=rows[begin:end], next=next_of_id(end) if end < len(rows) else None)
 
     @classmethod
     def of(cls, rows: list[Item], limit: int, cursor: Callable[[Item], str]) -> Self:

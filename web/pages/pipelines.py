@@ -13,7 +13,7 @@ from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.checkpoints.preview_jobs import Look, look_at_norm, try_norm
 from pbxcrm.checkpoints.queries import lamps_in_stage, list_checkpoints
 from pbxcrm.deals import pipeline_actions as actions
-from pbxcrm.deals.fields import BY_KEY
+from pbxcrm.deals.fields import BY_KEY, CLIENT_NAME
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gates import GateRefused
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
@@ -58,7 +58,7 @@ COLOURS: dict[str, str] = {
     Colour.BROWN.value: N_("brown"),
     Colour.GREY.value: N_("grey"),
 }
-FIELDS: dict[str, str] = {**{key: field.name for key, field in BY_KEY.items()}, "contact_id": N_("Client")}
+FIELDS: dict[str, str] = {**{key: field.name for key, field in BY_KEY.items()}, "contact_id": CLIENT_NAME}
 
 
 @dataclass(frozen=True, slots=True)

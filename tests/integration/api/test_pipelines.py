@@ -161,6 +161,11 @@ async def test_a_stage_asks_for_fields_and_a_next_task(programs: Programs) -> No
             ("field", "source"),
             ("next_task", "next_task"),
         ]
+        assert [each["message"] for each in refused.json()["missing"]] == [
+            "Fill in “Amount”.",
+            "Fill in “Source”.",
+            "This stage asks for a next task with a date.",
+        ]
         task = {"title": "Call", "due_at": TOMORROW, "deal_id": deal["id"]}
         assert (await client.post("/api/v1/tasks", json=task)).status_code == 201
         moved = await client.patch(
@@ -225,3 +230,21 @@ async def test_a_pipeline_has_its_schedule_of_attempts(programs: Programs) -> No
         assert (await client.patch(path, json={"attempts": {"minutes": []}})).status_code == 422
         assert (await client.patch(path, json={"asks_why_lost": True})).json()["attempts"] == asked
         assert (await client.patch(path, json={"attempts": None})).json()["attempts"] is None
+
+
+async def test_pipelines_are_read_in_parts(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        names = ["New business", *(f"Sales {number}" for number in range(3))]
+        for name in names[1:]:
+            await make(client, name=name, template="cold")
+        whole = (await client.get("/api/v1/pipelines")).json()
+        assert ([each["name"] for each in whole["items"]], whole["next"]) == (names, None)
+        seen: list[str] = []
+        cursor: str | None = None
+        while cursor is not None or not seen:
+            query = {"limit": 3} | ({"cursor": cursor} if cursor else {})
+            part = (await client.get("/api/v1/pipelines", params=query)).json()
+            seen += [each["name"] for each in part["items"]]
+            cursor = part["next"]
+        assert seen == names
+        assert_problem(await client.get("/api/v1/pipelines?cursor=zzz"), 422, "api.cursor", "cursor")

@@ -3,6 +3,8 @@
 import pytest
 
 from web.api.docs import coded
+from web.api.resource import Page
+from web.api.table import RESOURCES
 
 
 @pytest.mark.parametrize(
@@ -18,3 +20,17 @@ from web.api.docs import coded
 )
 def test_code_is_marked_and_no_backtick_is_shown(written: str, shown: str) -> None:
     assert coded(written) == shown
+
+
+def test_every_list_takes_a_limit_and_a_cursor() -> None:
+    lists = [
+        endpoint
+        for resource in RESOURCES
+        for endpoint in resource.endpoints
+        if endpoint.answer is not None and issubclass(endpoint.answer, Page)
+    ]
+    without = {
+        each.path for each in lists if not {"limit", "cursor"} <= set(each.query.model_fields if each.query else ())
+    }
+    assert len(lists) > 15
+    assert not without

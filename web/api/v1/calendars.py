@@ -16,7 +16,19 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
-from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, Login, Moment, Version, When, needed_text, optional_text
+from web.api.fields import (
+    NO_NUL,
+    ApiAnswer,
+    ApiRequest,
+    Id,
+    Login,
+    Moment,
+    ShortListQuery,
+    Version,
+    When,
+    needed_text,
+    optional_text,
+)
 from web.api.resource import Ask, Page, Resource
 
 calendars = Resource("calendars", "Working time: weeks of hours, the dates that differ, and calculations with them.")
@@ -93,11 +105,11 @@ class CalendarPatch(ApiRequest):
 
 
 @calendars.get("/calendars", needs=Permission.OWN_PROFILE, summary="All calendars, the default first")
-async def read_calendars(ask: Ask) -> Page[CalendarOut]:
-    """All calendars on one page: `next` is always null."""
+async def read_calendars(ask: Ask, query: ShortListQuery) -> Page[CalendarOut]:
+    """All calendars, on one page unless you ask for less."""
     people = await load_directory(ask.session)
     rows = await list_calendars(ask.session, people)
-    return Page[CalendarOut](items=[_calendar(row, people) for row in rows], next=None)
+    return Page[CalendarOut].part_of([_calendar(row, people) for row in rows], query)
 
 
 @calendars.get("/calendars/{calendar_id}", needs=Permission.OWN_PROFILE, summary="One calendar")
@@ -253,7 +265,7 @@ class NewLeaveBody(ApiRequest):
     deputy: Login | None = None
 
 
-class LeaveQuery(ApiRequest):
+class LeaveQuery(ShortListQuery):
     """Whose leaves, and when."""
 
     login: Login | None = None
@@ -261,7 +273,7 @@ class LeaveQuery(ApiRequest):
 
 @leaves.get("/leaves", needs=Permission.OWN_PROFILE, summary="Who is away, now and later")
 async def read_leaves(ask: Ask, query: LeaveQuery) -> Page[LeaveOut]:
-    """Leaves of the people you may see, in order of time, without past ones. `next` is always null."""
+    """Leaves of the people you may see, in order of time, without past ones."""
     people = await load_directory(ask.session)
     seen = {user.id: user for user in await list_users(ask.session, ask.viewer)}
     rows = [
@@ -269,7 +281,7 @@ async def read_leaves(ask: Ask, query: LeaveQuery) -> Page[LeaveOut]:
         for leave in await list_leaves(ask.session, since=ask.now)
         if leave.user_id in seen and query.login in {None, seen[leave.user_id].login}
     ]
-    return Page[LeaveOut](items=[await _leave(ask, row, people) for row in rows], next=None)
+    return Page[LeaveOut].part_of([await _leave(ask, row, people) for row in rows], query)
 
 
 @leaves.post("/leaves", needs=Permission.LEAVES_EDIT, summary="Enter a leave")

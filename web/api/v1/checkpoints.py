@@ -25,7 +25,18 @@ from pbxcrm.checkpoints.preview import preview_norm, what_if
 from pbxcrm.checkpoints.queries import list_checkpoints, steps_of
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.shared.errors import Invalid
-from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, CountText, Id, IdText, Version, needed_text, optional_text
+from web.api.fields import (
+    NO_NUL,
+    ApiAnswer,
+    ApiRequest,
+    CountText,
+    Id,
+    IdText,
+    ShortListQuery,
+    Version,
+    needed_text,
+    optional_text,
+)
 from web.api.resource import Ask, Page, Resource
 
 checkpoints = Resource("checkpoints", "Checkpoints: how long a deal may wait, and who is asked then.")
@@ -117,7 +128,7 @@ class CheckpointOut(ApiAnswer):
     version: int
 
 
-class CheckpointQuery(ApiRequest):
+class CheckpointQuery(ShortListQuery):
     stage_id: IdText | None = None
     pipeline_id: IdText | None = None
 
@@ -149,9 +160,9 @@ class WhatIfOut(ApiAnswer):
 
 @checkpoints.get("/checkpoints", needs=Permission.DEALS_READ, summary="All checkpoints")
 async def read_checkpoints(ask: Ask, query: CheckpointQuery) -> Page[CheckpointOut]:
-    """All checkpoints on one page: `next` is always null."""
+    """All checkpoints, on one page unless you ask for less."""
     rows = await list_checkpoints(ask.session, stage_id=query.stage_id, pipeline_id=query.pipeline_id)
-    return Page[CheckpointOut](items=[await _out(ask, row, steps) for row, steps in rows], next=None)
+    return Page[CheckpointOut].part_of([await _out(ask, row, steps) for row, steps in rows], query)
 
 
 @checkpoints.get("/checkpoints/preview", needs=Permission.SETTINGS_EDIT, summary="What a norm would light at once")

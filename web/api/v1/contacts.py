@@ -36,6 +36,7 @@ from web.api.fields import (
     Login,
     Moment,
     Number,
+    ShortListQuery,
     Version,
     When,
     Word,
@@ -316,10 +317,10 @@ async def change_company(ask: Ask, company_id: int, body: CompanyChange) -> Comp
 
 
 @special_numbers.get("/special-numbers", needs=Permission.CONTACTS_READ, summary="All special numbers, latest first")
-async def read_special_numbers(ask: Ask) -> Page[SpecialNumberOut]:
-    """All numbers on one page: `next` is always null."""
+async def read_special_numbers(ask: Ask, query: ShortListQuery) -> Page[SpecialNumberOut]:
+    """All numbers, on one page unless you ask for less."""
     rows = await list_special_numbers(ask.session)
-    return Page[SpecialNumberOut](items=await _special(ask, rows), next=None)
+    return Page[SpecialNumberOut].part_of(await _special(ask, rows), query)
 
 
 @special_numbers.get("/special-numbers/{number}", needs=Permission.CONTACTS_READ, summary="One special number")

@@ -11,7 +11,7 @@ from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.queries import list_files
 from pbxcrm.people.queries import logins_of
 from pbxcrm.tasks.queries import access_task
-from web.api.fields import ApiAnswer, Moment
+from web.api.fields import ApiAnswer, Moment, ShortListQuery
 from web.api.resource import Ask, Page, Resource
 
 files = Resource("files", "Files that people attach to deals and tasks.")
@@ -32,17 +32,17 @@ class FileOut(ApiAnswer):
 
 
 @files.get("/deals/{deal_id}/files", needs=Permission.DEALS_READ, summary="The files of a deal, newest first")
-async def read_files_of_deal(ask: Ask, deal_id: int) -> Page[FileOut]:
+async def read_files_of_deal(ask: Ask, deal_id: int, query: ShortListQuery) -> Page[FileOut]:
     await access_deal(ask.session, ask.viewer, deal_id)
     rows = await list_files(ask.session, ask.viewer, deal_id=deal_id)
-    return Page[FileOut](items=await _told(ask, rows), next=None)
+    return Page[FileOut].part_of(await _told(ask, rows), query)
 
 
 @files.get("/tasks/{task_id}/files", needs=Permission.TASKS_READ, summary="The files of a task, newest first")
-async def read_files_of_task(ask: Ask, task_id: int) -> Page[FileOut]:
+async def read_files_of_task(ask: Ask, task_id: int, query: ShortListQuery) -> Page[FileOut]:
     await access_task(ask.session, ask.viewer, task_id)
     rows = await list_files(ask.session, ask.viewer, task_id=task_id)
-    return Page[FileOut](items=await _told(ask, rows), next=None)
+    return Page[FileOut].part_of(await _told(ask, rows), query)
 
 
 @files.delete("/files/{file_id}", needs=Permission.TASKS_EDIT, summary="Remove a file")

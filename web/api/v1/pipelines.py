@@ -21,7 +21,7 @@ from pbxcrm.deals.pipeline_actions import (
 from pbxcrm.deals.queries import list_pipelines, stages_of
 from pbxcrm.deals.stage_rules import LONGEST_NORM, Requirements
 from pbxcrm.shared.errors import NotFound
-from web.api.fields import ApiAnswer, ApiRequest, Id, Version, Word, needed_text, optional_text
+from web.api.fields import ApiAnswer, ApiRequest, Id, ShortListQuery, Version, Word, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
 pipelines = Resource("pipelines", "Pipelines with their stages.")
@@ -190,10 +190,10 @@ class SplitStage(ApiRequest):
 
 
 @pipelines.get("/pipelines", needs=Permission.DEALS_READ, summary="All pipelines, in order")
-async def read_pipelines(ask: Ask) -> Page[PipelineOut]:
-    """All pipelines on one page: `next` is always null. Archived ones are left out."""
+async def read_pipelines(ask: Ask, query: ShortListQuery) -> Page[PipelineOut]:
+    """All pipelines, on one page unless you ask for less. Archived ones are left out."""
     items = [_pipeline(pipeline, stages) for pipeline, stages in await list_pipelines(ask.session)]
-    return Page[PipelineOut](items=items, next=None)
+    return Page[PipelineOut].part_of(items, query)
 
 
 @pipelines.get("/pipelines/{pipeline_id}", needs=Permission.DEALS_READ, summary="One pipeline")

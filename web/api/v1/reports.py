@@ -13,7 +13,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.queries import Filter, access_report, load_report, reports_for, rows_behind
 from pbxcrm.reports.report import Asked, ColumnKind, Report, Table
 from pbxcrm.shared.errors import Invalid
-from web.api.fields import ApiAnswer, ApiRequest, IdText, Login, Moment, Word
+from web.api.fields import ApiAnswer, ApiRequest, IdText, Login, Moment, ShortListQuery, Word
 from web.api.resource import Ask, Page, Resource
 from web.exports import XLSX, csv_file, xlsx_file
 
@@ -92,7 +92,7 @@ class ReportQuery(ApiRequest):
     format: Literal["json", "csv", "xlsx"] = "json"
 
 
-class RowsQuery(ReportQuery):
+class RowsQuery(ReportQuery, ShortListQuery):
     """A figure of a report, and the period."""
 
     row: Word = Field(description="`key` of the line.")
@@ -100,9 +100,9 @@ class RowsQuery(ReportQuery):
 
 
 @reports.get("/reports", needs=Permission.OWN_PROFILE, summary="The reports you may read")
-async def read_reports(ask: Ask) -> Page[ReportOut]:
-    """All of them at once: `next` is always null."""
-    return Page[ReportOut](items=[_report(report) for report in reports_for(ask.viewer)], next=None)
+async def read_reports(ask: Ask, query: ShortListQuery) -> Page[ReportOut]:
+    """All of them, unless you ask for less."""
+    return Page[ReportOut].part_of([_report(report) for report in reports_for(ask.viewer)], query)
 
 
 @reports.get("/reports/{report}", needs=Permission.OWN_PROFILE, summary="One report", files=("text/csv", XLSX))
@@ -117,12 +117,12 @@ async def read_report(ask: Ask, report: str, query: ReportQuery) -> TableOut | R
 
 @reports.get("/reports/{report}/rows", needs=Permission.OWN_PROFILE, summary="The rows behind a figure")
 async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[BehindOut]:
-    """All of them at once: `next` is always null."""
+    """All of them, unless you ask for less."""
     found = access_report(ask.viewer, report)
     _, table = await load_report(ask.session, ask.viewer, found, await _filter(ask, query), now=ask.now)
     rows = rows_behind(found, table, query.row, query.column)
     items = [BehindOut(kind=row.kind, id=row.id, title=row.title, at=row.at) for row in rows]  # type: ignore[arg-type]
-    return Page[BehindOut](items=items, next=None)
+    return Page[BehindOut].part_of(items, query)
 
 
 def as_file(report: Report, table: Table, kind: str) -> Response:

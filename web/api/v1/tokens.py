@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pbxcrm.access import Permission, can
 from pbxcrm.people.api_tokens import ListedToken, list_tokens, revoke_token
-from web.api.fields import ApiAnswer, Moment
+from web.api.fields import ApiAnswer, Moment, ShortListQuery
 from web.api.resource import Ask, Page, Resource
 
 tokens = Resource("tokens", "API tokens: your own, or everybody's for administrators. The secret is never shown again.")
@@ -25,11 +25,11 @@ class TokenOut(ApiAnswer):
 
 
 @tokens.get("/tokens", needs=Permission.OWN_PROFILE, summary="Tokens that have not been revoked")
-async def read_tokens(ask: Ask) -> Page[TokenOut]:
-    """All tokens on one page: `next` is always null."""
+async def read_tokens(ask: Ask, query: ShortListQuery) -> Page[TokenOut]:
+    """All tokens, on one page unless you ask for less."""
     whose = None if can(ask.viewer, Permission.PEOPLE_EDIT) else ask.viewer.user_id
     rows = await list_tokens(ask.session, whose)
-    return Page[TokenOut](items=[_token(row, ask.now) for row in rows], next=None)
+    return Page[TokenOut].part_of([_token(row, ask.now) for row in rows], query)
 
 
 @tokens.delete("/tokens/{token_id}", needs=Permission.OWN_PROFILE, summary="Revoke a token")

@@ -8,7 +8,7 @@ from pbxcrm.access import Permission, Role
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import extensions_of, list_teams, list_users, mobiles_of
 from pbxcrm.shared.errors import NotFound
-from web.api.fields import ApiAnswer, ApiRequest, Word
+from web.api.fields import ApiAnswer, ShortListQuery, Word
 from web.api.resource import Ask, Page, Resource
 
 users = Resource("users", "Users: those of your own teams, or all for quality control and administrators.")
@@ -29,7 +29,7 @@ class UserOut(ApiAnswer):
     is_active: bool = Field(description="Whether they may still log in.")
 
 
-class UserQuery(ApiRequest):
+class UserQuery(ShortListQuery):
     """Which people; all conditions must hold."""
 
     role: Literal["seller", "manager", "qc", "admin"] | None = None
@@ -38,14 +38,14 @@ class UserQuery(ApiRequest):
 
 @users.get("/users", needs=Permission.OWN_PROFILE, summary="People to whom you may assign work")
 async def read_users(ask: Ask, query: UserQuery) -> Page[UserOut]:
-    """All users on one page: `next` is always null."""
+    """All users, on one page unless you ask for less."""
     text = (query.q or "").casefold()
     rows = [
         user
         for user in await list_users(ask.session, ask.viewer)
         if query.role in {None, user.role} and (text in user.name.casefold() or text in user.login)
     ]
-    return Page[UserOut](items=await _users(ask, rows), next=None)
+    return Page[UserOut].part_of(await _users(ask, rows), query)
 
 
 @users.get("/users/{login}", needs=Permission.OWN_PROFILE, summary="One person")
