@@ -27,6 +27,7 @@ Frame = tuple[datetime, bytes]
 #: Called with the state of the link: state, code of ``pbxcrm.pbx.report_sentences``, params.
 Tell = Callable[[PbxState, str, dict[str, str]], None]
 
+_GOING = "shutting down"  # how Asterisk answers everything while it ends or restarts
 _BANNER = b"Asterisk Call Manager/"
 #: Every action we use. Otherwise panoramisk would repeat an unanswered action after a reconnect, minutes late.
 _NEVER_REPEATED = (
@@ -121,7 +122,10 @@ class Link:
         )
 
     async def open(self) -> None:
-        """Connect and log in. Raises LinkDown (code ``unreachable``, ``not_asterisk``, ``login_silent``), LoginRefused."""
+        """Connect and log in. A PBX that is about to end refuses everything, which says nothing of our secret.
+
+        Raises LinkDown (code ``unreachable``, ``not_asterisk``, ``login_silent``), LoginRefused.
+        """
         try:
             async with asyncio.timeout(self.timing.connect):
                 await self._manager.connect()
@@ -131,6 +135,8 @@ class Link:
         try:
             await self.send(login)
         except ActionRefused as error:
+            if _GOING in error.params.get("why", ""):
+                raise _down("unreachable", error.params["why"]) from error
             raise LoginRefused("the PBX refuses the login", user=self.url.user, **error.params) from None
         except ActionTimeout as error:
             raise _down("login_silent", "no answer to the login") from error

@@ -37,8 +37,13 @@ _RETRY_FIRST, _RETRY_MOST = 0.05, 5.0  # seconds
 class Sink(Protocol):
     """The business side of the listener; the real one is ``pbxcrm.reactions.intake``."""
 
-    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
-        """The name of the journal from now on (a copied journal gets a new one), and how far it has been applied."""
+    async def open_journal(
+        self, pbx: str, journal: str, owner: str, *, is_new: bool, former: str = ""
+    ) -> tuple[str, JournalPosition]:
+        """The name of the journal from now on (a copied journal gets a new one), and how far it has been applied.
+
+        ``former``: the owner who wrote this very folder before and is dead.
+        """
 
     async def handover(self, pbx: str) -> Handover:
         """What earlier listeners applied for a PBX, from any journal."""

@@ -27,6 +27,7 @@ from ami.heard_messages import Heard
 from ami.inheriting import Inherited
 from ami.journal import Journal, JournalRecord
 from ami.messages import Message, parse
+from ami.pbx_clock import clock_error, in_our_time
 from ami.reporting import Reporter
 from ami.rings_first import RINGING, rings_first
 from ami.snapshot import Snapshot
@@ -49,7 +50,6 @@ _GATHER = 0.03  # seconds in which facts gather: half of the cost of a batch doe
 _LIVE_MOST = 50_000  # messages in memory; beyond this the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # in idle times
 _CLOCK_TOLERANCE = 5.0  # seconds
-_CLOCK_TRUSTED = 30.0  # seconds; no event takes that long to reach us
 _PRUNE_EVERY = 3600  # seconds
 _KNOWS_AFTER = 3.0  # seconds; longer than a verdict is held (two seconds)
 _NOBODY_TELLS = 15.0  # seconds after which a standby itself applies a call that ended
@@ -58,18 +58,6 @@ _APPLIED_AT_ONCE = 100  # facts
 HANGUP_REQUEST = b"Event: HangupRequest"
 LINK_LOST = b"Event: PbxcrmLinkLost"  # written to the journal when the link breaks
 _DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
-
-
-def in_our_time(message: Message, received_at: datetime) -> Message:
-    """The message without its ``Timestamp`` if that is far from ``received_at``: the PBX's clock is wrong, so we use ours.
-
-    This depends only on what the journal holds, so a replay decides the same.
-    """
-    try:
-        wrong = abs(float(message["Timestamp"]) - received_at.timestamp()) > _CLOCK_TRUSTED
-    except (KeyError, ValueError):
-        return message
-    return {name: value for name, value in message.items() if name != "Timestamp"} if wrong else message
 
 
 class CallTracker(Protocol):
@@ -137,6 +125,7 @@ class Follower:
         self._silent_before = 0  # facts of messages before this position are already in the database
         self._fed = 0
         self._heard_at = journal.last_at  # when the PBX was last heard; calls that ended later may need recovery
+        self._shift = timedelta(0)  # the PBX's clock minus ours when the last snapshot was taken
         self._heard = Heard()
         self._others_heard_at: datetime | None = None  # the same for the listener that was active before
         self._inherited = Inherited(Handover())
@@ -164,8 +153,11 @@ class Follower:
         self._silent_before = cursor.position
         self._fed = min(cursor.replay_from, cursor.position)
         seen = self._journal.last_before(self._fed, snapshots.RECORD_START)
+        before = None if seen is None else snapshots.from_record(seen.raw)
+        if seen is not None and before is not None:
+            self._shift = clock_error(before.asked_at, seen.received_at)
         self._tracker.remember(
-            booted_at=None if seen is None else snapshots.from_record(seen.raw).booted_at,
+            booted_at=None if before is None else before.booted_at,
             hears_hangup_requests=self._journal.last_before(self._fed, HANGUP_REQUEST) is not None,
         )
         self._others_heard_at = handover.heard_until
@@ -322,14 +314,14 @@ class Follower:
         caught_up = not self._behind and not self._live
         if caught_up:
             horizon = self._tracker.horizon()
-            self._untold.add(self._inherited.hear(self._tracker.tick(self._clock())), self._fed, horizon)
+            self._untold.add(self._inherited.hear(self._tracker.tick(self._clock() + self._shift)), self._fed, horizon)
         return not caught_up
 
     async def _begin_to_lead(self, lease: Lease, handover: Handover) -> None:
         """Apply what we heard and the former active listener did not apply; then continue as the active listener."""
         self._inherited = Inherited(handover, self._untold.counted)
         facts = self._inherited.hear(self._untold.take())
-        now = self._clock()
+        now = self._clock() + self._shift
         if self._hears_since is not None:
             there = {name for call in self._tracker.open_calls() for name in (call.linkedid, *call.channel_ids)}
             if gone := self._inherited.end_missing(there, now):
@@ -362,7 +354,7 @@ class Follower:
             caught_up = not self._behind and not self._live
             if caught_up:
                 # Only now: a held verdict must first see all messages of its two seconds.
-                self._hold(self._inherited.hear(self._tracker.tick(self._clock())))
+                self._hold(self._inherited.hear(self._tracker.tick(self._clock() + self._shift)))
             if urgent and waiting:
                 await self._applier.apply(self._batch(urgent, self._applied))
                 urgent = []
@@ -444,7 +436,7 @@ class Follower:
             message = in_our_time(parse(record.raw), record.received_at)
             if not self._heard.note(message, event_time(message, record.received_at, record.received_at)):
                 return []
-            facts = self._tracker.feed(message, record.received_at, position=record.position)
+            facts = self._tracker.feed(message, record.received_at + self._shift, position=record.position)
             facts = self._inherited.hear(facts, of_this_term=is_of_this_term)
         except Exception as error:  # one bad message must not stop the listener
             log.exception("message_not_understood", position=record.position, why=describe(error))
@@ -460,12 +452,16 @@ class Follower:
         if since is not None and since > now:
             since = now if is_of_this_term else None  # None: a replay that begins with this snapshot
         seen = snapshots.from_record(record.raw, record.position)
+        self._shift = clock_error(seen.asked_at, now)
+        theirs = now + self._shift  # events have the time of the PBX, so what the snapshot shows has it too
         told = await self._gap.told(seen, since, now, booted_before=self._tracker.booted_at)
         facts = self._inherited.hear_whole(self._fed_from_file(told, record.position, seen.asked_at or now))
-        compared = self._inherited.hear(self._tracker.reconcile(seen, now, since), of_this_term=is_of_this_term)
+        compared = self._inherited.hear(
+            self._tracker.reconcile(seen, theirs, since and since + self._shift), of_this_term=is_of_this_term
+        )
         if is_of_this_term:
             there = {channel.get("Uniqueid", "") for channel in seen.channels}
-            compared += self._inherited.end_missing(there, now)
+            compared += self._inherited.end_missing(there, theirs)
         if record.position < self._silent_before:
             return []
         if since is None or (told and not any(fact.call.outcome is Outcome.UNKNOWN for fact in compared)):

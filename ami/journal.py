@@ -32,6 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LOOKED_BACK = 4  # segments
 MAX_RECORD = 16 << 20  # bytes; a greater length means damage (a snapshot of 10,000 channels takes about 8 MB)
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAME = re.compile(r"[0-9a-f]{32}")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -124,6 +125,29 @@ class Journal:
         fresh.chmod(0o600)
         fresh.replace(self.folder / "name")
         self.name = name
+
+    def former_owner(self) -> str:
+        """Who signed here last, if this is the same folder and not a copy of it; since we have its lock, they are dead. Else empty."""
+        try:
+            owner, *place = (self.folder / "owner").read_text(encoding="ascii").split()
+        except (OSError, ValueError):
+            return ""
+        return owner if place and place == self._folder_identity() else ""
+
+    def sign(self, owner: str) -> None:
+        """Note who writes here. A copy of the folder has another inode, a cloned machine another boot. Raises OSError."""
+        fresh = self.folder / "owner.new"
+        fresh.write_text(" ".join([owner, *self._folder_identity()]) + "\n", encoding="ascii")
+        fresh.chmod(0o600)
+        fresh.replace(self.folder / "owner")
+
+    def _folder_identity(self) -> list[str]:
+        try:
+            boot = _BOOT.read_text(encoding="ascii").strip()
+        except OSError:
+            return []
+        lock = os.fstat(self._lock)
+        return [boot, str(lock.st_dev), str(lock.st_ino)]
 
     def _mend_tail(self) -> int:
         """Cut an incomplete record off the last segment; returns where the journal ends."""

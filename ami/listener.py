@@ -231,7 +231,9 @@ class Listener:
         pause = 0.25
         while True:
             try:
-                name, cursor = await self._sink.open_journal(self.pbx, journal.name, self._owner, is_new=journal.is_new)
+                name, cursor = await self._sink.open_journal(
+                    self.pbx, journal.name, self._owner, is_new=journal.is_new, former=journal.former_owner()
+                )
                 if cursor.position > journal.began:  # a power failure lost the last records on disk
                     cursor = JournalPosition(journal.began, journal.began)
                     await self._sink.move_cursor(self.pbx, name, cursor)
@@ -243,6 +245,8 @@ class Listener:
                 if name != journal.name:
                     log.warning("journal_is_a_copy", pbx=self.pbx, folder=str(self._folder))
                     journal.rename(name)
+                with suppress(OSError):  # without it a quick restart waits longer for the lease
+                    journal.sign(self._owner)
                 self._reporter.trouble("database", None, {})
                 return cursor
 

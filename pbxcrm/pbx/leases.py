@@ -64,17 +64,23 @@ async def move_cursor(session: AsyncSession, pbx: str, journal: str, cursor: Jou
 
 
 async def open_journal(
-    session: AsyncSession, pbx: str, journal: str, owner: str, *, is_new: bool
+    session: AsyncSession, pbx: str, journal: str, owner: str, *, is_new: bool, former: str = ""
 ) -> tuple[str, JournalPosition]:
     """The name under which this process writes its journal from now on, and how far it has been applied.
 
-    The name changes if another process uses it: then this folder is a copy and continues from the same position.
+    The name changes if another process uses it: then this folder is a copy and continues from the same position. ``former``: who
+    wrote this very folder before and is dead, though the database may have heard of them a moment ago.
     ``is_new``: the journal is empty, so it does not continue a journal from the time before journals had names.
     """
     await lock(session, f"pbx:{pbx}")
     now = await database_now(session)
     row = await session.get(PbxJournal, (pbx, journal))
-    if row is not None and row.owner not in {"", owner} and row.seen_at is not None and now - row.seen_at < ALIVE:
+    if (
+        row is not None
+        and row.owner not in {"", owner, former}
+        and row.seen_at is not None
+        and now - row.seen_at < ALIVE
+    ):
         row = _continued(pbx, uuid4().hex, row)
     elif row is None:
         unnamed = None if is_new else await session.get(PbxJournal, (pbx, ""))

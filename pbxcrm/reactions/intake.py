@@ -29,10 +29,15 @@ class Intake:
         self.settings = settings
         self._moved_to: dict[tuple[str, str], JournalPosition] = {}
 
-    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
-        """The name of the journal from now on (a copied journal gets a new one), and how far it has been applied."""
+    async def open_journal(
+        self, pbx: str, journal: str, owner: str, *, is_new: bool, former: str = ""
+    ) -> tuple[str, JournalPosition]:
+        """The name of the journal from now on (a copied journal gets a new one), and how far it has been applied.
+
+        ``former``: the owner who wrote this very folder before and is dead.
+        """
         async with self.db.write() as session:
-            return await leases.open_journal(session, pbx, journal, owner, is_new=is_new)
+            return await leases.open_journal(session, pbx, journal, owner, is_new=is_new, former=former)
 
     async def handover(self, pbx: str) -> Handover:
         """What a listener needs at a takeover: until when the PBX was heard, the open calls, and their known facts."""

@@ -57,10 +57,13 @@ class Machine:
                 self.process.kill()
             await self.process.wait()
 
-    def check_runs(self) -> None:
-        """Raises RuntimeError with the last log line when the process has exited by itself."""
+    async def keep_running(self) -> None:
+        """Start it again when it found no database at its start, as systemd does. Raises RuntimeError when it exited otherwise."""
         if self.process is not None and self.process.returncode is not None:
             last = self._log().decode(errors="replace").rstrip().rpartition("\n")[2]
+            if "The database cannot be reached" in last:
+                await self.start()
+                return
             raise RuntimeError(f"machine {self.folder.name} ended by itself: {last}")
 
     @property

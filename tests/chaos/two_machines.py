@@ -108,7 +108,7 @@ class TwoMachines:
     async def is_well(self) -> bool:
         """Whether both processes are logged in at the PBX and one leads. Raises RuntimeError when one has exited."""
         for machine in self.machines:
-            machine.check_runs()
+            await machine.keep_running()
         async with self.database.read() as session:
             status = await session.get(PbxStatus, "default")
             now = await database_now(session)

@@ -29,7 +29,9 @@ class MemorySink:
         self._clock = clock
         self._changed = asyncio.Condition()
 
-    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
+    async def open_journal(
+        self, pbx: str, journal: str, owner: str, *, is_new: bool, former: str = ""
+    ) -> tuple[str, JournalPosition]:
         self._check()
         return journal, self.cursors.get(journal, JournalPosition(0, 0))
 

@@ -15,9 +15,9 @@ import pytest
 
 from ami import cel
 from ami.backfill import SETTLES, Backfill
-from ami.follower import in_our_time
 from ami.heard_messages import Heard
 from ami.messages import Framer, Message, is_wanted, parse
+from ami.pbx_clock import in_our_time
 from ami.replay import as_object
 from ami.snapshot import Snapshot
 from ami.tracker import Tracker

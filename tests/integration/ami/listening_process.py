@@ -30,7 +30,9 @@ class FileSink:
         self.db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + SCHEMA)
         self.dice = random.Random()
 
-    async def open_journal(self, pbx: str, journal: str, owner: str, *, is_new: bool) -> tuple[str, JournalPosition]:
+    async def open_journal(
+        self, pbx: str, journal: str, owner: str, *, is_new: bool, former: str = ""
+    ) -> tuple[str, JournalPosition]:
         row = self.db.execute("SELECT position, replay_from FROM cursor").fetchone()
         return journal, JournalPosition(*row) if row else JournalPosition(0, 0)
 

@@ -143,6 +143,19 @@ async def test_a_wrong_secret_is_tried_once_and_said(pbx: FakeAmiServer, clients
     assert "wrong" not in str(client.told.params)
 
 
+async def test_a_pbx_that_is_about_to_end_is_tried_again(pbx: FakeAmiServer, clients: list[Client]) -> None:
+    """It refuses every login, also with the right secret."""
+    accepts, pbx.responders["login"] = (
+        pbx.responders["login"],
+        lambda action: error(action, "Asterisk is shutting down"),
+    )
+    clients.append(client := Client(pbx.url, QUICK))
+    await client.told.heard("unreachable", 2)
+    assert client.told.params["unreachable"]["why"] == "Asterisk is shutting down"
+    pbx.responders["login"] = accepts
+    await client.until(links=1)
+
+
 async def test_nobody_there_is_tried_again_with_growing_pauses(pbx: FakeAmiServer, clients: list[Client]) -> None:
     await pbx.stop()
     clients.append(client := Client(pbx.url, QUICK))

@@ -167,6 +167,16 @@ async def test_a_copied_journal_gets_a_name_of_its_own_and_goes_on_from_there(
     assert await intake.open_journal("default", "j1", "a2", is_new=False) == ("j1", JournalPosition(500, 400))
 
 
+async def test_a_journal_that_is_opened_again_at_once_keeps_its_name(database: Database, intake: Intake) -> None:
+    """A listener that is killed is back in a moment; the database has heard of the dead one just before."""
+    await intake.open_journal("default", "j1", "a", is_new=True)
+    await intake.hold_lease("default", "j1", "a", 30)
+    assert (await intake.open_journal("default", "j1", "a2", is_new=False, former="a"))[0] == "j1"
+    await lapse(database)
+    waits_for_nobody = await intake.hold_lease("default", "j1", "a2", 30, is_hearing=False, has_waited=False)
+    assert waits_for_nobody == Lease("a2", 2)
+
+
 async def test_a_journal_from_before_names_goes_on_where_it_was(database: Database, intake: Intake) -> None:
     await intake.move_cursor("default", "", JournalPosition(500, 400))
     assert await intake.open_journal("default", "fresh", "a", is_new=True) == ("fresh", JournalPosition(0, 0))

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -260,4 +261,18 @@ def test_the_last_record_of_a_kind_before_a_position_is_found_in_earlier_segment
     assert b"Number: 1" in found.raw
     assert journal.last_before(journal.end, b"Event: Nothing") is None
     assert len(list(tmp_path.glob("*.journal"))) > 1
+    journal.close()
+
+
+def test_who_wrote_here_before_is_known_but_not_in_a_copy(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a")
+    assert journal.former_owner() == ""
+    journal.sign("first")
+    journal.close()
+    journal = Journal(tmp_path / "a")
+    assert journal.former_owner() == "first"
+    journal.close()
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    journal = Journal(tmp_path / "b")
+    assert journal.former_owner() == ""
     journal.close()

@@ -1,0 +1,29 @@
+"""The PBX's clock and ours, which may differ: all times of a call must come from one of them."""
+
+from datetime import datetime, timedelta
+
+from ami.messages import Message
+
+_NOTICED = 0.5  # seconds; a snapshot takes that long
+_TRUSTED = 30.0  # seconds; no event takes that long to reach us
+
+
+def in_our_time(message: Message, received_at: datetime) -> Message:
+    """The message without its ``Timestamp`` if that is far from ``received_at``: the PBX's clock is wrong, so we use ours.
+
+    This depends only on what the journal holds, so a replay decides the same.
+    """
+    try:
+        wrong = abs(float(message["Timestamp"]) - received_at.timestamp()) > _TRUSTED
+    except (KeyError, ValueError):
+        return message
+    return {name: value for name, value in message.items() if name != "Timestamp"} if wrong else message
+
+
+def clock_error(asked_at: datetime | None, now: datetime) -> timedelta:
+    """What to add to our time to get the PBX's. ``asked_at``: when a snapshot was requested, by its clock; ``now``: when it came, by ours.
+
+    0 if the PBX's clock is wrong: then its events get our time, too (``in_our_time``).
+    """
+    error = timedelta(0) if asked_at is None else asked_at - now
+    return error if _NOTICED < abs(error.total_seconds()) <= _TRUSTED else timedelta(0)
