@@ -208,7 +208,8 @@ class Follower:
                     self._hears_since = asyncio.get_running_loop().time()
                     async for frames in link.frames():
                         self._write(frames)
-                        self._reporter.last_event_at = link.last_event_at
+                        if link.last_event_at is not None:
+                            self._reporter.last_event_at = link.last_event_at + self._shift  # the PBX's time
                     self._write([(self._clock(), LINK_LOST)])
                 self._hears_since = None
         except LoginRefused:
@@ -428,11 +429,12 @@ class Follower:
         since, self._heard_at = self._heard_at, record.received_at
         self._fed = record.next_position
         is_of_this_term = record.position >= self._began
-        if is_of_this_term and self._others_heard_at is not None:
-            since, self._others_heard_at = max(since or self._others_heard_at, self._others_heard_at), None
+        others = None
+        if is_of_this_term:
+            others, self._others_heard_at = self._others_heard_at, None
         try:
             if snapshots.is_record(record.raw):
-                return await self._compare(record, since, is_of_this_term=is_of_this_term)
+                return await self._compare(record, since, others, is_of_this_term=is_of_this_term)
             message = in_our_time(parse(record.raw), record.received_at)
             if not self._heard.note(message, event_time(message, record.received_at, record.received_at)):
                 return []
@@ -443,21 +445,25 @@ class Follower:
             return []
         return [] if record.position < self._silent_before else facts
 
-    async def _compare(self, record: JournalRecord, since: datetime | None, *, is_of_this_term: bool) -> list[CallFact]:
+    async def _compare(
+        self, record: JournalRecord, since: datetime | None, others: datetime | None, *, is_of_this_term: bool
+    ) -> list[CallFact]:
         """After a gap: first feed what the PBX recorded meanwhile; then compare with the snapshot.
 
         A replay finds the same snapshot at the same place, and reads the files only up to its time.
         """
         now = record.received_at
+        seen = snapshots.from_record(record.raw, record.position)
+        shift = self._shift = clock_error(seen.asked_at, now)
+        theirs = now + shift  # events have the time of the PBX, so what the snapshot shows has it too
+        if others is not None:  # another machine heard it until then, by the PBX's clock
+            since = max(since or others - shift, others - shift)
         if since is not None and since > now:
             since = now if is_of_this_term else None  # None: a replay that begins with this snapshot
-        seen = snapshots.from_record(record.raw, record.position)
-        self._shift = clock_error(seen.asked_at, now)
-        theirs = now + self._shift  # events have the time of the PBX, so what the snapshot shows has it too
         told = await self._gap.told(seen, since, now, booted_before=self._tracker.booted_at)
         facts = self._inherited.hear_whole(self._fed_from_file(told, record.position, seen.asked_at or now))
         compared = self._inherited.hear(
-            self._tracker.reconcile(seen, theirs, since and since + self._shift), of_this_term=is_of_this_term
+            self._tracker.reconcile(seen, theirs, since and since + shift), of_this_term=is_of_this_term
         )
         if is_of_this_term:
             there = {channel.get("Uniqueid", "") for channel in seen.channels}

@@ -26,12 +26,15 @@ class Inherited:
         self._told = dict(handover.told)
         self._counted = dict(counted or {})  # how many facts of them our tracker made before this term
 
-    def hear(self, facts: list[CallFact], *, of_this_term: bool = True) -> list[CallFact]:
-        """The tracker's facts with the earlier history added, and endings of open calls that share a channel with an ended one."""
+    def hear(self, facts: list[CallFact], *, of_this_term: bool = True, whole: bool = False) -> list[CallFact]:
+        """The tracker's facts with the earlier history added, and endings of open calls that share a channel with an ended one.
+
+        ``whole``: the tracker knows the calls from their beginning, so what it decides about them is not mixed with earlier guesses.
+        """
         if not self._unheard and not self._heard:
             return facts
         met = {fact.call.linkedid for fact in facts} & self._unheard.keys() if of_this_term else set()
-        told = [self._with_history(self._counted_on(fact, of_this_term)) for fact in facts]
+        told = [self._with_history(self._counted_on(fact, of_this_term), whole=whole) for fact in facts]
         told += [self._as_it_is(self._heard[name], facts[-1].at) for name in met if name in self._heard]
         return told + [
             self._end(call, fact.at)
@@ -47,7 +50,7 @@ class Inherited:
         Calls known from another listener also get an ``updated`` fact, because some of its facts may have had other keys.
         """
         met = {fact.call.linkedid: fact.at for fact in facts if fact.call.linkedid in self._unheard}
-        told = self.hear(facts, of_this_term=False)
+        told = self.hear(facts, of_this_term=False, whole=True)
         return told + [self._as_it_is(self._heard[name], at) for name, at in met.items() if name in self._heard]
 
     def end_missing(self, there: Collection[str], at: datetime) -> list[CallFact]:
@@ -71,12 +74,14 @@ class Inherited:
         self._told[name] = self._told.get(name, 0) + 1
         return CallFact(FactKind.UPDATED, "", self._told[name], at, call)
 
-    def _with_history(self, fact: CallFact) -> CallFact:
+    def _with_history(self, fact: CallFact, *, whole: bool) -> CallFact:
         name = fact.call.linkedid
         before = self._unheard.pop(name, None) or self._heard.pop(name, None)
         if before is None:
             return fact
         call = _continued(before, fact.call, fact.at)
+        if whole:
+            call = replace(call, direction=fact.call.direction, click_to_call=fact.call.click_to_call)
         if fact.kind not in _LAST:
             self._heard[name] = call
         return replace(fact, call=call)

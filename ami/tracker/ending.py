@@ -22,8 +22,10 @@ def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None) -> No
     ended = [call for call in desk.board.calls if call.started_at <= at]
     for call in ended:
         if not call.is_over:
-            gave_up = call.release_at is not None and call.caller_hung_up  # the caller hung up a moment before the stop
-            give_up(desk, call, at, verdict.outcome(call) if gave_up else Outcome.INTERRUPTED)
+            known = verdict.outcome(call)
+            # A moment before the stop the caller hung up, or the line said that it is busy: a stop does neither.
+            was_over = call.release_at is not None and (call.caller_hung_up or known is Outcome.BUSY)
+            give_up(desk, call, at, known if was_over else Outcome.INTERRUPTED)
         for channel_id in list(call.channels):
             desk.board.unplug(channel_id)
         desk.board.forget(call)

@@ -43,6 +43,15 @@ def test_how_an_outbound_call_failed(end: str, outcome: Outcome) -> None:
     assert MessageStory(dialling + end + "\n6 hangup p101 16").wait(60).call.outcome is outcome
 
 
+def test_a_line_that_was_busy_was_busy_though_the_pbx_stops_a_moment_later() -> None:
+    dialling = "0 new p101 SIP/101-00000001 Ring 101 > 0501112233\n0 new line SIP/trunk-00000002 Down of p101\n0 dial p101 line\n"
+    ends = (
+        "5 dialend p101 line {status}\n5 hangup line {cause}\n5.1 hangup p101 17\n5.5 event Shutdown Shutdown=Uncleanly"
+    )
+    assert MessageStory(dialling + ends.format(status="BUSY", cause=17)).call.outcome is Outcome.BUSY
+    assert MessageStory(dialling + ends.format(status="CANCEL", cause=16)).call.outcome is Outcome.INTERRUPTED
+
+
 def test_a_second_line_is_tried_when_the_first_is_out_of_order() -> None:
     story = MessageStory("""
 0.0  new      p101   SIP/101-00000001     Ring  101 > 0501112233
