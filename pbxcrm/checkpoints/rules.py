@@ -58,7 +58,8 @@ def due_of(working: WorkingTime, since: datetime, minutes: float, rests: Sequenc
         if begins >= due:
             break
         if minutes:
-            due = working.add_minutes(due, working.minutes_between(max(begins, since), ends))
+            if paused := working.minutes_between(max(begins, since), ends):  # no minutes would lead to the next opening
+                due = working.add_minutes(due, paused)
         elif ends > due:  # no minutes to count: the first working time that is not paused
             due = working.add_minutes(ends, 0)
     # If a pause ends outside working time, the lamp is due only when work begins again.

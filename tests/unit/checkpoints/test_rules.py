@@ -33,6 +33,9 @@ def counts(working: WorkingTime, moment: datetime, pauses: Sequence[Rest]) -> bo
 @settings(max_examples=60)
 @given(calendars, starts, st.integers(1, 900), rests)
 @example(OFFICE, FRIDAY, 240, [Rest(FRIDAY, FRIDAY + timedelta(days=3))])
+@example(
+    OFFICE, FRIDAY, 480 + 240, [Rest(FRIDAY + timedelta(hours=10), FRIDAY + timedelta(hours=20))]
+)  # a night is paused
 def test_a_lamp_is_due_with_the_minute_that_completes_the_norm(
     working: WorkingTime, since: datetime, norm: int, pauses: list[Rest]
 ) -> None:
