@@ -437,8 +437,9 @@ async def _change_steps(
     """Change the steps. Returns ``{key: {"before", "after"}}`` of those that differ, for the audit log."""
     watched, changed = context.watching.of_callbacks, {}
     for key, value in values.items():
-        if not isinstance(value, int) or not 0 <= value <= LONGEST_MINUTES:
-            raise Invalid(key, "options.value", "This value cannot be used here.")
+        least = 1 if _STEPS[key] == 0 else 0  # without a pause the manager is asked together with the owner
+        if not isinstance(value, int) or not least <= value <= LONGEST_MINUTES:
+            raise Invalid(key, "options.minutes", "A step comes after at least a minute and at most five years.")
         known = watched.steps[_STEPS[key]] if watched is not None and len(watched.steps) > _STEPS[key] else None
         step = await session.get(CheckpointStep, known.id) if known is not None else None
         if step is not None and step.after_minutes != value:

@@ -272,7 +272,7 @@ async def move_deal(
     """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, version)
-    to = await session.get(Stage, stage_id)
+    to = await get_kept_stage(session, stage_id)
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
     if answers:
@@ -284,6 +284,14 @@ async def move_deal(
     else:
         await do_move_deal(session, deal, to, now, actor=viewer, people=people, lost_reason=lost_reason)
     return deal
+
+
+async def get_kept_stage(session: AsyncSession, stage_id: int) -> Stage | None:
+    """The stage, which nobody can remove until this transaction ends; None if there is none.
+
+    PostgreSQL waits for whoever removes it just now, and then reads that it is removed.
+    """
+    return await session.get(Stage, stage_id, with_for_update={"read": True}, populate_existing=True)
 
 
 async def fill_in(
@@ -421,8 +429,8 @@ async def say_deals_relinked(session: AsyncSession, relinked: Relinked) -> None:
 
 async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_id: int | None) -> Stage:
     if stage_id is not None:
-        stage = await session.get(Stage, stage_id)
-        if stage is None or is_closing(stage):
+        stage = await get_kept_stage(session, stage_id)
+        if stage is None or stage.archived_at is not None or is_closing(stage):
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
         if pipeline_id is not None and pipeline_id != stage.pipeline_id:
             raise Invalid("pipeline_id", "deals.other_pipeline", "The stage belongs to another pipeline.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func
 from sqlmodel import col, select
@@ -29,6 +29,7 @@ from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.timers import Handler, Timer, set_timer
 
 CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
+CLEAR_AGAIN = timedelta(minutes=1)
 CLEAR_AT_ONCE = 50  # deals in one transaction, so that other writers do not wait long
 #: Keys of the fields that a stage may require.
 REQUIRABLE = (*(each.key for each in FIELDS if not each.required), "contact_id")
@@ -249,6 +250,10 @@ async def archive_stage(
         if more:
             payload = {"stage": stage_id, "to": to.id, "by": viewer.name, "after": first[-1].id}
             await set_timer(session, CLEAR, f"{CLEAR}:{stage_id}", now, payload)
+    refuge = to or next((each for each in others if each.kind == StageKind.OPEN), None)
+    if refuge is not None:  # a call that enters the stage in this moment does not wait for us
+        late = {"stage": stage_id, "to": refuge.id, "by": viewer.name, "after": 0}
+        await set_timer(session, CLEAR, f"{CLEAR}:{stage_id}:late", now + CLEAR_AGAIN, late)
     _say_changed(session, stage.pipeline_id, now)
     return count
 

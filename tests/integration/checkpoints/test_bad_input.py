@@ -1,0 +1,168 @@
+"""What people do to stages and norms while lamps are armed and burn: a clear word, and no lamp is lost."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlmodel import select
+
+from pbxcrm.access import Viewer
+from pbxcrm.callbacks.actions import change_options
+from pbxcrm.checkpoints.models import LampState
+from pbxcrm.deals.actions import create_deal, move_deal
+from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.pipeline_actions import CLEAR_AGAIN, StageChange, archive_stage, change_stage
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared import timers
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.settings import Settings
+from tests.calls import NOON
+from tests.integration.checkpoints.conftest import DealDesk
+from tests.integration.checkpoints.test_engine import DUE
+from tests.office import open_office
+from tests.waiting import until
+
+MINUTE = timedelta(minutes=1)
+YEARS = 10 * 366 * 9 * 60
+
+
+async def test_a_stage_goes_with_its_lamps_and_each_deal_has_those_of_its_new_one(desk: DealDesk) -> None:
+    """More deals than are moved at once; one of their lamps burns."""
+    first = await desk.deal(at=DUE - timedelta(days=9))
+    deals = [first] + [await desk.deal(number=f"+38067111{number:04}", at=DUE) for number in range(60)]
+    await desk.sweep(DUE)
+    admin, gone, to = await desk.viewer("admin"), await desk.stage("Proposal sent"), await desk.stage("Invoice issued")
+    with pytest.raises(Invalid) as refused:
+        async with desk.database.write() as session:
+            await archive_stage(session, admin, gone.id or 0, None, now=DUE + MINUTE)
+    assert (refused.value.field, "61 deals" in refused.value.message.format(**refused.value.params)) == (
+        "move_to",
+        True,
+    )
+    async with desk.database.write() as session:
+        assert await archive_stage(session, admin, gone.id or 0, to.id, now=DUE + MINUTE) == 61
+    while await timers.sweep(desk.database, DUE + MINUTE):
+        pass
+    armed = await desk.lamps(LampState.ARMED)
+    assert sorted(lamp.deal_id or 0 for lamp in armed) == sorted(deals)
+    assert {(await desk.deal_row(deal_id)).stage_id for deal_id in deals} == {to.id}
+    (out,) = await desk.lamps(LampState.OUT)
+    assert (out.deal_id, out.out_reason["code"]) == (first, "lamp.out_moved")
+    assert not await desk.lamps(LampState.BURNING)
+    assert not await desk.tasks("lamp")
+
+
+async def test_nobody_makes_or_moves_a_deal_into_a_stage_that_is_gone(desk: DealDesk) -> None:
+    deal_id = await desk.deal()
+    admin, gone = await desk.viewer("admin"), await desk.stage("Call held")
+    async with desk.database.write() as session:
+        await archive_stage(session, admin, gone.id or 0, None, now=NOON)
+    with pytest.raises(Invalid) as moved:
+        await desk.move(deal_id, "Call held", NOON + MINUTE, login="admin")
+    with pytest.raises(Invalid) as made:
+        async with desk.database.write() as session:
+            await create_deal(
+                session, admin, title="Late", now=NOON, currency="UAH", region="UA", stage_id=gone.id
+            )  # fmt: skip
+    assert {(each.value.field, each.value.code) for each in (moved, made)} == {("stage_id", "deals.no_stage")}
+    assert (await desk.one_lamp(LampState.ARMED)).deal_id == deal_id
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("who_is_first", ["who removes", "who drags"])
+async def test_a_stage_goes_while_somebody_drags_into_it(
+    postgres_url: str, settings: Settings, who_is_first: str
+) -> None:
+    """On PostgreSQL both are in the middle of it: the deal stands in a stage that is there, and its lamp is armed."""
+    database = Database(postgres_url)
+    office = await open_office(database)
+    desk = DealDesk(database, office, Intake(database, settings))
+    deal_id = await desk.deal("Call held")
+    gone, to, admin, ivan = (
+        await desk.stage("Proposal sent"), await desk.stage("Invoice issued"), await desk.viewer("admin"), await desk.viewer("ivan"),
+    )  # fmt: skip
+    begun = asyncio.Event()
+
+    async def somebody_waits() -> bool:
+        async with database.read() as session:
+            found = await session.connection()
+            rows = await found.exec_driver_sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            return bool(rows.scalar())
+
+    async def act(viewer: Viewer, *, is_first: bool) -> None:
+        if not is_first:
+            await begun.wait()
+        async with database.write() as session:
+            if viewer is admin:
+                await archive_stage(session, admin, gone.id or 0, to.id, now=NOON + MINUTE)
+            else:
+                await move_deal(session, ivan, deal_id, gone.id or 0, version=None, now=NOON + MINUTE)
+            await session.flush()
+            if is_first:
+                begun.set()
+                await until(somebody_waits)
+
+    found = await asyncio.gather(
+        act(admin, is_first=who_is_first == "who removes"),
+        act(ivan, is_first=who_is_first == "who drags"),
+        return_exceptions=True,
+    )
+    deal = await desk.deal_row(deal_id)
+    if who_is_first == "who removes":
+        assert [type(result) for result in found] == [type(None), Invalid], found
+        assert deal.stage_id == (await desk.stage("Call held")).id
+    else:
+        assert list(found) == [None, None]
+        assert deal.stage_id == to.id
+        assert (await desk.one_lamp(LampState.ARMED)).stage_id == to.id
+    await database.close()
+
+
+async def test_what_a_call_brought_into_a_stage_that_was_just_removed_is_moved_a_minute_later(desk: DealDesk) -> None:
+    deal_id = await desk.deal("Call held")
+    admin, gone = await desk.viewer("admin"), await desk.stage("Shipped")
+    async with desk.database.write() as session:
+        await archive_stage(session, admin, gone.id or 0, None, now=NOON)
+    async with desk.database.write() as session:  # as a transaction leaves it that had begun before
+        (await session.get_one(Deal, deal_id)).stage_id = gone.id or 0
+    assert await timers.sweep(desk.database, NOON + CLEAR_AGAIN) == 1
+    moved = await desk.deal_row(deal_id)
+    async with desk.database.read() as session:
+        assert (await session.get_one(Stage, moved.stage_id)).archived_at is None
+
+
+@pytest.mark.parametrize("minutes", [0, -5, YEARS])
+async def test_a_norm_of_nothing_or_of_ten_years_is_refused_and_what_is_armed_stays(
+    desk: DealDesk, minutes: int
+) -> None:
+    await desk.deal()
+    before = (await desk.one_lamp(LampState.ARMED)).due_at
+    admin, stage = await desk.viewer("admin"), await desk.stage("Proposal sent")
+    with pytest.raises(Invalid) as refused:
+        async with desk.database.write() as session:
+            await change_stage(session, admin, stage.id or 0, StageChange(norm_minutes=minutes), now=NOON + MINUTE)
+    assert (refused.value.field, refused.value.code) == ("norm_minutes", "stages.norm")
+    for key in ("callback_due_minutes", "callback_pause_minutes"):
+        if minutes or key == "callback_due_minutes":  # without a pause the manager is asked together with the owner
+            with pytest.raises(Invalid) as refused:
+                async with desk.database.write() as session:
+                    await change_options(session, admin, {key: minutes}, now=NOON + MINUTE)
+            assert refused.value.field == key
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == before
+
+
+async def test_two_administrators_change_one_norm(desk: DealDesk) -> None:
+    await desk.deal()
+    admin, stage = await desk.viewer("admin"), await desk.stage("Proposal sent")
+    for minutes in (60, 120):
+        try:
+            async with desk.database.write() as session:
+                new = StageChange(norm_minutes=minutes)
+                await change_stage(session, admin, stage.id or 0, new, now=NOON + MINUTE, version=stage.version)
+        except Conflict:
+            assert minutes == 120
+    async with desk.database.read() as session:
+        kept = (await session.exec(select(Stage).where(Stage.id == stage.id))).one()
+    assert kept.norm_minutes == 60
+    assert (await desk.one_lamp(LampState.ARMED)).minutes == 60
