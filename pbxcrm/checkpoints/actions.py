@@ -14,7 +14,7 @@ from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.checkpoints.recompute_jobs import recompute
 from pbxcrm.deals.models import Pipeline
 from pbxcrm.shared.background_jobs import BackgroundJob
-from pbxcrm.shared.errors import Conflict, NotFound
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.locking import lock_row
 
 
@@ -23,6 +23,8 @@ async def create_checkpoint(
 ) -> tuple[Checkpoint, BackgroundJob]:
     """Create a checkpoint, and a job that arms its lamps for existing deals. Raises Invalid at the wrong field."""
     check(viewer, Permission.SETTINGS_EDIT)
+    if change.trigger == TriggerKind.CALLBACK:
+        raise Invalid("trigger", "checkpoints.callback", "Callbacks have their checkpoint: change it there.")
     checkpoint = Checkpoint(name="", trigger=change.trigger)
     await _set(session, checkpoint, change, now)
     record(session, now, "checkpoint.created", "checkpoint", checkpoint.id, actor=viewer, name=checkpoint.name)
@@ -39,19 +41,35 @@ async def change_checkpoint(
     version: int | None = None,
 ) -> tuple[Checkpoint, BackgroundJob]:
     """Replace a checkpoint, and start a job that recomputes its lamps. Raises Invalid at the wrong field, NotFound, and Conflict for
-    an old ``version`` and for the checkpoint of callbacks.
+    an old ``version``. The checkpoint of callbacks changes its name and its steps only.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     await access_checkpoint(session, checkpoint_id)
     checkpoint = await lock_row(session, Checkpoint, checkpoint_id)
     if version is not None and checkpoint.version != version:
         raise Conflict("checkpoints.stale", "Somebody changed this checkpoint meanwhile. Look at it again first.")
-    if checkpoint.trigger == TriggerKind.CALLBACK:
-        raise Conflict("checkpoints.callback", "The norm of callbacks is changed among their settings.")
+    if TriggerKind.CALLBACK in {checkpoint.trigger, change.trigger}:
+        _check_callbacks(checkpoint, change)
     await _set(session, checkpoint, change, now)
     checkpoint.version += 1
     record(session, now, "checkpoint.changed", "checkpoint", checkpoint_id, actor=viewer, name=checkpoint.name)
     return checkpoint, await _recompute(session, viewer, checkpoint, now)
+
+
+def _check_callbacks(checkpoint: Checkpoint, change: CheckpointChange) -> None:
+    """Raises Invalid at the first value that callbacks do not have."""
+    if checkpoint.trigger != change.trigger:
+        raise Invalid(
+            "trigger", "checkpoints.callback_only", "Callbacks have one checkpoint, which watches nothing else."
+        )
+    if change.stage_id is not None or change.pipeline_id is not None:
+        raise Invalid(
+            "stage_id", "checkpoints.callback_everywhere", "Callbacks are watched whatever stage the deal is in."
+        )
+    if sorted(change.work) != sorted(checkpoint.work):
+        raise Invalid("work", "checkpoints.callback_work", "Only calls put out the lamps of callbacks.")
+    if not change.is_active:
+        raise Invalid("is_active", "checkpoints.callback_on", "Callbacks always have their norm.")
 
 
 async def delete_checkpoint(

@@ -49,8 +49,6 @@ def check_trigger(kind: str, field: str, offset: int) -> None:
     """Check the trigger with its date field and offset. Raises Invalid at ``trigger``."""
     if kind not in set(TriggerKind):
         raise Invalid("trigger", "checkpoints.trigger", "Choose what is watched: a stage, a date or silence.")
-    if kind == TriggerKind.CALLBACK:
-        raise Invalid("trigger", "checkpoints.callback", "Callbacks have their checkpoint: change it there.")
     if kind == TriggerKind.DATE and field not in DATES:
         raise Invalid("trigger", "checkpoints.date", "Choose the date that is watched.")
     if abs(offset) > LONGEST_OFFSET:
@@ -168,7 +166,8 @@ async def check_change(session: AsyncSession, change: CheckpointChange) -> Draft
     steps = check_steps(
         change.steps,
         people,
-        needs_minutes=change.trigger == TriggerKind.SILENCE or (change.trigger == TriggerKind.STAGE and stage is None),
+        needs_minutes=change.trigger in {TriggerKind.SILENCE, TriggerKind.CALLBACK}
+        or (change.trigger == TriggerKind.STAGE and stage is None),
     )
     values: dict[str, Any] = {
         "name": name,

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.context import EngineContext, Watched, load_engine
 from pbxcrm.checkpoints.deal_facts import DealFacts, load_deal_facts
 from pbxcrm.checkpoints.lamps import DueLampState, carry_out, hold_open, light_claimed
@@ -246,17 +247,17 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
         return due_of(working, since, wanted, facts.rests)
 
     if checkpoint.trigger == TriggerKind.DATE:
-        date = facts.date(checkpoint.field)
-        if date is None:
+        date, begins = facts.date(checkpoint.field), date_of(watched, facts, working)
+        if date is None or begins is None:
             return None
-        base = Base(working.add_minutes(date, checkpoint.offset_minutes) if checkpoint.offset_minutes else date, "")
+        base = Base(begins, "")
         if any(work.at > base.at for work in facts.works_for(watched)):
             return None
         if checkpoint.begins_at is not None and due(base.at, minutes[0]) <= checkpoint.begins_at:
             return None  # its time had passed before the checkpoint began
         return Clock(f"d{deal.id}:{int(date.timestamp())}", base.at, minutes, due, deal.responsible_id)
     if checkpoint.trigger == TriggerKind.SILENCE:
-        base = base_of(deal.created_at, [*_contacts(watched, facts), *given])
+        base = base_of(deal.created_at, [*contacts_of(watched, facts), *given])
         entry = f"s{deal.id}:{base.key}"
     else:
         base = base_of(facts.entered_at, [*facts.works_for(watched), *given])
@@ -265,7 +266,13 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
     return Clock(entry, since, minutes, due, deal.responsible_id)
 
 
-def _contacts(watched: Watched, facts: DealFacts) -> list[Work]:
+def date_of(watched: Watched, facts: DealFacts, working: WorkingTime) -> datetime | None:
+    """When the clock of a date checkpoint begins: its date with the offset. None if the deal has no such date."""
+    date, offset = facts.date(watched.checkpoint.field), watched.checkpoint.offset_minutes
+    return working.add_minutes(date, offset) if date is not None and offset else date
+
+
+def contacts_of(watched: Watched, facts: DealFacts) -> list[Work]:
     """What ends the silence: a conversation, and everything else that counts as work."""
     least = watched.checkpoint.talked_seconds
     talks = [
@@ -278,5 +285,7 @@ def _contacts(watched: Watched, facts: DealFacts) -> list[Work]:
 
 def last_work(watched: Watched, facts: DealFacts) -> Work | None:
     """The latest work that counts, which explains why a lamp is out; None without one."""
-    works = _contacts(watched, facts) if watched.checkpoint.trigger == TriggerKind.SILENCE else facts.works_for(watched)
+    works = (
+        contacts_of(watched, facts) if watched.checkpoint.trigger == TriggerKind.SILENCE else facts.works_for(watched)
+    )
     return max((work for work in works if work.at >= facts.deal.created_at), key=lambda work: work.at, default=None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,10 +12,10 @@ from pbxcrm.access import Viewer
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.addressee_rules import goes_to_manager
 from pbxcrm.checkpoints.context import EngineContext, Watched, Watching, load_engine
-from pbxcrm.checkpoints.deal_facts import load_deal_facts
+from pbxcrm.checkpoints.deal_facts import DealFacts, load_deal_facts
 from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECONDS
 from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
-from pbxcrm.checkpoints.engine import clock_of_deal
+from pbxcrm.checkpoints.engine import clock_of_deal, contacts_of, date_of
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work, due_of
 from pbxcrm.deals.models import Deal, Stage, StageMove
@@ -146,13 +146,37 @@ async def count_lit(
     to_manager, lamps, at_managers = [goes_to_manager(step.whom) for step in watched.steps], 0, 0
     for past in stays:
         each = facts[past.deal_id]
-        works = sorted(each.works_for(watched), key=lambda work: work.at)
-        stay = Stay(past.entered_at, past.left_at, works, each.rests)
-        for lamp in would_light(stay, context.working_of(each.deal.responsible_id), minutes):
-            if lamp.lit_at >= since:
+        for lamp in _lamps_of(watched, each, past, context.working_of(each.deal.responsible_id), minutes):
+            if lamp.lit_at >= max(since, past.entered_at):
                 lamps += 1
                 at_managers += to_manager[lamp.step]
     return Lit(lamps, at_managers)
+
+
+async def past_deals(
+    session: AsyncSession, then: Watched, since: datetime, limit: int, before: int | None = None
+) -> list[int]:
+    """The ids of deals that the checkpoint would have watched after ``since``, newest first; ``before``: only smaller ids."""
+    checkpoint = then.checkpoint
+    if checkpoint.stage_id is not None:
+        return await deals_that_stood(session, checkpoint.stage_id, limit, before)
+    query = select(Deal.id).where(or_(col(Deal.closed_at).is_(None), col(Deal.closed_at) >= since))
+    if checkpoint.pipeline_id is not None:
+        query = query.where(Deal.pipeline_id == checkpoint.pipeline_id)
+    if before is not None:
+        query = query.where(col(Deal.id) < before)
+    rows = await session.exec(query.order_by(col(Deal.id).desc()).limit(limit))
+    return [deal_id for deal_id in rows.all() if deal_id is not None]
+
+
+async def past_stays(
+    session: AsyncSession, then: Watched, deal_ids: Sequence[int], since: datetime, now: datetime
+) -> list[PastStay]:
+    """The stays of these deals where the checkpoint would have watched them: in its stage, else from first to last."""
+    if then.checkpoint.stage_id is not None:
+        return await stays_of(session, deal_ids, then.checkpoint.stage_id, since, now)
+    rows = await session.exec(select(Deal.id, Deal.created_at, Deal.closed_at).where(col(Deal.id).in_(deal_ids)))
+    return [PastStay(deal_id or 0, created_at, closed_at or now) for deal_id, created_at, closed_at in rows.all()]
 
 
 async def deals_that_stood(session: AsyncSession, stage_id: int, limit: int, before: int | None = None) -> list[int]:
@@ -272,4 +296,37 @@ def would_light(stay: Stay, working: WorkingTime, minutes: Sequence[float]) -> l
             break
         clock_from = max(works[0].clock_from, out_at)
         works = works[1:]
+    return lamps
+
+
+def _lamps_of(
+    watched: Watched, facts: DealFacts, past: PastStay, working: WorkingTime, minutes: Sequence[float]
+) -> list[WouldLight]:
+    """The lamps of a stay; of a date or of silence also those before the deal came into the stage."""
+    if watched.checkpoint.trigger == TriggerKind.DATE:
+        begins = date_of(watched, facts, working)
+        return [] if begins is None else _by_date(watched, facts, begins, past.left_at, working, minutes)
+    is_silence = watched.checkpoint.trigger == TriggerKind.SILENCE
+    works = contacts_of(watched, facts) if is_silence else facts.works_for(watched)
+    begins = facts.deal.created_at if is_silence else past.entered_at
+    stay = Stay(begins, past.left_at, sorted(works, key=lambda work: work.at), facts.rests)
+    return would_light(stay, working, minutes)
+
+
+def _by_date(
+    watched: Watched,
+    facts: DealFacts,
+    begins: datetime,
+    left_at: datetime,
+    working: WorkingTime,
+    minutes: Sequence[float],
+) -> list[WouldLight]:
+    """Each step lights once after the date, until there is work. What counts is the date that the deal has now."""
+    out_at = min((work.at for work in facts.works_for(watched) if work.at > begins), default=None)
+    lamps, due = [], begins
+    for step, after in enumerate(minutes):
+        due = due_of(working, due, after, facts.rests)
+        if due >= min(left_at, out_at or left_at):
+            break
+        lamps.append(WouldLight(step, due, out_at))
     return lamps

@@ -17,15 +17,15 @@ from pbxcrm.checkpoints.preview import (
     count_deals,
     count_late,
     count_lit,
-    deals_that_stood,
     next_deals,
+    past_deals,
+    past_stays,
     preview,
-    stays_of,
     watched_stage,
     with_norm,
 )
 from pbxcrm.shared.background_jobs import BackgroundJob, Batch, JobState, start
-from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.errors import Invalid, NotFound
 
 TRIAL = "checkpoints.trial"
 BATCH = 250
@@ -46,6 +46,8 @@ async def try_change(
     """Start counting what the change would do compared with the present checkpoint (None: a new one). Raises Invalid at the field."""
     check(viewer, Permission.SETTINGS_EDIT)
     await check_change(session, change)
+    if change.trigger == TriggerKind.CALLBACK:
+        raise Invalid("trigger", "checkpoints.no_trial", "This can be told for deals only.")
     return await _begin(session, viewer, {"change": asdict(change), "checkpoint": checkpoint_id}, now)
 
 
@@ -63,7 +65,8 @@ async def look_at_change(
     """What saving the change would light at once. Raises Invalid at the field."""
     check(viewer, Permission.SETTINGS_EDIT)
     draft = await check_change(session, change)
-    return await _look(session, draft.watched(checkpoint_id), now) if change.is_active else Look(0, 0)
+    watches_deals = change.is_active and change.trigger != TriggerKind.CALLBACK
+    return await _look(session, draft.watched(checkpoint_id), now) if watches_deals else Look(0, 0)
 
 
 async def look_at_norm(
@@ -92,12 +95,11 @@ async def trial_batch(session: AsyncSession, job: BackgroundJob, now: datetime) 
         deals = await next_deals(session, then, int(job.cursor.get("after", 0)), BATCH)
         result["would_light_now"] += await count_late(session, context, then, deals, now)
         job.done, job.result = job.done + len(deals), result
-        has_past = then.checkpoint.trigger == TriggerKind.STAGE
         job.cursor = {"after": deals[-1].id} if len(deals) == BATCH else {"before": None}
-        return len(deals) < BATCH and not has_past
-    stage_id, since = then.checkpoint.stage_id or 0, job.created_at - timedelta(days=DAYS)
-    ids = await deals_that_stood(session, stage_id, BATCH, job.cursor["before"])
-    stays = await stays_of(session, ids, stage_id, since, job.created_at)
+        return False
+    since = job.created_at - timedelta(days=DAYS)
+    ids = await past_deals(session, then, since, BATCH, job.cursor["before"])
+    stays = await past_stays(session, then, ids, since, job.created_at)
     lit = Lit(**result["then"]) + await count_lit(session, context, then, stays, since)
     before = Lit(**result["now"])
     if today is not None:
@@ -115,9 +117,7 @@ async def _begin(session: AsyncSession, viewer: Viewer, payload: dict[str, Any],
     """Start the job. If it fits into one batch, it is done now, else by the worker."""
     then, _today = await _compared(session, payload)
     deals = await count_deals(session, then)
-    past = 0
-    if then.checkpoint.trigger == TriggerKind.STAGE:
-        past = len(await deals_that_stood(session, then.checkpoint.stage_id or 0, MOST_STAYS))
+    past = len(await past_deals(session, then, now - timedelta(days=DAYS), MOST_STAYS))
     job = await start(session, TRIAL, payload, now, total=deals + past, owner_id=viewer.user_id)
     job.result = {
         "deals": deals,
@@ -127,6 +127,7 @@ async def _begin(session: AsyncSession, viewer: Viewer, payload: dict[str, Any],
         "now": asdict(Lit()),
         "then": asdict(Lit()),
         "has_past": False,
+        "of_stage": then.checkpoint.stage_id is not None,
     }
     if job.total < BATCH:
         while not await trial_batch(session, job, now):

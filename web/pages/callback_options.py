@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.callbacks.queries import DecisionContext, load_context
+from pbxcrm.checkpoints.context import load_watching
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.attempt_schedules import minutes_of
@@ -33,7 +34,7 @@ async def page(request: Request) -> Response:
     """``GET /settings/callbacks``."""
     async with parts(request).db.read() as session:
         context = await load_context(session)
-    return _page(request, _form_of(context))
+    return await _page(request, _form_of(context))
 
 
 async def save(request: Request) -> Response:
@@ -51,13 +52,23 @@ async def save(request: Request) -> Response:
             await change_options(session, viewer(request), changes, now=now(request))
     except Invalid as error:
         form.refuse(error)
-        return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return await _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, PATH, done="saved")
 
 
-def _page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+async def _page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
     owners = [("", "—"), *((code, _(text)) for code, text in OWNERS.items())]
-    return show(request, "callbacks/options.html", status=status, form=form, owners=owners, places=range(len(OWNERS)))
+    async with parts(request).db.read() as session:
+        watched = (await load_watching(session)).of_callbacks
+    return show(
+        request,
+        "callbacks/options.html",
+        status=status,
+        form=form,
+        owners=owners,
+        places=range(len(OWNERS)),
+        checkpoint_id=watched.id if watched is not None else None,
+    )
 
 
 def _form_of(context: DecisionContext) -> Form:

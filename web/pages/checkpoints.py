@@ -48,7 +48,14 @@ class CheckpointPlace:
         """The address of the page that the checkpoint belongs to."""
         if self.stage is not None:
             return f"/settings/stages/{self.stage.id}"
+        if self.is_of_callbacks:
+            return "/settings/callbacks"
         return f"/settings/pipelines/{self.pipeline.id}" if self.pipeline is not None else "/settings/pipelines"
+
+    @property
+    def is_of_callbacks(self) -> bool:
+        """Whether it is the one checkpoint of callbacks, of which only the name and the steps can be changed."""
+        return self.checkpoint is not None and self.checkpoint.trigger == TriggerKind.CALLBACK
 
     @property
     def row_id(self) -> int | None:
@@ -75,6 +82,9 @@ async def save(request: Request) -> Response:
     typed = await read_form(request)
     async with parts(request).db.read() as session:
         place, people = await _place(session, request), await load_directory(session)
+    if place.checkpoint is not None and place.is_of_callbacks:  # its form asks for the name and the steps only
+        typed.lists["work"] = list(place.checkpoint.work)
+        typed.values["talked_seconds"] = str(place.checkpoint.talked_seconds)
     act = typed["act"]
     if act and act != "try":
         focus = forms.alter_steps(typed, act)
@@ -150,8 +160,6 @@ async def _place(session: AsyncSession, request: Request) -> CheckpointPlace:
     funnel, path = await load_funnel(session), request.path_params
     if "checkpoint_id" in path:
         row = await access_checkpoint(session, path["checkpoint_id"])
-        if row.trigger == TriggerKind.CALLBACK:
-            raise NotFound("checkpoints.not_found", "There is no such checkpoint.")
         steps = (await steps_of(session, [row.id])).get(row.id, [])
         pipeline, stage = funnel.pipelines.get(row.pipeline_id), funnel.stages.get(row.stage_id)
         return CheckpointPlace(pipeline, stage, f"/settings/checkpoints/{row.id}", row, tuple(steps))
@@ -181,6 +189,8 @@ def _page(
     headers: dict[str, Any] = {}
     if request.method == "POST" and form["act"] == "try":
         headers = {"HX-Retarget": "#checkpoint-form", "HX-Reswap": "outerHTML"}
+    if place.is_of_callbacks:
+        form.values["trigger"] = TriggerKind.CALLBACK.value
     triggers = {
         name: word for name, word in forms.TRIGGERS.items() if place.stage is not None or name != TriggerKind.STAGE
     }

@@ -156,3 +156,32 @@ async def test_dates_of_a_deal_are_watched_moved_and_emptied(programs: Programs,
         begun = await client.patch(f"/api/v1/checkpoints/{query['checkpoint_id']}", json={"begin_now": True})
         assert begun.status_code == 200
         assert (await client.get("/api/v1/lamps", params=query)).json()["items"] == [], "nothing lights at once"
+
+
+async def test_the_checkpoint_of_callbacks_changes_its_steps_and_nothing_else(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        items = (await client.get("/api/v1/checkpoints")).json()["items"]
+        [found] = [each for each in items if each["trigger"]["kind"] == "callback"]
+        path = f"/api/v1/checkpoints/{found['id']}"
+        steps = [{"after_minutes": 5, "whom": "responsible"}, {"after_minutes": 7, "whom": "joint", "what": "control"}]
+        changed = await client.patch(path, json={"steps": steps, "version": found["version"]})
+        assert changed.status_code == 200, changed.text
+        assert [(step["after_minutes"], step["whom"]) for step in changed.json()["steps"]] == [
+            (5, "responsible"),
+            (7, "joint"),
+        ]
+        stage = await stage_called(client, "Call held")
+        for wrong, field in (
+            ({"trigger": {"kind": "stage"}}, "trigger"),
+            ({"stage_id": stage["id"]}, "stage_id"),
+            ({"work": ["field_filled"]}, "work"),
+            ({"active": False}, "is_active"),
+            ({"steps": [{"whom": "responsible"}]}, "steps"),
+        ):
+            answer = await client.patch(path, json=wrong)
+            assert (answer.status_code, answer.json()["field"]) == (422, field), (wrong, answer.text)
+        made = await client.post(
+            "/api/v1/checkpoints", json={"name": "C", "trigger": {"kind": "callback"}, "steps": steps}
+        )
+        assert_problem(made, 422, "checkpoints.callback", "trigger")
+        assert_problem(await client.delete(path), 409, "checkpoints.callback")

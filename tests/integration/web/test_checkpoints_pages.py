@@ -1,14 +1,16 @@
 """Checkpoints on the pages of the administrator: what is watched, in which steps, and what that would do before it is saved."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlmodel import col, select
 
+from pbxcrm.checkpoints.context import load_watching
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState
 from pbxcrm.checkpoints.sweep import sweep_lamps
-from pbxcrm.deals.models import Stage
+from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.models import User
 from pbxcrm.shared import background_jobs
@@ -302,3 +304,66 @@ async def test_two_administrators_at_one_stage_lose_nothing(browser: Browsers) -
     late = await admin.post(HELD, data={**form, "name": "Spoken to"})
     assert (late.status_code, 'value="Spoken to"' in late.text) == (409, True)
     assert (await admin.post(HELD, data={**form, "name": "Spoken to", "version": "2"})).status_code == 303
+
+
+async def test_silence_and_dates_say_what_the_last_days_would_have_been(
+    browser: Browsers, database: Database, clock: Clock
+) -> None:
+    """A deal nobody talked to for two days lights in both steps; its proposal expired once, then there was work."""
+    admin, olena = await browser("admin"), await browser("olena")
+    await olena.post("/deals/new", data={"title": "Fence", "stage_id": "4"})
+    async with database.write() as session:
+        deal = (await session.exec(select(Deal))).one()
+        deal.proposal_until = clock() + timedelta(hours=2)
+    clock.forward(days=2)
+    silence = FORM | {"trigger": "silence", "work": ["talked"], "act": "try"}
+    told = (await admin.post("/settings/pipelines/1/checkpoints/new", data=silence)).text
+    assert "1 lamp would light at once." in told
+    assert "2 lamps, 0 at managers, instead of 0 and 0." in told
+    assert "1 deal was looked at." in told
+    date = FORM | {
+        "trigger": "date",
+        "date_field": "proposal_until",
+        "offset": "0",
+        "work": ["next_task"],
+        "act": "try",
+    }
+    told = (await admin.post("/settings/pipelines/1/checkpoints/new", data=date)).text
+    assert "2 lamps, 0 at managers, instead of 0 and 0." in told
+    later = {"title": "Call", "due_at": "tomorrow 12:00", "deal_id": "1", "assignee_id": "3"}
+    assert (await olena.post("/tasks/new", data=later)).status_code in {200, 303}
+    told = (await admin.post("/settings/pipelines/1/checkpoints/new", data=date)).text
+    assert "0 lamps would light at once." in told
+
+
+async def test_the_checkpoint_of_callbacks_has_the_same_form(browser: Browsers, database: Database) -> None:
+    admin = await browser("admin")
+    rules = (await admin.get("/settings/callbacks")).text
+    (path,) = set(re.findall(r'href="(/settings/checkpoints/\d+)"', rules))
+    page = (await admin.get(path)).text
+    assert 'name="step_whom"' in page
+    assert 'name="work"' not in page
+    assert f"{path}/remove" not in page
+    steps = {
+        "step_after": ["10", "20", "1"],
+        "step_unit": ["min", "min", "h"],
+        "step_whom": ["responsible", "role:seller", "manager"],
+        "step_what": ["task", "task", "control"],
+        "step_text": ["Call back now", "", ""],
+        "step_checklist": ["", "", ""],
+    }
+    saved = await admin.post(
+        path, data={"name": "Callbacks", "trigger": "callback", "is_active": "1", "version": "1", **steps}
+    )
+    assert saved.status_code == 303
+    assert saved.headers["location"].partition("?")[0] == "/settings/callbacks"
+    async with database.read() as session:
+        watched = (await load_watching(session)).of_callbacks
+    assert watched is not None
+    assert (watched.minutes, watched.steps[0].text) == ((10, 20, 60), "Call back now")
+    assert [step.whom for step in watched.steps] == ["responsible", "role:seller", "manager"]
+    assert 'value="10"' in (await admin.get("/settings/callbacks")).text
+    wrong = await admin.post(
+        path, data={"name": "Callbacks", "trigger": "stage", "is_active": "1", "version": "2", **steps}
+    )
+    assert wrong.status_code == 422

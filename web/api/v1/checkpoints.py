@@ -50,9 +50,12 @@ DEFAULT_WORK = (WorkKind.STAGE_MOVED.value, WorkKind.TALKED.value, WorkKind.NEXT
 
 
 class TriggerBody(ApiRequest):
-    """`field`: the watched date, or the field that counts as work when filled in. `offset_minutes`: after the date; negative: before it."""
+    """`field`: the watched date, or the field that counts as work when filled in. `offset_minutes`: after the date; negative: before it.
 
-    kind: Literal["stage", "date", "silence"] = "stage"
+    `callback`: there is one such checkpoint. Its name and steps can be changed; it is neither made nor removed.
+    """
+
+    kind: Literal["stage", "date", "silence", "callback"] = "stage"
     field: Annotated[str, optional_text(Checkpoint.field)] | None = None
     offset_minutes: Annotated[int, Field(ge=-LONGEST_OFFSET, le=LONGEST_OFFSET)] | None = None
 
