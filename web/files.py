@@ -4,6 +4,7 @@ The form's parser (``web/forms.py``) has put the bytes on the disk already where
 """
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
@@ -14,7 +15,7 @@ from pbxcrm.files.kinds import SHOWN
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.rules import MB, none_sent
 from pbxcrm.files.store import Store
-from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.errors import Invalid, NotFound, Unavailable
 from web.forms import read_files
 from web.parts import now, parts, viewer
 
@@ -32,16 +33,18 @@ def on_of(request: Request) -> On:
     return On(request.path_params.get("deal_id"), request.path_params.get("task_id"))
 
 
-async def take_in(request: Request, on: On) -> list[AttachedFile]:
+async def take_in(request: Request, on: On, *, only_one: bool = False) -> list[AttachedFile]:
     """All files of the form, or none of them. Raises Invalid at ``file``, NotAllowed, NotFound, Unavailable."""
     at = parts(request)
     async with at.db.read() as session:  # before anything is taken in
         await actions.check_may_attach(session, viewer(request), on)
     store, most = Store(at.settings.data_dir), at.settings.files_max_mb * MB
     try:
-        sent = await read_files(request, FIELD)
+        sent = await _sent(request)
         if not sent:
             raise none_sent()
+        if only_one and len(sent) > 1:
+            raise Invalid(FIELD, "files.one", "Send one file with each request.")
         kept = [(each.filename or "", await run_in_threadpool(store.keep, each.file, most)) for each in sent]
     finally:
         await request.close()  # what the parser has put on the disk
@@ -52,6 +55,14 @@ async def take_in(request: Request, on: On) -> list[AttachedFile]:
             )
             for name, one in kept
         ]
+
+
+async def _sent(request: Request) -> list[UploadFile]:
+    try:
+        return await read_files(request, FIELD)
+    except OSError as error:  # larger files lie in the folder for temporary files, which may be full
+        why = error.strerror or str(error)
+        raise Unavailable("files.disk", "The file could not be written: {why}.", why=why) from error
 
 
 async def give_out(request: Request, file_id: int) -> FileResponse:

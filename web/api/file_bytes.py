@@ -56,7 +56,7 @@ def _told(run: Handler) -> Handler:
 
 async def _add(request: Request) -> Response:
     await note_use(request)
-    row = (await files.take_in(request, files.on_of(request)))[0]
+    row = (await files.take_in(request, files.on_of(request), only_one=True))[0]
     async with parts(request).db.read() as session:
         logins = await logins_of(session, [row.by_id])
     said = as_answer(row, logins.get(row.by_id))

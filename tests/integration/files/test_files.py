@@ -241,6 +241,9 @@ async def test_programs_send_read_and_remove_files(programs: Programs, office: O
         for content, code in ((b"", "files.empty"), (bytes((settings.files_max_mb << 20) + 1), "files.too_large")):
             answer = await ivan.post(path, files={"file": ("x", content, "image/png")})
             assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, "file")
+        several = await ivan.post(path, files=[("file", ("a", b"a")), ("file", ("b", b"b"))])
+        assert (several.status_code, several.json()["code"]) == (422, "files.one")
+        assert len((await ivan.get(path)).json()["items"]) == 1
         assert (await ivan.post(path, files={"other": ("x", b"x", "x/y")})).json()["code"] == "files.none"
         assert (await ivan.post(path, json={})).json()["code"] == "files.none"
 

@@ -22,6 +22,8 @@ async def test_a_file_on_a_deal_from_attaching_to_undo(browser: Browsers, databa
     assert page.count("File attached") == 2
     assert "File attached" in (await olena.get(f"/deals/{deal_id}?kind=files")).text
     picture, text = sorted(set(re.findall(r'href="(/files/\d+)(?:\?show)?"', page)), key=lambda a: int(a[7:]))
+    assert f'src="{picture}?show"' in page
+    assert f'src="{text}?show"' not in page
     shown = await petro.get(f"{picture}?show")
     assert shown.headers["content-disposition"].startswith("inline")
     assert shown.headers["content-security-policy"].startswith("sandbox")
