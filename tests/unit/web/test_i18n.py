@@ -1,3 +1,5 @@
+from functools import cache
+
 import pytest
 from babel.messages.catalog import Catalog
 
@@ -6,15 +8,21 @@ from web.i18n import Language, catalogue_path, gettext, ngettext, preferred, spe
 from web.i18n.update import TRANSLATED, as_file, collect, faults, merge, read
 
 
+@cache
+def collected() -> Catalog:
+    """Reading all sources takes longer than all other tests of this module."""
+    return collect()
+
+
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_message_of_the_sources_is_translated(language: Language) -> None:
-    assert faults(collect(), read(language)) == []
+    assert faults(collected(), read(language)) == []
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_catalogues_are_as_the_update_writes_them(language: Language) -> None:
     old = read(language)
-    assert as_file(merge(collect(), old, language)) == catalogue_path(language).read_bytes()
+    assert as_file(merge(collected(), old, language)) == catalogue_path(language).read_bytes()
 
 
 def test_faults_are_found() -> None:
