@@ -5,6 +5,7 @@ Every entry point that changes data calls ``compose`` first. A second call chang
 
 from pbxcrm.calendars.hooks import calendar_changed
 from pbxcrm.callbacks import reasons as callbacks
+from pbxcrm.callbacks.access import CALLBACK_OF_NUMBER
 from pbxcrm.callbacks.actions import (
     accept_callback,
     adopt_callbacks,
@@ -35,9 +36,10 @@ from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unmarked
 from pbxcrm.contacts.hooks import contacts_merging, contacts_unmerging, rows_relinked
+from pbxcrm.contacts.number_owners import register_work_on_numbers
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
-from pbxcrm.deals.access import CLIENT_OF_DEAL
+from pbxcrm.deals.access import CLIENT_OF_DEAL, DEAL_OF_NUMBER
 from pbxcrm.deals.actions import adopt_deals, has_files, next_task_missing, say_deals_relinked
 from pbxcrm.deals.follow_ups import follow_closing
 from pbxcrm.deals.hooks import (
@@ -92,6 +94,7 @@ def compose() -> None:
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     calendar_changed.register(recompute_all)
     person_changed.register(handlers.person_changed)
+    register_work_on_numbers(DEAL_OF_NUMBER, CALLBACK_OF_NUMBER)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)
     contacts_merging.register(merge_callbacks)
     contacts_unmerging.register(unmerge_callbacks)

@@ -2,14 +2,15 @@
 only those who answer for the owner may close it without a call.
 """
 
-from sqlalchemy import ColumnElement, or_, true
+from sqlalchemy import ColumnElement, exists, or_, true
 from sqlmodel import col
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, owned, teammates, there_is
 from pbxcrm.access.permissions import Role, Viewer
-from pbxcrm.callbacks.models import Episode
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.checkpoints.access import audience_of_lamp, is_burning, visible_escalations
 from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.contacts.number_owners import Row, WorkOnNumber
 
 
 def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
@@ -49,3 +50,24 @@ def audience_of_asked(lamp: Lamp, people: People) -> Audience:
     if lamp.is_escalation:
         return audience_of_lamp(lamp, people)
     return Audience(frozenset({lamp.addressee_id} if lamp.addressee_id is not None else ()), ())
+
+
+def _others_episode(row: Row) -> ColumnElement[bool]:
+    apart = [] if row.deal_id is None else [col(Episode.deal_id).is_distinct_from(row.deal_id)]
+    return exists().where(
+        col(Episode.client_number) == row.number,
+        col(Episode.status) == EpisodeStatus.OPEN.value,
+        col(Episode.owner_id).is_not(None),
+        col(Episode.owner_id).is_distinct_from(row.owner_id),
+        or_(col(Episode.contact_id).is_(None), col(Episode.contact_id).is_distinct_from(row.contact_id)),
+        *apart,
+    )
+
+
+def _kept_from_episode(viewer: Viewer, number: str) -> ColumnElement[bool]:
+    of_number = col(Episode.client_number) == number, col(Episode.status) == EpisodeStatus.OPEN.value
+    return exists().where(*of_number, col(Episode.owner_id).is_not(None), ~editable_episodes(viewer))
+
+
+#: An open callback.
+CALLBACK_OF_NUMBER = WorkOnNumber(_others_episode, _kept_from_episode)

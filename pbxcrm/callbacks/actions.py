@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access import Permission, Viewer, check, decides_for
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.access import audience_of_asked, audience_of_episode
 from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
@@ -37,7 +37,7 @@ from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.passed_decisions import do_settle_passed
-from pbxcrm.people.directory import Directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import add_new, add_rows
 from pbxcrm.shared.errors import Invalid
@@ -294,10 +294,15 @@ async def do_give(
         await do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
 
 
-async def adopt_callbacks(session: AsyncSession, contact_id: int, number: str) -> None:
-    """Link the open callback of the number to the contact. If the contact has one already, both stay until a talk closes them."""
-    key = f"contact:{contact_id}"
+async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int, number: str) -> None:
+    """Link the open callback of the number to the contact. If the contact has one already, both stay until a talk closes them.
+
+    A callback that the viewer may not change is left alone.
+    """
+    key, people = f"contact:{contact_id}", await load_directory(session)
     for mine in await open_episodes(session, [f"number:{number}"]):
+        if not decides_for(viewer, mine.owner_id, people):
+            continue
         mine.contact_id = contact_id
         if not await open_episodes(session, [key]):
             mine.client_key = key

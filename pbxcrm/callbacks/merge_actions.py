@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, update
+from sqlalchemy import and_, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.callbacks.access import editable_episodes
 from pbxcrm.callbacks.actions import do_close, do_start_norm, relight_callback, say_episode_changed
 from pbxcrm.callbacks.models import Attempt, Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, load_context
@@ -28,11 +29,19 @@ _STANDING = (*_CLOSING, "next_attempt_at", "norm_from", "claimed_at", "claimed_b
 async def merge_callbacks(session: AsyncSession, merging: Merging) -> None:
     """Merge the open callbacks of both clients and of their numbers into the oldest one."""
     key = f"contact:{merging.into_id}"
-    keys = [f"contact:{merging.from_id}", key, *(f"number:{number}" for number in merging.numbers)]
+    keys = [f"contact:{merging.from_id}", key]
+    unlinked = [f"number:{number}" for number in merging.numbers]
+    theirs = or_(
+        col(Episode.owner_id).is_(None), editable_episodes(merging.viewer)
+    )  # colleagues' callbacks stay theirs
     found = await session.exec(
         select(Episode)
         .where(
-            or_(col(Episode.client_key).in_(keys), col(Episode.contact_id).in_([merging.from_id, merging.into_id])),
+            or_(
+                col(Episode.client_key).in_(keys),
+                and_(col(Episode.client_key).in_(unlinked), theirs),
+                col(Episode.contact_id).in_([merging.from_id, merging.into_id]),
+            ),
             Episode.status == EpisodeStatus.OPEN.value,
         )
         .order_by(col(Episode.id))

@@ -1,6 +1,6 @@
 """Queries for callbacks (missed-call episodes): one, lists of them, and the queue of a person."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -409,6 +409,13 @@ async def lamps_of_callback(session: AsyncSession, episode_id: int) -> Sequence[
     """Every lamp of a callback that has lit, oldest first."""
     lit = Lamp.callback_id == episode_id, col(Lamp.lit_at).is_not(None)
     return (await session.exec(select(Lamp).where(*lit).order_by(col(Lamp.lit_at), col(Lamp.id)))).all()
+
+
+async def withheld_callbacks(session: AsyncSession, episode_ids: Collection[int]) -> set[int]:
+    """Which of these callbacks are of callers without a number, whom nobody can call back."""
+    withheld = col(Episode.id).in_(episode_ids), col(Episode.client_number).is_(None)
+    found = await session.exec(select(Episode.id).where(*withheld)) if episode_ids else ()
+    return {episode_id for episode_id in found if episode_id is not None}
 
 
 async def client_of(session: AsyncSession, episode: Episode, withheld: str = NO_NUMBER) -> str:

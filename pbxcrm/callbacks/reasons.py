@@ -74,13 +74,13 @@ REASONS: dict[str, str | Counted] = {
     "lamp.out_called_again": N_("The client called again, so their wait begins anew."),
     "lamp.out_reassigned": N_("{by} gave the callback to {who}."),
     "escalation.callback": N_counted(
-        "{minutes} more working minute passed after the lamp, and {who} has not called back.",
-        "{minutes} more working minutes passed after the lamp, and {who} has not called back.",
+        "Not called back, {minutes} more working minute after the lamp; {who} has it.",
+        "Not called back, {minutes} more working minutes after the lamp; {who} has it.",
         "minutes",
     ),
     "escalation.nobody": N_counted(
-        "{minutes} more working minute passed after the lamp, and the callback is nobody's.",
-        "{minutes} more working minutes passed after the lamp, and the callback is nobody's.",
+        "The callback is nobody's, {minutes} more working minute after the lamp.",
+        "The callback is nobody's, {minutes} more working minutes after the lamp.",
         "minutes",
     ),
     "escalation.accepted": N_("{who} accepted it: {why}"),

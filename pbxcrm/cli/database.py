@@ -74,8 +74,10 @@ def backup(settings: Settings, file: Path) -> None:
 def restore(settings: Settings, file: Path, *, overwrite: bool) -> None:
     """Restore a backup from ``file``. Raises Conflict while any part runs here, and what ``upkeep.backup.restore`` raises."""
     from pbxcrm.upkeep.backup import restore as put_back
+    from pbxcrm.upkeep.backup import sqlite_path
 
     with unused(settings.data_dir):
+        had = settings.is_sqlite and sqlite_path(settings).exists()
         revision = asyncio.run(put_back(settings, file, overwrite=overwrite))
-    kept = " What was there before is kept beside it, with .before-restore in its name." if settings.is_sqlite else ""
+    kept = " What was there before is kept beside it, with .before-restore in its name." if had else ""
     print(f"Restored from {file} (database at {revision}).{kept} Start pbxcrm again.")

@@ -1,8 +1,9 @@
 """``pbxcrm doctor``: runs every check and prints one line per finding; exit code 1 when something does not work."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
+from functools import partial
 
 from pbxcrm.cli.doctor_records import check_records
 from pbxcrm.shared.db import Database
@@ -23,6 +24,7 @@ from pbxcrm.upkeep.doctor.findings import Finding, Mark, bad, good, odd
 from pbxcrm.upkeep.doctor.machine import check_data_dir, check_redis
 
 OLDEST_ASTERISK = 16
+PATIENCE = 15.0  # seconds for one check; each gives up earlier by itself, except on a machine that has no time for it
 
 
 def doctor(environ: dict[str, str]) -> int:
@@ -32,7 +34,7 @@ def doctor(environ: dict[str, str]) -> int:
     except BadSettings as error:
         print(bad(str(error), "Nothing else can be checked until this is corrected."))
         return 1
-    print(good("The settings can be read."))
+    print(good("The settings can be read."), flush=True)
     return asyncio.run(_print_all(settings))
 
 
@@ -49,30 +51,45 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
     """Yield all findings, from the machine up to the people."""
     for finding in check_data_dir(settings.data_dir):
         yield finding
-    for finding in await check_redis(settings):
+    for finding in await in_time("Redis", check_redis(settings)):
         yield finding
     db = Database(settings.database_url, pool_size=1)
     try:
-        of_database = await check_database(db)
+        of_database = await in_time("The database", check_database(db))
         for finding in of_database:
             yield finding
         is_well = all(finding.mark is Mark.GOOD for finding in of_database)
         ended = await last_ended(db) if is_well else {}
         for pbx in settings.pbxs:
-            for finding in [*await check_pbx(pbx), *check_records(pbx, ended.get(pbx.name))]:
+            for finding in await in_time(f"PBX {pbx.name}", check_pbx(pbx)):
+                yield finding
+            for finding in check_records(pbx, ended.get(pbx.name)):
                 yield finding
         if is_well:
-            for finding in [
-                *await check_listeners(db, settings, now),
-                *await check_checkpoints(db, now),
-                *await check_mail(db, settings, now),
-                *await check_files(db, settings),
-                *await check_people(db),
-                *await check_endpoints(db, settings),
-            ]:
-                yield finding
+            for what, check in (
+                ("The listeners", partial(check_listeners, db, settings, now)),
+                ("Checkpoints", partial(check_checkpoints, db, now)),
+                ("Mail", partial(check_mail, db, settings, now)),
+                ("Files", partial(check_files, db, settings)),
+                ("People", partial(check_people, db)),
+                ("Extensions", partial(check_endpoints, db, settings)),
+            ):
+                for finding in await in_time(what, check()):
+                    yield finding
     finally:
         await db.close()
+
+
+async def in_time(what: str, check: Awaitable[list[Finding]], patience: float = PATIENCE) -> list[Finding]:
+    """The findings of ``check``, or after ``patience`` seconds that it has not ended."""
+    try:
+        async with asyncio.timeout(patience) as limit:
+            return await check
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        todo = "The machine may be overloaded, or what is asked hangs: try again."
+        return [bad(f"{what}: not checked, no answer within {patience:.0f} s.", todo)]
 
 
 async def check_pbx(pbx: Pbx) -> list[Finding]:

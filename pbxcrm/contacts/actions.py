@@ -18,6 +18,7 @@ from pbxcrm.contacts.access import (
     visible_companies,
 )
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
+from pbxcrm.contacts.number_owners import is_beside
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
 from pbxcrm.people.directory import load_directory
@@ -31,8 +32,9 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import Written
 from pbxcrm.shared.search_keys import folded, search_key
 
-#: The number now belongs to this contact alone: its rows without a contact become theirs.
-number_linked = Hook[int, str]("contacts.number_linked")
+#: The viewer gave the number to this contact, and no other counts: its rows without a contact become theirs, except what is in
+#: the hands of others and the viewer may not change.
+number_linked = Hook[Viewer, int, str]("contacts.number_linked")
 #: A viewer put a number on the list of own and spam numbers, at this time.
 number_marked = Hook[Viewer, str, NumberKind, datetime]("contacts.number_marked")
 #: A viewer took a number off the list, so what the mark had closed opens again; with the removed row and the time.
@@ -71,7 +73,7 @@ async def create_contact(
     for address in addresses:
         session.add(Email(contact_id=contact.id, address=address))
     for number in numbers:
-        await _link(session, contact, number)
+        await _link(session, viewer, contact, number)
     written = [one.number for one in numbers]
     record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=written)
     await say_contact_changed(session, contact, now)
@@ -99,7 +101,7 @@ async def edit_contact(
     if name is not None:
         contact.name = check_name(name)
     if phones is not None:
-        await _set_numbers(session, contact, check_numbers(phones, region))
+        await _set_numbers(session, viewer, contact, check_numbers(phones, region))
     if emails is not None:
         addresses = check_emails(emails)
         await _set_emails(session, contact_id, addresses)
@@ -121,7 +123,7 @@ async def link_number(
     """Add a number to a client; calls, deals and open callbacks of the number become theirs."""
     contact = await access_contact_for_change(session, viewer, contact_id, None)
     number = check_number(number, region)
-    await _link(session, contact, Written(number))
+    await _link(session, viewer, contact, Written(number))
     contact.version += 1
     record(session, now, "contact.number_linked", "contact", contact_id, actor=viewer, number=number)
     await say_contact_changed(session, contact, now)
@@ -153,7 +155,7 @@ async def add_to_contact(
     label = name if name and contact.name and search_key(name) != search_key(contact.name) else ""
     added = [one for one in numbers if one.number not in had]
     for one in added:
-        await _link(session, contact, Written(one.number, one.extension, one.name or label))
+        await _link(session, viewer, contact, Written(one.number, one.extension, one.name or label))
     emails_had = await session.exec(select(Email.address).where(Email.contact_id == contact_id))
     addresses_had = set(emails_had.all())
     session.add_all(Email(contact_id=contact_id, address=each) for each in addresses if each not in addresses_had)
@@ -295,7 +297,7 @@ async def _check_editable(
         raise NotAllowed("contacts.not_yours", "{who} is responsible here: ask them to change it.", who=who)
 
 
-async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[Written]) -> None:
+async def _set_numbers(session: AsyncSession, viewer: Viewer, contact: Contact, numbers: list[Written]) -> None:
     found = await session.exec(select(Phone).where(Phone.contact_id == contact.id))
     had = {phone.number: phone for phone in found.all()}
     for number, phone in had.items():
@@ -306,7 +308,7 @@ async def _set_numbers(session: AsyncSession, contact: Contact, numbers: list[Wr
             had[one.number].extension = one.extension
             had[one.number].label = one.name or had[one.number].label
         else:
-            await _link(session, contact, one)
+            await _link(session, viewer, contact, one)
 
 
 async def _set_emails(session: AsyncSession, contact_id: int, addresses: list[str]) -> None:
@@ -319,17 +321,26 @@ async def _set_emails(session: AsyncSession, contact_id: int, addresses: list[st
     session.add_all(Email(contact_id=contact_id, address=address) for address in addresses if address not in had)
 
 
-async def _link(session: AsyncSession, contact: Contact, written: Written) -> None:
-    """Add the number to the contact; its rows without a contact become theirs, unless others have the number too."""
+async def _link(session: AsyncSession, viewer: Viewer, contact: Contact, written: Written) -> None:
+    """Add the number to the contact; its rows without a contact become theirs, unless others have the number too.
+
+    What is in the hands of others and the viewer may not change stays as it is (``number_owners``).
+    """
     assert contact.id is not None
     number = written.number
     others = [c for c in await contacts_of_number(session, number) if c.id != contact.id]
-    known = await session.exec(select(Phone.id).where(Phone.contact_id == contact.id, Phone.number == number))
-    if known.first() is None:
-        session.add(Phone(contact_id=contact.id, number=number, extension=written.extension, label=written.name))
+    found = await session.exec(select(Phone).where(Phone.contact_id == contact.id, Phone.number == number))
+    phone, beside = found.first(), await is_beside(session, viewer, number)
+    if phone is None:
+        phone = Phone(
+            contact_id=contact.id, number=number, extension=written.extension, label=written.name, beside=beside
+        )
+        session.add(phone)
+    elif not beside:
+        phone.beside = False
     if others:  # ambiguous: earlier rows may belong to any of them
         return
-    await number_linked(session, contact.id, number)
+    await number_linked(session, viewer, contact.id, number)
 
 
 async def _company(

@@ -86,7 +86,7 @@ async def merge_contacts(
     this.merged_into_id = into_id
     this.version += 1
     into.version += 1
-    merge.adopted, merge.parts = await _adopt(session, into_id, alone), kept
+    merge.adopted, merge.parts = await _adopt(session, viewer, into_id, alone), kept
     session.add(merge)
     await session.flush()
     await set_timer(session, SETTLE, f"{SETTLE}:{merge.id}", now + SETTLE_AFTER, {"merge": merge.id})
@@ -186,6 +186,8 @@ async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into
         written = row.number if isinstance(row, Phone) else row.address
         told = {"key": way.key, "written": written, "extension": way.extension, "label": way.label}
         stored.append({**told, "shared": same is not None})
+        if isinstance(row, Phone) and row.beside:
+            stored[-1]["beside"] = True
         if same is None:
             row.contact_id = into_id
             continue
@@ -194,6 +196,8 @@ async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into
         if after != before:
             set_way(same, after)
             stored[-1]["survivors"] = [[before.extension, before.label], [after.extension, after.label]]
+        if isinstance(row, Phone) and isinstance(same, Phone):
+            same.beside = same.beside and row.beside
         await session.delete(row)
     await session.flush()
     return stored
@@ -206,14 +210,14 @@ def set_way(row: Phone | Email, way: ContactPoint) -> None:
         row.extension = way.extension
 
 
-async def _adopt(session: AsyncSession, into_id: int, numbers: Sequence[str]) -> Moved:
+async def _adopt(session: AsyncSession, viewer: Viewer, into_id: int, numbers: Sequence[str]) -> Moved:
     """Give the survivor the rows of these numbers that had no client because the number was ambiguous."""
     if not numbers:
         return {}
     await session.flush()
     before = await ids_of(session, into_id)
     for number in numbers:
-        await number_linked(session, into_id, number)
+        await number_linked(session, viewer, into_id, number)
     await session.flush()
     after = await ids_of(session, into_id)
     return {

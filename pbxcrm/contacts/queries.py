@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
@@ -17,6 +19,7 @@ from pbxcrm.contacts.access import (
     visible_contacts,
 )
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
+from pbxcrm.contacts.number_owners import counts
 from pbxcrm.contacts.search import matching
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
@@ -32,14 +35,17 @@ class ContactRow:
     emails: list[Email]
 
 
-async def contacts_of_number(session: AsyncSession, number: str | None) -> list[Contact]:
-    """The contacts with this number, oldest first; several are normal (a family, an office)."""
+async def contacts_of_number(session: AsyncSession, number: str | None, *, all_of_them: bool = False) -> list[Contact]:
+    """The contacts with this number by which its calls may go, oldest first; several are normal (a family, an office).
+
+    ``all_of_them``: also those that somebody made beside another person's work with the number (``number_owners``).
+    """
     if not number:
         return []
     found = await session.exec(
         select(Contact)
         .join(Phone, col(Phone.contact_id) == col(Contact.id))
-        .where(Phone.number == number, is_live())
+        .where(Phone.number == number, is_live(), *(() if all_of_them else (counts(),)))
         .order_by(col(Contact.id))
         .distinct()
     )
@@ -48,19 +54,28 @@ async def contacts_of_number(session: AsyncSession, number: str | None) -> list[
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What is known of some numbers: the contacts of each, first owner first, and which are our own or spam."""
+    """What is known of some numbers: the contacts of each, first owner first, and which are our own or spam.
+
+    Left out are contacts that somebody made beside another person's work with the number (``number_owners``).
+    """
 
     contacts: dict[str, list[Contact]] = field(default_factory=dict)
     special: dict[str, NumberKind] = field(default_factory=dict)
 
 
 _NUMBERS = list_param("numbers")
-_HAVING = (
-    select(Phone.number, Contact)
-    .join(Contact, col(Contact.id) == col(Phone.contact_id))
-    .where(col(Phone.number).in_(_NUMBERS))
-    .order_by(col(Phone.id))  # the first owner comes first
-)
+
+
+@cache
+def _having() -> Any:  # Select of a number and a Contact; built once
+    return (
+        select(Phone.number, Contact)
+        .join(Contact, col(Contact.id) == col(Phone.contact_id))
+        .where(col(Phone.number).in_(_NUMBERS), counts())
+        .order_by(col(Phone.beside), col(Phone.id))  # the first owner comes first
+    )
+
+
 _MARKED = select(SpecialNumber).where(col(SpecialNumber.number).in_(_NUMBERS))
 
 
@@ -70,7 +85,7 @@ async def load_numbers(session: AsyncSession, numbers: Collection[str]) -> Numbe
     if not numbers:
         return found
     asked = {"numbers": list(numbers)}
-    for number, contact in (await session.exec(_HAVING, params=asked)).all():
+    for number, contact in (await session.exec(_having(), params=asked)).all():
         if contact not in found.contacts.setdefault(number, []):
             found.contacts[number].append(contact)
     marked = await session.exec(_MARKED, params=asked)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -121,7 +122,10 @@ async def _of_other_merges(session: AsyncSession, merge: Merge, table: WayTable)
     return {one["key"] for other in others for one in (other.numbers if table is Phone else other.emails)}
 
 
-def _new_row(table: WayTable, contact_id: int, one: dict[str, str]) -> Phone | Email:
+def _new_row(table: WayTable, contact_id: int, one: dict[str, Any]) -> Phone | Email:
     if table is Phone:
-        return Phone(contact_id=contact_id, number=one["written"], extension=one["extension"], label=one["label"])
+        label, beside = one["label"], one.get("beside", False)
+        return Phone(
+            contact_id=contact_id, number=one["written"], extension=one["extension"], label=label, beside=beside
+        )
     return Email(contact_id=contact_id, address=one["written"], label=one["label"])

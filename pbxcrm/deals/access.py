@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from pbxcrm.access.owners import Audience, People, answers_for, editing, heard_by, owned, there_is
 from pbxcrm.access.permissions import Permission, Viewer, can
 from pbxcrm.access.seen_through import SeenThrough
 from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.number_owners import Row, WorkOnNumber
 from pbxcrm.deals.models import Deal
 
 
@@ -68,3 +70,28 @@ CLIENT_OF_DEAL = SeenThrough(
     owners=lambda contacts: _owners(col(Deal.contact_id).in_(contacts)),
     edits=_edits_client,
 )
+
+
+_Work = aliased(Deal, name="deal_at_work")
+
+
+def _others_deal(row: Row) -> ColumnElement[bool]:
+    apart = [] if row.deal_id is None else [col(_Work.id).is_distinct_from(row.deal_id)]
+    return exists().where(
+        col(_Work.client_number) == row.number,
+        col(_Work.closed_at).is_(None),
+        col(_Work.made_by_call_id).is_not(None),
+        col(_Work.responsible_id).is_not(None),
+        col(_Work.responsible_id).is_distinct_from(row.owner_id),
+        or_(col(_Work.contact_id).is_(None), col(_Work.contact_id).is_distinct_from(row.contact_id)),
+        *apart,
+    )
+
+
+def _kept_from_deal(viewer: Viewer, number: str) -> ColumnElement[bool]:
+    by_call = col(Deal.client_number) == number, col(Deal.made_by_call_id).is_not(None), col(Deal.closed_at).is_(None)
+    return exists().where(*by_call, col(Deal.responsible_id).is_not(None), ~editable_deals(viewer))
+
+
+#: An open deal that a call made. Anybody can type any number into a deal made by hand, so that is no claim to a number.
+DEAL_OF_NUMBER = WorkOnNumber(_others_deal, _kept_from_deal)

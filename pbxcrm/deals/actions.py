@@ -13,9 +13,10 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.hooks import Relinked
 from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.number_owners import do_accept
 from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
 from pbxcrm.contacts.rules import check_number
-from pbxcrm.deals.access import audience_of_deal
+from pbxcrm.deals.access import audience_of_deal, editable_deals
 from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
 from pbxcrm.deals.fields import BY_KEY, Value, apply_values
 from pbxcrm.deals.gates import GateFacts, check_gate
@@ -322,6 +323,8 @@ async def _link(session: AsyncSession, viewer: Viewer, deal: Deal, contact: Cont
         return
     owner_id = await owner_of_client(session, viewer, contact)
     deal.contact_id = contact.id
+    if deal.made_by_call_id is not None:
+        await do_accept(session, contact.id, deal.client_number)
     await do_say_with(session, viewer, deal, contact, owner_id, now, await load_directory(session))
 
 
@@ -447,8 +450,11 @@ async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_i
     raise Invalid("pipeline_id", "deals.no_stage", "There is no such stage any more.")
 
 
-async def adopt_deals(session: AsyncSession, contact_id: int, number: str) -> None:
-    """Give deals of ``number`` without a contact to this contact, if a call made them or the contact's responsible has them."""
+async def adopt_deals(session: AsyncSession, viewer: Viewer, contact_id: int, number: str) -> None:
+    """Give deals of ``number`` without a contact to this contact, if a call made them or the contact's responsible has them.
+
+    Deals that somebody has and the viewer may not change are left alone.
+    """
     whose = select(Contact.responsible_id).where(Contact.id == contact_id).scalar_subquery()
     await session.exec(
         update(Deal)
@@ -457,6 +463,7 @@ async def adopt_deals(session: AsyncSession, contact_id: int, number: str) -> No
             col(Deal.contact_id).is_(None),
             # Anybody can type any number into a deal made by hand, and a deal with a client gives access to the client.
             or_(col(Deal.made_by_call_id).is_not(None), col(Deal.responsible_id) == whose),
+            or_(col(Deal.responsible_id).is_(None), editable_deals(viewer)),
         )
         .values(contact_id=contact_id)
         .execution_options(synchronize_session=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal, or_, union_all
@@ -10,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.models import Company, Contact
+from pbxcrm.contacts.number_owners import Row, others_work
 from pbxcrm.deals.access import made_with_anothers_client, visible_deals
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.people.directory import load_directory
@@ -135,7 +137,9 @@ async def open_deal_of_client(session: AsyncSession, number: str | None, contact
         "number": number or "",
         **({"contacts": list(contact_ids), "first": contact_ids[0]} if contact_ids else {}),
     }
-    found: Deal | None = (await session.exec(_OPEN_OF_KNOWN if contact_ids else _OPEN_OF_NUMBER, params=asked)).first()
+    found: Deal | None = (
+        await session.exec(_OPEN_OF_KNOWN if contact_ids else _open_of_number(), params=asked)
+    ).first()
     return found
 
 
@@ -143,33 +147,49 @@ async def open_deals_of_numbers(session: AsyncSession, numbers: Collection[str])
     """The same as ``open_deal_of_client`` for many numbers without a contact, in one query."""
     found: dict[str, Deal | None] = dict.fromkeys(numbers)
     if numbers:
-        for deal in (await session.exec(_OPEN_OF_NUMBERS, params={"numbers": list(numbers)})).all():
+        for deal in (await session.exec(_open_of_numbers(), params={"numbers": list(numbers)})).all():
             if found.get(deal.client_number) is None:
                 found[deal.client_number] = deal
     return found
 
 
-def _open_deal(of_client: ColumnElement[bool], before_others: ColumnElement[bool]) -> Any:  # Select[Deal], built once
-    order = (case((before_others, 0), else_=1), col(Deal.stage_since).desc(), col(Deal.id).desc())
+def _open_deal(of_client: ColumnElement[bool], *before_others: ColumnElement[Any]) -> Any:  # Select[Deal], built once
+    order = (*before_others, col(Deal.stage_since).desc(), col(Deal.id).desc())
     return select(Deal).where(of_client, col(Deal.closed_at).is_(None)).order_by(*order).limit(1)
 
 
 # By a number that was only typed into a deal the calls of somebody else's client must not become one's own: what a call
 # made counts first, and where a client has the number, nothing else does. Of several clients it is the first that had it.
-# A deal made with somebody else's client does not count either.
+# A deal made with somebody else's client does not count either, nor one made by hand with a number on which somebody else
+# works. Of those made by hand the first to have the number comes first.
 _OF_NUMBER = col(Deal.client_number) == bindparam("number")
 _BY_CALL = col(Deal.made_by_call_id).is_not(None)
-_OPEN_OF_NUMBER = _open_deal(_OF_NUMBER, _BY_CALL)
-_OPEN_OF_NUMBERS: Any = (
-    select(Deal)
-    .where(col(Deal.client_number).in_(list_param("numbers")), col(Deal.closed_at).is_(None))
-    .order_by(case((_BY_CALL, 0), else_=1), col(Deal.stage_since).desc(), col(Deal.id).desc())
+_BY_CALL_FIRST = (
+    case((_BY_CALL, 0), else_=1),
+    func.min(case((~_BY_CALL, col(Deal.id)))).over(partition_by=(col(Deal.client_number), col(Deal.responsible_id))),
 )
 _OPEN_OF_KNOWN = _open_deal(
     (col(Deal.contact_id).in_(list_param("contacts")) & ~made_with_anothers_client())
     | (_OF_NUMBER & col(Deal.contact_id).is_(None) & _BY_CALL),
-    or_(col(Deal.contact_id) == bindparam("first"), col(Deal.contact_id).is_(None)),
+    case((or_(col(Deal.contact_id) == bindparam("first"), col(Deal.contact_id).is_(None)), 0), else_=1),
 )
+
+
+def _counts() -> ColumnElement[bool]:
+    row = Row(col(Deal.client_number), col(Deal.responsible_id), col(Deal.contact_id), col(Deal.id))
+    return or_(_BY_CALL, ~others_work(row))
+
+
+@cache
+def _open_of_number() -> Any:  # Select[Deal], built once
+    return _open_deal(_OF_NUMBER & _counts(), *_BY_CALL_FIRST)
+
+
+@cache
+def _open_of_numbers() -> Any:  # Select[Deal], built once
+    of_numbers = col(Deal.client_number).in_(list_param("numbers"))
+    order = (*_BY_CALL_FIRST, col(Deal.stage_since).desc(), col(Deal.id).desc())
+    return select(Deal).where(of_numbers, col(Deal.closed_at).is_(None), _counts()).order_by(*order)
 
 
 async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, field: str = "") -> Deal:

@@ -180,7 +180,7 @@ async def _claim(
     if episode_id is not None:
         await access_episode(session, viewer, episode_id)
     else:
-        contacts = await contacts_of_number(session, number)
+        contacts = await contacts_of_number(session, number, all_of_them=True)
         keys = client_keys(number, [c.id for c in contacts if c.id is not None], "")
         found = await session.exec(
             select(Episode.id).where(

@@ -10,19 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Executable, String, bindparam, case, cast, literal_column, null, select, union_all
+from sqlalchemy import Executable, Select, String, bindparam, case, cast, literal_column, null, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 from sqlmodel import select as sqlmodel_select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, answers_for
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
+from pbxcrm.contacts.number_owners import counts
 from pbxcrm.deals.access import made_with_anothers_client
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import CallContext, load_call_context
@@ -34,6 +37,7 @@ from pbxcrm.shared.settings import Settings
 log = structlog.get_logger()
 
 PATIENCE = 0.5  # seconds; dialplans give up after one
+_LATE = 1 << 62  # more than any id
 AT_ONCE = 100  # lookups in progress; when the database hangs, further ones get an empty answer at once
 NAME_MAX = 40
 # Characters with a meaning in a dialplan, a SIP header or AGI. Ukrainian names have apostrophes, which become typographic.
@@ -104,7 +108,6 @@ class Lookup:
 
 
 _NUMBER = bindparam("number", type_=String)
-_CONTACTS_OF_IT = select(col(Phone.contact_id)).where(col(Phone.number) == _NUMBER)
 _DEAL: tuple[Any, ...] = (  # the columns of a UNION have no common type
     literal_column("'deal'").label("kind"),
     col(Deal.id),
@@ -115,25 +118,48 @@ _DEAL: tuple[Any, ...] = (  # the columns of a UNION have no common type
     case((col(Deal.made_by_call_id).is_(None), 0), else_=1).label("by_call"),
 )
 _NONE: tuple[Any, ...] = (null(), literal_column("0"))
-# One query for everything, because a call waits for it. Each part uses its own index; closed deals are dropped afterwards,
-# because with that condition SQLite would read all open deals instead.
-_EVERYTHING: Executable = union_all(
-    select(*_DEAL).where(col(Deal.client_number) == _NUMBER, ~made_with_anothers_client()),
-    select(*_DEAL).where(col(Deal.contact_id).in_(_CONTACTS_OF_IT), ~made_with_anothers_client()),
-    select(
-        literal_column("'client'"),
-        col(Contact.id),
-        col(Contact.name),
-        col(Contact.responsible_id),
-        col(Phone.id),
-        *_NONE,
+
+
+def _contacts_of_it() -> Select[Any]:
+    """Ids of the contacts by which the number's calls go."""
+    return (
+        select(col(Phone.contact_id))
+        .join(Contact, col(Contact.id) == col(Phone.contact_id))
+        .where(col(Phone.number) == _NUMBER, counts())
     )
-    .join(Phone, col(Phone.contact_id) == col(Contact.id))
-    .where(col(Phone.number) == _NUMBER),
-    select(
-        literal_column("'special'"), literal_column("0"), col(SpecialNumber.number), null(), literal_column("1"), *_NONE
-    ).where(col(SpecialNumber.number) == _NUMBER),
-).limit(500)
+
+
+@cache
+def _everything() -> Executable:
+    """One query for everything, because a call waits for it. Each part uses its own index; closed deals are dropped afterwards,
+    because with that condition SQLite would read all open deals instead.
+    """
+    return union_all(
+        select(*_DEAL).where(col(Deal.client_number) == _NUMBER, ~made_with_anothers_client()),
+        select(*_DEAL).where(col(Deal.contact_id).in_(_contacts_of_it()), ~made_with_anothers_client()),
+        select(
+            literal_column("'client'"),
+            col(Contact.id),
+            col(Contact.name),
+            col(Contact.responsible_id),
+            # After those who had the number first; nobody can get ahead of others by entering it.
+            case((col(Phone.beside), col(Phone.id) + _LATE), else_=col(Phone.id)),
+            *_NONE,
+        )
+        .join(Phone, col(Phone.contact_id) == col(Contact.id))
+        .where(col(Phone.number) == _NUMBER, counts()),
+        select(
+            literal_column("'callback'"), col(Episode.id), null(), col(Episode.owner_id), col(Episode.deal_id), *_NONE
+        ).where(col(Episode.client_number) == _NUMBER, col(Episode.status) == EpisodeStatus.OPEN.value),
+        select(
+            literal_column("'special'"),
+            literal_column("0"),
+            col(SpecialNumber.number),
+            null(),
+            literal_column("1"),
+            *_NONE,
+        ).where(col(SpecialNumber.number) == _NUMBER),
+    ).limit(500)
 
 
 async def look_up(
@@ -143,39 +169,48 @@ async def look_up(
 
     The answer uses only clients and deals that ``asker`` may see; for others it is that of an unknown number. None: the PBX.
     """
-    found = (await (await session.connection()).execute(_EVERYTHING, {"number": number})).all()
-    # The first owner of the number comes first: nobody can get ahead of others by entering their number.
+    found = (await (await session.connection()).execute(_everything(), {"number": number})).all()
     clients = sorted((row for row in found if row.kind == "client"), key=lambda row: row.place)
     deals = [row for row in found if row.kind == "deal" and row.place]
+    callbacks = [row for row in found if row.kind == "callback"]
     if asker is not None:
         seen = visible_contacts(asker)
         visible = await session.exec(
-            sqlmodel_select(Contact.id).where(col(Contact.id).in_(_CONTACTS_OF_IT), seen), params={"number": number}
+            sqlmodel_select(Contact.id).where(col(Contact.id).in_(_contacts_of_it()), seen), params={"number": number}
         )
         ids = set(visible.all())
         clients = [row for row in clients if row.id in ids]
         deals = [row for row in deals if answers_for(asker, row.owner_id, context.people)]
+        callbacks = [row for row in callbacks if answers_for(asker, row.owner_id, context.people)]
     if not clients and any(row.kind == "special" for row in found):
         return NOBODY
-    owners = [*_deal_owners(deals, clients), *(row.owner_id for row in clients), _line_owner(context.lines, did)]
+    owners = [*_owners(deals, clients, callbacks), _line_owner(context.lines, did)]
     # A second client with the number counts on the display if the same person has both: what somebody else types changes nothing.
     shown = [row.text for row in clients if row.owner_id == clients[0].owner_id]
     return Caller(display_name(shown), _extension(context, owners, now))
 
 
-def _deal_owners(deals: list[Any], clients: list[Any]) -> list[int | None]:  # rows of _EVERYTHING
-    """The owner of the best open deal: of the number's first contact or made by a call, then the latest change of stage.
+def _owners(deals: list[Any], clients: list[Any], callbacks: list[Any]) -> list[int | None]:  # rows of _everything
+    """Whose the calls of the number are, best first.
 
-    A deal made by hand with the number only typed in counts only if no contact has the number.
+    First comes the best open deal: of the number's first client, or made by a call of the number, the latest change of stage
+    first. Then whoever is responsible for the first client, then what others have with the number: a later client with the
+    same number comes after the first one. Without a client the open callback counts before deals made by hand, into which
+    anybody can type any number; of these the first to have the number.
     """
     first = clients[0].id if clients else None
-    known = [row for row in deals if row.by_call or row.contact_id is not None or not clients]
     # Times of one database, written by one program, sort as text.
-    ranked = sorted(
-        known,
-        key=lambda row: (row.contact_id == first if row.contact_id is not None else row.by_call, row.text, row.id),
-    )
-    return [row.owner_id for row in reversed(ranked)][:1]
+    latest = sorted(deals, key=lambda row: (row.text, row.id), reverse=True)
+    theirs = [row for row in latest if (row.contact_id == first if row.contact_id is not None else row.by_call)]
+    if not clients:
+        theirs = [row for row in latest if row.by_call]
+    others = [row for row in latest if row not in theirs]
+    called = [row.owner_id for row in callbacks]
+    best = [row.owner_id for row in theirs[:1]]
+    if clients:
+        with_client = [row.owner_id for row in others if row.by_call or row.contact_id is not None]
+        return [*best, clients[0].owner_id, *with_client, *(row.owner_id for row in clients), *called]
+    return [*best, *called, *(row.owner_id for row in sorted(others, key=lambda row: row.id))]
 
 
 def display_name(names: list[str]) -> str:

@@ -8,6 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.models import Episode
+from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.rules import entry_of
 from pbxcrm.contacts.models import Contact
@@ -20,7 +21,10 @@ from pbxcrm.shared.core_sql import load_by_id
 
 @dataclass(frozen=True, slots=True)
 class LampRow:
-    """``since``: when the wait began, for later steps too. ``stage``: the stage of the deal when the lamp lit."""
+    """``since``: when the wait began, for later steps too. ``stage``: the stage of the deal when the lamp lit.
+
+    ``heard``: the caller's name as the PBX heard it at the last missed call; empty without one.
+    """
 
     lamp: Lamp
     since: datetime
@@ -30,6 +34,7 @@ class LampRow:
     episode: Episode | None
     contact: Contact | None
     stage: Stage | None
+    heard: str = ""
 
     @property
     def number(self) -> str | None:
@@ -53,6 +58,7 @@ async def load_lamp_rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[L
     ids = {*(each.contact_id for each in episodes.values()), *(each.contact_id for each in deals.values())}
     contacts = await load_by_id(session, Contact, ids)
     begun = await _begun(session, lamps)
+    calls = await load_by_id(session, Call, (episode.last_call_id for episode in episodes.values()))
     found = []
     for lamp in lamps:
         episode, deal = episodes.get(lamp.callback_id), deals.get(lamp.deal_id)
@@ -67,9 +73,15 @@ async def load_lamp_rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[L
                 episode,
                 contacts.get(contact_id),
                 funnel.stages.get(lamp.stage_id),
+                heard=_heard(calls.get(episode.last_call_id) if episode is not None else None),
             )
         )
     return found
+
+
+def _heard(call: Call | None) -> str:
+    name = call.client_name if call is not None else None
+    return name if call is not None and name and name != call.client_number else ""
 
 
 def _clock(lamp: Lamp) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from pbxcrm.calls.rules import title_of_new_deal
 from pbxcrm.contacts.actions import create_contact, link_number
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import contacts_of_number
+from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import access_deal_for_change, create_deal, say_deal_changed
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.people.directory import load_directory
@@ -93,15 +94,16 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
     """Choose which of several contacts with this number called. The next call of the number starts with this choice."""
     check(viewer, Permission.CONTACTS_EDIT)
     call = await access_own_call(session, viewer, call_id)
-    if contact_id not in [contact.id for contact in await contacts_of_number(session, call.client_number)]:
+    having = await contacts_of_number(session, call.client_number, all_of_them=True)
+    if contact_id not in [contact.id for contact in having]:
         raise Invalid("contact_id", "contacts.not_of_number", "This client does not have the number any more.")
     call.contact_id = contact_id
     if call.deal_id is not None:
-        deal = await lock_row(session, Deal, call.deal_id)
-        if deal.contact_id is None:
+        deal, people = await lock_row(session, Deal, call.deal_id), await load_directory(session)
+        if deal.contact_id is None and (deal.responsible_id is None or edits_deal(viewer, deal, people)):
             deal.contact_id = contact_id
             deal.version += 1
-            say_deal_changed(session, deal, now, await load_directory(session))
+            say_deal_changed(session, deal, now, people)
     record(session, now, "call.contact_chosen", "call", call_id, actor=viewer, contact_id=contact_id)
     say_dock_changed(session, now, viewer.user_id)
 
@@ -139,7 +141,9 @@ async def make_client(
     if call.client_number is None:
         raise Invalid("name", "screenpop.withheld", "The number is withheld, so it cannot be anybody's.")
     await lock(session, f"client_of:{call.client_number}")
-    if await contacts_of_number(session, call.client_number):
+    having = await contacts_of_number(session, call.client_number, all_of_them=True)
+    counting = await contacts_of_number(session, call.client_number)
+    if counting or any(contact.responsible_id == viewer.user_id for contact in having):
         raise Conflict("contacts.known", "A colleague has just made a client with this number.")
     numbers = [call.client_number]
     client = await create_contact(session, viewer, name=name, phones=numbers, region=region, now=now)

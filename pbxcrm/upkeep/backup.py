@@ -57,7 +57,7 @@ async def back_up(settings: Settings, target: Path, now: datetime | None = None)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
             copy = Path(folder) / (_SQLITE if settings.is_sqlite else _POSTGRES)
             if settings.is_sqlite:
-                await asyncio.to_thread(_copy_sqlite, _sqlite_path(settings), copy)
+                await asyncio.to_thread(_copy_sqlite, sqlite_path(settings), copy)
             else:
                 await _run(["pg_dump", "--format=custom", "--no-owner", "--no-acl", f"--file={copy}"], settings)
             packed = Path(folder) / "backup.tar"
@@ -115,7 +115,8 @@ def _check_target(target: Path) -> None:
         )
 
 
-def _sqlite_path(settings: Settings) -> Path:
+def sqlite_path(settings: Settings) -> Path:
+    """The file of the SQLite database, which need not be there."""
     return Path(make_url(settings.database_url).database or "")
 
 
@@ -158,7 +159,7 @@ def _no_whole_database(why: str) -> Invalid:
 
 
 async def _restore_sqlite(settings: Settings, copy: Path, overwrite: bool) -> None:
-    target = _sqlite_path(settings)
+    target = sqlite_path(settings)
     if target.exists() and target.stat().st_size and not overwrite:
         raise _would_overwrite(str(target))
     with _swapped(copy, target):

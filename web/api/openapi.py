@@ -69,7 +69,11 @@ class _Schemas:
     def __init__(self, asked: Iterable[type[BaseModel]], said: Iterable[type[BaseModel]]) -> None:
         wanted = dict.fromkeys([*((model, ASKED) for model in asked), *((model, SAID) for model in said)])
         self.references, described = models_json_schema(list(wanted), ref_template=REFERENCE + "{model}")
-        self.definitions: Json = {_plain(name): schema for name, schema in _renamed(described["$defs"]).items()}
+        self.definitions: Json = {}
+        for name, schema in _renamed(described["$defs"]).items():
+            if _plain(name) in self.definitions:  # one would stand for both
+                raise ValueError(f"two models of the API have one public name, {_plain(name)}: rename one of them")
+            self.definitions[_plain(name)] = schema
 
     def of(self, model: type[BaseModel], mode: JsonSchemaMode) -> Json:
         found: Json = _renamed(self.references[model, mode])

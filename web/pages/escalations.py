@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, check, may
 from pbxcrm.calendars.queries import Calendars, load_calendars
+from pbxcrm.callbacks.queries import withheld_callbacks
 from pbxcrm.checkpoints import escalation_actions
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import (
@@ -40,19 +41,23 @@ from web.words import WORKING_DAY
 WHY_ACCEPTED = (N_("We agreed on another time"), N_("The client has been told"), N_("Not worth a call"))
 LISTED_AT_MOST = 1000
 OF_EACH = 8  # rows shown per seller at first
-NOBODY = "nobody"
+NOBODY, WITHHELD = "nobody", "withheld"
 DECIDED = 50  # rows of the history
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The escalations of one seller's work (``owner`` None: of work without an owner); ``more``: how many are not shown."""
+    """The escalations of one seller's work (``owner`` None: of work without an owner); ``more``: how many are not shown.
+
+    ``withheld``: instead, those of callers without a number, whoever has them.
+    """
 
     owner_id: int | None
     owner: User | None
     rows: list[LampRow]
     more: int
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,24 +204,29 @@ async def _page(request: Request) -> HTMLResponse:
 
 
 async def _groups(session: AsyncSession, lamps: Sequence[Lamp], people: Directory, only: str) -> list[Group]:
-    """Escalations by seller, the longest waiting first: a few of each, or all of ``only`` (a user id or ``nobody``)."""
-    by_owner: dict[int | None, list[Lamp]] = {}
-    for lamp in lamps:
-        by_owner.setdefault(lamp.owner_id, []).append(lamp)
+    """Escalations by seller, the longest waiting first: a few of each, or all of ``only`` (a user id, ``nobody`` or ``withheld``).
+
+    Whoever withheld the number cannot be called back, so these stand together at the end, as in the callback queue.
+    """
+    withheld = await withheld_callbacks(session, [lamp.callback_id for lamp in lamps if lamp.callback_id is not None])
+    by_owner: dict[int | str | None, list[Lamp]] = {}
+    for lamp in sorted(lamps, key=lambda lamp: lamp.callback_id in withheld):
+        by_owner.setdefault(WITHHELD if lamp.callback_id in withheld else lamp.owner_id, []).append(lamp)
     if only:
-        asked = {owner_id: own for owner_id, own in by_owner.items() if str(owner_id or NOBODY) == only}
+        asked = {key: own for key, own in by_owner.items() if str(key or NOBODY) == only}
         by_owner = asked or by_owner
     most = LISTED_AT_MOST if only else OF_EACH if len(by_owner) > 1 else LISTED
     shown = await load_lamp_rows(session, [lamp for own in by_owner.values() for lamp in own[:most]])
     rows = {row.lamp.id: row for row in shown}
     return [
         Group(
-            owner_id,
-            people.users.get(owner_id or 0),
+            None if key == WITHHELD else own[0].owner_id,
+            None if key == WITHHELD else people.users.get(own[0].owner_id or 0),
             [rows[lamp.id] for lamp in own[:most]],
             max(0, len(own) - most),
+            key == WITHHELD,
         )
-        for owner_id, own in by_owner.items()
+        for key, own in by_owner.items()
     ]
 
 
@@ -226,8 +236,9 @@ def _waited(rows: Sequence[LampRow], calendars: Calendars, at: datetime) -> dict
 
 
 def _asked_owner(query: dict[str, list[str]]) -> str:
-    if query.get("owner", [""])[0] == NOBODY:
-        return NOBODY
+    asked = query.get("owner", [""])[0]
+    if asked in {NOBODY, WITHHELD}:
+        return asked
     return str(query_number(query, "owner") or "")
 
 

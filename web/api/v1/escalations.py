@@ -45,7 +45,7 @@ class Reassign(ApiRequest):
     owner: Login = Field(description="The login of the new owner.")
 
 
-class Comment(ApiRequest):
+class EscalationComment(ApiRequest):
     """A comment for the owner of the work."""
 
     text: Annotated[str, needed_text(Lamp.note)]
@@ -108,7 +108,7 @@ async def reassign_escalation(ask: Ask, escalation_id: int, body: Reassign) -> L
     status=200,
     conflicts=True,
 )
-async def comment_escalation(ask: Ask, escalation_id: int, body: Comment) -> LampOut:
+async def comment_escalation(ask: Ask, escalation_id: int, body: EscalationComment) -> LampOut:
     """The owner of the work gets it as an assignment. The lamp keeps burning."""
     return await _answer(ask, await comment(ask.session, ask.viewer, escalation_id, body.text, now=ask.now))
 
