@@ -3,7 +3,8 @@
 The key is in Latin letters, so that ``Boiko`` finds ``Бойко`` and ``Виктория`` finds ``Вікторія``. Letters that Ukrainian, Russian
 and English use for one sound become one letter; soft signs and apostrophes are removed and doubled letters become one. Each letter
 is replaced without looking at its neighbours, so that the key of a part of a name is a part of the name's key. The exception is
-``ch``: a ``c`` at the end of an unfinished word (``searc``) is searched both ways.
+``ch``: a ``c`` at the end of an unfinished word (``searc``) is searched both ways. Names whose letters differ between the two
+languages (``Андрій``, ``Андрей``) keep different keys and are searched both ways, too.
 """
 
 import re
@@ -15,7 +16,8 @@ from itertools import islice, product
 KEY_MAX = 400  # letters; an index of PostgreSQL takes no row above 2.7 kB
 LONGEST_WORD = 40
 SHORTEST_WORD = 3  # letters, as typed
-WAYS = 8  # most combinations that are tried when several words end with c
+_LONG_ENOUGH = 5  # letters of a key that has other spellings
+WAYS = 8  # most combinations that are tried when several words have other spellings
 _APOSTROPHES = "\u2019\u02bc`\u00b4\u2018'"
 _ALIKE = str.maketrans({**dict.fromkeys(_APOSTROPHES, "'"), "\u0451": "\u0435"})
 _LATIN = str.maketrans({
@@ -89,10 +91,33 @@ def _words_in(text: str) -> list[str]:
 
 
 def _ways(words: Iterable[str]) -> list[list[str]]:
-    """The keys of words that may be unfinished: a final ``c`` is read as ``k`` and as the beginning of ``ch``. A word counts once."""
+    """The keys of words that may be unfinished: a final ``c`` is read as ``k`` and as the beginning of ``ch``. A word counts once.
+
+    After these readings stand those with other spellings of the words.
+    """
     once = dict.fromkeys(words)
     known = [(key, _key(f"{word}h")[:-1]) if word.endswith("c") else (key,) for word in once if (key := _key(word))]
-    return [[key[:LONGEST_WORD] for key in way] for way in islice(product(*known), WAYS)]
+    spelled = [ends if len(ends) > 1 else _spellings(ends[0]) for ends in known]
+    ways = [*islice(product(*known), WAYS), *islice(product(*spelled), WAYS)]
+    return [[key[:LONGEST_WORD] for key in way] for way in ways]
+
+
+def _spellings(key: str) -> tuple[str, ...]:
+    """The key and those of the same name as the other language spells it: ``Андрей`` and ``Андрій``, ``Евген`` and ``Євген``.
+
+    The word may be unfinished, so ``Андре`` finds ``Андрій``, too. Short words have one spelling: they find enough.
+    """
+    if len(key) < _LONG_ENOUGH:
+        return (key,)
+    ends = [key]
+    if key.endswith("ei"):
+        ends.append(key.removesuffix("ei") + "i")
+    elif key.endswith("e"):
+        ends.append(key.removesuffix("e") + "i")
+    elif key.endswith("i"):
+        ends.append(key.removesuffix("i") + "ei")
+    begins = [*ends, *(end[1:] for end in ends if end.startswith("ie")), *(f"i{end}" for end in ends if end[0] == "e")]
+    return tuple(begins)
 
 
 def _key(plain: str) -> str:

@@ -21,7 +21,8 @@ from pbxcrm.shared.settings import Settings
 from tests.calls import FactStory
 from tests.integration.api.conftest import hear
 from tests.office import open_office
-from web.api.openapi import describe
+from web.api.fields import ApiAnswer, ApiRequest
+from web.api.openapi import _Schemas, describe
 from web.api.table import RESOURCES
 from web.app import create_app
 
@@ -129,3 +130,22 @@ def test_the_document_is_public_and_whole(served: Served) -> None:
     for path in document["paths"]:
         assert f"<code>{path}</code>" in page.text
     assert "//" not in page.text.replace("http://www.w3.org", ""), "the page takes nothing from elsewhere"
+
+
+def test_a_body_has_a_schema_of_its_own() -> None:
+    """``Comment`` was the body of one act and the answer of another: one schema stood for both."""
+    document = describe(RESOURCES)
+    act = document["paths"]["/escalations/{escalation_id}/comment"]["post"]
+    name = act["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert document["components"]["schemas"][name]["required"] == ["text"]
+
+
+def test_two_models_cannot_have_one_public_name() -> None:
+    class Twin(ApiRequest):
+        asked: int
+
+    class TwinOut(ApiAnswer):
+        said: int
+
+    with pytest.raises(ValueError, match="public name, Twin"):
+        _Schemas([Twin], [TwinOut])

@@ -125,7 +125,11 @@ async def test_backup_and_restore_from_the_command_line(tmp_path: Path, sqlite_u
     assert (await pbxcrm("backup", file, **environ)).code == 0
     refused = await pbxcrm("restore", file, **environ)
     assert (refused.code, refused.err.count("--yes")) == (1, 1)
-    assert (await pbxcrm("restore", file, "--yes", **environ)).code == 0
+    again = await pbxcrm("restore", file, "--yes", **environ)
+    assert (again.code, again.out.count(".before-restore")) == (0, 1)
+    empty = {"PBXCRM_DATA_DIR": str(tmp_path / "new"), "PBXCRM_DATABASE_URL": f"sqlite:///{tmp_path}/new/pbxcrm.db"}
+    first = await pbxcrm("restore", file, **empty)
+    assert (first.code, first.out.count("Restored"), first.out.count("kept")) == (0, 1, 0), first
 
 
 async def test_replay_needs_nothing_and_prints_a_line_a_call(tmp_path: Path) -> None:

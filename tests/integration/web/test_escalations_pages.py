@@ -33,7 +33,7 @@ async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: Site) 
     escalation = await escalate(site)
     maria = await site.open("maria")
     page = (await maria.get("/escalations")).text
-    for words in ("not called back", "Ivan Kravets", "45", "20 more working minutes passed after the lamp"):
+    for words in ("not called back", "Ivan Kravets", "45", "Not called back, 20 more working minutes after the lamp"):
         assert words in page
     assert '<span class="count red">1</span>' in page  # in the rail
     asked = (await maria.get(f"/escalations/{escalation.id}/ask?what=reassign", headers=HTMX)).text
@@ -153,9 +153,11 @@ async def test_a_long_list_of_escalations_is_shown_in_parts(site: Site, database
     office = site.desk.office
     async with database.write() as session:
         for n in range(1, 120):
-            key, at = f"number:+38050222{n:04}", MISSED_AT - timedelta(minutes=300 - n)
+            number, at = f"+38050222{n:04}", MISSED_AT - timedelta(minutes=300 - n)
             owner = office.id("ivan" if n % 3 else "olena")
-            episode = Episode(client_key=key, first_missed_at=at, last_missed_at=at, owner_id=owner)
+            episode = Episode(
+                client_key=f"number:{number}", client_number=number, first_missed_at=at, last_missed_at=at, owner_id=owner
+            )
             session.add(episode)
             await session.flush()
             await lamp_of_callback(session, episode, at)
@@ -177,6 +179,33 @@ async def test_a_long_list_of_escalations_is_shown_in_parts(site: Site, database
     page = (await press(maria, f"/escalations/{first.id}/accept", f"/escalations?owner={ivan}", why="Told")).text
     assert shown(page) == (79, 0)
     assert f'hx-get="/escalations?owner={ivan}"' in page  # a live hint refreshes as much
+
+
+async def test_withheld_numbers_stand_together_below(site: Site, database: Database) -> None:
+    """Nobody can call them back, whoever has them; the others have the name that the PBX heard."""
+    office = site.desk.office
+    await site.desk.intake.apply(batch(FactStory("9.1", CLIENT, name="Ірина Мельник").ring("101").wait(30).end()))
+    async with database.write() as session:
+        known = (await session.exec(select(Episode))).one()
+        await lamp_of_callback(session, known, MISSED_AT)
+        for n, login in enumerate(("ivan", "olena", "ivan")):
+            at = MISSED_AT - timedelta(hours=1, minutes=n)
+            number = None if n < 2 else "+380502220001"
+            episode = Episode(
+                client_key=f"anonymous:{n}", client_number=number, first_missed_at=at, last_missed_at=at,
+                owner_id=office.id(login),
+            )  # fmt: skip
+            session.add(episode)
+            await session.flush()
+            await lamp_of_callback(session, episode, at)
+    maria = await site.open("maria")
+    page = (await maria.get("/escalations")).text
+    above, _, below = page.partition("Withheld numbers: nobody to call back")
+    assert above.count('<tr id="escalation-') == 2
+    assert below.count('<tr id="escalation-') == 2
+    assert "Ірина Мельник" in above
+    page = (await maria.get("/escalations?owner=withheld")).text
+    assert page.count('<tr id="escalation-') == 2
 
 
 async def test_the_manager_accepts_with_a_reason(site: Site) -> None:

@@ -21,7 +21,7 @@ merges = Resource("merges", "Duplicate clients: finding, merging, and undoing a 
 Which = Literal["this", "into"]
 
 
-class AlikeOut(ApiAnswer):
+class CommonValueOut(ApiAnswer):
     """A value that both clients have."""
 
     kind: Alike
@@ -35,7 +35,7 @@ class DuplicateOut(ApiAnswer):
     name: str
     other_id: int
     other_name: str
-    same: list[AlikeOut] = Field(description="What both have, the surest first.")
+    same: list[CommonValueOut] = Field(description="What both have, the surest first.")
 
 
 class NewMerge(ApiRequest):
@@ -161,7 +161,7 @@ def _pair(pair: Pair) -> DuplicateOut:
         name=pair.low.contact.name,
         other_id=pair.high.contact.id or 0,
         other_name=pair.high.contact.name,
-        same=[AlikeOut(kind=alike, value=value) for alike, value in pair.same],
+        same=[CommonValueOut(kind=alike, value=value) for alike, value in pair.same],
     )
 
 
