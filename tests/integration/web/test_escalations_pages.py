@@ -13,7 +13,7 @@ from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
-from tests.integration.callbacks.conftest import MISSED_AT
+from tests.integration.callbacks.conftest import CLIENT, MISSED_AT
 from tests.integration.web.callback_site import HTMX, Site, desk, press, site
 from tests.lamps import lamp_of_callback, sweep_all
 
@@ -156,7 +156,11 @@ async def test_a_long_list_of_escalations_is_shown_in_parts(site: Site, database
             number, at = f"+38050222{n:04}", MISSED_AT - timedelta(minutes=300 - n)
             owner = office.id("ivan" if n % 3 else "olena")
             episode = Episode(
-                client_key=f"number:{number}", client_number=number, first_missed_at=at, last_missed_at=at, owner_id=owner
+                client_key=f"number:{number}",
+                client_number=number,
+                first_missed_at=at,
+                last_missed_at=at,
+                owner_id=owner,
             )
             session.add(episode)
             await session.flush()
