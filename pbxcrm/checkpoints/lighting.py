@@ -180,7 +180,7 @@ def _joint_of(context: EngineContext, lamp: Lamp, task: Task, owner_id: int | No
     theirs, _ = addressee_of(context, RESPONSIBLE, owner_id, now)
     if owner_id is None or theirs in {None, task.assignee_id}:
         return None
-    title, why = Reason.load(task.title_code), Reason.load(task.reason)
+    title, why = Reason.load(task.title_code), Reason.load(task.reason) or Reason.load(lamp.reason)
     assert title is not None
     assert why is not None
     return TaskDraft(
