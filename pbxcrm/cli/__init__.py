@@ -17,7 +17,7 @@ def main() -> None:
 
     keep_private()
     try:
-        app(prog_name="pbxcrm")
+        app(prog_name="pbxcrm", obj=main)
     except PbxcrmError as error:
         print(f"pbxcrm: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, BadSettings | Invalid) else 1)

@@ -54,13 +54,14 @@ def settings_and_logs() -> Settings:
 
 @app.command()
 def run(
+    command: typer.Context,
     demo: Annotated[bool, typer.Option("--demo", help="With a simulated PBX and sample data.")] = False,
     rate: Annotated[float, typer.Option(help="Calls per minute of the simulated PBX.", hidden=True)] = 6.0,
 ) -> None:
     """Run everything: web, listeners, worker and, unless PBXCRM_REDIS_URL is set, an embedded Redis."""
     from pbxcrm.cli.run import run as start
 
-    sys.exit(start(dict(os.environ), demo=demo, rate=rate))
+    sys.exit(start(dict(os.environ), command.obj, demo=demo, rate=rate))
 
 
 @app.command(hidden=True)

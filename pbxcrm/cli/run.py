@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from pbxcrm.cli import forked, main
+from pbxcrm.cli import forked
 from pbxcrm.cli.bind import bind
 from pbxcrm.cli.locks import only_run, preparing
 from pbxcrm.cli.preloading import preload
@@ -33,10 +33,11 @@ log = structlog.get_logger()
 
 DEMO_DATA_DIR = "~/.local/share/pbxcrm-demo"
 READY_SECONDS = 60
+Entry = Callable[[], None]  # the command line (``pbxcrm.cli.main``), which reads ``sys.argv``
 
 
-def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
-    """Run until stopped; return the exit code. ``demo``: with a simulated PBX and a separate data directory."""
+def run(environ: dict[str, str], entry: Entry, *, demo: bool, rate: float) -> int:
+    """Run until stopped; return the exit code. ``demo``: with a simulated PBX and a separate data directory. Forks call ``entry``."""
     own: dict[str, str] = {}  # additions to our environment for the children
     if demo:
         own["PBXCRM_DATA_DIR"] = environ.get("PBXCRM_DATA_DIR") or str(Path(DEMO_DATA_DIR).expanduser())
@@ -46,9 +47,9 @@ def run(environ: dict[str, str], *, demo: bool, rate: float) -> int:
     configure(settings.log_level)
     with only_run(settings.data_dir), contextlib.closing(bind(settings)) as listening:
         make_private(settings.data_dir)
-        parts = _parts(settings, listening, demo=demo)
+        parts = _parts(settings, listening, entry, demo=demo)
         if demo:
-            parts.append(_pbx(rate))
+            parts.append(_pbx(rate, entry))
         elif not settings.pbxs:
             print(
                 "No PBX is configured, so no calls will come. Set PBXCRM_AMI_URL=ami://user:secret@host:5038,"
@@ -72,11 +73,11 @@ class NotPreparedError(Exception):
         self.code = code
 
 
-async def _prepare(settings: Settings, *, demo: bool) -> None:
+async def _prepare(settings: Settings, entry: Entry, *, demo: bool) -> None:
     with preparing(settings.data_dir):
         words = ["prepare", *(["--demo"] if demo else [])]
         process = (
-            await forked.fork(_called(words), "pbxcrm prepare")
+            await forked.fork(_called(entry, words), "pbxcrm prepare")
             if forked.is_possible
             else await asyncio.create_subprocess_exec(*child.command(_pbxcrm(*words), at_parents_death=signal.SIGKILL))
         )
@@ -90,28 +91,29 @@ async def _prepare(settings: Settings, *, demo: bool) -> None:
         raise NotPreparedError(code)
 
 
-def _parts(settings: Settings, listening: socket.socket, *, demo: bool) -> list[Part]:
+def _parts(settings: Settings, listening: socket.socket, entry: Entry, *, demo: bool) -> list[Part]:
     """The parts of every run, with the embedded Redis unless the settings name another."""
     environ = {"PBXCRM_REDIS_URL": redis_server.redis_url(settings)}
     fd = listening.fileno()
     # The supervisor keeps the listening socket, so no connection is refused while the web part restarts.
     parts = [
         _part(
+            entry,
             "web",
             "web",
             "--fd",
             str(fd),
-            ready=lambda: _prepare(settings, demo=demo),
+            ready=lambda: _prepare(settings, entry, demo=demo),
             level=1,
             environ=environ,
             pass_fds=(fd,),
             needed=True,
         ),
-        _part("work", "work", level=2, environ=environ, needed=True),
+        _part(entry, "work", "work", level=2, environ=environ, needed=True),
     ]
     for pbx in settings.pbxs:
         name = "listen" if len(settings.pbxs) == 1 else f"listen {pbx.name}"
-        parts.append(_part(name, "listen", "--pbx", pbx.name, level=2, environ=environ))
+        parts.append(_part(entry, name, "listen", "--pbx", pbx.name, level=2, environ=environ))
     if not settings.redis_url:
         data_dir = settings.data_dir
         socket_path = redis_server.socket_path(data_dir)
@@ -127,21 +129,21 @@ def _parts(settings: Settings, listening: socket.socket, *, demo: bool) -> list[
     return parts
 
 
-def _pbx(rate: float) -> Part:
-    return _part("simulate", "simulate", "--rate", str(rate), level=2)
+def _pbx(rate: float, entry: Entry) -> Part:
+    return _part(entry, "simulate", "simulate", "--rate", str(rate), level=2)
 
 
-def _part(name: str, *words: str, **options: Any) -> Part:
+def _part(entry: Entry, name: str, *words: str, **options: Any) -> Part:
     """A part that runs the command ``pbxcrm WORDS``. ``options``: those of ``Part``."""
-    return Part(name, lambda: _pbxcrm(*words), _called(words), **options)
+    return Part(name, lambda: _pbxcrm(*words), _called(entry, words), **options)
 
 
-def _called(words: Sequence[str]) -> Callable[[], None]:
+def _called(entry: Entry, words: Sequence[str]) -> Callable[[], None]:
     """What the command ``pbxcrm WORDS`` does, for a fork of this process."""
 
     def call() -> None:
         sys.argv = ["pbxcrm", *words]
-        main()
+        entry()
 
     return call
 

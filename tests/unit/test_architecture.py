@@ -74,5 +74,46 @@ def test_pages_and_the_api_leave_queries_to_the_contexts() -> None:
     assert found == []
 
 
+ROOMS = {"models", "access", "rules", "actions", "queries", "filters", "hooks", "timers", "reasons"}
+SPLIT_BY_SUBJECT = re.compile(r"\w+_(actions|queries|rules|jobs)")
+NO_CONTEXTS = {"shared", "migrations", "cli"}
+
+
+def test_every_module_is_a_room_or_docs_say_why_it_stands_alone() -> None:
+    text = (ROOT / "docs/modules.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^\| `(\w+/\w+)` \| \S.*\|$", text, flags=re.MULTILINE)
+    alone = {
+        f"{path.parent.name}/{path.stem}"
+        for path in (ROOT / "pbxcrm").glob("*/*.py")
+        if path.parent.name not in NO_CONTEXTS and path.stem not in ROOMS | {"__init__"}
+    }
+    alone = {name for name in alone if not SPLIT_BY_SUBJECT.fullmatch(name.partition("/")[2])}
+    assert sorted(set(explained) ^ alone) == []
+    assert len(explained) == len(set(explained))
+
+
+def test_modules_are_short() -> None:
+    """Never over 500 lines, and the median about 100 (CONTRIBUTING.md)."""
+    lengths = {
+        name: len(path.read_text(encoding="utf-8").splitlines())
+        for name, path in modules().items()
+        if path.name != "__init__.py" and "migrations" not in path.parts
+    }
+    assert {name: length for name, length in lengths.items() if length > 500} == {}
+    assert sorted(lengths.values())[len(lengths) // 2] <= 110
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """No two classes of the product share a name; a page's model of the API is called after what it is in the API."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name, path in modules().items():
+        if "migrations" in path.parts:
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(name)
+    assert {each: places for each, places in found.items() if len(places) > 1} == {}
+
+
 def test_a_circle_is_found() -> None:
     assert circles(defaultdict(set, {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == [{"a", "b", "c"}]
