@@ -27,7 +27,7 @@ from ami.heard_messages import Heard
 from ami.inheriting import Inherited
 from ami.journal import Journal, JournalRecord
 from ami.messages import Message, parse
-from ami.pbx_clock import clock_error, in_our_time
+from ami.pbx_clock import clock_shift, in_our_time
 from ami.reporting import Reporter
 from ami.rings_first import RINGING, rings_first
 from ami.snapshot import Snapshot
@@ -154,8 +154,8 @@ class Follower:
         self._fed = min(cursor.replay_from, cursor.position)
         seen = self._journal.last_before(self._fed, snapshots.RECORD_START)
         before = None if seen is None else snapshots.from_record(seen.raw)
-        if seen is not None and before is not None:
-            self._shift = clock_error(before.asked_at, seen.received_at)
+        if before is not None:
+            self._shift = clock_shift(before.clock_offset)
         self._tracker.remember(
             booted_at=None if before is None else before.booted_at,
             hears_hangup_requests=self._journal.last_before(self._fed, HANGUP_REQUEST) is not None,
@@ -222,7 +222,7 @@ class Follower:
         try:
             offset = await clock_offset(link.send, time)
             asked_at = self._clock() + timedelta(seconds=offset or 0.0)
-            seen = replace(await take_snapshot(link.send), asked_at=asked_at)
+            seen = replace(await take_snapshot(link.send), asked_at=asked_at, clock_offset=offset)
         except ActionRefused as error:
             code, params = "snapshot_refused", error.params
         except AmiError as error:
@@ -454,7 +454,7 @@ class Follower:
         """
         now = record.received_at
         seen = snapshots.from_record(record.raw, record.position)
-        shift = self._shift = clock_error(seen.asked_at, now)
+        shift = self._shift = clock_shift(seen.clock_offset)
         theirs = now + shift  # events have the time of the PBX, so what the snapshot shows has it too
         if others is not None:  # another machine heard it until then, by the PBX's clock
             since = max(since or others - shift, others - shift)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from ami.messages import Message
 
-_NOTICED = 0.5  # seconds; a snapshot takes that long
+_NOTICED = 0.1  # seconds; less is the time of an answer
 _TRUSTED = 30.0  # seconds; no event takes that long to reach us
 
 
@@ -20,10 +20,9 @@ def in_our_time(message: Message, received_at: datetime) -> Message:
     return {name: value for name, value in message.items() if name != "Timestamp"} if wrong else message
 
 
-def clock_error(asked_at: datetime | None, now: datetime) -> timedelta:
-    """What to add to our time to get the PBX's. ``asked_at``: when a snapshot was requested, by its clock; ``now``: when it came, by ours.
+def clock_shift(offset: float | None) -> timedelta:
+    """What to add to our time to get the PBX's. ``offset``: its clock minus ours in seconds, as measured; None if unknown.
 
     0 if the PBX's clock is wrong: then its events get our time, too (``in_our_time``).
     """
-    error = timedelta(0) if asked_at is None else asked_at - now
-    return error if _NOTICED < abs(error.total_seconds()) <= _TRUSTED else timedelta(0)
+    return timedelta(seconds=offset) if offset is not None and _NOTICED < abs(offset) <= _TRUSTED else timedelta(0)

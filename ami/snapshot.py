@@ -38,6 +38,7 @@ class Snapshot:
     say it): compare it with an earlier ``booted_at`` of the same PBX, never with our clock.
     ``position`` is its place in the journal; the horizon of a call first seen here.
     ``asked_at`` is when it was requested, by the PBX's clock if known: earlier events are reflected in it.
+    ``clock_offset`` is the PBX's clock minus ours in seconds; None if unknown.
     """
 
     channels: tuple[Headers, ...]
@@ -47,6 +48,7 @@ class Snapshot:
     asterisk_version: str | None = None
     position: int | None = None
     asked_at: datetime | None = None
+    clock_offset: float | None = None
 
     def to_record(self) -> bytes:
         """The snapshot as one journal record (without ``position``, which only the journal knows)."""
@@ -57,6 +59,7 @@ class Snapshot:
             "booted_at": self.booted_at.isoformat() if self.booted_at else None,
             "asterisk_version": self.asterisk_version,
             "asked_at": self.asked_at.isoformat() if self.asked_at else None,
+            "clock_offset": self.clock_offset,
         }
         return RECORD_START + json.dumps(data).encode() + b"\r\n\r\n"
 
@@ -78,6 +81,7 @@ def from_record(raw: bytes, position: int | None = None) -> Snapshot:
         booted_at=datetime.fromisoformat(data["booted_at"]) if data["booted_at"] else None,
         asterisk_version=data["asterisk_version"],
         asked_at=datetime.fromisoformat(data["asked_at"]) if data.get("asked_at") else None,
+        clock_offset=data.get("clock_offset"),
         position=position,
     )
 

@@ -14,7 +14,7 @@ _EVENT, _TIME, _CHANNEL, _UNIQUE_ID, _EXTRA = 0, 1, 9, 14, 19  # columns
 _TELEPHONES = ("PJSIP/", "SIP/", "Local/")  # other channels are of programs and in no call
 _LEAST = 0.05  # seconds; a phone that hangs up may be put into a bridge for a fraction of a millisecond
 #: Stories in which a phone is put through only to be asked something; that is no conversation.
-ASKED_ONLY = {"followme_not_confirmed", "followme_confirmed"}
+ASKED_ONLY = {"followme_not_confirmed", "followme_confirmed", "followed_to_the_mobile"}
 
 
 class Told(Protocol):
