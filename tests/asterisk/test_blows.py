@@ -16,7 +16,7 @@ from tests.needs import need
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(900)]  # the first run installs Asterisk
 KINDS = ("listener", "everything", "database and listener", "cable", "PBX and listener")
-OF_TWO = ("kill", "kill, both databases", "stop, both databases", "kill, both cables")
+OF_TWO = ("kill", "kill + both databases", "stop + both databases", "kill + both cables")
 SEED = 4
 
 

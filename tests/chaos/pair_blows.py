@@ -22,26 +22,26 @@ ACTS: dict[str, tuple[str, ...]] = {
     "cable": ("its PBX",),
     "database": ("its database",),
     "both databases": ("its database", "other's database"),
-    "kill, both databases": ("its database", "other's database", "kill"),
-    "stop, both databases": ("its database", "other's database", "stop"),
-    "cable, both databases": ("its database", "other's database", "its PBX"),
+    "kill + both databases": ("its database", "other's database", "kill"),
+    "stop + both databases": ("its database", "other's database", "stop"),
+    "cable + both databases": ("its database", "other's database", "its PBX"),
     "PostgreSQL": ("PostgreSQL",),
-    "kill, PostgreSQL": ("PostgreSQL", "kill"),
-    "cable, other's database": ("its PBX", "other's database"),
-    "database, other's cable": ("its database", "other's PBX"),
-    "stop, other killed": ("stop", "kill other"),
+    "kill + PostgreSQL": ("PostgreSQL", "kill"),
+    "cable + other's database": ("its PBX", "other's database"),
+    "database + other's cable": ("its database", "other's PBX"),
+    "stop + other killed": ("stop", "kill other"),
     "both killed": ("kill", "kill other"),
     "both cables": ("its PBX", "other's PBX"),
-    "both cables, both databases": ("its PBX", "other's PBX", "its database", "other's database"),
-    "kill, both cables": ("its PBX", "other's PBX", "kill"),
+    "both cables + both databases": ("its PBX", "other's PBX", "its database", "other's database"),
+    "kill + both cables": ("its PBX", "other's PBX", "kill"),
     "PBX": ("PBX",),
-    "PBX, kill": ("PBX", "kill"),
-    "PBX, both databases": ("PBX", "its database", "other's database"),
+    "PBX + kill": ("PBX", "kill"),
+    "PBX + both databases": ("PBX", "its database", "other's database"),
 }
 #: During these no machine hears the PBX for a while, so only CEL has all of it.
-_DEAF = {"stop, other killed", "both killed", "both cables", "both cables, both databases", "kill, both cables"}
+_DEAF = {"stop + other killed", "both killed", "both cables", "both cables + both databases", "kill + both cables"}
 #: Kinds of blows; one that is listed more often is chosen more often.
-KINDS = (*ACTS, "kill", "kill", "stop", "kill, both databases")
+KINDS = (*ACTS, "kill", "kill", "stop", "kill + both databases")
 #: Blows during which one machine always hears the PBX, and the PBX goes on.
 HEARD = tuple(kind for kind in KINDS if kind not in _DEAF and "PBX" not in ACTS[kind])
 
