@@ -10,7 +10,7 @@ from pbxcrm.access.permissions import Role, Viewer
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.checkpoints.access import audience_of_lamp, is_burning, visible_escalations
 from pbxcrm.checkpoints.models import Lamp
-from pbxcrm.contacts.number_owners import Row, WorkOnNumber
+from pbxcrm.contacts.number_owners import OwnedRow, WorkOnNumber
 
 
 def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
@@ -52,7 +52,7 @@ def audience_of_asked(lamp: Lamp, people: People) -> Audience:
     return Audience(frozenset({lamp.addressee_id} if lamp.addressee_id is not None else ()), ())
 
 
-def _others_episode(row: Row) -> ColumnElement[bool]:
+def _others_episode(row: OwnedRow) -> ColumnElement[bool]:
     apart = [] if row.deal_id is None else [col(Episode.deal_id).is_distinct_from(row.deal_id)]
     return exists().where(
         col(Episode.client_number) == row.number,

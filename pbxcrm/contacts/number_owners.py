@@ -24,7 +24,7 @@ Expression = Any  # a column or a literal, of a number or of an id
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OwnedRow:
     """Expressions of a row that lays claim to a number: the number, who is responsible, and its client and deal (None: it has none)."""
 
     number: Expression
@@ -41,7 +41,7 @@ class WorkOnNumber:
     ``kept_from``: somebody has such work with this number, and the viewer may not change it.
     """
 
-    others: Callable[[Row], ColumnElement[bool]]
+    others: Callable[[OwnedRow], ColumnElement[bool]]
     kept_from: Callable[[Viewer, str], ColumnElement[bool]]
 
 
@@ -59,7 +59,7 @@ def _kinds() -> list[WorkOnNumber]:
     return _registered
 
 
-def others_work(row: Row) -> ColumnElement[bool]:
+def others_work(row: OwnedRow) -> ColumnElement[bool]:
     """SQL condition: somebody else works on the row's number."""
     return or_(*(kind.others(row) for kind in _kinds()))
 
@@ -67,7 +67,7 @@ def others_work(row: Row) -> ColumnElement[bool]:
 @cache
 def counts() -> ColumnElement[bool]:
     """SQL condition on ``phones`` joined with ``contacts``: calls of the number may go by this client."""
-    claim = Row(col(Phone.number), col(Contact.responsible_id), col(Contact.id))
+    claim = OwnedRow(col(Phone.number), col(Contact.responsible_id), col(Contact.id))
     return or_(col(Phone.beside).is_(False), ~others_work(claim))
 
 

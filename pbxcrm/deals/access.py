@@ -10,7 +10,7 @@ from pbxcrm.access.owners import Audience, People, answers_for, editing, heard_b
 from pbxcrm.access.permissions import Permission, Viewer, can
 from pbxcrm.access.seen_through import SeenThrough
 from pbxcrm.contacts.models import Contact
-from pbxcrm.contacts.number_owners import Row, WorkOnNumber
+from pbxcrm.contacts.number_owners import OwnedRow, WorkOnNumber
 from pbxcrm.deals.models import Deal
 
 
@@ -75,7 +75,7 @@ CLIENT_OF_DEAL = SeenThrough(
 _Work = aliased(Deal, name="deal_at_work")
 
 
-def _others_deal(row: Row) -> ColumnElement[bool]:
+def _others_deal(row: OwnedRow) -> ColumnElement[bool]:
     apart = [] if row.deal_id is None else [col(_Work.id).is_distinct_from(row.deal_id)]
     return exists().where(
         col(_Work.client_number) == row.number,

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.models import Company, Contact
-from pbxcrm.contacts.number_owners import Row, others_work
+from pbxcrm.contacts.number_owners import OwnedRow, others_work
 from pbxcrm.deals.access import made_with_anothers_client, visible_deals
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.people.directory import load_directory
@@ -176,7 +176,7 @@ _OPEN_OF_KNOWN = _open_deal(
 
 
 def _counts() -> ColumnElement[bool]:
-    row = Row(col(Deal.client_number), col(Deal.responsible_id), col(Deal.contact_id), col(Deal.id))
+    row = OwnedRow(col(Deal.client_number), col(Deal.responsible_id), col(Deal.contact_id), col(Deal.id))
     return or_(_BY_CALL, ~others_work(row))
 
 
