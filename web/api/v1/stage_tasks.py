@@ -56,11 +56,14 @@ class StageTaskBody(ApiRequest):
     keep: bool = False
 
 
+LONGEST_SEEN = 1000  # characters of the text that says which list was read
+
+
 class StageTasksBody(ApiRequest):
     """All automatic tasks of the stage, in order. Those that are missing here are taken away."""
 
     items: list[StageTaskBody] = Field(max_length=MOST_TASKS)
-    seen: Annotated[str, Field(max_length=1000)] | None = Field(
+    seen: Annotated[str, Field(max_length=LONGEST_SEEN)] | None = Field(
         None, description="What you read: a newer list is not overwritten (409)."
     )
 
