@@ -87,7 +87,7 @@ def form_of(row: Checkpoint, steps: Sequence[CheckpointStep]) -> Form:
     amount, unit = as_typed(abs(row.offset_minutes))
     form = filled(
         {
-            "name": row.name,
+            "name": _(row.name),
             "trigger": row.trigger,
             "work": list(row.work),
             "talked_seconds": row.talked_seconds,

@@ -151,3 +151,8 @@ def filled(values: Mapping[str, object]) -> Form:
         else:
             form.values[name] = "" if value is None else "1" if value is True else str(value)
     return form
+
+
+def as_stored(typed: str, stored: str) -> str:
+    """A name from a form. A shipped name that nobody changed stays as it is stored, so that it remains translated for everybody."""
+    return stored if typed.strip() == _(stored) else typed

@@ -1,6 +1,6 @@
 """Checkpoints in the settings, for a stage or a whole pipeline: trigger, steps, and a preview of their effect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -26,7 +26,7 @@ from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web import checkpoint_form as forms
 from web import whom_words
 from web.answers import redirect
-from web.forms import Form, read_form
+from web.forms import Form, as_stored, read_form
 from web.i18n import gettext as _
 from web.norms import unit_choices
 from web.pages.common import show, version_of
@@ -95,6 +95,8 @@ async def save(request: Request) -> Response:
             pipeline_id=place.pipeline.id if place.pipeline else None,
             stage_id=place.stage.id if place.stage else None,
         )
+        if place.checkpoint is not None:
+            change = replace(change, name=as_stored(typed["name"], place.checkpoint.name))
         async with parts(request).db.write() as session:
             if act == "try":
                 job = await try_change(session, viewer(request), change, place.row_id, now=now(request))

@@ -27,7 +27,7 @@ from web.answers import redirect
 from web.attempt_schedules import as_fields, schedule_typed, then_choices
 from web.background_jobs import shown_job
 from web.checkpoint_words import sayer
-from web.forms import Form, filled, read_form
+from web.forms import Form, as_stored, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.norms import as_typed, minutes_typed, unit_choices
@@ -148,7 +148,7 @@ async def save(request: Request) -> Response:
         upcoming, attempts = form.number("next_pipeline_id"), schedule_typed(form)
         given = {"next_pipeline_id": upcoming, "attempts": attempts}
         change = PipelineChange(
-            name=_name_typed(form, shown.pipeline.name),
+            name=as_stored(form["name"], shown.pipeline.name),
             next_pipeline_id=upcoming,
             carries=form.all("carries"),
             asks_why_lost=form.ticked("asks_why_lost"),
@@ -355,19 +355,13 @@ async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, Pipeli
     return found, await _shown(session, found.pipeline_id, request)
 
 
-def _name_typed(form: Form, stored: str) -> str:
-    """The name in the form. A shipped name that nobody changed stays as it is stored, so that it remains translated for everybody."""
-    typed = form["name"]
-    return stored if typed.strip() == _(stored) else typed
-
-
 def _change(form: Form, stored_name: str = "") -> StageChange:
     norm, unset = _norm(form), set()
     if norm is None:
         unset.add("norm_minutes")
     try:
         return StageChange(
-            name=_name_typed(form, stored_name) if stored_name else form["name"],
+            name=as_stored(form["name"], stored_name) if stored_name else form["name"],
             kind=form["kind"],
             norm_minutes=norm,
             probability=form.number("probability") or 0,

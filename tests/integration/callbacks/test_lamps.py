@@ -83,7 +83,7 @@ async def test_norm_then_lamp_then_pause_then_manager(desk: CallbackDesk) -> Non
     (control,) = await tasks(desk, "control")
     assert escalation.addressee_id == control.assignee_id == desk.office.id("maria")
     assert (escalation.owner_id, escalation.state) == (desk.office.id("ivan"), LampState.BURNING)
-    assert "20 more working minutes passed after the lamp, and Ivan Kravets" in reasons.text(escalation.reason)
+    assert "20 more working minutes after the lamp; Ivan Kravets has it" in reasons.text(escalation.reason)
     for later in (1, 60, 3000):
         await sweep(desk, PAUSE + timedelta(minutes=later))
     assert (len(await tasks(desk, "lamp")), len(await tasks(desk, "control"))) == (1, 1)

@@ -16,6 +16,7 @@ from pbxcrm.people.models import User
 from pbxcrm.shared import background_jobs
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers, Clock
+from tests.lamps import callbacks_checkpoint
 
 HELD = "/settings/stages/4"  # Call held: no key stage, so nothing watches it
 STEPS = {
@@ -367,3 +368,30 @@ async def test_the_checkpoint_of_callbacks_has_the_same_form(browser: Browsers, 
         path, data={"name": "Callbacks", "trigger": "stage", "is_active": "1", "version": "2", **steps}
     )
     assert wrong.status_code == 422
+
+
+async def test_the_shipped_checkpoint_of_callbacks_is_named_in_the_readers_language(
+    browser: Browsers, database: Database
+) -> None:
+    admin = await browser("admin")
+    await admin.post("/profile/look", data={"language": "uk"})
+    async with database.read() as session:
+        row = await callbacks_checkpoint(session)
+    page = (await admin.get(f"/settings/checkpoints/{row.id}")).text
+    assert 'value="Передзвонити"' in page
+    form = {
+        "name": "Передзвонити",
+        "trigger": "callback",
+        "version": "1",
+        "is_active": "1",
+        "step_after": ["5", "10"],
+        "step_unit": ["min", "min"],
+        "step_whom": ["responsible", "manager"],
+        "step_what": ["task", "control"],
+        "step_text": ["", ""],
+        "step_checklist": ["", ""],
+    }
+    saved = await admin.post(f"/settings/checkpoints/{row.id}", data=form)
+    assert saved.status_code == 303, saved.text
+    async with database.read() as session:
+        assert (await callbacks_checkpoint(session)).name == "Callbacks"
