@@ -140,6 +140,16 @@ async def live(page: Page) -> None:
     await page.wait_for_selector("html[data-stream='ok']", state="attached")
 
 
+async def to(page: Page, css: str, key: str = "Tab", most: int = 120) -> None:
+    """Press a key until what has the focus is of this kind."""
+    for _ in range(most):
+        await page.keyboard.press(key)
+        if await page.evaluate("css => document.activeElement?.matches(css) ?? false", css):
+            return
+    focus = await page.evaluate("() => document.activeElement?.outerHTML.slice(0, 200)")
+    raise AssertionError(f"{key} never came to {css}; it stands at {focus}")
+
+
 async def still(page: Page) -> None:
     """Wait until everything that moves for a while has come to rest; what moves for ever is left alone."""
     await page.evaluate(

@@ -21,7 +21,7 @@ from pbxcrm.deals.actions import create_deal, move_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.relay import Relay
-from tests.e2e.browser import live, overflow, small_targets, violations
+from tests.e2e.browser import live, overflow, small_targets, to, violations
 from tests.e2e.conftest import AtScreen
 from workers.work import WorkLoop
 
@@ -30,16 +30,6 @@ ADMIN = Viewer(5, "admin", "Адміністратор", Role.ADMIN, None)
 OLENA_ID = 1
 TIMES = 5
 MINUTE = timedelta(seconds=60)
-
-
-async def to(page: Page, css: str, key: str = "Tab", most: int = 120) -> None:
-    """Press a key until what has the focus is of this kind."""
-    for _ in range(most):
-        await page.keyboard.press(key)
-        if await page.evaluate("css => document.activeElement?.matches(css) ?? false", css):
-            return
-    focus = await page.evaluate("() => document.activeElement?.outerHTML.slice(0, 200)")
-    raise AssertionError(f"{key} never came to {css}; it stands at {focus}")
 
 
 async def test_a_stage_and_its_checkpoint_are_edited_by_keyboard_alone(at_screen: AtScreen, db: Database) -> None:

@@ -276,13 +276,15 @@ async def move_stage(request: Request) -> Response:
     form = await read_form(request)
     stage_id: int = request.path_params["stage_id"]
     async with parts(request).db.write() as session:
-        position = form.number("position")
+        position, found = form.number("position"), (await load_funnel(session)).stages.get(stage_id)
+        before = found.position if found is not None else 0
         moved = await actions.change_stage(
             session, viewer(request), stage_id, StageChange(position=max(0, position or 0)), now=now(request)
         )
         await session.flush()
+        is_down = moved.position > before
         shown = await _shown(session, moved.pipeline_id)
-    return show(request, "pipelines/_stages.html", shown=shown, kinds=KINDS, focus=stage_id)
+    return show(request, "pipelines/_stages.html", shown=shown, kinds=KINDS, focus=stage_id, is_down=is_down)
 
 
 async def ask_split(request: Request) -> Response:

@@ -1,13 +1,16 @@
 // In a refused form the first field with an error gets the focus. If the error is about the whole form (a failed log-in), the
-// first empty field gets it, else the first field. With htmx and without it.
+// first empty field gets it, else the first field; a question in the message (autofocus) comes before both. With htmx and without it.
 const FIELDS = "input:not([type=hidden], [type=radio], [type=checkbox]), textarea, select";
 const shown = (elements) => [...elements].find((element) => element.checkVisibility() && !element.disabled);
 
 function firstWrong(root) {
   const field = shown(root.querySelectorAll('[aria-invalid="true"]'));
   if (field) return field;
-  const form = root.querySelector("form [role=alert]")?.closest("form");
+  const alert = root.querySelector("form [role=alert]");
+  const form = alert?.closest("form");
   if (!form) return null;
+  const asked = alert.querySelector("[autofocus]");
+  if (asked) return asked;
   const fields = [...form.querySelectorAll(FIELDS)];
   return shown(fields.filter((one) => !one.value)) ?? shown(fields);
 }

@@ -1,6 +1,6 @@
 // The week of tasks: drag a task to another day, or press Alt and an arrow while it has the focus.
 const move = async (task, values) => {
-  await window.htmx.ajax("POST", `/tasks/${task}/plan`, { values, swap: "none", source: document.body });
+  await window.htmx.ajax("POST", `/tasks/${task}/plan`, { values, swap: "none", target: "#week" });
 };
 let held = null;
 
