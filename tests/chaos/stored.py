@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from pbxcrm.calls.call_json import as_object
 from pbxcrm.calls.models import Call, CallEvent
@@ -12,7 +12,7 @@ from pbxcrm.shared.db import Database
 async def stored_calls(database: Database) -> list[Call]:
     """The calls sorted by start, without those that were merged into another."""
     async with database.read() as session:
-        rows = (await session.exec(select(Call).where(Call.merged_into_id == None))).all()  # noqa: E711
+        rows = (await session.exec(select(Call).where(col(Call.merged_into_id).is_(None)))).all()
     return sorted(rows, key=lambda call: (call.started_at, call.id or 0))
 
 

@@ -10,7 +10,8 @@ from pbxcrm import migrations
 from pbxcrm.composition import compose
 from pbxcrm.shared.db import Database
 from tests.databases import fresh_name, postgres_programs, running_postgres
-from tests.week.simulation import Played, play_week
+from tests.week.comparing import Played
+from tests.week.diary import play_week
 from tests.week.world import Size
 
 FULL = "20,1800,1500,9000"

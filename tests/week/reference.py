@@ -350,9 +350,11 @@ class Office:
             entry = (deal.move, *entry)
         return entry, since if rule.begins_at is None else max(since, rule.begins_at)
 
-    def _works(self, deal: Deal, rule: Rule, *, silence: bool = False) -> list[tuple[int, int, str, object]]:
+    def _works(
+        self, deal: Deal, rule: Rule, *, silence: bool = False
+    ) -> list[tuple[int, int, str, tuple[object, ...]]]:
         """(when, since when the clock runs, kind, which) of all that counts as work."""
-        found: list[tuple[int, int, str, object]] = []
+        found: list[tuple[int, int, str, tuple[object, ...]]] = []
         if silence or "talked" in rule.works:
             found += [(at, at, "talked", ("talk", at)) for at, seconds in deal.talks if seconds >= rule.talked_seconds]
         if "next_task" in rule.works:
@@ -366,10 +368,11 @@ class Office:
         return found
 
     def _last(self, deal: Deal, rule: Rule, entered: int, *, silence: bool) -> tuple[tuple[object, ...], int]:
-        since, which = entered, ("entered", entered)
+        since = entered
+        which: tuple[object, ...] = ("entered", entered)
         for at, runs_from, _, named in self._works(deal, rule, silence=silence):
             if at >= entered and runs_from > since:
-                since, which = runs_from, named  # type: ignore[assignment]
+                since, which = runs_from, named
         return which, since
 
     def _why(self, subject: Subject, rule: Rule) -> str:

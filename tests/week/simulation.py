@@ -3,76 +3,35 @@
 import heapq
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from functools import partial
-from pathlib import Path
+from datetime import datetime, timedelta
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.calendars.actions import CalendarChange, change_calendar
-from pbxcrm.calendars.leave_actions import NewLeave, create_leave
-from pbxcrm.callbacks.actions import change_options
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
-from pbxcrm.checkpoints.actions import change_checkpoint
-from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.pause_actions import end_pause, pause_deal
 from pbxcrm.checkpoints.sweep import sweep_lamps
-from pbxcrm.deals.actions import add_note, create_deal, edit_deal, move_deal
+from pbxcrm.deals.actions import add_note, edit_deal, move_deal
 from pbxcrm.deals.models import Deal, StageKind, StageMove
-from pbxcrm.deals.pipeline_actions import StageChange, archive_stage, change_stage
-from pbxcrm.people.actions import edit_user
 from pbxcrm.reactions.intake import Intake
-from pbxcrm.shared import background_jobs, timers
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import PbxcrmError
-from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task, edit_task
 from pbxcrm.tasks.finish_actions import finish_task
-from pbxcrm.tasks.models import Task, TaskStatus
 from tests.calls import FactStory, batch, outbound
 from tests.week import reference
-from tests.week.reference import Away, Planned, Subject
+from tests.week.reference import Planned, Subject
 from tests.week.world import (
-    HOLIDAY,
     Client,
-    Size,
     World,
-    admin_of,
-    build,
     minute_of,
     moment,
-    reload_rules,
-    reload_stages,
-    typed,
 )
-
-ACTS = {
-    "talk": 20, "short": 4, "miss": 14, "call": 12, "no_answer": 12, "plan": 10, "postpone": 5, "finish": 5, "move": 12, "close": 2,
-    "pause": 3, "resume": 2, "give": 4, "amount": 3, "title": 2, "note": 3, "accept": 3, "reassign": 3, "comment": 2, "joint": 2,
-}  # fmt: skip
-
-
-@dataclass(slots=True)
-class Played:
-    """What the product and the reference say, and how much happened."""
-
-    found: Counter[tuple[object, ...]]
-    wanted: Counter[tuple[object, ...]]
-    done: Counter[str]
-    digests: int  # tasks that hold several late lamps
-    unasked: list[str]  # what is wrong with the tasks of burning lamps
-
-    @property
-    def differences(self) -> list[str]:
-        lost, extra = self.wanted - self.found, self.found - self.wanted
-        said = [f"reference only: {each}" for each in lost] + [f"product only: {each}" for each in extra]
-        return sorted(said, key=lambda each: each.split(": ", 1)[1]) + self.unasked
 
 
 @dataclass(slots=True)
@@ -429,262 +388,3 @@ class Simulation:
 
 def _is_managers(whom: str) -> bool:
     return whom in {"manager", "joint", "role:manager"}
-
-
-@dataclass(slots=True)
-class Rules:
-    """What an administrator changes in the middle of the week."""
-
-    play: Simulation
-
-    async def holiday(self) -> None:
-        await self._days("office", HOLIDAY, [])
-
-    async def short_day(self) -> None:
-        await self._days("shop", date(2026, 10, 24), [(480, 660)])
-
-    async def working_sunday(self) -> None:
-        await self._days("office", date(2026, 10, 25), [(600, 840)])
-
-    async def _days(self, name: str, day: date, spans: list[tuple[int, int]]) -> None:
-        world = self.play.world
-        days = world.days.setdefault(name, {})
-        days[day] = spans
-        said = [(each, typed([hours])[0], "Changed") for each, hours in sorted(days.items())]
-        await self._change(name, CalendarChange(days=said))
-
-    async def shorter_nights(self) -> None:
-        zone, _ = self.play.world.weeks["night"]
-        week = [[(1380, 1800)]] * 7
-        self.play.world.weeks["night"] = (zone, week)
-        await self._change("night", CalendarChange(week=typed(week)))
-
-    async def _change(self, name: str, change: CalendarChange) -> None:
-        play = self.play
-        calendar = play.world.calendars[name]
-        assert await play.do(lambda s: change_calendar(s, play.admin, calendar, change, now=play.at))
-        play.world.lay_out(name)
-        await self._recomputed()
-
-    async def _recomputed(self) -> None:
-        """The worker does what is left of it at once."""
-        while await background_jobs.work_on(self.play.database, self.play.at):
-            pass
-        self.play.office.look_at_all(self.play.now)
-
-    async def norm(self) -> None:
-        play = self.play
-        stage = play.dice.choice([each for each in play.world.open_stages() if each.norm_minutes])
-        new = StageChange(norm_minutes=max(15, int((stage.norm_minutes or 0) * play.dice.choice([0.4, 0.7, 1.5, 2]))))
-        assert await play.do(lambda s: change_stage(s, play.admin, stage.id or 0, new, now=play.at))
-        await reload_stages(play.database, play.world)
-        await self._recomputed()
-
-    async def callbacks(self) -> None:
-        play = self.play
-        values = {
-            "callback_due_minutes": play.dice.choice([10, 30, 45]),
-            "callback_pause_minutes": play.dice.choice([5, 30]),
-        }
-        assert await play.do(lambda s: change_options(s, play.admin, values, now=play.at))
-        await reload_rules(play.database, play.world)
-        await self._recomputed()
-
-    async def silence(self) -> None:
-        """Another norm and reaction pause, beginning now."""
-        play = self.play
-        rule = next(each for each in play.office.rules.values() if each.trigger == "silence")
-        steps = [
-            StepChange(200, "responsible", "task"),
-            StepChange(90, "manager", "control"),
-            StepChange(60, "role:qc", "control"),
-        ]
-        new = CheckpointChange(
-            "Silence", "silence", steps, work=sorted(rule.works), pipeline_id=rule.pipeline_id,
-            talked_seconds=rule.talked_seconds, begin_now=True,
-        )  # fmt: skip
-        assert await play.do(lambda s: change_checkpoint(s, play.admin, rule.id, new, now=play.at))
-        await reload_rules(play.database, play.world)
-        await self._recomputed()
-
-    async def leave(self, login: str, days: int, deputy: str | None) -> None:
-        play = self.play
-        who, instead = self._person(login), self._person(deputy).id if deputy else None
-        new = NewLeave(who.id, play.at, moment(play.now + days * 1440), instead)
-        assert await play.do(lambda s: create_leave(s, play.admin, new, now=play.at))
-        play.office.away.append(Away(who.id, play.now, play.now + days * 1440, instead))
-        await self._recomputed()
-
-    async def leaves_us(self, login: str) -> None:
-        who = self._person(login)
-        await self._edit(login, is_active=False, team=who.team)
-        self.play.office.left(who.id, self.play.now)
-        await self._recomputed()
-
-    async def other_team(self, login: str, team: int) -> None:
-        await self._edit(login, is_active=True, team=team)
-        self._person(login).team = team
-        await self._recomputed()
-
-    async def _edit(self, login: str, *, is_active: bool, team: int | None) -> None:
-        play, who = self.play, self._person(login)
-
-        async def act(session: AsyncSession) -> None:
-            await edit_user(
-                session, play.admin, who.id, name=login.title(), role=who.role, extensions=[play.world.extensions[who.id]],
-                team=team, is_active=is_active, now=play.at,
-            )  # fmt: skip
-
-        assert await play.do(act)
-
-    def _person(self, login: str) -> reference.Person:
-        return next(each for each in self.play.office.people.values() if each.login == login)
-
-    async def fewer_stages(self) -> None:
-        """A stage goes whose deals have armed and burning lamps; the worker moves what is left."""
-        play = self.play
-        stages = [each for each in play.world.open_stages() if each.norm_minutes and each.kind == StageKind.OPEN]
-        stage = play.dice.choice(stages)
-        to = play.dice.choice([each for each in play.world.open_stages(stage.pipeline_id) if each.id != stage.id])
-        assert await play.do(lambda s: archive_stage(s, play.admin, stage.id or 0, to.id, now=play.at))
-        while await timers.sweep(play.database, play.at):
-            pass
-        await reload_stages(play.database, play.world)
-        await play.look_around(play.world.clients[0], "moved")
-
-
-async def play_week(database: Database, folder: Path, size: Size, seed: int) -> Played:
-    """Play it all and compare. ``folder`` is for the settings of the intake."""
-    dice = random.Random(seed)
-    world = await build(database, size, dice)
-    play = Simulation(database, Intake(database, Settings(data_dir=folder)), world, await admin_of(database), dice)
-    _fill_diary(play, size)
-    await play.run()
-    return await _compare(play)
-
-
-def _fill_diary(play: Simulation, size: Size) -> None:
-    dice, world = play.dice, play.world
-    fresh = iter(dice.sample(range(size.clients), size.deals))
-    for number in range(size.deals):
-        client = world.clients[next(fresh)]
-        play.plan(number * 240 // size.deals, partial(_first_deal, play, client))
-    for _ in range(size.events):
-        kind = dice.choices(list(ACTS), list(ACTS.values()))[0]
-        play.plan(_some_minute(dice, size), partial(_act, play, kind))
-    rules, day = Rules(play), size.minutes // 7
-    teams = sorted(world.office.manager_of_team)
-    changes: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-        (0.3, partial(rules.leave, "seller0", 4, "seller1")),
-        (0.4, partial(rules.leave, "seller4", 3, None)),
-        (1.1, rules.norm),
-        (1.2, partial(rules.leave, "manager2", 3, None)),
-        (1.5, rules.holiday),
-        (1.6, rules.callbacks),
-        (2.1, rules.short_day),
-        (2.3, rules.norm),
-        (2.4, partial(rules.leave, "seller1", 1, "seller3")),
-        (3.2, rules.working_sunday),
-        (3.4, rules.shorter_nights),
-        (5.2, rules.silence),
-        (5.3, partial(rules.leaves_us, "seller2")),
-        (5.4, partial(rules.other_team, "seller3", teams[1])),
-        (5.5, rules.fewer_stages),
-        (5.6, partial(rules.leaves_us, "manager3")),
-        (6.1, rules.norm),
-        (6.2, rules.callbacks),
-    ]
-    for at, change in changes:
-        play.plan(int(at * day), change)
-    if size.minutes >= 6 * 1440:
-        play.down = range(
-            4 * 1440 + 600, 5 * 1440 + 240
-        )  # the worker is down over the Sunday's night until Monday noon
-
-
-def _some_minute(dice: random.Random, size: Size) -> int:
-    """Mostly by day in Kyiv, more rarely by night and at the weekend."""
-    while True:
-        minute = dice.randrange(1, size.minutes)
-        clock, day = minute % 1440, minute // 1440
-        busy = clock < 11 * 60 and day not in {3, 4}  # from 8:00 to 19:00; the week begins on a Wednesday
-        if busy or dice.random() < 0.15:
-            return minute
-
-
-async def _first_deal(play: Simulation, client: Client) -> None:
-    stage, owner = play.dice.choice(play.world.open_stages()), play.dice.choice(play.world.sellers())
-
-    async def act(session: AsyncSession) -> None:
-        await create_deal(
-            session, play.admin, title=f"Deal of {client.numbers[0]}", now=play.at, currency="UAH", region="UA", stage_id=stage.id,
-            responsible_id=owner.id, contact_id=client.contact_id, client_number=client.numbers[0],
-        )  # fmt: skip
-
-    if await play.do(act):
-        await play.look_around(client, "created")
-
-
-async def _act(play: Simulation, kind: str) -> None:
-    play.done[kind] += 1
-    if kind in {"talk", "short", "miss", "call", "no_answer"}:
-        client = play.dice.choice(play.world.clients)
-        if client.busy_until < play.now:
-            client.busy_until = play.now
-            await getattr(play, kind)(client)
-    elif kind in {"accept", "reassign", "comment", "joint"}:
-        await play.with_escalation(kind)
-    elif kind in {"postpone", "finish"}:
-        await getattr(play, kind)()
-    else:
-        await play.on_deal("plan_task" if kind == "plan" else kind)
-
-
-_WHY = {
-    "lamp.out_closed": "closed",
-    "lamp.out_moved": "moved",
-    "lamp.out_talked": "talked",
-    "lamp.out_planned": "planned",
-    "lamp.out_filled": "filled",
-    "lamp.out_accepted": "accepted",
-    "lamp.out_given": "given",
-    "lamp.out_reassigned_deal": "given",
-}
-
-
-async def _compare(play: Simulation) -> Played:
-    async with play.database.read() as session:
-        lamps = (await session.exec(select(Lamp).where(col(Lamp.lit_at).is_not(None)).order_by(col(Lamp.id)))).all()
-        tasks = {task.id: task for task in (await session.exec(select(Task))).all()}
-    by_stage = {rule.id for rule in play.office.rules.values() if rule.stage_id is not None}
-    found: Counter[tuple[object, ...]] = Counter()
-    for lamp in lamps:
-        why = _WHY.get(lamp.out_reason.get("code", ""), "?") if lamp.out_at and lamp.checkpoint_id in by_stage else ""
-        about = lamp.deal_id if lamp.subject == "deal" else lamp.callback_id
-        found[
-            lamp.subject, about, lamp.checkpoint_id, lamp.step, minute_of(lamp.lit_at), minute_of(lamp.out_at), lamp.owner_id,
-            lamp.addressee_id, why,
-        ] += 1  # fmt: skip
-    wanted: Counter[tuple[object, ...]] = Counter()
-    for each in play.office.lamps:
-        why = each.why if each.out_at is not None and each.rule_id in by_stage else ""
-        wanted[
-            (*each.subject, each.rule_id, each.step, each.lit_at, each.out_at, each.owner_id, each.addressee_id, why)
-        ] += 1
-    shared = Counter(lamp.task_id for lamp in lamps)
-    return Played(found, wanted, play.done, sum(count > 1 for count in shared.values()), _unasked(lamps, tasks))
-
-
-def _unasked(lamps: Sequence[Lamp], tasks: dict[int | None, Task]) -> list[str]:
-    """Every burning lamp has an open task with whom it asks, and no lamp that is out has one."""
-    wrong = []
-    burning = {lamp.task_id for lamp in lamps if lamp.state == LampState.BURNING}
-    for lamp in lamps:
-        task = tasks.get(lamp.task_id)
-        is_open = task is not None and task.status == TaskStatus.OPEN
-        own = task is not None and not task.about.startswith("lamps:")
-        if lamp.state == LampState.BURNING and (not is_open or (own and task.assignee_id != lamp.addressee_id)):  # type: ignore[union-attr]
-            wrong.append(f"lamp {lamp.id} burns without a task of {lamp.addressee_id}")
-        if lamp.state == LampState.OUT and is_open and lamp.task_id not in burning:
-            wrong.append(f"lamp {lamp.id} is out and its task {lamp.task_id} is open")
-    return wrong

@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from pbxcrm.shared.db import Database
-from tests.week.simulation import play_week
+from tests.week.diary import play_week
 from tests.week.world import Size
 
 SMALL = Size(sellers=5, clients=40, deals=32, events=170)
