@@ -28,8 +28,7 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.typed_reasons import check_why
-from pbxcrm.tasks.actions import TaskDraft, do_create_task, say_task_changed
-from pbxcrm.tasks.finish_actions import do_open_task
+from pbxcrm.tasks.actions import TaskDraft, do_create_task, do_open_task, say_task_changed
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 

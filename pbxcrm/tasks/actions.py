@@ -133,6 +133,13 @@ async def do_close_task(
     await do_say_planned(session, task, at)
 
 
+def do_open_task(task: Task) -> None:
+    """Reopen a closed task. The caller must record it and emit the change."""
+    task.status, task.result, task.result_code = TaskStatus.OPEN.value, "", {}
+    task.done_at = task.done_by_id = task.checked_at = task.checked_by_id = None
+    task.version += 1
+
+
 async def do_change_task(
     session: AsyncSession,
     task: Task,

@@ -15,6 +15,7 @@ from pbxcrm.tasks.actions import (
     access_task_for_change,
     do_close_task,
     do_comment,
+    do_open_task,
     do_say_planned,
     do_take_back_task,
     say_task_changed,
@@ -118,10 +119,3 @@ async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, no
     await say_task_changed(session, task, now, people)
     await do_say_planned(session, task, now)
     return task
-
-
-def do_open_task(task: Task) -> None:
-    """Reopen a closed task. The caller must record it and emit the change."""
-    task.status, task.result, task.result_code = TaskStatus.OPEN.value, "", {}
-    task.done_at = task.done_by_id = task.checked_at = task.checked_by_id = None
-    task.version += 1

@@ -9,7 +9,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import reason
-from pbxcrm.tasks.actions import do_close_task, say_task_changed
+from pbxcrm.tasks.actions import do_close_task, do_open_task, say_task_changed
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_JOINT
 
@@ -43,8 +43,6 @@ async def do_reopen_other_half(
     other = await other_half(session, task)
     if other is None or other.status == TaskStatus.OPEN or other.done_at != closed_at:
         return
-    other.status, other.result, other.result_code = TaskStatus.OPEN.value, "", {}
-    other.done_at = other.done_by_id = None
-    other.version += 1
+    do_open_task(other)
     record(session, now, "task.reopened", "task", other.id, actor=actor)
     await say_task_changed(session, other, now, people)
