@@ -11,7 +11,9 @@ from web.formats import NBSP, local
 from web.i18n import gettext as _
 from web.i18n import here
 
-NAMES = frozenset({"stage", "pipeline", "key"})  # named by the product where they were shipped, so they are translated
+NAMES = frozenset(
+    {"stage", "pipeline", "key"}
+)  # shipped names of stages and pipelines, and the names of fields: translated
 
 
 def said(params: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from pbxcrm.access import Role
 from pbxcrm.people.directory import Directory
-from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, USER
+from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, USER, named
 from web.i18n import N_
 from web.i18n import gettext as _
 
@@ -27,21 +27,20 @@ def said(whom: str, people: Directory) -> str:
         return _(OF_THE_DEAL[whom])
     if whom.startswith(ROLE):
         return _(ROLES.get(whom.removeprefix(ROLE), whom))
-    login = whom.removeprefix(USER)
-    found = next((user for user in people.users.values() if user.login == login), None)
+    found = named(whom, people)
     if found is None:
-        return login
+        return whom.removeprefix(USER)
     return found.name if found.is_active else _("{name} (has left)").format(name=found.name)
 
 
-def choices(people: Directory, named: Collection[str]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Groups of options. An inactive person is listed only if ``named`` has them."""
+def choices(people: Directory, chosen: Collection[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Groups of options. An inactive person is listed only if ``chosen`` has them."""
     everybody = sorted(people.users.values(), key=lambda user: user.name)
     persons = [(f"{USER}{user.login}", user.name) for user in everybody if user.is_active]
     persons += [
         (f"{USER}{user.login}", _("{name} (has left)").format(name=user.name))
         for user in everybody
-        if not user.is_active and f"{USER}{user.login}" in named
+        if not user.is_active and f"{USER}{user.login}" in chosen
     ]
     return [
         (_("Of the deal"), [(name, _(text)) for name, text in OF_THE_DEAL.items()]),

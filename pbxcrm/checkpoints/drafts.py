@@ -15,7 +15,7 @@ from pbxcrm.deals.stage_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.whom import has_left, is_whom
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.lengths import check_line, longest
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.texts import one_line
 
@@ -39,10 +39,7 @@ class StepChange:
 
 def check_name(name: str) -> str:
     """The name in one line. Raises Invalid at ``name``."""
-    name = one_line(name)
-    if not name or len(name) > longest(Checkpoint.name):
-        raise Invalid("name", "checkpoints.name", "Write a name of up to 100 letters.")
-    return name
+    return check_line(name, Checkpoint.name, "name", "checkpoints.name", "Write a name of up to {most} characters.")
 
 
 def check_trigger(kind: str, field: str, offset: int) -> None:

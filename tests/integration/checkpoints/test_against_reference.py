@@ -1,6 +1,6 @@
 """Two weeks of an office at random: every lamp is compared with a reference that lives each stay through by itself.
 
-The reference is ``what_if.would_light``, which tests/unit/checkpoints compares with one that looks at every minute. The clocks of
+The reference is ``rules.would_light``, which tests/unit/checkpoints compares with one that looks at every minute. The clocks of
 Kyiv go back in the first night from Saturday to Sunday.
 """
 
@@ -14,8 +14,7 @@ from sqlmodel import col, select
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.checkpoints.models import Lamp, LampState, WorkKind
 from pbxcrm.checkpoints.pause_actions import pause_deal
-from pbxcrm.checkpoints.preview import Stay, would_light
-from pbxcrm.checkpoints.rules import Rest, Work
+from pbxcrm.checkpoints.rules import Rest, Stay, Work, would_light
 from pbxcrm.people.directory import load_directory
 from tests.integration.checkpoints.conftest import DealDesk
 

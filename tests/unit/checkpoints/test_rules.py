@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.models import WorkKind
-from pbxcrm.checkpoints.preview import Stay, WouldLight, would_light
-from pbxcrm.checkpoints.rules import Base, Rest, Work, base_of, due_of, pieces, worked_between
+from pbxcrm.checkpoints.rules import (
+    Base,
+    Rest,
+    Stay,
+    Work,
+    WouldLight,
+    base_of,
+    due_of,
+    pieces,
+    worked_between,
+    would_light,
+)
 
 MINUTE = timedelta(minutes=1)
 KYIV = ZoneInfo("Europe/Kyiv")
