@@ -154,5 +154,8 @@ def filled(values: Mapping[str, object]) -> Form:
 
 
 def as_stored(typed: str, stored: str) -> str:
-    """A name from a form. A shipped name that nobody changed stays as it is stored, so that it remains translated for everybody."""
-    return stored if typed.strip() == _(stored) else typed
+    """A name from a form. A shipped name that nobody changed stays as it is stored, so that it remains translated for everybody.
+
+    ``stored`` is empty for something new.
+    """
+    return stored if stored and typed.strip() == _(stored) else typed

@@ -13,7 +13,7 @@ from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.checkpoints.preview_jobs import Look, look_at_norm, try_norm
 from pbxcrm.checkpoints.queries import lamps_in_stage, list_checkpoints
 from pbxcrm.deals import pipeline_actions as actions
-from pbxcrm.deals.fields import BY_KEY, CLIENT_NAME
+from pbxcrm.deals.fields import name_of_field
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gates import GateRefused
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
@@ -58,7 +58,6 @@ COLOURS: dict[str, str] = {
     Colour.BROWN.value: N_("brown"),
     Colour.GREY.value: N_("grey"),
 }
-FIELDS: dict[str, str] = {**{key: field.name for key, field in BY_KEY.items()}, "contact_id": CLIENT_NAME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +362,7 @@ def _change(form: Form, stored_name: str = "") -> StageChange:
         unset.add("norm_minutes")
     try:
         return StageChange(
-            name=as_stored(form["name"], stored_name) if stored_name else form["name"],
+            name=as_stored(form["name"], stored_name),
             kind=form["kind"],
             norm_minutes=norm,
             probability=form.number("probability") or 0,
@@ -440,7 +439,7 @@ def _stage_page(
         kinds=[(name, _(text)) for name, text in KINDS.items()],
         colours=[(name, _(text)) for name, text in COLOURS.items()],
         units=unit_choices(),
-        fields={key: FIELDS[key] for key in actions.REQUIRABLE},
+        fields={key: name_of_field(key) for key in actions.REQUIRABLE},
     )
     if request.method == "POST" and form["act"] == "try":  # htmx aimed at the element of the preview
         response.headers.update({"HX-Retarget": "#stage-form", "HX-Reswap": "outerHTML"})
