@@ -1,6 +1,6 @@
 # make run    everything with a simulated PBX; with PBXCRM_AMI_URL=ami://user:secret@host:5038 your own PBX
 # make test   installs what the tests need, then checks style, types and import rules and runs the tests
-# make week   plays a week of an office on both databases and compares every lamp with a slow reference (ten minutes or more)
+# make week   plays a week of an office on both databases and compares every lamp with a slow reference (half an hour or more)
 # make chaos  kills, stops and disconnects each part, the database and the PBX at random during calls (an hour or more)
 # make help   lists the other targets
 

@@ -209,7 +209,7 @@ class Listener:
         """Seconds until a standby looks at the lease again: when it lapses, unless it is renewed meanwhile."""
         try:
             left = await self._sink.lease_left(self.pbx)
-        except Exception as error:  # noqa: BLE001  # the next look says it
+        except Exception as error:  # noqa: BLE001  # if the database is away, the next look reports it
             log.debug("lease_not_seen", pbx=self.pbx, why=describe(error))
             return self._settings.renew
         return min(self._settings.look, left + _LAPSED) if left > 0 else self._settings.renew

@@ -14,7 +14,7 @@ from tests.week.comparing import Played
 from tests.week.diary import play_week
 from tests.week.world import Size
 
-FULL = "20,1800,1500,9000"
+FULL = "20,2300,2000,7000"
 
 
 async def _play(url: str, size: Size, seed: int) -> Played:
