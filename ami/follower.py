@@ -18,20 +18,20 @@ from typing import Protocol, TypeVar
 import structlog
 
 from ami import snapshot as snapshots
+from ami.backfill_thread import Gap, Recovery
 from ami.cel_translation import Told
 from ami.connection import AmiConnection, Frame, Link
 from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
 from ami.fact_applier import Applier, Sink, describe
-from ami.gap_recovery import Gap, Recovery
 from ami.heard_messages import Heard
-from ami.inheriting import Inherited
+from ami.inherited_calls import Inherited
 from ami.journal import Journal, JournalRecord
 from ami.messages import Message, parse
 from ami.pbx_clock import clock_shift, in_our_time
-from ami.reporting import Reporter
 from ami.rings_first import RINGING, rings_first
 from ami.snapshot import Snapshot
 from ami.standby_facts import Untold
+from ami.state_reports import Reporter
 from ami.take_snapshot import clock_offset, take_snapshot
 from ami.tracker.clock import event_time
 from ami.waiting import wait_at_most

@@ -15,15 +15,15 @@ from uuid import uuid4
 
 import structlog
 
+from ami.backfill_thread import Recovery
+from ami.command_executor import CommandSource, Executor
 from ami.commands import Dialling
 from ami.connection import AmiConnection, Timing
 from ami.errors import JournalInUse
-from ami.executing import CommandSource, Executor
 from ami.fact_applier import Applier, Sink, describe
 from ami.follower import CallTracker, Follower
-from ami.gap_recovery import Recovery
 from ami.journal import Journal
-from ami.reporting import Reporter
+from ami.state_reports import Reporter
 from ami.url import AmiUrl
 from ami.waiting import wait_at_most
 from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost, PbxReport, PbxState

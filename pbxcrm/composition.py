@@ -41,7 +41,7 @@ from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL, DEAL_OF_NUMBER
 from pbxcrm.deals.actions import adopt_deals, has_files, next_task_missing, say_deals_relinked
-from pbxcrm.deals.follow_ups import follow_closing
+from pbxcrm.deals.after_closing import follow_closing
 from pbxcrm.deals.hooks import (
     deal_changed,
     pipeline_made,

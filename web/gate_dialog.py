@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from pbxcrm.deals import actions
 from pbxcrm.deals.fields import BY_KEY, MOMENTS
-from pbxcrm.deals.gates import GateRefused, Need
+from pbxcrm.deals.gate_rules import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import REQUIRABLE
 from pbxcrm.deals.queries import access_deal, stage_of_kind

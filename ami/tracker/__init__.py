@@ -3,7 +3,8 @@
 The modules, from the wire upwards: ``endpoints`` what a channel leads to · ``call`` channels, bridges and calls ·
 ``switchboard`` which channels are one call · ``legs`` one phone's part · ``roles`` who calls whom · ``talk`` who talks to whom,
 and transfers · ``events``, ``transfers``, ``voicemail`` what each AMI event means · ``desk`` which facts are told, and when ·
-``verdict`` the outcome · ``ending``, ``reconciling`` calls that end without their own events · ``state`` the state for a fact.
+``outcome_rules`` the outcome of a call that is over · ``lost_hangups``, ``reconciling`` calls that end without their own events ·
+``state`` the state for a fact.
 
 The rules that these modules cite:
 

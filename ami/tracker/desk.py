@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from ami.messages import Message
-from ami.tracker import talk, verdict
+from ami.tracker import outcome_rules, talk
 from ami.tracker.call import Channel, Talker, TrackedCall
 from ami.tracker.clock import DAWN
 from ami.tracker.endpoints import EndpointKind
@@ -195,7 +195,7 @@ class Desk:
             return
         call.ended_at = call.ended_at or at
         if call.answered_at is not None and not call.channels:
-            self.end(call, verdict.outcome(call))
+            self.end(call, outcome_rules.outcome(call))
         elif call.release_at is None:
             call.release_at = now + VERDICT_HELD
             self.remind(call, call.release_at)
@@ -229,7 +229,7 @@ class Desk:
                 continue
             if call.release_at is not None:
                 if call.release_at <= now:
-                    self.end(call, verdict.outcome(call))
+                    self.end(call, outcome_rules.outcome(call))
             else:
                 self._tell_who_left(call, now)
                 late = talk.late_transfer(
@@ -256,7 +256,7 @@ class Desk:
     def _absorbed(self, absorbed: TrackedCall, kept: TrackedCall) -> None:
         """Copy the history of ``absorbed`` (a consultation, a pickup, a retrieved parked call) into ``kept``."""
         if absorbed.is_finished and kept.has_client:
-            self.end(absorbed, verdict.outcome(absorbed))
+            self.end(absorbed, outcome_rules.outcome(absorbed))
             return
         among_phones = kept.direction is Direction.INTERNAL and absorbed.direction is Direction.INTERNAL
         if not among_phones:  # they talked to each other, not to the client

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ami.messages import Message
-from ami.tracker import ending, transfers, voicemail
+from ami.tracker import lost_hangups, transfers, voicemail
 from ami.tracker.call import Channel
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import EndpointKind
@@ -287,7 +287,7 @@ def new_exten(desk: Desk, message: Message, _at: datetime) -> None:
 
 def shutdown(desk: Desk, _message: Message, at: datetime) -> None:
     """The PBX stops."""
-    ending.shutdown(desk, at)
+    lost_hangups.shutdown(desk, at)
 
 
 def started(desk: Desk, _message: Message, at: datetime) -> None:

@@ -7,7 +7,7 @@ A remembered channel that is no longer there hung up during the gap. A call with
 from datetime import datetime, timedelta
 
 from ami.snapshot import Headers, Snapshot
-from ami.tracker import ending
+from ami.tracker import lost_hangups
 from ami.tracker.call import Channel, TrackedCall
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import EndpointKind
@@ -29,7 +29,7 @@ def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: dateti
     desk.booted_at = snapshot.booted_at or desk.booted_at
     if restarted:
         # After a restart channel names are reused: no earlier channel is alive.
-        ending.shutdown(desk, _last_sign_of_life(now, heard_until), desk.started_at)
+        lost_hangups.shutdown(desk, _last_sign_of_life(now, heard_until), desk.started_at)
     desk.started_at = None
     _end_what_is_gone(desk, snapshot, now)
     for seen in snapshot.channels:
@@ -63,7 +63,7 @@ def _end_what_is_gone(desk: Desk, snapshot: Snapshot, now: datetime) -> None:
         robbed.add(channel.call)
         board.unplug(channel.id)
     for call in [c for c in desk.open_calls() if c in robbed and c.caller_is_gone]:
-        ending.give_up(desk, call, now, Outcome.UNKNOWN)
+        lost_hangups.give_up(desk, call, now, Outcome.UNKNOWN)
 
 
 def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Makes the frozen state of a call that goes into a fact."""
 
 from ami.tracker.call import TrackedCall
-from ami.tracker.verdict import missed_reason
+from ami.tracker.outcome_rules import missed_reason
 from pbxcrm.calls.facts import CallState, Outcome
 
 

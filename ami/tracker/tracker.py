@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ami.messages import Message
 from ami.snapshot import Snapshot
-from ami.tracker import ending, reconciling
+from ami.tracker import lost_hangups, reconciling
 from ami.tracker.clock import DAWN, event_time
 from ami.tracker.desk import Desk
 from ami.tracker.events import HANDLERS
@@ -54,7 +54,7 @@ class Tracker:
 
     def tick(self, now: datetime) -> list[CallFact]:
         """Time has passed without a message: tell the delayed facts that are due, end calls without an event for a day."""
-        return self._desk.release(now) + ending.forgotten(self._desk, now)
+        return self._desk.release(now) + lost_hangups.forgotten(self._desk, now)
 
     def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
         """Compare with a snapshot of the PBX after a gap (rule 7). What cannot be known is "unknown", never "missed".
@@ -65,7 +65,7 @@ class Tracker:
 
     def close(self) -> list[CallFact]:
         """The stream has ended: give every held verdict. Calls in progress stay open."""
-        return ending.release_all(self._desk)
+        return lost_hangups.release_all(self._desk)
 
     def open_calls(self) -> list[CallState]:
         """The calls that are not over, in the order they began."""

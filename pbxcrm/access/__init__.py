@@ -2,10 +2,10 @@
 
 * ``permissions``: which actions a role may do; each route declares one permission.
 * ``owners``: who owns a row, and who answers for the owner.
-* ``ways``: how rows are visible through rows of other contexts.
+* ``seen_through``: how rows are visible through rows of other contexts.
 * ``<context>/access.py``: the rules for each kind of row: ``visible_…`` and ``editable_…`` (SQL conditions, so that a row the
-  viewer may not see is never fetched), ``sees_…`` and ``edits_…`` (for a loaded row), ``audience_of_…`` (who
-  is notified of a change).
+  viewer may not see is never fetched), ``sees_…`` and ``edits_…`` (for a loaded row).
+* ``<context>/audience.py``: who is notified of a change: ``audience_of_…``.
 """
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, answers_for, decides_for, sees_others, teammates

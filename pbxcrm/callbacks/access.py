@@ -5,10 +5,10 @@ only those who answer for the owner may close it without a call.
 from sqlalchemy import ColumnElement, exists, or_, true
 from sqlmodel import col
 
-from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, owned, teammates, there_is
+from pbxcrm.access.owners import SEES_EVERYTHING, editing, owned, teammates, there_is
 from pbxcrm.access.permissions import Role, Viewer
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
-from pbxcrm.checkpoints.access import audience_of_lamp, is_burning, visible_escalations
+from pbxcrm.checkpoints.access import is_burning, visible_escalations
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.contacts.number_owners import OwnedRow, WorkOnNumber
 
@@ -32,24 +32,6 @@ def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
 def editable_episodes(viewer: Viewer) -> ColumnElement[bool]:
     """Callbacks that the viewer may close without a call: of people they answer for, and those without an owner."""
     return editing(viewer, or_(col(Episode.owner_id).is_(None), owned(viewer, col(Episode.owner_id))))
-
-
-def audience_of_episode(episode: Episode, people: People) -> Audience:
-    """Who is notified: the owner's team, its managers and the claimant; without an owner, everybody.
-
-    For the addressees of burning lamps see ``audience_of_asked``.
-    """
-    if episode.owner_id is None:
-        return Audience(frozenset(), tuple(Role))
-    claimed = {episode.claimed_by_id} if episode.claimed_by_id is not None else set()
-    return Audience(frozenset(people.sharing_with(episode.owner_id) | claimed))
-
-
-def audience_of_asked(lamp: Lamp, people: People) -> Audience:
-    """Who sees a callback because of its burning ``lamp``."""
-    if lamp.is_escalation:
-        return audience_of_lamp(lamp, people)
-    return Audience(frozenset({lamp.addressee_id} if lamp.addressee_id is not None else ()), ())
 
 
 def _others_episode(row: OwnedRow) -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check, decides_for
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.access import audience_of_asked, audience_of_episode
+from pbxcrm.callbacks.audience import audience_of_asked, audience_of_episode
 from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import (
     DecisionContext,

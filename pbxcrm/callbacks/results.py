@@ -25,7 +25,7 @@ from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.passed_decisions import do_pass_on, owner_to_ask
 from pbxcrm.screenpop.models import Disposition
-from pbxcrm.screenpop.outcomes import do_say_ended
+from pbxcrm.screenpop.outcome_actions import do_say_ended
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.reasons import N_, Reason, reason

@@ -20,7 +20,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.passed_decisions import open_passed
 from pbxcrm.deals.queries import latest_move
 from pbxcrm.people.directory import Directory
-from pbxcrm.screenpop.outcomes import do_say_ended
+from pbxcrm.screenpop.outcome_actions import do_say_ended
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.tasks.actions import do_restore_task, do_take_back_task, undo_state_of

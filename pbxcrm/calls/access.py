@@ -1,6 +1,6 @@
 """Which calls a viewer sees: those they own, took part in (a ringing phone counts), or that belong to a deal they see."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, or_, true, union
@@ -9,10 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.owners import (
     SEES_EVERYTHING,
-    Audience,
-    People,
     gathered,
-    heard_by,
     owned,
     teammates,
     there_is,
@@ -63,14 +60,6 @@ async def audible_of(session: AsyncSession, viewer: Viewer, call_ids: Iterable[i
 def own_calls(viewer: Viewer) -> ColumnElement[bool]:
     """SQL condition for calls whose card the viewer may edit: their own phone takes or took part."""
     return there_is(Call, col(CallLeg.call_id) == col(Call.id), col(CallLeg.user_id) == viewer.user_id)
-
-
-def audience_of_call(
-    responsible_id: int | None, phones_of: Collection[int | None], deal_owner: tuple[int | None] | None, people: People
-) -> Audience:
-    """Who is notified of a call. ``phones_of``: user ids of its legs; ``deal_owner``: (user id,) if it belongs to a deal."""
-    heard = heard_by(people, responsible_id, *phones_of)
-    return heard | heard_by(people, *deal_owner) if deal_owner is not None else heard
 
 
 def _little(viewer: Viewer) -> CompoundSelect[Any]:

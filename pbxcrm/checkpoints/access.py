@@ -1,10 +1,9 @@
-"""Who sees a lamp, and who is notified when it changes."""
+"""Who sees a lamp, and who may work on an escalation."""
 
 from sqlalchemy import ColumnElement, false, or_, true
 from sqlmodel import col
 
 from pbxcrm.access import SEES_EVERYTHING, Role, Viewer, teammates
-from pbxcrm.access.owners import Audience, People
 from pbxcrm.access.permissions import Permission, can
 from pbxcrm.checkpoints.models import Lamp, LampState
 
@@ -32,11 +31,3 @@ def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
 
 def is_burning() -> ColumnElement[bool]:
     return col(Lamp.state) == LampState.BURNING.value
-
-
-def audience_of_lamp(lamp: Lamp, people: People) -> Audience:
-    """Who is notified: the owner, the addressee and the owner's managers; without an owner, every manager."""
-    asked = {lamp.addressee_id} if lamp.addressee_id is not None else set()
-    if lamp.owner_id is None:
-        return Audience(frozenset(asked), (*SEES_EVERYTHING, Role.MANAGER))
-    return Audience(frozenset({lamp.owner_id} | people.managing(lamp.owner_id) | asked))

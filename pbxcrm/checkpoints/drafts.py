@@ -11,7 +11,7 @@ from pbxcrm.checkpoints.deal_facts import DATES
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.models import Pipeline, Stage
-from pbxcrm.deals.stage_rules import LONGEST_NORM
+from pbxcrm.deals.pipeline_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.whom import has_left, is_whom
 from pbxcrm.shared.errors import Invalid

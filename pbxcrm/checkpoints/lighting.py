@@ -13,8 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.checkpoints.access import audience_of_lamp
 from pbxcrm.checkpoints.addressee_rules import addressee_of, goes_to_manager
+from pbxcrm.checkpoints.audience import audience_of_lamp
 from pbxcrm.checkpoints.context import EngineContext, Watched
 from pbxcrm.checkpoints.counting import with_arithmetic
 from pbxcrm.checkpoints.models import CheckpointStep, Decision, Lamp, LampState, StepKind, Subject

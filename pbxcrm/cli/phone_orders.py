@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 
-from ami.executing import CommandRequest, CommandResult
+from ami.command_executor import CommandRequest, CommandResult
 from pbxcrm.phone.order_source import Answer, Orders
 
 
 class PhoneOrders:
-    """``ami.executing.CommandSource`` over ``pbxcrm.phone.order_source.Orders``."""
+    """``ami.command_executor.CommandSource`` over ``pbxcrm.phone.order_source.Orders``."""
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders

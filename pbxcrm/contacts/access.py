@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, or_, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, gathered, heard_by, owned, there_is
+from pbxcrm.access.owners import SEES_EVERYTHING, editing, gathered, owned, there_is
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.access.seen_through import WaysToSee, are_few
 from pbxcrm.contacts.models import Company, Contact
@@ -45,30 +45,6 @@ async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
         return False
     others = (query for way in ways_to_see_contacts.all for query in way.few(viewer))
     return await are_few(session, select(Contact.id).where(owned(viewer, col(Contact.responsible_id))), *others)
-
-
-async def audience_of_contact(session: AsyncSession, contact: Contact, people: People) -> Audience:
-    """Who is notified that a client changed; needs one query for the owners of its deals, tasks and calls."""
-    return heard_by(people, contact.responsible_id) | await _through_ways(session, [contact.id or 0], people)
-
-
-async def audience_of_company(session: AsyncSession, company: Company, people: People) -> Audience:
-    """Who is notified that a company changed: those who see it or one of its clients."""
-    found = await session.exec(select(Contact.id, Contact.responsible_id).where(Contact.company_id == company.id))
-    heard = heard_by(people, company.responsible_id)
-    contacts = found.all()
-    for _, responsible_id in contacts:
-        heard |= heard_by(people, responsible_id)
-    return heard | await _through_ways(session, [contact_id or 0 for contact_id, _ in contacts], people)
-
-
-async def _through_ways(session: AsyncSession, contact_ids: list[int], people: People) -> Audience:
-    heard = Audience(frozenset())
-    if contact_ids:
-        owners = gathered(*(way.owners(contact_ids) for way in ways_to_see_contacts.all))
-        for (owner_id,) in (await session.exec(owners)).all():  # type: ignore[call-overload]
-            heard |= heard_by(people, owner_id)
-    return heard
 
 
 def visible_companies(viewer: Viewer) -> ColumnElement[bool]:

@@ -10,13 +10,8 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.access import Permission, Viewer, can, check, decides_for
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.access import (
-    audience_of_company,
-    audience_of_contact,
-    editable_companies,
-    editable_contacts,
-    visible_companies,
-)
+from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies
+from pbxcrm.contacts.audience import audience_of_company, audience_of_contact
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.number_owners import is_beside
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number

@@ -15,8 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.access import audience_of_contact
 from pbxcrm.contacts.actions import check_editable, merged_meanwhile, number_linked
+from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Merging, Relinked, contacts_merging, rows_relinked
 from pbxcrm.contacts.merge_rules import FIELDS, ContactPoint, choose, shared_way
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone

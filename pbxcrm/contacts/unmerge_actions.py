@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.access import audience_of_contact
+from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Relinked, Unmerging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.merge_actions import WayTable, lock_both, set_way, way_of, ways_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from pbxcrm.access.owners import Audience, People, answers_for, editing, heard_by, owned, there_is
+from pbxcrm.access.owners import People, answers_for, editing, owned, there_is
 from pbxcrm.access.permissions import Permission, Viewer, can
 from pbxcrm.access.seen_through import SeenThrough
 from pbxcrm.contacts.models import Contact
@@ -32,11 +32,6 @@ def sees_deal(viewer: Viewer, deal: Deal, people: People) -> bool:
 def edits_deal(viewer: Viewer, deal: Deal, people: People) -> bool:
     """The same rule as ``editable_deals``, for a loaded deal."""
     return can(viewer, Permission.DEALS_EDIT) and sees_deal(viewer, deal, people)
-
-
-def audience_of_deal(deal: Deal, people: People) -> Audience:
-    """Who is notified of a change of the deal: everybody who sees it."""
-    return heard_by(people, deal.responsible_id)
 
 
 def _few(viewer: Viewer) -> tuple[Select[Any], ...]:

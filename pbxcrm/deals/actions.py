@@ -16,15 +16,16 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.number_owners import do_accept
 from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
 from pbxcrm.contacts.rules import check_number
-from pbxcrm.deals.access import audience_of_deal, editable_deals
+from pbxcrm.deals.access import editable_deals
+from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
 from pbxcrm.deals.fields import BY_KEY, Value, apply_values
-from pbxcrm.deals.gates import GateFacts, check_gate
+from pbxcrm.deals.gate_rules import GateFacts, check_gate
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import access_deal, default_pipeline, has_open_task, latest_move, stage_of_kind
 from pbxcrm.deals.rules import check_title, is_closing
-from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.core_sql import add_rows

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.deals.actions import do_move_deal
-from pbxcrm.deals.gates import GateRefused
+from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason

@@ -87,7 +87,7 @@ class Stage(SQLModel, table=True):
     colour: str = Field(default="", max_length=8)  # a Colour
     waits_for_client: bool = False  # the client waits for us, or we wait for the client
     extra_control: bool = False  # quality control looks at these deals
-    requires: dict[str, Any] = json_object()  # a stored ``stage_rules.Requirements``
+    requires: dict[str, Any] = json_object()  # a stored ``pipeline_rules.Requirements``
     archived_at: datetime | None = maybe_utc_column()  # no deal may enter any more; the history stays
     version: int = 1
 

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.deals import stage_rules
+from pbxcrm.deals import pipeline_rules
 from pbxcrm.deals.actions import do_move_deal
 from pbxcrm.deals.attempt_schedule import AttemptSchedule, check_schedule, without_stage
 from pbxcrm.deals.automatic_moves import do_move_by_itself
@@ -18,8 +18,8 @@ from pbxcrm.deals.fields import FIELDS
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.hooks import pipeline_made, stage_archived, stage_changed
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
+from pbxcrm.deals.pipeline_rules import CARRIED_BY_DEFAULT, Requirements
 from pbxcrm.deals.queries import stages_of
-from pbxcrm.deals.stage_rules import CARRIED_BY_DEFAULT, Requirements
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -162,7 +162,7 @@ async def create_stage(
         raise Invalid("kind", "stages.kind", "Choose the kind of the stage.")
     stage = Stage(
         pipeline_id=pipeline_id,
-        name=stage_rules.check_stage_name(change.name or "", others),
+        name=pipeline_rules.check_stage_name(change.name or "", others),
         kind=kind,
         position=len(others),
     )
@@ -172,7 +172,7 @@ async def create_stage(
     closing = (number for number, each in enumerate(others) if each.kind in {StageKind.WON, StageKind.LOST})
     where = change.position if change.position is not None else next(closing, len(others))
     _set_order([*others[:where], stage, *others[where:]])
-    stage_rules.check_kinds([*others, stage])
+    pipeline_rules.check_kinds([*others, stage])
     record(session, now, "stage.created", "stage", stage.id, actor=viewer, after=_said_of_stage(stage))
     _say_changed(session, pipeline_id, now)
     return stage
@@ -196,14 +196,14 @@ async def change_stage(
     before = _said_of_stage(stage)
     others = [each for each in await stages_of(session, stage.pipeline_id) if each.id != stage_id]
     if change.name is not None:
-        stage.name = stage_rules.check_stage_name(change.name, others)
+        stage.name = pipeline_rules.check_stage_name(change.name, others)
     if change.kind is not None and change.kind != stage.kind:
         await _change_kind(session, stage, change.kind)
     _change_stage(stage, change, others)
     if change.position is not None:
         where = max(0, min(change.position, len(others)))
         _set_order([*others[:where], stage, *others[where:]])
-    stage_rules.check_kinds([*others, stage])
+    pipeline_rules.check_kinds([*others, stage])
     _record_change(session, viewer, "stage", stage_id, before, _said_of_stage(stage), now)
     stage.version += 1
     _say_changed(session, stage.pipeline_id, now)
@@ -227,7 +227,7 @@ async def archive_stage(
     if stage.archived_at is not None:
         raise Conflict("stages.archived", "This stage has been removed already.")
     others = [each for each in await stages_of(session, stage.pipeline_id) if each.id != stage_id]
-    stage_rules.check_kinds(others)
+    pipeline_rules.check_kinds(others)
     count = (await session.exec(select(func.count()).select_from(Deal).where(Deal.stage_id == stage_id))).one()
     to = await session.get(Stage, move_to) if move_to is not None else None
     if count and (to is None or to.archived_at is not None or to.id == stage_id):
@@ -338,9 +338,9 @@ async def _change_pipeline(
     elif "next_pipeline_id" in change.unset:
         pipeline.next_pipeline_id = None
     chain: dict[int, int | None] = {each.id: each.next_pipeline_id for each in known if each.id is not None}
-    stage_rules.check_next(pipeline.id, {**chain, pipeline.id: pipeline.next_pipeline_id})
+    pipeline_rules.check_next(pipeline.id, {**chain, pipeline.id: pipeline.next_pipeline_id})
     if change.carries is not None:
-        pipeline.carries = stage_rules.check_carries(change.carries)
+        pipeline.carries = pipeline_rules.check_carries(change.carries)
     if change.asks_why_lost is not None:
         pipeline.asks_why_lost = change.asks_why_lost
     if change.attempts is not None:
@@ -367,21 +367,21 @@ async def _change_kind(session: AsyncSession, stage: Stage, kind: str) -> None:
 
 def _change_stage(stage: Stage, change: StageChange, others: Sequence[Stage]) -> None:
     if change.norm_minutes is not None:
-        stage.norm_minutes = stage_rules.check_norm(change.norm_minutes)
+        stage.norm_minutes = pipeline_rules.check_norm(change.norm_minutes)
     elif "norm_minutes" in change.unset:
         stage.norm_minutes = None
     if change.probability is not None:
-        stage.probability = stage_rules.check_probability(change.probability)
+        stage.probability = pipeline_rules.check_probability(change.probability)
     if change.instruction is not None:
-        stage.instruction = stage_rules.check_instruction(change.instruction)
+        stage.instruction = pipeline_rules.check_instruction(change.instruction)
     if change.colour is not None:
-        stage.colour = stage_rules.check_colour(change.colour)
+        stage.colour = pipeline_rules.check_colour(change.colour)
     if change.waits_for_client is not None:
         stage.waits_for_client = change.waits_for_client
     if change.extra_control is not None:
         stage.extra_control = change.extra_control
     if change.requires is not None:
-        stage.requires = stage_rules.check_requirements(change.requires, REQUIRABLE).stored()
+        stage.requires = pipeline_rules.check_requirements(change.requires, REQUIRABLE).stored()
 
 
 def _set_order(stages: Sequence[Stage]) -> None:
@@ -394,7 +394,7 @@ async def _pipelines(session: AsyncSession) -> list[Pipeline]:
 
 
 async def _free_name(session: AsyncSession, name: str, own_id: int | None) -> str:
-    name = stage_rules.check_pipeline_name(name)
+    name = pipeline_rules.check_pipeline_name(name)
     same = (await session.exec(select(Pipeline.id).where(Pipeline.name == name))).first()
     if same is not None and same != own_id:
         raise Invalid("name", "pipelines.name_taken", "There is a pipeline of this name already.")

@@ -8,7 +8,8 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.queries import access_call
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.flags.access import access_flag, audience_of_flag
+from pbxcrm.flags.access import access_flag
+from pbxcrm.flags.audience import audience_of_flag
 from pbxcrm.flags.models import Flag
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid

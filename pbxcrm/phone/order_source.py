@@ -33,7 +33,7 @@ _KINDS = {CommandKind.ATTENDED.value: "attended_transfer"}
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order in the shape of ``ami.executing.CommandRequest``."""
+    """An order in the shape of ``ami.command_executor.CommandRequest``."""
 
     id: str
     kind: str

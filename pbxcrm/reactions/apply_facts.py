@@ -10,7 +10,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calls.access import audience_of_call
+from pbxcrm.calls.audience import audience_of_call
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
 from pbxcrm.calls.models import Call, CallEvent, CallLeg
 from pbxcrm.calls.rules import is_better_ending, line_of
@@ -25,7 +25,7 @@ from pbxcrm.reactions.call_context import CallContext
 from pbxcrm.reactions.client_of_call import read_clients
 from pbxcrm.reactions.dialling import dials, take_callback
 from pbxcrm.reactions.mobiles import with_colleagues
-from pbxcrm.screenpop.actions import do_owe_wrap_up, say_dock_changed
+from pbxcrm.screenpop.card_actions import do_owe_wrap_up, say_dock_changed
 from pbxcrm.shared.core_sql import add_new, execute, fetch, list_param
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.events import emit

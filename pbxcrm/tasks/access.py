@@ -5,11 +5,11 @@ those that are nobody else's to answer for: an assignment and a control are for 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 
-from pbxcrm.access.owners import SEES_EVERYTHING, Audience, People, editing, heard_by, owned, there_is
+from pbxcrm.access.owners import SEES_EVERYTHING, editing, owned, there_is
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.access.seen_through import SeenThrough
 from pbxcrm.contacts.models import Contact
-from pbxcrm.deals.access import audience_of_deal, visible_deals
+from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.rules import GIVEN_TO_ONE
@@ -33,12 +33,6 @@ def editable_tasks(viewer: Viewer) -> ColumnElement[bool]:
         there_is(Task, col(Deal.id) == col(Task.deal_id), visible_deals(viewer)),
     )
     return editing(viewer, or_(mine, on_deal))
-
-
-def audience_of_task(task: Task, deal: Deal | None, people: People) -> Audience:
-    """Who is notified of a change of the task: everybody who sees it. ``deal``: the deal of the task."""
-    heard = heard_by(people, task.assignee_id, task.created_by_id, task.given_by_id)
-    return heard | audience_of_deal(deal, people) if deal is not None else heard
 
 
 def lets_in(viewer: Viewer) -> ColumnElement[bool]:

@@ -26,7 +26,7 @@ from pbxcrm.shared.lengths import check_optional_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks import checklist_rules
-from pbxcrm.tasks.access import audience_of_task
+from pbxcrm.tasks.audience import audience_of_task
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, edits_task

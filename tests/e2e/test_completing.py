@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.deals.stage_rules import Requirements
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.reactions.intake import Intake
 from tests.calls import NOON, FactStory, batch
 from tests.e2e.browser import live, violations

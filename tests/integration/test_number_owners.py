@@ -18,7 +18,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.reactions.caller_lookup import Caller, look_up
 from pbxcrm.reactions.intake import Intake
-from pbxcrm.screenpop.actions import make_client
+from pbxcrm.screenpop.card_actions import make_client
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import NOON, FactStory, batch

@@ -74,7 +74,7 @@ def test_pages_and_the_api_leave_queries_to_the_contexts() -> None:
     assert found == []
 
 
-ROOMS = {"models", "access", "rules", "actions", "queries", "filters", "hooks", "timers", "reasons"}
+ROOMS = {"models", "access", "audience", "rules", "actions", "queries", "filters", "hooks", "timers", "reasons"}
 SPLIT_BY_SUBJECT = re.compile(r"\w+_(actions|queries|rules|jobs)")
 NO_CONTEXTS = {"shared", "migrations", "cli"}
 

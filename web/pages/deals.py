@@ -19,7 +19,7 @@ from pbxcrm.contacts.queries import ContactRow, access_contact, get_contact, loa
 from pbxcrm.deals import actions
 from pbxcrm.deals.board_queries import path_of
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
-from pbxcrm.deals.gates import Need
+from pbxcrm.deals.gate_rules import Need
 from pbxcrm.deals.models import Stage, StageKind, StageMove
 from pbxcrm.deals.queries import (
     DealRow,

@@ -17,11 +17,11 @@ from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.deadline_parser import read_deadline
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.screenpop import actions, outcomes
+from pbxcrm.screenpop import card_actions, outcome_actions
 from pbxcrm.screenpop.card_contents import Card
 from pbxcrm.screenpop.deal_access import deal_access_of
+from pbxcrm.screenpop.dock_queries import CardSlot, Dock, Wanted, access_own_call, load_cards, load_docks
 from pbxcrm.screenpop.models import Disposition
-from pbxcrm.screenpop.queries import CardSlot, Dock, Wanted, access_own_call, load_cards, load_docks
 from pbxcrm.screenpop.rules import CardState
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.models import Task
@@ -146,7 +146,7 @@ async def save_note(request: Request) -> Response:
     """``POST /dock/{call}/note``: ``text``. The note is saved while it is typed."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
-        await actions.save_note(session, viewer(request), _call_id(request), form.get("text"), now(request))
+        await card_actions.save_note(session, viewer(request), _call_id(request), form.get("text"), now(request))
     return Response(status_code=204)
 
 
@@ -163,7 +163,7 @@ async def choose_contact(request: Request) -> Response:
     """``POST /dock/{call_id}/contact``: which client called, if several share the number."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
-        await actions.choose_contact(
+        await card_actions.choose_contact(
             session, viewer(request), _call_id(request), form.id("contact_id") or 0, now(request)
         )
     return await dock(request)
@@ -182,7 +182,7 @@ async def link(request: Request) -> Response:
     try:
         region = parts(request).settings.region
         async with parts(request).db.write() as session:
-            client = await actions.link_client(
+            client = await card_actions.link_client(
                 session, viewer(request), call_id, form.id("contact_id"), region=region, now=now(request)
             )
     except Invalid as error:
@@ -201,11 +201,11 @@ async def make_client(request: Request) -> Response:
     known = form.id("contact_id")
     async with parts(request).db.write() as session:
         if known is not None:
-            client = await actions.link_client(
+            client = await card_actions.link_client(
                 session, viewer(request), call_id, known, region=settings.region, now=now(request)
             )
         else:
-            client = await actions.make_client(
+            client = await card_actions.make_client(
                 session,
                 viewer(request),
                 call_id,
@@ -223,7 +223,9 @@ async def attach(request: Request) -> Response:
     """``POST /dock/{call}/attach``: ``deal_id``, the deal that the call belongs to."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
-        await actions.attach_deal(session, viewer(request), _call_id(request), form.id("deal_id") or 0, now(request))
+        await card_actions.attach_deal(
+            session, viewer(request), _call_id(request), form.id("deal_id") or 0, now(request)
+        )
     return await dock(request)
 
 
@@ -240,7 +242,7 @@ async def finish(request: Request) -> Response:
         async with parts(request).db.write() as session:
             if deal_id is not None:
                 await gate_dialog.fill_in(session, request, form, deal_id)
-            passed = await outcomes.finish(
+            passed = await outcome_actions.finish(
                 session,
                 viewer(request),
                 call_id,
@@ -262,14 +264,14 @@ async def hide(request: Request) -> Response:
     """``POST /dock/{call}/hide``: remove the card from the viewer's own dock."""
     call_id = _call_id(request)
     async with parts(request).db.write() as session:
-        await outcomes.hide(session, viewer(request), call_id, now(request))
+        await outcome_actions.hide(session, viewer(request), call_id, now(request))
     return toast(request, _("The card is put away."), undo=f"/dock/{call_id}/unhide")
 
 
 async def unhide(request: Request) -> Response:
     """``POST /dock/{call}/unhide``: the undo of ``hide``."""
     async with parts(request).db.write() as session:
-        await outcomes.unhide(session, viewer(request), _call_id(request), now(request))
+        await outcome_actions.unhide(session, viewer(request), _call_id(request), now(request))
     return Response(status_code=204)
 
 
@@ -279,7 +281,7 @@ async def finish_together(request: Request) -> Response:
     away = form.ticked("away")
     disposition = "" if away else Disposition.DONE.value
     async with parts(request).db.write() as session:
-        count = await outcomes.finish_together(session, viewer(request), disposition, at, before=at, token=token)
+        count = await outcome_actions.finish_together(session, viewer(request), disposition, at, before=at, token=token)
     if away:
         said = ngettext("{num} card is put away.", "{num} cards are put away.", count)
     else:
@@ -290,7 +292,7 @@ async def finish_together(request: Request) -> Response:
 async def unfinish_together(request: Request) -> Response:
     """``POST /dock/together/{token}/undo``: cards finished together come back."""
     async with parts(request).db.write() as session:
-        await outcomes.unfinish_together(session, viewer(request), request.path_params["token"], now(request))
+        await outcome_actions.unfinish_together(session, viewer(request), request.path_params["token"], now(request))
     return Response(status_code=204)
 
 
@@ -299,7 +301,7 @@ async def not_a_client(request: Request) -> Response:
     call_id, at = _call_id(request), now(request)
     region = parts(request).settings.region
     async with parts(request).db.write() as session:
-        passed = await outcomes.mark_not_a_client(session, viewer(request), call_id, region=region, now=at)
+        passed = await outcome_actions.mark_not_a_client(session, viewer(request), call_id, region=region, now=at)
         text = await _finished(session, passed, _("The number is on the list of those that are not clients."))
     return toast(request, text, undo=f"/dock/{call_id}/unhide")
 

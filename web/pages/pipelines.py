@@ -15,11 +15,11 @@ from pbxcrm.checkpoints.queries import lamps_in_stage, list_checkpoints
 from pbxcrm.deals import pipeline_actions as actions
 from pbxcrm.deals.fields import name_of_field
 from pbxcrm.deals.funnel_templates import TEMPLATES
-from pbxcrm.deals.gates import GateRefused
+from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import MOST_COUNTED, deals_in_stages, list_pipelines, load_funnel
-from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ami.executing import CommandRequest, CommandResult
+from ami.command_executor import CommandRequest, CommandResult
 from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
 from tests.fakes.ami_server import FakeAmiServer, error, success

@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import select
 
 from ami.backfill import Backfill
-from ami.gap_recovery import Recovery
+from ami.backfill_thread import Recovery
 from ami.listener import Listener, ListenerSettings
 from ami.simulator import Simulator
 from ami.tracker import Tracker, TrackerSettings

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ami.backfill import Backfill
+from ami.command_executor import CommandResult
 from ami.commands import Dialling
 from ami.connection import Timing
-from ami.executing import CommandResult
 from ami.listener import Listener, ListenerSettings
 from ami.tracker import Tracker
 from ami.url import AmiUrl

@@ -16,7 +16,7 @@ from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.people.models import User
-from pbxcrm.screenpop.queries import load_docks
+from pbxcrm.screenpop.dock_queries import load_docks
 from pbxcrm.shared import reasons
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound

@@ -12,7 +12,7 @@ from pbxcrm.callbacks.special_numbers import put_on_list, take_off_list
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.models import Deal
-from pbxcrm.screenpop.outcomes import mark_not_a_client, unhide
+from pbxcrm.screenpop.outcome_actions import mark_not_a_client, unhide
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, CallbackDesk

@@ -13,7 +13,7 @@ from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Stage
-from pbxcrm.screenpop import outcomes
+from pbxcrm.screenpop import outcome_actions
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Incomplete, Invalid
 from pbxcrm.tasks.models import Task
@@ -243,14 +243,14 @@ async def test_on_the_card_anothers_deal_is_passed_on_too(desk: CallbackDesk) ->
     at = SOON + timedelta(minutes=1)
     async with desk.database.write() as session:
         olena = await desk.viewer("olena")
-        await outcomes.finish(session, olena, call_id, "not_interested", at, why="too dear")
+        await outcome_actions.finish(session, olena, call_id, "not_interested", at, why="too dear")
     assert await kind_of_stage(desk) == "unsorted"
     task = await task_about(desk, "not_interested")
     assert task
     assert task.assignee_id == desk.office.id("ivan")
     async with desk.database.write() as session:
-        await outcomes.unhide(session, olena, call_id, at)
-        await outcomes.mark_not_a_client(session, olena, call_id, region="UA", now=at)
+        await outcome_actions.unhide(session, olena, call_id, at)
+        await outcome_actions.mark_not_a_client(session, olena, call_id, region="UA", now=at)
     assert await task_about(desk, "not_interested") is None
     assert await task_about(desk, "spam")
     async with desk.database.read() as session:

@@ -16,13 +16,13 @@ from pbxcrm.callbacks.undo_actions import undo_result
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import unmark_number
 from pbxcrm.contacts.models import SpecialNumber
-from pbxcrm.deals import gates
+from pbxcrm.deals import gate_rules
 from pbxcrm.deals.actions import move_deal
-from pbxcrm.deals.gates import GateFacts, GateRefused, missing_for
+from pbxcrm.deals.gate_rules import GateFacts, GateRefused, missing_for
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import archive_stage
 from pbxcrm.deals.queries import stage_of_kind
-from pbxcrm.screenpop import outcomes
+from pbxcrm.screenpop import outcome_actions
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.models import Task
@@ -112,17 +112,19 @@ async def by_card(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
     call_id = await _answered(desk)
     refuse()
     async with desk.database.write() as session:
-        await outcomes.finish(session, await desk.viewer("ivan"), call_id, "not_interested", SOON, why="too dear")
+        await outcome_actions.finish(
+            session, await desk.viewer("ivan"), call_id, "not_interested", SOON, why="too dear"
+        )
 
 
 async def by_undone_card(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
     call_id = await _answered(desk)
     ivan = await desk.viewer("ivan")
     async with desk.database.write() as session:
-        await outcomes.finish(session, ivan, call_id, "not_interested", SOON, why="too dear")
+        await outcome_actions.finish(session, ivan, call_id, "not_interested", SOON, why="too dear")
     refuse()
     async with desk.database.write() as session:
-        await outcomes.unhide(session, ivan, call_id, SOON)
+        await outcome_actions.unhide(session, ivan, call_id, SOON)
 
 
 async def by_talk(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
@@ -148,12 +150,12 @@ PATHS: dict[str, Path_] = {
     "pbxcrm.callbacks.results:_lose": by_callback,
     "pbxcrm.callbacks.undo_actions:_move_back": by_undone_callback,
     "pbxcrm.deals.lost:reopen_deals": by_unmarked_number,
-    "pbxcrm.screenpop.outcomes:_lose": by_card,
-    "pbxcrm.screenpop.outcomes:_take_back": by_undone_card,
+    "pbxcrm.screenpop.outcome_actions:_lose": by_card,
+    "pbxcrm.screenpop.outcome_actions:_take_back": by_undone_card,
     "pbxcrm.reactions.actions:_leave_didnt_reach": by_talk,
     "pbxcrm.deals.pipeline_actions:archive_stage": by_removed_stage,
     "pbxcrm.deals.pipeline_actions:clear_stage": by_talk,  # by itself, as a talk does; in batches in test_pipelines.py
-    "pbxcrm.deals.follow_ups:_take_back": by_talk,  # by itself, too
+    "pbxcrm.deals.after_closing:_take_back": by_talk,  # by itself, too
     "pbxcrm.callbacks.attempts:do_after_last": by_talk,  # by itself, too; refused in test_schedules.py
 }
 AUTOMATIC = {by_talk}
@@ -169,13 +171,15 @@ async def test_no_path_passes_beside_the_gate(desk: CallbackDesk, path: Path_, m
     stood: list[Deal] = []
 
     def refuse() -> None:
-        monkeypatch.setattr(gates, "_RULES", (lambda _to, _facts: Missing("field", "budget", "Fill in “budget”."),))
+        monkeypatch.setattr(
+            gate_rules, "_RULES", (lambda _to, _facts: Missing("field", "budget", "Fill in “budget”."),)
+        )
 
     async def before(desk: CallbackDesk) -> None:
         stood.append(await desk.one(Deal))
 
     moved: list[int] = []
-    original = gates.check_gate
+    original = gate_rules.check_gate
 
     def counted(to: Stage, facts: GateFacts) -> None:
         moved.append(to.id or 0)
@@ -201,7 +205,8 @@ async def test_an_automatic_move_that_is_refused_again_makes_no_second_task(
     desk: CallbackDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await by_talk(
-        desk, lambda: monkeypatch.setattr(gates, "_RULES", (lambda _to, _facts: Missing("file", "file", "Attach."),))
+        desk,
+        lambda: monkeypatch.setattr(gate_rules, "_RULES", (lambda _to, _facts: Missing("file", "file", "Attach."),)),
     )
     await desk.intake.apply(batch(FactStory("17.8", at=SOON + timedelta(minutes=9)).ring("101").answer("101").end()))
     assert len([task for task in await desk.rows(Task) if task.about.startswith("gate:")]) == 1
@@ -216,7 +221,7 @@ async def test_on_the_card_a_deal_is_not_lost_after_a_failed_attempt_with_nothin
     ivan, at = await desk.viewer("ivan"), SOON + timedelta(minutes=2)
     async with desk.database.write() as session:
         with pytest.raises(GateRefused) as refused:
-            await outcomes.finish(session, ivan, call_id, "not_interested", at, why="too dear")
+            await outcome_actions.finish(session, ivan, call_id, "not_interested", at, why="too dear")
     assert [missing.kind for missing in refused.value.missing] == ["next_task"]
     assert (await desk.one(Deal)).closed_at is None
 

@@ -12,10 +12,10 @@ import pytest
 from sqlmodel import select
 
 from pbxcrm.deals.actions import create_deal, move_deal
-from pbxcrm.deals.gates import GateRefused
+from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import Stage
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import stages_of
-from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.files.actions import On, attach, put_back_file, remove_file
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.queries import needed_hashes

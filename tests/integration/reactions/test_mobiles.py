@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ami.inheriting import Inherited
+from ami.inherited_calls import Inherited
 from ami.replay import facts_in
 from ami.tracker import TrackerSettings
 from pbxcrm.callbacks.models import Episode

@@ -16,10 +16,10 @@ from pbxcrm.people.actions import edit_user
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
-from pbxcrm.screenpop import actions, outcomes
+from pbxcrm.screenpop import card_actions, outcome_actions
 from pbxcrm.screenpop.card_contents import Card
 from pbxcrm.screenpop.deal_access import deal_access_of
-from pbxcrm.screenpop.queries import load_cards, load_docks
+from pbxcrm.screenpop.dock_queries import load_cards, load_docks
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import Outbox
@@ -58,7 +58,7 @@ async def test_the_card_follows_the_call(database: Database, office: Office, int
     assert await states(database, office) == {"ivan": [], "olena": ["after"], "maria": [], "petro": []}
     (card,) = await dock(database, office, "olena")
     async with database.write() as session:
-        await outcomes.finish(session, await office.viewer(session, "olena"), card.call.id or 0, "done", LATER)
+        await outcome_actions.finish(session, await office.viewer(session, "olena"), card.call.id or 0, "done", LATER)
     assert await states(database, office) == {"ivan": [], "olena": [], "maria": [], "petro": []}
 
 
@@ -115,8 +115,8 @@ async def test_one_of_several_is_chosen_and_remembered(database: Database, offic
     async with database.write() as session:
         viewer = await office.viewer(session, "ivan")
         with pytest.raises(Invalid):
-            await actions.choose_contact(session, viewer, card.call.id or 0, 4711, LATER)
-        await actions.choose_contact(session, viewer, card.call.id or 0, ids[1], LATER)
+            await card_actions.choose_contact(session, viewer, card.call.id or 0, 4711, LATER)
+        await card_actions.choose_contact(session, viewer, card.call.id or 0, ids[1], LATER)
     await intake.apply(batch(story.end(), FactStory("17.2", at=LATER).ring("101")))
     again = (await dock(database, office, "ivan"))[0]
     assert (again.state, again.contact and again.contact.id, again.candidates) == ("ringing", ids[1], [])
@@ -133,11 +133,11 @@ async def test_notes_are_kept_as_one_types(database: Database, office: Office, i
     (card,) = await dock(database, office, "ivan")
     for text in ("asks", "asks for oak", ""):
         async with database.write() as session:
-            await actions.save_note(session, await office.viewer(session, "ivan"), card.call.id or 0, text, LATER)
+            await card_actions.save_note(session, await office.viewer(session, "ivan"), card.call.id or 0, text, LATER)
         (card,) = await dock(database, office, "ivan")
         assert card.note == text
     async with database.write() as session:
-        await actions.save_note(session, await office.viewer(session, "ivan"), card.call.id or 0, "again", LATER)
+        await card_actions.save_note(session, await office.viewer(session, "ivan"), card.call.id or 0, "again", LATER)
     async with database.read() as session:
         note = (await session.exec(select(Note))).one()
     assert (note.deal_id, note.text) == (card.call.deal_id, "again")
@@ -156,11 +156,11 @@ async def test_next_step_makes_a_task_and_not_interested_loses_the_deal(
     async with database.write() as session:
         viewer = await office.viewer(session, "ivan")
         with pytest.raises(Invalid, match="next step"):
-            await outcomes.finish(session, viewer, first.call.id or 0, "next_step", LATER)
-        await outcomes.finish(
+            await outcome_actions.finish(session, viewer, first.call.id or 0, "next_step", LATER)
+        await outcome_actions.finish(
             session, viewer, first.call.id or 0, "next_step", LATER, next_title="Send samples", next_at=LATER
         )
-        await outcomes.finish(session, viewer, second.call.id or 0, "not_interested", LATER, why="Too expensive")
+        await outcome_actions.finish(session, viewer, second.call.id or 0, "not_interested", LATER, why="Too expensive")
     async with database.read() as session:
         task = (await session.exec(select(Task))).one()
         lost = await session.get(Deal, second.call.deal_id)
@@ -186,7 +186,7 @@ async def test_a_wrong_number_loses_only_a_deal_that_nobody_worked_on(
         await move_deal(session, viewer, worked.call.deal_id or 0, to.id or 0, version=None, now=LATER)
     async with database.write() as session:
         for card in (worked, raw):
-            await outcomes.finish(session, viewer, card.call.id or 0, "wrong_number", LATER)
+            await outcome_actions.finish(session, viewer, card.call.id or 0, "wrong_number", LATER)
     async with database.read() as session:
         deals = {deal.id: deal.lost_reason for deal in (await session.exec(select(Deal))).all()}
     assert [deals[card.call.deal_id] for card in (worked, raw)] == ["", "Wrong number"]
@@ -211,10 +211,12 @@ async def test_not_a_client_is_one_act_that_can_be_taken_back(
 
     before = await place()
     async with database.write() as session:
-        await outcomes.mark_not_a_client(session, await office.viewer(session, "ivan"), call_id, region="UA", now=LATER)
+        await outcome_actions.mark_not_a_client(
+            session, await office.viewer(session, "ivan"), call_id, region="UA", now=LATER
+        )
     assert (await marked(), await dock(database, office, "ivan")) == (([CLIENT], "Not a client"), [])
     async with database.write() as session:
-        await outcomes.unhide(session, await office.viewer(session, "ivan"), call_id, LATER)
+        await outcome_actions.unhide(session, await office.viewer(session, "ivan"), call_id, LATER)
     assert (await marked(), await place()) == (([], ""), before)
     assert [card.state for card in await dock(database, office, "ivan")] == ["after"]
 
@@ -227,11 +229,11 @@ async def test_a_card_is_not_put_away_while_the_call_goes_on(
         await intake.apply(batch(step))
         async with database.write() as session:
             with pytest.raises(Conflict, match="goes on"):
-                await outcomes.hide(session, await office.viewer(session, "ivan"), 1, LATER)
+                await outcome_actions.hide(session, await office.viewer(session, "ivan"), 1, LATER)
     await intake.apply(batch(story.wait(9).end()))
     assert [card.state for card in await dock(database, office, "ivan")] == ["after"]
     async with database.write() as session:
-        await outcomes.hide(session, await office.viewer(session, "ivan"), 1, LATER)
+        await outcome_actions.hide(session, await office.viewer(session, "ivan"), 1, LATER)
     assert not await dock(database, office, "ivan")
 
 
@@ -244,8 +246,8 @@ async def test_an_unknown_number_is_given_to_a_client_we_know(
         known = await create_contact(session, viewer, name="Petro Lys", now=NOON, region="UA")
     async with database.write() as session:
         with pytest.raises(Invalid, match="Choose a client"):
-            await actions.link_client(session, viewer, 1, None, region="UA", now=LATER)
-        await actions.link_client(session, viewer, 1, known.id, region="UA", now=LATER)
+            await card_actions.link_client(session, viewer, 1, None, region="UA", now=LATER)
+        await card_actions.link_client(session, viewer, 1, known.id, region="UA", now=LATER)
     (card,) = await dock(database, office, "ivan")
     assert card.contact is not None
     assert (card.contact.name, card.is_unknown) == ("Petro Lys", False)
@@ -300,7 +302,7 @@ async def test_nobody_acts_on_a_card_that_is_not_theirs(database: Database, offi
     async with database.write() as session:
         for login in ("petro", "olena", "admin"):
             with pytest.raises(NotFound):
-                await actions.save_note(session, await office.viewer(session, login), 1, "spy", LATER)
+                await card_actions.save_note(session, await office.viewer(session, login), 1, "spy", LATER)
 
 
 async def test_modes(database: Database, office: Office, intake: Intake) -> None:
@@ -379,10 +381,10 @@ async def test_a_call_on_a_colleagues_deal_is_finished_without_touching_it(
     first, second = await dock(database, office, "ivan")
     async with database.write() as session:
         viewer = await office.viewer(session, "ivan")
-        await outcomes.finish(
+        await outcome_actions.finish(
             session, viewer, first.call.id or 0, "next_step", LATER, next_title="Ask again", next_at=LATER
         )
-        await outcomes.finish(session, viewer, second.call.id or 0, "not_interested", LATER, why="Too expensive")
+        await outcome_actions.finish(session, viewer, second.call.id or 0, "not_interested", LATER, why="Too expensive")
     async with database.read() as session:
         task = (await session.exec(select(Task).where(Task.assignee_id == office.id("ivan")))).one()
         deal = (await session.exec(select(Deal))).one()
@@ -428,7 +430,9 @@ async def test_an_unknown_caller_becomes_a_client_from_the_card(
     async with database.write() as session:
         olena = await office.viewer(session, "olena")
         call_id = card.call.id or 0
-        await actions.make_client(session, olena, call_id, "Марія Коваль", region="UA", now=LATER, deal_currency="UAH")
+        await card_actions.make_client(
+            session, olena, call_id, "Марія Коваль", region="UA", now=LATER, deal_currency="UAH"
+        )
     (card,) = await dock(database, office, "olena")
     assert card.contact is not None
     assert card.contact.name == "Марія Коваль"
@@ -439,7 +443,7 @@ async def test_an_unknown_caller_becomes_a_client_from_the_card(
     async with database.write() as session:
         olena = await office.viewer(session, "olena")
         with pytest.raises(Conflict):
-            await actions.make_client(session, olena, call_id, "Марія Коваль", region="UA", now=LATER)
+            await card_actions.make_client(session, olena, call_id, "Марія Коваль", region="UA", now=LATER)
 
 
 async def test_a_deal_is_made_along_where_the_call_made_none(
@@ -456,7 +460,7 @@ async def test_a_deal_is_made_along_where_the_call_made_none(
             await session.flush()
             await session.delete(deal)
         olena = await office.viewer(session, "olena")
-        await actions.make_client(
+        await card_actions.make_client(
             session, olena, card.call.id or 0, "Koval", region="UA", now=LATER, deal_currency="UAH"
         )
     (card,) = await dock(database, office, "olena")
@@ -485,12 +489,12 @@ async def test_what_is_owed_is_settled_together_and_taken_back(
     await intake.apply(batch(goes_on))
     async with database.write() as session:
         olena = await office.viewer(session, "olena")
-        assert await outcomes.finish_together(session, olena, "done", LATER, before=LATER, token="ab12") == 5
+        assert await outcome_actions.finish_together(session, olena, "done", LATER, before=LATER, token="ab12") == 5
     assert (await states(database, office))["olena"] == ["talking"]
     async with database.write() as session:
         with pytest.raises(Invalid):
-            await outcomes.finish_together(session, olena, "not_interested", LATER, before=LATER, token="ab12")
+            await outcome_actions.finish_together(session, olena, "not_interested", LATER, before=LATER, token="ab12")
         ivan = await office.viewer(session, "ivan")
-        assert await outcomes.unfinish_together(session, ivan, "ab12", LATER) == 0
-        assert await outcomes.unfinish_together(session, olena, "ab12", LATER) == 5
+        assert await outcome_actions.unfinish_together(session, ivan, "ab12", LATER) == 0
+        assert await outcome_actions.unfinish_together(session, olena, "ab12", LATER) == 5
     assert (await states(database, office))["olena"] == ["talking"] + ["after"] * 5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ami import cel
 from ami.backfill import SETTLES, Backfill
-from ami.gap_recovery import Gap
+from ami.backfill_thread import Gap
 from ami.heard_messages import Heard
 from ami.snapshot import Snapshot
 from ami.tracker import Tracker

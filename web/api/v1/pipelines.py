@@ -18,8 +18,8 @@ from pbxcrm.deals.pipeline_actions import (
     create_stage,
     split_stage,
 )
+from pbxcrm.deals.pipeline_rules import LONGEST_NORM, Requirements
 from pbxcrm.deals.queries import list_pipelines, stages_of
-from pbxcrm.deals.stage_rules import LONGEST_NORM, Requirements
 from pbxcrm.shared.errors import NotFound
 from web.api.fields import ApiAnswer, ApiRequest, Id, ShortListQuery, Version, Word, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from pbxcrm.deals.fields import name_of_field
 from pbxcrm.deals.models import Stage, StageKind
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.rules import is_closing
-from pbxcrm.deals.stage_rules import Requirements
 from pbxcrm.shared.errors import Incomplete, Missing
 from pbxcrm.shared.reasons import MESSAGES, Reason, reason
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from ami.inheriting import Inherited
+from ami.inherited_calls import Inherited
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Handover, Leg, LegResult, MissedReason, Outcome
 from tests.fakes.plain_tracker import make_state
 

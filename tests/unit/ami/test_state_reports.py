@@ -2,7 +2,7 @@
 
 from structlog.testing import capture_logs
 
-from ami.reporting import Reporter
+from ami.state_reports import Reporter
 from pbxcrm.pbx.state import PbxState
 from tests.calls import NOON
 from tests.fakes.memory_sink import MemorySink

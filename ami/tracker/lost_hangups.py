@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from ami.tracker import verdict
+from ami.tracker import outcome_rules
 from ami.tracker.call import TrackedCall
 from ami.tracker.desk import Desk
 from pbxcrm.calls.facts import CallFact, Outcome
@@ -22,7 +22,7 @@ def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None) -> No
     ended = [call for call in desk.board.calls if call.started_at <= at]
     for call in ended:
         if not call.is_over:
-            known = verdict.outcome(call)
+            known = outcome_rules.outcome(call)
             # A moment before the stop the caller hung up, or the line said that it is busy: a stop does neither.
             was_over = call.release_at is not None and (call.caller_hung_up or known is Outcome.BUSY)
             give_up(desk, call, at, known if was_over else Outcome.INTERRUPTED)
@@ -35,7 +35,7 @@ def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None) -> No
 def give_up(desk: Desk, call: TrackedCall, at: datetime, outcome: Outcome) -> None:
     """End a call with ``outcome``, unless somebody has talked or left a message. It ends ``at``, or earlier if known."""
     call.ended_at = call.ended_at or at
-    known = verdict.outcome(call)
+    known = outcome_rules.outcome(call)
     desk.end(call, known if known in {Outcome.ANSWERED, Outcome.VOICEMAIL} else outcome)
 
 
@@ -43,7 +43,7 @@ def release_all(desk: Desk) -> list[CallFact]:
     """Give all held verdicts now; return the facts."""
     for call in list(desk.open_calls()):
         if call.release_at is not None:
-            desk.end(call, verdict.outcome(call))
+            desk.end(call, outcome_rules.outcome(call))
     return desk.take_facts()
 
 

@@ -18,8 +18,8 @@ from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import access_deal_for_change, create_deal, say_deal_changed
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.people.directory import load_directory
+from pbxcrm.screenpop.dock_queries import access_own_call
 from pbxcrm.screenpop.models import WrapUp
-from pbxcrm.screenpop.queries import access_own_call
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import before_commit, lock
 from pbxcrm.shared.errors import Conflict, Invalid
