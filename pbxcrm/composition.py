@@ -24,6 +24,7 @@ from pbxcrm.calls.lines import line_deleted
 from pbxcrm.calls.lines import stage_archived as line_stage_archived
 from pbxcrm.checkpoints import handlers
 from pbxcrm.checkpoints import reasons as checkpoints
+from pbxcrm.checkpoints.deal_facts import register_attempts
 from pbxcrm.checkpoints.engine import light_due
 from pbxcrm.checkpoints.escalation_actions import Decider, accept_deal, reassign_deal, register_decider
 from pbxcrm.checkpoints.models import Subject, TriggerKind
@@ -140,6 +141,7 @@ def compose() -> None:
     register_decider(Subject.DEAL, Decider(accept_deal, reassign_deal))
     register_decider(Subject.CALLBACK, Decider(accept_callback, reassign_callback))
     register_lamps(lamps_of_deals)
+    register_attempts(next_attempts.planned_attempts)
     register_work(CHECKPOINT_WORK)
     register_work(TRIAL_WORK)
     register_reports(MISSED, LAMPS, STAGE_TIME, EFFICIENCY, ASSIGNMENTS, OWN_KPI)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pbxcrm.checkpoints.deal_facts import NEXT_ATTEMPT
 from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECONDS
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
@@ -31,6 +32,7 @@ WORK: dict[str, str] = {
 DATES: dict[str, str] = {
     **{key: BY_KEY[key].name for key in MOMENTS},
     "next_task_at": N_("when the next task is due"),
+    NEXT_ATTEMPT: N_("when the next attempt to reach the client is planned"),
     "stage_since": N_("when it came into the stage"),
     "created_at": N_("when the deal was made"),
 }

@@ -27,7 +27,9 @@ from pbxcrm.callbacks.queries import (
 from pbxcrm.callbacks.rules import about_episode, clock_of_callback
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.deal_facts import NEXT_ATTEMPT
 from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
+from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.lamps import armed_row, carry_out, hold_open
 from pbxcrm.checkpoints.lighting import LampEnding, relight
 from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, Subject
@@ -198,6 +200,8 @@ async def settle_held(
     know_lamps(session, episode, lamps)
     await session.flush()
     await add_new(session, Lamp, new)
+    if episode.deal_id is not None and context.watching.watches_date(NEXT_ATTEMPT):
+        await settle_deals(session, [episode.deal_id], at)
 
 
 async def do_start_norm(

@@ -38,6 +38,10 @@ class Watched:
             return None
         return (first, *(step.after_minutes or 0 for step in self.steps[1:]))
 
+    def watches_date(self, name: str) -> bool:
+        """Whether it watches this one of ``deal_facts.DATES``."""
+        return self.checkpoint.trigger == TriggerKind.DATE and self.checkpoint.field == name
+
 
 @dataclass(frozen=True, slots=True)
 class Watching:
@@ -54,6 +58,10 @@ class Watching:
             for each in self.of_deals
             if each.checkpoint.stage_id in {None, stage_id} and each.checkpoint.pipeline_id in {None, pipeline_id}
         ]
+
+    def watches_date(self, name: str) -> bool:
+        """Whether any checkpoint watches this one of ``deal_facts.DATES``."""
+        return any(each.watches_date(name) for each in self.of_deals)
 
     def of_deal(self, deal: Deal) -> list[Watched]:
         """The checkpoints that watch the deal in its current stage; none for a closed deal."""

@@ -1,6 +1,6 @@
 """The facts for the clocks of deals, read from their sources: moves, calls, tasks, the audit log and pauses."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,8 +23,18 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
+NEXT_ATTEMPT = "next_attempt_at"
 #: The dates of a deal that a checkpoint may watch.
-DATES = (*MOMENTS, "next_task_at", "stage_since", "created_at")
+DATES = (*MOMENTS, "next_task_at", NEXT_ATTEMPT, "stage_since", "created_at")
+
+#: Deal ids -> when the next attempt to reach the client is planned, for deals that have one.
+AttemptsOf = Callable[[AsyncSession, Collection[int]], Awaitable[Mapping[int, datetime]]]
+_attempts: list[AttemptsOf] = []
+
+
+def register_attempts(attempts_of: AttemptsOf) -> None:
+    """Register the function that reads planned attempts from the contexts above; ``pbxcrm.composition`` calls this."""
+    _attempts[:] = [attempts_of]
 
 
 @dataclass(slots=True)
@@ -52,6 +62,7 @@ class DealFacts:
     filled: list[tuple[str, Work]] = field(default_factory=list)  # with the key of the field
     rests: tuple[Rest, ...] = ()
     next_task_at: datetime | None = None
+    next_attempt_at: datetime | None = None
     given: dict[int, list[Work]] = field(default_factory=dict)  # by checkpoint
 
     @property
@@ -77,6 +88,8 @@ class DealFacts:
         """The value of one of ``DATES``; None if it is empty or unknown."""
         if name == "next_task_at":
             return self.next_task_at
+        if name == NEXT_ATTEMPT:
+            return self.next_attempt_at
         found: datetime | None = getattr(self.deal, name) if name in DATES else None
         return found
 
@@ -102,6 +115,9 @@ async def load_deal_facts(
         await _add_tasks(session, facts)
     if WorkKind.FIELD_FILLED in asked:
         await _add_filled(session, facts)
+    if any(each.watches_date(NEXT_ATTEMPT) for each in watched):
+        for deal_id, planned_at in (await _attempts[0](session, list(facts))).items():
+            facts[deal_id].next_attempt_at = planned_at
     if asks_managers := [each.id for each in watched if goes_to_manager(each.steps[0].whom)]:
         await _add_given(session, facts, asks_managers)
     for deal_id, rests in (await load_rests(session, ids)).items():

@@ -3,6 +3,7 @@
 Where a callback of the client is open the attempt is the callback's (``pbxcrm.callbacks.attempts``), and nothing is done here.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import func
@@ -10,6 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.attempts import Tried, do_after_last, schedule_of
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import NOT_REACHED
 from pbxcrm.callbacks.rules import next_attempt, retry_title
 from pbxcrm.calls.facts import Direction
@@ -23,6 +25,7 @@ from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import open_task_about
+from pbxcrm.tasks.rules import ABOUT_NEXT_ATTEMPT
 
 _DECIDED = "call.next_"  # how the reason of a call begins that has said already what comes next
 
@@ -87,6 +90,23 @@ async def do_settle(
         await do_close_task(session, task, at, people, result=why, actor=None, by_id=by_id)
 
 
+async def planned_attempts(session: AsyncSession, deal_ids: Collection[int]) -> dict[int, datetime]:
+    """When the next attempt to reach the client of each deal is planned: by the deal's own task, or by the client's callback."""
+    tasks = select(Task.deal_id, Task.due_at).where(
+        col(Task.about).in_([_about(deal_id) for deal_id in deal_ids]), Task.status == TaskStatus.OPEN.value
+    )
+    callbacks = select(Episode.deal_id, Episode.next_attempt_at).where(
+        col(Episode.deal_id).in_(deal_ids),
+        Episode.status == EpisodeStatus.OPEN.value,
+        col(Episode.next_attempt_at).is_not(None),
+    )
+    found: dict[int, datetime] = {}
+    for deal_id, at in [*(await session.exec(tasks)).all(), *(await session.exec(callbacks)).all()]:
+        if deal_id is not None and at is not None:
+            found[deal_id] = min(at, found.get(deal_id, at))
+    return found
+
+
 async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
     """A closed deal calls nobody any more."""
     if is_closing(entry.stage):
@@ -96,7 +116,7 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
 
 
 def _about(deal_id: int | None) -> str:
-    return f"next-attempt:{deal_id}"
+    return f"{ABOUT_NEXT_ATTEMPT}{deal_id}"
 
 
 async def _planned(session: AsyncSession, deal: Deal, at: datetime) -> Task | None:

@@ -30,7 +30,14 @@ from pbxcrm.tasks.audience import audience_of_task
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskComment, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import access_task, edits_task
-from pbxcrm.tasks.rules import ABOUT_POSTPONED, MADE_BY_HAND, SIGNALLED_EACH, check_finishable, check_title
+from pbxcrm.tasks.rules import (
+    ABOUT_NEXT_ATTEMPT,
+    ABOUT_POSTPONED,
+    MADE_BY_HAND,
+    SIGNALLED_EACH,
+    check_finishable,
+    check_title,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ async def do_create_tasks(
     for each, task in made:
         record(session, at, "task.created", "task", task.id, actor=None, reason=each.why, deal_id=each.deal_id)
         await say_task_changed(session, task, at, people)
+        await do_say_planned(session, task, at)
     return tasks
 
 
@@ -235,6 +243,7 @@ async def do_restore_task(
     task.version += 1
     record(session, at, "task.restored", "task", task.id, actor=actor)
     await say_task_changed(session, task, at, people)
+    await do_say_planned(session, task, at)
 
 
 async def do_take_back_task(
@@ -246,6 +255,7 @@ async def do_take_back_task(
     await say_task_changed(session, task, at, people)
     record(session, at, "task.taken_back", "task", task.id, actor=actor, title=task.title)
     await session.delete(task)
+    await do_say_planned(session, task, at)
     return True
 
 
@@ -313,8 +323,9 @@ async def _repeat_day(session: AsyncSession, task: Task, repeat: Repeat, people:
 
 
 async def do_say_planned(session: AsyncSession, task: Task, at: datetime) -> None:
-    """Call the hook ``next_task_changed`` for a task that a person has created on a deal."""
-    if task.deal_id is not None and task.created_by_id is not None:
+    """Call the hook ``next_task_changed`` for a task that a person has planned on a deal, and for the planned next attempt."""
+    is_planned = task.created_by_id is not None or task.about.startswith(ABOUT_NEXT_ATTEMPT)
+    if task.deal_id is not None and is_planned:
         await next_task_changed(session, task.deal_id, at)
 
 

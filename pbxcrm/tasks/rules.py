@@ -17,6 +17,7 @@ ABOUT_CALLBACK_LAMP = "callback-lamp:"  # … for the lamp of a callback; a call
 ABOUT_DIGEST = "lamps:"  # … for many late lamps; it ends with the last of them
 ABOUT_POSTPONED = "postponed:"  # … for a task that was postponed repeatedly
 ABOUT_JOINT = "joint:"  # … for the manager's half of a joint task, with the id of the other half
+ABOUT_NEXT_ATTEMPT = "next-attempt:"  # … for the next call to the client of the deal with this id, who was not reached
 MADE_BY_HAND = frozenset({TaskKind.TODO, TaskKind.ASSIGNMENT})
 #: Whose deal it is sees these and does not finish them, unless they have or gave them.
 GIVEN_TO_ONE = frozenset({TaskKind.ASSIGNMENT, TaskKind.CONTROL})
