@@ -26,6 +26,8 @@ def _step(row: Checkpoint, step: CheckpointStep, people: Directory, norm: int | 
 
 def _when(row: Checkpoint, step: CheckpointStep, norm: int | None) -> str:
     minutes = step.after_minutes
+    if step.position and not minutes:
+        return _("together with the step before")
     if step.position:
         return _("{time} after the step before").format(time=words.norm(minutes or 0))
     if row.trigger == TriggerKind.SILENCE:

@@ -1,11 +1,11 @@
 """Who sees a lamp, and who may work on an escalation."""
 
-from sqlalchemy import ColumnElement, false, or_, true
+from sqlalchemy import ColumnElement, false, literal_column, or_, true
 from sqlmodel import col
 
 from pbxcrm.access import SEES_EVERYTHING, Role, Viewer, teammates
 from pbxcrm.access.permissions import Permission, can
-from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.checkpoints.models import Lamp
 
 
 def visible_lamps(viewer: Viewer) -> ColumnElement[bool]:
@@ -30,4 +30,5 @@ def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def is_burning() -> ColumnElement[bool]:
-    return col(Lamp.state) == LampState.BURNING.value
+    """Burning lamps, in the words of ``ix_lamps_burning``: with a bind parameter no database would be sure to use the index."""
+    return col(Lamp.state) == literal_column("'burning'")

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.checkpoints.access import visible_lamps
+from pbxcrm.checkpoints.access import is_burning, visible_lamps
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.checkpoints.rules import clock_key
@@ -24,7 +24,7 @@ from pbxcrm.shared.core_sql import fetch, load_by_id
 
 MOST = 20_000  # lamps that are counted at once; a page says when there are more
 # Literals exactly as in the conditions of the partial indexes: SQLite would not use the indexes with bind parameters.
-BURNS = col(Lamp.state) == literal_column("'burning'")
+BURNS = is_burning()
 WAITS = (col(Lamp.state) == literal_column("'armed'")) & col(Lamp.parked_at).is_(None)
 
 

@@ -61,23 +61,42 @@ def check_work(work: Sequence[str], talked_seconds: int) -> list[str]:
     return [kind.value for kind in WorkKind if kind in work]
 
 
-def check_steps(steps: Sequence[StepChange], people: Directory, *, needs_minutes: bool) -> list[StepChange]:
-    """The checked steps. ``needs_minutes``: there is no stage norm for the first step to use. Raises Invalid at ``steps``."""
+def check_steps(
+    steps: Sequence[StepChange], people: Directory, *, trigger: str, needs_minutes: bool
+) -> list[StepChange]:
+    """The checked steps. ``needs_minutes``: there is no stage norm for the first step to use. Raises Invalid at ``steps``.
+
+    A later step may come together with the one before it, and the first of a date at the date itself: after 0 minutes.
+    """
     if not 1 <= len(steps) <= MOST_STEPS:
         raise Invalid("steps", "checkpoints.steps", "A checkpoint has one to {most} steps.", most=MOST_STEPS)
-    return [_check_step(position, step, people, needs_minutes) for position, step in enumerate(steps)]
+    first = TriggerKind(trigger) if trigger != TriggerKind.DATE else None
+    return [
+        _check_step(position, step, people, needs_minutes, waits_for=first if position == 0 else None)
+        for position, step in enumerate(steps)
+    ]
 
 
-def _check_step(position: int, step: StepChange, people: Directory, needs_minutes: bool) -> StepChange:
-    """The checked step. The parameters of an error name the step and its part: ``position`` (from 0) and ``part``."""
+def _check_step(
+    position: int, step: StepChange, people: Directory, needs_minutes: bool, waits_for: TriggerKind | None
+) -> StepChange:
+    """The checked step. ``waits_for``: it is the first one of such a checkpoint, which cannot light at once.
+
+    The parameters of an error name the step and its part: ``position`` (from 0) and ``part``.
+    """
 
     def refused(part: str, code: str, message: str, **params: str | int) -> Invalid:
         return Invalid("steps", f"checkpoints.{code}", message, position=position, part=part, **params)
 
     if step.after_minutes is None and (position or needs_minutes):
         raise refused("after", "after", N_("Say after how many working minutes the step comes."))
-    if step.after_minutes is not None and not 1 <= step.after_minutes <= LONGEST_MINUTES:
-        raise refused("after", "minutes", N_("A step comes after at least a minute and at most five years."))
+    if step.after_minutes is not None and not 0 <= step.after_minutes <= LONGEST_MINUTES:
+        raise refused("after", "minutes", N_("A step comes after at most five years."))
+    if step.after_minutes == 0 and waits_for is TriggerKind.STAGE:
+        said = N_("Write at least a minute. What is to be done at once on entering is an automatic task of the stage.")
+        raise refused("after", "at_once", said)
+    if step.after_minutes == 0 and waits_for is not None:
+        raise refused("after", "minutes", N_("The first step comes after at least a minute."))
     if step.what not in set(StepKind):
         raise refused("what", "what", N_("A step makes a task or a control task."))
     if has_left(step.whom, people):
@@ -163,6 +182,7 @@ async def check_change(session: AsyncSession, change: CheckpointChange) -> Draft
     steps = check_steps(
         change.steps,
         people,
+        trigger=change.trigger,
         needs_minutes=change.trigger in {TriggerKind.SILENCE, TriggerKind.CALLBACK}
         or (change.trigger == TriggerKind.STAGE and stage is None),
     )

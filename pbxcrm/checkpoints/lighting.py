@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.working_time import WorkingTime
+from pbxcrm.checkpoints.access import is_burning
 from pbxcrm.checkpoints.addressee_rules import addressee_of, goes_to_manager
 from pbxcrm.checkpoints.audience import audience_of_lamp
 from pbxcrm.checkpoints.context import EngineContext, Watched
@@ -32,7 +34,9 @@ from pbxcrm.tasks.actions import (
     do_close_task,
     do_create_task,
     do_create_tasks,
+    do_open_task,
     do_restore_task,
+    say_task_changed,
     undo_state_of,
 )
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
@@ -209,10 +213,7 @@ async def _digest(
     await lock(session, about)
     known = await session.exec(select(Task).where(Task.about == about, Task.status == TaskStatus.OPEN.value))
     task = known.first()
-    before = 0
-    if task is not None:
-        burning = select(Lamp.id).where(Lamp.task_id == task.id, Lamp.state == LampState.BURNING.value)
-        before = len((await session.exec(burning)).all())
+    before = await _still_burning(session, task) if task is not None else 0
     title = reason("task.lamp_digest", count=before + len(theirs))
     lines = [each.subject.name for each in theirs]
     if task is not None:
@@ -277,11 +278,10 @@ async def _close_tasks(
     rows = await session.exec(
         select(Task).where(col(Task.about).in_([about, f"{about}{JOINT_SUFFIX}"]), Task.status == TaskStatus.OPEN.value)
     )
-    found = list(rows.all())
-    if not found and lamp.task_id is not None:
-        shared = await session.get(Task, lamp.task_id)
-        if shared is not None and not await _still_burning(session, shared):
-            found = [shared]
+    found = rows.all()
+    shared = await session.get(Task, lamp.task_id) if not found and lamp.task_id is not None else None
+    if shared is not None:
+        await _recount(session, context, shared, outcome.why, now, by_id=outcome.by_id)
     for task in found:
         await do_close_task(session, task, now, context.people, result=outcome.why, actor=None, by_id=outcome.by_id)
 
@@ -317,12 +317,20 @@ async def relight(
     lamp = await session.get(Lamp, standing["lamp"])
     if lamp is None or lamp.state != LampState.OUT:
         return
+    shared = await session.get(Task, lamp.task_id) if lamp.task_id is not None and not standing["tasks"] else None
+    if shared is not None and shared.done_at is not None and shared.done_at == lamp.out_at:  # it ended with this lamp
+        do_open_task(shared)
+        record(session, now, "task.restored", "task", shared.id, actor=viewer)
+        await say_task_changed(session, shared, now, context.people)
     lamp.state, lamp.out_at, lamp.out_by_id, lamp.out_reason = LampState.BURNING.value, None, None, {}
     lamp.decision, lamp.version = Decision.NONE.value, lamp.version + 1
     for kept in standing["tasks"]:
         task = await session.get(Task, kept["id"])
         if task is not None:
             await do_restore_task(session, task, kept, now, context.people, actor=viewer)
+    if shared is not None:
+        await session.flush()
+        await _recount(session, context, shared, reason("lamp.out_undone"), now)
     say_lamp_changed(session, lamp, now, context.people)
 
 
@@ -362,8 +370,7 @@ async def _pass_tasks(session: AsyncSession, context: EngineContext, each: DueLa
     own = await do_create_task(session, _task_of(each, now), now, context.people)
     lamp.task_id = own.id
     await session.flush()
-    if not await _still_burning(session, shared):
-        await do_close_task(session, shared, now, context.people, result=why, actor=None)
+    await _recount(session, context, shared, why, now)
 
 
 async def ask_instead(
@@ -380,6 +387,18 @@ async def ask_instead(
     say_lamp_changed(session, lamp, now, context.people)
 
 
-async def _still_burning(session: AsyncSession, task: Task) -> bool:
-    query = select(Lamp.id).where(Lamp.task_id == task.id, Lamp.state == LampState.BURNING.value).limit(1)
-    return (await session.exec(query)).first() is not None
+async def _recount(
+    session: AsyncSession, context: EngineContext, shared: Task, why: Reason, now: datetime, *, by_id: int | None = None
+) -> None:
+    """A shared task says how many of its lamps still burn, and ends with the last of them; ``why``: what one of them changed by."""
+    left = await _still_burning(session, shared)
+    if not left:
+        await do_close_task(session, shared, now, context.people, result=why, actor=None, by_id=by_id)
+    elif shared.about.startswith(ABOUT_DIGEST) and shared.status == TaskStatus.OPEN:
+        title = reason("task.lamp_digest", count=left)
+        await do_change_task(session, shared, now, context.people, actor=None, why=why, title=title)
+
+
+async def _still_burning(session: AsyncSession, task: Task) -> int:
+    query = select(func.count()).select_from(Lamp).where(Lamp.task_id == task.id, is_burning())
+    return (await session.exec(query)).one()

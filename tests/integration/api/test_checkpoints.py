@@ -80,9 +80,23 @@ async def test_what_cannot_be_is_refused_where_it_is_entered(programs: Programs)
             answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": steps})
             assert answer.status_code == 422, (steps, answer.text)
             assert "steps" in answer.text
+        at_once = {"after_minutes": 0, "whom": "responsible", "what": "task"}
+        answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": [at_once]})
+        assert "automatic task" in answer.text  # what was meant is offered
     async with await programs.as_("ivan") as client:
         answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": STEPS})
         assert answer.status_code == 403
+
+
+async def test_a_step_may_come_with_the_one_before_and_at_the_date_itself(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        stage = await stage_called(client, "Call held")
+        at_once = {"after_minutes": 0, "whom": "manager", "what": "control"}
+        for trigger, first in (({"kind": "stage"}, STEPS[0]), ({"kind": "date", "field": "next_attempt_at"}, at_once)):
+            body = {"stage_id": stage["id"], "trigger": trigger, "steps": [first, at_once]}
+            made = await client.post("/api/v1/checkpoints", json=body)
+            assert made.status_code == 201, made.text
+            assert [step["after_minutes"] for step in made.json()["steps"]] == [first["after_minutes"], 0]
 
 
 async def test_a_norm_is_looked_at_before_it_is_saved(programs: Programs) -> None:

@@ -20,7 +20,7 @@ async def test_a_stage_gets_its_automatic_tasks_and_a_deal_has_them(programs: Pr
     async with await programs.as_("admin") as client:
         stage = await stage_called(client, "Call held")
         address = f"/api/v1/stages/{stage['id']}/tasks"
-        assert (await client.get(address)).json() == {"items": [], "seen": ""}
+        assert (await client.get(address)).json() == {"items": [], "next": None, "seen": ""}
         made = await client.put(address, json={"items": [CALL, {"title": "Send"}], "seen": ""})
         assert made.status_code == 200, made.text
         first, second = made.json()["items"]

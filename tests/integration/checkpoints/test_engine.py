@@ -99,6 +99,27 @@ async def test_late_lamps_of_one_person_are_one_task(desk: DealDesk) -> None:
     assert not await desk.tasks("lamp")
 
 
+async def test_the_task_of_many_late_lamps_counts_those_that_still_burn(desk: DealDesk) -> None:
+    deals = [await desk.deal(number=f"+38067111{number:04}") for number in range(12)]
+    monday = DUE + timedelta(days=3)
+    assert await desk.sweep(monday) == 12
+
+    async def counted() -> list[str]:
+        titles = [task.title for task in await desk.tasks("lamp")]
+        return sorted(title for title in titles if "waited longer" in title)
+
+    assert await counted() == ["12 clients have waited longer than the norm"]
+    await desk.talk(monday + MINUTE, 60, client="+380671110000")  # one goes out by work
+    assert await counted() == ["11 clients have waited longer than the norm"]
+    await desk.give(deals[1], "olena", monday + 5 * MINUTE)  # one is given away, with a task of its own
+    assert await counted() == ["10 clients have waited longer than the norm"]
+    await desk.move(deals[2], "Invoice issued", monday + 6 * MINUTE)
+    assert await counted() == ["9 clients have waited longer than the norm"]
+    for number in range(3, 12):
+        await desk.move(deals[number], "Invoice issued", monday + 7 * MINUTE)
+    assert await counted() == []
+
+
 async def test_nothing_is_asked_twice_whatever_the_clock_does(desk: DealDesk) -> None:
     await desk.deal()
     for at in (DUE, DUE - timedelta(hours=1), DUE + timedelta(minutes=30), DUE):

@@ -41,7 +41,7 @@ from web.api.resource import Ask, Page, Resource
 checkpoints = Resource("checkpoints", "Checkpoints: how long a deal may wait, and who is asked then.")
 
 Name = Annotated[str, needed_text(Checkpoint.name)]
-Minutes = Annotated[int, Field(ge=1, le=LONGEST_MINUTES)]
+Minutes = Annotated[int, Field(ge=0, le=LONGEST_MINUTES)]
 Item = Annotated[str, Field(max_length=LONGEST_ITEM, pattern=NO_NUL)]
 
 
@@ -60,7 +60,10 @@ class TriggerBody(ApiRequest):
 
 
 class StepBody(ApiRequest):
-    after_minutes: Minutes | None = Field(None, description="Working minutes; null on the first: the stage's norm.")
+    after_minutes: Minutes | None = Field(
+        None,
+        description="Working minutes; null on the first: the stage's norm. 0: together with the step before, or at the date.",
+    )
     whom: Annotated[str, optional_text(CheckpointStep.whom)] = Field(
         "responsible", description="`responsible`, `manager`, `joint`, `role:ROLE` or `user:LOGIN`."
     )

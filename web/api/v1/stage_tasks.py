@@ -42,6 +42,7 @@ class StageTasksOut(ApiAnswer):
     """All automatic tasks of a stage, in order."""
 
     items: list[StageTaskOut]
+    next: str | None = Field(None, description="Always null: they are one page.")
     seen: str = Field(description="Send it with a change, so that you do not overwrite somebody else's.")
 
 
