@@ -3,6 +3,7 @@
 Every entry point that changes data calls ``compose`` first. A second call changes nothing.
 """
 
+from pbxcrm.calendars import reasons as calendars
 from pbxcrm.calendars.hooks import calendar_changed
 from pbxcrm.callbacks import reasons as callbacks
 from pbxcrm.callbacks.access import CALLBACK_OF_NUMBER
@@ -107,6 +108,7 @@ def compose() -> None:
     line_deleted.register(forget_line)
     register_reasons(
         people.REASONS,
+        calendars.REASONS,
         contacts.REASONS,
         tasks.REASONS,
         deals.REASONS,

@@ -95,6 +95,7 @@ ACTIONS: dict[str, str] = {
     "stage.archived": N_("Stage archived"),
     "deal.lamp_lit": N_("A lamp of the deal lit"),
     "deal.lamp_out": N_("A lamp of the deal went out"),
+    "lamp.retried": N_("A lamp that could not be lit is tried again"),
     "deal.paused": N_("Deal paused"),
     "deal.pause_approved": N_("Pause of a deal approved"),
     "deal.pause_ended": N_("Pause of a deal ended"),

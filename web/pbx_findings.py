@@ -31,12 +31,15 @@ STATES: dict[str, tuple[str, Tone]] = {
 
 @dataclass(frozen=True, slots=True)
 class StatusFinding:
-    """The result of one check. ``word`` is the state, ``text`` what it means and what to do; both are translated."""
+    """The result of one check. ``word`` is the state, ``text`` what it means and what to do; both are translated. ``href``: the page
+    that says more.
+    """
 
     name: str
     tone: Tone
     word: str
     text: str
+    href: str = ""
 
 
 def pbx_finding(row: PbxStatus, at: datetime) -> StatusFinding:

@@ -85,8 +85,8 @@ async def _change(
     said_before = _said(before, before.calendar.name, before.calendar.timezone)
     if change.name is not None:
         calendar.name = await _check_free_name(session, change.name, calendar.id)
-    if change.timezone is not None and change.timezone != calendar.timezone:
-        check_timezone(change.timezone)  # an unchanged zone from the settings may be unknown here; it counts as UTC
+    if change.timezone is not None:  # also the stored one: the tzdata of this machine may not know it
+        check_timezone(change.timezone)
         calendar.timezone = change.timezone
     if change.week is not None:
         await _set_week(session, calendar.id, check_week(change.week))

@@ -14,6 +14,15 @@ from pbxcrm.calendars.working_time import DAY, ROUND_THE_CLOCK, Span, WorkingTim
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.reasons import Reason, reason
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenCalendar:
+    """A calendar whose stored hours cannot be trusted, and why."""
+
+    calendar_id: int
+    why: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +33,7 @@ class Calendars:
     default: WorkingTime
     people: Directory
     leaves: Mapping[int, tuple[Leave, ...]] = field(default_factory=dict)  # user id -> leaves in order of time
-    broken: Mapping[int | None, str] = field(
-        default_factory=dict
-    )  # calendar id (None: the default one) -> what is wrong with it
+    broken: Mapping[int | None, BrokenCalendar] = field(default_factory=dict)  # by calendar id; None: the default one
 
     def of_user(self, user_id: int | None) -> WorkingTime:
         """The person's working time: their own calendar, their team's, or the default."""
@@ -42,16 +49,20 @@ class Calendars:
         theirs = self.by_id.get(team.calendar_id) if team is not None and team.calendar_id is not None else None
         return theirs or self.default
 
-    def trouble_of(self, user_id: int | None, *, of_team: bool) -> str:
-        """What is wrong with the calendar of the person, or of their team; empty if it can be read. Their hours are the default ones then,
-        so that calls go on.
+    def of_calendar(self, calendar_id: int) -> WorkingTime:
+        """The working time of a calendar; the default for one that cannot be read."""
+        return self.by_id.get(calendar_id, self.default)
+
+    def broken_of(self, user_id: int | None, *, of_team: bool) -> BrokenCalendar | None:
+        """The broken calendar of the person, or of their team; None if it can be read. Where it cannot be read their hours are the
+        default ones, so that calls go on; an unknown time zone counts as UTC.
         """
         user = self.people.users.get(user_id) if user_id is not None else None
         team = self.people.teams.get(user.team_id) if user is not None and user.team_id is not None else None
         used = team.calendar_id if team is not None else None
         if user is not None and user.calendar_id is not None and not of_team:
             used = user.calendar_id
-        return self.broken.get(used, "")
+        return self.broken.get(used)
 
     def leave_of(self, user_id: int, at: datetime) -> Leave | None:
         """The leave of the person at that time; None if there is none."""
@@ -94,24 +105,32 @@ async def load_calendars(session: AsyncSession, people: Directory) -> Calendars:
 
 async def _read_calendars(
     session: AsyncSession,
-) -> tuple[dict[int, WorkingTime], WorkingTime, dict[int, tuple[Leave, ...]], dict[int | None, str]]:
+) -> tuple[dict[int, WorkingTime], WorkingTime, dict[int, tuple[Leave, ...]], dict[int | None, BrokenCalendar]]:
     calendars = (await session.exec(select(Calendar))).all()
     spans = (await session.exec(select(CalendarSpan))).all()
     days = (await session.exec(select(CalendarDay))).all()
     by_id: dict[int, WorkingTime] = {}
-    broken: dict[int | None, str] = {}
+    broken: dict[int | None, BrokenCalendar] = {}
     default = ROUND_THE_CLOCK
+
+    def keep_broken(calendar: Calendar, why: Reason) -> None:
+        found = BrokenCalendar(calendar.id or 0, why)
+        broken[calendar.id] = found
+        if calendar.is_default:
+            broken[None] = found
+
     for calendar in calendars:
         assert calendar.id is not None
         try:
             week = _week([_check_stored(span) for span in spans if span.calendar_id == calendar.id])
             differing = {d.day: parse_spans(d.spans) for d in days if d.calendar_id == calendar.id}
         except ValueError as error:  # written past the checks, into the table
-            broken[calendar.id] = f"the calendar “{calendar.name}” cannot be read: {error}"
-            if calendar.is_default:
-                broken[None] = broken[calendar.id]
+            keep_broken(calendar, reason("calendar.unreadable", calendar=calendar.name, error=error))
             continue
-        by_id[calendar.id] = WorkingTime(_zone(calendar.timezone), week, differing)
+        zone = _zone(calendar.timezone)
+        if zone is None:
+            keep_broken(calendar, reason("calendar.no_zone", calendar=calendar.name, zone=calendar.timezone))
+        by_id[calendar.id] = WorkingTime(zone or ZoneInfo("UTC"), week, differing)
         if calendar.is_default:
             default = by_id[calendar.id]
     leaves: dict[int, tuple[Leave, ...]] = {}
@@ -181,8 +200,9 @@ def _check_stored(span: CalendarSpan) -> CalendarSpan:
     return span
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> ZoneInfo | None:
+    """None for a zone that the tzdata of this machine does not have."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")  # an unknown zone in the tzdata of this machine must not stop calls
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder
+        return None

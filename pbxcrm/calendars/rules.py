@@ -111,7 +111,9 @@ def check_days(days: Sequence[tuple[date, str, str]]) -> tuple[DifferingDay, ...
 def check_timezone(name: str) -> None:
     """Raise Invalid at ``timezone`` for a zone that is not in the IANA database."""
     if name not in timezones():
-        raise Invalid("timezone", "calendars.timezone", "Choose a time zone.")
+        raise Invalid(
+            "timezone", "calendars.timezone", "There is no time zone “{zone}” here. Choose one of the list.", zone=name
+        )
 
 
 def check_name(name: str) -> str:

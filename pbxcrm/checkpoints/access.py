@@ -32,3 +32,8 @@ def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
 def is_burning() -> ColumnElement[bool]:
     """Burning lamps, in the words of ``ix_lamps_burning``: with a bind parameter no database would be sure to use the index."""
     return col(Lamp.state) == literal_column("'burning'")
+
+
+def is_parked() -> ColumnElement[bool]:
+    """Armed lamps that could not be lit, in the words of ``ix_lamps_parked``."""
+    return col(Lamp.parked_at).is_not(None) & (col(Lamp.state) == literal_column("'armed'"))

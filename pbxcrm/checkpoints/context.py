@@ -11,6 +11,7 @@ from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared import reasons
 from pbxcrm.shared.config_cache import cached_until_changed
 
 
@@ -104,8 +105,9 @@ class EngineContext:
 
     def check_hours(self, owner_id: int | None, *, of_team: bool) -> None:
         """Raise ValueError where the hours of the owner or their team cannot be read: a lamp is not lit by hours that may be wrong."""
-        if trouble := self.calendars.trouble_of(owner_id, of_team=of_team):
-            raise ValueError(trouble)
+        broken = self.calendars.broken_of(owner_id, of_team=of_team)
+        if broken is not None:
+            raise ValueError(reasons.text(broken.why))
 
 
 async def load_engine(session: AsyncSession) -> EngineContext:

@@ -28,6 +28,18 @@ def counted(lamp: Lamp, stage_name: str) -> Reason | None:
     )
 
 
+def waits(lamp: Lamp, stage_name: str) -> Reason:
+    """The same for an armed lamp: since when, the norm, and when it will light. ``stage_name``: empty without a stage."""
+    code = "lamp.waits_later" if lamp.step else "lamp.waits_stage" if stage_name else "lamp.waits"
+    return reason(
+        code,
+        since_at=lamp.entered_at.isoformat(),
+        lit_at=lamp.due_at.isoformat(),
+        working_minutes=lamp.minutes,
+        stage=stage_name,
+    )
+
+
 def with_arithmetic(lamp: Lamp, stage_name: str) -> Reason:
     """Why the lamp lit, with how its time was counted."""
     why, behind = Reason.load(lamp.reason), counted(lamp, stage_name)

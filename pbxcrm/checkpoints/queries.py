@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Integer, cast, func
+from sqlalchemy import ColumnElement, Integer, cast, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can
-from pbxcrm.checkpoints.access import is_burning, visible_escalations, visible_lamps
+from pbxcrm.checkpoints.access import is_burning, is_parked, visible_escalations, visible_lamps
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import LampLevel
@@ -31,10 +31,12 @@ class LampFilter:
     checkpoint_id: int | None = None
     owner: str = ""
     addressee: str = ""
+    parked: bool | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For the WHERE clause."""
-        found = equal(
+        found = [] if self.parked is None else [is_parked() if self.parked else ~is_parked()]
+        found += equal(
             (Lamp.state, self.state),
             (Lamp.deal_id, self.deal_id),
             (Lamp.callback_id, self.callback_id),
@@ -112,12 +114,25 @@ async def access_lamp(session: AsyncSession, viewer: Viewer, lamp_id: int) -> La
     return found
 
 
-async def burning_of_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> list[Lamp]:
-    """The burning lamps of a deal that the viewer may see, oldest first."""
-    rows = await session.exec(
-        select(Lamp).where(Lamp.deal_id == deal_id, is_burning(), visible_lamps(viewer)).order_by(col(Lamp.lit_at))
-    )
-    return list(rows.all())
+async def burning_of_deal(session: AsyncSession, deal_id: int) -> list[Lamp]:
+    """The burning lamps of a deal, oldest first; also of its client's callback. The caller checks access to the deal."""
+    return await _burning(session, Lamp.deal_id == deal_id)
+
+
+async def burning_of_callback(session: AsyncSession, callback_id: int) -> list[Lamp]:
+    """The burning lamps of a callback, oldest first. The caller checks access to it."""
+    return await _burning(session, Lamp.callback_id == callback_id)
+
+
+async def burning_of_task(session: AsyncSession, task: Task) -> list[Lamp]:
+    """The burning lamps that a task is about, oldest first: its own, and those whose tasks are parts of it. Access is checked before."""
+    parts = select(Task.id).where(Task.part_of_id == task.id)
+    return await _burning(session, or_(col(Lamp.task_id) == task.id, col(Lamp.task_id).in_(parts)))
+
+
+async def _burning(session: AsyncSession, condition: ColumnElement[bool] | bool) -> list[Lamp]:
+    query = select(Lamp).where(is_burning(), condition).order_by(col(Lamp.lit_at), col(Lamp.id))
+    return list((await session.exec(query)).all())
 
 
 async def lamps_in_stage(session: AsyncSession, stage_id: int) -> tuple[int, int]:
@@ -132,15 +147,16 @@ async def lamps_in_stage(session: AsyncSession, stage_id: int) -> tuple[int, int
     return found.get(LampState.ARMED.value, 0), found.get(LampState.BURNING.value, 0)
 
 
-async def parked_lamps(session: AsyncSession, limit: int = 50) -> list[Lamp]:
-    """Armed lamps that could not be lit because of an error."""
-    rows = await session.exec(
-        select(Lamp)
-        .where(col(Lamp.parked_at).is_not(None), Lamp.state == LampState.ARMED.value)
-        .order_by(col(Lamp.id))
-        .limit(limit)
-    )
-    return list(rows.all())
+async def parked_lamps(session: AsyncSession, viewer: Viewer | None = None, limit: int = 50) -> list[Lamp]:
+    """Armed lamps that could not be lit because of an error, the longest due first. ``viewer`` None: those of everybody."""
+    query = select(Lamp).where(is_parked()).order_by(col(Lamp.due_at), col(Lamp.id)).limit(limit)
+    return list((await session.exec(query if viewer is None else query.where(visible_lamps(viewer)))).all())
+
+
+async def parked_count(session: AsyncSession, viewer: Viewer) -> int:
+    """The number of parked lamps that the viewer may see."""
+    query = select(func.count()).select_from(Lamp).where(is_parked(), visible_lamps(viewer))
+    return (await session.exec(query)).one()
 
 
 async def last_beat(session: AsyncSession, name: str = "canary") -> datetime | None:

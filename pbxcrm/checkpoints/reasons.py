@@ -26,6 +26,13 @@ REASONS: dict[str, str | Counted] = {
     "lamp.counted_later": N_(
         "The lamp before lit {since_at}; {working_minutes} of working time after it; {stretches}; lit {lit_at}."
     ),
+    "lamp.waits": N_("Since {since_at}; norm {working_minutes} of working time; lights {lit_at} unless there is work."),
+    "lamp.waits_stage": N_(
+        "Since {since_at} in “{stage}”; norm {working_minutes} of working time; lights {lit_at} unless there is work."
+    ),
+    "lamp.waits_later": N_(
+        "Asked {since_at}; {working_minutes} of working time after it; lights {lit_at} unless there is work."
+    ),
     "lamp.to_deputy": N_("{who} is away; {deputy} stands in."),
     "lamp.to_away": N_("{who} is away and nobody stands in, so {manager} has it."),
     "lamp.to_left": N_("{who} has left, so {manager} has it."),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from pbxcrm.cli.doctor_records import check_records
+from pbxcrm.composition import compose
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.settings import Pbx, Settings, load_settings
@@ -29,6 +30,7 @@ PATIENCE = 15.0  # seconds for one check; each gives up earlier by itself, excep
 
 def doctor(environ: dict[str, str]) -> int:
     """Print the findings as they come; return the exit code."""
+    compose()
     try:
         settings = load_settings(environ)
     except BadSettings as error:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from pbxcrm.checkpoints import burning_queries
 from pbxcrm.checkpoints.burning_queries import ListedLamp, Pace
 from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.queries import parked_count
 from pbxcrm.people.directory import load_directory
 from web.i18n import N_, here
 from web.pages.common import asked_number, show, today
@@ -55,6 +56,7 @@ async def page(request: Request) -> Response:
         soon = await burning_queries.lighting_soon(session, who, at, week)
         paces = await burning_queries.paces(session, who, at - timedelta(days=PACE_DAYS))
         rows = await burning_queries.rows_burning(session, who, limit=SHOWN)
+        parked = await parked_count(session, who)
     lines: dict[int | None, PersonLine] = {}
 
     def line(owner_id: int | None) -> PersonLine:
@@ -77,6 +79,7 @@ async def page(request: Request) -> Response:
         lights_week=len(soon),
         is_all=max(len(burns), len(soon)) < burning_queries.MOST,
         rows=rows,
+        parked=parked,
         lines=sorted(lines.values(), key=lambda each: (-each.now, -each.today, each.name)),
         days=[today() + timedelta(days=number) for number in range(DAYS)],
         columns=range(min(hour for _, hour in hours), max(hour for _, hour in hours) + 1) if hours else (),

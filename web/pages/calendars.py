@@ -15,6 +15,7 @@ from pbxcrm.calendars.queries import CalendarDetails, access_calendar, default_c
 from pbxcrm.calendars.rules import format_spans, timezones
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
+from web import words
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import here
@@ -31,9 +32,12 @@ async def listed(request: Request) -> Response:
     async with parts(request).db.read() as session:
         people = await load_directory(session)
         rows = await list_calendars(session, people)
+        broken = (await load_calendars(session, people)).broken
     begins = today()
     upcoming = {row.calendar.id: [day for day in row.days if day.day >= begins][:3] for row in rows}
-    return show(request, "calendars/list.html", rows=rows, people=people, upcoming=upcoming, weeks=_weeks(rows))
+    return show(
+        request, "calendars/list.html", rows=rows, people=people, upcoming=upcoming, weeks=_weeks(rows), broken=broken
+    )
 
 
 async def new(request: Request) -> Response:
@@ -64,6 +68,7 @@ async def one(request: Request) -> Response:
     """``GET /settings/calendars/12``: dates before this year are kept but not shown."""
     async with parts(request).db.read() as session:
         found, people = await _access(session, request)
+        broken = (await load_calendars(session, people)).broken.get(found.calendar.id)
     shown = [day for day in found.days if day.day >= _first_shown(request)]
     values: dict[str, object] = {
         "name": found.calendar.name,
@@ -76,7 +81,11 @@ async def one(request: Request) -> Response:
         "why": [day.name for day in shown],
     }
     values |= dict(zip(DAYS, map(format_spans, found.week), strict=True))
-    return _page(request, filled(values), found, people)
+    form = filled(values)
+    if broken is not None:
+        field = "timezone" if broken.why.code == "calendar.no_zone" else ""
+        form.errors[field] = " ".join(words.because(broken.why.stored()))
+    return _page(request, form, found, people)
 
 
 async def save(request: Request) -> Response:
@@ -108,7 +117,7 @@ async def holidays(request: Request) -> Response:
     """``GET …/holidays?country=UA&year=2027``: the days that the library knows, to review before entering; without a country only the form."""
     async with parts(request).db.read() as session:
         found, people = await _access(session, request)
-        working = (await load_calendars(session, people)).by_id[found.calendar.id or 0]
+        working = (await load_calendars(session, people)).of_calendar(found.calendar.id or 0)
     year = now(request).astimezone(here().timezone).year
     form = filled(
         {
@@ -140,7 +149,7 @@ async def enter_holidays(request: Request) -> Response:
     form = await read_form(request)
     async with parts(request).db.write() as session:
         found, people = await _access(session, request)
-        working = (await load_calendars(session, people)).by_id[found.calendar.id or 0]
+        working = (await load_calendars(session, people)).of_calendar(found.calendar.id or 0)
         suggested = suggest(form["country"], form.number("year") or 0, here().language.value, working)
         chosen = {(row.day, row.kind.value): row for row in suggested.rows}
         ticked = [row for key, row in chosen.items() if f"{key[0].isoformat()} {key[1]}" in form.all("day")]

@@ -13,7 +13,6 @@ from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.queries import access_call
 from pbxcrm.calls.rules import named_as
 from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, pause_of
-from pbxcrm.checkpoints.queries import burning_of_deal
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, get_contact, load_numbers, with_numbers
 from pbxcrm.deals import actions
@@ -115,7 +114,6 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             pause=await pause_of(session, found.id or 0, now(request)),
             approve_days=APPROVE_BEYOND.days,
             no_form=Form(),
-            lamps=await burning_of_deal(session, who, found.id or 0),
             files=await list_files(session, who, deal_id=found.id),
             files_on=On(deal_id=found.id),
             files_people=await load_directory(session),

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,17 +12,21 @@ from starlette.responses import Response
 
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped_phones import UnmappedEndpoint, unmapped_endpoints
+from pbxcrm.checkpoints.queries import last_beat, parked_count
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.queries import pbx_statuses
 from pbxcrm.shared.events import count_waiting
+from web.formats import day_time
 from web.i18n import gettext as _
-from web.parts import now, parts
+from web.i18n import ngettext
+from web.parts import now, parts, viewer
 from web.pbx_findings import StatusFinding, pbx_finding
 from web.rendering import render
 
 WAITING_HINTS = 200
 PING_SECONDS = 2.0
+BEAT_LATE = timedelta(minutes=3)  # the engine says each minute that it lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ async def status(request: Request) -> Response:
     """``GET /status``. Each part is checked by itself, so that the page works if one of them is away."""
     pbxs, database = await _database(request)
     redis = await _redis(request)
-    findings = [database, redis, _live(request), *await _mail(request)]
+    findings = [database, redis, _live(request), *await _lamps(request), *await _mail(request)]
     worst = max((f.tone for f in [*findings, *(p.finding for p in pbxs)]), key=("green", "amber", "red").index)
     return render(
         request,
@@ -49,6 +54,27 @@ async def status(request: Request) -> Response:
         strays=await _strays(request),
         unmapped=await _unmapped(request),
     )
+
+
+async def _lamps(request: Request) -> list[StatusFinding]:
+    """Whether lamps light: when the canary last fired, and how many could not be lit."""
+    try:
+        async with parts(request).db.read() as session:
+            beat, count = await last_beat(session), await parked_count(session, viewer(request))
+    except SQLAlchemyError:
+        return []  # the check of the database reports this
+    name = _("Lamps")
+    if beat is None or now(request) - beat > BEAT_LATE:
+        text = _("None has been looked at since {time}: is a worker running?").format(
+            time=day_time(beat) if beat is not None else _("the first start")
+        )
+        return [StatusFinding(name, "red", _("stopped"), text)]
+    if count:
+        text = ngettext("%(num)d lamp could not be lit.", "%(num)d lamps could not be lit.", count) % {"num": count}
+        return [StatusFinding(name, "amber", _("parked"), text, "/burning/parked")]
+    return [
+        StatusFinding(name, "green", _("well"), _("They light: last looked at {time}.").format(time=day_time(beat)))
+    ]
 
 
 async def _mail(request: Request) -> list[StatusFinding]:

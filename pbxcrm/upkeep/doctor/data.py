@@ -22,6 +22,7 @@ from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import Extension, User
+from pbxcrm.shared import reasons
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.shared.events import Outbox
@@ -104,10 +105,8 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
         named = "; ".join(f"{_named(lamp)}: {lamp.error}" for lamp in parked[:5])
         todo = "Correct the calendar or the deal; a change of either, or of the checkpoint, starts them again."
         found.append(odd(f"{len(parked)} lamps are parked: {named}", todo))
-    for trouble in sorted(set(calendars.broken.values())):
-        found.append(
-            bad(f"{trouble[0].upper()}{trouble[1:]}", "Open it in the settings, correct its hours and save it.")
-        )
+    for trouble in sorted({reasons.text(broken.why) for broken in calendars.broken.values()}):
+        found.append(bad(trouble, "Open it in the settings under Working hours, correct it and save it."))
     return found
 
 

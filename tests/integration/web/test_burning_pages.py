@@ -28,7 +28,11 @@ async def test_the_arithmetic_is_said_wherever_the_lamp_is_shown(
     for address in ("/deals/1", "/tasks", f"/tasks/{task_id}", "/burning", "/deals/1/timeline?kind=tasks"):
         page = (await olena.get(address)).text
         assert said.search(page), (address, re.findall("Since.{0,300}", page))
-    assert len(said.findall((await olena.get("/deals/1")).text)) == 3  # beside the title, at the task, in the history
+    for address in ("/deals/1", "/board/cards/1"):  # there the lamp itself opens, and asks only then
+        (asked,) = re.findall(r'data-load="([^"]+)"', (await olena.get(address)).text)
+        assert said.search((await olena.get(asked)).text), address
+    assert said.search((await olena.get(f"/tasks/{task_id}/lamps")).text)
+    assert (await (await browser("dmytro")).get("/deals/1/lamps")).status_code == 404
     await olena.post("/deals/1/move", data={"stage_id": "4", "version": "1"})
     deal = (await olena.get("/deals/1")).text
     assert len(said.findall(deal)) == 1, "what is out is told in the history"

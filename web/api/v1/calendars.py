@@ -187,7 +187,7 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
     """A calculation only: nothing is changed."""
     people = await load_directory(ask.session)
     await access_calendar(ask.session, calendar_id, people)
-    working = (await load_calendars(ask.session, people)).by_id[calendar_id]
+    working = (await load_calendars(ask.session, people)).of_calendar(calendar_id)
     if body.op == "between" and body.to is not None:
         return Reckoned(at=None, minutes=working.minutes_between(body.since, body.to))
     try:
@@ -233,7 +233,7 @@ async def read_holidays(ask: Ask, calendar_id: int, query: SuggestionQuery) -> S
     """Nothing is stored: send the days you want with PATCH."""
     people = await load_directory(ask.session)
     await access_calendar(ask.session, calendar_id, people)
-    working = (await load_calendars(ask.session, people)).by_id[calendar_id]
+    working = (await load_calendars(ask.session, people)).of_calendar(calendar_id)
     found = suggest(query.country, query.year, ask.viewer.language or "en", working)
     return SuggestionsOut(
         items=[

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject
+from pbxcrm.checkpoints.parked_actions import retry_lamp
 from pbxcrm.checkpoints.pause_actions import approve_pause, end_pause, pause_deal
 from pbxcrm.checkpoints.queries import LampFilter, access_lamp, page_of_lamps
 from pbxcrm.people.queries import logins_of
@@ -21,7 +22,7 @@ from web.api.resource import Ask, Page, Resource
 from web.background_jobs import access_job
 from web.formats import NBSP
 from web.i18n import Here, Language, speaking
-from web.lamp_words import arithmetic
+from web.lamp_words import explained
 
 lamps = Resource(
     "lamps", "Lamps that are armed, burn, or are out: one per step of a checkpoint for a deal or callback."
@@ -51,7 +52,9 @@ class LampOut(ApiAnswer):
     out_by: str | None = Field(description="The login of the person whose work put it out.")
     out_reason: str
     task_id: int | None
-    reason: str = Field(description="Why it burns, in English, with the working time that was counted, in UTC.")
+    reason: str = Field(
+        description="Why it burns, in English, with the working time that was counted, in UTC; or when an armed one will light."
+    )
     waiting_since: Moment = Field(
         description="Since when the client has waited, including the time before the first step."
     )
@@ -60,7 +63,8 @@ class LampOut(ApiAnswer):
         description="`accepted`: the manager lets it be; `reassigned`: gave it to somebody else."
     )
     note: str = Field(description="What the manager said.")
-    parked: bool = Field(description="It could not be processed and waits for an administrator.")
+    parked: bool = Field(description="It could not be lit and waits for an administrator.")
+    error: str = Field(description="Why it could not be lit, in English; empty unless it is parked.")
     version: int
 
 
@@ -73,6 +77,9 @@ class LampQuery(ListQuery):
     checkpoint_id: IdText | None = None
     owner: Word | None = Field(None, description="A login.")
     addressee: Word | None = Field(None, description="A login.")
+    parked: Literal["true", "false"] | None = Field(
+        None, description="Only those that could not be lit, or only the others."
+    )
 
 
 class PauseBody(ApiRequest):
@@ -125,6 +132,7 @@ async def read_lamps(ask: Ask, query: LampQuery) -> Page[LampOut]:
         checkpoint_id=query.checkpoint_id,
         owner=query.owner or "",
         addressee=query.addressee or "",
+        parked=query.parked == "true" if query.parked is not None else None,
     )
     before = checked_cursors.read_id(query.cursor)
     rows = await page_of_lamps(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
@@ -134,6 +142,18 @@ async def read_lamps(ask: Ask, query: LampQuery) -> Page[LampOut]:
 @lamps.get("/lamps/{lamp_id}", needs=Permission.DEALS_READ, summary="One lamp")
 async def read_lamp(ask: Ask, lamp_id: int) -> LampOut:
     return (await lamps_out(ask, [await access_lamp(ask.session, ask.viewer, lamp_id)]))[0]
+
+
+@lamps.post(
+    "/lamps/{lamp_id}/retry",
+    needs=Permission.SETTINGS_EDIT,
+    summary="Try a lamp again that could not be lit",
+    status=200,
+    conflicts=True,
+)
+async def post_retry(ask: Ask, lamp_id: int) -> LampOut:
+    """It lights within a second, or is parked again. 409 for a lamp that is not parked."""
+    return (await lamps_out(ask, [await retry_lamp(ask.session, ask.viewer, lamp_id, now=ask.now)]))[0]
 
 
 @lamps.post("/deals/{deal_id}/pause", needs=Permission.DEALS_EDIT, summary="Pause a deal", status=200, conflicts=True)
@@ -227,11 +247,12 @@ def _lamp(row: LampRow, logins: Mapping[int | None, str]) -> LampOut:
         out_by=logins.get(lamp.out_by_id),
         out_reason=reasons.text(lamp.out_reason),
         task_id=lamp.task_id,
-        reason=" ".join([*reasons.sentences(lamp.reason), *arithmetic(lamp, row.stage)]).replace(NBSP, " "),
+        reason=" ".join(explained(lamp, row.stage)).replace(NBSP, " "),
         waiting_since=row.since,
         is_escalation=lamp.is_escalation,
         decision=Decision(lamp.decision),
         note=lamp.note,
         parked=lamp.parked_at is not None,
+        error=lamp.error if lamp.parked_at is not None else "",
         version=lamp.version,
     )

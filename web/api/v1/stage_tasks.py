@@ -42,7 +42,7 @@ class StageTasksOut(ApiAnswer):
     """All automatic tasks of a stage, in order."""
 
     items: list[StageTaskOut]
-    next: str | None = Field(None, description="Always null: they are one page.")
+    next: None = Field(description="Always null: they are one page.")
     seen: str = Field(description="Send it with a change, so that you do not overwrite somebody else's.")
 
 
@@ -122,4 +122,4 @@ async def _answer(ask: Ask, stage_id: int) -> StageTasksOut:
         )
         for row in rows
     ]
-    return StageTasksOut(items=items, seen=seen_of(rows))
+    return StageTasksOut(items=items, next=None, seen=seen_of(rows))

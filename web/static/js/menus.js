@@ -15,8 +15,10 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("toggle", (event) => {
   const details = event.target;
   if (!details.open || !details.matches("details.menu, details.why")) return;
-  // A popover that would leave the window opens to the other side.
   const pop = details.querySelector(".pop");
+  // What is said of a lamp is loaded each time somebody asks.
+  if (details.dataset.load) window.htmx.ajax("GET", details.dataset.load, { target: pop, swap: "innerHTML" });
+  // A popover that would leave the window opens to the other side.
   const box = pop.getBoundingClientRect();
   if (box.right > innerWidth - 4 || box.left < 4) {
     const toEnd = box.left < 4;
