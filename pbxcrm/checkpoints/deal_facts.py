@@ -49,7 +49,7 @@ class Talk:
 
 @dataclass(slots=True)
 class DealFacts:
-    """The facts of one deal. ``move_id``: the move into its current stage.
+    """The facts of one deal. ``move_id``: the move into its current stage, ``moved_by_id``: who made it.
 
     ``given``: when a manager who was asked first gave the deal to somebody else. That starts the clock anew, since nobody was asked
     before the manager, and nobody would be asked again.
@@ -57,6 +57,7 @@ class DealFacts:
 
     deal: Deal
     move_id: int
+    moved_by_id: int | None = None
     talks: list[Talk] = field(default_factory=list)
     planned: list[Work] = field(default_factory=list)
     filled: list[tuple[str, Work]] = field(default_factory=list)  # with the key of the field
@@ -99,13 +100,12 @@ async def load_deal_facts(
 ) -> dict[int, DealFacts]:
     """The facts of each deal by id. Only the kinds of facts that these checkpoints use are read."""
     ids = [deal.id for deal in deals if deal.id is not None]
+    latest = select(func.max(StageMove.id)).where(col(StageMove.deal_id).in_(ids)).group_by(col(StageMove.deal_id))
     moves = await session.exec(
-        select(StageMove.deal_id, func.max(StageMove.id))
-        .where(col(StageMove.deal_id).in_(ids))
-        .group_by(col(StageMove.deal_id))
+        select(StageMove.deal_id, StageMove.id, StageMove.by_id).where(col(StageMove.id).in_(latest))
     )
-    last = dict(moves.all())
-    facts = {deal.id: DealFacts(deal, last.get(deal.id) or 0) for deal in deals if deal.id is not None}
+    last = {deal_id: (move_id or 0, by_id) for deal_id, move_id, by_id in moves.all()}
+    facts = {deal.id: DealFacts(deal, *last.get(deal.id, (0, None))) for deal in deals if deal.id is not None}
     watched = list(watched)
     asked = {kind for each in watched for kind in each.checkpoint.work}
     triggers = {each.checkpoint.trigger for each in watched}

@@ -13,7 +13,7 @@ from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.pipeline_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.people.whom import has_left, is_whom
+from pbxcrm.people.whom import USER, has_left, is_whom
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_line, longest
 from pbxcrm.shared.reasons import N_
@@ -101,6 +101,10 @@ def _check_step(
         raise refused("what", "what", N_("A step makes a task or a control task."))
     if has_left(step.whom, people):
         raise refused("whom", "left", N_("This person has left. Choose somebody else."))
+    if step.whom.startswith(USER) and not is_whom(step.whom, people):
+        raise refused(
+            "whom", "nobody", N_("There is nobody with the login {login}."), login=step.whom.removeprefix(USER)
+        )
     if not is_whom(step.whom, people):
         raise refused("whom", "whom", N_("Choose who is asked: the responsible, the manager, a role or a person."))
     text = one_line(step.text)

@@ -128,15 +128,17 @@ async def _reassigned(
 def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -> LampEnding:
     """Why a lamp of this deal goes out, and by whose work."""
     if facts.deal.closed_at is not None:
-        return LampEnding(reason("lamp.out_closed"))
+        return LampEnding(reason("lamp.out_closed"), facts.moved_by_id)
     if watched is None:
-        return LampEnding(reason("lamp.out_moved"))
+        return LampEnding(reason("lamp.out_moved"), facts.moved_by_id)
     work = last_work(watched, facts)
     given = facts.given.get(watched.id, ())
     if given and (work is None or given[-1].at > work.at):
         return LampEnding(reason("lamp.out_given", who=context.people.name(facts.deal.responsible_id)))
     if work is None or (watched.checkpoint.stage_id is not None and work.at < facts.entered_at):
-        return LampEnding(reason("lamp.out_rules" if watched.checkpoint.stage_id is None else "lamp.out_moved"))
+        if watched.checkpoint.stage_id is None:
+            return LampEnding(reason("lamp.out_rules"))
+        return LampEnding(reason("lamp.out_moved"), facts.moved_by_id)
     return LampEnding(reason(_WORK_REASONS[work.kind], who=context.people.name(work.by_id) or "—"), work.by_id)
 
 

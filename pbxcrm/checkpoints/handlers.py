@@ -36,7 +36,7 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
         await settle_deals(session, [deal.id], entry.at)
         return
     await session.flush()
-    facts = DealFacts(deal, entry.move.id or 0)
+    facts = DealFacts(deal, entry.move.id or 0, entry.move.by_id)
     lamps: list[Lamp] = []
     if not is_new:
         lamps = await hold_open(session, Lamp.subject == Subject.DEAL.value, Lamp.deal_id == deal.id)

@@ -20,6 +20,7 @@ from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 APPROVE_BEYOND = timedelta(days=14)
 LONGEST = timedelta(days=366)
+NO_GAP = timedelta(days=2)  # pauses that are less apart count as one
 ABOUT_PAUSE = "pause:"
 
 
@@ -38,7 +39,7 @@ async def pause_deal(
     if before is not None:
         before.until_at = now
     decides = viewer.role in {Role.MANAGER, Role.ADMIN}
-    waits = until - now > APPROVE_BEYOND and not decides
+    waits = until - await _paused_since(session, deal, now) > APPROVE_BEYOND and not decides
     pause = Pause(
         deal_id=deal_id,
         from_at=now,
@@ -100,6 +101,22 @@ async def pause_of(session: AsyncSession, deal_id: int, now: datetime) -> Pause 
         select(Pause).where(Pause.deal_id == deal_id, Pause.until_at > now).order_by(col(Pause.id).desc())
     )
     return rows.first()
+
+
+async def _paused_since(session: AsyncSession, deal: Deal, now: datetime) -> datetime:
+    """Since when the deal has been paused without a gap in which anybody could have worked on it; ``now`` without such a pause.
+
+    Otherwise a row of short pauses would need no approval. A pause that a manager approved begins the count anew.
+    """
+    rows = await session.exec(
+        select(Pause).where(Pause.deal_id == deal.id, Pause.from_at >= deal.stage_since).order_by(col(Pause.id).desc())
+    )
+    since = now
+    for pause in rows.all():
+        if pause.until_at < since - NO_GAP or pause.approved_by_id is not None:
+            break
+        since = min(since, pause.from_at)
+    return since
 
 
 async def _over(session: AsyncSession, viewer: Viewer, deal: Deal, pause: Pause, code: str, now: datetime) -> None:

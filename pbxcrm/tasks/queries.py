@@ -19,7 +19,7 @@ from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import editable_tasks, visible_tasks
 from pbxcrm.tasks.models import Task, TaskComment, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import GIVEN_TO_ONE, ended_by
+from pbxcrm.tasks.rules import GIVEN_TO_ONE, Workplace, ended_by, workplace_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,11 @@ class TaskRow:
     def ended_by(self) -> str:
         """What ends the task if people cannot finish it, in English; empty if they can."""
         return ended_by(self.task)
+
+    @property
+    def workplace(self) -> Workplace:
+        """Where the work is done that ends such a task."""
+        return workplace_of(self.task)
 
 
 async def access_task(session: AsyncSession, viewer: Viewer, task_id: int) -> Task:

@@ -50,6 +50,21 @@ def ended_by(task: Task) -> str:
     return ENDED_BY.get(task.kind, "")
 
 
+class Workplace(StrEnum):
+    """Where the work is done that ends a task."""
+
+    CALLBACKS = "callbacks"
+    DEAL = "deal"
+    BURNING = "burning"  # the task of many lamps
+
+
+def workplace_of(task: Task) -> Workplace:
+    """Where people work on a task that only work ends (``ended_by``)."""
+    if task.about.startswith(ABOUT_DIGEST):
+        return Workplace.BURNING
+    return Workplace.DEAL if task.about.startswith(ABOUT_LAMP) and task.deal_id is not None else Workplace.CALLBACKS
+
+
 def check_finishable(task: Task) -> None:
     """Raise Conflict with what ends the task, if only work can end it."""
     if said := ended_by(task):

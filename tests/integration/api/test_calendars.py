@@ -45,11 +45,12 @@ async def test_a_calendar_is_made_changed_and_given_to_somebody(programs: Progra
 async def test_what_is_wrong_is_said_at_its_place(programs: Programs) -> None:
     async with await programs.as_("admin") as client:
         for change, code, field in (
-            ({"week": ["9-13, 12-18", *[""] * 6]}, "calendars.overlap", "day_0"),
-            ({"week": [""] * 7}, "calendars.never", "day_0"),
+            ({"week": ["9-13, 12-18", *[""] * 6]}, "calendars.overlap", "week.0"),
+            ({"week": [""] * 7}, "calendars.never", "week.0"),
             ({"timezone": "Europe/Nowhere"}, "calendars.timezone", "timezone"),
             ({"name": "Office"}, "calendars.name_taken", "name"),
             ({"name": " "}, "api.value", "name"),
+            ({"days": [{"day": "2026-12-24", "spans": "9-8-7", "name": ""}]}, "calendars.spans", "days.0"),
             ({"people": ["nobody"]}, "calendars.no_person", "people"),
             ({"team_ids": [77]}, "calendars.no_team", "team_ids"),
         ):
@@ -75,6 +76,8 @@ async def test_reckoning(programs: Programs) -> None:
         assert await reckoned(op="between", **{"from": monday}, to="2026-11-24T17:40:00+02:00") == 480
         assert await reckoned(op="next_morning", **{"from": monday}) == "2026-11-24T07:00:00Z"
         assert await reckoned(op="add_days", **{"from": "2026-11-27T10:00:00Z"}, days=1) == "2026-11-30T10:00:00Z"
+        far = await client.post(f"{path}/reckon", json={"op": "add", "from": monday, "minutes": 10_540_800})
+        assert_problem(far, 422, "calendars.too_far", "minutes")
         wrong = await client.post(f"{path}/reckon", json={"op": "add", "from": monday, "days": 2})
         assert (wrong.status_code, wrong.json()["code"]) == (422, "api.value")
 

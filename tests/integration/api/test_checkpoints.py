@@ -83,6 +83,8 @@ async def test_what_cannot_be_is_refused_where_it_is_entered(programs: Programs)
         at_once = {"after_minutes": 0, "whom": "responsible", "what": "task"}
         answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": [at_once]})
         assert "automatic task" in answer.text  # what was meant is offered
+        ghost = {"stage_id": stage["id"], "steps": [{"whom": "user:ghost", "what": "task"}]}
+        assert "nobody with the login ghost" in (await client.post("/api/v1/checkpoints", json=ghost)).text
     async with await programs.as_("ivan") as client:
         answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": STEPS})
         assert answer.status_code == 403

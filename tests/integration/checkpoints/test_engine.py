@@ -50,7 +50,7 @@ async def test_a_move_forgets_the_old_stage_and_arms_the_new_one(desk: DealDesk)
     await desk.sweep(DUE)
     await desk.move(deal_id, "Invoice issued", DUE + MINUTE)
     (lamp,) = await desk.lamps(LampState.OUT)
-    assert lamp.out_reason["code"] == "lamp.out_moved"
+    assert (lamp.out_reason["code"], lamp.out_by_id) == ("lamp.out_moved", desk.office.id("ivan"))
     armed = await desk.one_lamp(LampState.ARMED)
     assert armed.entered_at == DUE + MINUTE
     await desk.move(deal_id, "Call held", DUE + 2 * MINUTE)  # nobody waits there

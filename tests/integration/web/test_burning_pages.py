@@ -33,6 +33,10 @@ async def test_the_arithmetic_is_said_wherever_the_lamp_is_shown(
         assert said.search((await olena.get(asked)).text), address
     assert said.search((await olena.get(f"/tasks/{task_id}/lamps")).text)
     assert (await (await browser("dmytro")).get("/deals/1/lamps")).status_code == 404
+    day = (await olena.get("/tasks")).text
+    assert 'href="/deals/1#plan"' in day, "the way to the work that ends it"
+    assert 'class="btn small" href="/callbacks"' not in day
+    assert 'id="plan"' in (await olena.get("/deals/1")).text
     await olena.post("/deals/1/move", data={"stage_id": "4", "version": "1"})
     deal = (await olena.get("/deals/1")).text
     assert len(said.findall(deal)) == 1, "what is out is told in the history"

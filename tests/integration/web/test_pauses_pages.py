@@ -45,3 +45,17 @@ async def test_a_deal_rests_for_a_reason_and_a_long_pause_waits_for_the_manager(
     assert "agreed by Ірина Мельник" in agreed
     clock.forward(days=120)
     assert "They build in spring" not in (await iryna.get(f"{path}/pause")).text
+
+
+async def test_short_pauses_one_after_another_need_the_manager_too(browser: Browsers, clock: Clock) -> None:
+    olena, iryna = await browser("olena"), await browser("iryna")
+    path = (await olena.post("/deals/new", data={"title": "Fence"})).headers["location"]
+    for until in ("2026-11-30T10:00", "2026-12-13T10:00"):
+        page = await olena.post(f"{path}/pause", data={"until": until, "reason": "They are away"})
+        assert page.status_code == 303
+        assert ("/pause/approve" in (await iryna.get(path)).text) == (until > "2026-12-01")
+        clock.forward(days=12)
+    await iryna.post(f"{path}/pause", data={"until": "2026-12-22T10:00", "reason": "I know them"})
+    clock.forward(days=9)
+    await olena.post(f"{path}/pause", data={"until": "2026-12-30T10:00", "reason": "The holidays"})
+    assert "/pause/approve" not in (await iryna.get(path)).text

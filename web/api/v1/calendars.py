@@ -1,6 +1,9 @@
 """Working time: calendars, calculations with them, and leaves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
+from math import isclose
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -126,7 +129,8 @@ async def read_calendar(ask: Ask, calendar_id: int) -> CalendarOut:
 )
 async def post_calendar(ask: Ask, body: NewCalendar) -> CalendarOut:
     change = await _change(ask, body)
-    made = await create_calendar(ask.session, ask.viewer, change, now=ask.now)
+    with _errors_at_members():
+        made = await create_calendar(ask.session, ask.viewer, change, now=ask.now)
     return _calendar(made, await load_directory(ask.session))
 
 
@@ -134,7 +138,8 @@ async def post_calendar(ask: Ask, body: NewCalendar) -> CalendarOut:
 async def patch_calendar(ask: Ask, calendar_id: int, body: CalendarPatch) -> CalendarOut:
     """`week`, `days`, `team_ids` and `people` replace what was there. Pending deadlines move in the same transaction."""
     change = await _change(ask, body)
-    found = await change_calendar(ask.session, ask.viewer, calendar_id, change, now=ask.now, version=body.version)
+    with _errors_at_members():
+        found = await change_calendar(ask.session, ask.viewer, calendar_id, change, now=ask.now, version=body.version)
     return _calendar(found, await load_directory(ask.session))
 
 
@@ -192,14 +197,21 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
         return Reckoned(at=None, minutes=working.minutes_between(body.since, body.to))
     try:
         if body.op == "add":
-            return Reckoned(at=working.add_minutes(body.since, body.minutes or 0), minutes=None)
+            found = working.add_minutes(body.since, body.minutes or 0)
+            counted = working.minutes_between(*sorted((body.since, found)))
+            if isclose(counted, abs(body.minutes or 0), abs_tol=0.01):
+                return Reckoned(at=found, minutes=None)
+            raise _too_far(body)  # the calculation ended at its horizon
         if body.op == "add_days":
             return Reckoned(at=working.add_days(body.since, body.days or 0), minutes=None)
         return Reckoned(at=working.next_morning(body.since), minutes=None)
     except (OverflowError, ValueError):
-        raise Invalid(
-            "minutes" if body.op == "add" else "days", "calendars.too_far", "This is too far away to reckon."
-        ) from None
+        raise _too_far(body) from None
+
+
+def _too_far(body: Reckoning) -> Invalid:
+    member = "minutes" if body.op == "add" else "days"
+    return Invalid(member, "calendars.too_far", "This is too far away to reckon.")
 
 
 class SuggestionOut(ApiAnswer):
@@ -319,6 +331,19 @@ async def _change(ask: Ask, body: NewCalendar | CalendarPatch) -> CalendarChange
         team_ids=body.team_ids,
         user_ids=user_ids,
     )
+
+
+@contextmanager
+def _errors_at_members() -> Iterator[None]:
+    """Name errors by the members of the body: the form's ``day_0`` is ``week.0`` here, its ``days_0`` is ``days.0``."""
+    try:
+        yield
+    except Invalid as error:
+        for of_form, member in (("day_", "week."), ("days_", "days.")):
+            if error.field.startswith(of_form):
+                error.field = member + error.field.removeprefix(of_form)
+                break
+        raise
 
 
 def _calendar(found: CalendarDetails, people: Directory) -> CalendarOut:
