@@ -30,7 +30,7 @@ from pbxcrm.checkpoints.engine import light_due
 from pbxcrm.checkpoints.escalation_actions import Decider, accept_deal, reassign_deal, register_decider
 from pbxcrm.checkpoints.models import Subject, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import WORK as TRIAL_WORK
-from pbxcrm.checkpoints.queries import lamps_of_deals
+from pbxcrm.checkpoints.queries import lamp_rank_of_deal
 from pbxcrm.checkpoints.recompute_jobs import WORK as CHECKPOINT_WORK
 from pbxcrm.checkpoints.recompute_jobs import recompute_all, register_settler
 from pbxcrm.checkpoints.sweep import register_lighter
@@ -52,10 +52,10 @@ from pbxcrm.deals.hooks import (
     stage_entered,
     with_anothers_client,
 )
+from pbxcrm.deals.lamp_queries import register_lamps
 from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
-from pbxcrm.deals.queries import register_lamps
 from pbxcrm.files import queries as files
 from pbxcrm.people import reasons as people
 from pbxcrm.people.hooks import person_changed
@@ -142,7 +142,7 @@ def compose() -> None:
     register_settler(TriggerKind.CALLBACK, recompute_callbacks)
     register_decider(Subject.DEAL, Decider(accept_deal, reassign_deal))
     register_decider(Subject.CALLBACK, Decider(accept_callback, reassign_callback))
-    register_lamps(lamps_of_deals)
+    register_lamps(lamp_rank_of_deal)
     register_attempts(next_attempts.planned_attempts)
     register_work(CHECKPOINT_WORK)
     register_work(TRIAL_WORK)

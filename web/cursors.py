@@ -19,6 +19,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _LATEST = (LATEST - EARLIEST) // _MICROSECOND
 LONGEST_CURSOR = 200  # letters
 _KINDS = tuple(EntryKind)
+_RANKS = 9
 
 
 def next_of_id(row_id: int | None) -> str:
@@ -41,6 +42,17 @@ def read_time(cursor: str) -> tuple[datetime, int] | None:
     """The sort time and id of the last row seen; None for a text that is no such cursor."""
     found = _unpacked(cursor, _LATEST, LARGEST_ID)
     return (EARLIEST + found[0] * _MICROSECOND, found[1]) if found is not None else None
+
+
+def next_of_ranked(rank: int, at: datetime, row_id: int | None) -> str:
+    """The cursor for the rows after this one, in a list that is sorted by a small rank, then by a time, then by id."""
+    return _packed(rank, _microseconds(at), row_id)
+
+
+def read_ranked(cursor: str) -> tuple[int, datetime, int] | None:
+    """The rank, time and id of the last row seen; None for a text that is no such cursor."""
+    found = _unpacked(cursor, _RANKS, _LATEST, LARGEST_ID)
+    return (found[0], EARLIEST + found[1] * _MICROSECOND, found[2]) if found is not None else None
 
 
 def next_of_entry(entry: TimelineCursor) -> str:

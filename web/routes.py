@@ -216,6 +216,7 @@ def _deals() -> list[Route]:
     return [
         page("/board", board.board, needs=read),
         page("/board/heads", board.heads, needs=read),
+        page("/board/filters", board.filters, needs=read, name="board_filters"),
         page("/board/columns/{stage_id:int}", board.column, needs=read),
         page("/board/cards/{deal_id:int}", board.card, needs=read),
         page("/deals/new", deals.new, needs=write, name="new_deal"),

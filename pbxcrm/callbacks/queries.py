@@ -21,8 +21,8 @@ from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.search import named
+from pbxcrm.deals.lamp_queries import LampLevel
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import LampLevel
 from pbxcrm.people.filters import of_login
 from pbxcrm.people.models import User
 from pbxcrm.screenpop.models import WrapUp

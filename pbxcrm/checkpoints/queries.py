@@ -1,6 +1,6 @@
 """Queries for checkpoints, lamps and escalations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,6 @@ from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.checkpoints.access import is_burning, is_parked, visible_escalations, visible_lamps
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import LampLevel
 from pbxcrm.people.filters import of_login
 from pbxcrm.shared.conditions import equal
 from pbxcrm.shared.errors import NotFound
@@ -164,16 +163,11 @@ async def last_beat(session: AsyncSession, name: str = "canary") -> datetime | N
     return (await session.exec(select(EngineBeat.beat_at).where(EngineBeat.name == name))).first()
 
 
-async def lamps_of_deals(session: AsyncSession, deal_ids: Sequence[int]) -> dict[int | None, LampLevel]:
-    """The lamp level of each deal with a burning lamp: ``second`` if one has reached a manager, else ``first``."""
-    if not deal_ids:
-        return {}
-    rows = await session.exec(
-        select(Lamp.deal_id, func.max(cast(col(Lamp.is_escalation), Integer)))
-        .where(col(Lamp.deal_id).in_(deal_ids), is_burning())
-        .group_by(col(Lamp.deal_id))
-    )
-    return {deal_id: "second" if escalated else "first" for deal_id, escalated in rows.all()}
+def lamp_rank_of_deal() -> ColumnElement[int]:
+    """SQL for a row of ``Deal``: 0 without a burning lamp, 2 if one has reached a manager, else 1."""
+    highest = func.max(cast(col(Lamp.is_escalation), Integer) + 1)
+    burning = select(highest).where(col(Lamp.deal_id) == col(Deal.id), is_burning()).correlate(Deal)
+    return func.coalesce(burning.scalar_subquery(), 0)
 
 
 async def list_escalations(

@@ -16,7 +16,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.number_owners import do_accept
 from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
 from pbxcrm.contacts.rules import check_number
-from pbxcrm.deals.access import editable_deals
+from pbxcrm.deals.access import editable_deals, visible_deals
 from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
 from pbxcrm.deals.fields import BY_KEY, Value, apply_values
@@ -24,7 +24,7 @@ from pbxcrm.deals.gate_rules import GateFacts, check_gate
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.pipeline_rules import Requirements
-from pbxcrm.deals.queries import access_deal, default_pipeline, has_open_task, latest_move, stage_of_kind
+from pbxcrm.deals.queries import default_pipeline, has_open_task, latest_move, load_funnel, no_deal, stage_of_kind
 from pbxcrm.deals.rules import check_title, is_closing
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
@@ -33,7 +33,7 @@ from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Question
 from pbxcrm.shared.lengths import check_optional_text, check_text, cut
-from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.locking import lock_found
 from pbxcrm.shared.reasons import Reason, reason
 
 UNDO_WITHIN = timedelta(minutes=10)  # how long a move, or a result that made one, can be undone
@@ -125,7 +125,7 @@ async def do_move_deal(
     check_gate(to, await _gate_facts(session, deal, to, lost_reason))
     assert to.id is not None
     assert deal.id is not None
-    left = await session.get(Stage, deal.stage_id)
+    left = (await load_funnel(session)).stages.get(deal.stage_id)
     move = StageMove(
         deal_id=deal.id,
         from_stage_id=deal.stage_id,
@@ -407,8 +407,10 @@ async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id:
     None skips the comparison.
     """
     check(viewer, Permission.DEALS_EDIT)
-    await access_deal(session, viewer, deal_id)
-    deal = await lock_row(session, Deal, deal_id)
+    visible = select(Deal).where(col(Deal.id) == deal_id, visible_deals(viewer))
+    deal = await lock_found(session, Deal, visible)
+    if deal is None:
+        raise no_deal()
     if version is not None and deal.version != version:
         raise Conflict("deals.stale", "Somebody changed this deal meanwhile. Look at it again before you change it.")
     return deal

@@ -4,127 +4,177 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, union_all
+from sqlalchemy import ColumnElement, and_, func, literal, or_, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.filters import DealFilter, ways_to_match
+from pbxcrm.deals.lamp_queries import LEVELS, lamp_rank
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
-from pbxcrm.shared.core_sql import fetch
-from pbxcrm.shared.text_match import digits_of, few, part_of
+from pbxcrm.deals.rules import is_closing
+from pbxcrm.shared.core_sql import fetch, one_of
+from pbxcrm.shared.text_match import is_searchable, up_to
 
 LONGEST_NORM = timedelta(days=366)
+MOST_FOUND = 2_000  # deals that a search on the board collects
+SHOWN_OF_MANY = 30  # deals of a closed column that are counted where more match a text than are collected
+
+
+class Sort(StrEnum):
+    """The order of the cards of a column. There is no other: nobody places a card by hand."""
+
+    DATE = "date"  # the last to enter the stage first
+    LAMP = "lamp"  # burning ones first, those that reached the manager before the others; then by date
 
 
 @dataclass(frozen=True, slots=True)
-class BoardFilter:
-    """The filters of the board. ``text`` is a part of a title, of a client's or company's name, or digits of a number."""
+class BoardCard:
+    """A card and its ``rank`` in the order by lamp: 0 to 2, always 0 in the order by date and in closed columns."""
 
-    responsible_id: int | None = None
-    nobodys: bool = False
-    text: str = ""
-    contact_id: int | None = None
-    company_id: int | None = None
-    deal_ids: tuple[int, ...] | None = None  # the deals that match ``text``, if ``narrowed`` found few
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The conditions for the WHERE clause of a query for deals."""
-        found: list[ColumnElement[bool]] = []
-        for column, value in (
-            (Deal.responsible_id, self.responsible_id),
-            (Deal.contact_id, self.contact_id),
-            (Deal.company_id, self.company_id),
-        ):
-            if value is not None:
-                found.append(col(column) == value)
-        if self.nobodys:
-            found.append(col(Deal.responsible_id).is_(None))
-        if self.deal_ids is not None:
-            found.append(col(Deal.id).in_(self.deal_ids))
-        elif self.text.strip():
-            found.append(matches_text(self.text.strip()))
-        return found
+    row: DealRow
+    rank: int
 
 
-def matches_text(text: str) -> ColumnElement[bool]:
-    """The condition that a deal matches ``text``. Clients are checked per deal: a board has far fewer deals than there are clients."""
-    digits = digits_of(text)
-    contact, company = col(Contact.id) == col(Deal.contact_id), col(Company.id) == col(Deal.company_id)
-    named = [
-        part_of(col(Deal.title_folded), text),
-        exists().where(contact, part_of(col(Contact.name_folded), text)).correlate(Deal),
-        exists().where(company, part_of(col(Company.name_folded), text)).correlate(Deal),
-    ]
-    if digits:
-        has_it = col(Phone.number).contains(digits, autoescape=True)
-        named += [
-            col(Deal.client_number).contains(digits, autoescape=True),
-            exists().where(col(Phone.contact_id) == col(Deal.contact_id), has_it).correlate(Deal),
-        ]
-    return or_(*named)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a card in its column: the next ones come after it."""
+
+    rank: int
+    since: datetime
+    deal_id: int
 
 
-async def narrowed(session: AsyncSession, viewer: Viewer, pipeline_id: int, asked: BoardFilter) -> BoardFilter:
-    """``asked`` with the ids of the deals that match its text, if there are few, so that the board's queries need not search again."""
-    if not asked.text.strip():
-        return asked
-    fits = select(col(Deal.id)).where(visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, *asked.conditions())
-    found = (await few(session, deals=fits))["deals"]
-    return asked if found is None else replace(asked, deal_ids=tuple(found))
+def board_card(row: DealRow) -> BoardCard:
+    """The card of a deal, with the rank of its lamp."""
+    return BoardCard(row, LEVELS.index(row.lamp))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The filter of a board, prepared for its queries: ``open`` for open stages, ``closed`` for closed ones.
+
+    ``most_closed``: up to how many deals of a closed column are counted.
+    """
+
+    open: DealFilter
+    closed: DealFilter
+    most_closed: int = MOST_COUNTED
+
+    def of(self, stage: Stage) -> DealFilter:
+        """The filter for a stage."""
+        return self.closed if is_closing(stage) else self.open
+
+    def counted(self, stage: Stage) -> int:
+        """Up to how many deals of the stage are counted."""
+        return self.most_closed if is_closing(stage) else MOST_COUNTED
+
+
+async def selected(
+    session: AsyncSession, viewer: Viewer, pipeline_id: int, stages: Sequence[Stage], asked: DealFilter
+) -> Selection:
+    """``asked``, with its text looked for once: the queries of the board then read the deals found.
+
+    Where more than ``MOST_FOUND`` match, open deals and the newest closed ones are tested one by one, and closed ones are not counted.
+    A text of one or two letters, for which there is no index, finds open deals only.
+    """
+    text = asked.text.strip()
+    if not text:
+        return Selection(asked, asked)
+    without = replace(asked, text="")
+    if not is_searchable(text):
+        return Selection(asked, replace(without, deal_ids=()))
+    in_stages = col(Deal.stage_id).in_([stage.id for stage in stages])
+    visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, in_stages, *without.conditions())
+    ways = {f"way{n}": select(col(Deal.id)).where(*visible, way) for n, way in enumerate(ways_to_match(text))}
+    found = list((await up_to(session, MOST_FOUND, ways)).values())
+    ids = {deal_id for some in found if some is not None for deal_id in some}
+    if None in found:
+        return Selection(asked, asked, SHOWN_OF_MANY)
+    only = replace(without, more=(*without.more, one_of(session, col(Deal.id), sorted(ids))))
+    return Selection(only, only)
 
 
 async def first_cards(
-    session: AsyncSession, viewer: Viewer, pipeline_id: int, stages: Sequence[Stage], asked: BoardFilter, *, cards: int
-) -> dict[int, list[DealRow]]:
-    """The newest ``cards`` deals of each stage, newest first, by stage id."""
+    session: AsyncSession,
+    viewer: Viewer,
+    pipeline_id: int,
+    stages: Sequence[Stage],
+    asked: Selection,
+    sort: Sort,
+    *,
+    cards: int,
+) -> dict[int, list[BoardCard]]:
+    """The first ``cards`` deals of each stage by stage id."""
     if not stages:
         return {}
-    visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, *asked.conditions())
+    visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id)
     tops = [
-        select(col(Deal.id))
-        .where(*visible, col(Deal.stage_id) == stage.id)
-        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+        select(col(Deal.id), _rank(stage, sort).label("rank"))
+        .where(*visible, col(Deal.stage_id) == stage.id, *asked.of(stage).conditions())
+        .order_by(*_order(stage, sort))
         .limit(cards)
         .subquery()
         for stage in stages
     ]
+    top = union_all(*(select(each.c.id, each.c.rank) for each in tops)).subquery()
     found = await session.exec(
-        select(Deal)
-        .where(col(Deal.id).in_(union_all(*(select(top.c.id) for top in tops))))
-        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+        select(Deal, top.c.rank)
+        .join(top, top.c.id == col(Deal.id))
+        .order_by(top.c.rank.desc(), col(Deal.stage_since).desc(), col(Deal.id).desc())
     )
-    columns: dict[int, list[DealRow]] = {stage.id or 0: [] for stage in stages}
-    for row in await as_rows(session, list(found.all())):
-        columns[row.deal.stage_id].append(row)
+    ranked = [(deal, int(rank)) for deal, rank in found.all()]
+    columns: dict[int, list[BoardCard]] = {stage.id or 0: [] for stage in stages}
+    for row, (deal, rank) in zip(await as_rows(session, [deal for deal, _ in ranked]), ranked, strict=True):
+        columns[deal.stage_id].append(BoardCard(row, rank))
     return columns
 
 
 async def column_cards(
     session: AsyncSession,
     viewer: Viewer,
-    stage_id: int,
-    asked: BoardFilter,
+    stage: Stage,
+    asked: Selection,
+    sort: Sort,
     *,
-    after: tuple[datetime, int] | None,
+    after: Place | None,
     limit: int = 30,
-) -> list[DealRow]:
-    """The cards of one column, newest first; ``after`` is (stage_since, id) of the last card that was shown."""
-    since, deal_id = col(Deal.stage_since), col(Deal.id)
-    query = select(Deal).where(visible_deals(viewer), col(Deal.stage_id) == stage_id, *asked.conditions())
+) -> list[BoardCard]:
+    """The cards of one column after the last one that was shown."""
+    since, deal_id, rank = col(Deal.stage_since), col(Deal.id), _rank(stage, sort)
+    query = select(Deal, rank).where(
+        visible_deals(viewer), col(Deal.stage_id) == stage.id, *asked.of(stage).conditions()
+    )
     if after is not None:
-        query = query.where(or_(since < after[0], and_(since == after[0], deal_id < after[1])))
-    found = await session.exec(query.order_by(since.desc(), deal_id.desc()).limit(limit))
-    return await as_rows(session, list(found.all()))
+        later = or_(since < after.since, and_(since == after.since, deal_id < after.deal_id))
+        query = query.where(or_(rank < after.rank, and_(rank == after.rank, later)) if _by_lamp(stage, sort) else later)
+    found = (await session.exec(query.order_by(*_order(stage, sort)).limit(limit))).all()
+    rows = await as_rows(session, [deal for deal, _ in found])
+    return [BoardCard(row, int(rank)) for row, (_, rank) in zip(rows, found, strict=True)]
+
+
+def _by_lamp(stage: Stage, sort: Sort) -> bool:
+    return sort is Sort.LAMP and not is_closing(stage)  # nothing burns on closed deals
+
+
+def _rank(stage: Stage, sort: Sort) -> ColumnElement[int]:
+    return lamp_rank() if _by_lamp(stage, sort) else literal(0)
+
+
+def _order(stage: Stage, sort: Sort) -> list[ColumnElement[Any]]:
+    by_date: list[ColumnElement[Any]] = [col(Deal.stage_since).desc(), col(Deal.id).desc()]
+    return [lamp_rank().desc(), *by_date] if _by_lamp(stage, sort) else by_date
 
 
 async def get_card(
-    session: AsyncSession, viewer: Viewer, pipeline_id: int, deal_id: int, asked: BoardFilter
-) -> DealRow | None:
+    session: AsyncSession, viewer: Viewer, pipeline_id: int, deal_id: int, asked: DealFilter
+) -> BoardCard | None:
     """The card of a deal on this board; None when the pipeline, the filters or access exclude it."""
     found = await session.exec(
         select(Deal).where(
@@ -132,7 +182,7 @@ async def get_card(
         )
     )
     deal = found.first()
-    return (await as_rows(session, [deal]))[0] if deal is not None else None
+    return board_card((await as_rows(session, [deal]))[0]) if deal is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,28 +200,28 @@ class ColumnFigures:
 
 
 async def figures(
-    session: AsyncSession, viewer: Viewer, stages: Sequence[Stage], asked: BoardFilter, limits: dict[int, datetime]
+    session: AsyncSession, viewer: Viewer, stages: Sequence[Stage], asked: Selection, limits: dict[int, datetime]
 ) -> dict[int, ColumnFigures]:
     """The figures of each stage, by stage id, in one query. ``limits`` come from ``norm_limits``."""
     if not stages:
         return {}
-    visible = (visible_deals(viewer), *asked.conditions())
     columns = []
     for stage in stages:
         deals = (
             select(col(Deal.stage_since), col(Deal.amount))
-            .where(*visible, col(Deal.stage_id) == stage.id)
-            .limit(MOST_COUNTED + 1)
+            .where(visible_deals(viewer), *asked.of(stage).conditions(), col(Deal.stage_id) == stage.id)
+            .limit(asked.counted(stage) + 1)
             .subquery()
         )
         limit = limits.get(stage.id or 0)
         late = func.count().filter(deals.c.stage_since < limit) if limit is not None else literal(0)
         columns.append(select(literal(stage.id), func.count(), func.sum(deals.c.amount), late).select_from(deals))
     found: dict[int, ColumnFigures] = {}
+    most = {stage.id: asked.counted(stage) for stage in stages}
     for stage_id, count, amount, over in await fetch(session, union_all(*columns)):
-        more = count > MOST_COUNTED
+        more = count > most[stage_id]
         found[stage_id] = ColumnFigures(
-            min(count, MOST_COUNTED), Decimal(0) if more else amount or Decimal(0), 0 if more else over, more
+            min(count, most[stage_id]), Decimal(0) if more else amount or Decimal(0), 0 if more else over, more
         )
     return found
 

@@ -1,4 +1,4 @@
-"""The tables of pipelines, stages, deals, moves between stages, and notes."""
+"""The tables of pipelines, stages, deals with their tags, moves between stages, saved views, bulk changes, and notes."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.db import Money
 from pbxcrm.shared.numbers import LONGEST_NUMBER
@@ -49,6 +49,7 @@ class Carried(StrEnum):
     NOTES = "notes"
 
 
+LONGEST_TAG = 40
 CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 
 
@@ -103,6 +104,8 @@ class Deal(SQLModel, table=True):
         Index(
             "ix_deals_contact_id", "contact_id", "responsible_id"
         ),  # otherwise SQLite chooses the index of the responsible person
+        # Covering: whether the client of somebody's deal has a name that is searched for, without reading all their deals.
+        Index("ix_deals_responsible_id", "responsible_id", "contact_id", "pipeline_id", "stage_id", "id"),
     )
 
     id: int | None = row_id()
@@ -110,7 +113,7 @@ class Deal(SQLModel, table=True):
     title_folded: str = folded_text()
     pipeline_id: int = link("pipelines.id", index=False)
     stage_id: int = link("stages.id", index=False)
-    responsible_id: int | None = maybe_link("users.id")
+    responsible_id: int | None = maybe_link("users.id", index=False)
     contact_id: int | None = maybe_link("contacts.id", index=False)
     company_id: int | None = maybe_link("companies.id")
     client_number: str | None = Field(default=None, max_length=LONGEST_NUMBER, index=True)
@@ -130,6 +133,57 @@ class Deal(SQLModel, table=True):
     closed_at: datetime | None = maybe_utc_column()  # no index: SQLite would use it to read all open deals
     reason: dict[str, Any] = json_object()  # why it exists and who is responsible: a stored Reason
     version: int = 1
+
+
+class Tag(SQLModel, table=True):
+    """A word that people put on deals. ``key`` is its search key, so that two spellings of one word are one tag."""
+
+    __tablename__ = "tags"
+
+    id: int | None = row_id()
+    name: str = Field(max_length=LONGEST_TAG)
+    key: str = Field(max_length=4 * LONGEST_TAG, unique=True)
+
+
+class DealTag(SQLModel, table=True):
+    """A deal has a tag."""
+
+    __tablename__ = "deal_tags"
+    __table_args__ = (Index("ix_deal_tags_tag_id", "tag_id", "deal_id"),)
+
+    deal_id: int = Field(foreign_key="deals.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
+    tag_id: int = Field(foreign_key="tags.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
+
+
+class DealView(SQLModel, table=True):
+    """A saved selection of deals, of a person or of a team. ``query`` holds its filters as in an address, ``look`` how it is shown.
+
+    ``is_default``: what its people see when they open the board; a person's own default comes before the team's.
+    """
+
+    __tablename__ = "deal_views"
+
+    id: int | None = row_id()
+    name: str = Field(max_length=60)
+    owner_id: int = link("users.id")  # who saved it
+    team_id: int | None = maybe_link("teams.id")  # None: of the owner alone
+    query: str = Field(max_length=2000)
+    look: str = Field(max_length=8)  # a ``Look``
+    columns: list[str] = json_list()  # keys of the columns of a table, in order; empty: the usual ones
+    is_default: bool = False
+    deleted_at: datetime | None = maybe_utc_column()  # kept for a while, for undo
+    version: int = 1
+
+
+class BulkChange(SQLModel, table=True):
+    """What a background job has changed in one deal. ``before`` holds what its undo restores."""
+
+    __tablename__ = "bulk_changes"
+
+    job_id: int = Field(foreign_key="background_jobs.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
+    deal_id: int = Field(foreign_key="deals.id", primary_key=True, sa_type=ID, ondelete="CASCADE", index=True)
+    before: dict[str, Any] = json_object()
+    is_undone: bool = False
 
 
 class StageMove(SQLModel, table=True):

@@ -1,9 +1,9 @@
 """Queries for pipelines, stages, deals and moves."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal, or_, union_all
 from sqlmodel import col, select
@@ -13,32 +13,17 @@ from pbxcrm.access import Viewer
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.number_owners import OwnedRow, others_work
 from pbxcrm.deals.access import made_with_anothers_client, visible_deals
-from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
+from pbxcrm.deals.lamp_queries import LEVELS, LampLevel, lamp_rank
+from pbxcrm.deals.models import CLOSED_KINDS, Deal, Pipeline, Stage, StageKind, StageMove, Tag
+from pbxcrm.deals.tag_queries import tags_of
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.config_cache import cached_until_changed
-from pbxcrm.shared.core_sql import fetch, list_param, load_by_id
-from pbxcrm.shared.errors import not_there
+from pbxcrm.shared.core_sql import fetch, list_param
+from pbxcrm.shared.errors import Invalid, NotFound, not_there
 from pbxcrm.tasks.models import Task, TaskStatus
 
 MOST_COUNTED = 10_000  # deals of a stage; counting a million would take longer than all else on a page
-
-LampLevel = Literal["none", "first", "second"]
-
-
-LampsOf = Callable[[AsyncSession, Sequence[int]], Awaitable[Mapping[int | None, LampLevel]]]
-_known: list[LampsOf] = []
-
-
-def register_lamps(lamps_of: LampsOf) -> None:
-    """Register the function that loads the lamps of deals from a context above; ``pbxcrm.composition`` calls this."""
-    _known[:] = [lamps_of]
-
-
-async def _lamps_of(session: AsyncSession, deal_ids: Sequence[int]) -> Mapping[int | None, LampLevel]:
-    if not _known:
-        raise RuntimeError("nobody has composed the parts: nobody knows the lamps of deals (pbxcrm.composition)")
-    return await _known[0](session, deal_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +38,7 @@ class DealRow:
     company: Company | None
     next_task: Task | None
     lamp: LampLevel
+    tags: Sequence[Tag]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +182,13 @@ async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, fi
     """The deal, if the viewer may see it. Raises NotFound, or Invalid at ``field`` if that is given."""
     found = (await session.exec(select(Deal).where(Deal.id == deal_id, visible_deals(viewer)))).first()
     if found is None:
-        raise not_there("deals.not_found", "There is no such deal, or it is a colleague's.", field)
+        raise no_deal(field)
     return found
+
+
+def no_deal(field: str = "") -> NotFound | Invalid:
+    """The error for a deal that does not exist or that the viewer may not see."""
+    return not_there("deals.not_found", "There is no such deal, or it is a colleague's.", field)
 
 
 async def access_deal_row(session: AsyncSession, viewer: Viewer, deal_id: int) -> DealRow:
@@ -222,15 +213,25 @@ _OPEN_TASKS = (
 )
 
 
+@cache
+def _beside() -> Any:  # Select[(id, Contact, Company, rank of the lamp)], built once
+    return (
+        select(Deal.id, Contact, Company, lamp_rank())
+        .outerjoin(Contact, col(Contact.id) == col(Deal.contact_id))
+        .outerjoin(Company, col(Company.id) == col(Deal.company_id))
+        .where(col(Deal.id).in_(list_param("deals")))
+    )
+
+
 async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
     """The deals with their related rows, in a fixed number of queries."""
     if not deals:
         return []
     funnel, people = await load_funnel(session), await load_directory(session)
-    contacts = await load_by_id(session, Contact, (deal.contact_id for deal in deals))
-    companies = await load_by_id(session, Company, (deal.company_id for deal in deals))
-    tasks = await session.exec(_OPEN_TASKS, params={"deals": [deal.id for deal in deals]})
-    lamps = await _lamps_of(session, [deal.id for deal in deals if deal.id is not None])
+    ids = [deal.id for deal in deals if deal.id is not None]
+    beside = {row[0]: row[1:] for row in (await session.exec(_beside(), params={"deals": ids})).all()}
+    tasks = await session.exec(_OPEN_TASKS, params={"deals": ids})
+    tags = await tags_of(session, ids)
     open_tasks: dict[int, list[Task]] = {}
     for task in tasks.all():
         open_tasks.setdefault(task.deal_id or 0, []).append(task)
@@ -240,10 +241,11 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
             funnel.stages[deal.stage_id],
             funnel.pipelines[deal.pipeline_id],
             people.users.get(deal.responsible_id or 0),
-            contacts.get(deal.contact_id),
-            companies.get(deal.company_id),
+            beside[deal.id][0],
+            beside[deal.id][1],
             next(iter(open_tasks.get(deal.id or 0, [])), None),
-            lamps.get(deal.id, "none"),
+            LEVELS[beside[deal.id][2]],
+            tags.get(deal.id or 0, ()),
         )
         for deal in deals
     ]
@@ -286,3 +288,19 @@ async def latest_move(session: AsyncSession, deal_id: int) -> StageMove | None:
         select(StageMove).where(StageMove.deal_id == deal_id).order_by(col(StageMove.id).desc()).limit(1)
     )
     return found.first()
+
+
+async def sources_of_open_deals(session: AsyncSession, viewer: Viewer, *, limit: int = 50) -> list[str]:
+    """The sources of the open deals that the viewer sees, as suggestions of a filter."""
+    found = await session.exec(
+        select(col(Deal.source))
+        .where(visible_deals(viewer), col(Deal.stage_id).in_(_open_stages()), col(Deal.source) != "")
+        .distinct()
+        .order_by(col(Deal.source))
+        .limit(limit)
+    )
+    return list(found.all())
+
+
+def _open_stages() -> Any:  # a select for ids
+    return select(Stage.id).where(col(Stage.kind).not_in([kind.value for kind in CLOSED_KINDS]))

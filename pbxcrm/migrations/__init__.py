@@ -65,7 +65,17 @@ async def check(database: Database) -> None:
 
 def comparing() -> dict[str, Any]:
     """The options with which Alembic compares a database with the models and renders the differences."""
-    return {"target_metadata": metadata, "compare_type": True, "render_item": _render_plainly}
+    return {
+        "target_metadata": metadata,
+        "compare_type": True,
+        "render_item": _render_plainly,
+        "include_object": is_modelled,
+    }
+
+
+def is_modelled(_item: object, name: str | None, kind: str, _is_in_database: bool, _other: object) -> bool:
+    """Whether the models say it: the indexes by trigrams (``migrations/trigrams.py``) stand only in PostgreSQL."""
+    return not (kind == "index" and name is not None and name.endswith("_trigrams"))
 
 
 def _render_plainly(kind: str, item: object, _context: object) -> str | Literal[False]:

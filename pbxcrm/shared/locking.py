@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -16,3 +17,14 @@ async def lock_row(session: AsyncSession, table: type[Row], row_id: int) -> Row:
     """
     await session.flush()  # otherwise reloading would discard this transaction's own changes
     return await session.get_one(table, row_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
+async def lock_found(session: AsyncSession, table: type[Row], query: SelectOfScalar[Row]) -> Row | None:
+    """Lock and reload the one row of ``table`` that the query finds, for example with a condition of access; None without one.
+
+    PostgreSQL tests the condition again on the row as whoever changed it meanwhile has left it.
+    """
+    await session.flush()  # as above
+    locked = query.with_for_update(key_share=True, of=table).execution_options(populate_existing=True)
+    found: Row | None = (await session.exec(locked)).first()
+    return found

@@ -8,6 +8,7 @@ from the newest row soon finds the first fifty.
 """
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, and_, event, false, literal, or_, union_all
@@ -20,6 +21,7 @@ from pbxcrm.shared.search_keys import readings, search_key
 
 MANY = 500
 SHORTEST_NUMBER = 3  # digits
+SHORTEST_PART = 3  # letters of a search key
 _NATIONAL = 9  # from this many digits on, a leading zero is the national prefix, which E.164 does not contain
 _WITH_PREFIX = 11  # digits of a whole number that begins with the national prefix 8
 _TOWN = 4  # from this many digits on, an 8 that is set apart is the national prefix before an area code
@@ -88,10 +90,20 @@ def digits_of(text: str) -> str:
     return digits if len(digits) >= SHORTEST_NUMBER else ""
 
 
+def is_searchable(text: str) -> bool:
+    """Whether an index by parts of three letters (trigrams) can find ``text``: a word of three letters or digits in each reading."""
+    return bool(digits_of(text)) or all(any(len(word) >= SHORTEST_PART for word in words) for words in readings(text))
+
+
 async def few(session: AsyncSession, **queries: Select[Any]) -> dict[str, list[int] | None]:
     """The ids that each query finds, or None where there are more than ``MANY``. All queries run in one statement."""
-    parts = [select(literal(name), query.limit(MANY + 1).subquery(name).c[0]) for name, query in queries.items()]
+    return await up_to(session, MANY, queries)
+
+
+async def up_to(session: AsyncSession, most: int, queries: Mapping[str, Select[Any]]) -> dict[str, list[int] | None]:
+    """The same as ``few`` for another limit than ``MANY``."""
+    parts = [select(literal(name), query.limit(most + 1).subquery(name).c[0]) for name, query in queries.items()]
     found: dict[str, list[int]] = {name: [] for name in queries}
     for name, row_id in (await session.exec(union_all(*parts))).all():  # type: ignore[call-overload]
         found[name].append(row_id)
-    return {name: ids if len(ids) <= MANY else None for name, ids in found.items()}
+    return {name: ids if len(ids) <= most else None for name, ids in found.items()}

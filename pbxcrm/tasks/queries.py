@@ -12,8 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import SEES_EVERYTHING, Permission, Viewer, can, teammates
 from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.lamp_queries import LampLevel
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import LampLevel
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound

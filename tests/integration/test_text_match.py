@@ -13,9 +13,11 @@ from pbxcrm.calls.queries import CallFilter, list_calls
 from pbxcrm.contacts.access import sees_little, visible_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import list_contacts
-from pbxcrm.deals.board_queries import BoardFilter, narrowed
+from pbxcrm.deals import board_queries
+from pbxcrm.deals.board_queries import selected
+from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.models import Deal, Note, Stage
-from pbxcrm.deals.queries import list_deals
+from pbxcrm.deals.queries import list_deals, stages_of
 from pbxcrm.global_search import search
 from pbxcrm.shared import text_match
 from pbxcrm.shared.db import Database
@@ -42,6 +44,7 @@ def busy(database: Database, begins_with_busy_office: Filled[tuple[Office, Busy]
 def _how_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every way to look for something must find the same: as for few rows, and as for more than are gathered."""
     if request.param == "many":
+        monkeypatch.setattr(board_queries, "MOST_FOUND", 0)
         monkeypatch.setattr(text_match, "MANY", 0)
         monkeypatch.setattr(seen_through, "LITTLE", 0)
 
@@ -115,10 +118,10 @@ async def test_deals_by_a_part_on_the_board_and_everywhere(database: Database, o
             ("конференц", "Меблі для конференц-зали"),
             ("2223344", "Reception desk"),
         ):
-            asked = await narrowed(session, ivan, 1, BoardFilter(text=text))
-            assert [
-                r for r in await list_deals(session, ivan, *asked.conditions()) if r.deal.title.startswith(title)
-            ], text
+            asked = await selected(session, ivan, 1, await stages_of(session, 1), DealFilter(text=text))
+            for chosen in (asked.open, asked.closed):
+                found = await list_deals(session, ivan, *chosen.conditions())
+                assert [row for row in found if row.deal.title.startswith(title)], text
         for text in ("Коваль", "Koval stepan", "rjdfkm"):
             assert "Stepan Koval" in {r.contact.name for r in (await search(session, ivan, text)).contacts}, text
         everywhere = await search(session, ivan, "об\u2019єднання")

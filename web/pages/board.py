@@ -1,32 +1,40 @@
 """The board: one column per stage, newest cards on top; further cards, single cards and column heads for an open board."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Permission, Viewer, can, sees_others
+from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
 from pbxcrm.deals.board_queries import (
-    BoardFilter,
+    BoardCard,
     ColumnFigures,
+    Place,
+    Selection,
+    Sort,
     column_cards,
     figures,
     first_cards,
     get_card,
-    narrowed,
     norm_limits,
+    selected,
 )
+from pbxcrm.deals.filters import LAMPS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
+from pbxcrm.deals.tag_queries import list_tags
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import NotFound
-from web.cursors import next_of_time
-from web.pages.common import asked_cursor, asked_number, asked_text, colleagues, show
+from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.shared.lengths import LONGEST_REPEATED
+from pbxcrm.shared.text_match import is_searchable
+from web.cursors import next_of_ranked, read_ranked
+from web.deal_filters import LAMP_WORDS, asked_filter, asked_pairs, chips
+from web.pages.common import address, asked_number, colleagues, show
 from web.parts import now, parts, viewer
 
-FIRST = 16  # cards loaded per column at first: more than fit on a screen
+FIRST = 12  # cards loaded per column at first: about a screen
 CARDS = 30  # cards loaded at once while scrolling
 
 
@@ -37,19 +45,21 @@ class BoardView:
     pipeline: Pipeline
     stages: list[Stage]
     pipelines: list[Pipeline]
-    chosen: BoardFilter
+    chosen: DealFilter
+    sort: Sort
 
 
 async def board(request: Request) -> Response:
-    """``GET /board?pipeline=&mine=&who=&q=``: the address holds the filters."""
+    """``GET /board?pipeline=&sort=…``: the address holds the filters (``deals/filter_rules.py``)."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
         pipeline_id = shown.pipeline.id or 0
-        shown = replace(shown, chosen=await narrowed(session, who, pipeline_id, shown.chosen))
-        columns = await first_cards(session, who, pipeline_id, shown.stages, shown.chosen, cards=FIRST)
-        heads = await _figures(session, request, shown)
+        selection = await _selection(session, request, shown)
+        columns = await first_cards(session, who, pipeline_id, shown.stages, selection, shown.sort, cards=FIRST)
+        heads = await _figures(session, request, shown, selection)
         people = await colleagues(session, who) if sees_others(who) else []
+        active = await chips(session, request)
     return show(
         request,
         "deals/board.html",
@@ -58,12 +68,12 @@ async def board(request: Request) -> Response:
         heads=heads,
         people=people,
         may_move=can(who, Permission.DEALS_EDIT),
-        next_of={
-            stage_id: next_of_time(rows[-1].deal.stage_since, rows[-1].deal.id)
-            for stage_id, rows in columns.items()
-            if rows
-        },
+        chips=active,
+        is_narrowed=bool(asked_pairs(request)),
+        only_open=bool(shown.chosen.text) and not is_searchable(shown.chosen.text),
+        next_of={stage_id: _next(cards[-1]) for stage_id, cards in columns.items() if cards},
         cards_at_once=FIRST,
+        sorts=tuple(Sort),
     )
 
 
@@ -75,14 +85,22 @@ async def column(request: Request) -> Response:
         stage = next((found for found in shown.stages if found.id == request.path_params["stage_id"]), None)
         if stage is None or stage.id is None:
             raise NotFound("deals.no_stage", "There is no such stage any more.")
-        rows = await column_cards(session, who, stage.id, shown.chosen, after=asked_cursor(request), limit=CARDS + 1)
-    more = next_of_time(rows[CARDS - 1].deal.stage_since, rows[CARDS - 1].deal.id) if len(rows) > CARDS else ""
+        place = read_ranked(request.query_params.get("cursor", ""))
+        cards = await column_cards(
+            session,
+            who,
+            stage,
+            await _selection(session, request, shown),
+            shown.sort,
+            after=Place(*place) if place is not None else None,
+            limit=CARDS + 1,
+        )
     return show(
         request,
         "deals/_cards.html",
         stage=stage,
-        rows=rows[:CARDS],
-        more=more,
+        cards=cards[:CARDS],
+        more=_next(cards[CARDS - 1]) if len(cards) > CARDS else "",
         may_move=can(who, Permission.DEALS_EDIT),
     )
 
@@ -92,18 +110,45 @@ async def card(request: Request) -> Response:
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
-        row = await get_card(session, who, shown.pipeline.id or 0, request.path_params["deal_id"], shown.chosen)
-    if row is None:
+        found = await get_card(session, who, shown.pipeline.id or 0, request.path_params["deal_id"], shown.chosen)
+    if found is None:
         return Response(status_code=204)
-    return show(request, "deals/_card.html", row=row, may_move=can(who, Permission.DEALS_EDIT))
+    return show(request, "deals/_card.html", row=found.row, may_move=can(who, Permission.DEALS_EDIT))
 
 
 async def heads(request: Request) -> Response:
     """``GET /board/heads``: the heads of all columns, with current figures."""
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
-        found = await _figures(session, request, shown)
+        found = await _figures(session, request, shown, await _selection(session, request, shown))
     return show(request, "deals/_heads.html", stages=shown.stages, heads=found)
+
+
+async def filters(request: Request) -> Response:
+    """``GET /board/filters``: the form of all filters, filled in with those of the address."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        people = await colleagues(session, who) if sees_others(who) else []
+        directory = await load_directory(session)
+        sources = await queries.sources_of_open_deals(session, who)
+        tags = await list_tags(session)
+    return show(
+        request,
+        "deals/_filters.html",
+        asked=dict(asked_pairs(request)),
+        people=people,
+        teams=sorted(directory.teams.values(), key=lambda team: team.name) if sees_others(who) else [],
+        lamps=[(level, LAMP_WORDS[level]) for level in LAMPS],
+        sources=sources,
+        tags=tags,
+        here_path="/board",
+        cleared=address(request, "/board", **{name: None for name, _ in asked_pairs(request)}),
+        kept={name: value for name, value in request.query_params.items() if name in {"pipeline", "sort", "q"}},
+    )
+
+
+def _next(last: BoardCard) -> str:
+    return next_of_ranked(last.rank, last.row.deal.stage_since, last.row.deal.id)
 
 
 async def _shown(session: AsyncSession, request: Request) -> BoardView:
@@ -113,17 +158,23 @@ async def _shown(session: AsyncSession, request: Request) -> BoardView:
     wanted = asked_number(request, "pipeline")
     default = next((found for found in pipelines if found[0].is_default), pipelines[0])
     pipeline, stages = next((found for found in pipelines if found[0].id == wanted), default)
-    return BoardView(pipeline, stages, [found for found, _ in pipelines], _chosen(request, viewer(request)))
+    return BoardView(pipeline, stages, [found for found, _ in pipelines], asked_filter(request), _sort(request))
 
 
-def _chosen(request: Request, who: Viewer) -> BoardFilter:
-    whose = who.user_id if "mine" in request.query_params else asked_number(request, "who")
-    return BoardFilter(
-        responsible_id=whose, nobodys=request.query_params.get("who") == "nobody", text=asked_text(request)
-    )
+def _sort(request: Request) -> Sort:
+    asked = request.query_params.get("sort") or Sort.DATE.value
+    if asked not in set(Sort):
+        raise Invalid("sort", "deals.no_sort", "Cards are not sorted by “{key}”.", key=asked[:LONGEST_REPEATED])
+    return Sort(asked)
 
 
-async def _figures(session: AsyncSession, request: Request, shown: BoardView) -> dict[int, ColumnFigures]:
+async def _selection(session: AsyncSession, request: Request, shown: BoardView) -> Selection:
+    return await selected(session, viewer(request), shown.pipeline.id or 0, shown.stages, shown.chosen)
+
+
+async def _figures(
+    session: AsyncSession, request: Request, shown: BoardView, selection: Selection
+) -> dict[int, ColumnFigures]:
     calendars = await load_calendars(session, await load_directory(session))
     limits = norm_limits(shown.stages, calendars.of_user(viewer(request).user_id), now(request))
-    return await figures(session, viewer(request), shown.stages, shown.chosen, limits)
+    return await figures(session, viewer(request), shown.stages, selection, limits)

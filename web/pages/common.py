@@ -36,7 +36,7 @@ def show(
     return render(request, page, fragment=fragment, status=status, address=_addresses(request), **context)
 
 
-def address(request: Request, path: str = "", **changes: str | int | None) -> str:
+def address(request: Request, path: str = "", /, **changes: str | int | None) -> str:
     """The address of this page with some filters changed; None or empty removes one. A changed filter drops the cursor."""
     kept = {name: value for name, value in request.query_params.items() if name not in {"cursor", "after"}}
     for name, value in changes.items():
@@ -48,7 +48,7 @@ def address(request: Request, path: str = "", **changes: str | int | None) -> st
 
 
 def _addresses(request: Request) -> Any:  # a function for templates, whose arguments are of any shape
-    return lambda path="", **changes: address(request, path, **changes)
+    return lambda path="", /, **changes: address(request, path, **changes)
 
 
 def asked_text(request: Request, name: str = "q") -> str:

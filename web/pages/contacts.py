@@ -23,7 +23,7 @@ from pbxcrm.contacts.queries import (
     with_numbers,
 )
 from pbxcrm.deals.actions import add_note
-from pbxcrm.deals.board_queries import BoardFilter
+from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.directory import load_directory
@@ -120,7 +120,7 @@ async def contact(request: Request) -> Response:
         edits = await edits_contact(session, who, contact_id)
         after = read_entry(request.query_params.get("after", ""))
         told = await timeline(session, who, contact_id=contact_id, kinds=WITH_CLIENT, after=after)
-        deals = await list_deals(session, who, *BoardFilter(contact_id=contact_id).conditions(), limit=LISTED)
+        deals = await list_deals(session, who, *DealFilter(contact_id=contact_id).conditions(), limit=LISTED)
         people = await load_directory(session)
     return show(
         request,
@@ -382,7 +382,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
         found = await access_company(session, who, company_id)
         edits = can(who, Permission.CONTACTS_EDIT) and await edits_company(session, who, company_id)
         rows = await list_contacts(session, who, company_id=company_id, limit=200)
-        deals = await list_deals(session, who, *BoardFilter(company_id=company_id).conditions(), limit=LISTED)
+        deals = await list_deals(session, who, *DealFilter(company_id=company_id).conditions(), limit=LISTED)
     return show(
         request,
         "contacts/company.html",

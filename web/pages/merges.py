@@ -18,7 +18,7 @@ from pbxcrm.contacts.merge_rules import FIELDS, NOTE_MAX, default_choice, joined
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
 from pbxcrm.contacts.unmerge_actions import undo_merge
-from pbxcrm.deals.board_queries import BoardFilter
+from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.queries import DealRow, list_deals
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
@@ -222,7 +222,7 @@ def _choices(this: ContactRow, into: ContactRow, form: Form) -> list[tuple[str, 
 
 
 async def _open_deals(session: AsyncSession, who: Viewer, contact: Contact) -> list[DealRow]:
-    rows = await list_deals(session, who, *BoardFilter(contact_id=contact.id).conditions(), limit=LISTED)
+    rows = await list_deals(session, who, *DealFilter(contact_id=contact.id).conditions(), limit=LISTED)
     return [row for row in rows if row.deal.closed_at is None]
 
 
@@ -241,7 +241,7 @@ async def _seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) 
     ids = tuple(one for each in left if each.what == "deals" for one in each.ids)
     if not ids:
         return {}
-    rows = await list_deals(session, who, *BoardFilter(deal_ids=ids).conditions(), limit=LISTED)
+    rows = await list_deals(session, who, *DealFilter(deal_ids=ids).conditions(), limit=LISTED)
     return {row.deal.id or 0: row for row in rows}
 
 

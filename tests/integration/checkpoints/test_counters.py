@@ -10,10 +10,10 @@ from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import (
     burning_counts,
     escalation_count,
-    lamps_of_deals,
     list_control_tasks,
     list_escalations,
 )
+from pbxcrm.deals.lamp_queries import lamp_rank
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.tasks.list_queries import TaskChoice
@@ -73,8 +73,7 @@ async def check(desk: DealDesk, step: int) -> None:
                     level = "second" if any(lamp.is_escalation for lamp in mine) else "first" if mine else "none"
                     assert row.lamp == level, (step, row.deal.id)
     async with desk.database.read() as session:
-        ids = (await session.exec(select(Deal.id))).all()
-        levels = await lamps_of_deals(session, [deal_id for deal_id in ids if deal_id is not None])
+        levels = (await session.exec(select(Deal.id).where(lamp_rank() > 0))).all()
         burns = (await session.exec(select(Lamp).where(is_burning(), col(Lamp.deal_id).is_not(None)))).all()
         assert set(levels) == {lamp.deal_id for lamp in burns}
         open_of_lamps = select(Task).where(Task.status == "open", col(Task.about).like("%lamp:%"))

@@ -6,7 +6,9 @@ import pytest
 
 from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp, LampState
-from pbxcrm.checkpoints.queries import escalation_count, lamps_of_deals, list_control_tasks, list_escalations
+from pbxcrm.checkpoints.queries import escalation_count, list_control_tasks, list_escalations
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import as_rows
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.tasks.models import Task
 from tests.integration.checkpoints.conftest import DealDesk
@@ -34,7 +36,8 @@ async def test_a_deal_before_the_manager_is_an_escalation_and_counted_once(desk:
             seen[login] = len(rows)
     assert seen == {"maria": 1, "oksana": 0, "ivan": 0, "kira": 1}
     async with desk.database.read() as session:
-        assert await lamps_of_deals(session, [deal_id]) == {deal_id: "second"}
+        deal = await session.get_one(Deal, deal_id)
+        assert [row.lamp for row in await as_rows(session, [deal])] == ["second"]
 
 
 async def test_accepting_puts_both_out_until_there_is_work(desk: DealDesk) -> None:

@@ -21,16 +21,22 @@ function elementFrom(html) {
   return template.content.firstElementChild;
 }
 
-// Puts a card into its column, sorted by time; keeps the focus if it was in the card.
+// The order of a column: by lamp if that is asked for, then the last to enter the stage first.
+const byLamp = board.dataset.sort === "lamp";
+function isBefore(one, other) {
+  const apart = (byLamp ? Number(one.rank) - Number(other.rank) : 0)
+    || Number(one.since) - Number(other.since) || Number(one.deal) - Number(other.deal);
+  return apart > 0;
+}
+
+// Puts a card into its column, sorted; keeps the focus if it was in the card.
 function place(fresh, bright) {
   const old = cardAt(fresh.dataset.deal);
   const focused = old?.contains(document.activeElement) ? (document.activeElement.matches("[data-move]") ? "[data-move]" : "[data-card]") : null;
   old?.remove();
   const list = columnAt(fresh.dataset.stage)?.querySelector("[data-cards]");
   if (!list) return;
-  const since = Number(fresh.dataset.since);
-  const next = [...list.querySelectorAll(".card")].find((card) => Number(card.dataset.since) < since
-    || (Number(card.dataset.since) === since && Number(card.dataset.deal) < Number(fresh.dataset.deal)));
+  const next = [...list.querySelectorAll(".card")].find((card) => isBefore(fresh.dataset, card.dataset));
   const more = list.querySelector("[data-more]");
   if (!next && more) return; // below the loaded cards: it is loaded with the rest
   list.insertBefore(fresh, next ?? more ?? null);
@@ -304,6 +310,12 @@ document.addEventListener("live:hint", ({ detail }) => {
 });
 document.addEventListener("live:refresh-all", reload);
 document.querySelector("[data-submit]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
+
+// A filter that is left empty does not stand in the address.
+document.addEventListener("formdata", ({ target, formData }) => {
+  if (!target.matches("[data-filters], .find, .whose")) return;
+  for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+});
 
 // The keys of the board, for the list that "?" opens.
 const keys = document.querySelector("[data-board-keys]");

@@ -1,0 +1,214 @@
+"""The board's filters: each narrows, what is no filter is an error, and nobody sees more by one."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event
+from sqlmodel import col, select
+
+from pbxcrm.checkpoints.models import Checkpoint, Lamp, LampState, Subject
+from pbxcrm.deals.filters import tag_key
+from pbxcrm.deals.models import Deal, DealTag, Tag
+from tests.calls import NOON
+from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
+
+__all__ = ["browsers", "desk"]
+DESK, KITCHEN, CHAIRS, SHELVES = "Reception desk", "Kitchen for Marta", "School chairs, 120 pcs", "Warehouse shelves"
+Titles = Callable[[str, str], Awaitable[list[str]]]
+
+
+@pytest.fixture
+def titles(browsers: Browsers) -> Titles:
+    async def of(login: str, query: str) -> list[str]:
+        answer = await (await browsers(login)).get(f"/board?{query}")
+        assert answer.status_code == 200, answer.text
+        return re.findall(r"data-card>([^<]+)</a>", answer.text)
+
+    return of
+
+
+async def burn(desk: BrowserDesk, title: str, *, escalated: bool = False) -> None:
+    async with desk.database.write() as session:
+        checkpoint_id = (await session.exec(select(Checkpoint.id))).first()
+        deal = await session.get(Deal, desk.busy.deals[title])
+        assert deal is not None
+        session.add(
+            Lamp(
+                checkpoint_id=checkpoint_id or 0,
+                step=9,
+                subject=Subject.DEAL.value,
+                deal_id=deal.id,
+                entry=f"test:{deal.id}",
+                owner_id=deal.responsible_id,
+                state=LampState.BURNING.value,
+                entered_at=NOON,
+                minutes=1,
+                due_at=NOON,
+                lit_at=NOON,
+                is_escalation=escalated,
+            )
+        )
+
+
+async def put_tag(desk: BrowserDesk, title: str, name: str) -> None:
+    async with desk.database.write() as session:
+        tag = Tag(name=name, key=tag_key(name))
+        session.add(tag)
+        await session.flush()
+        session.add(DealTag(deal_id=desk.busy.deals[title], tag_id=tag.id or 0))
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "away"),
+    [
+        ("who={olena}", KITCHEN, DESK),
+        ("team={team}", DESK, "Foreign deal"),
+        ("source=Sales", DESK, ""),
+        ("source=Site", "", DESK),
+        ("amount.min=60000", KITCHEN, DESK),
+        ("amount.max=22400", DESK, KITCHEN),
+        ("amount.min=22 400&amount.max=22400,00", DESK, CHAIRS),
+        ("age.min=7", DESK, KITCHEN),
+        ("age.max=1", KITCHEN, DESK),
+        ("no_task=1", KITCHEN, DESK),
+        ("status=won", "Won table", DESK),
+        ("status=open", DESK, "Won table"),
+        ("mine=1&q=&source=", "", DESK),
+    ],
+)
+async def test_each_filter_narrows(titles: Titles, desk: BrowserDesk, query: str, there: str, away: str) -> None:
+    asked = query.format(olena=desk.office.id("olena"), team=desk.office["ivan"].team_id)
+    found = await titles("admin", asked.replace(" ", "%20"))
+    assert not there or there in found
+    assert not away or away not in found
+
+
+async def test_filters_by_lamp_and_tag(titles: Titles, desk: BrowserDesk) -> None:
+    await burn(desk, DESK)
+    await burn(desk, CHAIRS, escalated=True)
+    await put_tag(desk, KITCHEN, "Терміново")
+    assert {DESK, CHAIRS} <= set(await titles("maria", "lamp=any"))
+    assert CHAIRS not in await titles("maria", "lamp=first")
+    assert CHAIRS in await titles("maria", "lamp=second")
+    assert not {DESK, CHAIRS} & set(await titles("maria", "lamp=none"))
+    assert await titles("maria", "tag=%D1%82%D0%B5%D1%80%D0%BC%D1%96%D0%BD%D0%BE%D0%B2%D0%BE") == [KITCHEN]
+
+
+async def test_by_lamp_the_burning_ones_stand_first(titles: Titles, browsers: Browsers, desk: BrowserDesk) -> None:
+    await burn(desk, DESK)
+    assert (await titles("maria", "")).index(KITCHEN) < (await titles("maria", "")).index(DESK)
+    found = await titles("maria", "sort=lamp")
+    assert found.index(DESK) < found.index(KITCHEN)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["nonsense=1", "who=x", "amount.min=lots", "age.min=-1", "age.max=99999999999", "lamp=green", "status=half",
+     "field.none=1", "sort=price", "amount.between=1"],
+)  # fmt: skip
+async def test_what_is_no_filter_is_an_error_and_not_all_deals(browsers: Browsers, query: str) -> None:
+    maria = await browsers("maria")
+    for path in ("/board", "/board/heads", "/board/columns/1"):
+        answer = await maria.get(f"{path}?{query}")
+        assert answer.status_code == 422, path
+        assert DESK not in answer.text
+
+
+async def test_nobody_sees_more_by_a_filter(titles: Titles, desk: BrowserDesk) -> None:
+    for query in (
+        f"who={desk.office.id('petro')}",
+        f"team={desk.office['petro'].team_id}",
+        "q=Foreign",
+        "source=Sales",
+    ):
+        assert "Foreign deal" not in await titles("maria", query), query
+        assert "Foreign deal" not in await titles("ivan", query), query
+    assert "Foreign deal" in await titles("petro", "source=Sales")
+
+
+async def test_an_active_filter_is_a_chip_that_can_be_taken_away(browsers: Browsers) -> None:
+    page = (await (await browsers("maria")).get("/board?amount.min=1000&lamp=any&q=desk")).text
+    assert re.search(r'amount from 1000<a href="/board\?lamp=any&amp;q=desk"', page)
+    assert re.search(r'a lamp burns<a href="/board\?amount.min=1000&amp;q=desk"', page)
+    form = (await (await browsers("maria")).get("/board/filters?amount.min=1000&q=desk", headers=HTMX)).text
+    assert 'name="amount.min" value="1000"' in form
+    assert 'name="q" value="desk"' in form
+    assert '<option value="Sales">' in form
+
+
+async def many_cards(desk: BrowserDesk, number: int) -> int:
+    """So many more deals of Ivan in the stage of the desk, one a minute."""
+    async with desk.database.write() as session:
+        found = await session.get(Deal, desk.busy.deals[DESK])
+        assert found is not None
+        session.add_all(
+            Deal(
+                title=f"Many {n}",
+                pipeline_id=found.pipeline_id,
+                stage_id=found.stage_id,
+                responsible_id=found.responsible_id,
+                currency="UAH",
+                created_at=NOON,
+                stage_since=NOON + timedelta(minutes=n // 2),  # two at each moment
+            )
+            for n in range(number)
+        )
+        return found.stage_id
+
+
+@pytest.mark.parametrize("sort", ["", "lamp"])
+async def test_a_column_is_scrolled_to_its_end_without_gap_or_double(
+    browsers: Browsers, desk: BrowserDesk, sort: str
+) -> None:
+    await many_cards(desk, 90)
+    await burn(desk, DESK)
+    maria = await browsers("maria")
+    page = (await maria.get(f"/board?sort={sort}&q=")).text
+    stage = page[page.index('data-name="Proposal sent"') :].partition("</section>")[0]
+    seen = re.findall(r'id="deal-(\d+)"', stage)
+    while (more := re.search(r'hx-get="([^"]+)" hx-trigger="intersect once"', stage)) is not None:
+        stage = (await maria.get(more[1].replace("&amp;", "&"), headers=HTMX)).text
+        seen += re.findall(r'id="deal-(\d+)"', stage)
+    async with desk.database.read() as session:
+        desk_deal = await session.get(Deal, desk.busy.deals[DESK])
+        assert desk_deal is not None
+        ids = (await session.exec(select(Deal.id).where(col(Deal.stage_id) == desk_deal.stage_id))).all()
+    assert len(seen) == len(set(seen))
+    assert {int(each) for each in seen} == set(ids)
+    assert (int(seen[0]) == desk.busy.deals[DESK]) == (sort == "lamp")
+
+
+async def test_the_number_of_queries_does_not_grow(browsers: Browsers, desk: BrowserDesk) -> None:
+    maria = await browsers("maria")
+    few = [await count_queries(desk.database, maria, path) for path in ("/board", "/board?q=desk&lamp=none&tag=x")]
+    await many_cards(desk, 200)
+    many = [await count_queries(desk.database, maria, path) for path in ("/board", "/board?q=desk&lamp=none&tag=x")]
+    assert many == few
+    assert max(many) <= 30
+
+
+async def test_a_move_costs_at_most_fifteen_queries_at_any_size(browsers: Browsers, desk: BrowserDesk) -> None:
+    await many_cards(desk, 200)
+    maria = await browsers("maria")
+    async with desk.database.read() as session:
+        titles = (KITCHEN, SHELVES, DESK)  # with client, company and tasks
+        deals = [await session.get_one(Deal, desk.busy.deals[title]) for title in titles]
+    asked: list[str] = []
+
+    def note(*arguments: object) -> None:
+        asked.append(str(arguments[2]))
+
+    counts = []
+    for deal in deals:
+        asked.clear()
+        event.listen(desk.database.engine.sync_engine, "before_cursor_execute", note)
+        try:
+            data = {"board": "1", "stage_id": str(desk.busy.stages["Invoice issued"].id), "version": str(deal.version)}
+            answer = await maria.post(f"/deals/{deal.id}/move", data=data, headers=HTMX)
+        finally:
+            event.remove(desk.database.engine.sync_engine, "before_cursor_execute", note)
+        assert answer.status_code == 200, answer.text
+        counts.append(len(asked))
+    assert counts[-1] <= 15, "\n".join(asked)
