@@ -14,8 +14,8 @@ from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.number_owners import OwnedRow, others_work
 from pbxcrm.deals.access import made_with_anothers_client, visible_deals
 from pbxcrm.deals.lamp_queries import LEVELS, LampLevel, lamp_rank
-from pbxcrm.deals.models import CLOSED_KINDS, Deal, Pipeline, Stage, StageKind, StageMove, Tag
-from pbxcrm.deals.tag_queries import tags_of
+from pbxcrm.deals.models import CLOSED_KINDS, Deal, Pipeline, Stage, StageKind, StageMove
+from pbxcrm.deals.tag_queries import as_names, names_of_tags
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.config_cache import cached_until_changed
@@ -38,7 +38,7 @@ class DealRow:
     company: Company | None
     next_task: Task | None
     lamp: LampLevel
-    tags: Sequence[Tag]
+    tags: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +214,10 @@ _OPEN_TASKS = (
 
 
 @cache
-def _beside() -> Any:  # Select[(id, Contact, Company, rank of the lamp)], built once
+def _beside() -> Any:  # Select[(id, Contact, Company, rank of the lamp, tags)], built once
     return (
-        select(Deal.id, Contact, Company, lamp_rank())
+        select(Deal.id, Contact, Company)
+        .add_columns(lamp_rank(), names_of_tags())
         .outerjoin(Contact, col(Contact.id) == col(Deal.contact_id))
         .outerjoin(Company, col(Company.id) == col(Deal.company_id))
         .where(col(Deal.id).in_(list_param("deals")))
@@ -231,7 +232,6 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
     ids = [deal.id for deal in deals if deal.id is not None]
     beside = {row[0]: row[1:] for row in (await session.exec(_beside(), params={"deals": ids})).all()}
     tasks = await session.exec(_OPEN_TASKS, params={"deals": ids})
-    tags = await tags_of(session, ids)
     open_tasks: dict[int, list[Task]] = {}
     for task in tasks.all():
         open_tasks.setdefault(task.deal_id or 0, []).append(task)
@@ -245,7 +245,7 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
             beside[deal.id][1],
             next(iter(open_tasks.get(deal.id or 0, [])), None),
             LEVELS[beside[deal.id][2]],
-            tags.get(deal.id or 0, ()),
+            as_names(beside[deal.id][3]),
         )
         for deal in deals
     ]

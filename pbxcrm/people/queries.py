@@ -12,6 +12,7 @@ from pbxcrm.access.permissions import Role, Viewer
 from pbxcrm.people.access import visible_users
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import Extension, LoginSession, MobileNumber, Team, User
+from pbxcrm.shared.config_cache import VERSION_BESIDE, note_version
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.db import UtcDateTime
 from pbxcrm.shared.errors import Invalid, NotAllowed, NotFound
@@ -98,7 +99,7 @@ def token_hash(token: str) -> str:
 
 
 # Built once: every request runs it, and every open stream every fifteen seconds.
-_BY_SESSION = select(LoginSession.user_id, LoginSession.id).where(
+_BY_SESSION = select(LoginSession.user_id, LoginSession.id, VERSION_BESIDE).where(
     LoginSession.token_hash == bindparam("token_hash"),
     col(LoginSession.revoked_at).is_(None),
     LoginSession.expires_at > bindparam("now", type_=UtcDateTime),
@@ -107,7 +108,9 @@ _BY_SESSION = select(LoginSession.user_id, LoginSession.id).where(
 
 async def get_viewer_by_session(session: AsyncSession, token: str, now: datetime) -> Viewer | None:
     """The viewer for a session cookie, or None if it is unknown, expired or revoked."""
-    for user_id, session_id in await fetch(session, _BY_SESSION, {"token_hash": token_hash(token), "now": now}):
+    asked = {"token_hash": token_hash(token), "now": now}
+    for user_id, session_id, version in await fetch(session, _BY_SESSION, asked):
+        note_version(session, version)
         people = await load_directory(session)
         user = people.active(user_id)
         return None if user is None else _as_viewer(people, user, session_id)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from itertools import chain
 from typing import TypeVar
 
-from sqlalchemy import Executable, event, text
+from sqlalchemy import Executable, event, func, text
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -50,6 +50,15 @@ async def config_version(session: AsyncSession) -> int:
     """The number of changes so far; 0 before the first."""
     found = await fetch(session, _VERSION)
     return found[0][0] if found else 0
+
+
+#: The version as a column of another first query of a transaction; its result goes to ``note_version``.
+VERSION_BESIDE = func.coalesce(_VERSION.scalar_subquery(), 0)
+
+
+def note_version(session: AsyncSession, version: int) -> None:
+    """The version that this transaction has just read beside something else, so that it is not asked for again."""
+    session.info.setdefault(_VERSION_READ, version)
 
 
 async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:

@@ -54,6 +54,11 @@ async def _read_active(session: AsyncSession) -> dict[int, list[StageTask]]:
     return found
 
 
+async def _any_to_cancel(session: AsyncSession) -> bool:
+    """Whether any automatic task, also of earlier settings, ends when its deal leaves the stage."""
+    return (await session.exec(select(StageTask.id).where(~col(StageTask.keep)).limit(1))).first() is not None
+
+
 def seen_of(tasks: Sequence[StageTask]) -> str:
     """The ids and versions of a stage's tasks as text, to detect changes by others (``save_stage_tasks``)."""
     return ",".join(f"{each.id}:{each.version}" for each in tasks)
@@ -122,7 +127,7 @@ def _set(row: StageTask, change: StageTaskChange, people: Directory) -> None:
 
 async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
     """Handler of ``stage_entered``: create the tasks of the new stage, and cancel open ones of earlier stages unless ``keep``."""
-    if entry.left is not None:
+    if entry.left is not None and await cached_until_changed(session, _any_to_cancel):
         await _cancel_left(session, entry)
     wanted = await list_stage_tasks(session, entry.stage.id or 0)
     if not wanted:
