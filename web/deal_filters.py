@@ -11,7 +11,6 @@ from pbxcrm.deals.filters import DealFilter
 from pbxcrm.people.directory import Directory, load_directory
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.pages.common import address
 from web.parts import now, viewer
 
 #: The parameters of the pages that are no filters: which board, how it is shown, what is loaded next.
@@ -27,11 +26,10 @@ STATUS_WORDS = {"open": N_("open"), "closed": N_("closed"), "won": N_("won"), "l
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """An active filter: its name in the address, its text, and the address of the page without it."""
+    """An active filter: its name in the address and its text."""
 
     name: str
     text: str
-    without: str
 
 
 def asked_pairs(request: Request) -> tuple[tuple[str, str], ...]:
@@ -52,7 +50,7 @@ async def chips(session: AsyncSession, request: Request) -> list[Chip]:
     """A chip for each active filter, in the order of the address. The text has its own box."""
     people = await load_directory(session)
     named = [(name, _said(request, people, name, value)) for name, value in asked_pairs(request)]
-    return [Chip(name, text, address(request, "", **{name: None})) for name, text in named if text]
+    return [Chip(name, text) for name, text in named if text]
 
 
 def _said(request: Request, people: Directory, name: str, value: str) -> str:
