@@ -11,7 +11,7 @@ from starlette.responses import FileResponse
 from pbxcrm.files import actions
 from pbxcrm.files.access import access_file
 from pbxcrm.files.actions import On
-from pbxcrm.files.kinds import SHOWN
+from pbxcrm.files.kinds import PDF, SHOWN
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.rules import MB, none_sent
 from pbxcrm.files.store import Store
@@ -26,6 +26,8 @@ HEADERS = {
     "cache-control": "private, no-store",
     "content-encoding": "identity",
 }
+# Browsers do not start their own viewer of PDFs inside a sandbox. It still loads nothing, and no page holds it in a frame.
+PDF_HEADERS = HEADERS | {"content-security-policy": "default-src 'none'; object-src 'self'; frame-ancestors 'none'"}
 
 
 def on_of(request: Request) -> On:
@@ -66,7 +68,7 @@ async def _sent(request: Request) -> list[UploadFile]:
 
 
 async def give_out(request: Request, file_id: int) -> FileResponse:
-    """The file to be saved; a picture is shown where the address says ``?show``. Raises NotFound."""
+    """The file to be saved; a picture or a PDF is shown where the address says ``?show``. Raises NotFound."""
     async with parts(request).db.read() as session:
         file = await access_file(session, viewer(request), file_id)
     path = Store(parts(request).settings.data_dir).path(file.sha256)
@@ -78,5 +80,5 @@ async def give_out(request: Request, file_id: int) -> FileResponse:
         media_type=file.content_type,
         filename=file.name,
         content_disposition_type="inline" if shown else "attachment",
-        headers=HEADERS,
+        headers=PDF_HEADERS if shown and file.content_type == PDF else HEADERS,
     )

@@ -23,7 +23,7 @@ from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars import deadline_parser
 from pbxcrm.deals.access import edits_deal, sees_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.files.kinds import SHOWN
+from pbxcrm.files.kinds import PICTURES, SHOWN
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.rules import LONGEST_LIST, PASSWORD_MAX
 from pbxcrm.shared import numbers
@@ -77,6 +77,7 @@ class Templates:
             lamp_words=lamp_words,
             settings_pages=SETTINGS_PAGES,
             SHOWN_FILES=SHOWN,
+            PICTURES=PICTURES,
             static=static.url,
             icon=_icon_of(static),
         )

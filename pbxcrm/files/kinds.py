@@ -11,7 +11,10 @@ from pathlib import Path
 HEAD = 4096  # bytes that are looked at
 BYTES, TEXT, ZIP = "application/octet-stream", "text/plain", "application/zip"
 #: Pictures that a browser may show in a page of ours: they cannot carry anything that is executed.
-SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+PDF = "application/pdf"
+#: What is shown in a tab of its own. The viewer of a PDF belongs to the browser; what the file contains reaches no page of ours.
+SHOWN = PICTURES | {PDF}
 
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -20,7 +23,7 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "image/gif"),
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
-    (b"%PDF-", "application/pdf"),
+    (b"%PDF-", PDF),
     (b"PK\x03\x04", ZIP),
     (b"PK\x05\x06", ZIP),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),  # Office before 2007

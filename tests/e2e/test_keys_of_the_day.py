@@ -120,7 +120,14 @@ async def test_a_task_is_done_by_a_key_and_taken_back(at_screen: AtScreen, db: D
     await give(db, "Ask about the oak", start - DAY)
     _, page = await at_my_day(at_screen)
     await expect(now_in_hand(page)).to_contain_text("Send the offer")
-    await page.keyboard.press("d")  # without a word
+    await page.keyboard.press("d")
+    field = page.locator(f"#task-{first} input[name=result]")
+    await expect(field).to_be_focused()
+    await page.keyboard.press("Escape")  # not yet
+    await expect(field).not_to_be_focused()
+    await page.keyboard.press("d")
+    await expect(field).to_be_focused()
+    await page.keyboard.press("Enter")  # without a word
     await expect(page.locator(f"#task-{first}")).to_have_count(0)
     await expect(now_in_hand(page)).to_contain_text("Ask about the oak")  # the next is in hand
     assert (await stored(db, first)).status == "done"
@@ -133,7 +140,8 @@ async def test_a_task_is_done_by_a_key_and_taken_back(at_screen: AtScreen, db: D
 async def test_a_task_is_done_with_its_result_by_keys(at_screen: AtScreen, db: Database) -> None:
     task = await give(db, "Ask about the oak", datetime.now(UTC) - DAY)
     _, page = await at_my_day(at_screen)
-    await to(page, f"#task-{task} input[name=result]")
+    await page.keyboard.press("d")
+    await expect(page.locator(f"#task-{task} input[name=result]")).to_be_focused()
     await page.keyboard.type("Oak it is")
     await page.keyboard.press("Enter")
     await expect(page.locator(f"#task-{task}")).to_have_count(0)

@@ -40,7 +40,7 @@ async def add(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    """``GET /files/{id}``: to be saved; with ``?show`` a picture is shown."""
+    """``GET /files/{id}``: to be saved; with ``?show`` a picture or a PDF is shown."""
     return await files.give_out(request, request.path_params["file_id"])
 
 

@@ -70,7 +70,26 @@ async def test_a_task_has_files(browser: Browsers, database: Database, clock: Cl
     found = re.search(r'href="(/tasks/\d+)"', page)
     assert found
     assert (await olena.post(f"{found[1]}/files", files={"file": ("offer.pdf", b"%PDF-1.7")})).status_code == 303
-    assert "offer.pdf" in (await olena.get(found[1])).text
+    page = (await olena.get(found[1])).text
+    shown = re.search(r'href="(/files/\d+\?show)"[^>]*><bdi>offer.pdf', page)
+    assert shown
+    assert f'src="{shown[1]}"' not in page  # no small picture of it
+    pdf = await olena.get(shown[1])
+    assert (pdf.headers["content-type"], pdf.headers["x-content-type-options"]) == ("application/pdf", "nosniff")
+    assert pdf.headers["content-disposition"].startswith("inline")
+    assert "default-src 'none'" in pdf.headers["content-security-policy"]
+    assert "sandbox" not in pdf.headers["content-security-policy"]  # browsers would not start their viewer
+    assert (await (await browser("dmytro")).get(shown[1])).status_code == 404
+    for name, body in (
+        ("x.html", b"<script>alert(1)</script>"),
+        ("x.svg", b"<svg onload='alert(1)'/>"),
+        ("x.pdf", b"<p>%PDF-"),
+    ):
+        assert (await olena.post(f"{found[1]}/files", files={"file": (name, body)})).status_code == 303
+        number = re.findall(rf'href="(/files/\d+)"[^>]*><bdi>{name}', (await olena.get(found[1])).text)[-1]
+        other = await olena.get(f"{number}?show")
+        assert other.headers["content-disposition"].startswith("attachment"), name
+        assert "sandbox" in other.headers["content-security-policy"]
 
 
 async def test_a_stage_that_asks_for_files_takes_them_in_its_form(

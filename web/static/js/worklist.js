@@ -36,8 +36,17 @@ function act(name) {
   const row = list()?.querySelector("tr.now");
   const button = row?.querySelector(`[data-do="${name}"]`);
   if (row && !button) say(list().dataset.sayCannot);
+  // The key of an act asks first for what belongs to it (the result of a task): Enter goes on, also without a word; Escape goes back.
+  const field = button?.closest("form")?.querySelector("[data-asked-first]");
+  if (field && name === "done" && checkVisible(field)) return field.focus();
   button?.click();
 }
+
+const checkVisible = (element) => (element.checkVisibility ? element.checkVisibility() : element.offsetParent !== null);
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.defaultPrevented && event.target.matches?.("[data-worklist] [data-asked-first]")) event.target.blur();
+});
 
 document.addEventListener("click", (event) => {
   const hint = event.target.closest("[data-act]");
