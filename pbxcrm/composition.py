@@ -39,6 +39,7 @@ from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unmarked
 from pbxcrm.contacts.hooks import contacts_merging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.number_owners import register_work_on_numbers
+from pbxcrm.contacts.queries import names_of_companies, names_of_contacts
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL, DEAL_OF_NUMBER
@@ -56,6 +57,11 @@ from pbxcrm.deals.lamp_queries import register_lamps
 from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
+from pbxcrm.deals.queries import titles_of_deals
+from pbxcrm.fields.hooks import register_targets
+from pbxcrm.fields.models import FieldKind, LinkTarget
+from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
+from pbxcrm.fields.timers import WORK as FIELD_WORK
 from pbxcrm.files import queries as files
 from pbxcrm.people import reasons as people
 from pbxcrm.people.hooks import person_changed
@@ -69,7 +75,7 @@ from pbxcrm.reports.missed import MISSED
 from pbxcrm.reports.own_kpi import OWN_KPI
 from pbxcrm.reports.report import register_reports
 from pbxcrm.reports.stage_time import STAGE_TIME
-from pbxcrm.shared.background_jobs import register_work
+from pbxcrm.shared.background_jobs import register_before, register_work
 from pbxcrm.shared.reasons import register_reasons
 from pbxcrm.shared.timers import register_timers
 from pbxcrm.tasks import reasons as tasks
@@ -146,6 +152,16 @@ def compose() -> None:
     register_attempts(next_attempts.planned_attempts)
     register_work(CHECKPOINT_WORK)
     register_work(TRIAL_WORK)
+    register_work(FIELD_WORK)
+    register_before(BEFORE_FIELD_WORK)
+    register_targets(
+        {
+            LinkTarget.DEAL: titles_of_deals,
+            LinkTarget.CONTACT: names_of_contacts,
+            LinkTarget.COMPANY: names_of_companies,
+            FieldKind.FILE: files.names_of_files,
+        }
+    )
     register_reports(MISSED, LAMPS, STAGE_TIME, EFFICIENCY, ASSIGNMENTS, OWN_KPI)
     register_timers(CONTACT_TIMERS)
     register_timers(FUNNEL_TIMERS)

@@ -8,6 +8,7 @@ from sqlalchemy import Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS, address_key, keep_key, name_key
+from pbxcrm.fields.models import values_column
 from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
@@ -27,6 +28,7 @@ class Company(SQLModel, table=True):
     name_folded: str = folded_text()
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
+    custom: dict[str, Any] = values_column()
     created_at: datetime = utc_column()
     version: int = 1
 
@@ -53,6 +55,7 @@ class Contact(SQLModel, table=True):
     # No index: SQLite would use it to find all rows that are not merged.
     merged_into_id: int | None = maybe_link("contacts.id", index=False)
     name_key: str = Field(default="", sa_type=Text, nullable=False)  # equal for all spellings of one name
+    custom: dict[str, Any] = values_column()
     created_at: datetime = utc_column()
     version: int = 1
 

@@ -129,6 +129,22 @@ async def survivor_of(session: AsyncSession, contact_id: int) -> int | None:
         survivor = into
 
 
+async def names_of_contacts(session: AsyncSession, viewer: Viewer, ids: Collection[int]) -> dict[int, str]:
+    """The names of those clients that the viewer sees, by id, in one query."""
+    found = await session.exec(
+        select(Contact.id, Contact.name).where(col(Contact.id).in_(ids), visible_contacts(viewer))
+    )
+    return {contact_id or 0: name for contact_id, name in found.all()}
+
+
+async def names_of_companies(session: AsyncSession, viewer: Viewer, ids: Collection[int]) -> dict[int, str]:
+    """The names of those companies that the viewer sees, by id, in one query."""
+    found = await session.exec(
+        select(Company.id, Company.name).where(col(Company.id).in_(ids), visible_companies(viewer))
+    )
+    return {company_id or 0: name for company_id, name in found.all()}
+
+
 async def edits_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> bool:
     """Whether the viewer may change this client; seeing them is not enough."""
     editable = select(Contact.id).where(Contact.id == contact_id, editable_contacts(viewer))

@@ -6,14 +6,14 @@ a column in ``models.Deal`` and a migration.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import check_amount, check_title
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.fields.rules import check_moment
 from pbxcrm.shared.lengths import check_optional_text, longest
 from pbxcrm.shared.reasons import N_
 
@@ -48,7 +48,7 @@ class DealField:
         if self.kind is FieldKind.AMOUNT:
             return check_amount(None if isinstance(value, datetime) else value)
         if self.kind is FieldKind.MOMENT:
-            return _check_moment(value, self.key)
+            return check_moment(value if isinstance(value, datetime | None) else str(value), self.key)
         text = str(value or "")
         return check_title(text) if self.required else check_optional_text(text, getattr(Deal, self.key), self.key)
 
@@ -67,19 +67,6 @@ FIELDS: tuple[DealField, ...] = (
 MOMENTS: tuple[str, ...] = tuple(field.key for field in FIELDS if field.kind is FieldKind.MOMENT)
 CLIENT_NAME = N_("Client")  # `contact_id`, which a stage may require like a field
 BY_KEY: Mapping[str, DealField] = {field.key: field for field in FIELDS}
-
-
-def _check_moment(value: Value, key: str) -> datetime | None:
-    """Aware UTC from a datetime, or from ISO 8601 with its offset; None for an empty value. Raises Invalid at ``key``."""
-    if value is None or value == "":
-        return None
-    try:
-        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None or not 1970 <= found.year <= 2200:
-        raise Invalid(key, "form.moment", "Choose a date and a time.")
-    return found.astimezone(UTC)
 
 
 def name_of_field(key: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
+from pbxcrm.fields.models import values_column
 from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.db import Money
@@ -125,6 +126,7 @@ class Deal(SQLModel, table=True):
     invoice_until: datetime | None = maybe_utc_column()
     event_at: datetime | None = maybe_utc_column()
     survey_at: datetime | None = maybe_utc_column()
+    custom: dict[str, Any] = values_column()
     follows_id: int | None = maybe_link("deals.id")  # the won deal that this one follows
     made_by_call_id: int | None = maybe_link("calls.id", use_alter=True, name="fk_deals_made_by_call_id")
     lost_reason: str = Field(default="", max_length=LONGEST_WHY)

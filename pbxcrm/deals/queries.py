@@ -191,6 +191,12 @@ def no_deal(field: str = "") -> NotFound | Invalid:
     return not_there("deals.not_found", "There is no such deal, or it is a colleague's.", field)
 
 
+async def titles_of_deals(session: AsyncSession, viewer: Viewer, ids: Collection[int]) -> dict[int, str]:
+    """The titles of those deals that the viewer sees, by id, in one query."""
+    found = await session.exec(select(Deal.id, Deal.title).where(col(Deal.id).in_(ids), visible_deals(viewer)))
+    return {deal_id or 0: title for deal_id, title in found.all()}
+
+
 async def access_deal_row(session: AsyncSession, viewer: Viewer, deal_id: int) -> DealRow:
     """The deal with its related rows, if the viewer may see it. Raises NotFound."""
     return (await as_rows(session, [await access_deal(session, viewer, deal_id)]))[0]

@@ -1,8 +1,9 @@
 """Pure decisions about deals."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, Stage, StageKind
+from pbxcrm.fields.rules import read_decimal
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_line
 
@@ -16,19 +17,12 @@ def check_title(title: str) -> str:
 
 def check_amount(text: str | Decimal | None) -> Decimal | None:
     """The amount from text as people type it (``12 400,50``); None for an empty text. Raises Invalid at ``amount``."""
-    if text is None or isinstance(text, Decimal):
-        found = text
-    else:
-        plain = "".join(text.split()).replace("\u00a0", "").replace(",", ".")
-        if not plain:
-            return None
-        try:
-            found = Decimal(plain)
-        except InvalidOperation:
-            raise Invalid("amount", "deals.amount", "Write the amount as a number, for example 12400.50.") from None
-    if found is not None and (not found.is_finite() or found < 0 or found > MAX_AMOUNT):
+    if text is None or (isinstance(text, str) and not text.strip()):
+        return None
+    found = read_decimal(text) if isinstance(text, str) else text
+    if found is None or not found.is_finite() or found < 0 or found > MAX_AMOUNT:
         raise Invalid("amount", "deals.amount", "Write the amount as a number, for example 12400.50.")
-    return None if found is None else found.quantize(Decimal("0.01"))
+    return found.quantize(Decimal("0.01"))
 
 
 def is_closing(stage: Stage) -> bool:

@@ -28,6 +28,13 @@ async def has_files(session: AsyncSession, deal_id: int, wanted: int) -> bool:
     return found.one() >= wanted
 
 
+async def names_of_files(session: AsyncSession, viewer: Viewer, ids: Collection[int]) -> dict[int, str]:
+    """The names of those files that the viewer sees and nobody removed, by id, in one query."""
+    query = select(AttachedFile.id, AttachedFile.name).where(col(AttachedFile.id).in_(ids))
+    found = await session.exec(query.where(col(AttachedFile.removed_at).is_(None), visible_files(viewer)))
+    return {file_id or 0: name for file_id, name in found.all()}
+
+
 async def stored_bytes(session: AsyncSession) -> int:
     """What all files together take, those that were removed and can be put back as well."""
     return int((await session.exec(select(func.coalesce(func.sum(AttachedFile.size), 0)))).one())

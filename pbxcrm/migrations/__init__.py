@@ -38,7 +38,10 @@ async def upgrade(url: str) -> tuple[str | None, str | None]:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             before = await connection.run_sync(_revision)
             check_known(before)
+            set_aside = await connection.run_sync(_set_indexes_aside) if before != newest() else []
             await connection.run_sync(_upgrade)
+            for statement in set_aside:
+                await connection.exec_driver_sql(statement)
             return before, await connection.run_sync(_revision)
     except (DBAPIError, OSError) as error:
         raise unreachable(error) from error
@@ -134,6 +137,20 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _set_indexes_aside(connection: Connection) -> list[str]:
+    """Drop the indexes on custom fields and return the statements that make them again.
+
+    On SQLite a table is altered by copying it, and Alembic cannot copy an index on an expression. PostgreSQL keeps them.
+    """
+    if connection.dialect.name != "sqlite":
+        return []
+    asked = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name GLOB 'ix_custom_*'"
+    found = connection.exec_driver_sql(asked).all()
+    for name, _ in found:
+        connection.exec_driver_sql(f"DROP INDEX {name}")
+    return [statement for _, statement in found]
 
 
 def _without_foreign_keys(connection: Any, _record: object) -> None:  # a DB-API connection

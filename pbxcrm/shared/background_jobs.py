@@ -11,7 +11,7 @@ A batch that fails is retried a few times; then the job stops and stores the err
 rolled back and another worker runs it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ import structlog
 from sqlalchemy import Index, delete, text
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.shared.columns import json_list, json_object, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.db import Database, is_away
@@ -68,6 +69,9 @@ class BackgroundJob(SQLModel, table=True):
 
 #: Runs one batch from ``job.cursor`` on, advances the cursor and counts. Returns True when nothing is left. Must not commit.
 Batch = Callable[[AsyncSession, BackgroundJob, datetime], Awaitable[bool]]
+#: Called before each batch, outside of any transaction, with the arguments of the job. False: it cannot go on yet. Must not take long.
+Before = Callable[[Database, Mapping[str, Any]], Awaitable[bool]]
+_before: dict[str, Before] = {}
 _work: dict[str, Batch] = {}
 _undo: dict[str, Batch] = {}
 
@@ -78,6 +82,12 @@ def register_work(work: Mapping[str, Batch], undo: Mapping[str, Batch] | None = 
         for kind, batch in given.items():
             if known.setdefault(kind, batch) is not batch:
                 raise ValueError(f"two kinds of work called {kind}")
+
+
+def register_before(before: Mapping[str, Before]) -> None:
+    """Register what must be done outside of a transaction before a batch of each kind; replaces earlier ones."""
+    _before.clear()
+    _before.update(before)
 
 
 def can_undo(job: BackgroundJob) -> bool:
@@ -109,11 +119,17 @@ def begin_undo(job: BackgroundJob) -> None:
 async def work_on(db: Database, now: datetime) -> int:
     """Run up to ``MOST_BATCHES`` batches of queued jobs. Returns how many ran. Several processes may call it at once."""
     batches = 0
-    while batches < MOST_BATCHES and await _anything(db):
+    waiting: set[int] = set()  # jobs that cannot go on yet
+    while batches < MOST_BATCHES and (upcoming := await _next(db, waiting)) is not None:
         claimed: int | None = None
         try:
+            if upcoming.kind in _before:
+                claimed = upcoming.id
+                if not await _before[upcoming.kind](db, upcoming.payload):
+                    waiting.add(upcoming.id or 0)
+                    continue
             async with db.write() as session:
-                job = await _claim(session)
+                job = await _claim(session, waiting)
                 if job is None:
                     break
                 claimed = job.id
@@ -142,21 +158,18 @@ async def _one(session: AsyncSession, job: BackgroundJob, now: datetime) -> None
     job.tries = 0
 
 
-async def _anything(db: Database) -> bool:
+async def _next(db: Database, waiting: Collection[int]) -> BackgroundJob | None:
     async with db.read() as session:
-        query = select(BackgroundJob.id).where(ACTIVE, col(BackgroundJob.kind).in_(list(_work))).limit(1)
-        return (await session.exec(query)).first() is not None
+        return (await session.exec(_oldest(waiting))).first()
 
 
-async def _claim(session: AsyncSession) -> BackgroundJob | None:
-    query = (
-        select(BackgroundJob)
-        .where(ACTIVE, col(BackgroundJob.kind).in_(list(_work)))
-        .order_by(col(BackgroundJob.id))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    return (await session.exec(query)).first()
+async def _claim(session: AsyncSession, waiting: Collection[int]) -> BackgroundJob | None:
+    return (await session.exec(_oldest(waiting).with_for_update(skip_locked=True))).first()
+
+
+def _oldest(waiting: Collection[int]) -> SelectOfScalar[BackgroundJob]:
+    known = (ACTIVE, col(BackgroundJob.kind).in_(list(_work)), col(BackgroundJob.id).not_in(waiting))
+    return select(BackgroundJob).where(*known).order_by(col(BackgroundJob.id)).limit(1)
 
 
 async def _failed(db: Database, job_id: int, now: datetime, error: Exception) -> None:

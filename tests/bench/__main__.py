@@ -20,6 +20,7 @@ BENCHES = {
     "calendar": "Working time",
     "lamps": "Lamps that are due at once, and at a pace",
     "recompute": "Lamps after a changed norm",
+    "fields": "Filters and sorting by custom fields",
     "funnel": "Stage editor, reports and counters with a million deals",
     "ring": "From a ring to its commit, by processor time",
     "docks": "From the hint of a ring to its card, by processor time",

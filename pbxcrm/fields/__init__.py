@@ -1,0 +1,1 @@
+"""Custom fields of deals, contacts and companies: their definitions, their values, and conditions over them."""

@@ -1,0 +1,293 @@
+"""Changing definitions and sections; an administrator may. Nothing is deleted: a field is archived, an option retired."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Role, Viewer, check
+from pbxcrm.audit.actions import record
+from pbxcrm.fields import definition_rules as rules
+from pbxcrm.fields.definition_rules import OptionDraft
+from pbxcrm.fields.index_actions import do_set_indexes
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldKind, FieldSection
+from pbxcrm.fields.queries import access_definition
+from pbxcrm.fields.unique_queries import values_used_twice
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.lengths import check_optional_text
+from pbxcrm.shared.locking import lock_row
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDraft:
+    """What can be changed of a field. None leaves it as it is; ``section_id`` 0 takes the field out of its section."""
+
+    name: str | None = None
+    hint: str | None = None
+    section_id: int | None = None
+    options: Sequence[OptionDraft] | None = None
+    pipeline_ids: Sequence[int] | None = None
+    shown_stage_ids: Sequence[int] | None = None
+    is_unique: bool | None = None
+    filterable: bool | None = None
+
+
+async def create_field(
+    session: AsyncSession,
+    viewer: Viewer,
+    *,
+    entity: FieldEntity,
+    kind: str,
+    draft: FieldDraft,
+    currency: str,
+    now: datetime,
+    key: str = "",
+    target: str = "",
+) -> FieldDefinition:
+    """Add a field at the end of its entity. ``currency``: of money. Raises Invalid, NotAllowed."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    await lock(session, f"fields:{entity}")
+    name, known_kind = rules.check_field_name(draft.name or ""), rules.check_kind(kind)
+    known = (await session.exec(select(FieldDefinition).where(FieldDefinition.entity == entity.value))).all()
+    if sum(each.archived_at is None for each in known) >= rules.MOST_FIELDS:
+        raise Invalid("name", "fields.many", "There may be at most {most} fields.", most=rules.MOST_FIELDS)
+    taken = [each.key for each in known]
+    definition = FieldDefinition(
+        entity=entity.value,
+        key=rules.check_key(key, taken) if key else rules.key_from(name, taken),
+        kind=known_kind.value,
+        name=name,
+        target=rules.check_target(known_kind, target),
+        currency=currency if known_kind is FieldKind.MONEY else "",
+        position=max((each.position for each in known), default=0) + 1,
+    )
+    await _apply(session, definition, draft)
+    session.add(definition)
+    await session.flush()
+    await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
+    record(session, now, "field.created", "field", definition.id, actor=viewer, name=name, kind=known_kind.value)
+    _say_changed(session, now)
+    return definition
+
+
+async def change_field(
+    session: AsyncSession, viewer: Viewer, field_id: int, draft: FieldDraft, *, version: int | None, now: datetime
+) -> FieldDefinition:
+    """Change a field. Raises Conflict for an old ``version``, or for *unique* where two rows have the same value; Invalid, NotFound."""
+    definition = await _access_for_change(session, viewer, field_id, version)
+    before = _said(definition)
+    await _apply(session, definition, draft)
+    after = _said(definition)
+    changed = {key for key, value in after.items() if value != before[key]}
+    if not changed:
+        return definition
+    await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
+    definition.version += 1
+    record(
+        session,
+        now,
+        "field.changed",
+        "field",
+        field_id,
+        actor=viewer,
+        before={key: before[key] for key in sorted(changed)},
+        after={key: after[key] for key in sorted(changed)},
+    )
+    _say_changed(session, now)
+    return definition
+
+
+async def archive_field(
+    session: AsyncSession, viewer: Viewer, field_id: int, *, version: int | None, now: datetime
+) -> FieldDefinition:
+    """The field is shown and asked for no more; its values stay. For an archived one nothing changes."""
+    definition = await _access_for_change(session, viewer, field_id, version)
+    if definition.archived_at is None:
+        definition.archived_at = now
+        definition.version += 1
+        await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
+        record(session, now, "field.archived", "field", field_id, actor=viewer, name=definition.name)
+        _say_changed(session, now)
+    return definition
+
+
+async def restore_field(session: AsyncSession, viewer: Viewer, field_id: int, *, now: datetime) -> FieldDefinition:
+    """Undo of ``archive_field``, at any later time, with all values. Raises Conflict where a unique one is no longer."""
+    definition = await _access_for_change(session, viewer, field_id, None)
+    if definition.archived_at is not None:
+        definition.archived_at = None
+        await _check_unique(session, definition)
+        definition.version += 1
+        await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
+        record(session, now, "field.restored", "field", field_id, actor=viewer, name=definition.name)
+        _say_changed(session, now)
+    return definition
+
+
+async def order_fields(
+    session: AsyncSession,
+    viewer: Viewer,
+    entity: FieldEntity,
+    places: Sequence[tuple[int | None, int]],
+    *,
+    now: datetime,
+) -> None:
+    """Set the order: pairs of section (None: without one) and field, in which every field that is shown stands.
+
+    Raises Conflict when another administrator added or archived one meanwhile.
+    """
+    check(viewer, Permission.SETTINGS_EDIT)
+    await lock(session, f"fields:{entity}")
+    found = await session.exec(
+        select(FieldDefinition).where(
+            FieldDefinition.entity == entity.value, col(FieldDefinition.archived_at).is_(None)
+        )
+    )
+    known = {definition.id: definition for definition in found.all()}
+    sections = set((await session.exec(select(FieldSection.id).where(FieldSection.entity == entity.value))).all())
+    if {field_id for _, field_id in places} != set(known) or not {each for each, _ in places} <= sections | {None}:
+        raise Conflict("fields.order", "Somebody else has changed the fields meanwhile. Look at them again.")
+    for position, (section_id, field_id) in enumerate(places, 1):
+        definition = known[field_id]
+        if (definition.position, definition.section_id) != (position, section_id):
+            definition.position, definition.section_id = position, section_id
+    record(session, now, "field.ordered", "field", entity.value, actor=viewer)
+    _say_changed(session, now)
+
+
+async def create_section(
+    session: AsyncSession, viewer: Viewer, entity: FieldEntity, name: str, *, now: datetime
+) -> FieldSection:
+    """Add a heading behind the others. Raises Invalid, NotAllowed."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    last = await session.exec(select(func.max(FieldSection.position)).where(FieldSection.entity == entity.value))
+    position = (last.one() or 0) + 1
+    section = FieldSection(entity=entity.value, name=rules.check_section_name(name), position=position)
+    session.add(section)
+    await session.flush()
+    record(session, now, "field.section", "field", entity.value, actor=viewer, name=section.name)
+    _say_changed(session, now)
+    return section
+
+
+async def rename_section(
+    session: AsyncSession, viewer: Viewer, section_id: int, name: str, *, now: datetime
+) -> FieldSection:
+    """Raises Invalid, NotAllowed, NotFound."""
+    section = await _access_section(session, viewer, section_id)
+    section.name = rules.check_section_name(name)
+    record(session, now, "field.section", "field", section.entity, actor=viewer, name=section.name)
+    _say_changed(session, now)
+    return section
+
+
+async def delete_section(session: AsyncSession, viewer: Viewer, section_id: int, *, now: datetime) -> None:
+    """Take a heading away; its fields stay, without one. Raises NotAllowed, NotFound."""
+    section = await _access_section(session, viewer, section_id)
+    await session.exec(
+        update(FieldDefinition).where(col(FieldDefinition.section_id) == section_id).values(section_id=None)
+    )
+    await session.delete(section)
+    record(session, now, "field.section_deleted", "field", section.entity, actor=viewer, name=section.name)
+    _say_changed(session, now)
+
+
+async def _access_section(session: AsyncSession, viewer: Viewer, section_id: int) -> FieldSection:
+    check(viewer, Permission.SETTINGS_EDIT)
+    section = await session.get(FieldSection, section_id, with_for_update=True)
+    if section is None:
+        raise NotFound("fields.no_section", "There is no such section.")
+    return section
+
+
+async def _access_for_change(
+    session: AsyncSession, viewer: Viewer, field_id: int, version: int | None
+) -> FieldDefinition:
+    check(viewer, Permission.SETTINGS_EDIT)
+    await access_definition(session, field_id)
+    definition = await lock_row(session, FieldDefinition, field_id)
+    if version is not None and definition.version != version:
+        raise Conflict("fields.stale", "Somebody else has changed this field meanwhile. Look at it again.")
+    return definition
+
+
+async def _apply(session: AsyncSession, definition: FieldDefinition, draft: FieldDraft) -> None:
+    kind = FieldKind(definition.kind)
+    if draft.name is not None:
+        definition.name = rules.check_field_name(draft.name)
+    if draft.hint is not None:
+        definition.hint = check_optional_text(draft.hint, FieldDefinition.hint, "hint")
+    if draft.section_id is not None:
+        definition.section_id = await _section(session, definition, draft.section_id)
+    if kind in rules.WITH_OPTIONS:
+        drafts = [OptionDraft(**each) for each in definition.options] if draft.options is None else draft.options
+        merged, made = rules.merge_options(definition.options, definition.options_made, drafts)
+        if not any(not option["retired"] for option in merged):
+            raise Invalid("options", "fields.no_options", "Write at least one option.")
+        definition.options, definition.options_made = merged, made
+    elif draft.options:
+        raise Invalid("options", "fields.options_here", "Only a choice has options.")
+    for name in ("pipeline_ids", "shown_stage_ids"):
+        ids = getattr(draft, name)
+        if ids is not None:
+            if ids and definition.entity != FieldEntity.DEAL:
+                raise Invalid(name, "fields.places", "Only fields of deals depend on pipelines and stages.")
+            setattr(definition, name, sorted(set(ids)))
+    if draft.filterable is not None:
+        if draft.filterable and not definition.filterable:
+            await _check_few(session, definition)
+        definition.filterable = draft.filterable
+    if draft.is_unique is not None and draft.is_unique != definition.is_unique:
+        definition.is_unique = rules.check_unique(kind, asked=draft.is_unique)
+        await _check_unique(session, definition)
+
+
+async def _check_unique(session: AsyncSession, definition: FieldDefinition) -> None:
+    if definition.is_unique and definition.id is not None and (twice := await values_used_twice(session, definition)):
+        raise Conflict(
+            "fields.not_unique",
+            "{count} values of this field stand in more than one place. Correct them first.",
+            count=twice,
+        )
+
+
+async def _section(session: AsyncSession, definition: FieldDefinition, section_id: int) -> int | None:
+    if section_id == 0:
+        return None
+    section = await session.get(FieldSection, section_id)
+    if section is None or section.entity != definition.entity:
+        raise Invalid("section_id", "fields.no_section", "There is no such section.")
+    return section_id
+
+
+async def _check_few(session: AsyncSession, definition: FieldDefinition) -> None:
+    query = select(func.count()).where(
+        FieldDefinition.entity == definition.entity,
+        col(FieldDefinition.filterable).is_(True),
+        col(FieldDefinition.archived_at).is_(None),
+    )
+    if (await session.exec(query)).one() >= rules.MOST_FILTERABLE:
+        raise Invalid(
+            "filterable",
+            "fields.many_filterable",
+            "At most {most} fields can be for filtering and sorting.",
+            most=rules.MOST_FILTERABLE,
+        )
+
+
+_TOLD = tuple(each.name for each in fields(FieldDraft))
+
+
+def _said(definition: FieldDefinition) -> dict[str, Any]:
+    return definition.model_dump(include=set(_TOLD))
+
+
+def _say_changed(session: AsyncSession, now: datetime) -> None:
+    """Notify everybody: every open card shows the fields."""
+    emit(session, "field", None, now, roles=[role.value for role in Role])

@@ -1,0 +1,110 @@
+"""The terms of custom fields in the language of conditions (``conditions``), and how lists are sorted by them."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, false
+from sqlmodel import select
+
+from pbxcrm.fields import value_sql
+from pbxcrm.fields.conditions import Shape, Term, WordSearch
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldKind
+from pbxcrm.fields.queries import FieldSet
+from pbxcrm.fields.rules import Checking, check_value, is_list, is_text, stored_in, text_key
+from pbxcrm.shared.search_keys import word_readings, words_of
+from pbxcrm.shared.search_words import rows_with
+
+_SHAPES = {
+    FieldKind.NUMBER: Shape.INTEGER,
+    FieldKind.MONEY: Shape.INTEGER,
+    FieldKind.DATE: Shape.DATE,
+    FieldKind.MOMENT: Shape.MOMENT,
+    FieldKind.CHOICE: Shape.REFERENCE,
+    FieldKind.YES_NO: Shape.REFERENCE,
+    FieldKind.PERSON: Shape.REFERENCE,
+    FieldKind.SEVERAL: Shape.LIST,
+    FieldKind.FILE: Shape.LIST,
+}
+
+
+def shape_of(definition: FieldDefinition) -> Shape:
+    """What can be asked of the field."""
+    return Shape.TEXT if is_text(definition) else _SHAPES.get(FieldKind(definition.kind), Shape.REFERENCE)
+
+
+def name_of_term(definition: FieldDefinition) -> str:
+    """The name of the field in conditions and addresses."""
+    return f"field.{definition.key}"
+
+
+def value_of(definition: FieldDefinition, custom: Any) -> ColumnElement[Any]:
+    """The value of the field in SQL, by which a list is filtered and sorted; ``custom`` is the column of the table."""
+    number = definition.id or 0
+    if is_text(definition):
+        return value_sql.text(custom, number, key=True)
+    if is_list(definition):
+        return value_sql.as_list(custom, number)
+    if definition.kind in {FieldKind.DATE, FieldKind.MOMENT}:
+        return value_sql.text(custom, number, key=False)
+    return value_sql.integer(custom, number)
+
+
+def custom_terms(
+    fields: FieldSet, entity: FieldEntity, table: Any, checking: Checking, *, filterable: bool = True
+) -> dict[str, Term]:
+    """The fields of an entity by name. ``table`` is its model or an alias of it. ``filterable``: only those with an index, for lists."""
+    return {
+        name_of_term(each): _term(each, table, checking)
+        for each in fields.of(entity)
+        if each.filterable or not filterable
+    }
+
+
+def _term(definition: FieldDefinition, table: Any, checking: Checking) -> Term:
+    shape = shape_of(definition)
+    everything = _with_retired(definition)
+    term = Term(
+        name_of_term(definition),
+        definition.name,
+        shape,
+        value_of(definition, table.custom),
+        lambda row: stored_in(row.custom, definition),
+        lambda entered: check_value(everything, entered, None, checking),
+    )
+    if shape is Shape.TEXT:
+        return replace(term, bind=text_key, words=WordSearch(partial(_with_words, definition, table), _has_words))
+    if shape is Shape.LIST:
+        return replace(term, has=partial(value_sql.has_id, table.custom, definition.id or 0))
+    return term
+
+
+def _with_retired(definition: FieldDefinition) -> FieldDefinition:
+    """The same field with every option offered: rows that have a retired one can be found."""
+    offered = [{**option, "retired": False} for option in definition.options]
+    return FieldDefinition(**{**definition.model_dump(), "options": offered})
+
+
+def words_kind(definition_id: int | None) -> str:
+    """Under which kind the words of the field's texts stand in the index of words."""
+    return f"field:{definition_id}"
+
+
+def _with_words(definition: FieldDefinition, table: Any, asked: str) -> ColumnElement[bool]:
+    found = rows_with(words_kind(definition.id), asked)
+    return false() if found is None else table.id.in_(select(found.c.row_id))
+
+
+def _has_words(value: str, asked: str) -> bool:
+    words = words_of(value)
+    return any(all(any(mine.startswith(word) for mine in words) for word in way) for way in word_readings(asked))
+
+
+def order_of_filled(definition: FieldDefinition, table: Any, *, descending: bool) -> tuple[ColumnElement[Any], ...]:
+    """The order of the rows that have a value, which the field's index gives; the id makes it unique, for cursors.
+
+    A list shows first the rows with a value (``value_of(…).is_not(None)``), then those without, by id: the databases disagree where NULL
+    stands, and an order that says it uses no index.
+    """
+    value = value_of(definition, table.custom)
+    return (value.desc(), table.id.desc()) if descending else (value.asc(), table.id.asc())

@@ -1,0 +1,139 @@
+"""Setting the values of a row: the one door for forms, API, gates, import and automation.
+
+The context of the row checks access, records the changes and tells of them.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from sqlalchemy import delete, insert
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.fields.hooks import names_of
+from pbxcrm.fields.models import FieldDefinition, FieldEntity
+from pbxcrm.fields.queries import load_fields, target_of
+from pbxcrm.fields.rules import (
+    Checking,
+    Entered,
+    Stored,
+    check_value,
+    is_text,
+    place_of,
+    stored_in,
+    text_key,
+    with_value,
+)
+from pbxcrm.fields.terms import words_kind
+from pbxcrm.fields.unique_queries import row_with_value
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.lengths import LONGEST_REPEATED
+from pbxcrm.shared.reasons import N_
+from pbxcrm.shared.search_keys import words_of
+from pbxcrm.shared.search_words import SearchWord
+
+
+class HasValues(Protocol):
+    """A row with custom fields; it has its id already."""
+
+    id: int | None
+    custom: dict[str, Any]
+
+
+class ValueTaken(Conflict):
+    """A unique value stands in another row. ``field`` is the place in the form, ``row_id`` the other row."""
+
+    def __init__(self, definition: FieldDefinition, row_id: int) -> None:
+        super().__init__(
+            "fields.taken", N_("“{name}” must be unique, and this value is taken already."), name=definition.name
+        )
+        self.field = place_of(definition.key)
+        self.row_id = row_id
+
+
+async def do_set_values(
+    session: AsyncSession,
+    viewer: Viewer,
+    entity: FieldEntity,
+    row: HasValues,
+    entered: Mapping[str, Entered],
+    *,
+    region: str,
+) -> dict[str, Any]:
+    """Set the entered values by key; empty ones are taken away. Fields that are not given stay as they are.
+
+    Returns ``{"fields.KEY": {"before", "after"}}`` of the changes, for the audit log. Raises Invalid at the field, also for a field
+    that is not there or was archived meanwhile, and ValueTaken.
+    """
+    if not entered:
+        return {}
+    fields = await load_fields(session)
+    known = fields.by_key(entity, archived=True)
+    checking = Checking(region, await load_directory(session))
+    changed: dict[str, Any] = {}
+    for key, each in entered.items():
+        definition = _known(known, key)
+        was = stored_in(row.custom, definition)
+        value = check_value(definition, each, was, checking)
+        if value == was:
+            continue
+        if definition.archived_at is not None:
+            raise Invalid(
+                place_of(key),
+                "fields.archived",
+                "“{name}” was archived meanwhile. Keep what you typed elsewhere, and leave it empty.",
+                name=definition.name,
+            )
+        await _check_target(session, viewer, definition, was, value)
+        if definition.is_unique and value is not None:
+            await _check_free(session, definition, row, value)
+        row.custom = with_value(row.custom, definition, value)
+        changed[place_of(key)] = {"before": was, "after": value}
+        if is_text(definition):
+            await _keep_words(session, definition, row, value)
+    return changed
+
+
+def _known(known: Mapping[str, FieldDefinition], key: str) -> FieldDefinition:
+    if key not in known:
+        raise Invalid(
+            place_of(key[:LONGEST_REPEATED]), "fields.unknown", "There is no field “{key}”.", key=key[:LONGEST_REPEATED]
+        )
+    return known[key]
+
+
+async def _check_target(
+    session: AsyncSession, viewer: Viewer, definition: FieldDefinition, was: Stored, value: Stored
+) -> None:
+    """Raise Invalid when the field points to a row that is not there, or that the viewer may not see."""
+    target = target_of(definition)
+    if not target or value is None:
+        return
+    new = set(_ids(value)) - set(_ids(was))
+    if new - set(await names_of(target)(session, viewer, new)):
+        raise Invalid(place_of(definition.key), "fields.row", "There is no such thing any more. Choose again.")
+
+
+def _ids(value: Stored) -> Iterable[int]:
+    return value if isinstance(value, list) else [value] if isinstance(value, int) else []
+
+
+async def _check_free(session: AsyncSession, definition: FieldDefinition, row: HasValues, value: Stored) -> None:
+    """The lock makes a second writer of the same value wait, and then find the first."""
+    compared = text_key(value) if isinstance(value, str) else value
+    await lock(session, f"field:{definition.id}:{compared}")
+    await session.flush()
+    other = await row_with_value(session, definition, value, row.id)
+    if other is not None:
+        raise ValueTaken(definition, other)
+
+
+async def _keep_words(session: AsyncSession, definition: FieldDefinition, row: HasValues, value: Stored) -> None:
+    kind = words_kind(definition.id)
+    await session.exec(delete(SearchWord).where(col(SearchWord.kind) == kind, col(SearchWord.row_id) == row.id))
+    words = [{"word": word, "kind": kind, "row_id": row.id} for word in words_of(str(value or ""))]
+    if words:
+        await session.exec(insert(SearchWord).values(words))
