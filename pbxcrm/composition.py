@@ -59,7 +59,7 @@ from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import titles_of_deals
 from pbxcrm.fields.hooks import register_targets
-from pbxcrm.fields.models import FieldKind, LinkTarget
+from pbxcrm.fields.models import LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
 from pbxcrm.files import queries as files
@@ -159,7 +159,7 @@ def compose() -> None:
             LinkTarget.DEAL: titles_of_deals,
             LinkTarget.CONTACT: names_of_contacts,
             LinkTarget.COMPANY: names_of_companies,
-            FieldKind.FILE: files.names_of_files,
+            ValueKind.FILE: files.names_of_files,
         }
     )
     register_reports(MISSED, LAMPS, STAGE_TIME, EFFICIENCY, ASSIGNMENTS, OWN_KPI)

@@ -14,7 +14,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.fields import definition_rules as rules
 from pbxcrm.fields.definition_rules import OptionDraft
 from pbxcrm.fields.index_actions import do_set_indexes
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldKind, FieldSection
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
 from pbxcrm.fields.queries import access_definition
 from pbxcrm.fields.unique_queries import values_used_twice
 from pbxcrm.shared.db import lock
@@ -64,7 +64,7 @@ async def create_field(
         kind=known_kind.value,
         name=name,
         target=rules.check_target(known_kind, target),
-        currency=currency if known_kind is FieldKind.MONEY else "",
+        currency=currency if known_kind is ValueKind.MONEY else "",
         position=max((each.position for each in known), default=0) + 1,
     )
     await _apply(session, definition, draft)
@@ -218,7 +218,7 @@ async def _access_for_change(
 
 
 async def _apply(session: AsyncSession, definition: FieldDefinition, draft: FieldDraft) -> None:
-    kind = FieldKind(definition.kind)
+    kind = ValueKind(definition.kind)
     if draft.name is not None:
         definition.name = rules.check_field_name(draft.name)
     if draft.hint is not None:

@@ -72,7 +72,7 @@ OPS: Mapping[Shape, tuple[Op, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class AskedAt:
     """When a condition is asked, and in which time zone a day begins."""
 
     now: datetime
@@ -128,7 +128,7 @@ class Relative:
     amount: int = 0
     unit: str = "d"
 
-    def moment(self, clock: Clock) -> datetime:
+    def moment(self, clock: AskedAt) -> datetime:
         """In the reader's time zone; of ``today`` the beginning of the day."""
         local = clock.now.astimezone(clock.timezone)
         if self.base == "today":
@@ -158,15 +158,15 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Junction:
     """``how``: all, any or none of the parts hold. Without parts, *all* and *none* hold and *any* does not."""
 
     how: str
     parts: tuple["Condition", ...] = ()
 
 
-Condition = Test | Group
-EVERYTHING = Group("all")
+Condition = Test | Junction
+EVERYTHING = Junction("all")
 
 
 def parse(tree: object, vocabulary: Vocabulary, at: str = "if") -> Condition:
@@ -191,7 +191,7 @@ def _parse(tree: object, vocabulary: Vocabulary, at: str, depth: int, left: list
     if depth == 0:
         raise Invalid(at, "conditions.deep", "Conditions may stand within each other {most} deep.", most=DEEPEST)
     parts = enumerate(tree[groups[0]])
-    return Group(
+    return Junction(
         groups[0],
         tuple(_parse(part, vocabulary, f"{at}.{groups[0]}.{place}", depth - 1, left) for place, part in parts),
     )
@@ -299,8 +299,8 @@ def from_query(pairs: Iterable[tuple[str, str]], vocabulary: Vocabulary) -> Cond
     for (name, op), values in asked.items():
         term, place = vocabulary[name], places[name, op]
         tests = [_test(term, op, value, place) for value in dict.fromkeys(values)]
-        parts.append(tests[0] if len(tests) == 1 else Group("any", tuple(tests)))
-    return Group("all", tuple(parts))
+        parts.append(tests[0] if len(tests) == 1 else Junction("any", tuple(tests)))
+    return Junction("all", tuple(parts))
 
 
 def terms_of(condition: Condition) -> frozenset[str]:
@@ -310,12 +310,12 @@ def terms_of(condition: Condition) -> frozenset[str]:
     return frozenset().union(*(terms_of(part) for part in condition.parts))
 
 
-def to_sql(condition: Condition, clock: Clock) -> ColumnElement[bool]:
+def to_sql(condition: Condition, clock: AskedAt) -> ColumnElement[bool]:
     """The condition for WHERE. It is never NULL where that would matter: within *none*."""
     return _sql(condition, clock, strict=False)
 
 
-def _sql(condition: Condition, clock: Clock, *, strict: bool) -> ColumnElement[bool]:
+def _sql(condition: Condition, clock: AskedAt, *, strict: bool) -> ColumnElement[bool]:
     if isinstance(condition, Test):
         return _test_sql(condition, clock, strict=strict)
     none = condition.how == "none"
@@ -326,7 +326,7 @@ def _sql(condition: Condition, clock: Clock, *, strict: bool) -> ColumnElement[b
     return not_(found) if none else found
 
 
-def _test_sql(test: Test, clock: Clock, *, strict: bool) -> ColumnElement[bool]:
+def _test_sql(test: Test, clock: AskedAt, *, strict: bool) -> ColumnElement[bool]:
     term = test.term
     if test.op in _BLANK:
         return term.is_blank if test.op is Op.EMPTY else not_(term.is_blank)
@@ -337,7 +337,7 @@ def _test_sql(test: Test, clock: Clock, *, strict: bool) -> ColumnElement[bool]:
     return and_(not_(term.is_blank), found) if strict else found
 
 
-def _compare_sql(term: Term, op: Op, value: Any, clock: Clock) -> ColumnElement[bool]:
+def _compare_sql(term: Term, op: Op, value: Any, clock: AskedAt) -> ColumnElement[bool]:
     if term.shape is Shape.LIST:
         assert term.has is not None
         return term.has(value)
@@ -372,7 +372,7 @@ _SQL: Mapping[Op, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
 }
 
 
-def _bounds(term: Term, value: Any, clock: Clock) -> tuple[Any, Any]:
+def _bounds(term: Term, value: Any, clock: AskedAt) -> tuple[Any, Any]:
     """What the column is compared with: twice the same, or the beginning and the end of a day."""
     if term.shape is Shape.DATE:
         day = value.moment(clock).date() if isinstance(value, Relative) else value
@@ -392,7 +392,7 @@ def _bounds(term: Term, value: Any, clock: Clock) -> tuple[Any, Any]:
     return low, high
 
 
-def holds(condition: Condition, row: Any, clock: Clock) -> bool:
+def holds(condition: Condition, row: Any, clock: AskedAt) -> bool:
     """Whether the condition holds for a row, as ``to_sql`` would find it."""
     if isinstance(condition, Test):
         return _test_holds(condition, row, clock)
@@ -402,7 +402,7 @@ def holds(condition: Condition, row: Any, clock: Clock) -> bool:
     return any(parts) if condition.how == "any" else not any(parts)
 
 
-def _test_holds(test: Test, row: Any, clock: Clock) -> bool:
+def _test_holds(test: Test, row: Any, clock: AskedAt) -> bool:
     term, stored = test.term, test.term.read(row)
     if stored is None:
         return test.op in {Op.EMPTY, Op.IS_NOT}
@@ -413,7 +413,7 @@ def _test_holds(test: Test, row: Any, clock: Clock) -> bool:
     return any(_compare(term, test.op, stored, value, clock) for value in test.values)
 
 
-def _compare(term: Term, op: Op, stored: Any, value: Any, clock: Clock) -> bool:
+def _compare(term: Term, op: Op, stored: Any, value: Any, clock: AskedAt) -> bool:
     if term.shape is Shape.LIST:
         return value in stored
     if op is Op.CONTAINS:

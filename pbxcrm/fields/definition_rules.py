@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pbxcrm.fields.models import FieldDefinition, FieldKind, FieldSection, LinkTarget
+from pbxcrm.fields.models import FieldDefinition, FieldSection, LinkTarget, ValueKind
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, longest
 from pbxcrm.shared.search_keys import search_key
@@ -13,8 +13,8 @@ from pbxcrm.shared.search_keys import search_key
 MOST_FIELDS = 200  # of one entity, without archived ones
 MOST_FILTERABLE = 40  # of one entity: each is an index that every change of a row may have to write
 MOST_OPTIONS = 100  # offered by one field
-WITH_OPTIONS = frozenset({FieldKind.CHOICE, FieldKind.SEVERAL})
-MAY_BE_UNIQUE = frozenset({FieldKind.TEXT, FieldKind.NUMBER, FieldKind.PHONE, FieldKind.LINK})
+WITH_OPTIONS = frozenset({ValueKind.CHOICE, ValueKind.SEVERAL})
+MAY_BE_UNIQUE = frozenset({ValueKind.TEXT, ValueKind.NUMBER, ValueKind.PHONE, ValueKind.LINK})
 #: Names that deals, clients and companies have already, in forms, conditions or the API.
 RESERVED = frozenset(
     [
@@ -63,16 +63,16 @@ def check_section_name(name: str) -> str:
     return check_line(name, FieldSection.name, "name", "fields.name", "Write a name of up to {most} characters.")
 
 
-def check_kind(kind: str) -> FieldKind:
+def check_kind(kind: str) -> ValueKind:
     """Raises Invalid at ``kind``."""
-    if kind not in set(FieldKind):
+    if kind not in set(ValueKind):
         raise Invalid("kind", "fields.kind", "Choose a kind.")
-    return FieldKind(kind)
+    return ValueKind(kind)
 
 
-def check_target(kind: FieldKind, target: str) -> str:
+def check_target(kind: ValueKind, target: str) -> str:
     """What a link points to; empty for other kinds. Raises Invalid at ``target``."""
-    if kind is not FieldKind.LINK:
+    if kind is not ValueKind.LINK:
         return ""
     if target not in set(LinkTarget):
         raise Invalid("target", "fields.target", "Choose what it points to.")
@@ -139,7 +139,7 @@ def merge_options(
     return found, made
 
 
-def check_unique(kind: FieldKind, *, asked: bool) -> bool:
+def check_unique(kind: ValueKind, *, asked: bool) -> bool:
     """Raises Invalid at ``is_unique`` for a kind of which many rows have the same value."""
     if asked and kind not in MAY_BE_UNIQUE:
         raise Invalid(

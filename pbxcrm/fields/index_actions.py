@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.fields import value_sql
-from pbxcrm.fields.models import TABLES, FieldDefinition, FieldEntity, FieldKind
+from pbxcrm.fields.models import TABLES, FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.rules import is_list, is_text
 from pbxcrm.shared.background_jobs import BackgroundJob, start
 from pbxcrm.shared.db import Database
@@ -31,7 +31,7 @@ def index_statements(definition: FieldDefinition, dialect: str) -> dict[str, str
     if is_list(definition):
         listed = value_sql.list_sql(dialect, "custom", number)
         filled = {f"{name}_filled": f"{table} (id) WHERE {listed} IS NOT NULL"}
-        if definition.kind == FieldKind.FILE:
+        if definition.kind == ValueKind.FILE:
             return filled
         if dialect == "postgresql":
             return {name: f"{table} USING gin ({listed} jsonb_path_ops)", **filled}
@@ -43,7 +43,7 @@ def index_statements(definition: FieldDefinition, dialect: str) -> dict[str, str
         }
     if is_text(definition):
         value = value_sql.text_sql(dialect, "custom", f"{number}k")
-    elif definition.kind in {FieldKind.DATE, FieldKind.MOMENT}:
+    elif definition.kind in {ValueKind.DATE, ValueKind.MOMENT}:
         value = value_sql.text_sql(dialect, "custom", number)
     else:
         value = value_sql.integer_sql(dialect, "custom", number)

@@ -24,7 +24,7 @@ class FieldEntity(StrEnum):
 TABLES = {FieldEntity.DEAL: "deals", FieldEntity.CONTACT: "contacts", FieldEntity.COMPANY: "companies"}
 
 
-class FieldKind(StrEnum):
+class ValueKind(StrEnum):
     """The type of a field. It never changes: values would lose their meaning."""
 
     TEXT = "text"
@@ -79,7 +79,7 @@ class FieldDefinition(SQLModel, table=True):
     id: int | None = row_id()
     entity: str = Field(max_length=8)  # a FieldEntity
     key: str = Field(max_length=40)
-    kind: str = Field(max_length=16)  # a FieldKind
+    kind: str = Field(max_length=16)  # a ValueKind
     name: str = Field(max_length=100)
     hint: str = Field(default="", max_length=300)
     section_id: int | None = maybe_link("field_sections.id", index=False)

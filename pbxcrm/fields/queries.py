@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.fields.hooks import names_of
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldKind, FieldSection
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
 from pbxcrm.fields.rules import is_web, stored_in
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.config_cache import cached_until_changed
@@ -87,16 +87,16 @@ class Named:
 
     def of(self, definition: FieldDefinition, row_id: int) -> str | None:
         """The name of a person, a linked row or a file; None for one that the viewer may not see or that is gone."""
-        if definition.kind == FieldKind.PERSON:
+        if definition.kind == ValueKind.PERSON:
             return self.people.name(row_id) or None
         return self.rows.get(target_of(definition), {}).get(row_id)
 
 
 def target_of(definition: FieldDefinition) -> str:
     """Under which name the rows that the field points to are registered (``hooks``); empty where it points to none."""
-    if definition.kind == FieldKind.FILE:
-        return FieldKind.FILE.value
-    return definition.target if definition.kind == FieldKind.LINK and not is_web(definition) else ""
+    if definition.kind == ValueKind.FILE:
+        return ValueKind.FILE.value
+    return definition.target if definition.kind == ValueKind.LINK and not is_web(definition) else ""
 
 
 async def load_named(

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
-from pbxcrm.fields.models import FieldDefinition, FieldKind, LinkTarget
+from pbxcrm.fields.models import FieldDefinition, LinkTarget, ValueKind
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Invalid
@@ -27,14 +27,14 @@ Stored = int | str | list[int] | None
 #: A value as it was entered: text from a form, JSON from a program.
 Entered = Any
 
-LONGEST = {FieldKind.TEXT: 500, FieldKind.ADDRESS: 500, FieldKind.LONG_TEXT: 10_000, FieldKind.LINK: 2000}
+LONGEST = {ValueKind.TEXT: 500, ValueKind.ADDRESS: 500, ValueKind.LONG_TEXT: 10_000, ValueKind.LINK: 2000}
 KEY_LENGTH = 100  # letters of a text by which it is compared and sorted; PostgreSQL indexes no row above 2.7 kB
 MILLION = 10**6
 LARGEST_NUMBER = Decimal(10**12)
 LARGEST_MONEY = Decimal(10**13)
 MOST_FILES = 50
-_TEXTS = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.ADDRESS, FieldKind.PHONE})
-_LISTS = frozenset({FieldKind.SEVERAL, FieldKind.FILE})
+_TEXTS = frozenset({ValueKind.TEXT, ValueKind.LONG_TEXT, ValueKind.ADDRESS, ValueKind.PHONE})
+_LISTS = frozenset({ValueKind.SEVERAL, ValueKind.FILE})
 _YES, _NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
@@ -60,7 +60,7 @@ def is_text(definition: FieldDefinition) -> bool:
 
 def is_web(definition: FieldDefinition) -> bool:
     """Whether the value is the address of a page."""
-    return definition.kind == FieldKind.LINK and definition.target == LinkTarget.WEB
+    return definition.kind == ValueKind.LINK and definition.target == LinkTarget.WEB
 
 
 def is_list(definition: FieldDefinition) -> bool:
@@ -97,7 +97,7 @@ def check_value(definition: FieldDefinition, entered: Entered, was: Stored, chec
     """
     if entered is None or entered in ("", []) or (isinstance(entered, str) and not entered.strip()):
         return None
-    return _CHECKS[FieldKind(definition.kind)](definition, entered, was, checking)
+    return _CHECKS[ValueKind(definition.kind)](definition, entered, was, checking)
 
 
 def read_decimal(typed: str) -> Decimal | None:
@@ -142,7 +142,7 @@ def _refused(definition: FieldDefinition, code: str, message: str, **params: str
 
 
 def _check_line(definition: FieldDefinition, entered: Entered, _was: Stored, _: Checking) -> Stored:
-    most = LONGEST[FieldKind(definition.kind)]
+    most = LONGEST[ValueKind(definition.kind)]
     line = one_line(_typed(definition, entered))
     if len(line) > most:
         raise _refused(definition, "too_long", N_("Write at most {most} characters."), most=most)
@@ -150,7 +150,7 @@ def _check_line(definition: FieldDefinition, entered: Entered, _was: Stored, _: 
 
 
 def _check_long_text(definition: FieldDefinition, entered: Entered, _was: Stored, _: Checking) -> Stored:
-    most = LONGEST[FieldKind.LONG_TEXT]
+    most = LONGEST[ValueKind.LONG_TEXT]
     lines = _typed(definition, entered).replace("\r\n", "\n").replace("\r", "\n")
     # Neither PostgreSQL's JSON nor UTF-8 can store NUL and halves of letters; other control characters cannot be seen.
     text = "".join(
@@ -274,7 +274,7 @@ def _check_link(definition: FieldDefinition, entered: Entered, _was: Stored, _: 
         host = ""
     if not host or parts.scheme not in {"http", "https"} or one_line(address) != address or " " in address:
         raise _refused(definition, "link", N_("Write the address of a page, for example https://example.com/page."))
-    most = LONGEST[FieldKind.LINK]
+    most = LONGEST[ValueKind.LINK]
     if len(address) > most:
         raise _refused(definition, "too_long", N_("Write at most {most} characters."), most=most)
     return address
@@ -287,19 +287,19 @@ def _check_phone(definition: FieldDefinition, entered: Entered, _was: Stored, ch
     return found[0].number
 
 
-_CHECKS: Mapping[FieldKind, Callable[[FieldDefinition, Entered, Stored, Checking], Stored]] = {
-    FieldKind.TEXT: _check_line,
-    FieldKind.LONG_TEXT: _check_long_text,
-    FieldKind.NUMBER: _check_number,
-    FieldKind.MONEY: _check_money,
-    FieldKind.DATE: _check_date,
-    FieldKind.MOMENT: _check_moment,
-    FieldKind.CHOICE: _check_choice,
-    FieldKind.SEVERAL: _check_several,
-    FieldKind.YES_NO: _check_yes_no,
-    FieldKind.FILE: _check_files,
-    FieldKind.PERSON: _check_person,
-    FieldKind.LINK: _check_link,
-    FieldKind.PHONE: _check_phone,
-    FieldKind.ADDRESS: _check_line,
+_CHECKS: Mapping[ValueKind, Callable[[FieldDefinition, Entered, Stored, Checking], Stored]] = {
+    ValueKind.TEXT: _check_line,
+    ValueKind.LONG_TEXT: _check_long_text,
+    ValueKind.NUMBER: _check_number,
+    ValueKind.MONEY: _check_money,
+    ValueKind.DATE: _check_date,
+    ValueKind.MOMENT: _check_moment,
+    ValueKind.CHOICE: _check_choice,
+    ValueKind.SEVERAL: _check_several,
+    ValueKind.YES_NO: _check_yes_no,
+    ValueKind.FILE: _check_files,
+    ValueKind.PERSON: _check_person,
+    ValueKind.LINK: _check_link,
+    ValueKind.PHONE: _check_phone,
+    ValueKind.ADDRESS: _check_line,
 }

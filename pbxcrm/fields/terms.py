@@ -9,28 +9,28 @@ from sqlmodel import select
 
 from pbxcrm.fields import value_sql
 from pbxcrm.fields.conditions import Shape, Term, WordSearch
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldKind
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking, check_value, is_list, is_text, stored_in, text_key
 from pbxcrm.shared.search_keys import word_readings, words_of
 from pbxcrm.shared.search_words import rows_with
 
 _SHAPES = {
-    FieldKind.NUMBER: Shape.INTEGER,
-    FieldKind.MONEY: Shape.INTEGER,
-    FieldKind.DATE: Shape.DATE,
-    FieldKind.MOMENT: Shape.MOMENT,
-    FieldKind.CHOICE: Shape.REFERENCE,
-    FieldKind.YES_NO: Shape.REFERENCE,
-    FieldKind.PERSON: Shape.REFERENCE,
-    FieldKind.SEVERAL: Shape.LIST,
-    FieldKind.FILE: Shape.LIST,
+    ValueKind.NUMBER: Shape.INTEGER,
+    ValueKind.MONEY: Shape.INTEGER,
+    ValueKind.DATE: Shape.DATE,
+    ValueKind.MOMENT: Shape.MOMENT,
+    ValueKind.CHOICE: Shape.REFERENCE,
+    ValueKind.YES_NO: Shape.REFERENCE,
+    ValueKind.PERSON: Shape.REFERENCE,
+    ValueKind.SEVERAL: Shape.LIST,
+    ValueKind.FILE: Shape.LIST,
 }
 
 
 def shape_of(definition: FieldDefinition) -> Shape:
     """What can be asked of the field."""
-    return Shape.TEXT if is_text(definition) else _SHAPES.get(FieldKind(definition.kind), Shape.REFERENCE)
+    return Shape.TEXT if is_text(definition) else _SHAPES.get(ValueKind(definition.kind), Shape.REFERENCE)
 
 
 def name_of_term(definition: FieldDefinition) -> str:
@@ -45,7 +45,7 @@ def value_of(definition: FieldDefinition, custom: Any) -> ColumnElement[Any]:
         return value_sql.text(custom, number, key=True)
     if is_list(definition):
         return value_sql.as_list(custom, number)
-    if definition.kind in {FieldKind.DATE, FieldKind.MOMENT}:
+    if definition.kind in {ValueKind.DATE, ValueKind.MOMENT}:
         return value_sql.text(custom, number, key=False)
     return value_sql.integer(custom, number)
 

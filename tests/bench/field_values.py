@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.fields.actions import FieldDraft, create_field
 from pbxcrm.fields.definition_rules import OptionDraft
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldKind, LinkTarget
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, LinkTarget, ValueKind
 from pbxcrm.fields.rules import text_key
 from pbxcrm.shared.db import Database
 from tests.bench.big_funnel import Filler, one_of
@@ -41,11 +41,11 @@ async def make_fields(session: AsyncSession, admin: Viewer) -> dict[str, FieldDe
     """A field of every kind by key, none of them for filtering yet."""
     found = {}
     for key in (key for key in ASKED if key != "text_words"):
-        kind = FieldKind("link" if key.startswith("link") else key)
+        kind = ValueKind("link" if key.startswith("link") else key)
         options = [OptionDraft("Usual"), OptionDraft("Rare"), OptionDraft("Third")]
         found[key] = await create_field(
             session, admin, entity=FieldEntity.DEAL, kind=kind.value, key=key, currency="UAH", now=NOON,
-            draft=FieldDraft(name=key, options=options if kind in {FieldKind.CHOICE, FieldKind.SEVERAL} else None),
+            draft=FieldDraft(name=key, options=options if kind in {ValueKind.CHOICE, ValueKind.SEVERAL} else None),
             target={"link_web": LinkTarget.WEB, "link_contact": LinkTarget.CONTACT}.get(key, ""),
         )  # fmt: skip
     return found

@@ -13,9 +13,9 @@ from pbxcrm.deals.actions import DealDraft, do_create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import default_pipeline, stages_of
 from pbxcrm.fields.actions import FieldDraft, create_field
-from pbxcrm.fields.conditions import Clock
+from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.definition_rules import OptionDraft
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldKind
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.rules import Checking
 from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.people.directory import load_directory
@@ -23,26 +23,26 @@ from pbxcrm.shared.reasons import reason
 from tests.calls import NOON
 from tests.office import Office
 
-KYIV = Clock(NOON, ZoneInfo("Europe/Kyiv"))
+KYIV = AskedAt(NOON, ZoneInfo("Europe/Kyiv"))
 REGION = "UA"
 OPTIONS = ("Brick", "Wood", "Steel", "Glass")
 #: One field of each kind that needs no other row; ``link`` to the web.
-KINDS = tuple(kind for kind in FieldKind if kind is not FieldKind.FILE)
+KINDS = tuple(kind for kind in ValueKind if kind is not ValueKind.FILE)
 
 
 async def make_field(
     session: AsyncSession,
     viewer: Viewer,
-    kind: FieldKind,
+    kind: ValueKind,
     *,
     name: str = "",
     entity: FieldEntity = FieldEntity.DEAL,
     **draft: Any,
 ) -> FieldDefinition:
     given = {key: draft.pop(key) for key in ("key", "target") if key in draft}
-    if kind in {FieldKind.CHOICE, FieldKind.SEVERAL}:
+    if kind in {ValueKind.CHOICE, ValueKind.SEVERAL}:
         draft.setdefault("options", [OptionDraft(each) for each in OPTIONS])
-    if kind is FieldKind.LINK:
+    if kind is ValueKind.LINK:
         given.setdefault("target", "web")
     given.setdefault("key", f"my_{kind.value}")
     return await create_field(
@@ -74,24 +74,24 @@ async def checking(session: AsyncSession) -> Checking:
     return Checking(REGION, await load_directory(session))
 
 
-def some_value(kind: FieldKind, draw: random.Random, office: Office) -> Any:
+def some_value(kind: ValueKind, draw: random.Random, office: Office) -> Any:
     """A value that several rows may share, or None."""
     if draw.random() < 0.2:
         return None
     day = datetime(2026, 11, 21, tzinfo=UTC) + timedelta(hours=draw.randrange(-100, 100))
     texts = ("Майстерня Бойко", "boiko", "Elm Street 7", "Вулиця Зелена, 12", "=cmd|' /C calc'!A0", "🙂🙂", "שלום עולם")
     return {
-        FieldKind.TEXT: draw.choice(texts),
-        FieldKind.LONG_TEXT: f"{draw.choice(texts)}\nsecond line",
-        FieldKind.ADDRESS: draw.choice(texts),
-        FieldKind.NUMBER: str(Decimal(draw.randrange(-30, 30)) / 4),
-        FieldKind.MONEY: str(Decimal(draw.randrange(0, 500)) / 100),
-        FieldKind.DATE: f"{day:%Y-%m-%d}",
-        FieldKind.MOMENT: day.isoformat(),
-        FieldKind.CHOICE: draw.choice(OPTIONS),
-        FieldKind.SEVERAL: draw.sample(OPTIONS, draw.randrange(1, 4)),
-        FieldKind.YES_NO: draw.choice((True, False)),
-        FieldKind.PERSON: draw.choice(("ivan", "olena", "maria")),
-        FieldKind.LINK: draw.choice(("https://example.com/a", "example.org", "http://example.net/x?y=1")),
-        FieldKind.PHONE: f"+38067000{draw.randrange(10):04d}",
+        ValueKind.TEXT: draw.choice(texts),
+        ValueKind.LONG_TEXT: f"{draw.choice(texts)}\nsecond line",
+        ValueKind.ADDRESS: draw.choice(texts),
+        ValueKind.NUMBER: str(Decimal(draw.randrange(-30, 30)) / 4),
+        ValueKind.MONEY: str(Decimal(draw.randrange(0, 500)) / 100),
+        ValueKind.DATE: f"{day:%Y-%m-%d}",
+        ValueKind.MOMENT: day.isoformat(),
+        ValueKind.CHOICE: draw.choice(OPTIONS),
+        ValueKind.SEVERAL: draw.sample(OPTIONS, draw.randrange(1, 4)),
+        ValueKind.YES_NO: draw.choice((True, False)),
+        ValueKind.PERSON: draw.choice(("ivan", "olena", "maria")),
+        ValueKind.LINK: draw.choice(("https://example.com/a", "example.org", "http://example.net/x?y=1")),
+        ValueKind.PHONE: f"+38067000{draw.randrange(10):04d}",
     }[kind]

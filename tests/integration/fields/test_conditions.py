@@ -10,7 +10,7 @@ from sqlmodel import select
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.terms import deal_terms
 from pbxcrm.fields.conditions import Op, Shape, Term, from_query, holds, parse, to_sql
-from pbxcrm.fields.models import FieldKind
+from pbxcrm.fields.models import ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Invalid
@@ -32,7 +32,7 @@ def some_test(term: Term, draw: random.Random, office: Office) -> dict[str, Any]
     elif op in {Op.BEGINS, Op.CONTAINS}:
         value = draw.choice(["boik", "Бойк", "elm", "зел", "майс", "cmd", "order"])
     elif term.name.startswith("field."):
-        kind = FieldKind(term.name.removeprefix("field.my_"))
+        kind = ValueKind(term.name.removeprefix("field.my_"))
         value = None
         while value is None:
             value = some_value(kind, draw, office)
@@ -117,9 +117,9 @@ async def test_a_mistake_is_said_at_its_place(database: Database, office: Office
 async def test_an_address_asks_the_same(database: Database, office: Office) -> None:
     async with database.write() as session:
         admin = await office.viewer(session, "admin")
-        await make_field(session, admin, FieldKind.CHOICE, filterable=True)
-        await make_field(session, admin, FieldKind.NUMBER, filterable=True)
-        await make_field(session, admin, FieldKind.TEXT)  # not for filtering
+        await make_field(session, admin, ValueKind.CHOICE, filterable=True)
+        await make_field(session, admin, ValueKind.NUMBER, filterable=True)
+        await make_field(session, admin, ValueKind.TEXT)  # not for filtering
         for number, choice in ((1, "Brick"), (5, "Wood"), (9, "Steel"), (None, None)):
             deal = await make_deal(session, office, f"Order {number}")
             await set_values(session, admin, deal, my_choice=choice, my_number=number)

@@ -11,7 +11,7 @@ from pbxcrm.fields.actions import FieldDraft, archive_field, change_field, resto
 from pbxcrm.fields.conditions import holds, parse, to_sql
 from pbxcrm.fields.definition_rules import OptionDraft
 from pbxcrm.fields.index_actions import indexes_of
-from pbxcrm.fields.models import FieldDefinition, FieldKind
+from pbxcrm.fields.models import FieldDefinition, ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.terms import order_of_filled, value_of
 from pbxcrm.shared.background_jobs import BackgroundJob, JobState, work_on
@@ -81,7 +81,7 @@ async def test_a_list_is_sorted_by_the_index(database: Database, office: Office)
 async def test_the_tick_makes_and_drops_the_index(database: Database, office: Office) -> None:
     async with database.write() as session:
         admin = await office.viewer(session, "admin")
-        several = await make_field(session, admin, FieldKind.SEVERAL)
+        several = await make_field(session, admin, ValueKind.SEVERAL)
         assert await indexes_of(session, several) == []
         await change_field(session, admin, several.id or 0, FieldDraft(filterable=True), version=None, now=NOON)
         before = await indexes_of(session, several)
@@ -112,7 +112,7 @@ async def test_the_worker_makes_the_index_of_a_big_table(
     monkeypatch.setattr(index_actions, "BIG", 2)
     async with database.write() as session:
         admin = await office.viewer(session, "admin")
-        field = await make_field(session, admin, FieldKind.SEVERAL)
+        field = await make_field(session, admin, ValueKind.SEVERAL)
         for number in range(4):
             await set_values(session, admin, await make_deal(session, office, f"Order {number}"), my_several=["Wood"])
     async with database.write() as session:
