@@ -45,13 +45,16 @@ class Backfill:
     cel_csv: Path | None = None
     cdr_csv: Path | None = None
 
-    def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
+    def __call__(
+        self, facts: Sequence[CallFact], since: datetime, until: datetime, clock_error: timedelta = timedelta(0)
+    ) -> list[CallFact]:
         """``facts`` with unknown endings replaced from the files, then the calls of the gap that nobody saw.
 
-        ``since``: when the last message before the gap was received; ``until``: when the snapshot was taken. Each call is
-        its ``ended`` fact with the usual key, so a call that is already known does not change.
+        ``since``: when the last event before the gap happened; ``until``: when the snapshot was taken: later calls are heard.
+        Each call is its ``ended`` fact with the usual key, so a call that is already known does not change.
+        ``clock_error``: by how much the times of the files differ from those of events.
         """
-        found = self._ended()
+        found = self._ended(clock_error)
         by_channel = {channel: fact for fact in found for channel in fact.call.channel_ids}
         used: set[str] = set()
         bettered = []
@@ -59,8 +62,8 @@ class Backfill:
             better = next((by_channel[c] for c in fact.call.channel_ids if c in by_channel), None)
             used |= set(fact.call.channel_ids)
             bettered.append(_merged(fact, better.call) if better and _is_unknown(fact) else fact)
-        begin, end = since - _MARGIN, until + _MARGIN
-        in_gap = [fact for fact in found if begin <= (fact.call.ended_at or fact.at) <= end]
+        begin = since - _MARGIN
+        in_gap = [f for f in found if f.call.started_at <= until and begin <= (f.call.ended_at or f.at)]
         unseen = [fact for fact in in_gap if not used & set(fact.call.channel_ids)]
         if in_gap:
             log.info("gap_recovered", since=since.isoformat(), known=len(in_gap) - len(unseen), unseen=len(unseen))
@@ -71,6 +74,7 @@ class Backfill:
     ) -> list[Told]:
         """The events from CEL, from their beginning, of calls that had rows after ``since`` or are in ``snapshot``.
 
+        ``since`` and ``until`` (when the snapshot was received) are times of events, as the results are.
         Events after the request for the snapshot are left out, because they are heard live. Rows of the moment after it only
         explain earlier events: why a leg ended, whether a phone was offered the call. Empty without a CEL file.
         ``restarted``: the PBX was restarted since it was last heard.
@@ -114,30 +118,31 @@ class Backfill:
             log.warning("gap_file_unreadable", file=str(self.cel_csv), why=error.strerror)
             return []
 
-    def _ended(self) -> list[CallFact]:
+    def _ended(self, clock_error: timedelta) -> list[CallFact]:
         """All endings from CEL, or from CDR if there is no CEL file."""
         for path, judge in ((self.cel_csv, self._by_cel), (self.cdr_csv, self._by_cdr)):
             if path is None:
                 continue
             try:
-                return list(judge(path))
+                return list(judge(path, clock_error))
             except OSError as error:
                 log.warning("gap_file_unreadable", file=str(path), why=error.strerror)
         return []
 
-    def _by_cel(self, path: Path) -> Iterator[CallFact]:
+    def _by_cel(self, path: Path, clock_error: timedelta) -> Iterator[CallFact]:
         for call in cel.calls(cel.read(path)):
             if cel.is_over(call):
-                yield from self._judge(cel_translation.messages(call))
+                yield from self._judge(cel_translation.messages(call), clock_error)
 
-    def _by_cdr(self, path: Path) -> Iterator[CallFact]:
+    def _by_cdr(self, path: Path, clock_error: timedelta) -> Iterator[CallFact]:
         for call in cdr.calls(cdr.read(path)):
             if cdr.is_certain(call):
-                yield from self._judge(cdr.messages(call))
+                yield from self._judge(cdr.messages(call), clock_error)
 
-    def _judge(self, messages: Iterable[tuple[datetime, Message]]) -> list[CallFact]:
+    def _judge(self, messages: Iterable[tuple[datetime, Message]], clock_error: timedelta) -> list[CallFact]:
         tracker = self.make_tracker()
-        facts = [fact for at, message in messages for fact in tracker.feed(message, at)] + tracker.close()
+        facts = [fact for at, message in messages for fact in tracker.feed(message, at - clock_error)]
+        facts += tracker.close()
         return [fact for fact in facts if fact.kind is FactKind.ENDED]
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
-from time import time
 from typing import Protocol, TypeVar
 
 import structlog
@@ -27,7 +26,7 @@ from ami.heard_messages import Heard
 from ami.inherited_calls import Inherited
 from ami.journal import Journal, JournalRecord
 from ami.messages import Message, parse
-from ami.pbx_clock import clock_shift, in_our_time
+from ami.pbx_clock import clock_error, clock_shift, in_our_time
 from ami.rings_first import RINGING, rings_first
 from ami.snapshot import Snapshot
 from ami.standby_facts import Untold
@@ -126,6 +125,7 @@ class Follower:
         self._fed = 0
         self._heard_at = journal.last_at  # when the PBX was last heard; calls that ended later may need recovery
         self._shift = timedelta(0)  # the PBX's clock minus ours when the last snapshot was taken
+        self._clock_error = timedelta(0)  # the times in the PBX's files minus those of events
         self._heard = Heard()
         self._others_heard_at: datetime | None = None  # the same for the listener that was active before
         self._inherited = Inherited(Handover())
@@ -155,7 +155,7 @@ class Follower:
         seen = self._journal.last_before(self._fed, snapshots.RECORD_START)
         before = None if seen is None else snapshots.from_record(seen.raw)
         if before is not None:
-            self._shift = clock_shift(before.clock_offset)
+            self._shift, self._clock_error = clock_shift(before.clock_offset), clock_error(before.clock_offset)
         self._tracker.remember(
             booted_at=None if before is None else before.booted_at,
             hears_hangup_requests=self._journal.last_before(self._fed, HANGUP_REQUEST) is not None,
@@ -220,7 +220,7 @@ class Follower:
         self._reporter.tell(PbxState.SYNCING, "syncing")
         code, params = "listening", dict[str, str]()
         try:
-            offset = await clock_offset(link.send, time)
+            offset = await clock_offset(link.send, lambda: self._clock().timestamp())
             asked_at = self._clock() + timedelta(seconds=offset or 0.0)
             seen = replace(await take_snapshot(link.send), asked_at=asked_at, clock_offset=offset)
         except ActionRefused as error:
@@ -320,13 +320,15 @@ class Follower:
 
     async def _begin_to_lead(self, lease: Lease, handover: Handover) -> None:
         """Apply what we heard and the former active listener did not apply; then continue as the active listener."""
+        while await self._round_of_standby():
+            pass  # a call that is still unread is not missing
         self._inherited = Inherited(handover, self._untold.counted)
         facts = self._inherited.hear(self._untold.take())
         now = self._clock() + self._shift
         if self._hears_since is not None:
             there = {name for call in self._tracker.open_calls() for name in (call.linkedid, *call.channel_ids)}
             if gone := self._inherited.end_missing(there, now):
-                facts += await self._gap.bettered(gone, handover.heard_until or now, now)
+                facts += await self._gap.bettered(gone, handover.heard_until or now, now, self._clock_error)
         else:
             self._others_heard_at = handover.heard_until  # the next snapshot shows which channels remain
         self.lease, self._promoted = lease, None
@@ -435,10 +437,10 @@ class Follower:
         try:
             if snapshots.is_record(record.raw):
                 return await self._compare(record, since, others, is_of_this_term=is_of_this_term)
-            message = in_our_time(parse(record.raw), record.received_at)
-            if not self._heard.note(message, event_time(message, record.received_at, record.received_at)):
+            message, at = in_our_time(parse(record.raw), record.received_at), record.received_at + self._shift
+            if not self._heard.note(message, event_time(message, at, at)):
                 return []
-            facts = self._tracker.feed(message, record.received_at + self._shift, position=record.position)
+            facts = self._tracker.feed(message, at, position=record.position)
             facts = self._inherited.hear(facts, of_this_term=is_of_this_term)
         except Exception as error:  # one bad message must not stop the listener
             log.exception("message_not_understood", position=record.position, why=describe(error))
@@ -455,24 +457,26 @@ class Follower:
         now = record.received_at
         seen = snapshots.from_record(record.raw, record.position)
         shift = self._shift = clock_shift(seen.clock_offset)
+        self._clock_error = clock_error(seen.clock_offset)
         theirs = now + shift  # events have the time of the PBX, so what the snapshot shows has it too
         if others is not None:  # another machine heard it until then, by the PBX's clock
             since = max(since or others - shift, others - shift)
         if since is not None and since > now:
             since = now if is_of_this_term else None  # None: a replay that begins with this snapshot
-        told = await self._gap.told(seen, since, now, booted_before=self._tracker.booted_at)
-        facts = self._inherited.hear_whole(self._fed_from_file(told, record.position, seen.asked_at or now))
+        told = await self._gap.told(seen, since, now, booted_before=self._tracker.booted_at, shift=shift)
+        asked_at = theirs if seen.asked_at is None else seen.asked_at - self._clock_error
+        facts = self._inherited.hear_whole(self._fed_from_file(told, record.position, asked_at))
         compared = self._inherited.hear(
             self._tracker.reconcile(seen, theirs, since and since + shift), of_this_term=is_of_this_term
         )
         if is_of_this_term:
             there = {channel.get("Uniqueid", "") for channel in seen.channels}
-            compared += self._inherited.end_missing(there, theirs)
+            compared += self._inherited.end_missing(there, theirs, asked_at)
         if record.position < self._silent_before:
             return []
         if since is None or (told and not any(fact.call.outcome is Outcome.UNKNOWN for fact in compared)):
             return facts + compared
-        return facts + await self._gap.bettered(compared, since, now)
+        return facts + await self._gap.bettered(compared, since + shift, theirs, self._clock_error)
 
     def _fed_from_file(self, told: Sequence[Told], position: int, ends: datetime) -> list[CallFact]:
         self._heard.begin_file(ends)

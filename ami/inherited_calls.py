@@ -53,10 +53,18 @@ class Inherited:
         told = self.hear(facts, of_this_term=False, whole=True)
         return told + [self._as_it_is(self._heard[name], at) for name, at in met.items() if name in self._heard]
 
-    def end_missing(self, there: Collection[str], at: datetime) -> list[CallFact]:
-        """The endings of calls the tracker has not heard of and of which no channel is ``there`` (Linkedids, Uniqueids)."""
+    def end_missing(self, there: Collection[str], at: datetime, seen_at: datetime | None = None) -> list[CallFact]:
+        """The endings of calls the tracker has not heard of and of which no channel is ``there`` (Linkedids, Uniqueids).
+
+        ``seen_at``: when a snapshot showed what is there; later calls go on. The database may have told of them although they
+        began after the snapshot, if it was away when the snapshot was taken.
+        """
         there = set(there)
-        gone = [call for call in self._unheard.values() if there.isdisjoint((call.linkedid, *call.channel_ids))]
+        gone = [
+            call
+            for call in self._unheard.values()
+            if there.isdisjoint((call.linkedid, *call.channel_ids)) and (seen_at is None or call.started_at <= seen_at)
+        ]
         return [self._end(call, at) for call in gone]
 
     def _counted_on(self, fact: CallFact, of_this_term: bool) -> CallFact:
@@ -80,8 +88,8 @@ class Inherited:
         if before is None:
             return fact
         call = _continued(before, fact.call, fact.at)
-        if whole:
-            call = replace(call, direction=fact.call.direction, click_to_call=fact.call.click_to_call)
+        if whole or _is_known_from_its_beginning(before, fact.call):
+            call = _decided_by(fact.call, call)
         if fact.kind not in _LAST:
             self._heard[name] = call
         return replace(fact, call=call)
@@ -130,6 +138,19 @@ def _continued(before: CallState, now: CallState, at: datetime) -> CallState:
         channel_ids=_all(before.channel_ids, now.channel_ids),
         recording=now.recording or before.recording,
     )
+
+
+def _is_known_from_its_beginning(before: CallState, now: CallState) -> bool:
+    """Whether the tracker heard the first channel begin: a snapshot shows only whole seconds of its age."""
+    return now.started_at == before.started_at and set(before.channel_ids) <= set(now.channel_ids)
+
+
+def _decided_by(now: CallState, call: CallState) -> CallState:
+    """The call with the direction that the tracker has decided; among phones there is no client, though one was guessed."""
+    call = replace(call, direction=now.direction, click_to_call=now.click_to_call)
+    if now.direction is not Direction.INTERNAL:
+        return call
+    return replace(call, client_heard=now.client_heard, client_name=now.client_name, withheld=now.withheld)
 
 
 def _all(before: Sequence[Thing], now: Sequence[Thing]) -> tuple[Thing, ...]:

@@ -26,3 +26,8 @@ def clock_shift(offset: float | None) -> timedelta:
     0 if the PBX's clock is wrong: then its events get our time, too (``in_our_time``).
     """
     return timedelta(seconds=offset) if offset is not None and _NOTICED < abs(offset) <= _TRUSTED else timedelta(0)
+
+
+def clock_error(offset: float | None) -> timedelta:
+    """What to take off the times in the PBX's own files to get those of its events: 0 unless its clock is wrong."""
+    return timedelta(seconds=offset) if offset is not None and abs(offset) > _TRUSTED else timedelta(0)

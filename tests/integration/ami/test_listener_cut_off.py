@@ -26,7 +26,9 @@ class Files:
     def is_unsettled(self, snapshot: Snapshot, until: datetime) -> bool:
         return False
 
-    def __call__(self, facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
+    def __call__(
+        self, facts: Sequence[CallFact], since: datetime, until: datetime, clock_error: timedelta = timedelta(0)
+    ) -> list[CallFact]:
         return self.better(facts, since, until)
 
 

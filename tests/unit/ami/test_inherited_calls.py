@@ -136,3 +136,25 @@ def test_an_outside_line_of_before_is_known_and_ends_with_the_call() -> None:
     assert met.call.outside == (replace(mobile, result=LegResult.TALKED, ended_at=NOW),)
     (ended,) = Inherited(Handover(open_calls=(call,))).end_missing((), NOW)
     assert ended.call.outside == (replace(mobile, result=LegResult.TALKED, ended_at=NOW),)
+
+
+def test_a_call_that_began_after_the_snapshot_is_not_missing_in_it() -> None:
+    """The database was away when the snapshot was taken; another machine told of the call meanwhile."""
+    later = replace(going_on("2.1"), started_at=BEGAN + timedelta(seconds=10))
+    inherited = Inherited(Handover(open_calls=(going_on("1.1"), later)))
+    gone = inherited.end_missing((), NOW, BEGAN + timedelta(seconds=5))
+    assert [fact.call.linkedid for fact in gone] == ["1.1"]
+    assert [fact.call.linkedid for fact in inherited.end_missing((), NOW)] == ["2.1"]
+
+
+def test_who_heard_a_call_from_its_beginning_decides_its_direction() -> None:
+    """Until the phones talked the database took it for a call to an outside number."""
+    guessed = replace(
+        going_on("1.1", "1.2"), direction=Direction.OUTBOUND, client_heard="0441230000", click_to_call=True
+    )
+    heard = replace(going_on("1.1", "1.2", "1.3"), direction=Direction.INTERNAL)
+    (told, _) = Inherited(Handover(open_calls=(guessed,))).hear([fact(FactKind.JOINED, heard)])
+    assert (told.call.direction, told.call.client_heard, told.call.click_to_call) == (Direction.INTERNAL, None, False)
+    late = replace(heard, started_at=BEGAN + timedelta(milliseconds=1))  # seen in a snapshot, without its history
+    (told, _) = Inherited(Handover(open_calls=(guessed,))).hear([fact(FactKind.JOINED, late)])
+    assert (told.call.direction, told.call.client_heard) == (Direction.OUTBOUND, "0441230000")
