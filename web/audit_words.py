@@ -93,6 +93,7 @@ ACTIONS: dict[str, str] = {
     "stage.changed": N_("Stage changed"),
     "stage.tasks": N_("Automatic tasks of a stage changed"),
     "stage.archived": N_("Stage archived"),
+    "stage.restored": N_("Stage brought back"),
     "deal.lamp_lit": N_("A lamp of the deal lit"),
     "deal.lamp_out": N_("A lamp of the deal went out"),
     "lamp.retried": N_("A lamp that could not be lit is tried again"),

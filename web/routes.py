@@ -356,6 +356,7 @@ def _settings() -> list[Route]:
         page(f"{stage}/split", pipelines.split, needs=edit, methods=POST, name="split_stage"),
         page(f"{stage}/remove", pipelines.ask_remove, needs=edit, name="ask_remove_stage"),
         page(f"{stage}/remove", pipelines.remove, needs=edit, methods=POST, name="remove_stage"),
+        page(f"{stage}/restore", pipelines.restore, needs=edit, methods=POST, name="restore_stage"),
         page(f"{pipeline}/watch", checkpoints.watch, needs=edit, methods=POST, name="watch_pipeline"),
         page(f"{pipeline}/checkpoints/new", checkpoints.form, needs=edit, name="new_checkpoint_of_pipeline"),
         page(

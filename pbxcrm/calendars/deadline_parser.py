@@ -85,6 +85,27 @@ _WORKING = frozenset(
 _WITHIN = frozenset(["in", "через", "за"])
 _HALF = frozenset(["half", "пів", "полчаса", "півгодини", "пол"])
 _ONE = frozenset(["a", "an", "one", "один", "одну", "одна"])
+_NUMBERS = {
+    word: number
+    for number, words in (
+        ("2", "two два дві две двое"),
+        ("3", "three три"),
+        ("4", "four чотири четыре"),
+        ("5", "five п'ять пять"),
+        ("6", "six шість шесть"),
+        ("7", "seven сім семь"),
+        ("8", "eight вісім восемь"),
+        ("9", "nine дев'ять девять"),
+        ("10", "ten десять"),
+        ("12", "twelve дванадцять двенадцать"),
+        ("15", "fifteen п'ятнадцять пятнадцать"),
+        ("20", "twenty двадцять двадцать"),
+        ("30", "thirty тридцять тридцать"),
+        ("40", "forty сорок"),
+        ("45", "сорок-п'ять сорок-пять"),
+    )
+    for word in words.split()
+}
 _AND_HALF = frozenset({"півтори", "полтора"})
 _FILLERS = frozenset({"after"}) | frozenset(
     [
@@ -161,7 +182,7 @@ def _words(text: str) -> list[str]:
     folded = re.sub(r"\b(a|p)\.?m\b\.?", r"\1m", folded)
     folded = re.sub(r"[,;!?](?!\d)|\.(?!\d)", " ", folded)
     found: list[str] = []
-    for word in folded.split():
+    for word in (_NUMBERS.get(each, each) for each in folded.split()):
         glued = _GLUED.fullmatch(word)
         if glued and glued[2] in _UNITS:
             found += [glued[1], glued[2]]
@@ -343,6 +364,8 @@ def _shifted(said: _Said, now: datetime, working: WorkingTime) -> datetime | Non
     minutes = shift.get("minutes", 0) + 60 * shift.get("hours", 0)
     days = shift.get("days", 0)
     if minutes > MOST_MINUTES or max(days, 7 * shift.get("weeks", 0), 31 * shift.get("months", 0)) > MOST_DAYS:
+        return None
+    if not any(shift.values()):  # "in 0 min" is a typing error
         return None
     if any(number != int(number) for unit, number in shift.items() if unit not in {"minutes", "hours"}):
         return None

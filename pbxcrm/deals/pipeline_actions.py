@@ -258,6 +258,37 @@ async def archive_stage(
     return count
 
 
+async def restore_stage(session: AsyncSession, viewer: Viewer, stage_id: int, *, now: datetime) -> Stage:
+    """Take an archived stage back into its pipeline, before the closing stages, with its settings and checkpoints.
+
+    Deals that have left it stay where they are; those that were still to be moved stay in it. Raises Conflict for a stage that is
+    not archived or whose name is in use, NotFound.
+    """
+    check(viewer, Permission.SETTINGS_EDIT)
+    stage = await session.get(Stage, stage_id)
+    if stage is None:
+        raise NotFound("stages.not_found", "There is no such stage.")
+    await _lock_pipeline(session, stage.pipeline_id)
+    stage = await lock_row(session, Stage, stage_id)
+    if stage.archived_at is None:
+        raise Conflict("stages.not_archived", "This stage is in the pipeline already.")
+    others = await stages_of(session, stage.pipeline_id)
+    try:
+        pipeline_rules.check_stage_name(stage.name, others)
+    except Invalid as error:
+        raise Conflict(error.code, error.message, **error.params) from None
+    stage.archived_at = None
+    stage.version += 1
+    closing = (number for number, each in enumerate(others) if each.kind in {StageKind.WON, StageKind.LOST})
+    where = next(closing, len(others))
+    _set_order([*others[:where], stage, *others[where:]])
+    record(session, now, "stage.restored", "stage", stage_id, actor=viewer)
+    await session.flush()
+    await stage_changed(session, stage, now)
+    _say_changed(session, stage.pipeline_id, now)
+    return stage
+
+
 async def split_stage(session: AsyncSession, viewer: Viewer, stage_id: int, name: str, *, now: datetime) -> Stage:
     """Create a stage directly after this one with the same settings. Deals stay until somebody moves them."""
     check(viewer, Permission.SETTINGS_EDIT)
@@ -283,7 +314,7 @@ async def clear_stage(session: AsyncSession, row: Timer, now: datetime) -> None:
     """Timer handler: move the next batch of deals out of an archived stage. If the gate refuses a deal, it stays and gets a task."""
     stage = await session.get(Stage, int(row.payload["stage"]))
     to = await session.get(Stage, int(row.payload["to"]))
-    if stage is None or to is None:
+    if stage is None or to is None or stage.archived_at is None:
         return
     people = await load_directory(session)
     why = reason("deal.stage_archived", stage=stage.name, by=row.payload["by"])

@@ -103,6 +103,16 @@ async def stages_of(session: AsyncSession, pipeline_id: int) -> list[Stage]:
     return list(found.all())
 
 
+async def archived_stages_of(session: AsyncSession, pipeline_id: int) -> list[Stage]:
+    """The archived stages of a pipeline, the last archived first."""
+    found = await session.exec(
+        select(Stage)
+        .where(Stage.pipeline_id == pipeline_id, col(Stage.archived_at).is_not(None))
+        .order_by(col(Stage.archived_at).desc(), col(Stage.id))
+    )
+    return list(found.all())
+
+
 async def stage_of_kind(session: AsyncSession, pipeline_id: int, kind: StageKind) -> Stage | None:
     """The first stage of this kind in the pipeline that is not archived."""
     found = await session.exec(

@@ -19,7 +19,7 @@ from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import Requirements
-from pbxcrm.deals.queries import MOST_COUNTED, deals_in_stages, list_pipelines, load_funnel
+from pbxcrm.deals.queries import MOST_COUNTED, archived_stages_of, deals_in_stages, list_pipelines, load_funnel
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -70,6 +70,7 @@ class PipelineView:
     checkpoints: list[tuple[Checkpoint, list[CheckpointStep]]]
     unwatched: int  # number of key stages with a norm but without a checkpoint
     people: Directory
+    removed: list[Stage]  # the archived ones
     job: BackgroundJob | None = None
 
     @property
@@ -192,7 +193,7 @@ async def create_stage(request: Request) -> Response:
         async with parts(request).db.write() as session:
             await actions.create_stage(session, viewer(request), pipeline_id, change, now=now(request))
     except Invalid as error:
-        form.refuse(error)
+        _refuse(form, error)
         async with parts(request).db.read() as session:
             shown = await _shown(session, pipeline_id)
         return _stage_page(request, form, shown, None, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -230,7 +231,12 @@ async def save_stage(request: Request) -> Response:
     """``POST /settings/stages/{id}``: save a stage."""
     form = await read_form(request)
     async with parts(request).db.read() as session:
-        found, shown = await _stage(session, request)
+        found, shown = await _stage(session, request, also_removed=True)
+    if found.archived_at is not None:
+        form.errors[""] = _(
+            "Somebody has removed this stage meanwhile. What you typed stands below and is not saved: bring the stage back on the page of its pipeline, then save."
+        )
+        return _stage_page(request, form, shown, found, HTTPStatus.CONFLICT)
     try:
         change, version, who = _change(form, found.name), form.number("version"), viewer(request)
         async with parts(request).db.write() as session:
@@ -246,7 +252,7 @@ async def save_stage(request: Request) -> Response:
                 await begin_anew(session, who, found.id or 0, now=now(request))
             await actions.change_stage(session, who, found.id or 0, change, now=now(request), version=version)
     except Invalid as error:
-        form.refuse(error)
+        _refuse(form, error)
         return _stage_page(request, form, shown, found, HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
         _keep_typed(form, error, found.version)
@@ -333,7 +339,15 @@ async def remove(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return _remove_page(request, form, found, shown, lamps, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return redirect(request, f"{PATH}/{found.pipeline_id}", done="deleted")
+    return redirect(request, f"{PATH}/{found.pipeline_id}", done="stage_removed")
+
+
+async def restore(request: Request) -> Response:
+    """``POST /settings/stages/{id}/restore``: take an archived stage back into its pipeline."""
+    async with parts(request).db.write() as session:
+        found = await actions.restore_stage(session, viewer(request), request.path_params["stage_id"], now=now(request))
+        pipeline_id = found.pipeline_id
+    return redirect(request, f"{PATH}/{pipeline_id}", done="stage_restored")
 
 
 async def _shown(session: AsyncSession, pipeline_id: int, request: Request | None = None) -> PipelineView:
@@ -346,12 +360,13 @@ async def _shown(session: AsyncSession, pipeline_id: int, request: Request | Non
     job = (
         await shown_job(session, viewer(request), request.query_params.get("job", "")) if request is not None else None
     )
-    return PipelineView(*found, await deals_in_stages(session, pipeline_id), rows, unwatched, people, job)
+    removed = await archived_stages_of(session, pipeline_id)
+    return PipelineView(*found, await deals_in_stages(session, pipeline_id), rows, unwatched, people, removed, job)
 
 
-async def _stage(session: AsyncSession, request: Request) -> tuple[Stage, PipelineView]:
+async def _stage(session: AsyncSession, request: Request, *, also_removed: bool = False) -> tuple[Stage, PipelineView]:
     found = (await load_funnel(session)).stages.get(request.path_params["stage_id"])
-    if found is None or found.archived_at is not None:
+    if found is None or (found.archived_at is not None and not also_removed):
         raise NotFound("stages.not_found", "There is no such stage.")
     return found, await _shown(session, found.pipeline_id, request)
 
@@ -360,28 +375,30 @@ def _change(form: Form, stored_name: str = "") -> StageChange:
     norm, unset = _norm(form), set()
     if norm is None:
         unset.add("norm_minutes")
-    try:
-        return StageChange(
-            name=as_stored(form["name"], stored_name),
-            kind=form["kind"],
-            norm_minutes=norm,
-            probability=form.number("probability") or 0,
-            instruction=form["instruction"],
-            colour=form["colour"],
-            waits_for_client=form.ticked("waits_for_client"),
-            extra_control=form.ticked("extra_control"),
-            requires=Requirements(
-                tuple(form.all("fields")),
-                form.number("files") or 0,
-                form.ticked("lost_reason"),
-                form.ticked("next_task"),
-            ),
-            unset=frozenset(unset),
-        )
-    except Invalid as error:
-        if error.field == "norm_minutes":
-            error.field = "norm"
-        raise
+    return StageChange(
+        name=as_stored(form["name"], stored_name),
+        kind=form["kind"],
+        norm_minutes=norm,
+        probability=form.number("probability") or 0,
+        instruction=form["instruction"],
+        colour=form["colour"],
+        waits_for_client=form.ticked("waits_for_client"),
+        extra_control=form.ticked("extra_control"),
+        requires=Requirements(
+            tuple(form.all("fields")),
+            form.number("files") or 0,
+            form.ticked("lost_reason"),
+            form.ticked("next_task"),
+        ),
+        unset=frozenset(unset),
+    )
+
+
+def _refuse(form: Form, error: Invalid) -> None:
+    """Store the error of an action at its field, which the form names differently where it asks in another unit."""
+    if error.field == "norm_minutes":
+        error.field = "norm"
+    form.refuse(error)
 
 
 def _norm(form: Form) -> int | None:

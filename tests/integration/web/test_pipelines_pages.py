@@ -149,3 +149,32 @@ async def test_a_shipped_name_is_edited_in_the_readers_language_and_stays_transl
         assert stage is not None
         assert pipeline is not None
         assert (stage.name, stage.norm_minutes, pipeline.name) == ("New request", 120, "New business")
+
+
+async def test_a_norm_of_ten_years_is_refused_at_its_field(browser: Browsers) -> None:
+    admin = await browser("admin")
+    typed = {"name": "Call", "kind": "open", "norm": "3652", "norm_unit": "d", "probability": "10", "version": "1"}
+    for path in ("/settings/stages/3", "/settings/pipelines/1/stages/new"):
+        refused = await admin.post(path, data=typed)
+        assert (refused.status_code, 'id="f-norm-error"' in refused.text) == (422, True), path
+        assert 'value="3652"' in refused.text
+
+
+async def test_a_removed_stage_keeps_what_another_typed_and_can_be_brought_back(browser: Browsers) -> None:
+    admin, other = await browser("admin"), await browser("admin")
+    assert "Bring back" not in (await admin.get("/settings/pipelines/1")).text
+    assert (await admin.post("/settings/stages/5/remove")).status_code == 303
+    typed = {"name": "Typed name", "kind": "open", "norm": "7", "norm_unit": "h", "probability": "10", "version": "1"}
+    late = await other.post("/settings/stages/5", data=typed)
+    assert (late.status_code, 'value="Typed name"' in late.text, 'href="/settings/pipelines/1"' in late.text) == (
+        409,
+        True,
+        True,
+    )
+    page = (await admin.get("/settings/pipelines/1")).text
+    assert 'action="/settings/stages/5/restore"' in page
+    assert (await admin.post("/settings/stages/5/restore")).status_code == 303
+    page = (await admin.get("/settings/pipelines/1")).text
+    assert ('data-stage="5"' in page, "/restore" in page) == (True, False)
+    assert (await admin.post("/settings/stages/5/restore")).status_code == 409
+    assert (await other.post("/settings/stages/5", data={**typed, "version": "3"})).status_code == 303

@@ -24,7 +24,7 @@ def read(text: str, now: datetime = FRIDAY) -> str:
 @pytest.mark.parametrize(
     ("texts", "at"),
     [
-        ("in 2 h | 2h | 2 hours | через 2 години | 2 год | через 2 часа", "27.11.2026 16:00"),  # lunch does not count
+        ("in 2 h | 2h | 2 hours | in two hours | через два часа | через дві години | через 2 години | 2 год | через 2 часа", "27.11.2026 16:00"),  # lunch does not count
         ("in an hour | через годину | через час", "27.11.2026 15:00"),
         ("in half an hour | через пів години | півгодини | через полчаса", "27.11.2026 14:30"),
         ("1h30m | 1.5 h | через півтори години | через полтора часа", "27.11.2026 15:30"),
@@ -129,3 +129,7 @@ def test_what_is_said_of_the_future_is_never_over(text: str, now: datetime) -> N
     found = read_deadline(text, now, WEEK)
     assert found is not None
     assert found >= now
+
+
+def test_nothing_from_now_is_a_typing_error() -> None:
+    assert [read(text) for text in ("in 0 min", "через 0 годин", "0 дней")] == ["", "", ""]

@@ -16,6 +16,7 @@ from pbxcrm.deals.pipeline_actions import (
     change_stage,
     create_pipeline,
     create_stage,
+    restore_stage,
     split_stage,
 )
 from pbxcrm.deals.pipeline_rules import LONGEST_NORM, Requirements
@@ -256,6 +257,18 @@ async def post_archive_stage(ask: Ask, stage_id: int, body: ArchiveStage) -> Arc
     count = await archive_stage(ask.session, ask.viewer, stage_id, body.move_to, now=ask.now)
     stage = await ask.session.get_one(Stage, stage_id)
     return Archived(stage=_stage(stage), deals=count)
+
+
+@pipelines.post(
+    "/stages/{stage_id}/restore",
+    needs=Permission.SETTINGS_EDIT,
+    summary="Take an archived stage back",
+    status=200,
+    conflicts=True,
+)
+async def post_restore_stage(ask: Ask, stage_id: int) -> StageOut:
+    """It returns before the closing stages. Deals that have left it stay where they are."""
+    return _stage(await restore_stage(ask.session, ask.viewer, stage_id, now=ask.now))
 
 
 @pipelines.post("/stages/{stage_id}/split", needs=Permission.SETTINGS_EDIT, summary="Split a stage")
