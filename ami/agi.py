@@ -12,6 +12,7 @@ import structlog
 
 from pbxcrm.reactions.caller_lookup import Caller
 from pbxcrm.shared.networks import Network, is_within
+from pbxcrm.upkeep.lookup_probe import INSTALLATION, WHO
 
 log = structlog.get_logger()
 
@@ -28,11 +29,17 @@ class Babble(Exception):
 
 
 class LookupServer:
-    """A FastAGI server for the script ``lookup`` (see ``dialplan_examples``): it returns what the CRM knows of a caller."""
+    """A FastAGI server for the script ``lookup`` (see ``dialplan_examples``): it returns what the CRM knows of a caller.
 
-    def __init__(self, find: Find, networks: tuple[Network, ...], *, deadline: float = DEADLINE) -> None:
+    The script ``who`` returns ``installation``, by which ``upkeep/lookup_probe.py`` knows whether another program has the port.
+    """
+
+    def __init__(
+        self, find: Find, networks: tuple[Network, ...], *, installation: str = "", deadline: float = DEADLINE
+    ) -> None:
         self.find = find
         self.networks = networks
+        self.installation = installation
         self.deadline = deadline
         self._connections = 0
 
@@ -80,6 +87,10 @@ class LookupServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await _environment(reader)
         script = asked.get("agi_network_script", "").partition("?")[0].strip("/")
+        if script == WHO:
+            writer.write(f'SET VARIABLE {INSTALLATION} "{self.installation}"\n'.encode())
+            await writer.drain()
+            return
         if script != "lookup":
             raise Babble(f"no such script: {script[:40]!r}")
         caller = await self.find(_number(asked), _did(asked))

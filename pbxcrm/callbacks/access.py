@@ -2,8 +2,10 @@
 only those who answer for the owner may close it without a call.
 """
 
-from sqlalchemy import ColumnElement, exists, or_, true
-from sqlmodel import col
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, or_, true
+from sqlmodel import col, select
 
 from pbxcrm.access.owners import SEES_EVERYTHING, editing, owned, teammates, there_is
 from pbxcrm.access.permissions import Role, Viewer
@@ -34,22 +36,25 @@ def editable_episodes(viewer: Viewer) -> ColumnElement[bool]:
     return editing(viewer, or_(col(Episode.owner_id).is_(None), owned(viewer, col(Episode.owner_id))))
 
 
-def _others_episode(row: OwnedRow) -> ColumnElement[bool]:
+def _others_episode_before(row: OwnedRow) -> ColumnElement[bool]:
     apart = [] if row.deal_id is None else [col(Episode.deal_id).is_distinct_from(row.deal_id)]
     return exists().where(
         col(Episode.client_number) == row.number,
         col(Episode.status) == EpisodeStatus.OPEN.value,
         col(Episode.owner_id).is_not(None),
+        col(Episode.first_missed_at) <= row.since,
         col(Episode.owner_id).is_distinct_from(row.owner_id),
         or_(col(Episode.contact_id).is_(None), col(Episode.contact_id).is_distinct_from(row.contact_id)),
         *apart,
     )
 
 
-def _kept_from_episode(viewer: Viewer, number: str) -> ColumnElement[bool]:
-    of_number = col(Episode.client_number) == number, col(Episode.status) == EpisodeStatus.OPEN.value
-    return exists().where(*of_number, col(Episode.owner_id).is_not(None), ~editable_episodes(viewer))
+def _own_episodes(viewer: Viewer, number: str) -> Select[Any]:
+    of_number = Episode.client_number == number, Episode.status == EpisodeStatus.OPEN.value
+    return select(Episode.first_missed_at).where(
+        *of_number, col(Episode.owner_id).is_not(None), editable_episodes(viewer)
+    )
 
 
-#: An open callback.
-CALLBACK_OF_NUMBER = WorkOnNumber(_others_episode, _kept_from_episode)
+#: An open callback with an owner.
+CALLBACK_OF_NUMBER = WorkOnNumber(_others_episode_before, _own_episodes)

@@ -7,6 +7,7 @@ from functools import partial
 
 from pbxcrm.cli.doctor_records import check_records
 from pbxcrm.composition import compose
+from pbxcrm.pbx.queries import is_listened_to_here
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.settings import Pbx, Settings, load_settings
@@ -22,7 +23,7 @@ from pbxcrm.upkeep.doctor.data import (
     last_ended,
 )
 from pbxcrm.upkeep.doctor.findings import Finding, Mark, bad, good, odd
-from pbxcrm.upkeep.doctor.machine import check_data_dir, check_redis
+from pbxcrm.upkeep.doctor.machine import check_data_dir, check_lookups, check_redis
 
 OLDEST_ASTERISK = 16
 PATIENCE = 15.0  # seconds for one check; each gives up earlier by itself, except on a machine that has no time for it
@@ -70,6 +71,7 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
         if is_well:
             for what, check in (
                 ("The listeners", partial(check_listeners, db, settings, now)),
+                ("Caller lookup", partial(check_dialplan, db, settings, now)),
                 ("Checkpoints", partial(check_checkpoints, db, now)),
                 ("Mail", partial(check_mail, db, settings, now)),
                 ("Files", partial(check_files, db, settings)),
@@ -80,6 +82,13 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
                     yield finding
     finally:
         await db.close()
+
+
+async def check_dialplan(db: Database, settings: Settings, now: datetime) -> list[Finding]:
+    """Check who answers the dialplan, if a listener runs on this machine."""
+    async with db.read() as session:
+        here = await is_listened_to_here(session, now)
+    return await check_lookups(settings) if here else []
 
 
 async def in_time(what: str, check: Awaitable[list[Finding]], patience: float = PATIENCE) -> list[Finding]:

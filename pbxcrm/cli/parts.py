@@ -201,11 +201,15 @@ async def _answer_dialplans(settings: Settings, on: Resources) -> None:
     from ami.agi import LookupServer
     from pbxcrm.reactions.caller_lookup import Lookup
     from pbxcrm.shared.networks import parse_networks
+    from pbxcrm.upkeep.lookup_probe import installation_of
 
     lookup = Lookup(on.db, settings, lambda: datetime.now(UTC))
     host, _, port = settings.agi_bind.rpartition(":")
     try:
-        await LookupServer(lookup.find, parse_networks(settings.dialplan_networks)).run(host.strip("[]"), int(port))
+        server = LookupServer(
+            lookup.find, parse_networks(settings.dialplan_networks), installation=installation_of(settings)
+        )
+        await server.run(host.strip("[]"), int(port))
     finally:
         await lookup.close()
 

@@ -13,7 +13,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies
 from pbxcrm.contacts.audience import audience_of_company, audience_of_contact
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
-from pbxcrm.contacts.number_owners import is_beside
+from pbxcrm.contacts.number_owners import had_since
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
 from pbxcrm.people.directory import load_directory
@@ -68,7 +68,7 @@ async def create_contact(
     for address in addresses:
         session.add(Email(contact_id=contact.id, address=address))
     for number in numbers:
-        await _link(session, viewer, contact, number)
+        await _link(session, viewer, contact, number, now)
     written = [one.number for one in numbers]
     record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=written)
     await say_contact_changed(session, contact, now)
@@ -96,7 +96,7 @@ async def edit_contact(
     if name is not None:
         contact.name = check_name(name)
     if phones is not None:
-        await _set_numbers(session, viewer, contact, check_numbers(phones, region))
+        await _set_numbers(session, viewer, contact, check_numbers(phones, region), now)
     if emails is not None:
         addresses = check_emails(emails)
         await _set_emails(session, contact_id, addresses)
@@ -118,7 +118,7 @@ async def link_number(
     """Add a number to a client; calls, deals and open callbacks of the number become theirs."""
     contact = await access_contact_for_change(session, viewer, contact_id, None)
     number = check_number(number, region)
-    await _link(session, viewer, contact, Written(number))
+    await _link(session, viewer, contact, Written(number), now)
     contact.version += 1
     record(session, now, "contact.number_linked", "contact", contact_id, actor=viewer, number=number)
     await say_contact_changed(session, contact, now)
@@ -150,7 +150,7 @@ async def add_to_contact(
     label = name if name and contact.name and search_key(name) != search_key(contact.name) else ""
     added = [one for one in numbers if one.number not in had]
     for one in added:
-        await _link(session, viewer, contact, Written(one.number, one.extension, one.name or label))
+        await _link(session, viewer, contact, Written(one.number, one.extension, one.name or label), now)
     emails_had = await session.exec(select(Email.address).where(Email.contact_id == contact_id))
     addresses_had = set(emails_had.all())
     session.add_all(Email(contact_id=contact_id, address=each) for each in addresses if each not in addresses_had)
@@ -292,7 +292,9 @@ async def _check_editable(
         raise NotAllowed("contacts.not_yours", "{who} is responsible here: ask them to change it.", who=who)
 
 
-async def _set_numbers(session: AsyncSession, viewer: Viewer, contact: Contact, numbers: list[Written]) -> None:
+async def _set_numbers(
+    session: AsyncSession, viewer: Viewer, contact: Contact, numbers: list[Written], now: datetime
+) -> None:
     found = await session.exec(select(Phone).where(Phone.contact_id == contact.id))
     had = {phone.number: phone for phone in found.all()}
     for number, phone in had.items():
@@ -303,7 +305,7 @@ async def _set_numbers(session: AsyncSession, viewer: Viewer, contact: Contact, 
             had[one.number].extension = one.extension
             had[one.number].label = one.name or had[one.number].label
         else:
-            await _link(session, viewer, contact, one)
+            await _link(session, viewer, contact, one, now)
 
 
 async def _set_emails(session: AsyncSession, contact_id: int, addresses: list[str]) -> None:
@@ -316,7 +318,7 @@ async def _set_emails(session: AsyncSession, contact_id: int, addresses: list[st
     session.add_all(Email(contact_id=contact_id, address=address) for address in addresses if address not in had)
 
 
-async def _link(session: AsyncSession, viewer: Viewer, contact: Contact, written: Written) -> None:
+async def _link(session: AsyncSession, viewer: Viewer, contact: Contact, written: Written, now: datetime) -> None:
     """Add the number to the contact; its rows without a contact become theirs, unless others have the number too.
 
     What is in the hands of others and the viewer may not change stays as it is (``number_owners``).
@@ -325,14 +327,14 @@ async def _link(session: AsyncSession, viewer: Viewer, contact: Contact, written
     number = written.number
     others = [c for c in await contacts_of_number(session, number) if c.id != contact.id]
     found = await session.exec(select(Phone).where(Phone.contact_id == contact.id, Phone.number == number))
-    phone, beside = found.first(), await is_beside(session, viewer, number)
+    phone, since = found.first(), await had_since(session, viewer, number, now)
     if phone is None:
         phone = Phone(
-            contact_id=contact.id, number=number, extension=written.extension, label=written.name, beside=beside
+            contact_id=contact.id, number=number, extension=written.extension, label=written.name, since=since
         )
         session.add(phone)
-    elif not beside:
-        phone.beside = False
+    else:
+        phone.since = min(phone.since or contact.created_at, since)
     if others:  # ambiguous: earlier rows may belong to any of them
         return
     await number_linked(session, viewer, contact.id, number)

@@ -62,7 +62,7 @@ async def whose_numbers(
     Visible clients are returned. For a client that is not visible but belongs to a colleague the viewer sees, only the
     colleague's name is returned; other clients are left out entirely.
     """
-    named = (await load_numbers(session, numbers)).contacts
+    named = (await load_numbers(session, numbers, all_of_them=True)).contacts
     named = {
         number: contacts
         for number, contacts in named.items()

@@ -79,8 +79,8 @@ async def merge_contacts(
     await contacts_merging(session, Merging(viewer, contact_id, into_id, into.name, alone, now, kept))
     audience = await audience_of_contact(session, this, await load_directory(session))
     merge.moved = await give_all(session, contact_id, into_id)
-    merge.numbers = await _merge_ways(session, Phone, contact_id, into_id)
-    merge.emails = await _merge_ways(session, Email, contact_id, into_id)
+    merge.numbers = await _merge_ways(session, Phone, this, into)
+    merge.emails = await _merge_ways(session, Email, this, into)
     for field, (_, after) in taken.items():
         setattr(into, field, after)
     this.merged_into_id = into_id
@@ -176,9 +176,9 @@ async def _only_theirs(session: AsyncSession, from_id: int, into_id: int) -> lis
     return sorted(number for number, who in holders.items() if who == {from_id, into_id})
 
 
-async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into_id: int) -> list[dict[str, Any]]:
+async def _merge_ways(session: AsyncSession, table: WayTable, this: Contact, into: Contact) -> list[dict[str, Any]]:
     """Move rows the survivor lacks; of duplicates keep the survivor's. Returns all the other had, as ``Merge`` stores it."""
-    mine, known = await ways_of(session, table, from_id), await ways_of(session, table, into_id)
+    mine, known = await ways_of(session, table, this.id or 0), await ways_of(session, table, into.id or 0)
     theirs = {way_of(row).key: row for row in reversed(known)}
     stored: list[dict[str, Any]] = []
     for row in mine:
@@ -186,10 +186,11 @@ async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into
         written = row.number if isinstance(row, Phone) else row.address
         told = {"key": way.key, "written": written, "extension": way.extension, "label": way.label}
         stored.append({**told, "shared": same is not None})
-        if isinstance(row, Phone) and row.beside:
-            stored[-1]["beside"] = True
+        if isinstance(row, Phone):
+            row.since = row.since or this.created_at
+            stored[-1]["since"] = row.since.isoformat()
         if same is None:
-            row.contact_id = into_id
+            row.contact_id = into.id or 0
             continue
         before = way_of(same)
         after = shared_way(way, before)
@@ -197,7 +198,7 @@ async def _merge_ways(session: AsyncSession, table: WayTable, from_id: int, into
             set_way(same, after)
             stored[-1]["survivors"] = [[before.extension, before.label], [after.extension, after.label]]
         if isinstance(row, Phone) and isinstance(same, Phone):
-            same.beside = same.beside and row.beside
+            same.since = min(same.since or into.created_at, row.since or this.created_at)
         await session.delete(row)
     await session.flush()
     return stored

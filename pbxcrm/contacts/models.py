@@ -71,8 +71,7 @@ class Phone(SQLModel, table=True):
     number: str = Field(max_length=LONGEST_NUMBER)
     extension: str = Field(default="", max_length=8)  # dialled after the answer: 12 in "044 200 10 20 ext. 12"
     label: str = Field(default="", max_length=50)
-    # Entered while the number was in the work of somebody whose work the maker may not change (``number_owners``).
-    beside: bool = False
+    since: datetime | None = maybe_utc_column()  # None: as long as there is the contact (``number_owners``)
 
     @property
     def written(self) -> str:

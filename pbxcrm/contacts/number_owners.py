@@ -1,33 +1,36 @@
-"""Whose a number is while somebody works on it.
+"""Whose a number is: of everybody who has it in a client, an open deal or an open callback, the first.
 
-A call may have made a deal, or left a callback, before anybody made a client with its number. Whoever owns these owns the number:
-another person may make a client with it, but that client neither takes over this work nor gives the calls a name or a route
-until the work ends or one of its owners accepts the client (``Phone.beside``).
+Whoever has a number later is entered **beside**: a client or deal of its own, which gives the number's calls neither a name nor a
+route while the earlier work of somebody else stands. ``Phone.since``, ``Deal.number_since`` and the first missed call say since when
+a row has its number.
 
-The work is in upper contexts; ``pbxcrm.composition`` registers it.
+Deals and callbacks are in upper contexts; ``pbxcrm.composition`` registers them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, union_all
 from sqlmodel import col
+from sqlmodel import select as select_rows
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.shared.core_sql import fetch
 
-Expression = Any  # a column or a literal, of a number or of an id
+Expression = Any  # a column or a literal: of a number, of an id, or of a time
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedRow:
-    """Expressions of a row that lays claim to a number: the number, who is responsible, and its client and deal (None: it has none)."""
+    """Expressions of a row that has a number: the number, since when, who is responsible, its client and deal (None: it has none)."""
 
     number: Expression
+    since: Expression
     owner_id: Expression
     contact_id: Expression = None
     deal_id: Expression = None
@@ -35,14 +38,15 @@ class OwnedRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkOnNumber:
-    """One kind of open work, as SQL conditions.
+    """One kind of open work.
 
-    ``others``: somebody else than the row's owner has such work with its number, and the work is not with the row's client or deal.
-    ``kept_from``: somebody has such work with this number, and the viewer may not change it.
+    ``others_before``: SQL condition that somebody else than the row's owner had such work with its number before the row had it, or
+    at the same time, and the work is not with the row's client or deal.
+    ``own``: since when the viewer's people have such work with this number, that is work which the viewer may change.
     """
 
-    others: Callable[[OwnedRow], ColumnElement[bool]]
-    kept_from: Callable[[Viewer, str], ColumnElement[bool]]
+    others_before: Callable[[OwnedRow], ColumnElement[bool]]
+    own: Callable[[Viewer, str], Select[Any]]
 
 
 _registered: list[WorkOnNumber] = []
@@ -59,28 +63,39 @@ def _kinds() -> list[WorkOnNumber]:
     return _registered
 
 
-def others_work(row: OwnedRow) -> ColumnElement[bool]:
-    """SQL condition: somebody else works on the row's number."""
-    return or_(*(kind.others(row) for kind in _kinds()))
+def is_beside(row: OwnedRow) -> ColumnElement[bool]:
+    """SQL condition: somebody else works on the row's number and had it before."""
+    return or_(*(kind.others_before(row) for kind in _kinds()))
+
+
+def phone_since() -> ColumnElement[datetime]:
+    """SQL expression on ``phones`` joined with ``contacts``: since when the client has the number."""
+    return func.coalesce(col(Phone.since), col(Contact.created_at))
 
 
 @cache
 def counts() -> ColumnElement[bool]:
     """SQL condition on ``phones`` joined with ``contacts``: calls of the number may go by this client."""
-    claim = OwnedRow(col(Phone.number), col(Contact.responsible_id), col(Contact.id))
-    return or_(col(Phone.beside).is_(False), ~others_work(claim))
+    return ~is_beside(OwnedRow(col(Phone.number), phone_since(), col(Contact.responsible_id), col(Contact.id)))
 
 
-async def is_beside(session: AsyncSession, viewer: Viewer, number: str) -> bool:
-    """Whether somebody works on the number whose work the viewer may not change."""
-    condition = or_(*(kind.kept_from(viewer, number) for kind in _kinds()))
-    return bool(await fetch(session, select(literal(1)).where(condition)))
+async def had_since(session: AsyncSession, viewer: Viewer, number: str, now: datetime) -> datetime:
+    """Since when the viewer's people have the number: the start of their earliest open work with it, else ``now``.
+
+    A client that is made for the caller of one's own deal has the number as long as the deal has it.
+    """
+    await session.flush()
+    own = await fetch(session, union_all(*(kind.own(viewer, number) for kind in _kinds())))
+    times: list[datetime] = [since for (since,) in own]
+    return min([now, *times])
 
 
-async def do_accept(session: AsyncSession, contact_id: int | None, number: str | None) -> None:
-    """Whoever owns the work on the number gave it this client: the number's calls go by the client from now on."""
+async def do_accept(session: AsyncSession, contact_id: int | None, number: str | None, since: datetime) -> None:
+    """Whoever has had the number ``since`` then gave this client their work: the client has it as long."""
     if contact_id is None or number is None:
         return
     await session.flush()
-    of_client = col(Phone.contact_id) == contact_id, col(Phone.number) == number, col(Phone.beside).is_(True)
-    await session.exec(update(Phone).where(*of_client).values(beside=False))
+    contact = await session.get_one(Contact, contact_id)
+    of_client = select_rows(Phone).where(Phone.contact_id == contact_id, Phone.number == number)
+    for phone in (await session.exec(of_client)).all():
+        phone.since = min(phone.since or contact.created_at, since)

@@ -19,7 +19,7 @@ from pbxcrm.contacts.access import (
     visible_contacts,
 )
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
-from pbxcrm.contacts.number_owners import counts
+from pbxcrm.contacts.number_owners import counts, phone_since
 from pbxcrm.contacts.search import matching
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
@@ -36,9 +36,9 @@ class ContactRow:
 
 
 async def contacts_of_number(session: AsyncSession, number: str | None, *, all_of_them: bool = False) -> list[Contact]:
-    """The contacts with this number by which its calls may go, oldest first; several are normal (a family, an office).
+    """The contacts with this number by which its calls may go, the oldest first; several are normal (a family, an office).
 
-    ``all_of_them``: also those that somebody made beside another person's work with the number (``number_owners``).
+    ``all_of_them``: also those beside another person's earlier work with the number (``number_owners``).
     """
     if not number:
         return []
@@ -56,7 +56,7 @@ async def contacts_of_number(session: AsyncSession, number: str | None, *, all_o
 class Numbers:
     """What is known of some numbers: the contacts of each, first owner first, and which are our own or spam.
 
-    Left out are contacts that somebody made beside another person's work with the number (``number_owners``).
+    Left out are contacts beside another person's earlier work with the number (``number_owners``), unless all were asked for.
     """
 
     contacts: dict[str, list[Contact]] = field(default_factory=dict)
@@ -67,25 +67,25 @@ _NUMBERS = list_param("numbers")
 
 
 @cache
-def _having() -> Any:  # Select of a number and a Contact; built once
+def _having(*, counting: bool) -> Any:  # Select of a number and a Contact; built once
     return (
         select(Phone.number, Contact)
         .join(Contact, col(Contact.id) == col(Phone.contact_id))
-        .where(col(Phone.number).in_(_NUMBERS), counts())
-        .order_by(col(Phone.beside), col(Phone.id))  # the first owner comes first
+        .where(col(Phone.number).in_(_NUMBERS), *((counts(),) if counting else ()))
+        .order_by(phone_since(), col(Phone.id))  # the first owner comes first
     )
 
 
 _MARKED = select(SpecialNumber).where(col(SpecialNumber.number).in_(_NUMBERS))
 
 
-async def load_numbers(session: AsyncSession, numbers: Collection[str]) -> Numbers:
+async def load_numbers(session: AsyncSession, numbers: Collection[str], *, all_of_them: bool = False) -> Numbers:
     """The same as ``contacts_of_number`` and ``special_number`` for many numbers, in two queries."""
     found = Numbers()
     if not numbers:
         return found
     asked = {"numbers": list(numbers)}
-    for number, contact in (await session.exec(_having(), params=asked)).all():
+    for number, contact in (await session.exec(_having(counting=not all_of_them), params=asked)).all():
         if contact not in found.contacts.setdefault(number, []):
             found.contacts[number].append(contact)
     marked = await session.exec(_MARKED, params=asked)

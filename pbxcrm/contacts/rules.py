@@ -43,7 +43,10 @@ def check_number(typed: str, region: str, field: str = "number") -> str:
     found = _check_written(typed, region, field)
     if len({one.number for one in found}) > 1:
         raise Invalid(
-            field, "contacts.one_number", "“{number}” is more than one number.", number=typed.strip()[:LONGEST_REPEATED]
+            field,
+            "contacts.one_number",
+            "“{number}” is more than one number. Write one here; a client may have several.",
+            number=typed.strip()[:LONGEST_REPEATED],
         )
     return found[0].number
 

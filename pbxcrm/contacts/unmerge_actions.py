@@ -124,8 +124,7 @@ async def _of_other_merges(session: AsyncSession, merge: Merge, table: WayTable)
 
 def _new_row(table: WayTable, contact_id: int, one: dict[str, Any]) -> Phone | Email:
     if table is Phone:
-        label, beside = one["label"], one.get("beside", False)
-        return Phone(
-            contact_id=contact_id, number=one["written"], extension=one["extension"], label=label, beside=beside
-        )
+        since = datetime.fromisoformat(one["since"]) if "since" in one else None
+        written, extension = one["written"], one["extension"]
+        return Phone(contact_id=contact_id, number=written, extension=extension, label=one["label"], since=since)
     return Email(contact_id=contact_id, address=one["written"], label=one["label"])

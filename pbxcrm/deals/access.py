@@ -1,5 +1,6 @@
 """Who sees and changes a deal: the responsible person and everybody who answers for them."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_
@@ -46,9 +47,9 @@ def _owners(deals: ColumnElement[bool]) -> Select[Any]:
 WITH_ANOTHERS_CLIENT = "owner.with_anothers_client"
 
 
-def made_with_anothers_client() -> ColumnElement[bool]:
+def made_with_anothers_client(deal: type[Deal] = Deal) -> ColumnElement[bool]:
     """Deals by which their maker neither changes the client nor gets the client's calls."""
-    return func.coalesce(col(Deal.reason)["code"].as_string(), "") == WITH_ANOTHERS_CLIENT
+    return func.coalesce(col(deal.reason)["code"].as_string(), "") == WITH_ANOTHERS_CLIENT
 
 
 def _edits_client(viewer: Viewer) -> ColumnElement[bool]:
@@ -70,23 +71,30 @@ CLIENT_OF_DEAL = SeenThrough(
 _Work = aliased(Deal, name="deal_at_work")
 
 
-def _others_deal(row: OwnedRow) -> ColumnElement[bool]:
+def number_since(deal: type[Deal] = Deal) -> ColumnElement[datetime]:
+    """SQL expression: since when the deal has its number."""
+    return func.coalesce(col(deal.number_since), col(deal.created_at))
+
+
+def _at_work(deal: type[Deal]) -> tuple[ColumnElement[bool], ...]:
+    return col(deal.closed_at).is_(None), col(deal.responsible_id).is_not(None), ~made_with_anothers_client(deal)
+
+
+def _others_deal_before(row: OwnedRow) -> ColumnElement[bool]:
     apart = [] if row.deal_id is None else [col(_Work.id).is_distinct_from(row.deal_id)]
     return exists().where(
         col(_Work.client_number) == row.number,
-        col(_Work.closed_at).is_(None),
-        col(_Work.made_by_call_id).is_not(None),
-        col(_Work.responsible_id).is_not(None),
+        *_at_work(_Work),
+        number_since(_Work) <= row.since,
         col(_Work.responsible_id).is_distinct_from(row.owner_id),
         or_(col(_Work.contact_id).is_(None), col(_Work.contact_id).is_distinct_from(row.contact_id)),
         *apart,
     )
 
 
-def _kept_from_deal(viewer: Viewer, number: str) -> ColumnElement[bool]:
-    by_call = col(Deal.client_number) == number, col(Deal.made_by_call_id).is_not(None), col(Deal.closed_at).is_(None)
-    return exists().where(*by_call, col(Deal.responsible_id).is_not(None), ~editable_deals(viewer))
+def _own_deals(viewer: Viewer, number: str) -> Select[Any]:
+    return select(number_since()).where(Deal.client_number == number, *_at_work(Deal), editable_deals(viewer))
 
 
-#: An open deal that a call made. Anybody can type any number into a deal made by hand, so that is no claim to a number.
-DEAL_OF_NUMBER = WorkOnNumber(_others_deal, _kept_from_deal)
+#: An open deal with a responsible, made by a call or by hand.
+DEAL_OF_NUMBER = WorkOnNumber(_others_deal_before, _own_deals)

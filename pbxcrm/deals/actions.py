@@ -24,7 +24,15 @@ from pbxcrm.deals.gate_rules import GateFacts, check_gate
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
 from pbxcrm.deals.pipeline_rules import Requirements
-from pbxcrm.deals.queries import default_pipeline, has_open_task, latest_move, load_funnel, no_deal, stage_of_kind
+from pbxcrm.deals.queries import (
+    default_pipeline,
+    has_number_first,
+    has_open_task,
+    latest_move,
+    load_funnel,
+    no_deal,
+    stage_of_kind,
+)
 from pbxcrm.deals.rules import check_title, is_closing
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
@@ -56,6 +64,7 @@ class DealDraft:
     contact_id: int | None = None
     company_id: int | None = None
     client_number: str | None = None
+    number_since: datetime | None = None
     values: Mapping[str, Value] = field(default_factory=dict)  # other fields by key (deals/fields.py)
     made_by_call_id: int | None = None
     follows_id: int | None = None
@@ -73,6 +82,7 @@ async def do_create_deal(
         contact_id=new.contact_id,
         company_id=new.company_id,
         client_number=new.client_number,
+        number_since=new.number_since,
         currency=new.currency,
         made_by_call_id=new.made_by_call_id,
         follows_id=new.follows_id,
@@ -141,6 +151,8 @@ async def do_move_deal(
         session, at, "deal.moved", "deal", deal.id, actor=actor, reason=why, from_stage=deal.stage_id, to_stage=to.id
     )
     deal.stage_id, deal.pipeline_id, deal.stage_since = to.id, to.pipeline_id, since or at
+    if deal.closed_at is not None and not is_closing(to) and since is None:
+        deal.number_since = at  # whoever has the number meanwhile keeps it
     deal.closed_at = deal.stage_since if is_closing(to) else None
     deal.lost_reason = lost_reason if to.kind == StageKind.LOST else ""
     deal.version += 1
@@ -248,7 +260,7 @@ async def create_deal(
     )
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name)
-    new = DealDraft(title, stage, owner.id, why, currency, contact_id, company_id, number, values)
+    new = DealDraft(title, stage, owner.id, why, currency, contact_id, company_id, number, values=values)
     deal = await do_create_deal(session, new, now, actor=viewer, people=people)
     if contact is not None:
         await do_say_with(session, viewer, deal, contact, anothers, now, people)
@@ -324,8 +336,8 @@ async def _link(session: AsyncSession, viewer: Viewer, deal: Deal, contact: Cont
         return
     owner_id = await owner_of_client(session, viewer, contact)
     deal.contact_id = contact.id
-    if deal.made_by_call_id is not None:
-        await do_accept(session, contact.id, deal.client_number)
+    if deal.closed_at is None and owner_id is None:
+        await do_accept(session, contact.id, deal.client_number, deal.number_since or deal.created_at)
     await do_say_with(session, viewer, deal, contact, owner_id, now, await load_directory(session))
 
 
@@ -454,7 +466,7 @@ async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_i
 
 
 async def adopt_deals(session: AsyncSession, viewer: Viewer, contact_id: int, number: str) -> None:
-    """Give deals of ``number`` without a contact to this contact, if a call made them or the contact's responsible has them.
+    """Give deals of ``number`` without a contact to this contact, except a later one of somebody else that was made by hand.
 
     Deals that somebody has and the viewer may not change are left alone.
     """
@@ -465,7 +477,7 @@ async def adopt_deals(session: AsyncSession, viewer: Viewer, contact_id: int, nu
             col(Deal.client_number) == number,
             col(Deal.contact_id).is_(None),
             # Anybody can type any number into a deal made by hand, and a deal with a client gives access to the client.
-            or_(col(Deal.made_by_call_id).is_not(None), col(Deal.responsible_id) == whose),
+            or_(col(Deal.made_by_call_id).is_not(None), col(Deal.responsible_id) == whose, has_number_first()),
             or_(col(Deal.responsible_id).is_(None), editable_deals(viewer)),
         )
         .values(contact_id=contact_id)

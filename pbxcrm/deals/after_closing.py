@@ -57,6 +57,7 @@ async def _go_on(session: AsyncSession, entry: StageEntry, pipeline: Pipeline, n
         contact_id=won.contact_id if has_client else None,
         company_id=won.company_id if has_client else None,
         client_number=won.client_number if has_client else None,
+        number_since=(won.number_since or won.created_at) if has_client else None,
         values={key: getattr(won, key) for key in ("amount", "source") if key in carries},
         follows_id=won.id,
     )

@@ -118,6 +118,10 @@ class Deal(SQLModel, table=True):
     contact_id: int | None = maybe_link("contacts.id", index=False)
     company_id: int | None = maybe_link("companies.id")
     client_number: str | None = Field(default=None, max_length=LONGEST_NUMBER, index=True)
+    # Of a reopened deal, since when it is open again; of one that follows another, since when that one has the number.
+    number_since: datetime | None = (
+        maybe_utc_column()
+    )  # None: as long as there is the deal (``contacts/number_owners``)
     amount: Decimal | None = Field(default=None, sa_type=Money)
     currency: str = Field(max_length=3)
     source: str = Field(default="", max_length=100)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, func, literal, or_, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, or_, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.models import Company, Contact
-from pbxcrm.contacts.number_owners import OwnedRow, others_work
-from pbxcrm.deals.access import made_with_anothers_client, visible_deals
+from pbxcrm.contacts.number_owners import OwnedRow, is_beside
+from pbxcrm.deals.access import made_with_anothers_client, number_since, visible_deals
 from pbxcrm.deals.lamp_queries import LEVELS, LampLevel, lamp_rank
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.deals.tag_queries import as_names, names_of_tags
@@ -154,16 +154,13 @@ def _open_deal(of_client: ColumnElement[bool], *before_others: ColumnElement[Any
     return select(Deal).where(of_client, col(Deal.closed_at).is_(None)).order_by(*order).limit(1)
 
 
-# By a number that was only typed into a deal the calls of somebody else's client must not become one's own: what a call
-# made counts first, and where a client has the number, nothing else does. Of several clients it is the first that had it.
-# A deal made with somebody else's client does not count either, nor one made by hand with a number on which somebody else
-# works. Of those made by hand the first to have the number comes first.
+# By a number that was only typed into a deal the calls of somebody else's client must not become one's own: where a client
+# has the number, only that client's deals and those that calls made count. Of several clients it is the first that had it. A
+# deal made with somebody else's client does not count either, nor one made by hand with a number that somebody else had
+# before. Of several people's deals those of the first to have the number come first.
 _OF_NUMBER = col(Deal.client_number) == bindparam("number")
 _BY_CALL = col(Deal.made_by_call_id).is_not(None)
-_BY_CALL_FIRST = (
-    case((_BY_CALL, 0), else_=1),
-    func.min(case((~_BY_CALL, col(Deal.id)))).over(partition_by=(col(Deal.client_number), col(Deal.responsible_id))),
-)
+_FIRST_OWNER = func.min(number_since()).over(partition_by=(col(Deal.client_number), col(Deal.responsible_id)))
 _OPEN_OF_KNOWN = _open_deal(
     (col(Deal.contact_id).in_(list_param("contacts")) & ~made_with_anothers_client())
     | (_OF_NUMBER & col(Deal.contact_id).is_(None) & _BY_CALL),
@@ -171,20 +168,28 @@ _OPEN_OF_KNOWN = _open_deal(
 )
 
 
+def has_number_first() -> ColumnElement[bool]:
+    """SQL condition: nobody else worked on the deal's number before the deal had it."""
+    row = OwnedRow(
+        col(Deal.client_number), number_since(), col(Deal.responsible_id), col(Deal.contact_id), col(Deal.id)
+    )
+    return ~is_beside(row)
+
+
 def _counts() -> ColumnElement[bool]:
-    row = OwnedRow(col(Deal.client_number), col(Deal.responsible_id), col(Deal.contact_id), col(Deal.id))
-    return or_(_BY_CALL, ~others_work(row))
+    # A deal that a call made always does: else the next call would make one more.
+    return and_(~made_with_anothers_client(), or_(_BY_CALL, has_number_first()))
 
 
 @cache
 def _open_of_number() -> Any:  # Select[Deal], built once
-    return _open_deal(_OF_NUMBER & _counts(), *_BY_CALL_FIRST)
+    return _open_deal(_OF_NUMBER & _counts(), _FIRST_OWNER)
 
 
 @cache
 def _open_of_numbers() -> Any:  # Select[Deal], built once
     of_numbers = col(Deal.client_number).in_(list_param("numbers"))
-    order = (*_BY_CALL_FIRST, col(Deal.stage_since).desc(), col(Deal.id).desc())
+    order = (_FIRST_OWNER, col(Deal.stage_since).desc(), col(Deal.id).desc())
     return select(Deal).where(of_numbers, col(Deal.closed_at).is_(None), _counts()).order_by(*order)
 
 

@@ -14,7 +14,19 @@ from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Executable, Select, String, bindparam, case, cast, literal_column, null, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Select,
+    String,
+    bindparam,
+    case,
+    cast,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 from sqlmodel import select as sqlmodel_select
@@ -25,8 +37,8 @@ from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
-from pbxcrm.contacts.number_owners import counts
-from pbxcrm.deals.access import made_with_anothers_client
+from pbxcrm.contacts.number_owners import counts, phone_since
+from pbxcrm.deals.access import made_with_anothers_client, number_since
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import CallContext, load_call_context
 from pbxcrm.shared.db import Database
@@ -37,7 +49,6 @@ from pbxcrm.shared.settings import Settings
 log = structlog.get_logger()
 
 PATIENCE = 0.5  # seconds; dialplans give up after one
-_LATE = 1 << 62  # more than any id
 AT_ONCE = 100  # lookups in progress; when the database hangs, further ones get an empty answer at once
 NAME_MAX = 40
 # Characters with a meaning in a dialplan, a SIP header or AGI. Ukrainian names have apostrophes, which become typographic.
@@ -116,40 +127,47 @@ _DEAL: tuple[Any, ...] = (  # the columns of a UNION have no common type
     case((col(Deal.closed_at).is_(None), 1), else_=0).label("place"),
     col(Deal.contact_id),
     case((col(Deal.made_by_call_id).is_(None), 0), else_=1).label("by_call"),
+    cast(number_since(), String).label("since"),
 )
 _NONE: tuple[Any, ...] = (null(), literal_column("0"))
 
 
-def _contacts_of_it() -> Select[Any]:
-    """Ids of the contacts by which the number's calls go."""
+def _contacts_of_it(*conditions: ColumnElement[bool]) -> Select[Any]:
     return (
         select(col(Phone.contact_id))
         .join(Contact, col(Contact.id) == col(Phone.contact_id))
-        .where(col(Phone.number) == _NUMBER, counts())
+        .where(col(Phone.number) == _NUMBER, *conditions)
     )
 
 
 @cache
-def _everything() -> Executable:
+def _everything(*, counting: bool) -> Executable:
     """One query for everything, because a call waits for it. Each part uses its own index; closed deals are dropped afterwards,
-    because with that condition SQLite would read all open deals instead.
+    because with that condition SQLite would read all open deals instead. ``counting``: only clients by whom the number's calls go.
     """
+    going = (counts(),) if counting else ()
     return union_all(
         select(*_DEAL).where(col(Deal.client_number) == _NUMBER, ~made_with_anothers_client()),
-        select(*_DEAL).where(col(Deal.contact_id).in_(_contacts_of_it()), ~made_with_anothers_client()),
+        select(*_DEAL).where(col(Deal.contact_id).in_(_contacts_of_it(*going)), ~made_with_anothers_client()),
         select(
             literal_column("'client'"),
             col(Contact.id),
             col(Contact.name),
             col(Contact.responsible_id),
-            # After those who had the number first; nobody can get ahead of others by entering it.
-            case((col(Phone.beside), col(Phone.id) + _LATE), else_=col(Phone.id)),
+            col(Phone.id),
             *_NONE,
+            cast(phone_since(), String),
         )
         .join(Phone, col(Phone.contact_id) == col(Contact.id))
-        .where(col(Phone.number) == _NUMBER, counts()),
+        .where(col(Phone.number) == _NUMBER, *going),
         select(
-            literal_column("'callback'"), col(Episode.id), null(), col(Episode.owner_id), col(Episode.deal_id), *_NONE
+            literal_column("'callback'"),
+            col(Episode.id),
+            null(),
+            col(Episode.owner_id),
+            col(Episode.deal_id),
+            *_NONE,
+            cast(col(Episode.first_missed_at), String),
         ).where(col(Episode.client_number) == _NUMBER, col(Episode.status) == EpisodeStatus.OPEN.value),
         select(
             literal_column("'special'"),
@@ -158,6 +176,7 @@ def _everything() -> Executable:
             null(),
             literal_column("1"),
             *_NONE,
+            null(),
         ).where(col(SpecialNumber.number) == _NUMBER),
     ).limit(500)
 
@@ -167,10 +186,11 @@ async def look_up(
 ) -> Caller:
     """Look up ``number``, given in normal form. Our own numbers and spam give ``NOBODY``, unless a client has them.
 
-    The answer uses only clients and deals that ``asker`` may see; for others it is that of an unknown number. None: the PBX.
+    The answer uses only clients, deals and callbacks that ``asker`` may see, as if there were no others. None: the PBX.
     """
-    found = (await (await session.connection()).execute(_everything(), {"number": number})).all()
-    clients = sorted((row for row in found if row.kind == "client"), key=lambda row: row.place)
+    query = _everything(counting=asker is None)
+    found = (await (await session.connection()).execute(query, {"number": number})).all()
+    clients = sorted((row for row in found if row.kind == "client"), key=lambda row: (row.since, row.place))
     deals = [row for row in found if row.kind == "deal" and row.place]
     callbacks = [row for row in found if row.kind == "callback"]
     if asker is not None:
@@ -193,24 +213,19 @@ async def look_up(
 def _owners(deals: list[Any], clients: list[Any], callbacks: list[Any]) -> list[int | None]:  # rows of _everything
     """Whose the calls of the number are, best first.
 
-    First comes the best open deal: of the number's first client, or made by a call of the number, the latest change of stage
-    first. Then whoever is responsible for the first client, then what others have with the number: a later client with the
-    same number comes after the first one. Without a client the open callback counts before deals made by hand, into which
-    anybody can type any number; of these the first to have the number.
+    With a client, first the best open deal: of the number's first client, or made by a call of the number, the latest change of
+    stage first. Then whoever is responsible for the first client, then what others have with the number: a later client with the
+    same number comes after the first one. Without a client, whoever was the first to have the number in a deal or callback.
     """
     first = clients[0].id if clients else None
     # Times of one database, written by one program, sort as text.
     latest = sorted(deals, key=lambda row: (row.text, row.id), reverse=True)
+    if first is None:
+        return [row.owner_id for row in sorted([*callbacks, *deals], key=lambda row: row.since)]
     theirs = [row for row in latest if (row.contact_id == first if row.contact_id is not None else row.by_call)]
-    if not clients:
-        theirs = [row for row in latest if row.by_call]
-    others = [row for row in latest if row not in theirs]
-    called = [row.owner_id for row in callbacks]
-    best = [row.owner_id for row in theirs[:1]]
-    if clients:
-        with_client = [row.owner_id for row in others if row.by_call or row.contact_id is not None]
-        return [*best, clients[0].owner_id, *with_client, *(row.owner_id for row in clients), *called]
-    return [*best, *called, *(row.owner_id for row in sorted(others, key=lambda row: row.id))]
+    others = [row for row in latest if row not in theirs and (row.by_call or row.contact_id is not None)]
+    behind = (row.owner_id for row in [*others, *clients, *callbacks])
+    return [*(row.owner_id for row in theirs[:1]), clients[0].owner_id, *behind]
 
 
 def display_name(names: list[str]) -> str:

@@ -40,8 +40,8 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The client of a call. ``contact`` is set if it is certain: only one contact has the number, or somebody chose one of
-    several at the last call, or the open deal names one.
+    """The client of a call. ``contact`` is set if it is certain: somebody chose one of several at the last call, or whoever had the
+    number first has one contact with it, or the open deal names one of theirs.
     """
 
     number: str | None
@@ -78,15 +78,17 @@ async def identify(
     """The client with this ``number`` and their open deal. ``before``: results of ``read_clients``; used ones are removed."""
     contacts = numbers.contacts.get(number or "", [])
     known = before.pop(number or "", None) if before else None
+    # A client that somebody else made later with the number changes nothing until it is chosen at a call.
+    first = [c for c in contacts if c.responsible_id == contacts[0].responsible_id]
+    chosen = await _chosen_before(session, number, contacts) if len(contacts) > 1 else None
     if known is not None:
         deal = known.deal
     else:
-        deal = await open_deal_of_client(session, number, [c.id for c in contacts if c.id is not None])
-    contact = contacts[0] if len(contacts) == 1 else None
-    if contact is None and contacts:  # an explicit choice is better than the deal's contact
-        contact = await _chosen_before(session, number, contacts)
-    if contact is None and deal is not None:
-        contact = next((c for c in contacts if c.id == deal.contact_id), None)
+        asked = [c for c in (chosen, *first) if c is not None]
+        deal = await open_deal_of_client(session, number, [c.id for c in asked if c.id is not None])
+    contact = chosen or (first[0] if len(first) == 1 else None)
+    if contact is None and deal is not None:  # an explicit choice is better than the deal's contact
+        contact = next((c for c in first if c.id == deal.contact_id), None)
     talks = known.talks if known is not None else None
     return Client(number, numbers.special.get(number or ""), tuple(contacts), contact, deal, talks)
 

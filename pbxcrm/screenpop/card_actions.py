@@ -13,6 +13,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.rules import title_of_new_deal
 from pbxcrm.contacts.actions import create_contact, link_number
 from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.number_owners import do_accept
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import access_deal_for_change, create_deal, say_deal_changed
@@ -103,6 +104,7 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
         if deal.contact_id is None and (deal.responsible_id is None or edits_deal(viewer, deal, people)):
             deal.contact_id = contact_id
             deal.version += 1
+            await do_accept(session, contact_id, deal.client_number, deal.number_since or deal.created_at)
             say_deal_changed(session, deal, now, people)
     record(session, now, "call.contact_chosen", "call", call_id, actor=viewer, contact_id=contact_id)
     say_dock_changed(session, now, viewer.user_id)

@@ -86,7 +86,8 @@ async def test_a_typed_number_moves_neither_routing_nor_calls(
         await create_contact(session, ivan, name="Double", now=NOON, region="UA", phones=[UNKNOWN])
     async with database.write() as session:
         for typed in (UNKNOWN, "+380671110089"):
-            await create_deal(session, ivan, title="Typed", now=NOON, currency="UAH", region="UA", client_number=typed)
+            later = NOON + timedelta(minutes=1)
+            await create_deal(session, ivan, title="Typed", now=later, currency="UAH", region="UA", client_number=typed)
     async with database.read() as session:
         context = await load_call_context(session, settings)
         assert (await look_up(session, context, UNKNOWN, "", NOON)).extension == "201"

@@ -14,7 +14,16 @@ from pbxcrm.calls.queries import access_call
 from pbxcrm.calls.rules import named_as
 from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, pause_of
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.contacts.queries import ContactRow, access_contact, get_contact, load_numbers, with_numbers
+from pbxcrm.contacts.queries import (
+    ContactRow,
+    access_contact,
+    edits_contact,
+    get_contact,
+    load_numbers,
+    only_contact_of_number,
+    with_numbers,
+)
+from pbxcrm.contacts.rules import check_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board_queries import path_of
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
@@ -101,6 +110,8 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             kinds=KINDS,
             kind=_kind(request),
             contact=contact,
+            numbers={phone.number for phone in contact.phones} if contact is not None else set(),
+            edits_client=contact is not None and await edits_contact(session, who, contact.contact.id or 0),
             tasks=tasks,
             editable_tasks=await editable_among(session, who, (each.task for each in tasks)),
             people=choices(await colleagues(session, who)),
@@ -251,6 +262,9 @@ async def new(request: Request) -> Response:
             known = client.contact.id if client.contact is not None else None
             # A client whom the viewer may not see looks like no client: the page is the same.
             contact = await get_contact(session, who, known or 0)
+            if contact is None:
+                own = await only_contact_of_number(session, who, number)
+                contact = await get_contact(session, who, own or 0)
         else:
             contact = await access_contact(session, who, contact_id) if contact_id is not None else None
     form = filled(
@@ -272,14 +286,15 @@ async def create(request: Request) -> Response:
         if form.id("contact_id") is None:
             await check_unknown(request, form, "number", [form["number"]])
         async with parts(request).db.write() as session:
-            contact_id = form.id("contact_id")
+            contact_id, number = form.id("contact_id"), form["number"]
             _check_about(form)
             if contact_id is None and form["contact"]:
-                numbers = [form["number"]] if form["number"] else []
+                numbers = check_numbers([number], settings.region)
                 made = await create_contact(
-                    session, who, name=form["contact"], phones=numbers, now=now(request), region=settings.region
+                    session, who, name=form["contact"], phones=[number], now=now(request), region=settings.region
                 )
                 contact_id = made.id
+                number = numbers[0].number if numbers else ""  # the client has them all
             found = await actions.create_deal(
                 session,
                 who,
@@ -288,7 +303,7 @@ async def create(request: Request) -> Response:
                 stage_id=form.id("stage_id"),
                 responsible_id=form.id("responsible_id"),
                 contact_id=contact_id,
-                client_number=form["number"],
+                client_number=number,
                 currency=settings.currency,
                 region=settings.region,
                 now=now(request),

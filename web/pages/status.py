@@ -15,8 +15,9 @@ from pbxcrm.calls.unmapped_phones import UnmappedEndpoint, unmapped_endpoints
 from pbxcrm.checkpoints.queries import last_beat, parked_count
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
-from pbxcrm.pbx.queries import pbx_statuses
+from pbxcrm.pbx.queries import is_listened_to_here, pbx_statuses
 from pbxcrm.shared.events import count_waiting
+from pbxcrm.upkeep.lookup_probe import WhoAnswers, who_answers
 from web.formats import day_time
 from web.i18n import gettext as _
 from web.i18n import ngettext
@@ -41,7 +42,14 @@ async def status(request: Request) -> Response:
     """``GET /status``. Each part is checked by itself, so that the page works if one of them is away."""
     pbxs, database = await _database(request)
     redis = await _redis(request)
-    findings = [database, redis, _live(request), *await _lamps(request), *await _mail(request)]
+    findings = [
+        database,
+        redis,
+        _live(request),
+        *await _lamps(request),
+        *await _lookups(request),
+        *await _mail(request),
+    ]
     worst = max((f.tone for f in [*findings, *(p.finding for p in pbxs)]), key=("green", "amber", "red").index)
     return render(
         request,
@@ -75,6 +83,26 @@ async def _lamps(request: Request) -> list[StatusFinding]:
     return [
         StatusFinding(name, "green", _("well"), _("They light: last looked at {time}.").format(time=day_time(beat)))
     ]
+
+
+async def _lookups(request: Request) -> list[StatusFinding]:
+    """Who answers the dialplan on this machine; empty if no listener runs here, or this machine may not ask."""
+    settings = parts(request).settings
+    try:
+        async with parts(request).db.read() as session:
+            here = await is_listened_to_here(session, now(request))
+    except SQLAlchemyError:
+        return []
+    found = await who_answers(settings) if here else WhoAnswers.UNKNOWN
+    name, place = _("Who calls, for the dialplan"), settings.agi_bind
+    if found is WhoAnswers.OTHER:
+        text = _("Another program has the port {place}. Stop it, or set PBXCRM_AGI_BIND to a free one.")
+        return [StatusFinding(name, "red", _("taken"), text.format(place=place))]
+    if found is WhoAnswers.NOBODY:
+        text = _("Nobody answers at {place}. Check PBXCRM_AGI_BIND.")
+        return [StatusFinding(name, "red", _("away"), text.format(place=place))]
+    answered = StatusFinding(name, "green", _("well"), _("Answered at {place}.").format(place=place))
+    return [answered] if found is WhoAnswers.OURS else []
 
 
 async def _mail(request: Request) -> list[StatusFinding]:

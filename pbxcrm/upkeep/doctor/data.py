@@ -1,6 +1,7 @@
 """Checks of the database: revision, listeners, checkpoints, mail, people and extensions."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import func, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,6 +39,9 @@ FAST_CLOCK_SECONDS = 5.0
 async def check_database(db: Database) -> list[Finding]:
     """Check that the database answers, has the right revision, and can be written."""
     kind = "SQLite" if db.is_sqlite else "PostgreSQL"
+    if db.is_sqlite and not is_there(db):
+        todo = "To begin: pbxcrm run (or, to look around first: pbxcrm run --demo)."
+        return [bad("There is no database yet.", todo)]
     try:
         await migrations.check(db)
     except (BadSettings, Unavailable) as error:
@@ -51,6 +55,12 @@ async def check_database(db: Database) -> list[Finding]:
     return [
         good(f"The database answers, takes what is written, and has the right shape ({kind}, {migrations.newest()}).")
     ]
+
+
+def is_there(db: Database) -> bool:
+    """Whether the file of an SQLite database exists and is not empty; opening it would make it."""
+    path = Path(db.engine.url.database or "")
+    return path.is_file() and path.stat().st_size > 0
 
 
 async def _write(db: Database) -> None:

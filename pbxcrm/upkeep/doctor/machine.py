@@ -13,15 +13,17 @@ from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.redis_server import find_server, redis_url
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
+from pbxcrm.upkeep.lookup_probe import WhoAnswers, who_answers
 
 LITTLE_SPACE = 1 << 30  # bytes: a busy PBX fills this with journal in about a month
 NO_SPACE = 50 << 20
 
 
 def check_data_dir(data_dir: Path) -> list[Finding]:
-    """Check that the data directory can be written, has space, and is private."""
+    """Check that the data directory can be written, has space, and is private. One that is not there yet is not made."""
+    if not data_dir.exists():
+        return [_not_there(data_dir)]
     try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=data_dir) as file:
             file.write(b"x" * 4096)
             file.flush()
@@ -43,6 +45,28 @@ def check_data_dir(data_dir: Path) -> list[Finding]:
     if data_dir.stat().st_uid != os.getuid():
         findings.append(odd(f"{data_dir} belongs to another user.", "Run pbxcrm always as the same user."))
     return findings
+
+
+def _not_there(data_dir: Path) -> Finding:
+    above = next(each for each in data_dir.absolute().parents if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        todo = "Set PBXCRM_DATA_DIR to a directory that can be written."
+        return bad(f"There is no data directory {data_dir}, and it cannot be made: {above} cannot be written.", todo)
+    return odd(f"There is no data directory {data_dir} yet.", "pbxcrm run makes it.")
+
+
+async def check_lookups(settings: Settings) -> list[Finding]:
+    """Check that the dialplan's questions reach this installation. Asked only while a listener runs on this machine."""
+    found, place = await who_answers(settings), settings.agi_bind
+    if found is WhoAnswers.OURS:
+        return [good(f"The dialplan is answered who calls at {place}.")]
+    if found is WhoAnswers.OTHER:
+        todo = "Stop it, or set PBXCRM_AGI_BIND to a free port, here and in the dialplan."
+        return [bad(f"Another program has the port {place}: the dialplan is not answered who calls.", todo)]
+    if found is WhoAnswers.NOBODY:
+        todo = "Check PBXCRM_AGI_BIND: the listener's log says agi.port_taken with the reason."
+        return [bad(f"Nobody answers the dialplan at {place}.", todo)]
+    return []  # this machine may not ask
 
 
 async def check_redis(settings: Settings) -> list[Finding]:

@@ -119,6 +119,16 @@ async def test_doctor_says_what_is_wrong_and_ends_with_1(tmp_path: Path, sqlite_
     assert "topsecret" not in sick.out + sick.err
 
 
+async def test_the_doctor_makes_nothing_and_says_how_to_begin(tmp_path: Path) -> None:
+    for folder in (tmp_path / "new", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        told = await pbxcrm("doctor", PBXCRM_DATA_DIR=str(folder), PBXCRM_DATABASE_URL="")
+        assert (told.code, told.err) == (1, "")
+        assert "✗ There is no database yet. To begin: pbxcrm run" in told.out
+    assert "! There is no data directory" in (await pbxcrm("doctor", PBXCRM_DATA_DIR=str(tmp_path / "new"))).out
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
 async def test_backup_and_restore_from_the_command_line(tmp_path: Path, sqlite_url: str) -> None:
     environ = {"PBXCRM_DATA_DIR": str(tmp_path), "PBXCRM_DATABASE_URL": sqlite_url}
     file = tmp_path / "b.tar.gz"
