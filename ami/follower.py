@@ -46,6 +46,9 @@ _FEW = 8  # facts applied in one go; they may make deals and tasks, and a ring m
 _SLOWER = 0.1  # seconds in which such facts gather: a batch of ten costs little more than a batch of one
 _CURSOR_WITHIN = 1.0  # seconds after which the cursor moves, even under load
 _GATHER = 0.03  # seconds in which facts gather: half of the cost of a batch does not depend on its size
+_RINGS_TOGETHER = (
+    0.004  # seconds after the first ring: a call often rings at several phones, each told in a message of its own
+)
 _LIVE_MOST = 50_000  # messages in memory; beyond this the journal is read instead
 _CURSOR_EVERY = timedelta(seconds=30)  # in idle times
 _CLOCK_TOLERANCE = 5.0  # seconds
@@ -140,6 +143,7 @@ class Follower:
         self._lost_told = 0
         self._wake = asyncio.Event()
         self._rings = asyncio.Event()  # set when a phone begins to ring: apply at once
+        self._rang_at = 0.0  # loop time of the first of these rings
 
     @property
     def is_hearing(self) -> bool:
@@ -242,7 +246,8 @@ class Follower:
 
     def _write(self, frames: Sequence[Frame]) -> None:
         records = self._journal.append(frames)
-        if any(RINGING in raw for _, raw in frames):
+        if any(RINGING in raw for _, raw in frames) and not self._rings.is_set():
+            self._rang_at = asyncio.get_running_loop().time()
             self._rings.set()
         self._check_space()
         if not self._behind:
@@ -297,8 +302,8 @@ class Follower:
             await wait_at_most(self._wake, self._patience())
             self._wake.clear()
             await asyncio.sleep(0)  # let the link run even if the database never blocks
-            if not self._behind:
-                await wait_at_most(self._rings, _GATHER)
+            if not self._behind and await wait_at_most(self._rings, _GATHER):
+                await asyncio.sleep(max(0.0, self._rang_at + _RINGS_TOGETHER - asyncio.get_running_loop().time()))
             self._rings.clear()
             if self._promoted is not None:
                 await self._begin_to_lead(*self._promoted)

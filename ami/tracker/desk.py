@@ -38,6 +38,7 @@ class Desk:
         self.started_at: datetime | None = (
             None  # the PBX restarted at this time or before, by an event since the last snapshot
         )
+        self.looked_at: datetime | None = None  # when ``ending.forgotten`` last looked at all calls
         self.asked_at = DAWN  # when the last snapshot was taken: events right before it may be missing
         self._facts: list[CallFact] = []
         self._due: list[tuple[datetime, int, TrackedCall]] = []
