@@ -18,6 +18,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.audience import audience_of_asked, audience_of_episode
 from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import (
+    BURNING_BEFORE,
     DecisionContext,
     burning_lamps,
     load_context,
@@ -85,12 +86,15 @@ async def say_episode_changed(
     """Notify everybody who sees the callback, and the previous claimants and the previous owner's team."""
     heard = audience_of_episode(episode, people)
     known: dict[int | None, list[Lamp]] = session.info.get(LAMPS_KNOWN, {})
-    lamps = known[episode.id] if episode.id in known else await burning_lamps(session, [episode.id])
-    for lamp in lamps:  # an escalation may be with a manager of another team
+    before_batch: dict[int | None, list[Lamp]] = session.info.get(BURNING_BEFORE, {})
+    lamps = known.get(episode.id, before_batch.pop(episode.id, None))
+    for lamp in (
+        lamps if lamps is not None else await burning_lamps(session, [episode.id])
+    ):  # an escalation may be with a manager of another team
         if lamp.state == LampState.BURNING:
             heard |= audience_of_asked(lamp, people)
-    before = people.sharing_with(owner_before) if owner_before is not None else set()
-    emit(session, "callback", episode.id, at, users=[*heard.users, *before, *claimed_before], roles=heard.roles)
+    team_before = people.sharing_with(owner_before) if owner_before is not None else set()
+    emit(session, "callback", episode.id, at, users=[*heard.users, *team_before, *claimed_before], roles=heard.roles)
 
 
 def know_lamps(session: AsyncSession, episode: Episode, lamps: list[Lamp]) -> None:

@@ -401,8 +401,15 @@ async def burning_lamps(session: AsyncSession, episode_ids: Iterable[int | None]
     ids = [episode_id for episode_id in episode_ids if episode_id is not None]
     if not ids:
         return ()
-    burning = col(Lamp.callback_id).in_(ids), Lamp.state == LampState.BURNING.value
-    return (await session.exec(select(Lamp).where(*burning).order_by(col(Lamp.id)))).all()
+    found: Sequence[Lamp] = (await session.exec(_BURNING, params={"callbacks": ids})).all()
+    return found
+
+
+_BURNING = (
+    select(Lamp)
+    .where(col(Lamp.callback_id).in_(list_param("callbacks")), Lamp.state == LampState.BURNING.value)
+    .order_by(col(Lamp.id))
+)
 
 
 async def lamps_of_callback(session: AsyncSession, episode_id: int) -> Sequence[Lamp]:
@@ -469,6 +476,7 @@ _OPEN = (
 _OPEN_OF_CLIENT = _OPEN.where(col(Episode.client_key).in_(list_param("keys")))
 _OPEN_OF_NUMBER = _OPEN.where(col(Episode.client_number) == bindparam("number"))
 READ_BEFORE = "open_episodes"  # key in ``session.info``: the result of ``read_open_episodes``, by client key
+BURNING_BEFORE = "burning_lamps"  # key in ``session.info``: the lamps that it read, by callback; each is used once
 
 
 async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> list[Episode]:
@@ -484,13 +492,25 @@ async def open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> li
     return list((await session.exec(_OPEN_OF_CLIENT, params={"keys": list(client_keys)})).all())
 
 
-async def read_open_episodes(session: AsyncSession, client_keys: Sequence[str]) -> None:
-    """Load and lock the open episodes of many clients in one query, for later ``open_episodes`` calls with a single key."""
+async def read_open_episodes(
+    session: AsyncSession, client_keys: Sequence[str], changing: Collection[str]
+) -> list[Episode]:
+    """Load and lock the open episodes of many clients in one query, for later ``open_episodes`` calls with a single key.
+
+    Of those with a key in ``changing`` the burning lamps are read, too, for ``say_episode_changed``.
+    """
     read: dict[str, list[Episode]] = {key: [] for key in client_keys}
+    found: list[Episode] = []
     if read:
-        for episode in (await session.exec(_OPEN_OF_CLIENT, params={"keys": list(read)})).all():
+        found = list((await session.exec(_OPEN_OF_CLIENT, params={"keys": list(read)})).all())
+        for episode in found:
             read[episode.client_key].append(episode)
     session.info[READ_BEFORE] = read
+    burning: dict[int | None, list[Lamp]] = {each.id: [] for each in found if each.client_key in changing}
+    for lamp in await burning_lamps(session, burning):
+        burning[lamp.callback_id].append(lamp)
+    session.info[BURNING_BEFORE] = burning
+    return found
 
 
 async def open_episodes_of_number(session: AsyncSession, number: str) -> list[Episode]:

@@ -197,7 +197,7 @@ async def _inbound_over(case: Case) -> None:
     episode = await do_miss(case.session, miss, case.context)
     if case.client.deal is not None:  # what was planned for it is the callback's now
         called = reason("attempts.called")
-        await do_settle(case.session, case.client.deal.id, called, case.at, case.context.people, by_id=None)
+        await _settle_attempts(case, case.client.deal, called, None)
     await _close_if_through_already(case, episode)
 
 
@@ -298,7 +298,12 @@ async def _plan_next(case: Case, deal: Deal, user: User | None) -> Reason | None
 async def _attempts_end(case: Case, deal: Deal, user: User | None) -> None:
     """The client is talked to: what was planned after a failed call of ours is done."""
     why = reason("attempts.talked", who=user.name if user else case.talker)
-    await do_settle(case.session, deal.id, why, case.at, case.context.people, by_id=_id(user))
+    await _settle_attempts(case, deal, why, user)
+
+
+async def _settle_attempts(case: Case, deal: Deal, why: Reason, user: User | None) -> None:
+    context, by_id = case.context, _id(user)
+    await do_settle(case.session, deal.id, why, case.at, context.people, by_id=by_id, read_before=context.attempts)
 
 
 async def _deal_called_about(case: Case) -> Deal | None:

@@ -26,7 +26,7 @@ from pbxcrm.reactions.client_of_call import read_clients
 from pbxcrm.reactions.dialling import dials, take_callback
 from pbxcrm.reactions.mobiles import with_colleagues
 from pbxcrm.screenpop.card_actions import do_owe_wrap_up, say_dock_changed
-from pbxcrm.shared.core_sql import add_new, execute, fetch, list_param
+from pbxcrm.shared.core_sql import add_and_keep, add_new, execute, fetch, list_param
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import longest
@@ -104,9 +104,12 @@ class _Rows:
     async def _read_calls(self, session: AsyncSession, named: set[str], pbxs: set[str]) -> None:
         found = await session.exec(_CALLS, params={"named": list(named), "pbxs": list(pbxs)})
         for call, deal_id, owner_id in found.all():
-            self.calls[call.pbx, call.linkedid] = call
-            self.stored[call.id or 0] = {name: getattr(call, name) for name in _OF_CALL}
+            self._keep(call)
             self.deal_owners[deal_id] = owner_id
+
+    def _keep(self, call: Call) -> None:
+        self.calls[call.pbx, call.linkedid] = call
+        self.stored[call.id or 0] = {name: getattr(call, name) for name in _OF_CALL}
 
     async def deal_owner(self, session: AsyncSession, call: Call) -> tuple[int | None] | None:
         """The owner of the call's deal, in a tuple because a deal may have none; None if the call has no deal.
@@ -128,8 +131,11 @@ class _Rows:
             if (state.pbx, state.linkedid) not in self.calls:
                 first.setdefault((state.pbx, state.linkedid), state)
         if first:
-            await add_new(session, Call, [_as_row(state, context) for state in first.values()])
-            await self._read_calls(session, {linkedid for _, linkedid in first}, {pbx for pbx, _ in first})
+            rows = [_as_row(state, context) for state in first.values()]
+            for call in await add_and_keep(session, Call, rows, "pbx", "linkedid"):
+                self._keep(call)
+            if first.keys() - self.calls.keys():  # somebody else has inserted them just now
+                await self._read_calls(session, {linkedid for _, linkedid in first}, {pbx for pbx, _ in first})
 
     async def _add_events(self, session: AsyncSession, facts: tuple[CallFact, ...]) -> None:
         """Insert the call events. ``fresh`` gets the new ones; an event that existed was applied before."""
@@ -241,7 +247,14 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
             known = await load_numbers(session, numbers)
             missed = {_client_number(state, context) or "" for state in deciding if _may_be_missed(state)}
             before = await read_clients(session, known, numbers, missed)
-            context = replace(context, numbers=known, before=before, write_down=partial(rows.write_down, session))
+            context = replace(
+                context,
+                numbers=known,
+                before=before.clients,
+                attempts=before.attempts,
+                tasks=before.tasks,
+                write_down=partial(rows.write_down, session),
+            )
         talks: list[TalkOver] = []
         for fact in facts:
             if rows.is_news(fact):

@@ -1,5 +1,6 @@
 """The data that decisions about calls need, loaded once per batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,6 +14,7 @@ from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.reactions.client_of_call import Before, WriteDown
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.settings import Settings
+from pbxcrm.tasks.models import Task
 
 
 async def nothing_to_write() -> None:
@@ -28,6 +30,10 @@ class CallContext(DecisionContext):
     funnel: Funnel
     numbers: Numbers = field(default_factory=Numbers)  # contacts and special numbers of the batch
     before: dict[str, Before] = field(default_factory=dict)  # read before the batch, by number
+    attempts: dict[int | None, Task | None] = field(
+        default_factory=dict
+    )  # the same: see ``ReadBefore``; each is used once
+    tasks: Sequence[Task] = ()
     write_down: WriteDown = nothing_to_write
     deals: list[Deal] = field(default_factory=list)  # held so that the session does not drop them and read them again
 

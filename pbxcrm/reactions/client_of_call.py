@@ -1,10 +1,11 @@
 """Finds out who the client of a call is, and who talked to them before."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
-from sqlalchemy import bindparam, case, func, or_
+from sqlalchemy import and_, bindparam, case, func, or_
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,6 +18,8 @@ from pbxcrm.contacts.queries import Numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import open_deal_of_client, open_deals_of_numbers
 from pbxcrm.shared.core_sql import fetch, list_param
+from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.rules import ABOUT_NEXT_ATTEMPT
 
 WriteDown = Callable[[], Awaitable[None]]  # writes pending rows of a batch before the database is read
 
@@ -36,6 +39,18 @@ class Before:
 
     deal: Deal | None
     talks: Talks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBefore:
+    """What was read before a batch: its clients by number, and the open task of the next attempt by deal (None: there is none).
+
+    ``tasks``: of callbacks and attempts, held so that the session does not drop them and read them again.
+    """
+
+    clients: dict[str, Before]
+    attempts: dict[int | None, Task | None]
+    tasks: Sequence[Task]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +74,8 @@ class Client:
 
 async def read_clients(
     session: AsyncSession, numbers: Numbers, asked: Collection[str], missed: Collection[str]
-) -> dict[str, Before]:
-    """Read in one go what the first call of each client in a batch needs: open deals, callbacks and talks.
+) -> ReadBefore:
+    """Read in one go what the first call of each client in a batch needs: open deals, callbacks with their tasks, and talks.
 
     Numbers that belong to contacts are skipped. ``missed``: those of ``asked`` with a missed call, for which talks matter. Each
     result is used once, because the batch itself changes the client afterwards. The clients must be locked.
@@ -68,8 +83,29 @@ async def read_clients(
     unknown = [number for number in asked if number not in numbers.contacts]
     deals = await open_deals_of_numbers(session, unknown)
     talks = await _read_talks(session, [number for number in unknown if number in missed])
-    await read_open_episodes(session, [key for number in unknown for key in client_keys(number, [], "")])
-    return {number: Before(deals[number], talks.get(number)) for number in unknown}
+    keys = {number: client_keys(number, [], "") for number in unknown}
+    changing = [key for number in unknown if number in missed for key in keys[number]]
+    episodes = await read_open_episodes(session, list(chain.from_iterable(keys.values())), changing)
+    called_back = {each.task_id for each in episodes if each.task_id is not None}
+    attempts: dict[int | None, Task | None] = {deal.id: None for deal in deals.values() if deal is not None}
+    tasks = await _read_tasks(session, called_back, attempts)
+    of_attempt = {task.about: task for task in tasks if task.about}
+    attempts = {deal_id: of_attempt.get(about_next_attempt(deal_id)) for deal_id in attempts}
+    return ReadBefore({number: Before(deals[number], talks.get(number)) for number in unknown}, attempts, tasks)
+
+
+def about_next_attempt(deal_id: int | None) -> str:
+    """What the task of the next attempt of a deal is about (``Task.about``)."""
+    return f"{ABOUT_NEXT_ATTEMPT}{deal_id}"
+
+
+async def _read_tasks(session: AsyncSession, ids: Collection[int], deals: Collection[int | None]) -> Sequence[Task]:
+    """The tasks with these ids, and the open ones of the next attempts of these deals."""
+    if not ids and not deals:
+        return ()
+    asked = {"ids": list(ids), "about": [about_next_attempt(deal_id) for deal_id in deals]}
+    found: Sequence[Task] = (await session.exec(_TASKS, params=asked)).all()
+    return found
 
 
 async def identify(
@@ -141,6 +177,12 @@ async def _read_talks(session: AsyncSession, numbers: Collection[str]) -> dict[s
 
 
 # Built once: building a query takes as long as executing it.
+_TASKS = select(Task).where(
+    or_(
+        col(Task.id).in_(list_param("ids")),
+        and_(col(Task.about).in_(list_param("about")), col(Task.status) == TaskStatus.OPEN.value),
+    )
+)
 _OF_CLIENT = or_(
     col(Call.client_number) == bindparam("number"),
     col(Call.contact_id).in_(list_param("contacts")),

@@ -21,11 +21,11 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.people.directory import Directory
 from pbxcrm.reactions.call_context import CallContext
+from pbxcrm.reactions.client_of_call import about_next_attempt
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import open_task_about
-from pbxcrm.tasks.rules import ABOUT_NEXT_ATTEMPT
 
 _DECIDED = "call.next_"  # how the reason of a call begins that has said already what comes next
 
@@ -45,8 +45,9 @@ async def do_plan_next(
     """
     if not context.options.retry_outbound:
         return None
+    context.attempts.pop(deal.id, None)  # it changes now
     await context.write_down()
-    task = await open_task_about(session, _about(deal.id))
+    task = await open_task_about(session, about_next_attempt(deal.id))
     planned_task = await _planned(session, deal, at) if task is None else None
     if planned_task is not None:
         return reason("call.next_kept", task=planned_task.title)
@@ -75,17 +76,30 @@ async def do_plan_next(
         deal_id=deal.id,
         contact_id=deal.contact_id,
         call_id=call.id,
-        about=_about(deal.id),
+        about=about_next_attempt(deal.id),
     )
     await do_create_task(session, new, at, context.people)
     return reason("call.next_planned")
 
 
 async def do_settle(
-    session: AsyncSession, deal_id: int | None, why: Reason, at: datetime, people: Directory, *, by_id: int | None
+    session: AsyncSession,
+    deal_id: int | None,
+    why: Reason,
+    at: datetime,
+    people: Directory,
+    *,
+    by_id: int | None,
+    read_before: dict[int | None, Task | None] | None = None,
 ) -> None:
-    """Close the task of the next attempt: the client was talked to, or nobody is to call any more."""
-    task = await open_task_about(session, _about(deal_id))
+    """Close the task of the next attempt: the client was talked to, or nobody is to call any more.
+
+    ``read_before``: ``CallContext.attempts``.
+    """
+    if read_before and deal_id in read_before:
+        task = read_before.pop(deal_id)
+    else:
+        task = await open_task_about(session, about_next_attempt(deal_id))
     if task is not None:
         await do_close_task(session, task, at, people, result=why, actor=None, by_id=by_id)
 
@@ -93,7 +107,7 @@ async def do_settle(
 async def planned_attempts(session: AsyncSession, deal_ids: Collection[int]) -> dict[int, datetime]:
     """When the next attempt to reach the client of each deal is planned: by the deal's own task, or by the client's callback."""
     tasks = select(Task.deal_id, Task.due_at).where(
-        col(Task.about).in_([_about(deal_id) for deal_id in deal_ids]), Task.status == TaskStatus.OPEN.value
+        col(Task.about).in_([about_next_attempt(deal_id) for deal_id in deal_ids]), Task.status == TaskStatus.OPEN.value
     )
     callbacks = select(Episode.deal_id, Episode.next_attempt_at).where(
         col(Episode.deal_id).in_(deal_ids),
@@ -113,10 +127,6 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
         why = reason("attempts.deal_closed", stage=entry.stage.name)
         by_id = entry.actor.user_id if entry.actor is not None else None
         await do_settle(session, entry.deal.id, why, entry.at, entry.people, by_id=by_id)
-
-
-def _about(deal_id: int | None) -> str:
-    return f"{ABOUT_NEXT_ATTEMPT}{deal_id}"
 
 
 async def _planned(session: AsyncSession, deal: Deal, at: datetime) -> Task | None:

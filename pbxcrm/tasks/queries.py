@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column, or_, true
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -168,5 +168,8 @@ async def _lamps(session: AsyncSession, tasks: list[Task]) -> dict[int | None, L
 
 async def open_task_about(session: AsyncSession, about: str) -> Task | None:
     """The open task about this (``Task.about``), or None."""
-    found = await session.exec(select(Task).where(Task.about == about, Task.status == TaskStatus.OPEN.value))
-    return found.first()
+    return (await session.exec(_OPEN_ABOUT, params={"about": about})).first()
+
+
+# Built once: each answered call of a client with a deal asks it.
+_OPEN_ABOUT = select(Task).where(Task.about == bindparam("about"), Task.status == TaskStatus.OPEN.value)
