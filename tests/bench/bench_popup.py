@@ -40,7 +40,7 @@ from pbxcrm.shared.events import CHANNEL
 from pbxcrm.shared.redis_server import redis_url
 from pbxcrm.shared.settings import Settings
 from tests.bench.table import Figure, percentile
-from tests.e2e.browser import live, running_browser
+from tests.e2e.browser import descendants, live, running_browser
 from tests.running import START_SECONDS, Running, running
 from tests.waiting import until
 
@@ -192,6 +192,26 @@ def busy_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def waited_seconds(pid: int) -> float:
+    """How long the first thread of a process was ready and waited for a processor, in seconds."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
+def measuring() -> dict[str, int]:
+    """The processes that measure, by name: this one with the simulated PBX and the streams, and those of Chromium."""
+    browsers = {f"chromium {pid}": pid for pid, line in descendants(os.getpid()) if "chrom" in line.split(" ", 1)[0]}
+    return {"simulator and streams": os.getpid(), **browsers}
+
+
+def used(before: dict[str, float], now: dict[str, float]) -> str:
+    """The shares of one core between two readings of seconds, those of Chromium as one."""
+    shares: dict[str, float] = {}
+    for name, seconds in now.items():
+        part = "Chromium" if name.startswith("chromium ") else name
+        shares[part] = shares.get(part, 0.0) + (seconds - before.get(name, 0.0)) / (WARM_UP + SECONDS)
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+
+
 async def say_how_it_ended(folder: Path) -> None:
     """Record results as people do: some seconds after a talk, so that its card goes. It writes to the database instead of clicking."""
     db = Database(Settings(data_dir=folder).database_url)
@@ -281,15 +301,16 @@ async def measure(folder: Path) -> list[Figure]:
             await streams.grow(count)
             more = (resident(web) - before) / (count - open_before)
             busy, parts = os.getloadavg()[0], run.parts()
-            spent = {name: busy_seconds(pid) for name, pid in parts.items()}
+            everything = parts | measuring()
+            spent = {name: busy_seconds(pid) for name, pid in everything.items()}
+            waited = {name: waited_seconds(pid) for name, pid in parts.items()}
             hints.heard.clear()
             found, lost = await latencies(pbx, pages, folder)
             told = [
                 after * 1000 for (desk, _), at in pbx.rang_at.items() if (after := hints.after(desk, at)) is not None
             ]
-            shares = (
-                f"{name} {(busy_seconds(pid) - spent[name]) / (WARM_UP + SECONDS):.0%}" for name, pid in parts.items()
-            )
+            shares = used(spent, {name: busy_seconds(pid) for name, pid in everything.items()})
+            waits = used(waited, {name: waited_seconds(pid) for name, pid in parts.items()})
             name = f"card after ringing, {RATE} calls/s, {count} streams"
             figures.append(Figure(f"{name}: rings without a card", f"{lost} of {lost + len(found)}", "0", not lost))
             if found:
@@ -300,7 +321,8 @@ async def measure(folder: Path) -> list[Figure]:
                 figures.append(Figure("of which until the listener has told Redis", until_told))
             memory = f"{more:.0f} KiB (load of the machine before: {busy:.1f} on {os.cpu_count()} cores)"
             figures.append(Figure(f"web process, each of {count - open_before} more streams", memory))
-            figures.append(Figure(f"of one core, {count} streams", ", ".join(shares)))
+            figures.append(Figure(f"of one core, {count} streams", shares))
+            figures.append(Figure("share of the time in which each waited for a core", waits))
     return figures
 
 

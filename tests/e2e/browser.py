@@ -54,7 +54,7 @@ async def running_browser() -> AsyncIterator[Browser]:
 @contextmanager
 def asleep() -> Iterator[None]:
     """As if the lid of the laptop was closed: nothing of the browsers of this process runs."""
-    browsers = [pid for pid, line in _descendants(os.getpid()) if "chrom" in line.split(" ", 1)[0]]
+    browsers = [pid for pid, line in descendants(os.getpid()) if "chrom" in line.split(" ", 1)[0]]
     assert browsers
     for pid in browsers:
         os.kill(pid, signal.SIGSTOP)
@@ -65,10 +65,11 @@ def asleep() -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def _descendants(pid: int) -> Iterator[tuple[int, str]]:
+def descendants(pid: int) -> Iterator[tuple[int, str]]:
+    """The running children of a process and theirs: pid and command line."""
     for child, line in children_of(pid).items():
         yield child, line
-        yield from _descendants(child)
+        yield from descendants(child)
 
 
 @asynccontextmanager
