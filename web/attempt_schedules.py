@@ -37,7 +37,7 @@ def as_fields(stored: Mapping[str, Any]) -> dict[str, object]:
 
 
 def schedule_typed(form: Form) -> AttemptSchedule | None:
-    """What was typed; None where nothing was, so that the wider schedule holds. Raises Invalid at its field."""
+    """The typed schedule; None if nothing was typed, so that the wider schedule applies. Raises Invalid at the field."""
     minutes, then = minutes_of(form, "attempt_minutes"), form["attempts_then"] or AfterLast.MORNINGS.value
     if not minutes and then == AfterLast.MORNINGS:
         return None
@@ -47,16 +47,16 @@ def schedule_typed(form: Form) -> AttemptSchedule | None:
 
 
 def then_choices() -> list[tuple[str, str]]:
-    """What may come after the last attempt, for a select."""
+    """The options of a select: what follows the last attempt."""
     return [(name, _(text)) for name, text in THENS.items()]
 
 
 def schedule_words(schedule: AttemptSchedule | None, stage: str) -> list[str]:
-    """A schedule in sentences, nothing for none; ``stage``: the name of its stage as it is shown."""
+    """A schedule in sentences; empty without one. ``stage``: the name of its stage as it is shown."""
     if schedule is None:
         return []
     after = ", ".join(str(minutes) if minutes else _("the next working morning") for minutes in schedule.minutes)
-    said = _("Who is not reached is tried again after {minutes} working minutes;").format(minutes=after)
+    said = _("A client who is not reached is called again after {minutes} working minutes;").format(minutes=after)
     then = {
         AfterLast.MORNINGS: _("then each working morning."),
         AfterLast.STAGE: _("then the deal moves to “{stage}”.").format(stage=stage),

@@ -19,7 +19,7 @@ from web.norms import as_typed, minutes_typed
 STEP_FIELDS = ("step_after", "step_unit", "step_whom", "step_what", "step_text", "step_checklist")
 BLANK_STEP = {"step_unit": "h", "step_whom": MANAGER, "step_what": StepKind.CONTROL.value}
 TRIGGERS: dict[str, str] = {
-    TriggerKind.STAGE.value: N_("How long a deal stands in the stage"),
+    TriggerKind.STAGE.value: N_("How long a deal stays in the stage"),
     TriggerKind.DATE.value: N_("A date of the deal"),
     TriggerKind.SILENCE.value: N_("How long nobody has talked to the client"),
 }

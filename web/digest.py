@@ -71,7 +71,7 @@ def _lines(facts: DigestFacts, url: str) -> list[str]:
         lines.append("")
     if url:
         lines += [_("What burns"), f"  {url}/burning"]
-    lines += [_("When this comes, you choose in your profile."), *([f"  {url}/profile"] if url else [])]
+    lines += [_("You choose in your profile when this comes."), *([f"  {url}/profile"] if url else [])]
     return [line.replace("\u00a0", " ") for line in lines]
 
 

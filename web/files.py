@@ -1,4 +1,4 @@
-"""Files for pages and the API: what a form brings goes into the store, and what lies there goes out, always as something to save.
+"""Files for pages and the API: storing the files of a form, and sending stored files, always as a download.
 
 The form's parser (``web/forms.py``) has put the bytes on the disk already where there are many; they are copied in pieces.
 """
@@ -20,7 +20,7 @@ from web.forms import read_files
 from web.parts import now, parts, viewer
 
 FIELD = "file"
-# Whatever is in it runs nothing, loads nothing and has no origin. Not compressed: pieces of it can be asked for.
+# Its content can run nothing, load nothing and has no origin. Not compressed, because ranges of it can be requested.
 HEADERS = {
     "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
     "cache-control": "private, no-store",
@@ -31,14 +31,14 @@ PDF_HEADERS = HEADERS | {"content-security-policy": "default-src 'none'; object-
 
 
 def on_of(request: Request) -> On:
-    """What the address names."""
+    """The deal or task that the address names."""
     return On(request.path_params.get("deal_id"), request.path_params.get("task_id"))
 
 
 async def take_in(request: Request, on: On, *, only_one: bool = False) -> list[AttachedFile]:
     """All files of the form, or none of them. Raises Invalid at ``file``, NotAllowed, NotFound, Unavailable."""
     at = parts(request)
-    async with at.db.read() as session:  # before anything is taken in
+    async with at.db.read() as session:  # before any byte is stored
         await actions.check_may_attach(session, viewer(request), on)
     store, most = Store(at.settings.data_dir), at.settings.files_max_mb * MB
     try:
@@ -49,7 +49,7 @@ async def take_in(request: Request, on: On, *, only_one: bool = False) -> list[A
             raise Invalid(FIELD, "files.one", "Send one file with each request.")
         kept = [(each.filename or "", await run_in_threadpool(store.keep, each.file, most)) for each in sent]
     finally:
-        await request.close()  # what the parser has put on the disk
+        await request.close()  # deletes the temporary files of the parser
     async with at.db.write() as session:
         return [
             await actions.attach(

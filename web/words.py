@@ -309,13 +309,13 @@ def line_preview(line: Line, *, stage_name: str, owner_name: str) -> list[str]:
         (N_("queue {name}"), line.queue),
     )
     asked = [_(word).format(name=glob) for word, glob in globs if glob not in {"*", ""}]
-    which = _("Calls by {what}:").format(what=", ".join(asked)) if asked else _("All calls no line above has taken:")
+    which = _("Calls by {what}:").format(what=", ".join(asked)) if asked else _("All calls that fit no line above:")
     said = [which]
     if line.makes_deals:
         said.append(
             _("answered, a new client becomes a deal in “{stage}” of whoever answered.").format(stage=stage_name)
         )
-        said.append(_("Missed, it becomes a deal in “Didn't reach”."))
+        said.append(_("A missed call becomes a deal in “Didn't reach”."))
         if not line.anonymous_makes_deals:
             said.append(_("A withheld number makes no deal."))
     else:
@@ -326,5 +326,5 @@ def line_preview(line: Line, *, stage_name: str, owner_name: str) -> list[str]:
     else:
         said.append(_("Nobody is asked to call back."))
     if line.short_seconds:
-        said.append(_("Whoever hangs up within {n} s is left in peace.").format(n=line.short_seconds))
+        said.append(_("A caller who hangs up within {n} s is not called back.").format(n=line.short_seconds))
     return said

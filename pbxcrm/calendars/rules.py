@@ -88,7 +88,7 @@ def check_week(week: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
         tomorrow = [(start + DAY, end + DAY) for start, end in spans[(weekday + 1) % 7]]
         if _overlap([*today, *tomorrow]):
             raise Invalid(
-                f"day_{weekday}", "calendars.overlap_night", "The night shift runs into the hours of the next day."
+                f"day_{weekday}", "calendars.overlap_night", "The night shift overlaps the hours of the next day."
             )
     return spans
 
@@ -96,7 +96,7 @@ def check_week(week: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
 def check_days(days: Sequence[tuple[date, str, str]]) -> tuple[DifferingDay, ...]:
     """Parse differing dates from (date, hours, name), sorted by date. Raises Invalid at ``days_0`` … (index of the row)."""
     if len(days) > MOST_DAYS:
-        raise Invalid("days", "calendars.too_many_days", "At most {most} dates can differ.", most=MOST_DAYS)
+        raise Invalid("days", "calendars.too_many_days", "At most {most} special dates are possible.", most=MOST_DAYS)
     seen: set[date] = set()
     found: list[DifferingDay] = []
     for number, (day, text, name) in enumerate(days):

@@ -242,7 +242,7 @@ def _said(schedule: AttemptSchedule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """Who was tried in vain, ``count`` times, and by which schedule."""
+    """The client who was not reached in ``count`` attempts, and the schedule of these attempts."""
 
     client: str  # name or number
     deal: Deal | None  # while it is open
@@ -256,7 +256,7 @@ class Tried:
 
 
 async def do_after_last(session: AsyncSession, tried: Tried, at: datetime, people: Directory) -> Reason | None:
-    """What the schedule says for after its last attempt. The reason why the deal moved and nobody is called any more.
+    """Do what the schedule says after its last attempt. Returns the reason why the deal moved and nobody is called any more.
 
     None where somebody decides first: the manager has a task, or the responsible one that says why the stage refused the deal.
     """

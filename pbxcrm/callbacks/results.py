@@ -55,7 +55,7 @@ _LOST = {
     AttemptResult.WRONG_NUMBER: LOST_WRONG_NUMBER,
     AttemptResult.SPAM: LOST_NOT_A_CLIENT,
 }
-NO_CALL = N_("You have not called the client. Call, or say why it is settled without a call.")
+NO_CALL = N_("You have not called the client. Call, or say why no call is needed.")
 
 
 @dataclass(frozen=True, slots=True)

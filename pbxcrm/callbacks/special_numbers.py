@@ -50,7 +50,7 @@ async def put_on_list(
     if theirs or not (owners or can(viewer, Permission.STATUS_READ) or await _called(session, viewer, number)):
         raise NotAllowed(
             "numbers.not_yours",
-            "Only whoever has the client, the deal or the callback may silence a number, or their manager.",
+            "Only the person who has the client, the deal or the callback, or their manager, may put a number on the list.",
         )
     if kind is NumberKind.SPAM:
         await _close_open(session, viewer, number, note, region, now)
@@ -105,8 +105,8 @@ async def _close_open(
         if said.attempt is None:  # it would be passed on: the queue does that
             raise Conflict(
                 "numbers.passed_on",
-                "A callback of this number is not yours to close without a call: call, or say in the callback queue that"
-                " this is not a client. It is passed on from there.",
+                "You may not close a callback of this number without a call: call, or say in the callback queue that this"
+                " is not a client. It is passed on from there.",
             )
 
 

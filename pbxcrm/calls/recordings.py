@@ -38,7 +38,7 @@ SETTLED = timedelta(seconds=2)  # a file changed less than this ago may still gr
 SAME_LISTENING = timedelta(hours=1)  # requests for parts within this time are one listening
 NO_RECORDING = N_("There is no recording of this call: it was not recorded, or the file was removed.")
 NOT_YOURS = N_(
-    "Only who talked, whose client or deal it is, and their managers may hear the recording. Your phone merely rang."
+    "Only those who talked, those whose client or deal it is, and their managers may hear the recording. Your phone only rang."
 )
 DAY_FOLDERS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d", "%Y/%m")
 

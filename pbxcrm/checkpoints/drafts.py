@@ -126,7 +126,7 @@ def check_field(work: Collection[str], trigger: str, field: str, known: Collecti
     """The field whose filling counts as work, or the date that is watched. Raises Invalid at ``field`` or ``work``."""
     if WorkKind.FIELD_FILLED in work and trigger == TriggerKind.DATE:
         raise Invalid(
-            "work", "checkpoints.date_or_field", "A date is watched here, so no field can be: leave that out."
+            "work", "checkpoints.date_or_field", "A date is watched here, so no field can be watched: remove the field."
         )
     if WorkKind.FIELD_FILLED in work and trigger != TriggerKind.DATE and field not in known:
         raise Invalid("field", "checkpoints.field", "Choose the field whose filling is work.")

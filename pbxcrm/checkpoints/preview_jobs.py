@@ -47,7 +47,7 @@ async def try_change(
     check(viewer, Permission.SETTINGS_EDIT)
     await check_change(session, change)
     if change.trigger == TriggerKind.CALLBACK:
-        raise Invalid("trigger", "checkpoints.no_trial", "This can be told for deals only.")
+        raise Invalid("trigger", "checkpoints.no_trial", "This is possible for deals only.")
     return await _begin(session, viewer, {"change": asdict(change), "checkpoint": checkpoint_id}, now)
 
 

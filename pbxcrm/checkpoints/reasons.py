@@ -15,8 +15,8 @@ REASONS: dict[str, str | Counted] = {
     ),
     "lamp.date": N_("A date of the deal that is watched has come: {checkpoint}."),
     "lamp.later": N_counted(
-        "{norm} more working minute passed after the lamp before.",
-        "{norm} more working minutes passed after the lamp before.",
+        "{norm} more working minute passed after the previous lamp.",
+        "{norm} more working minutes passed after the previous lamp.",
         "norm",
     ),
     "lamp.counted": N_("Since {since_at}; norm {working_minutes} of working time; {stretches}; lit {lit_at}."),
@@ -24,7 +24,7 @@ REASONS: dict[str, str | Counted] = {
         "Since {since_at} in “{stage}” without work; norm {working_minutes} of working time; {stretches}; lit {lit_at}."
     ),
     "lamp.counted_later": N_(
-        "The lamp before lit {since_at}; {working_minutes} of working time after it; {stretches}; lit {lit_at}."
+        "The previous lamp lit {since_at}; {working_minutes} of working time after it; {stretches}; lit {lit_at}."
     ),
     "lamp.waits": N_("Since {since_at}; norm {working_minutes} of working time; lights {lit_at} unless there is work."),
     "lamp.waits_stage": N_(
@@ -53,8 +53,8 @@ REASONS: dict[str, str | Counted] = {
     "task.lamp_silence": N_("The client has not been talked to: {title}"),
     "task.lamp_date": N_("{checkpoint}: {title}"),
     "task.lamp_said": N_("{text}: {title}"),
-    "task.lamp_control": N_("{who} has left “{title}” beyond the norm"),
-    "task.lamp_control_nobodys": N_("“{title}” is left beyond the norm, and it is nobody's"),
+    "task.lamp_control": N_("{who} has not worked on “{title}” within the norm"),
+    "task.lamp_control_nobodys": N_("Nobody has worked on “{title}” within the norm, and it is nobody's"),
     "task.lamp_digest": N_counted(
         "{count} client has waited longer than the norm",
         "{count} clients have waited longer than the norm",

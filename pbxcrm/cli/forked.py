@@ -1,4 +1,4 @@
-"""A child process that is a fork of this one and calls a function, instead of a program that starts anew.
+"""A child process that is a fork of this one and calls a function, instead of starting a new program.
 
 What this process has imported exists once in memory for all its forks, and a fork starts in milliseconds where Python takes
 two seconds. A fork inherits everything, so it gives back here what a new program would not have: open files, signal handlers
@@ -113,7 +113,7 @@ def _run(main: Callable[[], object], settle: Callable[[], None]) -> NoReturn:
 def _settle(parent: int, title: str, output: int | None, environ: Mapping[str, str], pass_fds: Collection[int]) -> None:
     os.setsid()
     child.end_with_parent(parent, signal.SIGKILL)
-    gc.freeze()  # the parent's objects: the collector shall neither look at them nor end them
+    gc.freeze()  # the parent's objects: the collector must neither visit nor destroy them
     signal.set_wakeup_fd(-1)
     for number in _HANDLED:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -122,7 +122,7 @@ def _settle(parent: int, title: str, output: int | None, environ: Mapping[str, s
     if output is not None:
         os.dup2(output, 1)
         os.dup2(output, 2)
-    # Not closed but replaced: an object of the parent that closed its number later would close a file of ours.
+    # Replaced instead of closed: if an object of the parent closed this number later, it would close a file of ours.
     for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
         if fd > 2 and fd not in {nothing, *pass_fds}:
             os.dup2(nothing, fd, inheritable=False)

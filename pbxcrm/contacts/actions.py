@@ -289,7 +289,7 @@ async def _check_editable(
     """Raise NotAllowed, naming the responsible user, unless ``editable`` finds the row."""
     if (await session.exec(editable)).first() is None:
         who = (await load_directory(session)).name(row.responsible_id) or "—"
-        raise NotAllowed("contacts.not_yours", "{who} is responsible here: ask them to change it.", who=who)
+        raise NotAllowed("contacts.not_yours", "{who} is responsible here: ask this person to change it.", who=who)
 
 
 async def _set_numbers(

@@ -330,7 +330,7 @@ async def _fill_in(
 
 
 async def _link(session: AsyncSession, viewer: Viewer, deal: Deal, contact: Contact | None, now: datetime) -> None:
-    """The deal is with ``contact`` from now on; whose client it is hears of it."""
+    """Set the client of the deal and notify the owner of the client."""
     if contact is None or contact.id == deal.contact_id:
         deal.contact_id = contact.id if contact is not None else None
         return

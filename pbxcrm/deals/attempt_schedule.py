@@ -32,7 +32,7 @@ class AttemptSchedule:
 
     @classmethod
     def load(cls, stored: Mapping[str, Any]) -> Self | None:
-        """What ``stored`` gave; None for an empty one: no schedule of its own."""
+        """Read the result of ``stored``; None for an empty object: no schedule of its own."""
         if not stored:
             return None
         return cls(tuple(stored["minutes"]), AfterLast(stored["then"]), stored["stage_id"])

@@ -16,7 +16,7 @@ from pbxcrm.shared.reasons import Reason, reason
 
 
 async def owner_of_client(session: AsyncSession, viewer: Viewer, contact: Contact) -> int | None:
-    """Whose client it is, where the viewer may not change them; None where they may, or where the client is nobody's.
+    """The owner of the client, if the viewer may not change the client; None if they may, or if the client is nobody's.
 
     Asked before the viewer's own deal is with the client. A client without a responsible is whose the oldest open deal is.
     """
@@ -39,7 +39,7 @@ async def owner_of_client(session: AsyncSession, viewer: Viewer, contact: Contac
 
 
 def why_with(viewer: Viewer, owner_id: int, people: Directory) -> Reason:
-    """The reason of such a deal, by which it is known as one."""
+    """The reason of such a deal, by which it is recognised."""
     return reason(WITH_ANOTHERS_CLIENT, by=viewer.name, who=people.name(owner_id) or "—")
 
 
@@ -52,7 +52,7 @@ async def do_say_with(
     now: datetime,
     people: Directory,
 ) -> None:
-    """``deal`` is with ``contact`` now, whose owner (``owner_of_client``, asked before) hears of it."""
+    """``deal`` now has ``contact`` as its client: notify the owner (``owner_of_client``, called before)."""
     if owner_id is not None and owner_id != deal.responsible_id:
         deal.reason = why_with(viewer, owner_id, people).stored()
         await with_anothers_client(session, WithAnothersClient(deal, contact.name, owner_id, viewer, now, people))

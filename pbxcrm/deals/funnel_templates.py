@@ -74,7 +74,7 @@ TEMPLATES: dict[str, FunnelTemplate] = {
     ),
     "cold": FunnelTemplate(
         N_("Cold sales"),
-        N_("From a company nobody has talked to yet to the first delivery, over a meeting with a sample."),
+        N_("From a company nobody has talked to yet, through a meeting with a sample, to the first delivery."),
         (
             StageTemplate(N_("Company found"), StageKind.OPEN, 2, 2 * DAY),
             _UNSORTED,

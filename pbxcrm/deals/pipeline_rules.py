@@ -130,7 +130,7 @@ def check_next(pipeline_id: int, following: Mapping[int, int | None]) -> None:
         raise Invalid(
             "next_pipeline_id",
             "pipelines.circle",
-            "These pipelines would hand deals on in a circle. Only a pipeline that follows itself may repeat.",
+            "These pipelines would pass deals on in a circle. Only a pipeline that follows itself may repeat.",
         )
 
 

@@ -25,7 +25,7 @@ REASONS: dict[str, str | Counted] = {
     "task.with_your_client_why": N_(
         "{who} made a deal with your client. The client is still yours, and so are the calls."
     ),
-    "passed.settled": N_("It has been done otherwise."),
+    "passed.settled": N_("It has been done in another way."),
     "passed.deal_closed": N_("The deal moved to “{stage}”."),
     "task.why_lost": N_("Find out why it is lost: {title}"),
     "task.why_lost_why": N_("The deal was lost ({reason}), and its pipeline asks to find out why."),

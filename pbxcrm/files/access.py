@@ -15,7 +15,7 @@ from pbxcrm.tasks.models import Task
 
 
 def visible_files(viewer: Viewer) -> ColumnElement[bool]:
-    """Asked of each file by itself."""
+    """A condition that is tested for each file: its deal or its task is visible."""
     return or_(
         there_is(AttachedFile, col(Deal.id) == col(AttachedFile.deal_id), visible_deals(viewer)),
         there_is(AttachedFile, col(Task.id) == col(AttachedFile.task_id), visible_tasks(viewer)),

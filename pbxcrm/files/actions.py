@@ -29,7 +29,7 @@ from pbxcrm.tasks.queries import access_task
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """What a file is on: one of the two."""
+    """What a file is attached to: a deal or a task, exactly one of them."""
 
     deal_id: int | None = None
     task_id: int | None = None
@@ -48,7 +48,7 @@ async def check_may_attach(session: AsyncSession, viewer: Viewer, on: On) -> Non
 async def attach(
     session: AsyncSession, viewer: Viewer, on: On, name: str, kept: Kept, now: datetime, *, total_gb: int
 ) -> AttachedFile:
-    """The row of what lies in the store. Raises Unavailable where all files together would be over ``total_gb``."""
+    """Add the row of a file that is in the store. Raises Unavailable if all files together would take more than ``total_gb``."""
     subject = await _access_for_change(session, viewer, on)
     if await stored_bytes(session) + kept.size > total_gb * GB:
         raise Unavailable(
@@ -73,7 +73,7 @@ async def attach(
 
 
 async def remove_file(session: AsyncSession, viewer: Viewer, file_id: int, now: datetime) -> AttachedFile:
-    """It is shown no more; the bytes stay, so that it can be put back. Raises NotFound for one that is gone already."""
+    """Hide a file. Its bytes stay, so that it can be put back. Raises NotAllowed, NotFound for one that is removed already."""
     file = await access_file(session, viewer, file_id)
     subject = await _access_for_change(session, viewer, On(file.deal_id, file.task_id))
     file = await lock_row(session, AttachedFile, file_id)
@@ -85,7 +85,7 @@ async def remove_file(session: AsyncSession, viewer: Viewer, file_id: int, now: 
 
 
 async def put_back_file(session: AsyncSession, viewer: Viewer, file_id: int, now: datetime) -> AttachedFile:
-    """Undo of ``remove_file``; for a file that is there nothing changes."""
+    """Undo ``remove_file``. Does nothing for a file that was not removed. Raises NotAllowed, NotFound."""
     file = await access_file(session, viewer, file_id, removed=None)
     subject = await _access_for_change(session, viewer, On(file.deal_id, file.task_id))
     file = await lock_row(session, AttachedFile, file_id)

@@ -1,4 +1,4 @@
-"""What a file is, by what is in it: neither its name nor the browser that sent it is believed.
+"""The media type of a file, from its content. Its name and the type that the browser sent are not trusted.
 
 Signatures are those of the formats' own specifications. What is none of these is text when it reads as UTF-8, else bytes.
 HTML, SVG and scripts are text here, so no browser ever runs them.
@@ -72,7 +72,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _in_zip(path: Path) -> str:
-    """Only the table of contents is read; nothing is unpacked."""
+    """The type of a zip file (office documents), from its table of contents; nothing is unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())

@@ -8,7 +8,7 @@ from pbxcrm.shared.columns import ID, maybe_link, maybe_utc_column, row_id, utc_
 
 
 class AttachedFile(SQLModel, table=True):
-    """On a deal or on a task: exactly one of ``deal_id task_id`` is set. Its bytes lie in the store under ``sha256``."""
+    """A file on a deal or a task: exactly one of ``deal_id`` and ``task_id`` is set. Its bytes are in the store under ``sha256``."""
 
     __tablename__ = "files"
 

@@ -1,4 +1,4 @@
-"""What is read of files."""
+"""Queries for files."""
 
 from collections.abc import Collection
 
@@ -36,17 +36,17 @@ async def names_of_files(session: AsyncSession, viewer: Viewer, ids: Collection[
 
 
 async def stored_bytes(session: AsyncSession) -> int:
-    """What all files together take, those that were removed and can be put back as well."""
+    """The bytes that all files together take, including removed files that can be put back."""
     return int((await session.exec(select(func.coalesce(func.sum(AttachedFile.size), 0)))).one())
 
 
 async def needed_hashes(session: AsyncSession) -> Collection[str]:
-    """Of every row, also of removed files."""
+    """The hashes of all rows, including removed files."""
     return set((await session.exec(select(AttachedFile.sha256).distinct())).all())
 
 
 async def missing_files(session: AsyncSession, store: Store) -> list[AttachedFile]:
-    """Rows whose bytes are not in the store, or not whole."""
+    """Rows whose bytes are missing in the store or incomplete."""
     rows = (await session.exec(select(AttachedFile).order_by(col(AttachedFile.id)))).all()
     return [row for row in rows if not _is_whole(store, row)]
 

@@ -12,7 +12,7 @@ LONGEST_ENDING = 16
 
 
 def clean_file_name(name: str) -> str:
-    """The name without folders (``../x`` is ``x``) and without letters nobody sees, which could turn an ending around.
+    """The name without folders (``../x`` becomes ``x``) and without invisible characters, which could disguise the file extension.
 
     It is only ever shown and offered for saving; on our disk a file is called by its hash.
     """
@@ -39,10 +39,10 @@ def check_size(size: int, most: int) -> None:
 
 
 def too_large(most: int) -> Invalid:
-    """What is said of a file of more than ``most`` bytes."""
+    """The error for a file of more than ``most`` bytes."""
     return Invalid("file", "files.too_large", "The file is too large: at most {most} MB.", most=most // MB)
 
 
 def none_sent() -> Invalid:
-    """What is said where no file came."""
+    """The error for a request without a file."""
     return Invalid("file", "files.none", "Choose a file.")

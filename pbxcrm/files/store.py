@@ -32,7 +32,7 @@ _PART = ".part-"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What lies in the store: ``size`` in bytes, ``content_type`` by content, ``sha256`` in hex."""
+    """A stored file: ``size`` in bytes, ``content_type`` by content, ``sha256`` in hex."""
 
     size: int
     content_type: str
@@ -46,11 +46,11 @@ class Store:
         self.folder = data_dir / FOLDER
 
     def path(self, sha256: str) -> Path:
-        """Where the bytes of this hash lie."""
+        """The path of the bytes with this hash."""
         return self.folder / sha256[:2] / sha256[2:]
 
     def keep(self, source: IO[bytes], most: int) -> Kept:
-        """Put what ``source`` gives into the store, piece by piece; it is on the disk when this returns.
+        """Store the content of ``source``, piece by piece; it is synced to the disk when this returns.
 
         Raises Invalid for nothing and for more than ``most`` bytes, Unavailable for a disk that is full or refuses.
         """
@@ -85,7 +85,7 @@ class Store:
         return kept
 
     def put_back(self, source: Path, sha256: str) -> None:
-        """Put a file of a backup, whose hash was checked, where it belongs. Raises OSError."""
+        """Store a file of a backup whose hash was checked. Raises OSError."""
         target = self.path(sha256)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=_PART)
@@ -107,11 +107,11 @@ class Store:
                 yield name
 
     def sweep(self, needed: Collection[str]) -> int:
-        """Take away what no row needs (``needed`` hashes) and nobody has put there for a day; how many that were."""
+        """Delete files that no row needs (not in the ``needed`` hashes) and that are older than a day. Returns how many."""
         before, swept = time.time() - ORPHAN_SECONDS, 0
         for path in [self.folder / name for name in self.names()] + list(self.folder.glob(f"{_PART}*")):
             if path.name.startswith(_PART) or path.parent.name + path.name not in needed:
-                with self._alone():  # one who puts it there anew meanwhile makes it young, or finds it gone
+                with self._alone():  # an upload of the same content updates its time first, or stores it again
                     if path.exists() and path.stat().st_mtime < before:
                         path.unlink()
                         swept += 1

@@ -9,7 +9,7 @@ from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line
 from pbxcrm.shared.numbers import read_numbers
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
-# Becomes part of a channel's name that the PBX rings (``ami.commands``), so it must not be readable as anything else: an
+# It becomes a part of the name of a channel that the PBX rings (``ami.commands``), so it must not be readable as anything else: an
 # address, a list of channels or a feature code.
 EXTENSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,31}")
 PASSWORD_MIN = 8

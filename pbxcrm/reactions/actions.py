@@ -287,7 +287,7 @@ async def _outbound_over(case: Case) -> None:
 
 
 async def _plan_next(case: Case, deal: Deal, user: User | None) -> Reason | None:
-    """What becomes of a failed call without a callback; one that is told late says nothing of a client talked to since."""
+    """What follows from a failed call without a callback. A call that is reported late changes nothing for a client talked to since."""
     if case.client.number is None:
         return None
     if await talk_after(case.session, case.client, case.call, case.context.write_down) is not None:

@@ -27,11 +27,11 @@ from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_close_task, do_cr
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.queries import open_task_about
 
-_DECIDED = "call.next_"  # how the reason of a call begins that has said already what comes next
+_DECIDED = "call.next_"  # prefix of the reason of a call for which the next attempt has been decided
 
 
 def decided(call: Call) -> Reason | None:
-    """What the call said when it was looked at before: it plans one attempt, however often it is looked at."""
+    """The reason that an earlier look at the call stored: a call plans one attempt, however often it is processed."""
     known = Reason.load(call.reason)
     return next((each for each in known.because if each.code.startswith(_DECIDED)), None) if known else None
 
@@ -39,7 +39,7 @@ def decided(call: Call) -> Reason | None:
 async def do_plan_next(
     session: AsyncSession, context: CallContext, call: Call, deal: Deal, client: str, at: datetime, user_id: int | None
 ) -> Reason | None:
-    """Plan the next attempt after ``call``, which ended in vain at ``at``; why, or why not. None where it is switched off.
+    """Plan the next attempt after ``call``, which failed at ``at``. Returns why, or why not; None if this is switched off.
 
     The task of the attempt before moves on; a task that somebody planned for the deal stays, and no second one is made.
     """
@@ -122,7 +122,7 @@ async def planned_attempts(session: AsyncSession, deal_ids: Collection[int]) -> 
 
 
 async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
-    """A closed deal calls nobody any more."""
+    """Handler of ``stage_entered``: cancel the planned attempt of a closed deal."""
     if is_closing(entry.stage):
         why = reason("attempts.deal_closed", stage=entry.stage.name)
         by_id = entry.actor.user_id if entry.actor is not None else None

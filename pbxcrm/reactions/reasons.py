@@ -30,7 +30,7 @@ REASONS: dict[str, str | Counted] = {
     "attempts.called": N_("The client called and was missed, so there is a callback instead."),
     "attempts.deal_closed": N_("The deal went to “{stage}”."),
     "call.short": N_("The caller gave up after {seconds} s, sooner than the {limit} s of line “{line}”: no callback."),
-    "call.interrupted": N_("The PBX stopped during the call, so it says nothing about anybody."),
+    "call.interrupted": N_("The PBX stopped during the call, so the call says nothing about anybody."),
     "call.unknown": N_("The call ended while nobody was listening to the PBX, and its records do not tell how."),
     "missed.abandoned_ringing": N_("The caller hung up while {rang} rang."),
     "missed.abandoned_in_queue": N_("The caller hung up in queue {queue}; {rang} rang."),

@@ -56,7 +56,7 @@ async def load_report(
         raise Invalid("until", "reports.too_long", "A report covers at most five years.")
     by = wanted.by or next(iter(report.dimensions))
     if by not in report.dimensions:
-        raise Invalid("by", "reports.by", "This report cannot be split so.")
+        raise Invalid("by", "reports.by", "This report cannot be split this way.")
     if wanted.team_id is not None and wanted.team_id not in {team.id for team in await list_teams(session)}:
         raise Invalid("team", "reports.no_team", "There is no such team.")
     if wanted.user_id is not None and wanted.user_id != viewer.user_id:

@@ -177,7 +177,7 @@ async def _check_unsaid(session: AsyncSession, viewer: Viewer, call_id: int) -> 
     await lock(session, f"wrap_up:{call_id}:{viewer.user_id}")
     known = await session.get(WrapUp, (call_id, viewer.user_id))
     if known is not None and known.disposition:
-        raise Conflict("screenpop.finished", "How this call ended has been said already.")
+        raise Conflict("screenpop.finished", "The outcome of this call has been recorded already.")
 
 
 async def _pass_on(

@@ -78,7 +78,7 @@ async def snooze_task(
     task = await _open_for_change(session, viewer, task_id, version)
     why = check_text(why, TaskComment.text, "reason", "tasks.snooze_why", "Say why it is put off.")
     if until <= now or until <= task.due_at:
-        raise Invalid("until", "tasks.snooze_until", "Put it off to a later time than it is due now.")
+        raise Invalid("until", "tasks.snooze_until", "Choose a later time than the present deadline.")
     people = await load_directory(session)
     new = {"due_at": until, "snoozed_until": until, "postponed": task.postponed + 1}
     await do_set_task(session, task, now, people, new, actor=viewer, action="task.snoozed")

@@ -91,7 +91,7 @@ async def restore(settings: Settings, source: Path, *, overwrite: bool) -> str:
         try:
             if settings.is_sqlite:
                 await asyncio.to_thread(_check_sqlite, copy, revision, tables)
-            # Before the database: a row never points to nothing. Should the rest fail, they are orphans and swept.
+            # Before the database, so that every row has its bytes. If the rest fails, these files are orphans, which the worker deletes.
             await asyncio.to_thread(_put_files_back, settings, files)
             if settings.is_sqlite:
                 await _restore_sqlite(settings, copy, overwrite)
@@ -116,7 +116,7 @@ def _check_target(target: Path) -> None:
 
 
 def sqlite_path(settings: Settings) -> Path:
-    """The file of the SQLite database, which need not be there."""
+    """The path of the SQLite database, which may not exist."""
     return Path(make_url(settings.database_url).database or "")
 
 

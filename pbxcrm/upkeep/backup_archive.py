@@ -119,7 +119,7 @@ def _take_out(tar: tarfile.TarFile, name: str, copy: Path, expected: Mapping[str
 
 
 def _take_out_files(tar: tarfile.TarFile, folder: Path, wanted: int, source: Path) -> list[Path]:
-    """Each member whose name is one of a file in the store; raises Invalid where content and name differ, or some are missing."""
+    """Check each member that is a file of the store. Raises Invalid if a content does not match its name, or if files are missing."""
     found = []
     for info in tar.getmembers():
         beginning, _, name = info.name.partition("/")

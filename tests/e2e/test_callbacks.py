@@ -136,7 +136,7 @@ async def test_what_happens_elsewhere_is_seen_at_once(at_screen: AtScreen, phone
     await at_queue(page, ivan)
     await at_queue(other, manager)
     await row(other, "+380 50 111 00 01").get_by_role("button", name="Call").click()
-    await expect(row(page, "+380 50 111 00 01")).to_contain_text("Ірина Мельник is at it…")
+    await expect(row(page, "+380 50 111 00 01")).to_contain_text("Ірина Мельник is working on it…")
     await expect(page.locator("#queue tr.now")).to_contain_text("+380 50 111 00 02")
     await phones.tell(phones.story("+380501110002").ring("103").answer("103"))
     await expect(row(page, "+380 50 111 00 02")).to_contain_text("got through")
@@ -345,7 +345,7 @@ async def test_missed_claimed_called_by_a_click_and_closed_by_the_talk(tmp_path:
         # Ivan's own phone is not picked up: nobody called the client, and he is told.
         await ivan.keyboard.press("Space")
         (mine,) = await office.ring("101")
-        await expect(row(olena, "+380 67 111 22 33")).to_contain_text("Ivan Kravets is at it…", timeout=30_000)
+        await expect(row(olena, "+380 67 111 22 33")).to_contain_text("Ivan Kravets is working on it…", timeout=30_000)
         mine.refuse()
         await expect(ivan.locator("#queue .notice")).to_contain_text("101 was not picked up", timeout=30_000)
         await office.over()

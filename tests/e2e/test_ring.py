@@ -260,7 +260,7 @@ async def test_the_profile_says_what_the_browser_allows_and_asks_it(at_screen: A
     await page.goto(person.address + "/profile")
     alerts = page.locator("[data-alerts]")
     await expect(alerts.get_by_role("status")).to_have_text(
-        "This browser shows no notifications yet: it wants to be allowed to.", use_inner_text=True
+        "This browser shows no notifications yet: allow them.", use_inner_text=True
     )
     assert await violations(page) == []
     await alerts.get_by_role("button", name="Allow in this browser").click()
@@ -274,7 +274,7 @@ async def test_the_profile_says_what_the_browser_allows_and_asks_it(at_screen: A
     ("lacks", "says"),
     [
         ("", "This browser blocks notifications."),  # what a browser without a screen says by itself
-        ("delete window.Notification;", "This browser has no notifications"),
+        ("delete window.Notification;", "This browser cannot show notifications"),
         (
             "Object.defineProperty(window, 'isSecureContext', { value: false });",
             "only where the address begins with https",

@@ -284,7 +284,7 @@ async def test_theme_and_language_from_the_bar_stay_on_the_page(at_screen: AtScr
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     await page.locator("summary.me").click()
     await page.get_by_role("button", name="Українська").click()
-    await expect(page.locator("h1")).to_have_text("Люди")
+    await expect(page.locator("h1")).to_have_text("Співробітники")
     assert page.url.endswith("/people")
 
 

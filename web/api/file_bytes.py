@@ -1,4 +1,4 @@
-"""Bytes of files for programs: the only requests that are a form, and answers that are no JSON."""
+"""Files for programs: the only requests of the API that are a form, and answers that are not JSON."""
 
 from collections.abc import Awaitable, Callable
 

@@ -13,7 +13,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class MissingThing(ApiAnswer):
-    """Something that the act needs and that is missing."""
+    """A value that the action needs and that is missing."""
 
     kind: str = Field(description="`field`, `file`, `lost_reason`, `next_task` or `call`.")
     key: str = Field(description="Which one of its kind, for example the key of the field.")

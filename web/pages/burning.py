@@ -25,7 +25,7 @@ SHOWN = 20  # rows on the page itself
 LISTED = 500  # rows behind a figure
 WHAT: dict[str, str] = {
     "now": N_("Burns now"),
-    "first": N_("Burns before whoever should act"),
+    "first": N_("Burns for the person who should act"),
     "today": N_("Will light today"),
     "week": N_("Will light within a week"),
     "hour": N_("Will light in this hour"),

@@ -26,7 +26,7 @@ async def listed(request: Request) -> Response:
 
 
 async def add(request: Request) -> Response:
-    """``POST`` there: files in the field ``file``. Our script gets the new list, or the sentence that says what is wrong."""
+    """``POST`` to the same address: files in the field ``file``. Our script gets the new list, or a sentence that says what is wrong."""
     on = files.on_of(request)
     try:
         await files.take_in(request, on)
@@ -40,12 +40,12 @@ async def add(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    """``GET /files/{id}``: to be saved; with ``?show`` a picture or a PDF is shown."""
+    """``GET /files/{id}``: the file as a download; with ``?show`` a picture or a PDF is shown in the browser."""
     return await files.give_out(request, request.path_params["file_id"])
 
 
 async def remove(request: Request) -> Response:
-    """``POST /files/{id}/remove``: with a word that takes it back."""
+    """``POST /files/{id}/remove``: the toast offers undo."""
     async with parts(request).db.write() as session:
         found = await remove_file(session, viewer(request), request.path_params["file_id"], now(request))
     if not _from_script(request):
@@ -55,7 +55,7 @@ async def remove(request: Request) -> Response:
 
 
 async def restore(request: Request) -> Response:
-    """``POST /files/{id}/restore``: it is there again."""
+    """``POST /files/{id}/restore``: put a removed file back."""
     async with parts(request).db.write() as session:
         found = await put_back_file(session, viewer(request), request.path_params["file_id"], now(request))
     if not _from_script(request):

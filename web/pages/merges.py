@@ -227,7 +227,7 @@ async def _open_deals(session: AsyncSession, who: Viewer, contact: Contact) -> l
 
 
 def _told(left: Sequence[Left], deals: Mapping[int, DealRow]) -> tuple[list[str], list[DealRow]]:
-    """What an undo leaves, as sentences, and the deals that they name."""
+    """What an undo does not restore, as sentences, and the deals that they name."""
     sentences: list[str] = []
     for each in left:
         unnamed = [one for one in each.ids if each.what != "deals" or one not in deals]

@@ -146,7 +146,7 @@ MOST_NAMED = 5
 
 
 async def check_files(db: Database, settings: Settings) -> list[Finding]:
-    """Whether the bytes of every attached file are there, and whole."""
+    """Check that the bytes of every attached file are present and complete."""
     store = Store(settings.data_dir)
     async with db.read() as session:
         missing = await missing_files(session, store)

@@ -55,7 +55,7 @@ async def test_what_a_colleague_takes_is_grey_with_the_name_and_has_no_buttons(s
     olena, ivan = await site.open("olena"), await site.open("ivan")
     await press(olena, f"/callbacks/{episode.id}/claim")
     page = (await ivan.get("/callbacks")).text
-    assert "Olena Hryhorenko is at it…" in page
+    assert "Olena Hryhorenko is working on it…" in page
     assert f"/callbacks/{episode.id}/call" not in page
     answer = await press(ivan, f"/callbacks/{episode.id}/call")
     assert (answer.status_code, "Olena Hryhorenko has taken this callback." in answer.text) == (409, True)

@@ -247,7 +247,7 @@ async def test_whoever_merely_rang_hears_nothing(
     page = await client.get(f"/calls/{desk.busy.calls[TALKED]}")
     assert (page.status_code == 200) is sees
     assert ("<audio" in page.text) is hears
-    assert ("Your phone merely rang." in page.text) is (sees and not hears)
+    assert ("Your phone only rang." in page.text) is (sees and not hears)
     answer = await client.get(recording(desk), headers={"accept": "application/json"})
     assert answer.status_code == (200 if hears else 403 if sees else 404)
     part = await client.get(f"/calls/{desk.busy.calls[TALKED]}", headers={"hx-request": "true"})

@@ -231,12 +231,12 @@ async def test_the_key_stages_are_switched_on_with_one_click(browser: Browsers, 
             removed = await admin.post(f"/settings/checkpoints/{row.id}/remove")
             assert removed.status_code == 303, removed.text
     page = (await admin.get("/settings/pipelines/1")).text
-    assert f"{len(keys)} key stages have norms that nobody minds." in page
+    assert f"{len(keys)} key stages have norms that no checkpoint watches." in page
     assert (await admin.post("/settings/pipelines/1/watch")).status_code == 303
     watched = [row.stage_id for row in await rows(database, Checkpoint) if row.archived_at is None and row.stage_id]
     assert sorted(watched) == sorted(stage.id or 0 for stage in keys)
-    assert (len(waiting), len(keys)) == (6, 5)  # of article 000; who was not reached is minded as a callback
-    assert "that nobody minds" not in (await admin.get("/settings/pipelines/1")).text
+    assert (len(waiting), len(keys)) == (6, 5)  # of article 000; a client who was not reached is watched as a callback
+    assert "that no checkpoint watches" not in (await admin.get("/settings/pipelines/1")).text
     assert (await admin.post("/settings/pipelines/1/watch")).status_code == 409
 
 
@@ -321,7 +321,7 @@ async def test_silence_and_dates_say_what_the_last_days_would_have_been(
     told = (await admin.post("/settings/pipelines/1/checkpoints/new", data=silence)).text
     assert "1 lamp would light at once." in told
     assert "2 lamps, 0 at managers, instead of 0 and 0." in told
-    assert "1 deal was looked at." in told
+    assert "1 deal was checked." in told
     date = FORM | {
         "trigger": "date",
         "date_field": "proposal_until",

@@ -30,7 +30,7 @@ WRONG = {
         "(-ая)",
     ),
 }
-UNITS = {Language.UK: "с|хв|мс|год", Language.RU: "с|мин|мс|ч"}
+UNITS = {Language.UK: "с|хв|мс|год|КБ|МБ|ГБ|дн|роб", Language.RU: "с|мин|мс|ч|КБ|МБ|ГБ|дн|раб"}
 
 
 def never(language: Language) -> list[str]:
@@ -80,9 +80,13 @@ def test_roles_are_translated() -> None:
 @pytest.mark.parametrize(
     ("message", "uk", "ru"),
     [
-        ("%(name)s is at it…", "Займається %(name)s…", "Занимается %(name)s…"),
+        ("%(name)s is working on it…", "Займається %(name)s…", "Занимается %(name)s…"),
         ("{who} called and reached the client.", "{who}: додзвонилися.", "{who}: дозвонились."),
-        ("{who} talked to the client last.", "Останньою була розмова з {who}.", "Последним был разговор с {who}."),
+        (
+            "{who} talked to the client last.",
+            "Остання розмова з клієнтом: {who}.",
+            "Последний разговор с клиентом: {who}.",
+        ),
         ("in 2 hours", "через 2 години", "через 2 часа"),
         ("Accept…", "Зняти з контролю…", "Снять с контроля…"),
         ("Lost", "Програно", "Проиграно"),
@@ -92,6 +96,14 @@ def test_roles_are_translated() -> None:
         ("Manager said something to the seller", "Керівник написав продавцю", "Руководитель написал продавцу"),
         ("Number withheld", "Прихований номер", "Скрытый номер"),
         ("PBX", "АТС", "АТС"),
+        ("People", "Співробітники", "Сотрудники"),
+        ("Did not come", "Не прийшли", "Не пришли"),
+        ("Live updates", "Оновлення в реальному часі", "Обновления в реальном времени"),
+        (
+            "{who} is away; {deputy} stands in.",
+            "{who}: відсутність; заступник: {deputy}.",
+            "{who}: отсутствие; заместитель: {deputy}.",
+        ),
     ],
 )
 def test_terms_of_the_trade(message: str, uk: str, ru: str) -> None:

@@ -32,8 +32,8 @@ def test_words_follow_the_reader_however_often_they_are_said(templates: Template
 
 
 def test_facts_are_escaped_and_what_the_catalogue_says_is_not(templates: Templates) -> None:
-    template = "{{ _('%(name)s is at it…', name=name) }}"
-    assert say(templates, template, name="<b>") == "&lt;b&gt; is at it…"
+    template = "{{ _('%(name)s is working on it…', name=name) }}"
+    assert say(templates, template, name="<b>") == "&lt;b&gt; is working on it…"
     assert say(templates, "{{ _('Search & <find>') }}") == "Search & <find>"
 
 

@@ -211,7 +211,7 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
 
 def _too_far(body: Reckoning) -> Invalid:
     member = "minutes" if body.op == "add" else "days"
-    return Invalid(member, "calendars.too_far", "This is too far away to reckon.")
+    return Invalid(member, "calendars.too_far", "This is too far away to calculate.")
 
 
 class SuggestionOut(ApiAnswer):

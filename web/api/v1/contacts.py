@@ -244,7 +244,7 @@ async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
 
 @contacts.patch("/contacts/{contact_id}", needs=Permission.CONTACTS_EDIT, summary="Change a client")
 async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> ContactOut:
-    """What is left away stays as it is. A number that only another client has needs `share_numbers`."""
+    """A field that is left out stays unchanged. A number that only another client has needs `share_numbers`."""
     if body.phones and not body.share_numbers:
         await check_unknown(ask.session, ask.viewer, body.phones, ask.settings.region, "phones", without=contact_id)
     contact = await actions.edit_contact(

@@ -62,7 +62,7 @@ async def _told(ask: Ask, rows: Sequence[AttachedFile]) -> list[FileOut]:
 
 
 def as_answer(row: AttachedFile, login: str | None) -> FileOut:
-    """The row as the API says it; ``login`` is of who attached it."""
+    """The file as an answer of the API; ``login``: who attached it."""
     return FileOut(
         id=row.id or 0,
         deal_id=row.deal_id,
