@@ -30,7 +30,7 @@ async def test_an_escalation_is_a_lamp_and_a_manager_decides_about_it(
         assert one["client_number"] == "+380671112233"
         assert one["waiting_since"] == "2026-11-18T12:00:09Z"
         assert one["reason"].endswith(
-            "The lamp before lit Wed 18 Nov 12:20; 20 min of working time after it; Wed 18 Nov 12:20–12:40; lit Wed 18 Nov 12:40."
+            "The previous lamp lit Wed 18 Nov 12:20; 20 min of working time after it; Wed 18 Nov 12:20–12:40; lit Wed 18 Nov 12:40."
         )
         assert (await client.get(f"/api/v1/lamps/{one['id']}")).json() == one  # one shape
         lamps = (await client.get("/api/v1/lamps", params={"callback_id": one["callback_id"]})).json()["items"]

@@ -294,7 +294,7 @@ async def test_another_norm_asks_about_the_deals_that_stand_there(
 async def test_a_stage_that_goes_says_how_many_lamps_go_with_it(browser: Browsers) -> None:
     admin = await browser("admin")
     await admin.post("/deals/new", data={"title": "Fence", "stage_id": "5"})
-    assert "1 lamp is armed here: it is forgotten." in (await admin.get("/settings/stages/5/remove")).text
+    assert "1 lamp is waiting here: it is removed." in (await admin.get("/settings/stages/5/remove")).text
     assert "lamp" not in (await admin.get("/settings/stages/4/remove")).text.split('class="body"')[1]
 
 

@@ -54,7 +54,7 @@ def test_a_later_step_and_a_gap() -> None:
     with speaking(Here(Language.EN, ZoneInfo("Europe/Kyiv"), LIT)):
         (said,) = arithmetic(lamp(1, [WORKED[0], [], WORKED[2]]), None)
     assert said.replace("\u00a0", " ") == (
-        "The lamp before lit Mon 2 Nov 17:40; 8 h of working time after it; "
+        "The previous lamp lit Mon 2 Nov 17:40; 8 h of working time after it; "
         "Mon 2 Nov 17:40–18:00, …, Tue 3 Nov 14:00–17:40; lit Tue 3 Nov 17:40."
     )
 
