@@ -92,7 +92,9 @@ class Backfill:
 
         rows = [row for row in rows if id(row) in known or row.at <= asked_at + SETTLES]
         wanted = {id(row) for call in cel.calls(rows) if matters(call) for row in call}
-        told = cel_translation.messages((row for row in rows if id(row) in wanted), known, there, restarted)
+        heard_until = None if since is None else since + shift
+        rows = [row for row in rows if id(row) in wanted]
+        told = cel_translation.messages(rows, known, there, restarted, heard_until)
         found = [(at - shift, message) for at, message in told]
         if restarted and found and found[-1][1] == cel_translation.SHUTDOWN and since is not None:
             found[-1] = max(found[-1][0], since), cel_translation.SHUTDOWN  # we heard it after its last row

@@ -16,6 +16,7 @@ from ami.messages import Message
 
 SHUTDOWN: Message = {"Event": "Shutdown"}
 STARTED: Message = {"Event": "PbxcrmStarted"}  # the PBX has restarted; AMI itself sends that only at a login
+HUNG_UP_BY = "PbxcrmHungUpBy"  # an event: who hung up a channel; nobody is named when the PBX itself stopped
 #: The time of an event, and the event.
 Told = tuple[datetime, Message]
 
@@ -37,14 +38,15 @@ def messages(
     known: Collection[int] | None = None,
     there: Mapping[str, Message] | None = None,
     restarted: bool = False,
+    heard_until: datetime | None = None,
 ) -> Iterator[Told]:
     """The AMI events that rows stand for, in the order of the rows. Rows of several calls may be mixed.
 
     ``known``: the ``id()`` of the rows to translate (None: all); the others only show what followed. ``there``: the live
     channels by Uniqueid, as ``CoreShowChannel`` describes them. ``restarted``: the PBX was restarted before the file's end or
-    right after it.
+    right after it, and after ``heard_until``: an earlier restart in the file is another one.
     """
-    translation = _Translation(list(rows), there or {})
+    translation = _Translation(list(rows), there or {}, heard_until)
     for row in translation.rows:
         if known is not None and id(row) not in known:
             continue
@@ -57,8 +59,9 @@ def messages(
 
 
 class _Translation:
-    def __init__(self, rows: Sequence[Row], there: Mapping[str, Message]) -> None:
+    def __init__(self, rows: Sequence[Row], there: Mapping[str, Message], heard_until: datetime | None = None) -> None:
         self.rows = rows
+        self._heard_until = heard_until
         self._there = there
         self._hangups = {row.unique_id: row for row in rows if row.event == "HANGUP"}
         self._forwards = [row for row in rows if row.event == "FORWARD"]
@@ -125,6 +128,8 @@ class _Translation:
                 over = self._hangups.get(row.unique_id)
                 source = "" if over is None else over.extra.get("hangupsource", "")
                 yield {"Event": "Hangup", **_channel(row), "Cause": self._cause(row.unique_id), "HangupSource": source}
+                if source:  # told also if the Hangup itself was heard: AMI does not say who hung up
+                    yield {"Event": HUNG_UP_BY, "Uniqueid": row.unique_id, "HangupSource": source}
             case _:
                 pass
 
@@ -140,8 +145,9 @@ class _Translation:
         before, self._born_last = self._born_last, max(self._born_last, born)
         if before[1] >= 0 and born[0] >= before[0] and born[1] == 0 and before[1] > 0 and self._last is not None:
             yield from self.stop()
-            yield row.at, STARTED
-            self.was_started_anew = True
+            if self._heard_until is None or row.at > self._heard_until:
+                yield row.at, STARTED
+                self.was_started_anew = True
             self._alive.clear()
             self._dialling.clear()
             self._waiting.clear()

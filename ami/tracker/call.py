@@ -157,6 +157,7 @@ class TrackedCall:
         self.left_voicemail = False
         self.closed_hours = False
         self.caller_hung_up = False
+        self.was_hung_up = False  # somebody or the dialplan hung up, by the PBX's own record; not the stop of the PBX
         self.was_let_go = False  # the dialplan ended it: the PBX reports when callers hang up, and none did
         self.hung_up_after_queue = False
         self.caller_cause: int | None = None
@@ -166,6 +167,7 @@ class TrackedCall:
         self.ended_at: datetime | None = None
         self.outcome = Outcome.OPEN
         self.release_at: datetime | None = None  # the verdict is held until then, by the listener's clock
+        self.was_stopped = False  # the PBX stopped right after the end, and may have caused it
 
         # Which facts were told
         self.told: dict[tuple[FactKind, str], int] = {}

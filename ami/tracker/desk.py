@@ -215,6 +215,12 @@ class Desk:
         if not call.channels:
             self.board.forget(call)
 
+    def give_verdict(self, call: TrackedCall) -> None:
+        """End a call whose verdict was held. A stop of the PBX cut it off unless the PBX's own record says who hung up."""
+        known = outcome_rules.outcome(call)
+        is_cut_off = call.was_stopped and not call.was_hung_up and known not in {Outcome.ANSWERED, Outcome.VOICEMAIL}
+        self.end(call, Outcome.INTERRUPTED if is_cut_off else known)
+
     def remind(self, call: TrackedCall, due: datetime) -> None:
         """Schedule another look at the call at ``due``, by the listener's clock."""
         self._appointments += 1
@@ -230,7 +236,7 @@ class Desk:
                 continue
             if call.release_at is not None:
                 if call.release_at <= now:
-                    self.end(call, outcome_rules.outcome(call))
+                    self.give_verdict(call)
             else:
                 self._tell_who_left(call, now)
                 late = talk.late_transfer(

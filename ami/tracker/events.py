@@ -94,12 +94,20 @@ def hangup(desk: Desk, message: Message, at: datetime) -> None:
         leg.hung_up(at, cause)
     if channel is call.first:
         call.caller_cause = cause
+        call.was_hung_up = call.was_hung_up or bool(message.get("HangupSource"))  # from a CEL row
         would_be_told = desk.hears_hangup_requests and at - desk.asked_at > _REQUESTED_BEFORE
         let_go = would_be_told or message.get("HangupSource", "").startswith("dialplan/")  # from a CEL row
         call.was_let_go = let_go and not call.caller_hung_up and cause == _NORMAL_CLEARING
         context = message.get("Context", "").lower()
         if not call.legs and any(word in context for word in _CLOSED_WORDS):
             call.closed_hours = True
+
+
+def hung_up_by(desk: Desk, message: Message, _at: datetime) -> None:
+    """Who hung up, from a CEL row of a channel whose Hangup may have been heard (made by ``cel_translation``)."""
+    call = desk.board.call_of(message.get("Uniqueid", ""))
+    if call is not None and call.first is not None and call.first.id == message.get("Uniqueid"):
+        call.was_hung_up = True
 
 
 def hangup_request(desk: Desk, message: Message, at: datetime) -> None:
@@ -286,8 +294,8 @@ def new_exten(desk: Desk, message: Message, _at: datetime) -> None:
 
 
 def shutdown(desk: Desk, _message: Message, at: datetime) -> None:
-    """The PBX stops."""
-    lost_hangups.shutdown(desk, at)
+    """The PBX stops. Whether a call that had just ended was cut off is known when its own record has been read."""
+    lost_hangups.shutdown(desk, at, decides=False)
 
 
 def started(desk: Desk, _message: Message, at: datetime) -> None:
@@ -325,4 +333,5 @@ HANDLERS: dict[str, Handler] = {
     "Newexten": new_exten,
     "Shutdown": shutdown,
     "PbxcrmStarted": started,
+    "PbxcrmHungUpBy": hung_up_by,
 }

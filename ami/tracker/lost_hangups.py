@@ -10,27 +10,41 @@ from pbxcrm.calls.facts import CallFact, Outcome
 #: A call without any event for this long has lost its Hangup.
 FORGOTTEN_AFTER = timedelta(hours=24)
 _LOOK_EVERY = timedelta(minutes=1)  # not at each tick: with 300 calls that was a twentieth of the listener's time
+#: How long after a stop of the PBX its own record can decide.
+RECORD_READ_WITHIN = timedelta(seconds=10)
 _BEFORE = timedelta(milliseconds=1)
 
 
-def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None) -> None:
+def shutdown(desk: Desk, at: datetime, started_at: datetime | None = None, *, decides: bool = True) -> None:
     """The PBX stops: calls with a talk are answered, all others interrupted, including those whose verdict was held.
 
     A stop read from the PBX's own record may be long past: calls that began after it, or at ``started_at`` (the next start of
-    the PBX) or later, continue.
+    the PBX) or later, continue. Unless it ``decides``, calls whose verdict was held wait for the PBX's own record, which says
+    whether they were hung up before the stop.
     """
     at = at if started_at is None else min(at, started_at - _BEFORE)
     ended = [call for call in desk.board.calls if call.started_at <= at]
     for call in ended:
         if not call.is_over:
-            known = outcome_rules.outcome(call)
-            # A moment before the stop the caller hung up, or the line said that it is busy: a stop does neither.
-            was_over = call.release_at is not None and (call.caller_hung_up or known is Outcome.BUSY)
-            give_up(desk, call, at, known if was_over else Outcome.INTERRUPTED)
+            outcome = _at_a_stop(call)
+            if outcome is Outcome.INTERRUPTED and call.release_at is not None and not call.channels and not decides:
+                call.was_stopped = True
+                call.release_at += RECORD_READ_WITHIN
+                desk.remind(call, call.release_at)
+                continue
+            give_up(desk, call, at, outcome)
         for channel_id in list(call.channels):
             desk.board.unplug(channel_id)
         desk.board.forget(call)
         desk.board.touched.pop(call, None)
+
+
+def _at_a_stop(call: TrackedCall) -> Outcome:
+    """The outcome when the PBX stops: the call's own if it was over a moment before, else interrupted."""
+    known = outcome_rules.outcome(call)
+    # Somebody hung up, or the line said that it is busy: a stop does neither.
+    was_over = call.release_at is not None and (call.caller_hung_up or call.was_hung_up or known is Outcome.BUSY)
+    return known if was_over else Outcome.INTERRUPTED
 
 
 def give_up(desk: Desk, call: TrackedCall, at: datetime, outcome: Outcome) -> None:
@@ -40,11 +54,16 @@ def give_up(desk: Desk, call: TrackedCall, at: datetime, outcome: Outcome) -> No
     desk.end(call, known if known in {Outcome.ANSWERED, Outcome.VOICEMAIL} else outcome)
 
 
-def release_all(desk: Desk) -> list[CallFact]:
-    """Give all held verdicts now; return the facts."""
+def release_held(desk: Desk) -> None:
+    """Give all held verdicts now."""
     for call in list(desk.open_calls()):
         if call.release_at is not None:
-            desk.end(call, outcome_rules.outcome(call))
+            desk.give_verdict(call)
+
+
+def release_all(desk: Desk) -> list[CallFact]:
+    """Give all held verdicts now; return the facts."""
+    release_held(desk)
     return desk.take_facts()
 
 

@@ -129,7 +129,7 @@ class Run(Generic[Thing]):
         enter = self._stack.enter_async_context
         try:
             self.pbx, self._phones, self._trunk = await enter(running_office("22"))
-            self.witness = await enter(Witness(self._folder, self.pbx.ami_port, LEAST))
+            self.witness = await enter(Witness(self._folder, self.pbx.ami_port, LEAST, cel_of(self.pbx)))
             self.struck = await enter(self._make(self.pbx))
         except BaseException:
             await self._stack.aclose()

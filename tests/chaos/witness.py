@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, Self
 
+from ami.backfill import Backfill
 from ami.connection import Timing
 from ami.listener import Listener, ListenerSettings
 from ami.replay import as_object
@@ -16,9 +17,12 @@ from tests.integration.ami.office import now
 
 
 class Witness:
-    """``async with``: listens to the PBX directly, in this process, and keeps its facts in memory."""
+    """``async with``: listens to the PBX directly, in this process, and keeps its facts in memory.
 
-    def __init__(self, folder: Path, ami_port: int, user: str) -> None:
+    When the PBX was started anew it reads its CEL file: only there stands who had hung up right before.
+    """
+
+    def __init__(self, folder: Path, ami_port: int, user: str, cel: Path) -> None:
         config = TrackerSettings(pbx="default")
         self.sink = MemorySink(now)
         self.listener = Listener(
@@ -28,6 +32,7 @@ class Witness:
             lambda: Tracker(config),
             self.sink,
             now,
+            recover=Backfill(lambda: Tracker(config), cel_csv=cel),
             settings=ListenerSettings(timing=Timing(retry_first=0.05, retry_most=0.2)),
         )
 

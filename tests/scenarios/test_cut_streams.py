@@ -257,6 +257,24 @@ def test_who_hung_up_a_moment_before_the_stop_was_not_interrupted() -> None:
     assert [(call["outcome"], call["missed_reason"]) for call in listener.told()] == [("missed", "abandoned_ringing")]
 
 
+def test_an_earlier_restart_in_the_file_is_not_the_one_that_cut_the_call_off(tmp_path: Path) -> None:
+    """The PBX is started anew twice within half a minute; the first time was heard."""
+    first, second = HERE / "cel-22/restart_of_the_pbx.cel.csv", HERE / "cel-22/restart_while_ringing.cel.csv"
+    messages = messages_of(second.with_name("restart_while_ringing.ami"))
+    later = int(cel.read(first)[-1].at.timestamp()) + 20 - int(time_of(messages[0]).timestamp())
+    both = tmp_path / "Master.csv"
+    both.write_text(first.read_text() + _later(second.read_text(), later))
+    messages = [{name: _later(value, later) for name, value in message.items()} for message in messages]
+    listener, began = Listener(), time_of(messages[0])
+    listener.take(listener.tracker.reconcile(Snapshot((), booted_at=began - timedelta(seconds=5)), began))
+    for message in messages[:3]:
+        listener.hear(message)
+    ends = time_of(messages[-1]) + timedelta(seconds=2)
+    listener.wake_up(both, time_of(messages[2]), ends, Snapshot((), booted_at=ends, asked_at=ends))
+    listener.close()
+    assert listener.told()[-1]["outcome"] == "interrupted"
+
+
 def _later(text: str, seconds: int) -> str:
     """Times and the channels' ids."""
     return re.sub(r"\b(17\d{8})(?=\.\d)", lambda found: str(int(found[1]) + seconds), text)

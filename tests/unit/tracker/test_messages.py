@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ami.cel_translation import STARTED
+from ami.cel_translation import HUNG_UP_BY, STARTED
 from ami.messages import END, HINTS, WANTED, Framer, is_wanted, parse
 from ami.tracker.events import HANDLERS
 
@@ -136,4 +136,4 @@ def test_the_name_decides_what_is_wanted(raw: bytes, wanted: bool) -> None:
 
 
 def test_what_is_wanted_is_what_the_tracker_understands() -> None:
-    assert {name.decode() for name in [*WANTED, *HINTS]} == set(HANDLERS) - {STARTED["Event"]}
+    assert {name.decode() for name in [*WANTED, *HINTS]} == set(HANDLERS) - {STARTED["Event"], HUNG_UP_BY}

@@ -25,8 +25,18 @@ def test_a_pbx_that_stops_interrupts_and_nobody_missed_anything() -> None:
     story = MessageStory(
         CLIENT_RINGS_101 + "9.0 hangup p101 16\n9.0 hangup client 16\n9.5 event Shutdown Shutdown=Cleanly"
     )
-    assert story.call.outcome is Outcome.INTERRUPTED
+    assert story.call.outcome is Outcome.OPEN  # the PBX's own record may say that somebody hung up
+    assert story.wait(60).call.outcome is Outcome.INTERRUPTED
     assert not story.tracker.open_calls()
+
+
+def test_who_was_hung_up_by_the_dialplan_right_before_a_stop_was_not_interrupted() -> None:
+    """AMI does not say who hung up; Asterisk's own record (CEL), read after the restart, does."""
+    story = MessageStory(
+        CLIENT_RINGS_101 + "9.0 hangup p101 16\n9.0 hangup client 16\n9.5 event Shutdown Shutdown=Cleanly\n"
+        "11 event PbxcrmHungUpBy Channel=@client HangupSource=dialplan/builtin"
+    )
+    assert story.wait(60).call.outcome is Outcome.MISSED
 
 
 def test_a_pbx_that_stops_in_a_talk_ends_an_answered_call() -> None:

@@ -49,7 +49,7 @@ def test_a_line_that_was_busy_was_busy_though_the_pbx_stops_a_moment_later() -> 
         "5 dialend p101 line {status}\n5 hangup line {cause}\n5.1 hangup p101 17\n5.5 event Shutdown Shutdown=Uncleanly"
     )
     assert MessageStory(dialling + ends.format(status="BUSY", cause=17)).call.outcome is Outcome.BUSY
-    assert MessageStory(dialling + ends.format(status="CANCEL", cause=16)).call.outcome is Outcome.INTERRUPTED
+    assert MessageStory(dialling + ends.format(status="CANCEL", cause=16)).wait(60).call.outcome is Outcome.INTERRUPTED
 
 
 def test_a_second_line_is_tried_when_the_first_is_out_of_order() -> None:
