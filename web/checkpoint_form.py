@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pbxcrm.checkpoints.deal_facts import NEXT_ATTEMPT
 from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECONDS
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
-from pbxcrm.deals.fields import BY_KEY, MOMENTS
+from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.whom import MANAGER, RESPONSIBLE, USER
 from pbxcrm.shared.errors import Invalid
@@ -28,13 +27,6 @@ WORK: dict[str, str] = {
     WorkKind.TALKED.value: N_("A conversation with the client, on whatever deal or number of theirs"),
     WorkKind.NEXT_TASK.value: N_("A next task with a date"),
     WorkKind.FIELD_FILLED.value: N_("A field that is filled in"),
-}
-DATES: dict[str, str] = {
-    **{key: BY_KEY[key].name for key in MOMENTS},
-    "next_task_at": N_("when the next task is due"),
-    NEXT_ATTEMPT: N_("when the next attempt to reach the client is planned"),
-    "stage_since": N_("when it came into the stage"),
-    "created_at": N_("when the deal was made"),
 }
 WHAT: dict[str, str] = {
     StepKind.TASK.value: N_("a task"),

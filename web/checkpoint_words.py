@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from pbxcrm.checkpoints.deal_facts import DATES
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind
 from pbxcrm.people.directory import Directory
 from web import whom_words, words
-from web.checkpoint_form import DATES
 from web.i18n import gettext as _
 
 

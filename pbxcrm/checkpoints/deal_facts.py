@@ -17,15 +17,22 @@ from pbxcrm.checkpoints.addressee_rules import goes_to_manager
 from pbxcrm.checkpoints.context import Watched
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work
-from pbxcrm.deals.fields import MOMENTS
+from pbxcrm.deals.fields import BY_KEY, MOMENTS
 from pbxcrm.deals.models import Deal, StageMove
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.core_sql import fetch
+from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 NEXT_ATTEMPT = "next_attempt_at"
-#: The dates of a deal that a checkpoint may watch.
-DATES = (*MOMENTS, "next_task_at", NEXT_ATTEMPT, "stage_since", "created_at")
+#: The dates of a deal that a checkpoint may watch, with their English names for pages to translate.
+DATES: dict[str, str] = {
+    **{key: BY_KEY[key].name for key in MOMENTS},
+    "next_task_at": N_("when the next task is due"),
+    NEXT_ATTEMPT: N_("when the next attempt to reach the client is planned"),
+    "stage_since": N_("when it came into the stage"),
+    "created_at": N_("when the deal was made"),
+}
 
 #: Deal ids -> when the next attempt to reach the client is planned, for deals that have one.
 AttemptsOf = Callable[[AsyncSession, Collection[int]], Awaitable[Mapping[int, datetime]]]
@@ -53,6 +60,8 @@ class DealFacts:
 
     ``given``: when a manager who was asked first gave the deal to somebody else. That starts the clock anew, since nobody was asked
     before the manager, and nobody would be asked again.
+    ``burning_dates``: the first burning lamp of each checkpoint on a written date (by checkpoint). It burns until there is work,
+    also when its date is emptied or moved: otherwise the seller could put out the manager's lamp without any.
     """
 
     deal: Deal
@@ -65,6 +74,7 @@ class DealFacts:
     next_task_at: datetime | None = None
     next_attempt_at: datetime | None = None
     given: dict[int, list[Work]] = field(default_factory=dict)  # by checkpoint
+    burning_dates: dict[int, Lamp] = field(default_factory=dict)
 
     @property
     def entered_at(self) -> datetime:
@@ -120,6 +130,8 @@ async def load_deal_facts(
             facts[deal_id].next_attempt_at = planned_at
     if asks_managers := [each.id for each in watched if goes_to_manager(each.steps[0].whom)]:
         await _add_given(session, facts, asks_managers)
+    if written := [each.id for each in watched if is_written_date(each)]:
+        await _add_burning_dates(session, facts, written)
     for deal_id, rests in (await load_rests(session, ids)).items():
         facts[deal_id].rests = rests
     return facts
@@ -217,6 +229,27 @@ async def _add_given(session: AsyncSession, facts: dict[int, DealFacts], checkpo
         if lamp.out_at is not None and lamp.deal_id is not None:
             given = Work(lamp.out_at, WorkKind.STAGE_MOVED, f"given:{lamp.id}", lamp.out_at, lamp.out_by_id)
             facts[lamp.deal_id].given.setdefault(lamp.checkpoint_id, []).append(given)
+
+
+def is_written_date(watched: Watched) -> bool:
+    """Whether the checkpoint watches a date that people write into the deal."""
+    return watched.checkpoint.trigger == TriggerKind.DATE and watched.checkpoint.field in MOMENTS
+
+
+async def _add_burning_dates(session: AsyncSession, facts: dict[int, DealFacts], checkpoint_ids: list[int]) -> None:
+    rows = await session.exec(
+        select(Lamp)
+        .where(
+            col(Lamp.deal_id).in_(list(facts)),
+            Lamp.state == LampState.BURNING.value,
+            col(Lamp.checkpoint_id).in_(checkpoint_ids),
+            Lamp.subject == Subject.DEAL.value,
+        )
+        .order_by(col(Lamp.step).desc())
+    )
+    for lamp in rows.all():
+        if lamp.deal_id is not None:
+            facts[lamp.deal_id].burning_dates[lamp.checkpoint_id] = lamp
 
 
 async def _add_filled(session: AsyncSession, facts: dict[int, DealFacts]) -> None:

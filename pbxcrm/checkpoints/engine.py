@@ -12,10 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.context import EngineContext, Watched, load_engine
-from pbxcrm.checkpoints.deal_facts import DealFacts, load_deal_facts
+from pbxcrm.checkpoints.deal_facts import DATES, DealFacts, load_deal_facts
 from pbxcrm.checkpoints.lamps import DueLampState, carry_out, hold_open, light_claimed
 from pbxcrm.checkpoints.lighting import DueLamp, LampEnding, LampSubject, hand_over_lamp, put_out
 from pbxcrm.checkpoints.models import (
+    Checkpoint,
     CheckpointStep,
     Decision,
     Lamp,
@@ -150,6 +151,8 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
     def why(lamp: Lamp, behind: Sequence[Reason]) -> Reason:
         if lamp.step:
             return Reason("lamp.later", {"norm": str(lamp.minutes)}, tuple(behind))
+        if (date := facts.date(checkpoint.field)) is not None and checkpoint.trigger == TriggerKind.DATE:
+            return Reason(*_date_said(checkpoint, date), tuple(behind))
         told = {"norm": str(lamp.minutes), "stage": stage_name, "checkpoint": checkpoint.name}
         code = {TriggerKind.DATE.value: "lamp.date", TriggerKind.SILENCE.value: "lamp.silence"}
         return Reason(code.get(checkpoint.trigger, "lamp.stage"), told, tuple(behind))
@@ -180,6 +183,18 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
         stage_name=stage_name,
         rests=facts.rests,
     )
+
+
+def _date_said(checkpoint: Checkpoint, date: datetime) -> tuple[str, dict[str, str]]:
+    """Which date the checkpoint watches, what it is, and how long before or after it the clock begins: a reason's code and parameters."""
+    offset = checkpoint.offset_minutes
+    code = "lamp.date_before" if offset < 0 else "lamp.date_after" if offset else "lamp.date_at"
+    told = {
+        "key": DATES.get(checkpoint.field, checkpoint.field),
+        "date_at": date.isoformat(),
+        "checkpoint": checkpoint.name,
+    }
+    return code, {**told, "working_minutes": str(abs(offset))} if offset else told
 
 
 async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequence[Lamp], now: datetime) -> int:
@@ -249,6 +264,11 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
         return due_of(working, since, wanted, facts.rests)
 
     if checkpoint.trigger == TriggerKind.DATE:
+        burning = facts.burning_dates.get(watched.id)
+        if burning is not None and not any(
+            work.at > (burning.lit_at or burning.entered_at) for work in facts.works_for(watched)
+        ):
+            return Clock(entry_of(burning), burning.entered_at, minutes, due, deal.responsible_id)
         date, begins = facts.date(checkpoint.field), date_of(watched, facts, working)
         if date is None or begins is None:
             return None

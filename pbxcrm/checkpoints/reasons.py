@@ -14,6 +14,9 @@ REASONS: dict[str, str | Counted] = {
         "norm",
     ),
     "lamp.date": N_("A date of the deal that is watched has come: {checkpoint}."),
+    "lamp.date_at": N_("{checkpoint}: {date_at} ({key})."),
+    "lamp.date_before": N_("{checkpoint}: {working_minutes} of working time before {date_at} ({key})."),
+    "lamp.date_after": N_("{checkpoint}: {working_minutes} of working time after {date_at} ({key})."),
     "lamp.later": N_counted(
         "{norm} more working minute passed after the previous lamp.",
         "{norm} more working minutes passed after the previous lamp.",

@@ -15,6 +15,7 @@ from pbxcrm.checkpoints.actions import (
     delete_checkpoint,
     watch_pipeline,
 )
+from pbxcrm.checkpoints.deal_facts import DATES
 from pbxcrm.checkpoints.drafts import MOST_ITEMS, MOST_STEPS
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import Look, access_trial, look_at_change, try_change
@@ -206,7 +207,7 @@ def _page(
         rows=forms.rows_of(form),
         triggers=triggers,
         work=forms.WORK,
-        dates=[(name, _(word)) for name, word in forms.DATES.items()],
+        dates=[(name, _(word)) for name, word in DATES.items()],
         sides=[("after", _("after the date")), ("before", _("before the date"))],
         fields=forms.field_choices(),
         units=unit_choices(),

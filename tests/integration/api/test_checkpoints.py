@@ -1,5 +1,6 @@
 """Checkpoints, lamps and pauses as programs use them."""
 
+from datetime import timedelta
 from typing import Any
 
 from httpx2 import AsyncClient
@@ -172,6 +173,34 @@ async def test_dates_of_a_deal_are_watched_moved_and_emptied(programs: Programs,
         begun = await client.patch(f"/api/v1/checkpoints/{query['checkpoint_id']}", json={"begin_now": True})
         assert begun.status_code == 200
         assert (await client.get("/api/v1/lamps", params=query)).json()["items"] == [], "nothing lights at once"
+
+
+async def test_a_burning_lamp_of_a_date_goes_out_by_work_and_not_by_emptying_the_date(
+    programs: Programs, database: Database
+) -> None:
+    async with await programs.as_("admin") as client:
+        deal_id = await deal_in(client, await stage_called(client, "Call held"))
+        one = f"/api/v1/deals/{deal_id}"
+        trigger = {"kind": "date", "field": "proposal_until", "offset_minutes": -60}
+        body = {"name": "Proposal", "trigger": trigger, "steps": [{"whom": "responsible"}], "work": ["next_task"]}
+        made = await client.post("/api/v1/checkpoints", json=body)
+        query = {"deal_id": deal_id, "checkpoint_id": made.json()["id"]}
+        await client.patch(one, json={"proposal_until": "2026-11-18T12:30:00Z"})
+        await sweep_lamps(database, NOON - timedelta(minutes=10))
+
+        async def lamp() -> dict[str, Any]:
+            return (await client.get("/api/v1/lamps", params=query)).json()["items"][0]
+
+        burning = await lamp()
+        assert burning["state"] == "burning"
+        assert "working time before" in str(burning["reason"])
+        for date in (None, "2026-12-18T12:30:00Z"):
+            assert (await client.patch(one, json={"proposal_until": date})).status_code == 200
+            assert (await lamp())["state"] == "burning", date
+        task = {"title": "Call", "due_at": "2026-11-19T10:00:00Z", "deal_id": deal_id}
+        assert (await client.post("/api/v1/tasks", json=task)).status_code == 201
+        states = {each["state"] for each in (await client.get("/api/v1/lamps", params=query)).json()["items"]}
+        assert states == {"out", "armed"}, "the date that is written now is watched"
 
 
 async def test_the_checkpoint_of_callbacks_changes_its_steps_and_nothing_else(programs: Programs) -> None:
