@@ -189,7 +189,8 @@ async def test_a_burning_lamp_of_a_date_goes_out_by_work_and_not_by_emptying_the
         await sweep_lamps(database, NOON - timedelta(minutes=10))
 
         async def lamp() -> dict[str, Any]:
-            return (await client.get("/api/v1/lamps", params=query)).json()["items"][0]
+            found: dict[str, Any] = (await client.get("/api/v1/lamps", params=query)).json()["items"][0]
+            return found
 
         burning = await lamp()
         assert burning["state"] == "burning"
