@@ -84,6 +84,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *_callbacks(),
         *_escalations(),
         page("/burning", burning.page, needs=Permission.TASKS_READ, name="burning"),
+        page("/burning/reactions", burning.reactions, needs=Permission.TASKS_READ, name="burning_reactions"),
         page("/burning/rows", burning.behind, needs=Permission.TASKS_READ, name="burning_rows"),
         page("/burning/parked", lamps.parked, needs=Permission.TASKS_READ, name="parked"),
         page("/burning/parked/retry", lamps.retry, needs=Permission.SETTINGS_EDIT, methods=POST),

@@ -60,8 +60,9 @@ async def load_digest(
     """The data for the user's digest of ``day``, over what the user may see; lines by seller for managers and administrators."""
     viewer, user_id = await viewer_of(session, user), user.id or 0
     midnight = datetime.combine(day + timedelta(days=1), time.min, timezone)
-    burns = await burning_queries.burning_now(session, viewer)
-    lights = await burning_queries.lighting_soon(session, viewer, now, midnight)
+    burns = await burning_queries.burning_by_owner(session, viewer)
+    soon = await burning_queries.lighting_by_owner(session, viewer, now, midnight, midnight)
+    lights = {owner_id: each.all for owner_id, each in soon.items()}
     tasks = await session.exec(
         select(Task)
         .where(
@@ -75,7 +76,7 @@ async def load_digest(
     )
     by_seller: list[SellerLine] = []
     if user.role in {Role.MANAGER, Role.ADMIN}:
-        burn, light = Counter(each.owner_id for each in burns), Counter(each.owner_id for each in lights)
+        burn, light = Counter(burns), Counter(lights)
         owners = sorted(burn.keys() | light.keys(), key=lambda owner: (-burn[owner], -light[owner], owner or 0))
         by_seller = [SellerLine(people.name(owner) if owner else "", burn[owner], light[owner]) for owner in owners]
     return DigestFacts(
@@ -86,9 +87,9 @@ async def load_digest(
         day=day,
         timezone=timezone,
         now=now,
-        burns=len(burns),
+        burns=sum(burns.values()),
         burning=await burning_queries.rows_burning(session, viewer, limit=MOST),
-        lights=len(lights),
+        lights=sum(lights.values()),
         lighting=await burning_queries.rows_lighting(session, viewer, now, midnight, limit=MOST),
         overdue=await overdue_count(session, user_id, now),
         tasks=list(tasks.all()),

@@ -1,7 +1,7 @@
 """Lamps that burn, lamps that will light today and this week by hour, and how fast people react; for the rows one may see."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import ColumnElement, and_
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.checkpoints import burning_queries
-from pbxcrm.checkpoints.burning_queries import ListedLamp, Pace
+from pbxcrm.checkpoints.burning_queries import ListedLamp, Pace, Soon
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import parked_count
 from pbxcrm.people.directory import load_directory
@@ -34,7 +34,7 @@ WHAT: dict[str, str] = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PersonLine:
     """The figures of one person; ``user_id`` None: of work without an owner."""
 
@@ -43,7 +43,6 @@ class PersonLine:
     now: int = 0
     today: int = 0
     week: int = 0
-    pace: Pace = field(default_factory=Pace)
 
 
 async def page(request: Request) -> Response:
@@ -52,42 +51,48 @@ async def page(request: Request) -> Response:
     tonight, week = _midnight(1), _midnight(DAYS)
     async with parts(request).db.read() as session:
         people = await load_directory(session)
-        burns = await burning_queries.burning_now(session, who)
-        soon = await burning_queries.lighting_soon(session, who, at, week)
-        paces = await burning_queries.paces(session, who, at - timedelta(days=PACE_DAYS))
+        burns = await burning_queries.burning_by_owner(session, who)
+        soon = await burning_queries.lighting_by_owner(session, who, at, tonight, week)
+        times = await burning_queries.lighting_by_time(session, who, at, week)
         rows = await burning_queries.rows_burning(session, who, limit=SHOWN)
         parked = await parked_count(session, who)
-    lines: dict[int | None, PersonLine] = {}
-
-    def line(owner_id: int | None) -> PersonLine:
-        return lines.setdefault(owner_id, PersonLine(owner_id, people.name(owner_id) if owner_id else ""))
-
-    for each in burns:
-        line(each.owner_id).now += 1
-    for each in soon:
-        line(each.owner_id).week += 1
-        line(each.owner_id).today += each.at < tonight
-    for owner_id, pace in paces.items():
-        line(owner_id).pace = pace
-    hours = Counter(_day_and_hour(each.at) for each in soon)
+    lines = []
+    for owner_id in burns.keys() | soon.keys():
+        name, theirs = people.name(owner_id) if owner_id else "", soon.get(owner_id, Soon())
+        lines.append(PersonLine(owner_id, name, burns.get(owner_id, 0), theirs.first, theirs.all))
+    hours: Counter[tuple[int, int]] = Counter()
+    for begins, count in times:
+        hours[_day_and_hour(begins)] += count
+    burning, week_count = sum(burns.values()), sum(each.all for each in soon.values())
     return show(
         request,
         "burning/page.html",
         fragment="burning/_page.html",
-        burns=len(burns),
-        lights_today=sum(each.at < tonight for each in soon),
-        lights_week=len(soon),
-        is_all=max(len(burns), len(soon)) < burning_queries.MOST,
+        burns=burning,
+        lights_today=sum(each.first for each in soon.values()),
+        lights_week=week_count,
+        is_all=max(burning, week_count) < burning_queries.MOST,
         rows=rows,
         parked=parked,
-        lines=sorted(lines.values(), key=lambda each: (-each.now, -each.today, each.name)),
+        lines=sorted(lines, key=lambda each: (-each.now, -each.today, each.name)),
         days=[today() + timedelta(days=number) for number in range(DAYS)],
         columns=range(min(hour for _, hour in hours), max(hour for _, hour in hours) + 1) if hours else (),
         hours=hours,
         most_of_an_hour=max(hours.values(), default=1),
         people=people,
-        overall=Pace([each for pace in paces.values() for each in pace.reactions]),
     )
+
+
+async def reactions(request: Request) -> Response:
+    """``GET /burning/reactions``: how fast people reacted. The page loads it after itself: every lamp of 30 days is read for it."""
+    async with parts(request).db.read() as session:
+        people = await load_directory(session)
+        since = now(request) - timedelta(days=PACE_DAYS)
+        paces = await burning_queries.paces(session, viewer(request), since)
+    lines = [(owner_id, people.name(owner_id) if owner_id else "", pace) for owner_id, pace in paces.items()]
+    lines.sort(key=lambda line: (-len(line[2].reactions), line[1]))
+    overall = Pace([each for pace in paces.values() for each in pace.reactions])
+    return show(request, "burning/_reactions.html", lines=lines, overall=overall)
 
 
 async def behind(request: Request) -> Response:
