@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Integer, cast, func, or_
+from sqlalchemy import ColumnElement, Integer, cast, exists, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -134,16 +134,21 @@ async def _burning(session: AsyncSession, condition: ColumnElement[bool] | bool)
     return list((await session.exec(query)).all())
 
 
+MOST_ARMED = 1000  # armed lamps of a stage that are counted: each is looked up by its deal
+
+
 async def lamps_in_stage(session: AsyncSession, stage_id: int) -> tuple[int, int]:
-    """The numbers of armed and of burning lamps of the deals in a stage."""
-    deals = select(Deal.id).where(Deal.stage_id == stage_id)
-    rows = await session.exec(
-        select(Lamp.state, func.count())
-        .where(col(Lamp.deal_id).in_(deals), col(Lamp.state).in_([LampState.ARMED.value, LampState.BURNING.value]))
-        .group_by(col(Lamp.state))
-    )
-    found = dict(rows.all())
-    return found.get(LampState.ARMED.value, 0), found.get(LampState.BURNING.value, 0)
+    """The numbers of armed and of burning lamps of the deals in a stage. ``MOST_ARMED`` + 1 armed ones stand for all larger numbers."""
+    in_stage = exists().where(col(Deal.id) == col(Lamp.deal_id), col(Deal.stage_id) == stage_id)  # few lamps burn
+    burning = await session.exec(select(func.count()).select_from(Lamp).where(is_burning(), in_stage))
+    some = (
+        select(col(Lamp.id))
+        .join(Deal, col(Deal.id) == col(Lamp.deal_id))
+        .where(Deal.stage_id == stage_id, Lamp.state == LampState.ARMED.value)
+        .limit(MOST_ARMED + 1)
+    ).subquery()
+    armed = await session.exec(select(func.count()).select_from(some))
+    return armed.one(), burning.one()
 
 
 async def parked_lamps(session: AsyncSession, viewer: Viewer | None = None, limit: int = 50) -> list[Lamp]:

@@ -116,6 +116,11 @@ async def _pages(house: House, on: str, stage_id: int) -> list[Figure]:
     for login in ("admin", "ivan"):
         await _enter(house, login)
         reports = [report for report in all_reports() if (login == "ivan") == (report.needs is Permission.OWN_PROFILE)]
+        figures.append(
+            (await times(house, "/burning/reactions", ROUNDS)).figure(
+                f"{on}: /burning/reactions as {login}", REPORT_GOAL
+            )
+        )
         for report in reports:
             opens = next(column.key for column in report.columns if column.opens)
             paths = (f"/reports/{report.name}", f"/reports/{report.name}/rows?row={ALL}&column={opens}")

@@ -11,7 +11,7 @@ from pbxcrm.checkpoints.actions import begin_anew
 from pbxcrm.checkpoints.default_checkpoints import key_stages
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.checkpoints.preview_jobs import Look, look_at_norm, try_norm
-from pbxcrm.checkpoints.queries import lamps_in_stage, list_checkpoints
+from pbxcrm.checkpoints.queries import MOST_ARMED, lamps_in_stage, list_checkpoints
 from pbxcrm.deals import pipeline_actions as actions
 from pbxcrm.deals.fields import name_of_field
 from pbxcrm.deals.funnel_templates import TEMPLATES
@@ -475,6 +475,7 @@ def _remove_page(
         shown=shown,
         count=shown.deals.get(stage.id or 0, 0),
         armed=lamps[0],
+        MOST_ARMED=MOST_ARMED,
         burning=lamps[1],
         targets=[(str(each.id), _(each.name)) for each in shown.stages if each.id != stage.id],
     )
