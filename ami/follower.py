@@ -66,8 +66,12 @@ class CallTracker(Protocol):
     """The interface of ``ami.tracker.Tracker``."""
 
     @property
-    def booted_at(self) -> datetime | None: ...
-    def remember(self, *, booted_at: datetime | None, hears_hangup_requests: bool) -> None: ...
+    def booted_at(self) -> datetime | None:
+        """When the PBX started, from the last snapshot; None if unknown."""
+
+    def remember(self, *, booted_at: datetime | None, hears_hangup_requests: bool) -> None:
+        """Restore what was known before the first message."""
+
     def feed(
         self, message: Message, received_at: datetime | None = None, *, position: int | None = None
     ) -> list[CallFact]:

@@ -11,6 +11,8 @@ from pbxcrm.shared.columns import ID, json_object, link, maybe_link, maybe_utc_c
 
 
 class EpisodeStatus(StrEnum):
+    """Whether a callback is open, and how it was closed."""
+
     OPEN = "open"
     REACHED = "reached"  # we reached the client
     RECOVERED = "recovered"  # the client called again and got through
@@ -18,6 +20,8 @@ class EpisodeStatus(StrEnum):
 
 
 class AttemptResult(StrEnum):
+    """The result of one attempt to call a client back."""
+
     REACHED = "reached"
     DIDNT_REACH = "didnt_reach"
     WRONG_NUMBER = "wrong_number"

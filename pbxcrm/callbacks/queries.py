@@ -271,6 +271,7 @@ class WorklistRow:
 
     @property
     def episode(self) -> Episode:
+        """The callback itself."""
         return self.row.episode
 
 

@@ -96,10 +96,12 @@ class Said:
 
     @property
     def noted(self) -> str:
+        """All that the person wrote, as one text for the attempt; empty if nothing."""
         return "; ".join(part for part in (self.why, self.without_call, self.note) if part)
 
     @property
     def talked(self) -> bool:
+        """Whether the result is about an answered call."""
         return self.call is not None and self.call.outcome == Outcome.ANSWERED
 
 

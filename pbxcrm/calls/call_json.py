@@ -11,41 +11,76 @@ class Told(Protocol):
     """What ``CallState`` and the row ``Call`` have in common."""
 
     @property
-    def linkedid(self) -> str: ...
+    def linkedid(self) -> str:
+        """The id of the call in Asterisk (Linkedid), unique per PBX."""
+
     @property
-    def direction(self) -> str: ...
+    def direction(self) -> str:
+        """A ``Direction``: inbound, outbound or internal."""
+
     @property
-    def outcome(self) -> str: ...
+    def outcome(self) -> str:
+        """An ``Outcome``; ``open`` while the call is in progress."""
+
     @property
-    def missed_reason(self) -> str | None: ...
+    def missed_reason(self) -> str | None:
+        """A ``MissedReason``; None unless the call was missed."""
+
     @property
-    def client_name(self) -> str | None: ...
+    def client_name(self) -> str | None:
+        """The caller name from the PBX; None without one. Hostile text."""
+
     @property
-    def did(self) -> str | None: ...
+    def did(self) -> str | None:
+        """The own number that the client dialled; None if unknown."""
+
     @property
-    def queue(self) -> str | None: ...
+    def queue(self) -> str | None:
+        """The last queue of the caller; None without one."""
+
     @property
-    def made_by(self) -> str | None: ...
+    def made_by(self) -> str | None:
+        """The extension that made an outbound or internal call; None for an inbound one."""
+
     @property
-    def rang(self) -> Sequence[str]: ...
+    def rang(self) -> Sequence[str]:
+        """The extensions whose phones rang, in order."""
+
     @property
-    def answered_by(self) -> str | None: ...
+    def answered_by(self) -> str | None:
+        """The first extension or outside number that talked to the client; None if nobody did."""
+
     @property
-    def talked(self) -> Sequence[str]: ...
+    def talked(self) -> Sequence[str]:
+        """All extensions that talked, in order."""
+
     @property
-    def transfers(self) -> Sequence[Transfer | Mapping[str, str]]: ...
+    def transfers(self) -> Sequence[Transfer | Mapping[str, str]]:
+        """The completed transfers, in order."""
+
     @property
-    def started_at(self) -> datetime: ...
+    def started_at(self) -> datetime:
+        """When the call began, aware UTC."""
+
     @property
-    def answered_at(self) -> datetime | None: ...
+    def answered_at(self) -> datetime | None:
+        """When the first talk began; None if nobody talked."""
+
     @property
-    def ended_at(self) -> datetime | None: ...
+    def ended_at(self) -> datetime | None:
+        """When the call ended; None while it is in progress."""
+
     @property
-    def wait_seconds(self) -> float | None: ...
+    def wait_seconds(self) -> float | None:
+        """Seconds from the start to the first talk, or to the end; None while waiting."""
+
     @property
-    def talk_seconds(self) -> float: ...
+    def talk_seconds(self) -> float:
+        """Seconds from the first talk to the end; 0 if nobody talked."""
+
     @property
-    def click_to_call(self) -> bool: ...
+    def click_to_call(self) -> bool:
+        """Whether the PBX was told to make the call (Originate)."""
 
 
 def as_object(call: Told, client_number: str | None) -> dict[str, Any]:

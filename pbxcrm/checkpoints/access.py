@@ -26,6 +26,7 @@ def visible_escalations(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
+    """Escalations that the viewer may accept or reassign; none for roles that only read them."""
     return visible_escalations(viewer) if can(viewer, Permission.ESCALATIONS_WORK) else false()
 
 

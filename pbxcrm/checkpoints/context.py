@@ -25,6 +25,7 @@ class Watched:
 
     @property
     def id(self) -> int:
+        """The id of the checkpoint; 0 for one that is not stored."""
         return self.checkpoint.id or 0
 
     @property
@@ -94,6 +95,8 @@ async def _read(session: AsyncSession) -> Watching:
 
 @dataclass(frozen=True, slots=True)
 class EngineContext:
+    """People, calendars and active checkpoints, as every decision about lamps needs them."""
+
     people: Directory
     calendars: Calendars
     watching: Watching

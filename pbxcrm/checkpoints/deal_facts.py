@@ -78,6 +78,7 @@ class DealFacts:
 
     @property
     def entered_at(self) -> datetime:
+        """When the deal entered its current stage."""
         return self.deal.stage_since
 
     def works_for(self, watched: Watched) -> list[Work]:

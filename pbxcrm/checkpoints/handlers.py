@@ -98,6 +98,7 @@ class WatchedDeal:
     number: str | None
 
     def is_of(self, talk: TalkOver) -> bool:
+        """Whether the talk was about this deal or with its client, by contact or by number."""
         return (
             self.id == talk.deal_id
             or (self.contact_id is not None and self.contact_id == talk.contact_id)

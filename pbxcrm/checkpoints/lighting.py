@@ -83,6 +83,7 @@ class DueLamp:
 
     @property
     def step(self) -> CheckpointStep:
+        """The step of the checkpoint that the lamp stands for."""
         return self.watched.steps[self.lamp.step]
 
 

@@ -12,6 +12,8 @@ from pbxcrm.shared.config_cache import cached_config
 
 
 class TriggerKind(StrEnum):
+    """What starts the clock of a checkpoint."""
+
     STAGE = "stage"  # a deal entered the stage
     DATE = "date"  # a date of the deal comes near, or has passed
     SILENCE = "silence"  # nobody has talked to the client for so long
@@ -28,16 +30,22 @@ class WorkKind(StrEnum):
 
 
 class StepKind(StrEnum):
+    """The kind of task that a lamp creates."""
+
     TASK = "task"  # for the person who should have acted, due now
     CONTROL = "control"  # for the manager
 
 
 class Subject(StrEnum):
+    """What a lamp belongs to."""
+
     DEAL = "deal"
     CALLBACK = "callback"
 
 
 class LampState(StrEnum):
+    """The state of a lamp: waiting for its time, burning, or out."""
+
     ARMED = "armed"
     BURNING = "burning"
     OUT = "out"

@@ -122,6 +122,8 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class NewLamp:
+    """A lamp to arm. ``minutes``: working minutes from ``since`` until ``due_at``, without pauses."""
+
     step: int
     entry: str
     since: datetime
@@ -131,6 +133,8 @@ class NewLamp:
 
 @dataclass(slots=True)
 class Changes:
+    """How the open lamps of one subject and checkpoint must change."""
+
     arm: NewLamp | None = None
     move: list[tuple[Lamp, NewLamp]] = field(default_factory=list)  # armed lamps with another due time
     forget: list[Lamp] = field(default_factory=list)  # armed lamps to delete

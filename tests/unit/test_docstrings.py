@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("pbxcrm", "ami", "web", "workers")
-CEILING = 47  # lower it with every one that is written
+CEILING = 0
 
 Named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

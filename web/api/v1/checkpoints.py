@@ -60,6 +60,8 @@ class TriggerBody(ApiRequest):
 
 
 class StepBody(ApiRequest):
+    """A step: who is asked, for what, and when."""
+
     after_minutes: Minutes | None = Field(
         None,
         description="Working minutes; null on the first: the stage's norm. 0: together with the step before, or at the date.",
@@ -77,6 +79,8 @@ Work = Annotated[list[Literal["stage_moved", "talked", "next_task", "field_fille
 
 
 class NewCheckpoint(ApiRequest):
+    """A new checkpoint of a stage or of a whole pipeline."""
+
     name: Name | None = Field(None, description="Default: the name of the stage.")
     pipeline_id: Id | None = None
     stage_id: Id | None = None
@@ -104,12 +108,16 @@ class CheckpointPatch(ApiRequest):
 
 
 class TriggerOut(ApiAnswer):
+    """What the checkpoint watches."""
+
     kind: TriggerKind
     field: str | None
     offset_minutes: int | None
 
 
 class StepOut(ApiAnswer):
+    """A step: who is asked, for what, and when."""
+
     after_minutes: int | None = Field(description="Working minutes; null on the first: the stage's norm.")
     whom: str
     what: StepKind
@@ -118,6 +126,8 @@ class StepOut(ApiAnswer):
 
 
 class CheckpointOut(ApiAnswer):
+    """A checkpoint with its steps in order."""
+
     id: int
     name: str
     pipeline_id: int | None
@@ -134,21 +144,29 @@ class CheckpointOut(ApiAnswer):
 
 
 class CheckpointQuery(ShortListQuery):
+    """Which checkpoints; all conditions must hold."""
+
     stage_id: IdText | None = None
     pipeline_id: IdText | None = None
 
 
 class PreviewQuery(ApiRequest):
+    """A norm to try for a stage, in working minutes."""
+
     stage_id: IdText
     norm_minutes: CountText
 
 
 class PreviewOut(ApiAnswer):
+    """What the norm would do to current deals."""
+
     deals: int = Field(description="Open deals in the stage.")
     would_light_now: int = Field(description="How many of them would have a lamp at once.")
 
 
 class LitOut(ApiAnswer):
+    """How many lamps would have lit, and how many of them for managers."""
+
     lamps: int
     at_managers: int
 
