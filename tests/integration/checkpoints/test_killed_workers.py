@@ -1,7 +1,5 @@
 """Each lamp exactly once with two real workers that are killed again and again, and Redis too; one broken lamp stops nobody."""
 
-import random
-import subprocess
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,29 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calendars.models import CalendarSpan
 from pbxcrm.checkpoints import lighting
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.lighting import DueLamp
 from pbxcrm.checkpoints.models import CheckpointStep, EngineBeat, Lamp, LampState
 from pbxcrm.deals.models import Stage
-from pbxcrm.shared import redis_server
 from pbxcrm.shared.db import Database
-from tests.integration.callbacks.test_workers import Worker
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.waiting import until
+from tests.workers import mortal_workers, work_at_any_hour
 
 DEALS = 120
 
 
 async def test_each_lamp_once_though_workers_and_redis_die(desk: DealDesk, database: Database, tmp_path: Path) -> None:
-    async with database.write() as session:  # at work at any hour, so that the test may run at night
-        await session.exec(delete(CalendarSpan))
-        session.add_all(CalendarSpan(calendar_id=1, weekday=day, start_minute=0, end_minute=1440) for day in range(7))
+    async with database.write() as session:
+        await work_at_any_hour(session)
         await session.exec(update(Stage).where(col(Stage.name) == "Proposal sent").values(norm_minutes=1))
         await session.exec(update(CheckpointStep).where(col(CheckpointStep.position) == 1).values(after_minutes=0))
     begun = datetime.now(UTC) - timedelta(minutes=5)
@@ -39,41 +34,18 @@ async def test_each_lamp_once_though_workers_and_redis_die(desk: DealDesk, datab
         await desk.deal(at=begun, number=f"+38067777{number:04}")
     async with database.write() as session:
         await session.exec(update(Lamp).values(due_at=datetime.now(UTC)))
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    command, socket = redis_server.prepare(folder)
-    redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    workers: list[Worker] = []
 
     async def lit(goal: int) -> bool:
-        for worker in workers:
-            assert worker.process.poll() is None, worker.log.read_text()[-3000:]
+        workers.check()
         async with database.read() as session:
             query = select(func.count()).select_from(Lamp).where(Lamp.state == LampState.BURNING.value)
             return (await session.exec(query)).one() >= goal
 
-    dice = random.Random(7)
-    try:
-        await redis_server.wait_until_ready(socket)
-        environ = {
-            "PBXCRM_DATABASE_URL": database.engine.url.render_as_string(hide_password=False).replace("+aiosqlite", ""),
-            "PBXCRM_REDIS_URL": f"unix://{socket}",
-            "PBXCRM_DATA_DIR": str(tmp_path / "data"),
-        }
-        workers = [Worker(environ, tmp_path / f"worker-{n}.log") for n in range(2)]
+    async with mortal_workers(database, tmp_path) as workers:
         for goal in (1, DEALS):
             await until(partial(lit, goal), 60)
-            victim = dice.choice(workers)
-            victim.kill()
-            redis.kill()
-            redis.wait()
-            victim.start()
+            workers.hit(with_redis=True)
         await until(partial(lit, 2 * DEALS), 60)
-    finally:
-        for worker in workers:
-            worker.kill()
-        redis.kill()
-        redis.wait()
     lamps = await desk.lamps()
     assert Counter((lamp.deal_id, lamp.step) for lamp in lamps) == {
         (deal_id, step): 1 for deal_id in {lamp.deal_id for lamp in lamps} for step in (0, 1)
