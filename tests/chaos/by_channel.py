@@ -32,9 +32,13 @@ class Told(Protocol):
 
 @dataclass
 class Record:
-    """``names``: each channel's name by its Uniqueid. ``together``: seconds for which pairs of channels were in a bridge."""
+    """``names``: each channel's name by its Uniqueid. ``together``: seconds for which pairs of channels were in a bridge.
+
+    ``ended``: channels whose end the PBX recorded; a PBX that is killed records none.
+    """
 
     names: dict[str, str] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
     together: dict[frozenset[str], float] = field(default_factory=dict)  # endless when the PBX was killed meanwhile
 
     @classmethod
@@ -48,6 +52,8 @@ class Record:
                 event, channel, at = row[_EVENT], row[_UNIQUE_ID], row[_TIME]
                 if event == "CHAN_START" and row[_CHANNEL].startswith(_TELEPHONES):
                     record.names[channel] = row[_CHANNEL]
+                elif event == "CHAN_END":
+                    record.ended.add(channel)
                 elif event == "BRIDGE_ENTER":
                     bridge = inside[json.loads(row[_EXTRA])["bridge_id"]]
                     bridge[channel] = float(at)
@@ -64,6 +70,10 @@ class Record:
     def _note(self, one: str, other: str, seconds: float) -> None:
         pair = frozenset({one, other})
         self.together[pair] = self.together.get(pair, 0.0) + seconds
+
+    def lacks_the_end_of(self, channels: Iterable[str]) -> bool:
+        """Whether the PBX was killed before it recorded that these channels hung up: their last moment is in no row."""
+        return not (self.names.keys() & set(channels)) <= self.ended
 
     def differences(self, rows: Iterable[Told], channels: Set[str], *, asked_only: bool = False) -> list[str]:
         """What the ``rows`` tell otherwise about these channels. ``asked_only``: being in a bridge need not be a conversation."""

@@ -75,5 +75,13 @@ class Machine:
         """How often it has taken over and caught up."""
         return self._log().count(_TOOK_OVER)
 
+    def log_from(self, place: int) -> str:
+        """What it has logged after the first ``place`` bytes."""
+        return self._log()[place:].decode(errors="replace")
+
+    @property
+    def log_size(self) -> int:
+        return len(self._log())
+
     def _log(self) -> bytes:
         return (self.folder / "log").read_bytes()

@@ -214,23 +214,25 @@ class Run(Generic[Thing]):
         heard = [call for call in self.witness.calls().values() if channels & set(call.channel_ids)]
         heard.sort(key=lambda call: call.started_at)
         true = [witness.comparable(call) for call in heard]
-        found = self._compared(told, true, story, "heard")
+        record = await self._record()
+        found = self._compared(told, true, story, "heard", record)
         if not (was_cut or story.restarts):
-            found += self._compared(told, [dict(call) for call in story.calls], story, "done")
-        found += (await self._record()).differences(rows, channels, asked_only=story.name in ASKED_ONLY)
+            found += self._compared(told, [dict(call) for call in story.calls], story, "done", record)
+        found += record.differences(rows, channels, asked_only=story.name in ASKED_ONLY)
         found += [f"{call['linkedid']} is still open" for call in told if call["outcome"] == "open"]
         return list(dict.fromkeys(found))
 
     def _compared(
-        self, told: Sequence[dict[str, Any]], true: Sequence[dict[str, Any]], story: Story, by: str
+        self, told: Sequence[dict[str, Any]], true: Sequence[dict[str, Any]], story: Story, by: str, record: Record
     ) -> list[str]:
         if len(told) != len(true):
             return [f"{len(told)} calls instead of {len(true)} {by}"]
-        untold = (
-            UNTOLD.get(story.name, set()) | _LEFT_OPEN.get(story.name, set()) | (_SPANS if self._unheard else set())
-        )
+        left_open = UNTOLD.get(story.name, set()) | _LEFT_OPEN.get(story.name, set())
         found = []
         for mine, right in zip(told, true, strict=True):
+            # Nobody listened when the PBX was killed, and it did not write the end of these channels: no one knows it.
+            is_unknown_how_long = self._unheard and record.lacks_the_end_of(mine["channels"])
+            untold = left_open | (_SPANS if is_unknown_how_long else set())
             for key, what in differences(mine, right, any_order=story.name in TOGETHER).items():
                 if key in untold:
                     self._untold[what] = None

@@ -6,6 +6,7 @@ Each machine reaches the database and the PBX only through proxies that can be c
 import asyncio
 import random
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.databases import Postgres, fresh_name
 from tests.office import open_office
 from tests.waiting import until
 
+_SLOW = 2.0  # seconds; what the heir logged during a slower takeover is printed
 SETTLED = 300.0  # seconds until both machines have recovered, on a slow machine
 _AHEAD = {"one": 0, "two": 20}  # seconds by which each machine's clock is fast
 
@@ -85,12 +87,16 @@ class TwoMachines:
     async def timed(self, victim: Machine) -> AsyncIterator[None]:
         """In this block the victim is killed: note how long the other one needs, if the victim led."""
         led, heir = await self.leader() is victim, self.other(victim)
-        before, clock = heir.takeovers, asyncio.get_running_loop().time
+        before, place, clock = heir.takeovers, heir.log_size, asyncio.get_running_loop().time
         began = clock()
         yield
         if led:
             await until(lambda: heir.takeovers > before, SETTLED)
             self.takeovers.append(clock() - began)
+            if self.takeovers[-1] > _SLOW:
+                print(
+                    f"slow takeover, {self.takeovers[-1]:.1f} s:\n{heir.log_from(place)}", file=sys.stderr, flush=True
+                )
 
     async def epoch(self) -> int:
         """How often the listener has changed."""

@@ -41,3 +41,14 @@ def test_it_finds_what_is_wrong() -> None:
         ([], "is in no call"),
     ):
         assert any(words in found for found in record.differences(told, record.names.keys())), words
+
+
+def test_a_killed_pbx_has_not_written_how_long_its_calls_lasted() -> None:
+    """Only then may a run leave waiting and talking times out."""
+    killed, over = (
+        next(Record.read(file) for file in STREAMS if file.parent.name == "cel-22" and name_of(file) == name)
+        for name in ("pbx_killed", "hunting_second_answers")
+    )
+    assert killed.lacks_the_end_of(killed.names)
+    assert not over.lacks_the_end_of(over.names)
+    assert not over.lacks_the_end_of(["1.1"])  # another PBX's
