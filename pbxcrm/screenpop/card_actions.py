@@ -46,9 +46,10 @@ OWED = "wrap_ups"  # key in session.info: rows collected and written together be
 
 def do_owe_wrap_up(session: AsyncSession, call: Call, user_ids: Iterable[int | None], at: datetime) -> None:
     """These people talk to a client, so they will have to give the outcome."""
-    owed: list[dict[str, Any]] = session.info.setdefault(OWED, [])
-    if not owed:
+    if OWED not in session.info:  # not by whether the list is empty: a phone may be nobody's
+        session.info[OWED] = []
         before_commit(session, _write_owed)
+    owed: list[dict[str, Any]] = session.info[OWED]
     new: dict[str, Any] = {"call_id": call.id, "talked_at": at, "disposition": "", "made": {}}
     owed += [{**new, "user_id": user_id} for user_id in user_ids]
 

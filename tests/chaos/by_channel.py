@@ -13,6 +13,7 @@ from typing import Protocol, Self
 _EVENT, _TIME, _CHANNEL, _UNIQUE_ID, _EXTRA = 0, 1, 9, 14, 19  # columns
 _TELEPHONES = ("PJSIP/", "SIP/", "Local/")  # other channels are of programs and in no call
 _LEAST = 0.05  # seconds; a phone that hangs up may be put into a bridge for a fraction of a millisecond
+_ONE_MOMENT = 0.02  # seconds between phones of which one may ring before the other, whichever was called first
 #: Stories in which a phone is put through only to be asked something; that is no conversation.
 ASKED_ONLY = {"followme_not_confirmed", "followme_confirmed", "followed_to_the_mobile"}
 
@@ -34,11 +35,12 @@ class Told(Protocol):
 class Record:
     """``names``: each channel's name by its Uniqueid. ``together``: seconds for which pairs of channels were in a bridge.
 
-    ``ended``: channels whose end the PBX recorded; a PBX that is killed records none.
+    ``ended``: channels whose end the PBX recorded; a PBX that is killed records none. ``born``: when each channel began.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    born: dict[str, float] = field(default_factory=dict)
     together: dict[frozenset[str], float] = field(default_factory=dict)  # endless when the PBX was killed meanwhile
 
     @classmethod
@@ -52,6 +54,7 @@ class Record:
                 event, channel, at = row[_EVENT], row[_UNIQUE_ID], row[_TIME]
                 if event == "CHAN_START" and row[_CHANNEL].startswith(_TELEPHONES):
                     record.names[channel] = row[_CHANNEL]
+                    record.born[channel] = float(at)
                 elif event == "CHAN_END":
                     record.ended.add(channel)
                 elif event == "BRIDGE_ENTER":
@@ -74,6 +77,22 @@ class Record:
     def lacks_the_end_of(self, channels: Iterable[str]) -> bool:
         """Whether the PBX was killed before it recorded that these channels hung up: their last moment is in no row."""
         return not (self.names.keys() & set(channels)) <= self.ended
+
+    def rang_in_one_order(self, one: Sequence[str], other: Sequence[str], channels: Iterable[str]) -> bool:
+        """Whether two lists of phones that rang differ at most by the order of those that were called in one moment.
+
+        The rows of such phones stand in the order in which their channels were made, which is not that in which they rang.
+        """
+        if sorted(one) != sorted(other):
+            return False
+        began: dict[str, float] = {}
+        for channel in self.names.keys() & set(channels):
+            technology, _, rest = self.names[channel].partition("/")
+            if technology != "Local":
+                phone = rest.rpartition("-")[0]
+                began[phone] = min(began.get(phone, math.inf), self.born[channel])
+        swapped = [(a, b) for a, b in combinations(one, 2) if other.index(a) > other.index(b)]
+        return all(abs(began.get(a, 0.0) - began.get(b, math.inf)) <= _ONE_MOMENT for a, b in swapped)
 
     def differences(self, rows: Iterable[Told], channels: Set[str], *, asked_only: bool = False) -> list[str]:
         """What the ``rows`` tell otherwise about these channels. ``asked_only``: being in a bridge need not be a conversation."""

@@ -28,7 +28,7 @@ from tests.asterisk.stories.story import STORIES, Story
 from tests.chaos import stored, witness
 from tests.chaos.by_channel import ASKED_ONLY, Record
 from tests.chaos.witness import Witness
-from tests.scenarios.test_cel import TOGETHER, UNTOLD
+from tests.scenarios.test_cel import UNTOLD
 from tests.waiting import until
 
 KEPT = Path(tempfile.gettempdir()) / "pbxcrm-chaos"  # journals, logs and CEL file of a failed run
@@ -86,7 +86,7 @@ class Verdict:
         )
 
 
-def differences(told: dict[str, Any], true: dict[str, Any], *, any_order: bool) -> dict[str, str]:
+def differences(told: dict[str, Any], true: dict[str, Any], record: Record) -> dict[str, str]:
     """The differences of one call from the expected one, as sentences by key."""
     found = {}
     kept = true | ({"client_name": clean_caller_name(true["client_name"])} if "client_name" in true else {})
@@ -96,8 +96,8 @@ def differences(told: dict[str, Any], true: dict[str, Any], *, any_order: bool) 
         mine = told[key]
         if key in _SPANS:
             same = abs((mine or 0) - (value or 0)) <= _SPAN_TOLERANCE
-        elif key == "rang" and any_order:
-            same = sorted(mine) == sorted(value)
+        elif key == "rang":
+            same = record.rang_in_one_order(mine, value, told["channels"])
         else:
             same = mine == value
         if not same:
@@ -233,7 +233,7 @@ class Run(Generic[Thing]):
             # Nobody listened when the PBX was killed, and it did not write the end of these channels: no one knows it.
             is_unknown_how_long = self._unheard and record.lacks_the_end_of(mine["channels"])
             untold = left_open | (_SPANS if is_unknown_how_long else set())
-            for key, what in differences(mine, right, any_order=story.name in TOGETHER).items():
+            for key, what in differences(mine, right, record).items():
                 if key in untold:
                     self._untold[what] = None
                 else:

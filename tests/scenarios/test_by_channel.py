@@ -52,3 +52,14 @@ def test_a_killed_pbx_has_not_written_how_long_its_calls_lasted() -> None:
     assert killed.lacks_the_end_of(killed.names)
     assert not over.lacks_the_end_of(over.names)
     assert not over.lacks_the_end_of(["1.1"])  # another PBX's
+
+
+def test_only_phones_that_were_called_in_one_moment_may_ring_in_any_order() -> None:
+    together, in_turn = (
+        next(Record.read(file) for file in STREAMS if file.parent.name == "cel-22" and name_of(file) == name)
+        for name in ("queue_local_members_abandoned", "hunting_second_answers")
+    )
+    assert together.rang_in_one_order(["101", "102"], ["102", "101"], together.names)
+    assert not together.rang_in_one_order(["101", "102"], ["101"], together.names)
+    assert in_turn.rang_in_one_order(["101", "102"], ["101", "102"], in_turn.names)
+    assert not in_turn.rang_in_one_order(["101", "102"], ["102", "101"], in_turn.names)

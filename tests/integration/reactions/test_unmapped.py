@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
+from pbxcrm.calls.models import Call
 from pbxcrm.calls.unmapped_phones import pattern_with, unmapped_endpoints
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
@@ -45,3 +47,20 @@ async def test_a_phone_taken_for_a_line_is_found(
         (found,) = await unmapped_endpoints(session, settings)
     assert (found.endpoint, found.number, found.calls) == ("101-WS", "101", 1)
     assert found.setting == r"PBXCRM_EXTENSION_PATTERN='(\d{2,5})(?:-WS)?'"
+
+
+async def test_two_talks_of_phones_that_are_nobodys_are_one_batch(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    """The second one was taken for the first of the batch, and the batch was refused: five tries, then fact by fact."""
+    del office
+    await intake.apply(
+        batch(
+            FactStory("17.1", client="0671112233", trunk="provider").ring("999").wait(1).answer("999").wait(5).end(),
+            FactStory("17.2", client="0671112244", trunk="provider").ring("998").wait(1).answer("998").wait(5).end(),
+        )
+    )
+    async with database.read() as session:
+        calls = (await session.exec(select(Call))).all()
+    assert {call.outcome for call in calls} == {"answered"}
+    assert len(calls) == 2
