@@ -45,6 +45,8 @@ from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL, DEAL_OF_NUMBER
 from pbxcrm.deals.actions import adopt_deals, has_files, next_task_missing, say_deals_relinked
 from pbxcrm.deals.after_closing import follow_closing
+from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
+from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
 from pbxcrm.deals.hooks import (
     deal_changed,
     pipeline_made,
@@ -162,6 +164,7 @@ def compose() -> None:
             ValueKind.FILE: files.names_of_files,
         }
     )
+    register_work(BULK_WORK, BULK_UNDO)
     register_reports(MISSED, LAMPS, STAGE_TIME, EFFICIENCY, ASSIGNMENTS, OWN_KPI)
     register_timers(CONTACT_TIMERS)
     register_timers(FUNNEL_TIMERS)

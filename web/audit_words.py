@@ -19,6 +19,7 @@ ACTIONS: dict[str, str] = {
     "deal.moved": N_("Deal moved to another stage"),
     "deal.assigned": N_("Deal given to somebody"),
     "deal.edited": N_("Deal changed"),
+    "deal.tagged": N_("Tags of a deal changed"),
     "deal.lost_by_callback": N_("Deal lost by the result of a callback"),
     "deal.not_followed": N_("No next deal made after a won one"),
     "task.created": N_("Task made"),

@@ -1,6 +1,7 @@
 """The filters of deals in the address of a page: reading them, and the chips that show them."""
 
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -44,6 +45,12 @@ def asked_pairs(request: Request) -> tuple[tuple[str, str], ...]:
 def asked_filter(request: Request) -> DealFilter:
     """The filter in the address. Raises Invalid for what is no filter or no value of it: never all deals."""
     return read_filter(asked_pairs(request), Reading(viewer(request).user_id, now(request)))
+
+
+def filter_of(request: Request, query: str) -> DealFilter:
+    """The filter in the query string of another page of deals. Raises Invalid as ``asked_filter`` does."""
+    asked = [(name, value) for name, value in parse_qsl(query.removeprefix("?")) if name not in OF_PAGE]
+    return read_filter(asked, Reading(viewer(request).user_id, now(request)))
 
 
 async def chips(session: AsyncSession, request: Request) -> list[Chip]:

@@ -6,7 +6,10 @@ Each returns a value or None for any input and never raises; ``tests/unit/web/te
 import codecs
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
+from pbxcrm.shared.columns import LARGEST_ID
+
 LARGEST = 2**31 - 1
+
 #: Character sets in which browsers and old programs send forms. Codecs of Python's own (punycode, unicode_escape) are not text.
 _CHARSETS = frozenset(
     {"utf-8", "ascii", "iso8859-1", "iso8859-5", "iso8859-15", "cp1250", "cp1251", "cp1252", "koi8-r", "koi8-u"}
@@ -57,6 +60,21 @@ def whole_number(text: str, most: int = LARGEST) -> int | None:
         return None
     number = int(text)
     return number if number <= most else None
+
+
+def rows_seen(text: str, most: int) -> list[tuple[int, int]] | None:
+    """``12:3,14:1`` as ids with the versions that were seen; None for anything else, or for more than ``most``."""
+    parts = text.split(",") if text else []
+    if len(parts) > most:
+        return None
+    found = []
+    for part in parts:
+        row_id, _colon, version = part.partition(":")
+        numbers = whole_number(row_id, LARGEST_ID), whole_number(version)
+        if numbers[0] is None or numbers[1] is None:
+            return None
+        found.append((numbers[0], numbers[1]))
+    return found
 
 
 def known_charset(name: str) -> bool:

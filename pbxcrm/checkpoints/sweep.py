@@ -19,6 +19,7 @@ from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.models import EngineBeat, Lamp, LampState, Subject
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.lengths import cut
+from pbxcrm.shared.savepoints import savepoint
 
 log = structlog.get_logger()
 
@@ -79,14 +80,12 @@ async def _batch(db: Database, now: datetime) -> tuple[int, int]:
             return 0, 0
         context = await load_engine(session)
         ids = [lamp.id for lamp in claimed]  # read now, because a rollback expires the rows
-        kept = _Said.of(session)
         try:
-            async with session.begin_nested():
+            async with savepoint(session):
                 return len(claimed), await _light(session, context, claimed, now)
         except Exception as error:
             if isinstance(error, SQLAlchemyError) and getattr(error, "connection_invalidated", False):
                 raise
-            kept.restore(session)
             log.warning("lamps.batch_failed", lamps=len(claimed), why=str(error))
         lit = 0
         for lamp_id in ids:
@@ -95,15 +94,13 @@ async def _batch(db: Database, now: datetime) -> tuple[int, int]:
 
 
 async def _alone(session: AsyncSession, context: EngineContext, lamp_id: int | None, now: datetime) -> int:
-    kept = _Said.of(session)
     try:
-        async with session.begin_nested():
+        async with savepoint(session):
             lamp = await session.get(Lamp, lamp_id, populate_existing=True)
             return await _light(session, context, [lamp], now) if lamp is not None else 0
     except Exception as error:
         if isinstance(error, SQLAlchemyError) and getattr(error, "connection_invalidated", False):
             raise
-        kept.restore(session)
         why = f"{type(error).__name__}: {error}"
         # No traceback with all locals: a broken calendar parks thousands, one after the other.
         log.warning("lamp.parked", lamp=lamp_id, why=why, where="".join(format_tb(error.__traceback__)[-2:]))
@@ -134,29 +131,3 @@ def _due(now: datetime) -> SelectOfScalar[Lamp]:
         )
         .order_by(col(Lamp.due_at), col(Lamp.id))
     )
-
-
-class _Said:
-    """A copy of the hints and audit entries that a session has collected, to restore them when a savepoint is rolled back."""
-
-    def __init__(self, kept: dict[str, object]) -> None:
-        self._kept = kept
-
-    @classmethod
-    def of(cls, session: AsyncSession) -> "_Said":
-        return cls(
-            {
-                k: (list(v) if isinstance(v, list) else dict(v))
-                for k, v in session.info.items()
-                if isinstance(v, (list, dict))
-            }
-        )
-
-    def restore(self, session: AsyncSession) -> None:
-        for key in [key for key, value in session.info.items() if isinstance(value, (list, dict))]:
-            if key in self._kept:
-                session.info[key] = self._kept[key]
-            elif isinstance(session.info[key], list):
-                session.info[key].clear()
-            else:
-                session.info[key].clear()

@@ -172,6 +172,20 @@ def _order(stage: Stage, sort: Sort) -> list[ColumnElement[Any]]:
     return [lamp_rank().desc(), *by_date] if _by_lamp(stage, sort) else by_date
 
 
+async def all_open(
+    session: AsyncSession, viewer: Viewer, stages: Sequence[Stage], asked: Selection, *, limit: int
+) -> list[tuple[int, int]]:
+    """The ids and versions of all deals in the open ones of these stages, up to ``limit``."""
+    ids = [stage.id for stage in stages if not is_closing(stage)]
+    found = await session.exec(
+        select(Deal.id, Deal.version)
+        .where(visible_deals(viewer), col(Deal.stage_id).in_(ids), *asked.open.conditions())
+        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+        .limit(limit)
+    )
+    return [(deal_id or 0, version) for deal_id, version in found.all()]
+
+
 async def get_card(
     session: AsyncSession, viewer: Viewer, pipeline_id: int, deal_id: int, asked: DealFilter
 ) -> BoardCard | None:

@@ -29,5 +29,6 @@ REASONS: dict[str, str | Counted] = {
     "passed.deal_closed": N_("The deal moved to “{stage}”."),
     "task.why_lost": N_("Find out why it is lost: {title}"),
     "task.why_lost_why": N_("The deal was lost ({reason}), and its pipeline asks to find out why."),
+    "deals.bulk_undone": N_("{by} took the act on many deals back."),
     "deal.talked": N_("A conversation took place, so it is no longer “{stage}”: {who} talked."),
 }

@@ -31,6 +31,7 @@ from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.text_match import is_searchable
 from web.cursors import next_of_ranked, read_ranked
 from web.deal_filters import LAMP_WORDS, asked_filter, asked_pairs, chips
+from web.forms import Form
 from web.pages.common import address, asked_number, colleagues, show
 from web.parts import now, parts, viewer
 
@@ -73,7 +74,7 @@ async def board(request: Request) -> Response:
         only_open=bool(shown.chosen.text) and not is_searchable(shown.chosen.text),
         next_of={stage_id: _next(cards[-1]) for stage_id, cards in columns.items() if cards},
         cards_at_once=FIRST,
-        sorts=tuple(Sort),
+        no_form=Form(),
     )
 
 

@@ -155,7 +155,7 @@ async def move(request: Request) -> Response:
     (``next_title`` with ``next_due_at`` or ``quick``), which is created with the move or not at all. With ``undo`` it
     takes back the viewer's own recent move.
 
-    The board gets the current card. 409 if somebody else changed it first; 422 with a form that asks for what is missing.
+    The board gets the current card, and so does whoever asks to ``stay`` (the list of deals that were refused). 409 if somebody else changed it first; 422 with a form that asks for what is missing.
     """
     form = await read_form(request)
     deal_id = request.path_params["deal_id"]
@@ -183,7 +183,7 @@ async def move(request: Request) -> Response:
         if not gate_dialog.asks(form, error):
             raise
         return await gate_dialog.ask_missing(request, form, error, deal_id, stage_id=form.id("stage_id"))
-    if "board" in form.values:
+    if form.values.keys() & {"board", "stay"}:
         return show(request, "deals/_card.html", row=row, may_move=True)
     return redirect(request, f"/deals/{deal_id}")
 

@@ -1,19 +1,24 @@
 """Deals: the list, one deal, creating, changing and moving one."""
 
-from typing import Literal
+from decimal import Decimal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.deals import actions
+from pbxcrm.deals.bulk_jobs import MOST, Act, BulkAct, start_bulk
 from pbxcrm.deals.fields import values_of
 from pbxcrm.deals.filters import DealFilter
-from pbxcrm.deals.models import Deal, StageKind
-from pbxcrm.deals.queries import DealRow, access_deal_row, as_rows, list_deals
+from pbxcrm.deals.models import Deal, StageKind, Tag
+from pbxcrm.deals.queries import DealRow, access_deal, access_deal_row, as_rows, list_deals
+from pbxcrm.deals.tag_actions import MOST_TAGS, set_tags
 from pbxcrm.shared import reasons
+from pbxcrm.tasks.models import Task
 from web.api import checked_cursors
 from web.api.deal_fields import Use, sent_values, with_deal_fields
 from web.api.fields import (
+    AmountText,
     ApiAnswer,
     ApiRequest,
     Id,
@@ -26,10 +31,13 @@ from web.api.fields import (
     Version,
     When,
     Word,
+    needed_text,
+    optional_text,
 )
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
+from web.api.v1.lamps import JobOut, job_out
 
 deals = Resource("deals", "Deals: the cards on the board.")
 
@@ -55,6 +63,7 @@ class DealOut(ApiAnswer):
     closed_at: Moment | None
     next_task_id: int | None
     lamp: Literal["none", "first", "second"]
+    tags: list[str]
     reason: str = Field(description="Why the deal exists and why it has this owner, in English.")
     version: int = Field(description="Grows with each change.")
 
@@ -73,7 +82,15 @@ class DealQuery(ListQuery):
     source: Word | None = None
     since: When | None = Field(None, description="Deals made at this time or later.")
     until: When | None = Field(None, description="Deals made before this time.")
-    q: Word | None = Field(None, description="A part of the title.")
+    team: Word | None = Field(None, description="The name or id of the team of the responsible.")
+    amount_min: AmountText | None = None
+    amount_max: AmountText | None = None
+    entered_since: When | None = Field(None, description="Deals that entered their stage at this time or later.")
+    entered_until: When | None = Field(None, description="Deals that entered their stage before this time.")
+    lamp: Literal["any", "first", "second", "none"] | None = None
+    no_task: Literal["true"] | None = Field(None, description="Open deals without an open task.")
+    tag: Word | None = None
+    q: Word | None = Field(None, description="A part of a title or of a client's name, or digits of a number.")
 
 
 @with_deal_fields(Use.NEW)
@@ -98,6 +115,24 @@ class DealChange(ApiRequest):
     lost_reason: OptionalWhy = Field("", description="Required for a lost stage.")
     responsible: Login | None = None
     contact_id: Id | None = Field(None, description="null removes the client.")
+    tags: list[Annotated[str, needed_text(Tag.name)]] | None = Field(
+        None, max_length=MOST_TAGS, description="The deal has exactly these afterwards."
+    )
+
+
+class BulkBody(ApiRequest):
+    """One act on many deals. Each act needs its own fields: `stage_id` (and `lost_reason`) for `move`, `responsible` for `assign`,
+    `tag`, `title` and `due_at` for `task`, `lost_reason` for `lose`.
+    """
+
+    ids: list[Id] = Field(min_length=1, max_length=MOST)
+    act: Act
+    stage_id: Id | None = None
+    responsible: Login | None = None
+    tag: Annotated[str, optional_text(Tag.name)] = ""
+    title: Annotated[str, optional_text(Task.title)] = ""
+    due_at: When | None = None
+    lost_reason: OptionalWhy = ""
 
 
 @deals.get("/deals", needs=Permission.DEALS_READ, summary="Deals, newest first")
@@ -114,6 +149,14 @@ async def read_deals(ask: Ask, query: DealQuery) -> Page[DealOut]:
         source=query.source or "",
         since=query.since,
         until=query.until,
+        team=query.team or "",
+        amount_min=Decimal(query.amount_min) if query.amount_min else None,
+        amount_max=Decimal(query.amount_max) if query.amount_max else None,
+        entered_since=query.entered_since,
+        entered_until=query.entered_until,
+        lamp=query.lamp or "",
+        no_task=query.no_task == "true",
+        tag=query.tag or "",
         text=query.q or "",
     )
     before = checked_cursors.read_id(query.cursor)
@@ -149,6 +192,23 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
     return await _changed(ask, deal)
 
 
+@deals.post(
+    "/deals/bulk",
+    needs=Permission.DEALS_EDIT,
+    summary="Do something to many deals",
+    location=lambda job: f"/jobs/{job.id}",
+)
+async def change_deals(ask: Ask, body: BulkBody) -> JobOut:
+    """Answers a background job: `GET /jobs/{id}` shows its progress and which deals were refused and why, `POST /jobs/{id}/undo` takes
+    it back. Access and gates hold for each deal.
+    """
+    user_id = await user_id_of(ask.session, body.responsible, "responsible")
+    text = {Act.TAG: body.tag, Act.TASK: body.title}.get(body.act, body.lost_reason)
+    asked = BulkAct(body.act, body.stage_id, user_id, text, body.due_at)
+    job = await start_bulk(ask.session, ask.viewer, asked, [(deal_id, None) for deal_id in body.ids], ask.now)
+    return job_out(job)
+
+
 @deals.patch("/deals/{deal_id}", needs=Permission.DEALS_EDIT, summary="Change or move a deal")
 async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
     """Moving into a lost stage needs `lost_reason`. Either all changes are made, or none."""
@@ -166,6 +226,10 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             keep_contact="contact_id" not in sent,
         )
         version = None  # the row is locked until the transaction ends
+    if body.tags is not None:
+        await set_tags(ask.session, ask.viewer, deal_id, body.tags, ask.now, version=version)
+        deal = await access_deal(ask.session, ask.viewer, deal_id)
+        version = None
     if body.stage_id is not None:  # after the fields, because the gate may require them
         deal = await actions.move_deal(
             ask.session,
@@ -216,6 +280,7 @@ def deal_out(row: DealRow) -> DealOut:
         closed_at=deal.closed_at,
         next_task_id=row.next_task.id if row.next_task else None,
         lamp=row.lamp,
+        tags=list(row.tags),
         reason=reasons.text(deal.reason),
         version=deal.version,
         **values_of(deal),

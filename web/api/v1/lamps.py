@@ -177,7 +177,7 @@ async def remove_pause(ask: Ask, deal_id: int) -> None:
 @jobs.get("/jobs/{job_id}", needs=Permission.DEALS_READ, summary="One job with its progress")
 async def read_job(ask: Ask, job_id: int) -> JobOut:
     """Only jobs of your own; an administrator sees all."""
-    return _job(await access_job(ask.session, ask.viewer, job_id))
+    return job_out(await access_job(ask.session, ask.viewer, job_id))
 
 
 @jobs.post("/jobs/{job_id}/undo", needs=Permission.DEALS_EDIT, summary="Undo a job", status=200, conflicts=True)
@@ -186,10 +186,11 @@ async def undo_job(ask: Ask, job_id: int) -> JobOut:
     if not can_undo(job):
         raise Conflict("jobs.no_undo", "This cannot be taken back.")
     begin_undo(job)
-    return _job(job)
+    return job_out(job)
 
 
-def _job(job: BackgroundJob) -> JobOut:
+def job_out(job: BackgroundJob) -> JobOut:
+    """A background job as an answer of the API."""
     return JobOut(
         id=job.id or 0,
         kind=job.kind,

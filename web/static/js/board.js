@@ -1,6 +1,7 @@
 // The board: cards are dragged (SortableJS) or moved by menu and keys; every move sends the version that the
 // person saw, and the answer is the current card. When a colleague changes a deal, a hint names it and only that card is
 // loaded again.
+import { clicked as choosing } from "./chosen.js";
 import { complete, isRefused } from "./complete.js";
 import { openDialog } from "./modal.js";
 import { say } from "./toasts.js";
@@ -235,10 +236,9 @@ board.addEventListener("click", (event) => {
   if (opener) return choose(cardOf(opener));
   // A click anywhere on a card opens it, except on its buttons and links and while text is selected.
   const card = cardOf(event.target);
-  if (!card || event.defaultPrevented || event.target.closest("a, button, summary, details") || getSelection()?.toString()) return;
-  const link = card.querySelector("[data-card]");
-  if (event.ctrlKey || event.metaKey) window.open(link.href, "_blank", "noopener");
-  else link.click();
+  if (!card || event.defaultPrevented || event.target.closest("a, button, summary, details") || (getSelection()?.toString() && !event.shiftKey)) return;
+  if (choosing(event, card)) return;
+  card.querySelector("[data-card]").click();
 });
 board.addEventListener("keydown", (event) => {
   const card = cardOf(event.target);

@@ -1,0 +1,81 @@
+"""Putting tags on deals and taking them off."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.audit.actions import record
+from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
+from pbxcrm.deals.filters import tag_key
+from pbxcrm.deals.models import LONGEST_TAG, Deal, DealTag, Tag
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.core_sql import add_new
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import check_line
+
+MOST_TAGS = 20  # of one deal
+
+
+def check_tag(name: str) -> str:
+    """The name in one line. Raises Invalid at ``tag``."""
+    return check_line(name, Tag.name, "tag", "deals.tag", "Write a tag of up to {most} characters.")
+
+
+async def add_tag(session: AsyncSession, viewer: Viewer, deal_id: int, name: str, now: datetime) -> int | None:
+    """Put the tag on a deal that the viewer may edit. Returns its id; None if the deal has it already."""
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
+    tag_id = await _tag_id(session, check_tag(name))
+    had = await _ids(session, deal_id)
+    if tag_id in had:
+        return None
+    await _change(session, viewer, deal, had, had | {tag_id}, now)
+    return tag_id
+
+
+async def remove_tag(session: AsyncSession, viewer: Viewer, deal_id: int, tag_id: int, now: datetime) -> bool:
+    """Take the tag off a deal that the viewer may edit. Returns whether the deal had it."""
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
+    had = await _ids(session, deal_id)
+    await _change(session, viewer, deal, had, had - {tag_id}, now)
+    return tag_id in had
+
+
+async def set_tags(
+    session: AsyncSession, viewer: Viewer, deal_id: int, names: Iterable[str], now: datetime, *, version: int | None
+) -> None:
+    """Give a deal that the viewer may edit exactly these tags. Raises Conflict for an old ``version``."""
+    deal = await access_deal_for_change(session, viewer, deal_id, version)
+    wanted = {await _tag_id(session, check_tag(name)) for name in names}
+    await _change(session, viewer, deal, await _ids(session, deal_id), wanted, now)
+
+
+async def _ids(session: AsyncSession, deal_id: int) -> set[int]:
+    return set((await session.exec(select(DealTag.tag_id).where(DealTag.deal_id == deal_id))).all())
+
+
+async def _tag_id(session: AsyncSession, name: str) -> int:
+    """The id of the tag, which is made if there is none; two people may make it at once."""
+    key = tag_key(name)[: 4 * LONGEST_TAG]
+    await add_new(session, Tag, [{"name": name, "key": key}])
+    return (await session.exec(select(Tag.id).where(Tag.key == key))).one() or 0
+
+
+async def _change(
+    session: AsyncSession, viewer: Viewer, deal: Deal, had: set[int], wanted: set[int], now: datetime
+) -> None:
+    if len(wanted) > MOST_TAGS:
+        raise Invalid("tag", "deals.too_many_tags", "A deal can have at most {most} tags.", most=MOST_TAGS)
+    if had == wanted:
+        return
+    assert deal.id is not None
+    await add_new(session, DealTag, [{"deal_id": deal.id, "tag_id": tag_id} for tag_id in sorted(wanted - had)])
+    if gone := had - wanted:
+        await session.exec(delete(DealTag).where(col(DealTag.deal_id) == deal.id, col(DealTag.tag_id).in_(gone)))
+    names = {tag.id: tag.name for tag in (await session.exec(select(Tag).where(col(Tag.id).in_(had ^ wanted)))).all()}
+    added, removed = (sorted(names[each] for each in some) for some in (wanted - had, had - wanted))
+    record(session, now, "deal.tagged", "deal", deal.id, actor=viewer, added=added, removed=removed)
+    say_deal_changed(session, deal, now, await load_directory(session))
