@@ -217,6 +217,12 @@ async def access_deal_row(session: AsyncSession, viewer: Viewer, deal_id: int) -
     return (await as_rows(session, [await access_deal(session, viewer, deal_id)]))[0]
 
 
+async def visible_among(session: AsyncSession, viewer: Viewer, deal_ids: Collection[int]) -> list[Deal]:
+    """Those of these deals that the viewer may see."""
+    found = await session.exec(select(Deal).where(visible_deals(viewer), col(Deal.id).in_(deal_ids)))
+    return list(found.all())
+
+
 async def list_deals(
     session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
 ) -> list[DealRow]:

@@ -4,16 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.board_queries import all_open, selected
 from pbxcrm.deals.bulk_jobs import BULK, MOST, Act, BulkAct, Chosen, start_bulk
-from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import load_funnel
+from pbxcrm.deals.queries import load_funnel, visible_among
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob, begin_undo, can_undo
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -86,7 +83,7 @@ async def _shown(request: Request, job_id: int) -> HTMLResponse:
         job = await _job(session, request, job_id)
         named = [*job.refused, *job.result.get("not_undone", ())][:SHOWN]
         ids = [each["id"] for each in named]
-        deals = (await session.exec(select(Deal).where(visible_deals(who), col(Deal.id).in_(ids)))).all()
+        deals = await visible_among(session, who, ids)
         people = await load_directory(session)
         asked = BulkAct.load(job.payload["act"])
         stage = (await load_funnel(session)).stages.get(asked.stage_id)
