@@ -25,6 +25,7 @@ from web import words
 from web.answers import with_toast
 from web.i18n import gettext as _
 from web.i18n import ngettext
+from web.lamp_words import explained
 from web.pages.common import show
 from web.parts import now, parts, viewer
 
@@ -63,7 +64,9 @@ async def of_task(request: Request) -> Response:
 
 
 async def _why(session: AsyncSession, request: Request, lamps: list[Lamp]) -> Response:
-    return show(request, "lamps/_why.html", rows=await load_lamp_rows(session, lamps))
+    rows = await load_lamp_rows(session, lamps)
+    said = dict.fromkeys(sentence for row in rows for sentence in explained(row.lamp, row.stage))  # two may share a reason
+    return show(request, "lamps/_why.html", sentences=list(said))
 
 
 async def parked(request: Request) -> Response:
