@@ -65,7 +65,9 @@ async def of_task(request: Request) -> Response:
 
 async def _why(session: AsyncSession, request: Request, lamps: list[Lamp]) -> Response:
     rows = await load_lamp_rows(session, lamps)
-    said = dict.fromkeys(sentence for row in rows for sentence in explained(row.lamp, row.stage))  # two may share a reason
+    said = dict.fromkeys(
+        sentence for row in rows for sentence in explained(row.lamp, row.stage)
+    )  # two may share a reason
     return show(request, "lamps/_why.html", sentences=list(said))
 
 
