@@ -23,7 +23,7 @@ class Channel:
 
     __slots__ = (
         "alive", "born_at", "bridge", "call", "dialled", "dialled_by", "exten", "hangs_up", "id", "is_first", "linkedid",
-        "name", "other_half", "place", "up",
+        "met_late", "name", "other_half", "place", "up",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +41,7 @@ class Channel:
         self.dialled_by: Channel | None = None
         self.up = False
         self.hangs_up = False  # the far end has hung up; the PBX will end the channel in a moment
+        self.met_late = False  # first seen in a snapshot
         self.alive = True
         self.bridge: Bridge | None = None
         self.other_half: Channel | None = None

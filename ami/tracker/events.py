@@ -12,7 +12,7 @@ from ami.tracker.call import Channel
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import EndpointKind
 from ami.tracker.numbers import is_withheld, name_in, number_in, number_sent
-from ami.tracker.roles import asked_for, dialled_out, orient, originated, tries_outside
+from ami.tracker.roles import asked_for, dialled_out, introduce, orient, originated, tries_outside
 from pbxcrm.calls.facts import Direction, LegResult
 
 Handler = Callable[[Desk, Message, datetime], None]
@@ -27,8 +27,16 @@ _REQUESTED_BEFORE = timedelta(seconds=2)
 
 
 def newchannel(desk: Desk, message: Message, at: datetime) -> None:
-    """A channel was created."""
-    desk.meet(message, at)
+    """A channel was created. One that began between the login and the snapshot was seen there already, without its beginning."""
+    channel = desk.meet(message, at)
+    if channel is None or not channel.met_late:
+        return
+    channel.met_late = False
+    channel.exten = message.get("Exten", "")
+    introduce(channel.call, channel, message, "")
+    if channel is channel.call.first:
+        channel.call.started_at = min(channel.call.started_at, at)
+    desk.board.touched[channel.call] = None
 
 
 def newstate(desk: Desk, message: Message, at: datetime) -> None:

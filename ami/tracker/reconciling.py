@@ -75,6 +75,7 @@ def _adopt(desk: Desk, seen: Headers, now: datetime) -> None:
         return
     call = channel.call
     if known is None:
+        channel.met_late = True
         _meet_late(call, channel, seen, now)
     state = seen.get("ChannelStateDesc", "")
     leg = call.legs.get(channel.id)

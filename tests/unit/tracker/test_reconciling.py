@@ -137,3 +137,15 @@ def test_a_call_nothing_is_heard_of_for_a_day_is_not_open_for_ever() -> None:
     story.wait(25 * 3600)
     assert not story.tracker.open_calls()
     assert story.call.outcome is Outcome.UNKNOWN
+
+
+def test_a_call_that_began_between_login_and_snapshot_keeps_the_number_that_was_dialled() -> None:
+    """The snapshot shows the dialplan's present step; the first event of the channel, which comes after it, the number."""
+    tracker, began = Tracker(), NOW - timedelta(milliseconds=40)
+    client = CLIENT | {"ChannelStateDesc": "Ring", "Exten": "s", "BridgeId": "", "Duration": "00:00:00"}
+    (opened,) = tracker.reconcile(Snapshot(channels=(client,)), NOW)
+    assert opened.call.did is None
+    message = client | {"Event": "Newchannel", "Exten": "308", "Timestamp": f"{began.timestamp():.6f}"}
+    (updated,) = tracker.feed(message, NOW)
+    assert (updated.call.did, updated.call.client_heard, updated.call.started_at) == ("308", "0671112233", began)
+    assert tracker.feed(message | {"Exten": "1"}, NOW) == []
