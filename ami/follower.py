@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from ami import snapshot as snapshots
 from ami.backfill_thread import Gap, Recovery
+from ami.call_tracker import CallTracker
 from ami.cel_translation import Told
 from ami.connection import AmiConnection, Frame, Link
 from ami.errors import ActionRefused, AmiError, JournalFull, LinkDown, LoginRefused
@@ -25,16 +26,15 @@ from ami.fact_applier import Applier, Sink, describe
 from ami.heard_messages import Heard
 from ami.inherited_calls import Inherited
 from ami.journal import Journal, JournalRecord
-from ami.messages import Message, parse
+from ami.messages import parse
 from ami.pbx_clock import clock_error, clock_shift, in_our_time
 from ami.rings_first import RINGING, rings_first
-from ami.snapshot import Snapshot
 from ami.standby_facts import Untold
 from ami.state_reports import Reporter
 from ami.take_snapshot import clock_offset, take_snapshot
 from ami.tracker.clock import event_time
 from ami.waiting import wait_at_most
-from pbxcrm.calls.facts import Batch, CallFact, CallState, Handover, Outcome
+from pbxcrm.calls.facts import Batch, CallFact, Handover, Outcome
 from pbxcrm.pbx.state import JournalPosition, Lease, PbxState
 
 log = structlog.get_logger(__name__)
@@ -60,34 +60,6 @@ _APPLIED_AT_ONCE = 100  # facts
 HANGUP_REQUEST = b"Event: HangupRequest"
 LINK_LOST = b"Event: PbxcrmLinkLost"  # written to the journal when the link breaks
 _DAMAGE_SHOWN = 600  # seconds a damaged journal stays on the status page
-
-
-class CallTracker(Protocol):
-    """The interface of ``ami.tracker.Tracker``."""
-
-    @property
-    def booted_at(self) -> datetime | None:
-        """When the PBX started, from the last snapshot; None if unknown."""
-
-    def remember(self, *, booted_at: datetime | None, hears_hangup_requests: bool) -> None:
-        """Restore what was known before the first message."""
-
-    def feed(
-        self, message: Message, received_at: datetime | None = None, *, position: int | None = None
-    ) -> list[CallFact]:
-        """Take one message, in order; return its facts."""
-
-    def tick(self, now: datetime) -> list[CallFact]:
-        """The facts that are due because time has passed."""
-
-    def reconcile(self, snapshot: Snapshot, now: datetime, heard_until: datetime | None = None) -> list[CallFact]:
-        """The facts from a snapshot after a gap that began at ``heard_until``."""
-
-    def horizon(self) -> int | None:
-        """The journal position to read from in order to rebuild every live call; None if there is none."""
-
-    def open_calls(self) -> list[CallState]:
-        """The calls that are not over."""
 
 
 def in_parts(things: Sequence[Thing], size: int) -> Iterator[Sequence[Thing]]:

@@ -16,12 +16,13 @@ from uuid import uuid4
 import structlog
 
 from ami.backfill_thread import Recovery
+from ami.call_tracker import CallTracker
 from ami.command_executor import CommandSource, Executor
 from ami.commands import Dialling
 from ami.connection import AmiConnection, Timing
 from ami.errors import JournalInUse
 from ami.fact_applier import Applier, Sink, describe
-from ami.follower import CallTracker, Follower
+from ami.follower import Follower
 from ami.journal import Journal
 from ami.state_reports import Reporter
 from ami.url import AmiUrl

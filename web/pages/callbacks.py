@@ -14,19 +14,15 @@ from pbxcrm.callbacks import claims, results, undo_actions
 from pbxcrm.callbacks.attempts import call_behind
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import (
-    AT_ONCE,
-    ORDER_AT_MOST,
-    Worklist,
-    WorklistFilter,
     access_episode,
     access_episode_row,
     attempts_of,
     burning_lamps,
     client_of,
     lamps_of_callback,
-    load_worklist,
     missed_calls_of,
 )
+from pbxcrm.callbacks.worklist_queries import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.deals.access import edits_deal

@@ -7,9 +7,9 @@ import pytest
 
 from pbxcrm.callbacks.claims import claim
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
-from pbxcrm.callbacks.queries import WorklistFilter, load_worklist
 from pbxcrm.callbacks.results import Recorded, dismiss, record_result
 from pbxcrm.callbacks.undo_actions import undo_result
+from pbxcrm.callbacks.worklist_queries import WorklistFilter, load_worklist
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.actions import move_deal
