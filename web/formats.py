@@ -110,6 +110,11 @@ def number(value: float) -> str:
     return format_decimal(value, locale=here().locale)
 
 
+def exact_number(value: Decimal) -> str:
+    """All digits of a number (six after the point at most), with the separators of the reader's language."""
+    return format_decimal(value, "#,##0.######", locale=here().locale)
+
+
 def file_size(size: int) -> str:
     """Bytes as people say them: "640 bytes", "12 KB", "3.4 MB"."""
     if size < 1 << 10:

@@ -5,6 +5,9 @@ opens in the dialog ``#complete`` (``complete.js``), without one it is a page. I
 ``asked``, the needs it asks for.
 """
 
+from collections.abc import Collection
+from typing import Any
+
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -15,13 +18,18 @@ from pbxcrm.deals.gate_rules import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import REQUIRABLE
 from pbxcrm.deals.queries import access_deal, stage_of_kind
+from pbxcrm.fields.models import FieldDefinition, FieldEntity
+from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.rules import place_of
 from pbxcrm.files.actions import On
+from pbxcrm.files.queries import list_files
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
+from web.custom_values import entered
 from web.due_dates import QUICK, due_of
 from web.forms import Form, filled
 from web.i18n import gettext as _
-from web.pages.common import show
+from web.pages.common import choices, colleagues, show
 from web.parts import now, parts, viewer
 
 FIELDS = REQUIRABLE  # keys of the fields that a stage may require
@@ -34,10 +42,17 @@ def is_completed(form: Form) -> bool:
     return Need.NEXT_TASK.value in form["asked"].split()
 
 
-def answers(form: Form) -> dict[str, str]:
+async def answers(session: AsyncSession, form: Form) -> dict[str, Any]:
     """The required fields that the form of this module asked for, as they were typed."""
-    asked = [key for key in FIELDS if f"field.{key}" in form["asked"].split()]
-    return {key: _answer(form, key) for key in asked}
+    needs = form["asked"].split()
+    found: dict[str, Any] = {key: _answer(form, key) for key in FIELDS if f"field.{key}" in needs}
+    return found | entered(form, await _asked_for(session, needs))
+
+
+async def _asked_for(session: AsyncSession, needs: Collection[str]) -> list[FieldDefinition]:
+    """The custom fields among the needs of a stage."""
+    known = (await load_fields(session)).of(FieldEntity.DEAL)
+    return [definition for definition in known if f"field.{definition.key}" in needs]
 
 
 def _answer(form: Form, key: str) -> str:
@@ -51,8 +66,9 @@ def _answer(form: Form, key: str) -> str:
 
 async def fill_in(session: AsyncSession, request: Request, form: Form, deal_id: int) -> None:
     """Store the required fields and the next task from the form, before the act itself and in its transaction."""
-    if typed := answers(form):
-        await actions.fill_in(session, viewer(request), deal_id, typed, now(request))
+    if typed := await answers(session, form):
+        region = parts(request).settings.region
+        await actions.fill_in(session, viewer(request), deal_id, typed, now(request), region)
     if is_completed(form):
         await plan_next(session, request, form, await access_deal(session, viewer(request), deal_id))
 
@@ -102,8 +118,12 @@ async def ask_missing(
         to = await session.get(Stage, stage_id) if stage_id is not None else None
         if to is None and deal is not None:
             to = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
+        custom = await _asked_for(session, needs)
+        people = choices(await colleagues(session, viewer(request)))
+        files = await list_files(session, viewer(request), deal_id=deal_id)
     if not form["asked"] and not form["next_title"]:  # the original form may have had this field, left empty
         form.values["next_title"] = _("Call again")
+    names = {place_of(definition.key) for definition in custom} | {"q"}
     answer = show(
         request,
         "deals/complete.html",
@@ -111,7 +131,10 @@ async def ask_missing(
         status=422,
         form=form,
         needs=[need for need in dict.fromkeys(needs) if need.partition(".")[0] in set(Need)],
-        kept={name: value for name, value in form.values.items() if name not in OWN},
+        kept={name: value for name, value in form.values.items() if name not in OWN and name not in names},
+        custom=custom,
+        people=people,
+        files=[(str(file.id), file.name) for file in files],
         deal=deal,
         to=to,
         path=request.url.path,

@@ -26,12 +26,14 @@ from web.pages import (
     calls,
     checkpoints,
     contacts,
+    custom_values,
     deals,
     dialplan,
     dock,
     due,
     escalations,
     feeds,
+    fields,
     files,
     first_run,
     flags,
@@ -99,6 +101,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         ),
         page("/tasks/{task_id:int}/lamps", lamps.of_task, needs=Permission.TASKS_READ, name="lamps_of_task"),
         *_reports(),
+        *_custom_values(),
         *_flags(),
         *_phone(),
         *_contacts(),
@@ -258,6 +261,18 @@ def _deals() -> list[Route]:
     ]
 
 
+def _custom_values() -> list[Route]:
+    routes = [page("/fields/{field_id:int}/find", custom_values.find, needs=Permission.DEALS_READ, name="find_linked")]
+    for of in custom_values.KEEPERS:
+        one = f"{of.path}/{{{of.param}:int}}/fields/{{{of.field}:int}}"
+        routes += [
+            page(one, custom_values.field, needs=of.reads, name=f"{of.entity}_field"),
+            page(one, custom_values.save, needs=of.writes, methods=POST, name=f"save_{of.entity}_field"),
+            page(f"{one}/undo", custom_values.undo, needs=of.writes, methods=POST, name=f"undo_{of.entity}_field"),
+        ]
+    return routes
+
+
 def _flags() -> list[Route]:
     edit, word = Permission.FLAGS_EDIT, Permission.FLAGS_RESOLVE
     return [
@@ -389,6 +404,13 @@ def _settings() -> list[Route]:
             name="remove_checkpoint",
         ),
         page("/settings/trials/{job_id:int}", checkpoints.trial, needs=edit, name="trial"),
+        page("/settings/fields", fields.listed, needs=edit, name="fields"),
+        page("/settings/fields/new", fields.new, needs=edit, name="new_field"),
+        page("/settings/fields/new", fields.create, needs=edit, methods=POST, name="add_field"),
+        page("/settings/fields/sections", fields.sections, needs=edit, methods=POST, name="field_sections"),
+        page("/settings/fields/{field_id:int}", fields.one, needs=edit, name="field"),
+        page("/settings/fields/{field_id:int}", fields.save, needs=edit, methods=POST, name="save_field"),
+        page("/settings/fields/{field_id:int}/place", fields.move, needs=edit, methods=POST, name="move_field"),
         page("/settings/lines", lines.lines, needs=edit),
         page("/settings/lines/new", lines.new, needs=edit, name="new_line"),
         page("/settings/lines/new", lines.save, needs=edit, methods=POST, name="add_line"),

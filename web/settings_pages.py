@@ -23,6 +23,7 @@ class SettingsPage:
 SETTINGS_PAGES = (
     SettingsPage("/settings/start", N_("First steps")),
     SettingsPage("/settings/pipelines", N_("Pipelines")),
+    SettingsPage("/settings/fields", N_("Fields")),
     SettingsPage("/settings/lines", N_("Lines")),
     SettingsPage("/settings/callbacks", N_("Callbacks")),
     SettingsPage("/settings/calendars", N_("Working hours")),

@@ -267,7 +267,7 @@ def is_open(task: Task) -> bool:
 
 
 def deal_changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
-    """Name, old value and new value of each changed field of a deal. The values of a client are left out."""
+    """Name, old value and new value of each changed field of a deal. The values of a client and of custom fields are left out."""
     changed: dict[str, Any] = entry.data.get("changed", {})
     told = [
         (

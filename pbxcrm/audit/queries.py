@@ -12,6 +12,8 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.shared.conditions import equal, within
 
+_MOST_READ = 1000  # edits of one row; in which of them a field changed stands in their data
+
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
@@ -51,3 +53,15 @@ async def list_entries(
     if before is not None:
         query = query.where(col(AuditEntry.id) < before)
     return (await session.exec(query)).all()
+
+
+async def list_edits(
+    session: AsyncSession, entity: str, entity_id: int, field: str, *, limit: int = 50
+) -> list[AuditEntry]:
+    """The entries that changed a field of a row, newest first. The caller must have checked access to the row."""
+    action = f"{entity}.edited"
+    query = select(AuditEntry).where(
+        AuditEntry.entity == entity, AuditEntry.entity_id == str(entity_id), AuditEntry.action == action
+    )
+    found = (await session.exec(query.order_by(col(AuditEntry.id).desc()).limit(_MOST_READ))).all()
+    return [entry for entry in found if field in entry.data.get("changed", {})][:limit]

@@ -1,7 +1,8 @@
 """Changes clients, companies, their numbers, and the list of own and spam numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlmodel import col, select
@@ -16,6 +17,9 @@ from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, S
 from pbxcrm.contacts.number_owners import had_since
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.rules import Entered, Stored
+from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.db import lock
@@ -49,8 +53,9 @@ async def create_contact(
     company_name: str = "",
     responsible_id: int | None = None,
     note: str = "",
+    custom: Mapping[str, Entered] = MappingProxyType({}),
 ) -> Contact:
-    """Add a client by hand. Earlier calls and deals of the numbers become theirs."""
+    """Add a client by hand; ``custom`` are custom fields as entered. Earlier calls and deals of the numbers become theirs."""
     check(viewer, Permission.CONTACTS_EDIT)
     name, numbers, addresses = check_name(name), check_numbers(phones, region), check_emails(emails)
     if responsible_id is not None:
@@ -71,6 +76,8 @@ async def create_contact(
         await _link(session, viewer, contact, number, now)
     written = [one.number for one in numbers]
     record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=written)
+    if changed := await do_set_values(session, viewer, FieldEntity.CONTACT, contact, custom, region=region):
+        record(session, now, "contact.edited", "contact", contact.id, actor=viewer, changed=changed)
     await say_contact_changed(session, contact, now)
     return contact
 
@@ -90,8 +97,10 @@ async def edit_contact(
     company_name: str | None = None,
     responsible_id: int | None = None,
     note: str | None = None,
+    custom: Mapping[str, Entered] = MappingProxyType({}),
+    seen: Mapping[str, Stored] | None = None,
 ) -> Contact:
-    """Change the given fields. The history of a removed number stays with the client; a new number brings its own."""
+    """Change the given fields; ``custom`` are custom fields as entered, ``seen`` what the viewer saw in them (``do_set_values``). The history of a removed number stays with the client; a new number brings its own."""
     contact = await access_contact_for_change(session, viewer, contact_id, version)
     if name is not None:
         contact.name = check_name(name)
@@ -106,8 +115,10 @@ async def edit_contact(
         contact.responsible_id = (await access_assignee(session, viewer, responsible_id, field="responsible_id")).id
     if note is not None:
         contact.note = check_optional_text(note, Contact.note, "note")
+    changed = await do_set_values(session, viewer, FieldEntity.CONTACT, contact, custom, region=region, seen=seen)
     contact.version += 1
-    record(session, now, "contact.edited", "contact", contact_id, actor=viewer)
+    details: dict[str, Any] = {"changed": changed} if changed else {}
+    record(session, now, "contact.edited", "contact", contact_id, actor=viewer, **details)
     await say_contact_changed(session, contact, now)
     return contact
 
@@ -167,14 +178,25 @@ async def add_to_contact(
     return contact
 
 
-async def create_company(session: AsyncSession, viewer: Viewer, *, name: str, now: datetime, note: str = "") -> Company:
-    """Add a company. Raises Invalid and NotAllowed."""
+async def create_company(
+    session: AsyncSession,
+    viewer: Viewer,
+    *,
+    name: str,
+    now: datetime,
+    note: str = "",
+    custom: Mapping[str, Entered] = MappingProxyType({}),
+    region: str = "",
+) -> Company:
+    """Add a company; ``custom`` are custom fields as entered. Raises Invalid and NotAllowed."""
     check(viewer, Permission.CONTACTS_EDIT)
     kept = check_optional_text(note, Company.note, "note")
     company = Company(name=check_name(name), responsible_id=viewer.user_id, note=kept, created_at=now)
     session.add(company)
     await session.flush()
     record(session, now, "company.created", "company", company.id, actor=viewer, name=company.name)
+    if changed := await do_set_values(session, viewer, FieldEntity.COMPANY, company, custom, region=region):
+        record(session, now, "company.edited", "company", company.id, actor=viewer, changed=changed)
     await say_company_changed(session, company, now)
     return company
 
@@ -186,10 +208,13 @@ async def edit_company(
     *,
     version: int | None,
     now: datetime,
-    name: str,
-    note: str = "",
+    name: str | None = None,
+    note: str | None = None,
+    custom: Mapping[str, Entered] = MappingProxyType({}),
+    seen: Mapping[str, Stored] | None = None,
+    region: str = "",
 ) -> Company:
-    """Change a company that the viewer may edit. Raises Conflict for an old ``version``, NotAllowed, NotFound, Invalid."""
+    """Change the given fields of a company that the viewer may edit; ``custom``, ``seen``: as in ``edit_contact``. Raises Conflict for an old ``version``, NotAllowed, NotFound, Invalid."""
     check(viewer, Permission.CONTACTS_EDIT)
     company = await access_company(session, viewer, company_id)
     await _check_editable(
@@ -200,9 +225,14 @@ async def edit_company(
         raise Conflict(
             "companies.stale", "Somebody changed this company meanwhile. Look at it again before you change it."
         )
-    company.name, company.note = check_name(name), check_optional_text(note, Company.note, "note")
+    if name is not None:
+        company.name = check_name(name)
+    if note is not None:
+        company.note = check_optional_text(note, Company.note, "note")
+    changed = await do_set_values(session, viewer, FieldEntity.COMPANY, company, custom, region=region, seen=seen)
     company.version += 1
-    record(session, now, "company.edited", "company", company_id, actor=viewer, name=company.name)
+    details: dict[str, Any] = {"changed": changed} if changed else {"name": company.name}
+    record(session, now, "company.edited", "company", company_id, actor=viewer, **details)
     await say_company_changed(session, company, now)
     return company
 

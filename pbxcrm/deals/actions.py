@@ -34,6 +34,10 @@ from pbxcrm.deals.queries import (
     stage_of_kind,
 )
 from pbxcrm.deals.rules import check_title, is_closing
+from pbxcrm.fields.models import FieldDefinition, FieldEntity
+from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.rules import Entered, Stored, stored_in
+from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
 from pbxcrm.shared.core_sql import add_rows
@@ -163,13 +167,22 @@ async def do_move_deal(
 
 async def _gate_facts(session: AsyncSession, deal: Deal, to: Stage, lost_reason: str) -> GateFacts:
     asked = Requirements.load(to.requires)
+    custom = (await load_fields(session)).by_key(FieldEntity.DEAL) if asked.fields else {}
     return GateFacts(
         lost_reason,
         is_closing(to) and await next_task_missing(session, deal),
         asked.next_task and await has_open_task(session, deal),
         bool(asked.files) and not await has_files(session, deal.id or 0, asked.files),
-        frozenset(key for key in asked.fields if getattr(deal, key) in {None, ""}),
+        frozenset(key for key in asked.fields if _is_empty(deal, key, custom)),
+        {key: definition.name for key, definition in custom.items()},
     )
+
+
+def _is_empty(deal: Deal, key: str, custom: Mapping[str, FieldDefinition]) -> bool:
+    """Whether a required field is empty. One that was archived is not asked for."""
+    if key in custom:
+        return stored_in(deal.custom, custom[key]) is None
+    return getattr(deal, key, True) in {None, ""}
 
 
 async def do_move_back(
@@ -235,10 +248,11 @@ async def create_deal(
     contact_id: int | None = None,
     company_id: int | None = None,
     client_number: str | None = None,
+    custom: Mapping[str, Entered] = MappingProxyType({}),
 ) -> Deal:
     """Create a deal by hand, in the given stage or else the first open one. The viewer is responsible unless somebody is given.
 
-    ``values`` are its fields besides the title, by key (``deals/fields.py``). ``client_number`` is as typed in ``region``; calls from
+    ``values`` are its fields besides the title, by key (``deals/fields.py``), ``custom`` its custom fields as entered. ``client_number`` is as typed in ``region``; calls from
     that number find the deal by it. Raises Invalid, NotFound, NotAllowed.
     """
     check(viewer, Permission.DEALS_EDIT)
@@ -262,6 +276,8 @@ async def create_deal(
     why = reason("owner.by_hand", by=viewer.name, who=owner.name)
     new = DealDraft(title, stage, owner.id, why, currency, contact_id, company_id, number, values=values)
     deal = await do_create_deal(session, new, now, actor=viewer, people=people)
+    if changed := await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region):
+        record(session, now, "deal.edited", "deal", deal.id, actor=viewer, changed=changed)
     if contact is not None:
         await do_say_with(session, viewer, deal, contact, anothers, now, people)
     return deal
@@ -277,11 +293,12 @@ async def move_deal(
     now: datetime,
     lost_reason: str = "",
     undo: bool = False,
-    answers: Mapping[str, str] | None = None,
+    answers: Mapping[str, Entered] | None = None,
+    region: str = "",
 ) -> Deal:
     """Move a deal that the viewer may edit. ``version`` is the one that the viewer saw; raises Conflict if the deal has changed since.
 
-    ``answers`` are required fields to fill in with the move, by key, as typed. ``undo`` restores also the time in the stage, if the
+    ``answers`` are required fields to fill in with the move, by key, as typed; ``region`` is that of telephone numbers among them. ``undo`` restores also the time in the stage, if the
     viewer's own move out of it was the latest one and at most ``UNDO_WITHIN`` ago. Raises GateRefused.
     """
     check(viewer, Permission.DEALS_EDIT)
@@ -290,7 +307,7 @@ async def move_deal(
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
     if answers:
-        await _fill_in(session, viewer, deal, answers, now)
+        await _fill_in(session, viewer, deal, answers, now, region)
     people = await load_directory(session)
     last = await latest_move(session, deal_id) if undo else None
     if last is not None and _is_own(last, viewer, to, now):
@@ -309,16 +326,19 @@ async def get_kept_stage(session: AsyncSession, stage_id: int) -> Stage | None:
 
 
 async def fill_in(
-    session: AsyncSession, viewer: Viewer, deal_id: int, answers: Mapping[str, str], now: datetime
+    session: AsyncSession, viewer: Viewer, deal_id: int, answers: Mapping[str, Entered], now: datetime, region: str = ""
 ) -> None:
     """Fill in required fields before another action moves the deal in the same transaction. ``answers``: as in ``move_deal``."""
-    await _fill_in(session, viewer, await access_deal_for_change(session, viewer, deal_id, None), answers, now)
+    deal = await access_deal_for_change(session, viewer, deal_id, None)
+    await _fill_in(session, viewer, deal, answers, now, region)
 
 
 async def _fill_in(
-    session: AsyncSession, viewer: Viewer, deal: Deal, answers: Mapping[str, str], now: datetime
+    session: AsyncSession, viewer: Viewer, deal: Deal, answers: Mapping[str, Entered], now: datetime, region: str
 ) -> None:
-    changed = apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
+    custom = {key: value for key, value in answers.items() if key not in BY_KEY and key != "contact_id"}
+    changed = await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region)
+    changed |= apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
     if answers.get("contact_id"):
         contact = await access_contact(session, viewer, int(answers["contact_id"]))
         changed["contact_id"] = {"before": deal.contact_id, "after": contact.id}
@@ -357,15 +377,20 @@ async def edit_deal(
     responsible_id: int | None = None,
     contact_id: int | None = None,
     keep_contact: bool = True,
+    custom: Mapping[str, Entered] = MappingProxyType({}),
+    seen: Mapping[str, Stored] | None = None,
+    region: str = "",
 ) -> Deal:
     """Change the given ``values`` by key (``deals/fields.py``), the responsible person and the client.
 
-    ``contact_id`` is only used when ``keep_contact`` is false; None then removes the client. The version grows by one if anything
-    changed. Raises Conflict for an old ``version``.
+    ``contact_id`` is only used when ``keep_contact`` is false; None then removes the client. ``custom`` are custom fields as entered, and
+    ``seen`` what the viewer saw in them (``do_set_values``). The version grows by one if anything changed. Raises Conflict for an old
+    ``version``.
     """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, version)
     changed = apply_values(deal, values)
+    changed |= await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region, seen=seen)
     if not keep_contact and contact_id != deal.contact_id:
         contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
         changed["contact_id"] = {"before": deal.contact_id, "after": contact.id if contact is not None else None}

@@ -4,8 +4,8 @@ A rule compares the stage with the facts of the deal and names what is missing. 
 so that one form can ask for all of it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pbxcrm.deals.fields import name_of_field
@@ -34,19 +34,24 @@ class GateFacts:
     has_next_task: bool = False  # the deal has an open task
     lacks_files: bool = False  # the deal has fewer files than the stage requires
     empty_fields: frozenset[str] = frozenset()  # keys of fields that the stage requires and that are empty
+    names: Mapping[str, str] = field(default_factory=dict)  # of custom fields, by key
 
 
 class GateRefused(Incomplete):
     """The deal may not enter the stage; ``missing`` lists what the stage requires and the deal lacks."""
 
-    def __init__(self, missing: list[Missing]) -> None:
+    def __init__(self, missing: list[Missing], names: Mapping[str, str]) -> None:
         super().__init__("deals.gate", missing)
+        self.names = names
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """What is missing, as reasons that an automatic change can store."""
         return tuple(
-            reason(missing.code or f"gate.{missing.kind}", key=name_of_field(missing.key)) for missing in self.missing
+            reason(
+                missing.code or f"gate.{missing.kind}", key=self.names.get(missing.key) or name_of_field(missing.key)
+            )
+            for missing in self.missing
         )
 
 
@@ -58,7 +63,7 @@ def missing_for(to: Stage, facts: GateFacts) -> list[Missing]:
 def check_gate(to: Stage, facts: GateFacts) -> None:
     """Raises GateRefused with everything that is missing."""
     if missing := missing_for(to, facts):
-        raise GateRefused(missing)
+        raise GateRefused(missing, facts.names)
 
 
 def _lost_reason(to: Stage, facts: GateFacts) -> Missing | None:
@@ -84,11 +89,12 @@ _RULES: tuple[Callable[[Stage, GateFacts], Missing | None], ...] = (_files, _los
 
 def _fields(to: Stage, facts: GateFacts) -> list[Missing]:
     """The required fields that are empty, in the order of the stage's settings."""
-    return [_missing(Need.FIELD, key) for key in Requirements.load(to.requires).fields if key in facts.empty_fields]
+    asked = Requirements.load(to.requires).fields
+    return [_missing(Need.FIELD, key, name=facts.names.get(key, "")) for key in asked if key in facts.empty_fields]
 
 
-def _missing(need: Need, key: str = "", *, code: str = "") -> Missing:
+def _missing(need: Need, key: str = "", *, code: str = "", name: str = "") -> Missing:
     code = code or f"gate.{need.value}"
     message = MESSAGES[code]
     assert isinstance(message, str)
-    return Missing(need.value, key or need.value, message.format(key=name_of_field(key)), code)
+    return Missing(need.value, key or need.value, message.format(key=name or name_of_field(key)), code)

@@ -20,6 +20,8 @@ from pbxcrm.deals.hooks import pipeline_made, stage_archived, stage_changed
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_rules import CARRIED_BY_DEFAULT, Requirements
 from pbxcrm.deals.queries import stages_of
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import load_fields
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -33,6 +35,11 @@ CLEAR_AGAIN = timedelta(minutes=1)
 CLEAR_AT_ONCE = 50  # deals in one transaction, so that other writers do not wait long
 #: Keys of the fields that a stage may require.
 REQUIRABLE = (*(each.key for each in FIELDS if not each.required), "contact_id")
+
+
+async def requirable(session: AsyncSession) -> tuple[str, ...]:
+    """The keys of all fields that a stage may require: the deal's own, and its custom ones. Archived ones may stay where they stand."""
+    return (*REQUIRABLE, *(await load_fields(session)).by_key(FieldEntity.DEAL, archived=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,7 @@ async def create_stage(
     )
     session.add(stage)
     await session.flush()
-    _change_stage(stage, change, others)
+    _change_stage(stage, change, await requirable(session))
     closing = (number for number, each in enumerate(others) if each.kind in {StageKind.WON, StageKind.LOST})
     where = change.position if change.position is not None else next(closing, len(others))
     _set_order([*others[:where], stage, *others[where:]])
@@ -199,7 +206,7 @@ async def change_stage(
         stage.name = pipeline_rules.check_stage_name(change.name, others)
     if change.kind is not None and change.kind != stage.kind:
         await _change_kind(session, stage, change.kind)
-    _change_stage(stage, change, others)
+    _change_stage(stage, change, await requirable(session))
     if change.position is not None:
         where = max(0, min(change.position, len(others)))
         _set_order([*others[:where], stage, *others[where:]])
@@ -396,7 +403,7 @@ async def _change_kind(session: AsyncSession, stage: Stage, kind: str) -> None:
     stage.kind = kind
 
 
-def _change_stage(stage: Stage, change: StageChange, others: Sequence[Stage]) -> None:
+def _change_stage(stage: Stage, change: StageChange, fields: Sequence[str]) -> None:
     if change.norm_minutes is not None:
         stage.norm_minutes = pipeline_rules.check_norm(change.norm_minutes)
     elif "norm_minutes" in change.unset:
@@ -412,7 +419,7 @@ def _change_stage(stage: Stage, change: StageChange, others: Sequence[Stage]) ->
     if change.extra_control is not None:
         stage.extra_control = change.extra_control
     if change.requires is not None:
-        stage.requires = pipeline_rules.check_requirements(change.requires, REQUIRABLE).stored()
+        stage.requires = pipeline_rules.check_requirements(change.requires, fields).stored()
 
 
 def _set_order(stages: Sequence[Stage]) -> None:

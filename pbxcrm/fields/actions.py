@@ -54,6 +54,8 @@ async def create_field(
     check(viewer, Permission.SETTINGS_EDIT)
     await lock(session, f"fields:{entity}")
     name, known_kind = rules.check_field_name(draft.name or ""), rules.check_kind(kind)
+    if known_kind is ValueKind.FILE and entity is not FieldEntity.DEAL:
+        raise Invalid("kind", "fields.files_of_deals", "Files are attached to deals: only deals have such a field.")
     known = (await session.exec(select(FieldDefinition).where(FieldDefinition.entity == entity.value))).all()
     if sum(each.archived_at is None for each in known) >= rules.MOST_FIELDS:
         raise Invalid("name", "fields.many", "There may be at most {most} fields.", most=rules.MOST_FIELDS)
@@ -130,35 +132,26 @@ async def restore_field(session: AsyncSession, viewer: Viewer, field_id: int, *,
     return definition
 
 
-async def order_fields(
-    session: AsyncSession,
-    viewer: Viewer,
-    entity: FieldEntity,
-    places: Sequence[tuple[int | None, int]],
-    *,
-    now: datetime,
-) -> None:
-    """Set the order: pairs of section (None: without one) and field, in which every field that is shown stands.
-
-    Raises Conflict when another administrator added or archived one meanwhile.
-    """
-    check(viewer, Permission.SETTINGS_EDIT)
-    await lock(session, f"fields:{entity}")
-    found = await session.exec(
-        select(FieldDefinition).where(
-            FieldDefinition.entity == entity.value, col(FieldDefinition.archived_at).is_(None)
-        )
+async def move_field(
+    session: AsyncSession, viewer: Viewer, field_id: int, section_id: int | None, position: int, *, now: datetime
+) -> FieldDefinition:
+    """Put a field at a place (from 0) of a section, or before all sections. Raises Invalid, NotAllowed, NotFound."""
+    definition = await _access_for_change(session, viewer, field_id, None)
+    await lock(session, f"fields:{definition.entity}")
+    definition.section_id = await _section(session, definition, section_id or 0)
+    query = select(FieldDefinition).where(
+        FieldDefinition.entity == definition.entity,
+        FieldDefinition.section_id == definition.section_id,
+        col(FieldDefinition.archived_at).is_(None),
+        FieldDefinition.id != field_id,
     )
-    known = {definition.id: definition for definition in found.all()}
-    sections = set((await session.exec(select(FieldSection.id).where(FieldSection.entity == entity.value))).all())
-    if {field_id for _, field_id in places} != set(known) or not {each for each, _ in places} <= sections | {None}:
-        raise Conflict("fields.order", "Somebody else has changed the fields meanwhile. Look at them again.")
-    for position, (section_id, field_id) in enumerate(places, 1):
-        definition = known[field_id]
-        if (definition.position, definition.section_id) != (position, section_id):
-            definition.position, definition.section_id = position, section_id
-    record(session, now, "field.ordered", "field", entity.value, actor=viewer)
+    others = list((await session.exec(query.order_by(col(FieldDefinition.position), col(FieldDefinition.id)))).all())
+    others.insert(max(0, min(position, len(others))), definition)
+    for place, each in enumerate(others, 1):
+        each.position = place
+    record(session, now, "field.moved", "field", field_id, actor=viewer, name=definition.name)
     _say_changed(session, now)
+    return definition
 
 
 async def create_section(

@@ -78,16 +78,18 @@ async def do_set_indexes(
 
 
 async def begin_indexes(db: Database, payload: Mapping[str, Any]) -> bool:
-    """Before a batch: on PostgreSQL make the missing indexes of the field in a task of their own. False while it runs.
+    """Before a batch: on PostgreSQL make the missing indexes of the field in a task of their own. False while one runs.
 
-    CONCURRENTLY stands outside of every transaction, and it waits for those that have begun: also for that of a batch. Raises what the
-    task raised.
+    CONCURRENTLY stands outside of every transaction, and it waits for those that have begun: also for that of a batch, and two of them on
+    one table wait for each other for ever. Raises what the task raised.
     """
     if db.is_sqlite:
         return True
     field_id: int = payload["field"]
     task = _building.get(field_id)
     if task is None:
+        if any(not each.done() for each in _building.values()):
+            return False
         _building[field_id] = asyncio.create_task(_build_beside(db, field_id))
         return False
     if not task.done():
@@ -109,7 +111,7 @@ async def _build_beside(db: Database, field_id: int) -> None:
     async with db.engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
         asked = text("SELECT pg_try_advisory_lock(hashtext(:key))")
-        if not (await connection.execute(asked, {"key": f"{JOB} {field_id}"})).scalar_one():
+        if not (await connection.execute(asked, {"key": JOB})).scalar_one():
             return  # another worker is at it
         try:
             for name, what in wanted.items():

@@ -54,6 +54,20 @@ class ValueTaken(Conflict):
         self.row_id = row_id
 
 
+class ChangedMeanwhile(Conflict):
+    """Somebody else has changed the field since the viewer saw it. ``field`` is the place in the form."""
+
+    def __init__(self, definition: FieldDefinition) -> None:
+        super().__init__(
+            "fields.changed",
+            N_(
+                "Somebody else has changed “{name}” meanwhile. Look at what is there now, and save again if yours counts."
+            ),
+            name=definition.name,
+        )
+        self.field = place_of(definition.key)
+
+
 async def do_set_values(
     session: AsyncSession,
     viewer: Viewer,
@@ -62,8 +76,10 @@ async def do_set_values(
     entered: Mapping[str, Entered],
     *,
     region: str,
+    seen: Mapping[str, Stored] | None = None,
 ) -> dict[str, Any]:
-    """Set the entered values by key; empty ones are taken away. Fields that are not given stay as they are.
+    """Set the entered values by key; empty ones are taken away. Fields that are not given stay as they are. ``seen``: the values that
+    the viewer saw, by key; ChangedMeanwhile where somebody has changed one since.
 
     Returns ``{"fields.KEY": {"before", "after"}}`` of the changes, for the audit log. Raises Invalid at the field, also for a field
     that is not there or was archived meanwhile, and ValueTaken.
@@ -80,6 +96,8 @@ async def do_set_values(
         value = check_value(definition, each, was, checking)
         if value == was:
             continue
+        if seen is not None and key in seen and seen[key] != was:
+            raise ChangedMeanwhile(definition)
         if definition.archived_at is not None:
             raise Invalid(
                 place_of(key),

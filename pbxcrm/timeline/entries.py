@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 
 from pbxcrm.access import Viewer
 from pbxcrm.deals.models import Stage
+from pbxcrm.fields.queries import FieldSet, Named
 from pbxcrm.people.models import User
 
 
@@ -76,3 +77,5 @@ class Timeline:
     users: dict[int | None, User]
     next: TimelineCursor | None  # None on the last page
     audible: frozenset[int]  # ids of calls whose recording the viewer may hear
+    fields: FieldSet  # of which changes are shown
+    named: Named  # what changed values of fields point to

@@ -53,6 +53,7 @@ NAMES_A_ROW = {
     "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
+    "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "stages_shown": "stage_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {
@@ -64,7 +65,9 @@ ASKED_FOR = {
     "for": "user_id",
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.
-SHARED = {"stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to"}
+SHARED = {
+    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown",
+}  # fmt: skip
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
     "files": "", "contact": "", "title": "Call about the offer", "name": "Somebody New", "text": "They liked it.", "note": "A note.", "why": "Too dear.",
@@ -87,13 +90,14 @@ PLAIN: dict[str, str] = {
     "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into",
     "email": "", "digest_at": "", "quiet_desktop": "", "quiet_digest": "",
     "bulk_act": "move", "stay": "", "all": "1", "chosen": "1:1", "query": "", "tag": "x",
+    "entity": "deal", "field_kind": "text", "key": "", "hint": "", "option_id": "", "option_name": "", "retired": "", "is_unique": "", "filterable": "1", "fields.walked": "Another value",
     "act": "", "begin": "now", "trigger": "silence", "work": "talked", "talked_seconds": "30", "filled_field": "", "date_field": "next_task_at", "offset": "1", "proposal_until": "", "invoice_until": "", "event_at": "", "survey_at": "",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
     "q", "sort", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
-    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day",
+    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown",
 }  # fmt: skip
 #: Without a handset that talks these are refused before they look at what else was sent.
 NOT_ON_A_CALL = {"POST /phone/transfer", "POST /phone/hangup"}

@@ -12,19 +12,26 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from pbxcrm.access import GRANTS, Role
+from pbxcrm.access import GRANTS, Role, Viewer
+from pbxcrm.audit.actions import record
 from pbxcrm.calendars.models import Leave
 from pbxcrm.callbacks.models import Attempt, Episode
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.merge_actions import merge_contacts
-from pbxcrm.contacts.models import NumberKind
+from pbxcrm.contacts.models import Company, Contact, NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import stages_of
+from pbxcrm.fields.actions import FieldDraft, create_field, create_section
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.files.actions import On, attach
 from pbxcrm.files.store import Store
 from pbxcrm.flags.models import Flag
@@ -74,6 +81,9 @@ OWNED = {
 SHARED = {
     "calendar_id",
     "checkpoint_id",
+    "field_id",
+    "contact_field_id",
+    "company_field_id",
     "line_id",
     "name",
     "number",
@@ -223,6 +233,7 @@ async def _settle(
             created_at=NOON,
             assignee_id=(await load_directory(session)).managers_of(viewer.user_id)[0].id,
         )  # fmt: skip
+        fields = await fields_with_values(session, office, viewer, deal, contact, company)
         leave = Leave(user_id=office.id(seller), starts_at=NOON + timedelta(days=90), ends_at=NOON + timedelta(days=91))
         session.add_all([line, control, leave])
         await session.flush()
@@ -270,8 +281,35 @@ async def _settle(
         "lamp_id": lamp.id, "job_id": job.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": of_stage.id, "line_id": line.id,
-        "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
+        **fields, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
+
+
+async def fields_with_values(
+    session: AsyncSession, office: Office, viewer: Viewer, deal: Deal, contact: Contact, company: Company
+) -> dict[str, int | None]:
+    """A section, and a field called ``walked`` of each entity, which the viewer has filled in."""
+    admin = await office.viewer(session, "admin")
+    known = await load_fields(session)
+    for entity in FieldEntity:
+        if not known.of(entity):
+            draft = FieldDraft(name="Walked")
+            await create_field(
+                session, admin, entity=entity, kind="text", key="walked", draft=draft, currency="UAH", now=NOON
+            )
+    sections = known.sections_of(FieldEntity.DEAL)
+    section = sections[0] if sections else await create_section(session, admin, FieldEntity.DEAL, "Walked", now=NOON)
+    for entity, row in ((FieldEntity.DEAL, deal), (FieldEntity.CONTACT, contact), (FieldEntity.COMPANY, company)):
+        changed = await do_set_values(session, viewer, entity, row, {"walked": "A value"}, region="UA")
+        record(session, NOON, f"{entity}.edited", entity, row.id, actor=viewer, changed=changed)
+    known = await load_fields(session)
+    ids = {entity: known.by_key(entity)["walked"].id for entity in FieldEntity}
+    return {
+        "field_id": ids[FieldEntity.DEAL],
+        "contact_field_id": ids[FieldEntity.CONTACT],
+        "company_field_id": ids[FieldEntity.COMPANY],
+        "section_id": section.id,
+    }
 
 
 @dataclass

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pydantic import ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from pbxcrm.shared.errors import Incomplete, Invalid, Missing, PbxcrmError, TooManyAttempts
+from pbxcrm.shared.errors import Incomplete, Missing, PbxcrmError, TooManyAttempts
 from web.api.fields import ApiAnswer
 
 MEDIA_TYPE = "application/problem+json"
@@ -61,7 +61,7 @@ def problem(
 
 def problem_of(error: PbxcrmError, fields: frozenset[str] = frozenset()) -> Response:
     """The answer for an error of the business. ``fields``: names in the request; ``company_id`` becomes ``company`` if that is one."""
-    field = error.field if isinstance(error, Invalid) else None
+    field: str | None = getattr(error, "field", None)  # of an Invalid, and of a conflict about one field
     if field is not None and field not in fields and field.removesuffix("_id") in fields:
         field = field.removesuffix("_id")
     headers = {}

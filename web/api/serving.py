@@ -10,6 +10,8 @@ from starlette.routing import Route
 
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound, PbxcrmError
+from web.api import custom_values
+from web.api.custom_values import FilteredQuery
 from web.api.problems import Wrong, problem, problem_of, wrong_body, wrong_query
 from web.api.resource import ApiEndpoint, Ask
 from web.api.tokens import note_use
@@ -67,14 +69,23 @@ async def _answer(endpoint: ApiEndpoint, request: Request) -> Response:
 
 def _query(model: type[BaseModel], request: Request) -> BaseModel:
     given: dict[str, str] = {}
+    filters: list[tuple[str, str]] = []
     for name, value in request.query_params.multi_items():
+        if issubclass(model, FilteredQuery) and name.startswith(custom_values.PREFIX):
+            filters.append((name[:100], value.replace("\x00", "")[:2000]))
+            continue
         if name in given:
             raise Wrong("api.value", f"“{name[:60]}” is given twice.", name[:60])
         given[name] = value
+    if len(filters) > custom_values.MOST_FILTERS:
+        raise Wrong("api.value", "Too many filters.", filters[0][0][:60])
     try:
-        return model.model_validate_strings(given)
+        found = model.model_validate_strings(given)
     except ValidationError as error:
         raise wrong_query(error, sorted(model.model_fields)) from None
+    if isinstance(found, FilteredQuery):
+        found.filtered_by(filters)
+    return found
 
 
 async def _body(model: type[BaseModel], request: Request) -> BaseModel:

@@ -14,6 +14,7 @@ from web.api.v1.contacts import companies, contacts, special_numbers
 from web.api.v1.deals import deals
 from web.api.v1.escalations import escalations
 from web.api.v1.feed import feed
+from web.api.v1.fields import fields
 from web.api.v1.files import files
 from web.api.v1.flags import flags
 from web.api.v1.lamps import jobs, lamps
@@ -41,6 +42,7 @@ RESOURCES: tuple[Resource, ...] = (
     files,
     flags,
     pipelines,
+    fields,
     stage_tasks,
     checkpoints,
     lamps,

@@ -25,6 +25,7 @@ from pbxcrm.contacts.queries import (
 from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.queries import list_deals
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
@@ -32,6 +33,7 @@ from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
 from web.answers import redirect, toast
 from web.cursors import read_entry
+from web.custom_values import shown_fields
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.known_numbers import MEANT, check_unknown, known_of
@@ -122,9 +124,11 @@ async def contact(request: Request) -> Response:
         told = await timeline(session, who, contact_id=contact_id, kinds=WITH_CLIENT, after=after)
         deals = await list_deals(session, who, *DealFilter(contact_id=contact_id).conditions(), limit=LISTED)
         people = await load_directory(session)
+        custom_fields = await shown_fields(session, who, FieldEntity.CONTACT, found.custom)
     return show(
         request,
         "contacts/contact.html",
+        custom_fields=custom_fields,
         fragment="contacts/_timeline.html",
         row=row,
         special=special,
@@ -383,12 +387,14 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
         edits = can(who, Permission.CONTACTS_EDIT) and await edits_company(session, who, company_id)
         rows = await list_contacts(session, who, company_id=company_id, limit=200)
         deals = await list_deals(session, who, *DealFilter(company_id=company_id).conditions(), limit=LISTED)
+        custom_fields = await shown_fields(session, who, FieldEntity.COMPANY, found.custom)
     return show(
         request,
         "contacts/company.html",
         fragment="contacts/_company_form.html",
         status=status,
         company=found,
+        custom_fields=custom_fields,
         edits=edits,
         company_id=company_id,
         rows=rows,

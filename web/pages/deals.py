@@ -29,6 +29,7 @@ from pbxcrm.deals.board_queries import path_of
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gate_rules import Need
 from pbxcrm.deals.models import Stage, StageKind, StageMove
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import (
     DealRow,
     access_deal,
@@ -39,6 +40,7 @@ from pbxcrm.deals.queries import (
     moves_of,
     stages_of,
 )
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.flags.queries import FlagFilter, list_flags
@@ -52,6 +54,7 @@ from pbxcrm.timeline.queries import timeline
 from web import gate_dialog, words
 from web.answers import redirect, toast
 from web.cursors import read_entry
+from web.custom_values import shown_fields
 from web.due_dates import QUICK
 from web.forms import Form, filled, local_text, read_form
 from web.i18n import N_
@@ -125,6 +128,14 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             pause=await pause_of(session, found.id or 0, now(request)),
             approve_days=APPROVE_BEYOND.days,
             no_form=Form(),
+            custom_fields=await shown_fields(
+                session,
+                who,
+                FieldEntity.DEAL,
+                found.custom,
+                place=(found.pipeline_id, found.stage_id),
+                required=Requirements.load(row.stage.requires).fields,
+            ),
             files=await list_files(session, who, deal_id=found.id),
             files_on=On(deal_id=found.id),
             files_people=await load_directory(session),
@@ -176,7 +187,8 @@ async def move(request: Request) -> Response:
                 now=now(request),
                 lost_reason=gate_dialog.lost_reason(form),
                 undo=form.ticked("undo"),
-                answers=gate_dialog.answers(form),
+                answers=await gate_dialog.answers(session, form),
+                region=parts(request).settings.region,
             )
             row = (await as_rows(session, [found]))[0]
     except Invalid as error:

@@ -20,6 +20,8 @@ from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import MOST_COUNTED, archived_stages_of, deals_in_stages, list_pipelines, load_funnel
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import load_fields
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -71,6 +73,7 @@ class PipelineView:
     unwatched: int  # number of key stages with a norm but without a checkpoint
     people: Directory
     removed: list[Stage]  # the archived ones
+    custom: dict[str, str]  # names of custom fields by key
     job: BackgroundJob | None = None
 
     @property
@@ -360,8 +363,11 @@ async def _shown(session: AsyncSession, pipeline_id: int, request: Request | Non
     job = (
         await shown_job(session, viewer(request), request.query_params.get("job", "")) if request is not None else None
     )
+    custom = {key: each.name for key, each in (await load_fields(session)).by_key(FieldEntity.DEAL).items()}
     removed = await archived_stages_of(session, pipeline_id)
-    return PipelineView(*found, await deals_in_stages(session, pipeline_id), rows, unwatched, people, removed, job)
+    return PipelineView(
+        *found, await deals_in_stages(session, pipeline_id), rows, unwatched, people, removed, custom, job
+    )
 
 
 async def _stage(session: AsyncSession, request: Request, *, also_removed: bool = False) -> tuple[Stage, PipelineView]:
@@ -456,7 +462,7 @@ def _stage_page(
         kinds=[(name, _(text)) for name, text in KINDS.items()],
         colours=[(name, _(text)) for name, text in COLOURS.items()],
         units=unit_choices(),
-        fields={key: name_of_field(key) for key in actions.REQUIRABLE},
+        fields={key: _(name_of_field(key)) for key in actions.REQUIRABLE} | shown.custom,
     )
     if request.method == "POST" and form["act"] == "try":  # htmx aimed at the element of the preview
         response.headers.update({"HX-Retarget": "#stage-form", "HX-Reswap": "outerHTML"})

@@ -21,18 +21,19 @@ from pbxcrm.contacts.queries import (
     special_number,
     with_numbers,
 )
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.numbers import normalise
 from web.api import checked_cursors
+from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
 from web.api.fields import (
     NO_NUL,
     ApiAnswer,
     ApiRequest,
     Id,
     IdText,
-    ListQuery,
     Login,
     Moment,
     Number,
@@ -89,11 +90,12 @@ class ContactOut(ApiAnswer):
     company: str | None
     responsible: str | None = Field(description="A login.")
     note: str
+    fields: ValuesOut
     created_at: Moment
     version: int = Field(description="Grows with each change.")
 
 
-class ContactQuery(ListQuery):
+class ContactQuery(FilteredQuery):
     """Which clients; all conditions must hold."""
 
     q: Word | None = Field(None, description="A part of a name or of a number.")
@@ -116,6 +118,7 @@ class NewContact(ApiRequest):
     )
     responsible: Login | None = Field(None, description="A login; default: the person of the token.")
     note: ContactNote = ""
+    fields: Values = Field(default_factory=dict)
     share_numbers: bool = Field(False, description=SHARED)
 
 
@@ -132,6 +135,7 @@ class ContactChange(ApiRequest):
     company: Annotated[str, optional_text(Company.name)] | None = Field(None, description="Empty: no company.")
     responsible: Login | None = None
     note: ContactNote | None = None
+    fields: Values = Field(default_factory=dict)
     share_numbers: bool = Field(False, description=SHARED)
 
 
@@ -142,11 +146,12 @@ class CompanyOut(ApiAnswer):
     name: str
     responsible: str | None = Field(description="A login.")
     note: str
+    fields: ValuesOut
     created_at: Moment
     version: int
 
 
-class CompanyQuery(ListQuery):
+class CompanyQuery(FilteredQuery):
     """Which companies; all conditions must hold."""
 
     q: Word | None = Field(None, description="A part of the name.")
@@ -160,6 +165,7 @@ class NewCompany(ApiRequest):
 
     name: CompanyName
     note: CompanyNote = ""
+    fields: Values = Field(default_factory=dict)
 
 
 class CompanyChange(ApiRequest):
@@ -168,6 +174,7 @@ class CompanyChange(ApiRequest):
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     name: CompanyName | None = None
     note: CompanyNote | None = None
+    fields: Values = Field(default_factory=dict)
 
 
 class SpecialNumberOut(ApiAnswer):
@@ -202,6 +209,7 @@ async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
         ask.session,
         ask.viewer,
         *asked.conditions(),
+        *await query.custom_conditions(ask, FieldEntity.CONTACT, Contact),
         text=query.q or "",
         company_id=query.company_id,
         before=checked_cursors.read_id(query.cursor),
@@ -238,6 +246,7 @@ async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
         company_name=body.company,
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
         note=body.note,
+        custom=body.fields,
     )
     return await _changed(ask, contact)
 
@@ -261,6 +270,7 @@ async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> Cont
         company_name=body.company,
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
         note=body.note,
+        custom=body.fields,
     )
     return await _changed(ask, contact)
 
@@ -278,6 +288,7 @@ async def read_companies(ask: Ask, query: CompanyQuery) -> Page[CompanyOut]:
         ask.session,
         ask.viewer,
         *asked.conditions(),
+        *await query.custom_conditions(ask, FieldEntity.COMPANY, Company),
         before=checked_cursors.read_id(query.cursor),
         limit=query.limit + 1,
     )
@@ -296,7 +307,15 @@ async def read_company(ask: Ask, company_id: int) -> CompanyOut:
     location=lambda company: f"/companies/{company.id}",
 )
 async def add_company(ask: Ask, body: NewCompany) -> CompanyOut:
-    company = await actions.create_company(ask.session, ask.viewer, name=body.name, now=ask.now, note=body.note)
+    company = await actions.create_company(
+        ask.session,
+        ask.viewer,
+        name=body.name,
+        now=ask.now,
+        note=body.note,
+        custom=body.fields,
+        region=ask.settings.region,
+    )
     return (await _companies(ask, [company]))[0]
 
 
@@ -312,6 +331,8 @@ async def change_company(ask: Ask, company_id: int, body: CompanyChange) -> Comp
         now=ask.now,
         name=company.name if body.name is None else body.name,
         note=company.note if body.note is None else body.note,
+        custom=body.fields,
+        region=ask.settings.region,
     )
     return (await _companies(ask, [company]))[0]
 
@@ -368,6 +389,7 @@ async def _access_special(ask: Ask, number: str) -> SpecialNumber:
 
 async def _contacts(ask: Ask, rows: list[ContactRow]) -> list[ContactOut]:
     logins = await logins_of(ask.session, [row.contact.responsible_id for row in rows])
+    customs = await values_out(ask, FieldEntity.CONTACT, [row.contact.custom for row in rows])
     return [
         ContactOut(
             id=row.contact.id or 0,
@@ -380,25 +402,28 @@ async def _contacts(ask: Ask, rows: list[ContactRow]) -> list[ContactOut]:
             company=row.company.name if row.company else None,
             responsible=logins.get(row.contact.responsible_id),
             note=row.contact.note,
+            fields=custom,
             created_at=row.contact.created_at,
             version=row.contact.version,
         )
-        for row in rows
+        for row, custom in zip(rows, customs, strict=True)
     ]
 
 
 async def _companies(ask: Ask, rows: list[Company]) -> list[CompanyOut]:
     logins = await logins_of(ask.session, [row.responsible_id for row in rows])
+    customs = await values_out(ask, FieldEntity.COMPANY, [row.custom for row in rows])
     return [
         CompanyOut(
             id=row.id or 0,
             name=row.name,
             responsible=logins.get(row.responsible_id),
             note=row.note,
+            fields=custom,
             created_at=row.created_at,
             version=row.version,
         )
-        for row in rows
+        for row, custom in zip(rows, customs, strict=True)
     ]
 
 

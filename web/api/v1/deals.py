@@ -1,7 +1,7 @@
 """Deals: the list, one deal, creating, changing and moving one."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -13,9 +13,11 @@ from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.models import Deal, StageKind, Tag
 from pbxcrm.deals.queries import DealRow, access_deal, access_deal_row, as_rows, list_deals
 from pbxcrm.deals.tag_actions import MOST_TAGS, set_tags
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.shared import reasons
 from pbxcrm.tasks.models import Task
 from web.api import checked_cursors
+from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
 from web.api.deal_fields import Use, sent_values, with_deal_fields
 from web.api.fields import (
     AmountText,
@@ -23,7 +25,6 @@ from web.api.fields import (
     ApiRequest,
     Id,
     IdText,
-    ListQuery,
     Login,
     Moment,
     Number,
@@ -63,12 +64,13 @@ class DealOut(ApiAnswer):
     closed_at: Moment | None
     next_task_id: int | None
     lamp: Literal["none", "first", "second"]
+    fields: ValuesOut
     tags: list[str]
     reason: str = Field(description="Why the deal exists and why it has this owner, in English.")
     version: int = Field(description="Grows with each change.")
 
 
-class DealQuery(ListQuery):
+class DealQuery(FilteredQuery):
     """Which deals; all conditions must hold."""
 
     status: Literal["open", "won", "lost"] | None = None
@@ -104,6 +106,7 @@ class NewDeal(ApiRequest):
     contact_id: Id | None = None
     company_id: Id | None = None
     client_number: Number | None = None
+    fields: Values = Field(default_factory=dict)
 
 
 @with_deal_fields(Use.CHANGE)
@@ -115,6 +118,7 @@ class DealChange(ApiRequest):
     lost_reason: OptionalWhy = Field("", description="Required for a lost stage.")
     responsible: Login | None = None
     contact_id: Id | None = Field(None, description="null removes the client.")
+    fields: Values = Field(default_factory=dict)
     tags: list[Annotated[str, needed_text(Tag.name)]] | None = Field(
         None, max_length=MOST_TAGS, description="The deal has exactly these afterwards."
     )
@@ -160,15 +164,14 @@ async def read_deals(ask: Ask, query: DealQuery) -> Page[DealOut]:
         text=query.q or "",
     )
     before = checked_cursors.read_id(query.cursor)
-    rows = await list_deals(ask.session, ask.viewer, *asked.conditions(), before=before, limit=query.limit + 1)
-    return Page[DealOut].of(
-        [deal_out(row) for row in rows], query.limit, lambda deal: checked_cursors.next_of_id(deal.id)
-    )
+    custom = await query.custom_conditions(ask, FieldEntity.DEAL, Deal)
+    rows = await list_deals(ask.session, ask.viewer, *asked.conditions(), *custom, before=before, limit=query.limit + 1)
+    return Page[DealOut].of(await deals_out(ask, rows), query.limit, lambda deal: checked_cursors.next_of_id(deal.id))
 
 
 @deals.get("/deals/{deal_id}", needs=Permission.DEALS_READ, summary="One deal")
 async def read_deal(ask: Ask, deal_id: int) -> DealOut:
-    return deal_out(await access_deal_row(ask.session, ask.viewer, deal_id))
+    return (await deals_out(ask, [await access_deal_row(ask.session, ask.viewer, deal_id)]))[0]
 
 
 @deals.post("/deals", needs=Permission.DEALS_EDIT, summary="Create a deal", location=lambda deal: f"/deals/{deal.id}")
@@ -188,6 +191,7 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
         contact_id=body.contact_id,
         company_id=body.company_id,
         client_number=body.client_number,
+        custom=body.fields,
     )
     return await _changed(ask, deal)
 
@@ -214,7 +218,7 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
     """Moving into a lost stage needs `lost_reason`. Either all changes are made, or none."""
     sent, version = body.model_fields_set, body.version
     values, deal = sent_values(body), None
-    if values or "contact_id" in sent:
+    if values or body.fields or "contact_id" in sent:
         deal = await actions.edit_deal(
             ask.session,
             ask.viewer,
@@ -224,6 +228,8 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             values=values,
             contact_id=body.contact_id,
             keep_contact="contact_id" not in sent,
+            custom=body.fields,
+            region=ask.settings.region,
         )
         version = None  # the row is locked until the transaction ends
     if body.tags is not None:
@@ -256,11 +262,16 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
 async def _changed(ask: Ask, deal: Deal) -> DealOut:
     """The deal after a change, even if the viewer may no longer see it."""
     await ask.session.flush()
-    return deal_out((await as_rows(ask.session, [deal]))[0])
+    return (await deals_out(ask, await as_rows(ask.session, [deal])))[0]
 
 
-def deal_out(row: DealRow) -> DealOut:
-    """A deal as an answer of the API."""
+async def deals_out(ask: Ask, rows: list[DealRow]) -> list[DealOut]:
+    """Deals as answers of the API."""
+    customs = await values_out(ask, FieldEntity.DEAL, [row.deal.custom for row in rows])
+    return [_out(row, custom) for row, custom in zip(rows, customs, strict=True)]
+
+
+def _out(row: DealRow, custom: dict[str, Any]) -> DealOut:
     deal = row.deal
     return DealOut(
         id=deal.id or 0,
@@ -280,6 +291,7 @@ def deal_out(row: DealRow) -> DealOut:
         closed_at=deal.closed_at,
         next_task_id=row.next_task.id if row.next_task else None,
         lamp=row.lamp,
+        fields=custom,
         tags=list(row.tags),
         reason=reasons.text(deal.reason),
         version=deal.version,

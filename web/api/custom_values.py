@@ -1,0 +1,91 @@
+"""Custom fields in requests and answers: ``fields: {key: value}``, and the filters ``field.KEY=`` of lists."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, PrivateAttr
+from sqlalchemy import ColumnElement
+
+from pbxcrm.fields.conditions import AskedAt, Term, from_query, to_sql
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.rules import MILLION, Checking, Stored, stored_in
+from pbxcrm.fields.terms import custom_terms
+from pbxcrm.people.directory import Directory, load_directory
+from web.api.fields import NO_NUL, ListQuery
+from web.api.resource import Ask
+
+PREFIX = "field."
+MOST_FILTERS = 50
+_Text = Annotated[str, Field(max_length=10_000, pattern=NO_NUL)]
+_Number = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+_One = _Text | bool | _Number | Annotated[float, Field(allow_inf_nan=False)]
+Value = _One | Annotated[list[Annotated[_Text | _Number, Field()]], Field(max_length=200)] | None
+#: What requests send.
+Values = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=40, pattern=NO_NUL)], Value],
+    Field(
+        max_length=200,
+        description="Custom fields by key (`GET /fields`). Fields that are left out stay unchanged; null takes a value away.",
+    ),
+]
+#: What answers hold.
+ValuesOut = Annotated[
+    dict[str, Any],
+    Field(
+        description="Custom fields by key, those that have a value: a number and money are decimal strings, a date `2026-11-28`, a moment"
+        " RFC 3339, a choice the id of its option, several a list of them, a person a login, a link an address or an id, files ids."
+    ),
+]
+
+
+class FilteredQuery(ListQuery):
+    """A list that also takes ``field.KEY=``, ``field.KEY.min= .max= .not= .begins= .contains= .empty= .filled=``."""
+
+    _filters: tuple[tuple[str, str], ...] = PrivateAttr(default=())
+
+    def filtered_by(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Keep the parameters that filter by custom fields."""
+        self._filters = tuple(pairs)
+
+    async def custom_conditions(self, ask: Ask, entity: FieldEntity, table: Any) -> list[ColumnElement[bool]]:
+        """Their condition. Raises Invalid at the parameter for one that is not there or not for filtering."""
+        if not self._filters:
+            return []
+        terms: Mapping[str, Term] = custom_terms(await load_fields(ask.session), entity, table, await _checking(ask))
+        # A program has no time zone of its own: days are those of UTC, as all times of the API.
+        return [to_sql(from_query(self._filters, terms), AskedAt(ask.now, ZoneInfo("UTC")))]
+
+
+async def _checking(ask: Ask) -> Checking:
+    return Checking(ask.settings.region, await load_directory(ask.session))
+
+
+async def values_out(ask: Ask, entity: FieldEntity, customs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The values of rows as answers hold them, in the same order."""
+    definitions = (await load_fields(ask.session)).of(entity)
+    people = await load_directory(ask.session) if definitions else None
+    return [
+        {
+            definition.key: _told(definition, value, people)
+            for definition in definitions
+            if people is not None and (value := stored_in(custom, definition)) is not None
+        }
+        for custom in customs
+    ]
+
+
+def _told(definition: FieldDefinition, value: Stored, people: Directory) -> Any:
+    if isinstance(value, int):
+        if definition.kind == ValueKind.NUMBER:
+            return f"{(Decimal(value) / MILLION).normalize():f}"
+        if definition.kind == ValueKind.MONEY:
+            return f"{Decimal(value) / 100:.2f}"
+        if definition.kind == ValueKind.YES_NO:
+            return bool(value)
+        if definition.kind == ValueKind.PERSON:
+            user = people.users.get(value)
+            return user.login if user is not None else None
+    return value
