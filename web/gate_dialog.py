@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm.deals import actions
+from pbxcrm.deals.field_queries import REQUIRABLE
 from pbxcrm.deals.fields import BY_KEY, MOMENTS
 from pbxcrm.deals.gate_rules import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.deals.pipeline_actions import REQUIRABLE
 from pbxcrm.deals.queries import access_deal, stage_of_kind
 from pbxcrm.fields.models import FieldDefinition, FieldEntity
 from pbxcrm.fields.queries import load_fields

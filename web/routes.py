@@ -262,15 +262,8 @@ def _deals() -> list[Route]:
 
 
 def _custom_values() -> list[Route]:
-    routes = [page("/fields/{field_id:int}/find", custom_values.find, needs=Permission.DEALS_READ, name="find_linked")]
-    for of in custom_values.KEEPERS:
-        one = f"{of.path}/{{{of.param}:int}}/fields/{{{of.field}:int}}"
-        routes += [
-            page(one, custom_values.field, needs=of.reads, name=f"{of.entity}_field"),
-            page(one, custom_values.save, needs=of.writes, methods=POST, name=f"save_{of.entity}_field"),
-            page(f"{one}/undo", custom_values.undo, needs=of.writes, methods=POST, name=f"undo_{of.entity}_field"),
-        ]
-    return routes
+    find = page("/fields/{field_id:int}/find", custom_values.find, needs=Permission.DEALS_READ, name="find_linked")
+    return [find, *(route for keeper in custom_values.KEEPERS for route in custom_values.routes_of(keeper))]
 
 
 def _flags() -> list[Route]:

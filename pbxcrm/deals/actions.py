@@ -19,6 +19,7 @@ from pbxcrm.contacts.rules import check_number
 from pbxcrm.deals.access import editable_deals, visible_deals
 from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
+from pbxcrm.deals.field_queries import empty_fields
 from pbxcrm.deals.fields import BY_KEY, Value, apply_values
 from pbxcrm.deals.gate_rules import GateFacts, check_gate
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
@@ -34,9 +35,8 @@ from pbxcrm.deals.queries import (
     stage_of_kind,
 )
 from pbxcrm.deals.rules import check_title, is_closing
-from pbxcrm.fields.models import FieldDefinition, FieldEntity
-from pbxcrm.fields.queries import load_fields
-from pbxcrm.fields.rules import Entered, Stored, stored_in
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.rules import Entered, Stored
 from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee
@@ -167,22 +167,13 @@ async def do_move_deal(
 
 async def _gate_facts(session: AsyncSession, deal: Deal, to: Stage, lost_reason: str) -> GateFacts:
     asked = Requirements.load(to.requires)
-    custom = (await load_fields(session)).by_key(FieldEntity.DEAL) if asked.fields else {}
     return GateFacts(
         lost_reason,
         is_closing(to) and await next_task_missing(session, deal),
         asked.next_task and await has_open_task(session, deal),
         bool(asked.files) and not await has_files(session, deal.id or 0, asked.files),
-        frozenset(key for key in asked.fields if _is_empty(deal, key, custom)),
-        {key: definition.name for key, definition in custom.items()},
+        *await empty_fields(session, deal, asked.fields),
     )
-
-
-def _is_empty(deal: Deal, key: str, custom: Mapping[str, FieldDefinition]) -> bool:
-    """Whether a required field is empty. One that was archived is not asked for."""
-    if key in custom:
-        return stored_in(deal.custom, custom[key]) is None
-    return getattr(deal, key, True) in {None, ""}
 
 
 async def do_move_back(
@@ -383,9 +374,8 @@ async def edit_deal(
 ) -> Deal:
     """Change the given ``values`` by key (``deals/fields.py``), the responsible person and the client.
 
-    ``contact_id`` is only used when ``keep_contact`` is false; None then removes the client. ``custom`` are custom fields as entered, and
-    ``seen`` what the viewer saw in them (``do_set_values``). The version grows by one if anything changed. Raises Conflict for an old
-    ``version``.
+    ``contact_id`` is only used when ``keep_contact`` is false; None then removes the client. ``custom``, ``seen``: as in
+    ``do_set_values``. The version grows by one if anything changed. Raises Conflict for an old ``version``.
     """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, version)

@@ -14,14 +14,12 @@ from pbxcrm.deals import pipeline_rules
 from pbxcrm.deals.actions import do_move_deal
 from pbxcrm.deals.attempt_schedule import AttemptSchedule, check_schedule, without_stage
 from pbxcrm.deals.automatic_moves import do_move_by_itself
-from pbxcrm.deals.fields import FIELDS
+from pbxcrm.deals.field_queries import requirable
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.hooks import pipeline_made, stage_archived, stage_changed
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_rules import CARRIED_BY_DEFAULT, Requirements
 from pbxcrm.deals.queries import stages_of
-from pbxcrm.fields.models import FieldEntity
-from pbxcrm.fields.queries import load_fields
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -33,13 +31,6 @@ from pbxcrm.shared.timers import Handler, Timer, set_timer
 CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
 CLEAR_AGAIN = timedelta(minutes=1)
 CLEAR_AT_ONCE = 50  # deals in one transaction, so that other writers do not wait long
-#: Keys of the fields that a stage may require.
-REQUIRABLE = (*(each.key for each in FIELDS if not each.required), "contact_id")
-
-
-async def requirable(session: AsyncSession) -> tuple[str, ...]:
-    """The keys of all fields that a stage may require: the deal's own, and its custom ones. Archived ones may stay where they stand."""
-    return (*REQUIRABLE, *(await load_fields(session)).by_key(FieldEntity.DEAL, archived=True))
 
 
 @dataclass(frozen=True, slots=True)

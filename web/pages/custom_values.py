@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from pbxcrm.access import Permission, can
 from pbxcrm.audit.queries import list_edits
@@ -34,6 +35,7 @@ from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.pages.common import asked_text, choices, colleagues, show
 from web.parts import now, parts, viewer, wants_fragment
+from web.routing import POST, page
 
 SUGGESTED = 8
 Row = Deal | Contact | Company
@@ -160,6 +162,16 @@ async def undo(request: Request) -> Response:
         answer = await _shown(session, request, owner, row, definition)
     answer.headers.update({"HX-Retarget": f"#field-{definition.id}", "HX-Reswap": "outerHTML"})
     return with_toast(request, answer, _("Undone."))
+
+
+def routes_of(of: Keeper) -> list[Route]:
+    """The routes of the fields of one entity."""
+    one = f"{of.path}/{{{of.param}:int}}/fields/{{{of.field}:int}}"
+    return [
+        page(one, field, needs=of.reads, name=f"{of.entity}_field"),
+        page(one, save, needs=of.writes, methods=POST, name=f"save_{of.entity}_field"),
+        page(f"{one}/undo", undo, needs=of.writes, methods=POST, name=f"undo_{of.entity}_field"),
+    ]
 
 
 async def find(request: Request) -> Response:

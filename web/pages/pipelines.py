@@ -13,6 +13,7 @@ from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.checkpoints.preview_jobs import Look, look_at_norm, try_norm
 from pbxcrm.checkpoints.queries import MOST_ARMED, lamps_in_stage, list_checkpoints
 from pbxcrm.deals import pipeline_actions as actions
+from pbxcrm.deals.field_queries import REQUIRABLE
 from pbxcrm.deals.fields import name_of_field
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gate_rules import GateRefused
@@ -462,7 +463,7 @@ def _stage_page(
         kinds=[(name, _(text)) for name, text in KINDS.items()],
         colours=[(name, _(text)) for name, text in COLOURS.items()],
         units=unit_choices(),
-        fields={key: _(name_of_field(key)) for key in actions.REQUIRABLE} | shown.custom,
+        fields={key: _(name_of_field(key)) for key in REQUIRABLE} | shown.custom,
     )
     if request.method == "POST" and form["act"] == "try":  # htmx aimed at the element of the preview
         response.headers.update({"HX-Retarget": "#stage-form", "HX-Reswap": "outerHTML"})
