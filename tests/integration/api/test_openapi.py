@@ -149,3 +149,17 @@ def test_two_models_cannot_have_one_public_name() -> None:
 
     with pytest.raises(ValueError, match="public name, Twin"):
         _Schemas([Twin], [TwinOut])
+
+
+def test_every_list_says_what_comes_next() -> None:
+    document = describe(RESOURCES)
+    schemas = document["components"]["schemas"]
+    lists = 0
+    for path, methods in document["paths"].items():
+        answer = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        schema = answer.get("application/json", {}).get("schema", {})
+        found = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        if "items" in found.get("properties", {}):
+            lists += 1
+            assert "next" in found["required"], path
+    assert lists > 20

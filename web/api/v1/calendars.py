@@ -228,6 +228,7 @@ class SuggestionsOut(ApiAnswer):
     """Suggested dates to review and enter, and what is unknown about the year."""
 
     items: list[SuggestionOut]
+    next: None = Field(description="Always null: they are one page.")
     lacks: list[str] = Field(description="What is unknown: `no_moved_days`, `all_suspended`.")
 
 
@@ -248,6 +249,7 @@ async def read_holidays(ask: Ask, calendar_id: int, query: SuggestionQuery) -> S
     working = (await load_calendars(ask.session, people)).of_calendar(calendar_id)
     found = suggest(query.country, query.year, ask.viewer.language or "en", working)
     return SuggestionsOut(
+        next=None,
         items=[
             SuggestionOut(day=row.day, spans=row.spans, name=row.name, kind=row.kind, is_chosen=row.is_chosen)
             for row in found.rows

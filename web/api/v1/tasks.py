@@ -109,6 +109,7 @@ class CommentsOut(ApiAnswer):
     """The thread of a task, oldest first."""
 
     items: list[CommentOut]
+    next: None = Field(description="Always null: they are one page.")
 
 
 class TaskQuery(ListQuery):
@@ -371,7 +372,7 @@ async def read_comments(ask: Ask, task_id: int) -> CommentsOut:
     """Oldest first."""
     await access_task(ask.session, ask.viewer, task_id)
     found = await comments_of(ask.session, task_id)
-    return CommentsOut(items=[await _comment_out(ask, each) for each in found])
+    return CommentsOut(next=None, items=[await _comment_out(ask, each) for each in found])
 
 
 @tasks.post("/tasks/{task_id}/comments", needs=Permission.TASKS_EDIT, summary="Comment on a task")
