@@ -101,13 +101,13 @@ async def test_the_editor_fits_a_phone_and_says_what_is_wrong_at_its_field(at_sc
         await page.goto(person.address + path)
         assert (await overflow(page), await small_targets(page), await violations(page)) == (0, [], []), path
     await page.goto(f"{person.address}/settings/stages/4/checkpoints/new")
-    await page.locator("#after-1").fill("0")
+    await page.locator("#after-0").fill("0")
     await page.locator("#text-0").fill("Kept")
     for button in (".primary", ".buttons .btn:not(.primary, .ghost)"):  # what is wrong is said before it is tried, too
         await page.locator(f".checkpoint-form {button}").click()
         await person.expect_status(422)
-        await expect(page.locator("#after-1-error")).to_be_visible()
-    await expect(page.locator("#after-1")).to_be_focused()
+        await expect(page.locator("#after-0-error")).to_contain_text("automatic task")
+    await expect(page.locator("#after-0")).to_be_focused()
     await expect(page.locator("#text-0")).to_have_value("Kept")
     assert (await overflow(page), await violations(page)) == (0, [])
 
@@ -140,6 +140,34 @@ async def shown_at(page: Page, number: int) -> datetime:
         number,
     )
     return datetime.fromtimestamp(at / 1000, UTC)
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_a_lamp_on_the_board_opens_by_a_key_and_says_why(at_screen: AtScreen, db: Database) -> None:
+    person, page = await at_screen("olena")
+    await page.goto(f"{person.address}/board")
+    await live(page)
+    async with db.write() as session:
+        stage = (await session.exec(select(Stage).where(Stage.name == "Call held"))).one()
+        change = CheckpointChange(
+            name="At once", trigger="stage", steps=[StepChange(1, "responsible", "task")], stage_id=stage.id
+        )
+        await create_checkpoint(session, ADMIN, change, now=datetime.now(UTC))
+    async with db.write() as session:
+        at = datetime.now(UTC) - MINUTE
+        new = {"title": "Fence", "currency": "UAH", "region": "UA", "stage_id": stage.id, "responsible_id": OLENA_ID}
+        deal = await create_deal(session, ADMIN, now=at, **new)  # type: ignore[arg-type]  # as they are named
+    card = page.locator(f"#deal-{deal.id}")
+    await expect(card.locator(".lamp.first")).to_be_visible()
+    await to(page, f"#deal-{deal.id} details.why > summary")
+    await page.keyboard.press("Enter")
+    said = card.locator("details.why .pop")
+    await expect(said).to_contain_text("Nobody has worked on it in “Call held” for 1 working minute.")
+    await expect(said).to_contain_text("norm 1\u00a0min of working time")
+    assert (await overflow(page), await violations(page)) == (0, [])
+    await page.keyboard.press("Escape")
+    await expect(said).not_to_be_visible()
+    await expect(page).to_have_url(f"{person.address}/board")
 
 
 @pytest.mark.usefixtures("_worker")
