@@ -18,10 +18,12 @@ from pbxcrm.audit.actions import record
 from pbxcrm.contacts.actions import check_editable, merged_meanwhile, number_linked
 from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Merging, Relinked, contacts_merging, rows_relinked
-from pbxcrm.contacts.merge_rules import FIELDS, ContactPoint, choose, shared_way
+from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, ContactPoint, choose, shared_way
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.contacts.relinking import Moved, give_all, highest_ids, ids_in, ids_of
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.value_actions import do_adopt_values
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.errors import Conflict, Invalid
@@ -83,6 +85,7 @@ async def merge_contacts(
     merge.emails = await _merge_ways(session, Email, this, into)
     for field, (_, after) in taken.items():
         setattr(into, field, after)
+    kept[CUSTOM] = await do_adopt_values(session, FieldEntity.CONTACT, into, this.custom)
     this.merged_into_id = into_id
     this.version += 1
     into.version += 1

@@ -7,9 +7,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Role, Viewer, answers_for, decides_for
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.hooks import Left, Why
+from pbxcrm.contacts.merge_rules import CUSTOM
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import survivor_of
 from pbxcrm.contacts.relinking import ids_in, links, newer_of, whose_now
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.value_actions import names_of_changed
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import NotFound
 
@@ -65,6 +68,8 @@ async def merges_into(session: AsyncSession, contact_id: int) -> list[Merge]:
 async def changed_since(session: AsyncSession, merge: Merge, into: Contact) -> list[Left]:
     """What an undo would not restore: values edited, reassigned or removed since, and rows newer than the merge."""
     left = [Left(Why.FIELD, field) for field, (_, after) in merge.fields.items() if getattr(into, field) != after]
+    changed = await names_of_changed(session, FieldEntity.CONTACT, into, merge.parts.get(CUSTOM, {}))
+    left += [Left(Why.FIELD, f"{CUSTOM}.{name}") for name in changed]
     left += await _ways_since(session, merge)
     moved, adopted = ids_in(merge.moved), ids_in(merge.adopted)
     for link in links():

@@ -8,6 +8,7 @@ from pbxcrm.shared.errors import Invalid
 
 #: The fields for which the user chooses a value, in the order of the page.
 FIELDS = ("name", "company_id", "responsible_id", "note")
+CUSTOM = "fields"  # key in ``Merge.parts``: the custom fields that the survivor took over, by field id
 THIS, INTO, BOTH = "this", "into", "both"
 NOTE_MAX, LABEL_MAX = 4000, 50
 

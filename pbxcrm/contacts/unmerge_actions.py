@@ -13,9 +13,11 @@ from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Relinked, Unmerging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.merge_actions import WayTable, lock_both, set_way, way_of, ways_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
-from pbxcrm.contacts.merge_rules import ContactPoint
+from pbxcrm.contacts.merge_rules import CUSTOM, ContactPoint
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.relinking import give, ids_in, links, whose_now
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.value_actions import do_return_values
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, NotAllowed
 from pbxcrm.shared.events import emit
@@ -57,6 +59,7 @@ async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, no
     for field, (before, after) in merge.fields.items():
         if getattr(into, field) == after:
             setattr(into, field, before)
+    await do_return_values(session, FieldEntity.CONTACT, into, merge.parts.get(CUSTOM, {}))
     this.merged_into_id = None
     this.version += 1
     into.version += 1

@@ -108,11 +108,51 @@ async def do_set_values(
         await _check_target(session, viewer, definition, was, value)
         if definition.is_unique and value is not None:
             await _check_free(session, definition, row, value)
-        row.custom = with_value(row.custom, definition, value)
+        await _put(session, definition, row, value)
         changed[place_of(key)] = {"before": was, "after": value}
-        if is_text(definition):
-            await _keep_words(session, definition, row, value)
     return changed
+
+
+async def do_adopt_values(
+    session: AsyncSession, entity: FieldEntity, row: HasValues, other: Mapping[str, Any]
+) -> dict[str, Stored]:
+    """Give a row the values of ``other`` (the ``custom`` of a row that is merged into it) in fields where it has none.
+
+    Returns the adopted values by field id, for ``do_return_values``.
+    """
+    adopted: dict[str, Stored] = {}
+    for definition in (await load_fields(session)).of(entity, archived=True):
+        value = stored_in(other, definition)
+        if value is not None and stored_in(row.custom, definition) is None:
+            adopted[str(definition.id)] = value
+            await _put(session, definition, row, value)
+    return adopted
+
+
+async def do_return_values(
+    session: AsyncSession, entity: FieldEntity, row: HasValues, adopted: Mapping[str, Stored]
+) -> None:
+    """Undo of ``do_adopt_values``: take the adopted values away that the row still has."""
+    for definition in (await load_fields(session)).of(entity, archived=True):
+        value = adopted.get(str(definition.id))
+        if value is not None and stored_in(row.custom, definition) == value:
+            await _put(session, definition, row, None)
+
+
+async def names_of_changed(
+    session: AsyncSession, entity: FieldEntity, row: HasValues, adopted: Mapping[str, Stored]
+) -> list[str]:
+    """The names of adopted fields whose value somebody has changed since."""
+    known = (await load_fields(session)).of(entity, archived=True)
+    return [
+        each.name for each in known if str(each.id) in adopted and stored_in(row.custom, each) != adopted[str(each.id)]
+    ]
+
+
+async def _put(session: AsyncSession, definition: FieldDefinition, row: HasValues, value: Stored) -> None:
+    row.custom = with_value(row.custom, definition, value)
+    if is_text(definition):
+        await _keep_words(session, definition, row, value)
 
 
 def _known(known: Mapping[str, FieldDefinition], key: str) -> FieldDefinition:

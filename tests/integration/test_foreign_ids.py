@@ -310,13 +310,16 @@ async def test_no_address_opens_what_is_not_one_s_own(walker: Walker, reading: R
 ENDPOINTS = [endpoint for resource in RESOURCES for endpoint in resource.endpoints]
 BODIES: dict[str, object] = {
     "title": "Call about the offer", "due_at": "2026-11-19T10:00:00Z", "text": "They liked it.", "name": "Somebody New", "why": "Too dear.", "reason": "Too slow.", "word": "Done.",
-    "act": "move", "result": "reached", "number": "+380501239999", "kind": "spam", "since": "2027-05-01", "until": "2027-05-02",
+    "entity": "deal", "act": "move", "result": "reached", "number": "+380501239999", "kind": "spam", "since": "2027-05-01", "until": "2027-05-02",
     "timezone": "Europe/Kyiv", "week": ["09:00-18:00"] * 5 + [""] * 2, "op": "add", "from": "2027-05-01T09:00:00Z", "steps": [{"after_minutes": 60}],
 }  # fmt: skip
 
 
 #: What an act wants besides what its model requires.
-BESIDES: dict[str, dict[str, object]] = {"POST /api/v1/pipelines": {"name": "Another funnel"}}
+BESIDES: dict[str, dict[str, object]] = {
+    "POST /api/v1/pipelines": {"name": "Another funnel"},
+    "POST /api/v1/fields": {"kind": "text"},
+}
 #: Ids of which the answer names those that were refused, each with its reason; the others are done.
 REFUSED_ONE_BY_ONE = {("POST /api/v1/deals/bulk", "ids")}
 #: Acts that take one id or another, never both: each is tried alone.

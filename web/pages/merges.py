@@ -14,7 +14,7 @@ from pbxcrm.contacts.hooks import Left, Why
 from pbxcrm.contacts.known_numbers import whose_numbers
 from pbxcrm.contacts.merge_actions import Versions, merge_contacts, values_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
-from pbxcrm.contacts.merge_rules import FIELDS, NOTE_MAX, default_choice, joined
+from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, NOTE_MAX, default_choice, joined
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
 from pbxcrm.contacts.unmerge_actions import undo_merge
@@ -248,7 +248,8 @@ async def _seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) 
 def _sentence(each: Left, ids: Sequence[int]) -> str:
     """One thing that an undo leaves, in words; ``ids``: the rows that are not named."""
     if each.why is Why.FIELD:
-        return _("{field}: what it says now stays.").format(field=_(NAMES[each.what]))
+        named = each.what.removeprefix(f"{CUSTOM}.")
+        return _("{field}: what it says now stays.").format(field=_(NAMES[named]) if named == each.what else named)
     if each.why is Why.NUMBER_GONE:
         return _("{number} was taken away since, and does not come back.").format(number=each.what)
     if each.why is Why.CALLBACK_CLOSED:
