@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.callbacks.models import AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
@@ -25,7 +26,7 @@ from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.queries import list_tasks, overdue_count
 from pbxcrm.tasks.rules import ENDED_BY
 from tests.calls import NOON, FactStory, batch, outbound
-from tests.integration.callbacks.conftest import MISSED_AT, CallbackDesk
+from tests.integration.callbacks.conftest import CLIENT, MISSED_AT, CallbackDesk
 from tests.lamps import sweep_all
 
 NORM = MISSED_AT + timedelta(minutes=20)
@@ -325,3 +326,22 @@ async def test_one_miss_is_one_row_and_counts_once(desk: CallbackDesk) -> None:
     async with desk.database.read() as session:
         (done,) = await list_closed(session, ivan, TaskChoice(assignee_id=ivan.user_id))
         assert done.task.kind == "callback"
+
+
+async def test_another_team_sees_a_manager_s_missed_call_only_while_it_is_asked_about_it(desk: CallbackDesk) -> None:
+    """Nobody is their own manager: where the only manager of a team does not call back, another one is asked."""
+    oksana = await desk.viewer("oksana")
+
+    async def seen() -> int:
+        async with desk.database.read() as session:
+            return len((await session.exec(select(Episode.id).where(visible_episodes(oksana)))).all())
+
+    await desk.miss(CLIENT, "103")  # maria, who leads the team Sales
+    await sweep(desk, NORM)
+    assert await seen() == 0
+    await sweep(desk, PAUSE)
+    escalation = await escalation_of(desk)
+    assert (escalation.owner_id, escalation.addressee_id) == (desk.office.id("maria"), oksana.user_id)
+    assert await seen() == 1
+    await desk.intake.apply(batch(outbound("5.1", "103", CLIENT, PAUSE).answer("103").wait(9).end()))
+    assert await seen() == 0

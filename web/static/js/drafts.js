@@ -1,7 +1,9 @@
-// Typed text survives a reload: fields of POST forms are stored in this tab by the form's address and name, restored when the
+// What is typed, ticked and chosen survives a reload: fields of POST forms are stored in this tab by the form's address and name, restored when the
 // form appears again with its old values, and deleted after the form was accepted. Passwords and
 // searches are not stored; a note of a call card is saved as one types (notes.js).
-const FIELDS = "textarea[name]:not([data-save-to]), input[name]:is(:not([type]), [type=text], [type=tel], [type=email], [type=number], [type=datetime-local]), select[name]";
+// Each input that holds text, a number or a time, and what is ticked or chosen.
+const NOT_KEPT = ["hidden", "password", "file", "search", "submit", "button", "reset", "image"].map((type) => `:not([type=${type}])`).join("");
+const FIELDS = `textarea[name]:not([data-save-to], [data-nodraft]), input[name]${NOT_KEPT}:not([data-nodraft]), select[name]:not([data-nodraft])`;
 const PREFIX = "pbxcrm.draft.";
 const AGE = 12 * 3600 * 1000;
 
@@ -9,7 +11,28 @@ const formOf = (field) => field.form ?? field.closest("form");
 const addressOf = (form) => form?.getAttribute("hx-post") ?? (form?.method === "post" ? form.getAttribute("action") : null);
 // The key includes the page: the same form stands on pages of several deals or clients.
 const keyOf = (form) => `${PREFIX}${location.pathname}${addressOf(form)}`;
-const first = (field) => (field.matches("select") ? [...field.options].find((one) => one.defaultSelected)?.value ?? field.options[0]?.value : field.defaultValue) ?? "";
+const isTick = (field) => field.matches("[type=checkbox], [type=radio]");
+const chosen = (field) => (field.matches("select[multiple]") ? [...field.selectedOptions].map((one) => one.value).join("\n") : isTick(field) ? String(field.checked) : field.value);
+const first = (field) => {
+  if (isTick(field)) return String(field.defaultChecked);
+  if (!field.matches("select")) return field.defaultValue ?? "";
+  const selected = [...field.options].filter((one) => one.defaultSelected).map((one) => one.value);
+  return field.multiple ? selected.join("\n") : selected.at(-1) ?? field.options[0]?.value ?? "";
+};
+function fill(field, value) {
+  if (isTick(field)) field.checked = value === "true";
+  else if (field.matches("select[multiple]")) for (const one of field.options) one.selected = value.split("\n").includes(one.value);
+  else field.value = value;
+}
+// Fields of one name (the rows of a calendar) are told apart by their order, ticks by their value.
+function named(form) {
+  const counts = {};
+  return [...form.querySelectorAll(FIELDS)].filter((field) => formOf(field) === form).map((field) => {
+    const name = isTick(field) ? `${field.name}=${field.value}` : field.name;
+    counts[name] = (counts[name] ?? -1) + 1;
+    return [counts[name] ? `${name}#${counts[name]}` : name, field];
+  });
+}
 
 function read(key) {
   try {
@@ -20,9 +43,7 @@ function read(key) {
 
 function write(form) {
   const fields = {};
-  for (const field of form.querySelectorAll(FIELDS)) {
-    if (formOf(field) === form && field.value !== first(field)) fields[field.name] = { value: field.value, was: first(field) };
-  }
+  for (const [name, field] of named(form)) if (chosen(field) !== first(field)) fields[name] = { value: chosen(field), was: first(field) };
   try {
     if (Object.keys(fields).length) sessionStorage.setItem(keyOf(form), JSON.stringify({ at: Date.now(), fields }));
     else sessionStorage.removeItem(keyOf(form));
@@ -36,11 +57,11 @@ function restore(root) {
     form.dataset.drafted = "";
     const kept = read(keyOf(form));
     if (!kept) continue;
-    for (const field of form.querySelectorAll(FIELDS)) {
-      const found = kept.fields[field.name];
+    for (const [name, field] of named(form)) {
+      const found = kept.fields[name];
       // If the record has changed meanwhile, its current value wins.
-      if (!found || field.value !== found.was || field.matches("[data-nodraft]")) continue;
-      field.value = found.value;
+      if (!found || first(field) !== found.was) continue;
+      fill(field, found.value);
       field.closest("details.fold")?.setAttribute("open", "");
     }
   }
