@@ -1,6 +1,7 @@
 """The filters of deals in the address of a page: reading them, and the chips that show them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -9,13 +10,20 @@ from starlette.requests import Request
 from pbxcrm.access import sees_others
 from pbxcrm.deals.filter_rules import NOBODY, READERS, Reading, read_filter
 from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.models import Deal
+from pbxcrm.fields.conditions import AskedAt, Term, from_query, to_sql
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.rules import Checking
+from pbxcrm.fields.terms import custom_terms
 from pbxcrm.people.directory import Directory, load_directory
-from web.i18n import N_
+from web.i18n import N_, here
 from web.i18n import gettext as _
-from web.parts import now, viewer
+from web.parts import now, parts, viewer
 
+CUSTOM = "field."  # how the name of a custom field begins
 #: The parameters of the pages that are no filters: which board, how it is shown, what is loaded next.
-OF_PAGE = frozenset({"pipeline", "view", "sort", "columns", "cursor", "after", "job"})
+OF_PAGE = frozenset({"pipeline", "view", "sort", "columns", "down", "cursor", "after", "job"})
 LAMP_WORDS = {
     "any": N_("a lamp burns"),
     "first": N_("due now"),
@@ -42,21 +50,41 @@ def asked_pairs(request: Request) -> tuple[tuple[str, str], ...]:
     )
 
 
-def asked_filter(request: Request) -> DealFilter:
+async def asked_filter(session: AsyncSession, request: Request) -> DealFilter:
     """The filter in the address. Raises Invalid for what is no filter or no value of it: never all deals."""
-    return read_filter(asked_pairs(request), Reading(viewer(request).user_id, now(request)))
+    return await _read(session, request, asked_pairs(request))
 
 
-def filter_of(request: Request, query: str) -> DealFilter:
+async def filter_of(session: AsyncSession, request: Request, query: str) -> DealFilter:
     """The filter in the query string of another page of deals. Raises Invalid as ``asked_filter`` does."""
-    asked = [(name, value) for name, value in parse_qsl(query.removeprefix("?")) if name not in OF_PAGE]
-    return read_filter(asked, Reading(viewer(request).user_id, now(request)))
+    asked = tuple((name, value) for name, value in parse_qsl(query.removeprefix("?")) if name not in OF_PAGE)
+    return await _read(session, request, asked)
+
+
+async def _read(session: AsyncSession, request: Request, asked: Sequence[tuple[str, str]]) -> DealFilter:
+    own = [pair for pair in asked if not pair[0].startswith(CUSTOM)]
+    found = read_filter(own, Reading(viewer(request).user_id, now(request)))
+    custom = [pair for pair in asked if pair[0].startswith(CUSTOM)]
+    if not custom:
+        return found
+    terms = await _custom_terms(session, request)
+    condition = to_sql(from_query(custom, terms), AskedAt(now(request), here().timezone))
+    return replace(found, more=(*found.more, condition))
+
+
+async def _custom_terms(session: AsyncSession, request: Request) -> dict[str, Term]:
+    """The custom fields of deals that have an index, by name (``field.KEY``)."""
+    checking = Checking(parts(request).settings.region, await load_directory(session))
+    return custom_terms(await load_fields(session), FieldEntity.DEAL, Deal, checking)
 
 
 async def chips(session: AsyncSession, request: Request) -> list[Chip]:
     """A chip for each active filter, in the order of the address. The text has its own box."""
-    people = await load_directory(session)
-    named = [(name, _said(request, people, name, value)) for name, value in asked_pairs(request)]
+    people, terms = await load_directory(session), await _custom_terms(session, request)
+    named = [
+        (name, _of_field(terms, name, value) if name.startswith(CUSTOM) else _said(request, people, name, value))
+        for name, value in asked_pairs(request)
+    ]
     return [Chip(name, text) for name, text in named if text]
 
 
@@ -79,6 +107,14 @@ def _said(request: Request, people: Directory, name: str, value: str) -> str:
             return ""
         case _:
             return _(SAYINGS[name]).format(value=value)
+
+
+def _of_field(terms: Mapping[str, Term], name: str, value: str) -> str:
+    term = terms.get(name) or terms.get(name.rpartition(".")[0])
+    title = term.title if term is not None else name
+    return {".min": "{title} ≥ {value}", ".max": "{title} ≤ {value}"}.get(name[-4:], "{title}: {value}").format(
+        title=title, value=value
+    )
 
 
 SAYINGS = {

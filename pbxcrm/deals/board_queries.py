@@ -24,7 +24,10 @@ from pbxcrm.shared.text_match import is_searchable, up_to
 
 LONGEST_NORM = timedelta(days=366)
 MOST_FOUND = 2_000  # deals that a search on the board collects
-SHOWN_OF_MANY = 30  # deals of a closed column that are counted where more match a text than are collected
+RECENT = 3_000  # of a closed column the last so many are filtered: years of them would take seconds
+
+
+_BY_DATE: list[ColumnElement[Any]] = [col(Deal.stage_since).desc(), col(Deal.id).desc()]
 
 
 class Sort(StrEnum):
@@ -60,20 +63,29 @@ def board_card(row: DealRow) -> BoardCard:
 class Selection:
     """The filter of a board, prepared for its queries: ``open`` for open stages, ``closed`` for closed ones.
 
-    ``most_closed``: up to how many deals of a closed column are counted.
+    ``recent``: of a closed stage only the ``RECENT`` last deals are tested, because no index knows the filter.
     """
 
     open: DealFilter
     closed: DealFilter
-    most_closed: int = MOST_COUNTED
+    recent: bool = False
 
-    def of(self, stage: Stage) -> DealFilter:
-        """The filter for a stage."""
-        return self.closed if is_closing(stage) else self.open
-
-    def counted(self, stage: Stage) -> int:
-        """Up to how many deals of the stage are counted."""
-        return self.most_closed if is_closing(stage) else MOST_COUNTED
+    def conditions(self, viewer: Viewer, stage: Stage) -> list[ColumnElement[bool]]:
+        """The conditions for the deals of a stage that the viewer may see."""
+        found = [visible_deals(viewer), col(Deal.stage_id) == stage.id]
+        if not is_closing(stage):
+            return [*found, *self.open.conditions()]
+        if self.recent:
+            last = (
+                select(col(Deal.id))
+                .where(*found, _of_pipeline(stage))
+                .order_by(*_BY_DATE)
+                .limit(RECENT)
+                .correlate(None)
+                .subquery()
+            )
+            found.append(col(Deal.id).in_(select(last.c.id)))
+        return [*found, *self.closed.conditions()]
 
 
 async def selected(
@@ -81,12 +93,15 @@ async def selected(
 ) -> Selection:
     """``asked``, with its text looked for once: the queries of the board then read the deals found.
 
-    Where more than ``MOST_FOUND`` match, open deals and the newest closed ones are tested one by one, and closed ones are not counted.
-    A text of one or two letters, for which there is no index, finds open deals only.
+    Where more than ``MOST_FOUND`` match, deals are tested one by one, of the closed ones the last ``RECENT``. A text of one or two
+    letters, for which there is no index, finds open deals only.
     """
     text = asked.text.strip()
     if not text:
-        return Selection(asked, asked)
+        if asked.no_task or asked.lamp not in {"", "none"}:  # closed deals have neither
+            return Selection(asked, replace(asked, deal_ids=()))
+        known = replace(asked, responsible_id=None, nobodys=False, contact_id=None, company_id=None)
+        return Selection(asked, asked, recent=known != DealFilter())
     without = replace(asked, text="")
     if not is_searchable(text):
         return Selection(asked, replace(without, deal_ids=()))
@@ -96,7 +111,7 @@ async def selected(
     found = list((await up_to(session, MOST_FOUND, ways)).values())
     ids = {deal_id for some in found if some is not None for deal_id in some}
     if None in found:
-        return Selection(asked, asked, SHOWN_OF_MANY)
+        return Selection(asked, asked, recent=True)
     only = replace(without, more=(*without.more, one_of(session, col(Deal.id), sorted(ids))))
     return Selection(only, only)
 
@@ -104,7 +119,6 @@ async def selected(
 async def first_cards(
     session: AsyncSession,
     viewer: Viewer,
-    pipeline_id: int,
     stages: Sequence[Stage],
     asked: Selection,
     sort: Sort,
@@ -114,10 +128,9 @@ async def first_cards(
     """The first ``cards`` deals of each stage by stage id."""
     if not stages:
         return {}
-    visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id)
     tops = [
         select(col(Deal.id), _rank(stage, sort).label("rank"))
-        .where(*visible, col(Deal.stage_id) == stage.id, *asked.of(stage).conditions())
+        .where(*asked.conditions(viewer, stage), _of_pipeline(stage))
         .order_by(*_order(stage, sort))
         .limit(cards)
         .subquery()
@@ -148,15 +161,18 @@ async def column_cards(
 ) -> list[BoardCard]:
     """The cards of one column after the last one that was shown."""
     since, deal_id, rank = col(Deal.stage_since), col(Deal.id), _rank(stage, sort)
-    query = select(Deal, rank).where(
-        visible_deals(viewer), col(Deal.stage_id) == stage.id, *asked.of(stage).conditions()
-    )
+    query = select(Deal, rank).where(*asked.conditions(viewer, stage), _of_pipeline(stage))
     if after is not None:
         later = or_(since < after.since, and_(since == after.since, deal_id < after.deal_id))
         query = query.where(or_(rank < after.rank, and_(rank == after.rank, later)) if _by_lamp(stage, sort) else later)
     found = (await session.exec(query.order_by(*_order(stage, sort)).limit(limit))).all()
     rows = await as_rows(session, [deal for deal, _ in found])
     return [BoardCard(row, int(rank)) for row, (_, rank) in zip(rows, found, strict=True)]
+
+
+def _of_pipeline(stage: Stage) -> ColumnElement[bool]:
+    """The stage says it already; named, it opens the index that has the deals by time."""
+    return col(Deal.pipeline_id) == stage.pipeline_id
 
 
 def _by_lamp(stage: Stage, sort: Sort) -> bool:
@@ -168,8 +184,7 @@ def _rank(stage: Stage, sort: Sort) -> ColumnElement[int]:
 
 
 def _order(stage: Stage, sort: Sort) -> list[ColumnElement[Any]]:
-    by_date: list[ColumnElement[Any]] = [col(Deal.stage_since).desc(), col(Deal.id).desc()]
-    return [lamp_rank().desc(), *by_date] if _by_lamp(stage, sort) else by_date
+    return [lamp_rank().desc(), *_BY_DATE] if _by_lamp(stage, sort) else _BY_DATE
 
 
 async def all_open(
@@ -223,19 +238,18 @@ async def figures(
     for stage in stages:
         deals = (
             select(col(Deal.stage_since), col(Deal.amount))
-            .where(visible_deals(viewer), *asked.of(stage).conditions(), col(Deal.stage_id) == stage.id)
-            .limit(asked.counted(stage) + 1)
+            .where(*asked.conditions(viewer, stage))
+            .limit(MOST_COUNTED + 1)
             .subquery()
         )
         limit = limits.get(stage.id or 0)
         late = func.count().filter(deals.c.stage_since < limit) if limit is not None else literal(0)
         columns.append(select(literal(stage.id), func.count(), func.sum(deals.c.amount), late).select_from(deals))
     found: dict[int, ColumnFigures] = {}
-    most = {stage.id: asked.counted(stage) for stage in stages}
     for stage_id, count, amount, over in await fetch(session, union_all(*columns)):
-        more = count > most[stage_id]
+        more = count > MOST_COUNTED
         found[stage_id] = ColumnFigures(
-            min(count, most[stage_id]), Decimal(0) if more else amount or Decimal(0), 0 if more else over, more
+            min(count, MOST_COUNTED), Decimal(0) if more else amount or Decimal(0), 0 if more else over, more
         )
     return found
 

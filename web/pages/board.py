@@ -10,6 +10,7 @@ from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
 from pbxcrm.deals.board_queries import (
+    RECENT,
     BoardCard,
     ColumnFigures,
     Place,
@@ -55,9 +56,8 @@ async def board(request: Request) -> Response:
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
-        pipeline_id = shown.pipeline.id or 0
         selection = await _selection(session, request, shown)
-        columns = await first_cards(session, who, pipeline_id, shown.stages, selection, shown.sort, cards=FIRST)
+        columns = await first_cards(session, who, shown.stages, selection, shown.sort, cards=FIRST)
         heads = await _figures(session, request, shown, selection)
         people = await colleagues(session, who) if sees_others(who) else []
         active = await chips(session, request)
@@ -67,6 +67,7 @@ async def board(request: Request) -> Response:
         shown=shown,
         columns=columns,
         heads=heads,
+        recent=RECENT if selection.recent else 0,
         people=people,
         may_move=can(who, Permission.DEALS_EDIT),
         chips=active,
@@ -159,7 +160,9 @@ async def _shown(session: AsyncSession, request: Request) -> BoardView:
     wanted = asked_number(request, "pipeline")
     default = next((found for found in pipelines if found[0].is_default), pipelines[0])
     pipeline, stages = next((found for found in pipelines if found[0].id == wanted), default)
-    return BoardView(pipeline, stages, [found for found, _ in pipelines], asked_filter(request), _sort(request))
+    return BoardView(
+        pipeline, stages, [found for found, _ in pipelines], await asked_filter(session, request), _sort(request)
+    )
 
 
 def _sort(request: Request) -> Sort:

@@ -73,7 +73,8 @@ async def _chosen(session: AsyncSession, request: Request, form: Form) -> list[C
     if pipeline_id not in funnel.pipelines:
         raise NotFound("deals.no_pipeline", "There is no such pipeline any more.")
     stages = funnel.stages_of(pipeline_id)
-    selection = await selected(session, viewer(request), pipeline_id or 0, stages, filter_of(request, form["query"]))
+    asked = await filter_of(session, request, form["query"])
+    selection = await selected(session, viewer(request), pipeline_id or 0, stages, asked)
     return list(await all_open(session, viewer(request), stages, selection, limit=MOST + 1))
 
 
