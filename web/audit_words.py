@@ -20,6 +20,9 @@ ACTIONS: dict[str, str] = {
     "deal.assigned": N_("Deal given to somebody"),
     "deal.edited": N_("Deal changed"),
     "deal.tagged": N_("Tags of a deal changed"),
+    "view.saved": N_("View of the board saved"),
+    "view.deleted": N_("View of the board deleted"),
+    "view.restored": N_("View of the board restored"),
     "deal.lost_by_callback": N_("Deal lost by the result of a callback"),
     "deal.not_followed": N_("No next deal made after a won one"),
     "task.created": N_("Task made"),
@@ -120,6 +123,7 @@ ACTIONS: dict[str, str] = {
 #: Kind of thing -> its name, and the path that shows it by its id (None: no page shows it).
 ENTITIES: dict[str, tuple[str, str | None]] = {
     "deal": (N_("deal"), "/deals/{id}"),
+    "view": (N_("view of the board"), None),
     "task": (N_("task"), "/tasks/{id}"),
     "callback": (N_("callback"), "/callbacks/{id}"),
     "call": (N_("call"), "/calls/{id}"),

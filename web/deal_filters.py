@@ -10,7 +10,7 @@ from starlette.requests import Request
 from pbxcrm.access import sees_others
 from pbxcrm.deals.filter_rules import NOBODY, READERS, Reading, read_filter
 from pbxcrm.deals.filters import DealFilter
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, DealView
 from pbxcrm.fields.conditions import AskedAt, Term, from_query, to_sql
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
@@ -76,6 +76,11 @@ async def _custom_terms(session: AsyncSession, request: Request) -> dict[str, Te
     """The custom fields of deals that have an index, by name (``field.KEY``)."""
     checking = Checking(parts(request).settings.region, await load_directory(session))
     return custom_terms(await load_fields(session), FieldEntity.DEAL, Deal, checking)
+
+
+def address_of(view: DealView) -> str:
+    """The board as a saved view shows it."""
+    return f"/board?view={view.id}" + (f"&{view.query}" if view.query else "")
 
 
 async def chips(session: AsyncSession, request: Request) -> list[Chip]:

@@ -55,6 +55,7 @@ from web.pages import (
     task_views,
     tasks,
     tokens,
+    views,
 )
 from web.parts import Parts
 from web.routing import POST, page, public
@@ -222,6 +223,11 @@ def _deals() -> list[Route]:
         page("/board", board.board, needs=read),
         page("/board/heads", board.heads, needs=read),
         page("/board/filters", board.filters, needs=read, name="board_filters"),
+        page("/board/views", views.views, needs=read, name="board_views"),
+        page("/board/views", views.save, needs=read, methods=POST, name="save_view"),
+        page("/board/views/{view_id:int}", views.change, needs=read, methods=POST, name="change_view"),
+        page("/board/views/{view_id:int}/delete", views.delete, needs=read, methods=POST, name="delete_view"),
+        page("/board/views/{view_id:int}/restore", views.restore, needs=read, methods=POST, name="restore_view"),
         page("/board/bulk", bulk.start, needs=write, methods=POST, name="bulk"),
         page("/board/bulk/{job_id:int}", bulk.progress, needs=write, name="bulk_progress"),
         page("/board/bulk/{job_id:int}/undo", bulk.undo, needs=write, methods=POST, name="undo_bulk"),

@@ -89,14 +89,14 @@ PLAIN: dict[str, str] = {
     "word": "Done.", "reason": "Too slow.", "checklist": "", "repeat": "", "done": "1", "verdict": "good", "seen": "", "auto_title": "Call", "auto_whom": "responsible", "auto_after": "2", "auto_unit": "h", "auto_keep": "cancel", "auto_instruction": "", "auto_checklist": "", "by": "1",
     "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into",
     "email": "", "digest_at": "", "quiet_desktop": "", "quiet_digest": "",
-    "bulk_act": "move", "stay": "", "all": "1", "chosen": "1:1", "query": "", "tag": "x",
+    "bulk_act": "move", "for_team": "", "stay": "", "all": "1", "chosen": "1:1", "query": "", "tag": "x",
     "entity": "deal", "field_kind": "text", "key": "", "hint": "", "option_id": "", "option_name": "", "retired": "", "is_unique": "", "filterable": "1", "fields.walked": "Another value",
     "act": "", "begin": "now", "trigger": "silence", "work": "talked", "talked_seconds": "30", "filled_field": "", "date_field": "next_task_at", "offset": "1", "proposal_until": "", "invoice_until": "", "event_at": "", "survey_at": "",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
-    "q", "sort", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
+    "q", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
     "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown",
 }  # fmt: skip
 #: Without a handset that talks these are refused before they look at what else was sent.

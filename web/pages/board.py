@@ -1,10 +1,11 @@
 """The board: one column per stage, newest cards on top; further cards, single cards and column heads for an open board."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.calendars.queries import load_calendars
@@ -26,15 +27,17 @@ from pbxcrm.deals.board_queries import (
 from pbxcrm.deals.filters import LAMPS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.tag_queries import list_tags
+from pbxcrm.deals.view_queries import default_of, of_viewer
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.text_match import is_searchable
 from web.cursors import next_of_ranked, read_ranked
-from web.deal_filters import LAMP_WORDS, asked_filter, asked_pairs, chips
+from web.deal_filters import LAMP_WORDS, address_of, asked_filter, asked_pairs, chips
 from web.forms import Form
 from web.pages.common import address, asked_number, colleagues, show
 from web.parts import now, parts, viewer
+from web.untrusted import ascii_address
 
 FIRST = 12  # cards loaded per column at first: about a screen
 CARDS = 30  # cards loaded at once while scrolling
@@ -55,6 +58,9 @@ async def board(request: Request) -> Response:
     """``GET /board?pipeline=&sort=…``: the address holds the filters (``deals/filter_rules.py``)."""
     who = viewer(request)
     async with parts(request).db.read() as session:
+        views = await of_viewer(session, who)
+        if not request.url.query and (first := default_of(views)) is not None:
+            return RedirectResponse(ascii_address(address_of(first)), HTTPStatus.SEE_OTHER)
         shown = await _shown(session, request)
         selection = await _selection(session, request, shown)
         columns = await first_cards(session, who, shown.stages, selection, shown.sort, cards=FIRST)
@@ -67,6 +73,9 @@ async def board(request: Request) -> Response:
         shown=shown,
         columns=columns,
         heads=heads,
+        views=views,
+        view_id=asked_number(request, "view") or 0,
+        address_of=address_of,
         recent=RECENT if selection.recent else 0,
         people=people,
         may_move=can(who, Permission.DEALS_EDIT),

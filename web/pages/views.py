@@ -1,0 +1,80 @@
+"""Saved views of the board: saving what is shown, renaming, the default, deleting with undo."""
+
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pbxcrm.deals import view_actions
+from pbxcrm.deals.view_queries import of_viewer
+from web.answers import redirect, toast
+from web.deal_filters import address_of, filter_of
+from web.forms import read_form
+from web.i18n import gettext as _
+from web.pages.common import show
+from web.parts import now, parts, viewer
+
+KEPT_OUT = frozenset({"view", "cursor", "after", "job"})  # of the address, what is no part of a view
+
+
+async def views(request: Request) -> Response:
+    """``GET /board/views``: the form that saves what is shown, and the views that the viewer may change."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        found = await of_viewer(session, who)
+    return show(
+        request,
+        "deals/_views.html",
+        views=[view for view in found if view_actions.may_keep(who, view.team_id)],
+        query=request.url.query,
+        for_team=who.team_id is not None and view_actions.may_keep(who, who.team_id),
+    )
+
+
+async def save(request: Request) -> Response:
+    """``POST /board/views``: ``name``, ``query`` (the address of the board), ``for_team``, ``is_default``."""
+    form = await read_form(request)
+    query = urlencode([pair for pair in parse_qsl(form["query"].removeprefix("?")) if pair[0] not in KEPT_OUT])
+    async with parts(request).db.write() as session:
+        await filter_of(session, request, query)  # what is no filter is not saved
+        view = await view_actions.save_view(
+            session,
+            viewer(request),
+            form["name"],
+            query,
+            now(request),
+            for_team=form.ticked("for_team"),
+            is_default=form.ticked("is_default"),
+        )
+    return redirect(request, address_of(view), done="saved")
+
+
+async def change(request: Request) -> Response:
+    """``POST /board/views/{view_id}``: ``name`` and ``is_default``."""
+    form = await read_form(request)
+    async with parts(request).db.write() as session:
+        view = await view_actions.change_view(
+            session,
+            viewer(request),
+            request.path_params["view_id"],
+            now(request),
+            name=form["name"],
+            is_default=form.ticked("is_default"),
+        )
+    return redirect(request, address_of(view), done="saved")
+
+
+async def delete(request: Request) -> Response:
+    """``POST /board/views/{view_id}/delete``, with undo."""
+    view_id = request.path_params["view_id"]
+    async with parts(request).db.write() as session:
+        view = await view_actions.delete_view(session, viewer(request), view_id, now(request))
+    said = _("The view “{name}” has been deleted.").format(name=view.name)
+    return toast(request, said, undo=f"/board/views/{view_id}/restore")
+
+
+async def restore(request: Request) -> Response:
+    """``POST /board/views/{view_id}/restore``: undo of the deletion."""
+    async with parts(request).db.write() as session:
+        view = await view_actions.restore_view(session, viewer(request), request.path_params["view_id"], now(request))
+    return redirect(request, address_of(view), done="saved")
