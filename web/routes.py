@@ -14,11 +14,10 @@ from pbxcrm.checkpoints.queries import escalation_count
 from pbxcrm.flags.queries import open_flags
 from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
+from web.board_routes import board_routes
 from web.pages import (
     audit,
     background,
-    board,
-    bulk,
     burning,
     calendars,
     callback_options,
@@ -55,7 +54,6 @@ from web.pages import (
     task_views,
     tasks,
     tokens,
-    views,
 )
 from web.parts import Parts
 from web.routing import POST, page, public
@@ -220,19 +218,7 @@ def _calls() -> list[Route]:
 def _deals() -> list[Route]:
     read, write = Permission.DEALS_READ, Permission.DEALS_EDIT
     return [
-        page("/board", board.board, needs=read),
-        page("/board/heads", board.heads, needs=read),
-        page("/board/filters", board.filters, needs=read, name="board_filters"),
-        page("/board/views", views.views, needs=read, name="board_views"),
-        page("/board/views", views.save, needs=read, methods=POST, name="save_view"),
-        page("/board/views/{view_id:int}", views.change, needs=read, methods=POST, name="change_view"),
-        page("/board/views/{view_id:int}/delete", views.delete, needs=read, methods=POST, name="delete_view"),
-        page("/board/views/{view_id:int}/restore", views.restore, needs=read, methods=POST, name="restore_view"),
-        page("/board/bulk", bulk.start, needs=write, methods=POST, name="bulk"),
-        page("/board/bulk/{job_id:int}", bulk.progress, needs=write, name="bulk_progress"),
-        page("/board/bulk/{job_id:int}/undo", bulk.undo, needs=write, methods=POST, name="undo_bulk"),
-        page("/board/columns/{stage_id:int}", board.column, needs=read),
-        page("/board/cards/{deal_id:int}", board.card, needs=read),
+        *board_routes(),
         page("/deals/new", deals.new, needs=write, name="new_deal"),
         page("/deals/new", deals.create, needs=write, methods=POST, name="create_deal"),
         page("/deals/{deal_id:int}", deals.deal, needs=read),
