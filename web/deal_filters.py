@@ -11,11 +11,11 @@ from pbxcrm.access import sees_others
 from pbxcrm.deals.filter_rules import NOBODY, READERS, Reading, read_filter
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.models import Deal, DealView
-from pbxcrm.fields.conditions import AskedAt, Term, from_query, to_sql
+from pbxcrm.fields.conditions import AskedAt, Shape, Term, from_query, to_sql
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import Checking
-from pbxcrm.fields.terms import custom_terms
+from pbxcrm.fields.terms import custom_terms, name_of_term, shape_of
 from pbxcrm.people.directory import Directory, load_directory
 from web.i18n import N_, here
 from web.i18n import gettext as _
@@ -83,11 +83,35 @@ def address_of(view: DealView) -> str:
     return f"/board?view={view.id}" + (f"&{view.query}" if view.query else "")
 
 
+@dataclass(frozen=True, slots=True)
+class CustomInput:
+    """How the form of filters asks for a custom field: a choice among ``options`` (value, text), a range, or a part of a text."""
+
+    name: str
+    title: str
+    shape: Shape
+    options: tuple[tuple[str, str], ...] = ()
+
+
+async def custom_inputs(session: AsyncSession) -> list[CustomInput]:
+    """The custom fields of deals that may narrow a list, in the order of the settings."""
+    return [
+        CustomInput(
+            name_of_term(each),
+            each.name,
+            shape_of(each),
+            tuple((str(option["id"]), str(option["name"])) for option in each.options),
+        )
+        for each in (await load_fields(session)).of(FieldEntity.DEAL)
+        if each.filterable
+    ]
+
+
 async def chips(session: AsyncSession, request: Request) -> list[Chip]:
     """A chip for each active filter, in the order of the address. The text has its own box."""
-    people, terms = await load_directory(session), await _custom_terms(session, request)
+    people, inputs = await load_directory(session), {each.name: each for each in await custom_inputs(session)}
     named = [
-        (name, _of_field(terms, name, value) if name.startswith(CUSTOM) else _said(request, people, name, value))
+        (name, _of_field(inputs, name, value) if name.startswith(CUSTOM) else _said(request, people, name, value))
         for name, value in asked_pairs(request)
     ]
     return [Chip(name, text) for name, text in named if text]
@@ -114,12 +138,12 @@ def _said(request: Request, people: Directory, name: str, value: str) -> str:
             return _(SAYINGS[name]).format(value=value)
 
 
-def _of_field(terms: Mapping[str, Term], name: str, value: str) -> str:
-    term = terms.get(name) or terms.get(name.rpartition(".")[0])
-    title = term.title if term is not None else name
-    return {".min": "{title} ≥ {value}", ".max": "{title} ≤ {value}"}.get(name[-4:], "{title}: {value}").format(
-        title=title, value=value
-    )
+def _of_field(inputs: Mapping[str, CustomInput], name: str, value: str) -> str:
+    field = inputs.get(name) or inputs.get(name.rpartition(".")[0])
+    if field is None:
+        return f"{name}: {value}"
+    said = {".min": "{title} ≥ {value}", ".max": "{title} ≤ {value}"}.get(name[-4:], "{title}: {value}")
+    return said.format(title=field.title, value=dict(field.options).get(value, value))
 
 
 SAYINGS = {

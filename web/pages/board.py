@@ -33,7 +33,7 @@ from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.text_match import is_searchable
 from web.cursors import next_of_ranked, read_ranked
-from web.deal_filters import LAMP_WORDS, address_of, asked_filter, asked_pairs, chips
+from web.deal_filters import LAMP_WORDS, address_of, asked_filter, asked_pairs, chips, custom_inputs
 from web.forms import Form
 from web.pages.common import address, asked_number, colleagues, show
 from web.parts import now, parts, viewer
@@ -143,6 +143,7 @@ async def filters(request: Request) -> Response:
         directory = await load_directory(session)
         sources = await queries.sources_of_open_deals(session, who)
         tags = await list_tags(session)
+        custom = await custom_inputs(session)
     return show(
         request,
         "deals/_filters.html",
@@ -152,6 +153,7 @@ async def filters(request: Request) -> Response:
         lamps=[(level, LAMP_WORDS[level]) for level in LAMPS],
         sources=sources,
         tags=tags,
+        custom=custom,
         here_path="/board",
         cleared=address(request, "/board", **{name: None for name, _ in asked_pairs(request)}),
         kept={name: value for name, value in request.query_params.items() if name in {"pipeline", "sort", "q"}},

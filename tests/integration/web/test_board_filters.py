@@ -11,6 +11,9 @@ from sqlmodel import col, select
 from pbxcrm.checkpoints.models import Checkpoint, Lamp, LampState, Subject
 from pbxcrm.deals.filters import tag_key
 from pbxcrm.deals.models import Deal, DealTag, Tag
+from pbxcrm.fields.actions import FieldDraft, create_field
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.value_actions import do_set_values
 from tests.calls import NOON
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
@@ -212,3 +215,24 @@ async def test_a_move_costs_at_most_fifteen_queries_at_any_size(browsers: Browse
         assert answer.status_code == 200, answer.text
         counts.append(len(asked))
     assert counts[-1] <= 15, "\n".join(asked)
+
+
+async def test_a_custom_field_narrows_and_is_a_chip(titles: Titles, browsers: Browsers, desk: BrowserDesk) -> None:
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        for key, kind, name in (("area", "number", "Area"), ("colour", "text", "Colour")):
+            draft = FieldDraft(name=name, filterable=True)
+            await create_field(
+                session, admin, entity=FieldEntity.DEAL, kind=kind, key=key, draft=draft, currency="UAH", now=NOON
+            )
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        deal = await session.get_one(Deal, desk.busy.deals[DESK])
+        await do_set_values(session, admin, FieldEntity.DEAL, deal, {"area": "120", "colour": "Dark oak"}, region="UA")
+    assert await titles("maria", "field.area.min=100") == [DESK]
+    assert await titles("maria", "field.area.max=100") == []
+    assert await titles("maria", "field.colour.contains=oak") == [DESK]
+    maria = await browsers("maria")
+    assert "Area ≥ 100<a" in (await maria.get("/board?field.area.min=100")).text
+    assert 'name="field.colour.contains"' in (await maria.get("/board/filters", headers=HTMX)).text
+    assert (await maria.get("/board?field.size=1")).status_code == 422
