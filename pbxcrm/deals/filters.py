@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, exists, or_
 from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 
+from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.lamp_queries import lamp_rank
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, DealTag, Pipeline, Stage, StageKind, Tag
@@ -123,14 +124,14 @@ def matches_text(text: str) -> ColumnElement[bool]:
     contact, company = col(Contact.id) == col(Deal.contact_id), col(Company.id) == col(Deal.company_id)
     named = [
         part_of(col(Deal.title_folded), text),
-        exists().where(contact, part_of(col(Contact.name_folded), text)).correlate(Deal),
-        exists().where(company, part_of(col(Company.name_folded), text)).correlate(Deal),
+        there_is(Deal, contact, part_of(col(Contact.name_folded), text)),
+        there_is(Deal, company, part_of(col(Company.name_folded), text)),
     ]
     if digits:
         has_it = col(Phone.number).contains(digits, autoescape=True)
         named += [
             col(Deal.client_number).contains(digits, autoescape=True),
-            exists().where(col(Phone.contact_id) == col(Deal.contact_id), has_it).correlate(Deal),
+            there_is(Deal, col(Phone.contact_id) == col(Deal.contact_id), has_it),
         ]
     return or_(*named)
 
