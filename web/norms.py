@@ -9,7 +9,7 @@ from web.words import WORKING_DAY
 UNITS: dict[str, tuple[str, int]] = {
     "min": (N_("working minutes"), 1),
     "h": (N_("working hours"), 60),
-    "d": (N_("working days"), WORKING_DAY),
+    "d": (N_("working days (9 h each)"), WORKING_DAY),
 }
 
 

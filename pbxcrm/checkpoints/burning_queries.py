@@ -25,6 +25,8 @@ from pbxcrm.shared.core_sql import fetch, load_by_id
 MOST = 20_000  # lamps that are counted at once; a page says when there are more
 # Literals exactly as in the conditions of the partial indexes: SQLite would not use the indexes with bind parameters.
 BURNS = is_burning()
+#: Each neglected deal or callback once: its escalations burn beside the lamp before them, and stand on the page of escalations.
+ONCE = ~col(Lamp.is_escalation) | (col(Lamp.step) == 0)
 WAITS = (col(Lamp.state) == literal_column("'armed'")) & col(Lamp.parked_at).is_(None)
 
 
@@ -76,8 +78,8 @@ class ListedLamp:
 
 
 async def burning_by_owner(session: AsyncSession, viewer: Viewer) -> dict[int | None, int]:
-    """The number of burning lamps of each owner (None: nobody); of at most ``MOST`` lamps, the oldest."""
-    query = columns(col(Lamp.owner_id)).where(BURNS, visible_lamps(viewer)).order_by(col(Lamp.lit_at)).limit(MOST)
+    """The number of burning lamps of each owner (None: nobody), each subject once; of at most ``MOST`` lamps, the oldest."""
+    query = columns(col(Lamp.owner_id)).where(BURNS, ONCE, visible_lamps(viewer)).order_by(col(Lamp.lit_at)).limit(MOST)
     found = query.subquery()
     return dict(
         tuple(row) for row in await fetch(session, columns(found.c.owner_id, func.count()).group_by(found.c.owner_id))
@@ -134,8 +136,8 @@ def _lighting(viewer: Viewer, since: datetime, until: datetime, *wanted: Any) ->
 async def rows_burning(
     session: AsyncSession, viewer: Viewer, *, limit: int, owner: ColumnElement[bool] | None = None
 ) -> list[ListedLamp]:
-    """The burning lamps with their related rows, oldest first. ``owner``: an additional condition."""
-    query = select(Lamp).where(BURNS, visible_lamps(viewer)).order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit)
+    """The burning lamps with their related rows, each subject once, oldest first. ``owner``: an additional condition."""
+    query = select(Lamp).where(BURNS, ONCE, visible_lamps(viewer)).order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit)
     return await _rows(session, (await session.exec(query.where(owner) if owner is not None else query)).all())
 
 

@@ -37,10 +37,13 @@ UNDONE = (
 _TIMES = frozenset({"due_at", "first_due_at", "snoozed_until", "accepted_at", "checked_at", "returned_at", "done_at"})
 
 
-async def _open_for_change(session: AsyncSession, viewer: Viewer, task_id: int, version: int | None) -> Task:
-    """The open task, locked. Raises Conflict if it is closed, stale, or ends by work only."""
+async def _open_for_change(
+    session: AsyncSession, viewer: Viewer, task_id: int, version: int | None, *, also_of_work: bool = False
+) -> Task:
+    """The open task, locked. Raises Conflict if it is closed, stale, or (unless ``also_of_work``) ends by work only."""
     task = await access_task_for_change(session, viewer, task_id, version)
-    check_finishable(task)
+    if not also_of_work:
+        check_finishable(task)
     if task.status != TaskStatus.OPEN:
         raise Conflict("tasks.closed", "The task is closed. Open it again first.")
     return task
@@ -57,7 +60,7 @@ async def tick_item(
     version: int | None = None,
 ) -> Task:
     """Tick or untick the item of the checklist at ``position`` (from 0). Raises Invalid, Conflict."""
-    task = await _open_for_change(session, viewer, task_id, version)
+    task = await _open_for_change(session, viewer, task_id, version, also_of_work=True)
     items = checklist_rules.ticked(task.checklist, position, done=done)
     people = await load_directory(session)
     await do_set_task(session, task, now, people, {"checklist": items}, actor=viewer, action="task.ticked")

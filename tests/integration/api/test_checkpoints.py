@@ -59,6 +59,8 @@ async def test_a_checkpoint_is_made_changed_and_taken_away(programs: Programs, d
         assert "Since Wed 18 Nov 12:00 in “Call held” without work; norm 1 min of working time" in task["reason"]
         assert "Wed 18 Nov 12:00–12:01; lit Wed 18 Nov 12:01." in task["reason"]
         assert task["checklist"] == [{"text": "Call", "required": False, "done": False}]
+        ticked = await client.post(f"/api/v1/tasks/{task['id']}/check", json={"item": 0})
+        assert ticked.json()["checklist"] == [{"text": "Call", "required": False, "done": True}], "the work has steps"
         assert (await client.get(f"/api/v1/deals/{deal_id}")).json()["lamp"] == "first"
         assert_problem(await client.post(f"/api/v1/tasks/{task['id']}/finish", json={}), 409, "tasks.lamp")
         assert (await client.delete(f"/api/v1/checkpoints/{made['id']}")).status_code == 204
