@@ -80,4 +80,6 @@ def rows_with(kind: str, text: str) -> Subquery | None:
 
 def _beginning(kind: str, word: str) -> Any:
     found = col(SearchWord.word)
-    return select(col(SearchWord.row_id)).where(found >= word, found < word + _LAST, col(SearchWord.kind) == kind)
+    # Joined with nothing, the kind is no reason for SQLite to read all words of it by their index instead of the few by the word.
+    of_kind = col(SearchWord.kind).concat("") == kind
+    return select(col(SearchWord.row_id)).where(found >= word, found < word + _LAST, of_kind)
