@@ -282,6 +282,7 @@ async def _form_page(
         targets=[(target.value, _(text)) for target, text in TARGETS.items()],
         section_choices=[("", _("without a heading")), *((str(each.id), each.name) for each in known)],
         pipelines=pipelines,
+        ticked={int(each) for name in ("stages", "stages_required") for each in form.all(name) if each.isdecimal()},
         options=[*options, *[("", "", False)] * SPARE_OPTIONS],
         with_options={kind.value for kind in WITH_OPTIONS},
         may_be_unique={kind.value for kind in MAY_BE_UNIQUE},
