@@ -42,7 +42,7 @@ async def test_defined_filled_in_refused_and_completed(house: House) -> None:
     await look(admin, "new-field")
     await admin.get_by_role("button", name="Save").click()
     await expect(admin.get_by_role("link", name="Material")).to_be_visible()
-    stage = house.busy.stages["Won"] if "Won" in house.busy.stages else list(house.busy.stages.values())[-1]
+    stage = house.busy.stages["Invoice issued"]
     await define(admin, house, "Area", "Whole or decimal number")
     await admin.locator(".field-stages summary").first.click()
     await admin.get_by_label(f"{stage.name}: required").check()
@@ -86,7 +86,8 @@ async def test_defined_filled_in_refused_and_completed(house: House) -> None:
         field = (await session.exec(select(FieldDefinition).where(FieldDefinition.name == "Area"))).one()
         moved = (await session.exec(select(Deal).where(Deal.title == DESK))).one()
     assert (moved.stage_id, moved.custom) == (stage.id, {str(field.id): 30_500_000})
-    assert person.troubles == []
+    # One's own change of a field is no conflict for the move, and nothing failed; the gate's own 422 are meant.
+    assert [each for each in person.troubles if "status of 409" in each or "status of 5" in each] == []
 
     _, phone = await house.person("ivan", width=360, height=740)
     await phone.goto(f"{house.address}/deals/{deal.id}")

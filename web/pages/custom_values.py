@@ -128,10 +128,11 @@ async def save(request: Request) -> Response:
             name = place_of(definition.key)
             form.values.setdefault(name, "")  # nothing was ticked
             form.lists.setdefault(name, [])
-            typed = entered(form, [definition])
+            typed, before = entered(form, [definition]), row.version
             row = await _set(session, request, owner, definition, typed[definition.key], read_seen(form["seen"]))
             await session.flush()
             answer = await _shown(session, request, owner, row, definition)
+            _tell_version(answer, owner, row, before)
     except (Invalid, ChangedMeanwhile, ValueTaken) as error:
         form.errors[error.field or ""] = _(error.message).format(**error.params)
         async with parts(request).db.read() as session:
@@ -153,6 +154,7 @@ async def undo(request: Request) -> Response:
         mine = edits[0] if edits and edits[0].actor_id == who.user_id else None
         if mine is None or mine.data["changed"][name]["after"] != stored_in(row.custom, definition):
             raise Conflict("fields.no_undo", "This field has been changed since: there is nothing of yours to undo.")
+        version = row.version
         row = await _set(
             session, request, owner, definition, _entered_again(definition, mine.data["changed"][name]["before"]), None
         )
@@ -160,8 +162,15 @@ async def undo(request: Request) -> Response:
         return redirect(request, f"{owner.path}/{row.id}", done="saved")
     async with parts(request).db.read() as session:
         answer = await _shown(session, request, owner, row, definition)
+    _tell_version(answer, owner, row, version)
     answer.headers.update({"HX-Retarget": f"#field-{definition.id}", "HX-Reswap": "outerHTML"})
     return with_toast(request, answer, _("Undone."))
+
+
+def _tell_version(answer: HTMLResponse, owner: Keeper, row: Row, before: int) -> None:
+    """Other forms of the page may go on (js/versions.js), if nobody else changed the row in between."""
+    if row.version == before + 1:
+        answer.headers["X-Version"] = f"{owner.path}/{row.id} {before} {row.version}"
 
 
 def routes_of(of: Keeper) -> list[Route]:

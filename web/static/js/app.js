@@ -22,3 +22,4 @@ import "./work.js";
 import "./drafts.js";
 import "./files.js";
 import "./complete.js";
+import "./versions.js";

@@ -117,7 +117,10 @@ async function move(card, stage, from, answers = {}) {
   const column = columnAt(stage);
   if (!column) return;
   const was = card.dataset.stage;
-  const body = new URLSearchParams({ ...answers, board: "1", stage_id: stage, version: card.dataset.version });
+  const body = new URLSearchParams({ board: "1", stage_id: stage, version: card.dataset.version });
+  for (const [name, values] of Object.entries(answers)) {
+    if (!["board", "stage_id", "version"].includes(name)) for (const value of [values].flat()) body.append(name, value);
+  }
   card.classList.add("sending");
   card.dataset.busy = "";
   try {

@@ -27,7 +27,8 @@ export function complete(html, send, gone) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     event.stopImmediatePropagation(); // the caller sends the act, not htmx
-    const answers = Object.fromEntries(new FormData(form, event.submitter));
+    const answers = {}; // lists: of several boxes each counts
+    for (const [name, value] of new FormData(form, event.submitter)) (answers[name] ??= []).push(value);
     dialog.close();
     send(answers);
   }, true);
