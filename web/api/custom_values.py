@@ -8,26 +8,28 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr
 from sqlalchemy import ColumnElement
 
-from pbxcrm.fields.conditions import AskedAt, Term, from_query, to_sql
+from pbxcrm.fields.conditions import LONGEST_LIST, AskedAt, Term, from_query, to_sql
+from pbxcrm.fields.definition_rules import MOST_FIELDS
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields
-from pbxcrm.fields.rules import MILLION, Checking, Stored, stored_in
+from pbxcrm.fields.rules import LONGEST, MILLION, Checking, Stored, stored_in
 from pbxcrm.fields.terms import custom_terms
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.lengths import longest
 from web.api.fields import NO_NUL, ListQuery
 from web.api.resource import Ask
 
 PREFIX = "field."
 MOST_FILTERS = 50
-_Text = Annotated[str, Field(max_length=10_000, pattern=NO_NUL)]
+_Text = Annotated[str, Field(max_length=max(LONGEST.values()), pattern=NO_NUL)]
 _Number = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 _One = _Text | bool | _Number | Annotated[float, Field(allow_inf_nan=False)]
-Value = _One | Annotated[list[Annotated[_Text | _Number, Field()]], Field(max_length=200)] | None
+Value = _One | Annotated[list[Annotated[_Text | _Number, Field()]], Field(max_length=LONGEST_LIST)] | None
 #: What requests send.
 Values = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=40, pattern=NO_NUL)], Value],
+    dict[Annotated[str, Field(min_length=1, max_length=longest(FieldDefinition.key), pattern=NO_NUL)], Value],
     Field(
-        max_length=200,
+        max_length=MOST_FIELDS,
         description="Custom fields by key (`GET /fields`). Fields that are left out stay unchanged; null takes a value away.",
     ),
 ]

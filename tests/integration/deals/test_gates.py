@@ -4,6 +4,7 @@ import ast
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -18,12 +19,14 @@ from pbxcrm.contacts.actions import unmark_number
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals import gate_rules
 from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.bulk_jobs import Act, BulkAct, start_bulk
 from pbxcrm.deals.gate_rules import GateFacts, GateRefused, missing_for
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import archive_stage
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.screenpop import outcome_actions
 from pbxcrm.shared import reasons
+from pbxcrm.shared.background_jobs import BackgroundJob, begin_undo, work_on
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
@@ -143,6 +146,40 @@ async def by_removed_stage(desk: CallbackDesk, refuse: Callable[[], None]) -> No
         await archive_stage(session, admin, deal.stage_id, to.id, now=SOON)
 
 
+async def _bulk(desk: CallbackDesk) -> BackgroundJob:
+    """One deal is lost by a bulk act, as its job does it."""
+    deal, ivan = await desk.one(Deal), await desk.viewer("ivan")
+    act = BulkAct(Act.LOSE, text="too dear")
+    async with desk.database.write() as session:
+        return await start_bulk(session, ivan, act, [(deal.id or 0, None)], SOON)
+
+
+async def by_bulk(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    await _raw(desk)
+    refuse()
+    await _refused_of(desk, await _bulk(desk))
+
+
+async def by_undone_bulk(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    await _raw(desk)
+    job = await _bulk(desk)
+    async with desk.database.write() as session:
+        begin_undo(await session.get_one(BackgroundJob, job.id))
+    refuse()
+    while await work_on(desk.database, SOON):
+        pass
+    await _refused_of(desk, job)
+
+
+async def _refused_of(desk: CallbackDesk, job: BackgroundJob) -> None:
+    """A bulk act names what the gate refused in its result; the test of all paths wants it as the error that it is."""
+    async with desk.database.read() as session:
+        found = await session.get_one(BackgroundJob, job.id)
+    not_undone: list[dict[str, Any]] = found.result.get("not_undone", [])
+    (said,) = [*found.refused, *not_undone]
+    raise GateRefused([Missing(each["kind"], each["key"], each["message"]) for each in said["missing"]], {})
+
+
 Path_ = Callable[[CallbackDesk, Callable[[], None]], Awaitable[None]]
 PATHS: dict[str, Path_] = {
     "web.pages.deals:move": by_move,  # drag, keys, menu, the stage path and the form; its HTTP in test_deals_pages.py
@@ -154,6 +191,8 @@ PATHS: dict[str, Path_] = {
     "pbxcrm.screenpop.outcome_actions:_take_back": by_undone_card,
     "pbxcrm.reactions.actions:_leave_didnt_reach": by_talk,
     "pbxcrm.deals.pipeline_actions:archive_stage": by_removed_stage,
+    "pbxcrm.deals.bulk_jobs:_move": by_bulk,
+    "pbxcrm.deals.bulk_jobs:_move_back": by_undone_bulk,
     "pbxcrm.deals.pipeline_actions:clear_stage": by_talk,  # by itself, as a talk does; in batches in test_pipelines.py
     "pbxcrm.deals.after_closing:_take_back": by_talk,  # by itself, too
     "pbxcrm.callbacks.attempts:do_after_last": by_talk,  # by itself, too; refused in test_schedules.py

@@ -120,7 +120,7 @@ async def test_a_pipeline_and_a_line_have_their_schedule_of_attempts(browser: Br
         }
     line = {"name": "Shop", "makes_callbacks": "1", "attempt_minutes": "30", "attempts_then": "manager"}
     assert (
-        "tried again after 30 working minutes; then the manager"
+        "called again after 30 working minutes; then the manager"
         in (await admin.post("/settings/lines/preview", data=line)).text
     )
     assert (await admin.post("/settings/lines/new", data=line)).status_code == 303

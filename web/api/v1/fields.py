@@ -10,14 +10,16 @@ from pbxcrm.fields.actions import FieldDraft, archive_field, change_field, creat
 from pbxcrm.fields.definition_rules import MOST_OPTIONS, OptionDraft
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, LinkTarget, ValueKind
 from pbxcrm.fields.queries import access_definition, load_fields
-from web.api.fields import NO_NUL, ApiAnswer, ApiRequest, Id, ShortListQuery, Version, needed_text, optional_text
+from pbxcrm.shared.lengths import longest
+from web.api.fields import ApiAnswer, ApiRequest, Id, ShortListQuery, Version, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
 fields = Resource("fields", "Custom fields of deals, contacts and companies.")
 
 FieldName = Annotated[str, needed_text(FieldDefinition.name)]
 Hint = Annotated[str, optional_text(FieldDefinition.hint)]
-Ids = Annotated[list[Id], Field(max_length=500)]
+MOST_STAGES = 500  # stages or pipelines of one field
+Ids = Annotated[list[Id], Field(max_length=MOST_STAGES)]
 FREE = "Only texts, numbers, phones and links."
 
 
@@ -33,7 +35,7 @@ class OptionBody(ApiRequest):
     """An option; without an id a new one."""
 
     id: Id | None = None
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
+    name: FieldName
     retired: bool = False
 
 
@@ -69,7 +71,7 @@ class NewField(ApiRequest):
         "address",
     ]  # fmt: skip
     name: FieldName
-    key: Annotated[str, Field(max_length=40, pattern="^([a-z][a-z0-9_]*)?$")] = Field(
+    key: Annotated[str, Field(max_length=longest(FieldDefinition.key), pattern="^([a-z][a-z0-9_]*)?$")] = Field(
         "", description="Default: made from the name."
     )
     hint: Hint = ""
