@@ -57,6 +57,11 @@ async def audible_of(session: AsyncSession, viewer: Viewer, call_ids: Iterable[i
     return frozenset(call_id for call_id in found.all() if call_id is not None)
 
 
+async def may_hear(session: AsyncSession, viewer: Viewer, call_id: int) -> bool:
+    """Whether what was said in the call is for the viewer to hear, whatever their permission for recordings."""
+    return (await session.exec(select(Call.id).where(Call.id == call_id, audible_calls(viewer)))).first() is not None
+
+
 def own_calls(viewer: Viewer) -> ColumnElement[bool]:
     """SQL condition for calls whose card the viewer may edit: their own phone takes or took part."""
     return there_is(Call, col(CallLeg.call_id) == col(Call.id), col(CallLeg.user_id) == viewer.user_id)

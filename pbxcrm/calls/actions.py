@@ -5,21 +5,22 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.calls.access import visible_calls
+from pbxcrm.calls.access import audible_calls
 from pbxcrm.calls.models import Call
 
 
 async def adopt_calls(session: AsyncSession, viewer: Viewer, contact_id: int, number: str) -> None:
-    """Assign the calls of ``number`` without a contact to this contact, except colleagues' calls that the viewer does not see.
+    """Assign the calls of ``number`` without a contact to this contact, except colleagues' calls that the viewer may not hear.
 
-    Whoever is responsible for a client hears the client's calls, so a contact must not collect those of others.
+    Whoever is responsible for a client hears the client's calls, so a contact must not collect those of others. Seeing a call is not
+    enough: a phone that merely rang sees it.
     """
     await session.exec(
         update(Call)
         .where(
             col(Call.client_number) == number,
             col(Call.contact_id).is_(None),
-            or_(col(Call.responsible_id).is_(None), visible_calls(viewer)),
+            or_(col(Call.responsible_id).is_(None), audible_calls(viewer)),
         )
         .values(contact_id=contact_id)
         .execution_options(synchronize_session=False)

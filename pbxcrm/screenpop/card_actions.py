@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.calls.access import may_hear
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.rules import title_of_new_deal
 from pbxcrm.contacts.actions import create_contact, link_number
@@ -23,7 +24,7 @@ from pbxcrm.screenpop.dock_queries import access_own_call
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import before_commit, lock
-from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.locking import lock_row
@@ -99,6 +100,9 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
     having = await contacts_of_number(session, call.client_number, all_of_them=True)
     if contact_id not in [contact.id for contact in having]:
         raise Invalid("contact_id", "contacts.not_of_number", "This client does not have the number any more.")
+    # Whoever is responsible for the client hears the call. If only their phone rang, somebody else talked.
+    if call.responsible_id is not None and not await may_hear(session, viewer, call_id):
+        raise NotAllowed("calls.not_yours", "A colleague has this call: they say which client it was.")
     call.contact_id = contact_id
     if call.deal_id is not None:
         deal, people = await lock_row(session, Deal, call.deal_id), await load_directory(session)

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import client_of
+from pbxcrm.calls.access import audible_of
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.actions import create_contact, edit_contact, link_number
 from pbxcrm.contacts.known_numbers import whose_numbers
@@ -25,8 +26,9 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.reactions.caller_lookup import Caller, look_up
 from pbxcrm.reactions.intake import Intake
-from pbxcrm.screenpop.card_actions import make_client
+from pbxcrm.screenpop.card_actions import choose_contact, make_client
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.errors import NotAllowed, NotFound
 from pbxcrm.shared.settings import Settings
 from tests.calls import NOON, FactStory, batch
 from tests.office import Office
@@ -418,3 +420,26 @@ async def test_a_reopened_deal_comes_after_who_has_the_number_meanwhile(
         petro, at = await office.viewer(session, "petro"), NOON + timedelta(minutes=7)
         await move_deal(session, petro, deal_id, left, version=None, now=at, undo=undo)
     assert await looked_up(database, settings) == Caller("", "201" if undo else "101")
+
+
+@pytest.mark.parametrize("path", [*PATHS, "card"])
+async def test_whoever_merely_rang_makes_no_client_through_which_they_hear_the_call(
+    database: Database, office: Office, intake: Intake, path: str
+) -> None:
+    await intake.apply(batch(FactStory("1.1", client=X).ring("101", "102").answer("101").wait(9).end()))
+    await missed(intake, "2.1", rang="102")  # the deal is ivan's, and so is the miss
+    async with database.write() as session:
+        petro = await office.viewer(session, "petro")
+        await add_number(session, petro, "create" if path == "card" else path)
+    if path == "card":
+        async with database.write() as session:
+            petro = await office.viewer(session, "petro")
+            stranger = (await session.exec(select(Contact.id).where(Contact.name == "Stranger"))).one() or 0
+            talked = (await session.exec(select(Call.id).where(col(Call.answered_by).is_not(None)))).one() or 0
+            with pytest.raises((NotAllowed, NotFound)):
+                await choose_contact(session, petro, talked, stranger, LATER_ON)
+    async with database.read() as session:
+        petro = await office.viewer(session, "petro")
+        calls = (await session.exec(select(Call))).all()
+        assert {call.contact_id for call in calls} == {None}
+        assert not await audible_of(session, petro, [call.id for call in calls])
