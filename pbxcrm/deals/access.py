@@ -76,6 +76,11 @@ def number_since(deal: type[Deal] = Deal) -> ColumnElement[datetime]:
     return func.coalesce(col(deal.number_since), col(deal.created_at))
 
 
+def made_by_call(deal: type[Deal] = Deal) -> ColumnElement[bool]:
+    """Deals that a call made and that were open ever since. One that was reopened later has its number like one made by hand."""
+    return col(deal.made_by_call_id).is_not(None) & col(deal.number_since).is_(None)
+
+
 def _at_work(deal: type[Deal]) -> tuple[ColumnElement[bool], ...]:
     return col(deal.closed_at).is_(None), col(deal.responsible_id).is_not(None), ~made_with_anothers_client(deal)
 

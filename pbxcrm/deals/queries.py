@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.number_owners import OwnedRow, is_beside
-from pbxcrm.deals.access import made_with_anothers_client, number_since, visible_deals
+from pbxcrm.deals.access import made_by_call, made_with_anothers_client, number_since, visible_deals
 from pbxcrm.deals.lamp_queries import LEVELS, LampLevel, lamp_rank
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.deals.tag_queries import as_names, names_of_tags
@@ -159,7 +159,7 @@ def _open_deal(of_client: ColumnElement[bool], *before_others: ColumnElement[Any
 # deal made with somebody else's client does not count either, nor one made by hand with a number that somebody else had
 # before. Of several people's deals those of the first to have the number come first.
 _OF_NUMBER = col(Deal.client_number) == bindparam("number")
-_BY_CALL = col(Deal.made_by_call_id).is_not(None)
+_BY_CALL = made_by_call()
 _FIRST_OWNER = func.min(number_since()).over(partition_by=(col(Deal.client_number), col(Deal.responsible_id)))
 _OPEN_OF_KNOWN = _open_deal(
     (col(Deal.contact_id).in_(list_param("contacts")) & ~made_with_anothers_client())

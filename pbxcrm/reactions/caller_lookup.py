@@ -38,7 +38,7 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
 from pbxcrm.contacts.number_owners import counts, phone_since
-from pbxcrm.deals.access import made_with_anothers_client, number_since
+from pbxcrm.deals.access import made_by_call, made_with_anothers_client, number_since
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import CallContext, load_call_context
 from pbxcrm.shared.db import Database
@@ -126,7 +126,7 @@ _DEAL: tuple[Any, ...] = (  # the columns of a UNION have no common type
     col(Deal.responsible_id).label("owner_id"),
     case((col(Deal.closed_at).is_(None), 1), else_=0).label("place"),
     col(Deal.contact_id),
-    case((col(Deal.made_by_call_id).is_(None), 0), else_=1).label("by_call"),
+    case((made_by_call(), 1), else_=0).label("by_call"),
     cast(number_since(), String).label("since"),
 )
 _NONE: tuple[Any, ...] = (null(), literal_column("0"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Integer, bindparam, func, or_
@@ -14,6 +15,7 @@ from pbxcrm.calls.lines import load_lines
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import named_as
 from pbxcrm.contacts.models import Company, Contact, Phone
+from pbxcrm.contacts.number_owners import counts
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow
 from pbxcrm.deals.queries import as_rows as deal_rows
@@ -214,11 +216,15 @@ def _keys(number: str | None, contact_id: int | None, deal_id: int | None = None
     return [("number", number), ("contact", contact_id), ("deal", deal_id)]
 
 
-_CONTACTS = (
-    select(Phone.number, Contact)
-    .join(Contact, col(Contact.id) == col(Phone.contact_id))
-    .where(col(Phone.number).in_(_NUMBERS))
-)
+@cache
+def _contacts_of_numbers() -> Any:  # a Select, built once
+    """Only clients by which calls of the number go: the name of a stranger's later client is not for whoever had the number first."""
+    return (
+        select(Phone.number, Contact)
+        .join(Contact, col(Contact.id) == col(Phone.contact_id))
+        .where(col(Phone.number).in_(_NUMBERS), counts())
+        .order_by(col(Contact.id))
+    )
 
 
 async def _contacts(
@@ -228,7 +234,7 @@ async def _contacts(
     having: dict[str, list[Contact]] = {}
     by_id: dict[int | None, Contact] = {}
     if numbers:
-        for number, contact in (await session.exec(_CONTACTS, params={"numbers": list(numbers)})).all():
+        for number, contact in (await session.exec(_contacts_of_numbers(), params={"numbers": list(numbers)})).all():
             having.setdefault(number, []).append(contact)
             by_id[contact.id] = contact
     return having, by_id | await load_by_id(session, Contact, chosen - set(by_id))

@@ -258,8 +258,8 @@ def _engine(url: str, pool_size: int, idle_seconds: float | None) -> AsyncEngine
 
 
 def _connect(dialect: Any, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Connect as SQLAlchemy does, but turn an OSError of asyncpg (no server) into a database error."""
+    """Connect as SQLAlchemy does, but turn what asyncpg raises (no server, no such database or user) into a database error."""
     try:
         return dialect.connect(*args, **options)
-    except OSError as error:
+    except (OSError, dialect.loaded_dbapi.Error) as error:
         raise dialect.loaded_dbapi.OperationalError(str(error) or type(error).__name__) from error

@@ -27,6 +27,7 @@ from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.reactions.caller_lookup import Caller, look_up
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.screenpop.card_actions import choose_contact, make_client
+from pbxcrm.screenpop.dock_queries import load_cards, load_docks
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import NotAllowed, NotFound
 from pbxcrm.shared.settings import Settings
@@ -443,3 +444,39 @@ async def test_whoever_merely_rang_makes_no_client_through_which_they_hear_the_c
         calls = (await session.exec(select(Call))).all()
         assert {call.contact_id for call in calls} == {None}
         assert not await audible_of(session, petro, [call.id for call in calls])
+
+
+async def test_a_reopened_deal_that_a_call_made_comes_after_a_client_that_was_made_meanwhile(
+    database: Database, office: Office, intake: Intake, settings: Settings
+) -> None:
+    await answered(intake, by="201")
+    async with database.write() as session:
+        petro, deal_id = await office.viewer(session, "petro"), (await session.exec(select(Deal.id))).one() or 0
+        stages = {stage.kind: stage.id or 0 for stage in (await session.exec(select(Stage))).all()}
+        left, lost = (await session.exec(select(Deal.stage_id))).one(), stages[StageKind.LOST]
+        at = NOON + timedelta(minutes=3)
+        await move_deal(session, petro, deal_id, lost, version=None, now=at, lost_reason="too dear")
+    async with database.write() as session:
+        await make(session, await office.viewer(session, "ivan"), "Client", X, at=NOON + timedelta(minutes=5))
+    async with database.write() as session:
+        petro, at = await office.viewer(session, "petro"), NOON + timedelta(minutes=7)
+        await move_deal(session, petro, deal_id, left, version=None, now=at)
+    assert await looked_up(database, settings) == Caller("Client", "101")
+
+
+async def test_the_card_of_the_first_owner_names_no_stranger_s_later_client(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await answered(intake)
+    async with database.write() as session:
+        await make(session, await office.viewer(session, "petro"), "Secret of Petro", X)
+    await answered(intake, "3.1")
+    async with database.read() as session:
+        ivan = await office.viewer(session, "ivan")
+        at = NOON + timedelta(minutes=2)
+        docks = await load_docks(session, [ivan], at)
+        wanted = [(ivan.user_id, place) for place in docks[ivan.user_id].places]
+        cards = (await load_cards(session, docks, wanted, at, NOON)).values()
+        assert cards
+        for card in cards:
+            assert (card.contact, card.candidates, card.others) == (None, [], [])

@@ -125,3 +125,15 @@ async def test_a_port_where_nobody_listens_is_an_error_of_the_database() -> None
     with pytest.raises(OperationalError, match="Connect"):
         await db.ping()
     await db.close()
+
+
+@pytest.mark.postgres
+async def test_a_database_that_does_not_exist_is_an_error_of_the_database(postgres: Postgres) -> None:
+    """The commands say it in one line; asyncpg's own error would be a traceback."""
+    db = Database(postgres.url("nowhere"))
+    try:
+        with pytest.raises(OperationalError, match="nowhere"):
+            async with db.engine.connect():
+                pass
+    finally:
+        await db.close()

@@ -103,7 +103,7 @@ async def test_one_of_several_is_chosen_and_remembered(database: Database, offic
     ids = []
     async with database.write() as session:
         for name in ("Petro Lys", "Lys & Sons"):
-            contact = Contact(name=name, created_at=NOON)
+            contact = Contact(name=name, created_at=NOON - timedelta(days=1))
             session.add(contact)
             await session.flush()
             ids.append(contact.id or 0)
