@@ -30,6 +30,7 @@ from tests.lamps import lamp_of_callback
 from tests.office import PASSWORD, open_office
 from tests.waiting import until
 from web.app import create_app
+from web.pages.board import FIRST
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 DESK = "Reception desk"
@@ -164,7 +165,7 @@ async def test_columns_load_as_one_scrolls(house: House) -> None:
     ivan, page = await house.person("ivan")
     await page.goto(f"{house.address}/board")
     cards = page.locator(f"{column(page, 'Proposal sent')} .card")
-    assert await cards.count() == 16
+    assert await cards.count() == FIRST
     while (before := await cards.count()) < 71:  # one that is reached may bring the next at once
         await until(lambda before=before: _more(page, before))
     assert await cards.count() == 71

@@ -9,8 +9,8 @@ const AGE = 12 * 3600 * 1000;
 
 const formOf = (field) => field.form ?? field.closest("form");
 const addressOf = (form) => form?.getAttribute("hx-post") ?? (form?.method === "post" ? form.getAttribute("action") : null);
-// The key includes the page: the same form stands on pages of several deals or clients.
-const keyOf = (form) => `${PREFIX}${location.pathname}${addressOf(form)}`;
+// The key includes the page: the same form stands on pages of several deals or clients. Forms of one page and one address have a data-draft each.
+const keyOf = (form) => `${PREFIX}${location.pathname}${addressOf(form)}${form.dataset.draft ? `#${form.dataset.draft}` : ""}`;
 const isTick = (field) => field.matches("[type=checkbox], [type=radio]");
 const chosen = (field) => (field.matches("select[multiple]") ? [...field.selectedOptions].map((one) => one.value).join("\n") : isTick(field) ? String(field.checked) : field.value);
 const first = (field) => {
