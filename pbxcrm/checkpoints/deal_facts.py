@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -213,14 +213,20 @@ async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None
             each.next_task_at = task.due_at
 
 
+def _lamps_of(deal_ids: Iterable[int], checkpoint_ids: list[int], state: LampState) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Lamp.subject) == Subject.DEAL.value,
+        col(Lamp.deal_id).in_(list(deal_ids)),
+        col(Lamp.checkpoint_id).in_(checkpoint_ids),
+        col(Lamp.state) == state.value,
+    )
+
+
 async def _add_given(session: AsyncSession, facts: dict[int, DealFacts], checkpoint_ids: list[int]) -> None:
     rows = await session.exec(
         select(Lamp)
         .where(
-            col(Lamp.deal_id).in_(list(facts)),
-            Lamp.state == LampState.OUT.value,
-            col(Lamp.checkpoint_id).in_(checkpoint_ids),
-            Lamp.subject == Subject.DEAL.value,
+            *_lamps_of(facts, checkpoint_ids, LampState.OUT),
             Lamp.step == 0,
             Lamp.decision == Decision.REASSIGNED.value,
         )
@@ -239,14 +245,7 @@ def is_written_date(watched: Watched) -> bool:
 
 async def _add_burning_dates(session: AsyncSession, facts: dict[int, DealFacts], checkpoint_ids: list[int]) -> None:
     rows = await session.exec(
-        select(Lamp)
-        .where(
-            col(Lamp.deal_id).in_(list(facts)),
-            Lamp.state == LampState.BURNING.value,
-            col(Lamp.checkpoint_id).in_(checkpoint_ids),
-            Lamp.subject == Subject.DEAL.value,
-        )
-        .order_by(col(Lamp.step).desc())
+        select(Lamp).where(*_lamps_of(facts, checkpoint_ids, LampState.BURNING)).order_by(col(Lamp.step).desc())
     )
     for lamp in rows.all():
         if lamp.deal_id is not None:

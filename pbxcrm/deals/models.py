@@ -162,7 +162,7 @@ class DealTag(SQLModel, table=True):
 
 
 class DealView(SQLModel, table=True):
-    """A saved selection of deals, of a person or of a team. ``query`` holds its filters as in an address, ``look`` how it is shown.
+    """A saved selection of deals, of a person or of a team. ``query`` holds its filters as in an address.
 
     ``is_default``: what its people see when they open the board; a person's own default comes before the team's.
     """
@@ -174,8 +174,6 @@ class DealView(SQLModel, table=True):
     owner_id: int = link("users.id")  # who saved it
     team_id: int | None = maybe_link("teams.id")  # None: of the owner alone
     query: str = Field(max_length=2000)
-    look: str = Field(max_length=8)  # a ``Look``
-    columns: list[str] = json_list()  # keys of the columns of a table, in order; empty: the usual ones
     is_default: bool = False
     deleted_at: datetime | None = maybe_utc_column()  # kept for a while, for undo
     version: int = 1

@@ -38,7 +38,7 @@ async def save_view(
         raise Invalid("name", "views.too_many", "There can be at most {most} saved views: delete one.", most=MOST_VIEWS)
     view = next((each for each in theirs if each.name == name), None)
     if view is None:
-        view = DealView(name=name, owner_id=viewer.user_id, team_id=team_id, query=query, look="board")
+        view = DealView(name=name, owner_id=viewer.user_id, team_id=team_id, query=query)
         session.add(view)
     view.query, view.version = query, view.version + 1
     _set_default(theirs, view, is_default=is_default)

@@ -271,7 +271,7 @@ async def _settle(
             entered_at=NOON, minutes=1, due_at=NOON,
         )  # fmt: skip
         job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
-        view = DealView(name="Mine", owner_id=office.id(seller), query="lamp=any", look="board")
+        view = DealView(name="Mine", owner_id=office.id(seller), query="lamp=any")
         kept = Store(settings.data_dir).keep(io.BytesIO(FILE), 1000)
         file = await attach(
             session, await office.viewer(session, seller), On(deal_id=deal.id), f"File {name}", kept, NOON, total_gb=1

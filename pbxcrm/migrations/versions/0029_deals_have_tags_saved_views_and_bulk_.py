@@ -35,8 +35,6 @@ def upgrade() -> None:
         sa.Column("owner_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("team_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("query", sa.String(length=2000), nullable=False),
-        sa.Column("look", sa.String(length=8), nullable=False),
-        sa.Column("columns", sa.JSON(), nullable=False),
         sa.Column("is_default", sa.Boolean(), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
