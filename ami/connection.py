@@ -240,7 +240,8 @@ class Link:
         result = answer.result()
         messages = [_plain(message) for message in (result if isinstance(result, list) else [result])]
         if messages[0].get("Response") not in {"Success", "Goodbye", "Follows", "Pong"}:
-            raise ActionRefused("the PBX refused", why=messages[0].get("Message", "no reason given"))
+            why = messages[0].get("Message", "no reason given")
+            raise ActionRefused("the PBX refused", why=why, action=action["Action"])
         return messages
 
     async def watch(self) -> None:

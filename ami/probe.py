@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from ami.connection import Link, Timing
 from ami.errors import ActionRefused
+from ami.snapshot import Headers
 from ami.take_snapshot import clock_offset
 from ami.url import AmiUrl
 
@@ -21,30 +22,35 @@ WANTED: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The result of a probe. ``missing`` names each action we may not send and what does not work without it."""
+    """The result of a probe. ``missing`` names each action we may not send and what does not work without it; ``refused`` those
+    that the PBX refused when asked, with its words.
+    """
 
     asterisk_version: str | None
     clock_offset_seconds: float | None
     missing: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 async def probe(url: AmiUrl) -> Seen:
     """Log in, check, disconnect. Raises LinkDown or LoginRefused, whose ``params`` say why."""
     link = Link(url, Timing(), lambda: datetime.now(UTC))
+    refused: dict[str, str] = {}
+
+    async def ask(action: Headers, *, as_list: bool = False) -> list[Headers]:
+        try:
+            return await link.send(action, as_list=as_list)
+        except ActionRefused as error:
+            refused[action["Action"]] = error.params["why"]
+            return [{}]
+
     try:
         await link.open()
-        version = await _version(link)
-        offset = await clock_offset(link.send, time.time)
-        allowed = (await link.send({"Action": "ListCommands"}))[0]
+        version = (await ask({"Action": "CoreSettings"}))[0].get("AsteriskVersion")
+        offset = await clock_offset(ask, time.time)
+        allowed = (await ask({"Action": "ListCommands"}))[0]
     finally:
         link.close()
     # A very short list means that we cannot read it, so nothing is reported as missing.
     missing = [f"{name}: {lost}" for name, lost in WANTED.items() if len(allowed) > 5 and name not in allowed]
-    return Seen(version, offset, tuple(missing))
-
-
-async def _version(link: Link) -> str | None:
-    try:
-        return (await link.send({"Action": "CoreSettings"}))[0].get("AsteriskVersion")
-    except ActionRefused:
-        return None
+    return Seen(version, offset, tuple(missing), tuple(refused.items()))

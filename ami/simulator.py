@@ -40,6 +40,14 @@ PROGRAMME = {
     "anonymous_missed": 1,
 }
 _VERSION = "22.10.1-simulated"
+#: What it does, spelled as Asterisk's ListCommands does.
+_COMMANDS = dict.fromkeys(
+    (
+        *("Login", "Logoff", "Ping", "ListCommands", "CoreStatus", "CoreSettings", "CoreShowChannels"),
+        *("BridgeList", "BridgeInfo", "QueueStatus", "Originate", "BlindTransfer", "Hangup"),
+    ),
+    "simulated",
+)
 _SLOW = 3 << 20  # bytes a client has not read yet; beyond this Asterisk disconnects the client, and so do we
 
 
@@ -222,6 +230,9 @@ class Simulator:
 
     def _do_ping(self, _: Message, mark: Message, writer: asyncio.StreamWriter) -> None:
         writer.write(_response("Success", mark, Ping="Pong", Timestamp=f"{self._clock():.6f}"))
+
+    def _do_listcommands(self, _: Message, mark: Message, writer: asyncio.StreamWriter) -> None:
+        writer.write(_response("Success", mark, **_COMMANDS))
 
     def _do_logoff(self, _: Message, mark: Message, writer: asyncio.StreamWriter) -> None:
         writer.write(_response("Goodbye", mark, Message="Thanks for all the fish."))

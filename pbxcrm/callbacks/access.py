@@ -2,9 +2,11 @@
 only those who answer for the owner may close it without a call.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, or_, true
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 
 from pbxcrm.access.owners import SEES_EVERYTHING, editing, owned, teammates, there_is
@@ -56,5 +58,13 @@ def _own_episodes(viewer: Viewer, number: str) -> Select[Any]:
     )
 
 
+def _episodes_of_numbers(numbers: Collection[str]) -> Any:  # a Select of three columns
+    return columns(col(Episode.client_number), col(Episode.first_missed_at), col(Episode.owner_id)).where(
+        col(Episode.client_number).in_(numbers),
+        col(Episode.status) == EpisodeStatus.OPEN.value,
+        col(Episode.owner_id).is_not(None),
+    )
+
+
 #: An open callback with an owner.
-CALLBACK_OF_NUMBER = WorkOnNumber(_others_episode_before, _own_episodes)
+CALLBACK_OF_NUMBER = WorkOnNumber(_others_episode_before, _own_episodes, _episodes_of_numbers)

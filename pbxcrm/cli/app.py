@@ -44,11 +44,13 @@ def pbxcrm(
 
 
 def settings_and_logs() -> Settings:
-    """Load the settings and configure logging. Raises BadSettings."""
+    """Load the settings, configure logging, and close the data directory to other users. Raises BadSettings."""
     from pbxcrm.shared.logs import configure
+    from pbxcrm.shared.private_files import make_private
 
     settings = load_settings(dict(os.environ))
     configure(settings.log_level)
+    make_private(settings.data_dir)
     return settings
 
 

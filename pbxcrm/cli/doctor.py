@@ -26,6 +26,12 @@ from pbxcrm.upkeep.doctor.findings import Finding, Mark, bad, good, odd
 from pbxcrm.upkeep.doctor.machine import check_data_dir, check_lookups, check_redis
 
 OLDEST_ASTERISK = 16
+_RIGHTS = "Check read and write of our user in manager.conf (docs/connect-asterisk.md)."
+_LOST = {
+    "CoreSettings": ": its version is not known",
+    "Ping": ": a broken link is noticed late",
+    "ListCommands": ": which other commands we may use was not checked",
+}
 PATIENCE = 15.0  # seconds for one check; each gives up earlier by itself, except on a machine that has no time for it
 
 
@@ -134,6 +140,10 @@ async def check_pbx(pbx: Pbx) -> list[Finding]:
     found = [good(f"{name}: logged in at {url}, Asterisk {seen.asterisk_version or 'of unknown version'}.")]
     found.extend(
         odd(f"{name}: we may not use {missing}.", "Change our user in manager.conf.") for missing in seen.missing
+    )
+    found.extend(
+        odd(f"{name}: it refuses the command {action} ({why.rstrip('.')}){_LOST.get(action, '')}.", _RIGHTS)
+        for action, why in seen.refused
     )
     major = (seen.asterisk_version or "").split(".")[0].removeprefix("certified-")
     if major.isdigit() and int(major) < OLDEST_ASTERISK:

@@ -7,7 +7,7 @@ a row has its number.
 Deals and callbacks are in upper contexts; ``pbxcrm.composition`` registers them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -43,10 +43,12 @@ class WorkOnNumber:
     ``others_before``: SQL condition that somebody else than the row's owner had such work with its number before the row had it, or
     at the same time, and the work is not with the row's client or deal.
     ``own``: since when the viewer's people have such work with this number, that is work which the viewer may change.
+    ``of_numbers``: number, since when, and owner of all such work with these numbers.
     """
 
     others_before: Callable[[OwnedRow], ColumnElement[bool]]
     own: Callable[[Viewer, str], Select[Any]]
+    of_numbers: Callable[[Collection[str]], Any]  # a Select of three columns
 
 
 _registered: list[WorkOnNumber] = []
@@ -88,6 +90,15 @@ async def had_since(session: AsyncSession, viewer: Viewer, number: str, now: dat
     own = await fetch(session, union_all(*(kind.own(viewer, number) for kind in _kinds())))
     times: list[datetime] = [since for (since,) in own]
     return min([now, *times])
+
+
+async def owners_of_work(session: AsyncSession, numbers: Collection[str]) -> dict[str, list[int]]:
+    """Ids of those who have open work with these numbers, whoever had the number first in front."""
+    rows = await fetch(session, union_all(*(kind.of_numbers(numbers) for kind in _kinds())))
+    found: dict[str, list[int]] = {}
+    for number, _since, owner_id in sorted(rows, key=lambda row: (row[0], row[1], row[2])):
+        found.setdefault(number, []).append(owner_id)
+    return found
 
 
 async def do_accept(session: AsyncSession, contact_id: int | None, number: str | None, since: datetime) -> None:

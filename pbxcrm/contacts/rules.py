@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, longest
-from pbxcrm.shared.numbers import MOST_DIGITS, Written, read_numbers
+from pbxcrm.shared.numbers import MOST_DIGITS, Written, is_several, normalise, read_numbers
 
 LEAST_DIGITS = 3
 EMAIL = re.compile(r"[^\s@<>\"',;]{1,64}@[^\s@<>\"',;]{1,185}\.[^\s@<>\"',;.]{2,}")
@@ -42,13 +42,37 @@ def check_number(typed: str, region: str, field: str = "number") -> str:
     """The number in ``typed``, in normal form; raises Invalid if there is none or more than one."""
     found = _check_written(typed, region, field)
     if len({one.number for one in found}) > 1:
-        raise Invalid(
-            field,
-            "contacts.one_number",
-            "“{number}” is more than one number. Write one here; a client may have several.",
-            number=typed.strip()[:LONGEST_REPEATED],
-        )
+        raise _not_one(typed, field)
     return found[0].number
+
+
+def check_asked_number(asked: str, region: str, field: str = "client_number") -> str:
+    """The number by which rows are looked for, in the form in which they have it; raises Invalid if there is none or more than one.
+
+    More is a number here than where one is typed for a client: calls also have the name of a SIP account, a service number of two
+    digits, a feature code.
+    """
+    found = normalise(asked, region)
+    if found is None:
+        raise _no_number(asked, field)
+    if is_several(asked, region):
+        raise _not_one(asked, field)
+    return found
+
+
+def _not_one(typed: str, field: str) -> Invalid:
+    return Invalid(
+        field,
+        "contacts.one_number",
+        "“{number}” is more than one number. Write one here; a client may have several.",
+        number=typed.strip()[:LONGEST_REPEATED],
+    )
+
+
+def _no_number(typed: str, field: str) -> Invalid:
+    return Invalid(
+        field, "contacts.number", "“{number}” is not a telephone number.", number=typed.strip()[:LONGEST_REPEATED]
+    )
 
 
 def _check_written(typed: str, region: str, field: str) -> list[Written]:
@@ -62,9 +86,7 @@ def _check_written(typed: str, region: str, field: str) -> list[Written]:
             most=MOST_DIGITS,
         )
     if not found or not all(_is_number(one.number) for one in found):
-        raise Invalid(
-            field, "contacts.number", "“{number}” is not a telephone number.", number=typed.strip()[:LONGEST_REPEATED]
-        )
+        raise _no_number(typed, field)
     return found
 
 

@@ -1,9 +1,11 @@
 """Who sees and changes a deal: the responsible person and everybody who answers for them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_
+from sqlalchemy import select as columns
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
@@ -52,6 +54,11 @@ def made_with_anothers_client(deal: type[Deal] = Deal) -> ColumnElement[bool]:
     return func.coalesce(col(deal.reason)["code"].as_string(), "") == WITH_ANOTHERS_CLIENT
 
 
+def is_with_anothers_client(deal: Deal) -> bool:
+    """The same as ``made_with_anothers_client``, for a loaded deal."""
+    return bool((deal.reason or {}).get("code") == WITH_ANOTHERS_CLIENT)
+
+
 def _edits_client(viewer: Viewer) -> ColumnElement[bool]:
     nobodys = col(Contact.responsible_id).is_(None)
     mine = (col(Deal.closed_at).is_(None), visible_deals(viewer), ~made_with_anothers_client())
@@ -81,6 +88,11 @@ def made_by_call(deal: type[Deal] = Deal) -> ColumnElement[bool]:
     return col(deal.made_by_call_id).is_not(None) & col(deal.number_since).is_(None)
 
 
+def is_made_by_call(deal: Deal) -> bool:
+    """The same as ``made_by_call``, for a loaded deal."""
+    return deal.made_by_call_id is not None and deal.number_since is None
+
+
 def _at_work(deal: type[Deal]) -> tuple[ColumnElement[bool], ...]:
     return col(deal.closed_at).is_(None), col(deal.responsible_id).is_not(None), ~made_with_anothers_client(deal)
 
@@ -101,5 +113,10 @@ def _own_deals(viewer: Viewer, number: str) -> Select[Any]:
     return select(number_since()).where(Deal.client_number == number, *_at_work(Deal), editable_deals(viewer))
 
 
+def _deals_of_numbers(numbers: Collection[str]) -> Any:  # a Select of three columns
+    of_numbers = col(Deal.client_number).in_(numbers), *_at_work(Deal)
+    return columns(col(Deal.client_number), number_since(), col(Deal.responsible_id)).where(*of_numbers)
+
+
 #: An open deal with a responsible, made by a call or by hand.
-DEAL_OF_NUMBER = WorkOnNumber(_others_deal_before, _own_deals)
+DEAL_OF_NUMBER = WorkOnNumber(_others_deal_before, _own_deals, _deals_of_numbers)

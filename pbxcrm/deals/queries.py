@@ -176,21 +176,24 @@ def has_number_first() -> ColumnElement[bool]:
     return ~is_beside(row)
 
 
-def _counts() -> ColumnElement[bool]:
-    # A deal that a call made always does: else the next call would make one more.
+def number_counts() -> ColumnElement[bool]:
+    """SQL condition: calls of the deal's number belong to it where no client has the number.
+
+    Those of a deal that a call made always do: else the next call would make one more.
+    """
     return and_(~made_with_anothers_client(), or_(_BY_CALL, has_number_first()))
 
 
 @cache
 def _open_of_number() -> Any:  # Select[Deal], built once
-    return _open_deal(_OF_NUMBER & _counts(), _FIRST_OWNER)
+    return _open_deal(_OF_NUMBER & number_counts(), _FIRST_OWNER)
 
 
 @cache
 def _open_of_numbers() -> Any:  # Select[Deal], built once
     of_numbers = col(Deal.client_number).in_(list_param("numbers"))
     order = (_FIRST_OWNER, col(Deal.stage_since).desc(), col(Deal.id).desc())
-    return select(Deal).where(of_numbers, col(Deal.closed_at).is_(None), _counts()).order_by(*order)
+    return select(Deal).where(of_numbers, col(Deal.closed_at).is_(None), number_counts()).order_by(*order)
 
 
 async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, field: str = "") -> Deal:

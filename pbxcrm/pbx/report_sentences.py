@@ -18,7 +18,7 @@ REPORTS: dict[str, str] = {
     # while connected
     "syncing": "Logged in; asking the PBX for its state.",
     "listening": "Listening.",
-    "snapshot_refused": "Listening, but the PBX does not let us ask for its state ({why}): calls that end while the "
+    "snapshot_refused": "Listening, but the PBX does not let us ask for its state ({action}: {why}): calls that end while the "
     "connection is down stay unknown. Add “reporting” to read and write of the user in manager.conf.",
     "snapshot_failed": "The PBX did not finish reporting its state ({why}). Connecting again in {retry_seconds} s.",
     "link_lost": "The link to the PBX broke ({why}). Trying again in {retry_seconds} s.",
@@ -44,7 +44,7 @@ REPORTS: dict[str, str] = {
     "link_down": "The PBX is not connected; the command was not sent.",
     "command_expired": "The command is too old; it was not sent.",
     "command_silent": "The PBX did not answer the command in {seconds} s; whether it was done is not known.",
-    "action_refused": "The PBX refused: {why}.",
+    "action_refused": "The PBX refused the command {action}: {why}.",
     "not_picked_up": "Your phone {extension} was not picked up, so the client was not called.",
     "number_unknown": "The PBX cannot dial {number}, so the call was not transferred: it stays with you.",
     "unsafe_value": "“{field}” holds something that must not be sent to a PBX.",

@@ -10,15 +10,18 @@ from sqlalchemy import Integer, bindparam, func, or_
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access import Viewer, answers_for
 from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.lines import load_lines
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import named_as
 from pbxcrm.contacts.models import Company, Contact, Phone
-from pbxcrm.contacts.number_owners import counts
+from pbxcrm.contacts.number_owners import counts, phone_since
+from pbxcrm.deals.access import is_made_by_call, is_with_anothers_client, sees_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import DealRow
+from pbxcrm.deals.queries import DealRow, number_counts
 from pbxcrm.deals.queries import as_rows as deal_rows
+from pbxcrm.people.access import sees_user
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
 from pbxcrm.screenpop.rules import CardState
@@ -64,9 +67,9 @@ class Card:
     company: Company | None
     candidates: list[Contact]  # contacts with the number, while none has been chosen
     others: list[Contact]  # other contacts with the number
-    deals: list[DealRow]  # the client's open deals, own first
+    deals: list[DealRow]  # the client's open deals of which the viewer may know: the call's own, then the viewer's
     deal: DealRow | None  # the one the call belongs to
-    responsible: User | None
+    responsible: User | None  # whose the caller is
     line: Line | None
     past: list[tuple[PastCall, User | None]]  # the latest calls, each with the responsible user
     calls_this_week: int
@@ -123,6 +126,7 @@ class Known:
     contacts: dict[str, list[Contact]]  # number -> contacts that have it
     by_id: dict[int | None, Contact]
     companies: dict[int | None, Company]
+    counting: frozenset[int]  # ids of deals to which calls of their number belong where no client has it
     deals: Filed[DealRow]
     history: Filed[PastCall]
     people: Directory
@@ -143,6 +147,7 @@ class Known:
         call_ids = {call.id for call in calls}
         contacts, by_id = await _contacts(session, numbers, {call.contact_id for call in calls})
         deals = await deal_rows(session, await _open_deals(session, calls, numbers, set(by_id)))
+        counting = await _counting(session, [row.deal.id or 0 for row in deals])
         history = await _history(session, numbers, set(by_id))
         notes = await fetch(session, _NOTES, {"ids": list(call_ids), "people": list(user_ids)})
         return cls(
@@ -151,6 +156,7 @@ class Known:
             contacts,
             by_id,
             await load_by_id(session, Company, {contact.company_id for contact in by_id.values()}),
+            counting,
             Filed(deals, lambda row: _keys(row.deal.client_number, row.deal.contact_id, row.deal.id)),
             Filed(history, lambda past: _keys(past.client_number, past.contact_id)),
             await load_directory(session),
@@ -158,19 +164,31 @@ class Known:
             {(note.call_id, note.author_id): note.text for note in notes},
         )
 
-    def card(self, user_id: int, call: Call, state: CardState, legs: Sequence[LiveLeg]) -> Card:
+    def card(self, viewer: Viewer, call: Call, state: CardState, legs: Sequence[LiveLeg]) -> Card:
         """The card of one call, from rows in memory."""
-        named = self.contacts.get(call.client_number or "", [])
-        contact = self.by_id.get(call.contact_id) or (named[0] if len(named) == 1 else self._known_as(call, named))
+        user_id = viewer.user_id
+        # As ``reactions.client_of_call.identify`` chooses: clients of the first owner; a later one only when somebody chose it.
+        having = self.contacts.get(call.client_number or "", [])
+        first = [each for each in having if each.responsible_id == having[0].responsible_id]
+        contact = (
+            self.by_id.get(call.contact_id) or self._known_as(call, having) or (first[0] if len(first) == 1 else None)
+        )
+        named = [each for each in having if each in first or answers_for(viewer, each.responsible_id, self.people)]
         same = _keys(call.client_number, contact.id if contact else None)
-        others = [("contact", c.id) for c in named] if contact is None else []
-        deals = self.deals.find([*same, *others, ("deal", call.deal_id)])
+        others = [("contact", c.id) for c in first] if contact is None else []
+        found = self.deals.find([*same, *others, ("deal", call.deal_id)])
+        clients = {each.id for each in (contact, *first) if each is not None}
+        whose = [row for row in found if row.deal.id == call.deal_id or self._is_first(row.deal, clients)]
+        deals = [row for row in found if row in whose or self._told(viewer, row.deal)]
         deals.sort(key=lambda row: (row.deal.id != call.deal_id, row.deal.responsible_id != user_id))
         history = [past for past in self.history.find(same) if past.id != call.id and past.outcome != Outcome.OPEN]
         deal = next((row for row in deals if row.deal.id == call.deal_id), None)
+        owner = deal or next(iter(whose if clients else sorted(whose, key=_number_since)), None)
         responsible = (
-            deals[0].responsible if deals else (self.people.users.get(contact.responsible_id or 0) if contact else None)
+            owner.responsible if owner else self.people.users.get((contact.responsible_id if contact else 0) or 0)
         )
+        if responsible is None and deals:
+            responsible = deals[0].responsible
         talked = [leg.answered_at for leg in legs if leg.result == LegResult.TALKING and leg.answered_at]
         since = (
             min(talked)
@@ -186,7 +204,7 @@ class Known:
             since=since,
             contact=contact,
             company=self.companies.get(contact.company_id) if contact else None,
-            candidates=[] if contact else named,
+            candidates=[] if contact else first,
             others=[other for other in named if contact and other.id != contact.id],
             deals=deals,
             deal=deal,
@@ -203,13 +221,34 @@ class Known:
             or next(filter(None, (named_as(p.client_name) for p in history)), None),
         )
 
+    def _is_first(self, deal: Deal, clients: Collection[int | None]) -> bool:
+        """Whether calls of the number belong to this deal (``deals.queries.open_deal_of_client``). ``clients``: who has the number."""
+        if not clients:
+            return deal.id in self.counting
+        if deal.contact_id is None:
+            return is_made_by_call(deal)
+        return deal.contact_id in clients and not is_with_anothers_client(deal)
+
+    def _told(self, viewer: Viewer, deal: Deal) -> bool:
+        """Whether the viewer may know that there is this deal beside those to which the call belongs. One of a colleague whom they
+        may not see is as if there were none (``contacts.known_numbers`` tells the same where a number is typed).
+        """
+        owner_id = deal.responsible_id
+        return sees_deal(viewer, deal, self.people) or (
+            owner_id is not None and sees_user(viewer, owner_id, self.people)
+        )
+
     def _known_as(self, call: Call, named: Sequence[Contact]) -> Contact | None:
         """Of several contacts with the number, the one of the latest call; ``identify`` chooses the same."""
-        if not named:
+        if len(named) < 2:
             return None
         ids = {contact.id: contact for contact in named}
         latest = self.history.find([("number", call.client_number)])
         return next((ids[past.contact_id] for past in latest if past.contact_id in ids), None)
+
+
+def _number_since(row: DealRow) -> datetime:
+    return row.deal.number_since or row.deal.created_at
 
 
 def _keys(number: str | None, contact_id: int | None, deal_id: int | None = None) -> list[Key]:
@@ -223,7 +262,7 @@ def _contacts_of_numbers() -> Any:  # a Select, built once
         select(Phone.number, Contact)
         .join(Contact, col(Contact.id) == col(Phone.contact_id))
         .where(col(Phone.number).in_(_NUMBERS), counts())
-        .order_by(col(Contact.id))
+        .order_by(phone_since(), col(Phone.id))
     )
 
 
@@ -265,6 +304,15 @@ async def _open_deals(
         "at_most": DEALS * len(calls),
     }
     return list((await session.exec(_DEALS, params=asked)).all())
+
+
+@cache
+def _counts() -> Any:  # a Select, built once
+    return select(Deal.id).where(col(Deal.id).in_(_IDS), number_counts())
+
+
+async def _counting(session: AsyncSession, ids: list[int]) -> frozenset[int]:
+    return frozenset(row_id for (row_id,) in await fetch(session, _counts(), {"ids": ids})) if ids else frozenset()
 
 
 _columns: tuple[Any, ...] = tuple(getattr(Call, name) for name in PastCall.__dataclass_fields__)

@@ -89,9 +89,14 @@ Wanted = tuple[int, CardSlot]  # user id and card
 
 
 async def load_cards(
-    session: AsyncSession, docks: Mapping[int, Dock], wanted: Collection[Wanted], now: datetime, today: datetime
+    session: AsyncSession,
+    viewers: Sequence[Viewer],
+    docks: Mapping[int, Dock],
+    wanted: Collection[Wanted],
+    now: datetime,
+    today: datetime,
 ) -> dict[Wanted, Card]:
-    """The content of the ``wanted`` cards, which are on ``docks``; many need as many queries as one.
+    """The content of the ``wanted`` cards, which are on the ``docks`` of the ``viewers``; many need as many queries as one.
 
     ``today`` is the beginning of the day in our time zone.
     """
@@ -99,9 +104,10 @@ async def load_cards(
     if not calls:
         return {}
     known = await Known.load(session, {user_id for user_id, _ in wanted}, list(calls.values()), now, today)
+    people = {viewer.user_id: viewer for viewer in viewers}
     return {
         (user_id, place): known.card(
-            user_id, calls[place.call_id], place.state, docks[user_id].legs.get(place.call_id, [])
+            people[user_id], calls[place.call_id], place.state, docks[user_id].legs.get(place.call_id, [])
         )
         for user_id, place in wanted
         if place.call_id in calls

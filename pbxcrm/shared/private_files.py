@@ -28,12 +28,9 @@ def make_private(data_dir: Path) -> None:
     Links are not followed. Raises BadSettings when others may open a file that belongs to another user.
     """
     mended = 0
-    for path in _everything(data_dir):
+    for path, mode in _open_to_others(data_dir):
         try:
-            found = path.lstat()
-            if stat.S_ISLNK(found.st_mode) or not stat.S_IMODE(found.st_mode) & _OTHERS:
-                continue
-            path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+            path.chmod(mode & ~_OTHERS)
             mended += 1
         except FileNotFoundError:
             continue  # SQLite deletes its log when the last connection closes
@@ -47,6 +44,22 @@ def make_private(data_dir: Path) -> None:
             ) from error
     if mended:
         log.warning("data_dir.made_private", path=str(data_dir), files=mended)
+
+
+def open_to_others(data_dir: Path) -> list[Path]:
+    """What other users may open in the data directory, itself included."""
+    return [path for path, _mode in _open_to_others(data_dir)]
+
+
+def _open_to_others(data_dir: Path) -> Iterator[tuple[Path, int]]:
+    for path in _everything(data_dir):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        mode = stat.S_IMODE(found.st_mode)
+        if not stat.S_ISLNK(found.st_mode) and mode & _OTHERS:
+            yield path, mode
 
 
 def _everything(data_dir: Path) -> Iterator[Path]:

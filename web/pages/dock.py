@@ -116,7 +116,8 @@ async def _load(
         if not missing:
             return docks, {}, None
         today = at.astimezone(ZoneInfo(of.settings.timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
-        return docks, await load_cards(session, docks, missing, at, today), await load_directory(session)
+        cards = await load_cards(session, [each.person for each in may], docks, missing, at, today)
+        return docks, cards, await load_directory(session)
 
 
 def _forget(asked: RenderRequest) -> None:

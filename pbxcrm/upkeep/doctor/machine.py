@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
 from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.private_files import open_to_others
 from pbxcrm.shared.redis_server import find_server, redis_url
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
@@ -40,8 +41,10 @@ def check_data_dir(data_dir: Path) -> list[Finding]:
         findings.append(odd(said, "Make room: the journal of calls needs it."))
     else:
         findings.append(good(said))
-    if data_dir.stat().st_mode & 0o077:
-        findings.append(odd(f"Others on this machine can look into {data_dir}.", f"Run: chmod 700 {data_dir}"))
+    if exposed := open_to_others(data_dir):
+        which = ", ".join(str(path) for path in exposed[:3]) + (f" and {len(exposed) - 3} more" if exposed[3:] else "")
+        todo = f"Run: chmod -R go= {data_dir} (every other pbxcrm command does that, too)."
+        findings.append(odd(f"Others on this machine may open {which}.", todo))
     if data_dir.stat().st_uid != os.getuid():
         findings.append(odd(f"{data_dir} belongs to another user.", "Run pbxcrm always as the same user."))
     return findings

@@ -161,6 +161,13 @@ async def test_a_seller_who_does_not_pick_up_and_a_phone_that_is_not_there() -> 
             await ear.link.send(commands.originate(HOW, extension="999", number="0501112200", call_id=CALL_ID))
 
 
+async def test_says_exactly_the_commands_that_it_does() -> None:
+    async with Simulator(seed=2) as simulator, listening(simulator) as ear:
+        (said,) = await ear.link.send({"Action": "ListCommands"})
+    does = {name.removeprefix("_do_") for name in dir(Simulator) if name.startswith("_do_")} | {"login"}
+    assert {name.lower() for name in said} - {"response", "actionid"} == does
+
+
 async def test_hangs_up() -> None:
     async with Simulator(seed=2, stretch=1) as simulator, listening(simulator) as ear:
         simulator.begin("ring_group_answered", OLENA)

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from pbxcrm.calls.call_json import as_object
 from pbxcrm.calls.facts import Transfer, TransferKind
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import FactStory
 from tests.integration.api.conftest import Programs, hear
+from web.api.table import RESOURCES
 
 CONTRACT = {
     "calls": "id pbx deal_id contact_id responsible recording_url reason linkedid direction outcome missed_reason client_number"
@@ -155,3 +158,29 @@ async def test_transfers_keep_their_names(programs: Programs, database: Database
     await hear(database, settings, story.end())
     [call] = await items(programs, "admin", "calls")
     assert call["transfers"] == [{"from": "101", "to": "102", "kind": "blind"}]
+
+
+NUMBERED = ("calls", "deals", "contacts", "callbacks", "tasks")
+
+
+@pytest.mark.parametrize("resource", NUMBERED)
+async def test_a_filter_that_is_no_number_or_two_is_an_error_at_its_field(programs: Programs, resource: str) -> None:
+    """An empty list would say that there are no rows. Names and codes that a PBX sends as the caller are numbers here."""
+    async with await programs.as_("admin") as client:
+        for text in ("+", "000000", "0671234567 0501234567", "+380671234567,+380501234567", "()"):
+            answer = await client.get(f"/api/v1/{resource}", params={"client_number": text})
+            assert answer.status_code == 422, (text, answer.text)
+            assert answer.json()["field"] == "client_number"
+        for text in ("0671234567", "+38 067 123-45-67", " 380671234567", "101", "7", "*31*0671234567", "alice"):
+            assert (await client.get(f"/api/v1/{resource}", params={"client_number": text})).status_code == 200, text
+
+
+def test_every_filter_by_number_is_tried() -> None:
+    """A new one must be in ``NUMBERED``."""
+    numbered = {
+        endpoint.path.strip("/")
+        for resource in RESOURCES
+        for endpoint in resource.endpoints
+        if endpoint.query is not None and "client_number" in endpoint.query.model_fields
+    }
+    assert numbered == set(NUMBERED)

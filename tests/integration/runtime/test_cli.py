@@ -1,10 +1,7 @@
 """The commands as a user types them: what they print, how they end, and that no traceback is ever seen."""
 
-import asyncio
 import json
 import os
-import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,33 +12,9 @@ from pbxcrm.migrations import newest
 from pbxcrm.people.api_tokens import user_of_token
 from pbxcrm.people.models import Extension, User
 from pbxcrm.shared.db import Database
+from tests.command_line import pbxcrm
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios" / "shared-22"
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-async def pbxcrm(*words: str | Path, stdin: str = "", **environ: str) -> Ended:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PBXCRM_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "pbxcrm",
-        *words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=clean | environ,
-    )
-    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 60)
-    assert process.returncode is not None
-    assert "Traceback" not in err.decode()
-    return Ended(process.returncode, out.decode(), err.decode())
 
 
 async def test_from_an_empty_folder_to_a_person_with_a_token(tmp_path: Path, database_url: str) -> None:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from ami.simulator import Simulator
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.cli.doctor import check_pbx
 from pbxcrm.pbx.models import PbxJournal, PbxStatus
@@ -25,7 +26,7 @@ from pbxcrm.shared.timers import set_timer
 from pbxcrm.upkeep import health
 from pbxcrm.upkeep.doctor import data, machine
 from pbxcrm.upkeep.doctor.findings import Finding, Mark
-from tests.fakes.ami_server import FakeAmiServer, success
+from tests.fakes.ami_server import Action, FakeAmiServer, error, success
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -182,9 +183,14 @@ async def test_a_database_of_another_shape_is_bad(database: Database) -> None:
 
 
 async def test_the_machine(tmp_path: Path, redis_url: str) -> None:
-    (tmp_path / "d").mkdir(mode=0o755)
-    found = machine.check_data_dir(tmp_path / "d")
-    assert "chmod 700" in the_only(found, Mark.ODD)
+    (tmp_path / "d").mkdir(mode=0o700)
+    (tmp_path / "d" / "pbxcrm.db").write_text("x")
+    (tmp_path / "d" / "pbxcrm.db").chmod(0o600)
+    assert not [each for each in machine.check_data_dir(tmp_path / "d") if each.mark is Mark.ODD]
+    (tmp_path / "d" / "pbxcrm.db").chmod(0o644)
+    found = the_only(machine.check_data_dir(tmp_path / "d"), Mark.ODD)
+    assert "d/pbxcrm.db" in found
+    assert f"chmod -R go= {tmp_path / 'd'}" in found
     assert "pbxcrm run makes it" in the_only(machine.check_data_dir(tmp_path / "none"), Mark.ODD)
     own = Settings(data_dir=tmp_path, redis_url=redis_url)
     assert "Redis answers" in the_only(await machine.check_redis(own), Mark.GOOD)
@@ -209,6 +215,24 @@ async def test_a_pbx_is_asked_what_we_may_do_there() -> None:
         assert "manager.conf" in wrong
     assert "Nobody answers" in the_only(await check_pbx(Pbx(ami_url=server.url)), Mark.BAD)
     assert "begin with ami://" in the_only(await check_pbx(Pbx(ami_url="http://x")), Mark.BAD)
+
+
+async def test_a_pbx_that_refuses_a_command_is_named_with_the_command_and_what_to_do() -> None:
+    def refuse(action: Action) -> bytes:
+        return error(action, "Permission denied")
+
+    async with FakeAmiServer() as server:
+        server.responders["coresettings"] = server.responders["listcommands"] = refuse
+        server.responders["ping"] = lambda action: success(action, Ping="Pong", Timestamp="1.5")
+        found = [str(finding) for finding in await check_pbx(Pbx(ami_url=server.url))]
+    assert found[0].startswith("✓ PBX default: logged in")
+    assert [line.split("command ")[1].split(" ")[0] for line in found[1:3]] == ["CoreSettings", "ListCommands"]
+    assert all("(Permission denied)" in line and "manager.conf" in line for line in found[1:3])
+
+
+async def test_our_own_simulator_is_a_well_pbx() -> None:
+    async with Simulator(seed=1) as simulator:
+        assert {finding.mark for finding in await check_pbx(Pbx(ami_url=simulator.url))} == {Mark.GOOD}
 
 
 async def test_the_doctor_writes_as_well_as_reads(

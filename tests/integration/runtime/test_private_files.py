@@ -9,6 +9,7 @@ import pytest
 
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.private_files import make_private
+from tests.command_line import pbxcrm
 from tests.running import running
 from tests.waiting import until
 
@@ -78,3 +79,27 @@ async def run_it(words: list[str], environ: dict[str, str]) -> int:
 
     process = await asyncio.create_subprocess_exec(*words, env=environ)
     return await process.wait()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("db", "upgrade"), ("user", "add", "ann", "--name", "Ann", "--role", "seller", "--password-stdin"),
+     ("token", "create", "boss"), ("backup", "{}/b.tar.gz")],
+)  # fmt: skip
+async def test_every_command_closes_what_was_opened_to_others_and_the_doctor_says_it(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    data = tmp_path / "data"
+    environ = {"PBXCRM_DATA_DIR": str(data), "PBXCRM_DATABASE_URL": ""}
+    boss = ("user", "add", "boss", "--name", "Boss", "--role", "admin", "--password-stdin")
+    assert (await pbxcrm("db", "upgrade", **environ)).code == 0
+    assert (await pbxcrm(*boss, stdin="long enough\n", **environ)).code == 0
+    data.chmod(0o755)
+    (data / "pbxcrm.db").chmod(0o644)
+    told = (await pbxcrm("doctor", **environ)).out
+    assert f"! Others on this machine may open {data}, {data / 'pbxcrm.db'}" in told
+    assert set(open_to_others(data)) == {".", "pbxcrm.db"}  # the doctor changes nothing
+    words = tuple(word.format(tmp_path) for word in words)
+    assert (await pbxcrm(*words, stdin="long enough\n", **environ)).code == 0
+    assert open_to_others(data) == []
+    assert "Others on this machine" not in (await pbxcrm("doctor", **environ)).out

@@ -37,7 +37,7 @@ async def dock(database: Database, office: Office, login: str, popup: str = "rin
         viewer = replace(await office.viewer(session, login), popup=popup)
         docks = await load_docks(session, [viewer], LATER)
         wanted = [(viewer.user_id, place) for place in docks[viewer.user_id].places]
-        cards = await load_cards(session, docks, wanted, LATER, TODAY)
+        cards = await load_cards(session, [viewer], docks, wanted, LATER, TODAY)
         return [cards[place] for place in wanted]
 
 
