@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -72,10 +73,12 @@ class Sink(Protocol):
         *,
         is_hearing: bool = True,
         has_waited: bool = True,
+        answered_for: timedelta = timedelta(0),
     ) -> Lease | None:
         """Become or stay the only listener that applies facts of a PBX, for ``seconds``; None while another one is.
 
         ``has_waited``: this listener has asked long enough for a better informed one to have taken the lease first.
+        ``answered_for``: since when it follows the PBX and the database has answered it at once each time.
         """
 
     async def lease_left(self, pbx: str) -> float:

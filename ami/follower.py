@@ -127,6 +127,11 @@ class Follower:
         since = self._hears_since
         return since is not None and asyncio.get_running_loop().time() - since > _KNOWS_AFTER
 
+    @property
+    def is_following(self) -> bool:
+        """Whether it is logged in and has a snapshot."""
+        return self._hears_since is not None
+
     def begin(self, cursor: JournalPosition, handover: Handover, lease: Lease | None) -> None:
         """Start feeding the tracker from ``cursor``; as a standby when ``lease`` is None."""
         self._applied = self._applier.applied = cursor

@@ -32,6 +32,7 @@ from pbxcrm.pbx.state import JournalPosition, Lease, LeaseLost, PbxReport, PbxSt
 log = structlog.get_logger(__name__)
 
 _GOODBYE = 2.0  # seconds at most for the last report
+_AT_ONCE = 1.0  # seconds; a database that takes longer to answer may be away
 _LAPSED = 0.01  # seconds after which a lease that was about to lapse has lapsed
 _OTHERS_COME = 5.0  # seconds in which listeners that lost the database reconnect to it
 __all__ = ["Listener", "ListenerSettings", "Sink"]
@@ -175,7 +176,9 @@ class Listener:
         begun, led = False, None  # the lease that we lead with
         clock = asyncio.get_running_loop().time
         asked_since: float | None = None  # since when the database answers
+        answered_since: float | None = None  # since when it has answered at once
         while True:
+            asking = clock()
             try:
                 lease = await self._sink.hold_lease(
                     self.pbx,
@@ -183,13 +186,17 @@ class Listener:
                     self._owner,
                     self._settings.lease,
                     is_hearing=follower.is_hearing,
-                    has_waited=asked_since is not None and clock() - asked_since > _OTHERS_COME,
+                    has_waited=asked_since is not None and asking - asked_since > _OTHERS_COME,
+                    answered_for=timedelta(
+                        seconds=asking - answered_since if answered_since and follower.is_following else 0
+                    ),
                 )
                 asked_since = asked_since or clock()
+                answered_since = answered_since if answered_since and clock() - asking < _AT_ONCE else clock()
                 if led is None or lease == led:
                     await self._go_on(follower, cursor, lease, begun=begun, led=led)
             except Exception as error:  # noqa: BLE001  # nobody loses the lease because the database is away
-                asked_since = None
+                asked_since = answered_since = None
                 log.warning("lease_not_renewed", pbx=self.pbx, why=describe(error))
                 if not begun:
                     self._reporter.trouble("database", "database_away", {"why": describe(error)})

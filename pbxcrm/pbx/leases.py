@@ -4,6 +4,7 @@ All times are from the database, so a machine with a wrong clock neither keeps a
 """
 
 import socket
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,7 @@ from pbxcrm.shared.db import UtcDateTime, database_now, lock
 from pbxcrm.shared.lengths import cut
 
 ALIVE = timedelta(seconds=5)  # a listener writes a sign of life every half second
+PROMPT = timedelta(seconds=1)  # an answer of the database after a longer time may mean that it was away
 KEPT = timedelta(days=90)  # how long the position of an unused journal is kept
 
 _STATUS: Any = SQLModel.metadata.tables["pbx_status"].c
@@ -107,20 +109,26 @@ async def hold_lease(
     *,
     is_hearing: bool,
     has_waited: bool = True,
+    answered_for: timedelta = timedelta(0),
 ) -> Lease | None:
     """Get or keep the lease for ``seconds``; None while another listener has it.
 
     A listener that does not hear the PBX leaves the lease to one that does. A lease may have lapsed because the database was
     away: then a listener that has just started waits (until ``has_waited``) for one that was alive then and may know more.
-    While another listener's transaction has the row locked, that listener is alive.
+    It does not wait for the former leader if it has been answered all the time since that lease was in force (``answered_for``:
+    for how long; 0 if it does not follow the PBX): then the database was not away. While another listener's transaction has
+    the row locked, that listener is alive.
     """
     status = await _free_status(session, pbx, owner)
     now = await database_now(session)
-    await _say_alive(session, pbx, journal, owner, now, is_hearing=is_hearing)
+    asked_before = await _say_alive(session, pbx, journal, owner, now, is_hearing=is_hearing)
     if status is None:
         return None
     holds = status.lease_owner == owner
-    if not is_hearing and await _another_hears(session, pbx, owner, now):
+    ours = {"", owner}
+    if asked_before is not None and now - asked_before < PROMPT and _lapsed_within(status, now, answered_for):
+        ours.add(status.lease_owner)  # nobody waits for who is gone
+    if not is_hearing and await _another_hears(session, pbx, ours, now):
         if holds:
             status.lease_owner, status.lease_until = "", None
         return None
@@ -128,7 +136,7 @@ async def hold_lease(
         if status.lease_owner and status.lease_until is not None:
             if status.lease_until > now:
                 return None
-            if not (is_hearing or has_waited) and await _another_was_alive(session, pbx, owner, status.lease_until):
+            if not (is_hearing or has_waited) and await _another_was_alive(session, pbx, ours, status.lease_until):
                 return None
         status.lease_owner, status.lease_epoch = owner, status.lease_epoch + 1
     status.lease_until = now + timedelta(seconds=seconds)
@@ -184,23 +192,31 @@ async def journals_of(session: AsyncSession, pbx: str) -> list[PbxJournal]:
 
 async def _say_alive(
     session: AsyncSession, pbx: str, journal: str, owner: str, now: datetime, *, is_hearing: bool
-) -> None:
+) -> datetime | None:
+    """Write a sign of life; returns the time of the one before, None if this process has given none."""
     row = await session.get(PbxJournal, (pbx, journal))
     if row is None:
         row = PbxJournal(pbx=pbx, journal=journal, host=cut(socket.gethostname(), PbxJournal.host))
         session.add(row)
+    before = row.seen_at if row.owner == owner else None
     row.owner, row.seen_at, row.is_hearing = owner, now, is_hearing
+    return before
 
 
-async def _another_hears(session: AsyncSession, pbx: str, owner: str, now: datetime) -> bool:
+def _lapsed_within(status: PbxStatus, now: datetime, answered_for: timedelta) -> bool:
+    """Whether the lease of the former leader was in force when the database began to answer us, and is no longer."""
+    return status.lease_until is not None and now - answered_for < status.lease_until <= now
+
+
+async def _another_hears(session: AsyncSession, pbx: str, but: Collection[str], now: datetime) -> bool:
     fresh = now - timedelta(seconds=2)
-    return any(row.is_hearing for row in await _others_seen(session, pbx, owner, fresh))
+    return any(row.is_hearing for row in await _others_seen(session, pbx, but, fresh))
 
 
-async def _another_was_alive(session: AsyncSession, pbx: str, owner: str, lapsed_at: datetime) -> bool:
-    return bool(await _others_seen(session, pbx, owner, lapsed_at - ALIVE))
+async def _another_was_alive(session: AsyncSession, pbx: str, but: Collection[str], lapsed_at: datetime) -> bool:
+    return bool(await _others_seen(session, pbx, but, lapsed_at - ALIVE))
 
 
-async def _others_seen(session: AsyncSession, pbx: str, owner: str, since: datetime) -> list[PbxJournal]:
-    others = select(PbxJournal).where(PbxJournal.pbx == pbx, col(PbxJournal.owner).not_in(["", owner]))
+async def _others_seen(session: AsyncSession, pbx: str, but: Collection[str], since: datetime) -> list[PbxJournal]:
+    others = select(PbxJournal).where(PbxJournal.pbx == pbx, col(PbxJournal.owner).not_in(but))
     return [row for row in (await session.exec(others)).all() if row.seen_at is not None and row.seen_at > since]

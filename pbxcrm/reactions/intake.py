@@ -123,11 +123,19 @@ class Intake:
         *,
         is_hearing: bool = True,
         has_waited: bool = True,
+        answered_for: timedelta = timedelta(0),
     ) -> Lease | None:
         """Get or keep the right to apply facts of the PBX for ``seconds``; None while another listener has it."""
         async with self.db.write() as session:
             return await leases.hold_lease(
-                session, pbx, journal, owner, seconds, is_hearing=is_hearing, has_waited=has_waited
+                session,
+                pbx,
+                journal,
+                owner,
+                seconds,
+                is_hearing=is_hearing,
+                has_waited=has_waited,
+                answered_for=answered_for,
             )
 
     async def lease_left(self, pbx: str) -> float:

@@ -99,6 +99,7 @@ class MemorySink:
         *,
         is_hearing: bool = True,
         has_waited: bool = True,
+        answered_for: timedelta = timedelta(0),
     ) -> Lease | None:
         self._check()
         now = self._clock()

@@ -8,6 +8,7 @@ import json
 import random
 import sqlite3
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from ami.connection import Timing
@@ -70,6 +71,7 @@ class FileSink:
         *,
         is_hearing: bool = True,
         has_waited: bool = True,
+        answered_for: timedelta = timedelta(0),
     ) -> Lease | None:
         return Lease(owner, 1)
 

@@ -18,7 +18,7 @@ from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import CallEvent
 from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.shared.db import Database, database_now
-from tests.fakes.ami_server import FakeAmiServer, message
+from tests.fakes.ami_server import FakeAmiServer, listing, message
 from tests.integration.ami.test_into_database import CLIENT, PHONE, RINGS, call_with, listener_on, listening, status
 from tests.office import Office
 
@@ -112,6 +112,32 @@ async def test_one_that_was_just_started_waits_for_who_knows_more(
                 while (call := await call_with(database, CLIENT["Linkedid"], over=True)).outcome == "unknown":
                     await asyncio.sleep(0.02)  # a database cannot be awaited
     assert (call.outcome, call.missed_reason) == ("missed", "abandoned_ringing")
+
+
+async def test_a_heir_that_has_just_logged_in_waits_for_no_leader_that_is_dead(
+    database: Database, database_url: str, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call rings before the heir logs in and ends before it leads: it is told whole."""
+    monkeypatch.setattr("ami.listener._OTHERS_COME", 1000.0)
+    monkeypatch.setattr("ami.follower._KNOWS_AFTER", 1000.0)
+    async with FakeAmiServer() as pbx, AsyncExitStack() as dying:
+        dies = CutOff(database_url)
+        dying.push_async_callback(dies.close)
+        await dying.enter_async_context(_started(listener_on(pbx, dies, tmp_path / "dies")))
+        await pbx.asked("CoreShowChannels", 1)
+        await _known(database, 1)
+        await pbx.send(RINGS)
+        await call_with(database, CLIENT["Linkedid"], ringing=True)
+        there = listing("CoreShowChannel", "CoreShowChannelsComplete", [CLIENT, PHONE])
+        pbx.responders["coreshowchannels"] = there
+        async with _started(listener_on(pbx, database, tmp_path / "heir")):
+            await pbx.asked("CoreShowChannels", 2)
+            await _known(database, 2)
+            dies.away = True
+            await dying.aclose()
+            await pbx.send(message(Event="Hangup", **PHONE) + message(Event="Hangup", **CLIENT))
+            call = await call_with(database, CLIENT["Linkedid"], over=True)
+    assert (call.outcome, call.missed_reason, call.rang) == ("missed", "abandoned_ringing", ["101"])
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -118,7 +119,7 @@ async def test_one_just_started_waits_for_another_that_was_alive_when_the_databa
     await intake.hold_lease("default", "j1", "a", 30)
     assert await intake.hold_lease("default", "j2", "b", 30, is_hearing=False) is None
     await lapse(database)
-    hasty = {"is_hearing": False, "has_waited": False}
+    hasty: dict[str, Any] = {"is_hearing": False, "has_waited": False}
     assert await intake.hold_lease("default", "j1", "a2", 30, **hasty) is None
     assert await intake.hold_lease("default", "j2", "b", 30) == Lease("b", 2)
     await lapse(database)
@@ -142,6 +143,28 @@ async def test_one_just_started_waits_for_nobody_on_the_only_machine(database: D
     await intake.hold_lease("default", "j1", "a", 30)
     await lapse(database)
     assert await intake.hold_lease("default", "j1", "a2", 30, is_hearing=False, has_waited=False) == Lease("a2", 2)
+
+
+@pytest.mark.parametrize(
+    ("answered_for", "knows_more", "asked_ago", "takes"),
+    [(60, False, 0, True), (0.5, False, 0, False), (60, True, 0, False), (60, False, 2, False)],
+    ids=["the leader is gone", "answered only after the lapse", "a third one knows more", "the database hung"],
+)
+async def test_one_just_started_waits_for_no_leader_that_is_gone(
+    database: Database, intake: Intake, answered_for: float, knows_more: bool, asked_ago: float, takes: bool
+) -> None:
+    """The database has answered it ever since the leader's lease was in force: that lease did not lapse because it was away."""
+    asked: dict[str, Any] = {"is_hearing": False, "has_waited": False, "answered_for": timedelta(seconds=answered_for)}
+    await intake.hold_lease("default", "j1", "a", 30)
+    if knows_more:
+        assert await intake.hold_lease("default", "j3", "c", 30) is None
+    assert await intake.hold_lease("default", "j2", "b", 30, **asked) is None
+    await lapse(database)
+    async with database.write() as session:
+        before = await session.get(PbxJournal, ("default", "j2"))
+        assert before is not None
+        before.seen_at = await database_now(session) - timedelta(seconds=asked_ago)
+    assert await intake.hold_lease("default", "j2", "b", 30, **asked) == (Lease("b", 2) if takes else None)
 
 
 async def test_each_journal_has_its_own_position(database: Database, intake: Intake) -> None:
