@@ -1,21 +1,21 @@
 """The filters of deals in the address of a page: reading them, and the chips that show them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
 from pbxcrm.access import sees_others
-from pbxcrm.deals.filter_rules import NOBODY, READERS, Reading, read_filter
+from pbxcrm.deals.filter_queries import filter_reader
+from pbxcrm.deals.filter_rules import NOBODY, Reader
 from pbxcrm.deals.filters import DealFilter
-from pbxcrm.deals.models import Deal, DealView
-from pbxcrm.fields.conditions import AskedAt, Shape, Term, from_query, to_sql
+from pbxcrm.deals.models import DealView
+from pbxcrm.fields.conditions import AskedAt, Shape, Vocabulary
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
-from pbxcrm.fields.rules import Checking
-from pbxcrm.fields.terms import custom_terms, name_of_term, shape_of
+from pbxcrm.fields.terms import name_of_term, shape_of
 from pbxcrm.people.directory import Directory, load_directory
 from web.i18n import N_, here
 from web.i18n import gettext as _
@@ -43,39 +43,26 @@ class Chip:
 
 def asked_pairs(request: Request) -> tuple[tuple[str, str], ...]:
     """The filters in the address, as ``(name, value)``, without empty ones."""
-    return tuple(
-        (name, value)
-        for name, value in request.query_params.multi_items()
-        if name not in OF_PAGE and (value.strip() or name not in READERS)
-    )
+    return tuple((name, value) for name, value in _pairs(request.query_params.multi_items()) if value.strip())
 
 
 async def asked_filter(session: AsyncSession, request: Request) -> DealFilter:
     """The filter in the address. Raises Invalid for what is no filter or no value of it: never all deals."""
-    return await _read(session, request, asked_pairs(request))
+    return (await _reader(session, request)).read(_pairs(request.query_params.multi_items()))
 
 
 async def filter_of(session: AsyncSession, request: Request, query: str) -> DealFilter:
     """The filter in the query string of another page of deals. Raises Invalid as ``asked_filter`` does."""
-    asked = tuple((name, value) for name, value in parse_qsl(query.removeprefix("?")) if name not in OF_PAGE)
-    return await _read(session, request, asked)
+    return (await _reader(session, request)).read(_pairs(parse_qsl(query.removeprefix("?"))))
 
 
-async def _read(session: AsyncSession, request: Request, asked: Sequence[tuple[str, str]]) -> DealFilter:
-    own = [pair for pair in asked if not pair[0].startswith(CUSTOM)]
-    found = read_filter(own, Reading(viewer(request).user_id, now(request)))
-    custom = [pair for pair in asked if pair[0].startswith(CUSTOM)]
-    if not custom:
-        return found
-    terms = await _custom_terms(session, request)
-    condition = to_sql(from_query(custom, terms), AskedAt(now(request), here().timezone))
-    return replace(found, more=(*found.more, condition))
+def _pairs(asked: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [pair for pair in asked if pair[0] not in OF_PAGE]
 
 
-async def _custom_terms(session: AsyncSession, request: Request) -> dict[str, Term]:
-    """The custom fields of deals that have an index, by name (``field.KEY``)."""
-    checking = Checking(parts(request).settings.region, await load_directory(session))
-    return custom_terms(await load_fields(session), FieldEntity.DEAL, Deal, checking)
+async def _reader(session: AsyncSession, request: Request) -> Reader:
+    clock = AskedAt(now(request), here().timezone)
+    return await filter_reader(session, viewer(request), clock, parts(request).settings.region)
 
 
 def address_of(view: DealView) -> str:
@@ -109,20 +96,23 @@ async def custom_inputs(session: AsyncSession) -> list[CustomInput]:
 
 async def chips(session: AsyncSession, request: Request) -> list[Chip]:
     """A chip for each active filter, in the order of the address. The text has its own box."""
-    people, inputs = await load_directory(session), {each.name: each for each in await custom_inputs(session)}
+    people, terms = await load_directory(session), (await _reader(session, request)).terms
+    options = {each.name: dict(each.options) for each in await custom_inputs(session)}
     named = [
-        (name, _of_field(inputs, name, value) if name.startswith(CUSTOM) else _said(request, people, name, value))
+        (name, _said(request, people, name, value) or _of_term(terms, options, name, value))
         for name, value in asked_pairs(request)
+        if name != "q"
     ]
-    return [Chip(name, text) for name, text in named if text]
+    return [Chip(name, text) for name, text in named]
 
 
 def _said(request: Request, people: Directory, name: str, value: str) -> str:
+    """The words of a filter that has its own; empty for the others."""
     who = viewer(request)
     match name:
         case "mine":
             return _("My deals")
-        case "who":
+        case "who" | "responsible":
             return _("Nobody's") if value == NOBODY else _person(request, people, value)
         case "team":
             return _("team: {name}").format(name=_team(people, value) if sees_others(who) else value)
@@ -132,18 +122,33 @@ def _said(request: Request, people: Directory, name: str, value: str) -> str:
             return _(STATUS_WORDS.get(value, value))
         case "no_task":
             return _("no next task")
-        case "q" | "contact" | "company" | "stage":
-            return ""
+        case "contact" | "contact_id":
+            return _("one client")
+        case "company" | "company_id":
+            return _("one company")
+        case "where":
+            return _("a condition")
         case _:
-            return _(SAYINGS[name]).format(value=value)
+            return _(SAYINGS[name]).format(value=value) if name in SAYINGS else ""
 
 
-def _of_field(inputs: Mapping[str, CustomInput], name: str, value: str) -> str:
-    field = inputs.get(name) or inputs.get(name.rpartition(".")[0])
-    if field is None:
+_OPS = {
+    "min": "{title} ≥ {value}",
+    "max": "{title} ≤ {value}",
+    "not": "{title} ≠ {value}",
+    "empty": N_("{title}: empty"),
+    "filled": N_("{title}: filled"),
+}
+
+
+def _of_term(terms: Vocabulary, options: Mapping[str, Mapping[str, str]], name: str, value: str) -> str:
+    whole, _dot, suffix = name.rpartition(".")
+    term = terms.get(name) or terms.get(whole)
+    if term is None:
         return f"{name}: {value}"
-    said = {".min": "{title} ≥ {value}", ".max": "{title} ≤ {value}"}.get(name[-4:], "{title}: {value}")
-    return said.format(title=field.title, value=dict(field.options).get(value, value))
+    said = _OPS.get(suffix, "{title}: {value}") if name not in terms else "{title}: {value}"
+    title = term.title if term.name.startswith(CUSTOM) else _(term.title)
+    return _(said).format(title=title, value=options.get(term.name, {}).get(value, value))
 
 
 SAYINGS = {
@@ -157,7 +162,7 @@ SAYINGS = {
 
 
 def _person(request: Request, people: Directory, value: str) -> str:
-    user_id = int(value)
+    user_id = int(value) if value.isdigit() else 0  # a login, where somebody wrote the address
     known = sees_others(viewer(request)) or user_id == viewer(request).user_id
     return (people.name(user_id) if known else "") or _("somebody")
 

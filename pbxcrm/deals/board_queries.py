@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, union_all
+from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -24,6 +24,7 @@ from pbxcrm.shared.text_match import is_searchable, up_to
 
 LONGEST_NORM = timedelta(days=366)
 MOST_FOUND = 2_000  # deals that a search on the board collects
+_INDEXED = frozenset({"responsible", "contact", "company"})
 RECENT = 3_000  # of a closed column the last so many are filtered: years of them would take seconds
 
 
@@ -97,14 +98,14 @@ async def selected(
     letters, for which there is no index, finds open deals only.
     """
     text = asked.text.strip()
+    none = replace(asked, among=false())
     if not text:
-        if asked.no_task or asked.lamp not in {"", "none"}:  # closed deals have neither
-            return Selection(asked, replace(asked, deal_ids=()))
-        known = replace(asked, responsible_id=None, nobodys=False, contact_id=None, company_id=None)
-        return Selection(asked, asked, recent=known != DealFilter())
-    without = replace(asked, text="")
+        if asked.finds_open_only:
+            return Selection(asked, none)
+        return Selection(asked, asked, recent=not asked.asks <= _INDEXED)
+    without = asked.without_words(true())
     if not is_searchable(text):
-        return Selection(asked, replace(without, deal_ids=()))
+        return Selection(asked, none)
     in_stages = col(Deal.stage_id).in_([stage.id for stage in stages])
     visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, in_stages, *without.conditions())
     ways = {f"way{n}": select(col(Deal.id)).where(*visible, way) for n, way in enumerate(ways_to_match(text))}
@@ -112,7 +113,7 @@ async def selected(
     ids = {deal_id for some in found if some is not None for deal_id in some}
     if None in found:
         return Selection(asked, asked, recent=True)
-    only = replace(without, more=(*without.more, one_of(session, col(Deal.id), sorted(ids))))
+    only = asked.without_words(one_of(session, col(Deal.id), sorted(ids)))
     return Selection(only, only)
 
 

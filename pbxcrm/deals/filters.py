@@ -1,116 +1,70 @@
 """The one filter of deals: board, table, export, bulk acts and API select by it."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, exists, or_
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
 
 from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Company, Contact, Phone
-from pbxcrm.deals.lamp_queries import lamp_rank
-from pbxcrm.deals.models import CLOSED_KINDS, Deal, DealTag, Pipeline, Stage, StageKind, Tag
-from pbxcrm.people.filters import of_login
-from pbxcrm.people.models import Team, User
-from pbxcrm.shared.conditions import equal, within
-from pbxcrm.shared.search_keys import search_key
+from pbxcrm.deals.models import Deal
+from pbxcrm.fields.conditions import EVERYTHING, AskedAt, Condition, Op, taken_apart, terms_of, to_sql
+from pbxcrm.shared.search_keys import readings, search_key
 from pbxcrm.shared.text_match import digits_of, part_of
-from pbxcrm.tasks.models import Task, is_open
 
 STATUSES = ("open", "closed", "won", "lost")
 LAMPS = ("any", "first", "second", "none")
-_KINDS_OF_STATUS = {"won": (StageKind.WON,), "lost": (StageKind.LOST,), "closed": CLOSED_KINDS}
+WORDS = "words"  # the term of what is typed into a box of search
 
 
 @dataclass(frozen=True, slots=True)
 class DealFilter:
-    """Which deals; all conditions must hold, and empty values do not filter.
+    """Which deals: a condition on the terms of deals (``terms``), asked at a time. ``among``: a further condition in SQL."""
 
-    ``status`` is one of ``STATUSES``, ``lamp`` one of ``LAMPS``; ``responsible`` a login; ``stage``, ``pipeline`` and ``team`` a name or
-    an id. Times: of creation from ``since`` to ``until`` (exclusive), of entry into the stage from ``entered_since`` to ``entered_until``.
-    ``amount_min`` and ``amount_max`` include themselves. ``no_task``: open deals without an open task. ``text``: a part of a title, of a
-    client's or company's name, or digits of a number. ``more``: further conditions, for example of custom fields.
-    """
-
-    status: str = ""
-    responsible: str = ""
-    responsible_id: int | None = None
-    nobodys: bool = False
-    team: str = ""
-    stage: str = ""
-    stage_kind: str = ""
-    pipeline: str = ""
-    contact_id: int | None = None
-    company_id: int | None = None
-    client_number: str = ""
-    source: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-    entered_since: datetime | None = None
-    entered_until: datetime | None = None
-    amount_min: Decimal | None = None
-    amount_max: Decimal | None = None
-    lamp: str = ""
-    no_task: bool = False
-    tag: str = ""
-    text: str = ""
-    deal_ids: tuple[int, ...] | None = None
-    more: tuple[ColumnElement[bool], ...] = ()
+    condition: Condition
+    clock: AskedAt
+    among: ColumnElement[bool] | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The conditions for the WHERE clause of a query for deals."""
-        found = equal(
-            (Deal.contact_id, self.contact_id),
-            (Deal.company_id, self.company_id),
-            (Deal.source, self.source),
-            (Deal.responsible_id, self.responsible_id),
-        )
-        found += of_login(Deal.responsible_id, self.responsible)
-        if self.nobodys:
-            found.append(col(Deal.responsible_id).is_(None))
-        if self.team:
-            found.append(col(Deal.responsible_id).in_(_of_team(self.team)))
-        found += self._of_stage()
-        if self.client_number:
-            of_contact = select(Phone.contact_id).where(Phone.number == self.client_number)
-            found.append(or_(col(Deal.client_number) == self.client_number, col(Deal.contact_id).in_(of_contact)))
-        found += within(Deal.created_at, self.since, self.until)
-        found += within(Deal.stage_since, self.entered_since, self.entered_until)
-        if self.amount_min is not None:
-            found.append(col(Deal.amount) >= self.amount_min)
-        if self.amount_max is not None:
-            found.append(col(Deal.amount) <= self.amount_max)
-        if self.lamp:
-            found.append(_burns(self.lamp))
-        if self.no_task:
-            planned = exists().where(col(Task.deal_id) == col(Deal.id), is_open()).correlate(Deal)
-            found += [col(Deal.closed_at).is_(None), ~planned]
-        if self.tag:
-            tagged = select(DealTag.deal_id).join(Tag, col(Tag.id) == col(DealTag.tag_id))
-            found.append(col(Deal.id).in_(tagged.where(Tag.key == tag_key(self.tag))))
-        if self.deal_ids is not None:
-            found.append(col(Deal.id).in_(self.deal_ids))
-        if self.text.strip():
-            found.append(matches_text(self.text.strip()))
-        return [*found, *self.more]
+        found = [] if self.condition == EVERYTHING else [to_sql(self.condition, self.clock)]
+        return found if self.among is None else [*found, self.among]
 
-    def _of_stage(self) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = []
-        if self.status == "open":
-            found.append(col(Deal.closed_at).is_(None))
-        kinds = [_KINDS_OF_STATUS.get(self.status, ()), (self.stage_kind,) if self.stage_kind else ()]
-        found.extend(
-            col(Deal.stage_id).in_(select(Stage.id).where(col(Stage.kind).in_(some))) for some in kinds if some
+    @property
+    def text(self) -> str:
+        """What is typed into the box of search; empty for nothing."""
+        tests, _rest = taken_apart(self.condition, WORDS)
+        return str(tests[0].values[0]) if len(tests) == 1 else ""
+
+    def without_words(self, among: ColumnElement[bool]) -> "DealFilter":
+        """The same with ``among`` in the place of the words."""
+        return replace(self, condition=taken_apart(self.condition, WORDS)[1], among=among)
+
+    @property
+    def whose(self) -> int | None:
+        """Whose deals are asked for, by id: 0 for nobody's, None for everybody's."""
+        tests, _rest = taken_apart(self.condition, "responsible")
+        if len(tests) != 1:
+            return None
+        return 0 if tests[0].op is Op.EMPTY else tests[0].values[0] if tests[0].op is Op.IS else None
+
+    @property
+    def finds_open_only(self) -> bool:
+        """Whether no closed deal can match: a lamp that burns, and *closed* that is empty, are of open deals."""
+        closed, _rest = taken_apart(self.condition, "closed_at")
+        lamps, _rest = taken_apart(self.condition, "lamp")
+        statuses, _rest = taken_apart(self.condition, "status")
+        return (
+            any(test.op is Op.EMPTY for test in closed)
+            or any("none" not in test.values for test in lamps)
+            or any(set(test.values) == {"open"} for test in statuses)
         )
-        if self.stage:
-            found.append(col(Deal.stage_id).in_(select(Stage.id).where(_named(col(Stage.name), self.stage, Stage))))
-        if self.pipeline:
-            named = _named(col(Pipeline.name), self.pipeline, Pipeline)
-            found.append(col(Deal.pipeline_id).in_(select(Pipeline.id).where(named)))
-        return found
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The names of all terms that are asked."""
+        return terms_of(self.condition)
 
 
 def tag_key(name: str) -> str:
@@ -130,7 +84,9 @@ def matches_text(text: str) -> ColumnElement[bool]:
     if digits:
         has_it = col(Phone.number).contains(digits, autoescape=True)
         named += [
-            col(Deal.client_number).contains(digits, autoescape=True),
+            func.coalesce(col(Deal.client_number), "").contains(
+                digits, autoescape=True
+            ),  # never NULL: it may stand in a *none*
             there_is(Deal, col(Phone.contact_id) == col(Deal.contact_id), has_it),
         ]
     return or_(*named)
@@ -152,16 +108,18 @@ def ways_to_match(text: str) -> list[ColumnElement[bool]]:
     return found
 
 
-def _burns(lamp: str) -> ColumnElement[bool]:
-    rank = lamp_rank()
-    return {"any": rank > 0, "first": rank == 1, "second": rank == 2}.get(lamp, rank == 0)
+_NUL = "\x00"  # no text has one
 
 
-def _of_team(team: str) -> Any:  # a select for ids
-    return select(User.id).where(col(User.team_id).in_(select(Team.id).where(_named(col(Team.name), team, Team))))
+def searched_text(title: str, client: str, company: str, numbers: Iterable[str]) -> str:
+    """What ``matches_text`` looks through, in one text for ``has_words``: search keys of names, and numbers in E.164."""
+    return _NUL.join([title, client, company, *numbers])
 
 
-def _named(name: Mapped[str], asked: str, table: type[Stage] | type[Pipeline] | type[Team]) -> ColumnElement[bool]:
-    if asked.isascii() and asked.isdigit() and len(asked) < 10:
-        return or_(name == asked, col(table.id) == int(asked))
-    return name == asked
+def has_words(searched: str, text: str) -> bool:
+    """The same as ``matches_text`` for a ``searched_text``."""
+    title, client, company, *numbers = searched.split(_NUL)
+    digits = digits_of(text)
+    if digits and any(digits in number for number in numbers):
+        return True
+    return any(all(word in part for word in words) for words in readings(text) for part in (title, client, company))

@@ -10,10 +10,11 @@ reader's time zone.
 
 import re
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ DEEPEST = 8  # groups within groups
 MOST_TESTS = 100
 LONGEST_LIST = 200  # values of one test
 _LAST = "\U0010ffff"  # sorts behind every letter
+#: A hundred years, so that no calculation leaves the calendar; of minutes and hours what five digits hold.
+_MOST_OF = {"min": 99_999, "h": 99_999, "d": 36_525, "w": 5_218, "m": 1_200, "y": 100}
 _RELATIVE = re.compile(r"(now|today)(?:\s*([+-])\s*([0-9]{1,5})\s*(min|h|d|w|m|y))?")
 
 
@@ -39,7 +42,7 @@ class Shape(StrEnum):
     TEXT = "text"
     DATE = "date"
     MOMENT = "moment"
-    LIST = "list"  # of ids
+    LIST = "list"  # of ids, or of words that can be said of a row
 
 
 class Op(StrEnum):
@@ -81,10 +84,11 @@ class AskedAt:
 
 @dataclass(frozen=True, slots=True)
 class WordSearch:
-    """How *contains* works: ``sql`` for a text that was typed, ``holds`` for a value and that text."""
+    """How *contains* works: ``sql`` for a text that was typed, ``holds`` for a value and that text. ``any_length``: also one letter."""
 
     sql: Callable[[str], ColumnElement[bool]]
     holds: Callable[[str, str], bool]
+    any_length: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +96,22 @@ class Term:
     """Something a condition may ask of a row.
 
     ``read`` gives the value of a row as ``fields.rules`` stores it; ``check`` turns an entered value into such a one and raises Invalid;
-    ``bind`` makes of it what ``sql`` is compared with. ``blank``: the condition for an empty value, if it is not NULL.
+    ``bind`` makes of it what ``sql`` is compared with. ``blank``: the condition for an empty value, if it is not NULL. ``has``: the
+    condition that a list contains a value, or that a reference is it, where that is no comparison with ``sql``. ``only``: how it can be
+    compared, if not in every way of its shape.
     """
 
     name: str
     title: str
     shape: Shape
     sql: ColumnElement[Any]
-    read: Callable[[Any], Stored]
+    read: Callable[[Any], Stored | tuple[str, ...]]
     check: Callable[[Any], Stored]
     bind: Callable[[Any], Any] = lambda value: value
     blank: ColumnElement[bool] | None = None
     words: WordSearch | None = None
-    has: Callable[[int], ColumnElement[bool]] | None = None
+    has: Callable[[Any], ColumnElement[bool]] | None = None
+    only: tuple[Op, ...] = ()
 
     @property
     def is_blank(self) -> ColumnElement[bool]:
@@ -114,7 +121,8 @@ class Term:
     @property
     def ops(self) -> tuple[Op, ...]:
         """What can be asked of it."""
-        return tuple(op for op in OPS[self.shape] if op is not Op.CONTAINS or self.words is not None)
+        known = self.only or OPS[self.shape]
+        return tuple(op for op in known if op is not Op.CONTAINS or self.words is not None)
 
 
 Vocabulary = Mapping[str, Term]
@@ -237,7 +245,7 @@ def _value(term: Term, op: Op, value: object, at: str) -> Any:
     if op in {Op.BEGINS, Op.CONTAINS}:
         if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_SEARCH:
             raise Invalid(at, "conditions.text", "Write a text of up to {most} characters.", most=LONGEST_SEARCH)
-        if op is Op.CONTAINS and not word_readings(value):
+        if op is Op.CONTAINS and not (term.words and term.words.any_length) and not word_readings(value):
             raise Invalid(at, "conditions.short", "Write at least three letters of a word.")
         return value.strip()
     try:
@@ -253,7 +261,10 @@ def _time(shape: Shape, value: object, at: str) -> date | datetime | Relative:
     text = value.strip().lower() if isinstance(value, str) else ""
     if said := _RELATIVE.fullmatch(text):
         base, sign, amount, unit = said.groups()
-        return Relative(base, int(f"{sign}{amount}"), unit) if amount else Relative(base)
+        if not amount:
+            return Relative(base)
+        if int(amount) <= _MOST_OF[unit]:
+            return Relative(base, int(f"{sign}{amount}"), unit)
     if (day := read_date(text)) is not None:
         return day
     if shape is Shape.MOMENT and isinstance(value, str):
@@ -278,7 +289,13 @@ _SUFFIXES = {
 }
 
 
-def from_query(pairs: Iterable[tuple[str, str]], vocabulary: Vocabulary) -> Condition:
+#: What a short name in an address asks for a value: terms by name, how they are compared, and with what.
+Shorthand = Callable[[str], Sequence[tuple[str, Op, str]]]
+
+
+def from_query(
+    pairs: Iterable[tuple[str, str]], vocabulary: Vocabulary, shorthands: Mapping[str, Shorthand] = MappingProxyType({})
+) -> Condition:
     """The condition in an address: ``field.area.min=10&field.kind=3&field.kind=4``. Several values of one name: one of them.
 
     Empty values ask nothing. Raises Invalid at the parameter, also for one that nobody knows.
@@ -286,21 +303,40 @@ def from_query(pairs: Iterable[tuple[str, str]], vocabulary: Vocabulary) -> Cond
     asked: dict[tuple[str, Op], list[str]] = {}
     places: dict[tuple[str, Op], str] = {}
     for name, value in pairs:
-        whole, _, suffix = name.rpartition(".")
-        known = name in vocabulary or suffix not in _SUFFIXES
-        term = _term(name if known else whole, vocabulary, name)
-        op = (Op.HAS if term.shape is Shape.LIST else Op.IS) if known else _SUFFIXES[suffix]
-        if op not in term.ops:
-            raise Invalid(name, "conditions.op_here", "“{name}” cannot be filtered in this way.", name=term.title)
-        if value.strip():
-            asked.setdefault((term.name, op), []).append(value)
-            places[term.name, op] = name
+        if name in shorthands:
+            meant = shorthands[name](value.strip()) if value.strip() else ()
+        else:
+            meant = _named(name, value, vocabulary)
+        for term_name, op, each in meant:
+            asked.setdefault((term_name, op), []).append(each)
+            places[term_name, op] = name
     parts = []
     for (name, op), values in asked.items():
         term, place = vocabulary[name], places[name, op]
         tests = [_test(term, op, value, place) for value in dict.fromkeys(values)]
         parts.append(tests[0] if len(tests) == 1 else Junction("any", tuple(tests)))
     return Junction("all", tuple(parts))
+
+
+def _named(name: str, value: str, vocabulary: Vocabulary) -> Sequence[tuple[str, Op, str]]:
+    whole, _, suffix = name.rpartition(".")
+    known = name in vocabulary or suffix not in _SUFFIXES
+    term = _term(name if known else whole, vocabulary, name)
+    op = (Op.HAS if term.shape is Shape.LIST else Op.IS) if known else _SUFFIXES[suffix]
+    if op not in term.ops:
+        raise Invalid(name, "conditions.op_here", "“{name}” cannot be filtered in this way.", name=term.title)
+    return [(term.name, op, value)] if value.strip() else []
+
+
+def taken_apart(condition: Condition, name: str) -> tuple[tuple[Test, ...], Condition]:
+    """The tests of a term that must hold whatever the rest says, and the rest."""
+    if isinstance(condition, Test):
+        return ((condition,), EVERYTHING) if condition.term.name == name else ((), condition)
+    if condition.how != "all":
+        return (), condition
+    apart = [taken_apart(part, name) for part in condition.parts]
+    rest = tuple(part for _found, part in apart if part != EVERYTHING)
+    return tuple(test for found, _part in apart for test in found), Junction("all", rest)
 
 
 def terms_of(condition: Condition) -> frozenset[str]:
@@ -338,8 +374,7 @@ def _test_sql(test: Test, clock: AskedAt, *, strict: bool) -> ColumnElement[bool
 
 
 def _compare_sql(term: Term, op: Op, value: Any, clock: AskedAt) -> ColumnElement[bool]:
-    if term.shape is Shape.LIST:
-        assert term.has is not None
+    if term.has is not None:
         return term.has(value)
     if op is Op.CONTAINS:
         assert term.words is not None
@@ -404,7 +439,7 @@ def holds(condition: Condition, row: Any, clock: AskedAt) -> bool:
 
 def _test_holds(test: Test, row: Any, clock: AskedAt) -> bool:
     term, stored = test.term, test.term.read(row)
-    if stored is None:
+    if stored is None or stored == ():
         return test.op in {Op.EMPTY, Op.IS_NOT}
     if test.op in _BLANK:
         return test.op is Op.FILLED

@@ -1,6 +1,7 @@
 """A part of a name or number is found on every database, also where more fit than are gathered, and nobody sees more by it."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import col, select
@@ -15,9 +16,11 @@ from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import list_contacts
 from pbxcrm.deals import board_queries
 from pbxcrm.deals.board_queries import selected
+from pbxcrm.deals.filter_queries import filter_reader
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.deals.queries import list_deals, stages_of
+from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.global_search import search
 from pbxcrm.shared import text_match
 from pbxcrm.shared.db import Database
@@ -109,6 +112,10 @@ async def test_clients_by_a_part(database: Database, office: Office, text: str, 
         assert {row.contact.name for row in found} == names
 
 
+async def words(session: AsyncSession, viewer: Viewer, text: str) -> DealFilter:
+    return (await filter_reader(session, viewer, AskedAt(NOON, ZoneInfo("UTC")), "UA")).read([("q", text)])
+
+
 @pytest.mark.usefixtures("_how_many", "busy")
 async def test_deals_by_a_part_on_the_board_and_everywhere(database: Database, office: Office) -> None:
     async with database.read() as session:
@@ -118,7 +125,7 @@ async def test_deals_by_a_part_on_the_board_and_everywhere(database: Database, o
             ("конференц", "Меблі для конференц-зали"),
             ("2223344", "Reception desk"),
         ):
-            asked = await selected(session, ivan, 1, await stages_of(session, 1), DealFilter(text=text))
+            asked = await selected(session, ivan, 1, await stages_of(session, 1), await words(session, ivan, text))
             for chosen in (asked.open, asked.closed):
                 found = await list_deals(session, ivan, *chosen.conditions())
                 assert [row for row in found if row.deal.title.startswith(title)], text

@@ -48,8 +48,18 @@ class FilteredQuery(ListQuery):
 
     _filters: tuple[tuple[str, str], ...] = PrivateAttr(default=())
 
+    @classmethod
+    def takes(cls, name: str) -> bool:
+        """Whether this may be a further filter."""
+        return name.startswith(PREFIX)
+
+    @property
+    def further(self) -> tuple[tuple[str, str], ...]:
+        """The further filters, as they were sent."""
+        return self._filters
+
     def filtered_by(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Keep the parameters that filter by custom fields."""
+        """Keep the further filters."""
         self._filters = tuple(pairs)
 
     async def custom_conditions(self, ask: Ask, entity: FieldEntity, table: Any) -> list[ColumnElement[bool]]:

@@ -71,7 +71,7 @@ def _query(model: type[BaseModel], request: Request) -> BaseModel:
     given: dict[str, str] = {}
     filters: list[tuple[str, str]] = []
     for name, value in request.query_params.multi_items():
-        if issubclass(model, FilteredQuery) and name.startswith(custom_values.PREFIX):
+        if issubclass(model, FilteredQuery) and model.takes(name):
             filters.append((name[:100], value.replace("\x00", "")[:2000]))
             continue
         if name in given:

@@ -82,6 +82,7 @@ async def board(request: Request) -> Response:
         chips=active,
         is_narrowed=bool(asked_pairs(request)),
         only_open=bool(shown.chosen.text) and not is_searchable(shown.chosen.text),
+        whose=shown.chosen.whose,
         next_of={stage_id: _next(cards[-1]) for stage_id, cards in columns.items() if cards},
         cards_at_once=FIRST,
         no_form=Form(),

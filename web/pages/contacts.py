@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from sqlmodel import col
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -23,7 +24,7 @@ from pbxcrm.contacts.queries import (
     with_numbers,
 )
 from pbxcrm.deals.actions import add_note
-from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.global_search import company_matches, find_clients
@@ -122,7 +123,7 @@ async def contact(request: Request) -> Response:
         edits = await edits_contact(session, who, contact_id)
         after = read_entry(request.query_params.get("after", ""))
         told = await timeline(session, who, contact_id=contact_id, kinds=WITH_CLIENT, after=after)
-        deals = await list_deals(session, who, *DealFilter(contact_id=contact_id).conditions(), limit=LISTED)
+        deals = await list_deals(session, who, col(Deal.contact_id) == contact_id, limit=LISTED)
         people = await load_directory(session)
         custom_fields = await shown_fields(session, who, FieldEntity.CONTACT, found.custom)
     return show(
@@ -386,7 +387,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
         found = await access_company(session, who, company_id)
         edits = can(who, Permission.CONTACTS_EDIT) and await edits_company(session, who, company_id)
         rows = await list_contacts(session, who, company_id=company_id, limit=200)
-        deals = await list_deals(session, who, *DealFilter(company_id=company_id).conditions(), limit=LISTED)
+        deals = await list_deals(session, who, col(Deal.company_id) == company_id, limit=LISTED)
         custom_fields = await shown_fields(session, who, FieldEntity.COMPANY, found.custom)
     return show(
         request,

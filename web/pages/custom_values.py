@@ -17,7 +17,7 @@ from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.queries import access_company, access_contact, edits_company, edits_contact, list_companies
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import edit_deal
-from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.filters import matches_text
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import access_deal, list_deals, load_funnel
@@ -198,7 +198,7 @@ async def find(request: Request) -> Response:
             companies = await list_companies(session, who, *company_matches(text), limit=SUGGESTED)
             found = [(each.id or 0, each.name) for each in companies]
         elif len(text) >= 2 and definition.target == LinkTarget.DEAL:
-            deals = await list_deals(session, who, *DealFilter(text=text).conditions(), limit=SUGGESTED)
+            deals = await list_deals(session, who, matches_text(text), limit=SUGGESTED)
             found = [(each.deal.id or 0, each.deal.title) for each in deals]
     return show(request, "fields/_found.html", found=found)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -18,7 +19,7 @@ from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, NOTE_MAX, default_choice
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
 from pbxcrm.contacts.unmerge_actions import undo_merge
-from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow, list_deals
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
@@ -222,7 +223,7 @@ def _choices(this: ContactRow, into: ContactRow, form: Form) -> list[tuple[str, 
 
 
 async def _open_deals(session: AsyncSession, who: Viewer, contact: Contact) -> list[DealRow]:
-    rows = await list_deals(session, who, *DealFilter(contact_id=contact.id).conditions(), limit=LISTED)
+    rows = await list_deals(session, who, col(Deal.contact_id) == contact.id, limit=LISTED)
     return [row for row in rows if row.deal.closed_at is None]
 
 
@@ -241,7 +242,7 @@ async def _seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) 
     ids = tuple(one for each in left if each.what == "deals" for one in each.ids)
     if not ids:
         return {}
-    rows = await list_deals(session, who, *DealFilter(deal_ids=ids).conditions(), limit=LISTED)
+    rows = await list_deals(session, who, col(Deal.id).in_(ids), limit=LISTED)
     return {row.deal.id or 0: row for row in rows}
 
 

@@ -179,3 +179,25 @@ async def test_clients_and_companies_have_fields(programs: Programs) -> None:
     async with await programs.as_("petro") as petro:  # of the other team: a row one may not see is not there
         other = await petro.post("/api/v1/contacts", json={"name": "Bo", "fields": {"link": company["id"]}})
         assert_problem(other, 422, "fields.row", "fields.link")
+
+
+async def test_the_api_takes_every_term_of_a_deal(programs: Programs) -> None:
+    async with await programs.as_("ivan") as ivan:
+        title = "A new hall"
+        made = await ivan.post("/api/v1/deals", json={"title": title, "amount": "500.00"})
+        assert made.status_code == 201, made.text
+        for found, query in (
+            (True, {"amount.min": "500"}),
+            (False, {"amount.min": "501"}),
+            (True, {"next_task.empty": "1", "age.max": "1"}),
+            (True, {"where": '{"all": [{"field": "title", "op": "contains", "value": "hall"}]}'}),
+            (False, {"where": '{"none": [{"field": "title", "op": "contains", "value": "hall"}]}'}),
+        ):
+            answer = await ivan.get("/api/v1/deals", params=query)
+            assert answer.status_code == 200, answer.text
+            assert (title in {deal["title"] for deal in answer.json()["items"]}) == found, query
+        wrong = await ivan.get("/api/v1/deals", params={"where": '{"field": "secret"}'})
+        assert_problem(wrong, 422, "conditions.field", "where.field")
+        assert_problem(
+            await ivan.get("/api/v1/deals", params={"colour.min": "1"}), 422, "conditions.field", "colour.min"
+        )

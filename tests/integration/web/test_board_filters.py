@@ -236,3 +236,31 @@ async def test_a_custom_field_narrows_and_is_a_chip(titles: Titles, browsers: Br
     assert "Area ≥ 100<a" in (await maria.get("/board?field.area.min=100")).text
     assert 'name="field.colour.contains"' in (await maria.get("/board/filters", headers=HTMX)).text
     assert (await maria.get("/board?field.size=1")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("query", "there", "away"),
+    [
+        ("next_task.empty=1", KITCHEN, DESK),
+        ("next_task.max=today%2B30d", DESK, KITCHEN),
+        ("stage_since.max=today-7d", DESK, KITCHEN),
+        ("title.contains=kitchen", KITCHEN, DESK),
+        ('where={"any":[{"field":"title","op":"contains","value":"kitchen"},{"field":"status","op":"has","value":"won"}]}', KITCHEN, DESK),
+        ('where={"none":[{"field":"words","op":"contains","value":"kitchen"}]}', DESK, KITCHEN),
+        ("stage=Received", "Won table", DESK),
+    ],
+)  # fmt: skip
+async def test_every_term_is_a_filter(titles: Titles, query: str, there: str, away: str) -> None:
+    found = await titles("admin", query)
+    assert there in found
+    assert away not in found
+
+
+@pytest.mark.parametrize(
+    "query", ["where=x", "where=[]", 'where={"field":"none"}', "stage=Nowhere", "amount.contains=1", "words=desk",
+              "&".join(f"tag={n}" for n in range(60))],
+)  # fmt: skip
+async def test_a_wrong_condition_is_an_error(browsers: Browsers, query: str) -> None:
+    answer = await (await browsers("maria")).get(f"/board?{query}")
+    assert answer.status_code == 422
+    assert DESK not in answer.text

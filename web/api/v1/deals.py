@@ -1,7 +1,7 @@
 """Deals: the list, one deal, creating, changing and moving one."""
 
-from decimal import Decimal
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -9,10 +9,12 @@ from pbxcrm.access import Permission
 from pbxcrm.deals import actions
 from pbxcrm.deals.bulk_jobs import MOST, Act, BulkAct, start_bulk
 from pbxcrm.deals.fields import values_of
-from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.filter_queries import filter_reader
+from pbxcrm.deals.filter_rules import LONGEST_CONDITION
 from pbxcrm.deals.models import Deal, StageKind, Tag
 from pbxcrm.deals.queries import DealRow, access_deal, access_deal_row, as_rows, list_deals
 from pbxcrm.deals.tag_actions import MOST_TAGS, set_tags
+from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.shared import reasons
 from pbxcrm.tasks.models import Task
@@ -20,6 +22,7 @@ from web.api import checked_cursors
 from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
 from web.api.deal_fields import Use, sent_values, with_deal_fields
 from web.api.fields import (
+    NO_NUL,
     AmountText,
     ApiAnswer,
     ApiRequest,
@@ -37,7 +40,6 @@ from web.api.fields import (
 )
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
-from web.api.text import number_filter
 from web.api.v1.lamps import JobOut, job_out
 
 deals = Resource("deals", "Deals: the cards on the board.")
@@ -90,9 +92,25 @@ class DealQuery(FilteredQuery):
     entered_since: When | None = Field(None, description="Deals that entered their stage at this time or later.")
     entered_until: When | None = Field(None, description="Deals that entered their stage before this time.")
     lamp: Literal["any", "first", "second", "none"] | None = None
+    where: str | None = Field(
+        None,
+        max_length=LONGEST_CONDITION,
+        pattern=NO_NUL,
+        description='A whole condition in JSON: `{"any": [{"field": "amount", "op": ">=", "value": "1000"}, …]}`.',
+    )
     no_task: Literal["true"] | None = Field(None, description="Open deals without an open task.")
     tag: Word | None = None
     q: Word | None = Field(None, description="A part of a title or of a client's name, or digits of a number.")
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """All filters as in an address."""
+        own = self.model_dump(mode="json", exclude_none=True, exclude={"limit", "cursor"})
+        return [*((name, str(value)) for name, value in own.items()), *self.further]
+
+    @classmethod
+    def takes(cls, name: str) -> bool:
+        """Whether this may be a further filter: every term by its name (``amount.min``, ``next_task.max``, ``field.KEY``)."""
+        return "." in name
 
 
 @with_deal_fields(Use.NEW)
@@ -141,31 +159,11 @@ class BulkBody(ApiRequest):
 
 @deals.get("/deals", needs=Permission.DEALS_READ, summary="Deals, newest first")
 async def read_deals(ask: Ask, query: DealQuery) -> Page[DealOut]:
-    asked = DealFilter(
-        status=query.status or "",
-        responsible=query.responsible or "",
-        stage=query.stage or "",
-        stage_kind=query.stage_kind or "",
-        pipeline=query.pipeline or "",
-        contact_id=query.contact_id,
-        company_id=query.company_id,
-        client_number=number_filter(query.client_number, ask.settings),
-        source=query.source or "",
-        since=query.since,
-        until=query.until,
-        team=query.team or "",
-        amount_min=Decimal(query.amount_min) if query.amount_min else None,
-        amount_max=Decimal(query.amount_max) if query.amount_max else None,
-        entered_since=query.entered_since,
-        entered_until=query.entered_until,
-        lamp=query.lamp or "",
-        no_task=query.no_task == "true",
-        tag=query.tag or "",
-        text=query.q or "",
-    )
+    # A program has no time zone of its own: days are those of UTC, as all times of the API.
+    reader = await filter_reader(ask.session, ask.viewer, AskedAt(ask.now, ZoneInfo("UTC")), ask.settings.region)
+    asked = reader.read(query.pairs())
     before = checked_cursors.read_id(query.cursor)
-    custom = await query.custom_conditions(ask, FieldEntity.DEAL, Deal)
-    rows = await list_deals(ask.session, ask.viewer, *asked.conditions(), *custom, before=before, limit=query.limit + 1)
+    rows = await list_deals(ask.session, ask.viewer, *asked.conditions(), before=before, limit=query.limit + 1)
     return Page[DealOut].of(await deals_out(ask, rows), query.limit, lambda deal: checked_cursors.next_of_id(deal.id))
 
 
