@@ -28,6 +28,7 @@ from pbxcrm.checkpoints import reasons as checkpoints
 from pbxcrm.checkpoints.deal_facts import register_attempts
 from pbxcrm.checkpoints.engine import light_due
 from pbxcrm.checkpoints.escalation_actions import Decider, accept_deal, reassign_deal, register_decider
+from pbxcrm.checkpoints.merge_actions import keep_lamps, relight_lamps
 from pbxcrm.checkpoints.models import Subject, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import WORK as TRIAL_WORK
 from pbxcrm.checkpoints.queries import lamp_rank_of_deal
@@ -49,6 +50,8 @@ from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
 from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
 from pbxcrm.deals.hooks import (
     deal_changed,
+    deals_merging,
+    deals_unmerging,
     pipeline_made,
     stage_archived,
     stage_changed,
@@ -60,6 +63,7 @@ from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import titles_of_deals
+from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS
 from pbxcrm.fields.hooks import register_targets
 from pbxcrm.fields.models import LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
@@ -109,6 +113,8 @@ def compose() -> None:
     contacts_merging.register(merge_callbacks)
     contacts_unmerging.register(unmerge_callbacks)
     rows_relinked.register(say_deals_relinked, say_tasks_relinked)
+    deals_merging.register(keep_lamps, next_attempts.deals_merge)
+    deals_unmerging.register(relight_lamps, next_attempts.deals_unmerge)
     number_marked.register(dismiss_callbacks)
     number_unmarked.register(reopen_callbacks, reopen_deals)
     next_task_missing.register(failed_without_task)
@@ -167,6 +173,7 @@ def compose() -> None:
     register_work(BULK_WORK, BULK_UNDO)
     register_reports(MISSED, LAMPS, STAGE_TIME, EFFICIENCY, ASSIGNMENTS, OWN_KPI)
     register_timers(CONTACT_TIMERS)
+    register_timers(DEAL_TIMERS)
     register_timers(FUNNEL_TIMERS)
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)

@@ -128,6 +128,8 @@ async def _reassigned(
 
 def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -> LampEnding:
     """Why a lamp of this deal goes out, and by whose work."""
+    if facts.deal.merged_into_id is not None:
+        return LampEnding(reason("lamp.out_merged"), None)
     if facts.deal.closed_at is not None:
         return LampEnding(reason("lamp.out_closed"), facts.moved_by_id)
     if watched is None:

@@ -45,6 +45,7 @@ REASONS: dict[str, str | Counted] = {
     "lamp.out_filled": N_("{who} filled in what was asked for."),
     "lamp.out_moved": N_("The deal has moved on."),
     "lamp.out_closed": N_("The deal is closed."),
+    "lamp.out_merged": N_("The deal was merged into another deal of the client."),
     "lamp.out_rules": N_("What is watched here was changed."),
     "lamp.out_given": N_("The deal was given to {who}."),
     "lamp.out_undone": N_("What was counted as an attempt was taken back."),

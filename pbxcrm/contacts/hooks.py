@@ -1,6 +1,6 @@
 """Hooks for upper contexts when clients are merged or a merge is undone. ``pbxcrm.composition`` registers the functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pbxcrm.access import Viewer
 from pbxcrm.shared.hooks import Hook
+from pbxcrm.shared.relinking import Since
 
 
 class Why(StrEnum):
@@ -39,6 +40,15 @@ class Left:
     def load(cls, stored: Mapping[str, Any]) -> Self:
         """Read the result of ``stored()``."""
         return cls(Why(stored["why"]), stored["what"], tuple(stored["ids"]))
+
+
+def left_since(found: Iterable[Since]) -> list[Left]:
+    """The rows that an undo leaves as they are, of each link."""
+    left: list[Left] = []
+    for each in found:
+        of = {Why.EDITED: each.edited, Why.ELSEWHERE: each.elsewhere, Why.NEW: each.newer}
+        left += [Left(why, each.link.table.name, ids) for why, ids in of.items() if ids]
+    return left
 
 
 @dataclass(frozen=True, slots=True)

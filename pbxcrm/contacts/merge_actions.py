@@ -18,16 +18,17 @@ from pbxcrm.audit.actions import record
 from pbxcrm.contacts.actions import check_editable, merged_meanwhile, number_linked
 from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Merging, Relinked, contacts_merging, rows_relinked
+from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, ContactPoint, choose, shared_way
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact
-from pbxcrm.contacts.relinking import Moved, give_all, highest_ids, ids_in, ids_of
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import do_adopt_values
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
+from pbxcrm.shared.relinking import Moved, ids_in
 from pbxcrm.shared.timers import set_timer
 
 #: After this time, rows that others were writing for the merged client during the merge are moved too.
@@ -75,12 +76,12 @@ async def merge_contacts(
             raise Conflict("merges.stale", "Somebody changed one of the two meanwhile. Look at both again.")
     taken = choose(values_of(this), values_of(into), chosen)
     merge = Merge(from_id=contact_id, into_id=into_id, by_id=viewer.user_id, at=now, fields=taken)
-    merge.marks = await highest_ids(session)
+    merge.marks = await CLIENTS.highest_ids(session)
     alone = await _only_theirs(session, contact_id, into_id)
     kept: dict[str, Any] = {}
     await contacts_merging(session, Merging(viewer, contact_id, into_id, into.name, alone, now, kept))
     audience = await audience_of_contact(session, this, await load_directory(session))
-    merge.moved = await give_all(session, contact_id, into_id)
+    merge.moved = await CLIENTS.give_all(session, contact_id, into_id)
     merge.numbers = await _merge_ways(session, Phone, this, into)
     merge.emails = await _merge_ways(session, Email, this, into)
     for field, (_, after) in taken.items():
@@ -120,7 +121,7 @@ async def settle_merge(session: AsyncSession, merge_id: int, now: datetime) -> N
     into = await session.get_one(Contact, merge.into_id)
     if into.merged_into_id is not None:  # the survivor's own merge moves everything
         return
-    late = await give_all(session, merge.from_id, merge.into_id)
+    late = await CLIENTS.give_all(session, merge.from_id, merge.into_id)
     if late:
         merge.moved = {
             name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}
@@ -219,11 +220,11 @@ async def _adopt(session: AsyncSession, viewer: Viewer, into_id: int, numbers: S
     if not numbers:
         return {}
     await session.flush()
-    before = await ids_of(session, into_id)
+    before = await CLIENTS.ids_of(session, into_id)
     for number in numbers:
         await number_linked(session, viewer, into_id, number)
     await session.flush()
-    after = await ids_of(session, into_id)
+    after = await CLIENTS.ids_of(session, into_id)
     return {
         name: [[row_id, None] for row_id in sorted(ids - before[name])]
         for name, ids in after.items()

@@ -6,15 +6,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Role, Viewer, answers_for, decides_for
 from pbxcrm.contacts.access import visible_contacts
-from pbxcrm.contacts.hooks import Left, Why
+from pbxcrm.contacts.hooks import Left, Why, left_since
 from pbxcrm.contacts.merge_rules import CUSTOM
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import survivor_of
-from pbxcrm.contacts.relinking import ids_in, links, newer_of, whose_now
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import names_of_changed
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.relinking import Relinking
+
+#: Everything that refers to a client; the tables of this context are handled by its merge.
+CLIENTS = Relinking("contacts", frozenset({"contacts", "phones", "emails", "merges", "not_same"}))
 
 
 async def access_merge(session: AsyncSession, viewer: Viewer, merge_id: int) -> Merge:
@@ -71,18 +74,7 @@ async def changed_since(session: AsyncSession, merge: Merge, into: Contact) -> l
     changed = await names_of_changed(session, FieldEntity.CONTACT, into, merge.parts.get(CUSTOM, {}))
     left += [Left(Why.FIELD, f"{CUSTOM}.{name}") for name in changed]
     left += await _ways_since(session, merge)
-    moved, adopted = ids_in(merge.moved), ids_in(merge.adopted)
-    for link in links():
-        then = dict(merge.moved.get(link.name, []))
-        now = await whose_now(session, link, then)
-        known = {*moved.get(link.name, []), *adopted.get(link.name, [])}
-        newer = await newer_of(session, link, merge.into_id, merge.marks.get(link.name, 0))
-        found = {
-            Why.EDITED: [one for one, (who, version) in now.items() if who == merge.into_id and version != then[one]],
-            Why.ELSEWHERE: [one for one, (who, _) in now.items() if who != merge.into_id],
-            Why.NEW: [one for one in newer if one not in known],
-        }
-        left += [Left(why, link.table.name, tuple(ids)) for why, ids in found.items() if ids]
+    left += left_since(await CLIENTS.since(session, merge.moved, merge.adopted, merge.marks, merge.into_id))
     return left
 
 

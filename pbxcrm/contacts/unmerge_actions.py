@@ -12,10 +12,9 @@ from pbxcrm.audit.actions import record
 from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Relinked, Unmerging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.merge_actions import WayTable, lock_both, set_way, way_of, ways_of
-from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
+from pbxcrm.contacts.merge_queries import CLIENTS, access_merge, changed_since, may_undo
 from pbxcrm.contacts.merge_rules import CUSTOM, ContactPoint
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
-from pbxcrm.contacts.relinking import give, ids_in, links, whose_now
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import do_return_values
 from pbxcrm.people.directory import load_directory
@@ -87,15 +86,9 @@ async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, no
 
 async def _give_back(session: AsyncSession, merge: Merge) -> dict[str, list[int]]:
     """Give back the rows that the survivor still has; adopted ones have no client again. Returns their ids by link."""
-    given: dict[str, list[int]] = {}
-    for stored, to in ((merge.moved, merge.from_id), (merge.adopted, None)):
-        ids = ids_in(stored)
-        for link in links():
-            now = await whose_now(session, link, ids.get(link.name, []))
-            back = [row_id for row_id, (owner, _) in now.items() if owner == merge.into_id]
-            await give(session, link, back, to)
-            given[link.name] = [*given.get(link.name, []), *back]
-    return given
+    given = await CLIENTS.give_back(session, merge.moved, merge.into_id, merge.from_id)
+    adopted = await CLIENTS.give_back(session, merge.adopted, merge.into_id, None)
+    return {name: [*ids, *adopted[name]] for name, ids in given.items()}
 
 
 async def _part_ways(session: AsyncSession, merge: Merge, table: WayTable) -> None:

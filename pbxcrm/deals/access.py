@@ -18,8 +18,8 @@ from pbxcrm.deals.models import Deal
 
 
 def visible_deals(viewer: Viewer) -> ColumnElement[bool]:
-    """Deals that the viewer may open: those of the people for whom the viewer answers."""
-    return owned(viewer, col(Deal.responsible_id))
+    """Deals that the viewer may open: those of the people for whom the viewer answers, without merged ones."""
+    return and_(col(Deal.merged_into_id).is_(None), owned(viewer, col(Deal.responsible_id)))
 
 
 def editable_deals(viewer: Viewer) -> ColumnElement[bool]:
@@ -29,7 +29,7 @@ def editable_deals(viewer: Viewer) -> ColumnElement[bool]:
 
 def sees_deal(viewer: Viewer, deal: Deal, people: People) -> bool:
     """The same rule as ``visible_deals``, for a loaded deal."""
-    return answers_for(viewer, deal.responsible_id, people)
+    return deal.merged_into_id is None and answers_for(viewer, deal.responsible_id, people)
 
 
 def edits_deal(viewer: Viewer, deal: Deal, people: People) -> bool:

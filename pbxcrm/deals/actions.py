@@ -31,10 +31,10 @@ from pbxcrm.deals.queries import (
     has_open_task,
     latest_move,
     load_funnel,
-    no_deal,
     stage_of_kind,
+    why_not_there,
 )
-from pbxcrm.deals.rules import check_title, is_closing
+from pbxcrm.deals.rules import check_enters, check_title, is_closing
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
 from pbxcrm.fields.value_actions import do_set_values
@@ -127,14 +127,13 @@ async def do_move_deal(
 ) -> None:
     """Move ``deal`` to the stage ``to``, unless it is there. No other function changes the stage of a deal.
 
-    ``since`` sets ``stage_since`` when a move is undone. Raises Invalid for an archived stage and for a ``lost_reason`` that is too
+    ``since`` sets ``stage_since`` when a move is undone. Raises Conflict for a merged deal, Invalid for an archived stage and for a ``lost_reason`` that is too
     long, and GateRefused with everything that ``to`` requires and the deal lacks. Automatic moves use
     ``automatic.do_move_by_itself``, which then leaves the deal where it is and creates a task.
     """
     if deal.stage_id == to.id:
         return
-    if to.archived_at is not None:
-        raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+    check_enters(deal, to)
     lost_reason = check_optional_text(lost_reason, Deal.lost_reason, "lost_reason")
     check_gate(to, await _gate_facts(session, deal, to, lost_reason))
     assert to.id is not None
@@ -437,7 +436,7 @@ async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id:
     visible = select(Deal).where(col(Deal.id) == deal_id, visible_deals(viewer))
     deal = await lock_found(session, Deal, visible)
     if deal is None:
-        raise no_deal()
+        raise await why_not_there(session, viewer, deal_id)
     if version is not None and deal.version != version:
         raise Conflict("deals.stale", "Somebody changed this deal meanwhile. Look at it again before you change it.")
     return deal

@@ -1,9 +1,12 @@
 """The hooks of deals for the contexts above; ``pbxcrm.composition`` registers their handlers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from pbxcrm.access import Viewer
+from pbxcrm.contacts.hooks import Left
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageMove
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.hooks import Hook
@@ -35,6 +38,32 @@ class WithAnothersClient:
     at: datetime
     people: Directory
 
+
+@dataclass(frozen=True, slots=True)
+class DealsMerging:
+    """Called before rows move from the deal ``from_id`` to ``into_id``. ``kept``: to be filled; stored for the undo."""
+
+    viewer: Viewer
+    from_id: int
+    into_id: int
+    at: datetime
+    kept: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DealsUnmerging:
+    """Called after rows moved back. ``kept`` is from ``DealsMerging.kept``; ``left`` collects what is not restored."""
+
+    viewer: Viewer
+    from_id: int
+    into_id: int
+    at: datetime
+    kept: Mapping[str, Any]
+    left: list[Left] = field(default_factory=list)
+
+
+deals_merging: Hook[DealsMerging] = Hook("deals.deals_merging")
+deals_unmerging: Hook[DealsUnmerging] = Hook("deals.deals_unmerging")
 
 with_anothers_client: Hook[WithAnothersClient] = Hook("deals.with_anothers_client")
 

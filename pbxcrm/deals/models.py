@@ -1,4 +1,4 @@
-"""The tables of pipelines, stages, deals with their tags, moves between stages, saved views, bulk changes, and notes."""
+"""The tables of pipelines, stages, deals with their tags, moves between stages, saved views, bulk changes, merges, and notes."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -95,18 +95,29 @@ class Stage(SQLModel, table=True):
 
 
 class Deal(SQLModel, table=True):
-    """A card on the board. ``version`` grows with each change, so that an outdated form never overwrites a newer change."""
+    """A card on the board. ``version`` grows with each change, so that an outdated form never overwrites a newer change.
+
+    A deal that was merged has ``merged_into_id``: it keeps its fields, its stage and its history, is closed, and is not shown.
+    """
 
     __tablename__ = "deals"
     __table_args__ = (
-        Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since", "id", "responsible_id"),
+        Index("ix_deals_board", "pipeline_id", "stage_id", "stage_since", "id", "responsible_id", "merged_into_id"),
         # All that the head of a column of somebody's board adds up.
-        Index("ix_deals_stage_id", "stage_id", "responsible_id", "stage_since", "amount", "id"),
+        Index("ix_deals_stage_id", "stage_id", "responsible_id", "stage_since", "amount", "id", "merged_into_id"),
         Index(
-            "ix_deals_contact_id", "contact_id", "responsible_id"
+            "ix_deals_contact_id", "contact_id", "responsible_id", "merged_into_id"
         ),  # otherwise SQLite chooses the index of the responsible person
         # Covering: whether the client of somebody's deal has a name that is searched for, without reading all their deals.
-        Index("ix_deals_responsible_id", "responsible_id", "contact_id", "pipeline_id", "stage_id", "id"),
+        Index(
+            "ix_deals_responsible_id",
+            "responsible_id",
+            "contact_id",
+            "pipeline_id",
+            "stage_id",
+            "id",
+            "merged_into_id",
+        ),
     )
 
     id: int | None = row_id()
@@ -132,6 +143,8 @@ class Deal(SQLModel, table=True):
     survey_at: datetime | None = maybe_utc_column()
     custom: dict[str, Any] = values_column()
     follows_id: int | None = maybe_link("deals.id")  # the won deal that this one follows
+    # No index of its own: SQLite would use it to find all deals that are not merged.
+    merged_into_id: int | None = maybe_link("deals.id", index=False)
     made_by_call_id: int | None = maybe_link("calls.id", use_alter=True, name="fk_deals_made_by_call_id")
     lost_reason: str = Field(default="", max_length=LONGEST_WHY)
     created_at: datetime = utc_column(index=True)
@@ -205,6 +218,25 @@ class StageMove(SQLModel, table=True):
     by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself; ``reason`` says why
     at: datetime = utc_column()
     reason: dict[str, Any] = json_object()
+
+
+class DealMerge(SQLModel, table=True):
+    """A merge of two deals of one client, with all that an undo needs; the columns are those of ``contacts.models.Merge``."""
+
+    __tablename__ = "deal_merges"
+
+    id: int | None = row_id()
+    from_id: int = link("deals.id", ondelete="CASCADE")
+    into_id: int = link("deals.id", ondelete="CASCADE")
+    by_id: int | None = maybe_link("users.id", index=False)
+    at: datetime = utc_column()
+    moved: dict[str, Any] = json_object()
+    fields: dict[str, Any] = json_object()  # what the survivor took: {column: [before, after]}
+    marks: dict[str, Any] = json_object()
+    parts: dict[str, Any] = json_object()
+    undone_at: datetime | None = maybe_utc_column()
+    undone_by_id: int | None = maybe_link("users.id", index=False)
+    left: list[dict[str, Any]] = json_list()  # what the undo did not restore: stored ``contacts.hooks.Left``
 
 
 class Note(SQLModel, table=True):

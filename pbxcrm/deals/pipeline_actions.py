@@ -327,7 +327,7 @@ async def _deals_in(session: AsyncSession, stage: Stage, *, after: int) -> tuple
     """A batch of deals in ``stage`` with ids above ``after``, locked; and whether more follow."""
     found = await session.exec(
         select(Deal)
-        .where(Deal.stage_id == stage.id, col(Deal.id) > after)
+        .where(Deal.stage_id == stage.id, col(Deal.id) > after, col(Deal.merged_into_id).is_(None))
         .order_by(col(Deal.id))
         .limit(CLEAR_AT_ONCE + 1)
         .with_for_update(key_share=True)

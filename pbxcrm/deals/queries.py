@@ -15,12 +15,13 @@ from pbxcrm.contacts.number_owners import OwnedRow, is_beside
 from pbxcrm.deals.access import made_by_call, made_with_anothers_client, number_since, visible_deals
 from pbxcrm.deals.lamp_queries import LEVELS, LampLevel, lamp_rank
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, Pipeline, Stage, StageKind, StageMove
+from pbxcrm.deals.rules import merged_meanwhile
 from pbxcrm.deals.tag_queries import as_names, names_of_tags
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import fetch, list_param
-from pbxcrm.shared.errors import Invalid, NotFound, not_there
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound, not_there
 from pbxcrm.tasks.models import Task, TaskStatus
 
 MOST_COUNTED = 10_000  # deals of a stage; counting a million would take longer than all else on a page
@@ -197,11 +198,35 @@ def _open_of_numbers() -> Any:  # Select[Deal], built once
 
 
 async def access_deal(session: AsyncSession, viewer: Viewer, deal_id: int, *, field: str = "") -> Deal:
-    """The deal, if the viewer may see it. Raises NotFound, or Invalid at ``field`` if that is given."""
-    found = (await session.exec(select(Deal).where(Deal.id == deal_id, visible_deals(viewer)))).first()
+    """The deal, if the viewer may see it; for a merged deal, the survivor. Raises NotFound, or Invalid at ``field`` if that is given."""
+    found = await _get_deal(session, viewer, deal_id)
+    if found is None and (survivor := await survivor_of_deal(session, deal_id)) is not None:
+        found = await _get_deal(session, viewer, survivor)
     if found is None:
         raise no_deal(field)
     return found
+
+
+async def _get_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> Deal | None:
+    return (await session.exec(select(Deal).where(Deal.id == deal_id, visible_deals(viewer)))).first()
+
+
+async def survivor_of_deal(session: AsyncSession, deal_id: int) -> int | None:
+    """The id of the final survivor of a merged deal; None if the deal was not merged or does not exist."""
+    survivor: int | None = None
+    while True:
+        asked = select(Deal.merged_into_id).where(Deal.id == (survivor or deal_id))
+        into = (await session.exec(asked)).first()
+        if into is None:
+            return survivor
+        survivor = into
+
+
+async def why_not_there(session: AsyncSession, viewer: Viewer, deal_id: int) -> NotFound | Invalid | Conflict:
+    """The error for a change of a deal that is not visible: it was merged into one that is, or the viewer may not see it."""
+    survivor = await survivor_of_deal(session, deal_id)
+    seen = survivor is not None and await _get_deal(session, viewer, survivor) is not None
+    return merged_meanwhile() if seen else no_deal()
 
 
 def no_deal(field: str = "") -> NotFound | Invalid:

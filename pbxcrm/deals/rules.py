@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, Stage, StageKind
 from pbxcrm.fields.rules import read_decimal
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line
 
 MAX_AMOUNT = Decimal("1e13")
@@ -28,6 +28,19 @@ def check_amount(text: str | Decimal | None) -> Decimal | None:
 def is_closing(stage: Stage) -> bool:
     """Whether a deal in this stage is closed (won or lost)."""
     return stage.kind in CLOSED_KINDS
+
+
+def check_enters(deal: Deal, to: Stage) -> None:
+    """Raises Invalid when the stage is archived, and Conflict when the deal was merged into another."""
+    if to.archived_at is not None:
+        raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+    if deal.merged_into_id is not None:
+        raise merged_meanwhile()
+
+
+def merged_meanwhile() -> Conflict:
+    """The error for a change of a deal that somebody has merged into another."""
+    return Conflict("deal_merges.meanwhile", "This deal has been merged into another meanwhile. Look at that one.")
 
 
 def owes_next_task(stage: Stage) -> bool:

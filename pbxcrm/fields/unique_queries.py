@@ -13,8 +13,8 @@ from pbxcrm.fields.terms import value_of
 from pbxcrm.fields.value_sql import text
 from pbxcrm.shared.search_keys import folded
 
-#: Rows that count no more: a client that was merged keeps its values.
-_GONE = {FieldEntity.CONTACT: "merged_into_id"}
+#: Rows that count no more: a client or deal that was merged keeps its values.
+_GONE = {FieldEntity.CONTACT: "merged_into_id", FieldEntity.DEAL: "merged_into_id"}
 
 
 def _rows(entity: FieldEntity) -> tuple[Any, list[Any]]:

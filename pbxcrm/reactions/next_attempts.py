@@ -16,7 +16,7 @@ from pbxcrm.callbacks.queries import NOT_REACHED
 from pbxcrm.callbacks.rules import next_attempt, retry_title
 from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
-from pbxcrm.deals.hooks import StageEntry
+from pbxcrm.deals.hooks import DealsMerging, DealsUnmerging, StageEntry
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.people.directory import Directory
@@ -127,6 +127,25 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
         why = reason("attempts.deal_closed", stage=entry.stage.name)
         by_id = entry.actor.user_id if entry.actor is not None else None
         await do_settle(session, entry.deal.id, why, entry.at, entry.people, by_id=by_id)
+
+
+MERGED = "attempts"  # our key in ``DealsMerging.kept``
+
+
+async def deals_merge(session: AsyncSession, merging: DealsMerging) -> None:
+    """Handler of ``deals_merging``: the planned attempt is the survivor's from now on, unless that has its own."""
+    task = await open_task_about(session, about_next_attempt(merging.from_id))
+    if task is not None and await open_task_about(session, about_next_attempt(merging.into_id)) is None:
+        task.about = about_next_attempt(merging.into_id)
+        merging.kept[MERGED] = task.id
+
+
+async def deals_unmerge(session: AsyncSession, unmerging: DealsUnmerging) -> None:
+    """Handler of ``deals_unmerging``: the attempt is the first deal's again."""
+    task_id = unmerging.kept.get(MERGED)
+    task = await session.get(Task, task_id) if task_id is not None else None
+    if task is not None and task.about == about_next_attempt(unmerging.into_id):
+        task.about = about_next_attempt(unmerging.from_id)
 
 
 async def _planned(session: AsyncSession, deal: Deal, at: datetime) -> Task | None:

@@ -444,8 +444,8 @@ async def say_task_changed(
 
 
 async def say_tasks_relinked(session: AsyncSession, relinked: Relinked) -> None:
-    """Handler of ``rows_relinked``: open tasks have another client now, so lists must show the new name."""
-    ids = relinked.rows.get("tasks.contact_id", ())
+    """Handler of ``rows_relinked``: open tasks have another client or deal now, so lists must show it."""
+    ids = {*relinked.rows.get("tasks.contact_id", ()), *relinked.rows.get("tasks.deal_id", ())}
     people = await load_directory(session)
     found = await session.exec(select(Task).where(col(Task.id).in_(ids), Task.status == TaskStatus.OPEN.value))
     for task in found.all() if ids else ():

@@ -12,6 +12,7 @@ from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.merge_queries import with_merged
 from pbxcrm.deals.models import Deal, Note, StageMove
 from pbxcrm.files.access import visible_files
 from pbxcrm.files.models import AttachedFile
@@ -54,11 +55,11 @@ async def read_calls(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
 
 
 async def read_moves(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
-    """Moves of the deal between stages; none for a client."""
+    """Moves of the deal, and of deals merged into it, between stages; none for a client."""
     if asked.deal_id is None:
         return []
     at = col(StageMove.at)
-    query = select(StageMove).where(StageMove.deal_id == asked.deal_id)
+    query = select(StageMove).where(col(StageMove.deal_id).in_(await with_merged(session, asked.deal_id)))
     found = await session.exec(_page(query, EntryKind.MOVE, at, col(StageMove.id), asked))
     return [
         Entry(
@@ -75,12 +76,13 @@ async def read_moves(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
 
 
 async def read_changes(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:
-    """Changes of the deal that only the audit log records; none for a client."""
+    """Changes of the deal, and of deals merged into it, that only the audit log records; none for a client."""
     if asked.deal_id is None:
         return []
     at = col(AuditEntry.at)
+    of_it = [str(one) for one in await with_merged(session, asked.deal_id)]
     query = select(AuditEntry).where(
-        AuditEntry.entity == "deal", AuditEntry.entity_id == str(asked.deal_id), col(AuditEntry.action).in_(CHANGES)
+        AuditEntry.entity == "deal", col(AuditEntry.entity_id).in_(of_it), col(AuditEntry.action).in_(CHANGES)
     )
     found = await session.exec(_page(query, EntryKind.CHANGE, at, col(AuditEntry.id), asked))
     return [

@@ -13,7 +13,7 @@ from pbxcrm.callbacks.models import Attempt, Episode, EpisodeCall
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Contact, Email, Phone
-from pbxcrm.contacts.relinking import links
+from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.reactions.intake import Intake
@@ -117,7 +117,7 @@ class Clients:
 async def picture_of(session: AsyncSession) -> dict[str, Any]:
     found: dict[str, Any] = {}
     connection = await session.connection()
-    for link in links():
+    for link in CLIENTS.links:
         rows = await connection.execute(select_columns(link.table.c.id, link.column))
         found[link.name] = sorted((row[0], row[1]) for row in rows)
     contacts = (await session.exec(select(Contact).order_by(col(Contact.id)))).all()

@@ -15,7 +15,7 @@ from pbxcrm.contacts.duplicates import list_duplicates, say_not_same, take_back_
 from pbxcrm.contacts.merge_actions import SETTLE, SETTLE_AFTER, Versions
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, list_contacts
-from pbxcrm.contacts.relinking import OWN, links
+from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
@@ -45,16 +45,18 @@ def test_every_table_that_names_a_client_is_minded() -> None:
         for key in table.foreign_keys
         if key.column.table.name == "contacts"
     }
-    assert named == {link.table.name for link in links()} | OWN - {"contacts"} | {"contacts"}
-    assert {"deals", "tasks", "calls", "episodes", "notes", "phone_commands"} <= {link.table.name for link in links()}
-    for link in links():
+    assert named == {link.table.name for link in CLIENTS.links} | CLIENTS.own - {"contacts"} | {"contacts"}
+    assert {"deals", "tasks", "calls", "episodes", "notes", "phone_commands"} <= {
+        link.table.name for link in CLIENTS.links
+    }
+    for link in CLIENTS.links:
         assert [column.name for column in link.table.primary_key] == ["id"], link.name
         unique = [each for each in link.table.constraints if isinstance(each, UniqueConstraint)]
         columns = [each.columns for each in unique] + [each.columns for each in link.table.indexes if each.unique]
         assert not any(link.column.name in each for each in columns), (
             f"{link.name}: let it take part in contacts_merging"
         )
-    tables_in_order = [link.table.name for link in links()]
+    tables_in_order = [link.table.name for link in CLIENTS.links]
     assert tables_in_order.index("episodes") < tables_in_order.index("deals")  # as everybody locks them
 
 

@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlmodel import col, select
 
 from pbxcrm.composition import compose
+from pbxcrm.contacts import merge_queries
 from pbxcrm.contacts.models import Contact, Merge
-from pbxcrm.contacts.relinking import links
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
@@ -127,7 +127,7 @@ class Merges(RuleBasedStateMachine):
         now = self.run(self.clients.picture())
         live = {row[0] for row in now["contacts"] if row[5] is None}
         assert {row[0] for row in now["contacts"]} == set(self.ids)
-        for link in links():
+        for link in merge_queries.CLIENTS.links:
             rows = [row for row in now[link.name] if not (link.table.name == "deals" and row[0] in self.made)]
             assert [row[0] for row in rows] == [row[0] for row in self.start[link.name]], link.name
             assert {row[1] for row in now[link.name]} <= live | {None}, link.name

@@ -1,0 +1,162 @@
+"""Queries on merges of deals: a client's other open deals, who may undo a merge, and what an undo would not restore."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Role, Viewer, answers_for, decides_for
+from pbxcrm.access.owners import gathered
+from pbxcrm.contacts.hooks import Left, Why, left_since
+from pbxcrm.contacts.models import Phone
+from pbxcrm.deals.access import edits_deal, visible_deals
+from pbxcrm.deals.merge_rules import CUSTOM, is_same_client, plain
+from pbxcrm.deals.models import Deal, DealMerge, DealTag
+from pbxcrm.deals.queries import DealRow, as_rows, survivor_of_deal
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.value_actions import names_of_changed
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.relinking import Relinking
+
+#: Everything that moves with a merged deal. The others stay with its row: its history of stages, lamps and pauses.
+DEALS = Relinking(
+    "deals", frozenset({"deals", "deal_merges", "deal_tags", "bulk_changes", "stage_moves", "lamps", "pauses"})
+)
+MOST_OFFERED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class OtherDeals:
+    """The other open deals of the client of a deal. ``rows``: those that the viewer sees; ``owners``: ids of whose the others are."""
+
+    rows: list[DealRow]
+    owners: list[int | None]
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.owners)
+
+
+def _of_same_client(deal: Deal) -> ColumnElement[bool] | None:
+    """SQL condition for the deals of the same client, as ``merge_rules.is_same_client`` has it; None if the client is unknown."""
+    nobodys = col(Deal.contact_id).is_(None)
+    ways: list[ColumnElement[bool]] = []
+    if deal.contact_id is not None:
+        numbers = select(Phone.number).where(Phone.contact_id == deal.contact_id)
+        ways += [col(Deal.contact_id) == deal.contact_id, and_(nobodys, col(Deal.client_number).in_(numbers))]
+        if deal.client_number:
+            ways.append(and_(nobodys, col(Deal.client_number) == deal.client_number))
+    elif deal.client_number:
+        having = select(Phone.contact_id).where(Phone.number == deal.client_number)
+        ways += [col(Deal.client_number) == deal.client_number, col(Deal.contact_id).in_(having)]
+    if not ways:
+        return None
+    ids: list[Any] = [select(col(Deal.id)).where(way) for way in ways]
+    return col(Deal.id).in_(gathered(*ids))
+
+
+async def other_open_deals(
+    session: AsyncSession, viewer: Viewer, deal: Deal, *, pipeline_id: int | None = None
+) -> OtherDeals:
+    """The other open deals of the client of ``deal``, the last changed stage first; ``pipeline_id``: only of this pipeline."""
+    of_client = _of_same_client(deal)
+    if of_client is None:
+        return OtherDeals([], [])
+    query = (
+        select(Deal)
+        .where(of_client, col(Deal.closed_at).is_(None), Deal.id != deal.id)
+        .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
+        .limit(MOST_OFFERED)
+    )
+    if pipeline_id is not None:
+        query = query.where(Deal.pipeline_id == pipeline_id)
+    found = (await session.exec(query)).all()
+    if not found:
+        return OtherDeals([], [])
+    people = await load_directory(session)
+    mine = [each for each in found if edits_deal(viewer, each, people)]
+    return OtherDeals(
+        await as_rows(session, mine), list(dict.fromkeys(each.responsible_id for each in found if each not in mine))
+    )
+
+
+async def has_same_client(session: AsyncSession, this: Deal, into: Deal) -> bool:
+    """Whether both deals are of one client."""
+    contact_id = this.contact_id if this.contact_id is not None else into.contact_id
+    numbers = (await session.exec(select(Phone.number).where(Phone.contact_id == contact_id))).all()
+    return is_same_client(this, into, numbers)
+
+
+async def access_deal_merge(session: AsyncSession, viewer: Viewer, merge_id: int) -> DealMerge:
+    """A merge into a deal that the viewer sees, of one that was theirs, or that they made. Raises NotFound."""
+    merge = await session.get(DealMerge, merge_id)
+    if merge is not None and not await _sees(session, viewer, merge):
+        merge = None
+    if merge is None:
+        raise NotFound("deal_merges.not_found", "There is no such merge, or it is of a colleague's deals.")
+    return merge
+
+
+async def _sees(session: AsyncSession, viewer: Viewer, merge: DealMerge) -> bool:
+    if merge.by_id == viewer.user_id:
+        return True
+    this = await session.get_one(Deal, merge.from_id)
+    if answers_for(viewer, this.responsible_id, await load_directory(session)):
+        return True
+    survivor = await survivor_of_deal(session, merge.into_id) or merge.into_id
+    found = select(Deal.id).where(or_(col(Deal.id) == survivor, col(Deal.id) == merge.from_id), visible_deals(viewer))
+    return (await session.exec(found)).first() is not None
+
+
+def may_undo(viewer: Viewer, merge: DealMerge, this: Deal, into: Deal, people: Directory) -> bool:
+    """Whoever merged them, whoever was responsible for the merged deal, and whoever may change both."""
+    if viewer.role is Role.QC:
+        return False
+    mine = decides_for(viewer, this.responsible_id, people)
+    return (
+        merge.by_id == viewer.user_id
+        or (this.responsible_id is not None and mine)
+        or (mine and decides_for(viewer, into.responsible_id, people))
+    )
+
+
+async def merges_of_deal(session: AsyncSession, deal_ids: Collection[int]) -> list[DealMerge]:
+    """The merges into these deals that were not undone, oldest first."""
+    found = await session.exec(
+        select(DealMerge)
+        .where(col(DealMerge.into_id).in_(deal_ids), col(DealMerge.undone_at).is_(None))
+        .order_by(col(DealMerge.id))
+    )
+    return list(found.all())
+
+
+async def with_merged(session: AsyncSession, deal_id: int) -> list[int]:
+    """The id of the deal and of all deals that are merged into it, also through others."""
+    found, new = [deal_id], [deal_id]
+    while new:
+        new = [merge.from_id for merge in await merges_of_deal(session, new) if merge.from_id not in found]
+        found += new
+    return found
+
+
+async def changed_since(session: AsyncSession, merge: DealMerge, into: Deal) -> list[Left]:
+    """What an undo would not restore: values edited and rows reassigned since, and rows newer than the merge."""
+    left = [Left(Why.FIELD, key) for key, (_, after) in merge.fields.items() if plain(getattr(into, key)) != after]
+    changed = await names_of_changed(session, FieldEntity.DEAL, into, merge.parts.get(CUSTOM, {}))
+    left += [Left(Why.FIELD, f"{CUSTOM}.{name}") for name in changed]
+    return left + left_since(await DEALS.since(session, merge.moved, {}, merge.marks, merge.into_id))
+
+
+async def tags_of(session: AsyncSession, deal_id: int) -> set[int]:
+    """The ids of the tags of a deal."""
+    return set((await session.exec(select(DealTag.tag_id).where(DealTag.deal_id == deal_id))).all())
+
+
+async def both_of(session: AsyncSession, merge: DealMerge) -> tuple[Deal, Deal]:
+    """The merged deal and the one it was merged into."""
+    found = await load_by_id(session, Deal, [merge.from_id, merge.into_id])
+    return found[merge.from_id], found[merge.into_id]
