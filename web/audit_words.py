@@ -52,6 +52,8 @@ ACTIONS: dict[str, str] = {
     "contact.edited": N_("Client changed"),
     "contact.merged": N_("Clients merged"),
     "contact.unmerged": N_("Merge of clients undone"),
+    "deal.merged": N_("Deals merged"),
+    "deal.unmerged": N_("Merge of deals undone"),
     "contact.not_same": N_("Said that two clients are not the same"),
     "contact.may_be_same": N_("Said that two clients may be the same after all"),
     "contact.number_linked": N_("Number linked to a client"),

@@ -40,7 +40,7 @@ SETTLE = "deals.settle_merge"
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
+class DealVersions:
     """The versions of the two deals that the user saw; None: any."""
 
     this: int | None = None
@@ -55,7 +55,7 @@ async def merge_deals(
     *,
     now: datetime,
     chosen: Mapping[str, str] = {},
-    seen: Versions = Versions(),
+    seen: DealVersions = DealVersions(),
 ) -> DealMerge:
     """Merge ``deal_id`` into ``into_id``; ``chosen`` says per field (``merge_rules.FIELDS``) ``this`` or ``into``.
 

@@ -22,7 +22,7 @@ Moved = dict[str, list[list[int | None]]]  # "deals.contact_id" -> [[id, version
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ForeignKeyLink:
     """A column that refers to the row."""
 
     table: Table
@@ -43,7 +43,7 @@ class Link:
 class Since:
     """What happened to the rows of one link since a merge: ids of those edited, given to others, and newer than the merge."""
 
-    link: Link
+    link: ForeignKeyLink
     edited: tuple[int, ...]
     elsewhere: tuple[int, ...]
     newer: tuple[int, ...]
@@ -56,10 +56,10 @@ class Relinking:
         self.target, self.own = target, own
 
     @cached_property
-    def links(self) -> tuple[Link, ...]:
+    def links(self) -> tuple[ForeignKeyLink, ...]:
         """All links but those of ``own``. Dependent tables come first, the usual lock order: callbacks before deals."""
         found = [
-            Link(table, key.parent)
+            ForeignKeyLink(table, key.parent)
             for table in reversed(SQLModel.metadata.sorted_tables)
             for key in sorted(table.foreign_keys, key=lambda key: key.parent.name)
             if key.column.table.name == self.target and table.name not in self.own
@@ -107,25 +107,27 @@ class Relinking:
         return found
 
     async def ids_of(self, session: AsyncSession, row_id: int) -> dict[str, set[int]]:
-        """Link name → ids of all rows that refer to the row."""
+        """ForeignKeyLink name → ids of all rows that refer to the row."""
         return {
             link.name: {row[0] for row in await fetch(session, select(link.table.c.id).where(link.column == row_id))}
             for link in self.links
         }
 
     async def highest_ids(self, session: AsyncSession) -> dict[str, int]:
-        """Link name → highest id of its table; rows with a higher id are newer."""
+        """ForeignKeyLink name → highest id of its table; rows with a higher id are newer."""
         return {link.name: (await fetch(session, select(func.max(link.table.c.id))))[0][0] or 0 for link in self.links}
 
 
-async def give(session: AsyncSession, link: Link, ids: Iterable[int], to: int | None) -> None:
+async def give(session: AsyncSession, link: ForeignKeyLink, ids: Iterable[int], to: int | None) -> None:
     """Assign these rows to another one, or to none."""
     for some in _parts(sorted(ids)):
         change = update(link.table).where(link.table.c.id.in_(some)).values({link.column.name: to})
         await fetch(session, change.returning(link.table.c.id))
 
 
-async def whose_now(session: AsyncSession, link: Link, ids: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
+async def whose_now(
+    session: AsyncSession, link: ForeignKeyLink, ids: Iterable[int]
+) -> dict[int, tuple[int | None, int | None]]:
     """Row id → (the id that it refers to now, version); deleted rows are left out."""
     found: dict[int, tuple[int | None, int | None]] = {}
     for some in _parts(sorted(ids)):
@@ -135,14 +137,14 @@ async def whose_now(session: AsyncSession, link: Link, ids: Iterable[int]) -> di
     return found
 
 
-async def newer_of(session: AsyncSession, link: Link, row_id: int, than: int) -> list[int]:
+async def newer_of(session: AsyncSession, link: ForeignKeyLink, row_id: int, than: int) -> list[int]:
     """Ids of the rows that refer to ``row_id`` above ``than``, newest first."""
     query = select(link.table.c.id).where(link.column == row_id, link.table.c.id > than)
     return [row[0] for row in await fetch(session, query.order_by(link.table.c.id.desc()))]
 
 
 def ids_in(moved: Mapping[str, Sequence[Sequence[int | None]]]) -> dict[str, list[int]]:
-    """Link name → ids, without the versions."""
+    """ForeignKeyLink name → ids, without the versions."""
     return {name: [row[0] for row in rows if row[0] is not None] for name, rows in moved.items()}
 
 

@@ -12,8 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.callbacks.models import Attempt, Episode, EpisodeCall
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.merge_actions import merge_contacts
-from pbxcrm.contacts.models import Contact, Email, Phone
 from pbxcrm.contacts.merge_queries import CLIENTS
+from pbxcrm.contacts.models import Contact, Email, Phone
 from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.reactions.intake import Intake

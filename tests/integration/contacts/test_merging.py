@@ -13,9 +13,9 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import edit_contact, link_number
 from pbxcrm.contacts.duplicates import list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.merge_actions import SETTLE, SETTLE_AFTER, Versions
+from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, list_contacts
-from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database

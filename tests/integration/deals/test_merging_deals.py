@@ -17,7 +17,7 @@ from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.actions import add_note, create_deal, move_deal
-from pbxcrm.deals.merge_actions import SETTLE_AFTER, Versions, merge_deals
+from pbxcrm.deals.merge_actions import SETTLE_AFTER, DealVersions, merge_deals
 from pbxcrm.deals.merge_queries import DEALS, other_open_deals
 from pbxcrm.deals.models import Deal, DealMerge, DealTag, Note, StageKind
 from pbxcrm.deals.queries import access_deal, list_deals, stage_of_kind
@@ -253,7 +253,7 @@ async def test_only_open_deals_of_one_client_that_one_may_change_are_merged(desk
     with pytest.raises(NotAllowed):
         await merge(desk, one, two, "kira")
     with pytest.raises(Conflict, match="changed this deal meanwhile"):
-        await merge(desk, one, two, seen=Versions(this=7))
+        await merge(desk, one, two, seen=DealVersions(this=7))
     async with desk.database.write() as session:
         ivan = await desk.office.viewer(session, "ivan")
         lost = await stage_of_kind(session, (await session.get_one(Deal, one)).pipeline_id, StageKind.LOST)
@@ -265,7 +265,7 @@ async def test_only_open_deals_of_one_client_that_one_may_change_are_merged(desk
     with pytest.raises(NotFound):
         await undo(desk, made, "petro")
     with pytest.raises(NotFound):
-        await merge(desk, hers, one, "olena")  # it is Ivan's now
+        await merge(desk, hers, one, "olena")  # it is Ivan's deal now
     await undo(desk, made, "olena")  # but hers was merged, so she may take it back
     assert (await get(desk, hers)).merged_into_id is None
 
