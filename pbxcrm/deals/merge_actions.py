@@ -99,11 +99,11 @@ async def merge_deals(
     await session.flush()
     await set_timer(session, SETTLE, f"{SETTLE}:{merge.id}", now + SETTLE_AFTER, {"merge": merge.id})
     people = await load_directory(session)
-    for one in (this, into):
+    for deal in (this, into):
         record(
-            session, now, "deal.merged", "deal", one.id, actor=viewer, merge=merge.id, from_id=deal_id, into_id=into_id
+            session, now, "deal.merged", "deal", deal.id, actor=viewer, merge=merge.id, from_id=deal_id, into_id=into_id
         )
-        say_deal_changed(session, one, now, people)
+        say_deal_changed(session, deal, now, people)
     await deal_changed(session, into, now)
     await rows_relinked(session, Relinked(ids_in(merge.moved), now))
     return merge
