@@ -6,7 +6,8 @@ person with their own rights and in the language of the page that listens. The e
 
     event: hello  data: {"last": 812}                      the stream begins; events up to 812 have been said before
     event: hint   data: [{"id": 813, "topic": "deal", "ref": "12"}, …]
-    event: push   data: {"region": "dock", "html": "…"}
+    event: push   data: {"region": "dock", "number": 7, "outline": "…", "parts": {"call-12": "…"}}   what changed (``web.regions``);
+                        {"region": "dock", "html": "…"} for a page from before an upgrade, which does not ask for parts
     event: state  data: {"live": "offline"}                Redis is away: nothing will be heard until "ok"
     event: bye    data: {"why": "old" | "slow" | "session"} the stream ends; "session": log in again
 
@@ -29,6 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pbxcrm.access import Viewer
 from pbxcrm.shared.events import CHANNEL
+from web.regions import RegionHtml, SentRegion
 
 log = structlog.get_logger()
 
@@ -58,7 +60,7 @@ class RenderRequest:
 
 
 #: Renders a region for several people and yields (request, HTML) for each. It runs outside of any request.
-Pusher = Callable[[Sequence[RenderRequest]], AsyncIterator[tuple[RenderRequest, str]]]
+Pusher = Callable[[Sequence[RenderRequest]], AsyncIterator[tuple[RenderRequest, RegionHtml]]]
 Reader = tuple[int, str]  # user id and language: the tabs of one person may use two languages
 
 
@@ -97,20 +99,27 @@ Message = tuple[str, Any]  # name of the event and its data; for "hint" a list o
 
 
 class Ear:
-    """One open stream. ``deaf`` is set when it was too slow and has missed events."""
+    """One open stream. ``deaf`` is set when it was too slow and has missed events. ``by_parts``: its page puts parts together."""
 
-    def __init__(self, listener: Viewer) -> None:
+    def __init__(self, listener: Viewer, *, by_parts: bool = True) -> None:
         self.viewer = listener  # ``language`` is that of the page
         self.deaf = False
-        self._at_once: dict[str, Message] = {}  # the latest push of each region, the latest state
+        self._by_parts = by_parts
+        self._state: Message | None = None  # the latest state that is not sent yet
+        self._regions: dict[str, RegionHtml] = {}  # the latest HTML of each region that is not sent yet
+        self._sent: dict[str, SentRegion] = {}
         self._hints: dict[tuple[str, str], dict[str, Any]] = {}  # topic and reference -> the latest
         self._hints_due = False
         self._something = asyncio.Event()
 
-    def say(self, name: str, data: dict[str, Any]) -> None:
-        """Queue an event to be sent at once. It replaces an unsent one of the same region."""
-        self._at_once.pop(key := f"{name} {data.get('region', '')}", None)
-        self._at_once[key] = (name, data)
+    def tell_state(self, live: str) -> None:
+        """Queue whether this process hears events (ok | offline). It replaces an unsent one."""
+        self._state = "state", {"live": live}
+        self._something.set()
+
+    def push(self, region: str, html: RegionHtml) -> None:
+        """Queue the HTML of a region. It replaces an unsent one; what is sent is the difference to the last one sent."""
+        self._regions[region] = html
         self._something.set()
 
     def hint(self, hint: "Hint") -> None:
@@ -140,11 +149,23 @@ class Ear:
                 async with asyncio.timeout(max(0.01, seconds)):
                     await self._something.wait()
         self._something.clear()
-        messages, self._at_once = list(self._at_once.values()), {}
+        messages = [self._state] if self._state else []
+        messages += self._changes()
+        self._state = None
         if self._hints and (self._hints_due or messages):
             messages.append(("hint", list(self._hints.values())))
             self._hints, self._hints_due = {}, False
         return messages
+
+
+    def _changes(self) -> Iterator[Message]:
+        """A push for each region that differs from what was sent."""
+        regions, self._regions = self._regions, {}
+        for region, html in regions.items():
+            if not self._by_parts:
+                yield "push", {"region": region, "html": html.whole()}
+            elif changes := self._sent.setdefault(region, SentRegion()).changes(html):
+                yield "push", {"region": region, **changes}
 
 
 def _reader(person: Viewer) -> Reader:
@@ -179,9 +200,9 @@ class Hub:
         self.pushers[topic] = (region, pusher)
 
     @contextmanager
-    def listening(self, listener: Viewer) -> Iterator[Ear]:
+    def listening(self, listener: Viewer, *, by_parts: bool = True) -> Iterator[Ear]:
         """An open stream of this person, until the block ends."""
-        ear = Ear(listener)
+        ear = Ear(listener, by_parts=by_parts)
         self._ears.setdefault(listener.user_id, set()).add(ear)
         self._sort_in(listener)
         try:
@@ -258,7 +279,7 @@ class Hub:
         self.online = online
         for ears in self._ears.values():
             for ear in ears:
-                ear.say("state", {"live": "ok" if online else "offline"})
+                ear.tell_state("ok" if online else "offline")
         if online:
             for user_id in self._ears:  # pushes may have been missed meanwhile
                 self.push_to(user_id)
@@ -329,7 +350,7 @@ class Hub:
                 del left[reader]
                 for ear in self._ears.get(reader[0], ()):
                     if _reader(ear.viewer) == reader:
-                        ear.say("push", {"region": region, "html": html})
+                        ear.push(region, html)
                 await asyncio.sleep(0)  # let it be sent before the next one is rendered
         except (
             Exception

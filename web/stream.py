@@ -41,22 +41,23 @@ class _Stream(EventSourceResponse):
 
 
 async def live(request: Request) -> Response:
-    """``GET /live?language=``: this browser's stream, for pages in this language."""
+    """``GET /live?language=&parts=1``: this browser's stream, for pages in this language. ``parts``: pushes contain what changed."""
     asked = Language.of(request.query_params.get("language", "")) or here().language
     reader = _reading(viewer(request), asked.value)
-    stream = speak(request, parts(request).hub, reader, life=LIFE_SECONDS)
+    by_parts = request.query_params.get("parts") == "1"  # not asked for by pages that stay open over an upgrade
+    stream = speak(request, parts(request).hub, reader, life=LIFE_SECONDS, by_parts=by_parts)
     # After a restart all browsers reconnect at once; a random offset spreads their periodic requests.
     beat = HEARTBEAT_SECONDS * random.uniform(0.7, 1)  # noqa: S311
     return _Stream(stream, ping=beat, send_timeout=SEND_SECONDS, headers={"X-Accel-Buffering": "no"})
 
 
 async def speak(
-    request: Request, hub: Hub, listener: Viewer, *, life: float, check_every: float = CHECK_SECONDS
+    request: Request, hub: Hub, listener: Viewer, *, life: float, by_parts: bool = False, check_every: float = CHECK_SECONDS
 ) -> AsyncIterator[bytes]:
     """The lines of one stream, until it is too old, too slow, or its session has ended (checked regularly and on a hint)."""
     loop = asyncio.get_running_loop()
     end = loop.time() + life * random.uniform(0.9, 1)  # noqa: S311 (so that a thousand browsers do not return at once)
-    with hub.listening(listener) as ear:
+    with hub.listening(listener, by_parts=by_parts) as ear:
         yield _event("hello", {"last": hub.last_id, "live": "ok" if hub.online else "offline"})
         hub.push_to(listener.user_id)
         next_check = loop.time() + check_every * random.uniform(0, 1)  # noqa: S311 (of five hundred at once a ring would wait)

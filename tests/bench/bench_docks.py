@@ -70,7 +70,7 @@ class Crowd:
             hint = Hint(said.id, said.topic, said.ref, frozenset(said.users), frozenset(said.roles), said.urgent)
             if hint.topic == "dock" and hint.urgent:
                 for user_id in hint.users:
-                    self.waiting[user_id] = at, f'id="call-{hint.ref}"'
+                    self.waiting[user_id] = at, f"call-{hint.ref}"
             self.hub.deliver(hint)
 
     async def read(self, ear: Ear) -> None:
@@ -82,7 +82,7 @@ class Crowd:
             for name, data in messages:
                 self.pushed += name == "push"
                 since, card = self.waiting.get(ear.viewer.user_id, (0.0, ""))
-                if name == "push" and card and card in data["html"]:
+                if name == "push" and card and card in data["parts"]:
                     del self.waiting[ear.viewer.user_id]
                     self.late.append((clock() - since) * 1000)
 

@@ -22,6 +22,7 @@ from tests.integration.web.conftest import PASSWORD
 from tests.integration.web.serving import serving
 from tests.waiting import until
 from web.live import RenderRequest
+from web.regions import RegionHtml
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -166,9 +167,9 @@ async def test_a_revoked_session_leaves_the_page(at_screen: AtScreen, db: Databa
 async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
     at_screen: AtScreen, app: Starlette, redis: Redis
 ) -> None:
-    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
         for each in asked:
-            yield each, '<section class="callcard"><h2 data-dock-title>Olena &lt;b&gt;</h2></section>'
+            yield each, RegionHtml('<section class="callcard"><h2 data-dock-title>Olena &lt;b&gt;</h2></section>')
 
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", card)
@@ -181,11 +182,11 @@ async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
 
 
 async def test_on_a_phone_the_dock_folds_to_one_line(at_screen: AtScreen, app: Starlette) -> None:
-    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
         for each in asked:
             yield (
                 each,
-                '<section class="callcard"><h2 data-dock-title>Olena S.</h2><p>Long text</p></section>',
+                RegionHtml('<section class="callcard"><h2 data-dock-title>Olena S.</h2><p>Long text</p></section>'),
             )
 
     app.state.parts.hub.pushers.clear()

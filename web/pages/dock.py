@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -33,6 +32,7 @@ from web.i18n import gettext as _
 from web.live import Pusher, RenderRequest
 from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
+from web.regions import RegionHtml
 from web.ring_endings import stopped
 from web.words import WHY_NOT
 
@@ -59,7 +59,7 @@ class Drawn:
     state: CardState
     language: str
     at: datetime
-    html: Markup
+    html: str
 
     def serves(self, place: CardSlot, language: str, at: datetime) -> bool:
         """Whether the rendered card can be reused."""
@@ -74,7 +74,7 @@ async def dock(request: Request) -> Response:
 async def _own_dock(request: Request) -> HTMLResponse:
     person = replace(viewer(request), language=here().language.value)
     drawn = [html async for _asked, html in _draw(parts(request), [RenderRequest(person, {}, {""})], now(request))]
-    return HTMLResponse(drawn[0])
+    return HTMLResponse(drawn[0].whole())
 
 
 def pusher(of: Parts) -> Pusher:
@@ -82,7 +82,7 @@ def pusher(of: Parts) -> Pusher:
     return lambda asked: _draw(of, asked, of.clock())
 
 
-async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> AsyncIterator[tuple[RenderRequest, str]]:
+async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
     """Docks, each in the language of its reader. Their data is loaded for all at once, except cards that can be reused."""
     docks, cards, people = await _load(of, asked, at)
     timezone = ZoneInfo(of.settings.timezone)
@@ -92,11 +92,12 @@ async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> Asyn
             for place in dock.places:
                 card = cards.get((person.user_id, place))
                 if card is not None and people is not None:
-                    html = Markup(of.templates.text("dock/_card.html", **_facing(person, card, people)))  # noqa: S704
+                    html = of.templates.text("dock/_card.html", **_facing(person, card, people))
                     each.drawn[place.call_id] = Drawn(place.state, here().language, at, html)
             for gone in each.drawn.keys() - {place.call_id for place in dock.places}:
                 del each.drawn[gone]
-            yield each, of.templates.text("dock/_cards.html", dock=dock, drawn=each.drawn)
+            outline = of.templates.text("dock/_cards.html", dock=dock, drawn=each.drawn)
+            yield each, RegionHtml(outline, {f"call-{id_}": card.html for id_, card in each.drawn.items()})
 
 
 async def _load(

@@ -38,7 +38,7 @@ class Docks:
         self._asked.about = set(about)
         ((asked, html),) = [pushed async for pushed in self._push([self._asked])]
         assert asked is self._asked
-        return html
+        return html.whole()
 
     async def call_id(self, linkedid: str) -> str:
         async with self.database.read() as session:

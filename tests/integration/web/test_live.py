@@ -22,7 +22,8 @@ from tests.integration.web.conftest import PASSWORD, Clock
 from tests.integration.web.serving import serving
 from tests.waiting import until
 from web import stream
-from web.live import WAITING_AT_MOST, Hint, Hub, RenderRequest
+from web.live import WAITING_AT_MOST, Ear, Hint, Hub, RenderRequest
+from web.regions import RegionHtml
 from web.stream import speak
 
 
@@ -187,11 +188,11 @@ async def test_a_new_role_counts_at_once(listen: Listen, database: Database, red
 async def test_finished_html_is_pushed_to_every_tab_of_one_person(listen: Listen, redis: Redis, app: Starlette) -> None:
     rendered: list[str] = []
 
-    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
         for each in asked:
             person = each.person
             rendered.append(person.login)
-            yield each, f"<b>{person.login} {len(rendered)}</b>"
+            yield each, RegionHtml(f"<b>{person.login} {len(rendered)}</b>")
 
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", card)
@@ -213,10 +214,10 @@ async def test_each_page_is_pushed_to_in_its_own_language(
 ) -> None:
     """Two tabs of one person, who has chosen no language and then one: a page stays in the language it was made in."""
 
-    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
         for each in asked:
             each.drawn["times"] = each.drawn.get("times", 0) + 1
-            yield each, f"{each.person.language} {len(each.drawn)}"
+            yield each, RegionHtml(f"{each.person.language} {len(each.drawn)}")
 
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", card)
@@ -242,12 +243,12 @@ async def test_each_page_is_pushed_to_in_its_own_language(
 
 
 async def test_a_card_that_cannot_be_rendered_silences_nobody(listen: Listen, redis: Redis, app: Starlette) -> None:
-    async def broken(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+    async def broken(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
         for each in asked:
             person = each.person
             if person.login == "olena":
                 raise RuntimeError(person.login)
-            yield each, "<b>whole</b>"
+            yield each, RegionHtml("<b>whole</b>")
 
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", broken)
@@ -285,9 +286,9 @@ async def test_redis_gone_is_said_and_comes_back_by_itself(redis: Redis) -> None
 
 
 async def test_what_redis_could_not_say_is_pushed_when_it_is_back(redis: Redis) -> None:
-    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+    async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
         for each in asked:
-            yield each, "as it is now"
+            yield each, RegionHtml("as it is now")
 
     hub = Hub(redis, channel="test")
     hub.add_pusher("dock", "dock", card)
@@ -296,7 +297,7 @@ async def test_what_redis_could_not_say_is_pushed_when_it_is_back(redis: Redis) 
         with hub.listening(SELLER) as ear:
             await redis.client_kill_filter(_type="pubsub")
             heard: list[object] = []
-            while ("push", {"region": "dock", "html": "as it is now"}) not in heard:
+            while ("push", {"region": "dock", "number": 1, "outline": "as it is now", "parts": {}}) not in heard:
                 heard += await asyncio.wait_for(ear.next(30), 30)
     assert heard[:2] == [("state", {"live": "offline"}), ("state", {"live": "ok"})]
 
@@ -325,9 +326,9 @@ async def test_who_is_too_slow_is_dropped_and_costs_no_more_memory(app: Starlett
 async def test_a_browser_that_stops_reading_is_let_go_while_others_hear_on(
     listen: Listen, address: str, app: Starlette, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def huge(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, str]]:
+    async def huge(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
         for each in asked:
-            yield each, "x" * 4_000_000
+            yield each, RegionHtml("x" * 4_000_000)
 
     monkeypatch.setattr(stream, "SEND_SECONDS", 0.5)
     hub: Hub = app.state.parts.hub
@@ -375,3 +376,38 @@ async def test_a_closed_tab_leaves_nothing_behind(address: str, app: Starlette) 
             assert hub.open_streams == 1
     await until(lambda: hub.open_streams == 0)
     assert hub._ears == {}
+
+
+async def pushes(ear: Ear) -> list[Any]:
+    return [data for name, data in await ear.next(30) if name == "push"]
+
+
+async def test_of_pushes_that_wait_for_a_slow_reader_nothing_is_lost(redis: Redis) -> None:
+    """They become one message: the difference between what was sent last and what holds now."""
+    hub, outline = Hub(redis), "<!--part call-1--><!--part call-2-->"
+    with hub.listening(SELLER) as ear, hub.listening(SELLER) as late:
+        for one, two in (("a", "a"), ("b", "a"), ("b", "b"), ("a", "b")):
+            for each in (ear, late):
+                each.push("dock", RegionHtml(outline, {"call-1": one, "call-2": two}))
+            if (one, two) == ("a", "a"):
+                assert [push["number"] for push in await pushes(ear)] == [1]
+        assert await pushes(ear) == [{"region": "dock", "number": 2, "parts": {"call-2": "b"}}]
+        # A stream that begins meanwhile gets everything.
+        assert await pushes(late) == [
+            {"region": "dock", "number": 1, "outline": outline, "parts": {"call-1": "a", "call-2": "b"}}
+        ]
+
+
+async def test_a_push_that_changes_nothing_is_not_sent(redis: Redis) -> None:
+    with Hub(redis).listening(SELLER) as ear:
+        for _ in range(2):
+            ear.push("dock", RegionHtml("<!--part call-1-->", {"call-1": "a"}))
+            messages = await ear.next(0)
+        assert messages == []
+
+
+async def test_a_page_from_before_an_upgrade_gets_whole_html(redis: Redis) -> None:
+    with Hub(redis).listening(SELLER, by_parts=False) as ear:
+        for text in ("a", "b"):
+            ear.push("dock", RegionHtml("<p><!--part call-1--></p>", {"call-1": text}))
+            assert await pushes(ear) == [{"region": "dock", "html": f"<p>{text}</p>"}]

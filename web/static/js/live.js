@@ -5,6 +5,7 @@
 // A region that is in use (text is typed, a menu or dialog is open) is refreshed later.
 import { back, over } from "./session.js";
 import { keeping } from "./keep.js";
+import { changed, whole } from "./regions.js";
 import { Switchboard } from "./switchboard.js";
 
 const GATHER = 60; // ms during which hints are gathered
@@ -90,8 +91,7 @@ function hear(message) {
     // The first stream of this page: something may have happened between the page and the stream.
     if (message.last > Number(document.body.dataset.heard)) hear({ kind: "refresh" });
   } else if (message.kind === "push") {
-    const region = document.querySelector(`[data-region="${CSS.escape(message.region)}"]`);
-    if (region) keeping(region, () => window.htmx.swap({ text: message.html, target: region, swap: "innerMorph", sourceElement: region }));
+    show(message);
     document.dispatchEvent(new CustomEvent("live:push", { detail: message }));
   } else if (message.kind === "state") {
     state(message.live);
@@ -100,6 +100,27 @@ function hear(message) {
     over();
   }
 }
+
+// Shows a pushed region. If its outline is the same, only the parts that changed are swapped: a card that is being written in is not
+// touched when another one changes.
+const shown = new WeakMap(); // element of a region -> the message that it shows
+function show(message) {
+  const region = document.querySelector(`[data-region="${CSS.escape(message.region)}"]`);
+  if (!region) return;
+  const morph = (target, text) => keeping(target, () => window.htmx.swap({ text, target, swap: "innerMorph", sourceElement: target }));
+  const parts = changed(shown.get(region), message)?.map((name) => [region.querySelector(`[data-part="${CSS.escape(name)}"]`), message.parts[name]]);
+  shown.set(region, message);
+  if (!parts || parts.some(([place]) => !place)) morph(region, whole(message));
+  else for (const part of parts) morph(...part);
+}
+
+// The answer to an action on a card is swapped in, too. What is shown then is not what was pushed last, so the next push is shown as a whole.
+document.addEventListener("htmx:before:swap", ({ detail: { ctx, tasks } }) => {
+  for (const task of tasks ?? []) {
+    const target = typeof task.target === "string" ? document.querySelector(task.target) : task.target;
+    if (target !== ctx.sourceElement) shown.delete(target?.closest?.("[data-region]"));
+  }
+});
 
 // Regions whose ages only the server can calculate (working minutes, overdue): loaded again once a minute.
 setInterval(() => {

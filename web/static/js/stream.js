@@ -13,7 +13,8 @@ const BEAT = 1000, SLEPT = 4000; // if the timer fires this late, the machine sl
 const JUST_NOW = 300; // ten tabs wake at once: a try that is younger than this is not replaced
 
 export class Stream {
-  // hear(name, data) is called for each event of the server, and for "closed" and "over", which this class adds. `language` is that of the pages.
+  // hear(name, data) is called for each event of the server, and for "closed" and "over", which this class adds; if it returns true,
+  // something was lost and the stream begins anew. `language` is that of the pages.
   constructor(hear, language) {
     this.hear = hear;
     this.language = language;
@@ -85,7 +86,7 @@ export class Stream {
       this.abort.abort();
     }, hurried ? HURRIED_PATIENCE : this.patience);
     try {
-      const response = await fetch(`/live?language=${this.language}`, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: this.abort.signal });
+      const response = await fetch(`/live?language=${this.language}&parts=1`, { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: this.abort.signal });
       clearTimeout(impatient);
       if (response.status === 401 || response.status === 403) return "session";
       if (response.ok && response.body) return await this.read(response.body);
@@ -128,7 +129,6 @@ export class Stream {
       this.hurry = 0;
       this.patience = PATIENCE[0];
     }
-    this.hear(name, said);
-    return null;
+    return this.hear(name, said) ? "lost" : null;
   }
 }

@@ -1,5 +1,6 @@
 // Keeps the state of a stream, so that a page that joins late gets what it missed. Used by the shared worker, by the leading
 // tab, and by a tab that works alone.
+import { Regions } from "./regions.js";
 import { Stream } from "./stream.js";
 
 const REMEMBERED = 300;
@@ -10,7 +11,7 @@ export class Switchboard {
     this.tell = tell;
     this.language = language;
     this.hints = [];
-    this.regions = new Map();
+    this.regions = new Regions();
     this.live = "connecting";
     this.last = 0;
     this.begin();
@@ -20,8 +21,10 @@ export class Switchboard {
     this.stream = new Stream((name, data) => this.hear(name, data), this.language);
   }
 
+  // Returns whether the stream must begin anew, because it lost something.
   hear(name, data) {
     if (name === "hello") {
+      this.regions.restart();
       // After a gap it is unknown what was missed: pages load all their live regions again.
       const missed = this.live === "offline" || (this.last > 0 && data.last > this.last);
       this.last = Math.max(this.last, data.last);
@@ -34,20 +37,21 @@ export class Switchboard {
       for (const hint of data) this.last = Math.max(this.last, hint.id);
       this.tell({ kind: "hints", hints: data });
     } else if (name === "push") {
-      this.regions.set(data.region, data.html);
-      this.tell({ kind: "push", ...data });
+      if (!this.regions.take(data)) return true;
+      this.tell(this.regions.push(data.region));
     } else if (name === "state") {
       const back = this.live === "offline" && data.live === "ok";
       this.live = data.live;
       this.tell({ kind: "state", live: data.live });
       if (back) this.tell({ kind: "refresh", last: this.last });
     } else if (name === "closed") {
-      if (this.live === "offline") return; // already sent: each page counts from the first message
+      if (this.live === "offline") return false; // already sent: each page counts from the first message
       this.live = "offline";
       this.tell({ kind: "state", live: "offline" });
     } else if (name === "over") {
       this.tell({ kind: "over" });
     }
+    return false;
   }
 
   // A page joins: send it the earlier state that it needs. `heard`: the last event that its server knew when it was rendered.
@@ -59,8 +63,7 @@ export class Switchboard {
     const messages = [{ kind: "state", live: this.live }];
     const missed = this.hints.filter((hint) => hint.id > heard);
     if (missed.length) messages.push({ kind: "hints", hints: missed });
-    for (const [region, html] of this.regions) messages.push({ kind: "push", region, html });
-    return messages;
+    return [...messages, ...this.regions.pushes()];
   }
 
   wake(why) {
