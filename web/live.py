@@ -157,7 +157,6 @@ class Ear:
             self._hints, self._hints_due = {}, False
         return messages
 
-
     def _changes(self) -> Iterator[Message]:
         """A push for each region that differs from what was sent."""
         regions, self._regions = self._regions, {}

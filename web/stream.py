@@ -52,7 +52,13 @@ async def live(request: Request) -> Response:
 
 
 async def speak(
-    request: Request, hub: Hub, listener: Viewer, *, life: float, by_parts: bool = False, check_every: float = CHECK_SECONDS
+    request: Request,
+    hub: Hub,
+    listener: Viewer,
+    *,
+    life: float,
+    by_parts: bool = False,
+    check_every: float = CHECK_SECONDS,
 ) -> AsyncIterator[bytes]:
     """The lines of one stream, until it is too old, too slow, or its session has ended (checked regularly and on a hint)."""
     loop = asyncio.get_running_loop()

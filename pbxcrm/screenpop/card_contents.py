@@ -18,9 +18,9 @@ from pbxcrm.calls.rules import named_as
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.number_owners import counts, phone_since
 from pbxcrm.deals.access import is_made_by_call, is_with_anothers_client, sees_deal
-from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import DealRow, number_counts
-from pbxcrm.deals.queries import as_rows as deal_rows
+from pbxcrm.deals.lamp_queries import LEVELS, LampLevel, lamp_rank
+from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.queries import load_funnel, number_counts
 from pbxcrm.people.access import sees_user
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
@@ -30,6 +30,50 @@ from pbxcrm.shared.core_sql import fetch, list_param, load_by_id
 PAST = 3
 DEALS, HISTORY = 20, 60  # the most deals and earlier calls read per call
 Thing = TypeVar("Thing")
+
+
+# A card is rendered four times per call, so its rows are read without the ORM and with few columns.
+
+
+@dataclass(frozen=True, slots=True)
+class CardCall:
+    """The columns of a call that its cards need."""
+
+    id: int
+    direction: str
+    outcome: str
+    started_at: datetime
+    ended_at: datetime | None
+    client_number: str | None
+    client_name: str | None
+    contact_id: int | None
+    deal_id: int | None
+    line_id: int | None
+    did: str | None
+    queue: str | None
+    wait_seconds: float | None
+    talk_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CardContact:
+    """The columns of a client that a card needs."""
+
+    id: int
+    name: str
+    company_id: int | None
+    responsible_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardDeal:
+    """An open deal of the client."""
+
+    deal: Deal
+    stage: Stage
+    responsible: User | None
+    lamp: LampLevel
+    counts: bool  # whether calls of its number belong to it where no client has the number
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +104,15 @@ class LiveLeg:
 class Card:
     """One call on one person's screen. ``since`` is when the state began, ``waiting_since`` when the client began to wait."""
 
-    call: Call
+    call: CardCall
     state: CardState
     since: datetime
-    contact: Contact | None
+    contact: CardContact | None
     company: Company | None
-    candidates: list[Contact]  # contacts with the number, while none has been chosen
-    others: list[Contact]  # other contacts with the number
-    deals: list[DealRow]  # the client's open deals of which the viewer may know: the call's own, then the viewer's
-    deal: DealRow | None  # the one the call belongs to
+    candidates: list[CardContact]  # contacts with the number, while none has been chosen
+    others: list[CardContact]  # other contacts with the number
+    deals: list[CardDeal]  # the client's open deals of which the viewer may know: the call's own, then the viewer's
+    deal: CardDeal | None  # the one the call belongs to
     responsible: User | None  # whose the caller is
     line: Line | None
     past: list[tuple[PastCall, User | None]]  # the latest calls, each with the responsible user
@@ -123,11 +167,10 @@ class Known:
 
     now: datetime
     today: datetime  # the beginning of the day in our time zone
-    contacts: dict[str, list[Contact]]  # number -> contacts that have it
-    by_id: dict[int | None, Contact]
+    contacts: dict[str, list[CardContact]]  # number -> contacts that have it
+    by_id: dict[int | None, CardContact]
     companies: dict[int | None, Company]
-    counting: frozenset[int]  # ids of deals to which calls of their number belong where no client has it
-    deals: Filed[DealRow]
+    deals: Filed[CardDeal]
     history: Filed[PastCall]
     people: Directory
     lines: dict[int | None, Line]
@@ -137,26 +180,24 @@ class Known:
     async def load(
         cls,
         session: AsyncSession,
-        user_ids: Collection[int],
-        calls: Sequence[Call],
+        authors: Collection[int],
+        calls: Sequence[CardCall],
         now: datetime,
         today: datetime,
     ) -> "Known":
-        """Read everything the cards of these calls show, with about one query per table."""
+        """Read everything the cards of these calls show, with about one query per table. ``authors``: whose notes are read."""
         numbers = {call.client_number for call in calls if call.client_number}
-        call_ids = {call.id for call in calls}
         contacts, by_id = await _contacts(session, numbers, {call.contact_id for call in calls})
-        deals = await deal_rows(session, await _open_deals(session, calls, numbers, set(by_id)))
-        counting = await _counting(session, [row.deal.id or 0 for row in deals])
+        deals = await _open_deals(session, calls, numbers, set(by_id))
         history = await _history(session, numbers, set(by_id))
-        notes = await fetch(session, _NOTES, {"ids": list(call_ids), "people": list(user_ids)})
+        asked = {"ids": [call.id for call in calls], "people": list(authors)}
+        notes = await fetch(session, _NOTES, asked) if authors else ()
         return cls(
             now,
             today,
             contacts,
             by_id,
             await load_by_id(session, Company, {contact.company_id for contact in by_id.values()}),
-            counting,
             Filed(deals, lambda row: _keys(row.deal.client_number, row.deal.contact_id, row.deal.id)),
             Filed(history, lambda past: _keys(past.client_number, past.contact_id)),
             await load_directory(session),
@@ -164,7 +205,7 @@ class Known:
             {(note.call_id, note.author_id): note.text for note in notes},
         )
 
-    def card(self, viewer: Viewer, call: Call, state: CardState, legs: Sequence[LiveLeg]) -> Card:
+    def card(self, viewer: Viewer, call: CardCall, state: CardState, legs: Sequence[LiveLeg]) -> Card:
         """The card of one call, from rows in memory."""
         user_id = viewer.user_id
         # As ``reactions.client_of_call.identify`` chooses: clients of the first owner; a later one only when somebody chose it.
@@ -178,7 +219,7 @@ class Known:
         others = [("contact", c.id) for c in first] if contact is None else []
         found = self.deals.find([*same, *others, ("deal", call.deal_id)])
         clients = {each.id for each in (contact, *first) if each is not None}
-        whose = [row for row in found if row.deal.id == call.deal_id or self._is_first(row.deal, clients)]
+        whose = [row for row in found if row.deal.id == call.deal_id or self._is_first(row, clients)]
         deals = [row for row in found if row in whose or self._told(viewer, row.deal)]
         deals.sort(key=lambda row: (row.deal.id != call.deal_id, row.deal.responsible_id != user_id))
         history = [past for past in self.history.find(same) if past.id != call.id and past.outcome != Outcome.OPEN]
@@ -221,13 +262,13 @@ class Known:
             or next(filter(None, (named_as(p.client_name) for p in history)), None),
         )
 
-    def _is_first(self, deal: Deal, clients: Collection[int | None]) -> bool:
+    def _is_first(self, row: CardDeal, clients: Collection[int | None]) -> bool:
         """Whether calls of the number belong to this deal (``deals.queries.open_deal_of_client``). ``clients``: who has the number."""
         if not clients:
-            return deal.id in self.counting
-        if deal.contact_id is None:
-            return is_made_by_call(deal)
-        return deal.contact_id in clients and not is_with_anothers_client(deal)
+            return row.counts
+        if row.deal.contact_id is None:
+            return is_made_by_call(row.deal)
+        return row.deal.contact_id in clients and not is_with_anothers_client(row.deal)
 
     def _told(self, viewer: Viewer, deal: Deal) -> bool:
         """Whether the viewer may know that there is this deal beside those to which the call belongs. One of a colleague whom they
@@ -238,7 +279,7 @@ class Known:
             owner_id is not None and sees_user(viewer, owner_id, self.people)
         )
 
-    def _known_as(self, call: Call, named: Sequence[Contact]) -> Contact | None:
+    def _known_as(self, call: CardCall, named: Sequence[CardContact]) -> CardContact | None:
         """Of several contacts with the number, the one of the latest call; ``identify`` chooses the same."""
         if len(named) < 2:
             return None
@@ -247,7 +288,7 @@ class Known:
         return next((ids[past.contact_id] for past in latest if past.contact_id in ids), None)
 
 
-def _number_since(row: DealRow) -> datetime:
+def _number_since(row: CardDeal) -> datetime:
     return row.deal.number_since or row.deal.created_at
 
 
@@ -255,11 +296,15 @@ def _keys(number: str | None, contact_id: int | None, deal_id: int | None = None
     return [("number", number), ("contact", contact_id), ("deal", deal_id)]
 
 
+_CONTACT: tuple[Any, ...] = tuple(getattr(Contact, name) for name in CardContact.__dataclass_fields__)
+_CONTACTS: Any = select(*_CONTACT).where(col(Contact.id).in_(_IDS))
+
+
 @cache
 def _contacts_of_numbers() -> Any:  # a Select, built once
     """Only clients by which calls of the number go: the name of a stranger's later client is not for whoever had the number first."""
     return (
-        select(Phone.number, Contact)
+        select(Phone.number, *_CONTACT)
         .join(Contact, col(Contact.id) == col(Phone.contact_id))
         .where(col(Phone.number).in_(_NUMBERS), counts())
         .order_by(phone_since(), col(Phone.id))
@@ -268,51 +313,54 @@ def _contacts_of_numbers() -> Any:  # a Select, built once
 
 async def _contacts(
     session: AsyncSession, numbers: set[str], chosen: set[int | None]
-) -> tuple[dict[str, list[Contact]], dict[int | None, Contact]]:
+) -> tuple[dict[str, list[CardContact]], dict[int | None, CardContact]]:
     """Contacts by number, and by id these contacts and those chosen for a call."""
-    having: dict[str, list[Contact]] = {}
-    by_id: dict[int | None, Contact] = {}
+    having: dict[str, list[CardContact]] = {}
+    by_id: dict[int | None, CardContact] = {}
     if numbers:
-        for number, contact in (await session.exec(_contacts_of_numbers(), params={"numbers": list(numbers)})).all():
+        for number, *found in await fetch(session, _contacts_of_numbers(), {"numbers": list(numbers)}):
+            contact = CardContact(*found)
             having.setdefault(number, []).append(contact)
             by_id[contact.id] = contact
-    return having, by_id | await load_by_id(session, Contact, chosen - set(by_id))
+    if others := chosen - {None} - by_id.keys():
+        by_id |= {row.id: CardContact(*row) for row in await fetch(session, _CONTACTS, {"ids": list(others)})}
+    return having, by_id
 
 
-_DEALS = (
-    select(Deal)
-    .where(
-        or_(
-            col(Deal.client_number).in_(_NUMBERS),
-            col(Deal.contact_id).in_(_CLIENTS),
-            col(Deal.id).in_(_IDS),
-        ),
-        col(Deal.closed_at).is_(None),
+@cache
+def _deals() -> Any:  # Select[(Deal, rank of its lamp, whether it counts)], built once
+    return (
+        select(Deal, lamp_rank(), number_counts())
+        .where(
+            or_(
+                col(Deal.client_number).in_(_NUMBERS),
+                col(Deal.contact_id).in_(_CLIENTS),
+                col(Deal.id).in_(_IDS),
+            ),
+            col(Deal.closed_at).is_(None),
+        )
+        .order_by(col(Deal.stage_since).desc())
+        .limit(bindparam("at_most", type_=Integer))
     )
-    .order_by(col(Deal.stage_since).desc())
-    .limit(bindparam("at_most", type_=Integer))
-)
 
 
 async def _open_deals(
-    session: AsyncSession, calls: Sequence[Call], numbers: set[str], contact_ids: set[int | None]
-) -> list[Deal]:
+    session: AsyncSession, calls: Sequence[CardCall], numbers: set[str], contact_ids: set[int | None]
+) -> list[CardDeal]:
     asked = {
         "numbers": list(numbers),
         "clients": list(contact_ids),
         "ids": list({call.deal_id for call in calls} - {None}),
         "at_most": DEALS * len(calls),
     }
-    return list((await session.exec(_DEALS, params=asked)).all())
-
-
-@cache
-def _counts() -> Any:  # a Select, built once
-    return select(Deal.id).where(col(Deal.id).in_(_IDS), number_counts())
-
-
-async def _counting(session: AsyncSession, ids: list[int]) -> frozenset[int]:
-    return frozenset(row_id for (row_id,) in await fetch(session, _counts(), {"ids": ids})) if ids else frozenset()
+    found = (await session.exec(_deals(), params=asked)).all()
+    if not found:
+        return []
+    stages, people = (await load_funnel(session)).stages, (await load_directory(session)).users
+    return [
+        CardDeal(deal, stages[deal.stage_id], people.get(deal.responsible_id or 0), LEVELS[rank], bool(has_number))
+        for deal, rank, has_number in found
+    ]
 
 
 _columns: tuple[Any, ...] = tuple(getattr(Call, name) for name in PastCall.__dataclass_fields__)

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func
+from sqlalchemy import Integer, String, bindparam, cast, func, null, union_all
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg
-from pbxcrm.screenpop.card_contents import Card, Known, LiveLeg
+from pbxcrm.screenpop.card_contents import Card, CardCall, Known, LiveLeg
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.screenpop.rules import CardState, PhoneState, card_state, phone_state
+from pbxcrm.shared.config_cache import VERSION_BESIDE, note_version
 from pbxcrm.shared.core_sql import fetch, list_param
 from pbxcrm.shared.db import UtcDateTime
 from pbxcrm.shared.errors import NotFound
@@ -39,6 +40,7 @@ class Dock:
     finished: list[CardSlot]
     older: int  # how many more calls need an outcome but have no card yet
     legs: dict[int, list[LiveLeg]]  # the person's live legs, by call
+    calls: Mapping[int, CardCall]  # the calls of all cards, and maybe others
     phone: PhoneState = PhoneState.FREE
 
     @property
@@ -48,11 +50,10 @@ class Dock:
 
 
 async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: datetime) -> dict[int, Dock]:
-    """The docks of several people by user id, in three queries for any number of them."""
+    """The docks of several people by user id, in two queries for any number of them."""
     people = {viewer.user_id: viewer for viewer in viewers}
-    legs = await _legs(session, people, now)
-    owed, older = await _owed(session, people)
-    calls = await _heads(session, {call_id for found in (*legs.values(), *owed.values()) for call_id in found})
+    legs, owed, older = await _calls_of(session, people, now)
+    calls = await _calls(session, {call_id for found in (*legs.values(), *owed.values()) for call_id in found})
     docks = {}
     for user_id, viewer in people.items():
         mine = [calls[call_id] for call_id in {*legs[user_id], *owed[user_id]} if call_id in calls]
@@ -73,6 +74,7 @@ async def load_docks(session: AsyncSession, viewers: Sequence[Viewer], now: date
             [place for place in places if place.state is CardState.AFTER][:CARDS],
             older.get(user_id, 0),
             legs[user_id],
+            calls,
             phone_state(
                 [
                     (calls[call_id].direction, leg.result)
@@ -100,17 +102,18 @@ async def load_cards(
 
     ``today`` is the beginning of the day in our time zone.
     """
-    calls = await _calls(session, {place.call_id for _, place in wanted})
+    calls = {place.call_id: docks[user_id].calls[place.call_id] for user_id, place in wanted}
     if not calls:
         return {}
-    known = await Known.load(session, {user_id for user_id, _ in wanted}, list(calls.values()), now, today)
+    # Nobody has written a note about a call that only rings.
+    authors = {user_id for user_id, place in wanted if place.state is not CardState.RINGING}
+    known = await Known.load(session, authors, list(calls.values()), now, today)
     people = {viewer.user_id: viewer for viewer in viewers}
     return {
         (user_id, place): known.card(
             people[user_id], calls[place.call_id], place.state, docks[user_id].legs.get(place.call_id, [])
         )
         for user_id, place in wanted
-        if place.call_id in calls
     }
 
 
@@ -149,19 +152,6 @@ _PLACE: Any = func.row_number()
 _PEOPLE, _IDS = list_param("people"), list_param("ids")
 # The queries are built once, because building one takes as long as executing it.
 _LEG = SQLModel.metadata.tables["call_legs"].c
-_LEGS: Any = select(_LEG.user_id, _LEG.call_id, _LEG.result, _LEG.answered_at).where(
-    _LEG.user_id.in_(_PEOPLE), _LEG.result.in_(_LIVE), _LEG.dialled_at > bindparam("since", type_=UtcDateTime)
-)
-
-
-async def _legs(session: AsyncSession, user_ids: Collection[int], now: datetime) -> dict[int, dict[int, list[LiveLeg]]]:
-    """For each person: their live legs, by call."""
-    of_each: dict[int, dict[int, list[LiveLeg]]] = {user_id: {} for user_id in user_ids}
-    for user_id, call_id, *leg in await fetch(session, _LEGS, {"people": list(user_ids), "since": now - RING_AT_MOST}):
-        of_each[user_id].setdefault(call_id, []).append(LiveLeg(*leg))
-    return of_each
-
-
 _owing = (
     select(
         WrapUp.user_id,
@@ -172,33 +162,41 @@ _owing = (
     .where(col(WrapUp.user_id).in_(_PEOPLE), col(WrapUp.done_at).is_(None))
     .subquery()
 )
-_OWED: Any = select(_owing.c.user_id, _owing.c.call_id, _owing.c.of_all).where(_owing.c.place <= CARDS)
+# Live legs have a result; the latest calls that need an outcome have the number of all of them.
+_LEGS: tuple[Any, ...] = (_LEG.user_id, _LEG.call_id, _LEG.result, _LEG.answered_at, cast(null(), Integer))
+_OWED: tuple[Any, ...] = (_owing.c.user_id, _owing.c.call_id, cast(null(), String), cast(null(), UtcDateTime), _owing.c.of_all)  # fmt: skip
+_CALLS_OF: Any = union_all(
+    select(VERSION_BESIDE, *_LEGS).where(
+        _LEG.user_id.in_(_PEOPLE), _LEG.result.in_(_LIVE), _LEG.dialled_at > bindparam("since", type_=UtcDateTime)
+    ),
+    select(VERSION_BESIDE, *_OWED).where(_owing.c.place <= CARDS),
+)
 
 
-async def _owed(session: AsyncSession, user_ids: Collection[int]) -> tuple[dict[int, set[int]], dict[int, int]]:
-    """For each person: the latest calls that need an outcome from them, and how many more there are."""
-    of_each: dict[int, set[int]] = {user_id: set() for user_id in user_ids}
+async def _calls_of(
+    session: AsyncSession, user_ids: Collection[int], now: datetime
+) -> tuple[dict[int, dict[int, list[LiveLeg]]], dict[int, set[int]], dict[int, int]]:
+    """For each person: their live legs by call, the latest calls that need an outcome from them, and how many more there are."""
+    legs: dict[int, dict[int, list[LiveLeg]]] = {user_id: {} for user_id in user_ids}
+    owed: dict[int, set[int]] = {user_id: set() for user_id in user_ids}
     older: dict[int, int] = {}
-    for user_id, call_id, of_all in await fetch(session, _OWED, {"people": list(user_ids)}):
-        of_each[user_id].add(call_id)
-        older[user_id] = of_all - len(of_each[user_id])
-    return of_each, older
+    rows = await fetch(session, _CALLS_OF, {"people": list(user_ids), "since": now - RING_AT_MOST})
+    if rows:
+        note_version(session, rows[0][0])
+    for _, user_id, call_id, result, answered_at, of_all in rows:
+        if result is not None:
+            legs[user_id].setdefault(call_id, []).append(LiveLeg(result, answered_at))
+        else:
+            owed[user_id].add(call_id)
+            older[user_id] = of_all - len(owed[user_id])
+    return legs, owed, older
 
 
 _CALL = SQLModel.metadata.tables["calls"].c
-_HEADS: Any = select(_CALL.id, _CALL.direction, _CALL.outcome, _CALL.started_at).where(
+_CALLS: Any = select(*(_CALL[name] for name in CardCall.__dataclass_fields__)).where(
     _CALL.id.in_(_IDS), _CALL.merged_into_id.is_(None)
 )
 
 
-async def _heads(session: AsyncSession, ids: set[int]) -> dict[int, Any]:
-    """The columns of these calls that decide where their cards are."""
-    return {row.id: row for row in await fetch(session, _HEADS, {"ids": list(ids)})} if ids else {}
-
-
-_CALLS = select(Call).where(col(Call.id).in_(_IDS), col(Call.merged_into_id).is_(None))
-
-
-async def _calls(session: AsyncSession, ids: set[int]) -> dict[int, Call]:
-    found = (await session.exec(_CALLS, params={"ids": list(ids)})).all() if ids else []
-    return {call.id: call for call in found if call.id is not None}
+async def _calls(session: AsyncSession, ids: set[int]) -> dict[int, CardCall]:
+    return {row.id: CardCall(*row) for row in await fetch(session, _CALLS, {"ids": list(ids)})} if ids else {}

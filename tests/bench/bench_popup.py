@@ -129,7 +129,9 @@ class Reader(asyncio.Protocol):
     """An open live stream whose content is discarded: a browser at the least cost for this machine."""
 
     def __init__(self, host: str, person: int) -> None:
-        self._question = f"GET /live?parts=1 HTTP/1.1\r\nHost: {host}\r\nCookie: pbxcrm_session=token-{person}\r\n\r\n".encode()
+        self._question = (
+            f"GET /live?parts=1 HTTP/1.1\r\nHost: {host}\r\nCookie: pbxcrm_session=token-{person}\r\n\r\n".encode()
+        )
         self.opened = asyncio.Event()
         self.transport: asyncio.Transport | None = None
 

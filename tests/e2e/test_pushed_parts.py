@@ -89,8 +89,8 @@ MESSAGES = [
 ]
 
 
-async def regions(page: Page, messages: list[dict[str, Any]]) -> list[Any]:
-    """Whether each message was taken, and what the region is after it."""
+async def regions(page: Page, messages: list[dict[str, Any] | None]) -> list[Any]:
+    """Whether each message was taken, and what the region is after it. None stands for the start of a new stream."""
     found: list[Any] = await page.evaluate(
         """async (messages) => {
           const { Regions, whole } = await import(document.body.dataset.worker.replace("live-worker", "regions"));

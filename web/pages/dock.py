@@ -38,7 +38,7 @@ from web.words import WHY_NOT
 
 NEXT_SAID = {"10m": "in 10 min", "2h": "in 2 h", "tomorrow": "next working day morning", "3d": "in 3 days morning"}
 DRAWN_ANEW_AFTER = timedelta(seconds=30)
-NO_CARDS = Dock([], [], 0, {})
+NO_CARDS = Dock([], [], 0, {}, {})
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -82,7 +82,9 @@ def pusher(of: Parts) -> Pusher:
     return lambda asked: _draw(of, asked, of.clock())
 
 
-async def _draw(of: Parts, asked: Sequence[RenderRequest], at: datetime) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
+async def _draw(
+    of: Parts, asked: Sequence[RenderRequest], at: datetime
+) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
     """Docks, each in the language of its reader. Their data is loaded for all at once, except cards that can be reused."""
     docks, cards, people = await _load(of, asked, at)
     timezone = ZoneInfo(of.settings.timezone)

@@ -130,4 +130,4 @@ async def test_a_card_that_goes_away_asks_nothing_of_its_client(
     html = await docks.push(second)
     event.remove(database.engine.sync_engine, "before_cursor_execute", note)
     assert state(html, second) == ""
-    assert len([statement for statement in asked if statement.startswith("SELECT")]) == 3
+    assert len([statement for statement in asked if statement.startswith("SELECT")]) == 2
