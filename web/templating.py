@@ -77,6 +77,7 @@ class Templates:
             PASSWORD_MAX=PASSWORD_MAX,
             may=may,
             may_open=may_open,
+            may_dial=may_dial,
             may_accept=may_accept,
             may_judge=may_judge,
             may_edit=may_edit,
@@ -141,6 +142,12 @@ def may(permission: Permission) -> bool:
     """Whether the reader of the page may do this; for macros, which do not see ``viewer``."""
     viewer = _reader.get().viewer
     return viewer is not None and can(viewer, permission)
+
+
+def may_dial() -> bool:
+    """Whether the reader of the page has a phone to call with."""
+    viewer = _reader.get().viewer
+    return viewer is not None and bool(viewer.extensions) and can(viewer, Permission.PHONE_USE)
 
 
 def may_open(deal: Deal) -> bool:

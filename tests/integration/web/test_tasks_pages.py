@@ -6,13 +6,14 @@ from datetime import timedelta
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode
+from pbxcrm.deals.models import Deal
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.reasons import reason
-from pbxcrm.tasks.actions import do_close_task
+from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
-from pbxcrm.tasks.rules import ENDED_BY
+from pbxcrm.tasks.rules import ABOUT_LAMP, ENDED_BY
 from tests.calls import FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 from tests.lamps import sweep_all
@@ -194,3 +195,25 @@ async def test_a_lamp_that_went_out_cannot_be_lit_by_hand(browsers: Browsers, de
     ivan = await browsers("ivan")
     assert "/reopen" not in (await ivan.get(f"/tasks/{lamp.id}")).text
     assert (await ivan.post(f"/tasks/{lamp.id}/reopen", headers=HTMX)).status_code == 409
+
+
+async def test_the_lamp_of_a_deal_is_worked_from_the_list(browsers: Browsers, desk: BrowserDesk) -> None:
+    """Whoever has a phone may call the client from the row of the task, and set the next task."""
+    async with desk.database.write() as session:
+        people = await load_directory(session)
+        ivan = people.user_of("101")
+        assert ivan is not None
+        owned = select(Deal).where(Deal.responsible_id == ivan.id, col(Deal.client_number).is_not(None))
+        deal = (await session.exec(owned.limit(1))).one()
+        task = TaskDraft(
+            TaskKind.LAMP,
+            reason("task.lamp_silence", title=deal.title),
+            reason("lamp.silence", norm=60),
+            desk.now,
+            ivan.id,
+            deal_id=deal.id,
+            about=f"{ABOUT_LAMP}1",
+        )
+        made = await do_create_task(session, task, desk.now, people)
+    row = (await (await browsers("ivan")).get("/tasks")).text.partition(f'id="task-{made.id}"')[2].partition("</tr>")[0]
+    assert 'hx-post="/phone/call"' in row and f'href="/deals/{deal.id}#plan"' in row

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from jinja2 import nodes
+from jinja2 import meta, nodes
 
 from web.i18n import Here, Language, speaking
 from web.static_files import StaticTree
@@ -76,3 +76,21 @@ def test_macros_are_built_once(templates: Templates) -> None:
     assert [found for found in imports if found[2]] == []
     pages = {path.name for path in FOLDER.rglob("*.html") if "{% macro" in path.read_text(encoding="utf-8")}
     assert [name for name in pages if not name.endswith(("_macro.html", "macros.html"))] == []
+
+
+def test_a_macro_uses_only_what_it_sees(templates: Templates) -> None:
+    """An imported template does not see the variables of the page, so that one of their names in a macro is an error, but only when
+    that line is reached.
+    """
+    env = templates.env
+    trees = {str(path.relative_to(FOLDER)): env.parse(path.read_text()) for path in sorted(FOLDER.rglob("*.html"))}
+    imported = {
+        node.template.value
+        for tree in trees.values()
+        for node in tree.find_all((nodes.FromImport, nodes.Import))
+        if isinstance(node.template, nodes.Const) and not node.with_context
+    }
+    assert len(imported) > 10
+    known = {*env.globals, "served"}
+    unseen = {name: meta.find_undeclared_variables(trees[name]) - known for name in sorted(imported)}
+    assert {name: names for name, names in unseen.items() if names} == {}
