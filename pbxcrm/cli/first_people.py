@@ -33,7 +33,9 @@ async def first_admin(db: Database) -> None:
 
 async def demo_people(db: Database, settings: Settings) -> None:
     """Create the sample people and data, once, and print their passwords. Raises Conflict if there are real people."""
-    from pbxcrm.demo import PEOPLE, fill
+    from pbxcrm.demo.filling import fill
+    from pbxcrm.demo.people import COLLEAGUES, PEOPLE
+    from pbxcrm.demo.recordings import write_recordings
 
     mark = settings.data_dir / "demo"
     async with db.read() as session:
@@ -53,8 +55,12 @@ async def demo_people(db: Database, settings: Settings) -> None:
         return
     passwords = {person.login: new_password() for person in PEOPLE}
     mark.touch()
+    print("Making a sample company with a year of history …", file=sys.stderr, flush=True)
+    if settings.recordings_dir is not None:
+        write_recordings(settings.recordings_dir)
     await fill(db, settings, passwords)
     _show([(each.login, passwords[each.login], each.role, ", ".join(each.extensions)) for each in PEOPLE])
+    print(f"Their {len(COLLEAGUES)} colleagues can log in once admin sets their passwords under People.", flush=True)
 
 
 def _show(rows: list[tuple[str, str, str, str]]) -> None:

@@ -218,7 +218,7 @@ def serve_simulator(settings: Settings, rate: float, seed: int | None) -> None:
     """Run a simulated PBX at the address in the settings; the sample clients call, too. Raises BadSettings."""
     from ami.simulator import simulate
     from ami.stories import StoryCaller
-    from pbxcrm.demo import SAMPLES
+    from pbxcrm.demo.samples import SAMPLES
 
     if not settings.pbxs:
         raise BadSettings("pbx.none", "Say where in PBXCRM_AMI_URL=ami://demo:secret@127.0.0.1:5038.")

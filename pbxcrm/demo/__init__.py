@@ -1,0 +1,1 @@
+"""The sample company of ``pbxcrm run --demo``: its people, a year of its history, and a few clients who go on calling."""
