@@ -41,7 +41,9 @@ def run(environ: dict[str, str], entry: Entry, *, demo: bool, rate: float) -> in
     own: dict[str, str] = {}  # additions to our environment for the children
     if demo:
         own["PBXCRM_DATA_DIR"] = environ.get("PBXCRM_DATA_DIR") or str(Path(DEMO_DATA_DIR).expanduser())
-        own["PBXCRM_RECORDINGS_DIR"] = environ.get("PBXCRM_RECORDINGS_DIR") or str(Path(own["PBXCRM_DATA_DIR"]) / "recordings")
+        own["PBXCRM_RECORDINGS_DIR"] = environ.get("PBXCRM_RECORDINGS_DIR") or str(
+            Path(own["PBXCRM_DATA_DIR"]) / "recordings"
+        )
         own["PBXCRM_AMI_URL"] = f"ami://demo:{secrets.token_urlsafe(12)}@127.0.0.1:{_free_port()}"
     os.environ.update(own)
     settings = load_settings(dict(os.environ))
