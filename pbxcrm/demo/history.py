@@ -24,7 +24,7 @@ from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal, Note, StageMove
 from pbxcrm.demo.people import EXTENSIONS, MANAGERS, TEAM_OF_SELLER
 from pbxcrm.demo.recordings import RECORDINGS
-from pbxcrm.demo.stories import CallStory, Client, DealStory, StageShape, StayStory, TaskStory
+from pbxcrm.demo.stories import CallStory, DealStory, SampleClient, StageShape, StayStory, TaskStory
 from pbxcrm.shared import reasons
 from pbxcrm.shared.core_sql import add_rows, execute, fetch
 from pbxcrm.shared.lengths import cut
@@ -128,7 +128,7 @@ class History:
         statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)
         return [row_id for (row_id,) in await fetch(self._session, statement, rows)]
 
-    async def _clients(self, clients: Sequence[Client]) -> None:
+    async def _clients(self, clients: Sequence[SampleClient]) -> None:
         new = {client.number: client for client in clients if client.number not in self._contacts}
         names = {client.company for client in new.values() if client.company} - self._companies.keys()
         made = {client.company: client for client in reversed(new.values())}

@@ -59,7 +59,7 @@ class PipelineShape:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class SampleClient:
     """A client, made by their first deal."""
 
     number: str
@@ -111,7 +111,7 @@ class DealStory:
     """All that happened to one deal."""
 
     pipeline: PipelineShape
-    client: Client
+    client: SampleClient
     seller: str
     title: str
     amount: Decimal | None
@@ -137,9 +137,9 @@ class Storyteller:
         self._timezone = timezone
         self._dice = Random(seed)  # noqa: S311  # sample data, not a secret
         self._numbers: set[str] = set()
-        self._clients: dict[str, list[Client]] = {team: [] for team in (SALES, WHOLESALE, SERVICE)}
+        self._clients: dict[str, list[SampleClient]] = {team: [] for team in (SALES, WHOLESALE, SERVICE)}
         self._busy: set[tuple[int, str]] = set()  # (pipeline, number) of open deals: a client has one per pipeline
-        self._won: list[Client] = []
+        self._won: list[SampleClient] = []
 
     def tell(self, deals: int = DEALS) -> Iterator[DealStory]:
         """The stories, oldest first."""
@@ -184,7 +184,7 @@ class Storyteller:
             self._won.append(client)
         return story
 
-    def _client(self, pipeline: PipelineShape, seller: str, at: datetime) -> Client:
+    def _client(self, pipeline: PipelineShape, seller: str, at: datetime) -> SampleClient:
         """A client who comes back, or a new one."""
         known = self._clients[TEAM_OF[pipeline.template]]
         if pipeline.template in BY_BUYERS:
@@ -197,7 +197,7 @@ class Storyteller:
         company = None
         if self._dice.random() < (0.9 if pipeline.template == "cold" else 0.3):
             company = self._dice.choice(words.COMPANY_KINDS).format(name=self._dice.choice(words.COMPANY_NAMES))
-        client = Client(self._number(), person, company, seller, at)
+        client = SampleClient(self._number(), person, company, seller, at)
         self._clients[TEAM_OF[pipeline.template]].append(client)
         return client
 
