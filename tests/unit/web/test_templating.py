@@ -87,7 +87,7 @@ def test_a_macro_uses_only_what_it_sees(templates: Templates) -> None:
     imported = {
         node.template.value
         for tree in trees.values()
-        for node in tree.find_all((nodes.FromImport, nodes.Import))
+        for node in tree.find_all(nodes.FromImport)
         if isinstance(node.template, nodes.Const) and not node.with_context
     }
     assert len(imported) > 10
