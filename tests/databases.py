@@ -22,6 +22,7 @@ from tests.quick_folder import quick_folder
 from tests.waiting import until
 
 TEMPLATE = "pbxcrm_template"
+BIG_FOLDER = Path("/var/tmp")  # on a disk, where /tmp may be in memory
 POSTGRES_VERSIONS = ("15", "16", "17", "18")
 
 
@@ -99,12 +100,14 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(programs: Path, *, keeps_commits: bool = False) -> Iterator[Postgres]:
+def running_postgres(programs: Path, *, keeps_commits: bool = False, on_disk: bool = False) -> Iterator[Postgres]:
     """A fresh server with fsync off and a migrated template database.
 
-    ``keeps_commits``: commits survive a crash of the server, as in production.
+    ``keeps_commits``: commits survive a crash of the server, as in production. ``on_disk``: its data is large, so it is not kept
+    in memory, and the server has a cache as large as a small office would give it.
     """
-    with tempfile.TemporaryDirectory(prefix="pg-", dir=quick_folder(), ignore_cleanup_errors=True) as temporary:
+    place = BIG_FOLDER if on_disk else quick_folder()
+    with tempfile.TemporaryDirectory(prefix="pg-", dir=place, ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         user = postgres_user()
         if user:
@@ -118,7 +121,7 @@ def running_postgres(programs: Path, *, keeps_commits: bool = False) -> Iterator
         )  # fmt: skip
         options = {
             "listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "full_page_writes": "off",
-            "synchronous_commit": "on" if keeps_commits else "off", "max_connections": "200", "shared_buffers": "64MB", "autovacuum": "off",
+            "synchronous_commit": "on" if keeps_commits else "off", "max_connections": "200", "shared_buffers": "1GB" if on_disk else "64MB", "max_wal_size": "8GB" if on_disk else "1GB", "autovacuum": "off",
         }  # fmt: skip
         arguments = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         program = [str(programs / "postgres"), "-D", str(data), *arguments]

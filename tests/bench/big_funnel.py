@@ -35,7 +35,7 @@ class Filler:
     async def insert(self, table: str, count: int, columns: dict[str, str]) -> None:
         """Insert ``count`` rows; ``columns`` gives the SQL of each column that has not the default of its model."""
         columns = {**_defaults(table, self.db), **columns}
-        numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
+        numbers = f"WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
         names, values = ", ".join(columns), ", ".join(columns.values())
         statement = f"INSERT INTO {table} ({names}) {numbers} SELECT {values} FROM n"
         if self.db.is_sqlite:

@@ -1,0 +1,157 @@
+"""Every list, counter and search after ten years of a big office, as each role, at two sizes: server time, bytes, queries, and how
+much slower ten times the rows are. From nothing: it starts PostgreSQL, fills it and deletes it (``make bench-big``).
+
+PostgreSQL: 1,000,000 clients, 3,000,000 deals, 10,000,000 calls (40 minutes, 15 GB). SQLite: 100,000, 300,000 and 1,000,000.
+``PBXCRM_BENCH_ON=sqlite`` or ``postgresql`` measures one of them; ``PBXCRM_BENCH_ROUNDS`` sets how often each page is asked.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import httpx2
+from redis.asyncio import Redis
+from sqlalchemy import event
+
+from pbxcrm.cli.parts import set_aside
+from pbxcrm.migrations import upgrade
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.bench.big_years import BIG, SMALL, TENTH_OF_SMALL, Size, TenYears
+from tests.bench.full_house import HERE
+from tests.bench.table import Figure, percentile
+from tests.databases import fresh_name, postgres_programs, running_postgres, running_redis
+from tests.office import PASSWORD, open_office
+from web.app import create_app
+
+ROUNDS = int(os.environ.get("PBXCRM_BENCH_ROUNDS", "15"))
+GOAL, RATIO = 100.0, 1.5  # milliseconds; how much slower ten times the rows may be
+NOISE = 10.0  # milliseconds: less than this is no slowdown
+
+LISTS = (
+    "/board", "/board?mine=1", "/board/heads", "/board?q=dubova", "/board?q=коваленко", "/board?q=шевченко+олена", "/board?q=067123", "/board?q=nobodyatall",
+    "/calls", "/calls?mine=1", "/calls?outcome=missed", "/calls?q=коваленко", "/calls?q=олена", "/calls?q=067+12", "/calls?q=0671234567", "/calls?q=nobodyatall", "/calls?q=777",
+    "/contacts", "/contacts?q=коваленко", "/contacts?q=олена", "/contacts?q=шевченко+олена", "/contacts?q=Kovalenko", "/contacts?q=067+123", "/contacts?q=nobodyatall",
+    "/contacts?q=777", "/companies", "/companies?q=коваль", "/companies?q=nobodyatall",
+    "/tasks", "/tasks?who=team", "/tasks?state=done", "/tasks?q=паркет", "/tasks?state=done&q=паркет", "/tasks/week",
+    "/callbacks", "/burning", "/shell/rail",
+    "/search?q=олена", "/search?q=коваленко", "/search?q=шев", "/search?q=олена+шевченко", "/search?q=Kovalenko", "/search?q=067+123+45", "/search?q=777",
+    "/search?q=rjdfktyrj", "/search?q=кавленко", "/search?q=паркет+дуб", "/search?q=знижку", "/search?q=client4", "/search?q=nobodyatall", "/search?q=тов+ковалбуд",
+)  # fmt: skip
+LOGINS = ("seller1", "maria", "admin", "ivan")  # Ivan has nothing yet; Maria leads ten sellers
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One page as one person: milliseconds at the median and the 95th percentile, bytes, and queries of the last request."""
+
+    p50: float
+    p95: float
+    size: int
+    queries: int
+
+
+async def measure(db: Database, settings: Settings, redis_url: str, paths: tuple[str, ...] = LISTS) -> dict[tuple[str, str], Asked]:
+    """Ask every page as everybody; the first two requests of each are not counted."""
+    found: dict[tuple[str, str], Asked] = {}
+    async with Redis.from_url(redis_url) as redis:
+        inside = httpx2.ASGITransport(create_app(settings, db, redis))
+        async with httpx2.AsyncClient(transport=inside, base_url=HERE, headers={"origin": HERE}, timeout=120) as client:
+            set_aside()
+            for login in LOGINS:
+                client.cookies.clear()
+                entered = await client.post("/login", data={"login": login, "password": PASSWORD})
+                assert entered.status_code == 303, entered.text
+                for path in paths:
+                    if (asked := await _ask(client, db, path)) is not None:
+                        found[login, path] = asked
+    return found
+
+
+async def _ask(client: httpx2.AsyncClient, db: Database, path: str) -> Asked | None:
+    took: list[float] = []
+    size = queries = 0
+    for n in range(ROUNDS + 2):
+        with _counted(db) as statements:
+            began = perf_counter()
+            answer = await client.get(path)
+            spent = (perf_counter() - began) * 1000
+        if answer.status_code == 403:
+            return None
+        assert answer.status_code in {200, 503}, f"{path}: {answer.status_code}"  # 503: the database took three seconds
+        size, queries = len(answer.content), len(statements)
+        if n >= 2:
+            took.append(spent)
+        if n >= 4 and spent > 20 * GOAL:
+            break  # no need to measure it more exactly
+    return Asked(percentile(took, 50), percentile(took, 95), size, queries)
+
+
+@contextmanager
+def _counted(db: Database) -> Iterator[list[str]]:
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(db.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(db.engine.sync_engine, "before_cursor_execute", note)
+
+
+async def filled_and_measured(url: str, size: Size, redis_url: str) -> dict[tuple[str, str], Asked]:
+    """Fill the empty database at ``url`` and measure it."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), redis_url=redis_url, database_url=url)
+        await upgrade(settings.database_url)
+        db = Database(settings.database_url)
+        try:
+            await open_office(db)
+            await TenYears(db, size, datetime.now(UTC).replace(microsecond=0)).fill()
+            return await measure(db, settings, redis_url)
+        finally:
+            await db.close()
+
+
+def figures(on: str, tenth: dict[tuple[str, str], Asked], full: dict[tuple[str, str], Asked]) -> list[Figure]:
+    """One row for each page and person: at a tenth of the rows, at all of them, and the ratio of the medians."""
+    rows = []
+    for (login, path), big in full.items():
+        small = tenth[login, path]
+        ratio = big.p50 / small.p50
+        flat = ratio <= RATIO or big.p50 - small.p50 < NOISE
+        measured = f"{small.p50:.0f}/{small.p95:.0f} → {big.p50:.0f}/{big.p95:.0f} ms, ×{ratio:.1f}, {big.size / 1000:.0f} kB, {big.queries} queries"
+        rows.append(Figure(f"{on}: {path} as {login}", measured, f"{GOAL:.0f} ms, ×{RATIO}", big.p95 < GOAL and flat))
+    over = sum(row.reached is False for row in rows)
+    return [*rows, Figure(f"{on}: pages that miss a goal", f"{over} of {len(rows)}", "0", over == 0)]
+
+
+def run() -> list[Figure]:
+    """Measure what ``PBXCRM_BENCH_ON`` names, else both databases."""
+    only, rows = os.environ.get("PBXCRM_BENCH_ON", ""), []
+    with running_redis() as redis_url:
+        if only != "postgresql":
+            with tempfile.TemporaryDirectory() as folder:
+                small, big = (
+                    asyncio.run(filled_and_measured(f"sqlite:///{folder}/{name}.db", size, redis_url))
+                    for name, size in (("tenth", TENTH_OF_SMALL), ("full", SMALL))
+                )
+            rows += figures("SQLite", small, big)
+        programs = postgres_programs() if only != "sqlite" else None
+        if programs is not None:
+            with running_postgres(programs, on_disk=True) as server:
+                small, big = (
+                    asyncio.run(filled_and_measured(asyncio.run(server.create(fresh_name())), size, redis_url))
+                    for size in (SMALL, BIG)
+                )
+            rows += figures("PostgreSQL", small, big)
+    return rows

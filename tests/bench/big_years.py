@@ -1,0 +1,255 @@
+"""Ten years of a big office: clients, deals, tasks, notes and calls, as many as asked for. The database generates the rows.
+
+Indexes are dropped before and made again afterwards: it is faster by far, and they are as compact as after years of VACUUM.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from pbxcrm.contacts.name_likeness import name_key
+from pbxcrm.deals.models import Stage, StageKind
+from pbxcrm.people.models import Extension, Team, User
+from pbxcrm.people.passwords import hash_password
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.search_keys import search_key
+from tests.bench.big_funnel import Filler
+from tests.office import PASSWORD
+
+SELLERS, TEAMS = 60, 6
+FIRST = (
+    "Олена Тарас Ірина Максим Наталія Богдан Марія Сергій Юлія Андрій Дмитро Вікторія Роман Софія Оксана Ігор Людмила Павло Світлана "
+    "Олександр Катерина Микола Ганна Василь Тетяна Степан Надія Юрій Лариса Віталій Anna Peter Maria John Emma Игорь Елена Сергей"
+).split()
+_ROOTS = (
+    "Ковал Шевч Мельн Бондар Гонч Лис Поліщ Савч Ткач Кравч Мороз Руд Петр Іван Павл Захар Марч Клим Сидор Гнат Яр Романч Дзюб Білик Зайч "
+    "Костюч Семен Левч Панч Усач Тимош Остап Гриц Харч Федор Кузьм Сем Вовч Дорош Чумач Шостак Назар Прокоп Радч Юрч Волош Бабич Кириш Ольх"
+).split()
+_ENDINGS = "енко ук ський ишин ець ан івський юк няк ов".split()
+_WHAT = "Кухня Шафа Двері Підлога Сходи Стіл Вікна Ліжко Паркет Фасад Балкон Ремонт Kitchen Parquet Доставка Монтаж Проєкт Договір".split()
+_OF = "дубова біла з масиву під ключ кутова для офісу oak matte до п’ятниці за ескізом".split()
+_SAID = "просить знижку доставка п’ятниця передзвонити дуб ясен горіх замір договір оплата готівка адреса ліфт поверх монтаж гарантія колір зразок offer call later".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many rows."""
+
+    contacts: int
+    deals: int
+    calls: int
+    tasks: int
+    notes: int
+
+    @property
+    def companies(self) -> int:
+        """Every fifth client has a company with three others."""
+        return max(1, self.contacts // 20)
+
+
+BIG = Size(contacts=1_000_000, deals=3_000_000, calls=10_000_000, tasks=1_000_000, notes=500_000)
+SMALL = Size(contacts=100_000, deals=300_000, calls=1_000_000, tasks=100_000, notes=50_000)  # a tenth, and SQLite's size
+TENTH_OF_SMALL = Size(contacts=10_000, deals=30_000, calls=100_000, tasks=10_000, notes=5_000)
+
+
+class TenYears:
+    """Fills one database. The people of ``tests.office`` must be there."""
+
+    def __init__(self, db: Database, size: Size, until: datetime) -> None:
+        self._db, self._size, self._until = db, size, until
+        self._fill = Filler(db)
+        self._first_owner = 0
+        self._open: list[int] = []
+        self._closed: list[int] = []
+
+    async def fill(self) -> None:
+        """Insert everything, make the indexes again and gather the statistics."""
+        await self._people()
+        await self._names()
+        async with _without_indexes(self._db):
+            await self._clients()
+            await self._deals()
+            await self._work()
+            await self._calls()
+        async with self._db.engine.begin() as connection:
+            await connection.execute(text("DROP TABLE bench_names"))
+        await self._fill.tidy()
+
+    async def _people(self) -> None:
+        """Sixty sellers, ten in each team, with ids without a gap. The first ten are in the team of ``maria``."""
+        hashed = await hash_password(PASSWORD)
+        async with self._db.write() as session:
+            teams = [(await session.exec(select(Team).where(Team.name == "Sales"))).one()]
+            for n in range(1, TEAMS):
+                teams.append(Team(name=f"Team {n}"))
+                session.add(teams[-1])
+            await session.flush()
+            users = [
+                User(
+                    login=f"seller{n}", name=f"Seller {n}", role="seller", password_hash=hashed,
+                    team_id=teams[n * TEAMS // SELLERS].id, created_at=self._until,
+                )
+                for n in range(SELLERS)
+            ]  # fmt: skip
+            for user in users:
+                session.add(user)
+                await session.flush()
+            self._first_owner = users[0].id or 0
+            assert users[-1].id == self._first_owner + SELLERS - 1
+            session.add_all(
+                Extension(number=str(1000 + n), user_id=user.id or 0) for n, user in enumerate(users)
+            )
+            stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1).order_by(col(Stage.id)))).all()
+        closed = {StageKind.WON, StageKind.LOST}
+        self._open = [stage.id or 0 for stage in stages if stage.kind not in closed]
+        self._closed = [stage.id or 0 for stage in stages if stage.kind in closed]
+
+    async def _names(self) -> None:
+        names = [f"{first} {root}{end}" for root in _ROOTS for end in _ENDINGS for first in FIRST]
+        titles = [f"{what} {of}" for what in _WHAT for of in _OF]
+        firms = [f"ТОВ {root}{end}" for root in _ROOTS for end in ("буд", "сервіс", "груп", "plus")]
+        self._count = {"p": len(names), "t": len(titles), "c": len(firms)}
+        rows = [
+            {"kind": kind, "n": n, "name": name, "folded": search_key(name), "key": name_key(name) if kind == "p" else ""}
+            for kind, some in (("p", names), ("t", titles), ("c", firms))
+            for n, name in enumerate(some)
+        ]
+        async with self._db.engine.begin() as connection:
+            await connection.execute(
+                text("CREATE TABLE bench_names (kind text, n int, name text, folded text, key text, PRIMARY KEY (kind, n))")
+            )
+            await connection.execute(text("INSERT INTO bench_names VALUES (:kind, :n, :name, :folded, :key)"), rows)
+
+    def _name(self, kind: str, column: str, by: str) -> str:
+        return f"(SELECT b.{column} FROM bench_names b WHERE b.kind = '{kind}' AND b.n = ({by}) % {self._count[kind]})"
+
+    def _began(self, count: int, nth: str = "i") -> str:
+        apart = timedelta(days=3650).total_seconds() / count
+        return f"({self._until.timestamp():.0f} - ({count} - {nth}) * {apart})"
+
+    def _owner(self, contact: str) -> str:
+        """By the golden ratio: evenly, and independent of what else is derived from the same number."""
+        return f"({self._first_owner} + ({contact}) * 40503 % 65536 * {SELLERS} / 65536)"
+
+    def _number(self, contact: str) -> str:
+        """Neighbours in time are none in number."""
+        return f"'+38067' || substr('' || (10000000 + (({contact}) * 7919) % 10000000), 2)"
+
+    async def _clients(self) -> None:
+        size, moment = self._size, self._fill.moment
+        await self._fill.insert("companies", size.companies, {
+            "id": "i", "name": f"{self._name('c', 'name', 'i * 31')} || ' ' || i", "name_folded": f"{self._name('c', 'folded', 'i * 31')} || ' ' || i",
+            "responsible_id": self._owner("i"), "created_at": moment(self._began(size.companies)),
+        })  # fmt: skip
+        await self._fill.insert("contacts", size.contacts, {
+            "id": "i", **{into: self._name("p", what, "i * 7919") for into, what in (("name", "name"), ("name_folded", "folded"), ("name_key", "key"))},
+            "responsible_id": self._owner("i"), "company_id": f"CASE WHEN i % 5 = 0 THEN 1 + (i / 5) % {size.companies} ELSE NULL END",
+            "created_at": moment(self._began(size.contacts)),
+        })  # fmt: skip
+        await self._fill.insert(
+            "phones", size.contacts, {"id": "i", "contact_id": "i", "number": self._number("i")}
+        )
+
+    async def _deals(self) -> None:
+        """Every two hundredth is open. Clients take turns."""
+        size, moment = self._size, self._fill.moment
+        contact = f"(1 + (i - 1) % {size.contacts})"
+        is_open = "i % 200 = 0"
+        last = moment(f"({self._began(size.deals)} + CASE WHEN {is_open} THEN 0 ELSE (i % 7) * 20000 END)")
+        stage = f"CASE WHEN {is_open} THEN {_at(self._open, 'i / 200')} ELSE {_at(self._closed, 'i')} END"
+        await self._fill.insert("deals", size.deals, {
+            "id": "i", "title": f"{self._name('t', 'name', 'i * 31')} || ' ' || i", "title_folded": f"{self._name('t', 'folded', 'i * 31')} || ' ' || i",
+            "pipeline_id": "1", "stage_id": stage, "responsible_id": self._owner(contact), "contact_id": contact,
+            "client_number": self._number(contact), "amount": "(i % 1000) * 10000", "currency": "'UAH'",
+            "created_at": moment(self._began(size.deals)), "stage_since": last,
+            "closed_at": f"CASE WHEN {is_open} THEN NULL ELSE {last} END",
+        })  # fmt: skip
+
+    async def _work(self) -> None:
+        size, moment = self._size, self._fill.moment
+        at = moment(self._began(size.tasks))
+        await self._fill.insert("tasks", size.tasks, {
+            "id": "i", "kind": "'todo'", "title": f"{self._name('t', 'name', 'i * 17')} || ' ' || i",
+            "title_folded": f"{self._name('t', 'folded', 'i * 17')} || ' ' || i", "due_at": at,
+            "assignee_id": self._owner(f"1 + (i - 1) % {size.contacts}"), "deal_id": "i", "contact_id": f"1 + (i - 1) % {size.contacts}",
+            "status": "CASE WHEN i % 300 = 0 THEN 'open' ELSE 'done' END", "created_at": at,
+            "done_at": f"CASE WHEN i % 300 = 0 THEN NULL ELSE {at} END",
+        })  # fmt: skip
+        words = [" ".join(_SAID[(n * step) % len(_SAID)] for step in (1, 3, 7)) for n in range(len(_SAID))]
+        cases = " ".join(f"WHEN {n} THEN '{said.replace(chr(39), '')}'" for n, said in enumerate(words))
+        await self._fill.insert("notes", size.notes, {
+            "id": "i", "deal_id": "i", "contact_id": f"1 + (i - 1) % {size.contacts}", "author_id": self._owner(f"1 + (i - 1) % {size.contacts}"),
+            "text": f"CASE i % {len(words)} {cases} END || ' client' || i", "at": moment(self._began(size.notes)),
+        })  # fmt: skip
+        for step in (1, 3, 7):
+            keys = [search_key(_SAID[(n * step) % len(_SAID)]) for n in range(len(_SAID))]
+            chosen = " ".join(f"WHEN {n} THEN '{key}'" for n, key in enumerate(keys))
+            await self._words(f"CASE i % {len(keys)} {chosen} END")
+        await self._words("'klient' || i" if search_key("client1") != "client1" else "'client' || i")
+
+    async def _words(self, word: str) -> None:
+        # The same word may stand twice in a note.
+        numbers = f"WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {self._size.notes})"
+        statement = f"INSERT INTO search_words (word, kind, row_id) {numbers} SELECT {word}, 'notes', i FROM n WHERE true ON CONFLICT DO NOTHING"
+        async with self._db.engine.begin() as connection:
+            await connection.execute(text(statement))
+
+    async def _calls(self) -> None:
+        """Two telephones ring, the first one's user talks. Every tenth call is of a number that is nobody's."""
+        size, moment = self._size, self._fill.moment
+        at = moment(self._began(size.calls))
+        contact, known = f"(1 + (i * 7919) % {size.contacts})", "i % 10 <> 0"
+        number = f"CASE WHEN {known} THEN {self._number(contact)} ELSE '+38050' || substr('' || (10000000 + (i * 7919) % 10000000), 2) END"
+        talked = "i % 5 <> 0"
+        await self._fill.insert("calls", size.calls, {
+            "id": "i", "pbx": "'default'", "linkedid": "(1500000000 + i) || '.1'", "direction": "CASE WHEN i % 3 = 0 THEN 'outbound' ELSE 'inbound' END",
+            "outcome": f"CASE WHEN {talked} THEN 'answered' ELSE 'missed' END", "client_number": number,
+            "client_name": f"CASE WHEN i % 20 = 0 THEN {self._name('p', 'name', 'i * 31')} ELSE NULL END",
+            "client_name_folded": f"CASE WHEN i % 20 = 0 THEN {self._name('p', 'folded', 'i * 31')} ELSE '' END",
+            "started_at": at, "answered_at": f"CASE WHEN {talked} THEN {at} ELSE NULL END", "ended_at": at, "wait_seconds": "5.0", "talk_seconds": "60.0",
+            "contact_id": f"CASE WHEN {known} THEN {contact} ELSE NULL END", "deal_id": f"CASE WHEN {known} AND i % 3 = 0 THEN {contact} ELSE NULL END",
+            "responsible_id": f"CASE WHEN {known} THEN {self._owner(contact)} ELSE {self._owner('i * 7')} END",
+        })  # fmt: skip
+        for k in (0, 1):
+            rang = f"i * 7 + {k * 13} + i / 65536"
+            await self._fill.insert("call_legs", size.calls, {
+                "id": f"{k * size.calls} + i", "call_id": "i", "channel_id": f"'c{k}'", "extension": f"'' || (1000 + {self._owner(rang)} - {self._first_owner})",
+                "user_id": self._owner(rang), "dialled_at": at,
+                "answered_at": f"CASE WHEN {talked} AND {k} = 0 THEN {at} ELSE NULL END",
+                "result": f"CASE WHEN {talked} AND {k} = 0 THEN 'talked' ELSE 'no_answer' END",
+            })  # fmt: skip
+
+
+def _at(values: Sequence[int], by: str) -> str:
+    cases = " ".join(f"WHEN {n} THEN {value}" for n, value in enumerate(values))
+    return f"CASE ({by}) % {len(values)} {cases} END"
+
+
+_FILLED = ("companies", "contacts", "phones", "deals", "tasks", "notes", "calls", "call_legs")
+
+
+@asynccontextmanager
+async def _without_indexes(db: Database) -> AsyncIterator[None]:
+    """Without the indexes of the filled tables, except those of keys."""
+    tables = ", ".join(f"'{table}'" for table in _FILLED)
+    if db.is_sqlite:
+        asked = f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ({tables})"
+    else:
+        asked = (
+            f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ({tables}) AND schemaname = current_schema() "
+            "AND indexname NOT IN (SELECT conname FROM pg_constraint)"
+        )
+    async with db.engine.begin() as connection:
+        found = (await connection.execute(text(asked))).all()
+        for name, _ in found:
+            await connection.execute(text(f"DROP INDEX {name}"))
+    yield
+    async with db.engine.begin() as connection:
+        if not db.is_sqlite:
+            await connection.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
+        for _, statement in found:
+            await connection.exec_driver_sql(statement)
