@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, UniqueConstraint, text
+from sqlalchemy import JSON, Column, Connection, Index, Text, UniqueConstraint, event, text
+from sqlalchemy.orm import Mapper
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
+from pbxcrm.shared.core_sql import insert_new
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
@@ -47,16 +49,17 @@ class Call(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("pbx", "linkedid"),
         Index("ix_calls_outcome", "outcome", "started_at"),  # lists are read newest first and not sorted
-        Index("ix_calls_client_number", "client_number", "started_at"),
+        # Both covering: the newest calls of some numbers or clients are found without reading all of them, and whose clients they are.
+        Index("ix_calls_client_number", "client_number", "started_at", "id"),
+        Index("ix_calls_contact_id", "contact_id", "started_at", "id", "responsible_id", "deal_id"),
         Index(
             "ix_calls_client_name_folded",
             "client_name_folded",
+            "started_at",
+            "id",
             sqlite_where=text("client_name_folded <> ''"),
             postgresql_where=text("client_name_folded <> ''"),
         ),
-        Index(
-            "ix_calls_contact_id", "contact_id", "responsible_id", "deal_id"
-        ),  # covering index for whose clients they are
         # With the columns of the condition; else SQLite uses ``ix_calls_outcome`` and reads all absorbed calls.
         Index("ix_calls_open", "outcome", "merged_into_id", "pbx", sqlite_where=GOING_ON, postgresql_where=GOING_ON),
     )
@@ -108,13 +111,17 @@ class CallLeg(SQLModel, table=True):
     """One phone's part in a call. ``user_id`` is the user who had the extension then; it stays when the extension moves."""
 
     __tablename__ = "call_legs"
-    __table_args__ = (UniqueConstraint("call_id", "channel_id"), Index("ix_call_legs_call_id", "call_id", "user_id"))
+    __table_args__ = (
+        UniqueConstraint("call_id", "channel_id"),
+        Index("ix_call_legs_call_id", "call_id", "user_id"),
+        Index("ix_call_legs_user_id", "user_id", "call_id"),  # covering
+    )
 
     id: int | None = row_id()
     call_id: int = link("calls.id", ondelete="CASCADE", index=False)
     channel_id: str = Field(max_length=150)
     extension: str = Field(max_length=64)
-    user_id: int | None = maybe_link("users.id")
+    user_id: int | None = maybe_link("users.id", index=False)
     dialled_at: datetime = utc_column()
     ringing_at: datetime | None = maybe_utc_column()
     answered_at: datetime | None = maybe_utc_column()
@@ -137,4 +144,27 @@ class CallEvent(SQLModel, table=True):
     at: datetime = utc_column()
 
 
+class HeardCaller(SQLModel, table=True):
+    """A number with a name, as calls came with them: each pair once. An empty text is no number or no name.
+
+    Searches of calls begin here, because there are fewer callers than calls. Rows stay when calls are deleted.
+    """
+
+    __tablename__ = "callers"
+
+    number: str = Field(max_length=LONGEST_NUMBER, primary_key=True)
+    name_folded: str = Field(sa_column=Column(Text, primary_key=True))
+
+
 keep_folded(Call, "client_name", only_names=True)
+
+
+def _keep_caller(_mapper: Mapper[Call], connection: Connection, call: Call) -> None:
+    """Keep the caller of a call that the ORM writes; facts are applied through Core (``callers.keep_callers``)."""
+    pair = {"number": call.client_number or "", "name_folded": call.client_name_folded}
+    if any(pair.values()):
+        connection.execute(insert_new(HeardCaller, connection.dialect.name), pair)
+
+
+for _event in ("after_insert", "after_update"):
+    event.listen(Call, _event, _keep_caller)

@@ -1,28 +1,34 @@
 """Queries on calls and lines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_
+from sqlalchemy import ColumnElement, Select, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.owners import SEES_EVERYTHING, there_is
 from pbxcrm.calls.access import sees_little, visible_calls
 from pbxcrm.calls.facts import CallState, Outcome
 from pbxcrm.calls.models import GOING_ON, Call, CallEvent, CallLeg, Line
+from pbxcrm.calls.search import Place, behind, call_matches, calls_of, whom_it_means
 from pbxcrm.calls.stored_state import stored_state_of
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import load_numbers
-from pbxcrm.contacts.search import named
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.filters import of_login
 from pbxcrm.people.models import Extension, User
 from pbxcrm.shared.conditions import equal, within
-from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.core_sql import load_by_id, one_of
 from pbxcrm.shared.errors import NotFound
-from pbxcrm.shared.text_match import digits_of, few, part_of
+from pbxcrm.shared.listed import Listed, newest_that_pass
+from pbxcrm.shared.text_match import few
+
+LOOKED_THROUGH = 20_000  # calls that one request tests one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +82,72 @@ class CallFilter:
         found += of_login(Call.responsible_id, self.responsible)
         return found + within(Call.started_at, self.since, self.until)
 
-    async def looked_for(self, session: AsyncSession) -> list[ColumnElement[bool]]:
-        """The conditions on a person, a phone, or text; each query depends on how many calls match."""
+    async def of_people(self, session: AsyncSession) -> list[ColumnElement[bool]]:
+        """The conditions on a person and a phone; each depends on how many calls match."""
         found: list[ColumnElement[bool]] = []
         if self.mine is not None:
             own = col(Call.responsible_id) == self.mine
             found.append(await _with_leg(session, col(CallLeg.user_id) == self.mine, own))
         if self.extension:
-            found.append(await _with_leg(session, col(CallLeg.extension) == self.extension))
-        if self.text.strip():
-            found.append(await _matching(session, self.text.strip()))
+            found.append(_has_leg(col(CallLeg.extension) == self.extension))
         return found
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether an index leads to the few calls that match."""
+        return bool(self.deal_id or self.contact_id or self.client_number or self.linkedid)
 
 
 async def list_calls(
-    session: AsyncSession,
-    viewer: Viewer,
-    asked: CallFilter,
-    *,
-    before: tuple[datetime, int] | None = None,
-    limit: int = 50,
-) -> list[CallRow]:
-    """The calls the viewer sees, newest first; ``before`` is (started_at, id) of the last call of the page before."""
-    visible = visible_calls(viewer, little=await sees_little(session, viewer))
-    query = (
-        select(Call)
-        .where(visible, col(Call.merged_into_id).is_(None), *asked.conditions(), *await asked.looked_for(session))
-        .order_by(col(Call.started_at).desc(), col(Call.id).desc())
-        .limit(limit)
+    session: AsyncSession, viewer: Viewer, asked: CallFilter, *, before: Place | None = None, limit: int = 50
+) -> Listed[CallRow, Place]:
+    """The calls the viewer sees, newest first; ``before`` is (started_at, id) of the last call of the page before.
+
+    A search stops after ``LOOKED_THROUGH`` calls that it had to test one by one; ``resume`` says where to go on.
+    """
+    little = await sees_little(session, viewer)
+    visible = visible_calls(viewer, little=little)
+    query = select(Call).where(
+        visible, col(Call.merged_into_id).is_(None), *asked.conditions(), *await asked.of_people(session)
     )
+    text = asked.text.strip()
+    whom = await whom_it_means(session, text) if text and not little else None
+    if whom is not None:
+        places = await newest_that_pass(
+            partial(calls_of, session, whom), partial(_calls_at, session, query), before=before, limit=limit
+        )
+        return Listed(await as_rows(session, places.rows), places.resume)
+    if text:
+        query = query.where(call_matches(text))
     if before is not None:
-        at, call_id = before
-        query = query.where((col(Call.started_at) < at) | ((col(Call.started_at) == at) & (col(Call.id) < call_id)))
-    return await as_rows(session, list((await session.exec(query)).all()))
+        query = query.where(behind(before))
+    until = None
+    if not (little or asked.is_narrow or (viewer.role in SEES_EVERYTHING and not (text or asked.extension))):
+        until = await _looked_to(session, asked, before)
+    if until is not None:
+        query = query.where(col(Call.started_at) >= until)
+    calls = list((await session.exec(_newest_first(query).limit(limit))).all())
+    resume = (until, 0) if until is not None and len(calls) < limit else None
+    return Listed(await as_rows(session, calls), resume)
+
+
+async def _calls_at(session: AsyncSession, query: Any, places: Sequence[Place]) -> list[Call]:
+    ids = one_of(session, col(Call.id), [call_id for _, call_id in places])
+    return list((await session.exec(_newest_first(query.where(ids)))).all())
+
+
+def _newest_first(query: Any) -> Any:  # Select[Call]
+    return query.order_by(col(Call.started_at).desc(), col(Call.id).desc())
+
+
+async def _looked_to(session: AsyncSession, asked: CallFilter, before: Place | None) -> datetime | None:
+    """When the last call started that this request looks at; None if fewer are left."""
+    query = select(Call.started_at).where(*equal((Call.outcome, asked.outcome)))
+    query = query.where(*within(Call.started_at, asked.since, asked.until))
+    if before is not None:
+        query = query.where(behind(before))
+    found = await session.exec(query.order_by(col(Call.started_at).desc()).offset(LOOKED_THROUGH).limit(1))
+    return found.first()
 
 
 async def access_call(session: AsyncSession, viewer: Viewer, call_id: int) -> Call:
@@ -210,29 +249,8 @@ async def _with_leg(
     found = await few(session, **queries)
     if all(ids is not None for ids in found.values()):
         return col(Call.id).in_(sorted({call_id for ids in found.values() for call_id in ids or ()}))
-    return or_(exists().where(col(CallLeg.call_id) == col(Call.id), of_whom).correlate(Call), *others)
+    return or_(_has_leg(of_whom), *others)
 
 
-async def _matching(session: AsyncSession, text: str) -> ColumnElement[bool]:
-    """Condition on client name, caller name and number: a list of ids if few calls match, else a test of each call."""
-    digits, has_name = (
-        digits_of(text),
-        col(Call.client_name_folded) != "",
-    )  # this condition makes its partial index usable
-    heard = select(col(Call.id)).where(has_name, part_of(col(Call.client_name_folded), text))
-    queries: dict[str, Select[Any]] = {"contact": named(text), "heard": heard}
-    if digits:
-        queries["number"] = select(col(Call.id)).where(col(Call.client_number).contains(digits, autoescape=True))
-    found = await few(session, **queries)
-    ids = [*(found["heard"] or []), *(found.get("number") or [])]
-    fits: list[ColumnElement[bool]] = [col(Call.id).in_(sorted(set(ids)))]
-    if found["contact"] is not None:
-        fits.append(col(Call.contact_id).in_(found["contact"]))
-    else:
-        client = col(Contact.id) == col(Call.contact_id)
-        fits.append(exists().where(client, part_of(col(Contact.name_folded), text)).correlate(Call))
-    if found["heard"] is None:
-        fits.append(part_of(col(Call.client_name_folded), text))
-    if digits and found["number"] is None:
-        fits.append(col(Call.client_number).contains(digits, autoescape=True))
-    return or_(*fits)
+def _has_leg(of_whom: ColumnElement[bool]) -> ColumnElement[bool]:
+    return there_is(Call, col(CallLeg.call_id) == col(Call.id), of_whom)

@@ -45,17 +45,19 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, idle_seconds: float | None = None) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, *, idle_seconds: float | None = None, keeps_plans: bool = False
+) -> AsyncIterator[Resources]:
     """Open the database (and check its revision) and Redis (which may be away); close them at the end.
 
-    ``idle_seconds``: see ``Database``.
+    ``idle_seconds``, ``keeps_plans``: see ``Database``.
     """
     from pbxcrm.composition import compose
 
     compose()
     with in_use(settings.data_dir):
         make_private(settings.data_dir)
-        db = Database(settings.database_url, idle_seconds=idle_seconds)
+        db = Database(settings.database_url, idle_seconds=idle_seconds, keeps_plans=keeps_plans)
         redis = Redis.from_url(redis_url(settings), socket_connect_timeout=2)
         try:
             await prepared(settings.data_dir)
@@ -138,7 +140,10 @@ def serve_listeners(settings: Settings, only: str | None) -> None:
     urls = {pbx.name: _url(pbx) for pbx in chosen}
 
     async def serve() -> None:
-        async with open_resources(settings, idle_seconds=_IDLE_SECONDS) as on, asyncio.TaskGroup() as tasks:
+        async with (
+            open_resources(settings, idle_seconds=_IDLE_SECONDS, keeps_plans=True) as on,
+            asyncio.TaskGroup() as tasks,
+        ):
             tasks.create_task(on.relay.run())
             tasks.create_task(_answer_dialplans(settings, on))
             for pbx in chosen:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.owners import SEES_EVERYTHING
 from pbxcrm.contacts.access import (
     editable_companies,
     editable_contacts,
@@ -20,9 +21,10 @@ from pbxcrm.contacts.access import (
 )
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.number_owners import counts, phone_since
-from pbxcrm.contacts.search import matching
+from pbxcrm.contacts.search import matches, matching, matching_ids
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
+from pbxcrm.shared.listed import Listed, newest_visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,27 +189,39 @@ async def list_contacts(
     company_id: int | None = None,
     before: int | None = None,
     limit: int = 50,
-) -> list[ContactRow]:
+) -> Listed[ContactRow, int]:
     """The clients the viewer sees, newest first. ``before``: an id; ``text``: part of a name or of a number's digits."""
-    visible = visible_contacts(viewer, little=await sees_little(session, viewer))
-    query = select(Contact).where(visible, *filters).order_by(col(Contact.id).desc()).limit(limit)
-    if before is not None:
-        query = query.where(col(Contact.id) < before)
+    text = text.strip()
+    little = await sees_little(session, viewer)
     if company_id is not None:
-        query = query.where(Contact.company_id == company_id)
-    if text.strip():
-        query = query.where(await matching(session, text.strip()))
-    return await with_numbers(session, list((await session.exec(query)).all()))
+        filters = (*filters, col(Contact.company_id) == company_id)
+    if little or company_id is not None or viewer.role in SEES_EVERYTHING:
+        fits = await matching(session, text) if text else true()
+        query = select(Contact).where(visible_contacts(viewer, little=little), *filters, fits)
+        if before is not None:
+            query = query.where(col(Contact.id) < before)
+        rows = (await session.exec(query.order_by(col(Contact.id).desc()).limit(limit))).all()
+        return Listed(await with_numbers(session, list(rows)))
+    ids = await matching_ids(session, text) if text else None
+    fits = matches(text) if text and ids is None else true()
+    found = await newest_visible(
+        session, Contact, (visible_contacts(viewer),), (*filters, fits), ids, before=before, limit=limit
+    )
+    return Listed(await with_numbers(session, found.rows), found.resume)
 
 
 async def list_companies(
     session: AsyncSession, viewer: Viewer, *filters: ColumnElement[bool], before: int | None = None, limit: int = 50
-) -> list[Company]:
+) -> Listed[Company, int]:
     """Companies that the viewer sees and that match all ``filters``, newest first; ``before`` is an id."""
-    query = select(Company).where(visible_companies(viewer), *filters).order_by(col(Company.id).desc()).limit(limit)
-    if before is not None:
-        query = query.where(col(Company.id) < before)
-    return list((await session.exec(query)).all())
+    little = await sees_little(session, viewer)
+    if little or viewer.role in SEES_EVERYTHING:
+        query = select(Company).where(visible_companies(viewer, little=little), *filters)
+        if before is not None:
+            query = query.where(col(Company.id) < before)
+        return Listed(list((await session.exec(query.order_by(col(Company.id).desc()).limit(limit))).all()))
+    visible = (visible_companies(viewer),)
+    return await newest_visible(session, Company, visible, filters, None, before=before, limit=limit)
 
 
 async def with_numbers(session: AsyncSession, contacts: list[Contact]) -> list[ContactRow]:

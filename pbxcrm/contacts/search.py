@@ -2,12 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, or_
+from sqlalchemy import ColumnElement, Select, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Contact, Phone
-from pbxcrm.shared.text_match import digits_of, few, part_of
+from pbxcrm.shared.core_sql import one_of
+from pbxcrm.shared.text_match import digits_of, part_of, up_to
+
+FEW = 5_000  # clients; more are not collected
 
 
 def named(text: str) -> Select[Any]:
@@ -21,16 +25,25 @@ def numbered(digits: str) -> Select[Any]:
     return select(col(Phone.contact_id)).where(has_them).correlate(None)
 
 
+async def matching_ids(session: AsyncSession, text: str) -> list[int] | None:
+    """The ids of the clients that match by name or number, newest first; None where they are more than ``FEW``."""
+    digits = digits_of(text)
+    found = await up_to(session, FEW, {"name": named(text), **({"number": numbered(digits)} if digits else {})})
+    if any(ids is None for ids in found.values()):
+        return None
+    return sorted({row_id for ids in found.values() for row_id in ids or ()}, reverse=True)
+
+
+def matches(text: str) -> ColumnElement[bool]:
+    """The condition that a client matches, tested client by client: for a text that fits so many that they are soon met."""
+    fits = [part_of(col(Contact.name_folded), text)]
+    if digits := digits_of(text):
+        has_it = col(Phone.number).contains(digits, autoescape=True)
+        fits.append(there_is(Contact, col(Phone.contact_id) == col(Contact.id), has_it))
+    return or_(*fits)
+
+
 async def matching(session: AsyncSession, text: str) -> ColumnElement[bool]:
     """A condition for lists of clients: a list of ids if few match, else a test of each client."""
-    digits, contact_id = digits_of(text), col(Contact.id)
-    queries = {"name": named(text), **({"number": numbered(digits)} if digits else {})}
-    found = await few(session, **queries)
-    ids = [found_id for some in found.values() if some is not None for found_id in some]
-    fits: list[ColumnElement[bool]] = [contact_id.in_(sorted(set(ids)))]
-    if found["name"] is None:
-        fits.append(part_of(col(Contact.name_folded), text))
-    if digits and found["number"] is None:
-        has_it = col(Phone.number).contains(digits, autoescape=True)
-        fits.append(exists().where(col(Phone.contact_id) == contact_id, has_it).correlate(Contact))
-    return or_(*fits)
+    ids = await matching_ids(session, text)
+    return matches(text) if ids is None else one_of(session, col(Contact.id), ids)

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.audience import audience_of_call
+from pbxcrm.calls.callers import keep_callers
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
 from pbxcrm.calls.models import Call, CallEvent, CallLeg
 from pbxcrm.calls.rules import is_better_ending, line_of
@@ -54,6 +55,7 @@ _LEGS = select(
 _ADD_LEGS = insert(_LEG)
 _CALL = SQLModel.metadata.tables["calls"]
 _OF_CALL = tuple(column.name for column in _CALL.c if column.name not in {"id", "pbx", "linkedid"})
+_OF_CALLER = {"client_number", "client_name_folded"}
 _CHANGE_LEGS = (
     update(_LEG)
     .where(_LEG.c.call_id == bindparam("of_call"), _LEG.c.channel_id == bindparam("of_channel"))
@@ -134,6 +136,7 @@ class _Rows:
             rows = [_as_row(state, context) for state in first.values()]
             for call in await add_and_keep(session, Call, rows, "pbx", "linkedid"):
                 self._keep(call)
+            await keep_callers(session, rows)
             if first.keys() - self.calls.keys():  # somebody else has inserted them just now
                 await self._read_calls(session, {linkedid for _, linkedid in first}, {pbx for pbx, _ in first})
 
@@ -188,16 +191,20 @@ class _Rows:
         Values that were flushed meanwhile are written again.
         """
         changed: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        renamed: list[dict[str, Any]] = []
         for call in self.calls.values():
             stored = self.stored[call.id or 0]
             new = {name: value for name, was in stored.items() if (value := getattr(call, name)) != was}
             if new:
                 changed.setdefault(tuple(new), []).append({**new, "of_call": call.id})
                 stored.update(new)
+                if new.keys() & _OF_CALLER:
+                    renamed.append(stored)
                 for name, value in new.items():
                     set_committed_value(call, name, value)
         for names, rows in changed.items():
             await execute(session, _change_calls(names), rows)
+        await keep_callers(session, renamed)
 
     async def write_legs(self, session: AsyncSession) -> None:
         new, changed = [], []

@@ -163,6 +163,11 @@ def _set_row(model: type[SQLModel], dialect: str, columns: tuple[str, ...], key:
     return add.on_conflict_do_update(index_elements=[key], set_=changed)  # type: ignore[no-any-return]
 
 
+def insert_new(model: type[SQLModel], dialect: str) -> Executable:
+    """The statement that inserts rows that do not exist yet, for events of the ORM."""
+    return _add_new(model, dialect, ())
+
+
 @cache
 def _add_new(model: type[SQLModel], dialect: str, returning: tuple[str, ...]) -> Executable:
     table: Table = SQLModel.metadata.tables[str(model.__tablename__)]

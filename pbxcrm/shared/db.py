@@ -82,6 +82,8 @@ class Database:
     """``after_commit`` gets the hints that a committed transaction put into the outbox; it must not make the writer wait.
 
     ``idle_seconds``: PostgreSQL ends a transaction that does nothing for so long, and with it its locks; None for never.
+    ``keeps_plans``: PostgreSQL may plan a statement once for all values, which saves the planning of small ones. A search for a rare
+    name and one for a frequent name need different plans, so only the listener keeps them.
     """
 
     def __init__(
@@ -91,10 +93,11 @@ class Database:
         pool_size: int = 8,
         after_commit: AfterCommit | None = None,
         idle_seconds: float | None = None,
+        keeps_plans: bool = False,
     ) -> None:
         self.url = async_url(url)
         self.is_sqlite = self.url.startswith("sqlite")
-        self.engine = _engine(self.url, pool_size, idle_seconds)
+        self.engine = _engine(self.url, pool_size, idle_seconds, keeps_plans)
         self._writing = self.engine.execution_options(**{WRITES: True})
         self.after_commit = after_commit
         self._turn = asyncio.Lock()
@@ -237,11 +240,13 @@ def async_url(url: str) -> str:
     return parsed.set(drivername=driver.get(parsed.drivername, parsed.drivername)).render_as_string(hide_password=False)
 
 
-def _engine(url: str, pool_size: int, idle_seconds: float | None) -> AsyncEngine:
+def _engine(url: str, pool_size: int, idle_seconds: float | None, keeps_plans: bool) -> AsyncEngine:
     if url.startswith("sqlite"):
         return sqlite_engine(url, pool_size)
     # PostgreSQL's JIT takes 30 ms for a query that runs in 1 ms, because it overestimates the number of rows.
     server = {"jit": "off"}
+    if not keeps_plans:
+        server["plan_cache_mode"] = "force_custom_plan"
     if idle_seconds is not None:
         server["idle_in_transaction_session_timeout"] = f"{idle_seconds * 1000:.0f}"
     # Without ``hide_parameters``, error messages would put personal data into the log.

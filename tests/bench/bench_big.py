@@ -58,7 +58,9 @@ class Asked:
     queries: int
 
 
-async def measure(db: Database, settings: Settings, redis_url: str, paths: tuple[str, ...] = LISTS) -> dict[tuple[str, str], Asked]:
+async def measure(
+    db: Database, settings: Settings, redis_url: str, paths: tuple[str, ...] = LISTS
+) -> dict[tuple[str, str], Asked]:
     """Ask every page as everybody; the first two requests of each are not counted."""
     found: dict[tuple[str, str], Asked] = {}
     async with Redis.from_url(redis_url) as redis:

@@ -21,18 +21,159 @@ from tests.bench.big_funnel import Filler
 from tests.office import PASSWORD
 
 SELLERS, TEAMS = 60, 6
-FIRST = (
-    "Олена Тарас Ірина Максим Наталія Богдан Марія Сергій Юлія Андрій Дмитро Вікторія Роман Софія Оксана Ігор Людмила Павло Світлана "
-    "Олександр Катерина Микола Ганна Василь Тетяна Степан Надія Юрій Лариса Віталій Anna Peter Maria John Emma Игорь Елена Сергей"
-).split()
-_ROOTS = (
-    "Ковал Шевч Мельн Бондар Гонч Лис Поліщ Савч Ткач Кравч Мороз Руд Петр Іван Павл Захар Марч Клим Сидор Гнат Яр Романч Дзюб Білик Зайч "
-    "Костюч Семен Левч Панч Усач Тимош Остап Гриц Харч Федор Кузьм Сем Вовч Дорош Чумач Шостак Назар Прокоп Радч Юрч Волош Бабич Кириш Ольх"
-).split()
-_ENDINGS = "енко ук ський ишин ець ан івський юк няк ов".split()
-_WHAT = "Кухня Шафа Двері Підлога Сходи Стіл Вікна Ліжко Паркет Фасад Балкон Ремонт Kitchen Parquet Доставка Монтаж Проєкт Договір".split()
-_OF = "дубова біла з масиву під ключ кутова для офісу oak matte до п’ятниці за ескізом".split()
-_SAID = "просить знижку доставка п’ятниця передзвонити дуб ясен горіх замір договір оплата готівка адреса ліфт поверх монтаж гарантія колір зразок offer call later".split()
+FIRST = [
+    "Олена",
+    "Тарас",
+    "Ірина",
+    "Максим",
+    "Наталія",
+    "Богдан",
+    "Марія",
+    "Сергій",
+    "Юлія",
+    "Андрій",
+    "Дмитро",
+    "Вікторія",
+    "Роман",
+    "Софія",
+    "Оксана",
+    "Ігор",
+    "Людмила",
+    "Павло",
+    "Світлана",
+    "Олександр",
+    "Катерина",
+    "Микола",
+    "Ганна",
+    "Василь",
+    "Тетяна",
+    "Степан",
+    "Надія",
+    "Юрій",
+    "Лариса",
+    "Віталій",
+    "Anna",
+    "Peter",
+    "Maria",
+    "John",
+    "Emma",
+    "Игорь",
+    "Елена",
+    "Сергей",
+]
+_ROOTS = [
+    "Ковал",
+    "Шевч",
+    "Мельн",
+    "Бондар",
+    "Гонч",
+    "Лис",
+    "Поліщ",
+    "Савч",
+    "Ткач",
+    "Кравч",
+    "Мороз",
+    "Руд",
+    "Петр",
+    "Іван",
+    "Павл",
+    "Захар",
+    "Марч",
+    "Клим",
+    "Сидор",
+    "Гнат",
+    "Яр",
+    "Романч",
+    "Дзюб",
+    "Білик",
+    "Зайч",
+    "Костюч",
+    "Семен",
+    "Левч",
+    "Панч",
+    "Усач",
+    "Тимош",
+    "Остап",
+    "Гриц",
+    "Харч",
+    "Федор",
+    "Кузьм",
+    "Сем",
+    "Вовч",
+    "Дорош",
+    "Чумач",
+    "Шостак",
+    "Назар",
+    "Прокоп",
+    "Радч",
+    "Юрч",
+    "Волош",
+    "Бабич",
+    "Кириш",
+    "Ольх",
+]
+_ENDINGS = ["енко", "ук", "ський", "ишин", "ець", "ан", "івський", "юк", "няк", "ов"]
+_WHAT = [
+    "Кухня",
+    "Шафа",
+    "Двері",
+    "Підлога",
+    "Сходи",
+    "Стіл",
+    "Вікна",
+    "Ліжко",
+    "Паркет",
+    "Фасад",
+    "Балкон",
+    "Ремонт",
+    "Kitchen",
+    "Parquet",
+    "Доставка",
+    "Монтаж",
+    "Проєкт",
+    "Договір",
+]
+_OF = [
+    "дубова",
+    "біла",
+    "з",
+    "масиву",
+    "під",
+    "ключ",
+    "кутова",
+    "для",
+    "офісу",
+    "oak",
+    "matte",
+    "до",
+    "п’ятниці",
+    "за",
+    "ескізом",
+]
+_SAID = [
+    "просить",
+    "знижку",
+    "доставка",
+    "п’ятниця",
+    "передзвонити",
+    "дуб",
+    "ясен",
+    "горіх",
+    "замір",
+    "договір",
+    "оплата",
+    "готівка",
+    "адреса",
+    "ліфт",
+    "поверх",
+    "монтаж",
+    "гарантія",
+    "колір",
+    "зразок",
+    "offer",
+    "call",
+    "later",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +193,9 @@ class Size:
 
 
 BIG = Size(contacts=1_000_000, deals=3_000_000, calls=10_000_000, tasks=1_000_000, notes=500_000)
-SMALL = Size(contacts=100_000, deals=300_000, calls=1_000_000, tasks=100_000, notes=50_000)  # a tenth, and SQLite's size
+SMALL = Size(
+    contacts=100_000, deals=300_000, calls=1_000_000, tasks=100_000, notes=50_000
+)  # a tenth, and SQLite's size
 TENTH_OF_SMALL = Size(contacts=10_000, deals=30_000, calls=100_000, tasks=10_000, notes=5_000)
 
 
@@ -100,9 +243,7 @@ class TenYears:
                 await session.flush()
             self._first_owner = users[0].id or 0
             assert users[-1].id == self._first_owner + SELLERS - 1
-            session.add_all(
-                Extension(number=str(1000 + n), user_id=user.id or 0) for n, user in enumerate(users)
-            )
+            session.add_all(Extension(number=str(1000 + n), user_id=user.id or 0) for n, user in enumerate(users))
             stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1).order_by(col(Stage.id)))).all()
         closed = {StageKind.WON, StageKind.LOST}
         self._open = [stage.id or 0 for stage in stages if stage.kind not in closed]
@@ -114,13 +255,21 @@ class TenYears:
         firms = [f"ТОВ {root}{end}" for root in _ROOTS for end in ("буд", "сервіс", "груп", "plus")]
         self._count = {"p": len(names), "t": len(titles), "c": len(firms)}
         rows = [
-            {"kind": kind, "n": n, "name": name, "folded": search_key(name), "key": name_key(name) if kind == "p" else ""}
+            {
+                "kind": kind,
+                "n": n,
+                "name": name,
+                "folded": search_key(name),
+                "key": name_key(name) if kind == "p" else "",
+            }
             for kind, some in (("p", names), ("t", titles), ("c", firms))
             for n, name in enumerate(some)
         ]
         async with self._db.engine.begin() as connection:
             await connection.execute(
-                text("CREATE TABLE bench_names (kind text, n int, name text, folded text, key text, PRIMARY KEY (kind, n))")
+                text(
+                    "CREATE TABLE bench_names (kind text, n int, name text, folded text, key text, PRIMARY KEY (kind, n))"
+                )
             )
             await connection.execute(text("INSERT INTO bench_names VALUES (:kind, :n, :name, :folded, :key)"), rows)
 
@@ -150,9 +299,7 @@ class TenYears:
             "responsible_id": self._owner("i"), "company_id": f"CASE WHEN i % 5 = 0 THEN 1 + (i / 5) % {size.companies} ELSE NULL END",
             "created_at": moment(self._began(size.contacts)),
         })  # fmt: skip
-        await self._fill.insert(
-            "phones", size.contacts, {"id": "i", "contact_id": "i", "number": self._number("i")}
-        )
+        await self._fill.insert("phones", size.contacts, {"id": "i", "contact_id": "i", "number": self._number("i")})
 
     async def _deals(self) -> None:
         """Every two hundredth is open. Clients take turns."""
@@ -237,7 +384,9 @@ async def _without_indexes(db: Database) -> AsyncIterator[None]:
     """Without the indexes of the filled tables, except those of keys."""
     tables = ", ".join(f"'{table}'" for table in _FILLED)
     if db.is_sqlite:
-        asked = f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ({tables})"
+        asked = (
+            f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ({tables})"
+        )
     else:
         asked = (
             f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ({tables}) AND schemaname = current_schema() "

@@ -53,7 +53,7 @@ def _how_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 async def calls_of(session: AsyncSession, viewer: Viewer, **asked: object) -> set[str]:
-    return {row.call.linkedid for row in await list_calls(session, viewer, CallFilter(**asked))}  # type: ignore[arg-type]
+    return {row.call.linkedid for row in (await list_calls(session, viewer, CallFilter(**asked))).rows}  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("_how_many", "busy")
@@ -108,7 +108,7 @@ async def test_calls_of_a_person_and_of_a_phone(database: Database, office: Offi
 )
 async def test_clients_by_a_part(database: Database, office: Office, text: str, names: set[str]) -> None:
     async with database.read() as session:
-        found = await list_contacts(session, await office.viewer(session, "admin"), text=text)
+        found = (await list_contacts(session, await office.viewer(session, "admin"), text=text)).rows
         assert {row.contact.name for row in found} == names
 
 
@@ -179,7 +179,7 @@ async def test_each_beginning_of_a_word_finds_client_company_deal_and_note(datab
                 assert name in {company.name for company in found.companies}, text
                 assert name in {row.deal.title for row in found.deals}, text
                 assert [note for note in found.notes if name in note.text], text
-                assert name in {row.contact.name for row in await list_contacts(session, admin, text=text)}, text
+                assert name in {row.contact.name for row in (await list_contacts(session, admin, text=text)).rows}, text
 
 
 @pytest.mark.usefixtures("busy")
@@ -269,6 +269,6 @@ async def test_a_client_with_many_numbers_stands_once_in_the_list(database: Data
         await session.flush()
         session.add_all(Phone(contact_id=client.id or 0, number=f"+38044555000{n}") for n in range(3))
     async with database.read() as session:
-        found = await list_contacts(session, await office.viewer(session, "admin"), text="445550")
+        found = (await list_contacts(session, await office.viewer(session, "admin"), text="445550")).rows
         assert [row.contact.name for row in found] == ["Two Lines"]
         assert len(found[0].phones) == 3

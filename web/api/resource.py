@@ -37,7 +37,10 @@ class Page(ApiAnswer, Generic[Item]):
     """A page of a list."""
 
     items: list[Item]
-    next: str | None = Field(description="Send it as `cursor` for the next page; null on the last page.")
+    next: str | None = Field(
+        description="Send it as `cursor` for the next page; null on the last page. "
+        "A page of a search may hold fewer items than `limit`, or none, and still have a next one."
+    )
 
     @classmethod
     def part_of(cls, rows: list[Item], query: ShortListQuery) -> Self:
@@ -47,10 +50,13 @@ class Page(ApiAnswer, Generic[Item]):
         return cls(items=rows[begin:end], next=next_of_id(end) if end < len(rows) else None)
 
     @classmethod
-    def of(cls, rows: list[Item], limit: int, cursor: Callable[[Item], str]) -> Self:
-        """The first ``limit`` of ``rows``. Pass ``limit + 1`` rows, so that it is known whether there is a next page."""
+    def of(cls, rows: list[Item], limit: int, cursor: Callable[[Item], str], resume: str | None = None) -> Self:
+        """The first ``limit`` of ``rows``. Pass ``limit + 1`` rows, so that it is known whether there is a next page.
+
+        ``resume``: the cursor with which a search goes on that stopped early.
+        """
         more = len(rows) > limit
-        return cls(items=rows[:limit], next=cursor(rows[limit - 1]) if more else None)
+        return cls(items=rows[:limit], next=cursor(rows[limit - 1]) if more else resume)
 
 
 @dataclass(frozen=True, slots=True)

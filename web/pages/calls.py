@@ -42,14 +42,18 @@ async def calls(request: Request) -> Response:
         until=until,
     )
     async with parts(request).db.read() as session:
-        rows = await list_calls(session, viewer(request), chosen, before=asked_cursor(request), limit=LISTED + 1)
+        found = await list_calls(session, viewer(request), chosen, before=asked_cursor(request), limit=LISTED + 1)
+    rows = found.rows
     more = next_of_time(rows[LISTED - 1].call.started_at, rows[LISTED - 1].call.id) if len(rows) > LISTED else ""
+    if found.resume is not None:
+        more = next_of_time(*found.resume)
     return show(
         request,
         "calls/list.html",
         fragment="calls/_rows.html",
         rows=rows[:LISTED],
         more=more,
+        looked_to=found.resume[0] if found.resume is not None else None,
         chosen=chosen,
         period=asked.get("period", "") if asked.get("period", "") in PERIODS else "",
         outcomes=OUTCOME_CHIPS,

@@ -52,15 +52,17 @@ async def contacts(request: Request) -> Response:
     text = asked_text(request)
     async with parts(request).db.read() as session:
         before = asked_number(request, "cursor")
-        rows = await list_contacts(session, viewer(request), text=text, before=before, limit=LISTED + 1)
+        found = await list_contacts(session, viewer(request), text=text, before=before, limit=LISTED + 1)
         people = await load_directory(session)
-    more = str(rows[LISTED - 1].contact.id) if len(rows) > LISTED else ""
+    rows = found.rows
+    more = str(rows[LISTED - 1].contact.id) if len(rows) > LISTED else str(found.resume or "")
     return show(
         request,
         "contacts/list.html",
         fragment="contacts/_rows.html",
         rows=rows[:LISTED],
         more=more,
+        searched_on=found.resume is not None,
         text=text,
         people=people,
     )
@@ -290,7 +292,7 @@ async def note(request: Request) -> Response:
 async def _form_page(request: Request, form: Form, contact_id: int | None = None, status: int = 200) -> HTMLResponse:
     async with parts(request).db.read() as session:
         people = await colleagues(session, viewer(request))
-        companies = await list_companies(session, viewer(request), limit=200)
+        companies = (await list_companies(session, viewer(request), limit=200)).rows
     return show(
         request,
         "contacts/edit.html",
@@ -313,15 +315,17 @@ async def companies(request: Request) -> Response:
     text = asked_text(request)
     async with parts(request).db.read() as session:
         before = asked_number(request, "cursor")
-        rows = await list_companies(session, viewer(request), *company_matches(text), before=before, limit=LISTED + 1)
+        found = await list_companies(session, viewer(request), *company_matches(text), before=before, limit=LISTED + 1)
         people = await load_directory(session)
-    more = str(rows[LISTED - 1].id) if len(rows) > LISTED else ""
+    rows = found.rows
+    more = str(rows[LISTED - 1].id) if len(rows) > LISTED else str(found.resume or "")
     return show(
         request,
         "contacts/companies.html",
         fragment="contacts/_company_rows.html",
         rows=rows[:LISTED],
         more=more,
+        searched_on=found.resume is not None,
         text=text,
         people=people,
     )
@@ -386,7 +390,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
     async with parts(request).db.read() as session:
         found = await access_company(session, who, company_id)
         edits = can(who, Permission.CONTACTS_EDIT) and await edits_company(session, who, company_id)
-        rows = await list_contacts(session, who, company_id=company_id, limit=200)
+        rows = (await list_contacts(session, who, company_id=company_id, limit=200)).rows
         deals = await list_deals(session, who, col(Deal.company_id) == company_id, limit=LISTED)
         custom_fields = await shown_fields(session, who, FieldEntity.COMPANY, found.custom)
     return show(

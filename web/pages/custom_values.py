@@ -195,7 +195,7 @@ async def find(request: Request) -> Response:
                 for row in await find_clients(session, who, text, limit=SUGGESTED)
             ]
         elif len(text) >= 2 and definition.target == LinkTarget.COMPANY and can(who, Permission.CONTACTS_READ):
-            companies = await list_companies(session, who, *company_matches(text), limit=SUGGESTED)
+            companies = (await list_companies(session, who, *company_matches(text), limit=SUGGESTED)).rows
             found = [(each.id or 0, each.name) for each in companies]
         elif len(text) >= 2 and definition.target == LinkTarget.DEAL:
             deals = await list_deals(session, who, matches_text(text), limit=SUGGESTED)

@@ -95,7 +95,7 @@ async def test_who_was_merged_is_found_as_the_survivor_only(clients: Clients) ->
     async with clients.database.read() as session:
         for login in ("maria", "admin"):
             viewer = await clients.office.viewer(session, login)
-            assert [row.contact.id for row in await list_contacts(session, viewer)] == [into]
+            assert [row.contact.id for row in (await list_contacts(session, viewer)).rows] == [into]
             assert (await access_contact(session, viewer, this)).id == into
         assert [each.id for each in await contacts_of_number(session, ONE)] == [into]
         petro = await clients.office.viewer(session, "petro")

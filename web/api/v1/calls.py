@@ -106,12 +106,13 @@ async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
         responsible=query.responsible or "",
     )
     before = checked_cursors.read_time(query.cursor)
-    rows = await list_calls(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
-    heard = await audible_of(ask.session, ask.viewer, (row.call.id for row in rows))
+    found = await list_calls(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
+    heard = await audible_of(ask.session, ask.viewer, (row.call.id for row in found.rows))
     return Page[CallOut].of(
-        [call_out(row, heard) for row in rows],
+        [call_out(row, heard) for row in found.rows],
         query.limit,
         lambda call: checked_cursors.next_of_time(call.started_at, call.id),
+        resume=checked_cursors.next_of_time(*found.resume) if found.resume is not None else None,
     )
 
 

@@ -1,6 +1,6 @@
 """Clients: people, companies, and numbers that belong to no client."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.listed import Listed
 from pbxcrm.shared.numbers import normalise
 from web.api import checked_cursors
 from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
@@ -205,7 +206,7 @@ async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
         since=query.since,
         until=query.until,
     )
-    rows = await list_contacts(
+    found = await list_contacts(
         ask.session,
         ask.viewer,
         *asked.conditions(),
@@ -215,7 +216,9 @@ async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
         before=checked_cursors.read_id(query.cursor),
         limit=query.limit + 1,
     )
-    return Page[ContactOut].of(await _contacts(ask, rows), query.limit, lambda row: checked_cursors.next_of_id(row.id))
+    return Page[ContactOut].of(
+        await _contacts(ask, found.rows), query.limit, lambda row: checked_cursors.next_of_id(row.id), _resume(found)
+    )
 
 
 @contacts.get("/contacts/{contact_id}", needs=Permission.CONTACTS_READ, summary="One client")
@@ -284,7 +287,7 @@ async def _changed(ask: Ask, contact: Contact) -> ContactOut:
 @companies.get("/companies", needs=Permission.CONTACTS_READ, summary="Companies, newest first")
 async def read_companies(ask: Ask, query: CompanyQuery) -> Page[CompanyOut]:
     asked = CompanyFilter(responsible=query.responsible or "", since=query.since, until=query.until, text=query.q or "")
-    rows = await list_companies(
+    found = await list_companies(
         ask.session,
         ask.viewer,
         *asked.conditions(),
@@ -292,7 +295,13 @@ async def read_companies(ask: Ask, query: CompanyQuery) -> Page[CompanyOut]:
         before=checked_cursors.read_id(query.cursor),
         limit=query.limit + 1,
     )
-    return Page[CompanyOut].of(await _companies(ask, rows), query.limit, lambda row: checked_cursors.next_of_id(row.id))
+    return Page[CompanyOut].of(
+        await _companies(ask, found.rows), query.limit, lambda row: checked_cursors.next_of_id(row.id), _resume(found)
+    )
+
+
+def _resume(found: Listed[Any, int]) -> str | None:
+    return None if found.resume is None else checked_cursors.next_of_id(found.resume)
 
 
 @companies.get("/companies/{company_id}", needs=Permission.CONTACTS_READ, summary="One company")
