@@ -24,8 +24,8 @@ def compiled_once() -> Iterator[None]:
     kept: dict[type[Any], LRUCache[Any, Any]] = {}
     build = db._engine
 
-    def engine(url: str, pool_size: int, idle_seconds: float | None) -> AsyncEngine:
-        made = build(url, pool_size, idle_seconds)
+    def engine(url: str, pool_size: int, idle_seconds: float | None, keeps_plans: bool) -> AsyncEngine:
+        made = build(url, pool_size, idle_seconds, keeps_plans)
         kind = type(made.sync_engine.dialect)
         made.sync_engine._compiled_cache = kept.setdefault(kind, LRUCache(STATEMENTS))
         return made
