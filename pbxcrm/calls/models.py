@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Index, Text, UniqueConstraint, event, text
+from sqlalchemy import JSON, Column, Connection, Index, Text, UniqueConstraint, event, inspect, text
 from sqlalchemy.orm import Mapper
 from sqlmodel import Field, SQLModel
 
@@ -162,7 +162,8 @@ keep_folded(Call, "client_name", only_names=True)
 def _keep_caller(_mapper: Mapper[Call], connection: Connection, call: Call) -> None:
     """Keep the caller of a call that the ORM writes; facts are applied through Core (``callers.keep_callers``)."""
     pair = {"number": call.client_number or "", "name_folded": call.client_name_folded}
-    if any(pair.values()):
+    said = inspect(call).attrs
+    if any(pair.values()) and any(said[name].history.has_changes() for name in ("client_number", "client_name_folded")):
         connection.execute(insert_new(HeardCaller, connection.dialect.name), pair)
 
 

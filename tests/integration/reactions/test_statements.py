@@ -40,7 +40,7 @@ async def test_a_batch_of_calls(database: Database, office: Office, intake: Inta
     await intake.apply(batch(story(1), story(2)))  # what is kept in memory is read
     with statements(database) as said:
         await intake.apply(batch(*(story(number) for number in range(10, 10 + CALLS))))
-    assert len(said) / CALLS <= 5.2, "\n".join(said)
+    assert len(said) / CALLS <= 4.9, "\n".join(said)
 
 
 async def test_a_phone_that_rings(database: Database, office: Office, intake: Intake) -> None:
