@@ -37,6 +37,7 @@ ACTIONS: dict[str, str] = {
     "task.accepted": N_("Assignment accepted"),
     "task.checked": N_("Assignment checked"),
     "task.returned": N_("Assignment returned"),
+    "deals.exported": N_("Deals taken out as a file"),
     "field.created": N_("Field added"),
     "field.changed": N_("Field changed"),
     "field.archived": N_("Field put into the archive"),

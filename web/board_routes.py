@@ -1,16 +1,19 @@
-"""The routes of the board, its saved views and its acts on many deals."""
+"""The routes of the board, the same deals as a list, their saved views and its acts on many deals."""
 
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
-from web.pages import board, bulk, views
+from web.pages import board, bulk, deal_list, views
 from web.routing import POST, page
 
 
 def board_routes() -> list[Route]:
-    """Every route below ``/board``."""
+    """Every route below ``/board``, and the list of deals."""
     read, write = Permission.DEALS_READ, Permission.DEALS_EDIT
     return [
+        page("/deals", deal_list.deals, needs=read, name="deal_list"),
+        page("/deals/columns", deal_list.columns, needs=read, name="deal_columns"),
+        page("/deals/columns", deal_list.save_columns, needs=read, methods=POST, name="save_deal_columns"),
         page("/board", board.board, needs=read),
         page("/board/heads", board.heads, needs=read),
         page("/board/filters", board.filters, needs=read, name="board_filters"),

@@ -7,9 +7,12 @@ import base64
 import binascii
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pbxcrm.contacts.duplicates import Alike, PairCursor
+from pbxcrm.deals.list_queries import ListPlace
+from pbxcrm.fields.conditions import Shape, Term
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.search_keys import KEY_MAX
 from pbxcrm.timeline.entries import EntryKind, TimelineCursor
@@ -20,6 +23,8 @@ _LATEST = (LATEST - EARLIEST) // _MICROSECOND
 LONGEST_CURSOR = 200  # letters
 _KINDS = tuple(EntryKind)
 _RANKS = 9
+LONGEST_SORTED = 500  # letters of a text by which a list is sorted
+MOST_SORTED_BY = 10**15  # money
 
 
 def next_of_id(row_id: int | None) -> str:
@@ -81,6 +86,44 @@ def read_pair(cursor: str) -> PairCursor | None:
     if alike not in set(Alike) or not isinstance(key, str) or len(key) > KEY_MAX or not key.isprintable():
         return None
     return PairCursor(Alike(alike), key, *ids) if all(_is_whole(one, LARGEST_ID) for one in ids) else None
+
+
+def next_of_sorted(value: datetime | Decimal | int | str | None, row_id: int | None) -> str:
+    """The cursor for the rows after this one, in a list that is sorted by a value and then by id; None: those without one."""
+    told = value if isinstance(value, int | str) else str(value) if value is not None else None
+    packed = json.dumps([told, row_id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+
+def read_sorted(cursor: str, term: Term | None) -> ListPlace | None:
+    """The value and id of the last row seen in a list sorted by ``term``; None for a text that is no such cursor."""
+    parts = _parts(cursor)
+    if parts is None or len(parts) != 2 or not _is_whole(parts[1], LARGEST_ID):
+        return None
+    told, row_id = parts
+    if told is None or term is None:
+        return ListPlace(None, row_id)
+    value = _sort_value(told, term)
+    return ListPlace(value, row_id) if value is not None else None
+
+
+def _sort_value(told: object, term: Term) -> datetime | Decimal | int | str | None:
+    """As the column of the term holds it."""
+    of_field = term.name.startswith("field.")
+    if term.shape is Shape.INTEGER and of_field:
+        return told if isinstance(told, int) and abs(told) < 2**63 else None
+    if not isinstance(told, str) or "\x00" in told or len(told) > LONGEST_SORTED:
+        return None
+    try:
+        if term.shape is Shape.INTEGER:
+            found = Decimal(told)
+            return found if found.is_finite() and abs(found) < MOST_SORTED_BY else None
+        if term.shape is Shape.MOMENT and not of_field:
+            moment = datetime.fromisoformat(told)
+            return moment if moment.tzinfo is not None and EARLIEST < moment < LATEST else None
+    except (ValueError, InvalidOperation):
+        return None
+    return told
 
 
 def _microseconds(at: datetime) -> int:

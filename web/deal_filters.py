@@ -23,7 +23,8 @@ from web.parts import now, parts, viewer
 
 CUSTOM = "field."  # how the name of a custom field begins
 #: The parameters of the pages that are no filters: which board, how it is shown, what is loaded next.
-OF_PAGE = frozenset({"pipeline", "view", "sort", "columns", "down", "cursor", "after", "job"})
+OF_PAGE = frozenset({"pipeline", "view", "sort", "columns", "down", "cursor", "after", "job", "show", "format"})
+TABLE = "table"  # the value of `show` in the address of a saved view that is the list
 LAMP_WORDS = {
     "any": N_("a lamp burns"),
     "first": N_("due now"),
@@ -48,26 +49,33 @@ def asked_pairs(request: Request) -> tuple[tuple[str, str], ...]:
 
 async def asked_filter(session: AsyncSession, request: Request) -> DealFilter:
     """The filter in the address. Raises Invalid for what is no filter or no value of it: never all deals."""
-    return (await _reader(session, request)).read(_pairs(request.query_params.multi_items()))
+    return (await filter_reader_of(session, request)).read(_pairs(request.query_params.multi_items()))
 
 
 async def filter_of(session: AsyncSession, request: Request, query: str) -> DealFilter:
     """The filter in the query string of another page of deals. Raises Invalid as ``asked_filter`` does."""
-    return (await _reader(session, request)).read(_pairs(parse_qsl(query.removeprefix("?"))))
+    return (await filter_reader_of(session, request)).read(filters_in(query))
+
+
+def filters_in(query: str) -> list[tuple[str, str]]:
+    """The filters in a query string, without the parameters of the page."""
+    return _pairs(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
 
 
 def _pairs(asked: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [pair for pair in asked if pair[0] not in OF_PAGE]
 
 
-async def _reader(session: AsyncSession, request: Request) -> Reader:
+async def filter_reader_of(session: AsyncSession, request: Request) -> Reader:
+    """The reader of filters for the viewer, with the region of numbers and the clock of the reader."""
     clock = AskedAt(now(request), here().timezone)
     return await filter_reader(session, viewer(request), clock, parts(request).settings.region)
 
 
 def address_of(view: DealView) -> str:
-    """The board as a saved view shows it."""
-    return f"/board?view={view.id}" + (f"&{view.query}" if view.query else "")
+    """The board, or the list, as a saved view shows it."""
+    page = "/deals" if ("show", TABLE) in parse_qsl(view.query) else "/board"
+    return f"{page}?view={view.id}" + (f"&{view.query}" if view.query else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ async def custom_inputs(session: AsyncSession) -> list[CustomInput]:
 
 async def chips(session: AsyncSession, request: Request) -> list[Chip]:
     """A chip for each active filter, in the order of the address. The text has its own box."""
-    people, terms = await load_directory(session), (await _reader(session, request)).terms
+    people, terms = await load_directory(session), (await filter_reader_of(session, request)).terms
     options = {each.name: dict(each.options) for each in await custom_inputs(session)}
     named = [
         (name, _said(request, people, name, value) or _of_term(terms, options, name, value))

@@ -1,7 +1,9 @@
 """Tables as files: CSV that spreadsheets open, and XLSX in which a text is never read as a formula."""
 
+import asyncio
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from decimal import Decimal
 from io import BytesIO, StringIO
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from pbxcrm.reports.grouping import cell
+from pbxcrm.shared.errors import Invalid
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -40,6 +43,73 @@ def xlsx_file(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     written = BytesIO()
     book.save(written)
     return Response(written.getvalue(), media_type=XLSX, headers=_named(name, "xlsx"))
+
+
+Batches = AsyncIterator[Sequence[Sequence[Any]]]
+MOST_OF_XLSX = 100_000  # rows; a workbook of more takes minutes and hundreds of MB in the program that opens it
+
+
+async def csv_stream(name: str, head: Sequence[str], batches: Batches) -> Response:
+    """The same as ``csv_file`` for rows that are still being read."""
+
+    async def lines() -> AsyncIterator[str]:
+        yield "\ufeff" + _csv_lines([head])
+        async for batch in batches:
+            yield _csv_lines(batch)
+
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=_named(name, "csv"))
+
+
+def _csv_lines(rows: Sequence[Sequence[Any]]) -> str:
+    buffer = StringIO()
+    csv.writer(buffer).writerows([cell(value) for value in row] for row in rows)
+    return buffer.getvalue()
+
+
+async def xlsx_stream(name: str, head: Sequence[str], batches: Batches) -> Response:
+    """The same as ``xlsx_file`` for rows that are still being read. It is written to disk beside the event loop and sent from there.
+
+    Raises Invalid for more than ``MOST_OF_XLSX`` rows.
+    """
+    from openpyxl import Workbook  # noqa: PLC0415  # as below
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(name[:31])
+
+    def add(rows: Sequence[Sequence[Any]]) -> None:
+        for row in rows:
+            sheet.append([_cell(sheet, value) for value in row])
+
+    written = tempfile.TemporaryFile()  # noqa: SIM115  # the response closes it
+    count = 0
+    await asyncio.to_thread(add, [head])
+    try:
+        async for batch in batches:
+            count += len(batch)
+            _check_length(count)
+            await asyncio.to_thread(add, batch)
+        await asyncio.to_thread(book.save, written)
+    except BaseException:
+        written.close()
+        raise
+    written.seek(0)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        with written:
+            while piece := await asyncio.to_thread(written.read, _PIECE):
+                yield piece
+
+    return StreamingResponse(pieces(), media_type=XLSX, headers=_named(name, "xlsx"))
+
+
+_PIECE = 256 * 1024
+
+
+def _check_length(count: int) -> None:
+    if count > MOST_OF_XLSX:
+        raise Invalid(
+            "format", "exports.long", "A workbook holds at most {most} rows here. Take CSV.", most=MOST_OF_XLSX
+        )
 
 
 def _cell(sheet: Any, value: Any) -> Any:

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, Column, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import json_list, maybe_link, maybe_utc_column, row_id
+from pbxcrm.shared.columns import ID, json_list, maybe_link, maybe_utc_column, row_id
 from pbxcrm.shared.config_cache import cached_config
 
 
@@ -109,3 +109,13 @@ def values_column() -> dict[str, Any]:
 
 def _no_values() -> dict[str, Any]:
     return {}
+
+
+class ListColumns(SQLModel, table=True):
+    """The columns that a person has chosen for a list: names of built-in ones, and ``field.KEY`` of custom fields, in order."""
+
+    __tablename__ = "list_columns"
+
+    user_id: int = Field(foreign_key="users.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
+    entity: str = Field(max_length=8, primary_key=True)  # a FieldEntity
+    columns: list[str] = json_list()

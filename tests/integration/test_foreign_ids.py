@@ -89,7 +89,7 @@ PLAIN: dict[str, str] = {
     "word": "Done.", "reason": "Too slow.", "checklist": "", "repeat": "", "done": "1", "verdict": "good", "seen": "", "auto_title": "Call", "auto_whom": "responsible", "auto_after": "2", "auto_unit": "h", "auto_keep": "cancel", "auto_instruction": "", "auto_checklist": "", "by": "1",
     "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into",
     "email": "", "digest_at": "", "quiet_desktop": "", "quiet_digest": "",
-    "bulk_act": "move", "for_team": "", "stay": "", "all": "1", "chosen": "1:1", "query": "", "tag": "x",
+    "bulk_act": "move", "for_team": "", "column": "tags", "as_first": "", "stay": "", "all": "1", "chosen": "1:1", "query": "", "tag": "x",
     "entity": "deal", "field_kind": "text", "key": "", "hint": "", "option_id": "", "option_name": "", "retired": "", "is_unique": "", "filterable": "1", "fields.walked": "Another value",
     "act": "", "begin": "now", "trigger": "silence", "work": "talked", "talked_seconds": "30", "filled_field": "", "date_field": "next_task_at", "offset": "1", "proposal_until": "", "invoice_until": "", "event_at": "", "survey_at": "",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",

@@ -33,7 +33,7 @@ from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.text_match import is_searchable
 from web.cursors import next_of_ranked, read_ranked
-from web.deal_filters import LAMP_WORDS, address_of, asked_filter, asked_pairs, chips, custom_inputs
+from web.deal_filters import LAMP_WORDS, TABLE, address_of, asked_filter, asked_pairs, chips, custom_inputs
 from web.forms import Form
 from web.pages.common import address, asked_number, colleagues, show
 from web.parts import now, parts, viewer
@@ -50,7 +50,7 @@ class BoardView:
     pipeline: Pipeline
     stages: list[Stage]
     pipelines: list[Pipeline]
-    chosen: DealFilter
+    asked: DealFilter
     sort: Sort
 
 
@@ -81,8 +81,8 @@ async def board(request: Request) -> Response:
         may_move=can(who, Permission.DEALS_EDIT),
         chips=active,
         is_narrowed=bool(asked_pairs(request)),
-        only_open=bool(shown.chosen.text) and not is_searchable(shown.chosen.text),
-        whose=shown.chosen.whose,
+        only_open=bool(shown.asked.text) and not is_searchable(shown.asked.text),
+        whose_id=shown.asked.whose,
         next_of={stage_id: _next(cards[-1]) for stage_id, cards in columns.items() if cards},
         cards_at_once=FIRST,
         no_form=Form(),
@@ -122,7 +122,7 @@ async def card(request: Request) -> Response:
     who = viewer(request)
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
-        found = await get_card(session, who, shown.pipeline.id or 0, request.path_params["deal_id"], shown.chosen)
+        found = await get_card(session, who, shown.pipeline.id or 0, request.path_params["deal_id"], shown.asked)
     if found is None:
         return Response(status_code=204)
     return show(request, "deals/_card.html", row=found.row, may_move=can(who, Permission.DEALS_EDIT))
@@ -138,7 +138,7 @@ async def heads(request: Request) -> Response:
 
 async def filters(request: Request) -> Response:
     """``GET /board/filters``: the form of all filters, filled in with those of the address."""
-    who = viewer(request)
+    who, path = viewer(request), "/deals" if request.query_params.get("show") == TABLE else "/board"
     async with parts(request).db.read() as session:
         people = await colleagues(session, who) if sees_others(who) else []
         directory = await load_directory(session)
@@ -155,9 +155,9 @@ async def filters(request: Request) -> Response:
         sources=sources,
         tags=tags,
         custom=custom,
-        here_path="/board",
-        cleared=address(request, "/board", **{name: None for name, _ in asked_pairs(request)}),
-        kept={name: value for name, value in request.query_params.items() if name in {"pipeline", "sort", "q"}},
+        here_path=path,
+        cleared=address(request, path, **{name: None for name, _ in asked_pairs(request)}),
+        kept={name: value for name, value in request.query_params.items() if name in {"pipeline", "sort", "q", "show"}},
     )
 
 
@@ -185,7 +185,7 @@ def _sort(request: Request) -> Sort:
 
 
 async def _selection(session: AsyncSession, request: Request, shown: BoardView) -> Selection:
-    return await selected(session, viewer(request), shown.pipeline.id or 0, shown.stages, shown.chosen)
+    return await selected(session, viewer(request), shown.pipeline.id or 0, shown.stages, shown.asked)
 
 
 async def _figures(

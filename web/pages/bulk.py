@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.deals.board_queries import all_open, selected
 from pbxcrm.deals.bulk_jobs import BULK, MOST, Act, BulkAct, Chosen, start_bulk
+from pbxcrm.deals.list_queries import all_matching
 from pbxcrm.deals.queries import load_funnel, visible_among
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob, begin_undo, can_undo
@@ -21,6 +22,7 @@ from web.due_dates import deadline_of
 from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.pages.common import show
+from web.pages.deal_list import matching
 from web.parts import now, parts, viewer
 from web.untrusted import rows_seen
 
@@ -29,7 +31,7 @@ SHOWN = 100  # deals that were refused, shown by name
 
 async def start(request: Request) -> Response:
     """``POST /board/bulk``: ``bulk_act``, what it needs, and ``chosen`` (``12:3,14:1``: deals with the versions that were seen), or ``all`` for
-    all open deals that match the ``query`` of the board.
+    all open deals that match the ``query`` of the board of ``pipeline_id``, or without one for all that match that of the list.
     """
     form = await read_form(request)
     async with parts(request).db.write() as session:
@@ -68,6 +70,8 @@ async def _chosen(session: AsyncSession, request: Request, form: Form) -> list[C
         if found is None:
             raise Invalid("chosen", "deals.none_chosen", "Choose at least one deal.")
         return list(found)
+    if not form["pipeline_id"]:
+        return list(await all_matching(session, await matching(session, request, form["query"]), limit=MOST + 1))
     pipeline_id = form.id("pipeline_id")
     funnel = await load_funnel(session)
     if pipeline_id not in funnel.pipelines:

@@ -14,7 +14,7 @@ from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
 
-KEPT_OUT = frozenset({"view", "cursor", "after", "job"})  # of the address, what is no part of a view
+KEPT_OUT = frozenset({"view", "cursor", "after", "job", "format"})  # of the address, what is no part of a view
 
 
 async def views(request: Request) -> Response:

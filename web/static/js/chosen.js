@@ -1,16 +1,17 @@
-// Cards that are chosen for an act on many: by Ctrl and click, Shift and click, or the keys X, Shift with up and down, Ctrl A; Esc
+// Cards of the board, or rows of the list, that are chosen for an act on many: by Ctrl and click, Shift and click, or the keys X, Shift with up and down, Ctrl A; Esc
 // chooses none. A card that is loaded again stays chosen; the act is sent with the versions that the person saw.
-const board = document.getElementById("board");
+const board = document.getElementById("board") ?? document.getElementById("deal-rows");
+const DEAL = ".card, tr[data-deal]";
 const bar = document.getElementById("chosen-bar");
 const chosen = new Set(); // ids of deals
 let anchor = null; // the card from which Shift chooses
 let all = false; // all open deals that match, also those not loaded
 
-const cardOf = (element) => element?.closest?.(".card");
-const cards = (card) => [...card.closest(".col").querySelectorAll(".card")];
+const cardOf = (element) => element?.closest?.(DEAL);
+const cards = (card) => [...card.closest(".col, tbody").querySelectorAll(DEAL)];
 
 function show() {
-  for (const card of board.querySelectorAll(".card")) mark(card);
+  for (const card of board.querySelectorAll(DEAL)) mark(card);
   const count = all ? Number(bar.querySelector("[data-all]")?.dataset.all ?? 0) : chosen.size;
   bar.querySelector("[data-number]").textContent = String(count);
   bar.hidden = count === 0;
@@ -19,6 +20,8 @@ function show() {
 
 function mark(card) {
   const on = all ? !["won", "lost"].includes(card.closest(".col")?.dataset.kind) : chosen.has(card.dataset.deal);
+  const box = card.querySelector("[data-choose]");
+  if (box) box.checked = on;
   if (card.classList.contains("chosen") === on) return;
   card.classList.toggle("chosen", on);
   const link = card.querySelector("[data-card]");
@@ -80,7 +83,21 @@ function keyed(event) {
   return true;
 }
 
-if (bar) {
+// A row is ticked; with Shift all from the last one up to it.
+export function ticked(box, shift) {
+  const row = cardOf(box);
+  if (shift && anchor) upTo(row);
+  else set(row, box.checked);
+  show();
+}
+
+export function choose(some, on) {
+  all = false;
+  for (const card of some) if (on) chosen.add(card.dataset.deal); else chosen.delete(card.dataset.deal);
+  show();
+}
+
+if (bar && board) {
   board.addEventListener("keydown", (event) => {
     if (!keyed(event)) return;
     event.preventDefault();
@@ -94,7 +111,7 @@ if (bar) {
   bar.querySelector("[data-none]").addEventListener("click", none);
   bar.querySelector("[data-all]")?.addEventListener("click", () => { all = true; show(); });
   new MutationObserver((changes) => {
-    for (const { addedNodes } of changes) for (const node of addedNodes) if (node.matches?.(".card")) mark(node);
+    for (const { addedNodes } of changes) for (const node of addedNodes) if (node.matches?.(DEAL)) mark(node);
   }).observe(board, { childList: true, subtree: true });
 
   // What the form sends: the deals with the versions on the screen, or the question that finds all of them.

@@ -1,0 +1,108 @@
+"""The columns of the list of deals: which there are, and what each says of a deal on a page and in a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pbxcrm.deals.fields import BY_KEY, MOMENTS
+from pbxcrm.deals.list_queries import SORTABLE
+from pbxcrm.deals.queries import DealRow
+from pbxcrm.fields.conditions import Vocabulary
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.queries import FieldSet, Named
+from pbxcrm.fields.rules import MILLION, stored_in
+from pbxcrm.fields.terms import name_of_term
+from web import formats, words
+from web.custom_values import show_value
+from web.i18n import N_
+from web.i18n import gettext as _
+
+#: The built-in columns with their names; the title is always the first.
+BUILT_IN: Mapping[str, str] = {
+    "title": N_("Deal"),
+    "client": N_("Client"),
+    "company": N_("Company"),
+    "number": N_("Number"),
+    "amount": N_("Amount"),
+    "pipeline": N_("Pipeline"),
+    "stage": N_("Stage"),
+    "responsible": N_("Responsible"),
+    "next_task": N_("Next task"),
+    "lamp": N_("Lamp"),
+    "tags": N_("Tags"),
+    "source": N_("Source"),
+    "stage_since": N_("In the stage since"),
+    "created_at": N_("Made"),
+    "closed_at": N_("Closed"),
+    "lost_reason": N_("Lost because"),
+    **{key: BY_KEY[key].name for key in MOMENTS},
+}
+FIRST = ("title", "client", "stage", "amount", "responsible", "next_task", "stage_since")
+_NUMERIC = frozenset({ValueKind.NUMBER.value, ValueKind.MONEY.value})
+_LAMPS = {"none": "", "first": N_("due now"), "second": N_("with the manager")}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. ``definition``: of a custom field. ``sort``: the name of its term; empty where it cannot be sorted by."""
+
+    key: str
+    title: str
+    definition: FieldDefinition | None = None
+    sort: str = ""
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its values stand at the right."""
+        return self.key == "amount" or (self.definition is not None and self.definition.kind in _NUMERIC)
+
+
+def all_columns(fields: FieldSet, terms: Vocabulary) -> dict[str, Column]:
+    """Every column there is, by key."""
+
+    def sort(name: str) -> str:
+        return name if name in terms and terms[name].shape in SORTABLE else ""
+
+    own = {key: Column(key, _(title), sort=sort(key)) for key, title in BUILT_IN.items()}
+    custom = {
+        name_of_term(each): Column(name_of_term(each), each.name, each, sort(name_of_term(each)))
+        for each in fields.of(FieldEntity.DEAL)
+    }
+    return own | custom
+
+
+def shown_columns(known: Mapping[str, Column], chosen: Sequence[str] | None) -> list[Column]:
+    """The chosen ones that still exist, the title first."""
+    keys = dict.fromkeys(["title", *(FIRST if chosen is None else chosen)])
+    return [known[key] for key in keys if key in known]
+
+
+def value(column: Column, row: DealRow, named: Named) -> str | Decimal | None:
+    """What a file holds: a number as such, everything else in the reader's words."""
+    deal = row.deal
+    if column.definition is not None:
+        stored = stored_in(deal.custom, column.definition)
+        if isinstance(stored, int) and column.is_numeric:
+            return Decimal(stored) / (MILLION if column.definition.kind == ValueKind.NUMBER else 100)
+        return show_value(column.definition, stored, named).text
+    if column.key == "amount":
+        return deal.amount
+    if column.key in {"stage_since", "created_at", "closed_at", *MOMENTS}:
+        moment = getattr(deal, column.key)
+        return formats.day_time(moment) if moment is not None else ""
+    return {
+        "title": words.deal_title(deal),
+        "client": row.contact.name if row.contact else "",
+        "company": row.company.name if row.company else "",
+        "number": deal.client_number or "",
+        "pipeline": _(row.pipeline.name),
+        "stage": words.stage(row.stage),
+        "responsible": row.responsible.name if row.responsible else "",
+        "next_task": f"{formats.day_time(row.next_task.due_at)} {words.task_title(row.next_task)}"
+        if row.next_task
+        else "",
+        "lamp": _(_LAMPS[row.lamp]) if row.lamp != "none" else "",
+        "tags": ", ".join(row.tags),
+        "source": deal.source,
+        "lost_reason": words.lost_reason(deal),
+    }[column.key]

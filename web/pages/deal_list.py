@@ -1,0 +1,199 @@
+"""The deals of the board as a table: columns that each person chooses, sorting, and files of exactly what is filtered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pbxcrm.access import Permission, can, sees_others
+from pbxcrm.audit.actions import record
+from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.list_queries import (
+    MOST_SORTED,
+    ListPlace,
+    ListSort,
+    list_conditions,
+    list_figures,
+    page_of_deals,
+)
+from pbxcrm.deals.models import Pipeline
+from pbxcrm.deals.queries import DealRow, list_pipelines
+from pbxcrm.deals.view_queries import of_viewer
+from pbxcrm.fields.column_actions import choose_columns, chosen_columns
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import Named, load_fields, load_named
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import LONGEST_REPEATED
+from pbxcrm.shared.text_match import is_searchable
+from web.answers import redirect
+from web.cursors import next_of_sorted, read_sorted
+from web.custom_values import show_value
+from web.deal_columns import Column, all_columns, shown_columns, value
+from web.deal_filters import address_of, asked_pairs, chips, filter_reader_of, filters_in
+from web.exports import MOST_OF_XLSX, csv_stream, xlsx_stream
+from web.forms import Form, read_form
+from web.i18n import gettext as _
+from web.pages.common import LISTED, asked_number, colleagues, show
+from web.parts import now, parts, viewer
+from web.untrusted import query_of
+
+BATCH = 500  # rows of a file that are read at once
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """The list that is asked for. ``pipeline``: None for all of them."""
+
+    asked: DealFilter
+    conditions: list[ColumnElement[bool]]
+    pipelines: list[Pipeline]
+    pipeline: Pipeline | None
+    known: dict[str, Column]
+    columns: list[Column]
+    sort: ListSort
+    sorted_by: str  # as in the address
+
+
+async def deals(request: Request) -> Response:
+    """``GET /deals?pipeline=&sort=&cursor=&format=csv|xlsx``, with the filters of the board."""
+    who = viewer(request)
+    if request.query_params.get("format") in {"csv", "xlsx"}:
+        return await _file(request)
+    async with parts(request).db.read() as session:
+        shown = await _shown(session, request)
+        after = read_sorted(request.query_params.get("cursor", ""), shown.sort.term)
+        found = await page_of_deals(session, shown.conditions, shown.sort, after=after, limit=LISTED + 1)
+        rows, more = found[:LISTED], len(found) > LISTED
+        named = await _named(session, request, shown.columns, [row for row, _ in rows])
+        context: dict[str, Any] = {
+            "shown": shown,
+            "rows": [row for row, _place in rows],
+            "more": next_of_sorted(rows[-1][1].value, rows[-1][1].deal_id) if more else "",
+            "custom": lambda column, row: show_value(
+                column.definition, row.deal.custom.get(str(column.definition.id)), named
+            ),
+            "may_move": can(who, Permission.DEALS_EDIT),
+        }
+        if after is not None:
+            return show(request, "deals/_table_rows.html", **context)
+        figures = await list_figures(session, shown.conditions)
+        people = await colleagues(session, who) if sees_others(who) else []
+        views = await of_viewer(session, who)
+        active = await chips(session, request)
+        stages = await list_pipelines(session)
+    return show(
+        request,
+        "deals/table.html",
+        **context,
+        figures=figures,
+        people=people,
+        views=views,
+        view_id=asked_number(request, "view") or 0,
+        address_of=address_of,
+        chips=active,
+        is_narrowed=bool(asked_pairs(request)),
+        only_open=bool(shown.asked.text) and not is_searchable(shown.asked.text),
+        whose_id=shown.asked.whose,
+        move_to=[
+            (pipeline, some) for pipeline, some in stages if shown.pipeline is None or pipeline.id == shown.pipeline.id
+        ],
+        most_sorted=MOST_SORTED if shown.sort.is_capped and figures.has_more else 0,
+        most_of_xlsx=MOST_OF_XLSX,
+        no_form=Form(),
+    )
+
+
+async def columns(request: Request) -> Response:
+    """``GET /deals/columns``: the form that chooses the columns."""
+    async with parts(request).db.read() as session:
+        known = all_columns(await load_fields(session), (await filter_reader_of(session, request)).terms)
+        chosen = shown_columns(known, await chosen_columns(session, viewer(request), FieldEntity.DEAL))
+    keys = {column.key for column in chosen}
+    return show(
+        request,
+        "deals/_columns.html",
+        chosen=chosen,
+        others=[column for column in known.values() if column.key not in keys],
+        query=request.url.query,
+    )
+
+
+async def save_columns(request: Request) -> Response:
+    """``POST /deals/columns``: ``column`` for each, in order; ``as_first`` for those of the beginning."""
+    form = await read_form(request)
+    names = [] if form.ticked("as_first") else form.all("column")
+    async with parts(request).db.write() as session:
+        known = all_columns(await load_fields(session), (await filter_reader_of(session, request)).terms)
+        unknown = next((name for name in names if name not in known), None)
+        if unknown is not None:
+            raise Invalid(
+                "column", "columns.unknown", "There is no column “{name}” any more.", name=unknown[:LONGEST_REPEATED]
+            )
+        await choose_columns(session, viewer(request), FieldEntity.DEAL, list(dict.fromkeys(names)))
+    query = form["query"].removeprefix("?")
+    return redirect(request, f"/deals?{query}" if query else "/deals")
+
+
+async def matching(session: AsyncSession, request: Request, query: str) -> list[ColumnElement[bool]]:
+    """The conditions of a list whose query string is given."""
+    asked = (await filter_reader_of(session, request)).read(filters_in(query))
+    wanted = (query_of(f"?{query.removeprefix('?')}").get("pipeline") or [""])[0]
+    return await list_conditions(session, viewer(request), asked, int(wanted) if wanted.isdigit() else None)
+
+
+async def _shown(session: AsyncSession, request: Request) -> ListView:
+    reader = await filter_reader_of(session, request)
+    asked = reader.read(filters_in(request.url.query))
+    pipelines = [pipeline for pipeline, _stages in await list_pipelines(session)]
+    wanted = asked_number(request, "pipeline")
+    pipeline = next((each for each in pipelines if each.id == wanted), None)
+    known = all_columns(await load_fields(session), reader.terms)
+    by = request.query_params.get("sort", "")
+    column = known.get(by.removeprefix("-"))
+    if by and (column is None or not column.sort):
+        raise Invalid("sort", "deals.no_sort", "Cards are not sorted by “{key}”.", key=by[:LONGEST_REPEATED])
+    return ListView(
+        asked,
+        await list_conditions(session, viewer(request), asked, pipeline.id if pipeline else None),
+        pipelines,
+        pipeline,
+        known,
+        shown_columns(known, await chosen_columns(session, viewer(request), FieldEntity.DEAL)),
+        ListSort(reader.terms[column.sort], by.startswith("-")) if column is not None else ListSort(),
+        by,
+    )
+
+
+async def _named(session: AsyncSession, request: Request, shown: list[Column], rows: list[DealRow]) -> Named:
+    definitions = [column.definition for column in shown if column.definition is not None]
+    return await load_named(session, viewer(request), definitions, [row.deal.custom for row in rows])
+
+
+async def _file(request: Request) -> Response:
+    """All that is filtered, in the order of the page while it can be sorted, else the newest first. Streamed batch by batch."""
+    kind = request.query_params["format"]
+    async with parts(request).db.write() as session:
+        shown = await _shown(session, request)
+        figures = await list_figures(session, shown.conditions)
+        record(session, now(request), "deals.exported", "deal", 0, actor=viewer(request), query=request.url.query[:500])
+    sort = ListSort() if shown.sort.is_capped and figures.has_more else shown.sort
+    make = csv_stream if kind == "csv" else xlsx_stream
+    return await make(_("Deals"), [column.title for column in shown.columns], _batches(request, shown, sort))
+
+
+async def _batches(request: Request, shown: ListView, sort: ListSort) -> AsyncIterator[list[list[Any]]]:
+    after: ListPlace | None = None
+    while True:
+        async with parts(request).db.read() as session:
+            found = await page_of_deals(session, shown.conditions, sort, after=after, limit=BATCH)
+            named = await _named(session, request, shown.columns, [row for row, _ in found])
+        yield [[value(column, row, named) for column in shown.columns] for row, _ in found]
+        if len(found) < BATCH:
+            return
+        after = found[-1][1]
+        await asyncio.sleep(0)  # others are served between two batches
