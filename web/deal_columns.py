@@ -43,7 +43,7 @@ _LAMPS = {"none": "", "first": N_("due now"), "second": N_("with the manager")}
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class DealColumn:
     """A column. ``definition``: of a custom field. ``sort``: the name of its term; empty where it cannot be sorted by."""
 
     key: str
@@ -57,27 +57,27 @@ class Column:
         return self.key == "amount" or (self.definition is not None and self.definition.kind in _NUMERIC)
 
 
-def all_columns(fields: FieldSet, terms: Vocabulary) -> dict[str, Column]:
+def all_columns(fields: FieldSet, terms: Vocabulary) -> dict[str, DealColumn]:
     """Every column there is, by key."""
 
     def sort(name: str) -> str:
         return name if name in terms and terms[name].shape in SORTABLE else ""
 
-    own = {key: Column(key, _(title), sort=sort(key)) for key, title in BUILT_IN.items()}
+    own = {key: DealColumn(key, _(title), sort=sort(key)) for key, title in BUILT_IN.items()}
     custom = {
-        name_of_term(each): Column(name_of_term(each), each.name, each, sort(name_of_term(each)))
+        name_of_term(each): DealColumn(name_of_term(each), each.name, each, sort(name_of_term(each)))
         for each in fields.of(FieldEntity.DEAL)
     }
     return own | custom
 
 
-def shown_columns(known: Mapping[str, Column], chosen: Sequence[str] | None) -> list[Column]:
+def shown_columns(known: Mapping[str, DealColumn], chosen: Sequence[str] | None) -> list[DealColumn]:
     """The chosen ones that still exist, the title first."""
     keys = dict.fromkeys(["title", *(FIRST if chosen is None else chosen)])
     return [known[key] for key in keys if key in known]
 
 
-def value(column: Column, row: DealRow, named: Named) -> str | Decimal | None:
+def value(column: DealColumn, row: DealRow, named: Named) -> str | Decimal | None:
     """What a file holds: a number as such, everything else in the reader's words."""
     deal = row.deal
     if column.definition is not None:

@@ -4,13 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from sqlalchemy import ColumnElement
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
 from pbxcrm.access import sees_others
 from pbxcrm.deals.filter_queries import filter_reader
-from pbxcrm.deals.filter_rules import NOBODY, Reader
+from pbxcrm.deals.filter_rules import NOBODY, FilterReader
 from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.list_queries import list_conditions
 from pbxcrm.deals.models import DealView
 from pbxcrm.fields.conditions import AskedAt, Shape, Vocabulary
 from pbxcrm.fields.models import FieldEntity
@@ -20,6 +22,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from web.i18n import N_, here
 from web.i18n import gettext as _
 from web.parts import now, parts, viewer
+from web.untrusted import query_of
 
 CUSTOM = "field."  # how the name of a custom field begins
 #: The parameters of the pages that are no filters: which board, how it is shown, what is loaded next.
@@ -66,7 +69,14 @@ def _pairs(asked: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [pair for pair in asked if pair[0] not in OF_PAGE]
 
 
-async def filter_reader_of(session: AsyncSession, request: Request) -> Reader:
+async def matching(session: AsyncSession, request: Request, query: str) -> list[ColumnElement[bool]]:
+    """The conditions of a list whose query string is given."""
+    asked = (await filter_reader_of(session, request)).read(filters_in(query))
+    wanted = (query_of(f"?{query.removeprefix('?')}").get("pipeline") or [""])[0]
+    return await list_conditions(session, viewer(request), asked, int(wanted) if wanted.isdigit() else None)
+
+
+async def filter_reader_of(session: AsyncSession, request: Request) -> FilterReader:
     """The reader of filters for the viewer, with the region of numbers and the clock of the reader."""
     clock = AskedAt(now(request), here().timezone)
     return await filter_reader(session, viewer(request), clock, parts(request).settings.region)

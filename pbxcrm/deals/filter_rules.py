@@ -22,7 +22,7 @@ MOST_FILTERS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class FilterReader:
     """What reading an address needs: the terms, who asks ("mine"), when, and the names of pipelines and stages."""
 
     terms: Vocabulary

@@ -16,7 +16,7 @@ from pbxcrm.deals.queries import DealRow, as_rows
 
 
 @dataclass(frozen=True, slots=True)
-class DealFacts:
+class DealWithFacts:
     """A deal and what conditions ask of it. ``tags``: their keys. ``numbers``: its own and those of its client. ``searched``: what a
     search for words looks through, as ``searched_text`` joins it.
     """
@@ -36,7 +36,7 @@ class DealFacts:
         return self.deal.custom
 
 
-async def load_term_facts(session: AsyncSession, deals: Sequence[Deal]) -> list[DealFacts]:
+async def load_term_facts(session: AsyncSession, deals: Sequence[Deal]) -> list[DealWithFacts]:
     """The facts of these deals, in the same order, in a fixed number of queries."""
     rows = await as_rows(session, list(deals))
     client_ids = [row.contact.id for row in rows if row.contact is not None]
@@ -47,10 +47,10 @@ async def load_term_facts(session: AsyncSession, deals: Sequence[Deal]) -> list[
     return [_facts(row, phones.get(row.deal.contact_id or 0, [])) for row in rows]
 
 
-def _facts(row: DealRow, phones: list[str]) -> DealFacts:
+def _facts(row: DealRow, phones: list[str]) -> DealWithFacts:
     numbers = dict.fromkeys([*([row.deal.client_number] if row.deal.client_number else []), *phones])
     client, company = row.contact, row.company
-    return DealFacts(
+    return DealWithFacts(
         row.deal,
         row.stage,
         row.responsible.team_id if row.responsible else None,

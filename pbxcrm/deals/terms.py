@@ -16,7 +16,7 @@ from pbxcrm.deals.filters import LAMPS, STATUSES, has_words, matches_text, tag_k
 from pbxcrm.deals.lamp_queries import lamp_rank
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, DealTag, Stage, StageKind, Tag
 from pbxcrm.deals.rules import check_amount
-from pbxcrm.deals.term_facts import DealFacts
+from pbxcrm.deals.term_facts import DealWithFacts
 from pbxcrm.fields import rules
 from pbxcrm.fields.conditions import Op, Shape, Term, WordSearch
 from pbxcrm.fields.models import FieldEntity
@@ -48,7 +48,7 @@ _MOMENTS = (
 
 
 def deal_terms(fields: FieldSet, checking: Checking, *, filterable: bool = True) -> dict[str, Term]:
-    """Every term of a deal by name; in Python they are asked of ``DealFacts``. ``filterable``: custom fields only if they have an
+    """Every term of a deal by name; in Python they are asked of ``DealWithFacts``. ``filterable``: custom fields only if they have an
     index, for lists.
     """
     own = (
@@ -107,7 +107,7 @@ def _check_id(name: str) -> Callable[[Any], Stored]:
 
 
 def _reference(name: str, title: str, column: str) -> Term:
-    def read(facts: DealFacts) -> Stored:
+    def read(facts: DealWithFacts) -> Stored:
         return getattr(facts.deal, column)  # type: ignore[no-any-return]
 
     return Term(name, title, Shape.REFERENCE, _column(column), read, _check_id(name))
@@ -144,7 +144,7 @@ def _one_of(
     title: str,
     known: tuple[str, ...],
     has: Callable[[str], ColumnElement[bool]],
-    read: Callable[[DealFacts], tuple[str, ...]],
+    read: Callable[[DealWithFacts], tuple[str, ...]],
 ) -> Term:
     """A list of words that hold for a deal at once, such as *closed* and *won*."""
 
@@ -200,7 +200,7 @@ def _next_task() -> Term:
     due_at = select(func.min(col(Task.due_at))).where(*mine).correlate(Deal).scalar_subquery()
     term = _moment("next_task", N_("Next task"), "created_at")
 
-    def read(facts: DealFacts) -> Stored:
+    def read(facts: DealWithFacts) -> Stored:
         return None if facts.next_task_at is None else moment_text(facts.next_task_at)
 
     return replace(term, sql=due_at, read=read, blank=~exists().where(*mine).correlate(Deal))
@@ -228,7 +228,7 @@ def _number(region: str) -> Term:
 
 
 def _moment(name: str, title: str, column: str) -> Term:
-    def read(facts: DealFacts) -> Stored:
+    def read(facts: DealWithFacts) -> Stored:
         found: datetime | None = getattr(facts.deal, column)
         return None if found is None else moment_text(found)
 

@@ -17,12 +17,11 @@ from pbxcrm.shared.background_jobs import BackgroundJob, begin_undo, can_undo
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web import words
 from web.background_jobs import access_job
-from web.deal_filters import filter_of
+from web.deal_filters import filter_of, matching
 from web.due_dates import deadline_of
 from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.pages.common import show
-from web.pages.deal_list import matching
 from web.parts import now, parts, viewer
 from web.untrusted import rows_seen
 

@@ -21,26 +21,25 @@ from pbxcrm.deals.list_queries import (
     list_figures,
     page_of_deals,
 )
-from pbxcrm.deals.models import Pipeline
+from pbxcrm.deals.models import DealView, Pipeline
 from pbxcrm.deals.queries import DealRow, list_pipelines
 from pbxcrm.deals.view_queries import of_viewer
 from pbxcrm.fields.column_actions import choose_columns, chosen_columns
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import Named, load_fields, load_named
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.lengths import LONGEST_REPEATED
+from pbxcrm.shared.lengths import LONGEST_REPEATED, longest
 from pbxcrm.shared.text_match import is_searchable
 from web.answers import redirect
 from web.cursors import next_of_sorted, read_sorted
 from web.custom_values import show_value
-from web.deal_columns import Column, all_columns, shown_columns, value
+from web.deal_columns import DealColumn, all_columns, shown_columns, value
 from web.deal_filters import address_of, asked_pairs, chips, filter_reader_of, filters_in
 from web.exports import MOST_OF_XLSX, csv_stream, xlsx_stream
 from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.pages.common import LISTED, asked_number, colleagues, show
 from web.parts import now, parts, viewer
-from web.untrusted import query_of
 
 BATCH = 500  # rows of a file that are read at once
 
@@ -53,8 +52,8 @@ class ListView:
     conditions: list[ColumnElement[bool]]
     pipelines: list[Pipeline]
     pipeline: Pipeline | None
-    known: dict[str, Column]
-    columns: list[Column]
+    known: dict[str, DealColumn]
+    columns: list[DealColumn]
     sort: ListSort
     sorted_by: str  # as in the address
 
@@ -139,13 +138,6 @@ async def save_columns(request: Request) -> Response:
     return redirect(request, f"/deals?{query}" if query else "/deals")
 
 
-async def matching(session: AsyncSession, request: Request, query: str) -> list[ColumnElement[bool]]:
-    """The conditions of a list whose query string is given."""
-    asked = (await filter_reader_of(session, request)).read(filters_in(query))
-    wanted = (query_of(f"?{query.removeprefix('?')}").get("pipeline") or [""])[0]
-    return await list_conditions(session, viewer(request), asked, int(wanted) if wanted.isdigit() else None)
-
-
 async def _shown(session: AsyncSession, request: Request) -> ListView:
     reader = await filter_reader_of(session, request)
     asked = reader.read(filters_in(request.url.query))
@@ -169,7 +161,7 @@ async def _shown(session: AsyncSession, request: Request) -> ListView:
     )
 
 
-async def _named(session: AsyncSession, request: Request, shown: list[Column], rows: list[DealRow]) -> Named:
+async def _named(session: AsyncSession, request: Request, shown: list[DealColumn], rows: list[DealRow]) -> Named:
     definitions = [column.definition for column in shown if column.definition is not None]
     return await load_named(session, viewer(request), definitions, [row.deal.custom for row in rows])
 
@@ -180,7 +172,15 @@ async def _file(request: Request) -> Response:
     async with parts(request).db.write() as session:
         shown = await _shown(session, request)
         figures = await list_figures(session, shown.conditions)
-        record(session, now(request), "deals.exported", "deal", 0, actor=viewer(request), query=request.url.query[:500])
+        record(
+            session,
+            now(request),
+            "deals.exported",
+            "deal",
+            0,
+            actor=viewer(request),
+            query=request.url.query[: longest(DealView.query)],
+        )
     sort = ListSort() if shown.sort.is_capped and figures.has_more else shown.sort
     make = csv_stream if kind == "csv" else xlsx_stream
     return await make(_("Deals"), [column.title for column in shown.columns], _batches(request, shown, sort))
