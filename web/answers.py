@@ -24,6 +24,8 @@ DONE: dict[str, str] = {
     "reopened": N_("The number is off the list; the callbacks that were closed for it are open again: {count}."),
     "merged": N_("Merged. It can be undone where it stands in the history of the client."),
     "unmerged": N_("They are two clients again."),
+    "deals_merged": N_("Merged. It can be undone where it stands in the history of the deal."),
+    "deals_unmerged": N_("They are two deals again."),
     "password": N_(
         "Your password has been changed. Other browsers have been logged out, and your API tokens have ended."
     ),

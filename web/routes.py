@@ -26,6 +26,7 @@ from web.pages import (
     checkpoints,
     contacts,
     custom_values,
+    deal_merges,
     deals,
     dialplan,
     dock,
@@ -225,6 +226,12 @@ def _deals() -> list[Route]:
         page("/deals/{deal_id:int}/timeline", deals.more, needs=read, name="deal_timeline"),
         page("/deals/{deal_id:int}/move", deals.move, needs=write, methods=POST, name="move_deal"),
         page("/deals/{deal_id:int}/assign", deals.assign, needs=write, methods=POST, name="assign_deal"),
+        page("/deals/{deal_id:int}/merge", deal_merges.page, needs=write, name="merge_deal"),
+        page("/deals/{deal_id:int}/merge", deal_merges.merge, needs=write, methods=POST, name="merge_deals"),
+        page("/deal-merges/{deal_merge_id:int}", deal_merges.merged, needs=read, name="deal_merge"),
+        page(
+            "/deal-merges/{deal_merge_id:int}/undo", deal_merges.undo, needs=write, methods=POST, name="undo_deal_merge"
+        ),
         page("/deals/{deal_id:int}/edit", deals.edit, needs=write, methods=POST, name="edit_deal"),
         page("/deals/{deal_id:int}/pause", pauses.panel, needs=read, name="pause"),
         page("/deals/{deal_id:int}/pause", pauses.create, needs=write, methods=POST, name="pause_deal"),

@@ -9,8 +9,8 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome, TransferKind
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.rules import NO_NUMBER
+from pbxcrm.deals.fields import BY_KEY, DealField, FieldKind
 from pbxcrm.deals.fields import FIELDS as DEAL_FIELDS
-from pbxcrm.deals.fields import DealField, FieldKind
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
@@ -89,6 +89,7 @@ WHY_LOST = (
 )
 #: Examples that a deadline field offers; a test parses each of them in each language.
 DEADLINES = (N_("in 2 h"), N_("in 3 days"), N_("tomorrow morning"), N_("tomorrow 15:00"), N_("next week"))
+DEAL_NAMES = {key: field.name for key, field in BY_KEY.items()}
 LOST = frozenset({LOST_WRONG_NUMBER, LOST_NOT_A_CLIENT})
 WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})

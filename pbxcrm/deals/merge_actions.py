@@ -101,7 +101,16 @@ async def merge_deals(
     people = await load_directory(session)
     for deal in (this, into):
         record(
-            session, now, "deal.merged", "deal", deal.id, actor=viewer, merge=merge.id, from_id=deal_id, into_id=into_id
+            session,
+            now,
+            "deal.merged",
+            "deal",
+            deal.id,
+            actor=viewer,
+            merge=merge.id,
+            from_id=deal_id,
+            into_id=into_id,
+            title=(this if deal is into else into).title,
         )
         say_deal_changed(session, deal, now, people)
     await deal_changed(session, into, now)

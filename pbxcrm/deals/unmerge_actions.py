@@ -75,6 +75,7 @@ async def undo_deal_merge(session: AsyncSession, viewer: Viewer, merge_id: int, 
             merge=merge_id,
             from_id=this.id,
             into_id=into.id,
+            title=(this if one is into else into).title,
         )
         say_deal_changed(session, one, now, people)
         await deal_changed(session, one, now)

@@ -27,6 +27,7 @@ from pbxcrm.timeline.entries import RANK, Entry, EntryKind, TimelineQuery
 
 Row = TypeVar("Row")
 CHANGES = ("deal.assigned", "deal.edited")  # actions that only the audit log records
+MERGES = ("deal.merged", "deal.unmerged")
 
 
 def _page(
@@ -82,7 +83,11 @@ async def read_changes(session: AsyncSession, asked: TimelineQuery) -> list[Entr
     at = col(AuditEntry.at)
     of_it = [str(one) for one in await with_merged(session, asked.deal_id)]
     query = select(AuditEntry).where(
-        AuditEntry.entity == "deal", col(AuditEntry.entity_id).in_(of_it), col(AuditEntry.action).in_(CHANGES)
+        AuditEntry.entity == "deal",
+        or_(
+            and_(col(AuditEntry.entity_id).in_(of_it), col(AuditEntry.action).in_(CHANGES)),
+            and_(col(AuditEntry.entity_id) == str(asked.deal_id), col(AuditEntry.action).in_(MERGES)),
+        ),
     )
     found = await session.exec(_page(query, EntryKind.CHANGE, at, col(AuditEntry.id), asked))
     return [

@@ -47,7 +47,7 @@ from web.routing import rule_of
 
 #: The field, and which of the things in ``Seeded`` it names.
 NAMES_A_ROW = {
-    "contact_id": "contact_id", "into": "other_id", "other": "other_id", "company_id": "company_id", "deal_id": "deal_id",
+    "contact_id": "contact_id", "into": "other_id", "other": "other_id", "company_id": "company_id", "deal_id": "deal_id", "into_deal_id": "other_deal_id",
     "attempts_stage_id": "stage_id", "call_id": "call_id", "task_id": "task_id", "episode_id": "episode_id",
     "responsible_id": "user_id", "assignee_id": "user_id", "owner_id": "user_id", "user_id": "user_id",
     "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",
@@ -87,7 +87,7 @@ PLAIN: dict[str, str] = {
     "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
     "word": "Done.", "reason": "Too slow.", "checklist": "", "repeat": "", "done": "1", "verdict": "good", "seen": "", "auto_title": "Call", "auto_whom": "responsible", "auto_after": "2", "auto_unit": "h", "auto_keep": "cancel", "auto_instruction": "", "auto_checklist": "", "by": "1",
-    "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into",
+    "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into", "take_title": "into", "take_amount": "into", "take_source": "into", "take_proposal_until": "", "take_invoice_until": "", "take_event_at": "", "take_survey_at": "",
     "email": "", "digest_at": "", "quiet_desktop": "", "quiet_digest": "",
     "bulk_act": "move", "for_team": "", "column": "tags", "as_first": "", "stay": "", "all": "1", "chosen": "1:1", "query": "", "tag": "x",
     "entity": "deal", "field_kind": "text", "key": "", "hint": "", "option_id": "", "option_name": "", "retired": "", "is_unique": "", "filterable": "1", "fields.walked": "Another value",

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 from sqlmodel import col, select
@@ -26,6 +27,7 @@ from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Company, Contact, NumberKind
 from pbxcrm.deals.actions import add_note, create_deal
+from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealView
 from pbxcrm.deals.queries import stages_of
 from pbxcrm.fields.actions import FieldDraft, create_field, create_section
@@ -75,7 +77,7 @@ OWNED = {
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
-    "job_id", "view_id", "lamp_id", "merge_id", "other_id", "session_id", "task_id", "token_id", "user_id", "team_id",
+    "job_id", "view_id", "lamp_id", "merge_id", "deal_merge_id", "other_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
 SHARED = {
@@ -264,6 +266,10 @@ async def _settle(
             key=f"order-{extension}", pbx="default", kind="originate", user_id=office.id(seller), extension=extension,
             client_number=number, created_at=NOON, expires_at=NOON,
         )  # fmt: skip
+        same: dict[str, Any] = {"now": NOON, "currency": "UAH", "contact_id": contact.id, "region": "UA"}
+        other_deal = await create_deal(session, viewer, title=f"Other deal {name}", **same)
+        gone_deal = await create_deal(session, viewer, title=f"Gone deal {name}", **same)
+        deal_merge = await merge_deals(session, viewer, gone_deal.id or 0, other_deal.id or 0, now=NOON)
         flag = Flag(deal_id=deal.id, reason=f"Flag {name}", raised_at=NOON)
         token = ApiToken(token_hash=f"hash-{extension}", user_id=office.id(seller), name="its name", created_at=NOON)
         lamp = Lamp(
@@ -278,7 +284,7 @@ async def _settle(
         )
         session.add_all([flag, attempt, command, token, lamp, job, view])
     return {
-        "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
+        "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams

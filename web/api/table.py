@@ -11,6 +11,7 @@ from web.api.v1.callbacks import callbacks
 from web.api.v1.calls import calls
 from web.api.v1.checkpoints import checkpoints
 from web.api.v1.contacts import companies, contacts, special_numbers
+from web.api.v1.deal_merges import deal_merges
 from web.api.v1.deals import deals
 from web.api.v1.escalations import escalations
 from web.api.v1.feed import feed
@@ -32,6 +33,7 @@ RESOURCES: tuple[Resource, ...] = (
     calls,
     deals,
     merges,
+    deal_merges,
     contacts,
     companies,
     tasks,

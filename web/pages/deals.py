@@ -28,6 +28,7 @@ from pbxcrm.deals import actions
 from pbxcrm.deals.board_queries import path_of
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gate_rules import Need
+from pbxcrm.deals.merge_queries import other_open_deals
 from pbxcrm.deals.models import Stage, StageKind, StageMove
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import (
@@ -85,12 +86,14 @@ async def deal(request: Request) -> Response:
     return await _deal_page(request, form)
 
 
-async def _deal_page(request: Request, form: Form | None = None, status: int = 200) -> HTMLResponse:
+async def _deal_page(request: Request, form: Form | None = None, status: int = 200) -> Response:
     """The whole card; ``form``: the form of its fields, if it is open."""
     who = viewer(request)
     async with parts(request).db.read() as session:
         row = await access_deal_row(session, who, request.path_params["deal_id"])
         found = row.deal
+        if found.id != request.path_params["deal_id"]:  # it was merged into this one
+            return redirect(request, f"/deals/{found.id}")
         stages = await stages_of(session, found.pipeline_id)
         told = await _timeline(session, request, found.id or 0)
         moves = await moves_of(session, found.id or 0)
@@ -116,6 +119,9 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             numbers={phone.number for phone in contact.phones} if contact is not None else set(),
             edits_client=contact is not None and await edits_contact(session, who, contact.contact.id or 0),
             tasks=tasks,
+            others=await other_open_deals(session, who, found, pipeline_id=found.pipeline_id)
+            if found.closed_at is None
+            else None,
             editable_tasks=await editable_among(session, who, (each.task for each in tasks)),
             people=choices(await colleagues(session, who)),
             pipelines=await list_pipelines(session),

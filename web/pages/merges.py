@@ -255,7 +255,11 @@ def _sentence(each: Left, ids: Sequence[int]) -> str:
         return _("{number} was taken away since, and does not come back.").format(number=each.what)
     if each.why is Why.CALLBACK_CLOSED:
         return _("The open callback is closed meanwhile, so it is closed for both.")
-    count = len(ids)
+    return counted_rows(each.what, len(ids))
+
+
+def counted_rows(what: str, count: int) -> str:
+    """So many rows of the table ``what``, in words."""
     counted = {
         "deals": ngettext("%(num)d deal", "%(num)d deals", count),
         "tasks": ngettext("%(num)d task", "%(num)d tasks", count),
@@ -263,4 +267,4 @@ def _sentence(each: Left, ids: Sequence[int]) -> str:
         "notes": ngettext("%(num)d note", "%(num)d notes", count),
         "episodes": ngettext("%(num)d callback", "%(num)d callbacks", count),
     }
-    return counted.get(each.what, ngettext("%(num)d other entry", "%(num)d other entries", count)) % {"num": count}
+    return counted.get(what, ngettext("%(num)d other entry", "%(num)d other entries", count)) % {"num": count}
