@@ -329,3 +329,15 @@ def line_preview(line: Line, *, stage_name: str, owner_name: str) -> list[str]:
     if line.short_seconds:
         said.append(_("A caller who hangs up within {n} s is not called back.").format(n=line.short_seconds))
     return said
+
+
+def counted_rows(what: str, count: int) -> str:
+    """So many rows of the table ``what``, in words."""
+    counted = {
+        "deals": ngettext("%(num)d deal", "%(num)d deals", count),
+        "tasks": ngettext("%(num)d task", "%(num)d tasks", count),
+        "calls": ngettext("%(num)d call", "%(num)d calls", count),
+        "notes": ngettext("%(num)d note", "%(num)d notes", count),
+        "episodes": ngettext("%(num)d callback", "%(num)d callbacks", count),
+    }
+    return counted.get(what, ngettext("%(num)d other entry", "%(num)d other entries", count)) % {"num": count}

@@ -15,12 +15,12 @@ from pbxcrm.deals.queries import access_deal_row, as_rows
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
+from web import words
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages.common import asked_id, show
-from web.pages.merges import counted_rows
 from web.parts import now, parts, viewer
 
 #: Columns that are no field of a form, with the names that people know.
@@ -129,4 +129,4 @@ def _sentence(each: Left) -> str:
         if name == each.what:
             name = _(BY_KEY[name].name) if name in BY_KEY else _(NAMES.get(name, name))
         return _("{field}: what it says now stays.").format(field=name)
-    return counted_rows(each.what, len(each.ids))
+    return words.counted_rows(each.what, len(each.ids))

@@ -23,10 +23,11 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow, list_deals
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
+from web import words
 from web.answers import redirect, with_toast
 from web.cursors import next_of_pair, read_pair
 from web.forms import Form, filled, read_form
-from web.i18n import N_, ngettext
+from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages.common import LISTED, asked_id, asked_text, show
 from web.parts import now, parts, viewer
@@ -255,16 +256,4 @@ def _sentence(each: Left, ids: Sequence[int]) -> str:
         return _("{number} was taken away since, and does not come back.").format(number=each.what)
     if each.why is Why.CALLBACK_CLOSED:
         return _("The open callback is closed meanwhile, so it is closed for both.")
-    return counted_rows(each.what, len(ids))
-
-
-def counted_rows(what: str, count: int) -> str:
-    """So many rows of the table ``what``, in words."""
-    counted = {
-        "deals": ngettext("%(num)d deal", "%(num)d deals", count),
-        "tasks": ngettext("%(num)d task", "%(num)d tasks", count),
-        "calls": ngettext("%(num)d call", "%(num)d calls", count),
-        "notes": ngettext("%(num)d note", "%(num)d notes", count),
-        "episodes": ngettext("%(num)d callback", "%(num)d callbacks", count),
-    }
-    return counted.get(what, ngettext("%(num)d other entry", "%(num)d other entries", count)) % {"num": count}
+    return words.counted_rows(each.what, len(ids))
