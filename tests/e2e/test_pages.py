@@ -426,7 +426,7 @@ async def test_a_recording_that_is_missing_says_so_in_the_player(house: House) -
 
 
 PAGES = {
-    "deals": ("/board", "/calls", "/calls/{talk}", "/deals/{desk}", "/deals/{desk}?edit=1", "/deals/new", "/tasks", "/tasks/new"),
+    "deals": ("/board", "/deals", "/deals?amount.min=99999999&q=x", "/calls", "/calls/{talk}", "/deals/{desk}", "/deals/{desk}?edit=1", "/deals/new", "/tasks", "/tasks/new"),
     "clients": ("/contacts", "/contacts/3", "/contacts/3/edit", "/contacts/new", "/companies", "/companies/1", "/companies/new", "/search?q=desk"),
     "work": ("/callbacks", "/escalations", "/people", "/people/new", "/people/1", "/people/leaves", "/teams/new", "/profile"),
     "settings": ("/numbers", "/status", "/settings/lines", "/settings/lines/new", "/settings/callbacks", "/settings/calendars", "/settings/calendars/new", "/settings/pipelines", "/api/docs"),

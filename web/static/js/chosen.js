@@ -111,8 +111,11 @@ if (bar && board) {
   bar.querySelector("[data-none]").addEventListener("click", none);
   bar.querySelector("[data-all]")?.addEventListener("click", () => { all = true; show(); });
   new MutationObserver((changes) => {
-    for (const { addedNodes } of changes) for (const node of addedNodes) if (node.matches?.(DEAL)) mark(node);
-  }).observe(board, { childList: true, subtree: true });
+    for (const { addedNodes, target, type } of changes) {
+      if (type === "attributes" && target.matches("tr[data-deal]")) mark(target); // a row was drawn again in its place
+      for (const node of addedNodes) if (node.matches?.(DEAL)) mark(node);
+    }
+  }).observe(board, { childList: true, subtree: true, attributeFilter: ["class"] });
 
   // What the form sends: the deals with the versions on the screen, or the question that finds all of them.
   document.addEventListener("submit", ({ target }) => {
