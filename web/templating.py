@@ -7,7 +7,7 @@ Macros see their arguments and globals, never the context. So they are built onc
 for each page and card, they made ten thousand objects per second, and garbage collection blocked the event loop.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Hashable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -111,9 +111,18 @@ class Templates:
             browser=browser,
         )
 
+        self._repeated = lru_cache(maxsize=1_000)(self._repeat)
+
     def text(self, name: str, **context: Any) -> str:  # template contexts are of any shape
         """The rendered template. Needs ``i18n.speaking``; for the live push and mails, where there is no request."""
         return self.env.get_template(name).render(**context)
+
+    def repeated(self, name: str, **context: Hashable) -> Markup:
+        """The rendered template, cached by language and context: for a part that many cards repeat. It must depend on nothing else."""
+        return self._repeated(name, i18n.here().language, *context.items())
+
+    def _repeat(self, name: str, _language: i18n.Language, *context: tuple[str, Hashable]) -> Markup:
+        return Markup(self.text(name, **dict(context)))  # noqa: S704 (a template escapes what people typed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Integer, bindparam, func, or_
 from sqlmodel import SQLModel, col, select
@@ -29,14 +29,15 @@ from pbxcrm.shared.core_sql import fetch, list_param, load_by_id
 
 PAST = 3
 DEALS, HISTORY = 20, 60  # the most deals and earlier calls read per call
+_NOT_REACHED_US = frozenset((Outcome.MISSED.value, Outcome.VOICEMAIL.value))
 Thing = TypeVar("Thing")
 
 
-# A card is rendered four times per call, so its rows are read without the ORM and with few columns.
+# Four cards are rendered per call, so rows are read without the ORM and with few columns. A named tuple is made in a tenth of the
+# time of a frozen dataclass.
 
 
-@dataclass(frozen=True, slots=True)
-class CardCall:
+class CardCall(NamedTuple):
     """The columns of a call that its cards need."""
 
     id: int
@@ -55,8 +56,7 @@ class CardCall:
     talk_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class CardContact:
+class CardContact(NamedTuple):
     """The columns of a client that a card needs."""
 
     id: int
@@ -76,8 +76,7 @@ class CardDeal:
     counts: bool  # whether calls of its number belong to it where no client has the number
 
 
-@dataclass(frozen=True, slots=True)
-class PastCall:
+class PastCall(NamedTuple):
     """The part of an earlier call that a card shows."""
 
     id: int
@@ -92,8 +91,7 @@ class PastCall:
     client_name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LiveLeg:
+class LiveLeg(NamedTuple):
     """A leg of the user's own phone that rings or talks."""
 
     result: str  # a LegResult
@@ -220,7 +218,8 @@ class Known:
         found = self.deals.find([*same, *others, ("deal", call.deal_id)])
         clients = {each.id for each in (contact, *first) if each is not None}
         whose = [row for row in found if row.deal.id == call.deal_id or self._is_first(row, clients)]
-        deals = [row for row in found if row in whose or self._told(viewer, row.deal)]
+        ids = {row.deal.id for row in whose}
+        deals = [row for row in found if row.deal.id in ids or self._told(viewer, row.deal)]
         deals.sort(key=lambda row: (row.deal.id != call.deal_id, row.deal.responsible_id != user_id))
         history = [past for past in self.history.find(same) if past.id != call.id and past.outcome != Outcome.OPEN]
         deal = next((row for row in deals if row.deal.id == call.deal_id), None)
@@ -253,10 +252,7 @@ class Known:
             line=self.lines.get(call.line_id),
             past=[(past, self.people.users.get(past.responsible_id or 0)) for past in history[:PAST]],
             calls_this_week=sum(1 for past in history if past.started_at > week) + 1,
-            missed_today=sum(
-                past.outcome in {Outcome.MISSED, Outcome.VOICEMAIL} and past.started_at >= self.today
-                for past in history
-            ),
+            missed_today=sum(past.outcome in _NOT_REACHED_US and past.started_at >= self.today for past in history),
             note=self.notes.get((call.id, user_id), ""),
             heard_name=named_as(call.client_name)
             or next(filter(None, (named_as(p.client_name) for p in history)), None),
@@ -296,7 +292,7 @@ def _keys(number: str | None, contact_id: int | None, deal_id: int | None = None
     return [("number", number), ("contact", contact_id), ("deal", deal_id)]
 
 
-_CONTACT: tuple[Any, ...] = tuple(getattr(Contact, name) for name in CardContact.__dataclass_fields__)
+_CONTACT: tuple[Any, ...] = tuple(getattr(Contact, name) for name in CardContact._fields)
 _CONTACTS: Any = select(*_CONTACT).where(col(Contact.id).in_(_IDS))
 
 
@@ -319,11 +315,11 @@ async def _contacts(
     by_id: dict[int | None, CardContact] = {}
     if numbers:
         for number, *found in await fetch(session, _contacts_of_numbers(), {"numbers": list(numbers)}):
-            contact = CardContact(*found)
+            contact = CardContact._make(found)
             having.setdefault(number, []).append(contact)
             by_id[contact.id] = contact
     if others := chosen - {None} - by_id.keys():
-        by_id |= {row.id: CardContact(*row) for row in await fetch(session, _CONTACTS, {"ids": list(others)})}
+        by_id |= {row.id: CardContact._make(row) for row in await fetch(session, _CONTACTS, {"ids": list(others)})}
     return having, by_id
 
 
@@ -363,7 +359,7 @@ async def _open_deals(
     ]
 
 
-_columns: tuple[Any, ...] = tuple(getattr(Call, name) for name in PastCall.__dataclass_fields__)
+_columns: tuple[Any, ...] = tuple(getattr(Call, name) for name in PastCall._fields)
 _by_number = _PLACE.over(partition_by=col(Call.client_number), order_by=col(Call.started_at).desc())
 _numbered: tuple[Any, ...] = (*_columns, _by_number.label("place"))
 _past: Any = (
@@ -384,4 +380,4 @@ _HISTORY = (
 async def _history(session: AsyncSession, numbers: set[str], contact_ids: set[int | None]) -> list[PastCall]:
     """Earlier calls of these clients, latest first; limited per number, so that no number crowds out another."""
     rows = await fetch(session, _HISTORY, {"numbers": list(numbers), "clients": list(contact_ids)})
-    return [PastCall(*row) for row in rows]
+    return [PastCall._make(row) for row in rows]

@@ -193,10 +193,10 @@ async def _calls_of(
 
 
 _CALL = SQLModel.metadata.tables["calls"].c
-_CALLS: Any = select(*(_CALL[name] for name in CardCall.__dataclass_fields__)).where(
+_CALLS: Any = select(*(_CALL[name] for name in CardCall._fields)).where(
     _CALL.id.in_(_IDS), _CALL.merged_into_id.is_(None)
 )
 
 
 async def _calls(session: AsyncSession, ids: set[int]) -> dict[int, CardCall]:
-    return {row.id: CardCall(*row) for row in await fetch(session, _CALLS, {"ids": list(ids)})} if ids else {}
+    return {row.id: CardCall._make(row) for row in await fetch(session, _CALLS, {"ids": list(ids)})} if ids else {}

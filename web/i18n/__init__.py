@@ -36,6 +36,8 @@ class Language(StrEnum):
     UK = "uk"
     RU = "ru"
 
+    __hash__ = str.__hash__  # every text asks for it; that of an enumeration is written in Python
+
     @classmethod
     def of(cls, text: str) -> "Language | None":
         """The language with this code, or None; for text from a browser or a table."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -42,8 +42,7 @@ NO_CARDS = Dock([], [], 0, {}, {})
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-@dataclass(frozen=True, slots=True)
-class Colleague:
+class Colleague(NamedTuple):
     """A colleague to whom a call can be transferred."""
 
     name: str
@@ -94,7 +93,7 @@ async def _draw(
             for place in dock.places:
                 card = cards.get((person.user_id, place))
                 if card is not None and people is not None:
-                    html = of.templates.text("dock/_card.html", **_facing(person, card, people))
+                    html = of.templates.text("dock/_card.html", **_facing(of, person, card, people))
                     each.drawn[place.call_id] = Drawn(place.state, here().language, at, html)
             for gone in each.drawn.keys() - {place.call_id for place in dock.places}:
                 del each.drawn[gone]
@@ -131,14 +130,17 @@ def _forget(asked: RenderRequest) -> None:
         asked.drawn.pop(int(ref), None)
 
 
-def _facing(person: Viewer, card: Card, people: Directory) -> dict[str, Any]:
+def _facing(of: Parts, person: Viewer, card: Card, people: Directory) -> dict[str, Any]:
     """The context for the template of a card."""
+    talks = card.state is CardState.TALKING
     return {
         "viewer": person,
         "card": card,
         "why_not": WHY_NOT if card.state is CardState.AFTER else (),
         "reach": deal_access_of(person, [card], people),
-        "colleagues": _colleagues(people, person) if card.state is CardState.TALKING else [],
+        "colleagues": of.templates.repeated("dock/_colleagues.html", colleagues=_colleagues(people, person))
+        if talks
+        else "",
     }
 
 
@@ -318,12 +320,12 @@ async def _finished(session: AsyncSession, passed: Task | None, text: str) -> st
     return _("The call is finished. The deal or the client is another's: passed on to {who}.").format(who=who)
 
 
-def _colleagues(everybody: Directory, person: Viewer) -> list[Colleague]:
-    return [
+def _colleagues(everybody: Directory, person: Viewer) -> tuple[Colleague, ...]:
+    return tuple(
         Colleague(everybody.name(mate), extension)
         for mate in sorted(everybody.team_of(person.user_id) - {person.user_id})
         for extension in everybody.extensions.get(mate, [])[:1]
-    ]
+    )
 
 
 async def _next_at(request: Request, choice: str, at: datetime) -> datetime | None:
