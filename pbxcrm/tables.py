@@ -17,7 +17,7 @@ from pbxcrm.pbx import models as pbx
 from pbxcrm.people import models as people
 from pbxcrm.phone import models as phone
 from pbxcrm.screenpop import models as screenpop
-from pbxcrm.shared import background_jobs, events, options, timers
+from pbxcrm.shared import background_jobs, events, runtime_options, timers
 from pbxcrm.tasks import models as tasks
 
 metadata = SQLModel.metadata
@@ -37,10 +37,10 @@ __all__ = [
     "flags",
     "metadata",
     "notices",
-    "options",
     "pbx",
     "people",
     "phone",
+    "runtime_options",
     "screenpop",
     "tasks",
     "timers",

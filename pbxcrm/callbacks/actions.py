@@ -46,8 +46,8 @@ from pbxcrm.shared.core_sql import add_new, add_rows
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.options import Options, save_option
 from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.runtime_options import Options, save_option
 from pbxcrm.shared.timers import cancel_timer
 from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind

@@ -28,8 +28,8 @@ from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.options import Options
 from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.runtime_options import Options
 from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 

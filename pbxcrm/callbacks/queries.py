@@ -26,7 +26,7 @@ from pbxcrm.shared.conditions import equal, within
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
 from pbxcrm.shared.numbers import format_for_people
-from pbxcrm.shared.options import Options, load_options
+from pbxcrm.shared.runtime_options import Options, load_options
 from pbxcrm.shared.text_match import digits_of
 from pbxcrm.tasks.models import Task, TaskStatus
 

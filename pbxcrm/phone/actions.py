@@ -27,7 +27,7 @@ from pbxcrm.phone.rules import check_number, check_pbx, choose_extension, choose
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.options import load_options
+from pbxcrm.shared.runtime_options import load_options
 from pbxcrm.shared.settings import Settings
 from pbxcrm.shared.timers import set_timer
 

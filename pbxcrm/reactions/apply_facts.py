@@ -21,9 +21,9 @@ from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory
 from pbxcrm.phone.match_orders import match_order
-from pbxcrm.reactions.actions import consider, has_consequences
 from pbxcrm.reactions.call_context import CallContext
 from pbxcrm.reactions.client_of_call import read_clients
+from pbxcrm.reactions.consequence_actions import consider, has_consequences
 from pbxcrm.reactions.dialling import dials, take_callback
 from pbxcrm.reactions.mobiles import with_colleagues
 from pbxcrm.screenpop.card_actions import do_owe_wrap_up, say_dock_changed

@@ -17,7 +17,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.pbx.queries import pbx_statuses
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.options import load_options, save_option
+from pbxcrm.shared.runtime_options import load_options, save_option
 
 
 class FirstRunStep(StrEnum):

@@ -23,8 +23,8 @@ from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import publish
-from pbxcrm.shared.options import load_options, save_option
 from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.runtime_options import load_options, save_option
 from pbxcrm.shared.settings import Pbx, Settings
 from tests.asterisk.examples import ExampleOffice, example_office
 from tests.calls import FactStory, batch, outbound

@@ -257,7 +257,7 @@ PATHS: dict[str, Path_] = {
     "pbxcrm.deals.lost:reopen_deals": by_unmarked_number,
     "pbxcrm.screenpop.outcome_actions:_lose": by_card,
     "pbxcrm.screenpop.outcome_actions:_take_back": by_undone_card,
-    "pbxcrm.reactions.actions:_leave_didnt_reach": by_talk,
+    "pbxcrm.reactions.consequence_actions:_leave_didnt_reach": by_talk,
     "pbxcrm.deals.pipeline_actions:archive_stage": by_removed_stage,
     "pbxcrm.deals.bulk_jobs:_move": by_bulk,
     "pbxcrm.deals.bulk_jobs:_move_back": by_undone_bulk,

@@ -17,7 +17,7 @@ from pbxcrm.people.models import Extension
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import reasons
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.options import Option
+from pbxcrm.shared.runtime_options import Option
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.office import Office

@@ -19,7 +19,7 @@ from pbxcrm.files.store import Store
 from pbxcrm.migrations import newest
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Conflict, Invalid, Unavailable
-from pbxcrm.shared.options import Option
+from pbxcrm.shared.runtime_options import Option
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep.backup import back_up, restore
 from pbxcrm.upkeep.backup_archive import pack, unpack

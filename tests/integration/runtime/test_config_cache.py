@@ -11,7 +11,7 @@ from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.shared.config_cache import config_version
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.options import load_options, save_option
+from pbxcrm.shared.runtime_options import load_options, save_option
 from pbxcrm.shared.settings import Settings
 from tests.office import open_office
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from pbxcrm.shared.options import load_options
+from pbxcrm.shared.runtime_options import load_options
 from tests.integration.callbacks.conftest import MISSED_AT
 from tests.integration.web.callback_site import Site, desk, site
 from tests.lamps import sweep_all
